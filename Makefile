@@ -1,0 +1,31 @@
+# Two commands: `make demo` and `make test`. Both need Python 3.11 to 3.13 and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A sourced ROS would leak its own packages and middleware into the environment.
+CLEAN := env -u PYTHONPATH -u RMW_IMPLEMENTATION -u ROS_DISTRO -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
+PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint environment clean
+
+environment: $(VENV)/.installed
+
+$(VENV)/.installed: constraints.txt setup.py
+	$(CLEAN) $(PYTHON) -m venv $(VENV)
+	touch $(VENV)/COLCON_IGNORE
+	$(PIP) -c constraints.txt torch  # with what it needs: that differs between its builds
+	$(PIP) --no-deps -r constraints.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: environment
+	$(CLEAN) $(BIN)/bev-semseg demo
+
+test: environment lint
+	$(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest
+
+lint: environment
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build install log

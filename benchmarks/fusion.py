@@ -1,0 +1,69 @@
+"""Does the network use its camera? Boxes with both sensors, with the lidar alone, and with another frame's image.
+
+usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.dataset import Dataset, open_dataset
+from bev_semseg_ros.evaluation.report import evaluate
+from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.predictor import Predictor
+
+
+class Shuffled:
+    """A data set whose images have changed places; an image only goes to a frame with a camera of the same size."""
+
+    def __init__(self, dataset: Dataset, seed: int = 0) -> None:
+        self._dataset, self.name = dataset, dataset.name
+        self._images = {}
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for index in range(len(dataset)):
+            frame, _ = dataset[index]
+            if frame.image is not None and frame.camera is not None:
+                by_size.setdefault(frame.camera.size, []).append(index)
+        rng = np.random.default_rng(seed)
+        for indices in by_size.values():
+            order = rng.permutation(indices)
+            self._images |= dict(zip(order, np.roll(order, 1), strict=True))  # a cycle: nobody keeps its own
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = self._dataset[index]
+        if index in self._images:
+            frame = replace(frame, image=self._dataset[int(self._images[index])][0].image)
+        return frame, annotation
+
+    def scene(self, index: int) -> str:
+        return self._dataset.scene(index)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
+    runs = {"fused": (dataset, "fused"), "lidar_only": (dataset, "lidar_only"),
+            "shuffled images": (Shuffled(dataset), "fused")}
+    results = {name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()}
+    for name, result in results.items():
+        classes = "  ".join(f"{label} {result[label]['ap']:.3f}" for label in ("car", "truck", "pedestrian", "cyclist")
+                            if result[label]["ap"] is not None)
+        print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

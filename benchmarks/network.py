@@ -1,0 +1,217 @@
+"""How long the network takes, block by block, beside what its arithmetic would take at this machine's convolution rate.
+
+    python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N] [--json OUT]
+
+In the default configuration: an image of 640x400, 20,000 points, a grid of 57.6 m at 0.2 m; bf16 and float32 in one
+run. Without a checkpoint the weights are random. Blocks are compiled and timed alone, so they pay for their inputs and
+outputs and add up to more than the branches, which are what runs. Set OMP_WAIT_POLICY=PASSIVE where cores are shared:
+threads of torch's pool that spin take the time of others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from bev_semseg_ros import checkpoint
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.engine import (
+    PerShape,
+    convolution_rate,
+    fold_batch_norm,
+    lower_precision,
+    openvino_compiler,
+    torch_compiler,
+    torch_threads,
+)
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.model.decoding import decode, decode_mask
+from bev_semseg_ros.model.network import Batch, Network
+from bev_semseg_ros.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
+from bev_semseg_ros.preprocessing import Sample
+
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "avx512_fp16")
+IMAGE_SIZE = (640, 400)
+NUM_POINTS = 20_000
+
+
+class Listed(nn.Module):
+    """A block that takes a list of maps, called with the maps one by one, as engines need it."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        return self.block(list(maps))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", help="default: random weights")
+    parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--json", type=Path, metavar="OUT")
+    arguments = parser.parse_args()
+    config, network = Config(), None
+    torch.manual_seed(0)
+    if arguments.checkpoint:
+        config, weights, _ = checkpoint.load(arguments.checkpoint)
+        network = Network(config)
+        checkpoint.load_weights(network, weights, arguments.checkpoint)
+    network = (network or Network(config)).eval()
+    result = measure(network, config, arguments.engine, arguments.threads, arguments.runs)
+    print_table(result)
+    if arguments.json:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def street_like_sample(config: Config) -> Sample:
+    """An image of blobs and points as dense as a lidar's: half of them within 12 m."""
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(-0.7, 0.7, 2 * NUM_POINTS)
+    distance = np.minimum(4 + rng.exponential(12, 2 * NUM_POINTS), 60)
+    points = np.stack([distance * np.cos(angle), distance * np.sin(angle), rng.uniform(0, 2.5, 2 * NUM_POINTS),
+                       rng.random(2 * NUM_POINTS)], 1).astype(np.float32)
+    grid = config.grid
+    inside = (points[:, 0] < grid.x_max) & (points[:, 1] > grid.y_min) & (points[:, 1] < grid.y_max)
+    width, height = IMAGE_SIZE
+    image = rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    camera_from_model = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    camera = Camera(np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]]), IMAGE_SIZE, camera_from_model)
+    return Sample(points[inside][:NUM_POINTS], image, camera)
+
+
+def measure(network: Network, config: Config, engine: str, threads: int, runs: int) -> dict:
+    """Everything `--json` writes."""
+    sample = street_like_sample(config)
+    batch = Batch.from_samples([sample])
+    engine = choose_engine(engine, torch.device("cpu"))
+    rate_samples: dict[str, list[float]] = {"bf16": [], "fp32": []}
+
+    def sample_rates() -> None:  # before, between and after, for a machine may change its pace
+        for precision, found in rate_samples.items():
+            found.append(convolution_rate(precision, threads))
+
+    sample_rates()
+    gflop = flops(lambda: network(batch))
+    blocks: dict[str, dict] = {}
+    totals = {}
+    for precision in rate_samples:
+        predictor = Predictor(network, config, device="cpu", precision=precision, engine=engine, num_threads=threads)
+        predictor.warm_up(IMAGE_SIZE)
+        times = [predictor.predict_sample(sample).network_ms for _ in range(runs)]
+        totals[precision] = {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))}
+        for name, count, run in parts(network, predictor, batch, engine, precision, threads):
+            with torch.inference_mode(), torch_threads(1):
+                block = blocks.setdefault(name, {"name": name, "gflop": count})
+                block[f"{precision}_ms"] = median_ms(run, runs)
+        sample_rates()
+    rates = {precision: float(np.median(found)) for precision, found in rate_samples.items()}
+    for block in blocks.values():
+        block |= {f"{precision}_floor_ms": block["gflop"] / rate for precision, rate in rates.items()}
+    return {"cpu": {"model": processor(), "cores": len(os.sched_getaffinity(0)),
+                    "flags": [flag for flag in FLAGS if flag in cpu_flags()]},
+            "engine": engine, "threads": threads, "conv_tflops": rates, "gflop": gflop,
+            "network_ms": totals["bf16"], "floor_ms": gflop / rates["bf16"],
+            "network_fp32_ms": totals["fp32"], "floor_fp32_ms": gflop / rates["fp32"],
+            "required_ms": 45 * max(1.0, 0.7 / rates["bf16"]), "blocks": list(blocks.values())}
+
+
+def parts(network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str,
+          threads: int) -> Sequence[tuple[str, float, Callable[[], object]]]:
+    """(name, GFLOP, what to time) of the branches as they run and of the blocks they are made of."""
+    ready = predictor._network
+    plain = Network(network.config).eval()
+    plain.load_state_dict(network.state_dict())
+    fold_batch_norm(plain)
+    with torch.inference_mode():
+        features = plain.camera.encoder(batch.image)
+        p2 = plain.camera.decoder(features)
+        context = plain.run_camera(batch)[1]
+        canvas, *others = plain.run_sparse(batch, context)
+        maps = plain.bev.backbone(canvas.permute(0, 3, 1, 2))
+        outputs = plain(batch)
+
+    def block(module: nn.Module, *inputs: Tensor) -> tuple[float, Callable[[], object]]:
+        count = flops(lambda: module(*inputs))
+        if engine == "openvino":
+            compiled = PerShape(module, openvino_compiler(precision, threads, None))
+            inputs = tuple(each.contiguous() for each in inputs)
+        else:
+            lower_precision(module, PRECISIONS[precision])
+            compiled = PerShape(module, torch_compiler(threads))
+            inputs = tuple(each if each.dtype == torch.uint8 else each.to(PRECISIONS[precision]) for each in inputs)
+        return count, lambda: compiled(*inputs)
+
+    sparse = flops(lambda: plain.run_sparse(batch, context))
+    camera, bev = flops(lambda: plain.camera(batch.image)), flops(lambda: plain.bev(canvas, *others))
+    logits = outputs.segmentation[0]
+    return [
+        ("camera branch", camera, lambda: ready.camera(batch.image)),
+        ("  camera encoder", *block(plain.camera.encoder, batch.image)),
+        ("  decoder", *block(Listed(plain.camera.decoder).eval(), *features)),
+        ("  segmentation head", *block(plain.camera.segmentation, p2)),
+        ("gather and pillars", sparse, lambda: ready.run_sparse(batch, context)),
+        ("bev branch", bev, lambda: ready.bev(canvas, *others)),
+        ("  bev backbone", *block(plain.bev.backbone, canvas.permute(0, 3, 1, 2))),
+        ("  detection heads", *block(plain.bev.head, maps)),
+        ("boxes", 0.0, lambda: decode(outputs, network.config)),
+        ("mask", 0.0, lambda: decode_mask(logits)),
+    ]
+
+
+def flops(run: Callable[[], object]) -> float:
+    """GFLOP of convolutions, matrix products and attention; a multiplication and an addition are two."""
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops() / 1e9
+
+
+def median_ms(run: Callable[[], object], runs: int) -> float:
+    for _ in range(3):
+        run()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def print_table(result: dict) -> None:
+    cpu, rates, network, slow = (result[key] for key in ("cpu", "conv_tflops", "network_ms", "network_fp32_ms"))
+    print(f"{cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['flags'])}")
+    print(f"convolutions: {rates['bf16']:.2f} TFLOP/s bf16, {rates['fp32']:.2f} float32; "
+          f"engine {result['engine']}, {result['threads']} threads\n")
+    print(f"{'ms, p50':24}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
+    for block in result["blocks"]:
+        print(f"{block['name']:24}{block['gflop']:8.2f}{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
+              f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}")
+    print(f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}{slow['p50']:10.1f}"
+          f"{result['floor_fp32_ms']:8.1f}")
+    print(f"{'network, p95':24}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
+    print(f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms (45 ms at 0.7 TFLOP/s or more, else in proportion)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""How fast the simulator makes frames, part by part, and what its lidars return.
+
+usage: python benchmarks/synth.py [--rig a2d2|kitti] [--scenes N] [--seed K]
+
+One process, one thread; a drive of one frame each, as training data is made. The first scene (compilation) is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.synth.camera import render
+from bev_semseg_ros.synth.library import Library
+from bev_semseg_ros.synth.lidar import scan
+from bev_semseg_ros.synth.rig import RIGS
+from bev_semseg_ros.synth.world import World
+
+RANGES = (0, 10, 20, 30, 40, 50, 80)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rig", choices=sorted(RIGS), default="a2d2")
+    parser.add_argument("--scenes", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=500_000)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    rig, library = RIGS[args.rig], Library(args.seed)
+    seconds: dict[str, list[float]] = {"world": [], "image": [], "lidar": []}
+    counts, intensities = [], []
+    for scene in range(args.scenes + 1):
+        marks = [time.perf_counter()]
+        view = World(args.seed + scene, 1, library).view(0)
+        marks.append(time.perf_counter())
+        render(view, rig.camera)
+        marks.append(time.perf_counter())
+        points = scan(view, rig)
+        marks.append(time.perf_counter())
+        if scene == 0:
+            continue
+        for part, took in zip(seconds.values(), np.diff(marks), strict=True):
+            part.append(took)
+        counts.append(np.histogram(np.linalg.norm(points.positions[:, :2], axis=1), RANGES)[0])
+        intensities.append(points.intensities)
+    for name, values in seconds.items():
+        print(f"{name:6} {1e3 * np.mean(values):6.0f} ms (5-95 %: {1e3 * np.percentile(values, 5):.0f}"
+              f"-{1e3 * np.percentile(values, 95):.0f})")
+    print(f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s in one process, without writing files")
+    print(f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "
+          + ", ".join(f"{low}-{high} m {n:.0f}" for low, high, n in zip(RANGES, RANGES[1:], np.mean(counts, 0),
+                                                                       strict=False)))
+    shares = np.percentile(np.concatenate(intensities) * 255, (5, 25, 50, 75, 95))
+    print("intensity of 255 at 5, 25, 50, 75, 95 %: " + " ".join(f"{value:.0f}" for value in shares))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bev_semseg_ros.frame import MODES
+
+if TYPE_CHECKING:
+    from bev_semseg_ros.data.dataset import Dataset
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """A checkpoint, what it runs on, and labelled data."""
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="C", help="the trained network")
+    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="A2D2, KITTI or simulated frames")
+    parser.add_argument("--split", choices=("train", "val"),
+                        help="whole scenes, one in five of them for val (default: all frames)")
+    parser.add_argument("--mode", choices=MODES, default="fused", help="the sensors used (default: fused)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
+    parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
+
+
+def open_data(arguments: argparse.Namespace) -> Dataset:
+    """The data of `--data` and `--split`. Raises ValueError if there is not a single frame."""
+    from bev_semseg_ros.data.dataset import open_dataset
+
+    dataset = open_dataset(arguments.data, arguments.split)
+    if len(dataset) == 0:
+        raise ValueError(f"{arguments.data}: no frames in the split {arguments.split!r}")
+    return dataset

@@ -1,0 +1,21 @@
+"""bev-semseg node: the perception node without `ros2 run`."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Run the perception node; all arguments are ROS's, such as --ros-args --params-file FILE."
+    parser.set_defaults(help_text=parser.format_help())
+    parser.prefix_chars = "\0"  # argparse would take --ros-args for an option of its own
+    parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
+        print(arguments.help_text)
+        return 0
+    from bev_semseg_ros.ros.node import main
+
+    return main(["perception", *arguments.ros_arguments])

@@ -1,0 +1,126 @@
+"""Data sets: what they all can do, how one is opened, how they are split and joined."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bev_semseg_ros.data.a2d2 import A2D2Dataset
+from bev_semseg_ros.data.kitti import KittiDataset
+from bev_semseg_ros.data.kitti_raw import KittiRawDataset
+from bev_semseg_ros.frame import Annotation, Frame
+
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+
+class Dataset(Protocol):
+    """Frames and what is true of them, in a fixed order; an index out of range raises IndexError.
+
+    Reading a frame raises ValueError naming a damaged file; files that are missing are named in `Frame.missing`.
+    """
+
+    name: str
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]: ...
+
+    def scene(self, index: int) -> str:
+        """Name of the scene (the drive) a frame belongs to, without reading the frame."""
+        ...
+
+
+def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
+    """The data set in a folder: A2D2, KITTI object, KITTI raw (what `bev-semseg synth` writes is one of these).
+
+    split: "train" or "val" takes whole scenes, never single frames, because neighbouring frames of a drive look alike.
+    It depends on the scenes' names alone (see `validation_scenes`); KITTI object frames without frames.csv are each a
+    scene of their own. A set of one scene has no "val": all of it is "train" and "val" is empty.
+    Raises ValueError for a folder of no known layout (listing what was looked for) or an unknown split.
+    """
+    path = Path(path)
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}, expected one of {', '.join(SPLITS)}")
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder")
+    kinds = (A2D2Dataset, KittiDataset, KittiRawDataset)
+    kind = next((kind for kind in kinds if kind.matches(path)), None)
+    if kind is None:
+        raise ValueError(f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in kinds))
+    dataset = kind(path)
+    if len(dataset) == 0:
+        raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")
+    return dataset if split is None else SplitDataset(dataset, split)
+
+
+def validation_scenes(scenes: Iterable[str]) -> set[str]:
+    """The scenes kept for validation: those whose name's SHA-256 is divisible by 5, about one in five.
+
+    Of two or more scenes at least one is kept for validation (the one with the smallest hash if there is none) and at
+    least one for training (the one with the largest). A single scene is for training.
+    """
+    hashes = {scene: int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big") for scene in scenes}
+    if len(hashes) < 2:
+        return set()
+    ordered = sorted(hashes, key=lambda scene: (hashes[scene], scene))
+    chosen = {scene for scene in ordered if hashes[scene] % 5 == 0} or {ordered[0]}
+    return chosen - {ordered[-1]} if len(chosen) == len(ordered) else chosen
+
+
+class Subset:
+    """Some of the frames of another data set, by index."""
+
+    def __init__(self, dataset: Dataset, indices: list[int]) -> None:
+        self.name = dataset.name
+        self._dataset, self._indices = dataset, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        return self._dataset[self._indices[index]]
+
+    def scene(self, index: int) -> str:
+        return self._dataset.scene(self._indices[index])
+
+
+class SplitDataset(Subset):
+    """The frames of another data set whose scenes belong to a split."""
+
+    def __init__(self, dataset: Dataset, split: Split) -> None:
+        scenes = [dataset.scene(index) for index in range(len(dataset))]
+        kept = validation_scenes(scenes)
+        super().__init__(dataset, [index for index, scene in enumerate(scenes) if (scene in kept) == (split == "val")])
+
+
+class ConcatDataset:
+    """Several data sets, one after the other."""
+
+    def __init__(self, datasets: list[Dataset]) -> None:
+        self.name = "+".join(dict.fromkeys(dataset.name for dataset in datasets))
+        self._datasets = datasets
+        self._starts = [0]
+        for dataset in datasets:
+            self._starts.append(self._starts[-1] + len(dataset))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        dataset, position = self._locate(index)
+        return dataset[position]
+
+    def scene(self, index: int) -> str:
+        dataset, position = self._locate(index)
+        return dataset.scene(position)
+
+    def _locate(self, index: int) -> tuple[Dataset, int]:
+        index = index + len(self) if index < 0 else index
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of {len(self)}")
+        part = bisect.bisect_right(self._starts, index) - 1
+        return self._datasets[part], index - self._starts[part]

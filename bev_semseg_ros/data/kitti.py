@@ -1,0 +1,148 @@
+"""KITTI object detection: training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
+
+Two things beyond KITTI, both optional, both written by `bev-semseg synth`: `semantic/<frame>.png`, 8-bit ids of
+`taxonomy.SEGMENTATION_CLASSES` with 255 for ignored pixels, and `frames.csv` with the columns frame, scene, time_ns.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros import taxonomy
+from bev_semseg_ros.data.calibration import (
+    KITTI_MODEL_FROM_LIDAR,
+    kitti_object_camera,
+    kitti_rectified_from_lidar,
+    read_kitti_matrices,
+)
+from bev_semseg_ros.data.files import numbers, read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.geometry import apply, invert
+
+# What a frame is made of: its name in Frame.missing -> the folder and the ending of its file.
+_PARTS = {"image": ("image_2", ".png"), "lidar": ("velodyne", ".bin"), "calib": ("calib", ".txt"),
+          "boxes": ("label_2", ".txt"), "mask": ("semantic", ".png")}
+_TABLE = "frames.csv"
+
+
+class KittiDataset:
+    """A folder with `training`, or a folder such as `training` itself.
+
+    `Frame.missing` names what of "image", "lidar", "calib", "boxes", "mask" should have been there (the last two only
+    where their folder exists); without "calib" there are neither a camera nor boxes. Without frames.csv every
+    frame is a scene of its own, named like the frame, at time 0 (KITTI's frames are independent and untimed).
+    Raises ValueError naming a damaged file.
+    """
+
+    name = "kitti"
+    layout = "KITTI object: a folder with training/velodyne or training/image_2, or such a training folder"
+
+    def __init__(self, path: str | Path) -> None:
+        self._folder = _training_folder(Path(path)) or Path(path)
+        self._expected = [part for part, (folder, _) in _PARTS.items()
+                          if part in ("image", "lidar", "calib") or (self._folder / folder).is_dir()]
+        self._names = sorted({file.stem for part in ("image", "lidar")
+                              for file in (self._folder / _PARTS[part][0]).glob("*" + _PARTS[part][1])})
+        self._table = _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
+        if self._table is not None and (absent := [name for name in self._names if name not in self._table]):
+            raise ValueError(f"{self._folder / _TABLE}: expected a row for every frame, none for {absent[0]}")
+
+    @staticmethod
+    def matches(path: Path) -> bool:
+        return _training_folder(path) is not None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def scene(self, index: int) -> str:
+        name = self._names[index]
+        return name if self._table is None else self._table[name][0]
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        name = self._names[index]
+        files = {part: self._folder / _PARTS[part][0] / (name + _PARTS[part][1]) for part in self._expected}
+        missing = tuple(part for part, file in files.items() if not file.is_file())
+        files = {part: file for part, file in files.items() if part not in missing}
+        image = read_image(files["image"]) if "image" in files else None
+        camera = mask = group_mask = None
+        annotation = Annotation()
+        if "calib" in files:
+            rows = read_kitti_matrices(files["calib"])
+            camera = kitti_object_camera(rows, files["calib"], None if image is None else image.shape[1::-1])
+            if "boxes" in files:
+                model_from_rectified = KITTI_MODEL_FROM_LIDAR @ invert(kitti_rectified_from_lidar(rows, files["calib"]))
+                annotation = read_labels(files["boxes"], model_from_rectified)
+        if "mask" in files:
+            mask = _read_mask(files["mask"], image)
+            group_mask = taxonomy.group_of_class_table()[mask]
+        frame = Frame(0 if self._table is None else self._table[name][1],
+                      read_velodyne(files["lidar"]) if "lidar" in files else None, KITTI_MODEL_FROM_LIDAR,
+                      image, camera, name=name, scene=self.scene(index), missing=missing)
+        return frame, Annotation(annotation.boxes, annotation.ignored, mask, group_mask, annotation.dont_care)
+
+
+def read_labels(path: Path, model_from_rectified: np.ndarray) -> Annotation:
+    """Boxes in the model frame, which of them are ignored, and the DontCare areas of a label file.
+
+    model_from_rectified (4, 4) takes the frame of the labels (rectified camera 0) to the model frame.
+    Raises ValueError naming file and line.
+    """
+    centers, sizes, yaws, labels, ignored, dont_care = [], [], [], [], [], []
+    for index, line in enumerate(read_text(path).splitlines(), 1):
+        if not (fields := line.split()):
+            continue
+        where = f"{path}, line {index}"
+        if len(fields) not in (15, 16):
+            raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
+        try:
+            label = taxonomy.detection_label(fields[0], taxonomy.KITTI_BOX_CLASSES)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        values = numbers(fields[1:15], (14,), where)
+        if label is None:
+            dont_care.append(values[3:7])
+            continue
+        height, width, length, x, y, z, rotation_y = values[7:]
+        heading = model_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
+        centers.append(apply(model_from_rectified, np.array([x, y - height / 2, z])))  # given: the bottom's centre
+        sizes.append((length, width, height))
+        yaws.append(np.arctan2(heading[1], heading[0]))
+        labels.append(label)
+        ignored.append(label == taxonomy.IGNORED_VEHICLE or fields[0] in taxonomy.KITTI_IGNORED)
+    boxes = Boxes(np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels)))
+    return Annotation(boxes, np.array(ignored, bool), dont_care=np.array(dont_care).reshape(-1, 4))
+
+
+def _read_mask(path: Path, image: np.ndarray | None) -> np.ndarray:
+    mask = read_gray(path)
+    if image is not None and mask.shape != image.shape[:2]:
+        raise ValueError(f"{path}: expected {image.shape[1]} x {image.shape[0]} pixels like the image, "
+                         f"got {mask.shape[1]} x {mask.shape[0]}")
+    wrong = (mask >= len(taxonomy.SEGMENTATION_CLASSES)) & (mask != taxonomy.IGNORE)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, expected 0 to "
+                         f"{len(taxonomy.SEGMENTATION_CLASSES) - 1} or {taxonomy.IGNORE}")
+    return mask
+
+
+def _read_table(path: Path) -> dict[str, tuple[str, int]]:
+    """frame -> (scene, time in nanoseconds)."""
+    table = {}
+    reader = csv.DictReader(read_text(path).splitlines())
+    if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):
+        raise ValueError(f"{path}: expected the columns frame, scene, time_ns, got {reader.fieldnames}")
+    for row in reader:
+        try:
+            table[row["frame"]] = row["scene"], int(row["time_ns"])
+        except (TypeError, ValueError):
+            raise ValueError(f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds") from None
+    return table
+
+
+def _training_folder(path: Path) -> Path | None:
+    return next((folder for folder in (path / "training", path)
+                 if any((folder / name).is_dir() for name in ("velodyne", "image_2"))), None)

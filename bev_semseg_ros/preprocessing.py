@@ -1,0 +1,102 @@
+"""Frame -> Sample: the one way from what a sensor saw to what the network sees, in training and on the vehicle."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.config import Config, GridConfig, ImageConfig
+from bev_semseg_ros.frame import Camera, Frame, scale_matrix
+from bev_semseg_ros.geometry import apply
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """points (N, 4) float32: x, y, z in the model frame inside the grid, intensity; None without a lidar.
+
+    image (h, w, 3) uint8 RGB, rectified, at the network's size; camera: how that image looks at the model frame;
+    both None without a camera.
+    """
+
+    points: np.ndarray | None
+    image: np.ndarray | None
+    camera: Camera | None
+
+
+def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
+    """(width, height) at which the network sees an image of `size`: the aspect kept as far as whole strides allow.
+
+    The width is a multiple of 32 and the height one of 16, which bends the aspect by a few per cent (K follows).
+    """
+    width = min((config.max_pixels * size[0] / size[1]) ** 0.5, config.max_width)
+    width = max(64, round(width / 32) * 32)
+    return width, max(64, round(width * size[1] / size[0] / 16) * 16)
+
+
+def rectify(image: np.ndarray, camera: Camera, size: tuple[int, int],
+            interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """The recorded image (H, W[, C]) rectified and resized to `size` (width, height) by one remap.
+
+    The image may have another size than the camera's (a label, a smaller copy); it shows the same view then.
+    Pixels without a source are 0 in images and 255 (ignored) with INTER_NEAREST, which masks need.
+    """
+    height, width = image.shape[:2]
+    if camera.is_rectified and (width, height) == tuple(size):
+        return image
+    shrink = min(width / size[0], height / size[1])
+    nearest = interpolation == cv2.INTER_NEAREST
+    if shrink >= 2 and not nearest:  # one source pixel in four would alias: halve first, the geometry follows
+        factor = int(shrink)
+        image = cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+        height, width = image.shape[:2]
+    map_x, map_y = _rectification_maps(camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model,
+                                       camera.rectified_matrix.tobytes(), camera.size, (width, height), tuple(size),
+                                       nearest)
+    return cv2.remap(image, map_x, map_y, interpolation, borderMode=cv2.BORDER_CONSTANT,
+                     borderValue=255 if nearest else 0)
+
+
+@functools.lru_cache(maxsize=8)
+def _rectification_maps(matrix: bytes, distortion: bytes, model: str, rectified_matrix: bytes,
+                        camera_size: tuple[int, int], source_size: tuple[int, int], size: tuple[int, int],
+                        nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Maps from pixels of the rectified image of `size` to pixels of the recorded image at `source_size`."""
+    source = scale_matrix(np.frombuffer(matrix).reshape(3, 3), camera_size, source_size)
+    target = scale_matrix(np.frombuffer(rectified_matrix).reshape(3, 3), camera_size, size)
+    coefficients = np.zeros(5) if model == "none" else np.frombuffer(distortion)
+    if model == "equidistant":
+        map_x, map_y = cv2.fisheye.initUndistortRectifyMap(source, coefficients[:4], np.eye(3), target, size,
+                                                           cv2.CV_32FC1)
+    else:
+        map_x, map_y = cv2.initUndistortRectifyMap(source, coefficients, None, target, size, cv2.CV_32FC1)
+    if nearest:
+        return map_x, map_y
+    return cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
+
+
+def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
+    """(N,) bool: finite points (N, >=3) of the model frame inside the grid."""
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    return ((x >= grid.x_min) & (x < grid.x_max) & (y >= grid.y_min) & (y < grid.y_max)
+            & (z >= grid.z_min) & (z < grid.z_max))
+
+
+def prepare_points(points: np.ndarray, model_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
+    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the model frame, inside the grid, no NaN."""
+    moved = np.empty((len(points), 4), np.float32)
+    with np.errstate(invalid="ignore"):  # some drivers give infinite points for rays that met nothing
+        moved[:, :3] = apply(model_from_lidar, points[:, :3].astype(np.float32, copy=False))
+    moved[:, 3] = points[:, 3]
+    return moved[points_in_grid(moved, grid) & np.isfinite(moved[:, 3])]
+
+
+def prepare(frame: Frame, config: Config) -> Sample:
+    """What the network sees of a frame; what the frame lacks is None."""
+    points = None if frame.points is None else prepare_points(frame.points, frame.model_from_lidar, config.grid)
+    if frame.image is None or frame.camera is None:
+        return Sample(points, None, None)
+    size = network_size(frame.camera.size, config.image)
+    return Sample(points, rectify(frame.image, frame.camera, size), frame.camera.rectified(size))

@@ -1,0 +1,172 @@
+"""sensor_msgs <-> numpy, without copies where the bytes allow.
+
+Message classes are only imported where one is made, so decoding works on anything with the same attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.frame import Camera
+
+# sensor_msgs/PointField datatypes.
+POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+
+# encoding -> (channels, conversion to RGB or None). OpenCV names a Bayer pattern by its second row from the second
+# pixel on, ROS by its first two rows: rggb is OpenCV's BG.
+IMAGE_ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None), "bgr8": (3, cv2.COLOR_BGR2RGB), "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB), "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB), "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB), "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB)}
+
+CAMERA_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+
+
+def stamp_ns(stamp: Any) -> int:
+    """builtin_interfaces/Time as integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_scale: float = 0.0) -> np.ndarray:
+    """sensor_msgs/PointCloud2 -> (N, 4) float32: x, y, z, intensity. Points that are NaN stay.
+
+    The fields may have any order, padding, byte order and number type. intensity_scale brings the intensity to 0..1;
+    0 chooses by its type: uint8 and uint16 by their largest value, others as they are. A cloud without
+    `intensity_field` gets zeros. The result is a view of the message if that is x, y, z, intensity in float32.
+    Raises ValueError saying what is wrong with the message.
+    """
+    width, height, step = int(message.width), int(message.height), int(message.point_step)
+    if width * height == 0:
+        return np.zeros((0, 4), np.float32)
+    row_step = width * step if height == 1 else int(message.row_step)  # drivers leave a single row's step unset
+    needed = (height - 1) * row_step + width * step
+    if step == 0 or row_step < width * step:
+        raise ValueError(f"point_step {step} and row_step {message.row_step} cannot hold rows of {width} points")
+    if len(message.data) < needed:
+        raise ValueError(f"{len(message.data)} bytes of data, {needed} expected for {height} x {width} points")
+    wanted = ["x", "y", "z", *([intensity_field] if intensity_field else [])]
+    fields = {field.name: field for field in message.fields if field.name in wanted}
+    missing = [name for name in "xyz" if name not in fields]
+    if missing:
+        found = ", ".join(field.name for field in message.fields) or "none"
+        raise ValueError(f"no field {', '.join(missing)}; the cloud has {found}")
+    names = [name for name in wanted if name in fields]
+    order = ">" if message.is_bigendian else "<"
+    for name in names:
+        kind = POINT_TYPES.get(int(fields[name].datatype))
+        if kind is None:
+            raise ValueError(f"field {name} has the unknown datatype {fields[name].datatype}")
+        if int(fields[name].offset) + int(kind[1]) > step:
+            raise ValueError(f"field {name} at offset {fields[name].offset} ends beyond point_step {step}")
+    formats = [order + POINT_TYPES[int(fields[name].datatype)] for name in names]
+    offsets = [int(fields[name].offset) for name in names]
+    scale = intensity_scale or {"u1": 1 / 255, "u2": 1 / 65535}.get(formats[-1][1:] if len(names) == 4 else "", 1.0)
+    if (offsets == [0, 4, 8, 12] and set(formats) == {"<f4"} and step % 4 == 0 and row_step % 4 == 0 and scale == 1.0):
+        rows = np.ndarray((height, width, 4), np.float32, buffer=message.data, strides=(row_step, step, 4))
+        return rows.reshape(-1, 4)
+    kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
+    cloud = np.ndarray((height, width), kind, buffer=message.data, strides=(row_step, step))
+    points = np.zeros((height, width, 4), np.float32)
+    for column, name in enumerate(names):
+        points[..., column] = cloud[name]
+    if len(names) == 4:
+        points[..., 3] *= np.float32(scale)
+    return points.reshape(-1, 4)
+
+
+def decode_image(message: Any) -> np.ndarray:
+    """sensor_msgs/Image -> (H, W, 3) uint8 RGB; a view of the message for rgb8.
+
+    Raises ValueError for a size of zero, an encoding not in IMAGE_ENCODINGS, or too few bytes.
+    """
+    width, height, step = int(message.width), int(message.height), int(message.step)
+    if width * height == 0:
+        raise ValueError(f"the image is {width} x {height} pixels")
+    if message.encoding not in IMAGE_ENCODINGS:
+        raise ValueError(f"unknown encoding {message.encoding!r}, expected one of {', '.join(IMAGE_ENCODINGS)}")
+    channels, conversion = IMAGE_ENCODINGS[message.encoding]
+    if step < width * channels:
+        raise ValueError(f"step {step} is less than {width} pixels of {channels} bytes")
+    needed = (height - 1) * step + width * channels
+    if len(message.data) < needed:
+        raise ValueError(f"{len(message.data)} bytes of data, {needed} expected for {height} rows of {step}")
+    image = np.ndarray((height, width, channels), np.uint8, buffer=message.data, strides=(step, channels, 1))
+    if conversion is None:
+        return image
+    return cv2.cvtColor(image[..., 0] if channels == 1 else image, conversion)
+
+
+def decode_camera(message: Any, camera_from_model: np.ndarray) -> Camera:
+    """sensor_msgs/CameraInfo -> Camera of the full image or of its region of interest.
+
+    The rectified image is that of P, or of K where P is not set or where R turns the camera (a stereo pair: its
+    rectified frame is not the frame of our extrinsics). Raises ValueError for an unknown distortion model, a K of zeros
+    or an image size of zero.
+    """
+    matrix, projection = np.array(message.k, float).reshape(3, 3), np.array(message.p, float).reshape(3, 4)[:, :3]
+    coefficients = np.array(message.d, float)
+    size = (int(message.width), int(message.height))
+    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+        raise ValueError("camera_info: K is not set; calibrate the camera or use intrinsics:=calibration")
+    model = message.distortion_model
+    if not coefficients.any() and model in ("", *CAMERA_MODELS):
+        model, coefficients = "none", np.zeros(5)
+    elif model not in CAMERA_MODELS:
+        raise ValueError(f"camera_info: unknown distortion model {model!r}, expected one of {', '.join(CAMERA_MODELS)}")
+    elif len(coefficients) not in CAMERA_MODELS[model]:
+        raise ValueError(f"camera_info: {model} with {len(coefficients)} coefficients, "
+                         f"expected {' or '.join(map(str, CAMERA_MODELS[model]))}")
+    rotation = np.array(message.r, float).reshape(3, 3)
+    turned = rotation.any() and not np.allclose(rotation, np.eye(3), atol=1e-6)
+    rectified = matrix if turned or projection[0, 0] <= 0 else projection
+    region = message.roi
+    if region.width and region.height and (int(region.width), int(region.height)) != size:
+        shift = np.array([[0, 0, region.x_offset], [0, 0, region.y_offset], [0, 0, 0]], float)
+        matrix, rectified, size = matrix - shift, rectified - shift, (int(region.width), int(region.height))
+    if not all(size):
+        raise ValueError(f"camera_info: the image is {size[0]} x {size[1]} pixels")
+    return Camera(matrix, size, camera_from_model, coefficients, model, rectified)
+
+
+def fill(message: Any, array: np.ndarray) -> None:
+    """Set `data` of a freshly made message: one copy, where the setter would take seconds for a list or an array."""
+    message.data.frombytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def encode_image(image: np.ndarray, encoding: str, header: Any) -> Any:
+    """(H, W) or (H, W, C) uint8 -> sensor_msgs/Image with that header."""
+    from sensor_msgs.msg import Image
+
+    message = Image(header=header, height=int(image.shape[0]), width=int(image.shape[1]), encoding=encoding,
+                    is_bigendian=0, step=int(image[0].size))
+    fill(message, image)
+    return message
+
+
+def encode_cloud(points: np.ndarray, header: Any) -> Any:
+    """(N, 4) x, y, z, intensity -> sensor_msgs/PointCloud2 of float32 with that header."""
+    from sensor_msgs.msg import PointCloud2, PointField
+
+    fields = [PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+              for index, name in enumerate(("x", "y", "z", "intensity"))]
+    count = len(points)
+    message = PointCloud2(header=header, height=1, width=count, fields=fields, is_bigendian=False, point_step=16,
+                          row_step=16 * count, is_dense=bool(np.isfinite(points).all()))
+    fill(message, points.astype(np.float32, copy=False))
+    return message
+
+
+def encode_camera(camera: Camera, header: Any) -> Any:
+    """Camera -> sensor_msgs/CameraInfo: K and D of the image as recorded, P of the rectified one."""
+    from sensor_msgs.msg import CameraInfo
+
+    projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
+    plain = camera.distortion_model == "none"
+    return CameraInfo(header=header, width=camera.size[0], height=camera.size[1],
+                      distortion_model="plumb_bob" if plain else camera.distortion_model,
+                      d=[0.0] * 5 if plain else camera.distortion.tolist(), k=camera.matrix.ravel().tolist(),
+                      r=np.eye(3).ravel().tolist(), p=projection.ravel().tolist())

@@ -1,0 +1,37 @@
+"""The learning rate over a training, and when the training ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bev_semseg_ros.config import TrainingConfig
+
+
+def one_cycle(progress: float, warmup: float) -> float:
+    """Factor of the peak learning rate at `progress` (0..1): linear over the share `warmup`, then a cosine to zero."""
+    progress = min(max(progress, 0.0), 1.0)
+    if progress < warmup:
+        return max(progress / warmup, 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / max(1 - warmup, 1e-9)))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A training's length: in minutes of training if `minutes` is set, else in steps."""
+
+    steps: int
+    minutes: float
+    warmup: float
+
+    @classmethod
+    def of(cls, config: TrainingConfig, steps_per_epoch: int) -> Schedule:
+        return cls(config.max_steps or config.epochs * steps_per_epoch, config.max_minutes, config.warmup)
+
+    def progress(self, step: int, minutes: float) -> float:
+        """0..1: how much of the training is over after so many steps and minutes."""
+        return min(minutes / self.minutes if self.minutes else step / max(self.steps, 1), 1.0)
+
+    def factor(self, step: int, minutes: float) -> float:
+        """Factor of the peak learning rate for the step after these."""
+        return one_cycle(self.progress(step, minutes), self.warmup)

@@ -1,0 +1,99 @@
+"""The perception node, with RViz and a bag if asked for. An argument left empty leaves the YAML as it is."""
+
+import os
+from pathlib import Path
+
+import yaml
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackagePrefix, FindPackageShare
+
+from bev_semseg_ros.ros.dds import SWITCH, use_shared_memory_profile
+from launch import LaunchDescription
+
+PACKAGE = "bev_semseg_ros"
+INPUTS = ("points", "image", "camera_info")
+OUTPUTS = ("markers", "semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info", "timing")
+PARAMETERS = ("checkpoint", "calibration", "device")
+
+
+def share(*parts):
+    return PathJoinSubstitution([FindPackageShare(PACKAGE), *parts])
+
+
+ARGUMENTS = {
+    "params_file": (share("config", "perception.yaml"), "YAML with the node's parameters"),
+    "checkpoint": ("", "checkpoint file; empty: the YAML's, or the shipped one"),
+    "calibration": ("", "calibration file; empty: the YAML's, or else the bag's"),
+    "device": ("", "auto, cpu, cuda or cuda:N; empty: the YAML's"),
+    "points": ("", "topic of the cloud; empty: points in the namespace, or the bag's /points"),
+    "image": ("", "topic of the image; empty: image in the namespace, or the bag's /image"),
+    "camera_info": ("", "topic of the intrinsics; empty: camera_info in the namespace, or the bag's /camera_info"),
+    "namespace": ("", "namespace of the node"),
+    "use_sim_time": ("", "true: time from /clock; empty: the YAML's"),
+    "bag": ("", "a bag to play to the node; empty: none"),
+    "rviz": ("false", "true: start RViz"),
+    "rviz_config": (share("rviz", "perception.rviz"), "configuration of RViz"),
+    "respawn": ("false", "true: start the node again when it ends"),
+    "dds_profile": ("auto", "auto: config/fastdds_shm.xml where Fast DDS is used and nothing else is set; none"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+}
+
+
+def start(context):
+    """The actions, once the values of the arguments are known."""
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    for name in ("params_file", "rviz_config"):
+        value[name] = value[name] or ARGUMENTS[name][0].perform(context)
+    environment = dict(os.environ)
+    if value["dds_profile"] == "auto":
+        use_shared_memory_profile(environment)
+    elif value["dds_profile"] == "none":
+        environment[SWITCH] = "none"  # node and player would set the profile themselves
+    else:
+        raise ValueError(f"dds_profile: expected auto or none, got {value['dds_profile']!r}")
+    added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
+    texts = {name: value[name] for name in PARAMETERS if value[name]}
+    if value["bag"] and not {**settings(value["params_file"]), **texts}.get("calibration"):
+        texts["calibration"] = value["bag"]  # `bev-semseg bag` writes it there
+    # As strings: launch_ros would take what stands after " #" in a path for a comment.
+    overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
+    time = {"use_sim_time": yaml.safe_load(value["use_sim_time"])} if value["use_sim_time"] else {}
+    common = {"additional_env": added, "output": "screen"}
+    # A bag's topics are outside of any namespace, and so are those in RViz's configuration.
+    topics = {topic: value[topic] or (f"/{topic}" if value["bag"] else "") for topic in INPUTS}
+    prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
+    actions = [Node(
+        package=PACKAGE, executable="perception_node", name="perception", namespace=value["namespace"],
+        parameters=[value["params_file"], *[given for given in (overrides, time) if given]],
+        remappings=[(old, new) for old, new in topics.items() if new],
+        arguments=["--ros-args", "--log-level", value["log_level"]],
+        respawn=yaml.safe_load(value["respawn"]), respawn_delay=2.0, **common)]
+    if value["bag"]:
+        program = PathJoinSubstitution([FindPackagePrefix(PACKAGE), "lib", PACKAGE, "bev-semseg"])
+        # RViz subscribes long before the network is loaded: the drive must not begin for it alone.
+        actions.append(ExecuteProcess(cmd=[program, "play", value["bag"], "--clock", "--for", f"{prefix}/perception",
+                                           "--wait", "120"], **common))
+    shown = [(f"/{topic}", topics[topic] or f"{prefix}/{topic}") for topic in INPUTS]
+    shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in OUTPUTS]
+    actions.append(Node(
+        package="rviz2", executable="rviz2", name="rviz", arguments=["-d", value["rviz_config"]],
+        remappings=[(old, new) for old, new in shown if old != new],
+        parameters=[time] if time else [],
+        condition=IfCondition(LaunchConfiguration("rviz")), **common))
+    return actions
+
+
+def settings(params_file):
+    """The parameters that a YAML sets for any node."""
+    nodes = yaml.safe_load(Path(params_file).read_text()) or {}
+    return {name: value for node in nodes.values() for name, value in (node.get("ros__parameters") or {}).items()}
+
+
+def generate_launch_description():
+    declared = [DeclareLaunchArgument(name, default_value=default, description=text)
+                for name, (default, text) in ARGUMENTS.items()]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])

@@ -1,0 +1,60 @@
+"""A command of the package as a process whose output can be waited for."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+
+class Process:
+    """`bev-semseg ARGUMENTS` with its output in `lines`."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.arguments, self.lines = arguments, []
+        self._news = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "bev_semseg_ros.cli.main", *arguments], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip())
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for(self, pattern: str, timeout: float = 40, after: int = 0) -> str:
+        """The first line since `after` that matches; fails with all output if none comes or the process ends."""
+        end = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for line in self.lines[after:]:
+                    if re.search(pattern, line):
+                        return line
+                if time.monotonic() > end or not self._reader.is_alive():
+                    pytest.fail(f"no line {pattern!r} in:\n" + "\n".join(self.lines))
+                self._news.wait(0.2)
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 40) -> int:
+        """The exit code, once all output is read."""
+        code = self._process.wait(timeout)
+        self._reader.join()
+        return code
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()

@@ -1,0 +1,77 @@
+"""Subscriptions that follow their publishers, within one process."""
+
+from __future__ import annotations
+
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, PointCloud2
+
+from bev_semseg_ros.ros import inputs
+from bev_semseg_ros.ros.inputs import Input
+
+
+@pytest.fixture
+def listen(peer):
+    """listen(kind, **options) -> (input, its messages) on the peer's node."""
+    made = []
+
+    def make(kind: type, **options):
+        messages: list = []
+        made.append(Input(peer.node, kind, f"/inputs/{kind.__name__}", "auto", messages.append, **options))
+        return made[-1], messages
+
+    yield make
+    for source in made:
+        source.destroy()
+
+
+def reliability(peer, source) -> ReliabilityPolicy:
+    return peer.node.get_subscriptions_info_by_topic(source.topic)[0].qos_profile.reliability
+
+
+def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):
+    source, _ = listen(PointCloud2)
+    publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic))
+    source.follow()
+    assert reliability(peer, source) == ReliabilityPolicy.RELIABLE
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+    source.follow()
+    assert reliability(peer, source) == ReliabilityPolicy.RELIABLE
+
+
+def test_a_camera_info_that_was_published_once_and_kept_is_received(peer, listen):
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)
+    publisher.publish(CameraInfo())
+    source, messages = listen(CameraInfo, lasts=True)
+    peer.spin_until(lambda: messages, what="the kept message")
+    source._last -= 60
+    assert source.explain() is None
+    peer.node.destroy_publisher(publisher)
+
+
+@pytest.fixture
+def filters(monkeypatch):
+    """The module of message_filters's filters, which the inputs use."""
+    filters = pytest.importorskip("message_filters")
+    monkeypatch.setattr(inputs, "FilterSubscriber", filters.Subscriber)
+    return filters
+
+
+def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(filters, peer, listen):
+    source, messages = listen(PointCloud2)
+    chained = filters.Cache(source.subscriber, 10)
+    for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT):
+        publisher = peer.node.create_publisher(PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy))
+        peer.spin_until(lambda: peer.node.count_publishers(source.topic))
+        source.follow()
+        assert reliability(peer, source) == policy
+        peer.spin_until(lambda p=publisher: p.get_subscription_count(), what="the subscription")
+        publisher.publish(peer.cloud())
+        count = 1 if policy == ReliabilityPolicy.RELIABLE else 2
+        peer.spin_until(lambda n=count: len(messages) == n, what="the message")
+        peer.node.destroy_publisher(publisher)
+        peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+    assert len(chained.cache_msgs) == 2

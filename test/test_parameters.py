@@ -1,0 +1,62 @@
+"""The parameters' one definition: values, refusals, documentation."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from bev_semseg_ros.ros.parameters import NAMES, Parameters, markdown_table, undeclared
+
+
+def test_the_defaults_are_allowed():
+    assert Parameters().slop == 0.05
+
+
+@pytest.mark.parametrize(("values", "reason"), [
+    ({"slop": -0.1}, "slop: -0.1 is outside 0..10"), ({"slop": 1}, "slop: expected float"),
+    ({"score_threshold": 1.01}, "outside 0..1"), ({"mode": "both"}, "'both' is not one of fused"),
+    ({"device": "cuda:x"}, "device"), ({"num_threads": -1}, "num_threads"), ({"autostart": 1}, "autostart"),
+    ({"slop": float("nan")}, "slop")])
+def test_a_wrong_value_is_refused_by_name(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        Parameters(**values)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
+def test_devices_are_known(device):
+    assert Parameters(device=device).device == device
+
+
+def test_live_parameters_change_while_configured():
+    assert Parameters().changed({"slop": 0.1}, configured=True).slop == 0.1
+
+
+def test_others_need_a_new_configure():
+    with pytest.raises(ValueError, match="checkpoint: read by configure only"):
+        Parameters().changed({"checkpoint": "other.pt"}, configured=True)
+
+
+def test_an_unchanged_value_needs_none():
+    assert Parameters().changed({"checkpoint": ""}, configured=True) == Parameters()
+
+
+def test_several_changes_are_all_made_or_none():
+    parameters = Parameters()
+    with pytest.raises(ValueError, match="score_threshold"):
+        parameters.changed({"slop": 0.1, "score_threshold": 7.0}, configured=False)
+    assert parameters == Parameters()
+
+
+def test_misspelt_names_are_told_with_what_was_meant():
+    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq"))
+    node = SimpleNamespace(_parameter_overrides=given, has_parameter=lambda name: name in NAMES)
+    assert undeclared(node) == ("qqq, scor_threshold (did you mean score_threshold?), "
+                                "use_simtime (did you mean use_sim_time?)")
+
+
+def test_every_parameter_has_a_description():
+    assert all(item.metadata["description"].endswith(".") for item in dataclasses.fields(Parameters))
+
+
+def test_the_table_has_a_row_for_each():
+    assert [line.split("`")[1] for line in markdown_table().splitlines()[2:]] == list(NAMES)

@@ -1,0 +1,100 @@
+"""From what a sensor saw to what the network sees."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from bev_semseg_ros.config import Config, GridConfig, ImageConfig
+from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
+from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points, rectify
+from bev_semseg_ros.taxonomy import IGNORE
+
+
+def pinhole(width: int, height: int, **settings) -> Camera:
+    return Camera([[width, 0, width / 2 - 0.5], [0, width, height / 2 - 0.5], [0, 0, 1]], (width, height),
+                  OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5))), **settings)
+
+
+@pytest.mark.parametrize(("size", "expected"), [((1920, 1208), (640, 400)), ((1242, 375), (768, 240)),
+                                                ((640, 403), (640, 400))])
+def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
+    width, height = network_size(size, ImageConfig())
+    assert abs(width - expected[0]) <= 32 and abs(height - expected[1]) <= 16
+    assert width % 32 == 0 and height % 16 == 0
+
+
+def test_points_come_to_the_model_frame_and_the_rest_is_dropped():
+    points = np.array([[1, 0, 0, 0.5], [np.nan, 0, 0, 0.5], [1, 0, np.inf, 0.5], [500, 0, 0, 0.5], [2, 0, 0, np.nan]])
+    pose = transform(rotation_z(np.pi / 2), (5, 0, 1))
+    result = prepare_points(points, pose, GridConfig())
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[5, 1, 1, 0.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize("points", [np.zeros((0, 4), np.float32), np.full((7, 4), np.nan, np.float32)])
+def test_an_empty_cloud_stays_an_empty_cloud(points):
+    assert prepare_points(points, np.eye(4), GridConfig()).shape == (0, 4)
+
+
+def test_a_rectified_image_of_the_right_size_is_left_as_it_is():
+    image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(rectify(image, pinhole(64, 40), (64, 40)), image)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.4, 1.7])
+def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
+    camera = pinhole(400, 240)
+    image = np.zeros((240, 400, 3), np.uint8)
+    u, v = 301, 77
+    image[v - 3:v + 4, u - 3:u + 4] = 255
+    size = (round(400 * factor), round(240 * factor))
+    result = rectify(image, camera, size)[..., 0].astype(float)
+    rows, columns = np.mgrid[:size[1], :size[0]]
+    found = np.array([(columns * result).sum(), (rows * result).sum()]) / result.sum()
+    ray = np.linalg.inv(camera.matrix) @ [u, v, 1]
+    expected = (camera.rectified(size).matrix @ ray)[:2]
+    np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
+    coefficients = np.array([-0.3, 0.1, 0.001, -0.002, 0.0])
+    camera = pinhole(400, 240, distortion=coefficients, distortion_model="plumb_bob")
+    ray = np.array([[0.30, 0.12, 1.0]])
+    u, v = cv2.projectPoints(ray, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0].ravel().round().astype(int)
+    image = np.zeros((240, 400, 3), np.uint8)
+    image[v - 2:v + 3, u - 2:u + 3] = 255
+    result = rectify(image, camera, (400, 240))[..., 0].astype(float)
+    rows, columns = np.mgrid[:240, :400]
+    found = np.array([(columns * result).sum(), (rows * result).sum()]) / result.sum()
+    np.testing.assert_allclose(found, (camera.rectified_matrix @ ray[0])[:2], atol=1.0)
+
+
+@pytest.mark.parametrize("size", [(64, 40), (32, 20)])
+@pytest.mark.parametrize("model, coefficients, bent", [
+    ("none", [], False), ("none", [-0.3, 0.1, 0, 0, 0], False), ("plumb_bob", [], False),
+    ("plumb_bob", [0] * 5, False), ("plumb_bob", [-0.3, 0.1, 0, 0, 0], True), ("equidistant", [0] * 4, True)])
+def test_the_model_says_at_every_size_whether_an_image_is_distorted(size, model, coefficients, bent):
+    image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
+    straight = rectify(image, pinhole(64, 40), size)
+    result = rectify(image, pinhole(64, 40, distortion=coefficients, distortion_model=model), size)
+    assert np.array_equal(result, straight) != bent
+
+
+def test_masks_keep_their_ids_and_ignore_what_has_no_source():
+    camera = pinhole(400, 240, distortion=np.array([0.3, 0, 0, 0, 0]), distortion_model="plumb_bob")
+    mask = np.full((240, 400), 3, np.uint8)
+    mask[:, 200:] = 9
+    result = rectify(mask, camera, (320, 192), cv2.INTER_NEAREST)
+    assert set(np.unique(result)) <= {3, 9, IGNORE} and IGNORE in result
+
+
+def test_what_a_frame_lacks_the_sample_lacks():
+    camera = pinhole(128, 64)
+    points = np.array([[5, 0, 1, 0.5]], np.float32)
+    sample = prepare(Frame(0, points, np.eye(4), None, camera), Config())
+    assert sample.image is None and sample.camera is None and len(sample.points) == 1
+    sample = prepare(Frame(0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), camera), Config())
+    assert sample.points is None and sample.camera.size == sample.image.shape[1::-1]

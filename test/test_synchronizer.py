@@ -1,0 +1,205 @@
+"""Pairs of stamps: nearest within slop, bounded waiting, jumps in time, drops by cause."""
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.ros.synchronizer import SILENCE_NS, Match, Synchronizer
+
+MS = 1_000_000
+
+
+def make(**options) -> Synchronizer:
+    return Synchronizer(**{"slop": 50 * MS, "max_wait": 200 * MS, **options})
+
+
+def feed(sync: Synchronizer, messages: list[tuple[str, float]], delay: float = 0.0) -> list[Match]:
+    """Messages (stream, stamp in ms) that arrive at their stamps; the item is the stamp."""
+    out = []
+    for stream, stamp in messages:
+        out += sync.add(stream, round(stamp * MS), stamp, round((stamp + delay) * MS))
+    return out
+
+
+def test_equal_stamps_are_a_pair_at_once():
+    assert feed(make(), [("points", 0), ("image", 0)]) == [Match(0, 0)]
+
+
+def test_the_order_of_arrival_does_not_matter():
+    assert feed(make(), [("image", 7), ("points", 0)]) == [Match(0, 7)]
+
+
+def test_a_partner_beyond_slop_is_no_partner():
+    assert feed(make(), [("points", 0), ("image", 51)]) == []
+
+
+def test_the_nearest_image_of_a_faster_camera_is_taken():
+    camera = [("image", stamp) for stamp in range(0, 400, 33)]
+    lidar = [("points", stamp) for stamp in (100, 200, 300)]
+    pairs = [m for m in feed(make(), sorted(camera + lidar, key=lambda m: m[1])) if m.is_pair]
+    assert [(m.points, m.image) for m in pairs] == [(100, 99), (200, 198), (300, 297)]
+
+
+def test_a_pair_does_not_wait_when_no_nearer_message_is_due():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 7), ("points", 100)])
+    assert sync.add("image", 107 * MS, 107, 107 * MS) == [Match(100, 107)]
+
+
+def test_a_nearer_message_that_does_not_come_is_waited_for_no_longer_than_max_wait():
+    sync = make()
+    assert feed(sync, [("image", 0), ("image", 33), ("points", 60)]) == []
+    assert sync.expire(260 * MS) == [Match(60, 33)]
+
+
+def test_a_cloud_without_image_comes_alone_after_max_wait():
+    sync = make()
+    assert sync.add("points", 0, "cloud", 0) == []
+    assert sync.expire(199 * MS) == []
+    assert sync.expire(200 * MS) == [Match("cloud", None)]
+
+
+def test_deadline_tells_when_the_wait_ends():
+    sync = make()
+    sync.add("points", 0, "cloud", 5 * MS)
+    assert sync.deadline == 205 * MS
+
+
+def test_a_silent_partner_is_not_waited_for():
+    sync = make()
+    feed(sync, [("image", 0), ("points", 0), ("points", 100), ("points", 200)], delay=0)
+    assert sync.add("points", 2 * SILENCE_NS, "cloud", 2 * SILENCE_NS)[-1:] == [Match("cloud", None)]
+
+
+def test_a_pause_of_both_is_no_silence_of_one():
+    sync = make()
+    feed(sync, [("image", 0), ("points", 0)])
+    assert feed(sync, [("points", 5000), ("image", 5000)]) == [Match(5000, 5000)]
+
+
+def test_surplus_images_are_dropped_while_pairs_form():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("image", 60)])
+    assert sync.expire(300 * MS) == []
+    assert sync.dropped == {"unmatched_image": 1}
+
+
+def test_images_come_alone_when_the_lidar_is_dead():
+    sync = make()
+    out = feed(sync, [("image", stamp) for stamp in range(0, 3000, 100)])
+    assert len(out) >= 15 and all(m.points is None for m in out)
+
+
+def test_unmatched_messages_are_dropped_if_told_so():
+    sync = make(process_unmatched=False)
+    feed(sync, [("points", 0)])
+    assert sync.expire(300 * MS) == []
+    assert sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_pair_drops_what_is_older():
+    sync = make()
+    feed(sync, [("points", 0), ("points", 100), ("image", 100)])
+    assert sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_jump_back_in_time_starts_anew():
+    sync = make()
+    feed(sync, [("points", 5000), ("image", 5000), ("points", 5100)])
+    out = sync.add("points", 0, 0, 5200 * MS) + sync.add("image", 0, 0, 5200 * MS)
+    assert out == [Match(0, 0)]
+    assert +sync.dropped == {"time_jump_points": 1}
+
+
+def test_a_loop_of_a_short_drive_loses_no_pair():
+    sync, now, pairs = make(), 0, 0
+    for _ in range(3):
+        for stamp in range(0, 2000, 100):
+            now += 100 * MS
+            pairs += len(sync.add("image", stamp * MS, stamp, now)) + len(sync.add("points", stamp * MS, stamp, now))
+    assert pairs == 60 and sync.dropped.total() == 0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_loop_shorter_than_any_wait_goes_on(frames):
+    sync, now, pairs = make(), 0, []
+    for _ in range(12):
+        for stamp in range(0, 100 * frames, 100):
+            now += 100 * MS
+            for stream in ("points", "image"):
+                pairs += sync.add(stream, stamp * MS, stamp, now)
+    assert all(m.points == m.image for m in pairs)
+    assert len(pairs) == (4 if frames == 1 else 12 * frames)  # a single frame might as well be a repetition
+
+
+def test_a_loop_of_one_sensor_alone_goes_on():
+    out = feed_at(make(streams=("points",)), [(100 * index, "points", 0) for index in range(12)])
+    assert len(out) == 4
+
+
+def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
+    """Messages (arrival in ms, stream, stamp in ms); the item is the stamp."""
+    return [match for now, stream, stamp in messages
+            for match in sync.add(stream, round(stamp * MS), stamp, round(now * MS))]
+
+
+def test_late_messages_of_one_sensor_do_not_disturb_what_goes_on():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("points", 100), ("image", 100)])
+    for stamp in (200, 300, 400):
+        assert feed(sync, [("image", 50), ("points", stamp), ("image", stamp)]) == [Match(stamp, stamp)]
+    assert +sync.dropped == {"late_image": 3}
+
+
+def test_a_repeated_stamp_is_dropped_as_late():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("points", 0)])
+    assert sync.dropped == {"late_points": 1}
+
+
+def test_messages_out_of_order_find_their_partners():
+    sync = make()
+    out = feed(sync, [("points", 100), ("points", 0), ("image", 0), ("image", 100)])
+    assert [(m.points, m.image) for m in out] == [(0, 0), (100, 100)]
+
+
+def test_how_far_the_nearest_partner_missed_is_known():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 123)])
+    sync.expire(300 * MS)
+    assert sync.miss == 123 * MS
+
+
+def test_a_partner_that_comes_after_the_wait_misses_by_nothing():
+    sync = make()
+    arrivals = [(stamp + delay, stream, stamp) for stamp in range(0, 3000, 100)
+                for stream, delay in (("points", 0), ("image", 290))]
+    out = []
+    for now, stream, stamp in sorted(arrivals)[:-6]:  # the last images would meet clouds that wait for no message
+        out += sync.add(stream, stamp * MS, stamp, now * MS)
+    assert not any(m.is_pair for m in out) and sync.miss == 0
+
+
+def test_a_single_stream_passes_through():
+    assert feed(make(streams=("points",)), [("points", 0), ("points", 100)]) == [Match(0), Match(100)]
+
+
+def test_no_more_than_a_bounded_number_of_messages_waits():
+    sync = make(max_wait=10**15)
+    for index in range(1000):
+        sync.add("points", 60 * MS * index, index, 0)
+    assert sync.dropped["unmatched_points"] == 984
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cloud_ends_once_whatever_arrives(seed):
+    rng = np.random.default_rng(seed)
+    sync, out, clouds, now = make(), [], 0, 0
+    for _ in range(300):
+        now += int(rng.integers(0, 80 * MS))
+        stream = "points" if rng.random() < 0.5 else "image"
+        clouds += stream == "points"
+        stamp = max(0, now + int(rng.normal(0, 60 * MS))) % (5000 * MS)
+        out += sync.add(stream, stamp, clouds, now)
+    out += sync.expire(now + SILENCE_NS)
+    given = sum(m.points is not None for m in out)
+    assert given + sum(count for cause, count in sync.dropped.items() if cause.endswith("points")) == clouds
