@@ -21,6 +21,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
@@ -34,6 +35,7 @@ from bev_semseg_ros.ros.messages import stamp_ns
 
 QUIET = 1.5  # seconds without a result after which nothing more is expected
 START = 120.0  # seconds a node may take to load and warm up
+MATCHING = 30.0  # seconds until the node's topics must be found; DDS repeats a lost announcement after three
 
 
 class RecordingError(ChildProcessError):
@@ -122,11 +124,11 @@ def record(bag: Path, folder: Path, rate: float = 1.0, parameters: dict[str, Any
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     model_from_lidar = load_calibration(parameters["calibration"]).model_from_lidar
     with (_process(["node", "--ros-args", *arguments], environment, folder / "node.log", "READY") as node,
-          _subscriber(domain, environment, model_from_lidar) as results):
+          subscriber(domain, environment, model_from_lidar) as results):
         recording = Recording(results, {}, with_masks=parameters.get("mode") != "lidar_only")
         log = folder / "published.jsonl"
-        with _process(["play", str(bag), "--rate", str(rate), "--log", str(log)], environment, folder / "player.log"
-                      ) as player:
+        with _process(["play", str(bag), "--rate", str(rate), "--for", "/perception", "--log", str(log)], environment,
+                      folder / "player.log") as player:
             player.wait()
         if player.returncode != 0:
             raise RecordingError(f"the player ended with {player.returncode}: see {folder / 'player.log'}")
@@ -209,9 +211,13 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.ndarray
+def subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.ndarray, timeout: float = MATCHING
                 ) -> Iterator[dict[int, Result]]:
-    """Subscriptions to a node's outputs; the dictionary fills while the context is entered."""
+    """Subscriptions to a node's outputs; the dictionary fills while the context is entered.
+
+    Entered once the node's publishers are matched: what they publish before that would be lost. Raises RecordingError
+    if they are not within `timeout` seconds.
+    """
     results: dict[int, Result] = {}
     context = Context()
     with _environment(environment):
@@ -237,14 +243,21 @@ def _subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.n
         if found.boxes is None and found.timing.get("boxes") == "0":
             found.boxes = Boxes.empty()  # a frame without boxes has no marker that could carry its stamp
 
+    matched: dict[str, threading.Event] = {}
     for kind, topic, callback in ((MarkerArray, "markers", take_markers), (Image, "semseg/labels", take_labels),
                                   (DiagnosticArray, "timing", take_timing)):
-        node.create_subscription(kind, f"/perception/{topic}", callback, QoSProfile(depth=10))
+        matched[topic] = threading.Event()
+        events = SubscriptionEventCallbacks(matched=lambda _, event=matched[topic]: event.set())
+        node.create_subscription(kind, f"/perception/{topic}", callback, QoSProfile(depth=10), event_callbacks=events)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, name="recorder")
     thread.start()
     try:
+        end = time.monotonic() + timeout
+        missing = [topic for topic, event in matched.items() if not event.wait(max(end - time.monotonic(), 0.0))]
+        if missing:
+            raise RecordingError(f"the node's topics were not found within {timeout:g} s: {', '.join(missing)}")
         yield results
     finally:
         executor.shutdown()
