@@ -15,10 +15,10 @@ from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.inbox import Inbox, Work
+from bev_semseg_ros.ros.input_watch import InputWatch
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
 
-LARGEST_INTENSITY = 2.0  # more comes of a sensor that does not count from 0 to 1
 ASPECT_TOLERANCE = 0.02  # of an image against the one its intrinsics are of
 
 
@@ -35,6 +35,7 @@ class Pipeline:
                  lidar_frame: str | None = None) -> None:
         self._node, self._predictor, self._calibration = node, predictor, calibration
         self._inbox, self._outputs, self._lidar_frame = inbox, outputs, lidar_frame
+        self._watch = InputWatch(predictor.info)
         self.published = 0
         self.degraded: Counter[str] = Counter()
         self._troubles: dict[str, str] = {}
@@ -99,6 +100,8 @@ class Pipeline:
             self._image_size = camera.size
             self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
+        for finding in self._watch.look(frame, sample):
+            self.tell(finding.item, str(finding))
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.score_threshold)
         self._outputs.publish(prediction, sample.image, cloud_header if points is not None else None,
                               image_header if image is not None else None, parameters)
@@ -124,9 +127,6 @@ class Pipeline:
                                           f"{self._lidar_frame!r}: if these are not the same, use the calibration of "
                                           "the former, else set lidar.frame_id in the calibration to it")
         self._lidar_frame = None  # once is enough
-        if (largest := float(np.fmax.reduce(points[:, 3]))) > LARGEST_INTENSITY:  # the largest that is not NaN
-            self._troubles["intensity"] = (f"the cloud's intensity goes up to {largest:g} where 0..1 is expected: set "
-                                           "intensity_scale")
         if parameters.intensity_field and all(field.name != parameters.intensity_field for field in message.fields):
             names = ", ".join(field.name for field in message.fields)
             self._troubles["intensity"] = (f"the cloud has no field {parameters.intensity_field!r}, only {names}; its "

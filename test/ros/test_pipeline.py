@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.ros.inbox import Inbox
+from bev_semseg_ros.ros.input_watch import CLOUDS
 from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image
 from bev_semseg_ros.ros.parameters import Parameters
 from bev_semseg_ros.ros.pipeline import Pipeline
@@ -22,7 +24,8 @@ CLOUD = np.full((20, 4), 0.5, np.float32)
 
 
 class Predictor:
-    config = Config()
+    config = Config(image=ImageConfig(8192, 128))
+    info: ClassVar[dict] = {}
 
     def warm_up(self, size) -> None:
         pass
@@ -33,28 +36,30 @@ class Predictor:
 
 @pytest.fixture
 def process(calibration):
-    """process(cloud, image size) -> (counters, troubles) of one pair whose intrinsics are the calibration's."""
+    """process(cloud, image size) -> (counters, troubles) of pairs whose intrinsics are the calibration's."""
 
-    def run(points: np.ndarray, size: tuple[int, int], frame: str = "roof") -> tuple[dict, list[str]]:
+    def run(points: np.ndarray, size: tuple[int, int], frame: str = "roof", times: int = 1) -> tuple[dict, list[str]]:
         done, timings = threading.Event(), []
         inbox = Inbox(Synchronizer(0, 10**9))
-        header = Header(frame_id=frame)
-        inbox.offer("points", 0, (encode_cloud(points, header), None))
+        cloud = encode_cloud(points, Header(frame_id=frame))
         image = encode_image(np.zeros((size[1], size[0], 3), np.uint8), "rgb8", Header(frame_id="front"))
-        inbox.offer("image", 0, (image, encode_camera(calibration.camera, image.header)))
         outputs = SimpleNamespace(publish=lambda *_: None,
                                   publish_timing=lambda _, values: (timings.append(values), done.set()))
         node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
         pipeline = Pipeline(node, Predictor(), calibration, inbox, outputs, calibration.lidar_frame)
         pipeline.start()
-        assert done.wait(20)
+        for stamp in range(times):  # each when the one before is done, or newer ones would take its place
+            done.clear()
+            inbox.offer("points", stamp, (cloud, None))
+            inbox.offer("image", stamp, (image, encode_camera(calibration.camera, image.header)))
+            assert done.wait(20)
         pipeline.close()
-        return timings[0], pipeline.take_troubles()
+        return timings[-1], pipeline.take_troubles()
 
     return run
 
 
-@pytest.mark.parametrize("size", [(128, 64), (64, 32)])
+@pytest.mark.parametrize("size", [(128, 64), (96, 48)])
 def test_a_good_pair_is_no_trouble_nor_is_a_smaller_copy(process, size):
     counters, troubles = process(CLOUD, size)
     assert troubles == [] and counters["mode"] == "fused"
@@ -65,11 +70,14 @@ def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
     assert "128 x 96" in trouble and counters["mode"] == "lidar_only" and counters["degraded/bad_camera_info"] == 1
 
 
-def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process):
+def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, monkeypatch):
+    monkeypatch.setattr(Predictor, "info", {"focal_length_percentiles": [600.0] * 5})
     points = CLOUD.copy()
-    points[3], points[5, 3] = np.nan, 200
-    counters, (trouble,) = process(points, (128, 64))
-    assert "goes up to 200" in trouble and "intensity_scale" in trouble and counters["mode"] == "fused"
+    points[3], points[5, 3] = np.nan, 3000
+    counters, troubles = process(points, (128, 64), times=CLOUDS)
+    assert counters["mode"] == "fused" and len(troubles) == 2
+    assert any(trouble.startswith("focal length:") and "wider lens" not in trouble for trouble in troubles)
+    assert any("goes up to 3000" in trouble and "set intensity_scale" in trouble for trouble in troubles)
 
 
 def test_a_cloud_without_frame_is_told(process):
