@@ -28,6 +28,7 @@ GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest poin
 LARGEST_INTENSITY = 2.0  # more comes of a sensor that does not count from 0 to 1
 GROUND_TOLERANCE, GROUND_FAULT = 0.25, 0.5  # metres beyond what training saw
 CAMERA_FACTOR = 1.3  # focal length, field of view, aspect: so far beyond what training saw objects look alike
+ASPECT_TOLERANCE = 0.02  # of an image against the one its intrinsics are of
 UPSCALING = 1.5  # of an image to the network's size beyond which it is blurred
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broken_bag import scan
 from conftest import ROOT
 
 from bev_semseg_ros import checkpoint
@@ -18,16 +19,6 @@ from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points
 
 CONFIG, _, INFO = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")
 POSE = transform(translation=(0.0, 0.0, 1.73))
-
-
-def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.ndarray:
-    """Points (N, 4) of a lidar 1.73 m above a plane with a wall at 40 m; it sees 90 degrees ahead."""
-    azimuth, elevation = np.meshgrid(np.radians(np.arange(-45, 45, 0.2)),
-                                     np.radians(np.linspace(lowest, highest, beams)))
-    distance = np.minimum(np.where(elevation < 0, 1.73 / np.tan(np.maximum(-elevation, 1e-6)), 40.0), 40.0)
-    points = np.stack([distance * np.cos(azimuth), distance * np.sin(azimuth), distance * np.tan(elevation)], -1)
-    intensity = np.random.default_rng(1).beta(1.2, 6, points.shape[:2])
-    return np.concatenate([points, intensity[..., None]], -1).reshape(-1, 4).astype(np.float32)
 
 
 def levels(points: np.ndarray | None = None, pose: np.ndarray = POSE, size: tuple[int, int] = (1242, 375),

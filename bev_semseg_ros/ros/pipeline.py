@@ -13,13 +13,12 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.input_check import ASPECT_TOLERANCE
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.input_watch import InputWatch
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
-
-ASPECT_TOLERANCE = 0.02  # of an image against the one its intrinsics are of
 
 
 class Pipeline:
