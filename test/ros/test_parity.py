@@ -12,8 +12,7 @@ from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Predic
 from bev_semseg_ros.predictor import Predictor
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.bag import write_bag
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
-from bev_semseg_ros.ros.player import message_class
+from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, message_class, stamp_ns
 from bev_semseg_ros.ros.recorder import Recording, record
 
 COUNT = 4
