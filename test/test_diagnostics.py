@@ -64,11 +64,6 @@ def test_what_is_wrong_with_the_input_is_a_warning_while_frames_come():
     assert (verdict.level, verdict.message) == (WARN, "nothing publishes /image")
 
 
-def test_drops_are_the_reason_where_nothing_else_is():
-    snapshot = Snapshot("fused", dropped={"unmatched_points": 9, "bad_image": 0})
-    assert Monitor(0.0).look(1.5, snapshot, **LIMITS).reasons == ["messages are dropped: 9 unmatched_points"]
-
-
 def test_rates_and_drops_count_from_the_look_before():
     monitor = Monitor(10.0)
     before = Snapshot("fused", {"points": InputState("/points", 30, 0.1)}, published=5, sent={"~/markers": 5},

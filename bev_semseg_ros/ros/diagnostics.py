@@ -91,14 +91,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Verdict:
-    """level: OK, WARN or ERROR, and message: why; values: by KEYS; published: frames since the last look; reasons: what
-    is wrong with the input."""
+    """level: OK, WARN or ERROR; message: why; values: by KEYS."""
 
     level: int
     message: str
     values: dict[str, Any]
-    published: int
-    reasons: list[str]
 
 
 class Monitor:
@@ -123,14 +120,10 @@ class Monitor:
                                                         if frame.total_ms <= max_processing_time_ms)])
         silence_ms = (now - self._last_in_time) * 1e3
 
-        reasons = list(snapshot.reasons)
-        if not reasons and not published and any(dropped.values()):
-            reasons = ["messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in dropped.items()
-                                                            if count)]
         late = [frame.total_ms for frame in recent if frame.total_ms > max_processing_time_ms]
         causes = [f"{len(late)} of {len(recent)} frames took longer than {max_processing_time_ms:g} ms, up to "
                   f"{max(late):.0f} ms"] if late else []
-        causes += reasons
+        causes += snapshot.reasons
         level, message = OK, f"{published / elapsed:.1f} frames/s"
         if silence_ms > max_silence_ms:
             level = ERROR
@@ -148,8 +141,7 @@ class Monitor:
         values |= {f"dropped/{cause}": count for cause, count in sorted(snapshot.dropped.items())}
         values |= {f"dropped_last_second/{cause}": count for cause, count in sorted(dropped.items())}
         values |= {f"degraded/{cause}": count for cause, count in sorted(snapshot.degraded.items())}
-        return Verdict(level, message, values | _statistics(snapshot.frames) | dict(snapshot.hardware), published,
-                       reasons)
+        return Verdict(level, message, values | _statistics(snapshot.frames) | dict(snapshot.hardware))
 
     def _news(self, kind: str, counts: Mapping[str, int]) -> dict[str, int]:
         """What was added to each counter since the last look."""

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class Perception(LifecycleNode):
         self._inbox: Inbox | None = None
         self._pipeline: Pipeline | None = None
         self._clocks: list[Any] = []
+        self._explained: tuple[int, Counter[str]] = (0, Counter())
         self._monitor: Monitor | None = None
 
     # --- transitions -----------------------------------------------------------------------------------------------
@@ -189,13 +191,15 @@ class Perception(LifecycleNode):
         for topic, (kind, callback) in kinds.items():
             self.inputs[topic] = Input(self, kind, topic, parameters.reliability, self._guarded(callback),
                                        lasts=kind is CameraInfo)
+        self._explained = 0, Counter()
         self._monitor = Monitor(time.monotonic())
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
         self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow), clock=clock),
                         self.create_timer(SILENCE, self._guarded(self._report), clock=clock)]
         topics = ", ".join(f"{name} on {source.topic}" for name, source in self.inputs.items())
-        absent = "".join(f"; {topic} is absent" for topic in self._outputs.absent)
-        self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}{absent}")
+        absent = f"; without {', '.join(self._outputs.absent)}: vision_msgs is not installed"
+        self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}"
+                               f"{absent if self._outputs.absent else ''}")
 
     def _deactivate(self) -> None:
         for timer in self._clocks:
@@ -251,23 +255,30 @@ class Perception(LifecycleNode):
             source.follow()
 
     def _report(self) -> None:
-        """Once a second: at most one line in the log about what does not come and why; all figures on /diagnostics."""
-        verdict = self._monitor.look(time.monotonic(), self._snapshot(), self.parameters.max_processing_time_ms,
-                                     self.parameters.max_silence_ms)
-        if verdict.reasons:
-            self.get_logger().warning(f"{verdict.published or 'no'} results in the last second: "
-                                      f"{'; '.join(verdict.reasons)}")
-        self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, str(self._predictor.device))
-
-    def _snapshot(self) -> Snapshot:
-        predictor, pipeline, device = self._predictor, self._pipeline, str(self._predictor.device)
-        reasons = self._guarded(self._reasons_for_silence)() or []
-        return Snapshot(
-            mode=self.parameters.mode, reasons=reasons + pipeline.take_troubles(), frames=tuple(pipeline.frames),
+        """Once a second: what is wrong in the log, that and all figures on /diagnostics."""
+        reasons = self._explain_silence()
+        pipeline, parameters, predictor = self._pipeline, self.parameters, self._predictor
+        device = str(predictor.device)
+        verdict = self._monitor.look(time.monotonic(), Snapshot(
+            mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
             inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
-            published=pipeline.published, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
-            degraded=dict(pipeline.degraded),
-            hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)})
+            sent=dict(self._outputs.sent), dropped=self._inbox.dropped(), degraded=dict(pipeline.degraded),
+            hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
+        ), parameters.max_processing_time_ms, parameters.max_silence_ms)
+        self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)
+
+    def _explain_silence(self) -> list[str]:
+        """One line a second, at most, about what does not come and why; returns the reasons."""
+        published, dropped = self._pipeline.published, self._inbox.dropped()
+        new, lost = published - self._explained[0], dropped - self._explained[1]
+        self._explained = published, dropped
+        reasons = self._guarded(self._reasons_for_silence)() or []
+        reasons += self._pipeline.take_troubles()
+        if not reasons and new == 0 and lost:
+            reasons.append("messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in lost.items()))
+        if reasons:
+            self.get_logger().warning(f"{new or 'no'} results in the last second: {'; '.join(reasons)}")
+        return reasons
 
     def _reasons_for_silence(self) -> list[str]:
         reasons = [reason for source in self.inputs.values() if (reason := source.explain())]
