@@ -29,7 +29,7 @@ names what is absent.
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-One status a frame. STREAM is points or image, CAUSE says why something was dropped or is missing.
+One status a frame. STREAM is points or image, CAUSE one of the causes below.
 
 """
 DIAGNOSTICS_HEAD = """
@@ -38,7 +38,13 @@ DIAGNOSTICS_HEAD = """
 One status a second while the node is active, named `NODE: perception`, with the device as `hardware_id`, and one when
 it is deactivated. ERROR: no frame was in time for `max_silence_ms`. WARN: a frame took longer than
 `max_processing_time_ms`, or something is wrong with the input. The message says why. INPUT is points, image or
-camera_info, OUTPUT an output topic, CAUSE says why something was dropped or is missing.
+camera_info, OUTPUT an output topic, CAUSE one of the causes below.
+
+"""
+CAUSES_HEAD = """
+## Causes
+
+Why a message or frame was dropped, or published without one of its sensors (degraded). STREAM is points or image.
 
 """
 
@@ -48,14 +54,15 @@ def parameters_document() -> str:
 
 
 def topics_document() -> str:
-    from bev_semseg_ros.ros.diagnostics import KEYS, TIMING_KEYS
+    from bev_semseg_ros.ros.diagnostics import CAUSES, KEYS, TIMING_KEYS
     from bev_semseg_ros.ros.outputs import LATCHED, TOPICS
 
     topics = [(f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
               for name, (kind, content, qos) in TOPICS.items()]
-    return (TOPICS_HEAD + table(("topic", "type", "content"), topics)
-            + TIMING_HEAD + table(("key", "meaning"), [(f"`{key}`", text) for key, text in TIMING_KEYS.items()])
-            + DIAGNOSTICS_HEAD + table(("key", "meaning"), [(f"`{key}`", text) for key, text in KEYS.items()]))
+    parts = [TOPICS_HEAD + table(("topic", "type", "content"), topics)]
+    for head, meanings in ((TIMING_HEAD, TIMING_KEYS), (DIAGNOSTICS_HEAD, KEYS), (CAUSES_HEAD, CAUSES)):
+        parts.append(head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()]))
+    return "".join(parts)
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -71,7 +78,15 @@ def test_the_topics_document_is_the_code_s() -> None:
     assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), "run python test/test_docs.py"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_every_cause_in_the_code_is_documented() -> None:
+    from bev_semseg_ros.ros.diagnostics import CAUSES
+
+    code = "".join(path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py")))
+    found = set(re.findall(r"""(?:drop\(|_trouble\(|dropped\[)"(\w+)""", code))
+    assert found and {name + "STREAM" if name.endswith("_") else name for name in found} <= CAUSES.keys()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/topics.md"])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())

@@ -16,7 +16,23 @@ from bev_semseg_ros.ros.stages import STAGES
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 FRAMES = 100  # so many of the last frames are looked at
 
-# The keys of ~/timing; STREAM is points or image, CAUSE why something was dropped or is missing.
+# Why a message or frame was dropped, or published without one of its sensors (degraded); STREAM is points or image.
+CAUSES = {
+    "unmatched_STREAM": "no partner within slop came within max_wait, and it was not to be processed alone",
+    "late_STREAM": "older than a result already given, or a stamp repeated",
+    "time_jump_STREAM": "waiting when the stamps jumped back",
+    "overwritten": "a newer frame came before the network was free",
+    "no_camera_info": "an image before the first camera_info",
+    "no_STREAM": "the partner did not come",
+    "bad_points": "the cloud cannot be decoded",
+    "empty_points": "the cloud has no finite point",
+    "bad_image": "the image cannot be decoded",
+    "bad_camera_info": "the camera_info cannot be used, or is of another image size",
+    "inference_error": "the network or the publishing failed",
+    "callback_error": "an error of the node itself",
+}
+
+# The keys of ~/timing; CAUSE is one of CAUSES.
 TIMING_KEYS = {
     "stamp": "the frame's, in nanoseconds",
     "mode": "the mode it was processed in",
@@ -30,7 +46,7 @@ TIMING_KEYS = {
     "degraded/CAUSE": "frames published without a sensor since activation",
 }
 
-# The keys of /diagnostics; INPUT is points, image or camera_info, OUTPUT an output topic.
+# The keys of /diagnostics; CAUSE is one of CAUSES, INPUT points, image or camera_info, OUTPUT an output topic.
 KEYS = {
     "mode": "the mode asked for",
     "mode_actual": "the mode the last frame was processed in; none: no frame in the last second",
