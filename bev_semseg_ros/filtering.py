@@ -60,13 +60,12 @@ def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:
     """Greedy non-maximum suppression: without the boxes that overlap a better one by more, seen from above."""
     order = np.argsort(-boxes.scores, kind="stable")
     reach = np.hypot(boxes.sizes[:, 0], boxes.sizes[:, 1]) / 2  # nothing of a box is farther from its centre
+    better, worse = (order[index] for index in np.triu_indices(len(boxes), 1))
+    distance = np.linalg.norm(boxes.centers[better, :2] - boxes.centers[worse, :2], axis=1)
+    near = distance < reach[better] + reach[worse]
+    better, worse = better[near], worse[near]
+    overlap = bev_iou(boxes[better], boxes[worse]) > iou_threshold
     kept = np.ones(len(boxes), bool)
-    for place, index in enumerate(order):
-        if not kept[index]:
-            continue
-        worse = order[place + 1:]
-        distance = np.linalg.norm(boxes.centers[worse, :2] - boxes.centers[index, :2], axis=1)
-        near = worse[kept[worse] & (distance < reach[worse] + reach[index])]
-        if len(near):
-            kept[near[bev_iou(boxes[index:index + 1], boxes[near]) > iou_threshold]] = False
+    for index, other in zip(better[overlap], worse[overlap], strict=True):  # best first; what was lost suppresses none
+        kept[other] &= ~kept[index]
     return boxes[kept]

@@ -90,34 +90,31 @@ def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
                  boxes.labels, boxes.scores)
 
 
-def bev_iou(box: Boxes, others: Boxes) -> np.ndarray:
-    """(M,) intersection over union seen from above of one box (a `Boxes` of length 1) with M others, all rotated.
+def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
+    """(M,) intersection over union, seen from above, of each of M boxes with the one of M others at the same place.
 
     The intersection of two rectangles is convex. Its corners are among the corners of each that lie within the other
     and the crossings of their edges: put in order round their middle they give its area.
     """
-    corners, theirs = box_corners(box)[0, :4, :2], box_corners(others)[:, :4, :2]
-    inside = _in_rectangle(np.broadcast_to(corners, theirs.shape), others)
-    theirs_inside = _in_rectangle(theirs.reshape(1, -1, 2), box).reshape(-1, 4)
+    a, b = box_corners(first)[:, :4, :2], box_corners(second)[:, :4, :2]
     # Every edge of one with every edge of the other: (M, 4, 4, 2).
-    start, along = corners[:, None], (np.roll(corners, -1, 0) - corners)[:, None]
-    delta, their_along = theirs[:, None] - start, (np.roll(theirs, -1, 1) - theirs)[:, None]
-    denominator = _cross(along, their_along)
+    start, along = a[:, :, None], (np.roll(a, -1, 1) - a)[:, :, None]
+    delta, other_along = b[:, None] - start, (np.roll(b, -1, 1) - b)[:, None]
+    denominator = _cross(along, other_along)
     is_parallel = np.abs(denominator) < 1e-12
     scale = np.where(is_parallel, 1.0, denominator)
-    t, u = _cross(delta, their_along) / scale, _cross(delta, along) / scale
+    t, u = _cross(delta, other_along) / scale, _cross(delta, along) / scale
     crosses = ~is_parallel & (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
-    points = np.concatenate([np.broadcast_to(corners, theirs.shape), theirs,
-                             (start + t[..., None] * along).reshape(len(others), 16, 2)], 1)
-    is_corner = np.concatenate([inside, theirs_inside, crosses.reshape(-1, 16)], 1)
-    middle = (points * is_corner[..., None]).sum(1) / np.maximum(is_corner.sum(1), 1)[:, None]
-    points = np.where(is_corner[..., None], points - middle[:, None], 0.0)
+    points = np.concatenate([a, b, (start + t[..., None] * along).reshape(-1, 16, 2)], 1)
+    is_corner = np.concatenate([_in_rectangle(a, second), _in_rectangle(b, first), crosses.reshape(-1, 16)], 1)
+    count = is_corner.sum(1)[:, None]
+    points = np.where(is_corner[..., None], points, 0.0)
+    points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]  # from the middle
     angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
     points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
-    count = is_corner.sum(1)[:, None]
-    points = np.where((np.arange(points.shape[1]) < count)[..., None], points, points[:, :1])  # closes the outline
-    shared = 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1))
-    union = box.sizes[0, :2].prod() + others.sizes[:, :2].prod(1) - shared
+    points = np.where((np.arange(24) < count)[..., None], points, points[:, :1])  # closes the outline
+    shared = np.where(count[:, 0] > 0, 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1)), 0.0)
+    union = first.sizes[:, :2].prod(1) + second.sizes[:, :2].prod(1) - shared
     return shared / np.maximum(union, 1e-12)
 
 

@@ -95,6 +95,6 @@ def test_the_overlap_is_the_share_of_points_that_lie_in_both():
         local = np.abs((points - box.centers[0, :2]) @ [[c, -s], [s, c]])
         return (local <= box.sizes[0, :2] / 2).all(1)
 
-    for index, iou in enumerate(bev_iou(first, others)):
+    for index, iou in enumerate(bev_iou(Boxes.concatenate([first] * 20), others)):
         a, b = within(first), within(others[index:index + 1])
         assert iou == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)
