@@ -24,7 +24,7 @@ from bev_semseg_ros.ros.messages import (
     encode_camera,
     encode_cloud,
     encode_image,
-    is_rectified_topic,
+    shows_rectified,
     stamp_ns,
 )
 
@@ -294,11 +294,11 @@ def test_a_rectified_image_needs_p():
         decode_camera(info(p=[0.0] * 12), np.eye(4), is_rectified=True)
 
 
-@pytest.mark.parametrize(("topic", "expected"), [
-    ("/camera/image_raw", False), ("/camera/image_rect", True), ("/camera/image_rect_color", True),
-    ("/camera/image_rect/compressed", True), ("/image_rect_node/image", False), ("/camera/image", False)])
-def test_rectified_images_have_names(topic, expected):
-    assert is_rectified_topic(topic) == expected
+@pytest.mark.parametrize(("setting", "topic", "expected"), [
+    ("auto", "/camera/image_raw", False), ("auto", "/camera/image_rect", True), ("auto", "/image_rect_color", True),
+    ("auto", "/image_rect_node/image", False), ("true", "/camera/image", True), ("false", "/image_rect", False)])
+def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, expected):
+    assert shows_rectified(setting, topic) == expected
 
 
 @pytest.mark.parametrize(("changes", "reason"), [

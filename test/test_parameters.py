@@ -16,7 +16,9 @@ def test_the_defaults_are_allowed():
     ({"slop": -0.1}, "slop: -0.1 is outside 0..10"), ({"slop": 1}, "slop: expected float"),
     ({"score_threshold": 1.01}, "outside 0..1"), ({"mode": "both"}, "'both' is not one of fused"),
     ({"device": "cuda:x"}, "device"), ({"num_threads": -1}, "num_threads"), ({"autostart": 1}, "autostart"),
-    ({"slop": float("nan")}, "slop")])
+    ({"slop": float("nan")}, "slop"), ({"lidar_pose": [0.0] * 5}, "lidar_pose: expected x, y, z, roll, pitch, yaw"),
+    ({"camera_pose": [0] * 6}, "camera_pose"), ({"lidar_pose": [float("inf")] * 6}, "lidar_pose"),
+    ({"lidar_pose": "0 0 0 0 0 0"}, "lidar_pose"), ({"base_frame": ""}, "base_frame")])
 def test_a_wrong_value_is_refused_by_name(values, reason):
     with pytest.raises(ValueError, match=reason):
         Parameters(**values)
@@ -37,7 +39,8 @@ def test_others_need_a_new_configure():
 
 
 def test_an_unchanged_value_needs_none():
-    assert Parameters().changed({"checkpoint": ""}, configured=True) == Parameters()
+    parameters = Parameters(lidar_pose=(0.0,) * 6)
+    assert parameters.changed({"checkpoint": "", "lidar_pose": [0.0] * 6}, configured=True) == parameters
 
 
 def test_several_changes_are_all_made_or_none():

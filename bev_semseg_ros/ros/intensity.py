@@ -63,7 +63,8 @@ class IntensityScale:
         full = full_scale(kind, self._largest)
         reaches_little = full == 65535 and self._largest < LITTLE * full
         if full != self._full and (full != {"u1": 255, "u2": 65535}.get(kind, 1) or reaches_little):
-            self.news = f"{name} of the cloud ({np.dtype(kind).name}) reaches {self._largest:.0f}: scaled by 1/{full:.0f}"
+            self.news = (f"{name} of the cloud ({np.dtype(kind).name}) reaches {self._largest:.0f}: "
+                         f"scaled by 1/{full:.0f}")
             if reaches_little:
                 self.news += (f", it stays below {self._largest / full:.2g}; if the lidar does not count to 65535, set "
                               f"intensity_scale (to {1 / self._largest:.2g}, say)")

@@ -116,9 +116,12 @@ def check_size(width: int, height: int) -> None:
         raise ValueError(f"the image is {width} x {height} pixels, its sides may be {MAX_ASPECT} to 1 at most")
 
 
-def is_rectified_topic(topic: str) -> bool:
-    """True of the names that image_proc gives to rectified images: image_rect, image_rect_color and the like."""
-    return "_rect" in topic.removesuffix("/compressed").rpartition("/")[2]
+def shows_rectified(setting: str, topic: str) -> bool:
+    """Whether the images of `topic` are rectified already: `setting` is "true", "false" or "auto".
+
+    auto: by the names that image_proc gives to such images, image_rect, image_rect_color and the like.
+    """
+    return setting == "true" or (setting == "auto" and "_rect" in topic.rpartition("/")[2])
 
 
 def decode_camera(message: Any, camera_from_model: np.ndarray, is_rectified: bool = False) -> Camera:

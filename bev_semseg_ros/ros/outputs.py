@@ -15,7 +15,6 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from bev_semseg_ros.frame import Prediction
-from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.ros.markers import BoxMarkers
 from bev_semseg_ros.ros.messages import encode_camera, encode_image
 from bev_semseg_ros.ros.parameters import Parameters
@@ -24,7 +23,7 @@ from bev_semseg_ros.taxonomy import colorize
 QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 TOPICS: dict[str, tuple[type, str]] = {
-    "~/markers": (MarkerArray, "boxes in class colours in the cloud's frame; `text` holds class and score"),
+    "~/markers": (MarkerArray, "boxes in class colours in output_frame; `text` holds class and score"),
     "~/semseg/color": (Image, "classes in their colours, rgb8"),
     "~/semseg/overlay": (Image, "the same over the rectified image, rgb8"),
     "~/semseg/labels": (Image, "class numbers, mono8, 255: none"),
@@ -34,32 +33,26 @@ TOPICS: dict[str, tuple[type, str]] = {
 
 
 class Outputs:
-    """The publishers of a node; `model_from_lidar` (4, 4) takes the boxes back into the cloud's frame.
+    """The publishers of a node."""
 
-    lidar_frame: what that frame is called until a cloud has come.
-    """
-
-    def __init__(self, node: Node, model_from_lidar: np.ndarray, lidar_frame: str) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._cloud_from_model = invert(model_from_lidar)
         self._publishers = {topic: node.create_publisher(kind, topic, QOS) for topic, (kind, _) in TOPICS.items()}
         self._markers = BoxMarkers()
-        self._cloud_frame = lidar_frame
+        self._frame = ""  # of the boxes published last
 
     def wanted(self, topic: str) -> bool:
         return self._publishers[topic].get_subscription_count() > 0
 
-    def publish(self, prediction: Prediction, image: np.ndarray | None, cloud_header: Header | None,
+    def publish(self, prediction: Prediction, image: np.ndarray | None, header: Header, frame_from_model: np.ndarray,
                 image_header: Header | None, parameters: Parameters) -> None:
         """Boxes and segmentation of a frame; `image` is the one the network saw.
 
-        Without a cloud the boxes carry the image's stamp and the last cloud's frame.
+        header: of the boxes, to whose frame `frame_from_model` (4, 4) takes them; without a name it is nowhere.
         """
-        if cloud_header is not None:
-            self._cloud_frame = cloud_header.frame_id
-        header = cloud_header or Header(stamp=image_header.stamp, frame_id=self._cloud_frame)
+        self._frame = header.frame_id
         if header.frame_id and self.wanted("~/markers"):
-            self._send("~/markers", self._markers.update(prediction.boxes, self._cloud_from_model, header,
+            self._send("~/markers", self._markers.update(prediction.boxes, frame_from_model, header,
                                                          parameters.marker_lifetime))
         if prediction.mask is None or image_header is None:
             return
@@ -88,7 +81,7 @@ class Outputs:
 
     def clear(self) -> None:
         """Delete the markers shown."""
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._cloud_frame)
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame)
         self._send("~/markers", self._markers.clear(header))
 
     def destroy(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import difflib
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,7 +25,27 @@ class Parameters:
 
     checkpoint: str = _parameter("", "Checkpoint file; empty: the one shipped in share/bev_semseg_ros/weights.")
     calibration: str = _parameter(
-        "", "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. Required.")
+        "", "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. Required where "
+        "extrinsics or intrinsics is calibration.")
+    extrinsics: str = _parameter("calibration", "Where the sensors' poses come from; tf needs tf2_ros.",
+                                 choices=("calibration", "parameters", "tf"))
+    lidar_pose: tuple[float, ...] = _parameter(
+        (), "With extrinsics parameters: x, y, z (metres), roll, pitch, yaw (radians, fixed axes) of the lidar in "
+        "base_frame.")
+    camera_pose: tuple[float, ...] = _parameter(
+        (), "The same of the camera's body: x along the optical axis, y left, z up (not of its optical frame).")
+    base_frame: str = _parameter(
+        "base_link", "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with extrinsics "
+        "calibration, the name of that file's model frame.")
+    ground_height: float = _parameter(
+        0.0, "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file holds its own.",
+        limits=(-10.0, 10.0))
+    tf_lookup: str = _parameter(
+        "static", "With extrinsics tf: each frame once (its latest transform), or at every message's stamp, waiting up "
+        "to 0.1 s for it.", choices=("static", "stamped"))
+    output_frame: str = _parameter(
+        "", "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
+        "with parameters base_frame, with tf any.")
     autostart: bool = _parameter(True, "Configure and activate at start; false: wait for a lifecycle manager.")
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
@@ -34,6 +56,12 @@ class Parameters:
     num_threads: int = _parameter(0, "Threads of the network on a CPU; 0: chosen by the machine.", limits=(0, 256))
     intrinsics: str = _parameter("camera_info", "Where K and the distortion come from.",
                                  choices=("camera_info", "calibration"))
+    image_transport: str = _parameter(
+        "raw", "Images as sensor_msgs/Image, or as CompressedImage (JPEG or PNG) on `<image>/compressed`.",
+        choices=("raw", "compressed"))
+    rectified: str = _parameter(
+        "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: true of topics "
+        "named *_rect*.", choices=("auto", "true", "false"))
     reliability: str = _parameter(
         "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable.",
         choices=("auto", "reliable", "best_effort"))
@@ -41,12 +69,17 @@ class Parameters:
                              live=True)
     max_wait: float = _parameter(0.2, "How long a message waits for its partner, seconds.", limits=(0.0, 10.0),
                                  live=True)
+    points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
+                                      limits=(-10.0, 10.0), live=True)
+    image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",
+                                     limits=(-10.0, 10.0), live=True)
     unmatched: str = _parameter("process", "What becomes of a message whose partner did not come: process it alone "
                                 "(images only while no pairs form) or drop it.", choices=("process", "drop"), live=True)
     intensity_field: str = _parameter("intensity", "Field of the cloud with the intensity; empty: none.", live=True)
     intensity_scale: float = _parameter(
-        0.0, "Factor that brings the intensity to 0..1; 0: by its type (1/255 for uint8, 1/65535 for uint16, 1 for "
-        "floats and the rest).", limits=(0.0, 1e6), live=True)
+        0.0, "Factor that brings the intensity to 0..1; 0: by its type and what the first clouds reach (uint8: 1/255; "
+        "uint16: 1/255 up to 255, else 1/65535; floats and the rest: 1 up to 2, 1/255 up to 256, else 1/65535).",
+        limits=(0.0, 1e6), live=True)
     score_threshold: float = _parameter(0.3, "Boxes below this score are not published.", limits=(0.0, 1.0), live=True)
     marker_lifetime: float = _parameter(0.5, "Seconds after which a marker vanishes without an update; 0: never.",
                                         limits=(0.0, 60.0), live=True)
@@ -57,12 +90,20 @@ class Parameters:
         for item in dataclasses.fields(self):
             value, choices, limits = getattr(self, item.name), item.metadata["choices"], item.metadata["limits"]
             kind = type(item.default)
+            if kind is tuple and isinstance(value, (list, tuple, array.array)):
+                value = tuple(value)
+                if len(value) not in (0, 6) or not all(type(part) is float and math.isfinite(part) for part in value):
+                    raise ValueError(f"parameter {item.name}: expected x, y, z, roll, pitch, yaw as six finite numbers "
+                                     f"with decimal points, got {list(value)}")
+                object.__setattr__(self, item.name, value)
             if type(value) is not kind:
                 raise ValueError(f"parameter {item.name}: expected {kind.__name__}, got {value!r}")
             if choices and value not in choices:
                 raise ValueError(f"parameter {item.name}: {value!r} is not one of {', '.join(choices)}")
             if limits and not limits[0] <= value <= limits[1]:
                 raise ValueError(f"parameter {item.name}: {value} is outside {limits[0]:g}..{limits[1]:g}")
+        if not self.base_frame:
+            raise ValueError("parameter base_frame: expected the name of a frame, got an empty one")
         if not _is_device(self.device):
             raise ValueError(f"parameter device: {self.device!r} is not auto, cpu, cuda or cuda:N")
 
@@ -71,9 +112,9 @@ class Parameters:
 
         Raises ValueError where a value is wrong, or where it would need a `configure` and the node is configured.
         """
-        fixed = [item.name for item in dataclasses.fields(self) if item.name in values
-                 and not item.metadata["live"] and values[item.name] != getattr(self, item.name)]
         changed = dataclasses.replace(self, **values)
+        fixed = [item.name for item in dataclasses.fields(self) if not item.metadata["live"]
+                 and getattr(changed, item.name) != getattr(self, item.name)]
         if configured and fixed:
             raise ValueError(f"parameter {', '.join(fixed)}: read by configure only; deactivate and clean up the node "
                              "first, or restart it")
@@ -90,6 +131,7 @@ NAMES = tuple(item.name for item in dataclasses.fields(Parameters))
 def declare(node: Any) -> Parameters:
     """Declare all parameters on an rclpy node, with descriptors, and return the values it was started with."""
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+    from rclpy.parameter import Parameter
 
     values = {}
     for item in dataclasses.fields(Parameters):
@@ -101,7 +143,10 @@ def declare(node: Any) -> Parameters:
             descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
         if item.metadata["choices"]:
             descriptor.additional_constraints = "one of " + ", ".join(item.metadata["choices"])
-        values[item.name] = node.declare_parameter(item.name, item.default, descriptor).value
+        # rclpy would take an empty list for one of bytes.
+        default = Parameter.Type.DOUBLE_ARRAY if item.default == () else item.default
+        value = node.declare_parameter(item.name, default, descriptor).value
+        values[item.name] = item.default if value is None else value
     return Parameters(**values)
 
 
@@ -124,8 +169,9 @@ def markdown_table() -> str:
     for item in dataclasses.fields(Parameters):
         limits, choices = item.metadata["limits"], item.metadata["choices"]
         default = str(item.default).lower() if isinstance(item.default, bool) else item.default
-        shown = f"`{default}`" if default != "" else "empty"
-        allowed = ", ".join(choices) or (f"{limits[0]:g} to {limits[1]:g}" if limits else type(item.default).__name__)
+        shown = f"`{default}`" if default not in ("", ()) else "empty"
+        kind = "double[6]" if item.default == () else type(item.default).__name__
+        allowed = ", ".join(choices) or (f"{limits[0]:g} to {limits[1]:g}" if limits else kind)
         lines.append(f"| `{item.name}` | {shown} | {allowed} | {'yes' if item.metadata['live'] else 'no'} "
                      f"| {item.metadata['description']} |")
     return "\n".join(lines) + "\n"

@@ -6,6 +6,8 @@ import time
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.ros.markers import boxes_from_markers
@@ -51,7 +53,62 @@ def test_a_cloud_without_image_is_processed_alone(node, peer):
     peer.connect()
     peer.next_stamp()
     timing = peer.timing(peer.send(peer.cloud()))
-    assert timing["mode"] == "lidar_only"
+    assert timing["mode"] == "lidar_only" and int(timing["degraded/no_image"]) > 0
+    node.wait_for("clouds? without image processed alone \\(lidar_only\\)")
+
+
+def set_parameter(peer, name: str, value: str | float) -> bool:
+    kind, field = ((ParameterType.PARAMETER_STRING, "string_value") if isinstance(value, str)
+                   else (ParameterType.PARAMETER_DOUBLE, "double_value"))
+    parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+    request = SetParameters.Request(parameters=[parameter])
+    return peer.call(SetParameters, "set_parameters", request).results[0].successful
+
+
+def test_a_cloud_without_image_is_dropped_if_told_so(node, peer):
+    peer.connect()
+    assert set_parameter(peer, "unmatched", "drop")
+
+    def lone_cloud() -> bool:
+        peer.next_stamp()
+        peer.send(peer.cloud())
+        return any("clouds without image dropped (unmatched is drop)" in line for line in node.lines)
+
+    peer.spin_until(lone_cloud, what="the explanation")
+    assert set_parameter(peer, "unmatched", "process")
+
+
+def test_an_offset_that_is_known_is_set_while_the_node_runs(node, peer):
+    peer.connect()
+    assert set_parameter(peer, "image_offset", 0.4)
+    peer.next_stamp()
+    image = peer.image()
+    peer._stamp += 400_000_000
+    stamp = peer.send(peer.cloud(), image)
+    assert peer.timing(stamp)["mode"] == "fused"
+    assert set_parameter(peer, "image_offset", 0.0)
+
+
+def test_messages_without_a_stamp_are_dropped_and_named(node, peer):
+    peer.connect()
+    before, stamp = len(node.lines), peer._stamp
+    peer._stamp = 0
+    peer.send(peer.cloud(), peer.image())
+    node.wait_for("clouds have no stamp .* set header.stamp", after=before)
+    peer._stamp = stamp
+    peer.next_stamp()
+    timing = peer.timing(peer.send(peer.cloud(), peer.image()))
+    assert timing["mode"] == "fused" and int(timing["dropped/no_stamp_points"]) > 0
+
+
+def test_a_pair_from_the_future_does_not_silence_what_follows(node, peer):
+    peer.connect()
+    stamp, peer._stamp = peer._stamp, 10**18 * 5
+    assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
+    node.wait_for("ahead of the node's clock: synchronise the clocks")
+    peer._stamp = stamp
+    peer.next_stamp()
+    assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
 
 
 BAD_CLOUDS = {"empty": np.zeros((0, 4), np.float32), "NaN": np.full((50, 4), np.nan, np.float32)}

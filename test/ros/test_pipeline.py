@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.ros.extrinsics import FixedExtrinsics, MissingTransform
 from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image
 from bev_semseg_ros.ros.parameters import Parameters
@@ -32,10 +33,15 @@ class Predictor:
 
 
 @pytest.fixture
-def process(calibration):
-    """process(cloud, image size) -> (counters, troubles) of one pair whose intrinsics are the calibration's."""
+def extrinsics(calibration) -> FixedExtrinsics:
+    return FixedExtrinsics(calibration.model_from_lidar, calibration.camera.camera_from_model, "roof", {})
 
-    def run(points: np.ndarray, size: tuple[int, int], frame: str = "roof") -> tuple[dict, list[str]]:
+
+@pytest.fixture
+def process(calibration, extrinsics):
+    """process(cloud, image size, ...) -> (counters, troubles) of one pair whose intrinsics are the calibration's."""
+
+    def run(points: np.ndarray, size: tuple[int, int], frame: str = "roof", **parameters) -> tuple[dict, list[str]]:
         done, timings = threading.Event(), []
         inbox = Inbox(Synchronizer(0, 10**9))
         header = Header(frame_id=frame)
@@ -44,8 +50,9 @@ def process(calibration):
         inbox.offer("image", 0, (image, encode_camera(calibration.camera, image.header)))
         outputs = SimpleNamespace(publish=lambda *_: None,
                                   publish_timing=lambda _, values: (timings.append(values), done.set()))
-        node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
-        pipeline = Pipeline(node, Predictor(), calibration, inbox, outputs, calibration.lidar_frame)
+        node = SimpleNamespace(parameters=Parameters(**parameters), context=SimpleNamespace(ok=lambda: True))
+        pipeline = Pipeline(node, Predictor(), extrinsics, inbox, outputs, calibration.camera,
+                            lidar_frame=calibration.lidar_frame)
         pipeline.start()
         assert done.wait(20)
         pipeline.close()
@@ -65,11 +72,13 @@ def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
     assert "128 x 96" in trouble and counters["mode"] == "lidar_only" and counters["degraded/bad_camera_info"] == 1
 
 
-def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process):
+@pytest.mark.parametrize(("given", "text"), [(0.0, "reaches 200: scaled by 1/255"),
+                                             (1.0, "goes up to 200 where 0..1 is expected: set intensity_scale")])
+def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process, given, text):
     points = CLOUD.copy()
     points[3], points[5, 3] = np.nan, 200
-    counters, (trouble,) = process(points, (128, 64))
-    assert "goes up to 200" in trouble and "intensity_scale" in trouble and counters["mode"] == "fused"
+    counters, (trouble,) = process(points, (128, 64), intensity_scale=given)
+    assert text in trouble and counters["mode"] == "fused"
 
 
 def test_a_cloud_without_frame_is_told(process):
@@ -83,7 +92,26 @@ def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(
     assert counters["mode"] == "fused"
 
 
-def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(calibration):
+class LosesTransform(FixedExtrinsics):
+    def at(self, cloud, image):
+        raise MissingTransform("no transform from 'roof' to 'base_link'")
+
+
+def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(calibration):
+    inbox = Inbox(Synchronizer(0, 10**9, streams=("points",)))
+    node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
+    pipeline = Pipeline(node, Predictor(), LosesTransform(np.eye(4), None, "", {}), inbox, SimpleNamespace())
+    pipeline.start()
+    inbox.offer("points", 1, (encode_cloud(CLOUD, Header(frame_id="roof")), None))
+    deadline = time.monotonic() + 20
+    while not inbox.dropped() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    pipeline.close()
+    assert inbox.dropped() == {"no_transform": 1} and pipeline.published == 0
+    assert pipeline.take_troubles() == ["frames are dropped: no transform from 'roof' to 'base_link'"]
+
+
+def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(extrinsics):
     class FailsOnce(Predictor):
         calls = 0
 
@@ -98,7 +126,7 @@ def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_publi
     outputs = SimpleNamespace(publish=lambda *_: None,
                               publish_timing=lambda _, values: (timings.append(values), done.set()))
     node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
-    pipeline = Pipeline(node, FailsOnce(), calibration, inbox, outputs)
+    pipeline = Pipeline(node, FailsOnce(), extrinsics, inbox, outputs)
     pipeline.start()
     inbox.offer("points", 0, (encode_cloud(CLOUD, Header(frame_id="roof")), None))
     deadline = time.monotonic() + 20
