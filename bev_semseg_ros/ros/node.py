@@ -23,6 +23,7 @@ from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
 from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.inputs import SILENCE, Input, open_inputs
@@ -66,7 +67,7 @@ class Perception(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._clocks: list[Any] = []
         self._explained: tuple[int, Counter[str], Counter[str]] = (0, Counter(), Counter())
-        self._had_unmatched = False
+        self._fates_told: set[str] = set()  # in the last second
 
     # --- transitions -----------------------------------------------------------------------------------------------
 
@@ -253,10 +254,10 @@ class Perception(LifecycleNode):
         new, lost, alone = (published - self._explained[0], dropped - self._explained[1], degraded - self._explained[2])
         self._explained = published, dropped, degraded
         reasons = self._guarded(self._reasons_for_silence)() or []
-        unmatched = self._what_became_of_unmatched(lost, alone)
-        if reasons or not self._had_unmatched:  # at length while no pairs form, else when it begins
-            reasons += unmatched
-        self._had_unmatched = bool(unmatched)
+        fates = explain_fates(new, lost, alone, self.parameters.unmatched, self._inbox.is_unmatched)
+        if reasons or not fates.keys() <= self._fates_told:  # while something else is wrong, or when one begins
+            reasons += [f"{count} {fate}" for fate, count in fates.items()]
+        self._fates_told = set(fates)
         reasons += self._pipeline.take_troubles()
         if not reasons and new == 0 and lost:
             reasons.append("messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in lost.items()))
@@ -266,25 +267,8 @@ class Perception(LifecycleNode):
     def _reasons_for_silence(self) -> list[str]:
         reasons = [reason for source in self.inputs.values() if (reason := source.explain())]
         if not reasons and self._inbox.is_unmatched:
-            reasons.append(self._why_unmatched(self._inbox.miss))
+            reasons.append(why_unmatched(self._inbox.miss, self.parameters.slop, self.parameters.max_wait))
         return reasons
-
-    def _what_became_of_unmatched(self, lost: Counter[str], alone: Counter[str]) -> list[str]:
-        clouds, images = "clouds without image", "images without cloud"
-        counts = [(alone["no_image"], f"{clouds} processed alone (lidar_only)"),
-                  (alone["no_points"], f"{images} processed alone (camera_only)"),
-                  (lost["unmatched_points"], f"{clouds} dropped (unmatched is {self.parameters.unmatched})"),
-                  # While pairs form these are the surplus of a faster camera.
-                  (lost["unmatched_image"] * self._inbox.is_unmatched, f"{images} dropped")]
-        return [f"{count} {text}" for count, text in counts if count]
-
-    def _why_unmatched(self, miss: float | None) -> str:
-        slop, max_wait = self.parameters.slop, self.parameters.max_wait
-        if miss is not None and miss <= slop:
-            return (f"image and cloud of a moment come more than max_wait ({max_wait:g} s) after each other: raise "
-                    "max_wait")
-        nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
-        return f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks or raise slop"
 
     # --- parameters --------------------------------------------------------------------------------------------------
 

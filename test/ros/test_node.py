@@ -120,6 +120,18 @@ def test_messages_without_a_stamp_are_dropped_and_named(node, peer):
     assert timing["mode"] == "fused" and int(timing["dropped/no_stamp_points"]) > 0
 
 
+def test_stamps_that_stand_still_are_named(node, peer):
+    peer.connect()
+    before = len(node.lines)
+
+    def repeated_pair() -> bool:
+        peer.send(peer.cloud(), peer.image())
+        return any("clouds dropped: their stamps repeat" in line for line in node.lines[before:])
+
+    peer.next_stamp()
+    peer.spin_until(repeated_pair, what="the explanation")
+
+
 def test_a_pair_from_the_future_is_named_and_does_not_silence_what_follows(node, peer):
     peer.connect()
     with stamped(peer, 2**31 * 1_000_000_000 - 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -90,6 +91,36 @@ def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(
     counters, (trouble,) = process(CLOUD, (128, 64), frame="velodyne")
     assert "'velodyne'" in trouble and "'roof'" in trouble and "lidar.frame_id" in trouble
     assert counters["mode"] == "fused"
+
+
+@pytest.mark.parametrize("with_info", [True, False])
+def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_info):
+    """It gives what a camera without distortion gives that has its P for K."""
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 128, 3), np.uint8)
+    plain = replace(calibration.camera, matrix=calibration.camera.matrix * [[0.9], [0.9], [1]], rectified_matrix=None)
+    bent = replace(calibration.camera, distortion=[-0.3, 0.1, 0, 0, 0], distortion_model="plumb_bob",
+                   rectified_matrix=plain.matrix)
+    seen = []
+
+    class Looks(Predictor):
+        def predict_sample(self, sample, mode, threshold) -> Prediction:
+            seen.append(sample)
+            return super().predict_sample(sample, mode, threshold)
+
+    for camera, is_rectified in ((plain, False), (bent, True), (bent, False)):
+        inbox, done = Inbox(Synchronizer(0, 10**9, streams=("image",))), threading.Event()
+        outputs = SimpleNamespace(publish=lambda *_: None, publish_timing=lambda *_, done=done: done.set())
+        node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
+        pipeline = Pipeline(node, Looks(), extrinsics, inbox, outputs, camera, is_rectified)
+        image = encode_image(pixels, "rgb8", Header(frame_id="front"))
+        inbox.offer("image", 1, (image, encode_camera(camera, image.header) if with_info else None))
+        pipeline.start()
+        assert done.wait(20)
+        pipeline.close()
+    expected, rectified, wrong = seen
+    np.testing.assert_array_equal(rectified.image, expected.image)
+    np.testing.assert_allclose(rectified.camera.image_from_model, expected.camera.image_from_model)
+    assert (wrong.image != expected.image).any()
 
 
 class LosesTransform(FixedExtrinsics):
