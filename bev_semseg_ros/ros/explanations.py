@@ -11,8 +11,8 @@ def why_unmatched(miss: float | None, slop: float, max_wait: float) -> str:
         return (f"image and cloud of a moment come more than max_wait ({max_wait:g} s) after each other: raise "
                 "max_wait")
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
-    return (f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks, set points_offset "
-            "or image_offset, or raise slop")
+    return (f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks, set "
+            "points_offset or image_offset, or raise slop")
 
 
 def explain_fates(results: int, lost: Counter[str], alone: Counter[str], unmatched: str,
