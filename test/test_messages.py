@@ -296,7 +296,7 @@ def test_a_rectified_image_needs_p():
 
 @pytest.mark.parametrize(("setting", "topic", "expected"), [
     ("auto", "/camera/image_raw", False), ("auto", "/camera/image_rect", True), ("auto", "/image_rect_color", True),
-    ("auto", "/image_rect_node/image", False), ("true", "/camera/image", True), ("false", "/image_rect", False)])
+    ("auto", "/image_rect_node/image", False), ("always", "/camera/image", True), ("never", "/image_rect", False)])
 def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, expected):
     assert shows_rectified(setting, topic) == expected
 

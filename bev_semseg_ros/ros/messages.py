@@ -117,11 +117,11 @@ def check_size(width: int, height: int) -> None:
 
 
 def shows_rectified(setting: str, topic: str) -> bool:
-    """Whether the images of `topic` are rectified already: `setting` is "true", "false" or "auto".
+    """Whether the images of `topic` are rectified already: `setting` is "always", "never" or "auto".
 
     auto: by the names that image_proc gives to such images, image_rect, image_rect_color and the like.
     """
-    return setting == "true" or (setting == "auto" and "_rect" in topic.rpartition("/")[2])
+    return setting == "always" or (setting == "auto" and "_rect" in topic.rpartition("/")[2])
 
 
 def decode_camera(message: Any, camera_from_model: np.ndarray, is_rectified: bool = False) -> Camera:
@@ -143,7 +143,7 @@ def decode_camera(message: Any, camera_from_model: np.ndarray, is_rectified: boo
         if projection[0, 0] > 0:
             matrix = projection
         elif coefficients.any():
-            raise ValueError("camera_info: P is not set, which describes a rectified image; set rectified to false if "
+            raise ValueError("camera_info: P is not set, which describes a rectified image; set rectified to never if "
                              "the image is not rectified")
         coefficients = np.zeros(0)
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:

@@ -60,8 +60,8 @@ class Parameters:
         "raw", "Images as sensor_msgs/Image, or as CompressedImage (JPEG or PNG) on `<image>/compressed`.",
         choices=("raw", "compressed"))
     rectified: str = _parameter(
-        "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: true of topics "
-        "named *_rect*.", choices=("auto", "true", "false"))
+        "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: those of "
+        "topics named *_rect*.", choices=("auto", "always", "never"))
     reliability: str = _parameter(
         "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable.",
         choices=("auto", "reliable", "best_effort"))
