@@ -90,6 +90,47 @@ def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
                  boxes.labels, boxes.scores)
 
 
+def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
+    """(M,) intersection over union, seen from above, of each of M boxes with the one of M others at the same place.
+
+    The intersection of two rectangles is convex. Its corners are among the corners of each that lie within the other
+    and the crossings of their edges: put in order round their middle they give its area.
+    """
+    a, b = box_corners(first)[:, :4, :2], box_corners(second)[:, :4, :2]
+    # Every edge of one with every edge of the other: (M, 4, 4, 2).
+    start, along = a[:, :, None], (np.roll(a, -1, 1) - a)[:, :, None]
+    delta, other_along = b[:, None] - start, (np.roll(b, -1, 1) - b)[:, None]
+    denominator = _cross(along, other_along)
+    is_parallel = np.abs(denominator) < 1e-12
+    scale = np.where(is_parallel, 1.0, denominator)
+    t, u = _cross(delta, other_along) / scale, _cross(delta, along) / scale
+    crosses = ~is_parallel & (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
+    points = np.concatenate([a, b, (start + t[..., None] * along).reshape(-1, 16, 2)], 1)
+    is_corner = np.concatenate([_in_rectangle(a, second), _in_rectangle(b, first), crosses.reshape(-1, 16)], 1)
+    count = is_corner.sum(1)[:, None]
+    points = np.where(is_corner[..., None], points, 0.0)
+    points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]  # from the middle
+    angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
+    points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
+    points = np.where((np.arange(24) < count)[..., None], points, points[:, :1])  # closes the outline
+    shared = np.where(count[:, 0] > 0, 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1)), 0.0)
+    union = first.sizes[:, :2].prod(1) + second.sizes[:, :2].prod(1) - shared
+    return shared / np.maximum(union, 1e-12)
+
+
+def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
+    """(M, N) bool: which of the points (M, N, 2) lie within their box seen from above, its border included."""
+    delta = points - boxes.centers[:, None, :2]
+    c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
+    half = boxes.sizes[:, None, :2] / 2 + 1e-9
+    return ((np.abs(c * delta[..., 0] + s * delta[..., 1]) <= half[..., 0])
+            & (np.abs(c * delta[..., 1] - s * delta[..., 0]) <= half[..., 1]))
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
 def points_in_boxes(points: np.ndarray, boxes: Boxes, margin: float = 0.0) -> np.ndarray:
     """(M, N) bool: which of the points (N, 3) lie in which box grown by `margin` metres on every side."""
     inside = np.zeros((len(boxes), len(points)), bool)

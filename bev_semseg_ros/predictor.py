@@ -93,7 +93,8 @@ class Predictor:
     The torch engine's OpenMP threads spin while they wait, which beside other work costs many times what it saves: set
     OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its own that do not.
 
-    `config` and `info` are the checkpoint's; `description` says in one line what was chosen.
+    `config` and `info` are the checkpoint's; `device`, `precision` and `engine` are what was chosen, `description` says
+    it in one line.
     """
 
     def __init__(self, network: Network, config: Config, *, info: dict[str, Any] | None = None, device: str = "auto",
@@ -103,7 +104,8 @@ class Predictor:
         self.config = config
         self.info = info or {}
         self.device = choose_device(device)
-        precision, engine = choose_precision(precision, self.device), choose_engine(engine, self.device)
+        self.precision = precision = choose_precision(precision, self.device)
+        self.engine = engine = choose_engine(engine, self.device)
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"num_threads: expected at least 1, got {num_threads}")
         threads = num_threads or len(os.sched_getaffinity(0))

@@ -18,15 +18,75 @@ are read when the node is configured.
 """
 
 
+TOPICS_HEAD = """# What the perception node publishes
+
+Generated from `bev_semseg_ros/ros/outputs.py` and `bev_semseg_ros/ros/diagnostics.py`. Everything is published with the
+stamp and frame of the sensor it comes of, reliable with depth 1, and except for what is latched and `/diagnostics` only
+while somebody listens. What is of `vision_msgs` is published where that package is installed; the line READY in the log
+names what is absent.
+
+"""
+TIMING_HEAD = """
+## Keys of `~/timing`
+
+One status a frame. STREAM is points or image, CAUSE one of the causes below.
+
+"""
+DIAGNOSTICS_HEAD = """
+## Keys of `/diagnostics`
+
+One status a second while the node is active, named `NODE: perception`, with the device as `hardware_id`, and one when
+it is deactivated. ERROR: no frame was in time for `max_silence_ms`. WARN: a frame took longer than
+`max_processing_time_ms`, or something is wrong with the input. The message says why. INPUT is points, image or
+camera_info, OUTPUT an output topic, CAUSE one of the causes below.
+
+"""
+CAUSES_HEAD = """
+## Causes
+
+Why a message or frame was dropped, or published without one of its sensors (degraded). STREAM is points or image.
+
+"""
+
+
 def parameters_document() -> str:
     return HEAD + markdown_table()
+
+
+def topics_document() -> str:
+    from bev_semseg_ros.ros.diagnostics import CAUSES, KEYS, TIMING_KEYS
+    from bev_semseg_ros.ros.outputs import LATCHED, TOPICS
+
+    topics = [(f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
+              for name, (kind, content, qos) in TOPICS.items()]
+    parts = [TOPICS_HEAD + table(("topic", "type", "content"), topics)]
+    for head, meanings in ((TIMING_HEAD, TIMING_KEYS), (DIAGNOSTICS_HEAD, KEYS), (CAUSES_HEAD, CAUSES)):
+        parts.append(head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()]))
+    return "".join(parts)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in [head, ("---",) * len(head), *rows])
 
 
 def test_the_parameters_document_is_the_code_s() -> None:
     assert (ROOT / "docs" / "parameters.md").read_text() == parameters_document(), "run python test/test_docs.py"
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
+def test_the_topics_document_is_the_code_s() -> None:
+    pytest.importorskip("rclpy")
+    assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), "run python test/test_docs.py"
+
+
+def test_every_cause_in_the_code_is_documented() -> None:
+    from bev_semseg_ros.ros.diagnostics import CAUSES
+
+    code = "".join(path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py")))
+    found = set(re.findall(r"""(?:drop\(|_trouble\(|dropped\[)"(\w+)""", code))
+    assert found and {name + "STREAM" if name.endswith("_") else name for name in found} <= CAUSES.keys()
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/topics.md"])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
@@ -44,8 +104,9 @@ def test_the_readme_names_every_output_topic() -> None:
     from bev_semseg_ros.ros.outputs import TOPICS
 
     text = (ROOT / "README.md").read_text()
-    assert [topic for topic in TOPICS if f"`{topic}`" not in text] == []
+    assert [topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")] == []
 
 
 if __name__ == "__main__":
     (ROOT / "docs" / "parameters.md").write_text(parameters_document())
+    (ROOT / "docs" / "topics.md").write_text(topics_document())

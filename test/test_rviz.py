@@ -9,7 +9,7 @@ pytest.importorskip("rclpy")
 
 from rclpy.qos import ReliabilityPolicy
 
-from bev_semseg_ros.ros.outputs import QOS, TOPICS
+from bev_semseg_ros.ros.outputs import TOPICS
 
 ROOT = Path(__file__).resolve().parent.parent
 DISPLAY_TYPES = {"rviz_default_plugins/MarkerArray": "MarkerArray", "rviz_default_plugins/Image": "Image"}
@@ -18,6 +18,10 @@ DISPLAY_TYPES = {"rviz_default_plugins/MarkerArray": "MarkerArray", "rviz_defaul
 def displays() -> list[dict]:
     content = yaml.safe_load((ROOT / "rviz" / "perception.rviz").read_text())
     return [display for display in content["Visualization Manager"]["Displays"] if "Topic" in display]
+
+
+def topic_of(display: dict):
+    return TOPICS[display["Topic"]["Value"].replace("/perception/", "~/")]
 
 
 def outputs() -> list[dict]:
@@ -31,16 +35,15 @@ def test_cloud_boxes_image_overlay_and_segmentation_are_shown():
 
 @pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])
 def test_a_display_has_the_type_of_its_topic(display):
-    kind, _ = TOPICS[display["Topic"]["Value"].replace("/perception/", "~/")]
-    assert kind.__name__ == DISPLAY_TYPES[display["Class"]]
+    assert topic_of(display).kind.split("/")[-1] == DISPLAY_TYPES[display["Class"]]
 
 
 @pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])
 def test_a_display_asks_for_the_qos_that_is_offered(display):
     reliability = {"Reliable": ReliabilityPolicy.RELIABLE, "Best Effort": ReliabilityPolicy.BEST_EFFORT}
-    topic = display["Topic"]
-    assert (reliability[topic["Reliability Policy"]], topic["Depth"], topic["Durability Policy"]) == (
-        QOS.reliability, QOS.depth, "Volatile")
+    asked, offered = display["Topic"], topic_of(display).qos
+    assert (reliability[asked["Reliability Policy"]], asked["Depth"], asked["Durability Policy"]) == (
+        offered.reliability, offered.depth, "Volatile")
 
 
 @pytest.mark.parametrize(("topic", "kind"), [("/points", "PointCloud2"), ("/image", "Image")])

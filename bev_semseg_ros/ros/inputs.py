@@ -29,6 +29,7 @@ class Input:
     """One topic: depth 1, newest wins; `follow()` subscribes anew when the publishers' QoS calls for it.
 
     lasts: a message holds until the next, which may never come; a publisher may offer it to late subscribers.
+    received: messages so far.
     subscriber: the `message_filters.Subscriber` the messages come through, to chain filters to; it stays the same when
     the subscription changes. None where message_filters is not installed.
     """
@@ -44,6 +45,7 @@ class Input:
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
+        self.received = 0
         self.follow()
 
     def follow(self) -> None:
@@ -76,8 +78,13 @@ class Input:
             self._subscription = self._reliability = None
 
     @property
+    def age(self) -> float | None:
+        """Seconds since the last message; None if none came."""
+        return None if self._last is None else time.monotonic() - self._last
+
+    @property
     def is_silent(self) -> bool:
-        return self._last is None or time.monotonic() - self._last > SILENCE
+        return self.age is None or self.age > SILENCE
 
     def explain(self) -> str | None:
         """Why nothing comes, in words, with what to change; None if messages come."""
@@ -100,6 +107,7 @@ class Input:
         if self._subscription is None:
             return  # destroyed when this message had been taken
         self._last = time.monotonic()
+        self.received += 1
         self._callback(message)
 
     def _offered(self) -> list[QoSProfile]:

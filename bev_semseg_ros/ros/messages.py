@@ -5,6 +5,7 @@ Message classes are only imported where one is made, so decoding works on anythi
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import cv2
@@ -24,6 +25,15 @@ IMAGE_ENCODINGS: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB), "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB)}
 
 CAMERA_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+
+
+def message_class(name: str) -> type | None:
+    """The class of "package/msg/Type", or None where its package is not installed."""
+    package, _, kind = name.replace("/msg/", "/").partition("/")
+    try:
+        return getattr(importlib.import_module(package + ".msg"), kind, None)
+    except ImportError:
+        return None
 
 
 def stamp_ns(stamp: Any) -> int:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.diagnostics import OK, InputState, Monitor, Snapshot, memory
 from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.inputs import SILENCE, Input
 from bev_semseg_ros.ros.intake import Intake
@@ -63,6 +65,7 @@ class Perception(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._clocks: list[Any] = []
         self._explained: tuple[int, Counter[str]] = (0, Counter())
+        self._monitor: Monitor | None = None
 
     # --- transitions -----------------------------------------------------------------------------------------------
 
@@ -189,11 +192,14 @@ class Perception(LifecycleNode):
             self.inputs[topic] = Input(self, kind, topic, parameters.reliability, self._guarded(callback),
                                        lasts=kind is CameraInfo)
         self._explained = 0, Counter()
+        self._monitor = Monitor(time.monotonic())
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
         self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow), clock=clock),
-                        self.create_timer(SILENCE, self._explain_silence, clock=clock)]
+                        self.create_timer(SILENCE, self._guarded(self._report), clock=clock)]
         topics = ", ".join(f"{name} on {source.topic}" for name, source in self.inputs.items())
-        self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}")
+        absent = f"; without {', '.join(self._outputs.absent)}: vision_msgs is not installed"
+        self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}"
+                               f"{absent if self._outputs.absent else ''}")
 
     def _deactivate(self) -> None:
         for timer in self._clocks:
@@ -205,6 +211,7 @@ class Perception(LifecycleNode):
             self._pipeline.close()
             self._pipeline = self._inbox = None
             if self.context.ok():  # after SIGINT nothing can be published any more
+                self._outputs.publish_diagnostics(OK, "inactive", {}, str(self._predictor.device))
                 self._outputs.clear()
 
     def _clean_up(self) -> None:
@@ -247,8 +254,21 @@ class Perception(LifecycleNode):
         for source in self.inputs.values():
             source.follow()
 
-    def _explain_silence(self) -> None:
-        """One line a second, at most, about what does not come and why."""
+    def _report(self) -> None:
+        """Once a second: what is wrong in the log, that and all figures on /diagnostics."""
+        reasons = self._explain_silence()
+        pipeline, parameters, predictor = self._pipeline, self.parameters, self._predictor
+        device = str(predictor.device)
+        verdict = self._monitor.look(time.monotonic(), Snapshot(
+            mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
+            inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
+            sent=dict(self._outputs.sent), dropped=self._inbox.dropped(), degraded=dict(pipeline.degraded),
+            hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
+        ), parameters.max_processing_time_ms, parameters.max_silence_ms)
+        self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)
+
+    def _explain_silence(self) -> list[str]:
+        """One line a second, at most, about what does not come and why; returns the reasons."""
         published, dropped = self._pipeline.published, self._inbox.dropped()
         new, lost = published - self._explained[0], dropped - self._explained[1]
         self._explained = published, dropped
@@ -258,6 +278,7 @@ class Perception(LifecycleNode):
             reasons.append("messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in lost.items()))
         if reasons:
             self.get_logger().warning(f"{new or 'no'} results in the last second: {'; '.join(reasons)}")
+        return reasons
 
     def _reasons_for_silence(self) -> list[str]:
         reasons = [reason for source in self.inputs.values() if (reason := source.explain())]
@@ -293,6 +314,7 @@ class Perception(LifecycleNode):
     def _tune(self) -> None:
         if self._inbox is not None:
             self._inbox.tune(self.parameters.slop, self.parameters.max_wait, self.parameters.unmatched == "process")
+            self._outputs.publish_label_info(self.parameters)
 
 
 def names_frames(calibration: str) -> bool:

@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Prediction
 from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.ros.detections import encode_detections, encode_label_info
+from bev_semseg_ros.ros.diagnostics import status
 from bev_semseg_ros.ros.markers import BoxMarkers
-from bev_semseg_ros.ros.messages import encode_camera, encode_image
+from bev_semseg_ros.ros.messages import encode_camera, encode_image, message_class, stamp_ns
 from bev_semseg_ros.ros.parameters import Parameters
-from bev_semseg_ros.taxonomy import colorize
+from bev_semseg_ros.ros.stages import STAGES
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES, colorize
 
 QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE,
+                     durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
-TOPICS: dict[str, tuple[type, str]] = {
-    "~/markers": (MarkerArray, "boxes in class colours in the cloud's frame; `text` holds class and score"),
-    "~/semseg/color": (Image, "classes in their colours, rgb8"),
-    "~/semseg/overlay": (Image, "the same over the rectified image, rgb8"),
-    "~/semseg/labels": (Image, "class numbers, mono8, 255: none"),
-    "~/semseg/camera_info": (CameraInfo, "of the rectified image at the size of these"),
-    "~/timing": (DiagnosticArray, "one a frame: stamp, mode, network_ms, overhead_ms, counters"),
+
+class Topic(NamedTuple):
+    kind: str
+    content: str
+    qos: QoSProfile = QOS
+
+
+# All that is published; what is of vision_msgs only where that is installed.
+TOPICS: dict[str, Topic] = {
+    "~/markers": Topic("visualization_msgs/msg/MarkerArray",
+                       "boxes in class colours in the cloud's frame; `text` holds class and score"),
+    "~/detections": Topic("vision_msgs/msg/Detection3DArray",
+                          "the same boxes; `class_id` is the number that `~/label_info` names"),
+    "~/label_info": Topic("vision_msgs/msg/LabelInfo",
+                          "names of the classes in `~/detections`; threshold: the lowest score published", LATCHED),
+    "~/semseg/color": Topic("sensor_msgs/msg/Image", "classes in their colours, rgb8"),
+    "~/semseg/overlay": Topic("sensor_msgs/msg/Image", "the same over the rectified image, rgb8"),
+    "~/semseg/labels": Topic("sensor_msgs/msg/Image", "class numbers, mono8, 255: none"),
+    "~/semseg/label_info": Topic("vision_msgs/msg/LabelInfo", "names of the classes in `~/semseg/labels`", LATCHED),
+    "~/semseg/camera_info": Topic("sensor_msgs/msg/CameraInfo", "of the rectified image at the size of these"),
+    "~/timing": Topic("diagnostic_msgs/msg/DiagnosticArray", "one a frame: what it cost, counters"),
+    "/diagnostics": Topic("diagnostic_msgs/msg/DiagnosticArray", "one a second while active: is all well, and why not"),
+    **{f"~/debug/{stage}": Topic("std_msgs/msg/Float64", f"of a frame: {text}") for stage, text in STAGES.items()},
 }
 
 
 class Outputs:
     """The publishers of a node; `model_from_lidar` (4, 4) takes the boxes back into the cloud's frame.
 
-    lidar_frame: what that frame is called until a cloud has come.
+    lidar_frame: what that frame is called until a cloud has come; sent: messages by topic since the node was activated;
+    absent: topics that are not published because their message package is not installed.
     """
 
     def __init__(self, node: Node, model_from_lidar: np.ndarray, lidar_frame: str) -> None:
         self._node = node
         self._cloud_from_model = invert(model_from_lidar)
-        self._publishers = {topic: node.create_publisher(kind, topic, QOS) for topic, (kind, _) in TOPICS.items()}
+        self._publishers = {name: node.create_publisher(kind, name, qos) for name, (kind_name, _, qos) in TOPICS.items()
+                            if (kind := message_class(kind_name)) is not None}
         self._markers = BoxMarkers()
         self._cloud_frame = lidar_frame
+        self.sent: Counter[str] = Counter()
+        self.absent = [topic for topic in TOPICS if topic not in self._publishers]
 
     def wanted(self, topic: str) -> bool:
-        return self._publishers[topic].get_subscription_count() > 0
+        return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
 
     def publish(self, prediction: Prediction, image: np.ndarray | None, cloud_header: Header | None,
                 image_header: Header | None, parameters: Parameters) -> None:
@@ -61,6 +85,8 @@ class Outputs:
         if header.frame_id and self.wanted("~/markers"):
             self._send("~/markers", self._markers.update(prediction.boxes, self._cloud_from_model, header,
                                                          parameters.marker_lifetime))
+        if header.frame_id and self.wanted("~/detections"):
+            self._send("~/detections", encode_detections(prediction.boxes, self._cloud_from_model, header))
         if prediction.mask is None or image_header is None:
             return
         wants_color, wants_overlay = self.wanted("~/semseg/color"), self.wanted("~/semseg/overlay")
@@ -77,19 +103,36 @@ class Outputs:
             self._send("~/semseg/camera_info", encode_camera(prediction.camera, image_header))
 
     def publish_timing(self, header: Header, values: Mapping[str, Any]) -> None:
-        """One DiagnosticStatus with `values`, numbers as text."""
-        if not self.wanted("~/timing"):
+        """What a frame cost: one DiagnosticStatus with `values`, and each stage of it on a topic of its own."""
+        stages = [stage for stage in STAGES if self.wanted(f"~/debug/{stage}")]
+        if not stages and not self.wanted("~/timing"):
             return
-        pairs = [KeyValue(key=key, value=f"{value:.3f}" if isinstance(value, float) else str(value))
-                 for key, value in values.items()]
-        status = DiagnosticStatus(level=DiagnosticStatus.OK, name=f"{self._node.get_fully_qualified_name()}: timing",
-                                  message=str(values["mode"]), values=pairs)
-        self._send("~/timing", DiagnosticArray(header=header, status=[status]))
+        values = {**values, "input_age_ms": (self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)) / 1e6}
+        for stage in stages:
+            self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
+        if self.wanted("~/timing"):
+            timing = status(f"{self._node.get_fully_qualified_name()}: timing", 0, str(values["mode"]), values)
+            self._send("~/timing", DiagnosticArray(header=header, status=[timing]))
+
+    def publish_diagnostics(self, level: int, message: str, values: Mapping[str, Any], hardware_id: str) -> None:
+        """One DiagnosticStatus, named as diagnostic_aggregator expects it."""
+        name = f"{self._node.get_fully_qualified_name().lstrip('/')}: perception"
+        self._send("/diagnostics", DiagnosticArray(header=Header(stamp=self._node.get_clock().now().to_msg()),
+                                                   status=[status(name, level, message, values, hardware_id)]))
+
+    def publish_label_info(self, parameters: Parameters) -> None:
+        """What the class numbers mean, for now and for those who listen later."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        for topic, names, threshold in (("~/label_info", DETECTION_CLASSES, parameters.box_filter.lowest),
+                                        ("~/semseg/label_info", SEGMENTATION_CLASSES, 0.0)):
+            if topic in self._publishers:
+                self._send(topic, encode_label_info(names, threshold, header))
 
     def clear(self) -> None:
-        """Delete the markers shown."""
+        """Delete the markers shown and count anew."""
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._cloud_frame)
         self._send("~/markers", self._markers.clear(header))
+        self.sent.clear()
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():
@@ -97,4 +140,5 @@ class Outputs:
         self._publishers = {}
 
     def _send(self, topic: str, message: Any) -> None:
+        self.sent[topic] += 1
         self._publishers[topic].publish(message)

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
+from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 
 def _parameter(default: Any, description: str, *, choices: tuple[str, ...] = (),
                limits: tuple[float, float] | None = None, live: bool = False) -> Any:
-    """A field. `live` parameters take effect at once, the others at the next `configure`."""
+    """A field. `live` parameters take effect at once, the others at the next `configure`.
+
+    A tuple is an array of its elements' type, which cannot be empty (ROS knows no type of nothing); `choices` and
+    `limits` hold for each element.
+    """
     return dataclasses.field(default=default, metadata={
         "description": description, "choices": choices, "limits": limits, "live": live})
+
+
+def _class_threshold(name: str) -> Any:
+    return _parameter((0.0,), f"Score threshold of class {name}: one for all distances, or one for each band of "
+                      "distance_bands; 0: score_threshold.", limits=(0.0, 1.0), live=True)
 
 
 @dataclass(frozen=True)
@@ -48,36 +61,94 @@ class Parameters:
         0.0, "Factor that brings the intensity to 0..1; 0: by its type (1/255 for uint8, 1/65535 for uint16, 1 for "
         "floats and the rest).", limits=(0.0, 1e6), live=True)
     score_threshold: float = _parameter(0.3, "Boxes below this score are not published.", limits=(0.0, 1.0), live=True)
+    score_threshold_car: tuple[float, ...] = _class_threshold("car")
+    score_threshold_truck: tuple[float, ...] = _class_threshold("truck")
+    score_threshold_pedestrian: tuple[float, ...] = _class_threshold("pedestrian")
+    score_threshold_cyclist: tuple[float, ...] = _class_threshold("cyclist")
+    distance_bands: tuple[float, ...] = _parameter(
+        (20.0, 40.0), "Where one band of distance ends and the next begins, rising, metres from the lidar seen from "
+        "above: two numbers make three bands.", limits=(0.0, 1000.0), live=True)
+    classes: tuple[str, ...] = _parameter(DETECTION_CLASSES, "Classes whose boxes are published.",
+                                          choices=DETECTION_CLASSES, live=True)
+    nms_iou_threshold: float = _parameter(
+        1.0, "Of two published boxes that overlap by more (intersection over union seen from above) the worse is "
+        "dropped, whatever their classes; 1: only the checkpoint's own suppression within a class.",
+        limits=(0.0, 1.0), live=True)
     marker_lifetime: float = _parameter(0.5, "Seconds after which a marker vanishes without an update; 0: never.",
                                         limits=(0.0, 60.0), live=True)
     overlay_opacity: float = _parameter(0.5, "Share of the class colours in ~/semseg/overlay.", limits=(0.0, 1.0),
                                         live=True)
+    max_processing_time_ms: float = _parameter(
+        200.0, "A frame is in time if it is published within this after its last message came; /diagnostics warns of "
+        "others.", limits=(1.0, 60_000.0), live=True)
+    max_silence_ms: float = _parameter(
+        1000.0, "After so long without a frame in time /diagnostics says ERROR.", limits=(1.0, 60_000.0), live=True)
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
-            value, choices, limits = getattr(self, item.name), item.metadata["choices"], item.metadata["limits"]
-            kind = type(item.default)
-            if type(value) is not kind:
-                raise ValueError(f"parameter {item.name}: expected {kind.__name__}, got {value!r}")
-            if choices and value not in choices:
-                raise ValueError(f"parameter {item.name}: {value!r} is not one of {', '.join(choices)}")
-            if limits and not limits[0] <= value <= limits[1]:
-                raise ValueError(f"parameter {item.name}: {value} is outside {limits[0]:g}..{limits[1]:g}")
+            value = getattr(self, item.name)
+            if not isinstance(item.default, tuple):
+                _check(item, value)
+                continue
+            if not isinstance(value, Sequence) or isinstance(value, str) or not len(value):
+                raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, at least one, got {value!r}")
+            object.__setattr__(self, item.name, tuple(value))  # ROS gives lists and arrays
+            for element in value:
+                _check(item, element)
         if not _is_device(self.device):
             raise ValueError(f"parameter device: {self.device!r} is not auto, cpu, cuda or cuda:N")
+        try:
+            _ = self.box_filter  # made here, so that a wrong one is refused
+        except ValueError as error:
+            raise ValueError(f"parameter {error}") from error
+
+    @cached_property
+    def box_filter(self) -> BoxFilter:
+        """Which boxes are published."""
+        thresholds = tuple(tuple(score or self.score_threshold for score in getattr(self, f"score_threshold_{name}"))
+                           for name in DETECTION_CLASSES)
+        return BoxFilter(thresholds, self.distance_bands, self.classes, self.nms_iou_threshold)
 
     def changed(self, values: dict[str, Any], configured: bool) -> Self:
         """These parameters with some of them replaced.
 
         Raises ValueError where a value is wrong, or where it would need a `configure` and the node is configured.
         """
-        fixed = [item.name for item in dataclasses.fields(self) if item.name in values
-                 and not item.metadata["live"] and values[item.name] != getattr(self, item.name)]
         changed = dataclasses.replace(self, **values)
+        fixed = [item.name for item in dataclasses.fields(self) if item.name in values
+                 and not item.metadata["live"] and getattr(changed, item.name) != getattr(self, item.name)]
         if configured and fixed:
             raise ValueError(f"parameter {', '.join(fixed)}: read by configure only; deactivate and clean up the node "
                              "first, or restart it")
         return changed
+
+
+def _element(item: dataclasses.Field) -> Any:
+    """The default of a parameter, or the first element of it where it is an array."""
+    return item.default[0] if isinstance(item.default, tuple) else item.default
+
+
+def _type_name(item: dataclasses.Field) -> str:
+    name = type(_element(item)).__name__
+    return f"array of {name}" if isinstance(item.default, tuple) else name
+
+
+def _check(item: dataclasses.Field, value: Any) -> None:
+    """Raises ValueError unless `value` may be one of the parameter `item`, or an element of it where it is an array."""
+    choices, limits = item.metadata["choices"], item.metadata["limits"]
+    if type(value) is not type(_element(item)):
+        raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, got {value!r}")
+    if choices and value not in choices:
+        raise ValueError(f"parameter {item.name}: {value!r} is not one of {', '.join(choices)}")
+    if limits and not limits[0] <= value <= limits[1]:
+        raise ValueError(f"parameter {item.name}: {value} is outside {limits[0]:g}..{limits[1]:g}")
+
+
+def _allowed(item: dataclasses.Field) -> str:
+    """What `_check` asks for, in words."""
+    choices, limits = item.metadata["choices"], item.metadata["limits"]
+    texts = ", ".join(choices) or (f"{limits[0]:g} to {limits[1]:g}" if limits else _type_name(item))
+    return f"array of: {texts}" if isinstance(item.default, tuple) else texts
 
 
 def _is_device(name: str) -> bool:
@@ -95,13 +166,16 @@ def declare(node: Any) -> Parameters:
     for item in dataclasses.fields(Parameters):
         descriptor = ParameterDescriptor(description=item.metadata["description"])
         limits = item.metadata["limits"]
-        if limits and isinstance(item.default, float):
+        default = item.default
+        if isinstance(default, tuple):  # ranges are for single numbers
+            descriptor.additional_constraints, default = _allowed(item), list(default)
+        elif limits and isinstance(default, float):
             descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
         elif limits:
             descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
-        if item.metadata["choices"]:
+        elif item.metadata["choices"]:
             descriptor.additional_constraints = "one of " + ", ".join(item.metadata["choices"])
-        values[item.name] = node.declare_parameter(item.name, item.default, descriptor).value
+        values[item.name] = node.declare_parameter(item.name, default, descriptor).value
     return Parameters(**values)
 
 
@@ -122,10 +196,12 @@ def markdown_table() -> str:
     """The parameters as the documentation shows them."""
     lines = ["| parameter | default | allowed | live | meaning |", "| --- | --- | --- | --- | --- |"]
     for item in dataclasses.fields(Parameters):
-        limits, choices = item.metadata["limits"], item.metadata["choices"]
-        default = str(item.default).lower() if isinstance(item.default, bool) else item.default
+        default = item.default
+        if isinstance(default, bool):
+            default = str(default).lower()
+        elif isinstance(default, tuple):
+            default = f"[{', '.join(map(str, default))}]"
         shown = f"`{default}`" if default != "" else "empty"
-        allowed = ", ".join(choices) or (f"{limits[0]:g} to {limits[1]:g}" if limits else type(item.default).__name__)
-        lines.append(f"| `{item.name}` | {shown} | {allowed} | {'yes' if item.metadata['live'] else 'no'} "
+        lines.append(f"| `{item.name}` | {shown} | {_allowed(item)} | {'yes' if item.metadata['live'] else 'no'} "
                      f"| {item.metadata['description']} |")
     return "\n".join(lines) + "\n"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,21 @@ from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import ASPECT_TOLERANCE
 from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.ros.diagnostics import FRAMES, FrameRecord
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.input_watch import InputWatch
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
+from bev_semseg_ros.ros.stages import StageClock
 
 
 class Pipeline:
     """Takes matches from an inbox in a thread of its own until `close`.
 
-    An item of a match is (message, camera_info or None). `published`: frames with a result; `degraded`: those of them
-    that lack a sensor, by cause. Frames without a result are counted in the inbox. Nothing is logged here: what is
-    wrong with the input is kept for `take_troubles`, so that it makes one line a second and not one a frame.
+    An item of a match is (message, camera_info or None). `published`: frames with a result, the last of them in
+    `frames`; `degraded`: those of them that lack a sensor, by cause. Frames without a result are counted in the inbox.
+    Nothing is logged here: what is wrong with the input is kept for `take_troubles`, so that it makes one line a second
+    and not one a frame.
     lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
     """
 
@@ -37,6 +41,7 @@ class Pipeline:
         self._watch = InputWatch(predictor.info)
         self.published = 0
         self.degraded: Counter[str] = Counter()
+        self.frames: deque[FrameRecord] = deque(maxlen=FRAMES)
         self._troubles: dict[str, str] = {}
         self._image_size: tuple[int, int] | None = calibration.camera.size if calibration.camera else None
         self._thread = threading.Thread(target=self._run, name="inference")
@@ -78,6 +83,8 @@ class Pipeline:
                 self._troubles["inference_error"] = f"a frame was dropped: {type(error).__name__}: {error}"
 
     def _process(self, work: Work) -> None:
+        clock = StageClock(work.entered)
+        clock.end("wait_ms")
         parameters = self._node.parameters
         troubles: list[str] = []
         points = image = camera = cloud_header = image_header = None
@@ -98,17 +105,23 @@ class Pipeline:
         if camera is not None and camera.size != self._image_size:
             self._image_size = camera.size
             self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
+        clock.end("decode_ms")
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
         for finding in self._watch.look(frame, sample):
             self.tell(finding.item, str(finding))
-        prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.score_threshold)
+        prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.box_filter.lowest)
+        clock.end("prepare_ms", prediction.network_ms)
+        prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
         self._outputs.publish(prediction, sample.image, cloud_header if points is not None else None,
                               image_header if image is not None else None, parameters)
+        clock.end("publish_ms")
         self.published += 1
-        elapsed_ms = (time.monotonic_ns() - work.entered) / 1e6
+        total_ms = clock.values["total_ms"]
+        offset_ms = (stamp_ns(cloud_header.stamp) - stamp_ns(image_header.stamp)) / 1e6 if work.match.is_pair else None
+        self.frames.append(FrameRecord(time.monotonic(), total_ms, prediction.mode, offset_ms))
         self._outputs.publish_timing(header, {
-            "stamp": frame.timestamp_ns, "mode": prediction.mode, "network_ms": float(prediction.network_ms),
-            "overhead_ms": elapsed_ms - prediction.network_ms, "boxes": len(prediction.boxes),
+            "stamp": frame.timestamp_ns, "mode": prediction.mode, **clock.values,
+            "overhead_ms": total_ms - prediction.network_ms, "boxes": len(prediction.boxes),
             "points": 0 if points is None else len(points), **self.counters()})
 
     def _points(self, message: Any, troubles: list[str]) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosbags.rosbag2 import Reader, ReaderError
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.messages import message_class
 
 SETTLED = 1.0  # seconds without a change of the subscribers after which they are taken as complete
 CLOCK_PERIOD = 0.025
@@ -131,15 +131,6 @@ class Player:
             raise ValueError(f"{self._bag}: damaged: {error}") from error
         finally:
             reader.close()
-
-
-def message_class(name: str) -> type | None:
-    """The class of "package/msg/Type", or None where its package is not installed."""
-    package, _, kind = name.replace("/msg/", "/").partition("/")
-    try:
-        return getattr(importlib.import_module(package + ".msg"), kind, None)
-    except ImportError:
-        return None
 
 
 def qos_profile(offered: Any, count: int = 0) -> QoSProfile:

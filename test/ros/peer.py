@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
@@ -76,6 +78,12 @@ class Peer:
         self.spin_until(future.done, timeout, f"the answer of {name}")
         self.node.destroy_client(client)
         return future.result()
+
+    def set_parameters(self, **values):
+        """The answer of the node to a set of all of these at once."""
+        parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+        return self.call(SetParametersAtomically, "set_parameters_atomically",
+                         SetParametersAtomically.Request(parameters=parameters)).result
 
     def cloud(self, points: np.ndarray | None = None):
         if points is None:

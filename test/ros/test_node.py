@@ -9,6 +9,7 @@ import pytest
 from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.ros.markers import boxes_from_markers
+from bev_semseg_ros.ros.messages import stamp_ns
 from bev_semseg_ros.ros.node import names_frames
 
 
@@ -45,6 +46,29 @@ def test_camera_info_belongs_to_the_segmentation(pair, peer):
 def test_timing_says_what_a_frame_cost(pair, peer):
     timing = peer.timing(pair)
     assert timing["mode"] == "fused" and float(timing["network_ms"]) > 0 and float(timing["overhead_ms"]) > 0
+
+
+def test_detections_are_the_boxes_of_the_markers(node, peer):
+    messages = pytest.importorskip("vision_msgs.msg")
+    peer.connect()
+    received: list = []
+    subscription = peer.node.create_subscription(messages.Detection3DArray, "/perception/detections",
+                                                 received.append, 10)
+
+    def has_come() -> bool:
+        peer.next_stamp()
+        peer.send(peer.cloud(), peer.image())
+        return bool(received)
+
+    peer.spin_until(has_come, what="the detections")
+    peer.node.destroy_subscription(subscription)
+    message = received[0]
+    boxes = boxes_from_markers(peer.result("markers", stamp_ns(message.header.stamp)))
+    assert message.header.frame_id == "roof" and len(message.detections) == len(boxes) > 0
+    for detection, center, label in zip(message.detections, boxes.centers, boxes.labels, strict=True):
+        position = detection.bbox.center.position
+        assert [position.x, position.y, position.z] == pytest.approx(center)
+        assert detection.results[0].hypothesis.class_id == str(label)
 
 
 def test_a_cloud_without_image_is_processed_alone(node, peer):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
@@ -12,13 +14,15 @@ from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Predic
 from bev_semseg_ros.predictor import Predictor
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.bag import write_bag
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
-from bev_semseg_ros.ros.player import message_class
+from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, message_class, stamp_ns
+from bev_semseg_ros.ros.parameters import Parameters
 from bev_semseg_ros.ros.recorder import Recording, record
 
 COUNT = 4
 RATE = 0.4  # 4 Hz: every frame must come out, on a busy machine, too
 THRESHOLD = 0.01
+FILTER = {"classes": ["pedestrian", "car", "truck"], "distance_bands": [10.0], "score_threshold_car": [0.02, 0.05],
+          "nms_iou_threshold": 0.1}
 SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
@@ -55,15 +59,22 @@ def bag(calibration, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=[*((mode, {}) for mode in MODES), ("fused", FILTER)],
+                ids=[*MODES, "fused and filtered"])
 def answers(request, bag, checkpoint_file, tmp_path_factory) -> tuple[str, Recording, dict[int, Prediction]]:
     """(mode, what the node answered, what the predictor answered by stamp)."""
-    recording = record(bag, tmp_path_factory.mktemp(request.param), RATE,
-                       {"checkpoint": checkpoint_file, "score_threshold": THRESHOLD, "mode": request.param, **SETTINGS})
+    mode, settings = request.param
+    recording = record(bag, tmp_path_factory.mktemp(mode), RATE, {
+        "checkpoint": checkpoint_file, "score_threshold": THRESHOLD, "mode": mode, **settings, **SETTINGS})
     predictor = Predictor.load(checkpoint_file, "cpu", **SETTINGS)
-    return request.param, recording, {
-        frame.timestamp_ns: predictor.predict_sample(prepare(frame, predictor.config), request.param, THRESHOLD)
-        for frame in frames(bag)}
+    offline = {frame.timestamp_ns: predictor.predict_sample(prepare(frame, predictor.config), mode, THRESHOLD)
+               for frame in frames(bag)}
+    if settings:
+        keep = Parameters(score_threshold=THRESHOLD, **settings).box_filter
+        everything, offline = offline, {stamp: replace(found, boxes=keep(found.boxes))
+                                        for stamp, found in offline.items()}
+        assert all(len(offline[stamp].boxes) < len(everything[stamp].boxes) for stamp in offline)
+    return mode, recording, offline
 
 
 def frames(bag) -> list[Frame]:
