@@ -28,8 +28,7 @@ def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
             diagnosis.say(item, "fault", text, _remedy_without(name, bool(compressed)))
             continue
         diagnosis.topics[name] = stream.topic
-        unit = "publishers" if observation.is_live else "messages"
-        beside = ", ".join(f"{topic} ({count} {unit})" for topic, count in others.items() if topic != stream.topic)
+        beside = ", ".join(f"{topic} ({count} messages)" for topic, count in others.items() if topic != stream.topic)
         text = f"{stream.topic}: {len(stream)} messages" + (f"; chosen among it and {beside}" if beside else "")
         usable = len(stream) - sum(stream.problems.values())
         if not len(stream):

@@ -6,7 +6,7 @@ from bev_semseg_ros.ros.diagnosis import Diagnosis
 from bev_semseg_ros.ros.observation import Observation, Offer, Stream
 
 SEGMENT = 512 * 1024  # bytes of Fast DDS's shared memory by default: what is larger is dropped where it is best effort
-LOST = 0.5  # share of the camera_infos' number that images must reach to be called carried
+CARRIED = 0.9  # share of the messages that must arrive
 PROFILE = ("start the sender with config/fastdds_shm.xml as its DDS profile (FASTRTPS_DEFAULT_PROFILES_FILE up to "
            "Jazzy, FASTDDS_DEFAULT_PROFILES_FILE later)")
 
@@ -37,34 +37,35 @@ def check_static_qos(offers: list[Offer], diagnosis: Diagnosis) -> None:
 
 def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
     """Whether large messages arrive, or would."""
-    streams = observation.streams
     for name in ("points", "image"):
-        if (stream := streams.get(name)) is None:
+        if (stream := observation.streams.get(name)) is None:
             continue
-        item, best_effort = f"transport {name}", any(offer.reliability == "best_effort" for offer in stream.offers)
-        if observation.is_live and _is_lost(stream, streams):
-            others = ", ".join(f"{len(each)} on {each.topic}" for each in streams.values() if len(each) > len(stream))
-            segment = f"the largest shared memory segment of DDS here has {observation.shared_memory / 2**20:.1f} MiB"
+        item, size = f"transport {name}", f"messages of {stream.largest_bytes / 1e6:.1f} MB"
+        best_effort = any(offer.reliability == "best_effort" for offer in stream.offers)
+        if observation.is_live and (share := _arrived(stream, observation)) < CARRIED:
             senders = ", ".join(sorted({offer.publisher for offer in stream.offers}))
-            diagnosis.say(item, "fault", f"{len(stream)} messages on {stream.topic} although {senders} publishes it"
-                          + (f" ({others})" if others else "") + f": large messages do not get through; {segment}",
+            infos = observation.streams.get("camera_info")
+            beside = f" and {len(infos)} camera_infos came" if name == "image" and infos else ""
+            segment = f"DDS's largest shared memory segment here has {observation.shared_memory / 2**20:.1f} MiB"
+            diagnosis.say(item, "fault" if share < 0.5 else "warning", f"{len(stream)} messages came on {stream.topic} "
+                          f"although {senders} publishes it{beside}: large messages do not get through; {segment}",
                           f"if {senders} is not idle: {PROFILE}")
-        elif stream.largest_bytes > SEGMENT:
-            text = f"messages of {stream.largest_bytes / 1e6:.1f} MB, {'best effort' if best_effort else 'reliable'}"
-            if observation.is_live:
-                diagnosis.say(item, "ok", f"{text}: they arrive")
-            elif best_effort:
-                diagnosis.say(item, "warning", f"{text}: Fast DDS's default transport drops them silently",
-                              f"{PROFILE}; `bev-semseg play` does it by itself")
-            else:
-                diagnosis.say(item, "ok", f"{text}: slow over Fast DDS's default transport, which the sender's profile "
-                              "(config/fastdds_shm.xml) mends")
-        elif len(stream):
-            diagnosis.say(item, "ok", f"messages of {stream.largest_bytes / 1e6:.1f} MB: any transport carries them")
+        elif stream.largest_bytes <= SEGMENT:
+            if len(stream):
+                diagnosis.say(item, "ok", f"{size}: any transport carries them")
+        elif observation.is_live:
+            diagnosis.say(item, "ok", f"{size}: they arrive")
+        elif best_effort:
+            diagnosis.say(item, "warning", f"{size}, best effort: Fast DDS's default transport drops them silently",
+                          f"{PROFILE}; `bev-semseg play` does it by itself")
+        else:
+            diagnosis.say(item, "ok", f"{size}, reliable: slow over Fast DDS's default transport, which the sender's "
+                          "profile (config/fastdds_shm.xml) mends")
 
 
-def _is_lost(stream: Stream, streams: dict[str, Stream]) -> bool:
-    """True if nothing comes although there is a publisher, or far less than of the camera_infos that go with it."""
-    info = streams.get("camera_info")
-    expected = len(info) if stream.name == "image" and info is not None else 0
-    return len(stream) == 0 or len(stream) < LOST * expected
+def _arrived(stream: Stream, observation: Observation) -> float:
+    """The share of the messages that came, as far as that can be told: by the camera_infos that go with images."""
+    infos = observation.streams.get("camera_info")
+    if not len(stream):
+        return 0.0
+    return len(stream) / len(infos) if stream.name == "image" and infos else 1.0

@@ -14,6 +14,7 @@ from bev_semseg_ros.ros.transform_tree import TransformTree
 KINDS = {"points": "sensor_msgs/msg/PointCloud2", "image": "sensor_msgs/msg/Image",
          "camera_info": "sensor_msgs/msg/CameraInfo"}
 SAMPLES = 20  # at least so many messages of a stream are kept whole, if it has them, and fewer than twice as many
+OWN = "/semseg/"  # in the names of the node's own images, which a bag may hold, too
 INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")
 
 _DECODE = {"points": decode_cloud, "image": decode_image, "camera_info": lambda info: decode_camera(info, np.eye(4))}
@@ -80,7 +81,7 @@ class Stream:
 @dataclass
 class Observation:
     """streams: the inputs that were found, by their names in KINDS; types: of all topics; available: topics of KINDS
-    -> (kind, weight); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None where they
+    -> (kind, messages); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None where they
     cannot be read; static_offers: of /tf_static; shared_memory: bytes of DDS's largest segment here, None for a bag.
     """
 
@@ -100,8 +101,8 @@ def choose_topics(available: dict[str, tuple[str, int]], asked: dict[str, str],
                   types: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """The topics to look at, by input, and what is wrong with those that were asked for.
 
-    available: topics of KINDS -> (kind, weight), of which the heaviest is chosen; of camera_infos the one beside the
-    image, if there is one. asked: input -> topic; types: of all topics.
+    available: topics of KINDS -> (kind, number of messages), of which the one with most is chosen; of camera_infos the
+    one beside the image, if there is one. asked: input -> topic; types: of all topics.
     """
     chosen, wrong = {}, {}
     for name, kind in KINDS.items():
@@ -113,7 +114,7 @@ def choose_topics(available: dict[str, tuple[str, int]], asked: dict[str, str],
             else:
                 chosen[name] = topic
             continue
-        found = {topic: weight for topic, (of, weight) in available.items() if of == kind}
+        found = {topic: weight for topic, (of, weight) in available.items() if of == kind and OWN not in topic}
         if name == "camera_info" and "image" in chosen:
             beside = chosen["image"].rpartition("/")[0] + "/camera_info"
             found = {beside: found[beside]} if beside in found else found
