@@ -28,6 +28,7 @@ class Pipeline:
     An item of a match is (message, camera_info or None). `published`: frames with a result; `degraded`: those of them
     that lack a sensor, by cause. Frames without a result are counted in the inbox. Nothing is logged here: what is
     wrong with the input is kept for `take_troubles`, so that it makes one line a second and not one a frame.
+    failure: why the thread gave up, which only a device that fails can make it; None while it works.
     lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
     """
 
@@ -36,6 +37,7 @@ class Pipeline:
         self._node, self._predictor, self._calibration = node, predictor, calibration
         self._inbox, self._outputs, self._lidar_frame = inbox, outputs, lidar_frame
         self.published = 0
+        self.failure: str | None = None
         self.degraded: Counter[str] = Counter()
         self._troubles: dict[str, str] = {}
         self._image_size: tuple[int, int] | None = calibration.camera.size if calibration.camera else None
@@ -75,6 +77,9 @@ class Pipeline:
                 self._process(work)
             except Exception as error:  # whatever a frame does, the next one must be seen
                 self._inbox.drop("inference_error")
+                if is_device_failure(error):
+                    self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    return
                 self._troubles["inference_error"] = f"a frame was dropped: {type(error).__name__}: {error}"
 
     def _process(self, work: Work) -> None:
@@ -159,3 +164,15 @@ class Pipeline:
     def _trouble(self, cause: str, text: str, troubles: list[str]) -> None:
         troubles.append(cause)
         self._troubles[cause] = text
+
+
+def is_device_failure(error: Exception) -> bool:
+    """True for what the next frame would meet again: a GPU without memory, or one that is lost.
+
+    torch's OutOfMemoryError is of GPUs only. Newer versions raise AcceleratorError for the rest, older ones a
+    RuntimeError, both with CUDA's own text.
+    """
+    import torch  # loaded by now, if the predictor is a real one
+
+    return (isinstance(error, torch.OutOfMemoryError)
+            or (isinstance(error, RuntimeError) and "CUDA error" in str(error)))

@@ -12,15 +12,17 @@ import time
 
 import pytest
 
+COMMAND = ("-m", "bev_semseg_ros.cli.main")
+
 
 class Process:
-    """`bev-semseg ARGUMENTS` with its output in `lines`."""
+    """`bev-semseg ARGUMENTS`, or another program for Python, with its output in `lines`."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, program: tuple[str, ...] = COMMAND) -> None:
         self.arguments, self.lines = arguments, []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "bev_semseg_ros.cli.main", *arguments], stdout=subprocess.PIPE,
+            [sys.executable, "-u", *program, *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -47,6 +49,14 @@ class Process:
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self._process.send_signal(number)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def wait(self, timeout: float = 40) -> int:
         """The exit code, once all output is read."""
