@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from bev_semseg_ros.ros.markers import boxes_from_markers
 from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image, stamp_ns
 
 
@@ -35,6 +38,7 @@ class Peer:
         self.publishers = {topic: self.node.create_publisher(kind, f"{namespace}/{topic}", 1) for topic, kind in
                            (("points", PointCloud2), ("image", Image), ("camera_info", CameraInfo))}
         self._stamp = 1_000_000_000
+        self.reference: MarkerArray | None = None  # the right answer to every pair
 
     def spin_until(self, condition, timeout: float = 30, what: str = "") -> None:
         end = time.monotonic() + timeout
@@ -43,6 +47,11 @@ class Peer:
                 pytest.fail(f"{what or 'a message'} did not come within {timeout} s; came: "
                             f"{ {topic: len(messages) for topic, messages in self.received.items()} }")
             self._executor.spin_once(timeout_sec=0.05)
+
+    def spin_until_time(self, end: float, condition: Callable[[], Any] = lambda: False) -> None:
+        """Collect results until `time.monotonic()` is `end` or the condition holds."""
+        while (left := end - time.monotonic()) > 0 and not condition():
+            self._executor.spin_once(timeout_sec=left)
 
     def connect(self, *topics: str) -> None:
         """Wait until the node and this process have found each other, with the QoS the node finally chooses."""
@@ -91,6 +100,10 @@ class Peer:
     def info(self):
         return encode_camera(self._calibration.camera, self.header("front"))
 
+    def make(self, topic: str):
+        """The message of a good drive, stamped like all of its moment."""
+        return {"points": self.cloud, "image": self.image, "camera_info": self.info}[topic]()
+
     def send(self, cloud=None, image=None, info=True) -> int:
         """Publish one moment's messages (stamped by `next_stamp` before they were made)."""
         if info and image is not None:
@@ -103,15 +116,29 @@ class Peer:
 
     def result(self, topic: str, stamp: int, timeout: float = 30):
         """The message of `topic` with that stamp."""
-        def stamp_of(message) -> int:
-            header = message.markers[0].header if hasattr(message, "markers") else message.header
-            return stamp_ns(header.stamp)
+        def stamp_of(message) -> int | None:
+            if not hasattr(message, "markers"):
+                return stamp_ns(message.header.stamp)
+            return stamp_ns(message.markers[0].header.stamp) if message.markers else None
 
         self.spin_until(lambda: any(stamp_of(m) == stamp for m in self.received[topic]), timeout, f"{topic} of {stamp}")
         return next(m for m in self.received[topic] if stamp_of(m) == stamp)
 
     def timing(self, stamp: int) -> dict[str, str]:
         return {value.key: value.value for value in self.result("timing", stamp).status[0].values}
+
+    def timing_of(self, stamp: int) -> dict[str, str] | None:
+        """As `timing`, or None if it has not come yet."""
+        found = next((message for message in self.received["timing"] if stamp_ns(message.header.stamp) == stamp), None)
+        return found and {value.key: value.value for value in found.status[0].values}
+
+    def compare_with_reference(self, stamp: int) -> None:
+        """The boxes of a result are those of `reference`."""
+        if self.reference is None:
+            return
+        expected, found = boxes_from_markers(self.reference), boxes_from_markers(self.result("markers", stamp))
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)
 
     def close(self) -> None:
         self._executor.shutdown()
