@@ -71,10 +71,11 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
     kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
     cloud = np.ndarray((height, width), kind, buffer=message.data, strides=(row_step, step))
     points = np.zeros((height, width, 4), np.float32)
-    for column, name in enumerate(names):
-        points[..., column] = cloud[name]
-    if len(names) == 4:
-        points[..., 3] *= np.float32(scale)
+    with np.errstate(invalid="ignore", over="ignore"):  # of doubles that are no coordinates
+        for column, name in enumerate(names):
+            points[..., column] = cloud[name]
+        if len(names) == 4:
+            points[..., 3] *= np.float32(scale)
     return points.reshape(-1, 4)
 
 

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
-from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.preprocessing import network_size, prepare
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
@@ -40,7 +40,7 @@ class Pipeline:
         self.failure: str | None = None
         self.degraded: Counter[str] = Counter()
         self._troubles: dict[str, str] = {}
-        self._image_size: tuple[int, int] | None = calibration.camera.size if calibration.camera else None
+        self._warm = {self._network_size(calibration.camera)} if calibration.camera else set()
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
@@ -100,8 +100,8 @@ class Pipeline:
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
         frame = Frame(stamp_ns(header.stamp), points, self._calibration.model_from_lidar, image, camera)
-        if camera is not None and camera.size != self._image_size:
-            self._image_size = camera.size
+        if camera is not None and (size := self._network_size(camera)) not in self._warm:
+            self._warm.add(size)
             self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.score_threshold)
@@ -155,6 +155,9 @@ class Pipeline:
                     f"{camera.size[1]}: not the same view")
             return self._trouble("bad_camera_info", text, troubles), None
         return image, camera
+
+    def _network_size(self, camera: Camera) -> tuple[int, int]:
+        return network_size(camera.size, self._predictor.config.image)
 
     def _absent(self, work: Work) -> list[str]:
         if self._node.parameters.mode != "fused" or work.match.is_pair:

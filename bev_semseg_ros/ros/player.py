@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 
@@ -115,7 +116,14 @@ class Player:
     def _messages(self) -> Iterator[tuple[str, int, bytes]]:
         with self._open() as reader:
             chosen = [connection for connection in reader.connections if connection.topic in self._publishers]
-            for connection, stamp, data in reader.messages(chosen):
+            messages = reader.messages(chosen)
+            while True:
+                try:
+                    connection, stamp, data = next(messages)
+                except StopIteration:
+                    return
+                except Exception as error:  # as below
+                    raise ValueError(f"{self._bag}: damaged: {error}") from error
                 yield connection.topic, stamp, bytes(data)  # the publisher takes bytes only
 
     @contextmanager
@@ -123,19 +131,23 @@ class Player:
         try:
             reader = Reader(self._bag)
             reader.open()
-        except (ReaderError, OSError) as error:
+        except Exception as error:  # a damaged one makes rosbags raise errors of any kind
             raise ValueError(f"{self._bag}: not a readable rosbag2 folder: {error}") from error
         try:
             yield reader
-        except ReaderError as error:
-            raise ValueError(f"{self._bag}: damaged: {error}") from error
         finally:
             reader.close()
 
 
 def message_class(name: str) -> type | None:
-    """The class of "package/msg/Type", or None where its package is not installed."""
+    """The class of "package/msg/Type", or None where its package is not installed.
+
+    A bag may name any package, and importing one runs it: only those with messages are.
+    """
     package, _, kind = name.replace("/msg/", "/").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not any((Path(place) / "msg").is_dir() for place in spec.submodule_search_locations or ()):
+        return None
     try:
         return getattr(importlib.import_module(package + ".msg"), kind, None)
     except ImportError:
