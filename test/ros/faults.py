@@ -13,6 +13,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import CameraInfo
 
 from bev_semseg_ros.ros.messages import fill
 from ros.malformed import scramble
@@ -22,6 +25,7 @@ PERIOD = 0.1  # seconds between two moments of a good drive
 BURST = 0.5  # seconds a stuttering sensor keeps its messages
 HOUR_NS = 3_600_000_000_000
 SENSORS = ("points", "image")
+AT_ONCE = 10  # requests of a storm that wait for their answers
 MALFORMED = 200  # messages of each type
 SEED = 3
 
@@ -103,6 +107,31 @@ def recover(peer: Peer, timeout: float = 30.0) -> tuple[dict[str, str], float]:
     raise TimeoutError(f"no answer with both sensors within {timeout} s")
 
 
+def storm(peer: Peer, count: int) -> tuple[int, int]:
+    """Set a parameter `count` times as fast as the node answers, while a good drive goes on; half the values are wrong.
+
+    Returns how many were taken and how many refused.
+    """
+    def request(index: int) -> SetParameters.Request:
+        value = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=0.05 if index % 2 else -1.0)
+        return SetParameters.Request(parameters=[Parameter(name="slop", value=value)])
+
+    client = peer.node.create_client(SetParameters, f"{peer.namespace}/perception/set_parameters")
+    peer.spin_until(client.service_is_ready, what="the node's service")
+    answers: list[bool] = []
+    due = time.monotonic()
+    for first in range(0, count, AT_ONCE):
+        futures = [client.call_async(request(index)) for index in range(first, min(first + AT_ONCE, count))]
+        peer.spin_until(lambda futures=futures: all(future.done() for future in futures), what="the answers")
+        answers += [future.result().results[0].successful for future in futures]
+        if time.monotonic() >= due:
+            due += PERIOD
+            peer.next_stamp()
+            peer.send(peer.make("points"), peer.make("image"))
+    peer.node.destroy_client(client)
+    return sum(answers), len(answers) - sum(answers)
+
+
 def counted(timing: dict[str, str], counter: str) -> int:
     """How much the counters are in all whose names match."""
     return sum(int(value) for name, value in timing.items() if re.fullmatch(counter, name))
@@ -176,13 +205,16 @@ def truncated(message: Any) -> None:
     del message.data[len(message.data) // 2:]
 
 
-def resized(message: Any, width: int, height: int) -> None:
-    """A grey image, or intrinsics, of another size."""
-    message.width, message.height = width, height
-    if hasattr(message, "encoding"):
-        message.step = 3 * width
+def resized(message: Any, width: float, height: float) -> None:
+    """A grey image, or intrinsics, of these shares of its size."""
+    message.width, message.height = int(width * message.width), int(height * message.height)
+    if isinstance(message, CameraInfo):
+        scale = np.diag([width, height, 1.0])
+        message.k, message.p = ((scale @ np.reshape(matrix, (3, -1))).ravel() for matrix in (message.k, message.p))
+    else:
+        message.step = 3 * message.width
         del message.data[:]
-        fill(message, np.full((height, width, 3), 128, np.uint8))
+        fill(message, np.full((message.height, message.width, 3), 128, np.uint8))
 
 
 def malformed(topic: str) -> Callable[[Drive], Drive]:
@@ -221,14 +253,15 @@ FAULTS = [
     Fault("cloud of NaN", spoilt("points", partial(with_points, points=np.full((500, 4), np.nan))),
           "degraded/empty_points"),
     Fault("cloud of a million points", spoilt("points", partial(with_points, points=MILLION))),
-    Fault("smaller image and camera_info", spoilt(("image", "camera_info"), partial(resized, width=96, height=48))),
-    Fault("image of another camera", spoilt("image", partial(resized, width=64, height=64)),
+    Fault("image and camera_info of half the size",
+          spoilt(("image", "camera_info"), partial(resized, width=0.5, height=0.5))),
+    Fault("image and camera_info of half the width",
+          spoilt(("image", "camera_info"), partial(resized, width=0.5, height=1.0))),
+    Fault("image alone of half the width", spoilt("image", partial(resized, width=0.5, height=1.0)),
           "degraded/bad_camera_info"),
-    Fault("image and camera_info of another shape",
-          spoilt(("image", "camera_info"), partial(resized, width=64, height=64))),
     Fault("truncated cloud", spoilt("points", truncated), "degraded/bad_points"),
     Fault("truncated image", spoilt("image", truncated), "degraded/bad_image"),
-    Fault(f"{MALFORMED} malformed PointCloud2", malformed("points"), "degraded/bad_points", 0.02, MALFORMED),
-    Fault(f"{MALFORMED} malformed Image", malformed("image"), "degraded/bad_image", 0.02, MALFORMED),
-    Fault(f"{MALFORMED} malformed CameraInfo", malformed("camera_info"), "degraded/bad_camera_info", 0.02, MALFORMED),
+    Fault(f"{MALFORMED} malformed PointCloud2", malformed("points"), "degraded/bad_points", 0.01, MALFORMED),
+    Fault(f"{MALFORMED} malformed Image", malformed("image"), "degraded/bad_image", 0.01, MALFORMED),
+    Fault(f"{MALFORMED} malformed CameraInfo", malformed("camera_info"), "degraded/bad_camera_info", 0.01, MALFORMED),
 ]

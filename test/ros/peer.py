@@ -24,7 +24,7 @@ class Peer:
     """What stands on the other side of the node's topics, in this process. Sensors and results go by stamp (ns)."""
 
     def __init__(self, calibration, namespace: str = "") -> None:
-        self._calibration, self._namespace = calibration, namespace
+        self._calibration, self.namespace = calibration, namespace
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self.node = rclpy.create_node("peer", context=self._context)
@@ -57,7 +57,7 @@ class Peer:
         """Wait until the node and this process have found each other, with the QoS the node finally chooses."""
         wanted = topics or ("points", "image", "camera_info")
 
-        namespace = self._namespace
+        namespace = self.namespace
 
         def reliable(topic: str) -> bool:
             found = self.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
@@ -79,7 +79,7 @@ class Peer:
 
     def call(self, kind: type, name: str, request, timeout: float = 30):
         """The answer of a service of the node."""
-        client = self.node.create_client(kind, f"{self._namespace}/perception/{name}")
+        client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
         future = client.call_async(request)
         self.spin_until(future.done, timeout, f"the answer of {name}")

@@ -9,8 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+
+
+def shared_memory(pid: int) -> set[Path]:
+    """The files in /dev/shm that a process has mapped."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(place) for line in lines if (place := line.split(maxsplit=5)[-1]).startswith("/dev/shm/")}
+
 
 COMMAND = ("-m", "bev_semseg_ros.cli.main")
 
@@ -55,8 +63,15 @@ class Process:
         return self._process.poll() is not None
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def shared_memory(self) -> set[Path]:
+        """The files in /dev/shm that the process has mapped, but not this one."""
+        return shared_memory(self._process.pid) - shared_memory(os.getpid())
+
+    @property
+    def children(self) -> set[int]:
+        """The processes that this one has started and that live."""
+        lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return {int(number) for children in lists for number in children.read_text().split()}
 
     def wait(self, timeout: float = 40) -> int:
         """The exit code, once all output is read."""
