@@ -244,8 +244,8 @@ FAULTS = [
     Fault("points at triple rate", triple_rate("points"), "degraded/no_image|dropped/unmatched_points"),
     Fault("image at triple rate", triple_rate("image"), "dropped/unmatched_image"),
     *[Fault(f"{name} stamped 0", stamped(topics, lambda _: 0), counter) for name, topics, counter in (
-        ("points", "points", "dropped/late_points"), ("image", "image", "dropped/late_image"),
-        ("everything", (*SENSORS, "camera_info"), "dropped/late_points"))],
+        ("points", "points", "dropped/no_stamp_points"), ("image", "image", "dropped/no_stamp_image"),
+        ("everything", (*SENSORS, "camera_info"), "dropped/no_stamp_points"))],
     *[Fault(f"{name} stamped an hour ahead", stamped(topics, lambda stamp: stamp + HOUR_NS)) for name, topics in (
         ("points", "points"), ("image", "image"), ("everything", (*SENSORS, "camera_info")))],
     Fault("empty cloud", spoilt("points", partial(with_points, points=np.zeros((0, 4)))), "degraded/empty_points"),
