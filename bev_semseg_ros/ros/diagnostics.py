@@ -56,6 +56,7 @@ KEYS = {
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics that ever carried one",
     "published": "frames published since activation",
+    "input_age_ms": "from the last frame's stamp to its results, by the node's clock; none: there was no frame",
     "sync_offset_ms": "median over the last frames of the cloud's stamp minus the image's; none: there was no pair",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "dropped_last_second/CAUSE": "the same in the last second",
@@ -98,6 +99,7 @@ class Snapshot:
     inputs: Mapping[str, InputState] = field(default_factory=dict)
     frames: Sequence[FrameRecord] = ()  # the last ones
     published: int = 0
+    input_age_ms: float | None = None  # of the last frame
     sent: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     degraded: Mapping[str, int] = field(default_factory=dict)
@@ -153,7 +155,8 @@ class Monitor:
                        f"input/{name}/age_ms": "never" if state.age is None else state.age * 1e3}
         values["output/frames/rate_hz"] = published / elapsed
         values |= {f"output/{topic}/rate_hz": count / elapsed for topic, count in sent.items()}
-        values["published"] = snapshot.published
+        values |= {"published": snapshot.published,
+                   "input_age_ms": "none" if snapshot.input_age_ms is None else snapshot.input_age_ms}
         values |= {f"dropped/{cause}": count for cause, count in sorted(snapshot.dropped.items())}
         values |= {f"dropped_last_second/{cause}": count for cause, count in sorted(dropped.items())}
         values |= {f"degraded/{cause}": count for cause, count in sorted(snapshot.degraded.items())}

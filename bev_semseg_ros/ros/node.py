@@ -262,7 +262,8 @@ class Perception(LifecycleNode):
         verdict = self._monitor.look(time.monotonic(), Snapshot(
             mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
             inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
-            sent=dict(self._outputs.sent), dropped=self._inbox.dropped(), degraded=dict(pipeline.degraded),
+            input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
+            degraded=dict(pipeline.degraded),
             hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
         ), parameters.max_processing_time_ms, parameters.max_silence_ms)
         self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)

@@ -57,7 +57,8 @@ class Outputs:
     """The publishers of a node; `model_from_lidar` (4, 4) takes the boxes back into the cloud's frame.
 
     lidar_frame: what that frame is called until a cloud has come; sent: messages by topic since the node was activated;
-    absent: topics that are not published because their message package is not installed.
+    input_age_ms: from the last frame's stamp to its results, by the node's clock; absent: topics that are not published
+    because their message package is not installed.
     """
 
     def __init__(self, node: Node, model_from_lidar: np.ndarray, lidar_frame: str) -> None:
@@ -68,6 +69,7 @@ class Outputs:
         self._markers = BoxMarkers()
         self._cloud_frame = lidar_frame
         self.sent: Counter[str] = Counter()
+        self.input_age_ms: float | None = None
         self.absent = [topic for topic in TOPICS if topic not in self._publishers]
 
     def wanted(self, topic: str) -> bool:
@@ -104,10 +106,11 @@ class Outputs:
 
     def publish_timing(self, header: Header, values: Mapping[str, Any]) -> None:
         """What a frame cost: one DiagnosticStatus with `values`, and each stage of it on a topic of its own."""
+        self.input_age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)) / 1e6
         stages = [stage for stage in STAGES if self.wanted(f"~/debug/{stage}")]
         if not stages and not self.wanted("~/timing"):
             return
-        values = {**values, "input_age_ms": (self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)) / 1e6}
+        values = {**values, "input_age_ms": self.input_age_ms}
         for stage in stages:
             self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
         if self.wanted("~/timing"):
@@ -133,6 +136,7 @@ class Outputs:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._cloud_frame)
         self._send("~/markers", self._markers.clear(header))
         self.sent.clear()
+        self.input_age_ms = None
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():
