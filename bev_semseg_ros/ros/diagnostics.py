@@ -46,7 +46,7 @@ TIMING_KEYS = {
     "degraded/CAUSE": "frames published without a sensor since activation",
 }
 
-# The keys of /diagnostics; CAUSE is one of CAUSES, INPUT points, image or camera_info, OUTPUT an output topic.
+# The keys of /diagnostics; CAUSE is one of CAUSES, INPUT points, image or camera_info, OUTPUT an output topic without ~/.
 KEYS = {
     "mode": "the mode asked for",
     "mode_actual": "the mode the last frame was processed in; none: no frame in the last second",
@@ -154,7 +154,7 @@ class Monitor:
             values |= {f"input/{name}/topic": state.topic, f"input/{name}/rate_hz": received[name] / elapsed,
                        f"input/{name}/age_ms": "never" if state.age is None else state.age * 1e3}
         values["output/frames/rate_hz"] = published / elapsed
-        values |= {f"output/{topic}/rate_hz": count / elapsed for topic, count in sent.items()}
+        values |= {f"output/{topic.lstrip('~/')}/rate_hz": count / elapsed for topic, count in sent.items()}
         values |= {"published": snapshot.published,
                    "input_age_ms": "none" if snapshot.input_age_ms is None else snapshot.input_age_ms}
         values |= {f"dropped/{cause}": count for cause, count in sorted(snapshot.dropped.items())}
