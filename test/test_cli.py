@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
                for key, value in network.state_dict().items())
     with pytest.raises(ValueError, match="cannot be resumed"):
         checkpoint.load_training(tmp_path / "small.pt")
+
+
+def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
+    counts = [10 ** 6] * 12 + [10]
+    checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
+    for source, target, status in (("run", "once", 0), ("once", "twice", 2)):
+        assert main(["export", "--checkpoint", str(tmp_path / f"{source}.pt"), "--out", str(tmp_path / f"{target}.pt"),
+                     "--unweight", "0.5"]) == status
+    assert "once.pt: was unweighted already" in capsys.readouterr().err
+    (_, before, _), (_, after, info) = (checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once"))
+    change = (after["camera.segmentation.logits.bias"] - before["camera.segmentation.logits.bias"]).tolist()
+    assert info["unweighted"] == 0.5 and change[12] == pytest.approx(-0.5 * math.log(4), abs=1e-3)  # the largest weight
 
 
 def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:

@@ -108,6 +108,13 @@ def test_the_readme_names_every_output_topic() -> None:
     assert [topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")] == []
 
 
+def test_the_readme_names_the_largest_messages() -> None:
+    from bev_semseg_ros.ros.messages import MAX_PIXELS, MAX_POINTS
+
+    text = (ROOT / "README.md").read_text()
+    assert f"{MAX_POINTS / 1e6:.0f} million points and {MAX_PIXELS / 1e6:.0f} million pixels" in text
+
+
 if __name__ == "__main__":
     (ROOT / "docs" / "parameters.md").write_text(parameters_document())
     (ROOT / "docs" / "topics.md").write_text(topics_document())

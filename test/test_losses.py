@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bev_semseg_ros.config import GridConfig, LossConfig
+from bev_semseg_ros.config import Config, GridConfig, LossConfig, ModelConfig
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.model.losses import class_weights_from_counts, focal_loss, losses, segmentation_loss
-from bev_semseg_ros.model.network import Outputs
+from bev_semseg_ros.model.losses import class_weights_from_counts, focal_loss, losses, segmentation_loss, unweight
+from bev_semseg_ros.model.network import Network, Outputs
 from bev_semseg_ros.model.targets import Targets, frame_targets
 
 GRID = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)
@@ -94,3 +94,20 @@ def test_a_wholly_ignored_mask_costs_nothing():
 def test_rare_classes_weigh_more_within_the_limits():
     weights = class_weights_from_counts(np.array([1_000_000, 10_000, 1]), LossConfig())
     assert weights[0] < weights[1] <= weights[2] and weights.min() >= 0.3 and weights.max() <= 4.0
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_unweighting_divides_the_odds_of_classes_by_that_power_of_their_weights(share):
+    network = Network(Config(model=ModelConfig(camera_encoder="residual"))).eval()
+    weights = class_weights_from_counts(np.arange(1, 14) ** 4, LossConfig())
+    features = torch.randn(1, 64, 3, 4)
+    before = network.camera.segmentation(features).detach()
+    unweight(network, weights, share)
+    odds = (network.camera.segmentation(features) - before).exp()
+    np.testing.assert_allclose(odds.detach().numpy(), np.broadcast_to(weights[:, None, None] ** -share, odds.shape),
+                               rtol=1e-4)
+
+
+def test_an_impossible_share_is_refused():
+    with pytest.raises(ValueError, match=r"0 to 1, got 1\.5"):
+        unweight(Network(Config(model=ModelConfig(camera_encoder="residual"))), torch.ones(13), 1.5)

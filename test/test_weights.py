@@ -16,7 +16,7 @@ from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
 SEEDS = {"a2d2": 400_000, "kitti": 300_000}  # trained on 100000 and 200000
-SCENES = 100
+SCENES = 60
 
 
 @pytest.fixture(scope="module")

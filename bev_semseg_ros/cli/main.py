@@ -17,6 +17,7 @@ COMMANDS = {
     "visualize": "draw truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",
     "play": "publish a bag with its timing",
+    "doctor": "what is wrong with a bag or with live topics, and what to do",
     "node": "run the perception node",
 }
 

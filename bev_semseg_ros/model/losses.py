@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bev_semseg_ros.config import LossConfig
-from bev_semseg_ros.model.network import Outputs
+from bev_semseg_ros.model.network import Network, Outputs
 from bev_semseg_ros.model.targets import Targets
 from bev_semseg_ros.taxonomy import IGNORE
 
@@ -67,3 +67,16 @@ def class_weights_from_counts(counts: np.ndarray, config: LossConfig) -> Tensor:
     weights = share ** -0.5
     weights = weights / (weights * share).sum()
     return torch.tensor(np.clip(weights, config.class_weight_min, config.class_weight_max), dtype=torch.float32)
+
+
+def unweight(network: Network, class_weights: Tensor, share: float) -> None:
+    """Take `share` of what class weights did to the segmentation's odds back, in place: 0 nothing, 1 all of it.
+
+    Weighted training multiplies a class's odds by its weight, which finds rare classes and draws them too wide; the
+    bias of the logits undoes it (logit adjustment, Menon et al. 2021). Raises ValueError for a share outside of 0..1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"unweight: expected a share of 0 to 1, got {share}")
+    bias = network.camera.segmentation.logits.bias
+    with torch.no_grad():
+        bias -= share * class_weights.to(bias).log()

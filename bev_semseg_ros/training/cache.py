@@ -21,11 +21,12 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.preprocessing import Sample, prepare, rectify
 from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
 from bev_semseg_ros.training.progress import Progress
 
-VERSION = 1  # of the files below and of what preparation does
+VERSION = 2  # of the files below and of what preparation does
 
 
 class Cache:
@@ -110,25 +111,26 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
           Progress(f"preparing {dataset.name}", len(dataset)) as progress):
         for start in range(0, len(dataset), 32):  # in portions, so that reading never runs far ahead of writing
             chunk = range(start, min(start + 32, len(dataset)))
-            for name, example in pool.map(lambda i: _prepare(dataset, i, config), chunk):
-                rows.append(_write(name, example, points, images, masks))
+            for name, model_from_lidar, example in pool.map(lambda i: _prepare(dataset, i, config), chunk):
+                rows.append(_write(name, model_from_lidar, example, points, images, masks))
                 progress.advance()
     np.savez(partial / "index.npz", **_index(rows))
 
 
-def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, Example]:
+def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, np.ndarray, Example]:
     frame, annotation = dataset[i]
     sample = prepare(frame, config)
     mask = None
     if annotation.mask is not None and sample.image is not None:
         mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
-    return frame.name, Example(sample, mask, annotation.boxes, annotation.ignored)
+    return frame.name, frame.model_from_lidar, Example(sample, mask, annotation.boxes, annotation.ignored)
 
 
-def _write(name: str, example: Example, points, images, masks) -> dict:
+def _write(name: str, model_from_lidar: np.ndarray, example: Example, points, images, masks) -> dict:
     """Append an example's arrays to the files; the row of the index that finds them again."""
     sample, boxes = example.sample, example.boxes
-    row = {"name": name, "has_points": sample.points is not None, "points": 0, "image_shape": (0, 0), "pixels": 0,
+    row = {"name": name, "has_points": sample.points is not None, "points": 0, "model_from_lidar": model_from_lidar,
+           "image_shape": (0, 0), "pixels": 0,
            "matrix": np.eye(3), "camera_from_model": np.eye(4), "has_mask": example.mask is not None,
            "has_boxes": boxes is not None, "boxes": np.zeros((0, 9))}
     if sample.points is not None:
@@ -148,7 +150,8 @@ def _write(name: str, example: Example, points, images, masks) -> dict:
 
 def _index(rows: list[dict]) -> dict[str, np.ndarray]:
     index = {key: np.array([row[key] for row in rows])
-             for key in ("name", "has_points", "image_shape", "matrix", "camera_from_model", "has_mask", "has_boxes")}
+             for key in ("name", "has_points", "model_from_lidar", "image_shape", "matrix", "camera_from_model",
+                         "has_mask", "has_boxes")}
     for key, counts in (("point_offset", [row["points"] for row in rows]),
                         ("pixel_offset", [row["pixels"] for row in rows]),
                         ("box_offset", [len(row["boxes"]) for row in rows])):
@@ -176,30 +179,18 @@ def _fingerprint(path: Path, config: Config, split: str) -> str:
 def describe(caches: list[Cache], limit: int = 400) -> dict:
     """What the input looks like, from fewer than 2 * `limit` frames: plain numbers for a checkpoint's `info`.
 
-    Percentiles are the 5th, 25th, 50th, 75th and 95th. `ground_height`: the 5th percentile of z (m) of a frame's
-    points within 15 m, where the ground dominates. `class_pixels`: labelled pixels by class.
+    Beside those of `InputStatistics.summary`, against which the node holds its input: num_frames; class_pixels:
+    labelled pixels by class.
     """
     frames = [(cache, i) for cache in caches for i in range(len(cache))]
-    intensity, counts, ground, sizes = [], [], [], set()
-    pixels = np.zeros(256, np.int64)
+    statistics, pixels = InputStatistics(), np.zeros(256, np.int64)
     for cache, i in frames[::max(1, len(frames) // limit)]:
         example = cache[i]
-        points = example.sample.points
-        if points is not None and len(points):
-            counts.append(len(points))
-            intensity.append(points[::max(1, len(points) // 500), 3])
-            near = points[np.hypot(points[:, 0], points[:, 1]) < 15, 2]
-            ground.extend([np.percentile(near, 5)] if len(near) else [])
+        if example.sample.points is not None:
+            statistics.add_points(example.sample.points, cache.index["model_from_lidar"][i])
         if example.sample.image is not None:
-            sizes.add(example.sample.camera.size)
+            statistics.add_camera(example.sample.camera)
         if example.mask is not None:
             pixels += np.bincount(example.mask.ravel(), minlength=256)
-    return {"num_frames": len(frames), "image_sizes": sorted(list(size) for size in sizes),
-            "intensity_percentiles": _percentiles(np.concatenate(intensity) if intensity else []),
-            "points_per_frame_percentiles": _percentiles(counts),
-            "ground_height_percentiles": _percentiles(ground),
+    return {"num_frames": len(frames), **statistics.summary(),
             "class_pixels": pixels[:len(SEGMENTATION_CLASSES)].tolist()}
-
-
-def _percentiles(values) -> list[float] | None:
-    return [round(float(x), 4) for x in np.percentile(values, [5, 25, 50, 75, 95])] if len(values) else None

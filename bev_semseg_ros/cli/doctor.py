@@ -1,0 +1,48 @@
+"""`bev-semseg doctor`: what is wrong with a bag or with live topics, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = ("Look at a bag, or listen to live topics, and say what is wrong with them and what to do. "
+                          "Exit status: 0 no faults (there may be warnings), 1 faults, 2 wrong arguments, or nothing "
+                          "that could be looked at.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("bag", type=Path, nargs="?", metavar="BAG",
+                        help="folder of a rosbag2, of which the first minute is read")
+    source.add_argument("--live", type=float, metavar="SECONDS", help="listen for so long instead")
+    parser.add_argument("--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)")
+    parser.add_argument("--calibration", type=Path, metavar="FILE",
+                        help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)")
+    for name in ("points", "image", "camera-info"):
+        parser.add_argument(f"--{name}", metavar="TOPIC", default="",
+                            help="default: the only one of its type, or the one with most messages")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write findings and statistics")
+    parser.add_argument("--params", type=Path, metavar="OUT.yaml",
+                        help="write a parameter file with which the node works on this input")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from bev_semseg_ros.ros.doctor import diagnose
+    from bev_semseg_ros.ros.share import shipped_checkpoint
+
+    asked = {"points": arguments.points, "image": arguments.image, "camera_info": arguments.camera_info}
+    if arguments.live is None:
+        from bev_semseg_ros.ros.doctor_bag import read_bag
+        observation = read_bag(arguments.bag, asked)
+    else:
+        from bev_semseg_ros.ros.doctor_live import listen
+        observation = listen(arguments.live, asked)
+    diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration)
+    if arguments.checkpoint is not None:
+        diagnosis.parameters["checkpoint"] = str(arguments.checkpoint.resolve())
+    if arguments.json is not None:
+        arguments.json.write_text(diagnosis.as_json())
+    if arguments.params is not None:
+        diagnosis.write_parameters(arguments.params)
+    print(diagnosis.table())
+    print(f"\n{diagnosis.summary}\nThe node on this input:\n  {diagnosis.command(arguments.params)}")
+    return 1 if diagnosis.count("fault") else 0

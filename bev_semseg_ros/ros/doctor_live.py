@@ -1,0 +1,132 @@
+"""Listens to live topics for the doctor."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.serialization import deserialize_message
+
+from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.observation import KINDS, Observation, Offer, Stream, choose_topics
+from bev_semseg_ros.ros.player import message_class
+from bev_semseg_ros.ros.transform_tree import TransformTree
+
+DISCOVERY = 6.0  # seconds in which publishers must be found
+SETTLED = 1.0  # seconds after which, once there is one for every input, others are not waited for
+COUNTING = 1.0  # seconds in which the topics of a type are compared, where there are several
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def listen(seconds: float, asked: dict[str, str]) -> Observation:
+    """What comes on live topics in `seconds`, after a moment for discovery. asked: input of KINDS -> topic.
+
+    Subscribes with the QoS that the node would ask for. Raises ValueError for a time that is not above 0.
+    """
+    if not seconds > 0:
+        raise ValueError(f"--live: expected a number of seconds above 0, got {seconds}")
+    shared_memory = _largest_segment()  # before this process has one
+    use_shared_memory_profile()
+    rclpy.init(args=[])
+    node = rclpy.create_node("doctor", start_parameter_services=False)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        types = _discover(node, executor, asked)
+        counts = _count(node, executor, types)
+        observation = _subscribe(node, seconds, asked, types, counts)
+        observation.shared_memory = shared_memory
+        _spin(executor, seconds)
+        return observation
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        executor.spin_once(timeout_sec=left)
+
+
+def _discover(node: Node, executor: SingleThreadedExecutor, asked: dict[str, str]) -> dict[str, str]:
+    """The topics that somebody publishes -> their types."""
+    end, is_complete = time.monotonic() + DISCOVERY, False
+    while True:
+        _spin(executor, SETTLED)
+        types = {topic: next((kind for kind in kinds if kind in KINDS.values()), kinds[0])
+                 for topic, kinds in node.get_topic_names_and_types() if node.count_publishers(topic)}
+        if is_complete or time.monotonic() > end:
+            return types
+        is_complete = all(topic in types for topic in asked.values() if topic) and set(KINDS.values()) <= set(
+            types.values())
+
+
+def _count(node: Node, executor: SingleThreadedExecutor, types: dict[str, str]) -> dict[str, tuple[str, int]]:
+    """Topics of KINDS -> (kind, messages that came in COUNTING; not counted where there is no choice)."""
+    found = {topic: kind for topic, kind in types.items() if kind in KINDS.values()}
+    counts: Counter[str] = Counter()
+    subscriptions = [
+        node.create_subscription(message_class(kind), topic, lambda _, topic=topic: counts.update((topic,)),
+                                 qos_profile_sensor_data, raw=True)
+        for topic, kind in found.items() if list(found.values()).count(kind) > 1]
+    if subscriptions:
+        _spin(executor, COUNTING)
+    for subscription in subscriptions:
+        node.destroy_subscription(subscription)
+    return {topic: (kind, counts[topic]) for topic, kind in found.items()}
+
+
+def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[str, str],
+               available: dict[str, tuple[str, int]]) -> Observation:
+    chosen, wrong = choose_topics(available, asked, types)
+    transform_class = message_class("tf2_msgs/msg/TFMessage")
+    observation = Observation("live topics", seconds, True, types=types, available=available, wrong=wrong,
+                              transforms=TransformTree() if transform_class else None,
+                              static_offers=_offers(node, "/tf_static"))
+    for name, topic in chosen.items():
+        stream = observation.streams[name] = Stream(name, topic, _offers(node, topic))
+        kind = message_class(KINDS[name])
+        node.create_subscription(kind, topic, partial(_take, stream, kind), _profile(stream), raw=True)
+    if transform_class is not None:
+        for topic, durability in (("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL), ("/tf", DurabilityPolicy.VOLATILE)):
+            node.create_subscription(transform_class, topic, observation.transforms.take,
+                                     QoSProfile(depth=100, durability=durability))
+    return observation
+
+
+def _profile(stream: Stream) -> QoSProfile:
+    """What the node would ask for, but deeper: every message counts here."""
+    is_reliable = stream.offers and all(offer.reliability == "reliable" for offer in stream.offers)
+    is_kept = stream.name == "camera_info" and stream.offers and all(
+        offer.durability == "transient_local" for offer in stream.offers)
+    return QoSProfile(depth=10,
+                      reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
+                      durability=DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE)
+
+
+def _take(stream: Stream, kind: type, data: bytes) -> None:
+    stream.take(deserialize_message(data, kind), time.monotonic_ns(), len(data))
+
+
+def _offers(node: Node, topic: str) -> list[Offer]:
+    return [Offer(f"{info.node_namespace.rstrip('/')}/{info.node_name}", info.qos_profile.reliability.name.lower(),
+                  info.qos_profile.durability.name.lower()) for info in node.get_publishers_info_by_topic(topic)]
+
+
+def _largest_segment() -> int:
+    """Bytes of the largest shared memory segment that Fast DDS has on this machine; 0 without any."""
+    def size(path: Path) -> int:
+        try:
+            return path.stat().st_size
+        except OSError:  # its process has ended
+            return 0
+
+    return max(map(size, SHARED_MEMORY.glob("fast*_*")), default=0)

@@ -1,0 +1,139 @@
+"""The doctor's look at where the sensors sit: the calibration in a file, or the one that TF holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.calibration import Calibration, load_calibration
+from bev_semseg_ros.geometry import invert, transform
+from bev_semseg_ros.input_check import GROUND_RADIUS
+from bev_semseg_ros.ros.diagnosis import Diagnosis
+from bev_semseg_ros.ros.messages import decode_camera, decode_cloud
+from bev_semseg_ros.ros.observation import Observation
+
+BASES = ("base_footprint", "base_link")  # frames that are level with the vehicle (REP 105), the first on the ground
+OPTICAL_TILT = 0.7  # of an optical frame's z axis out of the horizontal, beyond which it is no camera that looks ahead
+
+
+def find_calibration(observation: Observation, file: Path | None, diagnosis: Diagnosis) -> None:
+    """Set the diagnosis' calibration: from `file`, else from TF; say what is missing. Raises as `load_calibration`."""
+    from_tf = _from_transforms(observation)
+    if file is not None:
+        diagnosis.calibration, diagnosis.calibration_file = load_calibration(file), file
+        diagnosis.say("calibration", "ok", f"{file}: {_extent(diagnosis.calibration)}")
+    elif isinstance(from_tf, Calibration):
+        diagnosis.calibration = from_tf
+        height = from_tf.model_from_lidar[2, 3]
+        source = "base_footprint" if BASES[0] in observation.transforms.frames else "the lowest points"
+        diagnosis.say("calibration", "ok", f"from TF: {_extent(from_tf)}; the lidar is {height:.2f} m above the "
+                      f"ground, which {source} gave")
+    else:
+        diagnosis.say("calibration", "fault", f"none: no file was named and {from_tf}", "write one "
+                      "(config/calibration_example.yaml) and name it with --calibration, or publish /tf_static")
+    if diagnosis.calibration is not None:
+        _check_camera_pose(diagnosis)
+
+
+def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
+    """TF's chain from lidar to camera, and the frames that headers and calibration name."""
+    tree, frames = observation.transforms, _frames(observation)
+    level = "fault" if diagnosis.calibration_file is None else "warning"
+    remedy = "publish the missing transform (static_transform_publisher), or give a calibration file"
+    if tree is None:
+        diagnosis.say("transforms", "ok", "unknown: tf2_msgs is not installed here")
+    elif not tree.frames and level == "warning":
+        diagnosis.say("transforms", "ok", "neither /tf_static nor /tf has any: the calibration file is enough")
+    elif not tree.frames:
+        diagnosis.say("transforms", "fault", "neither /tf_static nor /tf has any", remedy)
+    elif absent := [frame for frame in frames if frame.lstrip("/") not in tree.frames]:
+        diagnosis.say("transforms", level, f"TF does not know {', '.join(map(repr, absent))}, which headers name; it "
+                      f"has {', '.join(sorted(tree.frames))}", f"set the drivers' frame_id to TF's names, or {remedy}")
+    elif len({tree.root(frame) for frame in frames}) > 1:
+        ends = ", ".join(f"{frame!r} hangs on {tree.root(frame)!r}" for frame in frames)
+        diagnosis.say("transforms", level, f"lidar and camera are not connected: {ends}", remedy)
+    else:
+        roots = sorted({tree.root(frame) for frame in frames})
+        diagnosis.say("transforms", "ok", f"{' and '.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}")
+
+
+def check_frames(observation: Observation, diagnosis: Diagnosis) -> None:
+    """Headers against a calibration file that names frames."""
+    calibration = diagnosis.calibration
+    if diagnosis.calibration_file is None or diagnosis.calibration_file.suffix not in (".yaml", ".yml"):
+        return
+    named = (("points", calibration.lidar_frame, "lidar"), ("image", calibration.camera_frame, "camera"))
+    for name, frame, key in named:
+        stream = observation.streams.get(name)
+        if stream is None or not stream.frame or (name == "image" and calibration.camera is None):
+            continue
+        if stream.frame != frame:
+            diagnosis.say(f"calibration {name}", "warning", f"{stream.topic} is in frame {stream.frame!r}, the "
+                          f"calibration is of {frame!r}", f"if it is the same sensor, set {key}.frame_id in the "
+                          "calibration to it; else take the right calibration")
+
+
+def _extent(calibration: Calibration) -> str:
+    return "lidar and camera" if calibration.camera is not None else "the lidar alone"
+
+
+def _frames(observation: Observation) -> list[str]:
+    """Of the clouds and the images, as far as headers name them."""
+    streams = (observation.streams.get(name) for name in ("points", "image"))
+    return [stream.frame for stream in streams if stream is not None and stream.frame]
+
+
+def _from_transforms(observation: Observation) -> Calibration | str:
+    """The calibration that TF holds, or why it holds none."""
+    tree, points, image = observation.transforms, *(observation.streams.get(name) for name in ("points", "image"))
+    if tree is None:
+        return "tf2_msgs is not installed here"
+    if not tree.frames:
+        return "there are no transforms"
+    if points is None or not points.samples or points.frame.lstrip("/") not in tree.frames:
+        return "TF does not know the frame of the clouds"
+    base = next((frame for frame in BASES if frame in tree.frames), tree.root(points.frame))
+    base_from_lidar = tree.lookup(base, points.frame)
+    if base_from_lidar is None:
+        return f"TF does not connect {points.frame!r} to {base!r}"
+    height = base_from_lidar[2, 3] if base == BASES[0] else height_above_ground(points.samples, base_from_lidar)
+    if height is None:
+        return f"no points within {GROUND_RADIUS:g} m tell where the ground is"
+    model_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
+    camera = None
+    info = observation.streams.get("camera_info")
+    base_from_camera = None if image is None or not image.frame else tree.lookup(base, image.frame)
+    if info is not None and info.samples and base_from_camera is not None:
+        camera_from_model = invert(base_from_camera) @ base_from_lidar @ invert(model_from_lidar)
+        camera = decode_camera(info.samples[0], camera_from_model)
+    return Calibration(model_from_lidar, camera, points.frame, image.frame if image is not None else "camera")
+
+
+def height_above_ground(clouds: list, base_from_lidar: np.ndarray) -> float | None:
+    """Of the lidar, in metres: the lowest points near it are the ground."""
+    heights = []
+    for message in clouds:
+        points = decode_cloud(message)[:, :3]
+        points = points[np.isfinite(points).all(1)] @ base_from_lidar[:3, :3].T
+        distance = np.hypot(points[:, 0], points[:, 1])
+        near = points[(distance > 2) & (distance < GROUND_RADIUS), 2]  # nearer than 2 m is the vehicle itself
+        heights += [-float(np.percentile(near, 10))] if len(near) else []
+    return float(np.median(heights)) if heights else None
+
+
+def _check_camera_pose(diagnosis: Diagnosis) -> None:
+    """A camera frame that is not optical is the commonest mistake with TF."""
+    camera = diagnosis.calibration.camera
+    if camera is None:
+        return
+    pose = invert(camera.camera_from_model)
+    x, y, z = pose[:3, 2]  # where it looks
+    where = f"the camera looks along ({x:.2f}, {y:.2f}, {z:.2f}) from {pose[2, 3]:.2f} m above the ground"
+    if abs(z) > OPTICAL_TILT:
+        diagnosis.say("camera pose", "fault", where, "its frame is not optical (REP 103: x right, y down, z ahead): "
+                      "name the optical frame in the image's header or turn the transform")
+    elif x < 0:
+        diagnosis.say("camera pose", "fault", f"{where}: backwards", "the grid lies ahead: take the front camera")
+    else:
+        diagnosis.say("camera pose", "ok", where)

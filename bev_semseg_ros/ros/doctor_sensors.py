@@ -1,0 +1,142 @@
+"""The doctor's look at what lidar and camera deliver, by itself and against what the network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import transform
+from bev_semseg_ros.input_check import ASPECT_TOLERANCE, Finding, InputStatistics, compare, suggested_scale
+from bev_semseg_ros.preprocessing import network_size, prepare_points
+from bev_semseg_ros.ros.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor_rig import height_above_ground
+from bev_semseg_ros.ros.messages import POINT_TYPES, decode_camera, decode_cloud
+from bev_semseg_ros.ros.observation import Observation, Stream, intensity_field
+
+MOST_NAN = 0.5  # share of the points; rays that met nothing are NaN with some drivers
+CENTRE = 0.25  # of the image's side, beyond which a principal point is not of this image
+
+
+def check_cloud(stream: Stream, trained: Mapping[str, Any], diagnosis: Diagnosis) -> None:
+    """Numbers that are none, and the intensity as the field holds it; sets the parameters that bring it to 0..1."""
+    message = stream.samples[0]
+    name = intensity_field(message)
+    clouds = [decode_cloud(each, name, 1.0) for each in stream.samples]
+    counts = [len(cloud) for cloud in clouds]
+    finite = [np.isfinite(cloud[:, :3]).all(1) for cloud in clouds]
+    nan_share = 1 - sum(map(np.sum, finite)) / max(sum(counts), 1)
+    diagnosis.statistics["points"] |= {"points_median": float(np.median(counts)), "empty_clouds": counts.count(0),
+                                       "nan_share": round(float(nan_share), 4)}
+    text = f"{np.median(counts):.0f} points in a cloud, {nan_share:.0%} of them no numbers"
+    if not sum(map(np.sum, finite)):
+        diagnosis.say("coordinates", "fault", f"{text}: no point has any" if sum(counts) else "all clouds are empty",
+                      "see whether the lidar is covered or its driver waits for a calibration")
+    elif nan_share > MOST_NAN or 0 in counts:
+        diagnosis.say("coordinates", "warning", text + (f"; {counts.count(0)} clouds are empty" if 0 in counts else ""),
+                      "see whether the lidar is covered in part")
+    else:
+        diagnosis.say("coordinates", "ok", text)
+    _check_intensity(message, name, np.concatenate([cloud[:, 3] for cloud in clouds]), trained, diagnosis)
+
+
+def _check_intensity(message: Any, name: str, values: np.ndarray, trained: Mapping[str, Any],
+                     diagnosis: Diagnosis) -> None:
+    item = "intensity field"
+    if not name:
+        diagnosis.parameters["intensity_field"] = ""
+        diagnosis.say(item, "warning", f"none; the cloud has {', '.join(field.name for field in message.fields)}",
+                      "let the driver publish it; without (intensity_field empty) expect less accuracy")
+        return
+    if name != "intensity":
+        diagnosis.parameters["intensity_field"] = name
+    kind = np.dtype(POINT_TYPES[next(int(field.datatype) for field in message.fields if field.name == name)])
+    values = values[np.isfinite(values)]
+    lowest, bright, largest = np.percentile(values, [0, 95, 100]) if len(values) else (0.0, 0.0, 0.0)
+    diagnosis.statistics["points"] |= {"intensity_field": name, "intensity_type": kind.name,
+                                       "intensity_range": [round(float(lowest), 4), round(float(largest), 4)]}
+    text = f"{name!r} ({kind.name}) from {lowest:.4g} to {largest:.4g}"
+    scale = suggested_scale(largest, bright, trained)
+    if kind.name == "uint8" or (kind.name == "uint16" and largest > 65535 / 4):
+        diagnosis.say(item, "ok", f"{text}: scaled by its type")
+    elif scale != 1:
+        diagnosis.parameters["intensity_scale"] = float(f"{scale:.4g}")
+        diagnosis.say(item, "warning", f"{text} where 0..1 is expected",
+                      f"set intensity_scale to {diagnosis.parameters['intensity_scale']:g}")
+    else:
+        diagnosis.say(item, "ok", text)
+
+
+def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera | None:
+    """K against the image, distortion, and where the node should take them from: the camera then, None without any."""
+    image, infos = observation.streams.get("image"), observation.streams.get("camera_info")
+    if image is None or not image.samples:
+        return None
+    calibration = diagnosis.calibration
+    known = calibration.camera if calibration is not None else None
+    size = (int(image.samples[0].width), int(image.samples[0].height))
+    camera = decode_camera(infos.samples[0], np.eye(4)) if infos is not None and infos.samples else None
+    if infos is not None and infos.problems:
+        problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
+        diagnosis.say("intrinsics", "fault", f"camera_info: {problem}", "calibrate the camera with a known model, or "
+                      "give K in the calibration file and set intrinsics to calibration")
+        camera = None
+    elif camera is not None and not _same_view(size, camera.size):
+        diagnosis.say("intrinsics", "fault", f"the image is {size[0]} x {size[1]} pixels, its camera_info is of "
+                      f"{camera.size[0]} x {camera.size[1]}: not the same view", "publish the camera_info of this "
+                      "image (a crop needs its roi), or set intrinsics to calibration")
+        camera = None
+    elif camera is not None:
+        _check_centre(camera, diagnosis)
+    if camera is None and known is not None and _same_view(size, known.size):
+        diagnosis.parameters["intrinsics"], camera = "calibration", known
+    if camera is None:
+        return None
+    unchanged = "rectified already" if camera.is_rectified else "rectified by the node"
+    diagnosis.say("distortion", "ok", f"{camera.distortion_model}: the image is {unchanged}")
+    return camera
+
+
+def _same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
+
+
+def _check_centre(camera: Camera, diagnosis: Diagnosis) -> None:
+    (width, height), (x, y) = camera.size, camera.matrix[:2, 2]
+    text = (f"{width} x {height} pixels, focal length {camera.matrix[0, 0]:.0f} x {camera.matrix[1, 1]:.0f}, centre "
+            f"({x:.0f}, {y:.0f})")
+    if abs(x / width - 0.5) > CENTRE or abs(y / height - 0.5) > CENTRE:
+        diagnosis.say("intrinsics", "fault", f"{text}: the centre lies far from the image's",
+                      "K seems to be of another image size: scale it, or set binning or roi in the camera_info")
+    else:
+        diagnosis.say("intrinsics", "ok", text)
+
+
+def check_training(observation: Observation, camera: Camera | None, config: Config, trained: Mapping[str, Any],
+                   diagnosis: Diagnosis) -> None:
+    """The rules of `input_check`, on input as the node would decode it with the parameters found."""
+    statistics, points = InputStatistics(), observation.streams.get("points")
+    if points is not None and points.samples:
+        assumed = diagnosis.calibration is None
+        pose = _level_pose(points) if assumed else diagnosis.calibration.model_from_lidar
+        for message in points.samples:
+            cloud = decode_cloud(message, diagnosis.parameters.get("intensity_field", "intensity"),
+                                 diagnosis.parameters.get("intensity_scale", 0.0))
+            statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
+    if camera is not None:
+        image = observation.streams["image"].samples[0]
+        statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), (image.width, image.height))
+    summary = diagnosis.statistics["input"] = statistics.summary()
+    for finding in compare(summary, trained):
+        if finding.item == "ground height" and assumed:
+            finding = Finding(finding.item, "ok", "unknown without a calibration; if the lidar is level it sits about "
+                              f"{pose[2, 3]:.2f} m above the ground")
+        diagnosis.findings.append(finding)
+
+
+def _level_pose(points: Stream) -> np.ndarray:
+    """Of a lidar of which nothing is known: level, looking ahead, above the lowest points."""
+    return transform(translation=(0, 0, height_above_ground(points.samples, np.eye(4)) or 0.0))

@@ -1,0 +1,162 @@
+"""The doctor's look at each stream, and at how clouds and images meet: topics, layout, stamps, rates, sync."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.ros.diagnosis import Diagnosis
+from bev_semseg_ros.ros.observation import KINDS, Observation, Stream
+from bev_semseg_ros.ros.parameters import Parameters
+
+DEFAULTS = Parameters()
+JITTER = 0.3  # of a period, beyond which a rate is called uneven
+GAPS = 3.0  # periods without a message that are called a gap
+CLOCK_TOLERANCE = 0.15  # seconds; sensors differ by so much in how long they take to deliver
+FEW = 0.9  # share of the clouds that should find an image
+
+
+def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
+    for name, kind in KINDS.items():
+        stream, item = observation.streams.get(name), f"topic {name}"
+        others = {topic: count for topic, (of, count) in observation.available.items() if of == kind}
+        if stream is None:
+            compressed = [topic for topic, of in observation.types.items() if name == "image"
+                          and of == "sensor_msgs/msg/CompressedImage"]
+            text = observation.wrong.get(name, f"no topic of type {kind}")
+            text += f"; there is {', '.join(others)}" if others else ""
+            text += f"; there is the compressed {', '.join(compressed)}" if compressed else ""
+            diagnosis.say(item, "fault", text, _remedy_without(name, bool(compressed)))
+            continue
+        diagnosis.topics[name] = stream.topic
+        beside = ", ".join(f"{topic} ({count} messages)" for topic, count in others.items() if topic != stream.topic)
+        text = f"{stream.topic}: {len(stream)} messages" + (f"; chosen among it and {beside}" if beside else "")
+        usable = len(stream) - sum(stream.problems.values())
+        if not len(stream):
+            diagnosis.say(item, "fault", f"{stream.topic}: no message came", "see the transport below"
+                          if observation.is_live else "record it anew")
+        else:
+            diagnosis.say(item, "ok" if usable else "fault", text + ("" if usable else ", none of which can be used"))
+
+
+def _remedy_without(name: str, compressed: bool) -> str:
+    if compressed:
+        return "decompress it with image_transport's republish, or subscribe to it compressed"
+    return {"points": "name it with --points, or run the node with mode:=camera_only",
+            "image": "name it with --image, or run the node with mode:=lidar_only",
+            "camera_info": "record or publish the camera's camera_info, or run the node with intrinsics:=calibration"
+            }[name]
+
+
+def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
+    """What the messages are made of, and those that cannot be decoded."""
+    broken = sum(stream.problems.values())
+    if broken:
+        worst, count = stream.problems.most_common(1)[0]
+        level = "fault" if broken > 0.1 * len(stream) else "warning"
+        diagnosis.say(f"layout {stream.name}", level, f"{broken} of {len(stream)} messages cannot be used, {count} of "
+                      f"them: {worst}", "mend the driver or the recording")
+    elif stream.samples and stream.name != "camera_info":
+        message = stream.samples[0]
+        text = ", ".join(f"{field.name}" for field in message.fields) if stream.name == "points" else message.encoding
+        order = ", big-endian" if message.is_bigendian and stream.name == "points" else ""
+        diagnosis.say(f"layout {stream.name}", "ok", f"{message.width} x {message.height}: {text}{order}, "
+                      f"{stream.largest_bytes / 1e6:.1f} MB")
+
+
+def check_frame(stream: Stream, diagnosis: Diagnosis) -> None:
+    item = f"frame {stream.name}"
+    if stream.frames.get(""):
+        diagnosis.say(item, "fault", f"{stream.frames['']} of {len(stream)} headers have no frame_id",
+                      "set the driver's frame_id parameter: nothing can be placed without it")
+    elif len(stream.frames) > 1:
+        diagnosis.say(item, "warning", f"the frame_id changes: {', '.join(map(repr, stream.frames))}",
+                      "let each sensor have a topic of its own")
+    elif stream.frames:
+        diagnosis.say(item, "ok", repr(stream.frame))
+
+
+def check_stamps(stream: Stream, diagnosis: Diagnosis) -> None:
+    stamps = np.array(stream.stamps, np.int64)
+    steps = np.diff(stamps)
+    zeros, back, repeated = int((stamps <= 0).sum()), int((steps < 0).sum()), int((steps == 0).sum())
+    diagnosis.statistics[stream.name] |= {"zero_stamps": zeros, "stamps_back": back, "stamps_repeated": repeated}
+    item = f"stamps {stream.name}"
+    if zeros:
+        diagnosis.say(item, "fault", f"{zeros} of {len(stamps)} stamps are zero", "let the driver stamp its messages")
+    elif back:
+        diagnosis.say(item, "fault", f"stamps jump back {back} times, by up to {-steps.min() / 1e9:.3f} s",
+                      "mend the driver's clock (PTP, NTP steps); a bag that loops or was cut together does this, too")
+    elif repeated:
+        diagnosis.say(item, "warning", f"{repeated} stamps are repeated; the node takes the first message of each",
+                      "see whether two publishers share the topic")
+    else:
+        diagnosis.say(item, "ok", "set, and they rise")
+
+
+def check_rate(stream: Stream, diagnosis: Diagnosis) -> None:
+    periods = np.diff(np.sort(np.array(stream.arrivals, np.int64))) / 1e9
+    periods = periods[periods > 0]
+    if len(periods) < 2:
+        diagnosis.say(f"rate {stream.name}", "ok", f"unknown: {len(stream)} messages are too few to tell")
+        return
+    period = float(np.median(periods))
+    jitter = float(np.percentile(np.abs(periods - period), 95))
+    gaps = int((periods > GAPS * period).sum())
+    diagnosis.statistics[stream.name] |= {"rate": round(stream.rate, 3), "period_median": round(period, 4),
+                                          "jitter_p95": round(jitter, 4), "longest_gap": round(float(periods.max()), 4)}
+    text = (f"{stream.rate:.1f} a second, every {period * 1e3:.0f} ms with a jitter of {jitter * 1e3:.0f} ms (p95), "
+            f"the longest gap {periods.max() * 1e3:.0f} ms")
+    item = f"rate {stream.name}"
+    if stream.name == "points" and 1.25 * period > DEFAULTS.marker_lifetime:
+        lifetime = diagnosis.parameters["marker_lifetime"] = round(min(3 * period, 60.0), 1)
+        diagnosis.say(item, "warning", text, f"boxes would blink: raise marker_lifetime to {lifetime:g} s")
+    elif gaps:
+        diagnosis.say(item, "warning", f"{text}; {gaps} gaps", "see whether messages are lost on their way")
+    elif jitter > JITTER * period:
+        diagnosis.say(item, "warning", f"{text}: uneven", "see whether the driver's machine or network is overloaded")
+    else:
+        diagnosis.say(item, "ok", text)
+
+
+def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
+    """How far the stamps of clouds and images are apart: to the nearest, and between messages that come together."""
+    clouds, images = (np.array(stream.stamps, np.int64) for stream in (points, image))
+    if (clouds <= 0).any() or (images <= 0).any():
+        return  # said already
+    offsets = _nearest(clouds, np.sort(images)) / 1e9
+    share = float((np.abs(offsets) <= DEFAULTS.slop).mean())
+    edges = np.array([-np.inf, -0.5, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf])
+    counts = np.histogram(offsets, edges)[0]
+    diagnosis.statistics["sync"] = {
+        "offset_median": round(float(np.median(offsets)), 4), "share_within_slop": round(share, 3),
+        "histogram": [[None if np.isinf(low) else low, None if np.isinf(high) else high, int(count)]
+                      for low, high, count in zip(edges, edges[1:], counts, strict=False)]}
+    shown = ", ".join(f"{_edge(low)}..{_edge(high)}: {count}" for low, high, count in
+                      zip(edges, edges[1:], counts, strict=False) if count)
+    text = f"{share:.0%} of the clouds have an image within slop ({DEFAULTS.slop:g} s); offsets in s: {shown}"
+    clocks = (np.median(images - np.array(image.arrivals)) - np.median(clouds - np.array(points.arrivals))) / 1e9
+    diagnosis.statistics["sync"]["clock_offset"] = round(float(clocks), 4)
+    if abs(clocks) > CLOCK_TOLERANCE:
+        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {'after' if clocks > 0 else 'before'} "
+                      f"clouds that come at the same time; {text}",
+                      f"synchronise the sensors' clocks (PTP), or shift the images' stamps by {-clocks:+.2f} s")
+    elif share < 0.5:
+        slop = diagnosis.parameters["slop"] = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
+        diagnosis.say("sync", "fault", text, f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s")
+    elif share < FEW:
+        diagnosis.say("sync", "warning", text, "the node sees the other clouds without an image (lidar_only): see "
+                      "whether images are lost, or raise slop")
+    else:
+        diagnosis.say("sync", "ok", text)
+
+
+def _nearest(clouds: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """From each cloud to the nearest of sorted images, ns; positive: the image is later."""
+    after = np.clip(np.searchsorted(images, clouds), 0, len(images) - 1)
+    before = np.clip(after - 1, 0, None)
+    choices = np.stack([images[before] - clouds, images[after] - clouds])
+    return choices[np.abs(choices).argmin(0), np.arange(len(clouds))]
+
+
+def _edge(value: float) -> str:
+    return "" if np.isinf(value) else f"{value:g}"

@@ -1,0 +1,302 @@
+"""The doctor on bags: a good one passes, and each way to break it is diagnosed by name, with what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from broken_bag import CALIBRATION, COUNT, STORE, Entry, entries, good_bag, on, without, write
+from conftest import ROOT
+
+from bev_semseg_ros import checkpoint
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.geometry import transform
+from bev_semseg_ros.input_check import Finding
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.ros.bag import write_bag
+from bev_semseg_ros.ros.doctor import diagnose
+from bev_semseg_ros.ros.doctor_bag import read_bag
+from bev_semseg_ros.ros.parameters import Parameters
+
+WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
+TENTH = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return good_bag(tmp_path_factory.mktemp("good") / "bag")
+
+
+@pytest.fixture(scope="module")
+def content(bag: Path) -> list[Entry]:
+    return entries(bag)
+
+
+def findings(path: Path, **asked: str) -> dict[str, Finding]:
+    return {finding.item: finding for finding in diagnose(read_bag(path, asked), WEIGHTS).findings}
+
+
+def test_a_good_bag_is_well(bag: Path) -> None:
+    found = findings(bag)
+    assert [str(finding) for finding in found.values() if finding.level != "ok"] == []
+
+
+# --- ways to break it ------------------------------------------------------------------------------------------------
+
+def cloud(entry: Entry, change) -> Entry:
+    """The cloud with its (N, 4) floats changed."""
+    points = entry.message.data.view(np.float32).reshape(-1, 4).copy()
+    change(points)
+    return entry.with_message(data=points.view(np.uint8).reshape(-1))
+
+
+def scale_intensity(points: np.ndarray) -> None:
+    points[:, 3] *= np.float32(255) / points[:, 3].max()
+
+
+def all_nan(points: np.ndarray) -> None:
+    points[:] = np.nan
+
+
+def without_intensity(entry: Entry) -> Entry:
+    return entry.with_message(fields=entry.message.fields[:3])
+
+
+def empty(entry: Entry) -> Entry:
+    return entry.with_message(width=0, row_step=0, data=entry.message.data[:0])
+
+
+def truncated(entry: Entry) -> Entry:
+    return entry.with_message(data=entry.message.data[:1000])
+
+
+def frame(name: str):
+    return lambda entry: entry.with_message(header=replace(entry.message.header, frame_id=name))
+
+
+def shifted(nanoseconds: int):
+    return lambda entry: entry.stamped(entry.time + nanoseconds)
+
+
+def clock_jumps_back(all_: list[Entry]) -> list[Entry]:
+    images = [entry for entry in all_ if entry.topic == "/image"]
+    return [entry.stamped(entry.time - 10 * TENTH) if entry in images[COUNT // 2:] else entry for entry in all_]
+
+
+def taller(entry: Entry) -> Entry:
+    data = np.zeros(768 * 400 * 3, np.uint8)
+    return entry.with_message(height=400, data=data)
+
+
+def other_model(entry: Entry) -> Entry:
+    return entry.with_message(distortion_model="double_sphere", d=np.full(6, 0.1))
+
+
+def no_k(entry: Entry) -> Entry:
+    return entry.with_message(k=np.zeros(9))
+
+
+def k_of_a_smaller_image(entry: Entry) -> Entry:
+    return entry.with_message(k=entry.message.k * np.array([0.4, 1, 0.4, 1, 0.4, 0.4, 1, 1, 1]))
+
+
+def tf_in_two_trees(entry: Entry) -> Entry:
+    first, *rest = entry.message.transforms
+    orphans = [replace(item, header=replace(item.header, frame_id="camera_mount")) for item in rest]
+    return entry.with_message(transforms=[first, *orphans])
+
+
+def camera_not_optical(entry: Entry) -> Entry:
+    first, second = entry.message.transforms
+    upright = replace(second.transform.rotation, x=0.0, y=0.0, z=0.0, w=1.0)
+    pose = replace(second.transform, rotation=upright)
+    return entry.with_message(transforms=[first, replace(second, transform=pose)])
+
+
+def slowly(all_: list[Entry]) -> list[Entry]:
+    """As if the drive took seven times as long."""
+    def later(entry: Entry) -> Entry:
+        time = all_[0].time + 7 * (entry.time - all_[0].time)
+        return replace(entry, time=time).stamped(time)
+
+    return [entry if entry.topic == "/tf_static" else later(entry) for entry in all_]
+
+
+def half_best_effort(all_: list[Entry]) -> list[Entry]:
+    return [replace(entry, reliable=bool(index % 2)) if entry.topic == "/points" else entry
+            for index, entry in enumerate(all_)]
+
+
+def compressed(all_: list[Entry]) -> list[Entry]:
+    kind = "sensor_msgs/msg/CompressedImage"
+
+    def jpeg(entry: Entry) -> Entry:
+        message = STORE.types[kind](entry.message.header, "jpeg", entry.message.data[:100])
+        return replace(entry, topic="/image/compressed", kind=kind, message=message)
+
+    return on("/image", jpeg)(all_)
+
+
+def lost_images(all_: list[Entry]) -> list[Entry]:
+    images = [entry for entry in all_ if entry.topic == "/image"]
+    return [entry for entry in all_ if entry not in images[2:6]]
+
+
+def as_it_is(all_: list[Entry]) -> list[Entry]:
+    return all_
+
+
+HIGH = replace(CALIBRATION, model_from_lidar=transform(translation=(0, 0, 2.73)))
+BACKWARDS = replace(CALIBRATION, model_from_lidar=transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)))
+ROOF = replace(CALIBRATION, lidar_frame="roof")
+
+# what is broken: (how, the calibration beside the bag, item, level, what must be said)
+BROKEN = {
+    "no camera_info": (without("/camera_info"), CALIBRATION, "topic camera_info", "fault", "intrinsics:=calibration"),
+    "no cloud": (without("/points"), CALIBRATION, "topic points", "fault", "no topic of type .*PointCloud2"),
+    "image compressed": (compressed, CALIBRATION, "topic image", "fault", "compressed /image/compressed"),
+    "no intensity": (on("/points", without_intensity), CALIBRATION, "intensity field", "warning", "none.* x, y, z"),
+    "intensity 0..255 in float": (on("/points", lambda e: cloud(e, scale_intensity)), CALIBRATION, "intensity field",
+                                  "warning", "to 255 .*intensity_scale to 0.00392"),
+    "NaN clouds": (on("/points", lambda e: cloud(e, all_nan)), CALIBRATION, "coordinates", "fault", "100% of them"),
+    "clocks 0.3 s apart": (on("/image", shifted(3 * TENTH)), CALIBRATION, "sync", "fault", "0.30 s after .*PTP"),
+    "stamps of zero": (on("/image", lambda e: e.stamped(0)), CALIBRATION, "stamps image", "fault", "8 of 8 .*zero"),
+    "clock jumps back": (clock_jumps_back, CALIBRATION, "stamps image", "fault", "jump back 1 times"),
+    "repeated stamps": (on("/points", lambda e: e.stamped(TENTH)), CALIBRATION, "stamps points", "warning", "repeated"),
+    "image unlike K": (on("/image", taller), CALIBRATION, "intrinsics", "fault", "768 x 400 .*768 x 232"),
+    "K of another size": (on("/camera_info", k_of_a_smaller_image), CALIBRATION, "intrinsics", "fault",
+                          "centre lies far"),
+    "K not set": (on("/camera_info", no_k), CALIBRATION, "intrinsics", "fault", "K is not set"),
+    "unknown distortion": (on("/camera_info", other_model), CALIBRATION, "intrinsics", "fault", "'double_sphere'"),
+    "truncated clouds": (on("/points", truncated), CALIBRATION, "layout points", "fault", "8 of 8 .*1000 bytes of"),
+    "TF in two trees": (on("/tf_static", tf_in_two_trees), None, "transforms", "fault", "'camera' hangs on 'camera_m"),
+    "no TF": (without("/tf_static"), None, "calibration", "fault", "none: .*there are no transforms"),
+    "a frame that TF lacks": (on("/points", frame("top")), None, "transforms", "fault", "does not know 'top'"),
+    "camera not optical": (on("/tf_static", camera_not_optical), None, "camera pose", "fault", "not optical"),
+    "no frame_id": (on("/points", frame("")), CALIBRATION, "frame points", "fault", "8 of 8 headers"),
+    "another frame_id": (as_it_is, ROOF, "calibration points", "warning", "'lidar'.*'roof'.*lidar.frame_id"),
+    "publishers differ": (half_best_effort, CALIBRATION, "qos points", "warning", "best_effort, recorded reliable"),
+    "large and best effort": (on("/image", lambda e: replace(e, reliable=False)), CALIBRATION, "transport image",
+                              "warning", "drops them silently.*fastdds_shm.xml"),
+    "static TF not kept": (on("/tf_static", lambda e: replace(e, kept=False)), CALIBRATION, "qos /tf_static", "warning",
+                           "volatile"),
+    "rate too low": (slowly, CALIBRATION, "rate points", "warning", "1.4 a second.*marker_lifetime to 2.1 s"),
+    "images lost": (lost_images, CALIBRATION, "sync", "warning", "50% of the clouds"),
+    "lidar 1 m too high": (as_it_is, HIGH, "ground height", "fault", r"lower the lidar .*about 1\.\d\d m"),
+    "lidar looks back": (as_it_is, BACKWARDS, "points", "fault", "0 inside the grid"),
+    "empty clouds": (on("/points", empty), CALIBRATION, "coordinates", "fault", "all clouds are empty"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_named_with_what_to_do(name: str, content: list[Entry], tmp_path: Path) -> None:
+    spoil, calibration, item, level, said = BROKEN[name]
+    finding = findings(write(tmp_path / "bag", spoil(content), calibration))[item]
+    assert finding.level == level and re.search(said, str(finding), re.DOTALL), str(finding)
+    assert finding.remedy
+
+
+# --- what follows from it --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("name", "parameters"), [
+    ("no camera_info", {"intrinsics": "calibration"}), ("unknown distortion", {"intrinsics": "calibration"}),
+    ("no cloud", {"mode": "camera_only"}), ("TF in two trees", {"mode": "lidar_only"}),
+    ("image unlike K", {"mode": "lidar_only"}), ("rate too low", {"marker_lifetime": 2.1}),
+    ("no intensity", {"intensity_field": ""}), ("intensity 0..255 in float", {"intensity_scale": 0.003922})])
+def test_the_parameters_suit_the_input(name: str, parameters: dict, content: list[Entry], tmp_path: Path) -> None:
+    spoil, calibration, *_ = BROKEN[name]
+    bag = write(tmp_path / "bag", spoil(content), calibration)
+    main(["doctor", str(bag), "--params", str(tmp_path / "params.yaml")])
+    written = yaml.safe_load((tmp_path / "params.yaml").read_text())["/**"]["ros__parameters"]
+    assert load_calibration(written.pop("calibration")) and written == parameters
+    Parameters(**written)
+
+
+def test_after_scaling_the_intensity_is_the_training_s(content: list[Entry], tmp_path: Path) -> None:
+    spoil, calibration, *_ = BROKEN["intensity 0..255 in float"]
+    assert findings(write(tmp_path / "bag", spoil(content), calibration))["intensity"].level == "ok"
+
+
+def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_path: Path) -> None:
+    found = diagnose(read_bag(write(tmp_path / "bag", content, None), {}), WEIGHTS)
+    assert found.count("fault") == 0 and found.calibration_file is None
+    calibration = found.calibration
+    np.testing.assert_allclose(calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05)
+    np.testing.assert_allclose(calibration.camera.camera_from_model, CALIBRATION.camera.camera_from_model, atol=0.05)
+
+
+def test_without_any_calibration_the_rest_is_still_checked(content: list[Entry], tmp_path: Path) -> None:
+    found = findings(write(tmp_path / "bag", without("/tf_static")(content), None))
+    assert "about 1.7" in found["ground height"].text and found["beams"].level == found["focal length"].level == "ok"
+
+
+def test_of_several_lidars_the_one_with_most_messages_is_looked_at(content: list[Entry], tmp_path: Path) -> None:
+    rear = [replace(entry, topic="/rear") for entry in content if entry.topic == "/points"][:3]
+    finding = findings(write(tmp_path / "bag", content + rear))["topic points"]
+    assert finding.level == "ok" and finding.text.startswith("/points: 8 messages")
+    assert "/rear (3 messages)" in finding.text
+
+
+@pytest.mark.parametrize(("topic", "said"), [("/image", "carries sensor_msgs/msg/Image, expected"),
+                                             ("/nowhere", "there is no topic /nowhere; there is /points")])
+def test_a_topic_that_was_named_wrongly_is_a_fault(topic: str, said: str, bag: Path) -> None:
+    finding = findings(bag, points=topic)["topic points"]
+    assert finding.level == "fault" and said in finding.text
+
+
+def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(bag: Path, tmp_path: Path) -> None:
+    config, weights, _ = checkpoint.load(WEIGHTS)
+    network = Network(config)
+    checkpoint.load_weights(network, weights, WEIGHTS)
+    checkpoint.save(tmp_path / "old.pt", network, config, {"seed": 1})
+    found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
+    assert found.count("fault") == found.count("warning") == 0
+    assert "training's is unknown" in next(finding.text for finding in found.findings if finding.item == "beams")
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+def test_the_exit_status_says_whether_something_must_be_mended(bag: Path, content: list[Entry], tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture) -> None:
+    assert main(["doctor", str(bag)]) == 0
+    assert main(["doctor", str(write(tmp_path / "bag", without("/points")(content)))]) == 1
+    assert "1 fault, 0 warnings" in capsys.readouterr().out
+    assert main(["doctor", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_the_table_begins_with_the_worst_and_is_aligned(content: list[Entry], tmp_path: Path,
+                                                        capsys: pytest.CaptureFixture) -> None:
+    main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(3 * TENTH))(content), HIGH))])
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ok ", "warning ", "fault "))]
+    levels = [row.split()[0] for row in rows]
+    assert levels == sorted(levels, key=["fault", "warning", "ok"].index) and levels.count("fault") == 2
+    column = rows[0].index("images are stamped")
+    assert all(row[column - 1] == " " and row[column] != " " for row in rows)
+
+
+def test_json_holds_the_same_findings_and_the_numbers(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    main(["doctor", str(bag), "--json", str(tmp_path / "out.json")])
+    written, shown = json.loads((tmp_path / "out.json").read_text()), capsys.readouterr().out
+    assert {finding["item"] for finding in written["findings"]} == set(findings(bag))
+    assert all(" ".join(finding["text"].split()) in " ".join(shown.split()) for finding in written["findings"])
+    assert written["statistics"]["points"]["rate"] == pytest.approx(10)
+    assert sum(count for _, _, count in written["statistics"]["sync"]["histogram"]) == COUNT
+
+
+# --- real drives -----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("name", "warnings"), [("kitti_raw", set()), ("a2d2", {"rate points", "rate image",
+                                                                               "rate camera_info", "sync"})])
+def test_a_real_drive_has_no_fault(name: str, warnings: set[str], real_data: Path, tmp_path: Path) -> None:
+    """A2D2's frames do not follow each other, and two of them have no image: a slow, uneven bag."""
+    write_bag(open_dataset(real_data / name), tmp_path / "bag")
+    assert {item for item, finding in findings(tmp_path / "bag").items() if finding.level == "warning"} == warnings
+    assert not any(finding.level == "fault" for finding in findings(tmp_path / "bag").values())
