@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import ASPECT_TOLERANCE
-from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.preprocessing import network_size, prepare
 from bev_semseg_ros.ros.compressed import decode_compressed
 from bev_semseg_ros.ros.diagnostics import FRAMES, FrameRecord
 from bev_semseg_ros.ros.extrinsics import Extrinsics, MissingTransform
@@ -32,7 +32,8 @@ class Pipeline:
     An item of a match is (message, camera_info or None). `published`: frames with a result, the last of them in
     `frames`; `degraded`: those of them that lack a sensor, by cause. Frames without a result are counted in the inbox.
     Nothing is logged here: what is wrong with the input is kept for `take_troubles`, so that it makes one line a second
-    and not one a frame.
+    and not one a frame. failure: why the thread gave up, which only a device that fails can make it; None while it
+    works.
     camera: the intrinsics of images without a camera_info; is_rectified: images need no rectification, whatever their
     intrinsics say; lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
     """
@@ -44,10 +45,11 @@ class Pipeline:
         self._watch = InputWatch(predictor.info)
         self._camera, self._is_rectified = camera, is_rectified
         self.published = 0
+        self.failure: str | None = None
         self.degraded: Counter[str] = Counter()
         self.frames: deque[FrameRecord] = deque(maxlen=FRAMES)
         self._troubles: dict[str, str] = {}
-        self._image_size: tuple[int, int] | None = camera.size if camera else None
+        self._warm = {self._network_size(camera)} if camera else set()
         self._cloud_frame = extrinsics.lidar_frame
         self._intensity = IntensityScale()
         self._thread = threading.Thread(target=self._run, name="inference")
@@ -86,6 +88,9 @@ class Pipeline:
                 self._process(work)
             except Exception as error:  # whatever a frame does, the next one must be seen
                 self._inbox.drop("inference_error")
+                if is_device_failure(error):
+                    self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    return
                 self._troubles["inference_error"] = f"a frame was dropped: {type(error).__name__}: {error}"
 
     def _process(self, work: Work) -> None:
@@ -117,8 +122,8 @@ class Pipeline:
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
         frame = Frame(stamp_ns(header.stamp), points, poses.model_from_lidar, image, camera)
-        if camera is not None and camera.size != self._image_size:
-            self._image_size = camera.size
+        if camera is not None and (size := self._network_size(camera)) not in self._warm:
+            self._warm.add(size)
             self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
         clock.end("decode_ms")
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
@@ -184,6 +189,9 @@ class Pipeline:
             return self._trouble("bad_camera_info", text, troubles), None
         return image, camera
 
+    def _network_size(self, camera: Camera) -> tuple[int, int]:
+        return network_size(camera.size, self._predictor.config.image)
+
     def _absent(self, work: Work) -> list[str]:
         if self._node.parameters.mode != "fused" or work.match.is_pair:
             return []
@@ -192,3 +200,15 @@ class Pipeline:
     def _trouble(self, cause: str, text: str, troubles: list[str]) -> None:
         troubles.append(cause)
         self._troubles[cause] = text
+
+
+def is_device_failure(error: Exception) -> bool:
+    """True for what the next frame would meet again: a GPU without memory, or one that is lost.
+
+    torch's OutOfMemoryError is of GPUs only. Newer versions raise AcceleratorError for the rest, older ones a
+    RuntimeError, both with CUDA's own text.
+    """
+    import torch  # loaded by now, if the predictor is a real one
+
+    return (isinstance(error, torch.OutOfMemoryError)
+            or (isinstance(error, RuntimeError) and "CUDA error" in str(error)))
