@@ -25,7 +25,7 @@ from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.diagnostics import OK, InputState, Monitor, Snapshot, memory
+from bev_semseg_ros.ros.diagnostics import ERROR, OK, InputState, Monitor, Snapshot, memory
 from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
 from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
@@ -226,9 +226,11 @@ class Perception(LifecycleNode):
         self._clocks, self.inputs = [], {}
         if self._pipeline is not None:
             self._pipeline.close()
+            failure = self._pipeline.failure
             self._pipeline = self._inbox = self._intake = None
             if self.context.ok():  # after SIGINT nothing can be published any more
-                self._outputs.publish_diagnostics(OK, "inactive", {}, str(self._predictor.device))
+                level, message = (ERROR, f"the device failed: {failure}") if failure else (OK, "inactive")
+                self._outputs.publish_diagnostics(level, message, {}, str(self._predictor.device))
                 self._outputs.clear()
 
     def _clean_up(self) -> None:
