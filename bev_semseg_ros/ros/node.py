@@ -25,7 +25,7 @@ from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.diagnostics import OK, InputState, Monitor, Snapshot, memory
+from bev_semseg_ros.ros.diagnostics import ERROR, OK, InputState, Monitor, Snapshot, memory
 from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
 from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
@@ -226,9 +226,11 @@ class Perception(LifecycleNode):
         self._clocks, self.inputs = [], {}
         if self._pipeline is not None:
             self._pipeline.close()
+            failure = self._pipeline.failure
             self._pipeline = self._inbox = self._intake = None
             if self.context.ok():  # after SIGINT nothing can be published any more
-                self._outputs.publish_diagnostics(OK, "inactive", {}, str(self._predictor.device))
+                level, message = (ERROR, f"the device failed: {failure}") if failure else (OK, "inactive")
+                self._outputs.publish_diagnostics(level, message, {}, str(self._predictor.device))
                 self._outputs.clear()
 
     def _clean_up(self) -> None:
@@ -284,7 +286,8 @@ class Perception(LifecycleNode):
         verdict = self._monitor.look(time.monotonic(), Snapshot(
             mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
             inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
-            sent=dict(self._outputs.sent), dropped=self._inbox.dropped(), degraded=dict(pipeline.degraded),
+            input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
+            degraded=dict(pipeline.degraded),
             hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
         ), parameters.max_processing_time_ms, parameters.max_silence_ms)
         self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)

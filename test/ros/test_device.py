@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 import rclpy
 import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import TransitionEvent
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -72,20 +73,25 @@ def test_a_failed_device_leads_through_the_error_state_to_a_node_that_can_be_con
     rclpy.init(args=arguments)
     node, executor = Perception(), SingleThreadedExecutor()
     executor.add_node(node)
-    peer, states = peers(NAMESPACE), []
-    listener = peer.node.create_subscription(
-        TransitionEvent, f"{NAMESPACE}/perception/transition_event",
-        lambda event: states.append(event.goal_state.label), QoSProfile(depth=20))
+    peer, states, diagnostics = peers(NAMESPACE), [], []
+    listeners = [
+        peer.node.create_subscription(TransitionEvent, f"{NAMESPACE}/perception/transition_event",
+                                      lambda event: states.append(event.goal_state.label), QoSProfile(depth=20)),
+        peer.node.create_subscription(DiagnosticArray, "/diagnostics",
+                                      lambda message: diagnostics.extend(message.status), QoSProfile(depth=20))]
     assert node.start(executor)
     fails.append(error)
     send_until(node.failed.done, executor, peer)
     peer.spin_until(lambda: states[-1:] == ["unconfigured"])
+    peer.spin_until(lambda: any(status.level == DiagnosticStatus.ERROR and str(error) in status.message
+                                for status in diagnostics), what="the failure on /diagnostics")
     assert "errorprocessing" in states and str(error) in capfd.readouterr().err
     fails.clear()
     peer.received["timing"].clear()
     assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
     send_until(lambda: peer.received["timing"], executor, peer)
-    peer.node.destroy_subscription(listener)
+    for listener in listeners:
+        peer.node.destroy_subscription(listener)
     executor.shutdown()
     node.close()
     node.destroy_node()
