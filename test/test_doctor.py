@@ -209,6 +209,7 @@ def test_what_is_broken_is_named_with_what_to_do(name: str, content: list[Entry]
     ("no camera_info", {"intrinsics": "calibration"}), ("unknown distortion", {"intrinsics": "calibration"}),
     ("no cloud", {"mode": "camera_only"}), ("TF in two trees", {"mode": "lidar_only"}),
     ("image unlike K", {"mode": "lidar_only"}), ("rate too low", {"marker_lifetime": 2.1}),
+    ("clocks 0.3 s apart", {"max_wait": 0.45}),
     ("no intensity", {"intensity_field": ""}), ("intensity 0..255 in float", {"intensity_scale": 0.003922})])
 def test_the_parameters_suit_the_input(name: str, parameters: dict, content: list[Entry], tmp_path: Path) -> None:
     spoil, calibration, *_ = BROKEN[name]

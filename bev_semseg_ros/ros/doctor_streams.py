@@ -137,9 +137,11 @@ def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
     clocks = (np.median(images - np.array(image.arrivals)) - np.median(clouds - np.array(points.arrivals))) / 1e9
     diagnosis.statistics["sync"]["clock_offset"] = round(float(clocks), 4)
     if abs(clocks) > CLOCK_TOLERANCE:
-        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {'after' if clocks > 0 else 'before'} "
-                      f"clouds that come at the same time; {text}",
-                      f"synchronise the sensors' clocks (PTP), or shift the images' stamps by {-clocks:+.2f} s")
+        wait = diagnosis.parameters["max_wait"] = float(f"{1.5 * abs(clocks):.2g}")
+        order, later = ("after", "clouds") if clocks > 0 else ("before", "images")
+        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {order} clouds that come at the same "
+                      f"time; {text}", "synchronise the sensors' clocks (PTP), or shift the images' stamps by "
+                      f"{-clocks:+.2f} s; if {later} really come so late, raise max_wait to {wait:g} s")
     elif share < 0.5:
         slop = diagnosis.parameters["slop"] = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
         diagnosis.say("sync", "fault", text, f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s")
