@@ -17,7 +17,7 @@ from launch import LaunchDescription
 PACKAGE = "bev_semseg_ros"
 INPUTS = ("points", "image", "camera_info")
 OUTPUTS = ("markers", "semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info", "timing")
-PARAMETERS = ("checkpoint", "calibration", "device")
+PARAMETERS = ("checkpoint", "calibration", "extrinsics", "device", "image_transport")
 
 
 def share(*parts):
@@ -28,7 +28,9 @@ ARGUMENTS = {
     "params_file": (share("config", "perception.yaml"), "YAML with the node's parameters"),
     "checkpoint": ("", "checkpoint file; empty: the YAML's, or the shipped one"),
     "calibration": ("", "calibration file; empty: the YAML's, or else the bag's"),
+    "extrinsics": ("", "calibration, parameters or tf; empty: the YAML's"),
     "device": ("", "auto, cpu, cuda or cuda:N; empty: the YAML's"),
+    "image_transport": ("", "raw or compressed; empty: the YAML's"),
     "points": ("", "topic of the cloud; empty: points in the namespace, or the bag's /points"),
     "image": ("", "topic of the image; empty: image in the namespace, or the bag's /image"),
     "camera_info": ("", "topic of the intrinsics; empty: camera_info in the namespace, or the bag's /camera_info"),
@@ -57,7 +59,8 @@ def start(context):
         raise ValueError(f"dds_profile: expected auto or none, got {value['dds_profile']!r}")
     added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
     texts = {name: value[name] for name in PARAMETERS if value[name]}
-    if value["bag"] and not {**settings(value["params_file"]), **texts}.get("calibration"):
+    chosen = {**settings(value["params_file"]), **texts}
+    if value["bag"] and not chosen.get("calibration") and chosen.get("extrinsics", "calibration") == "calibration":
         texts["calibration"] = value["bag"]  # `bev-semseg bag` writes it there
     # As strings: launch_ros would take what stands after " #" in a path for a comment.
     overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}

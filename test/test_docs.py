@@ -82,8 +82,9 @@ def test_every_cause_in_the_code_is_documented() -> None:
     from bev_semseg_ros.ros.diagnostics import CAUSES
 
     code = "".join(path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py")))
-    found = set(re.findall(r"""(?:drop\(|_trouble\(|dropped\[)"(\w+)""", code))
-    assert found and {name + "STREAM" if name.endswith("_") else name for name in found} <= CAUSES.keys()
+    found = re.findall(r"""(?:drop\(|_trouble\(|dropped\[)f?"([\w{}]+)""", code)
+    names = {re.sub(r"_(\{\w+\})?$", "_STREAM", name) for name in found}  # "late_" + stream, f"late_{stream}"
+    assert names and names <= CAUSES.keys()
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/topics.md"])
@@ -105,6 +106,13 @@ def test_the_readme_names_every_output_topic() -> None:
 
     text = (ROOT / "README.md").read_text()
     assert [topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")] == []
+
+
+def test_the_readme_names_the_largest_messages() -> None:
+    from bev_semseg_ros.ros.messages import MAX_PIXELS, MAX_POINTS
+
+    text = (ROOT / "README.md").read_text()
+    assert f"{MAX_POINTS / 1e6:.0f} million points and {MAX_PIXELS / 1e6:.0f} million pixels" in text
 
 
 if __name__ == "__main__":

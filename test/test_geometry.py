@@ -46,6 +46,7 @@ def test_quaternion_turns_like_its_rotation(angles):
     axis = np.array([x, y, z])
     turned = vector + 2 * np.cross(axis, np.cross(axis, vector) + w * vector)
     np.testing.assert_allclose(turned, rotation @ vector, atol=1e-12)
+    np.testing.assert_allclose(geometry.rotation_from_quaternion((2 * x, 2 * y, 2 * z, 2 * w)), rotation, atol=1e-12)
 
 
 def test_optical_axes_are_right_down_forward():

@@ -106,8 +106,8 @@ def overrides(actions: list[Recorded]) -> dict:
 
 def test_the_arguments_are_the_documented_ones(launch_file):
     assert set(launch_file.ARGUMENTS) == {
-        "params_file", "checkpoint", "calibration", "device", "points", "image", "camera_info", "namespace",
-        "use_sim_time", "bag", "rviz", "rviz_config", "respawn", "dds_profile", "log_level"}
+        "params_file", "checkpoint", "calibration", "extrinsics", "device", "image_transport", "points", "image",
+        "camera_info", "namespace", "use_sim_time", "bag", "rviz", "rviz_config", "respawn", "dds_profile", "log_level"}
 
 
 def test_empty_arguments_leave_the_yaml_alone(run):
@@ -117,7 +117,7 @@ def test_empty_arguments_leave_the_yaml_alone(run):
 
 @pytest.mark.parametrize(("name", "text", "value"), [
     ("checkpoint", "/c.pt", "/c.pt"), ("device", "cpu", "cpu"), ("calibration", "/c.yaml", "/c.yaml"),
-    ("use_sim_time", "true", True)])
+    ("extrinsics", "tf", "tf"), ("image_transport", "compressed", "compressed"), ("use_sim_time", "true", True)])
 def test_an_argument_overrides_the_yaml(run, name, text, value):
     assert overrides(run(**{name: text})) == {name: value}
 
@@ -180,6 +180,10 @@ def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text("/**: {ros__parameters: {calibration: /mine.yaml}}")
     assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {}
+
+
+def test_a_bag_needs_no_calibration_where_extrinsics_come_from_elsewhere(run, tmp_path):
+    assert overrides(run(bag=str(tmp_path), extrinsics="tf")) == {"extrinsics": "tf"}
 
 
 def test_without_a_bag_nothing_is_played(run):

@@ -22,9 +22,12 @@ def markers(boxes: Boxes, maker: BoxMarkers | None = None) -> list[Marker]:
     return maker.update(boxes, CLOUD_FROM_MODEL, Header(frame_id="lidar"), 0.5).markers
 
 
-def test_boxes_come_back_from_a_lidar_in_any_orientation():
-    message = BoxMarkers().update(BOXES, CLOUD_FROM_MODEL, Header(), 0.5)
-    back = boxes_from_markers(message, invert(CLOUD_FROM_MODEL))
+@pytest.mark.parametrize("angles", [(0.1, -0.2, 1.2), (np.pi, 0, 0), (0, np.pi / 2, 0), (-2.8, 0.9, -2.5),
+                                    (np.pi / 2, 0, np.pi)])
+def test_boxes_come_back_from_a_lidar_in_any_orientation(angles):
+    cloud_from_model = invert(transform(rotation_rpy(*angles), (1.0, 2.0, 1.9)))
+    message = BoxMarkers().update(BOXES, cloud_from_model, Header(), 0.5)
+    back = boxes_from_markers(message, invert(cloud_from_model))
     np.testing.assert_allclose(back.centers, BOXES.centers, atol=1e-9)
     np.testing.assert_allclose(back.sizes, BOXES.sizes, atol=1e-9)
     np.testing.assert_allclose(wrap_angle(back.yaws - BOXES.yaws), 0, atol=1e-9)

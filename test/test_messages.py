@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.ros.messages import (
     IMAGE_ENCODINGS,
+    MAX_POINTS,
     POINT_TYPES,
     decode_camera,
     decode_cloud,
@@ -23,6 +24,7 @@ from bev_semseg_ros.ros.messages import (
     encode_camera,
     encode_cloud,
     encode_image,
+    shows_rectified,
     stamp_ns,
 )
 
@@ -132,10 +134,23 @@ def far_too_many(message: PointCloud2) -> None:
     message.width, message.row_step = 2**31, 2**32 - 1
 
 
+def rows_that_overlap(message: PointCloud2) -> None:
+    message.height, message.row_step = 2**32 - 1, 0
+
+
+def points_of_one_byte(message: PointCloud2) -> None:
+    """More points than are taken, and enough data for them."""
+    for field in message.fields:
+        field.offset, field.datatype = 0, PointField.UINT8
+    message.data = array.array("B", bytes(MAX_POINTS + 1))
+    message.width, message.point_step, message.row_step = MAX_POINTS + 1, 1, MAX_POINTS + 1
+
+
 @pytest.mark.parametrize(("spoil", "reason"), [
     (short_data, "59 bytes of data, 64 expected"), (no_z, "no field z; the cloud has x, y, depth"),
     (unknown_type, "field y has the unknown datatype 99"), (field_outside, "field x at offset 14"),
-    (no_step, "point_step 0"), (far_too_many, "bytes of data")])
+    (no_step, "point_step 0"), (far_too_many, "bytes of data"), (rows_that_overlap, "row_step 0 cannot hold"),
+    (points_of_one_byte, "at most 20000000 are taken")])
 def test_a_broken_cloud_is_refused_with_the_reason(spoil, reason):
     message = cloud(VALUES, PLAIN)
     spoil(message)
@@ -186,7 +201,9 @@ def test_an_rgb_image_is_not_copied():
 
 @pytest.mark.parametrize(("changes", "reason"), [
     ({"width": 0}, "0 x 6"), ({"encoding": "yuv422"}, "unknown encoding 'yuv422', expected one of rgb8"),
-    ({"step": 3}, "step 3 is less"), ({"height": 60}, "144 bytes of data, 1440 expected")])
+    ({"step": 3}, "step 3 is less"), ({"height": 60}, "144 bytes of data, 1440 expected"),
+    ({"width": 60_000, "height": 60_000, "step": 180_000}, "60000 x 60000 pixels, at most"),
+    ({"height": 161}, "8 x 161 pixels, its sides may be 20 to 1")])
 def test_a_broken_image_is_refused_with_the_reason(changes, reason):
     message = image(RGB, "rgb8")
     for name, value in changes.items():
@@ -240,9 +257,55 @@ def test_a_region_of_interest_shifts_the_centre():
     assert camera.size == (400, 300) and camera.matrix[0, 2] == 220 and camera.rectified_matrix[1, 2] == 151
 
 
+def with_region(message: CameraInfo, left: int, top: int, width: int, height: int) -> CameraInfo:
+    message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = left, top, width, height
+    return message
+
+
+def test_a_binned_region_shows_the_same_directions():
+    """The sensor's pixels (100..103, 50..51) are one pixel of the image: its centre looks where their middle does."""
+    camera = decode_camera(with_region(info(binning_x=4, binning_y=2), 100, 50, 400, 300), np.eye(4))
+    assert camera.size == (100, 150)
+    direction = np.linalg.inv(MATRIX) @ (101.5, 50.5, 1)
+    np.testing.assert_allclose(camera.matrix @ direction, (0, 0, 1), atol=1e-12)
+
+
+def test_binning_of_one_is_none():
+    assert decode_camera(info(binning_x=1), np.eye(4)).size == (640, 400)
+
+
+def test_a_region_beyond_the_image_is_refused():
+    with pytest.raises(ValueError, match=r"roi of 400 x 300 at \(300, 50\) lies outside of 640 x 400"):
+        decode_camera(with_region(info(), 300, 50, 400, 300), np.eye(4))
+
+
+@pytest.mark.parametrize("changes", [{}, {"d": [0.0] * 5}, {"distortion_model": "double_sphere"}])
+def test_a_rectified_image_is_seen_through_p_and_not_rectified_again(changes):
+    camera = decode_camera(info(**changes), np.eye(4), is_rectified=True)
+    assert camera.is_rectified and camera.matrix[0].tolist() == [450, 0, 318]
+
+
+def test_a_rectified_image_without_p_or_distortion_is_seen_through_k():
+    assert decode_camera(info(p=[0.0] * 12, d=[]), np.eye(4), is_rectified=True).matrix[0, 0] == 500
+
+
+def test_a_rectified_image_needs_p():
+    with pytest.raises(ValueError, match="P is not set"):
+        decode_camera(info(p=[0.0] * 12), np.eye(4), is_rectified=True)
+
+
+@pytest.mark.parametrize(("setting", "topic", "expected"), [
+    ("auto", "/camera/image_raw", False), ("auto", "/camera/image_rect", True), ("auto", "/image_rect_color", True),
+    ("auto", "/image_rect_node/image", False), ("always", "/camera/image", True), ("never", "/image_rect", False)])
+def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, expected):
+    assert shows_rectified(setting, topic) == expected
+
+
 @pytest.mark.parametrize(("changes", "reason"), [
     ({"distortion_model": "double_sphere"}, "unknown distortion model 'double_sphere'"),
-    ({"k": [0.0] * 9}, "K is not set"), ({"d": [0.1] * 3}, "plumb_bob with 3 coefficients"), ({"width": 0}, "0 x 400")])
+    ({"k": [0.0] * 9}, "K is not set"), ({"d": [0.1] * 3}, "plumb_bob with 3 coefficients"), ({"width": 0}, "0 x 400"),
+    ({"k": [float("nan")] * 9}, "not finite"), ({"d": [float("inf")] * 5}, "not finite"),
+    ({"binning_x": 641}, "camera_info: the image is 0 x 400"), ({"width": 2**31, "height": 2**31}, "at most")])
 def test_an_unusable_camera_info_is_refused_with_the_reason(changes, reason):
     with pytest.raises(ValueError, match=reason):
         decode_camera(info(**changes), np.eye(4))

@@ -19,9 +19,13 @@ def test_the_defaults_are_allowed():
     ({"score_threshold": 1.01}, "outside 0..1"), ({"mode": "both"}, "'both' is not one of fused"),
     ({"device": "cuda:x"}, "device"), ({"num_threads": -1}, "num_threads"), ({"autostart": 1}, "autostart"),
     ({"slop": float("nan")}, "slop"),
+    ({"lidar_pose": [0.0] * 5}, "lidar_pose: expected array of 6 float"), ({"base_frame": ""}, "base_frame"),
+    ({"camera_pose": [0] * 6}, "camera_pose: expected array of 6 float, got 0"),
+    ({"lidar_pose": [float("inf")] * 6}, "lidar_pose: inf is outside"),
+    ({"lidar_pose": "0 0 0 0 0 0"}, "lidar_pose"),
     ({"classes": ["car", "tram"]}, "classes: 'tram' is not one of car, truck, pedestrian, cyclist"),
     ({"classes": []}, "classes: expected array of str, at least one"), ({"classes": "car"}, "array of str"),
-    ({"distance_bands": [1, 2]}, "distance_bands: expected array of float, got 1"),
+    ({"distance_bands": [1, 2]}, "distance_bands: expected array of float, at least one, got 1"),
     ({"distance_bands": [40.0, 20.0]}, "parameter distance_bands: .* do not rise"),
     ({"score_threshold_car": [0.2, 1.1, 0.2]}, "score_threshold_car: 1.1 is outside 0..1"),
     ({"score_threshold_car": [0.2, 0.3]}, "parameter score_threshold_car: 2 values, expected 1 .* or 3")])
@@ -45,7 +49,8 @@ def test_others_need_a_new_configure():
 
 
 def test_an_unchanged_value_needs_none():
-    assert Parameters().changed({"checkpoint": ""}, configured=True) == Parameters()
+    parameters = Parameters(lidar_pose=(0.0,) * 6)
+    assert parameters.changed({"checkpoint": "", "lidar_pose": [0.0] * 6}, configured=True) == parameters
 
 
 def test_several_changes_are_all_made_or_none():

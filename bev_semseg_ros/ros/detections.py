@@ -15,15 +15,15 @@ from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.ros.markers import quaternions
 
 
-def encode_detections(boxes: Boxes, cloud_from_model: np.ndarray, header: Any) -> Any:
-    """`boxes` (model frame) as detections in the cloud's frame, whatever its orientation, in their order.
+def encode_detections(boxes: Boxes, frame_from_model: np.ndarray, header: Any) -> Any:
+    """`boxes` (model frame) as detections in another frame, whatever its orientation, in their order.
 
     Each has one hypothesis: class_id is the number LabelInfo gives a name to, as text; its pose is the box's centre.
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
     message = Detection3DArray(header=header)
-    rows = zip(apply(cloud_from_model, boxes.centers).tolist(), quaternions(cloud_from_model, boxes.yaws).tolist(),
+    rows = zip(apply(frame_from_model, boxes.centers).tolist(), quaternions(frame_from_model, boxes.yaws).tolist(),
                boxes.sizes.tolist(), boxes.labels.tolist(), boxes.scores.tolist(), strict=True)
     for position, rotation, size, label, score in rows:
         detection, result = Detection3D(header=header), ObjectHypothesisWithPose()

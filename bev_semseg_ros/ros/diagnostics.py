@@ -22,6 +22,8 @@ CAUSES = {
     "late_STREAM": "older than a result already given, or a stamp repeated",
     "time_jump_STREAM": "waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
+    "no_stamp_STREAM": "its stamp is 0",
+    "no_transform": "where a sensor sits is not known (extrinsics tf)",
     "no_camera_info": "an image before the first camera_info",
     "no_STREAM": "the partner did not come",
     "bad_points": "the cloud cannot be decoded",

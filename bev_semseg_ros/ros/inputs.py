@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from bev_semseg_ros.ros.compressed import SUFFIX
+from bev_semseg_ros.ros.intake import Intake
+from bev_semseg_ros.ros.parameters import Parameters
 
 try:
     from message_filters import Subscriber as FilterSubscriber  # so that integrators can chain filters
@@ -25,20 +30,46 @@ def choose_reliability(setting: str, offered: list[ReliabilityPolicy]) -> Reliab
     return ReliabilityPolicy.BEST_EFFORT
 
 
+def open_inputs(node: Node, parameters: Parameters, streams: tuple[str, ...], intake: Intake,
+                guard: Callable[[Callable[..., Any]], Callable[..., Any]]) -> dict[str, Input]:
+    """The subscriptions that `streams` ("points", "image") need, by name; guard: what every callback is put into."""
+    plain = node.resolve_topic_name("image")
+    raw, packed = (Image, plain), (CompressedImage, plain + SUFFIX)  # as image_transport names them: after remapping
+    is_raw = parameters.image_transport == "raw"
+    (image, topic), (_, other) = (raw, packed) if is_raw else (packed, raw)
+    inputs = {}
+    if "image" in streams and parameters.intrinsics == "camera_info":  # first: to be taken before its image
+        inputs["camera_info"] = Input(node, CameraInfo, "camera_info", parameters.reliability,
+                                      guard(intake.take_camera_info), lasts=True)
+    if "points" in streams:
+        inputs["points"] = Input(node, PointCloud2, "points", parameters.reliability, guard(intake.take_points))
+    if "image" in streams:
+        inputs["image"] = Input(
+            node, image, topic, parameters.reliability, guard(intake.take_image),
+            alternatives={other: f"set image_transport to {'compressed' if is_raw else 'raw'}"})
+    return inputs
+
+
+def node_name(publisher: Any) -> str:
+    """The full name of the node that an rclpy TopicEndpointInfo is of."""
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+
+
 class Input:
     """One topic: depth 1, newest wins; `follow()` subscribes anew when the publishers' QoS calls for it.
 
     lasts: a message holds until the next, which may never come; a publisher may offer it to late subscribers.
     received: messages so far.
+    alternatives: topics that may carry the same in another way, each with what to do then.
     subscriber: the `message_filters.Subscriber` the messages come through, to chain filters to; it stays the same when
     the subscription changes. None where message_filters is not installed.
     """
 
     def __init__(self, node: Node, kind: type, topic: str, reliability: str, callback: Callable[[Any], None],
-                 lasts: bool = False) -> None:
+                 lasts: bool = False, alternatives: Mapping[str, str] | None = None) -> None:
         self.topic = node.resolve_topic_name(topic)
         self._node, self._kind, self._name, self._setting, self._callback = node, kind, topic, reliability, callback
-        self._lasts = lasts
+        self._lasts, self._alternatives = lasts, alternatives or {}
         self.subscriber: Any = None
         self._type = f"sensor_msgs/msg/{kind.__name__}"
         self._subscription: Any = None
@@ -50,7 +81,7 @@ class Input:
 
     def follow(self) -> None:
         """To be called regularly, from the executor's thread."""
-        offered = self._offered()
+        offered = [publisher.qos_profile for publisher in self._publishers()]
         if self._subscription is not None and not offered:
             return  # a publisher that comes back finds what it left
         reliability = choose_reliability(self._setting, [profile.reliability for profile in offered])
@@ -87,21 +118,45 @@ class Input:
         return self.age is None or self.age > SILENCE
 
     def explain(self) -> str | None:
-        """Why nothing comes, in words, with what to change; None if messages come."""
+        """Why nothing comes, in words, with what to change; None if messages come from everybody who publishes."""
+        publishers = self._publishers()
+        if mismatch := self._mismatch(publishers):
+            return mismatch
         if not self.is_silent or (self._lasts and self._last is not None):
             return None
-        offered = [profile.reliability for profile in self._offered()]
-        if not offered:
-            others = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
-            return (f"{self.topic} carries {', '.join(sorted(others))}, expected {self._type}" if others
-                    else f"nothing publishes {self.topic}")
-        if self._reliability == ReliabilityPolicy.RELIABLE and all(p != ReliabilityPolicy.RELIABLE for p in offered):
-            return (f"QoS cannot match on {self.topic}: offered best effort, asked for reliable; "
-                    "set reliability to auto or best_effort")
+        if not publishers:
+            return self._why_nobody_publishes()
         if self._last is None:
-            return (f"nothing has come on {self.topic} yet, which has a publisher (if it is not idle, its DDS "
-                    "transport cannot carry the messages: give the sender config/fastdds_shm.xml)")
+            kept = " or, if it was published once before, let it be published with durability transient_local"
+            return (f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes (if it is not idle, "
+                    "its DDS transport cannot carry the messages: give the sender config/fastdds_shm.xml"
+                    f"{kept if self._lasts else ''})")
         return f"{self.topic} is silent for {time.monotonic() - self._last:.1f} s"
+
+    def _mismatch(self, publishers: list[Any]) -> str | None:
+        """Reliability and durability are all that can fail to match: nothing else is asked for."""
+        if self._subscription is None:
+            return None
+        deaf = [p for p in publishers if self._reliability == ReliabilityPolicy.RELIABLE
+                and p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT]
+        if deaf:
+            return (f"QoS cannot match on {self.topic}: {_names(deaf)} offers best effort, asked for is reliable; set "
+                    "reliability to auto or best_effort")
+        deaf = [p for p in publishers if self._durability == DurabilityPolicy.TRANSIENT_LOCAL
+                and p.qos_profile.durability == DurabilityPolicy.VOLATILE]
+        if deaf:
+            return (f"QoS cannot match on {self.topic}: {_names(deaf)} offers durability volatile, asked for is "
+                    "transient local, as others offer it; let all of them offer the same")
+        return None
+
+    def _why_nobody_publishes(self) -> str:
+        if others := self._node.get_publishers_info_by_topic(self.topic):
+            kinds = ", ".join(sorted({publisher.topic_type for publisher in others}))
+            return f"{self.topic} carries {kinds} from {_names(others)}, expected {self._type}; remap the topic"
+        for topic, remedy in self._alternatives.items():
+            if publishers := self._node.get_publishers_info_by_topic(topic):
+                return f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: {remedy}"
+        return f"nothing publishes {self.topic}"
 
     def _receive(self, message: Any) -> None:
         if self._subscription is None:
@@ -110,6 +165,10 @@ class Input:
         self.received += 1
         self._callback(message)
 
-    def _offered(self) -> list[QoSProfile]:
-        return [info.qos_profile for info in self._node.get_publishers_info_by_topic(self.topic)
-                if info.topic_type == self._type]
+    def _publishers(self) -> list[Any]:
+        """Those of our type, as rclpy's TopicEndpointInfo."""
+        return [info for info in self._node.get_publishers_info_by_topic(self.topic) if info.topic_type == self._type]
+
+
+def _names(publishers: list[Any]) -> str:
+    return ", ".join(sorted({node_name(publisher) for publisher in publishers}))

@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.data.files import MAX_PIXELS
+from bev_semseg_ros.frame import Camera, scale_matrix
 
 # sensor_msgs/PointField datatypes.
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -25,6 +26,10 @@ IMAGE_ENCODINGS: dict[str, tuple[int, int | None]] = {
     "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB), "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB)}
 
 CAMERA_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equidistant": (4,)}
+
+# What is refused before memory is taken for it: a few bytes can claim to be anything.
+MAX_POINTS = 20_000_000
+MAX_ASPECT = 20  # of an image's sides; the network sees at least 64 pixels of the shorter one
 
 
 def message_class(name: str) -> type | None:
@@ -58,6 +63,8 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
         raise ValueError(f"point_step {step} and row_step {message.row_step} cannot hold rows of {width} points")
     if len(message.data) < needed:
         raise ValueError(f"{len(message.data)} bytes of data, {needed} expected for {height} x {width} points")
+    if width * height > MAX_POINTS:
+        raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are taken")
     wanted = ["x", "y", "z", *([intensity_field] if intensity_field else [])]
     fields = {field.name: field for field in message.fields if field.name in wanted}
     missing = [name for name in "xyz" if name not in fields]
@@ -91,11 +98,10 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
 def decode_image(message: Any) -> np.ndarray:
     """sensor_msgs/Image -> (H, W, 3) uint8 RGB; a view of the message for rgb8.
 
-    Raises ValueError for a size of zero, an encoding not in IMAGE_ENCODINGS, or too few bytes.
+    Raises ValueError for a size that `check_size` refuses, an encoding not in IMAGE_ENCODINGS, or too few bytes.
     """
     width, height, step = int(message.width), int(message.height), int(message.step)
-    if width * height == 0:
-        raise ValueError(f"the image is {width} x {height} pixels")
+    check_size(width, height)
     if message.encoding not in IMAGE_ENCODINGS:
         raise ValueError(f"unknown encoding {message.encoding!r}, expected one of {', '.join(IMAGE_ENCODINGS)}")
     channels, conversion = IMAGE_ENCODINGS[message.encoding]
@@ -110,20 +116,50 @@ def decode_image(message: Any) -> np.ndarray:
     return cv2.cvtColor(image[..., 0] if channels == 1 else image, conversion)
 
 
-def decode_camera(message: Any, camera_from_model: np.ndarray) -> Camera:
-    """sensor_msgs/CameraInfo -> Camera of the full image or of its region of interest.
+def check_size(width: int, height: int) -> None:
+    """Raises ValueError for an image without pixels, of more than MAX_PIXELS, or of more than MAX_ASPECT to one."""
+    if width * height == 0:
+        raise ValueError(f"the image is {width} x {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"the image is {width} x {height} pixels, at most {MAX_PIXELS} are taken")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(f"the image is {width} x {height} pixels, its sides may be {MAX_ASPECT} to 1 at most")
 
-    The rectified image is that of P, or of K where P is not set or where R turns the camera (a stereo pair: its
-    rectified frame is not the frame of our extrinsics). Raises ValueError for an unknown distortion model, a K of zeros
-    or an image size of zero.
+
+def shows_rectified(setting: str, topic: str) -> bool:
+    """Whether the images of `topic` are rectified already: `setting` is "always", "never" or "auto".
+
+    auto: by the names that image_proc gives to such images, image_rect, image_rect_color and the like.
+    """
+    return setting == "always" or (setting == "auto" and "_rect" in topic.rpartition("/")[2])
+
+
+def decode_camera(message: Any, camera_from_model: np.ndarray, is_rectified: bool = False) -> Camera:
+    """sensor_msgs/CameraInfo -> Camera of the image as it is published: of its region of interest, binned.
+
+    K, P, size and region are those of the unbinned image. The rectified image is that of P, or of K where P is not set
+    or where R turns the camera (a stereo pair: its rectified frame is not the frame of our extrinsics).
+    is_rectified: of an image that was rectified already, whose camera_info still has the camera's K and D; its K is P,
+    and its frame is taken as the one that the extrinsics place.
+    Raises ValueError for an unknown distortion model, a K (or P) that is not set, a region outside of the image, a
+    number that is not finite, or a size that `check_size` refuses.
     """
     matrix, projection = np.array(message.k, float).reshape(3, 3), np.array(message.p, float).reshape(3, 4)[:, :3]
     coefficients = np.array(message.d, float)
     size = (int(message.width), int(message.height))
+    if not all(np.isfinite(values).all() for values in (matrix, projection, coefficients)):
+        raise ValueError("camera_info: K, P or D holds a number that is not finite")
+    if is_rectified:
+        if projection[0, 0] > 0:
+            matrix = projection
+        elif coefficients.any():
+            raise ValueError("camera_info: P is not set, which describes a rectified image; set rectified to never if "
+                             "the image is not rectified")
+        coefficients = np.zeros(0)
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         raise ValueError("camera_info: K is not set; calibrate the camera or use intrinsics:=calibration")
     model = message.distortion_model
-    if not coefficients.any() and model in ("", *CAMERA_MODELS):
+    if not coefficients.any() and (is_rectified or model in ("", *CAMERA_MODELS)):
         model, coefficients = "none", np.zeros(5)
     elif model not in CAMERA_MODELS:
         raise ValueError(f"camera_info: unknown distortion model {model!r}, expected one of {', '.join(CAMERA_MODELS)}")
@@ -134,12 +170,20 @@ def decode_camera(message: Any, camera_from_model: np.ndarray) -> Camera:
     turned = rotation.any() and not np.allclose(rotation, np.eye(3), atol=1e-6)
     rectified = matrix if turned or projection[0, 0] <= 0 else projection
     region = message.roi
-    if region.width and region.height and (int(region.width), int(region.height)) != size:
-        shift = np.array([[0, 0, region.x_offset], [0, 0, region.y_offset], [0, 0, 0]], float)
-        matrix, rectified, size = matrix - shift, rectified - shift, (int(region.width), int(region.height))
-    if not all(size):
-        raise ValueError(f"camera_info: the image is {size[0]} x {size[1]} pixels")
-    return Camera(matrix, size, camera_from_model, coefficients, model, rectified)
+    if region.width and region.height:
+        left, top, width, height = (int(region.x_offset), int(region.y_offset), int(region.width), int(region.height))
+        if all(size) and (left + width > size[0] or top + height > size[1]):
+            raise ValueError(f"camera_info: the roi of {width} x {height} at ({left}, {top}) lies outside of "
+                             f"{size[0]} x {size[1]} pixels")
+        shift = np.array([[0, 0, left], [0, 0, top], [0, 0, 0]], float)
+        matrix, rectified, size = matrix - shift, rectified - shift, (width, height)
+    binned = (size[0] // max(int(message.binning_x), 1), size[1] // max(int(message.binning_y), 1))
+    try:
+        check_size(*binned)
+    except ValueError as error:
+        raise ValueError(f"camera_info: {error}") from None
+    return Camera(scale_matrix(matrix, size, binned), binned, camera_from_model, coefficients, model,
+                  scale_matrix(rectified, size, binned))
 
 
 def fill(message: Any, array: np.ndarray) -> None:

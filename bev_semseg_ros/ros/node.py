@@ -21,14 +21,16 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.diagnostics import OK, InputState, Monitor, Snapshot, memory
+from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
+from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
-from bev_semseg_ros.ros.inputs import SILENCE, Input
+from bev_semseg_ros.ros.inputs import SILENCE, Input, open_inputs
 from bev_semseg_ros.ros.intake import Intake
+from bev_semseg_ros.ros.messages import shows_rectified
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.parameters import NAMES, Parameters, declare, undeclared
 from bev_semseg_ros.ros.pipeline import Pipeline
@@ -60,11 +62,14 @@ class Perception(LifecycleNode):
         self._is_configured = False  # or about to be
         self._predictor: Any = None
         self._calibration: Calibration | None = None
+        self._extrinsics: Extrinsics | None = None
         self._outputs: Outputs | None = None
         self._inbox: Inbox | None = None
+        self._intake: Intake | None = None
         self._pipeline: Pipeline | None = None
         self._clocks: list[Any] = []
-        self._explained: tuple[int, Counter[str]] = (0, Counter())
+        self._explained: tuple[int, Counter[str], Counter[str]] = (0, Counter(), Counter())
+        self._fates_told: set[str] = set()  # in the last second
         self._monitor: Monitor | None = None
 
     # --- transitions -----------------------------------------------------------------------------------------------
@@ -150,20 +155,19 @@ class Perception(LifecycleNode):
 
         cv2.setNumThreads(1)  # its threads would take the cores from the network's
         parameters = self.parameters
-        if not parameters.calibration:
-            raise ValueError("parameter calibration is empty: name our YAML (an example is "
-                             "config/calibration_example.yaml), A2D2's cams_lidars.json or a KITTI calib file")
-        self._calibration = load_calibration(parameters.calibration)
-        if self._calibration.camera is None and parameters.mode != "lidar_only":
-            raise ValueError(f"{parameters.calibration}: no camera in it; add one or set mode to lidar_only")
+        self._calibration = load_calibration(parameters.calibration) if parameters.calibration else None
+        camera = self._calibration.camera if self._calibration and parameters.mode != "lidar_only" else None
+        self._extrinsics = open_extrinsics(self, parameters, self._calibration, names_frames(parameters.calibration))
+        if camera is None and parameters.mode != "lidar_only" and parameters.intrinsics == "calibration":
+            raise ValueError("intrinsics is calibration and no calibration file has a camera: name one with the "
+                             "parameter calibration, or set intrinsics to camera_info")
         checkpoint = parameters.checkpoint or shipped_checkpoint()
         self._stop_if_shut_down()
         self._predictor = Predictor.load(checkpoint, device=parameters.device, precision=parameters.precision,
                                          engine=parameters.engine, num_threads=parameters.num_threads or None)
         self._stop_if_shut_down()
-        sees = self._calibration.camera is not None and parameters.mode != "lidar_only"
-        self._predictor.warm_up(self._calibration.camera.size if sees else None)
-        self._outputs = Outputs(self, self._calibration.model_from_lidar, self._calibration.lidar_frame)
+        self._predictor.warm_up(camera.size if camera else None)
+        self._outputs = Outputs(self)
         gc.collect()
         gc.freeze()  # what was loaded stays: without this, looking through it costs a frame 0.1 s now and then
 
@@ -175,23 +179,18 @@ class Perception(LifecycleNode):
         parameters = self.parameters
         streams = {"fused": ("points", "image"), "lidar_only": ("points",), "camera_only": ("image",)}[parameters.mode]
         self._inbox = Inbox(Synchronizer(0, 0, streams=streams))
-        self._tune()
-        frame = self._calibration.lidar_frame if names_frames(parameters.calibration) else None
-        self._pipeline = Pipeline(self, self._predictor, self._calibration, self._inbox, self._outputs, frame)
+        is_named = parameters.extrinsics == "calibration" and names_frames(parameters.calibration)
+        self._pipeline = Pipeline(
+            self, self._predictor, self._extrinsics, self._inbox, self._outputs,
+            camera=self._calibration.camera if self._calibration else None,
+            is_rectified=shows_rectified(parameters.rectified, self.resolve_topic_name("image")),
+            lidar_frame=self._calibration.lidar_frame if is_named else None)
         self._pipeline.start()
-        with_infos = parameters.intrinsics == "camera_info"
-        intake = Intake(self._inbox, with_infos)
-        kinds: dict[str, tuple[type, Callable[[Any], None]]] = {}
-        if "image" in streams and with_infos:
-            kinds["camera_info"] = CameraInfo, intake.take_camera_info  # first: to be taken before its image
-        if "points" in streams:
-            kinds["points"] = PointCloud2, intake.take_points
-        if "image" in streams:
-            kinds["image"] = Image, intake.take_image
-        for topic, (kind, callback) in kinds.items():
-            self.inputs[topic] = Input(self, kind, topic, parameters.reliability, self._guarded(callback),
-                                       lasts=kind is CameraInfo)
-        self._explained = 0, Counter()
+        self._intake = Intake(self._inbox, parameters.intrinsics == "camera_info", self._pipeline.tell,
+                              lambda: self.get_clock().now().nanoseconds)
+        self._tune()
+        self.inputs = open_inputs(self, parameters, streams, self._intake, self._guarded)
+        self._explained = 0, Counter(), Counter()
         self._monitor = Monitor(time.monotonic())
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
         self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow), clock=clock),
@@ -209,7 +208,7 @@ class Perception(LifecycleNode):
         self._clocks, self.inputs = [], {}
         if self._pipeline is not None:
             self._pipeline.close()
-            self._pipeline = self._inbox = None
+            self._pipeline = self._inbox = self._intake = None
             if self.context.ok():  # after SIGINT nothing can be published any more
                 self._outputs.publish_diagnostics(OK, "inactive", {}, str(self._predictor.device))
                 self._outputs.clear()
@@ -217,8 +216,10 @@ class Perception(LifecycleNode):
     def _clean_up(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy()
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         had_predictor = self._predictor is not None
-        self._outputs = self._predictor = self._calibration = None
+        self._outputs = self._predictor = self._calibration = self._extrinsics = None
         self._is_configured = False
         if had_predictor:
             gc.unfreeze()
@@ -269,10 +270,14 @@ class Perception(LifecycleNode):
 
     def _explain_silence(self) -> list[str]:
         """One line a second, at most, about what does not come and why; returns the reasons."""
-        published, dropped = self._pipeline.published, self._inbox.dropped()
-        new, lost = published - self._explained[0], dropped - self._explained[1]
-        self._explained = published, dropped
+        published, dropped, degraded = self._pipeline.published, self._inbox.dropped(), Counter(self._pipeline.degraded)
+        new, lost, alone = (published - self._explained[0], dropped - self._explained[1], degraded - self._explained[2])
+        self._explained = published, dropped, degraded
         reasons = self._guarded(self._reasons_for_silence)() or []
+        fates = explain_fates(new, lost, alone, self.parameters.unmatched, self._inbox.is_unmatched)
+        if reasons or not fates.keys() <= self._fates_told:  # while something else is wrong, or when one begins
+            reasons += [f"{count} {fate}" for fate, count in fates.items()]
+        self._fates_told = set(fates)
         reasons += self._pipeline.take_troubles()
         if not reasons and new == 0 and lost:
             reasons.append("messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in lost.items()))
@@ -283,16 +288,8 @@ class Perception(LifecycleNode):
     def _reasons_for_silence(self) -> list[str]:
         reasons = [reason for source in self.inputs.values() if (reason := source.explain())]
         if not reasons and self._inbox.is_unmatched:
-            reasons.append(self._why_unmatched(self._inbox.miss))
+            reasons.append(why_unmatched(self._inbox.miss, self.parameters.slop, self.parameters.max_wait))
         return reasons
-
-    def _why_unmatched(self, miss: float | None) -> str:
-        slop, max_wait = self.parameters.slop, self.parameters.max_wait
-        if miss is not None and miss <= slop:
-            return (f"image and cloud of a moment come more than max_wait ({max_wait:g} s) after each other: raise "
-                    "max_wait")
-        nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
-        return f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks or raise slop"
 
     # --- parameters --------------------------------------------------------------------------------------------------
 
@@ -315,6 +312,8 @@ class Perception(LifecycleNode):
         if self._inbox is not None:
             self._inbox.tune(self.parameters.slop, self.parameters.max_wait, self.parameters.unmatched == "process")
             self._outputs.publish_label_info(self.parameters)
+        if self._intake is not None:
+            self._intake.tune(self.parameters.points_offset, self.parameters.image_offset)
 
 
 def names_frames(calibration: str) -> bool:

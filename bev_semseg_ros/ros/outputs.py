@@ -14,7 +14,6 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Prediction
-from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.ros.detections import encode_detections, encode_label_info
 from bev_semseg_ros.ros.diagnostics import status
 from bev_semseg_ros.ros.markers import BoxMarkers
@@ -37,7 +36,7 @@ class Topic(NamedTuple):
 # All that is published; what is of vision_msgs only where that is installed.
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic("visualization_msgs/msg/MarkerArray",
-                       "boxes in class colours in the cloud's frame; `text` holds class and score"),
+                       "boxes in class colours in output_frame; `text` holds class and score"),
     "~/detections": Topic("vision_msgs/msg/Detection3DArray",
                           "the same boxes; `class_id` is the number that `~/label_info` names"),
     "~/label_info": Topic("vision_msgs/msg/LabelInfo",
@@ -54,39 +53,36 @@ TOPICS: dict[str, Topic] = {
 
 
 class Outputs:
-    """The publishers of a node; `model_from_lidar` (4, 4) takes the boxes back into the cloud's frame.
+    """The publishers of a node.
 
-    lidar_frame: what that frame is called until a cloud has come; sent: messages by topic since the node was activated;
-    absent: topics that are not published because their message package is not installed.
+    sent: messages by topic since the node was activated; absent: topics that are not published because their message
+    package is not installed.
     """
 
-    def __init__(self, node: Node, model_from_lidar: np.ndarray, lidar_frame: str) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._cloud_from_model = invert(model_from_lidar)
         self._publishers = {name: node.create_publisher(kind, name, qos) for name, (kind_name, _, qos) in TOPICS.items()
                             if (kind := message_class(kind_name)) is not None}
         self._markers = BoxMarkers()
-        self._cloud_frame = lidar_frame
+        self._frame = ""  # of the boxes published last
         self.sent: Counter[str] = Counter()
         self.absent = [topic for topic in TOPICS if topic not in self._publishers]
 
     def wanted(self, topic: str) -> bool:
         return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
 
-    def publish(self, prediction: Prediction, image: np.ndarray | None, cloud_header: Header | None,
+    def publish(self, prediction: Prediction, image: np.ndarray | None, header: Header, frame_from_model: np.ndarray,
                 image_header: Header | None, parameters: Parameters) -> None:
         """Boxes and segmentation of a frame; `image` is the one the network saw.
 
-        Without a cloud the boxes carry the image's stamp and the last cloud's frame.
+        header: of the boxes, to whose frame `frame_from_model` (4, 4) takes them; without a name it is nowhere.
         """
-        if cloud_header is not None:
-            self._cloud_frame = cloud_header.frame_id
-        header = cloud_header or Header(stamp=image_header.stamp, frame_id=self._cloud_frame)
+        self._frame = header.frame_id
         if header.frame_id and self.wanted("~/markers"):
-            self._send("~/markers", self._markers.update(prediction.boxes, self._cloud_from_model, header,
+            self._send("~/markers", self._markers.update(prediction.boxes, frame_from_model, header,
                                                          parameters.marker_lifetime))
         if header.frame_id and self.wanted("~/detections"):
-            self._send("~/detections", encode_detections(prediction.boxes, self._cloud_from_model, header))
+            self._send("~/detections", encode_detections(prediction.boxes, frame_from_model, header))
         if prediction.mask is None or image_header is None:
             return
         wants_color, wants_overlay = self.wanted("~/semseg/color"), self.wanted("~/semseg/overlay")
@@ -130,7 +126,7 @@ class Outputs:
 
     def clear(self) -> None:
         """Delete the markers shown and count anew."""
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._cloud_frame)
+        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame)
         self._send("~/markers", self._markers.clear(header))
         self.sent.clear()
 

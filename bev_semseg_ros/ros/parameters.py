@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import difflib
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 
 def _parameter(default: Any, description: str, *, choices: tuple[str, ...] = (),
-               limits: tuple[float, float] | None = None, live: bool = False) -> Any:
+               limits: tuple[float, float] | None = None, live: bool = False, length: int | None = None) -> Any:
     """A field. `live` parameters take effect at once, the others at the next `configure`.
 
-    A tuple is an array of its elements' type, which cannot be empty (ROS knows no type of nothing); `choices` and
-    `limits` hold for each element.
+    A tuple is an array of its elements' type, which cannot be empty (ROS knows no type of nothing), or of `length`
+    floats, which is empty where it is not set; `choices` and `limits` hold for each element.
     """
     return dataclasses.field(default=default, metadata={
-        "description": description, "choices": choices, "limits": limits, "live": live})
+        "description": description, "choices": choices, "limits": limits, "live": live, "length": length})
 
 
 def _class_threshold(name: str) -> Any:
@@ -36,7 +37,28 @@ class Parameters:
 
     checkpoint: str = _parameter("", "Checkpoint file; empty: the one shipped in share/bev_semseg_ros/weights.")
     calibration: str = _parameter(
-        "", "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. Required.")
+        "", "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. Required where "
+        "extrinsics or intrinsics is calibration.")
+    extrinsics: str = _parameter("calibration", "Where the sensors' poses come from; tf needs tf2_ros.",
+                                 choices=("calibration", "parameters", "tf"))
+    lidar_pose: tuple[float, ...] = _parameter(
+        (), "With extrinsics parameters: x, y, z (metres), roll, pitch, yaw (radians, fixed axes) of the lidar in "
+        "base_frame.", limits=(-1000.0, 1000.0), length=6)
+    camera_pose: tuple[float, ...] = _parameter(
+        (), "The same of the camera's body: x along the optical axis, y left, z up (not of its optical frame).",
+        limits=(-1000.0, 1000.0), length=6)
+    base_frame: str = _parameter(
+        "base_link", "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with extrinsics "
+        "calibration, the name of that file's model frame.")
+    ground_height: float = _parameter(
+        0.0, "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file holds its own.",
+        limits=(-10.0, 10.0))
+    tf_lookup: str = _parameter(
+        "static", "With extrinsics tf: each frame once (its latest transform), or at every message's stamp, waiting up "
+        "to 0.1 s for it.", choices=("static", "stamped"))
+    output_frame: str = _parameter(
+        "", "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
+        "with parameters base_frame, with tf any.")
     autostart: bool = _parameter(True, "Configure and activate at start; false: wait for a lifecycle manager.")
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
@@ -47,6 +69,12 @@ class Parameters:
     num_threads: int = _parameter(0, "Threads of the network on a CPU; 0: chosen by the machine.", limits=(0, 256))
     intrinsics: str = _parameter("camera_info", "Where K and the distortion come from.",
                                  choices=("camera_info", "calibration"))
+    image_transport: str = _parameter(
+        "raw", "Images as sensor_msgs/Image, or as CompressedImage (JPEG or PNG) on `<image>/compressed`.",
+        choices=("raw", "compressed"))
+    rectified: str = _parameter(
+        "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: those of "
+        "topics named *_rect*.", choices=("auto", "always", "never"))
     reliability: str = _parameter(
         "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable.",
         choices=("auto", "reliable", "best_effort"))
@@ -54,12 +82,17 @@ class Parameters:
                              live=True)
     max_wait: float = _parameter(0.2, "How long a message waits for its partner, seconds.", limits=(0.0, 10.0),
                                  live=True)
+    points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
+                                      limits=(-10.0, 10.0), live=True)
+    image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",
+                                     limits=(-10.0, 10.0), live=True)
     unmatched: str = _parameter("process", "What becomes of a message whose partner did not come: process it alone "
                                 "(images only while no pairs form) or drop it.", choices=("process", "drop"), live=True)
     intensity_field: str = _parameter("intensity", "Field of the cloud with the intensity; empty: none.", live=True)
     intensity_scale: float = _parameter(
-        0.0, "Factor that brings the intensity to 0..1; 0: by its type (1/255 for uint8, 1/65535 for uint16, 1 for "
-        "floats and the rest).", limits=(0.0, 1e6), live=True)
+        0.0, "Factor that brings the intensity to 0..1; 0: by its type and what the first clouds reach (uint8: 1/255; "
+        "uint16: 1/255 up to 255, else 1/65535; floats and the rest: 1 up to 2, 1/255 up to 256, else 1/65535).",
+        limits=(0.0, 1e6), live=True)
     score_threshold: float = _parameter(0.3, "Boxes below this score are not published.", limits=(0.0, 1.0), live=True)
     score_threshold_car: tuple[float, ...] = _class_threshold("car")
     score_threshold_truck: tuple[float, ...] = _class_threshold("truck")
@@ -90,11 +123,15 @@ class Parameters:
             if not isinstance(item.default, tuple):
                 _check(item, value)
                 continue
-            if not isinstance(value, Sequence) or isinstance(value, str) or not len(value):
-                raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, at least one, got {value!r}")
+            length = item.metadata["length"]
+            if (not isinstance(value, Sequence | array.array) or isinstance(value, str)
+                    or (length is None and not len(value)) or (length is not None and len(value) not in (0, length))):
+                raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, got {value!r}")
             object.__setattr__(self, item.name, tuple(value))  # ROS gives lists and arrays
             for element in value:
                 _check(item, element)
+        if not self.base_frame:
+            raise ValueError("parameter base_frame: expected the name of a frame, got an empty one")
         if not _is_device(self.device):
             raise ValueError(f"parameter device: {self.device!r} is not auto, cpu, cuda or cuda:N")
         try:
@@ -115,28 +152,32 @@ class Parameters:
         Raises ValueError where a value is wrong, or where it would need a `configure` and the node is configured.
         """
         changed = dataclasses.replace(self, **values)
-        fixed = [item.name for item in dataclasses.fields(self) if item.name in values
-                 and not item.metadata["live"] and getattr(changed, item.name) != getattr(self, item.name)]
+        fixed = [item.name for item in dataclasses.fields(self) if not item.metadata["live"]
+                 and getattr(changed, item.name) != getattr(self, item.name)]
         if configured and fixed:
             raise ValueError(f"parameter {', '.join(fixed)}: read by configure only; deactivate and clean up the node "
                              "first, or restart it")
         return changed
 
 
-def _element(item: dataclasses.Field) -> Any:
-    """The default of a parameter, or the first element of it where it is an array."""
-    return item.default[0] if isinstance(item.default, tuple) else item.default
+def _kind(item: dataclasses.Field) -> type:
+    """The type of a parameter, or of an element of it where it is an array."""
+    if not isinstance(item.default, tuple):
+        return type(item.default)
+    return type(item.default[0]) if item.default else float
 
 
 def _type_name(item: dataclasses.Field) -> str:
-    name = type(_element(item)).__name__
-    return f"array of {name}" if isinstance(item.default, tuple) else name
+    name, length = _kind(item).__name__, item.metadata["length"]
+    if not isinstance(item.default, tuple):
+        return name
+    return f"array of {name}, at least one" if length is None else f"array of {length} {name}"
 
 
 def _check(item: dataclasses.Field, value: Any) -> None:
     """Raises ValueError unless `value` may be one of the parameter `item`, or an element of it where it is an array."""
     choices, limits = item.metadata["choices"], item.metadata["limits"]
-    if type(value) is not type(_element(item)):
+    if type(value) is not _kind(item):
         raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, got {value!r}")
     if choices and value not in choices:
         raise ValueError(f"parameter {item.name}: {value!r} is not one of {', '.join(choices)}")
@@ -148,7 +189,9 @@ def _allowed(item: dataclasses.Field) -> str:
     """What `_check` asks for, in words."""
     choices, limits = item.metadata["choices"], item.metadata["limits"]
     texts = ", ".join(choices) or (f"{limits[0]:g} to {limits[1]:g}" if limits else _type_name(item))
-    return f"array of: {texts}" if isinstance(item.default, tuple) else texts
+    if not isinstance(item.default, tuple):
+        return texts
+    return f"array of: {texts}" if item.metadata["length"] is None else f"array of {item.metadata['length']}: {texts}"
 
 
 def _is_device(name: str) -> bool:
@@ -161,6 +204,7 @@ NAMES = tuple(item.name for item in dataclasses.fields(Parameters))
 def declare(node: Any) -> Parameters:
     """Declare all parameters on an rclpy node, with descriptors, and return the values it was started with."""
     from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+    from rclpy.parameter import Parameter
 
     values = {}
     for item in dataclasses.fields(Parameters):
@@ -175,7 +219,10 @@ def declare(node: Any) -> Parameters:
             descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]
         elif item.metadata["choices"]:
             descriptor.additional_constraints = "one of " + ", ".join(item.metadata["choices"])
-        values[item.name] = node.declare_parameter(item.name, default, descriptor).value
+        if item.default == ():  # rclpy would take an empty list for one of bytes
+            default = Parameter.Type.DOUBLE_ARRAY
+        value = node.declare_parameter(item.name, default, descriptor).value
+        values[item.name] = item.default if value is None else value
     return Parameters(**values)
 
 
@@ -199,9 +246,9 @@ def markdown_table() -> str:
         default = item.default
         if isinstance(default, bool):
             default = str(default).lower()
-        elif isinstance(default, tuple):
+        elif isinstance(default, tuple) and default:
             default = f"[{', '.join(map(str, default))}]"
-        shown = f"`{default}`" if default != "" else "empty"
+        shown = f"`{default}`" if default not in ("", ()) else "empty"
         lines.append(f"| `{item.name}` | {shown} | {_allowed(item)} | {'yes' if item.metadata['live'] else 'no'} "
                      f"| {item.metadata['description']} |")
     return "\n".join(lines) + "\n"

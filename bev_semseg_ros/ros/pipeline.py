@@ -12,14 +12,16 @@ import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import ASPECT_TOLERANCE
 from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.ros.compressed import decode_compressed
 from bev_semseg_ros.ros.diagnostics import FRAMES, FrameRecord
+from bev_semseg_ros.ros.extrinsics import Extrinsics, MissingTransform
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.input_watch import InputWatch
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
+from bev_semseg_ros.ros.intensity import IntensityScale
+from bev_semseg_ros.ros.messages import decode_camera, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.stages import StageClock
 
@@ -31,19 +33,23 @@ class Pipeline:
     `frames`; `degraded`: those of them that lack a sensor, by cause. Frames without a result are counted in the inbox.
     Nothing is logged here: what is wrong with the input is kept for `take_troubles`, so that it makes one line a second
     and not one a frame.
-    lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
+    camera: the intrinsics of images without a camera_info; is_rectified: images need no rectification, whatever their
+    intrinsics say; lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
     """
 
-    def __init__(self, node: Node, predictor: Any, calibration: Calibration, inbox: Inbox, outputs: Outputs,
-                 lidar_frame: str | None = None) -> None:
-        self._node, self._predictor, self._calibration = node, predictor, calibration
+    def __init__(self, node: Node, predictor: Any, extrinsics: Extrinsics, inbox: Inbox, outputs: Outputs,
+                 camera: Camera | None = None, is_rectified: bool = False, lidar_frame: str | None = None) -> None:
+        self._node, self._predictor, self._extrinsics = node, predictor, extrinsics
         self._inbox, self._outputs, self._lidar_frame = inbox, outputs, lidar_frame
         self._watch = InputWatch(predictor.info)
+        self._camera, self._is_rectified = camera, is_rectified
         self.published = 0
         self.degraded: Counter[str] = Counter()
         self.frames: deque[FrameRecord] = deque(maxlen=FRAMES)
         self._troubles: dict[str, str] = {}
-        self._image_size: tuple[int, int] | None = calibration.camera.size if calibration.camera else None
+        self._image_size: tuple[int, int] | None = camera.size if camera else None
+        self._cloud_frame = extrinsics.lidar_frame
+        self._intensity = IntensityScale()
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
@@ -89,19 +95,28 @@ class Pipeline:
         troubles: list[str] = []
         points = image = camera = cloud_header = image_header = None
         if work.match.points is not None:
-            message = work.match.points[0]
-            points, cloud_header = self._points(message, troubles), message.header
+            cloud_header = work.match.points[0].header
+            self._cloud_frame = cloud_header.frame_id
         if work.match.image is not None:
-            message, info = work.match.image
-            image, camera = self._image(message, info, troubles)
-            image_header = message.header
+            image_header = work.match.image[0].header
+        box_header = cloud_header or Header(stamp=image_header.stamp, frame_id=self._cloud_frame)
+        try:
+            poses = self._extrinsics.at(box_header, image_header)
+        except MissingTransform as error:
+            self._inbox.drop("no_transform")
+            self._troubles["no_transform"] = f"frames are dropped: {error}"
+            return
+        if work.match.points is not None:
+            points = self._points(work.match.points[0], troubles)
+        if work.match.image is not None:
+            image, camera = self._image(*work.match.image, poses.camera_from_model, troubles)
         if points is None and image is None:
             self._inbox.drop(troubles[0])
             return
         for cause in troubles or self._absent(work):
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
-        frame = Frame(stamp_ns(header.stamp), points, self._calibration.model_from_lidar, image, camera)
+        frame = Frame(stamp_ns(header.stamp), points, poses.model_from_lidar, image, camera)
         if camera is not None and camera.size != self._image_size:
             self._image_size = camera.size
             self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
@@ -112,8 +127,8 @@ class Pipeline:
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.box_filter.lowest)
         clock.end("prepare_ms", prediction.network_ms)
         prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
-        self._outputs.publish(prediction, sample.image, cloud_header if points is not None else None,
-                              image_header if image is not None else None, parameters)
+        self._outputs.publish(prediction, sample.image, Header(stamp=header.stamp, frame_id=poses.output_frame),
+                              poses.output_from_model, image_header if image is not None else None, parameters)
         clock.end("publish_ms")
         self.published += 1
         total_ms = clock.values["total_ms"]
@@ -127,35 +142,41 @@ class Pipeline:
     def _points(self, message: Any, troubles: list[str]) -> np.ndarray | None:
         parameters = self._node.parameters
         try:
-            points = decode_cloud(message, parameters.intensity_field, parameters.intensity_scale)
+            points = self._intensity.decode(message, parameters.intensity_field, parameters.intensity_scale)
         except ValueError as error:
             return self._trouble("bad_points", f"bad cloud: {error}", troubles)
         if not np.isfinite(points[:, :3]).all(1).any():
             return self._trouble("empty_points", "the cloud has no finite point", troubles)
-        if not message.header.frame_id:
+        if not message.header.frame_id and not parameters.output_frame:
             self._troubles["frame_id"] = "the cloud's header has no frame_id: markers cannot be placed"
         elif self._lidar_frame not in (None, message.header.frame_id):
             self._troubles["frame_id"] = (f"the clouds are in frame {message.header.frame_id!r}, the calibration is of "
                                           f"{self._lidar_frame!r}: if these are not the same, use the calibration of "
                                           "the former, else set lidar.frame_id in the calibration to it")
         self._lidar_frame = None  # once is enough
+        if self._intensity.news:
+            self._troubles["intensity_scale"], self._intensity.news = self._intensity.news, None
         if parameters.intensity_field and all(field.name != parameters.intensity_field for field in message.fields):
             names = ", ".join(field.name for field in message.fields)
             self._troubles["intensity"] = (f"the cloud has no field {parameters.intensity_field!r}, only {names}; its "
                                            "intensity counts as 0: set intensity_field")
         return points
 
-    def _image(self, message: Any, info: Any, troubles: list[str]) -> tuple[np.ndarray | None, Camera | None]:
+    def _image(self, message: Any, info: Any, camera_from_model: np.ndarray,
+               troubles: list[str]) -> tuple[np.ndarray | None, Camera | None]:
+        decode = decode_compressed if self._node.parameters.image_transport == "compressed" else decode_image
         try:
-            image = decode_image(message)
+            image = decode(message)
         except ValueError as error:
             return self._trouble("bad_image", f"bad image: {error}", troubles), None
-        camera = self._calibration.camera
-        if info is not None:
-            try:
-                camera = decode_camera(info, camera.camera_from_model)
-            except ValueError as error:
-                return self._trouble("bad_camera_info", str(error), troubles), None
+        try:
+            if info is not None:
+                camera = decode_camera(info, camera_from_model, self._is_rectified)
+            else:
+                camera = replace(self._camera, camera_from_model=camera_from_model)
+                camera = camera.rectified() if self._is_rectified else camera
+        except ValueError as error:
+            return self._trouble("bad_camera_info", str(error), troubles), None
         height, width = image.shape[:2]
         if abs(width * camera.size[1] / (height * camera.size[0]) - 1) > ASPECT_TOLERANCE:  # a smaller copy is fine
             text = (f"the image is {width} x {height} pixels, its intrinsics are of {camera.size[0]} x "

@@ -18,6 +18,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosbags.rosbag2 import Reader, ReaderError
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.inputs import node_name
 from bev_semseg_ros.ros.messages import message_class
 
 SETTLED = 1.0  # seconds without a change of the subscribers after which they are taken as complete
@@ -75,7 +76,7 @@ class Player:
 
     def _is_subscriber(self, name: str) -> bool:
         return not name or any(
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}" == name for topic in self._publishers
+            node_name(info) == name for topic in self._publishers
             for info in self._node.get_subscriptions_info_by_topic(topic))
 
     def play(self, rate: float = 1.0, log: IO[str] | None = None) -> None:

@@ -14,6 +14,7 @@ STREAMS = ("points", "image")
 SILENCE_NS = 1_000_000_000  # a stream without messages for so long, while its partner had some, is not waited for
 SILENT_MESSAGES = 3  # so many: a drive that was paused does not count
 DEPTH = 16  # messages of one stream that may wait
+BEFORE_ALL = -(2**63)  # a stamp; those of messages may be below 0 where an offset was added
 LATE_MESSAGES = 3  # so many late ones of a stream, and none between that is not: time has jumped back
 
 
@@ -125,7 +126,7 @@ class Synchronizer:
     def _reset(self) -> None:
         self._waiting: dict[str, list[_Waiting]] = {stream: [] for stream in STREAMS}
         self._history: dict[str, deque[int]] = {stream: deque(maxlen=DEPTH) for stream in STREAMS}
-        self._given = dict.fromkeys(STREAMS, -1)
+        self._given = dict.fromkeys(STREAMS, BEFORE_ALL)
         self._oldest: dict[str, int] = {}  # stamps
         self._late: Counter[str] = Counter()  # since the last message that was not
         # When the first messages of the partner came since the stream's last one.

@@ -111,9 +111,10 @@ class Peer:
 
     def result(self, topic: str, stamp: int, timeout: float = 30):
         """The message of `topic` with that stamp."""
-        def stamp_of(message) -> int:
-            header = message.markers[0].header if hasattr(message, "markers") else message.header
-            return stamp_ns(header.stamp)
+        def stamp_of(message) -> int | None:
+            if not hasattr(message, "markers"):
+                return stamp_ns(message.header.stamp)
+            return stamp_ns(message.markers[0].header.stamp) if message.markers else None
 
         self.spin_until(lambda: any(stamp_of(m) == stamp for m in self.received[topic]), timeout, f"{topic} of {stamp}")
         return next(m for m in self.received[topic] if stamp_of(m) == stamp)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, PointCloud2
@@ -50,6 +52,33 @@ def test_a_camera_info_that_was_published_once_and_kept_is_received(peer, listen
     source._last -= 60
     assert source.explain() is None
     peer.node.destroy_publisher(publisher)
+
+
+def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
+    source = Input(peer.node, PointCloud2, "/inputs/two", "reliable", lambda _: None)
+    made = [peer.node.create_publisher(PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy))
+            for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT)]
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
+    source._last = time.monotonic()
+    assert source.explain() == ("QoS cannot match on /inputs/two: /peer offers best effort, asked for is reliable; set "
+                                "reliability to auto or best_effort")
+    for publisher in made:
+        peer.node.destroy_publisher(publisher)
+    source.destroy()
+
+
+def test_durability_that_cannot_match_is_named_until_the_subscription_follows(peer, listen):
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, _ = listen(CameraInfo, lasts=True)
+    made.append(peer.node.create_publisher(CameraInfo, source.topic, 1))
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
+    assert "/peer offers durability volatile" in source.explain()
+    source.follow()
+    assert "nothing has come" in source.explain()
+    for publisher in made:
+        peer.node.destroy_publisher(publisher)
 
 
 @pytest.fixture

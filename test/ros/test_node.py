@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.ros.markers import boxes_from_markers
 from bev_semseg_ros.ros.messages import stamp_ns
 from bev_semseg_ros.ros.node import names_frames
+from bev_semseg_ros.ros.parameters import Parameters
 
 
 @pytest.fixture
@@ -75,7 +79,90 @@ def test_a_cloud_without_image_is_processed_alone(node, peer):
     peer.connect()
     peer.next_stamp()
     timing = peer.timing(peer.send(peer.cloud()))
-    assert timing["mode"] == "lidar_only"
+    assert timing["mode"] == "lidar_only" and int(timing["degraded/no_image"]) > 0
+    node.wait_for("clouds? without image processed alone \\(lidar_only\\)")
+
+
+def set_parameter(peer, name: str, value: str | float) -> None:
+    kind, field = ((ParameterType.PARAMETER_STRING, "string_value") if isinstance(value, str)
+                   else (ParameterType.PARAMETER_DOUBLE, "double_value"))
+    parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+    request = SetParameters.Request(parameters=[parameter])
+    assert peer.call(SetParameters, "set_parameters", request).results[0].successful
+
+
+@contextmanager
+def changed(peer, name: str, value: str | float):
+    """The node's parameter has this value for a while."""
+    set_parameter(peer, name, value)
+    try:
+        yield
+    finally:
+        set_parameter(peer, name, getattr(Parameters(), name))
+
+
+@contextmanager
+def stamped(peer, stamp: int):
+    """The peer's messages have this stamp (ns) for a while."""
+    before, peer._stamp = peer._stamp, stamp
+    try:
+        yield
+    finally:
+        peer._stamp = before
+
+
+def test_a_cloud_without_image_is_dropped_if_told_so(node, peer):
+    peer.connect()
+
+    def lone_cloud() -> bool:
+        peer.next_stamp()
+        peer.send(peer.cloud())
+        return any("clouds without image dropped (unmatched is drop)" in line for line in node.lines)
+
+    with changed(peer, "unmatched", "drop"):
+        peer.spin_until(lone_cloud, what="the explanation")
+
+
+def test_an_offset_that_is_known_is_set_while_the_node_runs(pair, peer):
+    peer.timing(pair)  # the camera is no longer silent: the cloud waits for it
+    peer.next_stamp()
+    peer.publishers["camera_info"].publish(peer.info())
+    image = peer.image()
+    peer._stamp += 400_000_000
+    with changed(peer, "image_offset", 0.4):
+        assert peer.timing(peer.send(peer.cloud(), image, info=False))["mode"] == "fused"
+
+
+def test_messages_without_a_stamp_are_dropped_and_named(node, peer):
+    peer.connect()
+    before = len(node.lines)
+    with stamped(peer, 0):
+        peer.send(peer.cloud(), peer.image())
+        node.wait_for("clouds have no stamp .* set header.stamp", after=before)
+    peer.next_stamp()
+    timing = peer.timing(peer.send(peer.cloud(), peer.image()))
+    assert timing["mode"] == "fused" and int(timing["dropped/no_stamp_points"]) > 0
+
+
+def test_stamps_that_stand_still_are_named(node, peer):
+    peer.connect()
+    before = len(node.lines)
+
+    def repeated_pair() -> bool:
+        peer.send(peer.cloud(), peer.image())
+        return any("clouds dropped: their stamps repeat" in line for line in node.lines[before:])
+
+    peer.next_stamp()
+    peer.spin_until(repeated_pair, what="the explanation")
+
+
+def test_a_pair_from_the_future_is_named_and_does_not_silence_what_follows(node, peer):
+    peer.connect()
+    with stamped(peer, 2**31 * 1_000_000_000 - 1):
+        assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
+        node.wait_for("ahead of the node's clock: synchronise the clocks")
+    peer.next_stamp()
+    assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
 
 
 BAD_CLOUDS = {"empty": np.zeros((0, 4), np.float32), "NaN": np.full((50, 4), np.nan, np.float32)}

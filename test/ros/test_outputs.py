@@ -27,7 +27,7 @@ BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
 def outputs(peer):
     """(the outputs of a node, their messages by topic, subscribe(topic)) of the peer's context."""
     node = rclpy.create_node("outputs", context=peer.node.context)
-    outputs, received, subscriptions = Outputs(node, np.eye(4), "lidar"), {}, []
+    outputs, received, subscriptions = Outputs(node), {}, []
 
     def subscribe(topic: str) -> None:
         received[topic] = []
@@ -57,13 +57,13 @@ def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, t
     publisher, received, subscribe = outputs
     subscribe(topic)
     found, image = prediction(calibration, topic)
-    publisher.publish(found, image, Header(frame_id="roof"), Header(frame_id="front"), Parameters())
+    publisher.publish(found, image, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters())
     peer.spin_until(lambda: received[topic], what=topic)
 
 
 def test_without_listeners_nothing_is_computed(outputs, calibration):
     found, _ = prediction(calibration, "")
-    outputs[0].publish(found, None, Header(frame_id="roof"), Header(frame_id="front"), Parameters())
+    outputs[0].publish(found, None, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters())
     outputs[0].publish_timing(Header(), {})
 
 

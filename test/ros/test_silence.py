@@ -2,7 +2,7 @@
 
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,25 @@ def test_a_publisher_whose_qos_cannot_match_is_named_with_the_setting(silent, pe
     publisher = peer.node.create_publisher(PointCloud2, "/silent/points", offered)
     line = silent.wait_for("QoS cannot match on /silent/points")
     peer.node.destroy_publisher(publisher)
-    assert "set reliability to auto or best_effort" in line
+    assert "/peer offers best effort, asked for is reliable; set reliability to auto or best_effort" in line
 
 
 def test_a_topic_of_another_type_is_named(silent, peer):
     publisher = peer.node.create_publisher(Image, "/silent/points", 1)
     line = silent.wait_for("/silent/points carries")
     peer.node.destroy_publisher(publisher)
-    assert "carries sensor_msgs/msg/Image, expected sensor_msgs/msg/PointCloud2" in line
+    assert "carries sensor_msgs/msg/Image from /peer, expected sensor_msgs/msg/PointCloud2" in line
+
+
+def test_images_that_come_compressed_are_found_with_the_setting(silent, peer):
+    publisher = peer.node.create_publisher(CompressedImage, "/silent/image/compressed", 1)
+    line = silent.wait_for("/peer publishes /silent/image/compressed")
+    peer.node.destroy_publisher(publisher)
+    assert "nothing publishes /silent/image, but" in line and "set image_transport to compressed" in line
+
+
+def test_a_camera_info_that_was_published_before_the_node_came_is_spoken_of(silent, peer):
+    publisher = peer.node.create_publisher(CameraInfo, "/silent/camera_info", 1)
+    line = silent.wait_for("nothing has come on /silent/camera_info yet, which /peer publishes")
+    peer.node.destroy_publisher(publisher)
+    assert "durability transient_local" in line

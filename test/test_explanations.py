@@ -1,0 +1,41 @@
+"""What the node says of clouds and images that do not meet."""
+
+from collections import Counter
+
+import pytest
+
+from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
+
+
+@pytest.mark.parametrize(("miss", "texts"), [
+    (0.06, ["the nearest misses by 0.060 s", "points_offset or image_offset"]), (0.01, ["raise max_wait"]),
+    (None, ["no image within slop (0.05 s) of a cloud: synchronise"])])
+def test_why_no_pairs_form(miss, texts):
+    assert all(text in why_unmatched(miss, 0.05, 0.2) for text in texts)
+
+
+def fates(results: int = 10, lost: dict | None = None, alone: dict | None = None, is_unmatched: bool = False) -> dict:
+    return explain_fates(results, Counter(lost or {}), Counter(alone or {}), "drop", is_unmatched)
+
+
+def test_what_was_processed_alone_is_told_with_its_mode():
+    assert fates(alone={"no_image": 3, "no_points": 2, "bad_image": 1}) == {
+        "clouds without image processed alone (lidar_only)": 3, "images without cloud processed alone (camera_only)": 2}
+
+
+def test_what_was_dropped_is_told_with_the_parameter():
+    assert fates(lost={"unmatched_points": 4}) == {"clouds without image dropped (unmatched is drop)": 4}
+
+
+@pytest.mark.parametrize("is_unmatched", [True, False])
+def test_the_surplus_of_a_faster_camera_is_not_spoken_of(is_unmatched):
+    assert bool(fates(lost={"unmatched_image": 20}, is_unmatched=is_unmatched)) == is_unmatched
+
+
+@pytest.mark.parametrize(("late", "is_told"), [(3, False), (20, True)])
+def test_stamps_that_repeat_are_told_if_most_do(late, is_told):
+    assert any("stamps repeat" in fate for fate in fates(lost={"late_points": late})) == is_told
+
+
+def test_nothing_is_told_of_what_goes_well():
+    assert fates(lost={"overwritten": 5}) == {}
