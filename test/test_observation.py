@@ -35,7 +35,7 @@ def test_what_is_asked_for_wrongly_is_told(topic: str, said: str):
 
 def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
     message = next(entry for entry in entries(good_bag(tmp_path / "bag")) if entry.topic == "/camera_info")
-    stream = Stream("camera_info", "/camera_info")
+    stream = Stream("camera_info", "/camera_info", INFO)
     for index in range(500):
         stream.take(message.stamped(index + 1).message, index, 100)
     kept = [sample.header.stamp.nanosec for sample in stream.samples]
