@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.ros.bag import write_bag
 from bev_semseg_ros.ros.doctor import diagnose
 from bev_semseg_ros.ros.doctor_bag import read_bag
+from bev_semseg_ros.ros.observation import COMPRESSED
 from bev_semseg_ros.ros.parameters import Parameters
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
@@ -57,8 +59,11 @@ def cloud(entry: Entry, change) -> Entry:
     return entry.with_message(data=points.view(np.uint8).reshape(-1))
 
 
-def scale_intensity(points: np.ndarray) -> None:
-    points[:, 3] *= np.float32(255) / points[:, 3].max()
+def scale_intensity(largest: float):
+    def change(points: np.ndarray) -> None:
+        points[:, 3] *= np.float32(largest) / points[:, 3].max()
+
+    return change
 
 
 def all_nan(points: np.ndarray) -> None:
@@ -135,11 +140,11 @@ def half_best_effort(all_: list[Entry]) -> list[Entry]:
 
 
 def compressed(all_: list[Entry]) -> list[Entry]:
-    kind = "sensor_msgs/msg/CompressedImage"
-
     def jpeg(entry: Entry) -> Entry:
-        message = STORE.types[kind](entry.message.header, "jpeg", entry.message.data[:100])
-        return replace(entry, topic="/image/compressed", kind=kind, message=message)
+        pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
+        message = STORE.types[COMPRESSED](entry.message.header, "rgb8; jpeg compressed bgr8",
+                                          cv2.imencode(".jpg", pixels)[1].reshape(-1))
+        return replace(entry, topic="/image/compressed", kind=COMPRESSED, message=message)
 
     return on("/image", jpeg)(all_)
 
@@ -147,6 +152,12 @@ def compressed(all_: list[Entry]) -> list[Entry]:
 def lost_images(all_: list[Entry]) -> list[Entry]:
     images = [entry for entry in all_ if entry.topic == "/image"]
     return [entry for entry in all_ if entry not in images[2:6]]
+
+
+def size_changes(all_: list[Entry]) -> list[Entry]:
+    last = next(entry for entry in reversed(all_) if entry.topic == "/image")
+    smaller = last.with_message(width=384, height=116, step=3 * 384, data=last.message.data[:3 * 384 * 116])
+    return [smaller if entry is last else entry for entry in all_]
 
 
 def as_it_is(all_: list[Entry]) -> list[Entry]:
@@ -161,10 +172,9 @@ ROOF = replace(CALIBRATION, lidar_frame="roof")
 BROKEN = {
     "no camera_info": (without("/camera_info"), CALIBRATION, "topic camera_info", "fault", "intrinsics:=calibration"),
     "no cloud": (without("/points"), CALIBRATION, "topic points", "fault", "no topic of type .*PointCloud2"),
-    "image compressed": (compressed, CALIBRATION, "topic image", "fault", "compressed /image/compressed"),
     "no intensity": (on("/points", without_intensity), CALIBRATION, "intensity field", "warning", "none.* x, y, z"),
-    "intensity 0..255 in float": (on("/points", lambda e: cloud(e, scale_intensity)), CALIBRATION, "intensity field",
-                                  "warning", "to 255 .*intensity_scale to 0.00392"),
+    "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity field",
+                          "warning", "to 3000: neither .*set intensity_scale to 0.000"),
     "NaN clouds": (on("/points", lambda e: cloud(e, all_nan)), CALIBRATION, "coordinates", "fault", "100% of them"),
     "clocks 0.3 s apart": (on("/image", shifted(3 * TENTH)), CALIBRATION, "sync", "fault", "0.30 s after .*PTP"),
     "stamps of zero": (on("/image", lambda e: e.stamped(0)), CALIBRATION, "stamps image", "fault", "8 of 8 .*zero"),
@@ -188,6 +198,7 @@ BROKEN = {
     "static TF not kept": (on("/tf_static", lambda e: replace(e, kept=False)), CALIBRATION, "qos /tf_static", "warning",
                            "volatile"),
     "rate too low": (slowly, CALIBRATION, "rate points", "warning", "1.4 a second.*marker_lifetime to 2.1 s"),
+    "size changes": (size_changes, CALIBRATION, "layout image", "warning", "768 x 232, 384 x 116"),
     "images lost": (lost_images, CALIBRATION, "sync", "warning", "50% of the clouds"),
     "lidar 1 m too high": (as_it_is, HIGH, "ground height", "fault", r"lower the lidar .*about 1\.\d\d m"),
     "lidar looks back": (as_it_is, BACKWARDS, "points", "fault", "0 inside the grid"),
@@ -209,7 +220,8 @@ def test_what_is_broken_is_named_with_what_to_do(name: str, content: list[Entry]
     ("no camera_info", {"intrinsics": "calibration"}), ("unknown distortion", {"intrinsics": "calibration"}),
     ("no cloud", {"mode": "camera_only"}), ("TF in two trees", {"mode": "lidar_only"}),
     ("image unlike K", {"mode": "lidar_only"}), ("rate too low", {"marker_lifetime": 2.1}),
-    ("no intensity", {"intensity_field": ""}), ("intensity 0..255 in float", {"intensity_scale": 0.003922})])
+    ("clocks 0.3 s apart", {"max_wait": 0.45}),
+    ("no intensity", {"intensity_field": ""})])
 def test_the_parameters_suit_the_input(name: str, parameters: dict, content: list[Entry], tmp_path: Path) -> None:
     spoil, calibration, *_ = BROKEN[name]
     bag = write(tmp_path / "bag", spoil(content), calibration)
@@ -219,9 +231,26 @@ def test_the_parameters_suit_the_input(name: str, parameters: dict, content: lis
     Parameters(**written)
 
 
-def test_after_scaling_the_intensity_is_the_training_s(content: list[Entry], tmp_path: Path) -> None:
-    spoil, calibration, *_ = BROKEN["intensity 0..255 in float"]
-    assert findings(write(tmp_path / "bag", spoil(content), calibration))["intensity"].level == "ok"
+@pytest.mark.parametrize(("largest", "said"), [(255, "scales it by 1/255"), (60000, "scales it by 1/65535"),
+                                               (3000, "set intensity_scale")])
+def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(largest: float, said: str,
+                                                                          content: list[Entry], tmp_path: Path) -> None:
+    spoil = on("/points", lambda entry: cloud(entry, scale_intensity(largest)))
+    found = findings(write(tmp_path / "bag", spoil(content)))
+    assert said in str(found["intensity field"]) and found["intensity"].level == "ok", found["intensity"]
+
+
+def test_compressed_images_are_looked_at_and_asked_for(content: list[Entry], tmp_path: Path) -> None:
+    found = diagnose(read_bag(write(tmp_path / "bag", compressed(content)), {}), WEIGHTS)
+    assert found.count("fault") == found.count("warning") == 0
+    assert found.parameters == {"image_transport": "compressed"} and found.topics["image"] == "/image"
+
+
+def test_an_image_that_is_rectified_already_is_known_by_its_topic(content: list[Entry], tmp_path: Path) -> None:
+    renamed = [replace(entry, topic="/image_rect") if entry.topic == "/image" else entry for entry in content]
+    spoiled = on("/camera_info", lambda entry: entry.with_message(d=np.array([-0.3, 0.1, 0, 0, 0])))(renamed)
+    found = findings(write(tmp_path / "bag", spoiled))
+    assert found["distortion"].text == "none: the image is rectified already"
 
 
 def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_path: Path) -> None:

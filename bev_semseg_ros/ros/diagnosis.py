@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,18 +73,14 @@ class Diagnosis:
 
     def command(self, path: Path | None = None) -> str:
         """The complete command line of the node on this input."""
-        options = ["--params-file", str(path)] if path else [part for name, value in self.parameters.items()
-                                                              for part in ("-p", f"{name}:={_written(value)}")]
-        if path is None and self.calibration_file is not None:
-            options += ["-p", f"calibration:={self.calibration_file}"]
+        values = dict(self.parameters)
+        if self.calibration_file is not None:
+            values["calibration"] = str(self.calibration_file)
+        options = ["--params-file", str(path)] if path else [
+            part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")]
         options += [part for name, topic in self.topics.items() for part in ("-r", f"{name}:={topic}")]
-        return " ".join(["bev-semseg node --ros-args", *options])
+        return shlex.join(["bev-semseg", "node", "--ros-args", *options])
 
 
 def _written(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """numpy's numbers as Python's, for JSON and YAML."""
-    return json.loads(json.dumps(dict(values), default=lambda value: value.tolist()))

@@ -9,7 +9,7 @@ from typing import Any
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.observation import KINDS, Observation, Offer, Stream, choose_topics
+from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
 from bev_semseg_ros.ros.transform_tree import TransformTree
 
 SECONDS = 60.0  # of a long bag that are looked at; transforms are read to its end
@@ -34,15 +34,16 @@ def _read(reader: Reader, source: str, asked: dict[str, str]) -> Observation:
     for connection in reader.connections:
         types[connection.topic] = connection.msgtype
         counts[connection.topic] += connection.msgcount
-    available = {topic: (kind, counts[topic]) for topic, kind in types.items() if kind in KINDS.values()}
+    available = {topic: (kind, counts[topic]) for topic, kind in types.items()
+                 if kind in (*KINDS.values(), COMPRESSED)}
     chosen, wrong = choose_topics(available, asked, types)
     observation = Observation(source, 0.0, types=types, available=available, wrong=wrong,
                               transforms=TransformTree())
-    by_topic = {}
-    for name, topic in chosen.items():
-        offers = [offer for connection in reader.connections if connection.topic == topic
-                  for offer in _offers(connection)]
-        by_topic[topic] = observation.streams[name] = Stream(name, topic, offers)
+    observation.streams = open_streams(chosen, types)
+    by_topic = {stream.topic: stream for stream in observation.streams.values()}
+    for connection in reader.connections:
+        if connection.topic in by_topic:
+            by_topic[connection.topic].offers += _offers(connection)
     observation.static_offers = [offer for connection in reader.connections if connection.topic == "/tf_static"
                                  for offer in _offers(connection)]
     wanted = [connection for connection in reader.connections if connection.topic in by_topic

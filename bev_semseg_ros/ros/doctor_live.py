@@ -14,7 +14,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 from rclpy.serialization import deserialize_message
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.observation import KINDS, Observation, Offer, Stream, choose_topics
+from bev_semseg_ros.ros.inputs import node_name
+from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Offer, Stream, choose_topics, open_streams
 from bev_semseg_ros.ros.player import message_class
 from bev_semseg_ros.ros.transform_tree import TransformTree
 
@@ -65,13 +66,14 @@ def _discover(node: Node, executor: SingleThreadedExecutor, asked: dict[str, str
                  for topic, kinds in node.get_topic_names_and_types() if node.count_publishers(topic)}
         if is_complete or time.monotonic() > end:
             return types
-        is_complete = all(topic in types for topic in asked.values() if topic) and set(KINDS.values()) <= set(
-            types.values())
+        is_complete = (all(topic in types for topic in asked.values() if topic)
+                       and choose_topics({topic: (kind, 0) for topic, kind in types.items()}, asked, types)[0].keys()
+                       == KINDS.keys())
 
 
 def _count(node: Node, executor: SingleThreadedExecutor, types: dict[str, str]) -> dict[str, tuple[str, int]]:
-    """Topics of KINDS -> (kind, messages that came in COUNTING; not counted where there is no choice)."""
-    found = {topic: kind for topic, kind in types.items() if kind in KINDS.values()}
+    """Topics of KINDS and COMPRESSED -> (kind, messages that came in COUNTING, if there is a choice)."""
+    found = {topic: kind for topic, kind in types.items() if kind in (*KINDS.values(), COMPRESSED)}
     counts: Counter[str] = Counter()
     subscriptions = [
         node.create_subscription(message_class(kind), topic, lambda _, topic=topic: counts.update((topic,)),
@@ -91,10 +93,11 @@ def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[st
     observation = Observation("live topics", seconds, True, types=types, available=available, wrong=wrong,
                               transforms=TransformTree() if transform_class else None,
                               static_offers=_offers(node, "/tf_static"))
-    for name, topic in chosen.items():
-        stream = observation.streams[name] = Stream(name, topic, _offers(node, topic))
-        kind = message_class(KINDS[name])
-        node.create_subscription(kind, topic, partial(_take, stream, kind), _profile(stream), raw=True)
+    observation.streams = open_streams(chosen, types)
+    for stream in observation.streams.values():
+        stream.offers = _offers(node, stream.topic)
+        kind = message_class(stream.kind)
+        node.create_subscription(kind, stream.topic, partial(_take, stream, kind), _profile(stream), raw=True)
     if transform_class is not None:
         for topic, durability in (("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL), ("/tf", DurabilityPolicy.VOLATILE)):
             node.create_subscription(transform_class, topic, observation.transforms.take,
@@ -117,8 +120,8 @@ def _take(stream: Stream, kind: type, data: bytes) -> None:
 
 
 def _offers(node: Node, topic: str) -> list[Offer]:
-    return [Offer(f"{info.node_namespace.rstrip('/')}/{info.node_name}", info.qos_profile.reliability.name.lower(),
-                  info.qos_profile.durability.name.lower()) for info in node.get_publishers_info_by_topic(topic)]
+    return [Offer(node_name(info), info.qos_profile.reliability.name.lower(), info.qos_profile.durability.name.lower())
+            for info in node.get_publishers_info_by_topic(topic)]
 
 
 def _largest_segment() -> int:

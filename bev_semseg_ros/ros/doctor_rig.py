@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from bev_semseg_ros.data.calibration import Calibration, load_calibration
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS
 from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud
+from bev_semseg_ros.ros.messages import decode_cloud
 from bev_semseg_ros.ros.observation import Observation
 
 BASES = ("base_footprint", "base_link")  # frames that are level with the vehicle (REP 105), the first on the ground
@@ -106,7 +107,7 @@ def _from_transforms(observation: Observation) -> Calibration | str:
     base_from_camera = None if image is None or not image.frame else tree.lookup(base, image.frame)
     if info is not None and info.samples and base_from_camera is not None:
         camera_from_model = invert(base_from_camera) @ base_from_lidar @ invert(model_from_lidar)
-        camera = decode_camera(info.samples[0], camera_from_model)
+        camera = replace(info.camera(info.samples[0]), camera_from_model=camera_from_model)
     return Calibration(model_from_lidar, camera, points.frame, image.frame if image is not None else "camera")
 
 

@@ -14,7 +14,8 @@ from bev_semseg_ros.input_check import ASPECT_TOLERANCE, Finding, InputStatistic
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor_rig import height_above_ground
-from bev_semseg_ros.ros.messages import POINT_TYPES, decode_camera, decode_cloud
+from bev_semseg_ros.ros.intensity import LITTLE, IntensityScale, full_scale
+from bev_semseg_ros.ros.messages import POINT_TYPES, decode_cloud
 from bev_semseg_ros.ros.observation import Observation, Stream, intensity_field
 
 MOST_NAN = 0.5  # share of the points; rays that met nothing are NaN with some drivers
@@ -53,21 +54,19 @@ def _check_intensity(message: Any, name: str, values: np.ndarray, trained: Mappi
         return
     if name != "intensity":
         diagnosis.parameters["intensity_field"] = name
-    kind = np.dtype(POINT_TYPES[next(int(field.datatype) for field in message.fields if field.name == name)])
-    values = values[np.isfinite(values)]
+    datatype = next(int(field.datatype) for field in message.fields if field.name == name)
+    kind, values = np.dtype(POINT_TYPES[datatype]).name, values[np.isfinite(values)]
     lowest, bright, largest = np.percentile(values, [0, 95, 100]) if len(values) else (0.0, 0.0, 0.0)
-    diagnosis.statistics["points"] |= {"intensity_field": name, "intensity_type": kind.name,
+    diagnosis.statistics["points"] |= {"intensity_field": name, "intensity_type": kind,
                                        "intensity_range": [round(float(lowest), 4), round(float(largest), 4)]}
-    text = f"{name!r} ({kind.name}) from {lowest:.4g} to {largest:.4g}"
-    scale = suggested_scale(largest, bright, trained)
-    if kind.name == "uint8" or (kind.name == "uint16" and largest > 65535 / 4):
-        diagnosis.say(item, "ok", f"{text}: scaled by its type")
-    elif scale != 1:
-        diagnosis.parameters["intensity_scale"] = float(f"{scale:.4g}")
-        diagnosis.say(item, "warning", f"{text} where 0..1 is expected",
-                      f"set intensity_scale to {diagnosis.parameters['intensity_scale']:g}")
+    text = f"{name!r} ({kind}) from {lowest:.4g} to {largest:.4g}"
+    full = full_scale(POINT_TYPES[datatype], largest)
+    if full == 65535 and largest < LITTLE * full:
+        scale = diagnosis.parameters["intensity_scale"] = float(f"{suggested_scale(largest, bright, trained):.4g}")
+        diagnosis.say(item, "warning", f"{text}: neither 0..1 nor 0..255 nor 0..65535",
+                      f"set intensity_scale to {scale:g}")
     else:
-        diagnosis.say(item, "ok", text)
+        diagnosis.say(item, "ok", text if full == 1 else f"{text}: the node scales it by 1/{full:g}")
 
 
 def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera | None:
@@ -77,8 +76,8 @@ def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera |
         return None
     calibration = diagnosis.calibration
     known = calibration.camera if calibration is not None else None
-    size = (int(image.samples[0].width), int(image.samples[0].height))
-    camera = decode_camera(infos.samples[0], np.eye(4)) if infos is not None and infos.samples else None
+    size = image.sizes.most_common(1)[0][0]
+    camera = infos.camera(infos.samples[0]) if infos is not None and infos.samples else None
     if infos is not None and infos.problems:
         problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
         diagnosis.say("intrinsics", "fault", f"camera_info: {problem}", "calibrate the camera with a known model, or "
@@ -122,13 +121,14 @@ def check_training(observation: Observation, camera: Camera | None, config: Conf
     if points is not None and points.samples:
         assumed = diagnosis.calibration is None
         pose = _level_pose(points) if assumed else diagnosis.calibration.model_from_lidar
+        intensity = IntensityScale()  # as the node has it
         for message in points.samples:
-            cloud = decode_cloud(message, diagnosis.parameters.get("intensity_field", "intensity"),
-                                 diagnosis.parameters.get("intensity_scale", 0.0))
+            cloud = intensity.decode(message, diagnosis.parameters.get("intensity_field", "intensity"),
+                                     diagnosis.parameters.get("intensity_scale", 0.0))
             statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
     if camera is not None:
-        image = observation.streams["image"].samples[0]
-        statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), (image.width, image.height))
+        size = observation.streams["image"].sizes.most_common(1)[0][0]
+        statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), size)
     summary = diagnosis.statistics["input"] = statistics.summary()
     for finding in compare(summary, trained):
         if finding.item == "ground height" and assumed:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.ros.compressed import SUFFIX
 from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.observation import KINDS, Observation, Stream
+from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Stream
 from bev_semseg_ros.ros.parameters import Parameters
 
 DEFAULTS = Parameters()
 JITTER = 0.3  # of a period, beyond which a rate is called uneven
 GAPS = 3.0  # periods without a message that are called a gap
 CLOCK_TOLERANCE = 0.15  # seconds; sensors differ by so much in how long they take to deliver
+WITHOUT = {"points": "name it with --points, or run the node with mode:=camera_only",
+           "image": "name it with --image, or run the node with mode:=lidar_only",
+           "camera_info": "record or publish the camera's camera_info, or run the node with intrinsics:=calibration"}
 FEW = 0.9  # share of the clouds that should find an image
 
 
@@ -20,14 +24,12 @@ def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
         stream, item = observation.streams.get(name), f"topic {name}"
         others = {topic: count for topic, (of, count) in observation.available.items() if of == kind}
         if stream is None:
-            compressed = [topic for topic, of in observation.types.items() if name == "image"
-                          and of == "sensor_msgs/msg/CompressedImage"]
             text = observation.wrong.get(name, f"no topic of type {kind}")
-            text += f"; there is {', '.join(others)}" if others else ""
-            text += f"; there is the compressed {', '.join(compressed)}" if compressed else ""
-            diagnosis.say(item, "fault", text, _remedy_without(name, bool(compressed)))
+            diagnosis.say(item, "fault", text + (f"; there is {', '.join(others)}" if others else ""), WITHOUT[name])
             continue
-        diagnosis.topics[name] = stream.topic
+        diagnosis.topics[name] = stream.topic.removesuffix(SUFFIX) if stream.kind == COMPRESSED else stream.topic
+        if stream.kind == COMPRESSED:
+            diagnosis.parameters["image_transport"] = "compressed"
         beside = ", ".join(f"{topic} ({count} messages)" for topic, count in others.items() if topic != stream.topic)
         text = f"{stream.topic}: {len(stream)} messages" + (f"; chosen among it and {beside}" if beside else "")
         usable = len(stream) - sum(stream.problems.values())
@@ -38,15 +40,6 @@ def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
             diagnosis.say(item, "ok" if usable else "fault", text + ("" if usable else ", none of which can be used"))
 
 
-def _remedy_without(name: str, compressed: bool) -> str:
-    if compressed:
-        return "decompress it with image_transport's republish, or subscribe to it compressed"
-    return {"points": "name it with --points, or run the node with mode:=camera_only",
-            "image": "name it with --image, or run the node with mode:=lidar_only",
-            "camera_info": "record or publish the camera's camera_info, or run the node with intrinsics:=calibration"
-            }[name]
-
-
 def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
     """What the messages are made of, and those that cannot be decoded."""
     broken = sum(stream.problems.values())
@@ -55,11 +48,18 @@ def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
         level = "fault" if broken > 0.1 * len(stream) else "warning"
         diagnosis.say(f"layout {stream.name}", level, f"{broken} of {len(stream)} messages cannot be used, {count} of "
                       f"them: {worst}", "mend the driver or the recording")
-    elif stream.samples and stream.name != "camera_info":
+    elif len(stream.sizes) > 1:
+        sizes = ", ".join(f"{width} x {height}" for width, height in stream.sizes)
+        diagnosis.say("layout image", "warning", f"the size changes: {sizes}", "let the camera keep one size: the node "
+                      "has to warm up for each")
+    elif stream.sizes:
+        (width, height), message = next(iter(stream.sizes)), stream.samples[0]
+        form = message.format if stream.kind == COMPRESSED else message.encoding
+        diagnosis.say("layout image", "ok", f"{width} x {height}, {form}, {stream.largest_bytes / 1e6:.1f} MB")
+    elif stream.name == "points" and stream.samples:
         message = stream.samples[0]
-        text = ", ".join(f"{field.name}" for field in message.fields) if stream.name == "points" else message.encoding
-        order = ", big-endian" if message.is_bigendian and stream.name == "points" else ""
-        diagnosis.say(f"layout {stream.name}", "ok", f"{message.width} x {message.height}: {text}{order}, "
+        names = ", ".join(field.name for field in message.fields) + (", big-endian" if message.is_bigendian else "")
+        diagnosis.say("layout points", "ok", f"{message.width} x {message.height}: {names}, "
                       f"{stream.largest_bytes / 1e6:.1f} MB")
 
 
@@ -137,9 +137,11 @@ def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
     clocks = (np.median(images - np.array(image.arrivals)) - np.median(clouds - np.array(points.arrivals))) / 1e9
     diagnosis.statistics["sync"]["clock_offset"] = round(float(clocks), 4)
     if abs(clocks) > CLOCK_TOLERANCE:
-        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {'after' if clocks > 0 else 'before'} "
-                      f"clouds that come at the same time; {text}",
-                      f"synchronise the sensors' clocks (PTP), or shift the images' stamps by {-clocks:+.2f} s")
+        wait = diagnosis.parameters["max_wait"] = float(f"{1.5 * abs(clocks):.2g}")
+        order, later = ("after", "clouds") if clocks > 0 else ("before", "images")
+        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {order} clouds that come at the same "
+                      f"time; {text}", "synchronise the sensors' clocks (PTP), or set image_offset to "
+                      f"{-clocks:.2f}; but if {later} really come so late, raise max_wait to {wait:g} s")
     elif share < 0.5:
         slop = diagnosis.parameters["slop"] = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
         diagnosis.say("sync", "fault", text, f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s")

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.ros.compressed import SUFFIX, decode_compressed
+from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, shows_rectified, stamp_ns
 from bev_semseg_ros.ros.transform_tree import TransformTree
 
 KINDS = {"points": "sensor_msgs/msg/PointCloud2", "image": "sensor_msgs/msg/Image",
          "camera_info": "sensor_msgs/msg/CameraInfo"}
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
 SAMPLES = 20  # at least so many messages of a stream are kept whole, if it has them, and fewer than twice as many
 OWN = "/semseg/"  # in the names of the node's own images, which a bag may hold, too
 INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")
-
-_DECODE = {"points": decode_cloud, "image": decode_image, "camera_info": lambda info: decode_camera(info, np.eye(4))}
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,20 @@ class Offer:
 
 @dataclass
 class Stream:
-    """One of the node's inputs. name: of KINDS; stamps, arrivals: integer nanoseconds, one a message; problems: why
-    messages cannot be used, in the decoder's words, with their number; samples: messages, spread over all.
+    """One of the node's inputs. name: of KINDS; kind: the type of its messages; stamps, arrivals: integer nanoseconds,
+    one a message; sizes: (width, height) of images; problems: why messages cannot be used, in the decoder's words, with
+    their number; samples: messages, spread over all; is_rectified: the images are rectified already.
     """
 
     name: str
     topic: str
+    kind: str
     offers: list[Offer] = field(default_factory=list)
+    is_rectified: bool = False
     stamps: list[int] = field(default_factory=list)
     arrivals: list[int] = field(default_factory=list)
     frames: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
     samples: list[Any] = field(default_factory=list)
     largest_bytes: int = 0
@@ -57,7 +62,7 @@ class Stream:
         self.frames[message.header.frame_id] += 1
         self.largest_bytes = max(self.largest_bytes, num_bytes)
         try:
-            _DECODE[self.name](message)
+            self._decode(message)
         except ValueError as error:
             self.problems[str(error)] += 1
             return
@@ -65,6 +70,19 @@ class Stream:
             self.samples.append(message)
         if len(self.samples) >= 2 * SAMPLES:
             self.samples, self._stride = self.samples[::2], 2 * self._stride
+
+    def camera(self, info: Any) -> Camera:
+        """What a camera_info says, in its own frame. Raises ValueError as `decode_camera`."""
+        return decode_camera(info, np.eye(4), self.is_rectified)
+
+    def _decode(self, message: Any) -> None:
+        if self.name == "points":
+            decode_cloud(message)
+        elif self.name == "camera_info":
+            self.camera(message)
+        else:
+            image = decode_compressed(message) if self.kind == COMPRESSED else decode_image(message)
+            self.sizes[image.shape[1], image.shape[0]] += 1
 
     @property
     def frame(self) -> str:
@@ -80,9 +98,10 @@ class Stream:
 
 @dataclass
 class Observation:
-    """streams: the inputs that were found, by their names in KINDS; types: of all topics; available: topics of KINDS
-    -> (kind, messages); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None where they
-    cannot be read; static_offers: of /tf_static; shared_memory: bytes of DDS's largest segment here, None for a bag.
+    """streams: the inputs that were found, by their names in KINDS; types: of all topics; available: those of KINDS and
+    COMPRESSED -> (kind, messages); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None
+    where they cannot be read; static_offers: of /tf_static; shared_memory: bytes of DDS's largest segment here, None
+    for a bag.
     """
 
     source: str
@@ -97,26 +116,35 @@ class Observation:
     shared_memory: int | None = None
 
 
+def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Stream]:
+    """Empty streams of the topics chosen."""
+    is_rectified = shows_rectified("auto", chosen.get("image", "").removesuffix(SUFFIX))
+    return {name: Stream(name, topic, types[topic], is_rectified=is_rectified) for name, topic in chosen.items()}
+
+
 def choose_topics(available: dict[str, tuple[str, int]], asked: dict[str, str],
                   types: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """The topics to look at, by input, and what is wrong with those that were asked for.
 
-    available: topics of KINDS -> (kind, number of messages), of which the one with most is chosen; of camera_infos the
-    one beside the image, if there is one. asked: input -> topic; types: of all topics.
+    available: topics -> (kind, number of messages), of which the one with most is chosen; of camera_infos the one
+    beside the image, if there is one; of images a compressed one if none is raw. asked: input -> topic; types: of all.
     """
     chosen, wrong = {}, {}
     for name, kind in KINDS.items():
         if topic := asked.get(name, ""):
             if topic not in types:
                 wrong[name] = f"there is no topic {topic}"
-            elif types[topic] != kind:
+            elif types[topic] != kind and (name, types[topic]) != ("image", COMPRESSED):
                 wrong[name] = f"{topic} carries {types[topic]}, expected {kind}"
             else:
                 chosen[name] = topic
             continue
         found = {topic: weight for topic, (of, weight) in available.items() if of == kind and OWN not in topic}
+        if name == "image" and not found:
+            found = {topic: weight for topic, (of, weight) in available.items() if of == COMPRESSED
+                     and topic.endswith(SUFFIX) and OWN not in topic}
         if name == "camera_info" and "image" in chosen:
-            beside = chosen["image"].rpartition("/")[0] + "/camera_info"
+            beside = chosen["image"].removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
             found = {beside: found[beside]} if beside in found else found
         if found:
             chosen[name] = max(found, key=found.get)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.geometry import invert, transform
+from bev_semseg_ros.geometry import invert, rotation_from_quaternion, transform
 
 
 class TransformTree:
@@ -19,12 +19,9 @@ class TransformTree:
         """A tf2_msgs/TFMessage. Transforms that are not finite, or whose rotation is none, are left out."""
         for stamped in message.transforms:
             where, q = stamped.transform.translation, stamped.transform.rotation
-            quaternion = np.array([q.x, q.y, q.z, q.w])
-            if not (np.isfinite(quaternion).all() and np.isfinite([where.x, where.y, where.z]).all()
-                    and np.linalg.norm(quaternion) > 0):
-                continue
-            self._parents[_name(stamped.child_frame_id)] = (_name(stamped.header.frame_id), transform(
-                _rotation(quaternion / np.linalg.norm(quaternion)), (where.x, where.y, where.z)))
+            matrix = transform(rotation_from_quaternion((q.x, q.y, q.z, q.w)), (where.x, where.y, where.z))
+            if np.isfinite(matrix).all():
+                self._parents[_name(stamped.child_frame_id)] = _name(stamped.header.frame_id), matrix
 
     @property
     def frames(self) -> set[str]:
@@ -52,10 +49,3 @@ class TransformTree:
 
 def _name(frame: str) -> str:
     return frame.lstrip("/")
-
-
-def _rotation(quaternion: np.ndarray) -> np.ndarray:
-    x, y, z, w = quaternion
-    return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                     [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                     [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])

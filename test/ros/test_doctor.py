@@ -20,8 +20,9 @@ NAMESPACE = "/patient"
 TOPICS = {"points": "/top/velodyne_points", "image": "/front/image_raw", "camera_info": "/front/camera_info"}
 
 
-def in_255(entry: Entry) -> Entry:
-    points = entry.message.data.view(np.float32).reshape(-1, 4) * np.float32([1, 1, 1, 255])
+def in_photons(entry: Entry) -> Entry:
+    """Intensities up to some 2,500, of which the node cannot know where they end."""
+    points = entry.message.data.view(np.float32).reshape(-1, 4) * np.float32([1, 1, 1, 3000])
     return entry.with_message(data=points.view(np.uint8).reshape(-1))
 
 
@@ -55,7 +56,7 @@ def play():
 
 def test_the_node_works_with_the_parameters_written(content, checkpoint_file, peers, tmp_path) -> None:
     """Topics, calibration and the scale of the intensity come from the doctor."""
-    bag = write(tmp_path / "bag", on(TOPICS["points"], in_255)(content), None)
+    bag = write(tmp_path / "bag", on(TOPICS["points"], in_photons)(content), None)
     doctor = Process("doctor", str(bag), "--checkpoint", str(checkpoint_file), "--params", str(tmp_path / "p.yaml"))
     assert doctor.wait() == 0, doctor.lines
     command = shlex.split(doctor.wait_for(r"bev-semseg node"))
