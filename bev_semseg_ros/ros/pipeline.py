@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera, Frame
-from bev_semseg_ros.preprocessing import network_size, prepare
+from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
@@ -40,7 +40,7 @@ class Pipeline:
         self.failure: str | None = None
         self.degraded: Counter[str] = Counter()
         self._troubles: dict[str, str] = {}
-        self._warm = {self._network_size(calibration.camera)} if calibration.camera else set()
+        self._preparation: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
@@ -100,9 +100,6 @@ class Pipeline:
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
         frame = Frame(stamp_ns(header.stamp), points, self._calibration.model_from_lidar, image, camera)
-        if camera is not None and (size := self._network_size(camera)) not in self._warm:
-            self._warm.add(size)
-            self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.score_threshold)
         self._outputs.publish(prediction, sample.image, cloud_header if points is not None else None,
@@ -154,10 +151,18 @@ class Pipeline:
             text = (f"the image is {width} x {height} pixels, its intrinsics are of {camera.size[0]} x "
                     f"{camera.size[1]}: not the same view")
             return self._trouble("bad_camera_info", text, troubles), None
+        if not self._predictor.is_warm(camera.size):
+            self._prepare(camera.size)
+            text = f"images of {width} x {height} pixels are new: left out until the network is ready for them"
+            return self._trouble("new_image_size", text, troubles), None
         return image, camera
 
-    def _network_size(self, camera: Camera) -> tuple[int, int]:
-        return network_size(camera.size, self._predictor.config.image)
+    def _prepare(self, size: tuple[int, int]) -> None:
+        """Beside the work, because it takes seconds; one size at a time. Nobody waits for its end: an exit must not."""
+        if self._preparation is None or not self._preparation.is_alive():
+            self._preparation = threading.Thread(target=self._predictor.prepare, args=(size,), name="prepare",
+                                                 daemon=True)
+            self._preparation.start()
 
     def _absent(self, work: Work) -> list[str]:
         if self._node.parameters.mode != "fused" or work.match.is_pair:

@@ -24,8 +24,8 @@ CLOUD = np.full((20, 4), 0.5, np.float32)
 class Predictor:
     config = Config()
 
-    def warm_up(self, size) -> None:
-        pass
+    def is_warm(self, size) -> bool:
+        return True
 
     def predict_sample(self, sample, mode, threshold) -> Prediction:
         return Prediction(Boxes.empty(), None, None, "lidar_only" if sample.image is None else "fused", 1.0)
