@@ -117,7 +117,7 @@ class Pipeline:
             points = decode_cloud(message, parameters.intensity_field, parameters.intensity_scale)
         except ValueError as error:
             return self._trouble("bad_points", f"bad cloud: {error}", troubles)
-        if not np.isfinite(points[:, :3]).all(1).any():
+        if not np.logical_and.reduce([np.isfinite(points[:, axis]) for axis in range(3)]).any():
             return self._trouble("empty_points", "the cloud has no finite point", troubles)
         if not message.header.frame_id:
             self._troubles["frame_id"] = "the cloud's header has no frame_id: markers cannot be placed"
