@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int | None:
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
         from bev_semseg_ros.ros.node import EXIT_CODES
 
@@ -20,4 +20,4 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from bev_semseg_ros.ros.node import main
 
-    return main(["perception", *arguments.ros_arguments])
+    main(["perception", *arguments.ros_arguments])

@@ -30,6 +30,7 @@ CAUSES = {
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
     "bad_camera_info": "the camera_info cannot be used, or is of another image size",
+    "new_image_size": "the network is being made ready for images of this size, which takes seconds",
     "inference_error": "the network or the publishing failed",
     "callback_error": "an error of the node itself",
 }

@@ -256,7 +256,7 @@ FAULTS = [
     Fault("image and camera_info of half the size",
           spoilt(("image", "camera_info"), partial(resized, width=0.5, height=0.5))),
     Fault("image and camera_info of half the width",
-          spoilt(("image", "camera_info"), partial(resized, width=0.5, height=1.0))),
+          spoilt(("image", "camera_info"), partial(resized, width=0.5, height=1.0)), "degraded/new_image_size"),
     Fault("image alone of half the width", spoilt("image", partial(resized, width=0.5, height=1.0)),
           "degraded/bad_camera_info"),
     Fault("truncated cloud", spoilt("points", truncated), "degraded/bad_points"),

@@ -68,6 +68,12 @@ class Process:
         return shared_memory(self._process.pid) - shared_memory(os.getpid())
 
     @property
+    def resident(self) -> int:
+        """Bytes of memory that the process holds."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def children(self) -> set[int]:
         """The processes that this one has started and that live."""
         lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")

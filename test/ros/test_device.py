@@ -99,7 +99,8 @@ def test_a_failed_device_leads_through_the_error_state_to_a_node_that_can_be_con
 
 
 FAILING_NODE = """
-import sys, torch
+import sys
+import torch
 from bev_semseg_ros.predictor import Predictor
 from bev_semseg_ros.ros.node import main
 
@@ -112,7 +113,7 @@ class Failing(Predictor):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 Predictor.load = Failing.load
-sys.exit(main(["perception", *sys.argv[1:]]))
+main(["perception", *sys.argv[1:]])
 """
 
 
