@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -29,7 +31,12 @@ def rig(start_node, peers):
     process.wait_for("READY")
     peer.connect("points", "camera_info")
     peer.spin_until(publisher.get_subscription_count, what="the node's subscription to compressed images")
-    return process, peer, publisher
+    found = process, peer, publisher
+    # Without a calibration the node learns the images' size from the first, and makes the network ready for it.
+    end = time.monotonic() + 30
+    while peer.timing(send_compressed(found))["mode"] != "fused":
+        assert time.monotonic() < end, "the node does not get ready for images"
+    return found
 
 
 def cloud_of(peer, model_from_lidar: np.ndarray):
