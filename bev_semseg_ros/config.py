@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import reprlib
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +14,16 @@ from typing import Any
 
 import yaml
 
-MAX_PILLARS = 4096  # along x or y; a canvas of more would not fit into memory
+# A damaged or malicious file must not ask for more memory than there is: the largest sizes of what a file can set.
+MAX_PILLARS = 4096  # along x or y
+MAX_CANVAS = 2**28  # values of the pillars' canvas, a gigabyte
+MAX_CHANNELS = 1024
+MAX_BLOCKS = 32
+MAX_PIXELS = 16_777_216  # of the image the network sees
+MAX_BOXES = 100_000
+
+_SHORT = reprlib.Repr()  # of values in errors: YAML's aliases let a few bytes stand for billions
+_SHORT.maxlevel = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,10 @@ class ImageConfig:
     max_pixels: int = 256_000
     max_width: int = 768
 
+    def __post_init__(self) -> None:
+        if not (0 < self.max_pixels <= MAX_PIXELS and 0 < self.max_width <= MAX_PIXELS):
+            raise ValueError(f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to {MAX_PIXELS}")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -75,6 +89,14 @@ class ModelConfig:
     bev_channels: tuple[int, ...] = (48, 96, 128)
     bev_blocks: tuple[int, ...] = (1, 2, 2)
     head_channels: int = 64
+
+    def __post_init__(self) -> None:
+        channels = (self.fpn_channels, self.fusion_channels, self.pillar_channels, self.head_channels,
+                    *self.bev_channels)
+        if not all(0 < count <= MAX_CHANNELS for count in channels):
+            raise ValueError(f"model: expected 1 to {MAX_CHANNELS} channels, got {max(channels)} and {min(channels)}")
+        if not all(0 <= count <= MAX_BLOCKS for count in self.bev_blocks):
+            raise ValueError(f"model.bev_blocks: expected at most {MAX_BLOCKS}, got {_SHORT.repr(self.bev_blocks)}")
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,10 @@ class DecodingConfig:
     max_boxes: int = 120
     suppression_radius: tuple[float, float, float, float] = (1.6, 2.5, 0.4, 0.6)  # metres, by detection class
 
+    def __post_init__(self) -> None:
+        if not 0 < self.max_boxes <= MAX_BOXES:
+            raise ValueError(f"decoding.max_boxes: expected 1 to {MAX_BOXES}, got {self.max_boxes}")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -145,6 +171,10 @@ class Config:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+
+    def __post_init__(self) -> None:
+        if (values := math.prod(self.grid.shape) * self.model.pillar_channels) > MAX_CANVAS:
+            raise ValueError(f"grid and model.pillar_channels: {values} values, expected at most {MAX_CANVAS}")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -178,10 +208,10 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         return from_dict(value, kind, where + ".")
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where}: expected a list, got {value!r}")
+            raise ValueError(f"{where}: expected a list, got {_SHORT.repr(value)}")
         kinds = typing.get_args(kind)
         if kinds[-1] is not Ellipsis and len(kinds) != len(value):
-            raise ValueError(f"{where}: expected {len(kinds)} values, got {value!r}")
+            raise ValueError(f"{where}: expected {len(kinds)} values, got {_SHORT.repr(value)}")
         return tuple(_convert(item, kinds[0], where) for item in value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -189,7 +219,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         with contextlib.suppress(ValueError):
             value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{where}: expected {kind.__name__}, got {value!r}")
+        raise ValueError(f"{where}: expected {kind.__name__}, got {_SHORT.repr(value)}")
     if kind is float and not math.isfinite(value):
         raise ValueError(f"{where}: expected a finite number, got {value}")
     return value

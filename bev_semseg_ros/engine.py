@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -44,21 +45,40 @@ def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 class PerShape(nn.Module):
-    """A module compiled for each shape of its inputs as it comes; the `MAX_SHAPES` newest of them are kept."""
+    """A module compiled for each shape of its inputs as it comes; the `MAX_SHAPES` that were used last are kept.
+
+    `prepare` may be called by another thread than `forward`.
+    """
 
     def __init__(self, module: nn.Module, compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled]) -> None:
         super().__init__()
         self.module = module
         self._compile = compile_module
         self._compiled: dict[tuple, Compiled] = {}
+        self._lock = threading.Lock()
 
     def forward(self, *inputs: Tensor) -> Sequence[Tensor]:
         key = tuple(tensor.shape for tensor in inputs)
-        if key not in self._compiled:
-            if len(self._compiled) == MAX_SHAPES:
+        compiled = self._compiled.pop(key, None) or self._compile(self.module, inputs)
+        self._keep(key, compiled)
+        return compiled(*inputs)
+
+    def holds(self, *shapes: Sequence[int]) -> bool:
+        """True if inputs of these shapes cost no compilation."""
+        return tuple(map(torch.Size, shapes)) in self._compiled
+
+    def prepare(self, *inputs: Tensor) -> None:
+        """Compile for inputs of these shapes, and only then hold it."""
+        compiled = self._compile(self.module, inputs)
+        for _ in range(2):  # traced code is optimised at its second run
+            compiled(*inputs)
+        self._keep(tuple(tensor.shape for tensor in inputs), compiled)
+
+    def _keep(self, key: tuple, compiled: Compiled) -> None:
+        with self._lock:
+            self._compiled[key] = compiled
+            while len(self._compiled) > MAX_SHAPES:
                 del self._compiled[next(iter(self._compiled))]
-            self._compiled[key] = self._compile(self.module, inputs)
-        return self._compiled[key](*inputs)
 
 
 @contextlib.contextmanager

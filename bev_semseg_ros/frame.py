@@ -16,6 +16,9 @@ import numpy as np
 Mode = Literal["fused", "lidar_only", "camera_only"]
 MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
 
+MAX_SIDE = 32_768  # pixels of an image's width or height
+MAX_ASPECT = 32  # of an image; what is longer is damaged and would be enlarged beyond all memory
+
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
 
 
@@ -67,7 +70,8 @@ class Camera:
 
     matrix (3, 3): K of the image as recorded; distortion: coefficients of `distortion_model` in OpenCV's order, which
     mean nothing where that is "none"; size: (width, height) of the image; camera_from_model (4, 4); rectified_matrix
-    (3, 3): K of the rectified image of the same size, `matrix` if it is not given.
+    (3, 3): K of the rectified image of the same size, `matrix` if it is not given. Raises ValueError for what no camera
+    can be: an unknown model, numbers that are not finite, no size or one beyond MAX_SIDE or MAX_ASPECT.
     """
 
     matrix: np.ndarray
@@ -87,6 +91,13 @@ class Camera:
         rectified = self.matrix if self.rectified_matrix is None else self.rectified_matrix
         object.__setattr__(self, "rectified_matrix", np.asarray(rectified, np.float64).reshape(3, 3))
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
+        for name in ("matrix", "camera_from_model", "distortion", "rectified_matrix"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"camera: {name} has numbers that are not finite")
+        shorter, longer = sorted(self.size)
+        if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
+            raise ValueError(f"camera: the image is {self.size[0]} x {self.size[1]} pixels, expected 1 to {MAX_SIDE} "
+                             f"and at most {MAX_ASPECT} times as many one way as the other")
 
     @property
     def image_from_model(self) -> np.ndarray:

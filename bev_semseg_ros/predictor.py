@@ -88,7 +88,7 @@ def choose_engine(engine: str, device: torch.device) -> str:
 
 
 class Predictor:
-    """A network that is ready to run. Not for several threads at a time.
+    """A network that is ready to run. Not for several threads at a time, but for `is_warm` and `prepare`.
 
     The torch engine's OpenMP threads spin while they wait, which beside other work costs many times what it saves: set
     OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its own that do not.
@@ -148,6 +148,18 @@ class Predictor:
         for mode in ("fused", "lidar_only"):  # a lost image must not cost a compilation either
             for _ in range(2):  # traced code is optimised at its second run
                 self.predict_sample(sample, mode)
+
+    def is_warm(self, camera_size: tuple[int, int]) -> bool:
+        """True if images of this recorded (width, height) cost no compilation."""
+        width, height = network_size(camera_size, self.config.image)
+        camera = self._network.camera
+        return not isinstance(camera, PerShape) or camera.holds((1, height, width, 3))
+
+    def prepare(self, camera_size: tuple[int, int]) -> None:
+        """Make `is_warm` true. Takes seconds, but in a thread of its own others may predict meanwhile."""
+        width, height = network_size(camera_size, self.config.image)
+        with torch.inference_mode(), torch_threads(1):
+            self._network.camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
 
     def predict(self, frame: Frame, mode: Mode = "fused", score_threshold: float | None = None) -> Prediction:
         """See `predict_sample`."""

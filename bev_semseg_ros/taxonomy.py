@@ -104,4 +104,4 @@ def colorize(mask: np.ndarray) -> np.ndarray:
     """(h, w) class ids -> (h, w, 3) uint8 RGB; ignored pixels are black."""
     table = np.zeros((256, 3), np.uint8)
     table[:len(SEGMENTATION_COLORS)] = SEGMENTATION_COLORS
-    return table[mask]
+    return table.take(mask, 0)

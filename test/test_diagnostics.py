@@ -71,7 +71,7 @@ def test_rates_and_drops_count_from_the_look_before():
     monitor.look(11.0, before, **LIMITS)
     values = monitor.look(13.0, replace(before, inputs={"points": InputState("/points", 50, 0.1)}, published=9,
                                         sent={"~/markers": 6}, dropped={"overwritten": 40}), **LIMITS).values
-    assert (values["input/points/rate_hz"], values["output/frames/rate_hz"], values["output/~/markers/rate_hz"]) == (
+    assert (values["input/points/rate_hz"], values["output/frames/rate_hz"], values["output/markers/rate_hz"]) == (
         10.0, 2.0, 0.5)
     assert (values["dropped/overwritten"], values["dropped_last_second/overwritten"]) == (40, 15)
 

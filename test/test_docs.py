@@ -38,7 +38,7 @@ DIAGNOSTICS_HEAD = """
 One status a second while the node is active, named `NODE: perception`, with the device as `hardware_id`, and one when
 it is deactivated. ERROR: no frame was in time for `max_silence_ms`. WARN: a frame took longer than
 `max_processing_time_ms`, or something is wrong with the input. The message says why. INPUT is points, image or
-camera_info, OUTPUT an output topic, CAUSE one of the causes below.
+camera_info, OUTPUT an output topic without ~/, CAUSE one of the causes below.
 
 """
 CAUSES_HEAD = """

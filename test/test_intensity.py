@@ -111,6 +111,24 @@ def test_clouds_without_intensity_or_points_decide_nothing():
     assert brightest(scale, lidar("f4", 255)) == pytest.approx(1)
 
 
+def test_damaged_clouds_do_not_decide_for_good_ones():
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 1), "intensity", 0.0)
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f8", 1e30), "intensity", 0.0)
+        scale.decode(lidar("f4", 1e30), "intensity", 0.0)
+        assert brightest(scale, lidar("f4", 1)) == pytest.approx(1)
+
+
+def test_clouds_that_all_say_otherwise_are_believed():
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 1), "intensity", 0.0)
+    assert [round(brightest(scale, lidar("f4", 250)), 2) for _ in range(CLOUDS)] == [250] * (CLOUDS - 1) + [0.98]
+    assert "scaled by 1/255" in scale.news
+
+
 def test_looking_leaves_the_message_as_it_is():
     message = lidar("f4", 255)
     before = bytes(message.data)

@@ -195,6 +195,23 @@ def test_warming_up_leaves_nothing_to_compile(networks):
     assert known == [len(branch._compiled) for branch in (ready._network.camera, ready._network.bev)] == [1, 1]
 
 
+def test_a_new_image_size_can_be_prepared_without_predicting_with_it(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    ready.warm_up(SIZE)
+    assert ready.is_warm(SIZE) and ready.is_warm((2 * SIZE[0], 2 * SIZE[1])) and not ready.is_warm((100, 100))
+    ready.prepare((100, 100))
+    assert ready.is_warm((100, 100))
+
+
+def test_the_size_in_use_outlives_many_others(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    ready.warm_up(SIZE)
+    for height in range(20, 120, 20):
+        ready.prepare((100, height))
+        ready.predict(frame())
+    assert ready.is_warm(SIZE) and not ready.is_warm((100, 20))
+
+
 def test_the_description_says_what_was_chosen(networks):
     assert predictor(networks, engine="torch", precision="bf16").description == (
         "device cpu, precision bf16, engine torch, threads 1")

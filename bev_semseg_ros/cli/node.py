@@ -12,10 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int | None:
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
-        print(arguments.help_text)
+        from bev_semseg_ros.ros.node import EXIT_CODES
+
+        print(arguments.help_text, "exit codes:", *(f"  {code}  {text}" for code, text in EXIT_CODES.items()), sep="\n")
         return 0
     from bev_semseg_ros.ros.node import main
 
-    return main(["perception", *arguments.ros_arguments])
+    main(["perception", *arguments.ros_arguments])

@@ -30,6 +30,7 @@ CAUSES = {
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
     "bad_camera_info": "the camera_info cannot be used, or is of another image size",
+    "new_image_size": "the network is being made ready for images of this size, which takes seconds",
     "inference_error": "the network or the publishing failed",
     "callback_error": "an error of the node itself",
 }
@@ -48,7 +49,7 @@ TIMING_KEYS = {
     "degraded/CAUSE": "frames published without a sensor since activation",
 }
 
-# The keys of /diagnostics; CAUSE is one of CAUSES, INPUT points, image or camera_info, OUTPUT an output topic.
+# The keys of /diagnostics; CAUSE is one of CAUSES, INPUT points, image or camera_info, OUTPUT a topic without ~/.
 KEYS = {
     "mode": "the mode asked for",
     "mode_actual": "the mode the last frame was processed in; none: no frame in the last second",
@@ -58,6 +59,7 @@ KEYS = {
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics that ever carried one",
     "published": "frames published since activation",
+    "input_age_ms": "from the last frame's stamp to its results, by the node's clock; none: there was no frame",
     "sync_offset_ms": "median over the last frames of the cloud's stamp minus the image's; none: there was no pair",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "dropped_last_second/CAUSE": "the same in the last second",
@@ -100,6 +102,7 @@ class Snapshot:
     inputs: Mapping[str, InputState] = field(default_factory=dict)
     frames: Sequence[FrameRecord] = ()  # the last ones
     published: int = 0
+    input_age_ms: float | None = None  # of the last frame
     sent: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     degraded: Mapping[str, int] = field(default_factory=dict)
@@ -129,37 +132,39 @@ class Monitor:
         ERROR: for more than max_silence_ms no frame took less than max_processing_time_ms. WARN: a frame took longer,
         or something is wrong with the input.
         """
-        received = self._news("received", {name: state.received for name, state in snapshot.inputs.items()})
-        sent, dropped = self._news("sent", snapshot.sent), self._news("dropped", snapshot.dropped)
-        published = self._news("published", {"frames": snapshot.published})["frames"]
         recent = [frame for frame in snapshot.frames if self._looked < frame.at <= now]
         elapsed, self._looked = max(now - self._looked, 1e-3), now
-        self._last_in_time = max([self._last_in_time, *(frame.at for frame in snapshot.frames
-                                                        if frame.total_ms <= max_processing_time_ms)])
-        silence_ms = (now - self._last_in_time) * 1e3
-
+        values = self._values(snapshot, recent, elapsed)
         late = [frame.total_ms for frame in recent if frame.total_ms > max_processing_time_ms]
         causes = [f"{len(late)} of {len(recent)} frames took longer than {max_processing_time_ms:g} ms, up to "
                   f"{max(late):.0f} ms"] if late else []
         causes += snapshot.reasons
-        level, message = OK, f"{published / elapsed:.1f} frames/s"
-        if silence_ms > max_silence_ms:
-            level = ERROR
-            message = f"no frame in time for {silence_ms / 1e3:.1f} s: {'; '.join(causes) or 'no reason is known'}"
-        elif causes:
-            level, message = WARN, "; ".join(causes)
+        in_time = [frame.at for frame in snapshot.frames if frame.total_ms <= max_processing_time_ms]
+        self._last_in_time = max([self._last_in_time, *in_time])
+        silence = now - self._last_in_time
+        if silence * 1e3 > max_silence_ms:
+            text = f"no frame in time for {silence:.1f} s: {'; '.join(causes) or 'no reason is known'}"
+            return Verdict(ERROR, text, values)
+        if causes:
+            return Verdict(WARN, "; ".join(causes), values)
+        return Verdict(OK, f"{values['output/frames/rate_hz']:.1f} frames/s", values)
 
+    def _values(self, snapshot: Snapshot, recent: Sequence[FrameRecord], elapsed: float) -> dict[str, Any]:
+        received = self._news("received", {name: state.received for name, state in snapshot.inputs.items()})
+        sent, dropped = self._news("sent", snapshot.sent), self._news("dropped", snapshot.dropped)
+        published = self._news("published", {"frames": snapshot.published})["frames"]
         values: dict[str, Any] = {"mode": snapshot.mode, "mode_actual": recent[-1].mode if recent else "none"}
         for name, state in snapshot.inputs.items():
             values |= {f"input/{name}/topic": state.topic, f"input/{name}/rate_hz": received[name] / elapsed,
                        f"input/{name}/age_ms": "never" if state.age is None else state.age * 1e3}
         values["output/frames/rate_hz"] = published / elapsed
-        values |= {f"output/{topic}/rate_hz": count / elapsed for topic, count in sent.items()}
-        values["published"] = snapshot.published
+        values |= {f"output/{topic.lstrip('~/')}/rate_hz": count / elapsed for topic, count in sent.items()}
+        values |= {"published": snapshot.published,
+                   "input_age_ms": "none" if snapshot.input_age_ms is None else snapshot.input_age_ms}
         values |= {f"dropped/{cause}": count for cause, count in sorted(snapshot.dropped.items())}
         values |= {f"dropped_last_second/{cause}": count for cause, count in sorted(dropped.items())}
         values |= {f"degraded/{cause}": count for cause, count in sorted(snapshot.degraded.items())}
-        return Verdict(level, message, values | _statistics(snapshot.frames) | dict(snapshot.hardware))
+        return values | _statistics(snapshot.frames) | dict(snapshot.hardware)
 
     def _news(self, kind: str, counts: Mapping[str, int]) -> dict[str, int]:
         """What was added to each counter since the last look."""

@@ -6,13 +6,15 @@ Message classes are only imported where one is made, so decoding works on anythi
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.data.files import MAX_PIXELS
-from bev_semseg_ros.frame import Camera, scale_matrix
+from bev_semseg_ros.frame import MAX_ASPECT, Camera, scale_matrix
 
 # sensor_msgs/PointField datatypes.
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -29,12 +31,17 @@ CAMERA_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14), "equid
 
 # What is refused before memory is taken for it: a few bytes can claim to be anything.
 MAX_POINTS = 20_000_000
-MAX_ASPECT = 20  # of an image's sides; the network sees at least 64 pixels of the shorter one
 
 
 def message_class(name: str) -> type | None:
-    """The class of "package/msg/Type", or None where its package is not installed."""
+    """The class of "package/msg/Type", or None where its package is not installed.
+
+    A bag may name any package, and importing one runs it: only those with messages are.
+    """
     package, _, kind = name.replace("/msg/", "/").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not any((Path(place) / "msg").is_dir() for place in spec.submodule_search_locations or ()):
+        return None
     try:
         return getattr(importlib.import_module(package + ".msg"), kind, None)
     except ImportError:
@@ -88,10 +95,11 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
     kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
     cloud = np.ndarray((height, width), kind, buffer=message.data, strides=(row_step, step))
     points = np.zeros((height, width, 4), np.float32)
-    for column, name in enumerate(names):
-        points[..., column] = cloud[name]
-    if len(names) == 4:
-        points[..., 3] *= np.float32(scale)
+    with np.errstate(invalid="ignore", over="ignore"):  # of doubles that are no coordinates
+        for column, name in enumerate(names):
+            points[..., column] = cloud[name]
+        if len(names) == 4:
+            points[..., 3] *= np.float32(scale)
     return points.reshape(-1, 4)
 
 

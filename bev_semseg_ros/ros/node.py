@@ -10,8 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import rclpy
@@ -24,7 +25,7 @@ from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.diagnostics import OK, InputState, Monitor, Snapshot, memory
+from bev_semseg_ros.ros.diagnostics import ERROR, OK, InputState, Monitor, Snapshot, memory
 from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
 from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
@@ -39,7 +40,12 @@ from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 FOLLOW_INTERVAL = 0.2  # seconds between looks at the publishers
 
-EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS = 0, 1, 2
+EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
+EXIT_CODES = {  # as `bev-semseg node --help` shows them
+    EXIT_OK: "ended by SIGINT or SIGTERM",
+    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line says why",
+    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not help",
+    EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again"}
 
 
 class Perception(LifecycleNode):
@@ -47,6 +53,7 @@ class Perception(LifecycleNode):
 
     The executor's thread only moves messages into the inbox; decoding, the network and publishing happen in the
     pipeline's thread. `inputs`: while the node is active, by the names of its topics (points, image, camera_info).
+    `failed`: done once the device has failed; the node is unconfigured then.
     """
 
     def __init__(self) -> None:
@@ -58,6 +65,7 @@ class Perception(LifecycleNode):
         self.add_post_set_parameters_callback(self._take_parameters)
         self._refuse_impossible_transitions()
         self.inputs: dict[str, Input] = {}
+        self.failed = Future()
         self._loading: threading.Thread | None = None
         self._is_configured = False  # or about to be
         self._predictor: Any = None
@@ -104,7 +112,13 @@ class Perception(LifecycleNode):
         return self._transition("activate", self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("deactivate", self._deactivate)
+        failure = self._pipeline and self._pipeline.failure
+        result = self._transition("deactivate", self._deactivate)
+        if not failure:
+            return result
+        self.get_logger().error(f"the device failed: {failure}")
+        self.failed.set_result(True)
+        return TransitionCallbackReturn.ERROR  # the error state, whose handler frees everything: `configure` may follow
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("cleanup", self._clean_up)
@@ -163,10 +177,14 @@ class Perception(LifecycleNode):
                              "parameter calibration, or set intrinsics to camera_info")
         checkpoint = parameters.checkpoint or shipped_checkpoint()
         self._stop_if_shut_down()
+        start = time.monotonic()
         self._predictor = Predictor.load(checkpoint, device=parameters.device, precision=parameters.precision,
                                          engine=parameters.engine, num_threads=parameters.num_threads or None)
         self._stop_if_shut_down()
+        loaded = time.monotonic()
         self._predictor.warm_up(camera.size if camera else None)
+        self.get_logger().info(f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
+                               f"{time.monotonic() - loaded:.1f} s")
         self._outputs = Outputs(self)
         gc.collect()
         gc.freeze()  # what was loaded stays: without this, looking through it costs a frame 0.1 s now and then
@@ -208,9 +226,11 @@ class Perception(LifecycleNode):
         self._clocks, self.inputs = [], {}
         if self._pipeline is not None:
             self._pipeline.close()
+            failure = self._pipeline.failure
             self._pipeline = self._inbox = self._intake = None
             if self.context.ok():  # after SIGINT nothing can be published any more
-                self._outputs.publish_diagnostics(OK, "inactive", {}, str(self._predictor.device))
+                level, message = (ERROR, f"the device failed: {failure}") if failure else (OK, "inactive")
+                self._outputs.publish_diagnostics(level, message, {}, str(self._predictor.device))
                 self._outputs.clear()
 
     def _clean_up(self) -> None:
@@ -226,7 +246,8 @@ class Perception(LifecycleNode):
             gc.collect()
             import torch
             if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+                with suppress(RuntimeError):  # a lost device
+                    torch.cuda.empty_cache()
 
     def close(self) -> None:
         """Stop and free everything, from any state; what is loading is waited for."""
@@ -252,6 +273,8 @@ class Perception(LifecycleNode):
         return call
 
     def _follow(self) -> None:
+        if self._pipeline.failure:
+            self.trigger_deactivate()
         for source in self.inputs.values():
             source.follow()
 
@@ -263,7 +286,8 @@ class Perception(LifecycleNode):
         verdict = self._monitor.look(time.monotonic(), Snapshot(
             mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
             inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
-            sent=dict(self._outputs.sent), dropped=self._inbox.dropped(), degraded=dict(pipeline.degraded),
+            input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
+            degraded=dict(pipeline.degraded),
             hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
         ), parameters.max_processing_time_ms, parameters.max_silence_ms)
         self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)
@@ -322,8 +346,18 @@ def names_frames(calibration: str) -> bool:
     return path.suffix in (".yaml", ".yml") or (path / YAML_NAME).is_file()
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns the exit code."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """The process of a node: `run`, then out at once. All is freed then, and unloading torch takes another second."""
+    code = run(args)
+    gc.collect()  # of the node and what it holds, and then of the context, or its shared memory stays
+    rclpy.get_default_context().destroy()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM, without a manager also until the device fails. Returns an exit code."""
     # Threads that spin between layers would take the cores from DDS and from the drivers. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -340,9 +374,12 @@ def main(args: list[str] | None = None) -> int:
         executor.add_node(node)
         if not node.parameters.autostart:
             node.get_logger().info("waiting for a lifecycle manager (autostart is false)")
+            executor.spin()
         elif not node.start(executor):
             return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
-        executor.spin()
+        else:
+            executor.spin_until_future_complete(node.failed)
+            return EXIT_DEVICE_FAILED if node.failed.done() else EXIT_OK
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
@@ -366,4 +403,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -55,8 +55,8 @@ TOPICS: dict[str, Topic] = {
 class Outputs:
     """The publishers of a node.
 
-    sent: messages by topic since the node was activated; absent: topics that are not published because their message
-    package is not installed.
+    sent: messages by topic since the node was activated; input_age_ms: from the last frame's stamp to its results, by
+    the node's clock; absent: topics that are not published because their message package is not installed.
     """
 
     def __init__(self, node: Node) -> None:
@@ -66,6 +66,7 @@ class Outputs:
         self._markers = BoxMarkers()
         self._frame = ""  # of the boxes published last
         self.sent: Counter[str] = Counter()
+        self.input_age_ms: float | None = None
         self.absent = [topic for topic in TOPICS if topic not in self._publishers]
 
     def wanted(self, topic: str) -> bool:
@@ -100,10 +101,11 @@ class Outputs:
 
     def publish_timing(self, header: Header, values: Mapping[str, Any]) -> None:
         """What a frame cost: one DiagnosticStatus with `values`, and each stage of it on a topic of its own."""
+        self.input_age_ms = (self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)) / 1e6
         stages = [stage for stage in STAGES if self.wanted(f"~/debug/{stage}")]
         if not stages and not self.wanted("~/timing"):
             return
-        values = {**values, "input_age_ms": (self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)) / 1e6}
+        values = {**values, "input_age_ms": self.input_age_ms}
         for stage in stages:
             self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
         if self.wanted("~/timing"):
@@ -129,6 +131,7 @@ class Outputs:
         header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame)
         self._send("~/markers", self._markers.clear(header))
         self.sent.clear()
+        self.input_age_ms = None
 
     def destroy(self) -> None:
         for publisher in self._publishers.values():

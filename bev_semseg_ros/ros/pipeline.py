@@ -23,6 +23,7 @@ from bev_semseg_ros.ros.input_watch import InputWatch
 from bev_semseg_ros.ros.intensity import IntensityScale
 from bev_semseg_ros.ros.messages import decode_camera, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
+from bev_semseg_ros.ros.parameters import Parameters
 from bev_semseg_ros.ros.stages import StageClock
 
 
@@ -32,7 +33,8 @@ class Pipeline:
     An item of a match is (message, camera_info or None). `published`: frames with a result, the last of them in
     `frames`; `degraded`: those of them that lack a sensor, by cause. Frames without a result are counted in the inbox.
     Nothing is logged here: what is wrong with the input is kept for `take_troubles`, so that it makes one line a second
-    and not one a frame.
+    and not one a frame. failure: why the thread gave up, which only a device that fails can make it; None while it
+    works.
     camera: the intrinsics of images without a camera_info; is_rectified: images need no rectification, whatever their
     intrinsics say; lidar_frame: the frame_id that the first cloud is held against, where the calibration names one.
     """
@@ -44,12 +46,13 @@ class Pipeline:
         self._watch = InputWatch(predictor.info)
         self._camera, self._is_rectified = camera, is_rectified
         self.published = 0
+        self.failure: str | None = None
         self.degraded: Counter[str] = Counter()
         self.frames: deque[FrameRecord] = deque(maxlen=FRAMES)
         self._troubles: dict[str, str] = {}
-        self._image_size: tuple[int, int] | None = camera.size if camera else None
         self._cloud_frame = extrinsics.lidar_frame
         self._intensity = IntensityScale()
+        self._preparation: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="inference")
 
     def start(self) -> None:
@@ -86,12 +89,15 @@ class Pipeline:
                 self._process(work)
             except Exception as error:  # whatever a frame does, the next one must be seen
                 self._inbox.drop("inference_error")
+                if is_device_failure(error):
+                    self.failure = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                    return
                 self._troubles["inference_error"] = f"a frame was dropped: {type(error).__name__}: {error}"
 
     def _process(self, work: Work) -> None:
         clock = StageClock(work.entered)
         clock.end("wait_ms")
-        parameters = self._node.parameters
+        parameters = self._node.parameters  # once: what is set meanwhile is the next frame's
         troubles: list[str] = []
         points = image = camera = cloud_header = image_header = None
         if work.match.points is not None:
@@ -107,19 +113,16 @@ class Pipeline:
             self._troubles["no_transform"] = f"frames are dropped: {error}"
             return
         if work.match.points is not None:
-            points = self._points(work.match.points[0], troubles)
+            points = self._points(work.match.points[0], parameters, troubles)
         if work.match.image is not None:
-            image, camera = self._image(*work.match.image, poses.camera_from_model, troubles)
+            image, camera = self._image(*work.match.image, poses.camera_from_model, parameters, troubles)
         if points is None and image is None:
             self._inbox.drop(troubles[0])
             return
-        for cause in troubles or self._absent(work):
+        for cause in troubles or _absent(work, parameters.mode):
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
         frame = Frame(stamp_ns(header.stamp), points, poses.model_from_lidar, image, camera)
-        if camera is not None and camera.size != self._image_size:
-            self._image_size = camera.size
-            self._predictor.warm_up(camera.size)  # the first frame of a size should not pay for it
         clock.end("decode_ms")
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
         for finding in self._watch.look(frame, sample):
@@ -139,13 +142,12 @@ class Pipeline:
             "overhead_ms": total_ms - prediction.network_ms, "boxes": len(prediction.boxes),
             "points": 0 if points is None else len(points), **self.counters()})
 
-    def _points(self, message: Any, troubles: list[str]) -> np.ndarray | None:
-        parameters = self._node.parameters
+    def _points(self, message: Any, parameters: Parameters, troubles: list[str]) -> np.ndarray | None:
         try:
             points = self._intensity.decode(message, parameters.intensity_field, parameters.intensity_scale)
         except ValueError as error:
             return self._trouble("bad_points", f"bad cloud: {error}", troubles)
-        if not np.isfinite(points[:, :3]).all(1).any():
+        if not np.logical_and.reduce([np.isfinite(points[:, axis]) for axis in range(3)]).any():
             return self._trouble("empty_points", "the cloud has no finite point", troubles)
         if not message.header.frame_id and not parameters.output_frame:
             self._troubles["frame_id"] = "the cloud's header has no frame_id: markers cannot be placed"
@@ -162,9 +164,9 @@ class Pipeline:
                                            "intensity counts as 0: set intensity_field")
         return points
 
-    def _image(self, message: Any, info: Any, camera_from_model: np.ndarray,
+    def _image(self, message: Any, info: Any, camera_from_model: np.ndarray, parameters: Parameters,
                troubles: list[str]) -> tuple[np.ndarray | None, Camera | None]:
-        decode = decode_compressed if self._node.parameters.image_transport == "compressed" else decode_image
+        decode = decode_compressed if parameters.image_transport == "compressed" else decode_image
         try:
             image = decode(message)
         except ValueError as error:
@@ -182,13 +184,38 @@ class Pipeline:
             text = (f"the image is {width} x {height} pixels, its intrinsics are of {camera.size[0]} x "
                     f"{camera.size[1]}: not the same view")
             return self._trouble("bad_camera_info", text, troubles), None
+        if not self._predictor.is_warm(camera.size):
+            self._prepare(camera.size)
+            text = f"images of {width} x {height} pixels are new: left out until the network is ready for them"
+            return self._trouble("new_image_size", text, troubles), None
         return image, camera
 
-    def _absent(self, work: Work) -> list[str]:
-        if self._node.parameters.mode != "fused" or work.match.is_pair:
-            return []
-        return ["no_image" if work.match.image is None else "no_points"]
+    def _prepare(self, size: tuple[int, int]) -> None:
+        """Beside the work, because it takes seconds; one size at a time. Nobody waits for its end: an exit must not."""
+        if self._preparation is None or not self._preparation.is_alive():
+            self._preparation = threading.Thread(target=self._predictor.prepare, args=(size,), name="prepare",
+                                                 daemon=True)
+            self._preparation.start()
 
     def _trouble(self, cause: str, text: str, troubles: list[str]) -> None:
         troubles.append(cause)
         self._troubles[cause] = text
+
+
+def _absent(work: Work, mode: str) -> list[str]:
+    """The cause for which a match lacks a sensor that the mode uses."""
+    if mode != "fused" or work.match.is_pair:
+        return []
+    return ["no_image" if work.match.image is None else "no_points"]
+
+
+def is_device_failure(error: Exception) -> bool:
+    """True for what the next frame would meet again: a GPU without memory, or one that is lost.
+
+    torch's OutOfMemoryError is of GPUs only. Newer versions raise AcceleratorError for the rest, older ones a
+    RuntimeError, both with CUDA's own text.
+    """
+    import torch  # loaded by now, if the predictor is a real one
+
+    return (isinstance(error, torch.OutOfMemoryError)
+            or (isinstance(error, RuntimeError) and "CUDA error" in str(error)))

@@ -15,7 +15,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.inputs import node_name
@@ -116,7 +116,14 @@ class Player:
     def _messages(self) -> Iterator[tuple[str, int, bytes]]:
         with self._open() as reader:
             chosen = [connection for connection in reader.connections if connection.topic in self._publishers]
-            for connection, stamp, data in reader.messages(chosen):
+            messages = reader.messages(chosen)
+            while True:
+                try:
+                    connection, stamp, data = next(messages)
+                except StopIteration:
+                    return
+                except Exception as error:  # as below
+                    raise ValueError(f"{self._bag}: damaged: {error}") from error
                 yield connection.topic, stamp, bytes(data)  # the publisher takes bytes only
 
     @contextmanager
@@ -124,12 +131,10 @@ class Player:
         try:
             reader = Reader(self._bag)
             reader.open()
-        except (ReaderError, OSError) as error:
+        except Exception as error:  # a damaged one makes rosbags raise errors of any kind
             raise ValueError(f"{self._bag}: not a readable rosbag2 folder: {error}") from error
         try:
             yield reader
-        except ReaderError as error:
-            raise ValueError(f"{self._bag}: damaged: {error}") from error
         finally:
             reader.close()
 

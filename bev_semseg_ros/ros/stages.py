@@ -25,11 +25,12 @@ class StageClock:
         self._entered = self._last = entered
         self.values: dict[str, float] = {}
 
-    def end(self, stage: str, network_ms: float = 0.0) -> None:
+    def end(self, stage: str, network_ms: float | None = None) -> None:
         """`stage` ends now; of the time since the one before `network_ms` were the network's, which measures itself."""
         now = time.monotonic_ns()
-        self.values[stage] = (now - self._last) / 1e6 - network_ms
-        if network_ms:
-            self.values["network_ms"] = network_ms
+        self.values[stage] = (now - self._last) / 1e6
+        if network_ms is not None:
+            self.values[stage] -= network_ms
+            self.values["network_ms"] = float(network_ms)
         self.values["total_ms"] = (now - self._entered) / 1e6
         self._last = now

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from bev_semseg_ros.ros.markers import boxes_from_markers
 from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image, stamp_ns
 
 
@@ -23,7 +26,7 @@ class Peer:
     """What stands on the other side of the node's topics, in this process. Sensors and results go by stamp (ns)."""
 
     def __init__(self, calibration, namespace: str = "") -> None:
-        self._calibration, self._namespace = calibration, namespace
+        self._calibration, self.namespace = calibration, namespace
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self.node = rclpy.create_node("peer", context=self._context)
@@ -37,6 +40,7 @@ class Peer:
         self.publishers = {topic: self.node.create_publisher(kind, f"{namespace}/{topic}", 1) for topic, kind in
                            (("points", PointCloud2), ("image", Image), ("camera_info", CameraInfo))}
         self._stamp = 1_000_000_000
+        self.reference: MarkerArray | None = None  # the right answer to every pair
 
     def spin_until(self, condition, timeout: float = 30, what: str = "") -> None:
         end = time.monotonic() + timeout
@@ -46,11 +50,16 @@ class Peer:
                             f"{ {topic: len(messages) for topic, messages in self.received.items()} }")
             self._executor.spin_once(timeout_sec=0.05)
 
+    def spin_until_time(self, end: float, condition: Callable[[], Any] = lambda: False) -> None:
+        """Collect results until `time.monotonic()` is `end` or the condition holds."""
+        while (left := end - time.monotonic()) > 0 and not condition():
+            self._executor.spin_once(timeout_sec=left)
+
     def connect(self, *topics: str) -> None:
         """Wait until the node and this process have found each other, with the QoS the node finally chooses."""
         wanted = topics or ("points", "image", "camera_info")
 
-        namespace = self._namespace
+        namespace = self.namespace
 
         def reliable(topic: str) -> bool:
             found = self.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
@@ -72,7 +81,7 @@ class Peer:
 
     def call(self, kind: type, name: str, request, timeout: float = 30):
         """The answer of a service of the node."""
-        client = self.node.create_client(kind, f"{self._namespace}/perception/{name}")
+        client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
         future = client.call_async(request)
         self.spin_until(future.done, timeout, f"the answer of {name}")
@@ -99,6 +108,10 @@ class Peer:
     def info(self):
         return encode_camera(self._calibration.camera, self.header("front"))
 
+    def make(self, topic: str):
+        """The message of a good drive, stamped like all of its moment."""
+        return {"points": self.cloud, "image": self.image, "camera_info": self.info}[topic]()
+
     def send(self, cloud=None, image=None, info=True) -> int:
         """Publish one moment's messages (stamped by `next_stamp` before they were made)."""
         if info and image is not None:
@@ -121,6 +134,19 @@ class Peer:
 
     def timing(self, stamp: int) -> dict[str, str]:
         return {value.key: value.value for value in self.result("timing", stamp).status[0].values}
+
+    def timing_of(self, stamp: int) -> dict[str, str] | None:
+        """As `timing`, or None if it has not come yet."""
+        found = next((message for message in self.received["timing"] if stamp_ns(message.header.stamp) == stamp), None)
+        return found and {value.key: value.value for value in found.status[0].values}
+
+    def compare_with_reference(self, stamp: int) -> None:
+        """The boxes of a result are those of `reference`."""
+        if self.reference is None:
+            return
+        expected, found = boxes_from_markers(self.reference), boxes_from_markers(self.result("markers", stamp))
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)
 
     def close(self) -> None:
         self._executor.shutdown()

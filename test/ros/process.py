@@ -9,18 +9,28 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 
-class Process:
-    """`bev-semseg ARGUMENTS` with its output in `lines`."""
+def shared_memory(pid: int) -> set[Path]:
+    """The files in /dev/shm that a process has mapped."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(place) for line in lines if (place := line.split(maxsplit=5)[-1]).startswith("/dev/shm/")}
 
-    def __init__(self, *arguments: str) -> None:
+
+COMMAND = ("-m", "bev_semseg_ros.cli.main")
+
+
+class Process:
+    """`bev-semseg ARGUMENTS`, or another program for Python, with its output in `lines`."""
+
+    def __init__(self, *arguments: str, program: tuple[str, ...] = COMMAND) -> None:
         self.arguments, self.lines = arguments, []
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "bev_semseg_ros.cli.main", *arguments], stdout=subprocess.PIPE,
+            [sys.executable, "-u", *program, *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -47,6 +57,27 @@ class Process:
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self._process.send_signal(number)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def shared_memory(self) -> set[Path]:
+        """The files in /dev/shm that the process has mapped, but not this one."""
+        return shared_memory(self._process.pid) - shared_memory(os.getpid())
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process holds."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def children(self) -> set[int]:
+        """The processes that this one has started and that live."""
+        lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return {int(number) for children in lists for number in children.read_text().split()}
 
     def wait(self, timeout: float = 40) -> int:
         """The exit code, once all output is read."""

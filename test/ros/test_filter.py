@@ -14,12 +14,20 @@ ALL = {"classes": list(DETECTION_CLASSES), "score_threshold": 0.01, "nms_iou_thr
        "distance_bands": [20.0, 40.0], **{f"score_threshold_{name}": [0.0] for name in DETECTION_CLASSES}}
 
 
+@pytest.fixture(scope="module")
+def lidar(start_node, peers):
+    """The other side of a node that sees clouds alone."""
+    process, peer = start_node("-r", "__ns:=/filtered", mode="lidar_only"), peers("/filtered")
+    process.wait_for("READY")
+    peer.connect("points")
+    return peer
+
+
 @pytest.fixture
-def tuned(node, peer):
-    """The other side of a node that publishes all it finds; what a test changes is changed back."""
-    peer.connect()
-    yield peer
-    assert peer.set_parameters(**ALL).successful
+def tuned(lidar):
+    """The same while the node publishes all it finds; what a test changes is changed back."""
+    yield lidar
+    assert lidar.set_parameters(**ALL).successful
 
 
 @pytest.fixture

@@ -100,9 +100,10 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     monkeypatch.setitem(sys.modules, "vision_msgs", None)  # as if it were not
     monkeypatch.setitem(sys.modules, "vision_msgs.msg", None)
     node = rclpy.create_node("without_vision_msgs", context=outputs[0]._node.context)
-    bare = Outputs(node, np.eye(4), "lidar")
+    bare = Outputs(node)
     bare.publish_label_info(Parameters())
-    bare.publish(Prediction(BOXES, None, None, "lidar_only", 1.0), None, Header(frame_id="roof"), None, Parameters())
+    bare.publish(Prediction(BOXES, None, None, "lidar_only", 1.0), None, Header(frame_id="roof"), np.eye(4), None,
+                 Parameters())
     absent, is_wanted = bare.absent, bare.wanted("~/detections")
     bare.destroy()
     node.destroy_node()

@@ -1,0 +1,84 @@
+"""What the proofs drive: a simulated scene, sensors that send it, and the node as a process, on a domain of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from document import ROOT, RUNS
+
+sys.path.insert(0, str(ROOT / "test"))  # sensors and faults are the tests'
+os.environ.update(ROS_DOMAIN_ID=str(random.SystemRandom().randrange(1, 101)), OMP_WAIT_POLICY="PASSIVE",
+                  ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_LOG_DIR=str(RUNS / "log"))
+
+from ros.peer import Peer
+from ros.process import Process
+
+from bev_semseg_ros.data.calibration import Calibration, save_calibration
+from bev_semseg_ros.data.dataset import Dataset, open_dataset
+from bev_semseg_ros.frame import Frame
+from bev_semseg_ros.ros.bag import write_bag
+from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image
+from bev_semseg_ros.synth.generate import generate
+
+SEED = 995_000  # never trained on
+FRAMES = 20
+
+use_shared_memory_profile()
+
+
+def simulated_drive() -> Dataset:
+    """FRAMES frames of one drive of the A2D2 rig, made once."""
+    generate(RUNS / "drive", "a2d2", 1, FRAMES, SEED, progress=False)
+    return open_dataset(RUNS / "drive")
+
+
+def simulated_bag() -> Path:
+    """The drive as a bag, made once."""
+    if not (RUNS / "bag" / "metadata.yaml").is_file():
+        write_bag(simulated_drive(), RUNS / "bag")
+    return RUNS / "bag"
+
+
+class Car(Peer):
+    """Sensors that send a frame again and again, with the stamps of now, and what comes of it.
+
+    arrivals: (time.monotonic, values) of every result's timing, as they came.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(Calibration(frame.model_from_lidar, frame.camera))
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        self._frame = frame
+        self._stamp = time.time_ns()
+        self.arrivals: list[tuple[float, dict[str, str]]] = []
+        self.node.create_subscription(DiagnosticArray, "/perception/timing", self._arrived, 10)
+        RUNS.mkdir(parents=True, exist_ok=True)
+        self.calibration_file = RUNS / "calibration.yaml"
+        save_calibration(self._calibration, self.calibration_file)
+
+    def _arrived(self, message: Any) -> None:
+        self.arrivals.append((time.monotonic(), {pair.key: pair.value for pair in message.status[0].values}))
+
+    def start_node(self, **parameters: Any) -> Process:
+        """A node with this car's calibration that is READY."""
+        values = {"calibration": self.calibration_file, **parameters}
+        process = Process("node", "--ros-args", *(part for name, value in values.items()
+                                                  for part in ("-p", f"{name}:={value}")))
+        process.wait_for("READY", 120)
+        return process
+
+    def cloud(self, points: Any = None) -> Any:
+        return encode_cloud(self._frame.points if points is None else points, self.header("lidar"))
+
+    def image(self, encoding: str = "rgb8") -> Any:
+        return encode_image(self._frame.image, encoding, self.header("camera"))
+
+    def info(self) -> Any:
+        return encode_camera(self._frame.camera, self.header("camera"))

@@ -1,0 +1,225 @@
+"""What the node costs beyond its network, at 1920 x 1208 pixels and 60,000 points, stage by stage.
+
+usage: python benchmarks/node_overhead.py [--runs N] [--encoding E]
+
+The network is stubbed out: it answers at once with a mask and 30 boxes. DDS is left out of the total: messages begin as
+rclpy gives them and end as it takes them, with all outputs asked for. Beside it, in the same run: the same messages
+through DDS between two participants, and a memory copy of the same bytes, in which the stages are also given, because
+milliseconds are of the machine. Wanted: p50 <= 15 ms, p99 <= 30 ms.
+Writes docs/reliability.md and runs/proof/overhead.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from car import RUNS  # noqa: F401 - sets the environment of ROS
+from document import conditions, table, write
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.calibration import Calibration
+from bev_semseg_ros.frame import Boxes, Camera, Prediction
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
+from bev_semseg_ros.ros.inbox import Inbox
+from bev_semseg_ros.ros.intake import Intake
+from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, encode_camera, encode_image, fill
+from bev_semseg_ros.ros.outputs import Outputs
+from bev_semseg_ros.ros.parameters import Parameters
+from bev_semseg_ros.ros.pipeline import Pipeline
+from bev_semseg_ros.ros.synchronizer import Synchronizer
+
+SIZE = (1920, 1208)
+POINTS, BOXES = 60_000, 30
+POINT_STEP = 32  # bytes, padded as many drivers do: x, y, z, intensity at 16, ring
+CONFIG = Config()
+
+
+class Network:
+    """Answers at once."""
+
+    config = CONFIG
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        width, height = network_size(SIZE, CONFIG.image)
+        self.mask = rng.integers(0, 13, (height // 16 + 1, width // 16 + 1)).astype(np.uint8)
+        self.mask = self.mask.repeat(16, 0).repeat(16, 1)[:height, :width].copy()
+        self.boxes = Boxes(rng.uniform((0, -20, 0), (50, 20, 2), (BOXES, 3)), np.full((BOXES, 3), 2.0), np.zeros(BOXES),
+                           rng.integers(0, 4, BOXES), np.sort(rng.uniform(0.3, 1, BOXES))[::-1])
+
+    def is_warm(self, size: tuple[int, int]) -> bool:
+        return True
+
+    def predict_sample(self, sample: Any, mode: str, threshold: float) -> Prediction:
+        return Prediction(self.boxes, self.mask, sample.camera, "fused", 0.0)
+
+
+class Unsent(Outputs):
+    """Makes every message and sends none."""
+
+    def wanted(self, topic: str) -> bool:
+        return True
+
+    def _send(self, topic: str, message: Any) -> None:
+        pass
+
+
+class Moment:
+    """The messages of one moment, and what the node needs to work on them."""
+
+    def __init__(self, encoding: str) -> None:
+        rng = np.random.default_rng(2)
+        camera = Camera(np.array([[1600.0, 0, 960], [0, 1600, 604], [0, 0, 1]]), SIZE,
+                        OPTICAL_FROM_VIEW @ invert(transform(translation=(1.5, 0, 1.2))),
+                        [-0.27, 0.1, 0.0005, -0.0002, -0.02], "plumb_bob",
+                        np.array([[1580.0, 0, 960], [0, 1580, 604], [0, 0, 1]]))
+        self.calibration = Calibration(transform(translation=(0, 0, 1.8)), camera)
+        pixels = rng.integers(0, 256, (SIZE[1] // 8, SIZE[0] // 8, 1 if "bayer" in encoding else 3), np.uint8)
+        self.image = encode_image(np.squeeze(pixels.repeat(8, 0).repeat(8, 1)), encoding, Header(frame_id="camera"))
+        self.info = encode_camera(camera, self.image.header)
+        self.cloud = cloud(rng)
+        self.bytes = np.frombuffer(bytes(self.image.data) + bytes(self.cloud.data), np.uint8)
+
+
+def cloud(rng: np.random.Generator) -> PointCloud2:
+    """POINTS points in the layout of common drivers, one in 50 of them NaN."""
+    kind = np.dtype({"names": ["x", "y", "z", "intensity", "ring"], "formats": ["<f4", "<f4", "<f4", "<f4", "<u2"],
+                     "offsets": [0, 4, 8, 16, 20], "itemsize": POINT_STEP})
+    points = np.zeros(POINTS, kind)
+    angle, distance = rng.uniform(-np.pi, np.pi, POINTS), 3 + rng.exponential(12, POINTS)
+    points["x"], points["y"] = distance * np.cos(angle), distance * np.sin(angle)
+    points["z"], points["intensity"] = rng.uniform(-1.8, 1.5, POINTS), rng.random(POINTS)
+    points["x"][::50] = np.nan
+    fields = [PointField(name=name, offset=int(kind.fields[name][1]), count=1,
+                         datatype=PointField.UINT16 if name == "ring" else PointField.FLOAT32) for name in kind.names]
+    message = PointCloud2(header=Header(frame_id="lidar"), height=1, width=POINTS, fields=fields, is_bigendian=False,
+                          point_step=POINT_STEP, row_step=POINT_STEP * POINTS, is_dense=False)
+    fill(message, points.view(np.uint8))
+    return message
+
+
+def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
+    """Milliseconds of every run, after some that do not count."""
+    times = []
+    for _ in range(runs + runs // 10 + 3):
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    return np.array(times[-runs:])
+
+
+def whole(moment: Moment, node: Any) -> Callable[[], None]:
+    """From the three messages to all outputs, as the node does it."""
+    inbox = Inbox(Synchronizer(50_000_000, 200_000_000))
+    intake, stamps = Intake(inbox, True), iter(range(1, 1_000_000))
+    outputs = Unsent(node, moment.calibration.model_from_lidar, "lidar")
+    state = SimpleNamespace(parameters=Parameters(), context=node.context)
+    pipeline = Pipeline(state, Network(), moment.calibration, inbox, outputs)
+
+    def run() -> None:
+        second = next(stamps)
+        for message, take in ((moment.info, intake.take_camera_info), (moment.cloud, intake.take_points),
+                              (moment.image, intake.take_image)):
+            message.header.stamp.sec = second
+            take(message)
+        pipeline._process(inbox.take(1.0))
+        if pipeline.published != second:
+            raise SystemExit(f"a frame was dropped: {pipeline.counters()} {pipeline.take_troubles()}")
+
+    return run
+
+
+def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
+    """What the whole is made of, each by itself."""
+    network, outputs = Network(), Unsent(node, moment.calibration.model_from_lidar, "lidar")
+    points, pixels = decode_cloud(moment.cloud), decode_image(moment.image)
+    camera = decode_camera(moment.info, moment.calibration.camera.camera_from_model)
+    size = network_size(camera.size, CONFIG.image)
+    small = rectify(pixels, camera, size)
+    prediction = network.predict_sample(SimpleNamespace(camera=camera.rectified(size)), "fused", 0.3)
+    return {
+        "decode cloud": lambda: decode_cloud(moment.cloud), "decode image": lambda: decode_image(moment.image),
+        "decode camera_info": lambda: decode_camera(moment.info, camera.camera_from_model),
+        "points into the grid": lambda: prepare_points(points, moment.calibration.model_from_lidar, CONFIG.grid),
+        "rectify and resize": lambda: rectify(pixels, camera, size),
+        "all outputs": lambda: outputs.publish(prediction, small, moment.cloud.header, moment.image.header,
+                                               Parameters()),
+    }
+
+
+def transport(moment: Moment, runs: int) -> np.ndarray:
+    """Milliseconds from publishing image and cloud until both are there, between two participants."""
+    contexts = [rclpy.Context() for _ in range(2)]
+    for context in contexts:
+        rclpy.init(context=context)
+    sender, receiver = (rclpy.create_node(name, context=context)
+                        for name, context in zip(("sender", "receiver"), contexts, strict=True))
+    arrived, executor = threading.Semaphore(0), SingleThreadedExecutor(context=contexts[1])
+    publishers = {}
+    for kind, topic in ((Image, "image"), (PointCloud2, "points"), (CameraInfo, "camera_info")):
+        receiver.create_subscription(kind, topic, lambda _: arrived.release(), 1)
+        publishers[topic] = sender.create_publisher(kind, topic, 1)
+    executor.add_node(receiver)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    while not all(publisher.get_subscription_count() for publisher in publishers.values()):
+        time.sleep(0.01)
+
+    def send() -> None:
+        for topic, message in (("camera_info", moment.info), ("points", moment.cloud), ("image", moment.image)):
+            publishers[topic].publish(message)
+        for _ in publishers:
+            if not arrived.acquire(timeout=5):
+                raise SystemExit("DDS lost a message; see README.md about its profile")
+
+    times = measure(send, runs)
+    executor.shutdown()
+    thread.join()
+    for node, context in zip((sender, receiver), contexts, strict=True):
+        node.destroy_node()
+        context.try_shutdown()
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--encoding", default="rgb8")
+    args = parser.parse_args()
+    told = conditions()
+    cv2.setNumThreads(1)  # as the node does
+    rclpy.init(args=[])
+    node = rclpy.create_node("perception")
+    moment = Moment(args.encoding)
+    run = whole(moment, node)
+    gc.collect()
+    gc.freeze()  # as the node does
+    times = {"the whole, without DDS": measure(run, args.runs)}
+    times |= {"  " + name: measure(stage, args.runs) for name, stage in stages(moment, node).items()}
+    times["the messages through DDS"] = transport(moment, args.runs // 3)
+    times["a memory copy of their bytes"] = measure(moment.bytes.copy, args.runs)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    copy = float(np.median(times["a memory copy of their bytes"]))
+    result = {name.strip(): {"p50_ms": float(np.percentile(found, 50)), "p99_ms": float(np.percentile(found, 99)),
+                             "copies": float(np.percentile(found, 50)) / copy} for name, found in times.items()}
+    rows = [(name, *(f"{result[name.strip()][key]:.2f}" for key in ("p50_ms", "p99_ms", "copies"))) for name in times]
+    write("overhead", f"{told}; {args.encoding}, {POINT_STEP} bytes a point, {args.runs} runs.\n\n"
+          + table(("", "p50, ms", "p99, ms", "p50 in memory copies"), rows), result | {"conditions": told})
+
+
+if __name__ == "__main__":
+    main()

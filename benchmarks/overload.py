@@ -1,0 +1,94 @@
+"""Input at five times what the node can do: the newest is taken, and what comes out is young.
+
+usage: python benchmarks/overload.py [--seconds S] [--times N] [--checkpoint C]
+
+Age: from the publishing of a pair to the arrival of its result. A processing time: the median time between two results
+while the node has more input than it can take. Wanted: ages of at most two processing times, and of each result that no
+newer pair had come when the node had time for it.
+Writes docs/reliability.md and runs/proof/overload.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+
+import numpy as np
+from car import Car, simulated_drive
+from document import conditions, table, write
+from ros.faults import recover
+
+CALIBRATION = 5.0  # seconds in which the processing time is found
+WARM = 3  # results after which the node is in the swing
+
+
+def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
+    """Pairs every `period` seconds; the results that come: when their pair was published and answered, seconds."""
+    published: dict[int, float] = {}
+    first, due, end = len(car.arrivals), time.monotonic(), time.monotonic() + seconds
+    cloud, image, info = car.make("points"), car.make("image"), car.make("camera_info")
+    while time.monotonic() < end:
+        stamp = car.next_stamp()
+        for topic, message in (("camera_info", info), ("points", cloud), ("image", image)):
+            message.header.stamp = car.header("").stamp
+            car.publishers[topic].publish(message)
+        published[stamp] = time.monotonic()
+        due = max(due + period, time.monotonic())
+        car.spin_until_time(due)
+    found = []
+    for arrival, timing in car.arrivals[first + WARM:]:
+        if (sent := published.get(int(timing["stamp"]))) is not None:
+            found.append({"published": sent, "arrived": arrival})
+    return found
+
+
+def newest_wins(results: list[dict[str, float]], period: float) -> float:
+    """The share of results whose pair was at most two periods old when the result before it came."""
+    return float(np.mean([result["published"] > before["arrived"] - 2 * period
+                          for before, result in itertools.pairwise(results)]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--times", type=float, default=5.0, metavar="N", help="what the node can do (default: 5)")
+    parser.add_argument("--checkpoint", default="", help="default: the shipped one")
+    args = parser.parse_args()
+    told = conditions()
+    car = Car(simulated_drive()[0][0])
+    node = car.start_node(**({"checkpoint": args.checkpoint} if args.checkpoint else {}))
+    recover(car)
+    processing = interval(flood(car, CALIBRATION, 0.03))
+    period = processing / args.times
+    before = car.arrivals[-1][1]
+    results = flood(car, args.seconds, period)
+    after, processing = car.arrivals[-1][1], interval(results)
+    ages = np.array([result["arrived"] - result["published"] for result in results])
+    received, out, overwritten = (int(after[key]) - int(before.get(key, 0))
+                                  for key in ("received/points", "published", "dropped/overwritten"))
+    result = {"conditions": told, "times": args.times, "input_hz": 1 / period, "processing_ms": 1e3 * processing,
+              "received": received, "published": out, "overwritten": overwritten,
+              "age_ms": {f"p{p}": 1e3 * float(np.percentile(ages, p)) for p in (50, 95, 100)},
+              "age_in_processing_times": {f"p{p}": float(np.percentile(ages, p)) / processing for p in (50, 95, 100)},
+              "newest": newest_wins(results, period)}
+    node.interrupt()
+    node.wait()
+    car.close()
+    age = result["age_in_processing_times"]
+    rows = [("input", f"{result['input_hz']:.0f} Hz, {args.times:g} times what the node can do"),
+            ("processing time", f"{result['processing_ms']:.0f} ms"),
+            ("pairs received, results, overwritten by newer ones", f"{received}, {out}, {overwritten}"),
+            ("age of a result, in processing times (wanted: at most 2)",
+             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}"),
+            ("results of the newest pair there was", f"{100 * result['newest']:.0f} %")]
+    write("overload", f"{told}.\n\n" + table(("", "result"), rows), result)
+
+
+def interval(results: list[dict[str, float]]) -> float:
+    """The median time between two results, seconds."""
+    return float(np.median(np.diff([result["arrived"] for result in results])))
+
+
+if __name__ == "__main__":
+    main()
