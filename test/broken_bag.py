@@ -53,7 +53,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class Entry:
-    """A message of the bag; kind: its type; reliable, kept: the QoS that was offered."""
+    """A message of the bag, or its bytes; kind: its type; reliable, kept: the QoS that was offered."""
 
     topic: str
     kind: str
@@ -102,7 +102,8 @@ def write(path: Path, content: list[Entry], calibration: Calibration | None = CA
                           QosDurability.VOLATILE, forever, forever, QosLiveliness.AUTOMATIC, forever, False)
                 connections[key] = writer.add_connection(entry.topic, entry.kind, typestore=STORE,
                                                          offered_qos_profiles=[qos])
-            writer.write(connections[key], entry.time, STORE.serialize_cdr(entry.message, entry.kind))
+            data = entry.message if isinstance(entry.message, bytes) else STORE.serialize_cdr(entry.message, entry.kind)
+            writer.write(connections[key], entry.time, data)
     if calibration is not None:
         save_calibration(calibration, path / YAML_NAME)
     return path

@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration)
     if arguments.checkpoint is not None:
         diagnosis.parameters["checkpoint"] = str(arguments.checkpoint.resolve())
+    print(diagnosis.table())
+    print(f"\n{diagnosis.summary}\nThe node on this input:\n  {diagnosis.command(arguments.params)}")
     if arguments.json is not None:
         arguments.json.write_text(diagnosis.as_json())
     if arguments.params is not None:
         diagnosis.write_parameters(arguments.params)
-    print(diagnosis.table())
-    print(f"\n{diagnosis.summary}\nThe node on this input:\n  {diagnosis.command(arguments.params)}")
     return 1 if diagnosis.count("fault") else 0

@@ -37,8 +37,7 @@ def _read(reader: Reader, source: str, asked: dict[str, str]) -> Observation:
     available = {topic: (kind, counts[topic]) for topic, kind in types.items()
                  if kind in (*KINDS.values(), COMPRESSED)}
     chosen, wrong = choose_topics(available, asked, types)
-    observation = Observation(source, 0.0, types=types, available=available, wrong=wrong,
-                              transforms=TransformTree())
+    observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=TransformTree())
     observation.streams = open_streams(chosen, types)
     by_topic = {stream.topic: stream for stream in observation.streams.values()}
     for connection in reader.connections:

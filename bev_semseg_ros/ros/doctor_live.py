@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
@@ -28,7 +28,8 @@ SHARED_MEMORY = Path("/dev/shm")
 def listen(seconds: float, asked: dict[str, str]) -> Observation:
     """What comes on live topics in `seconds`, after a moment for discovery. asked: input of KINDS -> topic.
 
-    Subscribes with the QoS that the node would ask for. Raises ValueError for a time that is not above 0.
+    Subscribes with the QoS that the node would ask for. Raises ValueError for a time that is not above 0, and
+    KeyboardInterrupt if a signal comes.
     """
     if not seconds > 0:
         raise ValueError(f"--live: expected a number of seconds above 0, got {seconds}")
@@ -45,6 +46,8 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
         return observation
+    except ExternalShutdownException:  # by a signal
+        raise KeyboardInterrupt from None
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -90,7 +93,7 @@ def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[st
                available: dict[str, tuple[str, int]]) -> Observation:
     chosen, wrong = choose_topics(available, asked, types)
     transform_class = message_class("tf2_msgs/msg/TFMessage")
-    observation = Observation("live topics", seconds, True, types=types, available=available, wrong=wrong,
+    observation = Observation("live topics", seconds, True, available=available, wrong=wrong,
                               transforms=TransformTree() if transform_class else None,
                               static_offers=_offers(node, "/tf_static"))
     observation.streams = open_streams(chosen, types)

@@ -14,7 +14,7 @@ from bev_semseg_ros.input_check import ASPECT_TOLERANCE, Finding, InputStatistic
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor_rig import height_above_ground
-from bev_semseg_ros.ros.intensity import LITTLE, IntensityScale, full_scale
+from bev_semseg_ros.ros.intensity import LITTLE, SHARE, IntensityScale, full_scale
 from bev_semseg_ros.ros.messages import POINT_TYPES, decode_cloud
 from bev_semseg_ros.ros.observation import Observation, Stream, intensity_field
 
@@ -56,10 +56,10 @@ def _check_intensity(message: Any, name: str, values: np.ndarray, trained: Mappi
         diagnosis.parameters["intensity_field"] = name
     datatype = next(int(field.datatype) for field in message.fields if field.name == name)
     kind, values = np.dtype(POINT_TYPES[datatype]).name, values[np.isfinite(values)]
-    lowest, bright, largest = np.percentile(values, [0, 95, 100]) if len(values) else (0.0, 0.0, 0.0)
+    lowest, bright, largest = np.percentile(values, [0, 95, 100 * SHARE]) if len(values) else (0.0, 0.0, 0.0)
     diagnosis.statistics["points"] |= {"intensity_field": name, "intensity_type": kind,
                                        "intensity_range": [round(float(lowest), 4), round(float(largest), 4)]}
-    text = f"{name!r} ({kind}) from {lowest:.4g} to {largest:.4g}"
+    text = f"{name!r} ({kind}), {SHARE:.1%} of it from {lowest:.4g} to {largest:.4g}"
     full = full_scale(POINT_TYPES[datatype], largest)
     if full == 65535 and largest < LITTLE * full:
         scale = diagnosis.parameters["intensity_scale"] = float(f"{suggested_scale(largest, bright, trained):.4g}")
@@ -117,10 +117,9 @@ def _check_centre(camera: Camera, diagnosis: Diagnosis) -> None:
 def check_training(observation: Observation, camera: Camera | None, config: Config, trained: Mapping[str, Any],
                    diagnosis: Diagnosis) -> None:
     """The rules of `input_check`, on input as the node would decode it with the parameters found."""
-    statistics, points = InputStatistics(), observation.streams.get("points")
+    statistics, points, calibration = InputStatistics(), observation.streams.get("points"), diagnosis.calibration
     if points is not None and points.samples:
-        assumed = diagnosis.calibration is None
-        pose = _level_pose(points) if assumed else diagnosis.calibration.model_from_lidar
+        pose = _level_pose(points) if calibration is None else calibration.model_from_lidar
         intensity = IntensityScale()  # as the node has it
         for message in points.samples:
             cloud = intensity.decode(message, diagnosis.parameters.get("intensity_field", "intensity"),
@@ -131,7 +130,7 @@ def check_training(observation: Observation, camera: Camera | None, config: Conf
         statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), size)
     summary = diagnosis.statistics["input"] = statistics.summary()
     for finding in compare(summary, trained):
-        if finding.item == "ground height" and assumed:
+        if finding.item == "ground height" and calibration is None:
             finding = Finding(finding.item, "ok", "unknown without a calibration; if the lidar is level it sits about "
                               f"{pose[2, 3]:.2f} m above the ground")
         diagnosis.findings.append(finding)

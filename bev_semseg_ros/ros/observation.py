@@ -98,17 +98,15 @@ class Stream:
 
 @dataclass
 class Observation:
-    """streams: the inputs that were found, by their names in KINDS; types: of all topics; available: those of KINDS and
-    COMPRESSED -> (kind, messages); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None
-    where they cannot be read; static_offers: of /tf_static; shared_memory: bytes of DDS's largest segment here, None
-    for a bag.
+    """streams: the inputs that were found, by their names in KINDS; available: topics of KINDS and COMPRESSED -> (kind,
+    messages); wrong: inputs -> what is wrong with the topic that was asked for; transforms: None where they cannot be
+    read; static_offers: of /tf_static; shared_memory: bytes of DDS's largest segment here, None for a bag.
     """
 
     source: str
     seconds: float
     is_live: bool = False
     streams: dict[str, Stream] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
     available: dict[str, tuple[str, int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     transforms: TransformTree | None = None
