@@ -30,6 +30,6 @@ setup(
     license="Apache-2.0",
     entry_points={"console_scripts": [
         "bev-semseg = bev_semseg_ros.cli.main:main",
-        "perception_node = bev_semseg_ros.ros.node:main",
+        "perception_node = bev_semseg_ros.ros.main:main",
     ]},
 )

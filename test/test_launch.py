@@ -145,7 +145,7 @@ def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
 
 
 def test_the_executable_is_an_entry_point(run):
-    assert f"{perception(run())['executable']} = bev_semseg_ros.ros.node:main" in (ROOT / "setup.py").read_text()
+    assert f"{perception(run())['executable']} = bev_semseg_ros.ros.main:main" in (ROOT / "setup.py").read_text()
 
 
 def test_a_bag_is_played_with_its_calibration(run, tmp_path):

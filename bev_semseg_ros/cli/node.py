@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
-        from bev_semseg_ros.ros.node import EXIT_CODES
+        from bev_semseg_ros.ros.main import EXIT_CODES
 
         print(arguments.help_text, "exit codes:", *(f"  {code}  {text}" for code, text in EXIT_CODES.items()), sep="\n")
         return 0
-    from bev_semseg_ros.ros.node import main
+    from bev_semseg_ros.ros.main import main
 
     main(["perception", *arguments.ros_arguments])

@@ -32,3 +32,8 @@ def explain_fates(results: int, lost: Counter[str], alone: Counter[str], unmatch
               f"clouds {old}": lost["late_points"] * (lost["late_points"] > results),
               f"images {old}": lost["late_image"] * (lost["late_image"] > results)}
     return {fate: count for fate, count in counts.items() if count}
+
+
+def own_error(error: Exception) -> str:
+    """Of an error that no input should be able to cause."""
+    return f"an error of the node itself, please report it: {type(error).__name__}: {error}"

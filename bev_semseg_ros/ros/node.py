@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
-import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import cv2
-import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
-from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.diagnostics import ERROR, OK, InputState, Monitor, Snapshot, memory
-from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
+from bev_semseg_ros.ros.diagnostics import ERROR, OK
+from bev_semseg_ros.ros.explanations import own_error
 from bev_semseg_ros.ros.extrinsics import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.inputs import SILENCE, Input, open_inputs
@@ -35,17 +28,11 @@ from bev_semseg_ros.ros.messages import shows_rectified
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.parameters import NAMES, Parameters, declare, undeclared
 from bev_semseg_ros.ros.pipeline import Pipeline
+from bev_semseg_ros.ros.reporter import Reporter
 from bev_semseg_ros.ros.share import shipped_checkpoint
 from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 FOLLOW_INTERVAL = 0.2  # seconds between looks at the publishers
-
-EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
-EXIT_CODES = {  # as `bev-semseg node --help` shows them
-    EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line says why",
-    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not help",
-    EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again"}
 
 
 class Perception(LifecycleNode):
@@ -76,9 +63,6 @@ class Perception(LifecycleNode):
         self._intake: Intake | None = None
         self._pipeline: Pipeline | None = None
         self._clocks: list[Any] = []
-        self._explained: tuple[int, Counter[str], Counter[str]] = (0, Counter(), Counter())
-        self._fates_told: set[str] = set()  # in the last second
-        self._monitor: Monitor | None = None
 
     # --- transitions -----------------------------------------------------------------------------------------------
 
@@ -208,11 +192,10 @@ class Perception(LifecycleNode):
                               lambda: self.get_clock().now().nanoseconds)
         self._tune()
         self.inputs = open_inputs(self, parameters, streams, self._intake, self._guarded)
-        self._explained = 0, Counter(), Counter()
-        self._monitor = Monitor(time.monotonic())
+        reporter = Reporter(self, self._predictor, self._pipeline, self._inbox, self.inputs, self._outputs)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
         self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow), clock=clock),
-                        self.create_timer(SILENCE, self._guarded(self._report), clock=clock)]
+                        self.create_timer(SILENCE, self._guarded(reporter.report), clock=clock)]
         topics = ", ".join(f"{name} on {source.topic}" for name, source in self.inputs.items())
         absent = f"; without {', '.join(self._outputs.absent)}: vision_msgs is not installed"
         self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}"
@@ -266,8 +249,7 @@ class Perception(LifecycleNode):
             except Exception as error:
                 if self.context.ok():  # after a signal nothing can succeed, which is no error
                     self._inbox.drop("callback_error")
-                    self._pipeline.tell("callback_error", f"an error of the node itself, please report it: "
-                                        f"{type(error).__name__}: {error}")
+                    self._pipeline.tell("callback_error", own_error(error))
                 return None
 
         return call
@@ -277,43 +259,6 @@ class Perception(LifecycleNode):
             self.trigger_deactivate()
         for source in self.inputs.values():
             source.follow()
-
-    def _report(self) -> None:
-        """Once a second: what is wrong in the log, that and all figures on /diagnostics."""
-        reasons = self._explain_silence()
-        pipeline, parameters, predictor = self._pipeline, self.parameters, self._predictor
-        device = str(predictor.device)
-        verdict = self._monitor.look(time.monotonic(), Snapshot(
-            mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
-            inputs={name: InputState(each.topic, each.received, each.age) for name, each in self.inputs.items()},
-            input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
-            degraded=dict(pipeline.degraded),
-            hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
-        ), parameters.max_processing_time_ms, parameters.max_silence_ms)
-        self._outputs.publish_diagnostics(verdict.level, verdict.message, verdict.values, device)
-
-    def _explain_silence(self) -> list[str]:
-        """One line a second, at most, about what does not come and why; returns the reasons."""
-        published, dropped, degraded = self._pipeline.published, self._inbox.dropped(), Counter(self._pipeline.degraded)
-        new, lost, alone = (published - self._explained[0], dropped - self._explained[1], degraded - self._explained[2])
-        self._explained = published, dropped, degraded
-        reasons = self._guarded(self._reasons_for_silence)() or []
-        fates = explain_fates(new, lost, alone, self.parameters.unmatched, self._inbox.is_unmatched)
-        if reasons or not fates.keys() <= self._fates_told:  # while something else is wrong, or when one begins
-            reasons += [f"{count} {fate}" for fate, count in fates.items()]
-        self._fates_told = set(fates)
-        reasons += self._pipeline.take_troubles()
-        if not reasons and new == 0 and lost:
-            reasons.append("messages are dropped: " + ", ".join(f"{count} {cause}" for cause, count in lost.items()))
-        if reasons:
-            self.get_logger().warning(f"{new or 'no'} results in the last second: {'; '.join(reasons)}")
-        return reasons
-
-    def _reasons_for_silence(self) -> list[str]:
-        reasons = [reason for source in self.inputs.values() if (reason := source.explain())]
-        if not reasons and self._inbox.is_unmatched:
-            reasons.append(why_unmatched(self._inbox.miss, self.parameters.slop, self.parameters.max_wait))
-        return reasons
 
     # --- parameters --------------------------------------------------------------------------------------------------
 
@@ -344,63 +289,3 @@ def names_frames(calibration: str) -> bool:
     """True if the calibration file, or the one in this folder, is our YAML: the only format with frame_ids."""
     path = Path(calibration)
     return path.suffix in (".yaml", ".yml") or (path / YAML_NAME).is_file()
-
-
-def main(args: list[str] | None = None) -> NoReturn:
-    """The process of a node: `run`, then out at once. All is freed then, and unloading torch takes another second."""
-    code = run(args)
-    gc.collect()  # of the node and what it holds, and then of the context, or its shared memory stays
-    rclpy.get_default_context().destroy()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def run(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM, without a manager also until the device fails. Returns an exit code."""
-    # Threads that spin between layers would take the cores from DDS and from the drivers. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    use_shared_memory_profile()
-    try:
-        rclpy.init(args=args)
-    except RuntimeError as error:  # such as a params file that is missing or no YAML
-        print(f"perception: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_BAD_PARAMETERS
-    node = None
-    executor = SingleThreadedExecutor()
-    try:
-        node = Perception()
-        executor.add_node(node)
-        if not node.parameters.autostart:
-            node.get_logger().info("waiting for a lifecycle manager (autostart is false)")
-            executor.spin()
-        elif not node.start(executor):
-            return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
-        else:
-            executor.spin_until_future_complete(node.failed)
-            return EXIT_DEVICE_FAILED if node.failed.done() else EXIT_OK
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ValueError, ParameterException) as error:
-        if node is not None:
-            raise
-        print(f"perception: {error}", file=sys.stderr)
-        return EXIT_BAD_PARAMETERS
-    except RuntimeError:
-        if rclpy.ok():
-            raise
-        # Otherwise a signal took the context from what was at hand, such as a transition that wants to be announced.
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal and a launch both send one: the second must not
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # break what follows, and whoever loses patience may end it
-        executor.shutdown()
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return EXIT_OK
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
 from bev_semseg_ros.predictor import Predictor
-from bev_semseg_ros.ros.node import EXIT_DEVICE_FAILED, Perception
+from bev_semseg_ros.ros.main import EXIT_DEVICE_FAILED
+from bev_semseg_ros.ros.node import Perception
 from bev_semseg_ros.ros.pipeline import is_device_failure
 from ros.process import Process
 
@@ -102,7 +103,7 @@ FAILING_NODE = """
 import sys
 import torch
 from bev_semseg_ros.predictor import Predictor
-from bev_semseg_ros.ros.node import main
+from bev_semseg_ros.ros.main import main
 
 class Failing(Predictor):
     def warm_up(self, camera_size):
