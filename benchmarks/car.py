@@ -66,12 +66,12 @@ class Car(Peer):
     def _arrived(self, message: Any) -> None:
         self.arrivals.append((time.monotonic(), {pair.key: pair.value for pair in message.status[0].values}))
 
-    def start_node(self, **parameters: Any) -> Process:
-        """A node with this car's calibration that is READY."""
+    def start_node(self, ready: str = "READY", **parameters: Any) -> Process:
+        """A node with this car's calibration that has said `ready`."""
         values = {"calibration": self.calibration_file, **parameters}
         process = Process("node", "--ros-args", *(part for name, value in values.items()
                                                   for part in ("-p", f"{name}:={value}")))
-        process.wait_for("READY", 120)
+        process.wait_for(ready, 120)
         return process
 
     def cloud(self, points: Any = None) -> Any:

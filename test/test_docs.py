@@ -87,11 +87,26 @@ def test_every_cause_in_the_code_is_documented() -> None:
     assert names and names <= CAUSES.keys()
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/topics.md"])
+@pytest.mark.parametrize("name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
     assert [target for target in targets if "://" not in target and not (document.parent / target).exists()] == []
+
+
+def test_the_deployment_document_names_every_exit_code() -> None:
+    pytest.importorskip("rclpy")
+    from bev_semseg_ros.ros.main import EXIT_CODES
+
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    assert [code for code, meaning in EXIT_CODES.items() if f"| {code} | {meaning} |" not in text] == []
+
+
+def test_the_reliability_document_has_a_place_for_every_result_and_names_its_command() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    for program in (ROOT / "benchmarks").glob("*.py"):
+        for name in re.findall(r"\bwrite\(\"(\w+)\"", program.read_text()):
+            assert f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text and f"benchmarks/{program.name}" in text
 
 
 def test_the_readme_names_every_command() -> None:

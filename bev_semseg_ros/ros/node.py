@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import threading
 import time
@@ -227,6 +228,8 @@ class Perception(LifecycleNode):
         if had_predictor:
             gc.unfreeze()
             gc.collect()
+            with suppress(OSError, AttributeError):  # of a C library that is not glibc
+                ctypes.CDLL(None).malloc_trim(0)  # glibc would keep what was freed
             import torch
             if torch.cuda.is_available():
                 with suppress(RuntimeError):  # a lost device

@@ -61,7 +61,8 @@ class Pipeline:
     def close(self) -> None:
         """Finish the frame at hand, then end the thread."""
         self._inbox.close()
-        self._thread.join()
+        if self._thread.ident is not None:  # it could be started
+            self._thread.join()
 
     def counters(self) -> dict[str, int]:
         """All counters so far, by the names they have on ~/timing."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.markers import boxes_from_markers
-from bev_semseg_ros.ros.messages import stamp_ns
+from bev_semseg_ros.ros.messages import message_class, stamp_ns
+from bev_semseg_ros.ros.outputs import TOPICS
 
 QUIET = 1.5  # seconds without a result after which nothing more is expected
 START = 120.0  # seconds a node may take to load and warm up
@@ -44,22 +46,27 @@ class RecordingError(ChildProcessError):
 
 @dataclass
 class Result:
-    """What came of one pair. boxes: in the model frame; received: time.monotonic_ns of the last part."""
+    """What came of one pair.
+
+    boxes: in the model frame; received: time.monotonic_ns of the last part; messages: of further topics, as they came.
+    """
 
     boxes: Boxes | None = None
     mask: np.ndarray | None = None
     timing: dict[str, str] = field(default_factory=dict)
     received: int = 0
+    messages: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class Recording:
     """results: by stamp (ns); published: stamp -> time.monotonic_ns at which the pair was complete on its topics;
-    with_masks: False of a node that sees no images."""
+    with_masks: False of a node that sees no images; further: topics whose messages are kept, too."""
 
     results: dict[int, Result]
     published: dict[int, int]
     with_masks: bool = True
+    further: tuple[str, ...] = ()
 
     @property
     def complete(self) -> dict[int, Result]:
@@ -70,9 +77,10 @@ class Recording:
 
     @property
     def is_all_there(self) -> bool:
-        """True if every pair has a complete result and its timing."""
+        """True if every pair has a complete result, its timing and the messages of further topics."""
         complete = self.complete
-        return all(stamp in complete and complete[stamp].timing for stamp in self.published)
+        return all(stamp in complete and complete[stamp].timing and complete[stamp].messages.keys() >= {*self.further}
+                   for stamp in self.published)
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -109,11 +117,13 @@ def _percentiles(values: list[float]) -> dict[str, float | None]:
     return {f"p{p}": float(np.percentile(values, p)) if values else None for p in (50, 95, 99)}
 
 
-def record(bag: Path, folder: Path, rate: float = 1.0, parameters: dict[str, Any] | None = None) -> Recording:
+def record(bag: Path, folder: Path, rate: float = 1.0, parameters: dict[str, Any] | None = None,
+           further: tuple[str, ...] = ()) -> Recording:
     """Run the node and the player on a domain of their own; return all that came out.
 
-    folder: gets the processes' logs. parameters: of the node, besides the bag's calibration. Raises RecordingError with
-    the node's own words if it does not become ready, and if it or the player fails.
+    folder: gets the processes' logs. parameters: of the node, besides the bag's calibration. further: outputs, as in
+    `outputs.TOPICS`, whose messages are kept as they came. Raises RecordingError with the node's own words if it does
+    not become ready, and if it or the player fails.
     """
     parameters = {"calibration": bag, **(parameters or {})}
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,8 +134,8 @@ def record(bag: Path, folder: Path, rate: float = 1.0, parameters: dict[str, Any
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     model_from_lidar = load_calibration(parameters["calibration"]).model_from_lidar
     with (_process(["node", "--ros-args", *arguments], environment, folder / "node.log", "READY") as node,
-          subscriber(domain, environment, model_from_lidar) as results):
-        recording = Recording(results, {}, with_masks=parameters.get("mode") != "lidar_only")
+          subscriber(domain, environment, model_from_lidar, further) as results):
+        recording = Recording(results, {}, parameters.get("mode") != "lidar_only", further)
         log = folder / "published.jsonl"
         with _process(["play", str(bag), "--rate", str(rate), "--for", "/perception", "--log", str(log)], environment,
                       folder / "player.log") as player:
@@ -211,8 +221,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.ndarray, timeout: float = MATCHING
-                ) -> Iterator[dict[int, Result]]:
+def subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.ndarray, further: tuple[str, ...] = (),
+               timeout: float = MATCHING) -> Iterator[dict[int, Result]]:
     """Subscriptions to a node's outputs; the dictionary fills while the context is entered.
 
     Entered once the node's publishers are matched: what they publish before that would be lost. Raises RecordingError
@@ -243,9 +253,16 @@ def subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.nd
         if found.boxes is None and found.timing.get("boxes") == "0":
             found.boxes = Boxes.empty()  # a frame without boxes has no marker that could carry its stamp
 
+    def keep(topic: str, message: Any) -> None:
+        parts = message.markers if isinstance(message, MarkerArray) else [message]
+        if parts:
+            result(parts[0].header).messages[topic] = message
+
     matched: dict[str, threading.Event] = {}
-    for kind, topic, callback in ((MarkerArray, "markers", take_markers), (Image, "semseg/labels", take_labels),
-                                  (DiagnosticArray, "timing", take_timing)):
+    wanted = [(MarkerArray, "markers", take_markers), (Image, "semseg/labels", take_labels),
+              (DiagnosticArray, "timing", take_timing)]
+    wanted += [(message_class(TOPICS[topic].kind), topic.removeprefix("~/"), partial(keep, topic)) for topic in further]
+    for kind, topic, callback in wanted:
         matched[topic] = threading.Event()
         events = SubscriptionEventCallbacks(matched=lambda _, event=matched[topic]: event.set())
         node.create_subscription(kind, f"/perception/{topic}", callback, QoSProfile(depth=10), event_callbacks=events)

@@ -8,21 +8,27 @@ import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
+from visualization_msgs.msg import Marker
 
+from bev_semseg_ros import checkpoint
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Prediction
+from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.predictor import Predictor
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.bag import write_bag
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, message_class, stamp_ns
+from bev_semseg_ros.ros.outputs import TOPICS
 from bev_semseg_ros.ros.parameters import Parameters
 from bev_semseg_ros.ros.recorder import Recording, record
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES, colorize
 
 COUNT = 4
 RATE = 0.4  # 4 Hz: every frame must come out, on a busy machine, too
 THRESHOLD = 0.01
 FILTER = {"classes": ["pedestrian", "car", "truck"], "distance_bands": [10.0], "score_threshold_car": [0.02, 0.05],
           "nms_iou_threshold": 0.1}
+IMAGES = ("~/semseg/color", "~/semseg/overlay", "~/semseg/labels", "~/semseg/camera_info")
 SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
@@ -64,8 +70,11 @@ def bag(calibration, tmp_path_factory):
 def answers(request, bag, checkpoint_file, tmp_path_factory) -> tuple[str, Recording, dict[int, Prediction]]:
     """(mode, what the node answered, what the predictor answered by stamp)."""
     mode, settings = request.param
+    images = () if mode == "lidar_only" else IMAGES
+    boxes = () if mode == "camera_only" else ("~/markers",)
     recording = record(bag, tmp_path_factory.mktemp(mode), RATE, {
-        "checkpoint": checkpoint_file, "score_threshold": THRESHOLD, "mode": mode, **settings, **SETTINGS})
+        "checkpoint": checkpoint_file, "score_threshold": THRESHOLD, "mode": mode, **settings, **SETTINGS},
+        boxes + images)
     predictor = Predictor.load(checkpoint_file, "cpu", **SETTINGS)
     offline = {frame.timestamp_ns: predictor.predict_sample(prepare(frame, predictor.config), mode, THRESHOLD)
                for frame in frames(bag)}
@@ -126,6 +135,79 @@ def test_the_labels_are_the_predictors(answers):
         assert (expected is None) == (result.mask is None) == (mode == "lidar_only")
         if expected is not None:
             assert result.mask.shape == expected.shape and (result.mask == expected).mean() >= 0.999
+
+
+def messages(answers, topic: str) -> list[tuple[int, object]]:
+    """(stamp, message) of every frame; none in a mode that does not have this output."""
+    mode, recording, _ = answers
+    found = [(stamp, result.messages[topic]) for stamp, result in recording.complete.items()
+             if topic in result.messages]
+    assert len(found) == (0 if mode == ("camera_only" if topic == "~/markers" else "lidar_only") else COUNT)
+    return found
+
+
+def pixels(message) -> np.ndarray:
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
+
+
+def test_every_output_is_one_of_those_compared_here():
+    """But for what says how it went, and for messages that are not installed everywhere (test_detections.py)."""
+    of_frames = {topic for topic, (kind, *_) in TOPICS.items() if not kind.startswith("vision_msgs")
+                 and not topic.startswith(("~/debug/", "/"))}
+    assert of_frames == {"~/markers", *IMAGES, "~/timing"}
+
+
+def test_the_colours_are_those_of_the_predictors_labels(answers):
+    for stamp, message in messages(answers, "~/semseg/color"):
+        assert message.encoding == "rgb8"
+        assert (pixels(message) == colorize(answers[2][stamp].mask)).mean() >= 0.999
+
+
+def test_the_overlay_lies_on_the_image_that_the_predictor_saw(answers, bag, checkpoint_file):
+    config = checkpoint.load(checkpoint_file)[0]
+    seen = {frame.timestamp_ns: prepare(frame, config).image for frame in frames(bag)}
+    for stamp, message in messages(answers, "~/semseg/overlay"):
+        expected = (colorize(answers[2][stamp].mask).astype(float) + seen[stamp]) / 2
+        assert (np.abs(pixels(message) - expected) <= 1).mean() >= 0.999
+
+
+def test_the_camera_info_is_of_the_predictors_mask(answers):
+    for stamp, message in messages(answers, "~/semseg/camera_info"):
+        camera = answers[2][stamp].camera
+        assert (message.width, message.height) == camera.size == answers[2][stamp].mask.shape[::-1]
+        np.testing.assert_allclose(np.reshape(message.k, (3, 3)), camera.matrix)
+        np.testing.assert_allclose(np.reshape(message.p, (3, 4))[:, :3], camera.matrix)
+        assert not any(message.d)
+
+
+@pytest.mark.parametrize("topic", IMAGES)
+def test_segmentation_has_the_stamp_and_the_frame_of_its_image(answers, topic):
+    for stamp, message in messages(answers, topic):
+        assert (stamp_ns(message.header.stamp), message.header.frame_id) == (stamp, "camera")
+
+
+def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes_do_in_the_models(answers, calibration):
+    cloud_from_model = invert(calibration.model_from_lidar)
+    for stamp, message in messages(answers, "~/markers"):
+        boxes = answers[2][stamp].boxes
+        shown = [marker for marker in message.markers if marker.action == Marker.ADD]
+        assert {(stamp_ns(m.header.stamp), m.header.frame_id) for m in shown} == {(stamp, "lidar")}
+        assert len({(m.ns, m.id) for m in shown}) == len(shown) == 3 * len(boxes)
+        for kind in (Marker.CUBE, Marker.ARROW, Marker.TEXT_VIEW_FACING):
+            markers = [marker for marker in shown if marker.type == kind]
+            places = np.array([[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in markers])
+            expected = apply(cloud_from_model, boxes.centers)
+            if kind == Marker.TEXT_VIEW_FACING:
+                expected = expected + cloud_from_model[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
+            distances = np.linalg.norm(places[:, None] - expected, axis=-1)
+            nearest = distances.argmin(0)
+            assert distances.min(0).max() < 1e-3
+            for box, marker in enumerate(markers[index] for index in nearest):
+                q = marker.pose.orientation
+                ahead = [1 - 2 * (q.y**2 + q.z**2), 2 * (q.x * q.y + q.w * q.z), 2 * (q.x * q.z - q.w * q.y)]
+                yaw = boxes.yaws[box]
+                np.testing.assert_allclose(ahead, cloud_from_model[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0), atol=1e-3)
+                assert marker.ns == DETECTION_CLASSES[boxes.labels[box]] and marker.text.startswith(marker.ns)
 
 
 def test_the_mode_is_the_one_asked_for(answers):

@@ -1,0 +1,66 @@
+"""What the transitions of a node cost in time and memory, again and again.
+
+usage: python benchmarks/lifecycle.py [--cycles N] [--checkpoint C]
+
+configure, activate, some frames, deactivate, cleanup: the resident memory after each and the time each took. Wanted:
+cleanup gives back what configure took, but for libraries that stay loaded, and no cycle leaves more than another.
+Writes docs/reliability.md and runs/proof/lifecycle.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from car import Car, simulated_drive
+from document import conditions, table, write
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from ros.faults import recover
+from ros.process import Process
+
+STEPS = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE,
+         "deactivate": Transition.TRANSITION_DEACTIVATE, "cleanup": Transition.TRANSITION_CLEANUP}
+MIB = 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cycles", type=int, default=10)
+    parser.add_argument("--checkpoint", default="", help="default: the shipped one")
+    args = parser.parse_args()
+    told = conditions()
+    car = Car(simulated_drive()[0][0])
+    node = car.start_node("waiting for", autostart="false",
+                          **({"checkpoint": args.checkpoint} if args.checkpoint else {}))
+    start = node.resident / MIB
+    cycles = [cycle(car, node) for _ in range(args.cycles)]
+    node.interrupt()
+    node.wait()
+    car.close()
+    rows = [("started, unconfigured", "", f"{start:.0f}", "", "")]
+    rows += [(f"after {name}", *(f"{found[number][name][key]:.{digits}f}" for number in (0, -1)
+                                 for key, digits in (("seconds", 2), ("mib", 0))))
+             for found in [cycles] for name in STEPS]
+    text = table(("", "first cycle, s", "MiB", f"cycle {args.cycles}, s", "MiB"), rows)
+    write("lifecycle", f"{told}.\n\n{text}", {"conditions": told, "started_mib": start, "cycles": cycles})
+
+
+def cycle(car: Car, node: Process) -> dict[str, dict[str, float]]:
+    """Each transition's time, and the memory after it (after activate: after some frames)."""
+    found = {}
+    for name, transition in STEPS.items():
+        begin = time.monotonic()
+        answer = car.call(ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition)), 120)
+        if not answer.success:
+            raise SystemExit(f"{name} failed:\n" + "\n".join(node.lines[-5:]))
+        seconds = time.monotonic() - begin
+        if name == "activate":
+            for _ in range(5):
+                recover(car)
+        found[name] = {"seconds": seconds, "mib": node.resident / MIB}
+    return found
+
+
+if __name__ == "__main__":
+    main()
