@@ -22,9 +22,9 @@ from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.input_check import Finding
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.ros.bag import write_bag
-from bev_semseg_ros.ros.doctor import diagnose
-from bev_semseg_ros.ros.doctor_bag import read_bag
-from bev_semseg_ros.ros.observation import COMPRESSED
+from bev_semseg_ros.ros.doctor.bag import read_bag
+from bev_semseg_ros.ros.doctor.diagnose import diagnose
+from bev_semseg_ros.ros.doctor.observation import COMPRESSED
 from bev_semseg_ros.ros.parameters import Parameters
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"

@@ -8,7 +8,7 @@ import sys
 import pytest
 from broken_bag import entries, good_bag
 
-from bev_semseg_ros.ros.observation import KINDS, SAMPLES, Stream, choose_topics
+from bev_semseg_ros.ros.doctor.observation import KINDS, SAMPLES, Stream, choose_topics
 
 CLOUD, IMAGE, INFO = KINDS.values()
 AVAILABLE = {"/rear/points": (CLOUD, 5), "/top/points": (CLOUD, 50), "/left/image": (IMAGE, 20), "/left/camera_info": (
@@ -43,6 +43,6 @@ def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
 
 
 def test_a_bag_is_looked_at_without_rclpy():
-    code = ("import sys, bev_semseg_ros.ros.doctor, bev_semseg_ros.ros.doctor_bag; assert 'rclpy' not in sys.modules; "
-            "assert 'sensor_msgs' not in sys.modules")
+    code = ("import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag; "
+            "assert 'rclpy' not in sys.modules and 'sensor_msgs' not in sys.modules")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation, rotation_rpy, transform
-from bev_semseg_ros.ros.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
 BASE_FROM_MAST = transform(rotation_rpy(0.1, -0.2, 2.0), (1.0, 2.0, 3.0))
 MAST_FROM_LIDAR = transform(rotation_rpy(0.0, 0.3, -0.5), (0.1, 0.0, 0.5))

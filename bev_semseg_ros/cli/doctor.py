@@ -26,15 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from bev_semseg_ros.ros.doctor import diagnose
+    from bev_semseg_ros.ros.doctor.diagnose import diagnose
     from bev_semseg_ros.ros.share import shipped_checkpoint
 
     asked = {"points": arguments.points, "image": arguments.image, "camera_info": arguments.camera_info}
     if arguments.live is None:
-        from bev_semseg_ros.ros.doctor_bag import read_bag
+        from bev_semseg_ros.ros.doctor.bag import read_bag
         observation = read_bag(arguments.bag, asked)
     else:
-        from bev_semseg_ros.ros.doctor_live import listen
+        from bev_semseg_ros.ros.doctor.live import listen
         observation = listen(arguments.live, asked)
     diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration)
     if arguments.checkpoint is not None:

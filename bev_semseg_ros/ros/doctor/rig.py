@@ -10,9 +10,9 @@ import numpy as np
 from bev_semseg_ros.data.calibration import Calibration, load_calibration
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS
-from bev_semseg_ros.ros.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.messages import decode_cloud
-from bev_semseg_ros.ros.observation import Observation
 
 BASES = ("base_footprint", "base_link")  # frames that are level with the vehicle (REP 105), the first on the ground
 OPTICAL_TILT = 0.7  # of an optical frame's z axis out of the horizontal, beyond which it is no camera that looks ahead

@@ -9,8 +9,8 @@ from typing import Any
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
-from bev_semseg_ros.ros.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
 SECONDS = 60.0  # of a long bag that are looked at; transforms are read to its end
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.observation import Observation, Offer, Stream
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream
 
 SEGMENT = 512 * 1024  # bytes of Fast DDS's shared memory by default: what is larger is dropped where it is best effort
 CARRIED = 0.9  # share of the messages that must arrive

@@ -12,11 +12,11 @@ from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.input_check import ASPECT_TOLERANCE, Finding, InputStatistics, compare, suggested_scale
 from bev_semseg_ros.preprocessing import network_size, prepare_points
-from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor_rig import height_above_ground
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
+from bev_semseg_ros.ros.doctor.rig import height_above_ground
 from bev_semseg_ros.ros.intensity import LITTLE, SHARE, IntensityScale, full_scale
 from bev_semseg_ros.ros.messages import POINT_TYPES, decode_cloud
-from bev_semseg_ros.ros.observation import Observation, Stream, intensity_field
 
 MOST_NAN = 0.5  # share of the points; rays that met nothing are NaN with some drivers
 CENTRE = 0.25  # of the image's side, beyond which a principal point is not of this image

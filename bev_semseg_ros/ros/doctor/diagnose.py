@@ -6,10 +6,11 @@ from pathlib import Path
 
 from bev_semseg_ros import checkpoint
 from bev_semseg_ros.data.calibration import YAML_NAME
-from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor_rig import check_frames, check_transforms, find_calibration
-from bev_semseg_ros.ros.doctor_sensors import check_cloud, check_intrinsics, check_training
-from bev_semseg_ros.ros.doctor_streams import (
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import Observation
+from bev_semseg_ros.ros.doctor.rig import check_frames, check_transforms, find_calibration
+from bev_semseg_ros.ros.doctor.sensors import check_cloud, check_intrinsics, check_training
+from bev_semseg_ros.ros.doctor.streams import (
     check_frame,
     check_layout,
     check_rate,
@@ -17,8 +18,7 @@ from bev_semseg_ros.ros.doctor_streams import (
     check_sync,
     check_topics,
 )
-from bev_semseg_ros.ros.doctor_transport import check_qos, check_static_qos, check_transport
-from bev_semseg_ros.ros.observation import Observation
+from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
 
 
 def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: Path | None = None) -> Diagnosis:

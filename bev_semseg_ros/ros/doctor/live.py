@@ -14,10 +14,18 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profi
 from rclpy.serialization import deserialize_message
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.doctor.observation import (
+    COMPRESSED,
+    KINDS,
+    Observation,
+    Offer,
+    Stream,
+    choose_topics,
+    open_streams,
+)
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.inputs import node_name
-from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Offer, Stream, choose_topics, open_streams
 from bev_semseg_ros.ros.player import message_class
-from bev_semseg_ros.ros.transform_tree import TransformTree
 
 DISCOVERY = 6.0  # seconds in which publishers must be found
 SETTLED = 1.0  # seconds after which, once there is one for every input, others are not waited for

@@ -10,8 +10,8 @@ import numpy as np
 
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.ros.compressed import SUFFIX, decode_compressed
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, shows_rectified, stamp_ns
-from bev_semseg_ros.ros.transform_tree import TransformTree
 
 KINDS = {"points": "sensor_msgs/msg/PointCloud2", "image": "sensor_msgs/msg/Image",
          "camera_info": "sensor_msgs/msg/CameraInfo"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.ros.compressed import SUFFIX
-from bev_semseg_ros.ros.diagnosis import Diagnosis
-from bev_semseg_ros.ros.observation import COMPRESSED, KINDS, Observation, Stream
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Stream
 from bev_semseg_ros.ros.parameters import Parameters
 
 DEFAULTS = Parameters()
