@@ -44,6 +44,15 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
+def test_the_help_of_the_node_names_its_exit_codes(capsys):
+    pytest.importorskip("rclpy")
+    from bev_semseg_ros.ros.node import EXIT_CODES
+
+    assert main(["node", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"{code}  {meaning}" in text for code, meaning in EXIT_CODES.items())
+
+
 def test_debug_shows_where_an_error_comes_from(tmp_path):
     with pytest.raises(FileNotFoundError):
         main(["--debug", "train", "--config", str(tmp_path / "nowhere.yaml"), "--data", "."])
