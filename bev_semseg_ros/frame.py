@@ -119,7 +119,7 @@ class Camera:
                        distortion=np.zeros(5), distortion_model="none", rectified_matrix=None)
 
 
-def scale_matrix(matrix: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -> np.ndarray:
+def scale_matrix(matrix: np.ndarray, size: tuple[float, float], new_size: tuple[int, int]) -> np.ndarray:
     """K (3, 3) of an image of `size` after resizing to `new_size`; pixel centres at integers: u' = (u + .5) s - .5."""
     sx, sy = new_size[0] / size[0], new_size[1] / size[1]
     scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])

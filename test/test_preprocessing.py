@@ -44,7 +44,7 @@ def test_a_rectified_image_of_the_right_size_is_left_as_it_is():
     np.testing.assert_array_equal(rectify(image, pinhole(64, 40), (64, 40)), image)
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.4, 1.7])
+@pytest.mark.parametrize("factor", [0.5, 0.4, 0.3, 0.2, 1.7])
 def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
     camera = pinhole(400, 240)
     image = np.zeros((240, 400, 3), np.uint8)
@@ -57,6 +57,13 @@ def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
     ray = np.linalg.inv(camera.matrix) @ [u, v, 1]
     expected = (camera.rectified(size).matrix @ ray)[:2]
     np.testing.assert_allclose(found, expected, atol=0.15)
+
+
+@pytest.mark.parametrize("recorded", [(1920, 1208), (1921, 1207), (1280, 806)])
+def test_a_reduced_image_has_a_source_to_its_last_row_and_column(recorded):
+    looking = Camera(np.array([[900.0, 0, recorded[0] / 2], [0, 900, recorded[1] / 2], [0, 0, 1]]), recorded, np.eye(4))
+    reduced = rectify(np.full((recorded[1], recorded[0], 3), 200, np.uint8), looking, (640, 400))
+    assert (reduced == 200).all()
 
 
 def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
