@@ -36,6 +36,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def write(name: str, text: str, result: Any) -> None:
     """Print the text, put it into docs/reliability.md in place of the last one, the result into runs/proof as JSON."""
+    text = text.replace(f"{ROOT}/", "")  # files of the project in the node's own words
     print(text)
     RUNS.mkdir(parents=True, exist_ok=True)
     (RUNS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
