@@ -33,7 +33,7 @@ def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def reports(predictor: Predictor, simulated: tuple[str, Dataset]) -> dict[str, dict]:
-    return {mode: evaluate(predictor, simulated[1], mode) for mode in ("fused", "lidar_only", "camera_only")}
+    return {mode: evaluate(predictor, simulated[1], mode) for mode in ("fused", "lidar_only")}
 
 
 def test_the_weights_are_small_enough_to_ship() -> None:
@@ -63,8 +63,10 @@ def test_the_image_helps_the_boxes_or_does_not_hurt(reports: dict[str, dict]) ->
     assert reports["fused"]["detection"]["map"] >= reports["lidar_only"]["detection"]["map"]
 
 
-def test_one_checkpoint_segments_with_and_without_a_lidar(reports: dict[str, dict]) -> None:
-    assert reports["camera_only"]["segmentation"]["miou"] == pytest.approx(reports["fused"]["segmentation"]["miou"])
+def test_one_checkpoint_segments_with_and_without_a_lidar(predictor: Predictor, simulated: tuple[str, Dataset]) -> None:
+    for frame, _ in (simulated[1][index] for index in range(3)):
+        masks = [predictor.predict(frame, mode).mask for mode in ("fused", "camera_only")]
+        assert (masks[0] == masks[1]).mean() > 0.999
 
 
 def test_another_frames_image_changes_boxes_and_lowers_ap(predictor: Predictor, simulated: tuple[str, Dataset],
