@@ -55,8 +55,9 @@ def run(args: list[str] | None = None) -> int:
         elif not node.start(executor):
             return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
         else:
-            executor.spin_until_future_complete(node.failed)
-            return EXIT_DEVICE_FAILED if node.failed.done() else EXIT_OK
+            while rclpy.ok() and not node.failed:  # spin_until_future_complete keeps a callback for every message
+                executor.spin_once()
+            return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:

@@ -82,7 +82,7 @@ def test_a_failed_device_leads_through_the_error_state_to_a_node_that_can_be_con
                                       lambda message: diagnostics.extend(message.status), QoSProfile(depth=20))]
     assert node.start(executor)
     fails.append(error)
-    send_until(node.failed.done, executor, peer)
+    send_until(lambda: node.failed, executor, peer)
     peer.spin_until(lambda: states[-1:] == ["unconfigured"])
     peer.spin_until(lambda: any(status.level == DiagnosticStatus.ERROR and str(error) in status.message
                                 for status in diagnostics), what="the failure on /diagnostics")
