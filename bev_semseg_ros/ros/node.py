@@ -51,7 +51,7 @@ class Perception(LifecycleNode):
 
     The executor's thread only moves messages into the inbox; decoding, the network and publishing happen in the
     pipeline's thread. `inputs`: while the node is active, by the names of its topics (points, image, camera_info).
-    `failed`: done once the device has failed; the node is unconfigured then.
+    `failed`: True once the device has failed; the node is unconfigured then.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Perception(LifecycleNode):
         self.add_post_set_parameters_callback(self._take_parameters)
         self._refuse_impossible_transitions()
         self.inputs: dict[str, Input] = {}
-        self.failed = Future()
+        self.failed = False
         self._loading: threading.Thread | None = None
         self._is_configured = False  # or about to be
         self._predictor: Any = None
@@ -111,7 +111,7 @@ class Perception(LifecycleNode):
         if not failure:
             return result
         self.get_logger().error(f"the device failed: {failure}")
-        self.failed.set_result(True)
+        self.failed = True
         return TransitionCallbackReturn.ERROR  # the error state, whose handler frees everything: `configure` may follow
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -358,8 +358,9 @@ def run(args: list[str] | None = None) -> int:
         elif not node.start(executor):
             return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
         else:
-            executor.spin_until_future_complete(node.failed)
-            return EXIT_DEVICE_FAILED if node.failed.done() else EXIT_OK
+            while rclpy.ok() and not node.failed:  # spin_until_future_complete keeps a callback for every message
+                executor.spin_once()
+            return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:

@@ -78,7 +78,7 @@ def test_a_failed_device_leads_through_the_error_state_to_a_node_that_can_be_con
         lambda event: states.append(event.goal_state.label), QoSProfile(depth=20))
     assert node.start(executor)
     fails.append(error)
-    send_until(node.failed.done, executor, peer)
+    send_until(lambda: node.failed, executor, peer)
     peer.spin_until(lambda: states[-1:] == ["unconfigured"])
     assert "errorprocessing" in states and str(error) in capfd.readouterr().err
     fails.clear()
