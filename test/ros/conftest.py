@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +67,9 @@ def calibration_file(calibration, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-@pytest.fixture(scope="session")
-def start_node(checkpoint_file: Path, calibration_file: Path):
-    """start_node(name=value, ...) -> Process of a node with these parameters; all are killed at the end."""
+@contextmanager
+def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..., Process]]:
+    """start(*ROS arguments, name=value, ...) -> Process of a node with these parameters; all are ended at the end."""
     processes = []
 
     def start(*ros_arguments: str, **parameters) -> Process:
@@ -79,15 +81,23 @@ def start_node(checkpoint_file: Path, calibration_file: Path):
 
     yield start
     for process in processes:
-        process.kill()
+        process.end()
+
+
+@pytest.fixture(scope="module")
+def start_node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..., Process]]:
+    """See `nodes`; they live as long as the tests of a module."""
+    with nodes(checkpoint_file, calibration_file) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def node(start_node) -> Process:
+def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
     """A node that is active."""
-    process = start_node()
-    process.wait_for("READY")
-    return process
+    with nodes(checkpoint_file, calibration_file) as start:
+        process = start()
+        process.wait_for("READY")
+        yield process
 
 
 @pytest.fixture(scope="session")

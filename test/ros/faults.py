@@ -238,7 +238,9 @@ FAULTS = [
     Fault("image 0.5 s late", late("image", 0.5), "degraded/no_image"),
     Fault("points stuttering", stuttering("points"), "dropped/unmatched_image"),
     Fault("image stuttering", stuttering("image"), "degraded/no_image"),
-    *[Fault(f"{topic} out of order", out_of_order(topic), f"dropped/late_{topic}") for topic in SENSORS],
+    # On a busy machine the older one may replace the newer in DDS (depth 1): then that one's partner is left over.
+    *[Fault(f"{topic} out of order", out_of_order(topic), f"dropped/late_{topic}|dropped/unmatched_.*|degraded/no_.*")
+      for topic in SENSORS],
     Fault("points at half rate", half_rate("points"), "dropped/unmatched_image"),
     Fault("image at half rate", half_rate("image"), "degraded/no_image|dropped/unmatched_points"),
     Fault("points at triple rate", triple_rate("points"), "degraded/no_image|dropped/unmatched_points"),

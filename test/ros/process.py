@@ -85,6 +85,15 @@ class Process:
         self._reader.join()
         return code
 
+    def end(self) -> None:
+        """With SIGINT, so that it leaves nothing in /dev/shm; killed if it does not heed that."""
+        try:
+            if not self.has_ended:
+                self.interrupt()
+            self.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
     def kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()

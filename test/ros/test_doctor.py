@@ -42,7 +42,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
 
 @pytest.fixture
 def play():
-    """play(bag) in a loop; all are killed at the end."""
+    """play(bag) in a loop; all are ended at the end."""
     players = []
 
     def start(bag: Path) -> None:
@@ -51,7 +51,7 @@ def play():
 
     yield start
     for player in players:
-        player.kill()
+        player.end()
 
 
 def test_the_node_works_with_the_parameters_written(content, checkpoint_file, peers, tmp_path) -> None:
@@ -72,7 +72,7 @@ def test_the_node_works_with_the_parameters_written(content, checkpoint_file, pe
         peer.spin_until(lambda: wanted <= {stamp_ns(message.header.stamp) for message in peer.received["timing"]},
                         what="a result of every pair")
     finally:
-        node.kill()
+        node.end()
     assert {message.status[0].message for message in peer.received["timing"]} == {"fused"} and len(wanted) == COUNT
     assert not any("intensity" in line for line in node.lines), node.lines
 
