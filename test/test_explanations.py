@@ -14,8 +14,9 @@ def test_why_no_pairs_form(miss, texts):
     assert all(text in why_unmatched(miss, 0.05, 0.2) for text in texts)
 
 
-def fates(results: int = 10, lost: dict | None = None, alone: dict | None = None, is_unmatched: bool = False) -> dict:
-    return explain_fates(results, Counter(lost or {}), Counter(alone or {}), "drop", is_unmatched)
+def fates(results: int = 10, lost: dict | None = None, alone: dict | None = None, is_unmatched: bool = False,
+          unmatched: str = "drop") -> dict:
+    return explain_fates(results, Counter(lost or {}), Counter(alone or {}), unmatched, is_unmatched)
 
 
 def test_what_was_processed_alone_is_told_with_its_mode():
@@ -25,6 +26,11 @@ def test_what_was_processed_alone_is_told_with_its_mode():
 
 def test_what_was_dropped_is_told_with_the_parameter():
     assert fates(lost={"unmatched_points": 4}) == {"clouds without image dropped (unmatched is drop)": 4}
+
+
+def test_clouds_that_newer_ones_overtook_are_not_blamed_on_the_parameter():
+    (fate,) = fates(lost={"unmatched_points": 1}, unmatched="process")
+    assert "dropped (newer ones were processed" in fate
 
 
 @pytest.mark.parametrize("is_unmatched", [True, False])

@@ -18,7 +18,7 @@ FRAMES = 100  # so many of the last frames are looked at
 
 # Why a message or frame was dropped, or published without one of its sensors (degraded); STREAM is points or image.
 CAUSES = {
-    "unmatched_STREAM": "no partner within slop came within max_wait, and it was not to be processed alone",
+    "unmatched_STREAM": "no partner within slop came within max_wait, or before newer ones were processed",
     "late_STREAM": "older than a result already given, or a stamp repeated",
     "time_jump_STREAM": "waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",

@@ -23,10 +23,11 @@ def explain_fates(results: int, lost: Counter[str], alone: Counter[str], unmatch
     is_unmatched: whether no pairs form.
     """
     clouds, images = "clouds without image", "images without cloud"
+    why = "unmatched is drop" if unmatched == "drop" else "newer ones were processed before they had waited long enough"
     old = "dropped: their stamps repeat or are older than what was processed"
     counts = {f"{clouds} processed alone (lidar_only)": alone["no_image"],
               f"{images} processed alone (camera_only)": alone["no_points"],
-              f"{clouds} dropped (unmatched is {unmatched})": lost["unmatched_points"],
+              f"{clouds} dropped ({why})": lost["unmatched_points"],
               # While pairs form these are the surplus of a faster camera, and a few late ones are nothing to speak of.
               f"{images} dropped": lost["unmatched_image"] * is_unmatched,
               f"clouds {old}": lost["late_points"] * (lost["late_points"] > results),

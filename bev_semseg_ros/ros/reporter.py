@@ -50,7 +50,7 @@ class Reporter:
         reasons = self._reasons_for_silence()
         fates = explain_fates(new, lost, alone, self._node.parameters.unmatched, self._inbox.is_unmatched)
         if reasons or not fates.keys() <= self._fates_told:  # while something else is wrong, or when one begins
-            reasons += [f"{count} {fate}" for fate, count in fates.items()]
+            reasons += [f"{fate}: {count}" for fate, count in fates.items()]
         self._fates_told = set(fates)
         reasons += self._pipeline.take_troubles()
         if not reasons and new == 0 and lost:
