@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -33,8 +33,10 @@ from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
+from bev_semseg_ros.ros.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.intake import Intake
+from bev_semseg_ros.ros.intensity import IntensityScale
 from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, encode_camera, encode_image, fill
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.parameters import Parameters
@@ -51,6 +53,7 @@ class Network:
     """Answers at once."""
 
     config = CONFIG
+    info: ClassVar[dict] = {}
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)
@@ -71,7 +74,7 @@ class Unsent(Outputs):
     """Makes every message and sends none."""
 
     def wanted(self, topic: str) -> bool:
-        return True
+        return topic in self._publishers  # what is installed
 
     def _send(self, topic: str, message: Any) -> None:
         pass
@@ -124,10 +127,11 @@ def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
 def whole(moment: Moment, node: Any) -> Callable[[], None]:
     """From the three messages to all outputs, as the node does it."""
     inbox = Inbox(Synchronizer(50_000_000, 200_000_000))
-    intake, stamps = Intake(inbox, True), iter(range(1, 1_000_000))
-    outputs = Unsent(node, moment.calibration.model_from_lidar, "lidar")
     state = SimpleNamespace(parameters=Parameters(), context=node.context)
-    pipeline = Pipeline(state, Network(), moment.calibration, inbox, outputs)
+    camera = moment.calibration.camera
+    extrinsics = FixedExtrinsics(moment.calibration.model_from_lidar, camera.camera_from_model, "lidar", {})
+    pipeline = Pipeline(state, Network(), extrinsics, inbox, Unsent(node), camera, lidar_frame="lidar")
+    intake, stamps = Intake(inbox, True, pipeline.tell, time.time_ns), iter(range(1, 1_000_000))
 
     def run() -> None:
         second = next(stamps)
@@ -144,19 +148,21 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
 
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     """What the whole is made of, each by itself."""
-    network, outputs = Network(), Unsent(node, moment.calibration.model_from_lidar, "lidar")
+    network, outputs = Network(), Unsent(node)
+    cloud_from_model, scale = invert(moment.calibration.model_from_lidar), IntensityScale()
     points, pixels = decode_cloud(moment.cloud), decode_image(moment.image)
     camera = decode_camera(moment.info, moment.calibration.camera.camera_from_model)
     size = network_size(camera.size, CONFIG.image)
     small = rectify(pixels, camera, size)
     prediction = network.predict_sample(SimpleNamespace(camera=camera.rectified(size)), "fused", 0.3)
     return {
-        "decode cloud": lambda: decode_cloud(moment.cloud), "decode image": lambda: decode_image(moment.image),
+        "decode cloud": lambda: scale.decode(moment.cloud, "intensity", 0.0),
+        "decode image": lambda: decode_image(moment.image),
         "decode camera_info": lambda: decode_camera(moment.info, camera.camera_from_model),
         "points into the grid": lambda: prepare_points(points, moment.calibration.model_from_lidar, CONFIG.grid),
         "rectify and resize": lambda: rectify(pixels, camera, size),
-        "all outputs": lambda: outputs.publish(prediction, small, moment.cloud.header, moment.image.header,
-                                               Parameters()),
+        "all outputs": lambda: outputs.publish(prediction, small, moment.cloud.header, cloud_from_model,
+                                               moment.image.header, Parameters()),
     }
 
 
