@@ -57,10 +57,16 @@ class IntensityScale:
             return decode_cloud(message, field)
         decision = self._decisions.setdefault((field, kind), _Decision())
         before = decision.full
-        self._look(decode_cloud(message, field, 1.0)[:, 3], kind, decision)
+        points = decode_cloud(message, field, 1.0)
+        self._look(points[:, 3], kind, decision)
         if decision.full != before:
             self._tell(field, kind, decision)
-        return decode_cloud(message, field, 1.0 / decision.full if decision.full else 0.0)
+        if decision.full in (0.0, 1.0):  # 0: there is nothing to scale
+            return points
+        if np.may_share_memory(points, np.asarray(message.data)):
+            points = points.copy()  # a view of the message, which others may hold
+        points[:, 3] *= np.float32(1.0 / decision.full)
+        return points
 
     def _look(self, values: np.ndarray, kind: str, decision: _Decision) -> None:
         values = values[::max(1, len(values) // POINTS)]
