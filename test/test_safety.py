@@ -125,7 +125,7 @@ def test_a_bag_is_read_from_its_own_folder_only(bag):
 
 def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
     pytest.importorskip("rclpy")
-    from bev_semseg_ros.ros.player import message_class
+    from bev_semseg_ros.ros.messages import message_class
 
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rclpy.node import Node
@@ -22,12 +22,18 @@ except ImportError:  # not installed: a plain subscription does the same
 SILENCE = 1.0  # seconds without a message after which a topic is spoken of
 
 
-def choose_reliability(setting: str, offered: list[ReliabilityPolicy]) -> ReliabilityPolicy:
-    """The reliability to ask for; `auto`: reliable if all publishers offer it, else best effort, which suits all."""
-    if setting == "reliable" or (setting == "auto" and offered
-                                 and all(policy == ReliabilityPolicy.RELIABLE for policy in offered)):
-        return ReliabilityPolicy.RELIABLE
-    return ReliabilityPolicy.BEST_EFFORT
+def choose_profile(setting: str, offered: Sequence[QoSProfile], lasts: bool = False, depth: int = 1) -> QoSProfile:
+    """What to ask for on a topic whose publishers offer that; newest wins.
+
+    setting: the parameter `reliability`; auto: reliable if all publishers offer it, else best effort, which suits all.
+    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too.
+    """
+    is_reliable = setting == "reliable" or (setting == "auto" and offered and all(
+        profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered))
+    is_kept = lasts and offered and all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
+                      reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
+                      durability=DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE)
 
 
 def open_inputs(node: Node, parameters: Parameters, streams: tuple[str, ...], intake: Intake,
@@ -84,15 +90,11 @@ class Input:
         offered = [publisher.qos_profile for publisher in self._publishers()]
         if self._subscription is not None and not offered:
             return  # a publisher that comes back finds what it left
-        reliability = choose_reliability(self._setting, [profile.reliability for profile in offered])
-        is_kept = self._lasts and offered and all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-                                                  for profile in offered)
-        durability = DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE
-        if (reliability, durability) == (self._reliability, self._durability):
+        profile = choose_profile(self._setting, offered, self._lasts)
+        if (profile.reliability, profile.durability) == (self._reliability, self._durability):
             return
         self.destroy()
-        self._reliability, self._durability = reliability, durability
-        profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=reliability, durability=durability)
+        self._reliability, self._durability = profile.reliability, profile.durability
         if FilterSubscriber is None:
             self._subscription = self._node.create_subscription(self._kind, self._name, self._receive, profile)
         elif self.subscriber is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
@@ -24,13 +24,16 @@ from bev_semseg_ros.ros.doctor.observation import (
     open_streams,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.inputs import node_name
-from bev_semseg_ros.ros.player import message_class
+from bev_semseg_ros.ros.inputs import choose_profile, node_name
+from bev_semseg_ros.ros.messages import message_class
+from bev_semseg_ros.ros.parameters import Parameters
 
 DISCOVERY = 6.0  # seconds in which publishers must be found
 SETTLED = 1.0  # seconds after which, once there is one for every input, others are not waited for
 COUNTING = 1.0  # seconds in which the topics of a type are compared, where there are several
 SHARED_MEMORY = Path("/dev/shm")
+DEPTH = 10  # where the node takes the newest, every message counts here
+DEFAULTS = Parameters()
 
 
 def listen(seconds: float, asked: dict[str, str]) -> Observation:
@@ -108,22 +111,14 @@ def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[st
     for stream in observation.streams.values():
         stream.offers = _offers(node, stream.topic)
         kind = message_class(stream.kind)
-        node.create_subscription(kind, stream.topic, partial(_take, stream, kind), _profile(stream), raw=True)
+        offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
+        profile = choose_profile(DEFAULTS.reliability, offered, lasts=stream.name == "camera_info", depth=DEPTH)
+        node.create_subscription(kind, stream.topic, partial(_take, stream, kind), profile, raw=True)
     if transform_class is not None:
         for topic, durability in (("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL), ("/tf", DurabilityPolicy.VOLATILE)):
             node.create_subscription(transform_class, topic, observation.transforms.take,
                                      QoSProfile(depth=100, durability=durability))
     return observation
-
-
-def _profile(stream: Stream) -> QoSProfile:
-    """What the node would ask for, but deeper: every message counts here."""
-    is_reliable = stream.offers and all(offer.reliability == "reliable" for offer in stream.offers)
-    is_kept = stream.name == "camera_info" and stream.offers and all(
-        offer.durability == "transient_local" for offer in stream.offers)
-    return QoSProfile(depth=10,
-                      reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
-                      durability=DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE)
 
 
 def _take(stream: Stream, kind: type, data: bytes) -> None:
