@@ -137,11 +137,15 @@ def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
 @pytest.mark.parametrize("spoil", [lambda data: data[:len(data) // 2], lambda data: b"\xff" * len(data),
                                    lambda data: data.replace(b"sensor_msgs", b"\xff\xfe_or_msgs")])
 def test_a_damaged_bag_is_named(bag, spoil):
+    """By the player and by the doctor."""
     rclpy = pytest.importorskip("rclpy")
+    from bev_semseg_ros.ros.doctor.bag import read_bag
     from bev_semseg_ros.ros.player import Player
 
     database = next(bag.glob("*.db3"))
     database.write_bytes(spoil(database.read_bytes()))
+    with pytest.raises(ValueError, match=str(bag)):
+        read_bag(bag, {})
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node("player", context=context)

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,8 +15,8 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.rosbag2 import Reader
 
+from bev_semseg_ros.ros.bag_reader import BagReader
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.inputs import node_name
 from bev_semseg_ros.ros.messages import message_class
@@ -37,7 +37,7 @@ class Player:
         self.sent: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self._publishers: dict[str, Any] = {}
-        with self._open() as reader:
+        with BagReader(self._bag) as reader:
             counts: Counter[str] = Counter()
             for connection in reader.connections:
                 counts[connection.topic] += connection.msgcount
@@ -114,29 +114,10 @@ class Player:
             self._clock.publish(message)
 
     def _messages(self) -> Iterator[tuple[str, int, bytes]]:
-        with self._open() as reader:
+        with BagReader(self._bag) as reader:
             chosen = [connection for connection in reader.connections if connection.topic in self._publishers]
-            messages = reader.messages(chosen)
-            while True:
-                try:
-                    connection, stamp, data = next(messages)
-                except StopIteration:
-                    return
-                except Exception as error:  # as below
-                    raise ValueError(f"{self._bag}: damaged: {error}") from error
-                yield connection.topic, stamp, bytes(data)  # the publisher takes bytes only
-
-    @contextmanager
-    def _open(self) -> Iterator[Reader]:
-        try:
-            reader = Reader(self._bag)
-            reader.open()
-        except Exception as error:  # a damaged one makes rosbags raise errors of any kind
-            raise ValueError(f"{self._bag}: not a readable rosbag2 folder: {error}") from error
-        try:
-            yield reader
-        finally:
-            reader.close()
+            for connection, stamp, data in reader.messages(chosen):
+                yield connection.topic, stamp, data
 
 
 def qos_profile(offered: Any, count: int = 0) -> QoSProfile:

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys import Stores, get_typestore
 
+from bev_semseg_ros.ros.bag_reader import BagReader
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
@@ -22,14 +22,11 @@ def read_bag(path: str | Path, asked: dict[str, str]) -> Observation:
 
     Raises ValueError naming the bag if it cannot be read.
     """
-    try:
-        with Reader(Path(path)) as reader:
-            return _read(reader, str(path), asked)
-    except (ReaderError, OSError) as error:
-        raise ValueError(f"{path}: not a readable rosbag2 folder: {error}") from error
+    with BagReader(path) as reader:
+        return _read(reader, str(path), asked)
 
 
-def _read(reader: Reader, source: str, asked: dict[str, str]) -> Observation:
+def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     types, counts = {}, Counter()
     for connection in reader.connections:
         types[connection.topic] = connection.msgtype
