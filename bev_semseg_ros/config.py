@@ -19,7 +19,7 @@ MAX_PILLARS = 4096  # along x or y
 MAX_CANVAS = 2**28  # values of the pillars' canvas, a gigabyte
 MAX_CHANNELS = 1024
 MAX_BLOCKS = 32
-MAX_PIXELS = 16_777_216  # of the image the network sees
+MAX_NETWORK_PIXELS = 16_777_216  # of the image the network sees
 MAX_BOXES = 100_000
 
 _SHORT = reprlib.Repr()  # of values in errors: YAML's aliases let a few bytes stand for billions
@@ -74,8 +74,9 @@ class ImageConfig:
     max_width: int = 768
 
     def __post_init__(self) -> None:
-        if not (0 < self.max_pixels <= MAX_PIXELS and 0 < self.max_width <= MAX_PIXELS):
-            raise ValueError(f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to {MAX_PIXELS}")
+        if not (0 < self.max_pixels <= MAX_NETWORK_PIXELS and 0 < self.max_width <= MAX_NETWORK_PIXELS):
+            raise ValueError(f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to "
+                             f"{MAX_NETWORK_PIXELS}")
 
 
 @dataclass(frozen=True)

@@ -194,9 +194,15 @@ class Pipeline:
     def _prepare(self, size: tuple[int, int]) -> None:
         """Beside the work, because it takes seconds; one size at a time. Nobody waits for its end: an exit must not."""
         if self._preparation is None or not self._preparation.is_alive():
-            self._preparation = threading.Thread(target=self._predictor.prepare, args=(size,), name="prepare",
-                                                 daemon=True)
+            self._preparation = threading.Thread(target=self._make_ready, args=(size,), name="prepare", daemon=True)
             self._preparation.start()
+
+    def _make_ready(self, size: tuple[int, int]) -> None:
+        try:
+            self._predictor.prepare(size)
+        except Exception as error:  # the next image of this size tries again
+            self.tell("prepare_error", f"the network cannot be made ready for images of {size[0]} x {size[1]} pixels: "
+                      f"{type(error).__name__}: {error}")
 
     def _trouble(self, cause: str, text: str, troubles: list[str]) -> None:
         troubles.append(cause)

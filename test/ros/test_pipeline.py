@@ -135,6 +135,17 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_
     assert (wrong.image != expected.image).any()
 
 
+def test_a_size_for_which_the_network_cannot_be_made_ready_is_told_and_the_lidar_goes_on(process, monkeypatch):
+    def fails(self, size):
+        raise MemoryError("not for so many pixels")
+
+    monkeypatch.setattr(Predictor, "is_warm", lambda self, size: False)
+    monkeypatch.setattr(Predictor, "prepare", fails, raising=False)
+    counters, troubles = process(CLOUD, (128, 64), times=5)
+    assert counters["mode"] == "lidar_only" and counters["degraded/new_image_size"] == 5
+    assert any("128 x 64 pixels: MemoryError: not for so many pixels" in trouble for trouble in troubles)
+
+
 class LosesTransform(FixedExtrinsics):
     def at(self, cloud, image):
         raise MissingTransform("no transform from 'roof' to 'base_link'")
