@@ -16,10 +16,14 @@ BOX, HEADING, LABEL = range(3)  # a box is three markers: their ids are 3 i + pa
 
 
 class BoxMarkers:
-    """Makes the MarkerArray of a frame: a namespace per class; what only the frame before had is deleted."""
+    """Makes the MarkerArray of a frame: a namespace per class; what only the frame before had is deleted.
+
+    The next `update` uses the markers of the last one again: to make 90 of them anew costs a frame some 4 ms.
+    """
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()
+        self._pool: list[Marker] = []
 
     def update(self, boxes: Boxes, cloud_from_model: np.ndarray, header: Any, lifetime: float) -> MarkerArray:
         """Markers of `boxes` (model frame) in the cloud's frame, whatever its orientation.
@@ -35,20 +39,23 @@ class BoxMarkers:
                  (HEADING, Marker.ARROW, centers.tolist(), arrows.tolist(), 0.9),
                  (LABEL, Marker.TEXT_VIEW_FACING, above.tolist(), texts.tolist(), 1.0)]
         rotations = quaternions(cloud_from_model, boxes.yaws).tolist()
-        markers, counts = [], [0] * len(DETECTION_CLASSES)
+        while len(self._pool) < len(parts) * len(boxes):
+            self._pool.append(Marker())
+        markers, counts = self._pool[:len(parts) * len(boxes)], [0] * len(DETECTION_CLASSES)
+        free = iter(markers)
         for index, (label, score) in enumerate(zip(boxes.labels.tolist(), boxes.scores.tolist(), strict=True)):
             name = DETECTION_CLASSES[label]
             red, green, blue = (DETECTION_COLORS[label] / 255).tolist()
             for part, kind, positions, scales, alpha in parts:
-                marker = Marker(header=header, ns=name, id=3 * counts[label] + part, type=kind, action=Marker.ADD,
-                                lifetime=duration, text=f"{name} {score:.3f}")
+                marker = next(free)
+                marker.header, marker.lifetime, marker.text = header, duration, f"{name} {score:.3f}"
+                marker.ns, marker.id, marker.type = name, 3 * counts[label] + part, kind
                 where, rotation = marker.pose.position, marker.pose.orientation
                 scale, color = marker.scale, marker.color
                 where.x, where.y, where.z = positions[index]
                 rotation.x, rotation.y, rotation.z, rotation.w = rotations[index]
                 scale.x, scale.y, scale.z = scales[index]
                 color.r, color.g, color.b, color.a = red, green, blue, alpha
-                markers.append(marker)
             counts[label] += 1
         shown = {(marker.ns, marker.id) for marker in markers}
         markers += [Marker(header=header, ns=name, id=number, action=Marker.DELETE)
