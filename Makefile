@@ -22,7 +22,7 @@ demo: environment
 	$(CLEAN) $(BIN)/bev-semseg demo
 
 test: environment lint
-	$(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest
+	$(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: environment
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ from bev_semseg_ros.ros.outputs import TOPICS
 
 QUIET = 1.5  # seconds without a result after which nothing more is expected
 START = 120.0  # seconds a node may take to load and warm up
+DOMAINS = range(70, 101)  # of ROS, beyond those that people commonly take
 MATCHING = 30.0  # seconds until the node's topics must be found; DDS repeats a lost announcement after three
 
 
@@ -127,7 +128,7 @@ def record(bag: Path, folder: Path, rate: float = 1.0, parameters: dict[str, Any
     """
     parameters = {"calibration": bag, **(parameters or {})}
     folder.mkdir(parents=True, exist_ok=True)
-    domain = random.SystemRandom().randrange(1, 101)
+    domain = random.SystemRandom().choice(DOMAINS)
     environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
                                 "ROS_LOG_DIR": str(folder / "ros"), "OMP_WAIT_POLICY": "PASSIVE"}
     use_shared_memory_profile(environment)

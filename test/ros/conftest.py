@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-DOMAIN = str(30 + os.getpid() % 60)
+DOMAIN = str(30 + os.getpid() % 40)  # beside recorder.DOMAINS, and another one in each of pytest-xdist's processes
 os.environ.update(ROS_DOMAIN_ID=DOMAIN, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_PYTHON_CHECK_FIELDS="1")
 
 from ros.peer import Peer  # noqa: E402 - the environment must be there before ROS is loaded
