@@ -24,7 +24,7 @@ from bev_semseg_ros.ros.recorder import Recording, record
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES, colorize
 
 COUNT = 4
-RATE = 0.4  # 4 Hz: every frame must come out, on a busy machine, too
+RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too
 THRESHOLD = 0.01
 FILTER = {"classes": ["pedestrian", "car", "truck"], "distance_bands": [10.0], "score_threshold_car": [0.02, 0.05],
           "nms_iou_threshold": 0.1}
