@@ -50,18 +50,28 @@ def rectify(image: np.ndarray, camera: Camera, size: tuple[int, int],
     shown, seen = (width, height), (width, height)
     if shrink >= 2 and not nearest:  # one source pixel in four would alias: halve first, the geometry follows
         factor = int(shrink)
-        bottom, right = -height % factor, -width % factor
-        if bottom or right:  # blocks that are not whole take OpenCV three times as long
-            image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
-        shown = width + right, height + bottom
-        seen = shown[0] // factor, shown[1] // factor
-        image = cv2.resize(image, seen, interpolation=cv2.INTER_AREA)
+        image = _reduce(image, factor)
+        seen = image.shape[1], image.shape[0]
+        shown = seen[0] * factor, seen[1] * factor
     covered = camera.size[0] * shown[0] / width, camera.size[1] * shown[1] / height
     map_x, map_y = _rectification_maps(camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model,
                                        camera.rectified_matrix.tobytes(), camera.size, covered, seen, tuple(size),
                                        nearest)
     return cv2.remap(image, map_x, map_y, interpolation, borderMode=cv2.BORDER_CONSTANT,
                      borderValue=255 if nearest else 0)
+
+
+def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
+    """Means of whole blocks of factor x factor pixels; blocks over the right and lower edge repeat its pixels.
+
+    What INTER_AREA gives for whole blocks (a grey level apart for even factors), in half its time for 1920 x 1208
+    pixels and a factor of 3.
+    """
+    right = -image.shape[1] % factor
+    if right:
+        image = cv2.copyMakeBorder(image, 0, 0, 0, right, cv2.BORDER_REPLICATE)
+    rows = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)[::factor]
+    return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
 
 
 @functools.lru_cache(maxsize=8)

@@ -66,6 +66,14 @@ def test_a_reduced_image_has_a_source_to_its_last_row_and_column(recorded):
     assert (reduced == 200).all()
 
 
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 7])
+def test_a_reduced_pixel_is_the_mean_of_its_block(factor):
+    size = 64, 48
+    image = np.random.default_rng(factor).integers(0, 256, (size[1] * factor, size[0] * factor, 3), np.uint8)
+    blocks = image.reshape(size[1], factor, size[0], factor, 3).mean((1, 3))
+    assert abs(rectify(image, pinhole(size[0] * factor, size[1] * factor), size) - blocks).max() < 1
+
+
 def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
     coefficients = np.array([-0.3, 0.1, 0.001, -0.002, 0.0])
     camera = pinhole(400, 240, distortion=coefficients, distortion_model="plumb_bob")
