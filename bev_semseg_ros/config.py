@@ -91,6 +91,11 @@ class ModelConfig:
     bev_blocks: tuple[int, ...] = (1, 2, 2)
     head_channels: int = 64
 
+    @property
+    def finds_boxes_in_images(self) -> bool:
+        """True if boxes are looked for in a frame without points, too."""
+        return self.fusion == "cross_attention"
+
     def __post_init__(self) -> None:
         channels = (self.fpn_channels, self.fusion_channels, self.pillar_channels, self.head_channels,
                     *self.bev_channels)

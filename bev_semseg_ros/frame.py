@@ -165,12 +165,13 @@ class Annotation:
 class Prediction:
     """What the network said of a frame.
 
-    boxes: in the model frame, by falling score; mask (h, w) uint8 of `taxonomy.SEGMENTATION_CLASSES` in the
+    boxes: in the model frame, by falling score; None where the network could not look for any: without points, if its
+    fusion finds boxes in points alone. mask (h, w) uint8 of `taxonomy.SEGMENTATION_CLASSES` in the
     rectified image at the network's size, described by `camera`; None in lidar_only mode. `network_ms`: time in the
     network, from tensors to boxes and mask. `mode`: the mode in which it was really run.
     """
 
-    boxes: Boxes
+    boxes: Boxes | None
     mask: np.ndarray | None
     camera: Camera | None
     mode: Mode

@@ -24,7 +24,7 @@ from bev_semseg_ros.engine import (
     torch_compiler,
     torch_threads,
 )
-from bev_semseg_ros.frame import MODES, Boxes, Camera, Frame, Mode, Prediction
+from bev_semseg_ros.frame import MODES, Camera, Frame, Mode, Prediction
 from bev_semseg_ros.model.decoding import decode, decode_mask
 from bev_semseg_ros.model.network import Batch, Network
 from bev_semseg_ros.preprocessing import Sample, network_size, prepare
@@ -190,7 +190,7 @@ class Predictor:
             mask = None if outputs.segmentation is None else decode_mask(outputs.segmentation[0])
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3
-        found = boxes[0] if boxes else Boxes.empty()
+        found = boxes[0] if boxes else None
         if mask is None:
             return Prediction(found, None, None, ran, elapsed)
         return Prediction(found, mask[:sample.image.shape[0], :sample.image.shape[1]], sample.camera, ran, elapsed)

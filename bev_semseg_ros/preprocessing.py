@@ -11,6 +11,8 @@ import numpy as np
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame, scale_matrix
 
+MAX_GRID_POINTS = 200_000  # in the grid; ten times a 64-beam lidar's. More cost time and memory and show no more.
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -103,7 +105,10 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
 
 
 def prepare_points(points: np.ndarray, model_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the model frame, inside the grid, no NaN."""
+    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the model frame, inside the grid, no NaN.
+
+    Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
+    """
     if not len(points):
         return np.zeros((0, 4), np.float32)
     # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others work. What is not
@@ -111,7 +116,10 @@ def prepare_points(points: np.ndarray, model_from_lidar: np.ndarray, grid: GridC
     with_intensity = np.zeros((4, 5))
     with_intensity[:3, [0, 1, 2, 4]], with_intensity[3, 3] = model_from_lidar[:3], 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
-    return moved.take(np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3])), 0)
+    inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
+    if len(inside) > MAX_GRID_POINTS:  # at random, since every n-th would be the same beams again and again
+        inside = inside[np.random.default_rng(0).random(len(inside)) < MAX_GRID_POINTS / len(inside)]
+    return moved.take(inside, 0)
 
 
 def prepare(frame: Frame, config: Config) -> Sample:

@@ -9,7 +9,7 @@ import pytest
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
-from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points, rectify
+from bev_semseg_ros.preprocessing import MAX_GRID_POINTS, network_size, prepare, prepare_points, rectify
 from bev_semseg_ros.taxonomy import IGNORE
 
 
@@ -37,6 +37,21 @@ def test_points_come_to_the_model_frame_and_the_rest_is_dropped():
 @pytest.mark.parametrize("points", [np.zeros((0, 4), np.float32), np.full((7, 4), np.nan, np.float32)])
 def test_an_empty_cloud_stays_an_empty_cloud(points):
     assert prepare_points(points, np.eye(4), GridConfig()).shape == (0, 4)
+
+
+def test_of_too_many_points_some_are_left_out_everywhere_alike():
+    rng = np.random.default_rng(1)
+    count = 5 * MAX_GRID_POINTS
+    points = np.column_stack([rng.uniform(1, 50, count), rng.uniform(-20, 20, count), np.zeros(count),
+                              np.tile(np.arange(5) / 5, MAX_GRID_POINTS)]).astype(np.float32)
+    thinned = prepare_points(points, np.eye(4), GridConfig())
+    assert abs(len(thinned) / MAX_GRID_POINTS - 1) < 0.01
+    np.testing.assert_array_equal(thinned, prepare_points(points, np.eye(4), GridConfig()))
+    for column in (0, 1):
+        counts, _ = np.histogram(thinned[:, column], 10)
+        assert abs(counts / len(thinned) - 0.1).max() < 0.005
+    counts = np.unique(thinned[:, 3], return_counts=True)[1]
+    assert len(counts) == 5 and abs(counts / len(thinned) - 0.2).max() < 0.005
 
 
 def test_a_rectified_image_of_the_right_size_is_left_as_it_is():

@@ -66,13 +66,19 @@ def test_an_untrained_network_is_scored_in_every_mode(predictor, mode):
     result = evaluate(predictor, TinyDataset(), mode)
     assert result["mode"] == mode and result["num_frames"] == 4
     assert (result["segmentation"]["num_frames"] == 0) == (mode == "lidar_only")
-    assert result["detection"]["num_frames"] == 4
+    assert result["detection"]["num_frames"] == (0 if mode == "camera_only" else 4)
+
+
+def test_boxes_that_nobody_looked_for_are_not_scored_as_missed(predictor):
+    result = evaluate(predictor, TinyDataset(), "camera_only")
+    assert result["detection"]["num_skipped"] == 4 and result["detection"]["car"]["ap"] is None
 
 
 @pytest.mark.parametrize(("mode", "missing"), [("lidar_only", "points"), ("camera_only", "image")])
 def test_a_frame_with_nothing_for_the_mode_is_passed_over(predictor, mode, missing):
     result = evaluate(predictor, TinyDataset(missing=missing), mode)
-    assert result["num_frames"] == 4 and result["detection"]["num_frames"] == 2
+    scored = "detection" if mode == "lidar_only" else "segmentation"
+    assert result["num_frames"] == 4 and result[scored]["num_frames"] == 2
 
 
 def test_table_names_every_class_and_survives_nulls():

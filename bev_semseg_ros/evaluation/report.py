@@ -28,15 +28,15 @@ class Report:
         self.segmentation = SegmentationScores()
 
     def add(self, frame: Frame, annotation: Annotation, prediction: Prediction | None) -> None:
-        """Score what there is truth for; boxes only where the frame had every sensor of the mode.
+        """Score what there is truth for; boxes only where all sensors of the mode were there and boxes looked for.
 
         prediction: None for a frame that has nothing the mode could look at.
         """
         self.num_frames += 1
-        mode_ran = prediction is not None and prediction.mode == self.mode
-        if annotation.boxes is not None and mode_ran:
-            self.detection.add(frame, annotation, prediction.boxes)
-        self.num_skipped += annotation.boxes is not None and not mode_ran
+        boxes = prediction.boxes if prediction is not None and prediction.mode == self.mode else None
+        if annotation.boxes is not None and boxes is not None:
+            self.detection.add(frame, annotation, boxes)
+        self.num_skipped += annotation.boxes is not None and boxes is None
         mask = None if prediction is None else prediction.mask
         if annotation.mask is not None and frame.image is not None and mask is not None:
             self.segmentation.add(frame, annotation, mask)
@@ -44,7 +44,7 @@ class Report:
     def result(self) -> dict[str, Any]:
         """{mode, num_frames, segmentation, detection}, plain values; None where there is no truth.
 
-        detection.num_skipped: frames with boxes that lack a sensor of the mode.
+        detection.num_skipped: frames with true boxes that lack a sensor of the mode, or the one that finds boxes.
         """
         return {"mode": self.mode, "num_frames": self.num_frames, "segmentation": self.segmentation.result(),
                 "detection": self.detection.result() | {"num_skipped": self.num_skipped}}
@@ -96,7 +96,8 @@ def table(result: dict[str, Any]) -> str:
         values = [cell(row[key]) for key in ("ap", "ap_0.5m", "ap_1m", "ap_2m", "ap_4m")]
         lines.append(f"  {name:12} {row['num_truth']:5}  {'  '.join(values)}  {interval(row['interval_2m'])}".rstrip())
     if detection["num_skipped"]:
-        lines.append(f"  {detection['num_skipped']} more frames with boxes lack a sensor of this mode")
+        lines.append(f"  {detection['num_skipped']} more frames with boxes lack a sensor of this mode, or the one in "
+                     "which the network finds boxes")
     lines += ["", f"masks: {segmentation['num_frames']} frames, mIoU {cell(segmentation['miou']).strip()}, "
                   f"six groups {cell(segmentation['group_miou']).strip()} {interval(segmentation['group_interval'])}"]
     for part in ("iou", "group_iou"):

@@ -146,7 +146,7 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Outputs:
         logits, context = self.run_camera(batch)
-        sees = batch.has_points.any() or (context is not None and self.config.model.fusion == "cross_attention")
+        sees = batch.has_points.any() or (context is not None and self.config.model.finds_boxes_in_images)
         if not sees:
             return Outputs(None, None, logits)
         heatmap, regression = self.bev(*self.run_sparse(batch, context))

@@ -140,6 +140,8 @@ def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -
             continue
         frames += 1
         agreements.append(float((ours.mask == theirs.mask).mean()))
+        if ours.boxes is None or theirs.boxes is None:
+            continue
         a, b = (_ordered(each.boxes) for each in (ours, theirs))
         if np.array_equal(a.labels, b.labels):
             parts = (a.centers - b.centers, a.sizes - b.sizes, wrap_angle(a.yaws - b.yaws))
@@ -178,7 +180,9 @@ def _draw(predictor: Predictor, dataset: Dataset, recording: Recording, folder: 
     for index, prediction in enumerate(_recorded(recording)):
         if prediction is None:
             continue
-        boxes = prediction.boxes[prediction.boxes.scores >= SHOWN_SCORE]
+        boxes = prediction.boxes
+        if boxes is not None:
+            boxes = boxes[boxes.scores >= SHOWN_SCORE]
         frame, annotation = dataset[index]
         picture = panel(frame, annotation, Prediction(boxes, prediction.mask, None, prediction.mode,
                                                       prediction.network_ms), predictor.config)[..., ::-1]

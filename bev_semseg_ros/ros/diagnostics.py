@@ -35,13 +35,15 @@ CAUSES = {
     "callback_error": "an error of the node itself",
 }
 
+NOT_SEARCHED = "none"  # the number of boxes where the network had nothing to find them in
+
 # The keys of ~/timing; CAUSE is one of CAUSES.
 TIMING_KEYS = {
     "stamp": "the frame's, in nanoseconds",
     "mode": "the mode it was processed in",
     **STAGES,
     "overhead_ms": "total_ms without network_ms",
-    "boxes": "boxes published",
+    "boxes": f"boxes published; `{NOT_SEARCHED}` if the network could not look for any",
     "points": "points of the cloud",
     "received/STREAM": "messages since activation",
     "published": "frames published since activation, this one included",

@@ -28,12 +28,13 @@ from bev_semseg_ros.ros.intake import Intake
 from bev_semseg_ros.ros.messages import shows_rectified
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.parameters import NAMES, Parameters, declare, undeclared
-from bev_semseg_ros.ros.pipeline import Pipeline
+from bev_semseg_ros.ros.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.reporter import Reporter
 from bev_semseg_ros.ros.share import shipped_checkpoint
 from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 FOLLOW_INTERVAL = 0.2  # seconds between looks at the publishers
+LOADING_GRACE = 1.0  # seconds that the end waits for what loads: libraries and compilers cannot be interrupted
 
 
 class Perception(LifecycleNode):
@@ -97,11 +98,11 @@ class Perception(LifecycleNode):
         return self._transition("activate", self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        failure = self._pipeline and self._pipeline.failure
+        pipeline = self._pipeline
         result = self._transition("deactivate", self._deactivate)
-        if not failure:
+        if pipeline is None or not pipeline.failure:  # known only now: the frame at hand was waited for
             return result
-        self.get_logger().error(f"the device failed: {failure}")
+        self.get_logger().error(f"the device failed: {pipeline.failure}")
         self.failed = True
         return TransitionCallbackReturn.ERROR  # the error state, whose handler frees everything: `configure` may follow
 
@@ -195,12 +196,13 @@ class Perception(LifecycleNode):
         self.inputs = open_inputs(self, parameters, streams, self._intake, self._guarded)
         reporter = Reporter(self, self._predictor, self._pipeline, self._inbox, self.inputs, self._outputs)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
-        self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow), clock=clock),
-                        self.create_timer(SILENCE, self._guarded(reporter.report), clock=clock)]
+        self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow, False), clock=clock),
+                        self.create_timer(SILENCE, self._guarded(reporter.report, False), clock=clock)]
         topics = ", ".join(f"{name} on {source.topic}" for name, source in self.inputs.items())
         absent = f"; without {', '.join(self._outputs.absent)}: vision_msgs is not installed"
+        blind = parameters.mode == "camera_only" and not self._predictor.config.model.finds_boxes_in_images
         self.get_logger().info(f"READY: {self._predictor.description}; mode {parameters.mode}; {topics}"
-                               f"{absent if self._outputs.absent else ''}")
+                               f"{absent if self._outputs.absent else ''}{f'; {NO_BOXES}' if blind else ''}")
 
     def _deactivate(self) -> None:
         for timer in self._clocks:
@@ -236,22 +238,25 @@ class Perception(LifecycleNode):
                     torch.cuda.empty_cache()
 
     def close(self) -> None:
-        """Stop and free everything, from any state; what is loading is waited for."""
+        """Stop and free everything, from any state. What is still loading is left to the end of the process."""
         if self._loading is not None and self._loading is not threading.current_thread():
-            self._loading.join()
+            self._loading.join(LOADING_GRACE)
+            if self._loading.is_alive():
+                return
         self._deactivate()
         self._clean_up()
 
     # --- in the executor's thread ------------------------------------------------------------------------------------
 
-    def _guarded(self, callback: Callable[..., Any]) -> Callable[..., Any]:
-        """`callback` for the executor, which an exception would end: it is counted and told, and gives None."""
+    def _guarded(self, callback: Callable[..., Any], takes_message: bool = True) -> Callable[..., Any]:
+        """`callback` for the executor, which an exception would end: it is told, and counted if it cost a message."""
         def call(*arguments: Any) -> Any:
             try:
                 return callback(*arguments)
             except Exception as error:
                 if self.context.ok():  # after a signal nothing can succeed, which is no error
-                    self._inbox.drop("callback_error")
+                    if takes_message:
+                        self._inbox.drop("callback_error")
                     self._pipeline.tell("callback_error", own_error(error))
                 return None
 

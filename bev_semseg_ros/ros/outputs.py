@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64, Header
 
-from bev_semseg_ros.frame import Prediction
+from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.ros.detections import encode_detections, encode_label_info
 from bev_semseg_ros.ros.diagnostics import status
 from bev_semseg_ros.ros.markers import BoxMarkers
@@ -38,7 +38,8 @@ TOPICS: dict[str, Topic] = {
     "~/markers": Topic("visualization_msgs/msg/MarkerArray",
                        "boxes in class colours in output_frame; `text` holds class and score"),
     "~/detections": Topic("vision_msgs/msg/Detection3DArray",
-                          "the same boxes; `class_id` is the number that `~/label_info` names"),
+                          "the same boxes; `class_id` is the number that `~/label_info` names; none for a frame in "
+                          "which the network could not look for any (no cloud)"),
     "~/label_info": Topic("vision_msgs/msg/LabelInfo",
                           "names of the classes in `~/detections`; threshold: the lowest score published", LATCHED),
     "~/semseg/color": Topic("sensor_msgs/msg/Image", "classes in their colours, rgb8"),
@@ -76,13 +77,14 @@ class Outputs:
                 image_header: Header | None, parameters: Parameters) -> None:
         """Boxes and segmentation of a frame; `image` is the one the network saw.
 
+        Where nobody looked for boxes, old markers are deleted and no detections say that the street is empty.
         header: of the boxes, to whose frame `frame_from_model` (4, 4) takes them; without a name it is nowhere.
         """
         self._frame = header.frame_id
         if header.frame_id and self.wanted("~/markers"):
-            self._send("~/markers", self._markers.update(prediction.boxes, frame_from_model, header,
-                                                         parameters.marker_lifetime))
-        if header.frame_id and self.wanted("~/detections"):
+            shown = Boxes.empty() if prediction.boxes is None else prediction.boxes
+            self._send("~/markers", self._markers.update(shown, frame_from_model, header, parameters.marker_lifetime))
+        if header.frame_id and prediction.boxes is not None and self.wanted("~/detections"):
             self._send("~/detections", encode_detections(prediction.boxes, frame_from_model, header))
         if prediction.mask is None or image_header is None:
             return

@@ -16,7 +16,7 @@ from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import ASPECT_TOLERANCE
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.compressed import decode_compressed
-from bev_semseg_ros.ros.diagnostics import FRAMES, FrameRecord
+from bev_semseg_ros.ros.diagnostics import FRAMES, NOT_SEARCHED, FrameRecord
 from bev_semseg_ros.ros.extrinsics import Extrinsics, MissingTransform
 from bev_semseg_ros.ros.inbox import Inbox, Work
 from bev_semseg_ros.ros.input_watch import InputWatch
@@ -25,6 +25,8 @@ from bev_semseg_ros.ros.messages import decode_camera, decode_image, stamp_ns
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.parameters import Parameters
 from bev_semseg_ros.ros.stages import StageClock
+
+NO_BOXES = "without a cloud this network finds no boxes: ~/detections says nothing then"
 
 
 class Pipeline:
@@ -130,7 +132,10 @@ class Pipeline:
             self.tell(finding.item, str(finding))
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.box_filter.lowest)
         clock.end("prepare_ms", prediction.network_ms)
-        prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
+        if prediction.boxes is not None:
+            prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
+        elif parameters.mode != "camera_only":  # there it was said at activation
+            self.tell("no_boxes", NO_BOXES)
         self._outputs.publish(prediction, sample.image, Header(stamp=header.stamp, frame_id=poses.output_frame),
                               poses.output_from_model, image_header if image is not None else None, parameters)
         clock.end("publish_ms")
@@ -140,7 +145,8 @@ class Pipeline:
         self.frames.append(FrameRecord(time.monotonic(), total_ms, prediction.mode, offset_ms))
         self._outputs.publish_timing(header, {
             "stamp": frame.timestamp_ns, "mode": prediction.mode, **clock.values,
-            "overhead_ms": total_ms - prediction.network_ms, "boxes": len(prediction.boxes),
+            "overhead_ms": total_ms - prediction.network_ms,
+            "boxes": NOT_SEARCHED if prediction.boxes is None else len(prediction.boxes),
             "points": 0 if points is None else len(points), **self.counters()})
 
     def _points(self, message: Any, parameters: Parameters, troubles: list[str]) -> np.ndarray | None:

@@ -31,6 +31,7 @@ from visualization_msgs.msg import MarkerArray
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.markers import boxes_from_markers
 from bev_semseg_ros.ros.messages import message_class, stamp_ns
 from bev_semseg_ros.ros.outputs import TOPICS
@@ -71,10 +72,10 @@ class Recording:
 
     @property
     def complete(self) -> dict[int, Result]:
-        """Results with boxes and mask (if there are masks), by stamp in order."""
-        return {stamp: self.results[stamp] for stamp in sorted(self.results)
-                if stamp in self.published and self.results[stamp].boxes is not None
-                and (self.results[stamp].mask is not None or not self.with_masks)}
+        """Results with boxes (if they were looked for) and mask (if there are masks), by stamp in order."""
+        return {stamp: result for stamp, result in sorted(self.results.items())
+                if stamp in self.published and (result.mask is not None or not self.with_masks)
+                and (result.boxes is not None or result.timing.get("boxes") == NOT_SEARCHED)}
 
     @property
     def is_all_there(self) -> bool:
@@ -251,7 +252,7 @@ def subscriber(domain: int, environment: dict[str, str], model_from_lidar: np.nd
     def take_timing(message: DiagnosticArray) -> None:
         found = result(message.header)
         found.timing = {entry.key: entry.value for entry in message.status[0].values}
-        if found.boxes is None and found.timing.get("boxes") == "0":
+        if found.boxes is None and found.timing["boxes"] == "0":
             found.boxes = Boxes.empty()  # a frame without boxes has no marker that could carry its stamp
 
     def keep(topic: str, message: Any) -> None:

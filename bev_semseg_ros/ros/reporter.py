@@ -67,7 +67,6 @@ class Reporter:
             except Exception as error:  # it must not silence the rest
                 if not self._node.context.ok():
                     return []  # after a signal nothing can succeed, which is no error
-                self._inbox.drop("callback_error")
                 reason = own_error(error)
             if reason:
                 reasons.append(reason)

@@ -34,8 +34,8 @@ def panel(frame: Frame, annotation: Annotation, prediction: Prediction, config: 
     """
     sample = prepare(frame, config)
     if sample.image is None:
-        bev = _titled(draw_bev(sample.points, prediction.boxes, annotation.boxes, BEV_ALONE, config.grid), _bev_title(
-            annotation))
+        bev = _titled(draw_bev(sample.points, prediction.boxes, annotation.boxes, BEV_ALONE, config.grid),
+                      _bev_title(annotation, prediction))
         body, masks = bev, False
     else:
         cells = _cells(frame, sample, annotation, prediction)
@@ -44,7 +44,7 @@ def panel(frame: Frame, annotation: Annotation, prediction: Prediction, config: 
         pictures = np.vstack([upper, np.full((GAP, upper.shape[1], 3), BACKGROUND, np.uint8), lower])
         size = len(pictures) - TITLE
         bev = _titled(draw_bev(sample.points, prediction.boxes, annotation.boxes, size, config.grid),
-                      _bev_title(annotation))
+                      _bev_title(annotation, prediction))
         body, masks = np.hstack([pictures, _gap(len(pictures)), bev]), True
     head = np.full((TITLE + 4, body.shape[1], 3), BACKGROUND, np.uint8)
     note = f"{frame.scene}  {frame.name}" if frame.scene and frame.scene not in frame.name else frame.name
@@ -64,18 +64,20 @@ def _cells(frame: Frame, sample: Sample, annotation: Annotation, prediction: Pre
     if mask is not None and mask.shape != image.shape[:2]:
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
     blended = image if mask is None else overlay(image, mask)
-    blended = draw_boxes_on_image(blended, prediction.boxes, matrix)
+    if prediction.boxes is not None:
+        blended = draw_boxes_on_image(blended, prediction.boxes, matrix)
     with_truth = image
     if annotation.boxes is not None:
         with_truth = draw_boxes_on_image(image, annotation.boxes, matrix, TRUTH_COLOR, tags=False)
     return [_titled(with_truth, "image" if annotation.boxes is None else "image, true boxes"),
             _titled(_or_empty(truth, size), "truth"),
             _titled(_or_empty(None if mask is None else colorize(mask), size), "prediction"),
-            _titled(blended, "overlay, predicted boxes")]
+            _titled(blended, "overlay" if prediction.boxes is None else "overlay, predicted boxes")]
 
 
-def _bev_title(annotation: Annotation) -> str:
-    return "bird's-eye view" if annotation.boxes is not None else "bird's-eye view, no true boxes"
+def _bev_title(annotation: Annotation, prediction: Prediction) -> str:
+    absent = [kind for kind, boxes in (("true", annotation.boxes), ("predicted", prediction.boxes)) if boxes is None]
+    return "bird's-eye view" + (f", no {' or '.join(absent)} boxes" if absent else "")
 
 
 def _or_empty(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:

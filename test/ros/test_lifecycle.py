@@ -11,6 +11,8 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from visualization_msgs.msg import Marker
 
+from ros.process import Process
+
 NAMESPACE = "/managed"
 
 
@@ -154,6 +156,20 @@ def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
     # Kilted's rclpy itself reports the transition that the signal cut short.
     lines = [line for line in process.lines if "Failed to complete transition" not in line]
     assert not any("Traceback" in line or "ERROR" in line for line in lines)
+
+
+def test_sigint_ends_a_node_whose_loading_hangs(peers, calibration_file):
+    program = ("import threading; from bev_semseg_ros.ros import main, node; "
+               "node.load_calibration = lambda path: threading.Event().wait(); main.main()")
+    process = Process("--ros-args", "-r", "__ns:=/hangs", "-p", f"calibration:={calibration_file}",
+                      program=("-c", program))
+    try:
+        peer = peers("/hangs")
+        peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
+        process.interrupt()
+        assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
+    finally:
+        process.end()
 
 
 def test_parameters_describe_themselves(managed):

@@ -11,6 +11,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from visualization_msgs.msg import Marker
 
+from bev_semseg_ros.ros.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.markers import boxes_from_markers
 from bev_semseg_ros.ros.messages import stamp_ns
 from bev_semseg_ros.ros.node import names_frames
@@ -174,6 +175,18 @@ def test_a_cloud_without_points_leaves_the_image(node, peer, kind):
     peer.next_stamp()
     timing = peer.timing(peer.send(peer.cloud(BAD_CLOUDS[kind]), peer.image()))
     assert timing["mode"] == "camera_only" and int(timing["degraded/empty_points"]) > 0
+
+
+def test_a_lost_cloud_is_not_an_empty_street(node, peer):
+    peer.connect()
+    peer.next_stamp()
+    seen = peer.send(peer.cloud(), peer.image())
+    assert int(peer.timing(seen)["boxes"]) > 0 and peer.result("markers", seen).markers
+    peer.next_stamp()
+    blind = peer.send(peer.cloud(BAD_CLOUDS["NaN"]), peer.image())
+    assert peer.timing(blind)["boxes"] == NOT_SEARCHED
+    node.wait_for("without a cloud this network finds no boxes")
+    assert {marker.action for marker in peer.result("markers", blind).markers} == {Marker.DELETE}
 
 
 def zero_size(image):
