@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
@@ -11,10 +12,12 @@ from typing import NoReturn
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node import Perception
 
+END_LIMIT = 5.0  # seconds after which a process that cannot end is ended, with exit code 1 and where it hung
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",
@@ -72,6 +75,8 @@ def run(args: list[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal and a launch both send one: the second must not
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # break what follows, and whoever loses patience may end it
+        uninstall_signal_handlers()  # its thread still wakes what is freed next: a crash now and then
+        faulthandler.dump_traceback_later(END_LIMIT, exit=True)  # Fast DDS can wait for itself where many nodes end
         executor.shutdown()
         if node is not None:
             node.close()

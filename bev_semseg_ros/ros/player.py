@@ -15,6 +15,7 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.bag_reader import BagReader
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
@@ -179,5 +180,6 @@ def play(bag: str | Path, rate: float = 1.0, loop: bool = False, clock: bool = F
         return {"bag": str(bag), "rate": rate, "seconds": round(time.monotonic() - start, 3), "matched": matched,
                 "sent": dict(player.sent), "skipped": player.skipped}
     finally:
+        uninstall_signal_handlers()  # its thread still wakes what is freed next
         node.destroy_node()
         rclpy.try_shutdown()

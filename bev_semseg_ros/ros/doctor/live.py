@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
+from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.doctor.observation import (
@@ -60,6 +61,7 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
     except ExternalShutdownException:  # by a signal
         raise KeyboardInterrupt from None
     finally:
+        uninstall_signal_handlers()  # its thread still wakes what is freed next
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
