@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -288,6 +289,23 @@ def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(bag: Path, tmp
     found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
     assert found.count("fault") == found.count("warning") == 0
     assert "training's is unknown" in next(finding.text for finding in found.findings if finding.item == "beams")
+
+
+def test_after_the_first_minute_only_static_transforms_are_read(content: list[Entry], tmp_path: Path) -> None:
+    """But for the one message that tells that the minute is over: a damaged one after it would be noticed."""
+    hour = 3600 * 10 * TENTH
+    (static,) = (entry for entry in content if entry.topic == "/tf_static")
+    later = [replace(entry, time=entry.time + hour) for entry in content if entry is not static]
+    path = write(tmp_path / "bag", without("/tf_static")(content) + later + [replace(static, time=static.time + hour)],
+                 None, packed=True)
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        damaged = database.execute("UPDATE messages SET data = x'00' WHERE timestamp > ? AND topic_id != (SELECT id "
+                                   "FROM topics WHERE name = '/tf_static')", (later[0].time,))
+        assert damaged.rowcount == len(later) - 3  # of one moment
+    database.close()
+    observation = read_bag(path, {})
+    assert {len(stream) for stream in observation.streams.values()} == {COUNT} and observation.seconds < 1
+    assert observation.transforms.frames == {"base_link", "lidar", "camera"}
 
 
 @pytest.mark.parametrize("seed", range(8))
