@@ -119,6 +119,20 @@ def tf_in_two_trees(entry: Entry) -> Entry:
     return entry.with_message(transforms=[first, *orphans])
 
 
+def in_a_map(is_static: bool):
+    """map -> ego -> lidar and camera, as the CARLA bridge has it: without base_link; the car stands turned."""
+    def change(all_: list[Entry]) -> list[Entry]:
+        (entry,) = (entry for entry in all_ if entry.topic == "/tf_static")
+        rig = [replace(item, header=replace(item.header, frame_id="ego")) for item in entry.message.transforms]
+        turn = replace(rig[0].transform, rotation=replace(rig[0].transform.rotation, x=0.0, y=0.0, z=0.6, w=0.8))
+        drive = replace(rig[0], child_frame_id="ego", header=replace(rig[0].header, frame_id="map"), transform=turn)
+        moving = entry.with_message(transforms=[drive] if is_static else [drive, *rig])
+        fixed = [entry.with_message(transforms=rig)] if is_static else []
+        return [*fixed, replace(moving, topic="/tf", kept=False), *without("/tf_static")(all_)]
+
+    return change
+
+
 def camera_not_optical(entry: Entry) -> Entry:
     first, second = entry.message.transforms
     upright = replace(second.transform.rotation, x=0.0, y=0.0, z=0.0, w=1.0)
@@ -189,6 +203,7 @@ BROKEN = {
     "truncated clouds": (on("/points", truncated), CALIBRATION, "layout points", "fault", "8 of 8 .*1000 bytes of"),
     "TF in two trees": (on("/tf_static", tf_in_two_trees), None, "transforms", "fault", "'camera' hangs on 'camera_m"),
     "no TF": (without("/tf_static"), None, "calibration", "fault", "none: .*there are no transforms"),
+    "no base_link": (in_a_map(is_static=False), None, "calibration", "fault", "--base-frame.* camera, ego, lidar, map"),
     "a frame that TF lacks": (on("/points", frame("top")), None, "transforms", "fault", "does not know 'top'"),
     "camera not optical": (on("/tf_static", camera_not_optical), None, "camera pose", "fault", "not optical"),
     "no frame_id": (on("/points", frame("")), CALIBRATION, "frame points", "fault", "8 of 8 headers"),
@@ -260,6 +275,19 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
     calibration = found.calibration
     np.testing.assert_allclose(calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05)
     np.testing.assert_allclose(calibration.camera.camera_from_model, CALIBRATION.camera.camera_from_model, atol=0.05)
+
+
+def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(content: list[Entry], tmp_path: Path) -> None:
+    """What the lidar is mounted on by static transforms is the vehicle; where all of TF moves it must be named."""
+    fixed = read_bag(write(tmp_path / "fixed", in_a_map(is_static=True)(content), None), {})
+    moving = read_bag(write(tmp_path / "moving", in_a_map(is_static=False)(content), None), {})
+    assert diagnose(moving, WEIGHTS).calibration is None
+    for observation, base_frame in ((fixed, ""), (moving, "ego"), (moving, "/ego")):
+        diagnosis = diagnose(observation, WEIGHTS, base_frame=base_frame)
+        np.testing.assert_allclose(diagnosis.calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05)
+        assert any("in the axes of 'ego'" in finding.text for finding in diagnosis.findings)
+    unknown = diagnose(moving, WEIGHTS, base_frame="truck")
+    assert unknown.calibration is None and any("connect 'lidar' to 'truck'" in each.text for each in unknown.findings)
 
 
 def test_without_any_calibration_the_rest_is_still_checked(content: list[Entry], tmp_path: Path) -> None:
