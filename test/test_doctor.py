@@ -364,6 +364,22 @@ def test_the_exit_status_says_whether_something_must_be_mended(bag: Path, conten
     assert str(tmp_path) in capsys.readouterr().err
 
 
+def test_a_command_is_told_only_where_it_can_start_the_node(content: list[Entry], tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture) -> None:
+    """The calibration from TF stands in no file until one is written, and without any there is none to name."""
+    bag, bare = write(tmp_path / "bag", content, None), write(tmp_path / "bare", without("/tf_static")(content), None)
+    main(["doctor", str(bag)])
+    shown = capsys.readouterr().out
+    assert "bev-semseg node" not in shown and "run this again with --params FILE.yaml: the calibration from TF" in shown
+    main(["doctor", str(bag), "--params", str(tmp_path / "p.yaml")])
+    assert f"bev-semseg node --ros-args --params-file {tmp_path / 'p.yaml'} -r" in capsys.readouterr().out
+    assert (tmp_path / "p_calibration.yaml").is_file()
+    main(["doctor", str(bare)])
+    shown = capsys.readouterr().out
+    assert "once there is a calibration:" in shown and "calibration:=CALIBRATION.yaml" in shown
+    assert "mode:=" not in shown  # it may well place the camera
+
+
 def test_the_table_begins_with_the_worst_and_is_aligned(content: list[Entry], tmp_path: Path,
                                                         capsys: pytest.CaptureFixture) -> None:
     main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(3 * TENTH))(content), HIGH))])

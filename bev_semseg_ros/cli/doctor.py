@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.checkpoint is not None:
         diagnosis.parameters["checkpoint"] = str(arguments.checkpoint.resolve())
     print(diagnosis.table())
-    print(f"\n{diagnosis.summary}\nThe node on this input:\n  {diagnosis.command(arguments.params)}")
+    print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:
         arguments.json.write_text(diagnosis.as_json())
     if arguments.params is not None:

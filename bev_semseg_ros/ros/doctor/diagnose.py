@@ -68,4 +68,5 @@ def _beside(observation: Observation) -> Path | None:
 
 
 def _places_camera(diagnosis: Diagnosis) -> bool:
-    return diagnosis.calibration is not None and diagnosis.calibration.camera is not None
+    """Whether the calibration does; one that is still to be written may."""
+    return diagnosis.calibration is None or diagnosis.calibration.camera is not None
