@@ -25,6 +25,7 @@ from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.ros.bag import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED
 from bev_semseg_ros.ros.parameters import Parameters
 
@@ -89,6 +90,12 @@ def frame(name: str):
 
 def shifted(nanoseconds: int):
     return lambda entry: entry.stamped(entry.time + nanoseconds)
+
+
+def late(nanoseconds: int):
+    """Images and camera_infos come later; their stamps are right."""
+    return lambda all_: [replace(entry, time=entry.time + nanoseconds) if entry.topic in ("/image", "/camera_info")
+                         else entry for entry in all_]
 
 
 def clock_jumps_back(all_: list[Entry]) -> list[Entry]:
@@ -191,7 +198,14 @@ BROKEN = {
     "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity field",
                           "warning", r"to 2\d\d\d: neither .*set intensity_scale to 0.000"),
     "NaN clouds": (on("/points", lambda e: cloud(e, all_nan)), CALIBRATION, "coordinates", "fault", "100% of them"),
-    "clocks 0.3 s apart": (on("/image", shifted(3 * TENTH)), CALIBRATION, "sync", "fault", "0.30 s after .*PTP"),
+    "images 0.3 s late": (late(3 * TENTH), CALIBRATION, "wait", "warning", "0.30 s after .*max_wait to 0.45 s.*PTP"),
+    "TAI against UTC": (on("/points", shifted(370 * TENTH)), CALIBRATION, "sync", "fault", "set image_offset to 37.00"),
+    "clocks apart at 1.4 Hz": (lambda all_: on("/image", shifted(3 * TENTH))(slowly(all_)), CALIBRATION, "sync",
+                               "fault", "0.30 s after .*set image_offset to -0.30"),
+    "triggered in turns": (lambda all_: late(3 * TENTH)(on("/image", shifted(3 * TENTH))(slowly(all_))), CALIBRATION,
+                           "sync", "fault", "raise slop to 0.36 s"),
+    "stamps since boot": (on("/image", shifted(1_700_000_000 * 10 * TENTH)), CALIBRATION, "sync", "fault",
+                          "the time of day: one seems to count from its start"),
     "stamps of zero": (on("/image", lambda e: e.stamped(0)), CALIBRATION, "stamps image", "fault", "8 of 8 .*zero"),
     "clock jumps back": (clock_jumps_back, CALIBRATION, "stamps image", "fault", "jump back 1 times"),
     "repeated stamps": (on("/points", lambda e: e.stamped(TENTH)), CALIBRATION, "stamps points", "warning", "repeated"),
@@ -236,7 +250,9 @@ def test_what_is_broken_is_named_with_what_to_do(name: str, content: list[Entry]
     ("no camera_info", {"intrinsics": "calibration"}), ("unknown distortion", {"intrinsics": "calibration"}),
     ("no cloud", {"mode": "camera_only"}), ("TF in two trees", {"mode": "lidar_only"}),
     ("image unlike K", {"mode": "lidar_only"}), ("rate too low", {"marker_lifetime": 2.1}),
-    ("clocks 0.3 s apart", {"max_wait": 0.45}),
+    ("images 0.3 s late", {"max_wait": 0.45}), ("TAI against UTC", {"image_offset": 37.0}),
+    ("clocks apart at 1.4 Hz", {"image_offset": -0.3, "marker_lifetime": 2.1}), ("stamps since boot", {}),
+    ("triggered in turns", {"slop": 0.36, "max_wait": 0.45, "marker_lifetime": 2.1}),
     ("no intensity", {"intensity_field": ""})])
 def test_the_parameters_suit_the_input(name: str, parameters: dict, content: list[Entry], tmp_path: Path) -> None:
     spoil, calibration, *_ = BROKEN[name]
@@ -244,7 +260,29 @@ def test_the_parameters_suit_the_input(name: str, parameters: dict, content: lis
     main(["doctor", str(bag), "--params", str(tmp_path / "params.yaml")])
     written = yaml.safe_load((tmp_path / "params.yaml").read_text())["/**"]["ros__parameters"]
     assert load_calibration(written.pop("calibration")) and written == parameters
-    Parameters(**written)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_node_takes_every_parameter_that_is_written(name: str, content: list[Entry], tmp_path: Path) -> None:
+    spoil, calibration, *_ = BROKEN[name]
+    main(["doctor", str(write(tmp_path / "bag", spoil(content), calibration)), "--params", str(tmp_path / "p.yaml")])
+    Parameters(**yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"])
+
+
+def test_what_the_node_would_refuse_is_bounded_and_told_as_it_is_written() -> None:
+    diagnosis = Diagnosis("input")
+    assert diagnosis.set("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
+    with pytest.raises(ValueError, match="mode: 'both'"):
+        diagnosis.set("mode", "both")
+
+
+def test_images_that_come_late_within_max_wait_are_well(content: list[Entry], tmp_path: Path) -> None:
+    """A camera takes a while to deliver: its stamps are right, and an offset would break what fits."""
+    diagnosis = diagnose(read_bag(write(tmp_path / "bag", late(170_000_000)(content)), {}), WEIGHTS)
+    assert [str(finding) for finding in diagnosis.findings if finding.level != "ok"] == []
+    assert diagnosis.parameters == {}
+    wait = next(finding for finding in diagnosis.findings if finding.item == "wait")
+    assert "the image comes 0.17 s after its cloud" in wait.text
 
 
 @pytest.mark.parametrize(("largest", "said"), [(255, "scales it by 1/255"), (60000, "scales it by 1/65535"),
@@ -382,7 +420,7 @@ def test_a_command_is_told_only_where_it_can_start_the_node(content: list[Entry]
 
 def test_the_table_begins_with_the_worst_and_is_aligned(content: list[Entry], tmp_path: Path,
                                                         capsys: pytest.CaptureFixture) -> None:
-    main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(3 * TENTH))(content), HIGH))])
+    main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(30 * TENTH))(content), HIGH))])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ok ", "warning ", "fault "))]
     levels = [row.split()[0] for row in rows]
     assert levels == sorted(levels, key=["fault", "warning", "ok"].index) and levels.count("fault") == 2

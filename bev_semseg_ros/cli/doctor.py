@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration,
                          arguments.base_frame)
     if arguments.checkpoint is not None:
-        diagnosis.parameters["checkpoint"] = str(arguments.checkpoint.resolve())
+        diagnosis.set("checkpoint", str(arguments.checkpoint.resolve()))
     print(diagnosis.table())
     print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:

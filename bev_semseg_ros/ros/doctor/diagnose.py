@@ -57,7 +57,7 @@ def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: 
     check_training(observation, camera, config, trained, diagnosis)
     has_points, has_image = bool(points and points.samples), camera is not None and _places_camera(diagnosis)
     if has_points != has_image:
-        diagnosis.parameters["mode"] = "lidar_only" if has_points else "camera_only"
+        diagnosis.set("mode", "lidar_only" if has_points else "camera_only")
     return diagnosis
 
 

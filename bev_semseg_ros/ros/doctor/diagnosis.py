@@ -13,6 +13,7 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.input_check import LEVELS, Finding, Level
+from bev_semseg_ros.ros.parameters import nearest_allowed
 
 TABLE_WIDTH = 118
 
@@ -33,6 +34,14 @@ class Diagnosis:
 
     def say(self, item: str, level: Level, text: str, remedy: str = "") -> None:
         self.findings.append(Finding(item, level, text, remedy))
+
+    def set(self, name: str, value: Any) -> Any:
+        """Write the node's parameter `name` as `value`, or as the nearest that the node takes, and return that.
+
+        Raises ValueError for what the node never takes: another type, a choice that it does not have.
+        """
+        self.parameters[name] = value = nearest_allowed(name, value)
+        return value
 
     def count(self, level: Level) -> int:
         return sum(finding.level == level for finding in self.findings)
