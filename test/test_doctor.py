@@ -20,13 +20,15 @@ from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.geometry import transform
-from bev_semseg_ros.input_check import Finding
+from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.preprocessing import prepare_points
 from bev_semseg_ros.ros.bag import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED
+from bev_semseg_ros.ros.intensity import IntensityScale
 from bev_semseg_ros.ros.parameters import Parameters
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
@@ -195,8 +197,10 @@ BROKEN = {
     "no camera_info": (without("/camera_info"), CALIBRATION, "topic camera_info", "fault", "intrinsics:=calibration"),
     "no cloud": (without("/points"), CALIBRATION, "topic points", "fault", "no topic of type .*PointCloud2"),
     "no intensity": (on("/points", without_intensity), CALIBRATION, "intensity field", "warning", "none.* x, y, z"),
-    "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity field",
-                          "warning", r"to 2\d\d\d: neither .*set intensity_scale to 0.000"),
+    "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity", "warning",
+                          "set intensity_scale to 0.000"),
+    "dim lidar": (on("/points", lambda e: cloud(e, scale_intensity(0.1))), CALIBRATION, "intensity", "warning",
+                  "set intensity_scale to [1-9]"),
     "NaN clouds": (on("/points", lambda e: cloud(e, all_nan)), CALIBRATION, "coordinates", "fault", "100% of them"),
     "images 0.3 s late": (late(3 * TENTH), CALIBRATION, "wait", "warning", "0.30 s after .*max_wait to 0.45 s.*PTP"),
     "TAI against UTC": (on("/points", shifted(370 * TENTH)), CALIBRATION, "sync", "fault", "set image_offset to 37.00"),
@@ -286,12 +290,32 @@ def test_images_that_come_late_within_max_wait_are_well(content: list[Entry], tm
 
 
 @pytest.mark.parametrize(("largest", "said"), [(255, "scales it by 1/255"), (60000, "scales it by 1/65535"),
-                                               (3000, "set intensity_scale")])
+                                               (3000, "scales it by 1/65535"), (0.1, "up to 0.")])
 def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(largest: float, said: str,
                                                                           content: list[Entry], tmp_path: Path) -> None:
-    spoil = on("/points", lambda entry: cloud(entry, scale_intensity(largest)))
-    found = findings(write(tmp_path / "bag", spoil(content)))
-    assert said in str(found["intensity field"]) and found["intensity"].level == "ok", found["intensity"]
+    """With the parameter that was found, if one was needed; the node's own rules judge."""
+    observation = read_bag(write(tmp_path / "bag", on("/points", lambda entry: cloud(entry, scale_intensity(largest)))(
+        content)), {})
+    diagnosis = diagnose(observation, WEIGHTS)
+    assert any(said in finding.text for finding in diagnosis.findings if finding.item == "intensity field")
+    config, _, info = checkpoint.load(WEIGHTS)
+    statistics, intensity = InputStatistics(), IntensityScale()
+    for message in observation.streams["points"].samples:
+        points = intensity.decode(message, "intensity", diagnosis.parameters.get("intensity_scale", 0.0))
+        statistics.add_points(prepare_points(points, CALIBRATION.model_from_lidar, config.grid),
+                              CALIBRATION.model_from_lidar)
+    (judged,) = (each for each in compare(statistics.summary(), info) if each.item == "intensity")
+    assert judged.level == "ok", judged
+
+
+def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_path: Path) -> None:
+    def odd(points: np.ndarray) -> None:
+        scale_intensity(255)(points)
+        points[len(points) // 2, 3] = 1e6
+
+    bag = write(tmp_path / "bag", on("/points", lambda entry: cloud(entry, odd))(content))
+    diagnosis = diagnose(read_bag(bag, {}), WEIGHTS)
+    assert diagnosis.count("fault") == diagnosis.count("warning") == 0 and diagnosis.parameters == {}
 
 
 def test_compressed_images_are_looked_at_and_asked_for(content: list[Entry], tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: 
     check_transforms(observation, diagnosis)
     check_frames(observation, diagnosis)
     if points and points.samples:
-        check_cloud(points, trained, diagnosis)
+        check_cloud(points, diagnosis)
     camera = check_intrinsics(observation, diagnosis)
     check_training(observation, camera, config, trained, diagnosis)
     has_points, has_image = bool(points and points.samples), camera is not None and _places_camera(diagnosis)
