@@ -25,7 +25,11 @@ SLICE_WIDTH = 0.006  # radians: one or two shots of a spinning lidar
 BEAM_GAP = np.radians(0.12)  # between the elevations of two beams; less is the noise of one
 GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest points
 
+INTENSITY_SHARE = 0.999  # of a cloud's points, up to which its intensity is told: a few broken ones do not count
+INTENSITY_POINTS = 5000  # of a cloud that are looked at for that
 LARGEST_INTENSITY = 2.0  # more comes of a sensor that does not count from 0 to 1
+LITTLE_INTENSITY = 0.1  # a lidar that reaches no more was scaled too far down
+DIM = 0.25  # of the training's brightness
 GROUND_TOLERANCE, GROUND_FAULT = 0.25, 0.5  # metres beyond what training saw
 CAMERA_FACTOR = 1.3  # focal length, field of view, aspect: so far beyond what training saw objects look alike
 ASPECT_TOLERANCE = 0.02  # of an image against the one its intrinsics are of
@@ -63,7 +67,7 @@ class InputStatistics:
         ranges = np.hypot(some[:, 0], some[:, 1])
         self._pooled["intensity"].append(some[::4, 3])
         self._pooled["range"].append(ranges[::4])
-        self._largest_intensity = max(self._largest_intensity, float(points[:, 3].max()))
+        self._largest_intensity = max(self._largest_intensity, highest_intensity(points[:, 3]))
         if (near := ranges < GROUND_RADIUS).any():
             self._note("ground_height", float(np.percentile(some[near, 2], 5)))
         azimuths = np.degrees(np.arctan2(some[:, 1] - model_from_lidar[1, 3], some[:, 0] - model_from_lidar[0, 3]))
@@ -85,7 +89,8 @@ class InputStatistics:
         intensity, range (horizontal, m): of all points; the rest of frames: points_per_frame; ground_height: the 5th
         percentile of z (m) within 15 m; view: degrees of azimuth with points; beams: see `count_beams`; focal_length:
         pixels at the network's image size (those: image_sizes, [width, height]); field_of_view: degrees, horizontal.
-        largest_intensity; image_scale: the largest factor from recorded to network image, 0 if unknown.
+        largest_intensity: see `highest_intensity`; image_scale: the largest factor from recorded to network image, 0 if
+        unknown.
         """
         values = {name: np.concatenate(parts) if parts else [] for name, parts in self._pooled.items()}
         values |= {name: self._frames.get(name, []) for name in
@@ -100,6 +105,18 @@ class InputStatistics:
 
 def _percentiles(values: Any) -> list[float] | None:
     return [round(float(x), 4) for x in np.percentile(values, PERCENTILES)] if len(values) else None
+
+
+def highest_intensity(values: np.ndarray) -> float:
+    """What all but a few of a cloud's intensities (N,) stay below; 0 if none is finite."""
+    values = values[::max(1, len(values) // INTENSITY_POINTS)]
+    values = values[np.isfinite(values)]
+    return float(np.quantile(values, INTENSITY_SHARE, method="higher")) if len(values) else 0.0
+
+
+def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether images of two sizes (width, height) can show the same: a smaller copy can, a crop cannot."""
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
 def count_beams(points: np.ndarray, model_from_lidar: np.ndarray) -> int:
@@ -120,16 +137,18 @@ def count_beams(points: np.ndarray, model_from_lidar: np.ndarray) -> int:
     return most
 
 
-def compare(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> list[Finding]:
+def compare(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str = "calibration",
+            intensity_scale: float = 1.0) -> list[Finding]:
     """A summary of `InputStatistics` held against a checkpoint's `info`: a finding for every rule.
 
-    Rules about a sensor that `seen` lacks give none.
+    Rules about a sensor that `seen` lacks give none. For the remedies: extrinsics, the node's parameter of that name;
+    intensity_scale, the factor that brought the intensity to what was seen.
     """
     findings: list[Finding] = []
     if _median(seen, "points_per_frame") is not None:
-        findings += [_points(seen, trained), *([] if not seen["intensity_percentiles"] else [
-            _intensity(seen, trained), _ground(seen, trained), _range(seen, trained), _beams(seen, trained),
-            _view(seen, trained)])]
+        findings += [_points(seen, trained, extrinsics), *([] if not seen["intensity_percentiles"] else [
+            _intensity(seen, trained, intensity_scale), _ground(seen, trained, extrinsics), _range(seen, trained),
+            _beams(seen, trained), _view(seen, trained, extrinsics)])]
     if seen.get("image_sizes"):
         findings += [_image_size(seen, trained), _focal_length(seen, trained), _field_of_view(seen, trained)]
     return findings
@@ -139,50 +158,80 @@ def compare(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> list[Finding
 
 RETRAIN = "expect less accuracy, or train with such data"
 ROI = "roi in its camera_info"
+POSES = {"calibration": "the calibration", "parameters": "lidar_pose", "tf": "TF"}  # the lidar's, by extrinsics
 
 
-def _points(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
+def _points(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) -> Finding:
     count, known = _median(seen, "points_per_frame"), _span(trained, "points_per_frame")
     text = f"{count:.0f} inside the grid in a cloud{_against(known, '.0f')}"
     if count == 0:
-        return Finding("points", "fault", text, "check the lidar's pose in the calibration and its frame: the grid "
-                       "lies ahead of the vehicle")
+        return Finding("points", "fault", text, f"check the lidar's pose in {POSES[extrinsics]} and its frame: the "
+                       "grid lies ahead of the vehicle")
     if known and count < known[0] / 3:
         return Finding("points", "warning", text, f"far objects will be missed; {RETRAIN}")
     return Finding("points", "ok", text)
 
 
-def _intensity(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
-    largest, bright = seen["largest_intensity"], seen["intensity_percentiles"][-1]
-    usual = trained.get("intensity_percentiles")
-    text = f"up to {largest:.3g}, 95 % below {bright:.3g}" + (f", training's below {usual[-1]:.3g}" if usual else
+def _intensity(seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float) -> Finding:
+    largest, bright, usual = seen["largest_intensity"], seen["intensity_percentiles"][-1], _brightness(trained)
+    text = f"up to {largest:.3g}, 95 % below {bright:.3g}" + (f", training's below {usual:.3g}" if usual else
                                                               "; training's is unknown")
-    if largest > LARGEST_INTENSITY:
-        return Finding("intensity", "fault", f"goes up to {largest:g} where 0..1 is expected",
-                       f"set intensity_scale to {suggested_scale(largest, bright, trained):.3g}")
-    if largest == 0:
+    if largest <= 0:
         return Finding("intensity", "warning", "0 everywhere", "set intensity_field (and intensity_scale) to what the "
                        "cloud has; without intensity expect less accuracy")
-    if usual and bright < usual[-1] / 4:
-        return Finding("intensity", "warning", text, "raise intensity_scale" + (
-            f" by a factor of {usual[-1] / bright:.2g}" if bright > 0 else ""))
-    return Finding("intensity", "ok", text)
+    if _suits(largest, bright, usual):
+        return Finding("intensity", "ok", text)
+    better = better_intensity_scale(seen, trained, scale)
+    remedy = RETRAIN if better is None else f"set intensity_scale to {better:g}"
+    if largest > LARGEST_INTENSITY:
+        return Finding("intensity", "fault", f"goes up to {largest:g} where 0..1 is expected", remedy)
+    return Finding("intensity", "warning", text, remedy)
 
 
-def suggested_scale(largest: float, bright: float, trained: Mapping[str, Any]) -> float:
-    """intensity_scale for raw intensities up to `largest`, 95 % of which are below `bright`.
+def full_scale(kind: str, largest: float) -> float:
+    """What 1.0 is in a field of `kind` (numpy's "u1", "f4" ...) whose values reach `largest`: 1, 255 or 65535."""
+    if kind == "u1":
+        return 255.0
+    if kind == "u2":
+        return 255.0 if largest <= 255 else 65535.0
+    return 1.0 if largest <= LARGEST_INTENSITY else 255.0 if largest <= 256 else 65535.0
 
-    1/255 where they end there; else what makes them as bright as the training's.
+
+def suited_intensity_scale(largest: float, bright: float, trained: Mapping[str, Any]) -> float:
+    """The node's intensity_scale for raw intensities that reach `largest` > 0, 95 % of them below `bright`.
+
+    The full scale of their range, where that suits. Else what makes them as bright as the training's, as far as it
+    leaves the largest in range, and where the training's is unknown what makes the largest 1.
     """
-    if largest <= LARGEST_INTENSITY:
-        return 1.0
-    if largest <= 255:
-        return 1 / 255
-    usual = trained.get("intensity_percentiles")
-    return usual[-1] / bright if usual and bright > 0 else 1 / largest
+    scale, usual = 1 / full_scale("f4", largest), _brightness(trained)
+    if _suits(largest * scale, bright * scale, usual):
+        return scale
+    if not usual or bright <= 0:
+        return 1 / largest
+    return min(usual / bright, 0.8 * LARGEST_INTENSITY / largest)  # room for clouds that reach a bit more
 
 
-def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
+def better_intensity_scale(seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float) -> float | None:
+    """The intensity_scale to set where `scale`, with which `seen` came about, does not suit; None if no other does."""
+    largest, percentiles = seen["largest_intensity"], seen["intensity_percentiles"]
+    if largest <= 0 or _suits(largest, percentiles[-1], _brightness(trained)):
+        return None
+    better = float(f"{suited_intensity_scale(largest / scale, percentiles[-1] / scale, trained):.3g}")
+    return None if np.isclose(better, scale, rtol=0.1, atol=0) else better
+
+
+def _brightness(trained: Mapping[str, Any]) -> float | None:
+    """What 95 % of the training's intensities are below; None where the checkpoint does not say."""
+    percentiles = trained.get("intensity_percentiles")
+    return percentiles[-1] if percentiles else None
+
+
+def _suits(largest: float, bright: float, usual: float | None) -> bool:
+    """Neither too bright nor too dim for the network, which knew `usual` for `bright`."""
+    return largest <= LARGEST_INTENSITY and (bright >= DIM * usual if usual else largest >= LITTLE_INTENSITY)
+
+
+def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) -> Finding:
     height, known = _median(seen, "ground_height"), _span(trained, "ground_height")
     if height is None:
         return Finding("ground height", "ok", f"unknown: no points within {GROUND_RADIUS:g} m")
@@ -191,9 +240,13 @@ def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
     if abs(beyond) <= GROUND_TOLERANCE:
         return Finding("ground height", "ok", text)
     error = height - _median(trained, "ground_height")
-    change = f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.model_from_lidar) by about {abs(error):.2f} m"
-    return Finding("ground height", "fault" if abs(beyond) > GROUND_FAULT else "warning", text, change + " in the "
-                   "calibration, or correct its tilt")
+    if extrinsics == "calibration":
+        remedy = (f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.model_from_lidar) by about "
+                  f"{abs(error):.2f} m in the calibration, or correct its tilt")
+    else:
+        remedy = (f"{'raise' if error > 0 else 'lower'} ground_height by about {abs(error):.2f} m, or correct the "
+                  f"lidar's height or tilt in {POSES[extrinsics]}")
+    return Finding("ground height", "fault" if abs(beyond) > GROUND_FAULT else "warning", text, remedy)
 
 
 def _range(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
@@ -213,12 +266,12 @@ def _beams(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
     return Finding("beams", "ok", text)
 
 
-def _view(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
+def _view(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) -> Finding:
     degrees, known = _median(seen, "view"), _span(trained, "view")
     text = f"the lidar sees {degrees:.0f} degrees of the grid{_against(known, '.0f')}"
     if known and degrees < known[0] / 2:
-        return Finding("lidar's view", "warning", text, "check the lidar's pose in the calibration, and whether the "
-                       "driver cuts its view")
+        return Finding("lidar's view", "warning", text, f"check the lidar's pose in {POSES[extrinsics]}, and whether "
+                       "the driver cuts its view")
     return Finding("lidar's view", "ok", text)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, save_calibration
@@ -90,10 +90,15 @@ def without(topic: str) -> Callable[[list[Entry]], list[Entry]]:
     return lambda all_: [entry for entry in all_ if entry.topic != topic]
 
 
-def write(path: Path, content: list[Entry], calibration: Calibration | None = CALIBRATION) -> Path:
+def write(path: Path, content: list[Entry], calibration: Calibration | None = CALIBRATION,
+          packed: bool = False) -> Path:
+    """packed: every message by itself, with zstd."""
     forever = QosTime(9223372036, 854775807)
     connections: dict[tuple, Any] = {}
-    with Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+    writer = Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3)
+    if packed:
+        writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+    with writer:
         for entry in content:
             key = entry.topic, entry.kind, entry.reliable, entry.kept
             if key not in connections:

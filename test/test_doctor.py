@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,15 @@ from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.geometry import transform
-from bev_semseg_ros.input_check import Finding
+from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.preprocessing import prepare_points
 from bev_semseg_ros.ros.bag import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED
+from bev_semseg_ros.ros.intensity import IntensityScale
 from bev_semseg_ros.ros.parameters import Parameters
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
@@ -90,6 +94,12 @@ def shifted(nanoseconds: int):
     return lambda entry: entry.stamped(entry.time + nanoseconds)
 
 
+def late(nanoseconds: int):
+    """Images and camera_infos come later; their stamps are right."""
+    return lambda all_: [replace(entry, time=entry.time + nanoseconds) if entry.topic in ("/image", "/camera_info")
+                         else entry for entry in all_]
+
+
 def clock_jumps_back(all_: list[Entry]) -> list[Entry]:
     images = [entry for entry in all_ if entry.topic == "/image"]
     return [entry.stamped(entry.time - 10 * TENTH) if entry in images[COUNT // 2:] else entry for entry in all_]
@@ -116,6 +126,20 @@ def tf_in_two_trees(entry: Entry) -> Entry:
     first, *rest = entry.message.transforms
     orphans = [replace(item, header=replace(item.header, frame_id="camera_mount")) for item in rest]
     return entry.with_message(transforms=[first, *orphans])
+
+
+def in_a_map(is_static: bool):
+    """map -> ego -> lidar and camera, as the CARLA bridge has it: without base_link; the car stands turned."""
+    def change(all_: list[Entry]) -> list[Entry]:
+        (entry,) = (entry for entry in all_ if entry.topic == "/tf_static")
+        rig = [replace(item, header=replace(item.header, frame_id="ego")) for item in entry.message.transforms]
+        turn = replace(rig[0].transform, rotation=replace(rig[0].transform.rotation, x=0.0, y=0.0, z=0.6, w=0.8))
+        drive = replace(rig[0], child_frame_id="ego", header=replace(rig[0].header, frame_id="map"), transform=turn)
+        moving = entry.with_message(transforms=[drive] if is_static else [drive, *rig])
+        fixed = [entry.with_message(transforms=rig)] if is_static else []
+        return [*fixed, replace(moving, topic="/tf", kept=False), *without("/tf_static")(all_)]
+
+    return change
 
 
 def camera_not_optical(entry: Entry) -> Entry:
@@ -173,10 +197,19 @@ BROKEN = {
     "no camera_info": (without("/camera_info"), CALIBRATION, "topic camera_info", "fault", "intrinsics:=calibration"),
     "no cloud": (without("/points"), CALIBRATION, "topic points", "fault", "no topic of type .*PointCloud2"),
     "no intensity": (on("/points", without_intensity), CALIBRATION, "intensity field", "warning", "none.* x, y, z"),
-    "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity field",
-                          "warning", r"to 2\d\d\d: neither .*set intensity_scale to 0.000"),
+    "intensity 0..3000": (on("/points", lambda e: cloud(e, scale_intensity(3000))), CALIBRATION, "intensity", "warning",
+                          "set intensity_scale to 0.000"),
+    "dim lidar": (on("/points", lambda e: cloud(e, scale_intensity(0.1))), CALIBRATION, "intensity", "warning",
+                  "set intensity_scale to [1-9]"),
     "NaN clouds": (on("/points", lambda e: cloud(e, all_nan)), CALIBRATION, "coordinates", "fault", "100% of them"),
-    "clocks 0.3 s apart": (on("/image", shifted(3 * TENTH)), CALIBRATION, "sync", "fault", "0.30 s after .*PTP"),
+    "images 0.3 s late": (late(3 * TENTH), CALIBRATION, "wait", "warning", "0.30 s after .*max_wait to 0.45 s.*PTP"),
+    "TAI against UTC": (on("/points", shifted(370 * TENTH)), CALIBRATION, "sync", "fault", "set image_offset to 37.00"),
+    "clocks apart at 1.4 Hz": (lambda all_: on("/image", shifted(3 * TENTH))(slowly(all_)), CALIBRATION, "sync",
+                               "fault", "0.30 s after .*set image_offset to -0.30"),
+    "triggered in turns": (lambda all_: late(3 * TENTH)(on("/image", shifted(3 * TENTH))(slowly(all_))), CALIBRATION,
+                           "sync", "fault", "raise slop to 0.36 s"),
+    "stamps since boot": (on("/image", shifted(1_700_000_000 * 10 * TENTH)), CALIBRATION, "sync", "fault",
+                          "the time of day: one seems to count from its start"),
     "stamps of zero": (on("/image", lambda e: e.stamped(0)), CALIBRATION, "stamps image", "fault", "8 of 8 .*zero"),
     "clock jumps back": (clock_jumps_back, CALIBRATION, "stamps image", "fault", "jump back 1 times"),
     "repeated stamps": (on("/points", lambda e: e.stamped(TENTH)), CALIBRATION, "stamps points", "warning", "repeated"),
@@ -188,6 +221,7 @@ BROKEN = {
     "truncated clouds": (on("/points", truncated), CALIBRATION, "layout points", "fault", "8 of 8 .*1000 bytes of"),
     "TF in two trees": (on("/tf_static", tf_in_two_trees), None, "transforms", "fault", "'camera' hangs on 'camera_m"),
     "no TF": (without("/tf_static"), None, "calibration", "fault", "none: .*there are no transforms"),
+    "no base_link": (in_a_map(is_static=False), None, "calibration", "fault", "--base-frame.* camera, ego, lidar, map"),
     "a frame that TF lacks": (on("/points", frame("top")), None, "transforms", "fault", "does not know 'top'"),
     "camera not optical": (on("/tf_static", camera_not_optical), None, "camera pose", "fault", "not optical"),
     "no frame_id": (on("/points", frame("")), CALIBRATION, "frame points", "fault", "8 of 8 headers"),
@@ -220,7 +254,9 @@ def test_what_is_broken_is_named_with_what_to_do(name: str, content: list[Entry]
     ("no camera_info", {"intrinsics": "calibration"}), ("unknown distortion", {"intrinsics": "calibration"}),
     ("no cloud", {"mode": "camera_only"}), ("TF in two trees", {"mode": "lidar_only"}),
     ("image unlike K", {"mode": "lidar_only"}), ("rate too low", {"marker_lifetime": 2.1}),
-    ("clocks 0.3 s apart", {"max_wait": 0.45}),
+    ("images 0.3 s late", {"max_wait": 0.45}), ("TAI against UTC", {"image_offset": 37.0}),
+    ("clocks apart at 1.4 Hz", {"image_offset": -0.3, "marker_lifetime": 2.1}), ("stamps since boot", {}),
+    ("triggered in turns", {"slop": 0.36, "max_wait": 0.45, "marker_lifetime": 2.1}),
     ("no intensity", {"intensity_field": ""})])
 def test_the_parameters_suit_the_input(name: str, parameters: dict, content: list[Entry], tmp_path: Path) -> None:
     spoil, calibration, *_ = BROKEN[name]
@@ -228,16 +264,58 @@ def test_the_parameters_suit_the_input(name: str, parameters: dict, content: lis
     main(["doctor", str(bag), "--params", str(tmp_path / "params.yaml")])
     written = yaml.safe_load((tmp_path / "params.yaml").read_text())["/**"]["ros__parameters"]
     assert load_calibration(written.pop("calibration")) and written == parameters
-    Parameters(**written)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_node_takes_every_parameter_that_is_written(name: str, content: list[Entry], tmp_path: Path) -> None:
+    spoil, calibration, *_ = BROKEN[name]
+    main(["doctor", str(write(tmp_path / "bag", spoil(content), calibration)), "--params", str(tmp_path / "p.yaml")])
+    Parameters(**yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"])
+
+
+def test_what_the_node_would_refuse_is_bounded_and_told_as_it_is_written() -> None:
+    diagnosis = Diagnosis("input")
+    assert diagnosis.set("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
+    with pytest.raises(ValueError, match="mode: 'both'"):
+        diagnosis.set("mode", "both")
+
+
+def test_images_that_come_late_within_max_wait_are_well(content: list[Entry], tmp_path: Path) -> None:
+    """A camera takes a while to deliver: its stamps are right, and an offset would break what fits."""
+    diagnosis = diagnose(read_bag(write(tmp_path / "bag", late(170_000_000)(content)), {}), WEIGHTS)
+    assert [str(finding) for finding in diagnosis.findings if finding.level != "ok"] == []
+    assert diagnosis.parameters == {}
+    wait = next(finding for finding in diagnosis.findings if finding.item == "wait")
+    assert "the image comes 0.17 s after its cloud" in wait.text
 
 
 @pytest.mark.parametrize(("largest", "said"), [(255, "scales it by 1/255"), (60000, "scales it by 1/65535"),
-                                               (3000, "set intensity_scale")])
+                                               (3000, "scales it by 1/65535"), (0.1, "up to 0.")])
 def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(largest: float, said: str,
                                                                           content: list[Entry], tmp_path: Path) -> None:
-    spoil = on("/points", lambda entry: cloud(entry, scale_intensity(largest)))
-    found = findings(write(tmp_path / "bag", spoil(content)))
-    assert said in str(found["intensity field"]) and found["intensity"].level == "ok", found["intensity"]
+    """With the parameter that was found, if one was needed; the node's own rules judge."""
+    observation = read_bag(write(tmp_path / "bag", on("/points", lambda entry: cloud(entry, scale_intensity(largest)))(
+        content)), {})
+    diagnosis = diagnose(observation, WEIGHTS)
+    assert any(said in finding.text for finding in diagnosis.findings if finding.item == "intensity field")
+    config, _, info = checkpoint.load(WEIGHTS)
+    statistics, intensity = InputStatistics(), IntensityScale()
+    for message in observation.streams["points"].samples:
+        points = intensity.decode(message, "intensity", diagnosis.parameters.get("intensity_scale", 0.0))
+        statistics.add_points(prepare_points(points, CALIBRATION.model_from_lidar, config.grid),
+                              CALIBRATION.model_from_lidar)
+    (judged,) = (each for each in compare(statistics.summary(), info) if each.item == "intensity")
+    assert judged.level == "ok", judged
+
+
+def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_path: Path) -> None:
+    def odd(points: np.ndarray) -> None:
+        scale_intensity(255)(points)
+        points[len(points) // 2, 3] = 1e6
+
+    bag = write(tmp_path / "bag", on("/points", lambda entry: cloud(entry, odd))(content))
+    diagnosis = diagnose(read_bag(bag, {}), WEIGHTS)
+    assert diagnosis.count("fault") == diagnosis.count("warning") == 0 and diagnosis.parameters == {}
 
 
 def test_compressed_images_are_looked_at_and_asked_for(content: list[Entry], tmp_path: Path) -> None:
@@ -259,6 +337,19 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
     calibration = found.calibration
     np.testing.assert_allclose(calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05)
     np.testing.assert_allclose(calibration.camera.camera_from_model, CALIBRATION.camera.camera_from_model, atol=0.05)
+
+
+def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(content: list[Entry], tmp_path: Path) -> None:
+    """What the lidar is mounted on by static transforms is the vehicle; where all of TF moves it must be named."""
+    fixed = read_bag(write(tmp_path / "fixed", in_a_map(is_static=True)(content), None), {})
+    moving = read_bag(write(tmp_path / "moving", in_a_map(is_static=False)(content), None), {})
+    assert diagnose(moving, WEIGHTS).calibration is None
+    for observation, base_frame in ((fixed, ""), (moving, "ego"), (moving, "/ego")):
+        diagnosis = diagnose(observation, WEIGHTS, base_frame=base_frame)
+        np.testing.assert_allclose(diagnosis.calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05)
+        assert any("in the axes of 'ego'" in finding.text for finding in diagnosis.findings)
+    unknown = diagnose(moving, WEIGHTS, base_frame="truck")
+    assert unknown.calibration is None and any("connect 'lidar' to 'truck'" in each.text for each in unknown.findings)
 
 
 def test_without_any_calibration_the_rest_is_still_checked(content: list[Entry], tmp_path: Path) -> None:
@@ -290,6 +381,23 @@ def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(bag: Path, tmp
     assert "training's is unknown" in next(finding.text for finding in found.findings if finding.item == "beams")
 
 
+def test_after_the_first_minute_only_static_transforms_are_read(content: list[Entry], tmp_path: Path) -> None:
+    """But for the one message that tells that the minute is over: a damaged one after it would be noticed."""
+    hour = 3600 * 10 * TENTH
+    (static,) = (entry for entry in content if entry.topic == "/tf_static")
+    later = [replace(entry, time=entry.time + hour) for entry in content if entry is not static]
+    path = write(tmp_path / "bag", without("/tf_static")(content) + later + [replace(static, time=static.time + hour)],
+                 None, packed=True)
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        damaged = database.execute("UPDATE messages SET data = x'00' WHERE timestamp > ? AND topic_id != (SELECT id "
+                                   "FROM topics WHERE name = '/tf_static')", (later[0].time,))
+        assert damaged.rowcount == len(later) - 3  # of one moment
+    database.close()
+    observation = read_bag(path, {})
+    assert {len(stream) for stream in observation.streams.values()} == {COUNT} and observation.seconds < 1
+    assert observation.transforms.frames == {"base_link", "lidar", "camera"}
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_damaged_messages_are_counted_and_nothing_ends(seed: int, content: list[Entry], tmp_path: Path) -> None:
     """Cut off, or with other bytes where the header and the fields are."""
@@ -318,9 +426,25 @@ def test_the_exit_status_says_whether_something_must_be_mended(bag: Path, conten
     assert str(tmp_path) in capsys.readouterr().err
 
 
+def test_a_command_is_told_only_where_it_can_start_the_node(content: list[Entry], tmp_path: Path,
+                                                            capsys: pytest.CaptureFixture) -> None:
+    """The calibration from TF stands in no file until one is written, and without any there is none to name."""
+    bag, bare = write(tmp_path / "bag", content, None), write(tmp_path / "bare", without("/tf_static")(content), None)
+    main(["doctor", str(bag)])
+    shown = capsys.readouterr().out
+    assert "bev-semseg node" not in shown and "run this again with --params FILE.yaml: the calibration from TF" in shown
+    main(["doctor", str(bag), "--params", str(tmp_path / "p.yaml")])
+    assert f"bev-semseg node --ros-args --params-file {tmp_path / 'p.yaml'} -r" in capsys.readouterr().out
+    assert (tmp_path / "p_calibration.yaml").is_file()
+    main(["doctor", str(bare)])
+    shown = capsys.readouterr().out
+    assert "once there is a calibration:" in shown and "calibration:=CALIBRATION.yaml" in shown
+    assert "mode:=" not in shown  # it may well place the camera
+
+
 def test_the_table_begins_with_the_worst_and_is_aligned(content: list[Entry], tmp_path: Path,
                                                         capsys: pytest.CaptureFixture) -> None:
-    main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(3 * TENTH))(content), HIGH))])
+    main(["doctor", str(write(tmp_path / "bag", on("/image", shifted(30 * TENTH))(content), HIGH))])
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ok ", "warning ", "fault "))]
     levels = [row.split()[0] for row in rows]
     assert levels == sorted(levels, key=["fault", "warning", "ok"].index) and levels.count("fault") == 2

@@ -14,7 +14,7 @@ from bev_semseg_ros import checkpoint
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import rotation_rpy, transform
-from bev_semseg_ros.input_check import InputStatistics, compare, count_beams, suggested_scale
+from bev_semseg_ros.input_check import InputStatistics, compare, count_beams, suited_intensity_scale
 from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points
 
 CONFIG, _, INFO = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")
@@ -22,14 +22,14 @@ POSE = transform(translation=(0.0, 0.0, 1.73))
 
 
 def levels(points: np.ndarray | None = None, pose: np.ndarray = POSE, size: tuple[int, int] = (1242, 375),
-           focal_length: float = 721.5, info: dict = INFO) -> dict[str, tuple[str, str]]:
+           focal_length: float = 721.5, info: dict = INFO, **settings) -> dict[str, tuple[str, str]]:
     """item -> (level, text and remedy) of an ordinary input, or of one with something else."""
     statistics = InputStatistics()
     statistics.add_points(prepare_points(scan() if points is None else points, pose, CONFIG.grid), pose)
     matrix = np.array([[focal_length, 0, size[0] / 2], [0, focal_length, size[1] / 2], [0, 0, 1]])
     camera = Camera(matrix, size, np.eye(4))
     statistics.add_camera(camera.rectified(network_size(size, CONFIG.image)), size)
-    return {finding.item: (finding.level, str(finding)) for finding in compare(statistics.summary(), info)}
+    return {finding.item: (finding.level, str(finding)) for finding in compare(statistics.summary(), info, **settings)}
 
 
 def scaled(factor: float) -> np.ndarray:
@@ -41,8 +41,17 @@ def scaled(factor: float) -> np.ndarray:
 DIFFERENT = {
     "intensity": ({"points": scaled(255)}, "fault", r"set intensity_scale to 0.00392"),
     "no intensity": ({"points": scaled(0)}, "warning", "intensity: 0 everywhere"),
-    "dark": ({"points": scaled(0.05)}, "warning", "raise intensity_scale"),
+    "dark": ({"points": scaled(0.05)}, "warning", r"set intensity_scale to [1-9]\d"),
+    "scaled too far down": ({"points": scaled(1 / 255), "intensity_scale": 1 / 255}, "warning",
+                            r"set intensity_scale to 1$"),
+    "scaled too little": ({"points": scaled(100), "intensity_scale": 0.1}, "fault", "set intensity_scale to 0.001"),
     "ground height": ({"pose": transform(translation=(0, 0, 2.73))}, "fault", "lower the lidar"),
+    "ground height, parameters": ({"pose": transform(translation=(0, 0, 2.73)), "extrinsics": "parameters"}, "fault",
+                                  r"raise ground_height by about 1\.\d\d m, or .* in lidar_pose$"),
+    "ground height, tf": ({"pose": transform(translation=(0, 0, 0.73)), "extrinsics": "tf"}, "fault",
+                          r"lower ground_height by about \d\.\d\d m, or .* in TF$"),
+    "turned away, tf": ({"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73)), "extrinsics": "tf"}, "fault",
+                        "the lidar's pose in TF and its frame"),
     "tilt": ({"pose": transform(rotation_rpy(0, 0.15, 0), (0, 0, 1.73))}, "fault", "ground height"),
     "beams": ({"points": scan(8)}, "warning", "about 8"),
     "points": ({"points": scan(16)[::8]}, "warning", "points"),
@@ -85,10 +94,30 @@ def test_beams_are_counted_in_the_lidar_s_frame(beams: int, tilt: float) -> None
     assert abs(count_beams(points, pose) - beams) <= 2
 
 
-@pytest.mark.parametrize(("largest", "scale"), [(1.0, 1.0), (255.0, 1 / 255), (3000.0, 0.48 / 600)])
+@pytest.mark.parametrize(("largest", "scale"), [(1.0, 1.0), (0.1, 0.48 / 0.03), (255.0, 1 / 255), (3000.0, 0.48 / 900),
+                                                (60000.0, 1 / 65535)])
 def test_the_scale_suits_the_intensity(largest: float, scale: float) -> None:
     info = {"intensity_percentiles": [0.01, 0.04, 0.12, 0.24, 0.48]}
-    assert suggested_scale(largest, largest / 5, info) == pytest.approx(scale)
+    assert suited_intensity_scale(largest, 0.3 * largest, info) == pytest.approx(scale)
+
+
+@pytest.mark.parametrize(("share_bright", "info"), [(0.05, INFO), (0.0, INFO), (0.3, {})])
+def test_no_scale_is_advised_that_would_be_found_too_bright(share_bright: float, info: dict) -> None:
+    assert 3000 * suited_intensity_scale(3000, share_bright * 3000, info) < 2
+
+
+def test_a_scale_that_is_set_already_is_not_advised() -> None:
+    """A lidar of which nothing but reflectors shines: no factor makes it like the training's."""
+    points = scaled(0.01)
+    points[::50, 3] = 1.6
+    level, text = levels(points, intensity_scale=0.01)["intensity"]
+    assert level == "warning" and "intensity_scale" not in text
+
+
+def test_one_odd_point_is_no_fault_of_the_intensity() -> None:
+    points = scan()
+    points[len(points) // 2, 3] = 1e6
+    assert levels(points)["intensity"][0] == "ok"
 
 
 @pytest.mark.parametrize("name", ["kitti", "kitti_raw", "a2d2"])

@@ -10,7 +10,6 @@ pytest.importorskip("rclpy")
 from test_messages import PLAIN, cloud
 
 from bev_semseg_ros.ros.intensity import CLOUDS, IntensityScale
-from bev_semseg_ros.ros.messages import decode_cloud
 
 
 def lidar(kind: str, top: float, field: str = "intensity", seed: int = 0):
@@ -31,10 +30,12 @@ def test_what_a_lidar_counts_to_becomes_one(kind, top):
     assert 0.7 < brightest(IntensityScale(), lidar(kind, top)) < 1.4
 
 
-@pytest.mark.parametrize(("kind", "top"), [("f4", 1), ("u1", 255), ("u2", 65535)])
-def test_where_the_type_is_right_nothing_differs_from_the_plain_function(kind, top):
-    message = lidar(kind, top)
-    np.testing.assert_array_equal(IntensityScale().decode(message, "intensity", 0.0), decode_cloud(message))
+@pytest.mark.parametrize(("kind", "top", "given", "factor"), [("f4", 1, 0.0, 1.0), ("u1", 255, 0.0, 1 / 255),
+                                                              ("f4", 3000, 0.0, 1 / 65535), ("f4", 100, 0.01, 0.01)])
+def test_the_factor_is_told(kind, top, given, factor):
+    scale, message = IntensityScale(), lidar(kind, top)
+    assert scale.decode(message, "intensity", given)[:, 3].max() == pytest.approx(top * scale.factor)
+    assert scale.factor == factor
 
 
 def test_the_decision_is_said_once():
@@ -70,11 +71,10 @@ def test_the_scale_may_grow_while_the_first_clouds_come():
 
 
 @pytest.mark.parametrize(("kind", "field"), [("u2", "intensity"), ("u2", "reflectivity"), ("f4", "intensity")])
-def test_an_ouster_like_signal_is_scaled_far_down_which_is_said_with_the_remedy(kind, field):
-    """Ouster's signal counts photons, to about 3000 of 65535: no type tells, so the user must."""
+def test_an_ouster_like_signal_is_scaled_far_down_unless_a_scale_is_given(kind, field):
+    """Ouster's signal counts photons, to about 3000 of 65535: no type tells; `input_check` finds it dim."""
     scale, message = IntensityScale(), lidar(kind, 3000, field)
     assert brightest(scale, message, field) == pytest.approx(3000 / 65535, abs=1e-3)
-    assert f"{field} of the cloud" in scale.news and "set intensity_scale (to 0.00033" in scale.news
     assert brightest(scale, message, field, 1 / 3000) == pytest.approx(1, abs=1e-3)
 
 

@@ -46,6 +46,17 @@ def test_frames_that_are_not_connected_have_no_transform(tree):
     assert tree.lookup("other", "lidar") is None and tree.lookup("nowhere", "lidar") is None
 
 
+def test_what_a_frame_is_mounted_on_ends_where_something_moves(tree):
+    tree.take(message(("base_link", "mast", BASE_FROM_MAST), ("mast", "lidar", MAST_FROM_LIDAR)), is_static=True)
+    tree.take(message(("map", "base_link", np.eye(4))))
+    assert (tree.root("lidar"), tree.rigid_root("lidar"), tree.rigid_root("camera")) == ("map", "base_link", "camera")
+
+
+def test_a_loop_of_static_transforms_ends(tree):
+    tree.take(message(("a", "b", np.eye(4)), ("b", "a", np.eye(4))), is_static=True)
+    assert tree.rigid_root("a") in ("a", "b")
+
+
 def test_a_loop_ends(tree):
     tree.take(message(("lidar", "base_link", np.eye(4))))
     assert tree.root("lidar") in tree.frames

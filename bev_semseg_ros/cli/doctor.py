@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)")
     parser.add_argument("--calibration", type=Path, metavar="FILE",
                         help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)")
+    parser.add_argument("--base-frame", metavar="FRAME", default="",
+                        help="TF's frame with the vehicle's axes (default: base_footprint, base_link, or what the "
+                             "lidar is mounted on by /tf_static)")
     for name in ("points", "image", "camera-info"):
         parser.add_argument(f"--{name}", metavar="TOPIC", default="",
                             help="default: the only one of its type, or the one with most messages")
@@ -36,11 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         from bev_semseg_ros.ros.doctor.live import listen
         observation = listen(arguments.live, asked)
-    diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration)
+    diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration,
+                         arguments.base_frame)
     if arguments.checkpoint is not None:
-        diagnosis.parameters["checkpoint"] = str(arguments.checkpoint.resolve())
+        diagnosis.set("checkpoint", str(arguments.checkpoint.resolve()))
     print(diagnosis.table())
-    print(f"\n{diagnosis.summary}\nThe node on this input:\n  {diagnosis.command(arguments.params)}")
+    print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:
         arguments.json.write_text(diagnosis.as_json())
     if arguments.params is not None:

@@ -20,14 +20,17 @@ class InputWatch:
         self._clouds, self._num_clouds = InputStatistics(), 0
         self._knows_camera = False
 
-    def look(self, frame: Frame, sample: Sample) -> list[Finding]:
-        """Take a frame and what was prepared of it; the warnings and faults that are now known."""
+    def look(self, frame: Frame, sample: Sample, extrinsics: str, intensity_scale: float) -> list[Finding]:
+        """Take a frame and what was prepared of it; the warnings and faults that are now known.
+
+        extrinsics, intensity_scale: where the poses are from and what the intensity was multiplied by, for `compare`.
+        """
         findings: list[Finding] = []
         if sample.points is not None and self._num_clouds < CLOUDS:
             self._clouds.add_points(sample.points, frame.model_from_lidar)
             self._num_clouds += 1
             if self._num_clouds == CLOUDS:
-                findings += compare(self._clouds.summary(), self._info)
+                findings += compare(self._clouds.summary(), self._info, extrinsics, intensity_scale)
         if sample.camera is not None and not self._knows_camera:
             self._knows_camera = True
             cameras = InputStatistics()

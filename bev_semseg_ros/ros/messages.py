@@ -53,12 +53,12 @@ def stamp_ns(stamp: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
-def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_scale: float = 0.0) -> np.ndarray:
+def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_scale: float = 1.0) -> np.ndarray:
     """sensor_msgs/PointCloud2 -> (N, 4) float32: x, y, z, intensity. Points that are NaN stay.
 
-    The fields may have any order, padding, byte order and number type. intensity_scale brings the intensity to 0..1;
-    0 chooses by its type: uint8 and uint16 by their largest value, others as they are. A cloud without
-    `intensity_field` gets zeros. The result is a view of the message if that is x, y, z, intensity in float32.
+    The fields may have any order, padding, byte order and number type; the intensity is multiplied by
+    intensity_scale. A cloud without `intensity_field` gets zeros. The result is a view of the message if that is x, y,
+    z, intensity in float32 and the scale is 1.
     Raises ValueError saying what is wrong with the message.
     """
     width, height, step = int(message.width), int(message.height), int(message.point_step)
@@ -88,8 +88,8 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
             raise ValueError(f"field {name} at offset {fields[name].offset} ends beyond point_step {step}")
     formats = [order + POINT_TYPES[int(fields[name].datatype)] for name in names]
     offsets = [int(fields[name].offset) for name in names]
-    scale = intensity_scale or {"u1": 1 / 255, "u2": 1 / 65535}.get(formats[-1][1:] if len(names) == 4 else "", 1.0)
-    if (offsets == [0, 4, 8, 12] and set(formats) == {"<f4"} and step % 4 == 0 and row_step % 4 == 0 and scale == 1.0):
+    if (offsets == [0, 4, 8, 12] and set(formats) == {"<f4"} and step % 4 == 0 and row_step % 4 == 0
+            and intensity_scale == 1.0):
         rows = np.ndarray((height, width, 4), np.float32, buffer=message.data, strides=(row_step, step, 4))
         return rows.reshape(-1, 4)
     kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
@@ -99,7 +99,7 @@ def decode_cloud(message: Any, intensity_field: str = "intensity", intensity_sca
         for column, name in enumerate(names):
             points[..., column] = cloud[name]
         if len(names) == 4:
-            points[..., 3] *= np.float32(scale)
+            points[..., 3] *= np.float32(intensity_scale)
     return points.reshape(-1, 4)
 
 

@@ -83,9 +83,9 @@ class Parameters:
     max_wait: float = _parameter(0.2, "How long a message waits for its partner, seconds.", limits=(0.0, 10.0),
                                  live=True)
     points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
-                                      limits=(-10.0, 10.0), live=True)
+                                      limits=(-1e5, 1e5), live=True)  # a day and more: TAI and time zones, no epoch
     image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",
-                                     limits=(-10.0, 10.0), live=True)
+                                     limits=(-1e5, 1e5), live=True)
     unmatched: str = _parameter("process", "What becomes of a message whose partner did not come: process it alone "
                                 "(images only while no pairs form) or drop it.", choices=("process", "drop"), live=True)
     intensity_field: str = _parameter("intensity", "Field of the cloud with the intensity; empty: none.", live=True)
@@ -196,6 +196,15 @@ def _allowed(item: dataclasses.Field) -> str:
 
 def _is_device(name: str) -> bool:
     return name in ("auto", "cpu", "cuda") or (name.startswith("cuda:") and name[5:].isdigit())
+
+
+def nearest_allowed(name: str, value: Any) -> Any:
+    """`value`, or the limit of the parameter `name` beyond which it lies. Raises ValueError as `Parameters` does."""
+    item = next(item for item in dataclasses.fields(Parameters) if item.name == name)
+    if item.metadata["limits"]:
+        low, high = item.metadata["limits"]
+        value = min(max(value, low), high)
+    return getattr(Parameters().changed({name: value}, configured=False), name)
 
 
 NAMES = tuple(item.name for item in dataclasses.fields(Parameters))

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import Camera, Frame
-from bev_semseg_ros.input_check import ASPECT_TOLERANCE
+from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.compressed import decode_compressed
 from bev_semseg_ros.ros.diagnostics import FRAMES, NOT_SEARCHED, FrameRecord
@@ -128,7 +128,7 @@ class Pipeline:
         frame = Frame(stamp_ns(header.stamp), points, poses.model_from_lidar, image, camera)
         clock.end("decode_ms")
         sample = prepare(frame, self._predictor.config)  # here and not in `predict`: the overlay needs its image, too
-        for finding in self._watch.look(frame, sample):
+        for finding in self._watch.look(frame, sample, parameters.extrinsics, self._intensity.factor):
             self.tell(finding.item, str(finding))
         prediction = self._predictor.predict_sample(sample, parameters.mode, parameters.box_filter.lowest)
         clock.end("prepare_ms", prediction.network_ms)
@@ -187,7 +187,7 @@ class Pipeline:
         except ValueError as error:
             return self._trouble("bad_camera_info", str(error), troubles), None
         height, width = image.shape[:2]
-        if abs(width * camera.size[1] / (height * camera.size[0]) - 1) > ASPECT_TOLERANCE:  # a smaller copy is fine
+        if not same_view((width, height), camera.size):
             text = (f"the image is {width} x {height} pixels, its intrinsics are of {camera.size[0]} x "
                     f"{camera.size[1]}: not the same view")
             return self._trouble("bad_camera_info", text, troubles), None

@@ -94,6 +94,23 @@ def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process, given, te
     assert text in trouble and counters["mode"] == "fused"
 
 
+def test_an_intensity_that_stays_dim_is_told_with_the_scale_to_set(process):
+    """Photons, to 3000: the full scale is a guess, and the rule that judges it is the doctor's."""
+    points = np.tile(CLOUD, (100, 1))
+    points[:, 3] = np.minimum(np.linspace(0, 3100, len(points)), 3000)
+    _, troubles = process(points, (128, 64), times=CLOUDS)
+    assert any("reaches 3000: scaled by 1/65535" in trouble for trouble in troubles)
+    assert any(trouble.startswith("intensity: ") and "set intensity_scale to 0.000333" in trouble
+               for trouble in troubles)
+
+
+@pytest.mark.parametrize(("source", "remedy"), [("calibration", "in the calibration"), ("tf", "ground_height")])
+def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(process, monkeypatch, source, remedy):
+    monkeypatch.setattr(Predictor, "info", {"ground_height_percentiles": [-20.0] * 5})
+    _, (trouble,) = process(CLOUD, (128, 64), times=CLOUDS, extrinsics=source)
+    assert trouble.startswith("ground height:") and remedy in trouble
+
+
 def test_a_cloud_without_frame_is_told(process):
     _, (trouble,) = process(CLOUD, (128, 64), frame="")
     assert "frame_id" in trouble

@@ -12,13 +12,14 @@ from bev_semseg_ros.ros.bag_reader import BagReader
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
-SECONDS = 60.0  # of a long bag that are looked at; transforms are read to its end
+SECONDS = 60.0  # of a long bag that are looked at; static transforms, which may come once, are read to its end
+TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 
 _store = get_typestore(Stores.ROS2_JAZZY)
 
 
 def read_bag(path: str | Path, asked: dict[str, str]) -> Observation:
-    """What the first SECONDS of a bag hold. asked: input of KINDS -> topic, of those that were named.
+    """What the first SECONDS of a bag hold, and its static transforms. asked: input of KINDS -> topic.
 
     Raises ValueError naming the bag if it cannot be read.
     """
@@ -34,7 +35,8 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     available = {topic: (kind, counts[topic]) for topic, kind in types.items()
                  if kind in (*KINDS.values(), COMPRESSED)}
     chosen, wrong = choose_topics(available, asked, types)
-    observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=TransformTree())
+    tree = TransformTree()
+    observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=tree)
     observation.streams = open_streams(chosen, types)
     by_topic = {stream.topic: stream for stream in observation.streams.values()}
     for connection in reader.connections:
@@ -42,28 +44,38 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
             by_topic[connection.topic].offers += _offers(connection)
     observation.static_offers = [offer for connection in reader.connections if connection.topic == "/tf_static"
                                  for offer in _offers(connection)]
-    wanted = [connection for connection in reader.connections if connection.topic in by_topic
-              or (connection.topic in ("/tf", "/tf_static") and connection.msgtype == "tf2_msgs/msg/TFMessage")]
     first = last = None
+    wanted = [each for each in reader.connections if each.topic in by_topic or _has_tf(each, "/tf")]
     for connection, time, data in reader.messages(wanted):
-        first = time if first is None else first
+        if first is not None and (time - first) / 1e9 > SECONDS:
+            break  # the rest, most of a long bag, is not read at all
         stream = by_topic.get(connection.topic)
-        is_over = (time - first) / 1e9 > SECONDS
-        if stream is not None and is_over:
+        if stream is None:
+            _take_transforms(data, tree, is_static=False)
             continue
-        last = last if is_over else time
+        first, last = time if first is None else first, time
         try:
             message = _store.deserialize_cdr(data, connection.msgtype)
         except Exception as error:  # whatever a damaged message does, the next one must be seen
-            if stream is not None:
-                stream.problems[f"damaged: {type(error).__name__}"] += 1
+            stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
-        if stream is None:
-            observation.transforms.take(message)
-        else:
-            stream.take(message, time, len(data))
+        stream.take(message, time, len(data))
+    for _, _, data in reader.messages([each for each in reader.connections if _has_tf(each, "/tf_static")]):
+        _take_transforms(data, tree, is_static=True)
     observation.seconds = 0.0 if first is None else (last - first) / 1e9
     return observation
+
+
+def _has_tf(connection: Any, topic: str) -> bool:
+    return (connection.topic, connection.msgtype) == (topic, TF_MESSAGE)
+
+
+def _take_transforms(data: bytes, tree: TransformTree, is_static: bool) -> None:
+    try:
+        message = _store.deserialize_cdr(data, TF_MESSAGE)
+    except Exception:  # as above
+        return
+    tree.take(message, is_static)
 
 
 def _offers(connection: Any) -> list[Offer]:

@@ -21,11 +21,12 @@ from bev_semseg_ros.ros.doctor.streams import (
 from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
 
 
-def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: Path | None = None) -> Diagnosis:
+def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: Path | None = None,
+             base_frame: str = "") -> Diagnosis:
     """Every finding about what was observed, and the parameters with which the node works on it.
 
-    calibration_file: None: the bag's own, or TF. Raises ValueError or FileNotFoundError if one of the two files cannot
-    be read.
+    calibration_file: None: the bag's own, or TF, where `base_frame` is the vehicle's ("": found out). Raises ValueError
+    or FileNotFoundError if one of the two files cannot be read.
     """
     config, _, trained = checkpoint.load(checkpoint_file)
     diagnosis = Diagnosis(observation.source)
@@ -47,16 +48,16 @@ def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: 
         check_qos(stream, diagnosis)
     check_static_qos(observation.static_offers, diagnosis)
     check_transport(observation, diagnosis)
-    find_calibration(observation, calibration_file or _beside(observation), diagnosis)
+    find_calibration(observation, calibration_file or _beside(observation), base_frame, diagnosis)
     check_transforms(observation, diagnosis)
     check_frames(observation, diagnosis)
     if points and points.samples:
-        check_cloud(points, trained, diagnosis)
+        check_cloud(points, diagnosis)
     camera = check_intrinsics(observation, diagnosis)
     check_training(observation, camera, config, trained, diagnosis)
     has_points, has_image = bool(points and points.samples), camera is not None and _places_camera(diagnosis)
     if has_points != has_image:
-        diagnosis.parameters["mode"] = "lidar_only" if has_points else "camera_only"
+        diagnosis.set("mode", "lidar_only" if has_points else "camera_only")
     return diagnosis
 
 
@@ -67,4 +68,5 @@ def _beside(observation: Observation) -> Path | None:
 
 
 def _places_camera(diagnosis: Diagnosis) -> bool:
-    return diagnosis.calibration is not None and diagnosis.calibration.camera is not None
+    """Whether the calibration does; one that is still to be written may."""
+    return diagnosis.calibration is None or diagnosis.calibration.camera is not None

@@ -13,6 +13,7 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.input_check import LEVELS, Finding, Level
+from bev_semseg_ros.ros.parameters import nearest_allowed
 
 TABLE_WIDTH = 118
 
@@ -33,6 +34,14 @@ class Diagnosis:
 
     def say(self, item: str, level: Level, text: str, remedy: str = "") -> None:
         self.findings.append(Finding(item, level, text, remedy))
+
+    def set(self, name: str, value: Any) -> Any:
+        """Write the node's parameter `name` as `value`, or as the nearest that the node takes, and return that.
+
+        Raises ValueError for what the node never takes: another type, a choice that it does not have.
+        """
+        self.parameters[name] = value = nearest_allowed(name, value)
+        return value
 
     def count(self, level: Level) -> int:
         return sum(finding.level == level for finding in self.findings)
@@ -71,13 +80,21 @@ class Diagnosis:
         path.write_text(f"# Of `bev-semseg doctor`. {self.summary}. Start the node with\n#   {self.command(path)}\n"
                         + yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200))
 
+    def how_to_start(self, path: Path | None = None) -> str:
+        """What to run for the node to work on this input; path: of the parameter file, if it is written."""
+        if self.calibration is not None and self.calibration_file is None and path is None:
+            return ("To start the node, run this again with --params FILE.yaml: the calibration from TF is written "
+                    "beside it.")
+        condition = ", once there is a calibration" if self.calibration is None else ""
+        return f"The node on this input{condition}:\n  {self.command(path)}"
+
     def command(self, path: Path | None = None) -> str:
-        """The complete command line of the node on this input."""
-        values = dict(self.parameters)
-        if self.calibration_file is not None:
-            values["calibration"] = str(self.calibration_file)
-        options = ["--params-file", str(path)] if path else [
-            part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")]
+        """The complete command line of the node; a calibration that no file holds is CALIBRATION.yaml in it."""
+        values = {} if path else dict(self.parameters)
+        if path is None or self.calibration is None:
+            values["calibration"] = str(self.calibration_file or "CALIBRATION.yaml")
+        options = ["--params-file", str(path)] if path else []
+        options += [part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")]
         options += [part for name, topic in self.topics.items() for part in ("-r", f"{name}:={topic}")]
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
 

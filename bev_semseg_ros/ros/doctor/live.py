@@ -118,8 +118,8 @@ def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[st
         node.create_subscription(kind, stream.topic, partial(_take, stream, kind), profile, raw=True)
     if transform_class is not None:
         for topic, durability in (("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL), ("/tf", DurabilityPolicy.VOLATILE)):
-            node.create_subscription(transform_class, topic, observation.transforms.take,
-                                     QoSProfile(depth=100, durability=durability))
+            take = partial(observation.transforms.take, is_static=topic == "/tf_static")
+            node.create_subscription(transform_class, topic, take, QoSProfile(depth=100, durability=durability))
     return observation
 
 

@@ -12,29 +12,35 @@ from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.messages import decode_cloud
 
 BASES = ("base_footprint", "base_link")  # frames that are level with the vehicle (REP 105), the first on the ground
+WORLDS = ("odom", "map", "earth", "world")  # in which the vehicle moves (REP 105, and what is customary)
 OPTICAL_TILT = 0.7  # of an optical frame's z axis out of the horizontal, beyond which it is no camera that looks ahead
 
 
-def find_calibration(observation: Observation, file: Path | None, diagnosis: Diagnosis) -> None:
-    """Set the diagnosis' calibration: from `file`, else from TF; say what is missing. Raises as `load_calibration`."""
-    from_tf = _from_transforms(observation)
+def find_calibration(observation: Observation, file: Path | None, base_frame: str, diagnosis: Diagnosis) -> None:
+    """Set the diagnosis' calibration: from `file`, else from TF; say what is missing. Raises as `load_calibration`.
+
+    base_frame: TF's frame with the vehicle's axes; "": found out.
+    """
     if file is not None:
         diagnosis.calibration, diagnosis.calibration_file = load_calibration(file), file
         diagnosis.say("calibration", "ok", f"{file}: {_extent(diagnosis.calibration)}")
-    elif isinstance(from_tf, Calibration):
-        diagnosis.calibration = from_tf
-        height = from_tf.model_from_lidar[2, 3]
-        source = "base_footprint" if BASES[0] in observation.transforms.frames else "the lowest points"
-        diagnosis.say("calibration", "ok", f"from TF: {_extent(from_tf)}; the lidar is {height:.2f} m above the "
-                      f"ground, which {source} gave")
     else:
-        diagnosis.say("calibration", "fault", f"none: no file was named and {from_tf}", "write one "
-                      "(config/calibration_example.yaml) and name it with --calibration, or publish /tf_static")
-    if diagnosis.calibration is not None:
-        _check_camera_pose(diagnosis)
+        try:
+            base, diagnosis.calibration = _from_transforms(observation, base_frame)
+        except LookupError as missing:
+            diagnosis.say("calibration", "fault", f"none: no file was named and {missing}", "write one "
+                          "(config/calibration_example.yaml) and name it with --calibration, or publish /tf_static "
+                          "with base_link")
+            return
+        height = diagnosis.calibration.model_from_lidar[2, 3]
+        source = base if base == BASES[0] else "the lowest points"
+        diagnosis.say("calibration", "ok", f"from TF: {_extent(diagnosis.calibration)}, in the axes of {base!r}; the "
+                      f"lidar is {height:.2f} m above the ground, which {source} gave")
+    _check_camera_pose(diagnosis)
 
 
 def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
@@ -85,22 +91,22 @@ def _frames(observation: Observation) -> list[str]:
     return [stream.frame for stream in streams if stream is not None and stream.frame]
 
 
-def _from_transforms(observation: Observation) -> Calibration | str:
-    """The calibration that TF holds, or why it holds none."""
+def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Calibration]:
+    """The vehicle's frame and the calibration that TF holds. Raises LookupError saying why it holds none."""
     tree, points, image = observation.transforms, *(observation.streams.get(name) for name in ("points", "image"))
     if tree is None:
-        return "tf2_msgs is not installed here"
+        raise LookupError("tf2_msgs is not installed here")
     if not tree.frames:
-        return "there are no transforms"
+        raise LookupError("there are no transforms")
     if points is None or not points.samples or points.frame.lstrip("/") not in tree.frames:
-        return "TF does not know the frame of the clouds"
-    base = next((frame for frame in BASES if frame in tree.frames), tree.root(points.frame))
+        raise LookupError("TF does not know the frame of the clouds")
+    base = base_frame.lstrip("/") or _vehicle(tree, points.frame)
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
-        return f"TF does not connect {points.frame!r} to {base!r}"
+        raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")
     height = base_from_lidar[2, 3] if base == BASES[0] else height_above_ground(points.samples, base_from_lidar)
     if height is None:
-        return f"no points within {GROUND_RADIUS:g} m tell where the ground is"
+        raise LookupError(f"no points within {GROUND_RADIUS:g} m tell where the ground is")
     model_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
     camera = None
     info = observation.streams.get("camera_info")
@@ -108,7 +114,19 @@ def _from_transforms(observation: Observation) -> Calibration | str:
     if info is not None and info.samples and base_from_camera is not None:
         camera_from_model = invert(base_from_camera) @ base_from_lidar @ invert(model_from_lidar)
         camera = replace(info.camera(info.samples[0]), camera_from_model=camera_from_model)
-    return Calibration(model_from_lidar, camera, points.frame, image.frame if image is not None else "camera")
+    return base, Calibration(model_from_lidar, camera, points.frame, image.frame if image is not None else "camera")
+
+
+def _vehicle(tree: TransformTree, lidar_frame: str) -> str:
+    """The frame with the vehicle's axes: base_link, else what the lidar is mounted on. Raises LookupError.
+
+    What moves is of /tf: whatever lies above that has the axes of a world, not the vehicle's.
+    """
+    base = next((frame for frame in BASES if frame in tree.frames), tree.rigid_root(lidar_frame))
+    if base in (lidar_frame.lstrip("/"), *WORLDS):
+        raise LookupError("TF does not show which frame is the vehicle's (name it with --base-frame); it has "
+                          + ", ".join(sorted(tree.frames)))
+    return base
 
 
 def height_above_ground(clouds: list, base_from_lidar: np.ndarray) -> float | None:

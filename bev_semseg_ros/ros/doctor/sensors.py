@@ -10,23 +10,32 @@ import numpy as np
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import transform
-from bev_semseg_ros.input_check import ASPECT_TOLERANCE, Finding, InputStatistics, compare, suggested_scale
+from bev_semseg_ros.input_check import (
+    INTENSITY_SHARE,
+    Finding,
+    InputStatistics,
+    better_intensity_scale,
+    compare,
+    full_scale,
+    highest_intensity,
+    same_view,
+)
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import height_above_ground
-from bev_semseg_ros.ros.intensity import LITTLE, SHARE, IntensityScale, full_scale
+from bev_semseg_ros.ros.intensity import IntensityScale
 from bev_semseg_ros.ros.messages import POINT_TYPES, decode_cloud
 
 MOST_NAN = 0.5  # share of the points; rays that met nothing are NaN with some drivers
 CENTRE = 0.25  # of the image's side, beyond which a principal point is not of this image
 
 
-def check_cloud(stream: Stream, trained: Mapping[str, Any], diagnosis: Diagnosis) -> None:
-    """Numbers that are none, and the intensity as the field holds it; sets the parameters that bring it to 0..1."""
+def check_cloud(stream: Stream, diagnosis: Diagnosis) -> None:
+    """Numbers that are none, and the intensity as the field holds it."""
     message = stream.samples[0]
     name = intensity_field(message)
-    clouds = [decode_cloud(each, name, 1.0) for each in stream.samples]
+    clouds = [decode_cloud(each, name) for each in stream.samples]
     counts = [len(cloud) for cloud in clouds]
     finite = [np.isfinite(cloud[:, :3]).all(1) for cloud in clouds]
     nan_share = 1 - sum(map(np.sum, finite)) / max(sum(counts), 1)
@@ -41,32 +50,25 @@ def check_cloud(stream: Stream, trained: Mapping[str, Any], diagnosis: Diagnosis
                       "see whether the lidar is covered in part")
     else:
         diagnosis.say("coordinates", "ok", text)
-    _check_intensity(message, name, np.concatenate([cloud[:, 3] for cloud in clouds]), trained, diagnosis)
+    _check_intensity(message, name, [cloud[:, 3] for cloud in clouds], diagnosis)
 
 
-def _check_intensity(message: Any, name: str, values: np.ndarray, trained: Mapping[str, Any],
-                     diagnosis: Diagnosis) -> None:
+def _check_intensity(message: Any, name: str, values: list[np.ndarray], diagnosis: Diagnosis) -> None:
     item = "intensity field"
     if not name:
-        diagnosis.parameters["intensity_field"] = ""
+        diagnosis.set("intensity_field", "")
         diagnosis.say(item, "warning", f"none; the cloud has {', '.join(field.name for field in message.fields)}",
                       "let the driver publish it; without (intensity_field empty) expect less accuracy")
         return
     if name != "intensity":
-        diagnosis.parameters["intensity_field"] = name
+        diagnosis.set("intensity_field", name)
     datatype = next(int(field.datatype) for field in message.fields if field.name == name)
-    kind, values = np.dtype(POINT_TYPES[datatype]).name, values[np.isfinite(values)]
-    lowest, bright, largest = np.percentile(values, [0, 95, 100 * SHARE]) if len(values) else (0.0, 0.0, 0.0)
+    kind, highest = np.dtype(POINT_TYPES[datatype]).name, max(map(highest_intensity, values))
     diagnosis.statistics["points"] |= {"intensity_field": name, "intensity_type": kind,
-                                       "intensity_range": [round(float(lowest), 4), round(float(largest), 4)]}
-    text = f"{name!r} ({kind}), {SHARE:.1%} of it from {lowest:.4g} to {largest:.4g}"
-    full = full_scale(POINT_TYPES[datatype], largest)
-    if full == 65535 and largest < LITTLE * full:
-        scale = diagnosis.parameters["intensity_scale"] = float(f"{suggested_scale(largest, bright, trained):.4g}")
-        diagnosis.say(item, "warning", f"{text}: neither 0..1 nor 0..255 nor 0..65535",
-                      f"set intensity_scale to {scale:g}")
-    else:
-        diagnosis.say(item, "ok", text if full == 1 else f"{text}: the node scales it by 1/{full:g}")
+                                       "highest_intensity": round(highest, 4)}
+    text = f"{name!r} ({kind}), {INTENSITY_SHARE:.1%} of it up to {highest:.4g}"
+    full = full_scale(POINT_TYPES[datatype], highest)
+    diagnosis.say(item, "ok", text if full == 1 else f"{text}: the node scales it by 1/{full:g}")
 
 
 def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera | None:
@@ -83,24 +85,21 @@ def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera |
         diagnosis.say("intrinsics", "fault", f"camera_info: {problem}", "calibrate the camera with a known model, or "
                       "give K in the calibration file and set intrinsics to calibration")
         camera = None
-    elif camera is not None and not _same_view(size, camera.size):
+    elif camera is not None and not same_view(size, camera.size):
         diagnosis.say("intrinsics", "fault", f"the image is {size[0]} x {size[1]} pixels, its camera_info is of "
                       f"{camera.size[0]} x {camera.size[1]}: not the same view", "publish the camera_info of this "
                       "image (a crop needs its roi), or set intrinsics to calibration")
         camera = None
     elif camera is not None:
         _check_centre(camera, diagnosis)
-    if camera is None and known is not None and _same_view(size, known.size):
-        diagnosis.parameters["intrinsics"], camera = "calibration", known
+    if camera is None and known is not None and same_view(size, known.size):
+        diagnosis.set("intrinsics", "calibration")
+        camera = known
     if camera is None:
         return None
     unchanged = "rectified already" if camera.is_rectified else "rectified by the node"
     diagnosis.say("distortion", "ok", f"{camera.distortion_model}: the image is {unchanged}")
     return camera
-
-
-def _same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
 def _check_centre(camera: Camera, diagnosis: Diagnosis) -> None:
@@ -116,20 +115,22 @@ def _check_centre(camera: Camera, diagnosis: Diagnosis) -> None:
 
 def check_training(observation: Observation, camera: Camera | None, config: Config, trained: Mapping[str, Any],
                    diagnosis: Diagnosis) -> None:
-    """The rules of `input_check`, on input as the node would decode it with the parameters found."""
+    """The rules of `input_check`, on input as the node decodes it by itself; sets the intensity_scale they ask for."""
     statistics, points, calibration = InputStatistics(), observation.streams.get("points"), diagnosis.calibration
+    intensity = IntensityScale()  # as the node has it
     if points is not None and points.samples:
         pose = _level_pose(points) if calibration is None else calibration.model_from_lidar
-        intensity = IntensityScale()  # as the node has it
         for message in points.samples:
-            cloud = intensity.decode(message, diagnosis.parameters.get("intensity_field", "intensity"),
-                                     diagnosis.parameters.get("intensity_scale", 0.0))
+            cloud = intensity.decode(message, diagnosis.parameters.get("intensity_field", "intensity"), 0.0)
             statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
     if camera is not None:
         size = observation.streams["image"].sizes.most_common(1)[0][0]
         statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), size)
     summary = diagnosis.statistics["input"] = statistics.summary()
-    for finding in compare(summary, trained):
+    scale = better_intensity_scale(summary, trained, intensity.factor)
+    if scale is not None:
+        diagnosis.set("intensity_scale", scale)
+    for finding in compare(summary, trained, intensity_scale=intensity.factor):
         if finding.item == "ground height" and calibration is None:
             finding = Finding(finding.item, "ok", "unknown without a calibration; if the lidar is level it sits about "
                               f"{pose[2, 3]:.2f} m above the ground")

@@ -7,7 +7,7 @@ import numpy as np
 from bev_semseg_ros.ros.compressed import SUFFIX
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Stream
-from bev_semseg_ros.ros.parameters import Parameters
+from bev_semseg_ros.ros.parameters import Parameters, nearest_allowed
 
 DEFAULTS = Parameters()
 JITTER = 0.3  # of a period, beyond which a rate is called uneven
@@ -16,7 +16,8 @@ CLOCK_TOLERANCE = 0.15  # seconds; sensors differ by so much in how long they ta
 WITHOUT = {"points": "name it with --points, or run the node with mode:=camera_only",
            "image": "name it with --image, or run the node with mode:=lidar_only",
            "camera_info": "record or publish the camera's camera_info, or run the node with intrinsics:=calibration"}
-FEW = 0.9  # share of the clouds that should find an image
+FEW, HALF = 0.9, 0.5  # shares of the clouds that find an image: less is too few, or none to speak of
+LONGEST_DELAY = 1.0  # seconds; no driver takes longer to deliver: what is stamped further apart is of two clocks
 
 
 def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
@@ -29,7 +30,7 @@ def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
             continue
         diagnosis.topics[name] = stream.topic.removesuffix(SUFFIX) if stream.kind == COMPRESSED else stream.topic
         if stream.kind == COMPRESSED:
-            diagnosis.parameters["image_transport"] = "compressed"
+            diagnosis.set("image_transport", "compressed")
         beside = ", ".join(f"{topic} ({count} messages)" for topic, count in others.items() if topic != stream.topic)
         text = f"{stream.topic}: {len(stream)} messages" + (f"; chosen among it and {beside}" if beside else "")
         usable = len(stream) - sum(stream.problems.values())
@@ -108,7 +109,7 @@ def check_rate(stream: Stream, diagnosis: Diagnosis) -> None:
             f"the longest gap {periods.max() * 1e3:.0f} ms")
     item = f"rate {stream.name}"
     if stream.name == "points" and 1.25 * period > DEFAULTS.marker_lifetime:
-        lifetime = diagnosis.parameters["marker_lifetime"] = round(min(3 * period, 60.0), 1)
+        lifetime = diagnosis.set("marker_lifetime", round(3 * period, 1))
         diagnosis.say(item, "warning", text, f"boxes would blink: raise marker_lifetime to {lifetime:g} s")
     elif gaps:
         diagnosis.say(item, "warning", f"{text}; {gaps} gaps", "see whether messages are lost on their way")
@@ -119,45 +120,94 @@ def check_rate(stream: Stream, diagnosis: Diagnosis) -> None:
 
 
 def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
-    """How far the stamps of clouds and images are apart: to the nearest, and between messages that come together."""
+    """How far the stamps of clouds and images are apart, and how long after each other those of one moment come.
+
+    A sensor that delivers later than the other looks like one whose clock is slow. Stamps that fit are believed, up to
+    what no driver takes to deliver.
+    """
     clouds, images = (np.array(stream.stamps, np.int64) for stream in (points, image))
     if (clouds <= 0).any() or (images <= 0).any():
         return  # said already
-    offsets = _nearest(clouds, np.sort(images)) / 1e9
-    share = float((np.abs(offsets) <= DEFAULTS.slop).mean())
+    clouds_came, images_came = (np.array(stream.arrivals, np.int64) for stream in (points, image))
+    nearest, offsets = _nearest(clouds, images)
+    share = _share(offsets)
+    clocks = round(float(np.median(images - images_came) - np.median(clouds - clouds_came)) / 1e9, 4)
     edges = np.array([-np.inf, -0.5, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf])
     counts = np.histogram(offsets, edges)[0]
     diagnosis.statistics["sync"] = {
         "offset_median": round(float(np.median(offsets)), 4), "share_within_slop": round(share, 3),
         "histogram": [[None if np.isinf(low) else low, None if np.isinf(high) else high, int(count)]
-                      for low, high, count in zip(edges, edges[1:], counts, strict=False)]}
+                      for low, high, count in zip(edges, edges[1:], counts, strict=False)], "clock_offset": clocks}
     shown = ", ".join(f"{_edge(low)}..{_edge(high)}: {count}" for low, high, count in
                       zip(edges, edges[1:], counts, strict=False) if count)
     text = f"{share:.0%} of the clouds have an image within slop ({DEFAULTS.slop:g} s); offsets in s: {shown}"
-    clocks = (np.median(images - np.array(image.arrivals)) - np.median(clouds - np.array(points.arrivals))) / 1e9
-    diagnosis.statistics["sync"]["clock_offset"] = round(float(clocks), 4)
-    if abs(clocks) > CLOCK_TOLERANCE:
-        wait = diagnosis.parameters["max_wait"] = float(f"{1.5 * abs(clocks):.2g}")
-        order, later = ("after", "clouds") if clocks > 0 else ("before", "images")
-        diagnosis.say("sync", "fault", f"images are stamped {abs(clocks):.2f} s {order} clouds that come at the same "
-                      f"time; {text}", "synchronise the sensors' clocks (PTP), or set image_offset to "
-                      f"{-clocks:.2f}; but if {later} really come so late, raise max_wait to {wait:g} s")
-    elif share < 0.5:
-        slop = diagnosis.parameters["slop"] = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
+    share_by_arrival = _share(_nearest(clouds, images - round(clocks * 1e9))[1])
+    fits_by_arrival_alone = abs(clocks) > CLOCK_TOLERANCE and share < HALF and share_by_arrival >= FEW
+    if abs(clocks) > LONGEST_DELAY or fits_by_arrival_alone:
+        _say_clocks(clocks, text, diagnosis)
+        return
+    slop = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
+    if share < HALF and slop <= LONGEST_DELAY:
+        diagnosis.set("slop", slop)
         diagnosis.say("sync", "fault", text, f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s")
     elif share < FEW:
-        diagnosis.say("sync", "warning", text, "the node sees the other clouds without an image (lidar_only): see "
-                      "whether images are lost, or raise slop")
+        diagnosis.say("sync", "fault" if share < HALF else "warning", text, "the node sees the other clouds without an "
+                      "image (lidar_only): see whether images are lost")
     else:
         diagnosis.say("sync", "ok", text)
+    pairs = np.abs(offsets) <= diagnosis.parameters.get("slop", DEFAULTS.slop)
+    _check_wait((images_came[nearest] - clouds_came)[pairs] / 1e9, clocks, diagnosis)
 
 
-def _nearest(clouds: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """From each cloud to the nearest of sorted images, ns; positive: the image is later."""
-    after = np.clip(np.searchsorted(images, clouds), 0, len(images) - 1)
+def _say_clocks(clocks: float, text: str, diagnosis: Diagnosis) -> None:
+    """The stamps are of two clocks; clocks: how far the images' is ahead, seconds."""
+    order = "after" if clocks > 0 else "before"
+    text = f"images are stamped {abs(clocks):.2f} s {order} clouds that come at the same time; {text}"
+    offset = round(-clocks, 2)
+    if nearest_allowed("image_offset", offset) == offset:
+        diagnosis.set("image_offset", offset)
+        remedy = ("synchronise the sensors' clocks (PTP; TAI is 37 s ahead of UTC), or set image_offset to "
+                  f"{offset:.2f}, which is as exact as the arrivals")
+    else:
+        remedy = ("let both drivers stamp by the same clock, the time of day: one seems to count from its start, which "
+                  "no offset mends for longer than until the next")
+    diagnosis.say("sync", "fault", text, remedy)
+
+
+def _check_wait(later: np.ndarray, clocks: float, diagnosis: Diagnosis) -> None:
+    """Whether max_wait suffices; later: how long images come after their clouds, seconds, below 0 for before."""
+    if not len(later):
+        return
+    wait, usual = float(np.percentile(np.abs(later), 95)), float(np.median(later))
+    diagnosis.statistics["sync"]["wait_p95"] = round(wait, 4)
+    text = (f"95 % of the pairs are complete within {wait:.2f} s; the image comes {abs(usual):.2f} s "
+            f"{'before' if usual < 0 else 'after'} its cloud")
+    if wait <= DEFAULTS.max_wait:
+        diagnosis.say("wait", "ok", text)
+        return
+    remedy = f"raise max_wait to {diagnosis.set('max_wait', float(f'{1.5 * wait:.2g}')):g} s"
+    if abs(clocks) > CLOCK_TOLERANCE:
+        remedy += ("; but if the sensors' clocks differ by as much, synchronise them (PTP) or set image_offset to "
+                   f"{-clocks:.2f} instead")
+    diagnosis.say("wait", "warning", f"{text}; the node waits {DEFAULTS.max_wait:g} s for a partner", remedy)
+
+
+def _nearest(clouds: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For stamps in ns (N,), (M,): the index of the image nearest to each cloud (N,), and its offset in s (N,).
+
+    An offset above 0 is of an image that is later.
+    """
+    order = np.argsort(images)
+    after = np.clip(np.searchsorted(images, clouds, sorter=order), 0, len(images) - 1)
     before = np.clip(after - 1, 0, None)
-    choices = np.stack([images[before] - clouds, images[after] - clouds])
-    return choices[np.abs(choices).argmin(0), np.arange(len(clouds))]
+    is_after = np.abs(images[order[after]] - clouds) < np.abs(images[order[before]] - clouds)
+    nearest = order[np.where(is_after, after, before)]
+    return nearest, (images[nearest] - clouds) / 1e9
+
+
+def _share(offsets: np.ndarray) -> float:
+    """Of the clouds: those that have an image within slop."""
+    return float((np.abs(offsets) <= DEFAULTS.slop).mean())
 
 
 def _edge(value: float) -> str:

@@ -14,14 +14,20 @@ class TransformTree:
 
     def __init__(self) -> None:
         self._parents: dict[str, tuple[str, np.ndarray]] = {}  # child -> parent, parent_from_child
+        self._static: set[str] = set()  # children whose transform is of /tf_static
 
-    def take(self, message: Any) -> None:
-        """A tf2_msgs/TFMessage. Transforms that are not finite, or whose rotation is none, are left out."""
+    def take(self, message: Any, is_static: bool = False) -> None:
+        """A tf2_msgs/TFMessage; is_static: of /tf_static.
+
+        Transforms that are not finite, or whose rotation is none, are left out.
+        """
         for stamped in message.transforms:
             where, q = stamped.transform.translation, stamped.transform.rotation
             matrix = transform(rotation_from_quaternion((q.x, q.y, q.z, q.w)), (where.x, where.y, where.z))
             if np.isfinite(matrix).all():
-                self._parents[_name(stamped.child_frame_id)] = _name(stamped.header.frame_id), matrix
+                child = _name(stamped.child_frame_id)
+                self._parents[child] = _name(stamped.header.frame_id), matrix
+                (self._static.add if is_static else self._static.discard)(child)
 
     @property
     def frames(self) -> set[str]:
@@ -29,6 +35,10 @@ class TransformTree:
 
     def root(self, frame: str) -> str:
         return self._path(frame)[-1][0]
+
+    def rigid_root(self, frame: str) -> str:
+        """The highest ancestor to which static transforms alone lead: what the frame is mounted on."""
+        return next((name for name, _ in self._path(frame) if name not in self._static), self.root(frame))
 
     def lookup(self, target: str, source: str) -> np.ndarray | None:
         """target_from_source (4, 4); None where they are not connected."""
