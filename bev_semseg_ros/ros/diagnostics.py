@@ -23,7 +23,7 @@ CAUSES = {
     "time_jump_STREAM": "waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
     "no_stamp_STREAM": "its stamp is 0",
-    "no_transform": "where a sensor sits is not known (extrinsics tf)",
+    "no_transform": "TF does not know where a sensor is, or output_frame at the cloud's stamp (extrinsics tf)",
     "no_camera_info": "an image before the first camera_info",
     "no_STREAM": "the partner did not come",
     "bad_points": "the cloud cannot be decoded",

@@ -54,11 +54,12 @@ class Parameters:
         0.0, "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file holds its own.",
         limits=(-10.0, 10.0))
     tf_lookup: str = _parameter(
-        "static", "With extrinsics tf: each frame once (its latest transform), or at every message's stamp, waiting up "
-        "to 0.1 s for it.", choices=("static", "stamped"))
+        "static", "With extrinsics tf: each sensor's frame once (its latest transform), or at every message's stamp, "
+        "waiting up to 0.1 s for it.", choices=("static", "stamped"))
     output_frame: str = _parameter(
         "", "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
-        "with parameters base_frame, with tf any.")
+        "with parameters base_frame, with tf any: one that moves (odom, map) is looked up at the cloud's stamp, which "
+        "may take 0.1 s.")
     autostart: bool = _parameter(True, "Configure and activate at start; false: wait for a lifecycle manager.")
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
