@@ -26,9 +26,11 @@ def choose_profile(setting: str, offered: Sequence[QoSProfile], lasts: bool = Fa
     """What to ask for on a topic whose publishers offer that; newest wins.
 
     setting: the parameter `reliability`; auto: reliable if all publishers offer it, else best effort, which suits all.
-    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too.
+    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too, and
+    reliably where all offer it, whatever the setting: Fast DDS gives a best effort subscriber nothing that was kept.
     """
-    is_reliable = setting == "reliable" or (setting == "auto" and offered and all(
+    follows = setting == "auto" or lasts
+    is_reliable = setting == "reliable" or (follows and offered and all(
         profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered))
     is_kept = lasts and offered and all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,

@@ -77,7 +77,8 @@ class Parameters:
         "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: those of "
         "topics named *_rect*.", choices=("auto", "always", "never"))
     reliability: str = _parameter(
-        "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable.",
+        "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable. With best_effort "
+        "camera_info is as with auto: a latched one would not come otherwise.",
         choices=("auto", "reliable", "best_effort"))
     slop: float = _parameter(0.05, "Largest difference of stamps within a pair, seconds.", limits=(0.0, 10.0),
                              live=True)

@@ -17,9 +17,9 @@ def listen(peer):
     """listen(kind, **options) -> (input, its messages) on the peer's node."""
     made = []
 
-    def make(kind: type, **options):
+    def make(kind: type, setting: str = "auto", **options):
         messages: list = []
-        made.append(Input(peer.node, kind, f"/inputs/{kind.__name__}", "auto", messages.append, **options))
+        made.append(Input(peer.node, kind, f"/inputs/{kind.__name__}", setting, messages.append, **options))
         return made[-1], messages
 
     yield make
@@ -43,14 +43,29 @@ def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):
     assert reliability(peer, source) == ReliabilityPolicy.RELIABLE
 
 
-def test_a_camera_info_that_was_published_once_and_kept_is_received(peer, listen):
+@pytest.mark.parametrize("setting", ["auto", "best_effort", "reliable"])
+def test_a_camera_info_that_was_published_once_and_kept_is_received_whatever_the_reliability(peer, listen, setting):
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)
     publisher.publish(CameraInfo())
-    source, messages = listen(CameraInfo, lasts=True)
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, messages = listen(CameraInfo, setting, lasts=True)
     peer.spin_until(lambda: messages, what="the kept message")
     source._last -= 60
     assert source.explain() is None
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers("/inputs/CameraInfo"))
+
+
+def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
+    offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", offered)
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, messages = listen(CameraInfo, "best_effort", lasts=True)
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    publisher.publish(CameraInfo())
+    peer.spin_until(lambda: messages, what="the message")
+    assert reliability(peer, source) == ReliabilityPolicy.BEST_EFFORT
     peer.node.destroy_publisher(publisher)
 
 
