@@ -6,7 +6,9 @@ this one returns what is complete, says what it drops and why, and never waits l
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +46,10 @@ class _Waiting:
 class Synchronizer:
     """Nearest stamps within `slop` make a pair; what finds no partner within `max_wait` comes alone or is dropped.
 
-    A pair is given out at once unless the partner's rate promises a nearer message within `max_wait`. A message alone
-    is a cloud, or an image while no pairs form (while they do it is a surplus image of a faster camera), and only if
-    `process_unmatched`. Results come in the order of their stamps; a pair drops what is older than it.
+    Of a pair each is the nearest to the other among all that wait. It is given out at once unless the rate of one of
+    them promises a nearer message; that is waited for until a message as new as the pair has waited for `max_wait`. A
+    message alone is a cloud, or an image while no pairs form (while they do it is a surplus image of a faster camera),
+    and only if `process_unmatched`. Results come in the order of their stamps; a pair drops what is older than it.
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never jumps.
 
     dropped: messages without a result, by cause (unmatched_points, unmatched_image: no partner; late_points,
@@ -136,9 +139,10 @@ class Synchronizer:
         for stream in STREAMS:
             other = _partner_of(stream)
             for entry in self._waiting[stream]:
-                partner = min(self._waiting[other], key=lambda o: abs(o.stamp - entry.stamp), default=None)
-                if partner and abs(partner.stamp - entry.stamp) <= self.slop:
-                    waited = now - min(entry.arrival, partner.arrival) >= self.max_wait
+                partner = _nearest(self._waiting[other], entry.stamp)
+                if (partner and abs(partner.stamp - entry.stamp) <= self.slop
+                        and _nearest(self._waiting[stream], partner.stamp) is entry):
+                    waited = now - min(each.arrival for each in (partner, *self._waiting[stream])) >= self.max_wait
                     if waited or not (self._nearer_is_due(entry, partner, other)
                                       or self._nearer_is_due(partner, entry, stream)):
                         return self._give({stream: entry, other: partner})
@@ -184,3 +188,9 @@ class Synchronizer:
 
     def _drop(self, stream: str, entry: _Waiting) -> None:
         self.dropped["unmatched_" + stream] += 1
+
+
+def _nearest(waiting: Sequence[_Waiting], stamp: int) -> _Waiting | None:
+    """Of messages in the order of their stamps; the older of two that are as near."""
+    index = bisect_left(waiting, stamp, key=lambda entry: entry.stamp)
+    return min(waiting[max(index - 1, 0):index + 1], key=lambda entry: abs(entry.stamp - stamp), default=None)
