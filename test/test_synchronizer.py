@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bev_semseg_ros.ros.synchronizer import SILENCE_NS, Match, Synchronizer
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
 
 MS = 1_000_000
 
@@ -183,11 +183,37 @@ def test_a_single_stream_passes_through():
     assert feed(make(streams=("points",)), [("points", 0), ("points", 100)]) == [Match(0), Match(100)]
 
 
-def test_no_more_than_a_bounded_number_of_messages_waits():
+def test_no_more_than_a_bounded_number_of_messages_waits_and_the_rest_has_a_cause_of_its_own():
     sync = make(max_wait=10**15)
     for index in range(1000):
         sync.add("points", 60 * MS * index, index, 0)
-    assert sync.dropped["unmatched_points"] == 984
+    assert sync.dropped == {"queue_full_points": 1000 - MOST_WAITING}
+
+
+def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[float, str, float]]:
+    """Of a 30 Hz camera and a 10 Hz lidar whose clouds come `delay` ms late, as `feed_at` takes them."""
+    images = [(stamp, "image", stamp) for stamp in np.arange(0, seconds * 1e3, 1e3 / 30)]
+    clouds = [(stamp + delay, "points", stamp) for stamp in np.arange(0, seconds * 1e3 - delay, 100)]
+    return sorted(images + clouds)
+
+
+def test_max_wait_of_a_second_holds_a_fast_camera_s_images_for_a_second():
+    pairs = [m for m in feed_at(make(max_wait=1000 * MS), camera_and_late_lidar(600)) if m.is_pair]
+    assert len(pairs) == 34 and all(abs(m.points - m.image) < 1e-9 for m in pairs)
+
+
+@pytest.mark.parametrize(("max_wait", "delay"), [(200, 600), (200, 3000), (5000, 3000)])
+def test_a_partner_much_too_late_misses_by_nothing_though_a_fast_camera_went_on(max_wait, delay):
+    sync = make(max_wait=max_wait * MS)
+    out = feed_at(sync, camera_and_late_lidar(delay, 10.0))
+    assert not any(m.is_pair for m in out) and sync.miss == 0
+    assert bool(sync.dropped["queue_full_image"]) == (max_wait > delay)  # time would have been enough, places were not
+
+
+def test_how_far_a_late_partner_misses_is_known_before_any_wait_has_ended():
+    sync = make(max_wait=5000 * MS)
+    feed_at(sync, camera_and_late_lidar(3000, 4.0))
+    assert sync.miss == 0
 
 
 def test_an_image_goes_to_the_nearest_of_the_clouds_that_wait():

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.ros.stages import STAGES
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 FRAMES = 100  # so many of the last frames are looked at
@@ -19,6 +20,7 @@ FRAMES = 100  # so many of the last frames are looked at
 # Why a message or frame was dropped, or published without one of its sensors (degraded); STREAM is points or image.
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or before newer ones were processed",
+    "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} that waited: max_wait is longer than there is room",
     "late_STREAM": "older than a result already given, or a stamp repeated",
     "time_jump_STREAM": "waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 
@@ -82,8 +83,9 @@ class Parameters:
         choices=("auto", "reliable", "best_effort"))
     slop: float = _parameter(0.05, "Largest difference of stamps within a pair, seconds.", limits=(0.0, 10.0),
                              live=True)
-    max_wait: float = _parameter(0.2, "How long a message waits for its partner, seconds.", limits=(0.0, 10.0),
-                                 live=True)
+    max_wait: float = _parameter(
+        0.2, f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor wait (2 s at "
+        f"30 Hz), which take {MOST_WAITING} times their size.", limits=(0.0, 10.0), live=True)
     points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
                                       limits=(-10.0, 10.0), live=True)
     image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",
