@@ -57,6 +57,8 @@ KEYS = {
     "mode_actual": "the mode the last frame was processed in; none: no frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
+    "input/INPUT/lost": "messages since the first one that newer ones replaced before the node took them (depth 1), or "
+                        "that were lost on the way; counted while the topic has one publisher",
     "input/INPUT/age_ms": "since the last message came; never: none came",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics that ever carried one",
@@ -89,11 +91,12 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class InputState:
-    """received: messages so far; age: seconds since the last one, None if none came."""
+    """received, lost: messages so far; age: seconds since the last one, None if none came."""
 
     topic: str
     received: int
     age: float | None
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class Monitor:
         values: dict[str, Any] = {"mode": snapshot.mode, "mode_actual": recent[-1].mode if recent else "none"}
         for name, state in snapshot.inputs.items():
             values |= {f"input/{name}/topic": state.topic, f"input/{name}/rate_hz": received[name] / elapsed,
+                       f"input/{name}/lost": state.lost,
                        f"input/{name}/age_ms": "never" if state.age is None else state.age * 1e3}
         values["output/frames/rate_hz"] = published / elapsed
         values |= {f"output/{topic.lstrip('~/')}/rate_hz": count / elapsed for topic, count in sent.items()}

@@ -36,7 +36,8 @@ class Reporter:
         device = str(predictor.device)
         verdict = self._monitor.look(time.monotonic(), Snapshot(
             mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
-            inputs={name: InputState(each.topic, each.received, each.age) for name, each in self._inputs.items()},
+            inputs={name: InputState(each.topic, each.received, each.age, each.lost)
+                    for name, each in self._inputs.items()},
             input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
             degraded=dict(pipeline.degraded),
             hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},

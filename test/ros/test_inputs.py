@@ -82,6 +82,45 @@ def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
     source.destroy()
 
 
+@pytest.mark.parametrize("policy", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_messages_that_newer_ones_replaced_before_they_were_taken_are_counted(peer, listen, policy):
+    publisher = peer.node.create_publisher(PointCloud2, "/inputs/PointCloud2", QoSProfile(depth=1, reliability=policy))
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/PointCloud2"))
+    source, messages = listen(PointCloud2)
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    publisher.publish(peer.cloud())
+    peer.spin_until(lambda: messages, what="the first message")
+    for _ in range(5):
+        publisher.publish(peer.cloud())
+    peer.spin_until(lambda: source.received + source.lost == 6, what="the last message")
+    assert source.received == len(messages) < 6
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
+def test_messages_of_two_publishers_and_of_one_that_begins_again_are_not_taken_for_lost(peer, listen):
+    source, messages = listen(PointCloud2)
+
+    def publish(count: int, *publishers) -> None:
+        peer.spin_until(lambda: peer.node.count_publishers(source.topic) == len(publishers))
+        source.follow()
+        peer.spin_until(lambda: all(p.get_subscription_count() == 1 for p in publishers), what="the subscription")
+        for publisher in publishers * count:
+            publisher.publish(peer.cloud())
+            received = source.received
+            peer.spin_until(lambda n=received: source.received > n, what="the message")
+
+    first = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    publish(5, first)
+    second = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    publish(2, first, second)
+    peer.node.destroy_publisher(first)
+    publish(2, second)
+    assert (source.received, source.lost, len(messages)) == (11, 0, 11)
+    peer.node.destroy_publisher(second)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
 def test_durability_that_cannot_match_is_named_until_the_subscription_follows(peer, listen):
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]
