@@ -76,6 +76,12 @@ def test_rates_and_drops_count_from_the_look_before():
     assert (values["dropped/overwritten"], values["dropped_last_second/overwritten"]) == (40, 15)
 
 
+def test_what_was_lost_before_it_reached_the_node_is_told():
+    values = Monitor(0.0).look(1.0, replace(fed(0.9), inputs={"points": InputState("/points", 7, 0.1, lost=3)}),
+                               **LIMITS).values
+    assert values["input/points/lost"] == 3
+
+
 def test_percentiles_and_the_median_offset_are_those_of_the_last_frames():
     records = [FrameRecord(0.1, float(total), "fused", offset) for total, offset in
                zip(range(101), [3.0, -2.0, 4.0, *[None] * 98], strict=True)]

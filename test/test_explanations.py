@@ -5,13 +5,29 @@ from collections import Counter
 import pytest
 
 from bev_semseg_ros.ros.explanations import explain_fates, why_unmatched
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 
 @pytest.mark.parametrize(("miss", "texts"), [
     (0.06, ["the nearest misses by 0.060 s", "points_offset or image_offset"]), (0.01, ["raise max_wait"]),
     (None, ["no image within slop (0.05 s) of a cloud: synchronise"])])
 def test_why_no_pairs_form(miss, texts):
-    assert all(text in why_unmatched(miss, 0.05, 0.2) for text in texts)
+    assert all(text in why_unmatched(miss, 0.05, 0.2, is_full=False) for text in texts)
+
+
+def test_a_longer_wait_is_not_advised_where_there_is_no_room_to_wait():
+    text = why_unmatched(0.01, 0.05, 5.0, is_full=True)
+    assert f"more than {MOST_WAITING} messages" in text and "raise max_wait" not in text
+
+
+def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
+    assert "synchronise the sensors' clocks" in why_unmatched(3600.0, 0.05, 10.0, is_full=True)
+
+
+@pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])
+def test_what_had_no_room_to_wait_is_not_said_to_be_overtaken(stream, noun):
+    assert fates(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
+        f"{noun} dropped (max_wait is longer than {MOST_WAITING} of them can wait)": 3}
 
 
 def fates(results: int = 10, lost: dict | None = None, alone: dict | None = None, is_unmatched: bool = False,

@@ -218,6 +218,47 @@ def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(b
     np.testing.assert_allclose(heights, [(1.5, 1.5), (1.5, 1.7)])
 
 
+@pytest.mark.parametrize("is_stamped", [False, True])
+def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_clouds_stamp(buffer, is_stamped):
+    source = TfExtrinsics(buffer, "base_link", GROUND, "odom", is_stamped)
+    driven = {S: pose_matrix([0, 0, 0, 0, 0, 0.2]), 2 * S: pose_matrix([7, 1, 0, 0, 0, 0.9])}  # odom_from_base
+    for stamp, odom_from_base in driven.items():
+        buffer.set_transform(transform_message("base_link", "odom", invert(odom_from_base), stamp), "test")
+    seen = apply(invert(pose_matrix(LIDAR)), POINTS)
+    for stamp, odom_from_base in driven.items():
+        found = poses(source, stamp)
+        np.testing.assert_allclose(apply(found.output_from_model @ found.model_from_lidar, seen),
+                                   apply(odom_from_base, POINTS), atol=1e-9)
+    with pytest.raises(MissingTransform, match="'odom'"):
+        poses(source, 9 * S)
+
+
+def test_an_output_frame_that_moves_is_waited_for_and_a_static_sensor_is_not(buffer, monkeypatch):
+    waits = {}
+    look_up = buffer.lookup_transform
+
+    def listen(target, source, time, timeout):
+        waits[source] = timeout.nanoseconds
+        return look_up(target, source, time, timeout)
+
+    monkeypatch.setattr(buffer, "lookup_transform", listen)
+    poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
+    assert waits == {"lidar": 0, "camera": 0, "mast": S // 10}
+
+
+def test_an_output_frame_begins_again_with_the_bag(buffer):
+    source = TfExtrinsics(buffer, "base_link", GROUND, "odom")
+
+    def play(stamp: int):
+        buffer.set_transform(transform_message("base_link", "odom", moved(1.5), stamp), "test")
+        return poses(source, stamp)
+
+    play(100 * S)
+    with pytest.raises(MissingTransform, match="'odom'"):
+        play(S)  # as a sensor's
+    assert play(2 * S).output_frame == "odom"
+
+
 def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
     buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
     with pytest.raises(MissingTransform, match="'lift'"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bev_semseg_ros.ros.synchronizer import SILENCE_NS, Match, Synchronizer
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
 
 MS = 1_000_000
 
@@ -183,11 +183,102 @@ def test_a_single_stream_passes_through():
     assert feed(make(streams=("points",)), [("points", 0), ("points", 100)]) == [Match(0), Match(100)]
 
 
-def test_no_more_than_a_bounded_number_of_messages_waits():
+def test_no_more_than_a_bounded_number_of_messages_waits_and_the_rest_has_a_cause_of_its_own():
     sync = make(max_wait=10**15)
     for index in range(1000):
         sync.add("points", 60 * MS * index, index, 0)
-    assert sync.dropped["unmatched_points"] == 984
+    assert sync.dropped == {"queue_full_points": 1000 - MOST_WAITING}
+
+
+def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[float, str, float]]:
+    """Of a 30 Hz camera and a 10 Hz lidar whose clouds come `delay` ms late, as `feed_at` takes them."""
+    images = [(stamp, "image", stamp) for stamp in np.arange(0, seconds * 1e3, 1e3 / 30)]
+    clouds = [(stamp + delay, "points", stamp) for stamp in np.arange(0, seconds * 1e3 - delay, 100)]
+    return sorted(images + clouds)
+
+
+def test_max_wait_of_a_second_holds_a_fast_camera_s_images_for_a_second():
+    pairs = [m for m in feed_at(make(max_wait=1000 * MS), camera_and_late_lidar(600)) if m.is_pair]
+    assert len(pairs) == 34 and all(abs(m.points - m.image) < 1e-9 for m in pairs)
+
+
+@pytest.mark.parametrize(("max_wait", "delay"), [(200, 600), (200, 3000), (5000, 3000)])
+def test_a_partner_much_too_late_misses_by_nothing_though_a_fast_camera_went_on(max_wait, delay):
+    sync = make(max_wait=max_wait * MS)
+    out = feed_at(sync, camera_and_late_lidar(delay, 10.0))
+    assert not any(m.is_pair for m in out) and sync.miss == 0
+    assert bool(sync.dropped["queue_full_image"]) == (max_wait > delay)  # time would have been enough, places were not
+
+
+def test_how_far_a_late_partner_misses_is_known_before_any_wait_has_ended():
+    sync = make(max_wait=5000 * MS)
+    feed_at(sync, camera_and_late_lidar(3000, 4.0))
+    assert sync.miss == 0
+
+
+def test_an_image_goes_to_the_nearest_of_the_clouds_that_wait():
+    sync = make()
+    out = feed_at(sync, [(0, "points", 0), (50, "points", 50), (100, "points", 100), (101, "image", 40)])
+    assert out == [Match(50, 40)] and sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_cloud_whose_wait_ends_lets_the_older_pair_go_first():
+    sync = make()
+    assert feed_at(sync, [(0, "points", 80), (100, "image", 0), (130, "image", 30), (150, "points", 50)]) == []
+    assert sync.expire(200 * MS) == [Match(50, 30), Match(80, None)]  # an image at 60 had been due
+
+
+@pytest.mark.parametrize("phase", range(0, 100, 10))
+@pytest.mark.parametrize("delay", [-40, 0, 20, 61, 110])
+def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, delay):
+    """The camera's stamps are `phase` ms after the lidar's, its images come `delay` ms later than clouds."""
+    clouds = [(50 + stamp, "points", stamp) for stamp in range(0, 3000, 50)]
+    images = [(50 + stamp + delay, "image", stamp) for stamp in range(phase, 3000, 100)]
+    pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]
+    offsets = [abs(m.points - m.image) for m in pairs]
+    assert len(pairs) >= 27
+    assert set(offsets[1:]) == {min(phase % 50, 50 - phase % 50)}  # the first ones know no rate yet
+
+
+def waiting(sync: Synchronizer) -> int:
+    return sum(map(len, sync._waiting.values()))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_counted(seed):
+    rng = np.random.default_rng(seed)
+    arrivals = []
+    for stream, rate in zip(("points", "image"), rng.choice([5, 10, 15, 20, 30], 2), strict=True):
+        period, jitter, lag = 1e9 / rate, rng.choice([0, 5, 15]) * MS, rng.integers(0, 60) * MS
+        stamps = (rng.uniform(0, period) + period * np.arange(5 * rate) + rng.uniform(-jitter, jitter, 5 * rate))
+        arrivals += [(int(stamp + lag + rng.uniform(0, 60 * MS)), stream, int(stamp)) for stamp in stamps]
+    sync = make(process_unmatched=bool(rng.integers(2)))
+    come: dict[str, set[int]] = {"points": set(), "image": set()}  # and not older than what was given
+    results: list[Match] = []
+
+    def check(matches: list[Match], received: int, now: int) -> None:
+        for match in matches:
+            if match.is_pair:
+                assert abs(match.points - match.image) <= sync.slop
+                assert match.image == min(come["image"], key=lambda stamp: abs(stamp - match.points))
+                assert match.points == min(come["points"], key=lambda stamp: abs(stamp - match.image))
+            for stream, given in (("points", match.points), ("image", match.image)):
+                if given is not None:
+                    come[stream] = {stamp for stamp in come[stream] if stamp > given}
+        results.extend(matches)
+        given = sum(2 if match.is_pair else 1 for match in results)
+        assert received == given + sync.dropped.total() + waiting(sync)
+        assert sync.deadline is None or sync.deadline > now
+
+    for index, (now, stream, stamp) in enumerate(sorted(arrivals)):
+        while sync.deadline is not None and sync.deadline <= now:  # as the inbox does
+            due = sync.deadline
+            check(sync.expire(due), index, due)
+        if all(match.points is None or stream == "image" or match.points < stamp for match in results):
+            come[stream].add(stamp)
+        check(sync.add(stream, stamp, stamp, now), index + 1, now)
+    check(sync.expire(now + SILENCE_NS), len(arrivals), now + SILENCE_NS)
+    assert waiting(sync) == 0 and any(match.is_pair for match in results)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.ros.stages import STAGES
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 FRAMES = 100  # so many of the last frames are looked at
@@ -19,11 +20,12 @@ FRAMES = 100  # so many of the last frames are looked at
 # Why a message or frame was dropped, or published without one of its sensors (degraded); STREAM is points or image.
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or before newer ones were processed",
+    "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} that waited: max_wait is longer than there is room",
     "late_STREAM": "older than a result already given, or a stamp repeated",
     "time_jump_STREAM": "waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
     "no_stamp_STREAM": "its stamp is 0",
-    "no_transform": "where a sensor sits is not known (extrinsics tf)",
+    "no_transform": "TF does not know where a sensor is, or output_frame at the cloud's stamp (extrinsics tf)",
     "no_camera_info": "an image before the first camera_info",
     "no_STREAM": "the partner did not come",
     "bad_points": "the cloud cannot be decoded",
@@ -57,6 +59,8 @@ KEYS = {
     "mode_actual": "the mode the last frame was processed in; none: no frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
+    "input/INPUT/lost": "messages since the first one that newer ones replaced before the node took them (depth 1), or "
+                        "that were lost on the way; counted while the topic has one publisher",
     "input/INPUT/age_ms": "since the last message came; never: none came",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics that ever carried one",
@@ -89,11 +93,12 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class InputState:
-    """received: messages so far; age: seconds since the last one, None if none came."""
+    """received, lost: messages so far; age: seconds since the last one, None if none came."""
 
     topic: str
     received: int
     age: float | None
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ class Monitor:
         values: dict[str, Any] = {"mode": snapshot.mode, "mode_actual": recent[-1].mode if recent else "none"}
         for name, state in snapshot.inputs.items():
             values |= {f"input/{name}/topic": state.topic, f"input/{name}/rate_hz": received[name] / elapsed,
+                       f"input/{name}/lost": state.lost,
                        f"input/{name}/age_ms": "never" if state.age is None else state.age * 1e3}
         values["output/frames/rate_hz"] = published / elapsed
         values |= {f"output/{topic.lstrip('~/')}/rate_hz": count / elapsed for topic, count in sent.items()}

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
-def why_unmatched(miss: float | None, slop: float, max_wait: float) -> str:
-    """Why no pairs form. miss: the synchronizer's, in seconds like the others."""
+NO_ROOM = f"max_wait is longer than {MOST_WAITING} of them can wait"
+
+
+def why_unmatched(miss: float | None, slop: float, max_wait: float, is_full: bool) -> str:
+    """Why no pairs form. miss: the synchronizer's, in seconds like the others; is_full: it had no room for all."""
     if miss is not None and miss <= slop:
+        if is_full:
+            return (f"more than {MOST_WAITING} messages of one sensor come between image and cloud of a moment, and no "
+                    "more can wait, whatever max_wait is: let the later sensor's come sooner or the other's less often")
         return (f"image and cloud of a moment come more than max_wait ({max_wait:g} s) after each other: raise "
                 "max_wait")
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
@@ -28,6 +35,8 @@ def explain_fates(results: int, lost: Counter[str], alone: Counter[str], unmatch
     counts = {f"{clouds} processed alone (lidar_only)": alone["no_image"],
               f"{images} processed alone (camera_only)": alone["no_points"],
               f"{clouds} dropped ({why})": lost["unmatched_points"],
+              f"clouds dropped ({NO_ROOM})": lost["queue_full_points"],
+              f"images dropped ({NO_ROOM})": lost["queue_full_image"],
               # While pairs form these are the surplus of a faster camera, and a few late ones are nothing to speak of.
               f"{images} dropped": lost["unmatched_image"] * is_unmatched,
               f"clouds {old}": lost["late_points"] * (lost["late_points"] > results),

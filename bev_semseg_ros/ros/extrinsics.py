@@ -84,8 +84,10 @@ class FixedExtrinsics:
 class TfExtrinsics:
     """From a tf2_ros.Buffer, whose `lookup_transform(target, source, time, timeout)` is asked in the inference thread.
 
-    static: each frame is looked up once, its latest; stamped: at every message's stamp. An image's frame must be
-    the camera's optical frame (REP 103). Until a cloud has come the origin is on the ground below base_frame's.
+    static: each sensor's frame is looked up once, its latest; stamped: at every message's stamp. output_frame may move
+    (map, odom) and is looked up at the cloud's stamp either way, unless it is the cloud's or base_frame. An image's
+    frame must be the camera's optical frame (REP 103). Until a cloud has come the origin is on the ground below
+    base_frame's.
     Written to the interface of Jazzy's tf2_ros, with which it was not run: there is no wheel of it.
     """
 
@@ -99,26 +101,35 @@ class TfExtrinsics:
 
     def at(self, cloud: Header, image: Header | None) -> Poses:
         self._forget_another_time(stamp_ns(cloud.stamp))
-        base_from_lidar = self._base_from(cloud.frame_id, cloud)
+        base_from_lidar = self._base_from_sensor(cloud)
         model_from_base = model_below(base_from_lidar, self._ground_height)
+        camera_from_model = None if image is None else invert(model_from_base @ self._base_from_sensor(image))
         output_frame = self._output_frame or cloud.frame_id
-        return Poses(model_from_base @ base_from_lidar,
-                     None if image is None else invert(model_from_base @ self._base_from(image.frame_id, image)),
-                     output_frame, invert(model_from_base @ self._base_from(output_frame, cloud)))
+        base_from_output = (base_from_lidar if output_frame == cloud.frame_id
+                            else self._look_up(output_frame, cloud))
+        return Poses(model_from_base @ base_from_lidar, camera_from_model, output_frame,
+                     invert(model_from_base @ base_from_output))
 
     def close(self) -> None:
         if self._listener is not None:
             self._listener.unregister()
 
-    def _base_from(self, frame: str, header: Header) -> np.ndarray:
+    def _base_from_sensor(self, header: Header) -> np.ndarray:
+        frame = header.frame_id
         if not frame:
             raise MissingTransform(f"a message's header has no frame_id: no transform to {self._base_frame!r}")
+        if self._is_stamped:
+            return self._look_up(frame, header)
+        if frame not in self._found:
+            self._found[frame] = self._look_up(frame, None)
+        return self._found[frame]
+
+    def _look_up(self, frame: str, moment: Header | None) -> np.ndarray:
+        """base_from_frame at that header's stamp, for which it may wait; None: the latest there is."""
         if frame == self._base_frame:
             return np.eye(4)
-        if frame in self._found:
-            return self._found[frame]
-        time = Time.from_msg(header.stamp) if self._is_stamped else Time()  # zero: the latest
-        timeout = Duration(seconds=LOOKUP_TIMEOUT if self._is_stamped else 0)
+        time = Time.from_msg(moment.stamp) if moment else Time()  # zero: the latest
+        timeout = Duration(seconds=LOOKUP_TIMEOUT if moment else 0)
         try:
             found = self._buffer.lookup_transform(self._base_frame, frame, time, timeout).transform
         except tf2_ros.TransformException as error:
@@ -129,13 +140,11 @@ class TfExtrinsics:
                            (where.x, where.y, where.z))
         if not np.isfinite(matrix).all():
             raise MissingTransform(f"the transform from {frame!r} to {self._base_frame!r} is not finite")
-        if not self._is_stamped:
-            self._found[frame] = matrix
         return matrix
 
     def _forget_another_time(self, stamp: int) -> None:
         """A bag that begins again: its transforms are older than those that tf2 has, which would refuse them."""
-        if self._is_stamped and stamp < self._newest - TF_CACHE_NS:
+        if stamp < self._newest - TF_CACHE_NS:
             self._buffer.clear()
         self._newest = stamp
 

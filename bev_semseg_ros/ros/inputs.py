@@ -26,9 +26,11 @@ def choose_profile(setting: str, offered: Sequence[QoSProfile], lasts: bool = Fa
     """What to ask for on a topic whose publishers offer that; newest wins.
 
     setting: the parameter `reliability`; auto: reliable if all publishers offer it, else best effort, which suits all.
-    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too.
+    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too, and
+    reliably where all offer it, whatever the setting: Fast DDS gives a best effort subscriber nothing that was kept.
     """
-    is_reliable = setting == "reliable" or (setting == "auto" and offered and all(
+    follows = setting == "auto" or lasts
+    is_reliable = setting == "reliable" or (follows and offered and all(
         profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered))
     is_kept = lasts and offered and all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth,
@@ -65,7 +67,8 @@ class Input:
     """One topic: depth 1, newest wins; `follow()` subscribes anew when the publishers' QoS calls for it.
 
     lasts: a message holds until the next, which may never come; a publisher may offer it to late subscribers.
-    received: messages so far.
+    received: messages so far. lost: those that a newer one replaced before the executor took them, or that never
+    arrived, by the gaps in their publisher's numbers; rclpy does not tell publishers apart, so while there is only one.
     alternatives: topics that may carry the same in another way, each with what to do then.
     subscriber: the `message_filters.Subscriber` the messages come through, to chain filters to; it stays the same when
     the subscription changes. None where message_filters is not installed.
@@ -82,7 +85,8 @@ class Input:
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
-        self.received = 0
+        self._number: int | None = None  # that the last message's publisher gave it
+        self.received = self.lost = 0
         self.follow()
 
     def follow(self) -> None:
@@ -95,15 +99,13 @@ class Input:
             return
         self.destroy()
         self._reliability, self._durability = profile.reliability, profile.durability
-        if FilterSubscriber is None:
-            self._subscription = self._node.create_subscription(self._kind, self._name, self._receive, profile)
-        elif self.subscriber is None:
+        if FilterSubscriber is not None and self.subscriber is None:
             self.subscriber = FilterSubscriber(self._node, self._kind, self._name, qos_profile=profile)
             self.subscriber.registerCallback(self._receive)
-            self._subscription = self.subscriber.sub
-        else:
-            self._subscription = self.subscriber.sub = self._node.create_subscription(
-                self._kind, self._name, self.subscriber.callback, profile)
+            self._node.destroy_subscription(self.subscriber.sub)  # it would not tell the messages' numbers
+        self._subscription = self._node.create_subscription(self._kind, self._name, self._take, profile)
+        if self.subscriber is not None:
+            self.subscriber.sub = self._subscription
 
     def destroy(self) -> None:
         if self._subscription is not None:
@@ -159,6 +161,23 @@ class Input:
             if publishers := self._node.get_publishers_info_by_topic(topic):
                 return f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: {remedy}"
         return f"nothing publishes {self.topic}"
+
+    def _take(self, message: Any, info: Mapping[str, Any]) -> None:
+        """Two arguments, so that rclpy gives the MessageInfo, too."""
+        self._count_lost(info["publication_sequence_number"])
+        if self.subscriber is None:
+            self._receive(message)
+        else:
+            self.subscriber.callback(message)
+
+    def _count_lost(self, number: int | None) -> None:
+        """number: a publisher counts its messages; None where the middleware does not tell."""
+        if number is not None and self._number is not None and number != self._number + 1:
+            if len(self._publishers()) > 1:
+                number = None  # perhaps another one's
+            else:
+                self.lost += max(number - self._number - 1, 0)  # below 0: it was started anew
+        self._number = number
 
     def _receive(self, message: Any) -> None:
         if self._subscription is None:

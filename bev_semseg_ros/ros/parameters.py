@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 
@@ -54,11 +55,12 @@ class Parameters:
         0.0, "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file holds its own.",
         limits=(-10.0, 10.0))
     tf_lookup: str = _parameter(
-        "static", "With extrinsics tf: each frame once (its latest transform), or at every message's stamp, waiting up "
-        "to 0.1 s for it.", choices=("static", "stamped"))
+        "static", "With extrinsics tf: each sensor's frame once (its latest transform), or at every message's stamp, "
+        "waiting up to 0.1 s for it.", choices=("static", "stamped"))
     output_frame: str = _parameter(
         "", "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
-        "with parameters base_frame, with tf any.")
+        "with parameters base_frame, with tf any: one that moves (odom, map) is looked up at the cloud's stamp, which "
+        "may take 0.1 s.")
     autostart: bool = _parameter(True, "Configure and activate at start; false: wait for a lifecycle manager.")
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
@@ -76,12 +78,14 @@ class Parameters:
         "auto", "Whether images are rectified already: P is their K then and D is not applied; auto: those of "
         "topics named *_rect*.", choices=("auto", "always", "never"))
     reliability: str = _parameter(
-        "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable.",
+        "auto", "QoS of the inputs; auto: best effort unless every publisher found is reliable. With best_effort "
+        "camera_info is as with auto: a latched one would not come otherwise.",
         choices=("auto", "reliable", "best_effort"))
     slop: float = _parameter(0.05, "Largest difference of stamps within a pair, seconds.", limits=(0.0, 10.0),
                              live=True)
-    max_wait: float = _parameter(0.2, "How long a message waits for its partner, seconds.", limits=(0.0, 10.0),
-                                 live=True)
+    max_wait: float = _parameter(
+        0.2, f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor wait (2 s at "
+        f"30 Hz), which take {MOST_WAITING} times their size.", limits=(0.0, 10.0), live=True)
     points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
                                       limits=(-1e5, 1e5), live=True)  # a day and more: TAI and time zones, no epoch
     image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",

@@ -15,6 +15,7 @@ from bev_semseg_ros.ros.inbox import Inbox
 from bev_semseg_ros.ros.inputs import Input
 from bev_semseg_ros.ros.outputs import Outputs
 from bev_semseg_ros.ros.pipeline import Pipeline
+from bev_semseg_ros.ros.synchronizer import STREAMS
 
 
 class Reporter:
@@ -35,7 +36,8 @@ class Reporter:
         device = str(predictor.device)
         verdict = self._monitor.look(time.monotonic(), Snapshot(
             mode=parameters.mode, reasons=reasons, frames=tuple(pipeline.frames), published=pipeline.published,
-            inputs={name: InputState(each.topic, each.received, each.age) for name, each in self._inputs.items()},
+            inputs={name: InputState(each.topic, each.received, each.age, each.lost)
+                    for name, each in self._inputs.items()},
             input_age_ms=self._outputs.input_age_ms, sent=dict(self._outputs.sent), dropped=self._inbox.dropped(),
             degraded=dict(pipeline.degraded),
             hardware={"device": device, "precision": predictor.precision, "engine": predictor.engine, **memory(device)},
@@ -47,7 +49,7 @@ class Reporter:
         published, dropped, degraded = self._pipeline.published, self._inbox.dropped(), Counter(self._pipeline.degraded)
         new, lost, alone = published - self._told[0], dropped - self._told[1], degraded - self._told[2]
         self._told = published, dropped, degraded
-        reasons = self._reasons_for_silence()
+        reasons = self._reasons_for_silence(lost)
         fates = explain_fates(new, lost, alone, self._node.parameters.unmatched, self._inbox.is_unmatched)
         if reasons or not fates.keys() <= self._fates_told:  # while something else is wrong, or when one begins
             reasons += [f"{fate}: {count}" for fate, count in fates.items()]
@@ -59,7 +61,7 @@ class Reporter:
             self._node.get_logger().warning(f"{new or 'no'} results in the last second: {'; '.join(reasons)}")
         return reasons
 
-    def _reasons_for_silence(self) -> list[str]:
+    def _reasons_for_silence(self, lost: Counter[str]) -> list[str]:
         reasons, parameters = [], self._node.parameters
         for source in self._inputs.values():
             try:
@@ -71,5 +73,6 @@ class Reporter:
             if reason:
                 reasons.append(reason)
         if not reasons and self._inbox.is_unmatched:
-            reasons.append(why_unmatched(self._inbox.miss, parameters.slop, parameters.max_wait))
+            is_full = any(lost[f"queue_full_{stream}"] for stream in STREAMS)
+            reasons.append(why_unmatched(self._inbox.miss, parameters.slop, parameters.max_wait, is_full))
         return reasons

@@ -6,14 +6,17 @@ this one returns what is complete, says what it drops and why, and never waits l
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 STREAMS = ("points", "image")
 SILENCE_NS = 1_000_000_000  # a stream without messages for so long, while its partner had some, is not waited for
 SILENT_MESSAGES = 3  # so many: a drive that was paused does not count
-DEPTH = 16  # messages of one stream that may wait
+MOST_WAITING = 64  # messages of one stream, whatever max_wait: of 7 MB images these are 0.45 GB
+STAMPS = 1024  # of one stream that are remembered: 34 s at 30 Hz, to know how far what came too late was from them
 BEFORE_ALL = -(2**63)  # a stamp; those of messages may be below 0 where an offset was added
 LATE_MESSAGES = 3  # so many late ones of a stream, and none between that is not: time has jumped back
 
@@ -44,22 +47,24 @@ class _Waiting:
 class Synchronizer:
     """Nearest stamps within `slop` make a pair; what finds no partner within `max_wait` comes alone or is dropped.
 
-    A pair is given out at once unless the partner's rate promises a nearer message within `max_wait`. A message alone
-    is a cloud, or an image while no pairs form (while they do it is a surplus image of a faster camera), and only if
-    `process_unmatched`. Results come in the order of their stamps; a pair drops what is older than it.
+    Of a pair each is the nearest to the other among all that wait. It is given out at once unless the rate of one of
+    them promises a nearer message; that is waited for until a message as new as the pair has waited for `max_wait`. A
+    message alone is a cloud, or an image while no pairs form (while they do it is a surplus image of a faster camera),
+    and only if `process_unmatched`. Results come in the order of their stamps; a pair drops what is older than it.
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never jumps.
 
-    dropped: messages without a result, by cause (unmatched_points, unmatched_image: no partner; late_points,
-    late_image: older than a result already given, or repeated; time_jump_points, time_jump_image: waiting when the
-    stamps jumped back). Stamps have jumped back if one is older than any wait explains, if a stream begins again with
-    its oldest one (a loop of a drive shorter than that), or if nothing but late messages comes.
+    dropped: messages without a result, by cause (unmatched_points, unmatched_image: no partner; queue_full_points,
+    queue_full_image: the oldest of more than MOST_WAITING; late_points, late_image: older than a result already given,
+    or repeated; time_jump_points, time_jump_image: waiting when the stamps jumped back). Stamps have jumped back if one
+    is older than any wait explains, if a stream begins again with its oldest one (a loop of a drive shorter than that),
+    or if nothing but late messages comes.
     """
 
     def __init__(self, slop: int, max_wait: int, process_unmatched: bool = True,
                  streams: tuple[str, ...] = STREAMS) -> None:
         self.slop, self.max_wait, self.process_unmatched, self.streams = slop, max_wait, process_unmatched, streams
         self.dropped: Counter[str] = Counter()
-        self._misses: dict[str, int] = {}  # since the last pair: how far a stream's last message was from its partner
+        self._misses: dict[str, int] = {}  # since the last pair: how far a stream's last one was from what had come
         self.last_pair = -SILENCE_NS  # when the last pair was given out
         self._reset()
 
@@ -80,12 +85,15 @@ class Synchronizer:
         self._late.clear()
         self._oldest[stream] = min(stamp, self._oldest.get(stream, stamp))
         history.append(stamp)
-        waiting = self._waiting[stream]
-        waiting.append(_Waiting(stamp, item, now))
-        waiting.sort(key=lambda entry: entry.stamp)
-        if len(waiting) > DEPTH:
-            self._drop(stream, waiting.pop(0))
-        return self.expire(now)
+        if stamps := self._history[_partner_of(stream)]:
+            self._misses[stream] = min(abs(each - stamp) for each in stamps)
+        self._waiting[stream].append(_Waiting(stamp, item, now))
+        self._waiting[stream].sort(key=lambda entry: entry.stamp)
+        matches = self.expire(now)
+        if len(self._waiting[stream]) > MOST_WAITING:
+            del self._waiting[stream][0]
+            self.dropped["queue_full_" + stream] += 1
+        return matches
 
     def expire(self, now: int) -> list[Match]:
         """What is complete at `now`, in order: call it when `deadline` has come."""
@@ -99,10 +107,10 @@ class Synchronizer:
 
     @property
     def miss(self) -> int | None:
-        """How far the last messages without partners were from the nearest; None if pairs form or nothing came.
+        """How far the last messages after the last pair are from the nearest of the other stream; None: there are none.
 
-        At most `slop` if a partner did come, but later than `max_wait`: of two that miss each other in time only the
-        later one knows its partner.
+        At most `slop` if a partner did come, but too late: of two that miss each other in time only the later one knows
+        its partner, when it comes.
         """
         return min(self._misses.values(), default=None)
 
@@ -125,7 +133,7 @@ class Synchronizer:
 
     def _reset(self) -> None:
         self._waiting: dict[str, list[_Waiting]] = {stream: [] for stream in STREAMS}
-        self._history: dict[str, deque[int]] = {stream: deque(maxlen=DEPTH) for stream in STREAMS}
+        self._history: dict[str, deque[int]] = {stream: deque(maxlen=STAMPS) for stream in STREAMS}
         self._given = dict.fromkeys(STREAMS, BEFORE_ALL)
         self._oldest: dict[str, int] = {}  # stamps
         self._late: Counter[str] = Counter()  # since the last message that was not
@@ -136,14 +144,14 @@ class Synchronizer:
         for stream in STREAMS:
             other = _partner_of(stream)
             for entry in self._waiting[stream]:
-                partner = min(self._waiting[other], key=lambda o: abs(o.stamp - entry.stamp), default=None)
-                if partner and abs(partner.stamp - entry.stamp) <= self.slop:
-                    waited = now - min(entry.arrival, partner.arrival) >= self.max_wait
+                partner = _nearest(self._waiting[other], entry.stamp)
+                if (partner and abs(partner.stamp - entry.stamp) <= self.slop
+                        and _nearest(self._waiting[stream], partner.stamp) is entry):
+                    waited = now - min(each.arrival for each in (partner, *self._waiting[stream])) >= self.max_wait
                     if waited or not (self._nearer_is_due(entry, partner, other)
                                       or self._nearer_is_due(partner, entry, stream)):
                         return self._give({stream: entry, other: partner})
                 elif entry.arrival + self.max_wait <= now or self._is_silent(other, now):
-                    self._note_miss(stream, entry, other)
                     if self._may_go_alone(stream, now):
                         return self._give({stream: entry})
                     self._waiting[stream].remove(entry)
@@ -178,9 +186,11 @@ class Synchronizer:
             return True
         return self.process_unmatched and (stream == "points" or now - self.last_pair >= SILENCE_NS)
 
-    def _note_miss(self, stream: str, entry: _Waiting, other: str) -> None:
-        if self._history[other]:
-            self._misses[stream] = min(abs(stamp - entry.stamp) for stamp in self._history[other])
-
     def _drop(self, stream: str, entry: _Waiting) -> None:
         self.dropped["unmatched_" + stream] += 1
+
+
+def _nearest(waiting: Sequence[_Waiting], stamp: int) -> _Waiting | None:
+    """Of messages in the order of their stamps; the older of two that are as near."""
+    index = bisect_left(waiting, stamp, key=lambda entry: entry.stamp)
+    return min(waiting[max(index - 1, 0):index + 1], key=lambda entry: abs(entry.stamp - stamp), default=None)
