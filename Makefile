@@ -1,4 +1,5 @@
-# Two commands: `make demo` and `make test`. Both need Python 3.11 to 3.13 and a package index, nothing else.
+# Two commands: `make demo` and `make test`. Both need x86_64 Linux, Python 3.11 to 3.13 with venv (on Ubuntu the package
+# python3-venv) and a package index, nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,4 +1,8 @@
-"""An ament_python package (colcon) that also installs with pip."""
+"""An ament_python package (colcon). `pip install .` installs it without what it needs.
+
+numpy, PyYAML, OpenCV, torch and the rest come of constraints.txt (`make environment`), or of the system and
+requirements-ros.txt.
+"""
 
 from glob import glob
 
@@ -25,7 +29,6 @@ setup(
     python_requires=">=3.11",
     zip_safe=True,
     maintainer="bev_semseg_ros developers",
-    maintainer_email="maintainers@example.com",
     description="Lidar and camera to bird's-eye-view boxes and image segmentation in ROS 2",
     license="Apache-2.0",
     entry_points={"console_scripts": [

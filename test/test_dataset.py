@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tiny_data
 
+from bev_semseg_ros.data import dataset as datasets
 from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset, validation_scenes
+from bev_semseg_ros.frame import Annotation, Frame
 
 
 def scenes(dataset) -> list[str]:
@@ -33,6 +36,40 @@ def test_unknown_layout_lists_what_was_looked_for(tmp_path):
         open_dataset(tmp_path)
     for expected in ("camera_lidar_semantic_bboxes", "training/velodyne", "_sync", str(tmp_path)):
         assert expected in str(error.value)
+
+
+class Clouds:
+    """A layout of one's own, with what the README says that one needs and nothing else."""
+
+    name = "clouds"
+    layout = "a folder of SCENE_NUMBER.npy"
+
+    def __init__(self, path):
+        self._files = sorted(path.glob("*.npy"))
+
+    @staticmethod
+    def matches(path):
+        return any(path.glob("*.npy"))
+
+    def __len__(self):
+        return len(self._files)
+
+    def __getitem__(self, index):
+        return Frame(index, np.load(self._files[index]), np.eye(4), None, None), Annotation()
+
+    def scene(self, index):
+        return self._files[index].stem.partition("_")[0]
+
+
+def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "KINDS", (*datasets.KINDS, Clouds))
+    with pytest.raises(ValueError, match=r"SCENE_NUMBER\.npy"):
+        open_dataset(tmp_path)
+    for name in ("a_1", "a_2", "b_1"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((5, 4), np.float32))
+    whole, parts = open_dataset(tmp_path), [open_dataset(tmp_path, split) for split in ("train", "val")]
+    assert whole.name == "clouds" and whole[2][0].points.shape == (5, 4)
+    assert sorted(scene for part in parts for scene in scenes(part)) == ["a", "a", "b"]
 
 
 def test_missing_folder_is_named(tmp_path):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "bev_semseg_ros"
-ORDER = ["frame", "taxonomy", "geometry", "config", "input_check", "preprocessing", "filtering", "data", "synth",
-         "model", "checkpoint", "engine", "predictor", "evaluation", "visualization", "training", "ros", "cli"]
-WITHOUT_TORCH = {"frame", "taxonomy", "geometry", "config", "input_check", "preprocessing", "filtering", "data",
-                 "synth"}
+ORDER = ["frame", "taxonomy", "geometry", "config", "input_check", "preprocessing", "filtering", "progress", "data",
+         "synth", "model", "checkpoint", "engine", "predictor", "evaluation", "visualization", "training", "ros", "cli"]
+WITHOUT_TORCH = {"frame", "taxonomy", "geometry", "config", "input_check", "preprocessing", "filtering", "progress",
+                 "data", "synth"}
 ROS_MODULES = {"rclpy", "sensor_msgs", "std_msgs", "visualization_msgs", "diagnostic_msgs", "geometry_msgs",
                "message_filters", "lifecycle_msgs", "rcl_interfaces"}
 

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate, table
     from bev_semseg_ros.predictor import Predictor
-    from bev_semseg_ros.training.progress import Progress
+    from bev_semseg_ros.progress import Progress
 
     dataset = open_data(arguments)
     predictor = Predictor.load(arguments.checkpoint, device=arguments.device, precision=arguments.precision,

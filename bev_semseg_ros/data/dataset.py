@@ -13,6 +13,7 @@ from bev_semseg_ros.data.kitti import KittiDataset
 from bev_semseg_ros.data.kitti_raw import KittiRawDataset
 from bev_semseg_ros.frame import Annotation, Frame
 
+KINDS = (A2D2Dataset, KittiDataset, KittiRawDataset)  # what `open_dataset` tries, in this order
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
 
@@ -20,6 +21,8 @@ SPLITS: tuple[Split, ...] = ("train", "val")
 class Dataset(Protocol):
     """Frames and what is true of them, in a fixed order; an index out of range raises IndexError.
 
+    A class of `KINDS` also says which folders it reads: `matches(path)`, a static method, whether this is one; `layout`
+    in words what such a folder holds; called with the path it gives the data set.
     Reading a frame raises ValueError naming a damaged file; files that are missing are named in `Frame.missing`.
     """
 
@@ -47,10 +50,9 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
         raise ValueError(f"unknown split {split!r}, expected one of {', '.join(SPLITS)}")
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
-    kinds = (A2D2Dataset, KittiDataset, KittiRawDataset)
-    kind = next((kind for kind in kinds if kind.matches(path)), None)
+    kind = next((kind for kind in KINDS if kind.matches(path)), None)
     if kind is None:
-        raise ValueError(f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in kinds))
+        raise ValueError(f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in KINDS))
     dataset = kind(path)
     if len(dataset) == 0:
         raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")

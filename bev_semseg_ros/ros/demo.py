@@ -1,4 +1,4 @@
-"""The five-minute proof: simulated and real drives through the node, over real ROS 2, scored and drawn."""
+"""What `make demo` runs: simulated and real drives through the node, over real ROS 2, scored and drawn."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from bev_semseg_ros import __version__
+from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.synth.camera import render
 from bev_semseg_ros.synth.library import Library
 from bev_semseg_ros.synth.lidar import scan
@@ -67,12 +67,13 @@ def generate(out: str | Path, rig: str, scenes: int, frames: int, seed: int, ima
     writer.begin()
     todo = [scene for scene in range(scenes) if scene not in done]
     count = min(workers or os.cpu_count() or 1, max(len(todo), 1))
-    with tqdm(total=scenes * frames, initial=(scenes - len(todo)) * frames, unit="frame", disable=not progress) as bar:
+    with Progress("simulating", scenes * frames, shown=progress) as bar:
+        bar.start_at((scenes - len(todo)) * frames)
         for scene in _run(out, request, todo, count):
             done.add(scene)
             writer.finish(sorted(done))
             _write_manifest(out, request, done, command)
-            bar.update(frames)
+            bar.advance(frames)
 
 
 def _run(out: Path, request: _Request, scenes: list[int], workers: int) -> Iterator[int]:

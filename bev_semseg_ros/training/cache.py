@@ -23,8 +23,8 @@ from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.preprocessing import Sample, prepare, rectify
+from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
-from bev_semseg_ros.training.progress import Progress
 
 VERSION = 2  # of the files below and of what preparation does
 

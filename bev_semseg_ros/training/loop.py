@@ -25,9 +25,9 @@ from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.model.losses import class_weights_from_counts, losses
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.predictor import Predictor, choose_device, choose_precision
+from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.training.cache import describe, open_cache
 from bev_semseg_ros.training.loader import Loader, Step
-from bev_semseg_ros.training.progress import Progress
 from bev_semseg_ros.training.schedule import Schedule
 from bev_semseg_ros.training.start import load_checkpoints, load_imagenet
 
