@@ -67,7 +67,8 @@ def main() -> None:
     ages = np.array([result["arrived"] - result["published"] for result in results])
     received, out, overwritten = (int(after[key]) - int(before.get(key, 0))
                                   for key in ("received/points", "published", "dropped/overwritten"))
-    result = {"conditions": told, "times": processing / period, "input_hz": 1 / period, "processing_ms": 1e3 * processing,
+    result = {"conditions": told, "times": processing / period, "input_hz": 1 / period,
+              "processing_ms": 1e3 * processing,
               "received": received, "published": out, "overwritten": overwritten,
               "age_ms": {f"p{p}": 1e3 * float(np.percentile(ages, p)) for p in (50, 95, 100)},
               "age_in_processing_times": {f"p{p}": float(np.percentile(ages, p)) / processing for p in (50, 95, 100)},
