@@ -158,18 +158,36 @@ def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
     assert not any("Traceback" in line or "ERROR" in line for line in lines)
 
 
-def test_sigint_ends_a_node_whose_loading_hangs(peers, calibration_file):
-    program = ("import threading; from bev_semseg_ros.ros import main, node; "
-               "node.load_calibration = lambda path: threading.Event().wait(); main.main()")
-    process = Process("--ros-args", "-r", "__ns:=/hangs", "-p", f"calibration:={calibration_file}",
-                      program=("-c", program))
-    try:
-        peer = peers("/hangs")
-        peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
-        process.interrupt()
-        assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
-    finally:
+@pytest.fixture
+def start_spoilt(calibration_file):
+    """start_spoilt(namespace, statements) -> a node's process, in whose modules `main` and `node` these were run."""
+    processes = []
+
+    def start(namespace: str, statements: str) -> Process:
+        program = f"import threading; from bev_semseg_ros.ros import main, node; {statements}; main.main()"
+        processes.append(Process("--ros-args", "-r", f"__ns:={namespace}", "-p", f"calibration:={calibration_file}",
+                                 program=("-c", program)))
+        return processes[-1]
+
+    yield start
+    for process in processes:
         process.end()
+
+
+def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
+    process = start_spoilt("/hangs", "node.load_calibration = lambda path: threading.Event().wait()")
+    peer = peers("/hangs")
+    peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
+    process.interrupt()
+    assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
+
+
+def test_an_end_that_hangs_is_ended_and_says_where(start_spoilt):
+    process = start_spoilt("/never_ends",
+                           "main.END_LIMIT = 1; node.Perception.close = lambda _: threading.Event().wait()")
+    process.wait_for("READY")
+    process.interrupt()
+    assert process.wait() == 1 and any("in run" in line for line in process.lines)
 
 
 def test_parameters_describe_themselves(managed):
