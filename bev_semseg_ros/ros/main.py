@@ -21,8 +21,8 @@ END_LIMIT = 5.0  # seconds after which a process that cannot end is ended, with 
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line says why. Or could not "
-                           f"end within {END_LIMIT:g} s",
+    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line says why (also: "
+                           f"could not end within {END_LIMIT:g} s)",
     EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not help",
     EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again"}
 
