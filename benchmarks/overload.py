@@ -2,9 +2,9 @@
 
 usage: python benchmarks/overload.py [--seconds S] [--times N] [--checkpoint C]
 
-Age: from the publishing of a pair to the arrival of its result, in the time that the node worked on this frame. What the
-node does is one frame in the median time between two results. Wanted: ages of at most two processing times, and of each
-result that no newer pair had come when the node had time for it.
+Age: from the publishing of a pair to the arrival of its result, in the time that the node worked on this frame. What
+the node does is one frame in the median time between two results. Wanted: ages of at most two processing times, and of
+each result that no newer pair had come when the node had time for it.
 Writes docs/reliability.md and runs/proof/overload.json.
 """
 
