@@ -59,7 +59,7 @@ def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
 
 def rotation_from_quaternion(quaternion: np.ndarray | tuple) -> np.ndarray:
     """(3, 3) of (x, y, z, w), of whatever length; one of length zero has no rotation and gives NaN."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
     return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
                      [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
