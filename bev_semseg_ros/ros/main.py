@@ -17,7 +17,7 @@ from rclpy.signals import uninstall_signal_handlers
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node import Perception
 
-END_LIMIT = 5.0  # seconds after which a process that cannot end is ended, with exit code 1 and where it hung
+END_LIMIT = 10.0  # seconds after which a process that cannot end is ended, with exit code 1 and where it hung
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",

@@ -239,7 +239,7 @@ def test_a_missing_calibration_ends_the_node_with_one_clear_line(start_node):
 def test_a_wrong_parameter_ends_the_node_with_one_clear_line(start_node, name, value):
     process = start_node("-r", "__ns:=/wrong", **{name: value})
     code, lines = process.wait(), [line for line in process.lines if line.strip()]
-    assert code == 2 and len(lines) == 1 and name in lines[0]
+    assert (code, len(lines)) == (2, 1) and name in lines[0], lines
 
 
 @pytest.mark.parametrize("content", [None, "/**: {ros__parameters: {slop: ["])
