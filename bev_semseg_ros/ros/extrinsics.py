@@ -19,14 +19,13 @@ from std_msgs.msg import Header
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_from_quaternion, rotation_rpy, transform
 from bev_semseg_ros.ros.messages import stamp_ns
-from bev_semseg_ros.ros.parameters import Parameters
+from bev_semseg_ros.ros.parameters import LOOKUP_TIMEOUT, Parameters
 
 try:
     import tf2_ros
 except ImportError:  # not in the wheels
     tf2_ros = None
 
-LOOKUP_TIMEOUT = 0.1  # seconds that a transform of a stamp may come after its message
 TF_CACHE_NS = 10_000_000_000  # how far back tf2 remembers, and refuses what is older
 
 

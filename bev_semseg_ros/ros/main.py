@@ -28,8 +28,8 @@ EXIT_CODES = {  # as `bev-semseg node --help` shows them
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """The process of a node: `run`, then out at once. All is freed then, and unloading torch takes another second."""
-    code = run(args)
+    """The process of a node: `_run`, then out at once. All is freed then, and unloading torch takes another second."""
+    code = _run(args)
     gc.collect()  # of the node and what it holds, and then of the context, or its shared memory stays
     rclpy.get_default_context().destroy()
     sys.stdout.flush()
@@ -37,7 +37,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def run(args: list[str] | None = None) -> int:
+def _run(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM, without a manager also until the device fails. Returns an exit code."""
     # Threads that spin between layers would take the cores from DDS and from the drivers. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -196,8 +196,8 @@ class Perception(LifecycleNode):
         self.inputs = open_inputs(self, parameters, streams, self._intake, self._guarded)
         reporter = Reporter(self, self._predictor, self._pipeline, self._inbox, self.inputs, self._outputs)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # with use_sim_time the node's stands still without /clock
-        self._clocks = [self.create_timer(FOLLOW_INTERVAL, self._guarded(self._follow, False), clock=clock),
-                        self.create_timer(SILENCE, self._guarded(reporter.report, False), clock=clock)]
+        self._clocks = [self.create_timer(interval, self._guarded(look, takes_message=False), clock=clock)
+                        for interval, look in ((FOLLOW_INTERVAL, self._follow), (SILENCE, reporter.report))]
         topics = ", ".join(f"{name} on {source.topic}" for name, source in self.inputs.items())
         absent = f"; without {', '.join(self._outputs.absent)}: vision_msgs is not installed"
         blind = parameters.mode == "camera_only" and not self._predictor.config.model.finds_boxes_in_images

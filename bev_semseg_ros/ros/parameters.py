@@ -15,6 +15,8 @@ from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
+LOOKUP_TIMEOUT = 0.1  # seconds that a transform of a stamp may come after its message
+OFFSETS = (-1e5, 1e5)  # seconds, a day and more: TAI and time zones, no other epoch
 
 def _parameter(default: Any, description: str, *, choices: tuple[str, ...] = (),
                limits: tuple[float, float] | None = None, live: bool = False, length: int | None = None) -> Any:
@@ -56,11 +58,11 @@ class Parameters:
         limits=(-10.0, 10.0))
     tf_lookup: str = _parameter(
         "static", "With extrinsics tf: each sensor's frame once (its latest transform), or at every message's stamp, "
-        "waiting up to 0.1 s for it.", choices=("static", "stamped"))
+        f"waiting up to {LOOKUP_TIMEOUT:g} s for it.", choices=("static", "stamped"))
     output_frame: str = _parameter(
         "", "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
         "with parameters base_frame, with tf any: one that moves (odom, map) is looked up at the cloud's stamp, which "
-        "may take 0.1 s.")
+        f"may take {LOOKUP_TIMEOUT:g} s.")
     autostart: bool = _parameter(True, "Configure and activate at start; false: wait for a lifecycle manager.")
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
     device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
@@ -84,12 +86,13 @@ class Parameters:
     slop: float = _parameter(0.05, "Largest difference of stamps within a pair, seconds.", limits=(0.0, 10.0),
                              live=True)
     max_wait: float = _parameter(
-        0.2, f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor wait (2 s at "
-        f"30 Hz), which take {MOST_WAITING} times their size.", limits=(0.0, 10.0), live=True)
+        0.2, f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor wait ("
+        f"{MOST_WAITING / 30:.0f} s at 30 Hz), which take {MOST_WAITING} times their size.", limits=(0.0, 10.0),
+        live=True)
     points_offset: float = _parameter(0.0, "Added to the stamps of clouds where they are matched, seconds.",
-                                      limits=(-1e5, 1e5), live=True)  # a day and more: TAI and time zones, no epoch
+                                      limits=OFFSETS, live=True)
     image_offset: float = _parameter(0.0, "Added to the stamps of images where they are matched, seconds.",
-                                     limits=(-1e5, 1e5), live=True)
+                                     limits=OFFSETS, live=True)
     unmatched: str = _parameter("process", "What becomes of a message whose partner did not come: process it alone "
                                 "(images only while no pairs form) or drop it.", choices=("process", "drop"), live=True)
     intensity_field: str = _parameter("intensity", "Field of the cloud with the intensity; empty: none.", live=True)

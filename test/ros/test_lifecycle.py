@@ -190,7 +190,7 @@ def test_an_end_that_hangs_is_ended_and_says_where(start_spoilt):
                            "main.END_LIMIT = 1; node.Perception.close = lambda _: threading.Event().wait()")
     process.wait_for("READY")
     process.interrupt()
-    assert process.wait() == 1 and any("in run" in line for line in process.lines)
+    assert process.wait() == 1 and any("ros/main.py" in line for line in process.lines)
 
 
 def test_parameters_describe_themselves(managed):
