@@ -98,6 +98,7 @@ def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
         process = start()
         process.wait_for("READY")
         yield process
+        assert not process.has_ended, "the node has ended by itself:\n" + "\n".join(process.lines[-20:])
 
 
 @pytest.fixture(scope="session")

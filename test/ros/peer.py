@@ -42,11 +42,11 @@ class Peer:
         self._stamp = 1_000_000_000
         self.reference: MarkerArray | None = None  # the right answer to every pair
 
-    def spin_until(self, condition, timeout: float = 30, what: str = "") -> None:
+    def spin_until(self, condition, timeout: float = 30, what: str | Callable[[], str] = "a message") -> None:
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:
-                pytest.fail(f"{what or 'a message'} did not come within {timeout} s; came: "
+                pytest.fail(f"{what() if callable(what) else what} did not come within {timeout} s; came: "
                             f"{ {topic: len(messages) for topic, messages in self.received.items()} }")
             self._executor.spin_once(timeout_sec=0.05)
 
@@ -65,8 +65,11 @@ class Peer:
             found = self.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
             return any(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found)
 
-        self.spin_until(lambda: all(self.publishers[topic].get_subscription_count() == 1 and reliable(topic)
-                                    for topic in wanted), what="the node's subscription")
+        def counts() -> dict[str, tuple[int, bool]]:
+            return {topic: (self.publishers[topic].get_subscription_count(), reliable(topic)) for topic in wanted}
+
+        self.spin_until(lambda: set(counts().values()) == {(1, True)},
+                        what=lambda: f"the node's subscription (how many, reliable: {counts()})")
         self.spin_until(lambda: self.node.count_publishers(f"{namespace}/perception/timing") == 1,
                         what="the node's publisher")
 
