@@ -17,8 +17,13 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/" + name]),
         ("share/" + name, ["package.xml"]),
-        *[(f"share/{name}/{folder}", [path for path in glob(f"{folder}/*") if "__pycache__" not in path])
-          for folder in ("launch", "config", "rviz", "weights")],
+        *[
+            (
+                f"share/{name}/{folder}",
+                [path for path in glob(f"{folder}/*") if "__pycache__" not in path],
+            )
+            for folder in ("launch", "config", "rviz", "weights")
+        ],
     ],
     install_requires=["setuptools"],
     extras_require={
@@ -31,8 +36,10 @@ setup(
     maintainer="bev_semseg_ros developers",
     description="Lidar and camera to bird's-eye-view boxes and image segmentation in ROS 2",
     license="Apache-2.0",
-    entry_points={"console_scripts": [
-        "bev-semseg = bev_semseg_ros.cli.main:main",
-        "perception_node = bev_semseg_ros.ros.main:main",
-    ]},
+    entry_points={
+        "console_scripts": [
+            "bev-semseg = bev_semseg_ros.cli.main:main",
+            "perception_node = bev_semseg_ros.ros.node.main:main",
+        ]
+    },
 )

@@ -12,19 +12,23 @@ from typing import Any
 from document import ROOT, RUNS
 
 sys.path.insert(0, str(ROOT / "test"))  # sensors and faults are the tests'
-os.environ.update(ROS_DOMAIN_ID=str(random.SystemRandom().randrange(1, 101)), OMP_WAIT_POLICY="PASSIVE",
-                  ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_LOG_DIR=str(RUNS / "log"))
+os.environ.update(
+    ROS_DOMAIN_ID=str(random.SystemRandom().randrange(1, 101)),
+    OMP_WAIT_POLICY="PASSIVE",
+    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+    ROS_LOG_DIR=str(RUNS / "log"),
+)
 
-from ros.peer import Peer
-from ros.process import Process
+from support.peer import Peer
+from support.process import Process
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.frame import Frame
-from bev_semseg_ros.ros.bag import write_bag
+from bev_semseg_ros.ros.bag.writer import write_bag
+from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image
-from bev_semseg_ros.synth.generate import generate
+from bev_semseg_ros.sim.generate import generate
 
 SEED = 995_000  # never trained on
 FRAMES = 20
@@ -66,13 +70,18 @@ class Car(Peer):
     def _arrived(self, message: Any, info: dict[str, Any]) -> None:
         """With two arguments rclpy tells when it came: this thread may be late, because it sends at the same time."""
         since = 1e-9 * (time.time_ns() - info["received_timestamp"])
-        self.arrivals.append((time.monotonic() - since, {pair.key: pair.value for pair in message.status[0].values}))
+        self.arrivals.append(
+            (time.monotonic() - since, {pair.key: pair.value for pair in message.status[0].values})
+        )
 
     def start_node(self, ready: str = "READY", **parameters: Any) -> Process:
         """A node with this car's calibration that has said `ready`."""
         values = {"calibration": self.calibration_file, **parameters}
-        process = Process("node", "--ros-args", *(part for name, value in values.items()
-                                                  for part in ("-p", f"{name}:={value}")))
+        process = Process(
+            "node",
+            "--ros-args",
+            *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
+        )
         process.wait_for(ready, 120)
         return process
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from network import FLAGS
 
-from bev_semseg_ros.predictor import cpu_flags
+from bev_semseg_ros.inference.predictor import cpu_flags
 
 ROOT = Path(__file__).resolve().parent.parent
 RELIABILITY = ROOT / "docs" / "reliability.md"
@@ -22,16 +22,22 @@ RUNS = ROOT / "runs" / "proof"  # where simulated drives and JSON go
 def conditions() -> str:
     """The command and what it ran on, in one line."""
     flags = [flag for flag in FLAGS if flag in cpu_flags()]
-    command = " ".join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]])
+    command = " ".join(
+        ["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]
+    )
     load = os.getloadavg()[0]
-    return (f"`{command}`, {len(os.sched_getaffinity(0))} cores with {' '.join(flags) or 'no vector extensions'}, "
-            f"torch {torch.__version__}, other load {load:.1f} at the start")
+    return (
+        f"`{command}`, {len(os.sched_getaffinity(0))} cores with {' '.join(flags) or 'no vector extensions'}, "
+        f"torch {torch.__version__}, other load {load:.1f} at the start"
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def write(name: str, text: str, result: Any) -> None:

@@ -21,13 +21,18 @@ from pathlib import Path
 import numpy as np
 from car import Car, simulated_bag, simulated_drive
 from document import conditions, table, write
-from ros.faults import FAULTS, PERIOD, Fault, fail, recover, storm
-from ros.process import Process
+from support.faults import FAULTS, PERIOD, Fault, fail, recover, storm
+from support.process import Process
 
 STORM = 5000
 MAX_WORDS = 200  # characters of a line of the log in the table
-HEAD = ("fault", "what the node did: its counters and its own words", "lasted, s",
-        "longest time without a result of both sensors, s", "recovery, ms")
+HEAD = (
+    "fault",
+    "what the node did: its counters and its own words",
+    "lasted, s",
+    "longest time without a result of both sensors, s",
+    "recovery, ms",
+)
 HEARD = 1.2  # seconds after which the node's line about the last second has come
 LOG_HEAD = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: (?:\S+ results in the last second: )?")
 
@@ -72,15 +77,24 @@ class Proof:
         inflict()
         seconds = time.monotonic() - start
         after, recovery = recover(self.car)
-        fused = [start, *(arrival for arrival, timing in self.car.arrivals
-                          if arrival > start and timing["mode"] == "fused")]
+        fused = [
+            start,
+            *(
+                arrival
+                for arrival, timing in self.car.arrivals
+                if arrival > start and timing["mode"] == "fused"
+            ),
+        ]
         gap = max(later - earlier for earlier, later in itertools.pairwise(fused))
         if node is self.node:
             self._drive_well()
         else:
             before, first_line = {}, 0
-        counters = {key: int(value) - int(before.get(key, 0)) for key, value in after.items()
-                    if key.startswith(("dropped/", "degraded/")) and int(value) > int(before.get(key, 0))}
+        counters = {
+            key: int(value) - int(before.get(key, 0))
+            for key, value in after.items()
+            if key.startswith(("dropped/", "degraded/")) and int(value) > int(before.get(key, 0))
+        }
         words = [LOG_HEAD.sub("", line) for line in self.node.lines[first_line:]]
         self.outcomes.append(Outcome(name, counters, words, seconds, gap, 1000 * recovery))
         print(*row(self.outcomes[-1]), sep=" | ", flush=True)
@@ -94,7 +108,9 @@ class Proof:
         return float(np.median([float(timing["network_ms"]) for _, timing in self.car.arrivals]))
 
     def suffer_from(self, fault: Fault, seconds: float) -> None:
-        fault = replace(fault, period=PERIOD)  # so that the network has time for some of many messages
+        fault = replace(
+            fault, period=PERIOD
+        )  # so that the network has time for some of many messages
         self.suffer(fault.name, lambda: fail(self.car, fault, round(seconds / PERIOD)))
 
     def restart(self) -> None:
@@ -114,7 +130,9 @@ class Proof:
         self.car._stamp = time.time_ns()
 
     def _has_result_of(self, bag: object) -> bool:
-        return any(int(timing["stamp"]) < self.car._stamp - 10**15 for _, timing in self.car.arrivals)
+        return any(
+            int(timing["stamp"]) < self.car._stamp - 10**15 for _, timing in self.car.arrivals
+        )
 
     def end(self) -> tuple[float, int, int]:
         """SIGINT: (seconds until the node has ended, files left in /dev/shm, processes left)."""
@@ -125,7 +143,11 @@ class Proof:
         seconds = time.monotonic() - start
         if code != 0:
             raise SystemExit(f"the node ended with {code} after SIGINT")
-        return seconds, sum(file.exists() for file in files), sum(is_alive(number) for number in children)
+        return (
+            seconds,
+            sum(file.exists() for file in files),
+            sum(is_alive(number) for number in children),
+        )
 
 
 def is_alive(number: int) -> bool:
@@ -133,39 +155,64 @@ def is_alive(number: int) -> bool:
 
 
 def row(outcome: Outcome) -> list[str]:
-    counters = ", ".join(f"{count} {name.partition('/')[2]}" for name, count in outcome.counters.items())
+    counters = ", ".join(
+        f"{count} {name.partition('/')[2]}" for name, count in outcome.counters.items()
+    )
     words: dict[str, str] = {}
     for line in outcome.words:
         words.setdefault(re.sub(r"[\d.]+", "#", line)[:60], line)
     last = list(words.values())[-2:]
     told = "; ".join(textwrap.shorten(f'"{line}"', MAX_WORDS, placeholder=' ..."') for line in last)
-    return [outcome.fault, "; ".join(part for part in (counters, told) if part) or "worked on",
-            f"{outcome.seconds:.1f}", f"{outcome.gap:.1f}", f"{outcome.recovery_ms:.0f}"]
+    return [
+        outcome.fault,
+        "; ".join(part for part in (counters, told) if part) or "worked on",
+        f"{outcome.seconds:.1f}",
+        f"{outcome.gap:.1f}",
+        f"{outcome.recovery_ms:.0f}",
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each fault (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="of each fault (default: %(default)s)"
+    )
     parser.add_argument("--only", default="", metavar="REGEX", help="faults whose names match")
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
     told = conditions()
     proof = Proof(args.checkpoint)
     faults = {fault.name: partial(proof.suffer_from, fault, args.seconds) for fault in FAULTS}
-    faults |= {name: partial(proof.suffer, name, inflict) for name, inflict in (
-        (f"{STORM} set_parameters, half of them wrong", lambda: storm(proof.car, STORM)),
-        ("player killed and started again", proof.kill_player), ("node killed and started again", proof.restart))}
+    faults |= {
+        name: partial(proof.suffer, name, inflict)
+        for name, inflict in (
+            (f"{STORM} set_parameters, half of them wrong", lambda: storm(proof.car, STORM)),
+            ("player killed and started again", proof.kill_player),
+            ("node killed and started again", proof.restart),
+        )
+    }
     for name, run in faults.items():
         if re.search(args.only, name):
             run()
     seconds, files, processes = proof.end()
     proof.car.close()
     slowest = max(outcome.recovery_ms for outcome in proof.outcomes)
-    text = (f"{told}; network {proof.network_ms:.0f} ms a frame, 10 Hz. Slowest recovery: {slowest:.0f} ms. After all "
-            f"of this SIGINT ended the node in {seconds:.1f} s and left {files} files in /dev/shm and {processes} "
-            "processes.\n\n" + table(HEAD, map(row, proof.outcomes)))
-    write("faults", text, {"conditions": told, "sigint_s": seconds, "files_left": files, "processes_left": processes,
-                           "faults": [asdict(outcome) for outcome in proof.outcomes]})
+    text = (
+        f"{told}; network {proof.network_ms:.0f} ms a frame, 10 Hz. Slowest recovery: {slowest:.0f} ms. After all "
+        f"of this SIGINT ended the node in {seconds:.1f} s and left {files} files in /dev/shm and {processes} "
+        "processes.\n\n" + table(HEAD, map(row, proof.outcomes))
+    )
+    write(
+        "faults",
+        text,
+        {
+            "conditions": told,
+            "sigint_s": seconds,
+            "files_left": files,
+            "processes_left": processes,
+            "faults": [asdict(outcome) for outcome in proof.outcomes],
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.frame import Annotation, Frame
-from bev_semseg_ros.predictor import Predictor
+from bev_semseg_ros.inference.predictor import Predictor
 
 
 class Shuffled:
@@ -32,7 +32,9 @@ class Shuffled:
         rng = np.random.default_rng(seed)
         for indices in by_size.values():
             order = rng.permutation(indices)
-            self._images |= dict(zip(order, np.roll(order, 1), strict=True))  # a cycle: nobody keeps its own
+            self._images |= dict(
+                zip(order, np.roll(order, 1), strict=True)
+            )  # a cycle: nobody keeps its own
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -54,12 +56,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
-    runs = {"fused": (dataset, "fused"), "lidar_only": (dataset, "lidar_only"),
-            "shuffled images": (Shuffled(dataset), "fused")}
-    results = {name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()}
+    runs = {
+        "fused": (dataset, "fused"),
+        "lidar_only": (dataset, "lidar_only"),
+        "shuffled images": (Shuffled(dataset), "fused"),
+    }
+    results = {
+        name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()
+    }
     for name, result in results.items():
-        classes = "  ".join(f"{label} {result[label]['ap']:.3f}" for label in ("car", "truck", "pedestrian", "cyclist")
-                            if result[label]["ap"] is not None)
+        classes = "  ".join(
+            f"{label} {result[label]['ap']:.3f}"
+            for label in ("car", "truck", "pedestrian", "cyclist")
+            if result[label]["ap"] is not None
+        )
         print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -16,11 +16,15 @@ from car import Car, simulated_drive
 from document import conditions, table, write
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from ros.faults import recover
-from ros.process import Process
+from support.faults import recover
+from support.process import Process
 
-STEPS = {"configure": Transition.TRANSITION_CONFIGURE, "activate": Transition.TRANSITION_ACTIVATE,
-         "deactivate": Transition.TRANSITION_DEACTIVATE, "cleanup": Transition.TRANSITION_CLEANUP}
+STEPS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE,
+    "cleanup": Transition.TRANSITION_CLEANUP,
+}
 MIB = 2**20
 
 
@@ -31,19 +35,35 @@ def main() -> None:
     args = parser.parse_args()
     told = conditions()
     car = Car(simulated_drive()[0][0])
-    node = car.start_node("waiting for", autostart="false",
-                          **({"checkpoint": args.checkpoint} if args.checkpoint else {}))
+    node = car.start_node(
+        "waiting for",
+        autostart="false",
+        **({"checkpoint": args.checkpoint} if args.checkpoint else {}),
+    )
     start = node.resident / MIB
     cycles = [cycle(car, node) for _ in range(args.cycles)]
     node.interrupt()
     node.wait()
     car.close()
     rows = [("started, unconfigured", "", f"{start:.0f}", "", "")]
-    rows += [(f"after {name}", *(f"{found[number][name][key]:.{digits}f}" for number in (0, -1)
-                                 for key, digits in (("seconds", 2), ("mib", 0))))
-             for found in [cycles] for name in STEPS]
+    rows += [
+        (
+            f"after {name}",
+            *(
+                f"{found[number][name][key]:.{digits}f}"
+                for number in (0, -1)
+                for key, digits in (("seconds", 2), ("mib", 0))
+            ),
+        )
+        for found in [cycles]
+        for name in STEPS
+    ]
     text = table(("", "first cycle, s", "MiB", f"cycle {args.cycles}, s", "MiB"), rows)
-    write("lifecycle", f"{told}.\n\n{text}", {"conditions": told, "started_mib": start, "cycles": cycles})
+    write(
+        "lifecycle",
+        f"{told}.\n\n{text}",
+        {"conditions": told, "started_mib": start, "cycles": cycles},
+    )
 
 
 def cycle(car: Car, node: Process) -> dict[str, dict[str, float]]:
@@ -51,7 +71,12 @@ def cycle(car: Car, node: Process) -> dict[str, dict[str, float]]:
     found = {}
     for name, transition in STEPS.items():
         begin = time.monotonic()
-        answer = car.call(ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition)), 120)
+        answer = car.call(
+            ChangeState,
+            "change_state",
+            ChangeState.Request(transition=Transition(id=transition)),
+            120,
+        )
         if not answer.success:
             raise SystemExit(f"{name} failed:\n" + "\n".join(node.lines[-5:]))
         seconds = time.monotonic() - begin

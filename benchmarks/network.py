@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bev_semseg_ros import checkpoint
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.engine import (
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.engine import (
     PerShape,
     convolution_rate,
     fold_batch_norm,
@@ -34,13 +35,21 @@ from bev_semseg_ros.engine import (
     torch_compiler,
     torch_threads,
 )
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
 from bev_semseg_ros.model.decoding import decode, decode_mask
 from bev_semseg_ros.model.network import Batch, Network
-from bev_semseg_ros.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
 from bev_semseg_ros.preprocessing import Sample
 
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8", "avx512_fp16")
+FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "avx512_fp16",
+)
 IMAGE_SIZE = (640, 400)
 NUM_POINTS = 20_000
 
@@ -57,7 +66,9 @@ class Listed(nn.Module):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", help="default: random weights")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -83,14 +94,27 @@ def street_like_sample(config: Config) -> Sample:
     rng = np.random.default_rng(0)
     angle = rng.uniform(-0.7, 0.7, 2 * NUM_POINTS)
     distance = np.minimum(4 + rng.exponential(12, 2 * NUM_POINTS), 60)
-    points = np.stack([distance * np.cos(angle), distance * np.sin(angle), rng.uniform(0, 2.5, 2 * NUM_POINTS),
-                       rng.random(2 * NUM_POINTS)], 1).astype(np.float32)
+    points = np.stack(
+        [
+            distance * np.cos(angle),
+            distance * np.sin(angle),
+            rng.uniform(0, 2.5, 2 * NUM_POINTS),
+            rng.random(2 * NUM_POINTS),
+        ],
+        1,
+    ).astype(np.float32)
     grid = config.grid
     inside = (points[:, 0] < grid.x_max) & (points[:, 1] > grid.y_min) & (points[:, 1] < grid.y_max)
     width, height = IMAGE_SIZE
-    image = rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    image = (
+        rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    )
     camera_from_model = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
-    camera = Camera(np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]]), IMAGE_SIZE, camera_from_model)
+    camera = Camera(
+        np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]]),
+        IMAGE_SIZE,
+        camera_from_model,
+    )
     return Sample(points[inside][:NUM_POINTS], image, camera)
 
 
@@ -110,10 +134,15 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
     blocks: dict[str, dict] = {}
     totals = {}
     for precision in rate_samples:
-        predictor = Predictor(network, config, device="cpu", precision=precision, engine=engine, num_threads=threads)
+        predictor = Predictor(
+            network, config, device="cpu", precision=precision, engine=engine, num_threads=threads
+        )
         predictor.warm_up(IMAGE_SIZE)
         times = [predictor.predict_sample(sample).network_ms for _ in range(runs)]
-        totals[precision] = {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))}
+        totals[precision] = {
+            "p50": float(np.percentile(times, 50)),
+            "p95": float(np.percentile(times, 95)),
+        }
         for name, count, run in parts(network, predictor, batch, engine, precision, threads):
             with torch.inference_mode(), torch_threads(1):
                 block = blocks.setdefault(name, {"name": name, "gflop": count})
@@ -121,17 +150,31 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
         sample_rates()
     rates = {precision: float(np.median(found)) for precision, found in rate_samples.items()}
     for block in blocks.values():
-        block |= {f"{precision}_floor_ms": block["gflop"] / rate for precision, rate in rates.items()}
-    return {"cpu": {"model": processor(), "cores": len(os.sched_getaffinity(0)),
-                    "flags": [flag for flag in FLAGS if flag in cpu_flags()]},
-            "engine": engine, "threads": threads, "conv_tflops": rates, "gflop": gflop,
-            "network_ms": totals["bf16"], "floor_ms": gflop / rates["bf16"],
-            "network_fp32_ms": totals["fp32"], "floor_fp32_ms": gflop / rates["fp32"],
-            "required_ms": 45 * max(1.0, 0.7 / rates["bf16"]), "blocks": list(blocks.values())}
+        block |= {
+            f"{precision}_floor_ms": block["gflop"] / rate for precision, rate in rates.items()
+        }
+    return {
+        "cpu": {
+            "model": processor(),
+            "cores": len(os.sched_getaffinity(0)),
+            "flags": [flag for flag in FLAGS if flag in cpu_flags()],
+        },
+        "engine": engine,
+        "threads": threads,
+        "conv_tflops": rates,
+        "gflop": gflop,
+        "network_ms": totals["bf16"],
+        "floor_ms": gflop / rates["bf16"],
+        "network_fp32_ms": totals["fp32"],
+        "floor_fp32_ms": gflop / rates["fp32"],
+        "required_ms": 45 * max(1.0, 0.7 / rates["bf16"]),
+        "blocks": list(blocks.values()),
+    }
 
 
-def parts(network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str,
-          threads: int) -> Sequence[tuple[str, float, Callable[[], object]]]:
+def parts(
+    network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str, threads: int
+) -> Sequence[tuple[str, float, Callable[[], object]]]:
     """(name, GFLOP, what to time) of the branches as they run and of the blocks they are made of."""
     ready = predictor._network
     plain = Network(network.config).eval()
@@ -153,11 +196,17 @@ def parts(network: Network, predictor: Predictor, batch: Batch, engine: str, pre
         else:
             lower_precision(module, PRECISIONS[precision])
             compiled = PerShape(module, torch_compiler(threads))
-            inputs = tuple(each if each.dtype == torch.uint8 else each.to(PRECISIONS[precision]) for each in inputs)
+            inputs = tuple(
+                each if each.dtype == torch.uint8 else each.to(PRECISIONS[precision])
+                for each in inputs
+            )
         return count, lambda: compiled(*inputs)
 
     sparse = flops(lambda: plain.run_sparse(batch, context))
-    camera, bev = flops(lambda: plain.camera(batch.image)), flops(lambda: plain.bev(canvas, *others))
+    camera, bev = (
+        flops(lambda: plain.camera(batch.image)),
+        flops(lambda: plain.bev(canvas, *others)),
+    )
     logits = outputs.segmentation[0]
     return [
         ("camera branch", camera, lambda: ready.camera(batch.image)),
@@ -192,25 +241,37 @@ def median_ms(run: Callable[[], object], runs: int) -> float:
 
 
 def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+    for line in (
+        Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    ):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
 def print_table(result: dict) -> None:
-    cpu, rates, network, slow = (result[key] for key in ("cpu", "conv_tflops", "network_ms", "network_fp32_ms"))
+    cpu, rates, network, slow = (
+        result[key] for key in ("cpu", "conv_tflops", "network_ms", "network_fp32_ms")
+    )
     print(f"{cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['flags'])}")
-    print(f"convolutions: {rates['bf16']:.2f} TFLOP/s bf16, {rates['fp32']:.2f} float32; "
-          f"engine {result['engine']}, {result['threads']} threads\n")
+    print(
+        f"convolutions: {rates['bf16']:.2f} TFLOP/s bf16, {rates['fp32']:.2f} float32; "
+        f"engine {result['engine']}, {result['threads']} threads\n"
+    )
     print(f"{'ms, p50':24}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
     for block in result["blocks"]:
-        print(f"{block['name']:24}{block['gflop']:8.2f}{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
-              f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}")
-    print(f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}{slow['p50']:10.1f}"
-          f"{result['floor_fp32_ms']:8.1f}")
+        print(
+            f"{block['name']:24}{block['gflop']:8.2f}{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
+            f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}"
+        )
+    print(
+        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}{slow['p50']:10.1f}"
+        f"{result['floor_fp32_ms']:8.1f}"
+    )
     print(f"{'network, p95':24}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
-    print(f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms (45 ms at 0.7 TFLOP/s or more, else in proportion)")
+    print(
+        f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms (45 ms at 0.7 TFLOP/s or more, else in proportion)"
+    )
 
 
 if __name__ == "__main__":

@@ -33,15 +33,22 @@ from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
-from bev_semseg_ros.ros.extrinsics import FixedExtrinsics
-from bev_semseg_ros.ros.inbox import Inbox
-from bev_semseg_ros.ros.intake import Intake
-from bev_semseg_ros.ros.intensity import IntensityScale
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, encode_camera, encode_image, fill
-from bev_semseg_ros.ros.outputs import Outputs
-from bev_semseg_ros.ros.parameters import Parameters
-from bev_semseg_ros.ros.pipeline import Pipeline
-from bev_semseg_ros.ros.synchronizer import Synchronizer
+from bev_semseg_ros.ros.convert.messages import (
+    decode_camera,
+    decode_cloud,
+    decode_image,
+    encode_camera,
+    encode_image,
+    fill,
+)
+from bev_semseg_ros.ros.input.camera_info_matcher import Intake
+from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
+from bev_semseg_ros.ros.input.intensity import IntensityScale
+from bev_semseg_ros.ros.input.latest_pair_queue import Inbox
+from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.pipeline import Pipeline
+from bev_semseg_ros.ros.node.publishers import Outputs
 
 SIZE = (1920, 1208)
 POINTS, BOXES = 60_000, 30
@@ -60,8 +67,13 @@ class Network:
         width, height = network_size(SIZE, CONFIG.image)
         self.mask = rng.integers(0, 13, (height // 16 + 1, width // 16 + 1)).astype(np.uint8)
         self.mask = self.mask.repeat(16, 0).repeat(16, 1)[:height, :width].copy()
-        self.boxes = Boxes(rng.uniform((0, -20, 0), (50, 20, 2), (BOXES, 3)), np.full((BOXES, 3), 2.0), np.zeros(BOXES),
-                           rng.integers(0, 4, BOXES), np.sort(rng.uniform(0.3, 1, BOXES))[::-1])
+        self.boxes = Boxes(
+            rng.uniform((0, -20, 0), (50, 20, 2), (BOXES, 3)),
+            np.full((BOXES, 3), 2.0),
+            np.zeros(BOXES),
+            rng.integers(0, 4, BOXES),
+            np.sort(rng.uniform(0.3, 1, BOXES))[::-1],
+        )
 
     def is_warm(self, size: tuple[int, int]) -> bool:
         return True
@@ -85,13 +97,21 @@ class Moment:
 
     def __init__(self, encoding: str) -> None:
         rng = np.random.default_rng(2)
-        camera = Camera(np.array([[1600.0, 0, 960], [0, 1600, 604], [0, 0, 1]]), SIZE,
-                        OPTICAL_FROM_VIEW @ invert(transform(translation=(1.5, 0, 1.2))),
-                        [-0.27, 0.1, 0.0005, -0.0002, -0.02], "plumb_bob",
-                        np.array([[1580.0, 0, 960], [0, 1580, 604], [0, 0, 1]]))
+        camera = Camera(
+            np.array([[1600.0, 0, 960], [0, 1600, 604], [0, 0, 1]]),
+            SIZE,
+            OPTICAL_FROM_VIEW @ invert(transform(translation=(1.5, 0, 1.2))),
+            [-0.27, 0.1, 0.0005, -0.0002, -0.02],
+            "plumb_bob",
+            np.array([[1580.0, 0, 960], [0, 1580, 604], [0, 0, 1]]),
+        )
         self.calibration = Calibration(transform(translation=(0, 0, 1.8)), camera)
-        pixels = rng.integers(0, 256, (SIZE[1] // 8, SIZE[0] // 8, 1 if "bayer" in encoding else 3), np.uint8)
-        self.image = encode_image(np.squeeze(pixels.repeat(8, 0).repeat(8, 1)), encoding, Header(frame_id="camera"))
+        pixels = rng.integers(
+            0, 256, (SIZE[1] // 8, SIZE[0] // 8, 1 if "bayer" in encoding else 3), np.uint8
+        )
+        self.image = encode_image(
+            np.squeeze(pixels.repeat(8, 0).repeat(8, 1)), encoding, Header(frame_id="camera")
+        )
         self.info = encode_camera(camera, self.image.header)
         self.cloud = cloud(rng)
         self.bytes = np.frombuffer(bytes(self.image.data) + bytes(self.cloud.data), np.uint8)
@@ -99,17 +119,38 @@ class Moment:
 
 def cloud(rng: np.random.Generator) -> PointCloud2:
     """POINTS points in the layout of common drivers, one in 50 of them NaN."""
-    kind = np.dtype({"names": ["x", "y", "z", "intensity", "ring"], "formats": ["<f4", "<f4", "<f4", "<f4", "<u2"],
-                     "offsets": [0, 4, 8, 16, 20], "itemsize": POINT_STEP})
+    kind = np.dtype(
+        {
+            "names": ["x", "y", "z", "intensity", "ring"],
+            "formats": ["<f4", "<f4", "<f4", "<f4", "<u2"],
+            "offsets": [0, 4, 8, 16, 20],
+            "itemsize": POINT_STEP,
+        }
+    )
     points = np.zeros(POINTS, kind)
     angle, distance = rng.uniform(-np.pi, np.pi, POINTS), 3 + rng.exponential(12, POINTS)
     points["x"], points["y"] = distance * np.cos(angle), distance * np.sin(angle)
     points["z"], points["intensity"] = rng.uniform(-1.8, 1.5, POINTS), rng.random(POINTS)
     points["x"][::50] = np.nan
-    fields = [PointField(name=name, offset=int(kind.fields[name][1]), count=1,
-                         datatype=PointField.UINT16 if name == "ring" else PointField.FLOAT32) for name in kind.names]
-    message = PointCloud2(header=Header(frame_id="lidar"), height=1, width=POINTS, fields=fields, is_bigendian=False,
-                          point_step=POINT_STEP, row_step=POINT_STEP * POINTS, is_dense=False)
+    fields = [
+        PointField(
+            name=name,
+            offset=int(kind.fields[name][1]),
+            count=1,
+            datatype=PointField.UINT16 if name == "ring" else PointField.FLOAT32,
+        )
+        for name in kind.names
+    ]
+    message = PointCloud2(
+        header=Header(frame_id="lidar"),
+        height=1,
+        width=POINTS,
+        fields=fields,
+        is_bigendian=False,
+        point_step=POINT_STEP,
+        row_step=POINT_STEP * POINTS,
+        is_dense=False,
+    )
     fill(message, points.view(np.uint8))
     return message
 
@@ -129,19 +170,28 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
     inbox = Inbox(Synchronizer(50_000_000, 200_000_000))
     state = SimpleNamespace(parameters=Parameters(), context=node.context)
     camera = moment.calibration.camera
-    extrinsics = FixedExtrinsics(moment.calibration.model_from_lidar, camera.camera_from_model, "lidar", {})
-    pipeline = Pipeline(state, Network(), extrinsics, inbox, Unsent(node), camera, lidar_frame="lidar")
+    extrinsics = FixedExtrinsics(
+        moment.calibration.model_from_lidar, camera.camera_from_model, "lidar", {}
+    )
+    pipeline = Pipeline(
+        state, Network(), extrinsics, inbox, Unsent(node), camera, lidar_frame="lidar"
+    )
     intake, stamps = Intake(inbox, True, pipeline.tell, time.time_ns), iter(range(1, 1_000_000))
 
     def run() -> None:
         second = next(stamps)
-        for message, take in ((moment.info, intake.take_camera_info), (moment.cloud, intake.take_points),
-                              (moment.image, intake.take_image)):
+        for message, take in (
+            (moment.info, intake.take_camera_info),
+            (moment.cloud, intake.take_points),
+            (moment.image, intake.take_image),
+        ):
             message.header.stamp.sec = second
             take(message)
         pipeline._process(inbox.take(1.0))
         if pipeline.published != second:
-            raise SystemExit(f"a frame was dropped: {pipeline.counters()} {pipeline.take_troubles()}")
+            raise SystemExit(
+                f"a frame was dropped: {pipeline.counters()} {pipeline.take_troubles()}"
+            )
 
     return run
 
@@ -154,15 +204,25 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     camera = decode_camera(moment.info, moment.calibration.camera.camera_from_model)
     size = network_size(camera.size, CONFIG.image)
     small = rectify(pixels, camera, size)
-    prediction = network.predict_sample(SimpleNamespace(camera=camera.rectified(size)), "fused", 0.3)
+    prediction = network.predict_sample(
+        SimpleNamespace(camera=camera.rectified(size)), "fused", 0.3
+    )
     return {
         "decode cloud": lambda: scale.decode(moment.cloud, "intensity", 0.0),
         "decode image": lambda: decode_image(moment.image),
         "decode camera_info": lambda: decode_camera(moment.info, camera.camera_from_model),
-        "points into the grid": lambda: prepare_points(points, moment.calibration.model_from_lidar, CONFIG.grid),
+        "points into the grid": lambda: prepare_points(
+            points, moment.calibration.model_from_lidar, CONFIG.grid
+        ),
         "rectify and resize": lambda: rectify(pixels, camera, size),
-        "all outputs": lambda: outputs.publish(prediction, small, moment.cloud.header, cloud_from_model,
-                                               moment.image.header, Parameters()),
+        "all outputs": lambda: outputs.publish(
+            prediction,
+            small,
+            moment.cloud.header,
+            cloud_from_model,
+            moment.image.header,
+            Parameters(),
+        ),
     }
 
 
@@ -171,8 +231,10 @@ def transport(moment: Moment, runs: int) -> np.ndarray:
     contexts = [rclpy.Context() for _ in range(2)]
     for context in contexts:
         rclpy.init(context=context)
-    sender, receiver = (rclpy.create_node(name, context=context)
-                        for name, context in zip(("sender", "receiver"), contexts, strict=True))
+    sender, receiver = (
+        rclpy.create_node(name, context=context)
+        for name, context in zip(("sender", "receiver"), contexts, strict=True)
+    )
     arrived, executor = threading.Semaphore(0), SingleThreadedExecutor(context=contexts[1])
     publishers = {}
     for kind, topic in ((Image, "image"), (PointCloud2, "points"), (CameraInfo, "camera_info")):
@@ -185,7 +247,11 @@ def transport(moment: Moment, runs: int) -> np.ndarray:
         time.sleep(0.01)
 
     def send() -> None:
-        for topic, message in (("camera_info", moment.info), ("points", moment.cloud), ("image", moment.image)):
+        for topic, message in (
+            ("camera_info", moment.info),
+            ("points", moment.cloud),
+            ("image", moment.image),
+        ):
             publishers[topic].publish(message)
         for _ in publishers:
             if not arrived.acquire(timeout=5):
@@ -214,17 +280,32 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # as the node does
     times = {"the whole, without DDS": measure(run, args.runs)}
-    times |= {"  " + name: measure(stage, args.runs) for name, stage in stages(moment, node).items()}
+    times |= {
+        "  " + name: measure(stage, args.runs) for name, stage in stages(moment, node).items()
+    }
     times["the messages through DDS"] = transport(moment, args.runs // 3)
     times["a memory copy of their bytes"] = measure(moment.bytes.copy, args.runs)
     node.destroy_node()
     rclpy.try_shutdown()
     copy = float(np.median(times["a memory copy of their bytes"]))
-    result = {name.strip(): {"p50_ms": float(np.percentile(found, 50)), "p99_ms": float(np.percentile(found, 99)),
-                             "copies": float(np.percentile(found, 50)) / copy} for name, found in times.items()}
-    rows = [(name, *(f"{result[name.strip()][key]:.2f}" for key in ("p50_ms", "p99_ms", "copies"))) for name in times]
-    write("overhead", f"{told}; {args.encoding}, {POINT_STEP} bytes a point, {args.runs} runs.\n\n"
-          + table(("", "p50, ms", "p99, ms", "p50 in memory copies"), rows), result | {"conditions": told})
+    result = {
+        name.strip(): {
+            "p50_ms": float(np.percentile(found, 50)),
+            "p99_ms": float(np.percentile(found, 99)),
+            "copies": float(np.percentile(found, 50)) / copy,
+        }
+        for name, found in times.items()
+    }
+    rows = [
+        (name, *(f"{result[name.strip()][key]:.2f}" for key in ("p50_ms", "p99_ms", "copies")))
+        for name in times
+    ]
+    write(
+        "overhead",
+        f"{told}; {args.encoding}, {POINT_STEP} bytes a point, {args.runs} runs.\n\n"
+        + table(("", "p50, ms", "p99, ms", "p50 in memory copies"), rows),
+        result | {"conditions": told},
+    )
 
 
 if __name__ == "__main__":

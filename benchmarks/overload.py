@@ -17,7 +17,7 @@ import time
 import numpy as np
 from car import Car, simulated_drive
 from document import conditions, table, write
-from ros.faults import recover
+from support.faults import recover
 
 CALIBRATION = 5.0  # seconds in which the processing time is found
 WARM = 3  # results after which the node is in the swing
@@ -37,7 +37,7 @@ def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
         due = max(due + period, time.monotonic())
         car.spin_until_time(due)
     found = []
-    for arrival, timing in car.arrivals[first + WARM:]:
+    for arrival, timing in car.arrivals[first + WARM :]:
         if (sent := published.get(int(timing["stamp"]))) is not None:
             work = 1e-3 * (float(timing["total_ms"]) - float(timing["wait_ms"]))
             found.append({"published": sent, "arrived": arrival, "processing": work})
@@ -46,14 +46,22 @@ def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
 
 def newest_wins(results: list[dict[str, float]], period: float) -> float:
     """The share of results whose pair was at most two periods old when the result before it came."""
-    return float(np.mean([result["published"] > before["arrived"] - 2 * period
-                          for before, result in itertools.pairwise(results)]))
+    return float(
+        np.mean(
+            [
+                result["published"] > before["arrived"] - 2 * period
+                for before, result in itertools.pairwise(results)
+            ]
+        )
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--times", type=float, default=5.0, metavar="N", help="what the node can do (default: 5)")
+    parser.add_argument(
+        "--times", type=float, default=5.0, metavar="N", help="what the node can do (default: 5)"
+    )
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
     told = conditions()
@@ -67,24 +75,36 @@ def main() -> None:
     after, processing = car.arrivals[-1][1], interval(results)
     ages = np.array([result["arrived"] - result["published"] for result in results])
     own = ages / [result["processing"] for result in results]
-    received, out, overwritten = (int(after[key]) - int(before.get(key, 0))
-                                  for key in ("received/points", "published", "dropped/overwritten"))
-    result = {"conditions": told, "times": processing / period, "input_hz": 1 / period,
-              "processing_ms": 1e3 * processing,
-              "received": received, "published": out, "overwritten": overwritten,
-              "age_ms": {f"p{p}": 1e3 * float(np.percentile(ages, p)) for p in (50, 95, 100)},
-              "age_in_processing_times": {f"p{p}": float(np.percentile(own, p)) for p in (50, 95, 100)},
-              "newest": newest_wins(results, period)}
+    received, out, overwritten = (
+        int(after[key]) - int(before.get(key, 0))
+        for key in ("received/points", "published", "dropped/overwritten")
+    )
+    result = {
+        "conditions": told,
+        "times": processing / period,
+        "input_hz": 1 / period,
+        "processing_ms": 1e3 * processing,
+        "received": received,
+        "published": out,
+        "overwritten": overwritten,
+        "age_ms": {f"p{p}": 1e3 * float(np.percentile(ages, p)) for p in (50, 95, 100)},
+        "age_in_processing_times": {f"p{p}": float(np.percentile(own, p)) for p in (50, 95, 100)},
+        "newest": newest_wins(results, period),
+    }
     node.interrupt()
     node.wait()
     car.close()
     age = result["age_in_processing_times"]
-    rows = [("input", f"{result['input_hz']:.0f} Hz, {result['times']:.1f} times what the node does"),
-            ("processing time", f"{result['processing_ms']:.0f} ms"),
-            ("pairs received, results, overwritten by newer ones", f"{received}, {out}, {overwritten}"),
-            ("age of a result, in its own frame's processing times (wanted: at most 2)",
-             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}"),
-            ("results of the newest pair there was", f"{100 * result['newest']:.0f} %")]
+    rows = [
+        ("input", f"{result['input_hz']:.0f} Hz, {result['times']:.1f} times what the node does"),
+        ("processing time", f"{result['processing_ms']:.0f} ms"),
+        ("pairs received, results, overwritten by newer ones", f"{received}, {out}, {overwritten}"),
+        (
+            "age of a result, in its own frame's processing times (wanted: at most 2)",
+            f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}",
+        ),
+        ("results of the newest pair there was", f"{100 * result['newest']:.0f} %"),
+    ]
     write("overload", f"{told}.\n\n" + table(("", "result"), rows), result)
 
 

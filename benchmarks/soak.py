@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from car import Car, simulated_bag, simulated_drive
 from document import conditions, table, write
-from ros.process import Process
+from support.process import Process
 
 BAG_RATE = 10.0  # Hz at which the simulated drive was recorded
 SAMPLING = 1.0  # seconds between looks at the memory
@@ -28,12 +28,24 @@ MIB = 2**20
 
 def balance(timing: dict[str, str]) -> dict[str, int]:
     """Where the node's clouds are by its own counters; `open`: neither answered nor dropped, 0 at rest."""
-    counters = {key: int(value) for key, value in timing.items() if key.startswith(("dropped/", "degraded/"))}
+    counters = {
+        key: int(value)
+        for key, value in timing.items()
+        if key.startswith(("dropped/", "degraded/"))
+    }
     answered = int(timing["published"]) - counters.get("degraded/no_points", 0)
-    dropped = sum(value for key, value in counters.items()
-                  if key.startswith("dropped/") and not key.endswith("image"))
+    dropped = sum(
+        value
+        for key, value in counters.items()
+        if key.startswith("dropped/") and not key.endswith("image")
+    )
     received = int(timing["received/points"])
-    return {"in": received, "out": answered, "dropped": dropped, "open": received - answered - dropped}
+    return {
+        "in": received,
+        "out": answered,
+        "dropped": dropped,
+        "open": received - answered - dropped,
+    }
 
 
 def main() -> None:
@@ -41,7 +53,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--rate", type=float, default=BAG_RATE, help="Hz (default: %(default)s)")
-    parser.add_argument("--bag", type=Path, help="recorded at 10 Hz, with its calibration; default: a simulated drive")
+    parser.add_argument(
+        "--bag",
+        type=Path,
+        help="recorded at 10 Hz, with its calibration; default: a simulated drive",
+    )
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
     told = conditions()
@@ -49,21 +65,33 @@ def main() -> None:
     car = Car(simulated_drive()[0][0])
     for publisher in car.publishers.values():
         car.node.destroy_publisher(publisher)  # the player is the sensors here
-    node = car.start_node(calibration=bag, **({"checkpoint": args.checkpoint} if args.checkpoint else {}))
-    player = Process("play", str(bag), "--loop", "--rate", str(args.rate / BAG_RATE), "--for", "/perception")
+    node = car.start_node(
+        calibration=bag, **({"checkpoint": args.checkpoint} if args.checkpoint else {})
+    )
+    player = Process(
+        "play", str(bag), "--loop", "--rate", str(args.rate / BAG_RATE), "--for", "/perception"
+    )
     car.spin_until(lambda: car.arrivals, 60, "the first result")
     start, memory = time.monotonic(), []
-    while (elapsed := time.monotonic() - start) < 60 * args.minutes and elapsed < args.frames / args.rate:
+    while (
+        elapsed := time.monotonic() - start
+    ) < 60 * args.minutes and elapsed < args.frames / args.rate:
         car.spin_until_time(time.monotonic() + SAMPLING)
         memory.append((time.monotonic() - start, node.resident))
         for messages in car.received.values():
             messages.clear()
         if node.has_ended or player.has_ended:
-            raise SystemExit("the node or the player has ended:\n" + "\n".join((node.lines + player.lines)[-5:]))
+            raise SystemExit(
+                "the node or the player has ended:\n" + "\n".join((node.lines + player.lines)[-5:])
+            )
     player.interrupt()
     player.wait()
     car.spin_until_time(time.monotonic() + QUIET)
-    result = summary(car, memory, elapsed) | {"conditions": told, "rate_hz": args.rate, "bag": bag.name}
+    result = summary(car, memory, elapsed) | {
+        "conditions": told,
+        "rate_hz": args.rate,
+        "bag": bag.name,
+    }
     node.interrupt()
     node.wait()
     car.close()
@@ -74,35 +102,59 @@ def summary(car: Car, memory: list[tuple[float, int]], seconds: float) -> dict:
     """What `--json` holds: everything but the conditions."""
     times, bytes_ = np.array(memory).T
     warm = bytes_[times > WARM_UP * seconds]
-    latency = np.array([float(timing["network_ms"]) + float(timing["overhead_ms"]) for _, timing in car.arrivals])
+    latency = np.array(
+        [float(timing["network_ms"]) + float(timing["overhead_ms"]) for _, timing in car.arrivals]
+    )
     network = np.array([float(timing["network_ms"]) for _, timing in car.arrivals])
     third = len(latency) // 3
     last = car.arrivals[-1][1]
-    return {"seconds": seconds, "results": len(latency), "memory_mib": [round(float(b) / MIB, 1) for b in bytes_[::30]],
-            "memory_after_warm_up_mib": float(np.median(warm[:5])) / MIB,
-            "memory_at_the_end_mib": float(np.median(warm[-5:])) / MIB,
-            "memory_growth": float(np.median(warm[-5:]) / np.median(warm[:5]) - 1),
-            "latency_ms": {f"p{p}": float(np.percentile(latency, p)) for p in (50, 95, 99)},
-            "latency_drift": float(np.median(latency[-third:]) / np.median(latency[:third])),
-            "network_drift": float(np.median(network[-third:]) / np.median(network[:third])),
-            "balance": balance(last), "counters": {key: int(value) for key, value in last.items() if "/" in key}}
+    return {
+        "seconds": seconds,
+        "results": len(latency),
+        "memory_mib": [round(float(b) / MIB, 1) for b in bytes_[::30]],
+        "memory_after_warm_up_mib": float(np.median(warm[:5])) / MIB,
+        "memory_at_the_end_mib": float(np.median(warm[-5:])) / MIB,
+        "memory_growth": float(np.median(warm[-5:]) / np.median(warm[:5]) - 1),
+        "latency_ms": {f"p{p}": float(np.percentile(latency, p)) for p in (50, 95, 99)},
+        "latency_drift": float(np.median(latency[-third:]) / np.median(latency[:third])),
+        "network_drift": float(np.median(network[-third:]) / np.median(network[:third])),
+        "balance": balance(last),
+        "counters": {key: int(value) for key, value in last.items() if "/" in key},
+    }
 
 
 def rows(result: dict) -> list[tuple[str, str, str]]:
     latency, books = result["latency_ms"], result["balance"]
-    causes = ", ".join(f"{count} {key.partition('/')[2]}" for key, count in result["counters"].items()
-                       if key.startswith("dropped/"))
+    causes = ", ".join(
+        f"{count} {key.partition('/')[2]}"
+        for key, count in result["counters"].items()
+        if key.startswith("dropped/")
+    )
     return [
         ("time, results", f"{result['seconds'] / 60:.1f} min, {result['results']}", ""),
-        ("resident memory after warm-up, at the end", f"{result['memory_after_warm_up_mib']:.0f} MiB, "
-         f"{result['memory_at_the_end_mib']:.0f} MiB: {100 * result['memory_growth']:+.2f} %", "below +1 %"),
-        ("latency from the complete pair to its result", f"p50 {latency['p50']:.0f}, p95 {latency['p95']:.0f}, "
-         f"p99 {latency['p99']:.0f} ms", ""),
-        ("median latency, last third to first", f"{result['latency_drift']:.3f} (network alone "
-         f"{result['network_drift']:.3f})", "about 1"),
-        ("clouds in, results, dropped, open", f"{books['in']} = {books['out']} + {books['dropped']} + {books['open']}",
-         "open: 0"),
-        ("dropped, by cause", causes or "none", "")]
+        (
+            "resident memory after warm-up, at the end",
+            f"{result['memory_after_warm_up_mib']:.0f} MiB, "
+            f"{result['memory_at_the_end_mib']:.0f} MiB: {100 * result['memory_growth']:+.2f} %",
+            "below +1 %",
+        ),
+        (
+            "latency from the complete pair to its result",
+            f"p50 {latency['p50']:.0f}, p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms",
+            "",
+        ),
+        (
+            "median latency, last third to first",
+            f"{result['latency_drift']:.3f} (network alone {result['network_drift']:.3f})",
+            "about 1",
+        ),
+        (
+            "clouds in, results, dropped, open",
+            f"{books['in']} = {books['out']} + {books['dropped']} + {books['open']}",
+            "open: 0",
+        ),
+        ("dropped, by cause", causes or "none", ""),
+    ]
 
 
 if __name__ == "__main__":

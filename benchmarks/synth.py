@@ -13,11 +13,11 @@ import time
 import cv2
 import numpy as np
 
-from bev_semseg_ros.synth.camera import render
-from bev_semseg_ros.synth.library import Library
-from bev_semseg_ros.synth.lidar import scan
-from bev_semseg_ros.synth.rig import RIGS
-from bev_semseg_ros.synth.world import World
+from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.scene.world import World
+from bev_semseg_ros.sim.sensors.camera import render
+from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.rig import RIGS
 
 RANGES = (0, 10, 20, 30, 40, 50, 80)
 
@@ -47,14 +47,24 @@ def main() -> None:
         counts.append(np.histogram(np.linalg.norm(points.positions[:, :2], axis=1), RANGES)[0])
         intensities.append(points.intensities)
     for name, values in seconds.items():
-        print(f"{name:6} {1e3 * np.mean(values):6.0f} ms (5-95 %: {1e3 * np.percentile(values, 5):.0f}"
-              f"-{1e3 * np.percentile(values, 95):.0f})")
-    print(f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s in one process, without writing files")
-    print(f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "
-          + ", ".join(f"{low}-{high} m {n:.0f}" for low, high, n in zip(RANGES, RANGES[1:], np.mean(counts, 0),
-                                                                       strict=False)))
+        print(
+            f"{name:6} {1e3 * np.mean(values):6.0f} ms (5-95 %: {1e3 * np.percentile(values, 5):.0f}"
+            f"-{1e3 * np.percentile(values, 95):.0f})"
+        )
+    print(
+        f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s in one process, without writing files"
+    )
+    print(
+        f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "
+        + ", ".join(
+            f"{low}-{high} m {n:.0f}"
+            for low, high, n in zip(RANGES, RANGES[1:], np.mean(counts, 0), strict=False)
+        )
+    )
     shares = np.percentile(np.concatenate(intensities) * 255, (5, 25, 50, 75, 95))
-    print("intensity of 255 at 5, 25, 50, 75, 95 %: " + " ".join(f"{value:.0f}" for value in shares))
+    print(
+        "intensity of 255 at 5, 25, 50, 75, 95 %: " + " ".join(f"{value:.0f}" for value in shares)
+    )
 
 
 if __name__ == "__main__":

@@ -43,18 +43,29 @@ class GridConfig:
     output_stride: int = 2
 
     def __post_init__(self) -> None:
-        if not (self.x_min < self.x_max and self.y_min < self.y_max and self.z_min < self.z_max and self.cell > 0):
+        if not (
+            self.x_min < self.x_max
+            and self.y_min < self.y_max
+            and self.z_min < self.z_max
+            and self.cell > 0
+        ):
             raise ValueError("grid: expected each minimum below its maximum, and a cell above 0")
         if self.output_stride != 2:
-            raise ValueError(f"grid.output_stride: the heads answer at 2 pillars, not at {self.output_stride}")
+            raise ValueError(
+                f"grid.output_stride: the heads answer at 2 pillars, not at {self.output_stride}"
+            )
         if any(not 0 < count <= MAX_PILLARS or count % self.output_stride for count in self.shape):
-            raise ValueError(f"grid: {self.shape[0]} x {self.shape[1]} pillars, expected even numbers of at most "
-                             f"{MAX_PILLARS}")
+            raise ValueError(
+                f"grid: {self.shape[0]} x {self.shape[1]} pillars, expected even numbers of at most "
+                f"{MAX_PILLARS}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
         """Pillars along x and y."""
-        return round((self.x_max - self.x_min) / self.cell), round((self.y_max - self.y_min) / self.cell)
+        return round((self.x_max - self.x_min) / self.cell), round(
+            (self.y_max - self.y_min) / self.cell
+        )
 
     @property
     def output_shape(self) -> tuple[int, int]:
@@ -74,9 +85,13 @@ class ImageConfig:
     max_width: int = 768
 
     def __post_init__(self) -> None:
-        if not (0 < self.max_pixels <= MAX_NETWORK_PIXELS and 0 < self.max_width <= MAX_NETWORK_PIXELS):
-            raise ValueError(f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to "
-                             f"{MAX_NETWORK_PIXELS}")
+        if not (
+            0 < self.max_pixels <= MAX_NETWORK_PIXELS and 0 < self.max_width <= MAX_NETWORK_PIXELS
+        ):
+            raise ValueError(
+                f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to "
+                f"{MAX_NETWORK_PIXELS}"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,19 +112,33 @@ class ModelConfig:
         return self.fusion == "cross_attention"
 
     def __post_init__(self) -> None:
-        channels = (self.fpn_channels, self.fusion_channels, self.pillar_channels, self.head_channels,
-                    *self.bev_channels)
+        channels = (
+            self.fpn_channels,
+            self.fusion_channels,
+            self.pillar_channels,
+            self.head_channels,
+            *self.bev_channels,
+        )
         if not all(0 < count <= MAX_CHANNELS for count in channels):
-            raise ValueError(f"model: expected 1 to {MAX_CHANNELS} channels, got {max(channels)} and {min(channels)}")
+            raise ValueError(
+                f"model: expected 1 to {MAX_CHANNELS} channels, got {max(channels)} and {min(channels)}"
+            )
         if not all(0 <= count <= MAX_BLOCKS for count in self.bev_blocks):
-            raise ValueError(f"model.bev_blocks: expected at most {MAX_BLOCKS}, got {_SHORT.repr(self.bev_blocks)}")
+            raise ValueError(
+                f"model.bev_blocks: expected at most {MAX_BLOCKS}, got {_SHORT.repr(self.bev_blocks)}"
+            )
 
 
 @dataclass(frozen=True)
 class LossConfig:
     segmentation_weight: float = 1.0  # lambda
     regression_weight: float = 0.5
-    heatmap_sigma: tuple[float, float, float, float] = (1.6, 2.0, 0.9, 1.1)  # output cells, by detection class
+    heatmap_sigma: tuple[float, float, float, float] = (
+        1.6,
+        2.0,
+        0.9,
+        1.1,
+    )  # output cells, by detection class
     class_weight_min: float = 0.3
     class_weight_max: float = 4.0
 
@@ -126,7 +155,9 @@ class AugmentationConfig:
     ring_drop: float = 0.12
     intensity_zero: float = 0.5
     intensity_gain: float = 0.4
-    image_zoom_min: float = 0.93  # crops show the image enlarged by a factor between these, log-uniform
+    image_zoom_min: float = (
+        0.93  # crops show the image enlarged by a factor between these, log-uniform
+    )
     image_zoom_max: float = 2.0
     image_aspect: float = 0.08
     image_rotation: float = 0.035
@@ -147,11 +178,16 @@ class TrainingConfig:
     gradient_clip: float = 10.0
     precision: str = "auto"  # bf16 where the processor computes it, else fp32; or one of them
     tasks: tuple[str, ...] = ("detection", "segmentation")
-    crop: tuple[int, int] = (448, 288)  # width, height of the image while training; (0, 0): the whole image
+    crop: tuple[int, int] = (
+        448,
+        288,
+    )  # width, height of the image while training; (0, 0): the whole image
     max_steps: int = 0  # the schedule ends after so many steps; 0: after `epochs`
     max_minutes: float = 0.0  # the schedule ends after this time; 0: after `max_steps` or `epochs`
     split: str = ""  # of the data, as `open_dataset` means it; empty: everything
-    validation_split: str = ""  # of the same data, for a short evaluation after every epoch; empty: none
+    validation_split: str = (
+        ""  # of the same data, for a short evaluation after every epoch; empty: none
+    )
     validation_frames: int = 50
 
 
@@ -159,7 +195,12 @@ class TrainingConfig:
 class DecodingConfig:
     score_threshold: float = 0.3
     max_boxes: int = 120
-    suppression_radius: tuple[float, float, float, float] = (1.6, 2.5, 0.4, 0.6)  # metres, by detection class
+    suppression_radius: tuple[float, float, float, float] = (
+        1.6,
+        2.5,
+        0.4,
+        0.6,
+    )  # metres, by detection class
 
     def __post_init__(self) -> None:
         if not 0 < self.max_boxes <= MAX_BOXES:
@@ -180,7 +221,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if (values := math.prod(self.grid.shape) * self.model.pillar_channels) > MAX_CANVAS:
-            raise ValueError(f"grid and model.pillar_channels: {values} values, expected at most {MAX_CANVAS}")
+            raise ValueError(
+                f"grid and model.pillar_channels: {values} values, expected at most {MAX_CANVAS}"
+            )
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -201,11 +244,15 @@ def from_dict(values: dict[str, Any], kind: type = Config, where: str = "") -> A
     Raises ValueError that names an unknown key or a value of the wrong type.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"{where.rstrip('.') or 'configuration'}: expected a mapping, got {type(values).__name__}")
+        raise ValueError(
+            f"{where.rstrip('.') or 'configuration'}: expected a mapping, got {type(values).__name__}"
+        )
     hints = typing.get_type_hints(kind)
     unknown = [str(key) for key in values if key not in hints]
     if unknown:
-        raise ValueError(f"unknown setting {', '.join(where + key for key in unknown)}; known here: {', '.join(hints)}")
+        raise ValueError(
+            f"unknown setting {', '.join(where + key for key in unknown)}; known here: {', '.join(hints)}"
+        )
     return kind(**{key: _convert(value, hints[key], where + key) for key, value in values.items()})
 
 

@@ -30,42 +30,62 @@ class BoxFilter:
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.classes if name not in DETECTION_CLASSES]:
-            raise ValueError(f"classes: {', '.join(map(repr, unknown))} is not one of {', '.join(DETECTION_CLASSES)}")
+            raise ValueError(
+                f"classes: {', '.join(map(repr, unknown))} is not one of {', '.join(DETECTION_CLASSES)}"
+            )
         if not self.classes:
             raise ValueError(f"classes: none is left of {', '.join(DETECTION_CLASSES)}")
-        if any(edge <= before for before, edge in zip((0.0, *self.distance_bands), self.distance_bands, strict=False)):
-            raise ValueError(f"distance_bands: {list(self.distance_bands)} do not rise from above 0")
+        if any(
+            edge <= before
+            for before, edge in zip((0.0, *self.distance_bands), self.distance_bands, strict=False)
+        ):
+            raise ValueError(
+                f"distance_bands: {list(self.distance_bands)} do not rise from above 0"
+            )
         bands = len(self.distance_bands) + 1
         for name, scores in zip(DETECTION_CLASSES, self.thresholds, strict=True):
             if len(scores) not in (1, bands):
-                raise ValueError(f"score_threshold_{name}: {len(scores)} values, expected 1 for all distances or "
-                                 f"{bands}, one for each of the bands that distance_bands makes")
+                raise ValueError(
+                    f"score_threshold_{name}: {len(scores)} values, expected 1 for all distances or "
+                    f"{bands}, one for each of the bands that distance_bands makes"
+                )
 
     @cached_property
     def lowest(self) -> float:
         """The lowest threshold of the classes kept: what to decode with."""
-        return min(min(scores) for name, scores in zip(DETECTION_CLASSES, self.thresholds, strict=True)
-                   if name in self.classes)
+        return min(
+            min(scores)
+            for name, scores in zip(DETECTION_CLASSES, self.thresholds, strict=True)
+            if name in self.classes
+        )
 
     def __call__(self, boxes: Boxes) -> Boxes:
         is_kept_class = np.array([name in self.classes for name in DETECTION_CLASSES])
-        band = np.searchsorted(self.distance_bands, np.hypot(boxes.centers[:, 0], boxes.centers[:, 1]), side="right")
+        band = np.searchsorted(
+            self.distance_bands, np.hypot(boxes.centers[:, 0], boxes.centers[:, 1]), side="right"
+        )
         bands = len(self.distance_bands) + 1
         thresholds = np.array([np.broadcast_to(scores, bands) for scores in self.thresholds])
-        boxes = boxes[is_kept_class[boxes.labels] & (boxes.scores >= thresholds[boxes.labels, band])]
+        boxes = boxes[
+            is_kept_class[boxes.labels] & (boxes.scores >= thresholds[boxes.labels, band])
+        ]
         return boxes if self.nms_iou_threshold >= 1 else suppress(boxes, self.nms_iou_threshold)
 
 
 def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:
     """Greedy non-maximum suppression: without the boxes that overlap a better one by more, seen from above."""
     order = np.argsort(-boxes.scores, kind="stable")
-    reach = np.hypot(boxes.sizes[:, 0], boxes.sizes[:, 1]) / 2  # nothing of a box is farther from its centre
+    reach = (
+        np.hypot(boxes.sizes[:, 0], boxes.sizes[:, 1]) / 2
+    )  # nothing of a box is farther from its centre
     better, worse = (order[index] for index in np.triu_indices(len(boxes), 1))
     distance = np.linalg.norm(boxes.centers[better, :2] - boxes.centers[worse, :2], axis=1)
     near = distance < reach[better] + reach[worse]
     better, worse = better[near], worse[near]
     overlap = bev_iou(boxes[better], boxes[worse]) > iou_threshold
     kept = np.ones(len(boxes), bool)
-    for index, other in zip(better[overlap], worse[overlap], strict=True):  # best first; what was lost suppresses none
+    for index, other in zip(
+        better[overlap], worse[overlap], strict=True
+    ):  # best first; what was lost suppresses none
         kept[other] &= ~kept[index]
     return boxes[kept]

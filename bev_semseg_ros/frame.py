@@ -39,10 +39,16 @@ class Boxes:
 
     def __post_init__(self) -> None:
         count = len(self.centers)
-        for name, shape, kind in (("centers", (count, 3), np.float64), ("sizes", (count, 3), np.float64),
-                                  ("yaws", (count,), np.float64), ("labels", (count,), np.int64),
-                                  ("scores", (count,), np.float64)):
-            array = np.asarray(getattr(self, name), kind).reshape((0, *shape[1:]) if count == 0 else shape)
+        for name, shape, kind in (
+            ("centers", (count, 3), np.float64),
+            ("sizes", (count, 3), np.float64),
+            ("yaws", (count,), np.float64),
+            ("labels", (count,), np.int64),
+            ("scores", (count,), np.float64),
+        ):
+            array = np.asarray(getattr(self, name), kind).reshape(
+                (0, *shape[1:]) if count == 0 else shape
+            )
             object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
@@ -50,7 +56,13 @@ class Boxes:
 
     def __getitem__(self, index: np.ndarray | slice) -> Boxes:
         """The boxes a mask, an index array or a slice selects."""
-        return Boxes(self.centers[index], self.sizes[index], self.yaws[index], self.labels[index], self.scores[index])
+        return Boxes(
+            self.centers[index],
+            self.sizes[index],
+            self.yaws[index],
+            self.labels[index],
+            self.scores[index],
+        )
 
     @classmethod
     def empty(cls) -> Boxes:
@@ -60,8 +72,12 @@ class Boxes:
     def concatenate(cls, parts: list[Boxes]) -> Boxes:
         if not parts:
             return cls.empty()
-        return cls(*(np.concatenate([getattr(part, name) for part in parts])
-                     for name in ("centers", "sizes", "yaws", "labels", "scores")))
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("centers", "sizes", "yaws", "labels", "scores")
+            )
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,21 +99,29 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.distortion_model not in DISTORTION_MODELS:
-            raise ValueError(f"unknown distortion model {self.distortion_model!r}, "
-                             f"expected one of {', '.join(DISTORTION_MODELS)}")
+            raise ValueError(
+                f"unknown distortion model {self.distortion_model!r}, "
+                f"expected one of {', '.join(DISTORTION_MODELS)}"
+            )
         object.__setattr__(self, "matrix", np.asarray(self.matrix, np.float64).reshape(3, 3))
-        object.__setattr__(self, "camera_from_model", np.asarray(self.camera_from_model, np.float64).reshape(4, 4))
+        object.__setattr__(
+            self, "camera_from_model", np.asarray(self.camera_from_model, np.float64).reshape(4, 4)
+        )
         object.__setattr__(self, "distortion", np.asarray(self.distortion, np.float64).reshape(-1))
         rectified = self.matrix if self.rectified_matrix is None else self.rectified_matrix
-        object.__setattr__(self, "rectified_matrix", np.asarray(rectified, np.float64).reshape(3, 3))
+        object.__setattr__(
+            self, "rectified_matrix", np.asarray(rectified, np.float64).reshape(3, 3)
+        )
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         for name in ("matrix", "camera_from_model", "distortion", "rectified_matrix"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"camera: {name} has numbers that are not finite")
         shorter, longer = sorted(self.size)
         if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
-            raise ValueError(f"camera: the image is {self.size[0]} x {self.size[1]} pixels, expected 1 to {MAX_SIDE} "
-                             f"and at most {MAX_ASPECT} times as many one way as the other")
+            raise ValueError(
+                f"camera: the image is {self.size[0]} x {self.size[1]} pixels, expected 1 to {MAX_SIDE} "
+                f"and at most {MAX_ASPECT} times as many one way as the other"
+            )
 
     @property
     def image_from_model(self) -> np.ndarray:
@@ -108,18 +132,27 @@ class Camera:
     def is_rectified(self) -> bool:
         """True if the image as recorded already is the rectified one."""
         # A fisheye bends the picture even where its coefficients are zero.
-        straight = self.distortion_model == "none" or (self.distortion_model != "equidistant"
-                                                       and not np.any(self.distortion))
+        straight = self.distortion_model == "none" or (
+            self.distortion_model != "equidistant" and not np.any(self.distortion)
+        )
         return straight and np.allclose(self.matrix, self.rectified_matrix)
 
     def rectified(self, size: tuple[int, int] | None = None) -> Camera:
         """The pinhole camera of the rectified image, scaled to `size` (width, height) if given."""
         size = self.size if size is None else size
-        return replace(self, matrix=scale_matrix(self.rectified_matrix, self.size, size), size=size,
-                       distortion=np.zeros(5), distortion_model="none", rectified_matrix=None)
+        return replace(
+            self,
+            matrix=scale_matrix(self.rectified_matrix, self.size, size),
+            size=size,
+            distortion=np.zeros(5),
+            distortion_model="none",
+            rectified_matrix=None,
+        )
 
 
-def scale_matrix(matrix: np.ndarray, size: tuple[float, float], new_size: tuple[int, int]) -> np.ndarray:
+def scale_matrix(
+    matrix: np.ndarray, size: tuple[float, float], new_size: tuple[int, int]
+) -> np.ndarray:
     """K (3, 3) of an image of `size` after resizing to `new_size`; pixel centres at integers: u' = (u + .5) s - .5."""
     sx, sy = new_size[0] / size[0], new_size[1] / size[1]
     scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])

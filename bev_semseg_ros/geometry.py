@@ -11,12 +11,38 @@ OPTICAL_FROM_VIEW = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 
 
 # Signs of a box's corners along length, width, height: the lower four counter-clockwise from front-left, then the
 # upper.
-CORNER_SIGNS = np.array([[1, 1, -1], [-1, 1, -1], [-1, -1, -1], [1, -1, -1],
-                         [1, 1, 1], [-1, 1, 1], [-1, -1, 1], [1, -1, 1]], np.float64)
-BOX_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))  # corners
+CORNER_SIGNS = np.array(
+    [
+        [1, 1, -1],
+        [-1, 1, -1],
+        [-1, -1, -1],
+        [1, -1, -1],
+        [1, 1, 1],
+        [-1, 1, 1],
+        [-1, -1, 1],
+        [1, -1, 1],
+    ],
+    np.float64,
+)
+BOX_EDGES = (
+    (0, 1),
+    (1, 2),
+    (2, 3),
+    (3, 0),
+    (4, 5),
+    (5, 6),
+    (6, 7),
+    (7, 4),
+    (0, 4),
+    (1, 5),
+    (2, 6),
+    (3, 7),
+)  # corners
 
 
-def transform(rotation: np.ndarray | None = None, translation: np.ndarray | tuple = (0, 0, 0)) -> np.ndarray:
+def transform(
+    rotation: np.ndarray | None = None, translation: np.ndarray | tuple = (0, 0, 0)
+) -> np.ndarray:
     """(4, 4) from a (3, 3) rotation and a translation."""
     matrix = np.eye(4)
     if rotation is not None:
@@ -42,8 +68,14 @@ def rotation_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
 def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
     """(x, y, z, w) of a (3, 3) rotation (Shepperd's method: the largest component first)."""
     m = np.asarray(rotation, np.float64)
-    squares = np.array([1 + m[0, 0] - m[1, 1] - m[2, 2], 1 - m[0, 0] + m[1, 1] - m[2, 2],
-                        1 - m[0, 0] - m[1, 1] + m[2, 2], 1 + m[0, 0] + m[1, 1] + m[2, 2]])
+    squares = np.array(
+        [
+            1 + m[0, 0] - m[1, 1] - m[2, 2],
+            1 - m[0, 0] + m[1, 1] - m[2, 2],
+            1 - m[0, 0] - m[1, 1] + m[2, 2],
+            1 + m[0, 0] + m[1, 1] + m[2, 2],
+        ]
+    )
     largest = int(np.argmax(squares))
     s = 2 * np.sqrt(max(squares[largest], 1e-12))
     if largest == 3:
@@ -61,9 +93,13 @@ def rotation_from_quaternion(quaternion: np.ndarray | tuple) -> np.ndarray:
     """(3, 3) of (x, y, z, w), of whatever length; one of length zero has no rotation and gives NaN."""
     with np.errstate(invalid="ignore", divide="ignore"):
         x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
-    return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                     [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                     [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
@@ -80,7 +116,9 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def project(image_from_model: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (N, 2) and depth (N,) of model points (N, 3); pixels mean nothing where depth <= 0."""
-    homogeneous = points @ image_from_model[:, :3].T.astype(points.dtype) + image_from_model[:, 3].astype(points.dtype)
+    homogeneous = points @ image_from_model[:, :3].T.astype(points.dtype) + image_from_model[
+        :, 3
+    ].astype(points.dtype)
     depth = homogeneous[:, 2]
     return homogeneous[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None], depth
 
@@ -94,9 +132,17 @@ def box_corners(boxes: Boxes) -> np.ndarray:
 
 def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
     """Boxes in another frame, by a rigid transform that is nearly upright: the heading is turned, tilt is dropped."""
-    heading = np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws), np.zeros(len(boxes))], -1) @ matrix[:3, :3].T
-    return Boxes(apply(matrix, boxes.centers), boxes.sizes, np.arctan2(heading[:, 1], heading[:, 0]),
-                 boxes.labels, boxes.scores)
+    heading = (
+        np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws), np.zeros(len(boxes))], -1)
+        @ matrix[:3, :3].T
+    )
+    return Boxes(
+        apply(matrix, boxes.centers),
+        boxes.sizes,
+        np.arctan2(heading[:, 1], heading[:, 0]),
+        boxes.labels,
+        boxes.scores,
+    )
 
 
 def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
@@ -115,14 +161,20 @@ def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
     t, u = _cross(delta, other_along) / scale, _cross(delta, along) / scale
     crosses = ~is_parallel & (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
     points = np.concatenate([a, b, (start + t[..., None] * along).reshape(-1, 16, 2)], 1)
-    is_corner = np.concatenate([_in_rectangle(a, second), _in_rectangle(b, first), crosses.reshape(-1, 16)], 1)
+    is_corner = np.concatenate(
+        [_in_rectangle(a, second), _in_rectangle(b, first), crosses.reshape(-1, 16)], 1
+    )
     count = is_corner.sum(1)[:, None]
     points = np.where(is_corner[..., None], points, 0.0)
     points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]  # from the middle
     angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
     points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
-    points = np.where((np.arange(24) < count)[..., None], points, points[:, :1])  # closes the outline
-    shared = np.where(count[:, 0] > 0, 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1)), 0.0)
+    points = np.where(
+        (np.arange(24) < count)[..., None], points, points[:, :1]
+    )  # closes the outline
+    shared = np.where(
+        count[:, 0] > 0, 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1)), 0.0
+    )
     union = first.sizes[:, :2].prod(1) + second.sizes[:, :2].prod(1) - shared
     return shared / np.maximum(union, 1e-12)
 
@@ -132,8 +184,9 @@ def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
     delta = points - boxes.centers[:, None, :2]
     c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
     half = boxes.sizes[:, None, :2] / 2 + 1e-9
-    return ((np.abs(c * delta[..., 0] + s * delta[..., 1]) <= half[..., 0])
-            & (np.abs(c * delta[..., 1] - s * delta[..., 0]) <= half[..., 1]))
+    return (np.abs(c * delta[..., 0] + s * delta[..., 1]) <= half[..., 0]) & (
+        np.abs(c * delta[..., 1] - s * delta[..., 0]) <= half[..., 1]
+    )
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -147,8 +200,11 @@ def points_in_boxes(points: np.ndarray, boxes: Boxes, margin: float = 0.0) -> np
         delta = points - boxes.centers[index]
         c, s = np.cos(boxes.yaws[index]), np.sin(boxes.yaws[index])
         half = boxes.sizes[index] / 2 + margin
-        inside[index] = ((np.abs(c * delta[:, 0] + s * delta[:, 1]) <= half[0])
-                         & (np.abs(c * delta[:, 1] - s * delta[:, 0]) <= half[1]) & (np.abs(delta[:, 2]) <= half[2]))
+        inside[index] = (
+            (np.abs(c * delta[:, 0] + s * delta[:, 1]) <= half[0])
+            & (np.abs(c * delta[:, 1] - s * delta[:, 0]) <= half[1])
+            & (np.abs(delta[:, 2]) <= half[2])
+        )
     return inside
 
 
@@ -169,7 +225,9 @@ def box_image_bounds(boxes: Boxes, image_from_model: np.ndarray, near: float = 0
         for a, b in BOX_EDGES:
             da, db = homogeneous[a][2], homogeneous[b][2]
             if (da < near) != (db < near):
-                kept.append(homogeneous[a] + (near - da) / (db - da) * (homogeneous[b] - homogeneous[a]))
+                kept.append(
+                    homogeneous[a] + (near - da) / (db - da) * (homogeneous[b] - homogeneous[a])
+                )
         if kept:
             pixels = np.array(kept)
             pixels = pixels[:, :2] / pixels[:, 2:]

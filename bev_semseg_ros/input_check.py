@@ -25,13 +25,17 @@ SLICE_WIDTH = 0.006  # radians: one or two shots of a spinning lidar
 BEAM_GAP = np.radians(0.12)  # between the elevations of two beams; less is the noise of one
 GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest points
 
-INTENSITY_SHARE = 0.999  # of a cloud's points, up to which its intensity is told: a few broken ones do not count
+INTENSITY_SHARE = (
+    0.999  # of a cloud's points, up to which its intensity is told: a few broken ones do not count
+)
 INTENSITY_POINTS = 5000  # of a cloud that are looked at for that
 LARGEST_INTENSITY = 2.0  # more comes of a sensor that does not count from 0 to 1
 LITTLE_INTENSITY = 0.1  # a lidar that reaches no more was scaled too far down
 DIM = 0.25  # of the training's brightness
 GROUND_TOLERANCE, GROUND_FAULT = 0.25, 0.5  # metres beyond what training saw
-CAMERA_FACTOR = 1.3  # focal length, field of view, aspect: so far beyond what training saw objects look alike
+CAMERA_FACTOR = (
+    1.3  # focal length, field of view, aspect: so far beyond what training saw objects look alike
+)
 ASPECT_TOLERANCE = 0.02  # of an image against the one its intrinsics are of
 UPSCALING = 1.5  # of an image to the network's size beyond which it is blurred
 
@@ -63,14 +67,16 @@ class InputStatistics:
         self._note("points_per_frame", len(points))
         if not len(points):
             return
-        some = points[::max(1, len(points) // SUBSAMPLE)]
+        some = points[:: max(1, len(points) // SUBSAMPLE)]
         ranges = np.hypot(some[:, 0], some[:, 1])
         self._pooled["intensity"].append(some[::4, 3])
         self._pooled["range"].append(ranges[::4])
         self._largest_intensity = max(self._largest_intensity, highest_intensity(points[:, 3]))
         if (near := ranges < GROUND_RADIUS).any():
             self._note("ground_height", float(np.percentile(some[near, 2], 5)))
-        azimuths = np.degrees(np.arctan2(some[:, 1] - model_from_lidar[1, 3], some[:, 0] - model_from_lidar[0, 3]))
+        azimuths = np.degrees(
+            np.arctan2(some[:, 1] - model_from_lidar[1, 3], some[:, 0] - model_from_lidar[0, 3])
+        )
         self._note("view", len(np.unique(np.floor(azimuths))))
         self._note("beams", count_beams(points, model_from_lidar))
 
@@ -92,12 +98,26 @@ class InputStatistics:
         largest_intensity: see `highest_intensity`; image_scale: the largest factor from recorded to network image, 0 if
         unknown.
         """
-        values = {name: np.concatenate(parts) if parts else [] for name, parts in self._pooled.items()}
-        values |= {name: self._frames.get(name, []) for name in
-                   ("points_per_frame", "ground_height", "view", "beams", "focal_length", "field_of_view")}
-        return {**{f"{name}_percentiles": _percentiles(several) for name, several in values.items()},
-                "image_sizes": sorted(list(size) for size in self._sizes),
-                "largest_intensity": round(self._largest_intensity, 4), "image_scale": round(self._scale, 4)}
+        values = {
+            name: np.concatenate(parts) if parts else [] for name, parts in self._pooled.items()
+        }
+        values |= {
+            name: self._frames.get(name, [])
+            for name in (
+                "points_per_frame",
+                "ground_height",
+                "view",
+                "beams",
+                "focal_length",
+                "field_of_view",
+            )
+        }
+        return {
+            **{f"{name}_percentiles": _percentiles(several) for name, several in values.items()},
+            "image_sizes": sorted(list(size) for size in self._sizes),
+            "largest_intensity": round(self._largest_intensity, 4),
+            "image_scale": round(self._scale, 4),
+        }
 
     def _note(self, name: str, value: float) -> None:
         self._frames.setdefault(name, []).append(value)
@@ -109,7 +129,7 @@ def _percentiles(values: Any) -> list[float] | None:
 
 def highest_intensity(values: np.ndarray) -> float:
     """What all but a few of a cloud's intensities (N,) stay below; 0 if none is finite."""
-    values = values[::max(1, len(values) // INTENSITY_POINTS)]
+    values = values[:: max(1, len(values) // INTENSITY_POINTS)]
     values = values[np.isfinite(values)]
     return float(np.quantile(values, INTENSITY_SHARE, method="higher")) if len(values) else 0.0
 
@@ -125,7 +145,10 @@ def count_beams(points: np.ndarray, model_from_lidar: np.ndarray) -> int:
     Beams are told apart by their elevation in the lidar's frame. Those that met nothing are not seen, so a lidar shows
     fewer than it has (a 64-beam one on a road some 45), and several lidars in one cloud are counted together.
     """
-    x, y = (np.ascontiguousarray(points[:, axis] - np.float32(model_from_lidar[axis, 3])) for axis in (0, 1))
+    x, y = (
+        np.ascontiguousarray(points[:, axis] - np.float32(model_from_lidar[axis, 3]))
+        for axis in (0, 1)
+    )
     lidar_from_model, most, step = invert(model_from_lidar), 0, max(1, len(points) // SUBSAMPLE)
     for azimuth in np.percentile(np.arctan2(y[::step], x[::step]), SLICES):
         c, s = np.float32(np.cos(azimuth)), np.float32(np.sin(azimuth))
@@ -137,8 +160,12 @@ def count_beams(points: np.ndarray, model_from_lidar: np.ndarray) -> int:
     return most
 
 
-def compare(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str = "calibration",
-            intensity_scale: float = 1.0) -> list[Finding]:
+def compare(
+    seen: Mapping[str, Any],
+    trained: Mapping[str, Any],
+    extrinsics: str = "calibration",
+    intensity_scale: float = 1.0,
+) -> list[Finding]:
     """A summary of `InputStatistics` held against a checkpoint's `info`: a finding for every rule.
 
     Rules about a sensor that `seen` lacks give none. For the remedies: extrinsics, the node's parameter of that name;
@@ -146,11 +173,26 @@ def compare(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str
     """
     findings: list[Finding] = []
     if _median(seen, "points_per_frame") is not None:
-        findings += [_points(seen, trained, extrinsics), *([] if not seen["intensity_percentiles"] else [
-            _intensity(seen, trained, intensity_scale), _ground(seen, trained, extrinsics), _range(seen, trained),
-            _beams(seen, trained), _view(seen, trained, extrinsics)])]
+        findings += [
+            _points(seen, trained, extrinsics),
+            *(
+                []
+                if not seen["intensity_percentiles"]
+                else [
+                    _intensity(seen, trained, intensity_scale),
+                    _ground(seen, trained, extrinsics),
+                    _range(seen, trained),
+                    _beams(seen, trained),
+                    _view(seen, trained, extrinsics),
+                ]
+            ),
+        ]
     if seen.get("image_sizes"):
-        findings += [_image_size(seen, trained), _focal_length(seen, trained), _field_of_view(seen, trained)]
+        findings += [
+            _image_size(seen, trained),
+            _focal_length(seen, trained),
+            _field_of_view(seen, trained),
+        ]
     return findings
 
 
@@ -158,33 +200,54 @@ def compare(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str
 
 RETRAIN = "expect less accuracy, or train with such data"
 ROI = "roi in its camera_info"
-POSES = {"calibration": "the calibration", "parameters": "lidar_pose", "tf": "TF"}  # the lidar's, by extrinsics
+POSES = {
+    "calibration": "the calibration",
+    "parameters": "lidar_pose",
+    "tf": "TF",
+}  # the lidar's, by extrinsics
 
 
 def _points(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) -> Finding:
     count, known = _median(seen, "points_per_frame"), _span(trained, "points_per_frame")
     text = f"{count:.0f} inside the grid in a cloud{_against(known, '.0f')}"
     if count == 0:
-        return Finding("points", "fault", text, f"check the lidar's pose in {POSES[extrinsics]} and its frame: the "
-                       "grid lies ahead of the vehicle")
+        return Finding(
+            "points",
+            "fault",
+            text,
+            f"check the lidar's pose in {POSES[extrinsics]} and its frame: the "
+            "grid lies ahead of the vehicle",
+        )
     if known and count < known[0] / 3:
         return Finding("points", "warning", text, f"far objects will be missed; {RETRAIN}")
     return Finding("points", "ok", text)
 
 
 def _intensity(seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float) -> Finding:
-    largest, bright, usual = seen["largest_intensity"], seen["intensity_percentiles"][-1], _brightness(trained)
-    text = f"up to {largest:.3g}, 95 % below {bright:.3g}" + (f", training's below {usual:.3g}" if usual else
-                                                              "; training's is unknown")
+    largest, bright, usual = (
+        seen["largest_intensity"],
+        seen["intensity_percentiles"][-1],
+        _brightness(trained),
+    )
+    text = f"up to {largest:.3g}, 95 % below {bright:.3g}" + (
+        f", training's below {usual:.3g}" if usual else "; training's is unknown"
+    )
     if largest <= 0:
-        return Finding("intensity", "warning", "0 everywhere", "set intensity_field (and intensity_scale) to what the "
-                       "cloud has; without intensity expect less accuracy")
+        return Finding(
+            "intensity",
+            "warning",
+            "0 everywhere",
+            "set intensity_field (and intensity_scale) to what the "
+            "cloud has; without intensity expect less accuracy",
+        )
     if _suits(largest, bright, usual):
         return Finding("intensity", "ok", text)
     better = better_intensity_scale(seen, trained, scale)
     remedy = RETRAIN if better is None else f"set intensity_scale to {better:g}"
     if largest > LARGEST_INTENSITY:
-        return Finding("intensity", "fault", f"goes up to {largest:g} where 0..1 is expected", remedy)
+        return Finding(
+            "intensity", "fault", f"goes up to {largest:g} where 0..1 is expected", remedy
+        )
     return Finding("intensity", "warning", text, remedy)
 
 
@@ -208,15 +271,21 @@ def suited_intensity_scale(largest: float, bright: float, trained: Mapping[str, 
         return scale
     if not usual or bright <= 0:
         return 1 / largest
-    return min(usual / bright, 0.8 * LARGEST_INTENSITY / largest)  # room for clouds that reach a bit more
+    return min(
+        usual / bright, 0.8 * LARGEST_INTENSITY / largest
+    )  # room for clouds that reach a bit more
 
 
-def better_intensity_scale(seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float) -> float | None:
+def better_intensity_scale(
+    seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float
+) -> float | None:
     """The intensity_scale to set where `scale`, with which `seen` came about, does not suit; None if no other does."""
     largest, percentiles = seen["largest_intensity"], seen["intensity_percentiles"]
     if largest <= 0 or _suits(largest, percentiles[-1], _brightness(trained)):
         return None
-    better = float(f"{suited_intensity_scale(largest / scale, percentiles[-1] / scale, trained):.3g}")
+    better = float(
+        f"{suited_intensity_scale(largest / scale, percentiles[-1] / scale, trained):.3g}"
+    )
     return None if np.isclose(better, scale, rtol=0.1, atol=0) else better
 
 
@@ -228,7 +297,9 @@ def _brightness(trained: Mapping[str, Any]) -> float | None:
 
 def _suits(largest: float, bright: float, usual: float | None) -> bool:
     """Neither too bright nor too dim for the network, which knew `usual` for `bright`."""
-    return largest <= LARGEST_INTENSITY and (bright >= DIM * usual if usual else largest >= LITTLE_INTENSITY)
+    return largest <= LARGEST_INTENSITY and (
+        bright >= DIM * usual if usual else largest >= LITTLE_INTENSITY
+    )
 
 
 def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) -> Finding:
@@ -241,18 +312,25 @@ def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str
         return Finding("ground height", "ok", text)
     error = height - _median(trained, "ground_height")
     if extrinsics == "calibration":
-        remedy = (f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.model_from_lidar) by about "
-                  f"{abs(error):.2f} m in the calibration, or correct its tilt")
+        remedy = (
+            f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.model_from_lidar) by about "
+            f"{abs(error):.2f} m in the calibration, or correct its tilt"
+        )
     else:
-        remedy = (f"{'raise' if error > 0 else 'lower'} ground_height by about {abs(error):.2f} m, or correct the "
-                  f"lidar's height or tilt in {POSES[extrinsics]}")
-    return Finding("ground height", "fault" if abs(beyond) > GROUND_FAULT else "warning", text, remedy)
+        remedy = (
+            f"{'raise' if error > 0 else 'lower'} ground_height by about {abs(error):.2f} m, or correct the "
+            f"lidar's height or tilt in {POSES[extrinsics]}"
+        )
+    return Finding(
+        "ground height", "fault" if abs(beyond) > GROUND_FAULT else "warning", text, remedy
+    )
 
 
 def _range(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
     far, usual = seen["range_percentiles"][-1], trained.get("range_percentiles")
-    text = f"95 % of the points within {far:.1f} m" + (f", in training {usual[-1]:.1f} m" if usual else
-                                                       "; training's is unknown")
+    text = f"95 % of the points within {far:.1f} m" + (
+        f", in training {usual[-1]:.1f} m" if usual else "; training's is unknown"
+    )
     if usual and not usual[-1] / 2 <= far <= usual[-1] * 2:
         return Finding("range", "warning", text, RETRAIN)
     return Finding("range", "ok", text)
@@ -270,39 +348,63 @@ def _view(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str) 
     degrees, known = _median(seen, "view"), _span(trained, "view")
     text = f"the lidar sees {degrees:.0f} degrees of the grid{_against(known, '.0f')}"
     if known and degrees < known[0] / 2:
-        return Finding("lidar's view", "warning", text, f"check the lidar's pose in {POSES[extrinsics]}, and whether "
-                       "the driver cuts its view")
+        return Finding(
+            "lidar's view",
+            "warning",
+            text,
+            f"check the lidar's pose in {POSES[extrinsics]}, and whether the driver cuts its view",
+        )
     return Finding("lidar's view", "ok", text)
 
 
 def _image_size(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
     sizes, known = seen["image_sizes"], trained.get("image_sizes")
-    text = f"{_sizes(sizes)} for the network, " + (f"in training {_sizes(known)}" if known else "training's is unknown")
+    text = f"{_sizes(sizes)} for the network, " + (
+        f"in training {_sizes(known)}" if known else "training's is unknown"
+    )
     if seen.get("image_scale", 0) > UPSCALING:
-        return Finding("image size", "warning", f"enlarged {seen['image_scale']:.1f} times for the network",
-                       "use a larger image")
+        return Finding(
+            "image size",
+            "warning",
+            f"enlarged {seen['image_scale']:.1f} times for the network",
+            "use a larger image",
+        )
     aspects = [width / height for width, height in known or sizes]
-    if any(not min(aspects) / CAMERA_FACTOR <= width / height <= max(aspects) * CAMERA_FACTOR
-           for width, height in sizes):
-        return Finding("image size", "warning", text, f"crop it to such an aspect ({ROI}); {RETRAIN}")
+    if any(
+        not min(aspects) / CAMERA_FACTOR <= width / height <= max(aspects) * CAMERA_FACTOR
+        for width, height in sizes
+    ):
+        return Finding(
+            "image size", "warning", text, f"crop it to such an aspect ({ROI}); {RETRAIN}"
+        )
     return Finding("image size", "ok", text)
 
 
 def _focal_length(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
-    return _lens(seen, trained, "focal_length", "focal length", "pixels at the network's image size")
+    return _lens(
+        seen, trained, "focal_length", "focal length", "pixels at the network's image size"
+    )
 
 
 def _field_of_view(seen: Mapping[str, Any], trained: Mapping[str, Any]) -> Finding:
-    return _lens(seen, trained, "field_of_view", "field of view", "degrees across the rectified image")
+    return _lens(
+        seen, trained, "field_of_view", "field of view", "degrees across the rectified image"
+    )
 
 
-def _lens(seen: Mapping[str, Any], trained: Mapping[str, Any], key: str, item: str, unit: str) -> Finding:
+def _lens(
+    seen: Mapping[str, Any], trained: Mapping[str, Any], key: str, item: str, unit: str
+) -> Finding:
     value, known = _median(seen, key), _span(trained, key)
     text = f"{value:.0f} {unit}{_against(known, '.0f')}"
     if known and not known[0] / CAMERA_FACTOR <= value <= known[1] * CAMERA_FACTOR:
         wide = (value < known[0]) == (key == "focal_length")
-        return Finding(item, "warning", text, (f"crop the image ({ROI})" if wide else "use a wider lens")
-                       + f"; {RETRAIN}")
+        return Finding(
+            item,
+            "warning",
+            text,
+            (f"crop the image ({ROI})" if wide else "use a wider lens") + f"; {RETRAIN}",
+        )
     return Finding(item, "ok", text)
 
 
@@ -318,7 +420,11 @@ def _span(trained: Mapping[str, Any], name: str) -> tuple[float, float] | None:
 
 
 def _against(known: tuple[float, float] | None, form: str) -> str:
-    return "; training's is unknown" if known is None else f", in training {known[0]:{form}} to {known[1]:{form}}"
+    return (
+        "; training's is unknown"
+        if known is None
+        else f", in training {known[0]:{form}} to {known[1]:{form}}"
+    )
 
 
 def _sizes(sizes: Any) -> str:

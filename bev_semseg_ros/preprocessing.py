@@ -11,7 +11,9 @@ import numpy as np
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame, scale_matrix
 
-MAX_GRID_POINTS = 200_000  # in the grid; ten times a 64-beam lidar's. More cost time and memory and show no more.
+MAX_GRID_POINTS = (
+    200_000  # in the grid; ten times a 64-beam lidar's. More cost time and memory and show no more.
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,9 @@ def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
     return width, max(64, round(width * size[1] / size[0] / 16) * 16)
 
 
-def rectify(image: np.ndarray, camera: Camera, size: tuple[int, int],
-            interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
+def rectify(
+    image: np.ndarray, camera: Camera, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR
+) -> np.ndarray:
     """The recorded image (H, W[, C]) rectified and resized to `size` (width, height) by one remap.
 
     The image may have another size than the camera's (a label, a smaller copy); it shows the same view then.
@@ -50,17 +53,33 @@ def rectify(image: np.ndarray, camera: Camera, size: tuple[int, int],
     shrink = min(width / size[0], height / size[1])
     nearest = interpolation == cv2.INTER_NEAREST
     shown, seen = (width, height), (width, height)
-    if shrink >= 2 and not nearest:  # one source pixel in four would alias: halve first, the geometry follows
+    if (
+        shrink >= 2 and not nearest
+    ):  # one source pixel in four would alias: halve first, the geometry follows
         factor = int(shrink)
         image = _reduce(image, factor)
         seen = image.shape[1], image.shape[0]
         shown = seen[0] * factor, seen[1] * factor
     covered = camera.size[0] * shown[0] / width, camera.size[1] * shown[1] / height
-    map_x, map_y = _rectification_maps(camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model,
-                                       camera.rectified_matrix.tobytes(), camera.size, covered, seen, tuple(size),
-                                       nearest)
-    return cv2.remap(image, map_x, map_y, interpolation, borderMode=cv2.BORDER_CONSTANT,
-                     borderValue=255 if nearest else 0)
+    map_x, map_y = _rectification_maps(
+        camera.matrix.tobytes(),
+        camera.distortion.tobytes(),
+        camera.distortion_model,
+        camera.rectified_matrix.tobytes(),
+        camera.size,
+        covered,
+        seen,
+        tuple(size),
+        nearest,
+    )
+    return cv2.remap(
+        image,
+        map_x,
+        map_y,
+        interpolation,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=255 if nearest else 0,
+    )
 
 
 def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
@@ -72,14 +91,24 @@ def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
     right = -image.shape[1] % factor
     if right:
         image = cv2.copyMakeBorder(image, 0, 0, 0, right, cv2.BORDER_REPLICATE)
-    rows = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)[::factor]
+    rows = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)[
+        ::factor
+    ]
     return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
 
 
 @functools.lru_cache(maxsize=8)
-def _rectification_maps(matrix: bytes, distortion: bytes, model: str, rectified_matrix: bytes,
-                        camera_size: tuple[int, int], covered: tuple[float, float], source_size: tuple[int, int],
-                        size: tuple[int, int], nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+def _rectification_maps(
+    matrix: bytes,
+    distortion: bytes,
+    model: str,
+    rectified_matrix: bytes,
+    camera_size: tuple[int, int],
+    covered: tuple[float, float],
+    source_size: tuple[int, int],
+    size: tuple[int, int],
+    nearest: bool,
+) -> tuple[np.ndarray, np.ndarray]:
     """Maps from pixels of the rectified image of `size` to pixels of the source.
 
     The source is the recorded image, of which `covered` pixels (from the upper left on) are brought to `source_size`.
@@ -88,10 +117,13 @@ def _rectification_maps(matrix: bytes, distortion: bytes, model: str, rectified_
     target = scale_matrix(np.frombuffer(rectified_matrix).reshape(3, 3), camera_size, size)
     coefficients = np.zeros(5) if model == "none" else np.frombuffer(distortion)
     if model == "equidistant":
-        map_x, map_y = cv2.fisheye.initUndistortRectifyMap(source, coefficients[:4], np.eye(3), target, size,
-                                                           cv2.CV_32FC1)
+        map_x, map_y = cv2.fisheye.initUndistortRectifyMap(
+            source, coefficients[:4], np.eye(3), target, size, cv2.CV_32FC1
+        )
     else:
-        map_x, map_y = cv2.initUndistortRectifyMap(source, coefficients, None, target, size, cv2.CV_32FC1)
+        map_x, map_y = cv2.initUndistortRectifyMap(
+            source, coefficients, None, target, size, cv2.CV_32FC1
+        )
     if nearest:
         return map_x, map_y
     return cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
@@ -100,11 +132,19 @@ def _rectification_maps(matrix: bytes, distortion: bytes, model: str, rectified_
 def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
     """(N,) bool: finite points (N, >=3) of the model frame inside the grid."""
     x, y, z = points[:, 0], points[:, 1], points[:, 2]
-    return ((x >= grid.x_min) & (x < grid.x_max) & (y >= grid.y_min) & (y < grid.y_max)
-            & (z >= grid.z_min) & (z < grid.z_max))
+    return (
+        (x >= grid.x_min)
+        & (x < grid.x_max)
+        & (y >= grid.y_min)
+        & (y < grid.y_max)
+        & (z >= grid.z_min)
+        & (z < grid.z_max)
+    )
 
 
-def prepare_points(points: np.ndarray, model_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
+def prepare_points(
+    points: np.ndarray, model_from_lidar: np.ndarray, grid: GridConfig
+) -> np.ndarray:
     """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the model frame, inside the grid, no NaN.
 
     Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
@@ -117,14 +157,22 @@ def prepare_points(points: np.ndarray, model_from_lidar: np.ndarray, grid: GridC
     with_intensity[:3, [0, 1, 2, 4]], with_intensity[3, 3] = model_from_lidar[:3], 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
-    if len(inside) > MAX_GRID_POINTS:  # at random, since every n-th would be the same beams again and again
-        inside = inside[np.random.default_rng(0).random(len(inside)) < MAX_GRID_POINTS / len(inside)]
+    if (
+        len(inside) > MAX_GRID_POINTS
+    ):  # at random, since every n-th would be the same beams again and again
+        inside = inside[
+            np.random.default_rng(0).random(len(inside)) < MAX_GRID_POINTS / len(inside)
+        ]
     return moved.take(inside, 0)
 
 
 def prepare(frame: Frame, config: Config) -> Sample:
     """What the network sees of a frame; what the frame lacks is None."""
-    points = None if frame.points is None else prepare_points(frame.points, frame.model_from_lidar, config.grid)
+    points = (
+        None
+        if frame.points is None
+        else prepare_points(frame.points, frame.model_from_lidar, config.grid)
+    )
     if frame.image is None or frame.camera is None:
         return Sample(points, None, None)
     size = network_size(frame.camera.size, config.image)

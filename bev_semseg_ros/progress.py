@@ -56,9 +56,13 @@ class Progress:
         self._last_line = time.monotonic()
         elapsed, worked = self._last_line - self._start, self.done - self.started_at
         left = elapsed * max(self.total - self.done, 0) / worked if worked > 0 else 0.0
-        print(f"{self.title}: {100 * self.done / max(self.total, 1e-9):.0f} % "
-              f"({self.done:.6g} of {self.total:.6g} {self.unit}), {_clock(elapsed)} elapsed, {_clock(left)} left"
-              + (f", {self.note}" if self.note else ""), file=sys.stderr, flush=True)
+        print(
+            f"{self.title}: {100 * self.done / max(self.total, 1e-9):.0f} % "
+            f"({self.done:.6g} of {self.total:.6g} {self.unit}), {_clock(elapsed)} elapsed, {_clock(left)} left"
+            + (f", {self.note}" if self.note else ""),
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _bar(title: str, total: float, unit: str) -> Any:

@@ -16,7 +16,14 @@ from launch import LaunchDescription
 
 PACKAGE = "bev_semseg_ros"
 INPUTS = ("points", "image", "camera_info")
-OUTPUTS = ("markers", "semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info", "timing")
+OUTPUTS = (
+    "markers",
+    "semseg/color",
+    "semseg/overlay",
+    "semseg/labels",
+    "semseg/camera_info",
+    "timing",
+)
 PARAMETERS = ("checkpoint", "calibration", "extrinsics", "device", "image_transport")
 
 
@@ -33,14 +40,20 @@ ARGUMENTS = {
     "image_transport": ("", "raw or compressed; empty: the YAML's"),
     "points": ("", "topic of the cloud; empty: points in the namespace, or the bag's /points"),
     "image": ("", "topic of the image; empty: image in the namespace, or the bag's /image"),
-    "camera_info": ("", "topic of the intrinsics; empty: camera_info in the namespace, or the bag's /camera_info"),
+    "camera_info": (
+        "",
+        "topic of the intrinsics; empty: camera_info in the namespace, or the bag's /camera_info",
+    ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("", "true: time from /clock; empty: the YAML's"),
     "bag": ("", "a bag to play to the node; empty: none"),
     "rviz": ("false", "true: start RViz"),
     "rviz_config": (share("rviz", "perception.rviz"), "configuration of RViz"),
     "respawn": ("false", "true: start the node again when it ends"),
-    "dds_profile": ("auto", "auto: config/fastdds_shm.xml where Fast DDS is used and nothing else is set; none"),
+    "dds_profile": (
+        "auto",
+        "auto: config/fastdds_shm.xml where Fast DDS is used and nothing else is set; none",
+    ),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 
@@ -60,7 +73,11 @@ def start(context):
     added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
     texts = {name: value[name] for name in PARAMETERS if value[name]}
     chosen = {**settings(value["params_file"]), **texts}
-    if value["bag"] and not chosen.get("calibration") and chosen.get("extrinsics", "calibration") == "calibration":
+    if (
+        value["bag"]
+        and not chosen.get("calibration")
+        and chosen.get("extrinsics", "calibration") == "calibration"
+    ):
         texts["calibration"] = value["bag"]  # `bev-semseg bag` writes it there
     # As strings: launch_ros would take what stands after " #" in a path for a comment.
     overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
@@ -69,34 +86,68 @@ def start(context):
     # A bag's topics are outside of any namespace, and so are those in RViz's configuration.
     topics = {topic: value[topic] or (f"/{topic}" if value["bag"] else "") for topic in INPUTS}
     prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
-    actions = [Node(
-        package=PACKAGE, executable="perception_node", name="perception", namespace=value["namespace"],
-        parameters=[value["params_file"], *[given for given in (overrides, time) if given]],
-        remappings=[(old, new) for old, new in topics.items() if new],
-        arguments=["--ros-args", "--log-level", value["log_level"]],
-        respawn=yaml.safe_load(value["respawn"]), respawn_delay=2.0, **common)]
+    actions = [
+        Node(
+            package=PACKAGE,
+            executable="perception_node",
+            name="perception",
+            namespace=value["namespace"],
+            parameters=[value["params_file"], *[given for given in (overrides, time) if given]],
+            remappings=[(old, new) for old, new in topics.items() if new],
+            arguments=["--ros-args", "--log-level", value["log_level"]],
+            respawn=yaml.safe_load(value["respawn"]),
+            respawn_delay=2.0,
+            **common,
+        )
+    ]
     if value["bag"]:
         program = PathJoinSubstitution([FindPackagePrefix(PACKAGE), "lib", PACKAGE, "bev-semseg"])
         # RViz subscribes long before the network is loaded: the drive must not begin for it alone.
-        actions.append(ExecuteProcess(cmd=[program, "play", value["bag"], "--clock", "--for", f"{prefix}/perception",
-                                           "--wait", "120"], **common))
+        actions.append(
+            ExecuteProcess(
+                cmd=[
+                    program,
+                    "play",
+                    value["bag"],
+                    "--clock",
+                    "--for",
+                    f"{prefix}/perception",
+                    "--wait",
+                    "120",
+                ],
+                **common,
+            )
+        )
     shown = [(f"/{topic}", topics[topic] or f"{prefix}/{topic}") for topic in INPUTS]
     shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in OUTPUTS]
-    actions.append(Node(
-        package="rviz2", executable="rviz2", name="rviz", arguments=["-d", value["rviz_config"]],
-        remappings=[(old, new) for old, new in shown if old != new],
-        parameters=[time] if time else [],
-        condition=IfCondition(LaunchConfiguration("rviz")), **common))
+    actions.append(
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            name="rviz",
+            arguments=["-d", value["rviz_config"]],
+            remappings=[(old, new) for old, new in shown if old != new],
+            parameters=[time] if time else [],
+            condition=IfCondition(LaunchConfiguration("rviz")),
+            **common,
+        )
+    )
     return actions
 
 
 def settings(params_file):
     """The parameters that a YAML sets for any node."""
     nodes = yaml.safe_load(Path(params_file).read_text()) or {}
-    return {name: value for node in nodes.values() for name, value in (node.get("ros__parameters") or {}).items()}
+    return {
+        name: value
+        for node in nodes.values()
+        for name, value in (node.get("ros__parameters") or {}).items()
+    }
 
 
 def generate_launch_description():
-    declared = [DeclareLaunchArgument(name, default_value=default, description=text)
-                for name, (default, text) in ARGUMENTS.items()]
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
     return LaunchDescription([*declared, OpaqueFunction(function=start)])

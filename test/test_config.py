@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from support.paths import ROOT
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config, GridConfig
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_a_file_overrides_and_the_rest_keeps_its_default(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("name: mine\ntraining: {epochs: 3, crop: [64, 32]}\n")
     config = configuration.load(path)
-    assert config.name == "mine" and config.training.epochs == 3 and config.training.crop == (64, 32)
-    assert config.grid == GridConfig() and config.training.batch_size == Config().training.batch_size
+    assert (
+        config.name == "mine" and config.training.epochs == 3 and config.training.crop == (64, 32)
+    )
+    assert (
+        config.grid == GridConfig() and config.training.batch_size == Config().training.batch_size
+    )
 
 
 def test_an_empty_file_is_the_default(tmp_path):
@@ -27,19 +28,32 @@ def test_an_empty_file_is_the_default(tmp_path):
 
 
 def test_what_is_written_reads_back_the_same(tmp_path):
-    config = configuration.with_settings(Config(), ["grid.cell=0.1", "model.bev_channels=[8, 16, 32]"])
+    config = configuration.with_settings(
+        Config(), ["grid.cell=0.1", "model.bev_channels=[8, 16, 32]"]
+    )
     configuration.save(config, tmp_path / "c.yaml")
     assert configuration.load(tmp_path / "c.yaml") == config
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    ("training: {epoch: 3}", "training.epoch"), ("training: {epochs: many}", "training.epochs"),
-    ("training: {crop: [64]}", "training.crop"), ("a: [", "expected"),
-    ("training: {epochs: true}", "training.epochs"), ("training: 3", "training: expected a mapping"),
-    ("training: {learning_rate: fast}", "training.learning_rate"), ("training: {warmup: .nan}", "finite"),
-    ("loss: {heatmap_sigma: [1.0, 2.0]}", "loss.heatmap_sigma: expected 4 values"),
-    ("grid: {cell: 0.0}", "grid: "), ("grid: {x_max: -1.0}", "grid: "), ("grid: {cell: 0.001}", "at most 4096"),
-    ("grid: {x_max: 57.8}", "289 x 288 pillars"), ("grid: {output_stride: 4}", "grid.output_stride")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("training: {epoch: 3}", "training.epoch"),
+        ("training: {epochs: many}", "training.epochs"),
+        ("training: {crop: [64]}", "training.crop"),
+        ("a: [", "expected"),
+        ("training: {epochs: true}", "training.epochs"),
+        ("training: 3", "training: expected a mapping"),
+        ("training: {learning_rate: fast}", "training.learning_rate"),
+        ("training: {warmup: .nan}", "finite"),
+        ("loss: {heatmap_sigma: [1.0, 2.0]}", "loss.heatmap_sigma: expected 4 values"),
+        ("grid: {cell: 0.0}", "grid: "),
+        ("grid: {x_max: -1.0}", "grid: "),
+        ("grid: {cell: 0.001}", "at most 4096"),
+        ("grid: {x_max: 57.8}", "289 x 288 pillars"),
+        ("grid: {output_stride: 4}", "grid.output_stride"),
+    ],
+)
 def test_a_wrong_setting_is_named_with_the_file(tmp_path, text, reason):
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
@@ -48,16 +62,25 @@ def test_a_wrong_setting_is_named_with_the_file(tmp_path, text, reason):
 
 
 def test_a_setting_of_the_command_line_replaces_one_of_the_file():
-    config = configuration.with_settings(Config(), ["training.max_minutes=2", "training.tasks=[detection]"])
+    config = configuration.with_settings(
+        Config(), ["training.max_minutes=2", "training.tasks=[detection]"]
+    )
     assert config.training.max_minutes == 2.0 and config.training.tasks == ("detection",)
 
 
 def test_a_number_without_a_point_but_with_an_exponent_is_a_number():
     # YAML 1.1 takes it for text
-    assert configuration.with_settings(Config(), ["training.learning_rate=4e-3"]).training.learning_rate == 0.004
+    assert (
+        configuration.with_settings(
+            Config(), ["training.learning_rate=4e-3"]
+        ).training.learning_rate
+        == 0.004
+    )
 
 
-@pytest.mark.parametrize("setting", ["training.max_minutes", "nothing.here=1", "training.epochs=x", "name.first=a"])
+@pytest.mark.parametrize(
+    "setting", ["training.max_minutes", "nothing.here=1", "training.epochs=x", "name.first=a"]
+)
 def test_a_wrong_setting_of_the_command_line_is_refused(setting):
     with pytest.raises(ValueError, match=setting.split("=")[0].split(".")[0]):
         configuration.with_settings(Config(), [setting])
@@ -70,4 +93,8 @@ def test_the_configurations_that_come_along_are_valid(name):
 
 def test_grid_counts_its_cells():
     grid = GridConfig()
-    assert grid.shape == (288, 288) and grid.output_shape == (144, 144) and grid.output_cell == pytest.approx(0.4)
+    assert (
+        grid.shape == (288, 288)
+        and grid.output_shape == (144, 144)
+        and grid.output_cell == pytest.approx(0.4)
+    )

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-from bev_semseg_ros.ros.parameters import markdown_table
+from bev_semseg_ros.ros.node.parameters import markdown_table
 
-ROOT = Path(__file__).resolve().parent.parent
 HEAD = """# Parameters of the perception node
 
-Generated from `bev_semseg_ros/ros/parameters.py`. *Live* parameters take effect at once (`ros2 param set`); the others
-are read when the node is configured.
+Generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect at once (`ros2 param set`);
+the others are read when the node is configured.
 
 """
 
 
 TOPICS_HEAD = """# What the perception node publishes
 
-Generated from `bev_semseg_ros/ros/outputs.py` and `bev_semseg_ros/ros/diagnostics.py`. Everything is published with the
-stamp and frame of the sensor it comes of, reliable with depth 1, and except for what is latched and `/diagnostics` only
-while somebody listens. What is of `vision_msgs` is published where that package is installed; the line READY in the log
-names what is absent.
+Generated from `bev_semseg_ros/ros/node/publishers.py` and
+`bev_semseg_ros/ros/health/diagnostics.py`. Everything is published with the stamp and frame of the
+sensor it comes of, reliable with depth 1, and except for what is latched and `/diagnostics` only
+while somebody listens. What is of `vision_msgs` is published where that package is installed; the
+line READY in the log names what is absent.
 
 """
 TIMING_HEAD = """
@@ -54,14 +54,22 @@ def parameters_document() -> str:
 
 
 def topics_document() -> str:
-    from bev_semseg_ros.ros.diagnostics import CAUSES, KEYS, TIMING_KEYS
-    from bev_semseg_ros.ros.outputs import LATCHED, TOPICS
+    from bev_semseg_ros.ros.health.diagnostics import CAUSES, KEYS, TIMING_KEYS
+    from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS
 
-    topics = [(f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
-              for name, (kind, content, qos) in TOPICS.items()]
+    topics = [
+        (f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
+        for name, (kind, content, qos) in TOPICS.items()
+    ]
     parts = [TOPICS_HEAD + table(("topic", "type", "content"), topics)]
-    for head, meanings in ((TIMING_HEAD, TIMING_KEYS), (DIAGNOSTICS_HEAD, KEYS), (CAUSES_HEAD, CAUSES)):
-        parts.append(head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()]))
+    for head, meanings in (
+        (TIMING_HEAD, TIMING_KEYS),
+        (DIAGNOSTICS_HEAD, KEYS),
+        (CAUSES_HEAD, CAUSES),
+    ):
+        parts.append(
+            head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()])
+        )
     return "".join(parts)
 
 
@@ -70,64 +78,90 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def test_the_parameters_document_is_the_code_s() -> None:
-    assert (ROOT / "docs" / "parameters.md").read_text() == parameters_document(), "run python test/test_docs.py"
+    assert (ROOT / "docs" / "parameters.md").read_text() == parameters_document(), (
+        "run python test/test_docs.py"
+    )
 
 
 def test_the_topics_document_is_the_code_s() -> None:
     pytest.importorskip("rclpy")
-    assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), "run python test/test_docs.py"
+    assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), (
+        "run python test/test_docs.py"
+    )
 
 
 def test_every_cause_in_the_code_is_documented() -> None:
-    from bev_semseg_ros.ros.diagnostics import CAUSES
+    from bev_semseg_ros.ros.health.diagnostics import CAUSES
 
-    code = "".join(path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py")))
+    code = "".join(
+        path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py"))
+    )
     found = re.findall(r"""(?:drop\(|_trouble\(|dropped\[)f?"([\w{}]+)""", code)
-    names = {re.sub(r"_(\{\w+\})?$", "_STREAM", name) for name in found}  # "late_" + stream, f"late_{stream}"
+    names = {
+        re.sub(r"_(\{\w+\})?$", "_STREAM", name) for name in found
+    }  # "late_" + stream, f"late_{stream}"
     assert names and names <= CAUSES.keys()
 
 
-@pytest.mark.parametrize("name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
     targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
-    assert [target for target in targets if "://" not in target and not (document.parent / target).exists()] == []
+    assert [
+        target
+        for target in targets
+        if "://" not in target and not (document.parent / target).exists()
+    ] == []
 
 
 def test_the_deployment_document_names_every_exit_code() -> None:
     pytest.importorskip("rclpy")
-    from bev_semseg_ros.ros.main import EXIT_CODES
+    from bev_semseg_ros.ros.node.main import EXIT_CODES
 
     text = (ROOT / "docs" / "deployment.md").read_text()
-    assert [code for code, meaning in EXIT_CODES.items() if f"| {code} | {meaning} |" not in text] == []
+    assert [
+        code for code, meaning in EXIT_CODES.items() if f"| {code} | {meaning} |" not in text
+    ] == []
 
 
 def test_the_reliability_document_has_a_place_for_every_result_and_names_its_command() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     for program in (ROOT / "benchmarks").glob("*.py"):
         for name in re.findall(r"\bwrite\(\"(\w+)\"", program.read_text()):
-            assert f"<!-- {name} -->\n" in text and f"<!-- /{name} -->" in text and f"benchmarks/{program.name}" in text
+            assert (
+                f"<!-- {name} -->\n" in text
+                and f"<!-- /{name} -->" in text
+                and f"benchmarks/{program.name}" in text
+            )
 
 
 def test_the_readme_names_every_command() -> None:
     from bev_semseg_ros.cli.main import COMMANDS
 
     text = (ROOT / "README.md").read_text()
-    assert [name for name in COMMANDS if f"bev-semseg {name}" not in text and f"make {name}" not in text] == []
+    assert [
+        name for name in COMMANDS if f"bev-semseg {name}" not in text and f"make {name}" not in text
+    ] == []
 
 
 def test_the_readme_names_every_output_topic() -> None:
-    from bev_semseg_ros.ros.outputs import TOPICS
+    from bev_semseg_ros.ros.node.publishers import TOPICS
 
     text = (ROOT / "README.md").read_text()
-    assert [topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")] == []
+    assert [
+        topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")
+    ] == []
 
 
 def test_the_readme_names_the_largest_messages() -> None:
-    from bev_semseg_ros.ros.messages import MAX_PIXELS, MAX_POINTS
+    from bev_semseg_ros.ros.convert.messages import MAX_PIXELS, MAX_POINTS
 
     text = (ROOT / "README.md").read_text()
-    assert f"{MAX_POINTS / 1e6:.0f} million points and {MAX_PIXELS / 1e6:.0f} million pixels" in text
+    assert (
+        f"{MAX_POINTS / 1e6:.0f} million points and {MAX_PIXELS / 1e6:.0f} million pixels" in text
+    )
 
 
 if __name__ == "__main__":

@@ -15,28 +15,51 @@ def boxes(*rows: tuple[float, float, int, float]) -> Boxes:
     """Boxes of 4 m x 2 m along x, of (x, y, label, score)."""
     x, y, labels, scores = np.array(rows, float).T
     count = len(rows)
-    return Boxes(np.stack([x, y, np.zeros(count)], 1), np.tile([4.0, 2.0, 1.5], (count, 1)), np.zeros(count),
-                 labels.astype(int), scores)
+    return Boxes(
+        np.stack([x, y, np.zeros(count)], 1),
+        np.tile([4.0, 2.0, 1.5], (count, 1)),
+        np.zeros(count),
+        labels.astype(int),
+        scores,
+    )
 
 
-def turned(yaw: float, center: tuple[float, float] = (0, 0), size: tuple[float, float] = (4, 2)) -> Boxes:
+def turned(
+    yaw: float, center: tuple[float, float] = (0, 0), size: tuple[float, float] = (4, 2)
+) -> Boxes:
     return Boxes([[*center, 0]], [[*size, 1.5]], [yaw], [CAR], [1.0])
 
 
 def test_a_threshold_holds_for_its_class():
-    kept = BoxFilter(((0.5,), (0.3,), (0.3,), (0.3,)))(boxes((5, 0, CAR, 0.4), (15, 0, TRUCK, 0.4), (25, 0, CAR, 0.5)))
+    kept = BoxFilter(((0.5,), (0.3,), (0.3,), (0.3,)))(
+        boxes((5, 0, CAR, 0.4), (15, 0, TRUCK, 0.4), (25, 0, CAR, 0.5))
+    )
     assert kept.scores.tolist() == [0.4, 0.5] and kept.labels.tolist() == [TRUCK, CAR]
 
 
 def test_a_threshold_holds_for_its_band():
     keep = BoxFilter(((0.6, 0.4, 0.2), (0.9,), (0.9,), (0.9,)), (20.0, 40.0))
-    found = boxes(*((x, y, CAR, score) for x, y in ((12, 16), (-19, 0), (39, 0), (40, 0)) for score in (0.5, 0.3)))
-    assert [(x, score) for (x, _, _), score in zip(keep(found).centers, keep(found).scores, strict=True)] == [
-        (12, 0.5), (39, 0.5), (40, 0.5), (40, 0.3)]  # (12, 16) is 20 m away, where the second band begins
+    found = boxes(
+        *(
+            (x, y, CAR, score)
+            for x, y in ((12, 16), (-19, 0), (39, 0), (40, 0))
+            for score in (0.5, 0.3)
+        )
+    )
+    assert [
+        (x, score) for (x, _, _), score in zip(keep(found).centers, keep(found).scores, strict=True)
+    ] == [
+        (12, 0.5),
+        (39, 0.5),
+        (40, 0.5),
+        (40, 0.3),
+    ]  # (12, 16) is 20 m away, where the second band begins
 
 
 def test_other_classes_are_not_kept():
-    kept = BoxFilter(ALL, classes=("pedestrian", "car"))(boxes(*((9 * k, 0, k, 0.9) for k in range(4))))
+    kept = BoxFilter(ALL, classes=("pedestrian", "car"))(
+        boxes(*((9 * k, 0, k, 0.9) for k in range(4)))
+    )
     assert kept.labels.tolist() == [CAR, PEDESTRIAN]
 
 
@@ -58,27 +81,46 @@ def test_a_box_that_is_not_kept_suppresses_none():
 
 
 def test_a_suppressed_box_suppresses_none():
-    assert suppress(boxes((0, 0, CAR, 0.9), (2, 0, CAR, 0.8), (4, 0, CAR, 0.7)), 0.3).scores.tolist() == [0.9, 0.7]
+    assert suppress(
+        boxes((0, 0, CAR, 0.9), (2, 0, CAR, 0.8), (4, 0, CAR, 0.7)), 0.3
+    ).scores.tolist() == [0.9, 0.7]
 
 
 def test_nothing_comes_of_nothing():
     assert len(BoxFilter(ALL, (20.0,), nms_iou_threshold=0.1)(Boxes.empty())) == 0
 
 
-@pytest.mark.parametrize(("settings", "reason"), [
-    ({"classes": ("car", "tram")}, "'tram' is not one of car, truck, pedestrian, cyclist"),
-    ({"classes": ()}, "classes: none is left"), ({"distance_bands": (40.0, 20.0)}, "distance_bands: .* do not rise"),
-    ({"distance_bands": (0.0,)}, "distance_bands"),
-    ({"thresholds": ((0.3,), (0.3, 0.4), (0.3,), (0.3,))}, "score_threshold_truck: 2 values, expected 1 .* or 3")])
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"classes": ("car", "tram")}, "'tram' is not one of car, truck, pedestrian, cyclist"),
+        ({"classes": ()}, "classes: none is left"),
+        ({"distance_bands": (40.0, 20.0)}, "distance_bands: .* do not rise"),
+        ({"distance_bands": (0.0,)}, "distance_bands"),
+        (
+            {"thresholds": ((0.3,), (0.3, 0.4), (0.3,), (0.3,))},
+            "score_threshold_truck: 2 values, expected 1 .* or 3",
+        ),
+    ],
+)
 def test_wrong_settings_are_refused_by_name(settings, reason):
     with pytest.raises(ValueError, match=reason):
         BoxFilter(**{"thresholds": ALL, "distance_bands": (20.0, 40.0), **settings})
 
 
-@pytest.mark.parametrize(("other", "expected"), [
-    (turned(0), 1), (turned(np.pi), 1), (turned(np.pi / 2), 4 / 12), (turned(0, (2, 0)), 4 / 12),
-    (turned(0, (1, 1)), 3 / 13), (turned(0, (4.1, 0)), 0), (turned(0.3, size=(1, 0.5)), 0.5 / 8),
-    (turned(np.pi / 4, (0, 0), (2 * 2**0.5, 2 * 2**0.5)), 6 / 10)])
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (turned(0), 1),
+        (turned(np.pi), 1),
+        (turned(np.pi / 2), 4 / 12),
+        (turned(0, (2, 0)), 4 / 12),
+        (turned(0, (1, 1)), 3 / 13),
+        (turned(0, (4.1, 0)), 0),
+        (turned(0.3, size=(1, 0.5)), 0.5 / 8),
+        (turned(np.pi / 4, (0, 0), (2 * 2**0.5, 2 * 2**0.5)), 6 / 10),
+    ],
+)
 def test_the_overlap_of_rectangles_seen_from_above(other, expected):
     assert bev_iou(turned(0), other)[0] == pytest.approx(expected)
     assert bev_iou(other, turned(0))[0] == pytest.approx(expected)
@@ -87,8 +129,12 @@ def test_the_overlap_of_rectangles_seen_from_above(other, expected):
 def test_the_overlap_is_the_share_of_points_that_lie_in_both():
     rng = np.random.default_rng(3)
     first = turned(0.7)
-    others = Boxes.concatenate([turned(rng.uniform(-4, 4), rng.uniform(-2, 2, 2)) for _ in range(20)])
-    points = np.stack(np.meshgrid(np.linspace(-5, 5, 400), np.linspace(-5, 5, 400)), -1).reshape(-1, 2)
+    others = Boxes.concatenate(
+        [turned(rng.uniform(-4, 4), rng.uniform(-2, 2, 2)) for _ in range(20)]
+    )
+    points = np.stack(np.meshgrid(np.linspace(-5, 5, 400), np.linspace(-5, 5, 400)), -1).reshape(
+        -1, 2
+    )
 
     def within(box: Boxes) -> np.ndarray:
         c, s = np.cos(box.yaws[0]), np.sin(box.yaws[0])
@@ -96,5 +142,5 @@ def test_the_overlap_is_the_share_of_points_that_lie_in_both():
         return (local <= box.sizes[0, :2] / 2).all(1)
 
     for index, iou in enumerate(bev_iou(Boxes.concatenate([first] * 20), others)):
-        a, b = within(first), within(others[index:index + 1])
+        a, b = within(first), within(others[index : index + 1])
         assert iou == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)

@@ -14,7 +14,9 @@ POSE = geometry.transform(geometry.rotation_rpy(0.3, -0.2, 2.5), (1, -2, 3))
 def boxes(*rows: tuple[float, ...]) -> Boxes:
     """Rows of x, y, z, length, width, height, yaw."""
     array = np.array(rows, float).reshape(-1, 7)
-    return Boxes(array[:, :3], array[:, 3:6], array[:, 6], np.zeros(len(array)), np.ones(len(array)))
+    return Boxes(
+        array[:, :3], array[:, 3:6], array[:, 6], np.zeros(len(array)), np.ones(len(array))
+    )
 
 
 def test_invert_undoes_a_transform():
@@ -28,17 +30,26 @@ def test_apply_keeps_the_dtype(dtype):
 
 def test_apply_rotates_then_moves():
     quarter = geometry.transform(geometry.rotation_z(np.pi / 2), (10, 0, 0))
-    np.testing.assert_allclose(geometry.apply(quarter, np.array([[1.0, 0, 5]])), [[10, 1, 5]], atol=1e-12)
+    np.testing.assert_allclose(
+        geometry.apply(quarter, np.array([[1.0, 0, 5]])), [[10, 1, 5]], atol=1e-12
+    )
 
 
 def test_roll_pitch_yaw_turn_about_fixed_axes():
-    np.testing.assert_allclose(geometry.rotation_rpy(np.pi / 2, 0, 0) @ (0, 1, 0), (0, 0, 1), atol=1e-12)
-    np.testing.assert_allclose(geometry.rotation_rpy(0, np.pi / 2, 0) @ (1, 0, 0), (0, 0, -1), atol=1e-12)
-    np.testing.assert_allclose(geometry.rotation_rpy(np.pi / 2, 0, np.pi / 2) @ (0, 1, 0), (0, 0, 1), atol=1e-12)
+    np.testing.assert_allclose(
+        geometry.rotation_rpy(np.pi / 2, 0, 0) @ (0, 1, 0), (0, 0, 1), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        geometry.rotation_rpy(0, np.pi / 2, 0) @ (1, 0, 0), (0, 0, -1), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        geometry.rotation_rpy(np.pi / 2, 0, np.pi / 2) @ (0, 1, 0), (0, 0, 1), atol=1e-12
+    )
 
 
-@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 0, np.pi), (np.pi, 0, 0), (0, np.pi, 0), (0.3, -0.2, 2.5),
-                                    (2, 1, -3)])
+@pytest.mark.parametrize(
+    "angles", [(0, 0, 0), (0, 0, np.pi), (np.pi, 0, 0), (0, np.pi, 0), (0.3, -0.2, 2.5), (2, 1, -3)]
+)
 def test_quaternion_turns_like_its_rotation(angles):
     rotation = geometry.rotation_rpy(*angles)
     x, y, z, w = geometry.quaternion_from_rotation(rotation)
@@ -46,7 +57,9 @@ def test_quaternion_turns_like_its_rotation(angles):
     axis = np.array([x, y, z])
     turned = vector + 2 * np.cross(axis, np.cross(axis, vector) + w * vector)
     np.testing.assert_allclose(turned, rotation @ vector, atol=1e-12)
-    np.testing.assert_allclose(geometry.rotation_from_quaternion((2 * x, 2 * y, 2 * z, 2 * w)), rotation, atol=1e-12)
+    np.testing.assert_allclose(
+        geometry.rotation_from_quaternion((2 * x, 2 * y, 2 * z, 2 * w)), rotation, atol=1e-12
+    )
 
 
 def test_optical_axes_are_right_down_forward():
@@ -76,14 +89,20 @@ def test_corners_turn_counter_clockwise():
 def test_boxes_move_with_their_frame():
     move = geometry.transform(geometry.rotation_z(0.5), (1, 2, 3))
     original = boxes((10, 2, 1, 4, 2, 1.5, 0.3), (5, -3, 0, 1, 1, 2, 3.0))
-    np.testing.assert_allclose(geometry.box_corners(geometry.transform_boxes(move, original)),
-                               geometry.apply(move, geometry.box_corners(original)), atol=1e-12)
+    np.testing.assert_allclose(
+        geometry.box_corners(geometry.transform_boxes(move, original)),
+        geometry.apply(move, geometry.box_corners(original)),
+        atol=1e-12,
+    )
 
 
 def test_points_in_boxes_respects_yaw_and_margin():
     points = np.array([[1.9, 0, 0], [0, 1.9, 0], [0, 1.1, 0]])
     along = boxes((0, 0, 0, 4, 2, 2, 0), (0, 0, 0, 4, 2, 2, np.pi / 2))
-    assert geometry.points_in_boxes(points, along).tolist() == [[True, False, False], [False, True, True]]
+    assert geometry.points_in_boxes(points, along).tolist() == [
+        [True, False, False],
+        [False, True, True],
+    ]
     assert geometry.points_in_boxes(points, along, margin=0.2)[0].tolist() == [True, False, True]
 
 
@@ -102,12 +121,18 @@ def test_image_bounds_hold_all_corners():
     matrix = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]) @ geometry.OPTICAL_FROM_VIEW[:3]
     box = boxes((20, 1, 0, 4, 2, 1.5, 0.4))
     pixels, _ = geometry.project(matrix, geometry.box_corners(box)[0])
-    np.testing.assert_allclose(geometry.box_image_bounds(box, matrix)[0], [*pixels.min(0), *pixels.max(0)])
+    np.testing.assert_allclose(
+        geometry.box_image_bounds(box, matrix)[0], [*pixels.min(0), *pixels.max(0)]
+    )
 
 
 def test_box_beside_the_camera_is_cut_at_the_near_plane():
     matrix = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]) @ geometry.OPTICAL_FROM_VIEW[:3]
-    bounds = geometry.box_image_bounds(boxes((0, 3, 0, 8, 2, 2, 0), (-20, 0, 0, 4, 2, 2, 0)), matrix)
-    assert bounds[0, 2] == pytest.approx(50 - 100 * 2 / 4)  # the right edge is the box's far end, 4 m ahead
+    bounds = geometry.box_image_bounds(
+        boxes((0, 3, 0, 8, 2, 2, 0), (-20, 0, 0, 4, 2, 2, 0)), matrix
+    )
+    assert bounds[0, 2] == pytest.approx(
+        50 - 100 * 2 / 4
+    )  # the right edge is the box's far end, 4 m ahead
     assert bounds[0, 0] < -1000  # and it goes out of the image to the left
     assert np.isnan(bounds[1]).all()  # wholly behind

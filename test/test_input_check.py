@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broken_bag import scan
-from conftest import ROOT
+from support.broken_bag import scan
+from support.paths import ROOT
 
-from bev_semseg_ros import checkpoint
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import rotation_rpy, transform
+from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import InputStatistics, compare, count_beams, suited_intensity_scale
 from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points
 
@@ -21,15 +21,26 @@ CONFIG, _, INFO = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")
 POSE = transform(translation=(0.0, 0.0, 1.73))
 
 
-def levels(points: np.ndarray | None = None, pose: np.ndarray = POSE, size: tuple[int, int] = (1242, 375),
-           focal_length: float = 721.5, info: dict = INFO, **settings) -> dict[str, tuple[str, str]]:
+def levels(
+    points: np.ndarray | None = None,
+    pose: np.ndarray = POSE,
+    size: tuple[int, int] = (1242, 375),
+    focal_length: float = 721.5,
+    info: dict = INFO,
+    **settings,
+) -> dict[str, tuple[str, str]]:
     """item -> (level, text and remedy) of an ordinary input, or of one with something else."""
     statistics = InputStatistics()
-    statistics.add_points(prepare_points(scan() if points is None else points, pose, CONFIG.grid), pose)
+    statistics.add_points(
+        prepare_points(scan() if points is None else points, pose, CONFIG.grid), pose
+    )
     matrix = np.array([[focal_length, 0, size[0] / 2], [0, focal_length, size[1] / 2], [0, 0, 1]])
     camera = Camera(matrix, size, np.eye(4))
     statistics.add_camera(camera.rectified(network_size(size, CONFIG.image)), size)
-    return {finding.item: (finding.level, str(finding)) for finding in compare(statistics.summary(), info, **settings)}
+    return {
+        finding.item: (finding.level, str(finding))
+        for finding in compare(statistics.summary(), info, **settings)
+    }
 
 
 def scaled(factor: float) -> np.ndarray:
@@ -42,23 +53,51 @@ DIFFERENT = {
     "intensity": ({"points": scaled(255)}, "fault", r"set intensity_scale to 0.00392"),
     "no intensity": ({"points": scaled(0)}, "warning", "intensity: 0 everywhere"),
     "dark": ({"points": scaled(0.05)}, "warning", r"set intensity_scale to [1-9]\d"),
-    "scaled too far down": ({"points": scaled(1 / 255), "intensity_scale": 1 / 255}, "warning",
-                            r"set intensity_scale to 1$"),
-    "scaled too little": ({"points": scaled(100), "intensity_scale": 0.1}, "fault", "set intensity_scale to 0.001"),
+    "scaled too far down": (
+        {"points": scaled(1 / 255), "intensity_scale": 1 / 255},
+        "warning",
+        r"set intensity_scale to 1$",
+    ),
+    "scaled too little": (
+        {"points": scaled(100), "intensity_scale": 0.1},
+        "fault",
+        "set intensity_scale to 0.001",
+    ),
     "ground height": ({"pose": transform(translation=(0, 0, 2.73))}, "fault", "lower the lidar"),
-    "ground height, parameters": ({"pose": transform(translation=(0, 0, 2.73)), "extrinsics": "parameters"}, "fault",
-                                  r"raise ground_height by about 1\.\d\d m, or .* in lidar_pose$"),
-    "ground height, tf": ({"pose": transform(translation=(0, 0, 0.73)), "extrinsics": "tf"}, "fault",
-                          r"lower ground_height by about \d\.\d\d m, or .* in TF$"),
-    "turned away, tf": ({"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73)), "extrinsics": "tf"}, "fault",
-                        "the lidar's pose in TF and its frame"),
+    "ground height, parameters": (
+        {"pose": transform(translation=(0, 0, 2.73)), "extrinsics": "parameters"},
+        "fault",
+        r"raise ground_height by about 1\.\d\d m, or .* in lidar_pose$",
+    ),
+    "ground height, tf": (
+        {"pose": transform(translation=(0, 0, 0.73)), "extrinsics": "tf"},
+        "fault",
+        r"lower ground_height by about \d\.\d\d m, or .* in TF$",
+    ),
+    "turned away, tf": (
+        {"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73)), "extrinsics": "tf"},
+        "fault",
+        "the lidar's pose in TF and its frame",
+    ),
     "tilt": ({"pose": transform(rotation_rpy(0, 0.15, 0), (0, 0, 1.73))}, "fault", "ground height"),
     "beams": ({"points": scan(8)}, "warning", "about 8"),
     "points": ({"points": scan(16)[::8]}, "warning", "points"),
-    "turned away": ({"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73))}, "fault", "points: 0 inside the grid"),
+    "turned away": (
+        {"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73))},
+        "fault",
+        "points: 0 inside the grid",
+    ),
     "range": ({"points": scan()[np.hypot(*scan()[:, :2].T) < 15]}, "warning", "range: 95 %"),
-    "lidar's view": ({"points": scan()[np.abs(scan()[:, 1]) < 0.2 * scan()[:, 0]]}, "warning", "the lidar sees"),
-    "image size": ({"size": (600, 600), "focal_length": 500.0}, "warning", "crop it to such an aspect"),
+    "lidar's view": (
+        {"points": scan()[np.abs(scan()[:, 1]) < 0.2 * scan()[:, 0]]},
+        "warning",
+        "the lidar sees",
+    ),
+    "image size": (
+        {"size": (600, 600), "focal_length": 500.0},
+        "warning",
+        "crop it to such an aspect",
+    ),
     "small image": ({"size": (310, 94), "focal_length": 180.0}, "warning", "use a larger image"),
     "focal length": ({"focal_length": 300.0}, "warning", "focal length: 18. pixels"),
     "field of view": ({"focal_length": 3000.0}, "warning", "use a wider lens"),
@@ -82,7 +121,9 @@ def test_the_shipped_checkpoint_knows_everything_the_rules_need() -> None:
 
 def test_a_checkpoint_that_knows_nothing_gives_unknown() -> None:
     found = levels(info={})
-    assert len(found) == 9 and all(level == "ok" and "unknown" in line for level, line in found.values())
+    assert len(found) == 9 and all(
+        level == "ok" and "unknown" in line for level, line in found.values()
+    )
 
 
 @pytest.mark.parametrize("beams", [16, 32, 64])
@@ -90,19 +131,25 @@ def test_a_checkpoint_that_knows_nothing_gives_unknown() -> None:
 def test_beams_are_counted_in_the_lidar_s_frame(beams: int, tilt: float) -> None:
     pose = transform(rotation_rpy(0.1, tilt, 0.5), (1.0, 0.5, 1.9))
     points = scan(beams)
-    points[:, :3] = points[:, :3] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
+    points[:, :3] = points[:, :3] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(
+        np.float32
+    )
     assert abs(count_beams(points, pose) - beams) <= 2
 
 
-@pytest.mark.parametrize(("largest", "scale"), [(1.0, 1.0), (0.1, 0.48 / 0.03), (255.0, 1 / 255), (3000.0, 0.48 / 900),
-                                                (60000.0, 1 / 65535)])
+@pytest.mark.parametrize(
+    ("largest", "scale"),
+    [(1.0, 1.0), (0.1, 0.48 / 0.03), (255.0, 1 / 255), (3000.0, 0.48 / 900), (60000.0, 1 / 65535)],
+)
 def test_the_scale_suits_the_intensity(largest: float, scale: float) -> None:
     info = {"intensity_percentiles": [0.01, 0.04, 0.12, 0.24, 0.48]}
     assert suited_intensity_scale(largest, 0.3 * largest, info) == pytest.approx(scale)
 
 
 @pytest.mark.parametrize(("share_bright", "info"), [(0.05, INFO), (0.0, INFO), (0.3, {})])
-def test_no_scale_is_advised_that_would_be_found_too_bright(share_bright: float, info: dict) -> None:
+def test_no_scale_is_advised_that_would_be_found_too_bright(
+    share_bright: float, info: dict
+) -> None:
     assert 3000 * suited_intensity_scale(3000, share_bright * 3000, info) < 2
 
 
@@ -130,4 +177,6 @@ def test_real_frames_of_the_rigs_pass(real_data: Path, name: str) -> None:
             statistics.add_points(sample.points, frame.model_from_lidar)
         if sample.camera is not None:
             statistics.add_camera(sample.camera, frame.camera.size)
-    assert [str(finding) for finding in compare(statistics.summary(), INFO) if finding.level != "ok"] == []
+    assert [
+        str(finding) for finding in compare(statistics.summary(), INFO) if finding.level != "ok"
+    ] == []

@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 from catkin_pkg.package import parse_package
-from conftest import ROOT
+from support.paths import ROOT
 
 
 def _colcon(*arguments: str, cwd: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    result = subprocess.run([sys.executable, "-m", "colcon", "--log-base", str(cwd / "log"), *arguments], cwd=cwd,
-                            env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, "-m", "colcon", "--log-base", str(cwd / "log"), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -30,8 +36,16 @@ def test_colcon_recognises_the_package(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = tmp_path_factory.mktemp("workspace")
-    _colcon("build", "--base-paths", str(ROOT), "--build-base", str(workspace / "build"),
-            "--install-base", str(workspace / "install"), cwd=workspace)
+    _colcon(
+        "build",
+        "--base-paths",
+        str(ROOT),
+        "--build-base",
+        str(workspace / "build"),
+        "--install-base",
+        str(workspace / "install"),
+        cwd=workspace,
+    )
     return workspace / "install" / "bev_semseg_ros"
 
 
@@ -39,7 +53,9 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
     in_tree = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert in_tree, f"{folder}/ is empty"
-    assert {path.name for path in (install / "share" / "bev_semseg_ros" / folder).iterdir()} == in_tree
+    assert {
+        path.name for path in (install / "share" / "bev_semseg_ros" / folder).iterdir()
+    } == in_tree
 
 
 @pytest.mark.parametrize("name", ["perception_node", "bev-semseg"])
@@ -48,7 +64,9 @@ def test_executables_are_where_ros2_run_looks(install: Path, name: str) -> None:
 
 
 def test_the_ament_index_knows_the_package(install: Path) -> None:
-    assert (install / "share" / "ament_index" / "resource_index" / "packages" / "bev_semseg_ros").is_file()
+    assert (
+        install / "share" / "ament_index" / "resource_index" / "packages" / "bev_semseg_ros"
+    ).is_file()
 
 
 def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
@@ -62,12 +80,29 @@ def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
 
 
 def test_every_ros_import_is_declared_in_package_xml() -> None:
-    declared = {element.text for element in ElementTree.parse(ROOT / "package.xml").getroot()
-                if element.tag.endswith("depend")}
-    ours = {"rclpy", "sensor_msgs", "visualization_msgs", "diagnostic_msgs", "std_msgs", "geometry_msgs",
-            "lifecycle_msgs", "rcl_interfaces", "rosgraph_msgs", "nav_msgs", "message_filters", "ament_index_python",
-            "builtin_interfaces", "tf2_msgs", "vision_msgs"}
-    from test_layers import FILES, _imports
+    declared = {
+        element.text
+        for element in ElementTree.parse(ROOT / "package.xml").getroot()
+        if element.tag.endswith("depend")
+    }
+    ours = {
+        "rclpy",
+        "sensor_msgs",
+        "visualization_msgs",
+        "diagnostic_msgs",
+        "std_msgs",
+        "geometry_msgs",
+        "lifecycle_msgs",
+        "rcl_interfaces",
+        "rosgraph_msgs",
+        "nav_msgs",
+        "message_filters",
+        "ament_index_python",
+        "builtin_interfaces",
+        "tf2_msgs",
+        "vision_msgs",
+    }
+    from support.sources import FILES, imports
 
-    used = {name.split(".")[0] for path in FILES for name in _imports(path)} & ours
+    used = {name.split(".")[0] for path in FILES for name in imports(path)} & ours
     assert used <= declared

@@ -9,17 +9,29 @@ import pytest
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
-from bev_semseg_ros.preprocessing import MAX_GRID_POINTS, network_size, prepare, prepare_points, rectify
+from bev_semseg_ros.preprocessing import (
+    MAX_GRID_POINTS,
+    network_size,
+    prepare,
+    prepare_points,
+    rectify,
+)
 from bev_semseg_ros.taxonomy import IGNORE
 
 
 def pinhole(width: int, height: int, **settings) -> Camera:
-    return Camera([[width, 0, width / 2 - 0.5], [0, width, height / 2 - 0.5], [0, 0, 1]], (width, height),
-                  OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5))), **settings)
+    return Camera(
+        [[width, 0, width / 2 - 0.5], [0, width, height / 2 - 0.5], [0, 0, 1]],
+        (width, height),
+        OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5))),
+        **settings,
+    )
 
 
-@pytest.mark.parametrize(("size", "expected"), [((1920, 1208), (640, 400)), ((1242, 375), (768, 240)),
-                                                ((640, 403), (640, 400))])
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((1920, 1208), (640, 400)), ((1242, 375), (768, 240)), ((640, 403), (640, 400))],
+)
 def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
     width, height = network_size(size, ImageConfig())
     assert abs(width - expected[0]) <= 32 and abs(height - expected[1]) <= 16
@@ -27,14 +39,24 @@ def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
 
 
 def test_points_come_to_the_model_frame_and_the_rest_is_dropped():
-    points = np.array([[1, 0, 0, 0.5], [np.nan, 0, 0, 0.5], [1, 0, np.inf, 0.5], [500, 0, 0, 0.5], [2, 0, 0, np.nan]])
+    points = np.array(
+        [
+            [1, 0, 0, 0.5],
+            [np.nan, 0, 0, 0.5],
+            [1, 0, np.inf, 0.5],
+            [500, 0, 0, 0.5],
+            [2, 0, 0, np.nan],
+        ]
+    )
     pose = transform(rotation_z(np.pi / 2), (5, 0, 1))
     result = prepare_points(points, pose, GridConfig())
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, [[5, 1, 1, 0.5]], atol=1e-6)
 
 
-@pytest.mark.parametrize("points", [np.zeros((0, 4), np.float32), np.full((7, 4), np.nan, np.float32)])
+@pytest.mark.parametrize(
+    "points", [np.zeros((0, 4), np.float32), np.full((7, 4), np.nan, np.float32)]
+)
 def test_an_empty_cloud_stays_an_empty_cloud(points):
     assert prepare_points(points, np.eye(4), GridConfig()).shape == (0, 4)
 
@@ -42,8 +64,14 @@ def test_an_empty_cloud_stays_an_empty_cloud(points):
 def test_of_too_many_points_some_are_left_out_everywhere_alike():
     rng = np.random.default_rng(1)
     count = 5 * MAX_GRID_POINTS
-    points = np.column_stack([rng.uniform(1, 50, count), rng.uniform(-20, 20, count), np.zeros(count),
-                              np.tile(np.arange(5) / 5, MAX_GRID_POINTS)]).astype(np.float32)
+    points = np.column_stack(
+        [
+            rng.uniform(1, 50, count),
+            rng.uniform(-20, 20, count),
+            np.zeros(count),
+            np.tile(np.arange(5) / 5, MAX_GRID_POINTS),
+        ]
+    ).astype(np.float32)
     thinned = prepare_points(points, np.eye(4), GridConfig())
     assert abs(len(thinned) / MAX_GRID_POINTS - 1) < 0.01
     np.testing.assert_array_equal(thinned, prepare_points(points, np.eye(4), GridConfig()))
@@ -64,10 +92,10 @@ def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
     camera = pinhole(400, 240)
     image = np.zeros((240, 400, 3), np.uint8)
     u, v = 301, 77
-    image[v - 3:v + 4, u - 3:u + 4] = 255
+    image[v - 3 : v + 4, u - 3 : u + 4] = 255
     size = (round(400 * factor), round(240 * factor))
     result = rectify(image, camera, size)[..., 0].astype(float)
-    rows, columns = np.mgrid[:size[1], :size[0]]
+    rows, columns = np.mgrid[: size[1], : size[0]]
     found = np.array([(columns * result).sum(), (rows * result).sum()]) / result.sum()
     ray = np.linalg.inv(camera.matrix) @ [u, v, 1]
     expected = (camera.rectified(size).matrix @ ray)[:2]
@@ -76,7 +104,11 @@ def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
 
 @pytest.mark.parametrize("recorded", [(1920, 1208), (1921, 1207), (1280, 806)])
 def test_a_reduced_image_has_a_source_to_its_last_row_and_column(recorded):
-    looking = Camera(np.array([[900.0, 0, recorded[0] / 2], [0, 900, recorded[1] / 2], [0, 0, 1]]), recorded, np.eye(4))
+    looking = Camera(
+        np.array([[900.0, 0, recorded[0] / 2], [0, 900, recorded[1] / 2], [0, 0, 1]]),
+        recorded,
+        np.eye(4),
+    )
     reduced = rectify(np.full((recorded[1], recorded[0], 3), 200, np.uint8), looking, (640, 400))
     assert (reduced == 200).all()
 
@@ -84,7 +116,9 @@ def test_a_reduced_image_has_a_source_to_its_last_row_and_column(recorded):
 @pytest.mark.parametrize("factor", [2, 3, 4, 5, 7])
 def test_a_reduced_pixel_is_the_mean_of_its_block(factor):
     size = 64, 48
-    image = np.random.default_rng(factor).integers(0, 256, (size[1] * factor, size[0] * factor, 3), np.uint8)
+    image = np.random.default_rng(factor).integers(
+        0, 256, (size[1] * factor, size[0] * factor, 3), np.uint8
+    )
     blocks = image.reshape(size[1], factor, size[0], factor, 3).mean((1, 3))
     assert abs(rectify(image, pinhole(size[0] * factor, size[1] * factor), size) - blocks).max() < 1
 
@@ -93,9 +127,14 @@ def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
     coefficients = np.array([-0.3, 0.1, 0.001, -0.002, 0.0])
     camera = pinhole(400, 240, distortion=coefficients, distortion_model="plumb_bob")
     ray = np.array([[0.30, 0.12, 1.0]])
-    u, v = cv2.projectPoints(ray, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0].ravel().round().astype(int)
+    u, v = (
+        cv2.projectPoints(ray, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0]
+        .ravel()
+        .round()
+        .astype(int)
+    )
     image = np.zeros((240, 400, 3), np.uint8)
-    image[v - 2:v + 3, u - 2:u + 3] = 255
+    image[v - 2 : v + 3, u - 2 : u + 3] = 255
     result = rectify(image, camera, (400, 240))[..., 0].astype(float)
     rows, columns = np.mgrid[:240, :400]
     found = np.array([(columns * result).sum(), (rows * result).sum()]) / result.sum()
@@ -103,10 +142,20 @@ def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
 
 
 @pytest.mark.parametrize("size", [(64, 40), (32, 20)])
-@pytest.mark.parametrize("model, coefficients, bent", [
-    ("none", [], False), ("none", [-0.3, 0.1, 0, 0, 0], False), ("plumb_bob", [], False),
-    ("plumb_bob", [0] * 5, False), ("plumb_bob", [-0.3, 0.1, 0, 0, 0], True), ("equidistant", [0] * 4, True)])
-def test_the_model_says_at_every_size_whether_an_image_is_distorted(size, model, coefficients, bent):
+@pytest.mark.parametrize(
+    "model, coefficients, bent",
+    [
+        ("none", [], False),
+        ("none", [-0.3, 0.1, 0, 0, 0], False),
+        ("plumb_bob", [], False),
+        ("plumb_bob", [0] * 5, False),
+        ("plumb_bob", [-0.3, 0.1, 0, 0, 0], True),
+        ("equidistant", [0] * 4, True),
+    ],
+)
+def test_the_model_says_at_every_size_whether_an_image_is_distorted(
+    size, model, coefficients, bent
+):
     image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
     straight = rectify(image, pinhole(64, 40), size)
     result = rectify(image, pinhole(64, 40, distortion=coefficients, distortion_model=model), size)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_data
 import torch
+from support import tiny_data
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config
@@ -38,7 +38,9 @@ def memory():
 RUNS_CODE = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]"
 
 
-@pytest.mark.parametrize("load", [configuration.load, load_calibration], ids=["configuration", "calibration"])
+@pytest.mark.parametrize(
+    "load", [configuration.load, load_calibration], ids=["configuration", "calibration"]
+)
 def test_yaml_runs_no_code(load, tmp_path):
     (tmp_path / "file.yaml").write_text(RUNS_CODE.format(path=tmp_path / "touched"))
     with pytest.raises(ValueError, match=r"file\.yaml"):
@@ -46,7 +48,9 @@ def test_yaml_runs_no_code(load, tmp_path):
     assert not (tmp_path / "touched").exists()
 
 
-@pytest.mark.parametrize("load", [configuration.load, load_calibration], ids=["configuration", "calibration"])
+@pytest.mark.parametrize(
+    "load", [configuration.load, load_calibration], ids=["configuration", "calibration"]
+)
 def test_aliases_that_stand_for_billions_of_values_are_refused(load, tmp_path):
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
@@ -64,19 +68,30 @@ def test_a_setting_that_stands_for_billions_of_values_is_named_in_short():
     assert len(str(error.value)) < 500
 
 
-@pytest.mark.parametrize("values", [
-    {"grid": {"x_max": 1e9}}, {"grid": {"cell": 1e-9}}, {"model": {"pillar_channels": 10**9}},
-    {"model": {"bev_channels": [10**9, 96, 128]}}, {"model": {"bev_blocks": [10**9, 1, 1]}},
-    {"image": {"max_pixels": 10**12}}, {"decoding": {"max_boxes": 10**12}},
-    {"grid": {"x_max": 800.0, "y_min": -400.0, "y_max": 400.0}, "model": {"pillar_channels": 1024}}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"grid": {"x_max": 1e9}},
+        {"grid": {"cell": 1e-9}},
+        {"model": {"pillar_channels": 10**9}},
+        {"model": {"bev_channels": [10**9, 96, 128]}},
+        {"model": {"bev_blocks": [10**9, 1, 1]}},
+        {"image": {"max_pixels": 10**12}},
+        {"decoding": {"max_boxes": 10**12}},
+        {
+            "grid": {"x_max": 800.0, "y_min": -400.0, "y_max": 400.0},
+            "model": {"pillar_channels": 1024},
+        },
+    ],
+)
 def test_a_configuration_that_would_not_fit_into_memory_is_refused(values):
     with pytest.raises(ValueError):
         configuration.from_dict(values)
 
 
 def test_a_checkpoint_that_asks_for_a_huge_network_is_refused(tmp_path):
-    from bev_semseg_ros import checkpoint
-    from bev_semseg_ros.predictor import Predictor
+    from bev_semseg_ros.inference import checkpoint
+    from bev_semseg_ros.inference.predictor import Predictor
 
     checkpoint.save(tmp_path / "huge.pt", torch.nn.Linear(1, 1), Config(), {})
     content = torch.load(tmp_path / "huge.pt", weights_only=True)
@@ -93,9 +108,17 @@ def test_a_calibration_of_another_kind_of_file_is_not_read(tmp_path):
         load_calibration(tmp_path / "calibration.yaml")
 
 
-@pytest.mark.parametrize("change", [{"size": (1, 30_000)}, {"size": (0, 64)}, {"size": (10**9, 10**9)},
-                                    {"matrix": np.full((3, 3), np.nan)}, {"distortion": np.full(5, np.inf)},
-                                    {"camera_from_model": np.full((4, 4), np.nan)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": (1, 30_000)},
+        {"size": (0, 64)},
+        {"size": (10**9, 10**9)},
+        {"matrix": np.full((3, 3), np.nan)},
+        {"distortion": np.full(5, np.inf)},
+        {"camera_from_model": np.full((4, 4), np.nan)},
+    ],
+)
 def test_what_no_camera_can_be_is_refused(change):
     with pytest.raises(ValueError, match="camera: "):
         replace(CAMERA, **change)
@@ -103,9 +126,10 @@ def test_what_no_camera_can_be_is_refused(change):
 
 # --- bags ------------------------------------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def bag(tmp_path) -> Path:
-    from bev_semseg_ros.ros.bag import write_bag
+    from bev_semseg_ros.ros.bag.writer import write_bag
 
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     write_bag(open_dataset(tmp_path / "data"), tmp_path / "bags" / "bag", "sqlite3")
@@ -125,22 +149,38 @@ def test_a_bag_is_read_from_its_own_folder_only(bag):
 
 def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
     pytest.importorskip("rclpy")
-    from bev_semseg_ros.ros.messages import message_class
+    from bev_semseg_ros.ros.convert.messages import message_class
 
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("stranger/msg/Image", "stranger/Image", "../stranger/msg/Image", "stranger.x/msg/Image", "", "/msg/"):
+    for name in (
+        "stranger/msg/Image",
+        "stranger/Image",
+        "../stranger/msg/Image",
+        "stranger.x/msg/Image",
+        "",
+        "/msg/",
+    ):
         assert message_class(name) is None
-    assert not (tmp_path / "touched").exists() and message_class("sensor_msgs/msg/Image").__name__ == "Image"
+    assert (
+        not (tmp_path / "touched").exists()
+        and message_class("sensor_msgs/msg/Image").__name__ == "Image"
+    )
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:len(data) // 2], lambda data: b"\xff" * len(data),
-                                   lambda data: data.replace(b"sensor_msgs", b"\xff\xfe_or_msgs")])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"\xff" * len(data),
+        lambda data: data.replace(b"sensor_msgs", b"\xff\xfe_or_msgs"),
+    ],
+)
 def test_a_damaged_bag_is_named(bag, spoil):
     """By the player and by the doctor."""
     rclpy = pytest.importorskip("rclpy")
+    from bev_semseg_ros.ros.bag.player import Player
     from bev_semseg_ros.ros.doctor.bag import read_bag
-    from bev_semseg_ros.ros.player import Player
 
     database = next(bag.glob("*.db3"))
     database.write_bytes(spoil(database.read_bytes()))
@@ -159,33 +199,40 @@ def test_a_damaged_bag_is_named(bag, spoil):
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
+
 def decoded(topic: str, message) -> Frame:
     """The frame of one message, beside good ones where it needs them."""
-    from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image
+    from bev_semseg_ros.ros.convert.messages import decode_camera, decode_cloud, decode_image
 
     if topic == "points":
         return Frame(0, decode_cloud(message), np.eye(4), None, None)
     if topic == "image":
         return Frame(0, None, np.eye(4), decode_image(message), CAMERA)
-    return Frame(0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), decode_camera(message, np.eye(4)))
+    return Frame(
+        0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), decode_camera(message, np.eye(4))
+    )
 
 
 def good(topic: str):
     pytest.importorskip("rclpy")
     from std_msgs.msg import Header
 
-    from bev_semseg_ros.ros.messages import encode_camera, encode_cloud, encode_image
+    from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
 
     rng = np.random.default_rng(1)
-    return {"points": lambda: encode_cloud(rng.uniform(0, 20, (500, 4)), Header()),
-            "image": lambda: encode_image(rng.integers(0, 255, (64, 128, 3), np.uint8), "rgb8", Header()),
-            "camera_info": lambda: encode_camera(CAMERA, Header())}[topic]()
+    return {
+        "points": lambda: encode_cloud(rng.uniform(0, 20, (500, 4)), Header()),
+        "image": lambda: encode_image(
+            rng.integers(0, 255, (64, 128, 3), np.uint8), "rgb8", Header()
+        ),
+        "camera_info": lambda: encode_camera(CAMERA, Header()),
+    }[topic]()
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("topic", ["points", "image", "camera_info"])
 def test_malformed_messages_are_refused_or_harmless(topic):
-    from ros.malformed import scramble
+    from support.malformed import scramble
 
     refused = 0
     for seed in range(200):
@@ -201,11 +248,18 @@ def test_malformed_messages_are_refused_or_harmless(topic):
     assert 20 < refused < 180
 
 
-@pytest.mark.parametrize(("topic", "sizes"), [
-    ("points", {"width": HUGE, "height": HUGE}), ("points", {"width": HUGE, "point_step": 1, "row_step": HUGE}),
-    ("points", {"width": 1, "height": HUGE, "row_step": 0}), ("image", {"width": HUGE, "height": HUGE, "step": HUGE}),
-    ("image", {"height": HUGE, "step": 0}), ("camera_info", {"width": HUGE, "height": HUGE}),
-    ("camera_info", {"width": 1, "height": 30_000})])
+@pytest.mark.parametrize(
+    ("topic", "sizes"),
+    [
+        ("points", {"width": HUGE, "height": HUGE}),
+        ("points", {"width": HUGE, "point_step": 1, "row_step": HUGE}),
+        ("points", {"width": 1, "height": HUGE, "row_step": 0}),
+        ("image", {"width": HUGE, "height": HUGE, "step": HUGE}),
+        ("image", {"height": HUGE, "step": 0}),
+        ("camera_info", {"width": HUGE, "height": HUGE}),
+        ("camera_info", {"width": 1, "height": 30_000}),
+    ],
+)
 def test_a_message_that_claims_more_than_it_holds_is_refused(topic, sizes):
     message = good(topic)
     for name, value in sizes.items():

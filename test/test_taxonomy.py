@@ -10,8 +10,10 @@ from bev_semseg_ros.data.files import read_json
 
 
 def test_every_class_has_a_colour_of_its_own():
-    for names, colors in ((taxonomy.SEGMENTATION_CLASSES, taxonomy.SEGMENTATION_COLORS),
-                          (taxonomy.DETECTION_CLASSES, taxonomy.DETECTION_COLORS)):
+    for names, colors in (
+        (taxonomy.SEGMENTATION_CLASSES, taxonomy.SEGMENTATION_COLORS),
+        (taxonomy.DETECTION_CLASSES, taxonomy.DETECTION_COLORS),
+    ):
         assert len(names) == len(colors) == len({tuple(color) for color in colors})
 
 
@@ -26,13 +28,22 @@ def test_there_are_38_categories():
 
 
 def test_group_of_a_category_is_that_of_its_class_but_for_small_vehicles():
-    differing = [name for name, target in taxonomy.A2D2_CATEGORIES.items()
-                 if target is not None and taxonomy.GROUP_OF_CLASS[target[0]] != target[1]]
+    differing = [
+        name
+        for name, target in taxonomy.A2D2_CATEGORIES.items()
+        if target is not None and taxonomy.GROUP_OF_CLASS[target[0]] != target[1]
+    ]
     assert differing == ["Small vehicles"]
 
 
-@pytest.mark.parametrize("name, category", [("Car 4", "Car"), ("Traffic sign 1", "Traffic sign"),
-                                            ("RD normal street", "RD normal street")])
+@pytest.mark.parametrize(
+    "name, category",
+    [
+        ("Car 4", "Car"),
+        ("Traffic sign 1", "Traffic sign"),
+        ("RD normal street", "RD normal street"),
+    ],
+)
 def test_instance_number_is_stripped(name, category):
     assert taxonomy.a2d2_category(name) == category
 

@@ -14,11 +14,20 @@ if TYPE_CHECKING:
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """A checkpoint, what it runs on, and labelled data."""
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="C", help="the trained network")
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="A2D2, KITTI or simulated frames")
-    parser.add_argument("--split", choices=("train", "val"),
-                        help="whole scenes, one in five of them for val (default: all frames)")
-    parser.add_argument("--mode", choices=MODES, default="fused", help="the sensors used (default: fused)")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, metavar="C", help="the trained network"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="PATH", help="A2D2, KITTI or simulated frames"
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "val"),
+        help="whole scenes, one in five of them for val (default: all frames)",
+    )
+    parser.add_argument(
+        "--mode", choices=MODES, default="fused", help="the sensors used (default: fused)"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")

@@ -7,27 +7,52 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="PATH",
-                        help="A2D2, KITTI, KITTI raw or simulated frames")
-    parser.add_argument("--out", type=Path, required=True, metavar="BAG",
-                        help="folder of the bag, which must not exist; calibration.yaml is written into it")
-    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format (default: mcap)")
-    parser.add_argument("--split", choices=("train", "val"),
-                        help="whole scenes, one in five of them for val (default: all frames)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="A2D2, KITTI, KITTI raw or simulated frames",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="BAG",
+        help="folder of the bag, which must not exist; calibration.yaml is written into it",
+    )
+    parser.add_argument(
+        "--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format (default: mcap)"
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "val"),
+        help="whole scenes, one in five of them for val (default: all frames)",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.data.dataset import open_dataset
-    from bev_semseg_ros.ros.bag import write_bag
+    from bev_semseg_ros.ros.bag.writer import write_bag
 
-    summary = write_bag(open_dataset(arguments.data, arguments.split), arguments.out, arguments.storage,
-                        arguments.limit)
-    print(f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, {summary.images} images; "
-          f"calibration: {summary.calibration}")
+    summary = write_bag(
+        open_dataset(arguments.data, arguments.split),
+        arguments.out,
+        arguments.storage,
+        arguments.limit,
+    )
+    print(
+        f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, {summary.images} images; "
+        f"calibration: {summary.calibration}"
+    )
     if summary.unrelated:
-        print(f"{summary.unrelated} frames do not follow the one before them in a drive: stamped 0.5 s apart")
+        print(
+            f"{summary.unrelated} frames do not follow the one before them in a drive: stamped 0.5 s apart"
+        )
     if summary.other_extrinsics:
-        print(f"{summary.other_extrinsics} frames have another calibration than the first: {summary.calibration.name} "
-              "and /tf_static hold the first one's")
+        print(
+            f"{summary.other_extrinsics} frames have another calibration than the first: {summary.calibration.name} "
+            "and /tf_static hold the first one's"
+        )
     return 0

@@ -7,40 +7,75 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = ("Look at a bag, or listen to live topics, and say what is wrong with them and what to do. "
-                          "Exit status: 0 no faults (there may be warnings), 1 faults, 2 wrong arguments, or nothing "
-                          "that could be looked at.")
+    parser.description = (
+        "Look at a bag, or listen to live topics, and say what is wrong with them and what to do. "
+        "Exit status: 0 no faults (there may be warnings), 1 faults, 2 wrong arguments, or nothing "
+        "that could be looked at."
+    )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("bag", type=Path, nargs="?", metavar="BAG",
-                        help="folder of a rosbag2, of which the first minute is read")
+    source.add_argument(
+        "bag",
+        type=Path,
+        nargs="?",
+        metavar="BAG",
+        help="folder of a rosbag2, of which the first minute is read",
+    )
     source.add_argument("--live", type=float, metavar="SECONDS", help="listen for so long instead")
-    parser.add_argument("--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)")
-    parser.add_argument("--calibration", type=Path, metavar="FILE",
-                        help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)")
-    parser.add_argument("--base-frame", metavar="FRAME", default="",
-                        help="TF's frame with the vehicle's axes (default: base_footprint, base_link, or what the "
-                             "lidar is mounted on by /tf_static)")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)",
+    )
+    parser.add_argument(
+        "--base-frame",
+        metavar="FRAME",
+        default="",
+        help="TF's frame with the vehicle's axes (default: base_footprint, base_link, or what the "
+        "lidar is mounted on by /tf_static)",
+    )
     for name in ("points", "image", "camera-info"):
-        parser.add_argument(f"--{name}", metavar="TOPIC", default="",
-                            help="default: the only one of its type, or the one with most messages")
+        parser.add_argument(
+            f"--{name}",
+            metavar="TOPIC",
+            default="",
+            help="default: the only one of its type, or the one with most messages",
+        )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write findings and statistics")
-    parser.add_argument("--params", type=Path, metavar="OUT.yaml",
-                        help="write a parameter file with which the node works on this input")
+    parser.add_argument(
+        "--params",
+        type=Path,
+        metavar="OUT.yaml",
+        help="write a parameter file with which the node works on this input",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
-    from bev_semseg_ros.ros.share import shipped_checkpoint
 
-    asked = {"points": arguments.points, "image": arguments.image, "camera_info": arguments.camera_info}
+    asked = {
+        "points": arguments.points,
+        "image": arguments.image,
+        "camera_info": arguments.camera_info,
+    }
     if arguments.live is None:
         from bev_semseg_ros.ros.doctor.bag import read_bag
+
         observation = read_bag(arguments.bag, asked)
     else:
         from bev_semseg_ros.ros.doctor.live import listen
+
         observation = listen(arguments.live, asked)
-    diagnosis = diagnose(observation, arguments.checkpoint or shipped_checkpoint(), arguments.calibration,
-                         arguments.base_frame)
+    diagnosis = diagnose(
+        observation,
+        arguments.checkpoint or shipped_checkpoint(),
+        arguments.calibration,
+        arguments.base_frame,
+    )
     if arguments.checkpoint is not None:
         diagnosis.set("checkpoint", str(arguments.checkpoint.resolve()))
     print(diagnosis.table())

@@ -10,21 +10,31 @@ from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
-    parser.add_argument("--json", type=Path, required=True, metavar="OUT", help="file for the figures")
-    parser.add_argument("--score-threshold", type=float, metavar="S",
-                        help="boxes below this score are not looked at (default: 0.05)")
+    parser.add_argument(
+        "--json", type=Path, required=True, metavar="OUT", help="file for the figures"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        metavar="S",
+        help="boxes below this score are not looked at (default: 0.05)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate, table
-    from bev_semseg_ros.predictor import Predictor
+    from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.progress import Progress
 
     dataset = open_data(arguments)
-    predictor = Predictor.load(arguments.checkpoint, device=arguments.device, precision=arguments.precision,
-                               engine=arguments.engine)
+    predictor = Predictor.load(
+        arguments.checkpoint,
+        device=arguments.device,
+        precision=arguments.precision,
+        engine=arguments.engine,
+    )
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:
         result = evaluate(predictor, dataset, arguments.mode, threshold, on_frame=progress.advance)

@@ -41,13 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
-    parser = argparse.ArgumentParser(prog="bev-semseg", description="Perception from lidar and camera: data, training, "
-                                     "figures, pictures, and the ROS 2 node.")
+    parser = argparse.ArgumentParser(
+        prog="bev-semseg",
+        description="Perception from lidar and camera: data, training, "
+        "figures, pictures, and the ROS 2 node.",
+    )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     module = None
     for command, text in COMMANDS.items():
-        subparser = commands.add_parser(command, help=text, description=text[0].upper() + text[1:] + ".")
+        subparser = commands.add_parser(
+            command, help=text, description=text[0].upper() + text[1:] + "."
+        )
         if command == name:
             module = importlib.import_module(f"bev_semseg_ros.cli.{command}")
             module.add_arguments(subparser)

@@ -6,7 +6,9 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Run the perception node; all arguments are ROS's, such as --ros-args --params-file FILE."
+    parser.description = (
+        "Run the perception node; all arguments are ROS's, such as --ros-args --params-file FILE."
+    )
     parser.set_defaults(help_text=parser.format_help())
     parser.prefix_chars = "\0"  # argparse would take --ros-args for an option of its own
     parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
@@ -14,10 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int | None:
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
-        from bev_semseg_ros.ros.main import EXIT_CODES
+        from bev_semseg_ros.ros.node.main import EXIT_CODES
 
-        print(arguments.help_text, "exit codes:", *(f"  {code}  {text}" for code, text in EXIT_CODES.items()), sep="\n")
+        print(
+            arguments.help_text,
+            "exit codes:",
+            *(f"  {code}  {text}" for code, text in EXIT_CODES.items()),
+            sep="\n",
+        )
         return 0
-    from bev_semseg_ros.ros.main import main
+    from bev_semseg_ros.ros.node.main import main
 
     main(["perception", *arguments.ros_arguments])

@@ -5,21 +5,39 @@ from __future__ import annotations
 import argparse
 import json
 
-from bev_semseg_ros.ros.player import play
+from bev_semseg_ros.ros.bag.player import play
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = ("Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers have matched. "
-                          "The last line of the output says in JSON what was sent.")
+    parser.description = (
+        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers have matched. "
+        "The last line of the output says in JSON what was sent."
+    )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag")
-    parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="times the recorded speed (default: 1)")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, metavar="R", help="times the recorded speed (default: 1)"
+    )
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
-    parser.add_argument("--clock", action="store_true", help="publish /clock for nodes with use_sim_time")
-    parser.add_argument("--wait", type=float, default=10.0, metavar="S",
-                        help="seconds to wait for subscribers before playing anyway (default: %(default)s)")
-    parser.add_argument("--for", dest="listener", default="", metavar="NODE",
-                        help="the node that must be among them, such as /perception (default: any)")
-    parser.add_argument("--log", metavar="FILE", help="write when each message was published, a line of JSON each")
+    parser.add_argument(
+        "--clock", action="store_true", help="publish /clock for nodes with use_sim_time"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="seconds to wait for subscribers before playing anyway (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--for",
+        dest="listener",
+        default="",
+        metavar="NODE",
+        help="the node that must be among them, such as /perception (default: any)",
+    )
+    parser.add_argument(
+        "--log", metavar="FILE", help="write when each message was published, a line of JSON each"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,24 +7,48 @@ import shlex
 import sys
 from pathlib import Path
 
-from bev_semseg_ros.synth.generate import generate
-from bev_semseg_ros.synth.rig import RIGS
+from bev_semseg_ros.sim.generate import generate
+from bev_semseg_ros.sim.sensors.rig import RIGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; an interrupted run is resumed there")
+    parser.add_argument(
+        "out",
+        type=Path,
+        metavar="OUT",
+        help="folder to write to; an interrupted run is resumed there",
+    )
     parser.add_argument("--scenes", type=int, required=True, help="number of drives")
     parser.add_argument("--frames", type=int, required=True, help="frames of a drive, 0.1 s apart")
-    parser.add_argument("--rig", choices=tuple(RIGS), required=True, help="sensors, and the data set's layout")
-    parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same files")
-    parser.add_argument("--image-size", type=_size, metavar="WxH", help="default: the rig's "
-                        + ", ".join(f"{name} {rig.camera.size[0]}x{rig.camera.size[1]}" for name, rig in RIGS.items()))
+    parser.add_argument(
+        "--rig", choices=tuple(RIGS), required=True, help="sensors, and the data set's layout"
+    )
+    parser.add_argument(
+        "--seed", type=int, required=True, help="the same seed gives the same files"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=_size,
+        metavar="WxH",
+        help="default: the rig's "
+        + ", ".join(
+            f"{name} {rig.camera.size[0]}x{rig.camera.size[1]}" for name, rig in RIGS.items()
+        ),
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    generate(arguments.out, arguments.rig, arguments.scenes, arguments.frames, arguments.seed, arguments.image_size,
-             arguments.workers, command=shlex.join(["bev-semseg", *sys.argv[1:]]))
+    generate(
+        arguments.out,
+        arguments.rig,
+        arguments.scenes,
+        arguments.frames,
+        arguments.seed,
+        arguments.image_size,
+        arguments.workers,
+        command=shlex.join(["bev-semseg", *sys.argv[1:]]),
+    )
     return 0
 
 
@@ -32,5 +56,7 @@ def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(value) for value in text.lower().split("x"))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 640x403, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"expected WIDTHxHEIGHT such as 640x403, got {text!r}"
+        ) from None
     return width, height

@@ -7,25 +7,63 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML of settings that differ from "
-                        "the defaults (config/synthetic.yaml, config/a2d2.yaml)")
-    parser.add_argument("--data", type=Path, required=True, nargs="+", metavar="PATH", help="data sets to learn from")
-    parser.add_argument("--val", type=Path, nargs="+", default=[], metavar="PATH",
-                        help="data sets for a short evaluation after every epoch")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME, as configured)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML of settings that differ from "
+        "the defaults (config/synthetic.yaml, config/a2d2.yaml)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="PATH",
+        help="data sets to learn from",
+    )
+    parser.add_argument(
+        "--val",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="data sets for a short evaluation after every epoch",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME, as configured)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in the run folder")
-    parser.add_argument("--init", type=Path, nargs="+", default=[], metavar="CHECKPOINT",
-                        help="begin from these: each gives the parts it was trained for, later ones win")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE",
-                        help="single settings, such as training.max_minutes=40")
+    parser.add_argument(
+        "--init",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="CHECKPOINT",
+        help="begin from these: each gives the parts it was trained for, later ones win",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="single settings, such as training.max_minutes=40",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros import config as configuration
-    from bev_semseg_ros.training.loop import train
+    from bev_semseg_ros.training.trainer import train
 
     config = configuration.with_settings(configuration.load(arguments.config), arguments.set)
-    checkpoint = train(config, arguments.data, arguments.out or Path("runs") / config.name, resume=arguments.resume,
-                       init=arguments.init, validation=arguments.val)
+    checkpoint = train(
+        config,
+        arguments.data,
+        arguments.out or Path("runs") / config.name,
+        resume=arguments.resume,
+        init=arguments.init,
+        validation=arguments.val,
+    )
     print(checkpoint)
     return 0

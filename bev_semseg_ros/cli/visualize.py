@@ -10,20 +10,38 @@ from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most N frames, evenly spaced (default: all)")
-    parser.add_argument("--score-threshold", type=float, metavar="S",
-                        help="boxes below this score are not drawn (default: the checkpoint's)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the pictures"
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="at most N frames, evenly spaced (default: all)"
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        metavar="S",
+        help="boxes below this score are not drawn (default: the checkpoint's)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from bev_semseg_ros.predictor import Predictor
+    from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.visualization.pictures import write_pictures
 
     dataset = open_data(arguments)
-    predictor = Predictor.load(arguments.checkpoint, device=arguments.device, precision=arguments.precision,
-                               engine=arguments.engine)
-    count = write_pictures(predictor, dataset, arguments.out, arguments.mode, arguments.score_threshold,
-                           arguments.limit)
+    predictor = Predictor.load(
+        arguments.checkpoint,
+        device=arguments.device,
+        precision=arguments.precision,
+        engine=arguments.engine,
+    )
+    count = write_pictures(
+        predictor,
+        dataset,
+        arguments.out,
+        arguments.mode,
+        arguments.score_threshold,
+        arguments.limit,
+    )
     print(f"{count} pictures in {arguments.out}")
     return 0

@@ -24,12 +24,21 @@ from bev_semseg_ros.geometry import apply
 
 MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
 
-BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = "camera_lidar_semantic_bboxes", "camera_lidar_semantic", "camera_lidar"
+BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
+    "camera_lidar_semantic_bboxes",
+    "camera_lidar_semantic",
+    "camera_lidar",
+)
 
 _SCENE = re.compile(r"\d{8}_\d{6}")
 # What a frame is made of: its name in Frame.missing -> the folder and the ending of its file.
-_PARTS = {"image": ("camera", ".png"), "sidecar": ("camera", ".json"), "lidar": ("lidar", ".npz"),
-          "mask": ("label", ".png"), "boxes": ("label3D", ".json")}
+_PARTS = {
+    "image": ("camera", ".png"),
+    "sidecar": ("camera", ".json"),
+    "lidar": ("lidar", ".npz"),
+    "mask": ("label", ".png"),
+    "boxes": ("label3D", ".json"),
+}
 
 
 class A2D2Dataset:
@@ -43,8 +52,10 @@ class A2D2Dataset:
     """
 
     name = "a2d2"
-    layout = (f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) with scene "
-              "folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*")
+    layout = (
+        f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) with scene "
+        "folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
+    )
 
     def __init__(self, path: str | Path, camera: str = "front_center") -> None:
         root = Path(path).resolve()  # "." has neither a name nor parents
@@ -56,14 +67,20 @@ class A2D2Dataset:
         for scene in scenes:
             expected = _expected_parts(scene)
             for part, (folder, ending) in _PARTS.items():
-                for file in (scene / folder / f"cam_{camera}").glob(f"*_{folder}_{camera.replace('_', '')}_*{ending}"):
+                for file in (scene / folder / f"cam_{camera}").glob(
+                    f"*_{folder}_{camera.replace('_', '')}_*{ending}"
+                ):
                     key = scene.name, file.stem.rpartition("_")[2]
                     self._files.setdefault(key, {}).setdefault(part, file)
                     self._expected.setdefault(key, set()).update(expected)
         self._keys = sorted(self._files)
-        for folder in {files["mask"].parents[3] for files in self._files.values() if "mask" in files}:
+        for folder in {
+            files["mask"].parents[3] for files in self._files.values() if "mask" in files
+        }:
             if not (folder / "class_list.json").is_file():
-                raise FileNotFoundError(f"{folder / 'class_list.json'}: missing; it names the colours of the labels")
+                raise FileNotFoundError(
+                    f"{folder / 'class_list.json'}: missing; it names the colours of the labels"
+                )
             self._palettes[folder] = Palette(folder / "class_list.json")
 
     @staticmethod
@@ -90,9 +107,18 @@ class A2D2Dataset:
             mask, group_mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
         if "boxes" in files:
             boxes = read_boxes(files["boxes"], calibration.model_from_lidar)
-        frame = Frame(time_us * 1000, points, calibration.model_from_lidar, image, calibration.camera,
-                      name=f"{key[0].replace('_', '')}_{key[1]}", scene=key[0],
-                      missing=tuple(part for part in _PARTS if part in self._expected[key] and part not in files))
+        frame = Frame(
+            time_us * 1000,
+            points,
+            calibration.model_from_lidar,
+            image,
+            calibration.camera,
+            name=f"{key[0].replace('_', '')}_{key[1]}",
+            scene=key[0],
+            missing=tuple(
+                part for part in _PARTS if part in self._expected[key] and part not in files
+            ),
+        )
         ignored = None if boxes is None else boxes.labels == taxonomy.IGNORED_VEHICLE
         return frame, Annotation(boxes, ignored, mask, group_mask)
 
@@ -106,7 +132,9 @@ class Palette:
         self._path = path
         entries = read_json(path)
         if not 0 < len(entries) < self._UNKNOWN:
-            raise ValueError(f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}")
+            raise ValueError(
+                f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}"
+            )
         # One byte for every 24-bit colour: a look-up a pixel, of which few cache lines are ever touched.
         self._entry_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
         self._ids = np.full((2, 256), taxonomy.IGNORE, np.uint8)
@@ -128,8 +156,10 @@ class Palette:
         entries = self._entry_of_color[packed]
         if (unknown := entries == self._UNKNOWN).any():
             row, column = np.argwhere(unknown)[0]
-            raise ValueError(f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
-                             f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}")
+            raise ValueError(
+                f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
+                f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}"
+            )
         return self._ids[0][entries], self._ids[1][entries]
 
 
@@ -148,10 +178,25 @@ def read_points(path: Path) -> tuple[np.ndarray, int]:
             if sum(member.file_size for member in archive.zip.infolist()) > MAX_NPZ_BYTES:
                 raise ValueError(f"more than {MAX_NPZ_BYTES} bytes when unpacked")
             for member in archive.files:
-                if (name := _plain_key(member)) in ("points", "reflectance", "valid", "timestamp", "rectime"):
+                if (name := _plain_key(member)) in (
+                    "points",
+                    "reflectance",
+                    "valid",
+                    "timestamp",
+                    "rectime",
+                ):
                     arrays.setdefault(name, archive[member])
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
-            lzma.LZMAError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         raise ValueError(f"{path}: truncated or damaged npz: {error}") from error
     for name in ("points", "reflectance"):
         if name not in arrays:
@@ -160,11 +205,15 @@ def read_points(path: Path) -> tuple[np.ndarray, int]:
     for name, array in arrays.items():
         shape = (count, 3) if name == "points" else (count,)
         if array.shape != shape or array.dtype.kind not in "fiub":
-            raise ValueError(f"{path}: {name}: expected numbers of shape {shape}, got {array.dtype} {array.shape}")
+            raise ValueError(
+                f"{path}: {name}: expected numbers of shape {shape}, got {array.dtype} {array.shape}"
+            )
     points = np.empty((count, 4), np.float32)
     points[:, :3] = arrays["points"]
     points[:, 3] = arrays["reflectance"] / 255.0
-    times = arrays.get("rectime", arrays.get("timestamp"))  # `timestamp` of the sequences is another clock, 37 s off
+    times = arrays.get(
+        "rectime", arrays.get("timestamp")
+    )  # `timestamp` of the sequences is another clock, 37 s off
     time_us = int(np.nan_to_num(times).max()) if times is not None and count else 0
     return (points[arrays["valid"].astype(bool)] if "valid" in arrays else points), time_us
 
@@ -182,7 +231,11 @@ def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     """
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * np.outer(axis, axis)
+    return (
+        np.cos(angle) * np.eye(3)
+        + np.sin(angle) * cross
+        + (1 - np.cos(angle)) * np.outer(axis, axis)
+    )
 
 
 def read_boxes(path: Path, model_from_view: np.ndarray) -> Boxes:
@@ -194,15 +247,21 @@ def read_boxes(path: Path, model_from_view: np.ndarray) -> Boxes:
     for name, box in read_json(path).items():
         where = f"{path}: {name}"
         if not isinstance(box, dict):
-            raise ValueError(f"{where}: expected an object with center, size, axis, rot_angle and class")
+            raise ValueError(
+                f"{where}: expected an object with center, size, axis, rot_angle and class"
+            )
         try:
             label = taxonomy.detection_label(str(box.get("class")), taxonomy.A2D2_BOX_CLASSES)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        center, size, axis = (numbers(box.get(key), (3,), f"{where}.{key}") for key in ("center", "size", "axis"))
+        center, size, axis = (
+            numbers(box.get(key), (3,), f"{where}.{key}") for key in ("center", "size", "axis")
+        )
         if abs(np.linalg.norm(axis) - 1) > 1e-3:
             raise ValueError(f"{where}.axis: expected a unit vector, got {axis.tolist()}")
-        heading = axis_angle_rotation(axis, float(numbers(box.get("rot_angle"), (), f"{where}.rot_angle")))[:, 0]
+        heading = axis_angle_rotation(
+            axis, float(numbers(box.get("rot_angle"), (), f"{where}.rot_angle"))
+        )[:, 0]
         if label is None:
             continue
         heading = model_from_view[:3, :3] @ heading
@@ -210,7 +269,9 @@ def read_boxes(path: Path, model_from_view: np.ndarray) -> Boxes:
         sizes.append(size)
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
-    return Boxes(np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels)))
+    return Boxes(
+        np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels))
+    )
 
 
 def _time_us(sidecar: Path) -> int:
@@ -223,24 +284,32 @@ def _time_us(sidecar: Path) -> int:
 def _sized_image(path: Path, size: tuple[int, int]) -> np.ndarray:
     image = read_image(path)
     if image.shape[1::-1] != size:
-        raise ValueError(f"{path}: expected {size[0]} x {size[1]} pixels (Resolution in cams_lidars.json), "
-                         f"got {image.shape[1]} x {image.shape[0]}")
+        raise ValueError(
+            f"{path}: expected {size[0]} x {size[1]} pixels (Resolution in cams_lidars.json), "
+            f"got {image.shape[1]} x {image.shape[0]}"
+        )
     return image
 
 
 def _scene_folders(path: Path) -> list[Path]:
     """The scenes of a root (boxes subset first), of a subset folder, or the one scene folder itself."""
     for folders in ([path / BOXES_SUBSET, path / SEMANTIC_SUBSET], [path]):
-        scenes = [scene for folder in folders if folder.is_dir()
-                  for scene in sorted(folder.iterdir()) if _is_scene(scene)]
+        scenes = [
+            scene
+            for folder in folders
+            if folder.is_dir()
+            for scene in sorted(folder.iterdir())
+            if _is_scene(scene)
+        ]
         if scenes:
             return scenes
     return [path] if _is_scene(path) else []
 
 
 def _is_scene(path: Path) -> bool:
-    return (_SCENE.fullmatch(path.resolve().name) is not None
-            and any((path / folder).is_dir() for folder, _ in _PARTS.values()))
+    return _SCENE.fullmatch(path.resolve().name) is not None and any(
+        (path / folder).is_dir() for folder, _ in _PARTS.values()
+    )
 
 
 def _expected_parts(scene: Path) -> set[str]:
@@ -259,4 +328,6 @@ def _upwards(path: Path, name: str) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(f"{name} is missing, which holds the cameras; looked in {', '.join(map(str, folders))}")
+    raise FileNotFoundError(
+        f"{name} is missing, which holds the cameras; looked in {', '.join(map(str, folders))}"
+    )

@@ -17,7 +17,9 @@ from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_box
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 from bev_semseg_ros.taxonomy import IGNORE
 
-RING_STEP = 0.0070  # rad between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63)
+RING_STEP = (
+    0.0070  # rad between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63)
+)
 LIDAR_HEIGHT = 1.73  # m above the ground, KITTI's rig: rings are cones seen from there
 
 
@@ -35,16 +37,25 @@ class Example:
     ignored: np.ndarray | None = None
 
 
-def augment(example: Example, config: AugmentationConfig, grid: GridConfig, crop: tuple[int, int],
-            rng: np.random.Generator) -> Example:
+def augment(
+    example: Example,
+    config: AugmentationConfig,
+    grid: GridConfig,
+    crop: tuple[int, int],
+    rng: np.random.Generator,
+) -> Example:
     """A random variant of an example; its points are again those inside the grid.
 
     crop: (width, height) the image is cut to; with (0, 0) it keeps its size and is mirrored and recoloured only.
     """
     if rng.random() < config.flip:
         example = flip(example)
-    example = move(example, rng.normal(0, config.rotation), rng.uniform(1 - config.scale, 1 + config.scale),
-                   rng.normal(0, config.height))
+    example = move(
+        example,
+        rng.normal(0, config.rotation),
+        rng.uniform(1 - config.scale, 1 + config.scale),
+        rng.normal(0, config.height),
+    )
     sample = example.sample
     if sample.points is not None:
         points = sample.points[points_in_grid(sample.points, grid)]
@@ -85,13 +96,17 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
     motion = transform(rotation_z(yaw), (0, 0, height))
     if sample.points is not None:
         points = sample.points.copy()
-        points[:, :3] = points[:, :3] @ (scale * motion[:3, :3].T).astype(np.float32) + motion[:3, 3].astype(np.float32)
+        points[:, :3] = points[:, :3] @ (scale * motion[:3, :3].T).astype(np.float32) + motion[
+            :3, 3
+        ].astype(np.float32)
         sample = replace(sample, points=points)
     if sample.camera is not None:
         # Pixels of a scene do not change when camera and scene are scaled together: the pose stays rigid.
         pose = sample.camera.camera_from_model.copy()
         pose[:3, 3] *= scale
-        sample = replace(sample, camera=replace(sample.camera, camera_from_model=pose @ invert(motion)))
+        sample = replace(
+            sample, camera=replace(sample.camera, camera_from_model=pose @ invert(motion))
+        )
     if boxes is not None:
         scaled = replace(boxes, centers=boxes.centers * scale, sizes=boxes.sizes * scale)
         boxes = transform_boxes(motion, scaled)
@@ -99,7 +114,9 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
     return replace(example, sample=sample, boxes=boxes)
 
 
-def thin_points(points: np.ndarray, config: AugmentationConfig, rng: np.random.Generator) -> np.ndarray:
+def thin_points(
+    points: np.ndarray, config: AugmentationConfig, rng: np.random.Generator
+) -> np.ndarray:
     """Points (N, 4) as a poorer or differently tuned lidar gives them: fewer points or rings, other intensity."""
     if rng.random() < config.ring_drop:
         points = points[every_second_ring(points, rng.random())]
@@ -119,8 +136,12 @@ def every_second_ring(points: np.ndarray, phase: float) -> np.ndarray:
     return np.floor(elevation / RING_STEP + 2 * phase).astype(np.int64) % 2 == 0
 
 
-def random_view(size: tuple[int, int], crop: tuple[int, int], config: AugmentationConfig,
-                rng: np.random.Generator) -> np.ndarray:
+def random_view(
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """(3, 3) pixels of a random crop (width, height) from pixels of the image of `size`: zoom, aspect, turn, window."""
     zoom = np.exp(rng.uniform(np.log(config.image_zoom_min), np.log(config.image_zoom_max)))
     aspect = np.exp(0.5 * rng.normal(0, config.image_aspect))
@@ -128,8 +149,13 @@ def random_view(size: tuple[int, int], crop: tuple[int, int], config: Augmentati
     # The window lies inside the zoomed image, or round it where the image is the smaller one.
     slack = np.asarray(size) * scale - crop
     corner = rng.uniform(np.minimum(slack, 0), np.maximum(slack, 0))
-    view = np.array([[scale[0], 0, 0.5 * scale[0] - 0.5 - corner[0]], [0, scale[1], 0.5 * scale[1] - 0.5 - corner[1]],
-                     [0, 0, 1]])
+    view = np.array(
+        [
+            [scale[0], 0, 0.5 * scale[0] - 0.5 - corner[0]],
+            [0, scale[1], 0.5 * scale[1] - 0.5 - corner[1]],
+            [0, 0, 1],
+        ]
+    )
     middle = np.array([(crop[0] - 1) / 2, (crop[1] - 1) / 2])
     turn = np.eye(3)
     turn[:2, :2] = rotation_z(rng.normal(0, config.image_rotation))[:2, :2]
@@ -143,11 +169,19 @@ def warp_image(example: Example, view: np.ndarray, size: tuple[int, int]) -> Exa
     Beyond the image its content is reflected, which keeps its statistics, and the mask says "ignore".
     """
     sample = example.sample
-    image = cv2.warpAffine(sample.image, view[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    image = cv2.warpAffine(
+        sample.image, view[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     mask = example.mask
     if mask is not None:
-        mask = cv2.warpAffine(mask, view[:2], size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
-                              borderValue=IGNORE)
+        mask = cv2.warpAffine(
+            mask,
+            view[:2],
+            size,
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=IGNORE,
+        )
     camera = Camera(view @ sample.camera.matrix, size, sample.camera.camera_from_model)
     return replace(example, sample=replace(sample, image=image, camera=camera), mask=mask)
 

@@ -35,10 +35,17 @@ YAML_NAME = "calibration.yaml"
 A2D2_GROUND_Z = -0.85  # of the vehicle frame, measured on A2D2's lidar points
 A2D2_LENSES = {"Telecam": ("plumb_bob", 5), "Fisheye": ("equidistant", 4)}
 
-KITTI_MODEL_FROM_LIDAR = transform(translation=(0.0, 0.0, 1.73))  # height of the velodyne (Geiger et al., 2013)
+KITTI_MODEL_FROM_LIDAR = transform(
+    translation=(0.0, 0.0, 1.73)
+)  # height of the velodyne (Geiger et al., 2013)
 # Object calibration files do not say how large image_2 is, but each of the five recording days had its focal length.
-KITTI_IMAGE_SIZES = {721.5377: (1242, 375), 707.0493: (1224, 370), 718.3351: (1238, 374), 707.0912: (1226, 370),
-                     718.8560: (1241, 376)}
+KITTI_IMAGE_SIZES = {
+    721.5377: (1242, 375),
+    707.0493: (1224, 370),
+    718.3351: (1238, 374),
+    707.0912: (1226, 370),
+    718.8560: (1241, 376),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +75,9 @@ def load_calibration(path: str | Path) -> Calibration:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such calibration file")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes, expected a calibration of at most {MAX_BYTES}")
+        raise ValueError(
+            f"{path}: {path.stat().st_size} bytes, expected a calibration of at most {MAX_BYTES}"
+        )
     if path.suffix in (".yaml", ".yml"):
         return _from_yaml(path)
     if path.suffix == ".json":
@@ -77,7 +86,9 @@ def load_calibration(path: str | Path) -> Calibration:
         return kitti_raw_calibration(path.parent)
     if path.suffix == ".txt":
         return _from_kitti_object(path)
-    raise ValueError(f"{path}: unknown calibration format, expected .yaml, A2D2's cams_lidars.json or KITTI's .txt")
+    raise ValueError(
+        f"{path}: unknown calibration format, expected .yaml, A2D2's cams_lidars.json or KITTI's .txt"
+    )
 
 
 def _file_in(folder: Path) -> Path:
@@ -88,15 +99,25 @@ def _file_in(folder: Path) -> Path:
         for file in sorted(calib.glob("*.txt")):
             if file.stem.isdigit():
                 return file
-    raise FileNotFoundError(f"{folder}: no calibration found; looked for {YAML_NAME}, cams_lidars.json, "
-                            "calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and <frame number>.txt")
+    raise FileNotFoundError(
+        f"{folder}: no calibration found; looked for {YAML_NAME}, cams_lidars.json, "
+        "calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and <frame number>.txt"
+    )
 
 
 # --- our YAML --------------------------------------------------------------------------------------------------------
 
 _LIDAR_KEYS = ("frame_id", "model_from_lidar")
-_CAMERA_KEYS = ("frame_id", "width", "height", "matrix", "distortion_model", "distortion", "rectified_matrix",
-                "camera_from_model")
+_CAMERA_KEYS = (
+    "frame_id",
+    "width",
+    "height",
+    "matrix",
+    "distortion_model",
+    "distortion",
+    "rectified_matrix",
+    "camera_from_model",
+)
 
 
 def _from_yaml(path: Path) -> Calibration:
@@ -118,14 +139,22 @@ def _from_yaml(path: Path) -> Calibration:
             raise ValueError(f"{where}{key}: expected a number of pixels, got {values[key]!r}")
     distortion = values["distortion"]
     if not isinstance(distortion, list) or len(distortion) not in (0, 4, 5, 8, 12, 14):
-        raise ValueError(f"{where}distortion: expected a list of 0, 4, 5, 8, 12 or 14 coefficients, got {distortion!r}")
+        raise ValueError(
+            f"{where}distortion: expected a list of 0, 4, 5, 8, 12 or 14 coefficients, got {distortion!r}"
+        )
     try:
-        camera = Camera(_intrinsic(values["matrix"], where + "matrix"), (values["width"], values["height"]),
-                        _rigid(values["camera_from_model"], where + "camera_from_model"),
-                        numbers(distortion, (len(distortion),), where + "distortion"), values["distortion_model"],
-                        _intrinsic(values["rectified_matrix"], where + "rectified_matrix"))
+        camera = Camera(
+            _intrinsic(values["matrix"], where + "matrix"),
+            (values["width"], values["height"]),
+            _rigid(values["camera_from_model"], where + "camera_from_model"),
+            numbers(distortion, (len(distortion),), where + "distortion"),
+            values["distortion_model"],
+            _intrinsic(values["rectified_matrix"], where + "rectified_matrix"),
+        )
     except ValueError as error:
-        raise error if str(error).startswith(str(path)) else ValueError(f"{path}: camera: {error}") from error
+        raise (
+            error if str(error).startswith(str(path)) else ValueError(f"{path}: camera: {error}")
+        ) from error
     return Calibration(model_from_lidar, camera, str(lidar["frame_id"]), str(values["frame_id"]))
 
 
@@ -134,7 +163,13 @@ def _num_values(content: Any) -> int:
     found, left = 1, [content]
     while left and found <= MAX_VALUES:
         item = left.pop()
-        children = list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else []
+        children = (
+            list(item.values())
+            if isinstance(item, dict)
+            else item
+            if isinstance(item, list)
+            else []
+        )
         found += len(children)
         left.extend(children)
     return found
@@ -142,46 +177,71 @@ def _num_values(content: Any) -> int:
 
 def save_calibration(calibration: Calibration, path: str | Path) -> None:
     """Write the YAML described above."""
-    tree: dict[str, Any] = {"lidar": {"frame_id": calibration.lidar_frame,
-                                      "model_from_lidar": calibration.model_from_lidar.tolist()}}
+    tree: dict[str, Any] = {
+        "lidar": {
+            "frame_id": calibration.lidar_frame,
+            "model_from_lidar": calibration.model_from_lidar.tolist(),
+        }
+    }
     if (camera := calibration.camera) is not None:
         tree["camera"] = {
-            "frame_id": calibration.camera_frame, "width": camera.size[0], "height": camera.size[1],
-            "matrix": camera.matrix.tolist(), "distortion_model": camera.distortion_model,
-            "distortion": camera.distortion.tolist(), "rectified_matrix": camera.rectified_matrix.tolist(),
-            "camera_from_model": camera.camera_from_model.tolist()}
-    Path(path).write_text("# Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a. The model "
-                          "frame is\n# x forward, y left, z up with its origin on the ground below the lidar.\n"
-                          + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110))
+            "frame_id": calibration.camera_frame,
+            "width": camera.size[0],
+            "height": camera.size[1],
+            "matrix": camera.matrix.tolist(),
+            "distortion_model": camera.distortion_model,
+            "distortion": camera.distortion.tolist(),
+            "rectified_matrix": camera.rectified_matrix.tolist(),
+            "camera_from_model": camera.camera_from_model.tolist(),
+        }
+    Path(path).write_text(
+        "# Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a. The model "
+        "frame is\n# x forward, y left, z up with its origin on the ground below the lidar.\n"
+        + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
+    )
 
 
-def _mapping(value: Any, required: tuple[str, ...], optional: tuple[str, ...], where: str) -> dict[str, Any]:
+def _mapping(
+    value: Any, required: tuple[str, ...], optional: tuple[str, ...], where: str
+) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected a mapping with {', '.join(required)}, got {type(value).__name__}")
+        raise ValueError(
+            f"{where}: expected a mapping with {', '.join(required)}, got {type(value).__name__}"
+        )
     if missing := [key for key in required if key not in value]:
         raise ValueError(f"{where}: missing {', '.join(missing)}")
     if unknown := [str(key) for key in value if key not in required + optional]:
-        raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(required + optional)}")
+        raise ValueError(
+            f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(required + optional)}"
+        )
     return value
 
 
 def _rigid(values: Any, where: str) -> np.ndarray:
     matrix = numbers(values, (4, 4), where)
     rotation = matrix[:3, :3]
-    if (not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0
-            or not np.allclose(matrix[3], (0, 0, 0, 1))):
-        raise ValueError(f"{where}: expected a rigid transform (rotation, translation, last row 0 0 0 1)")
+    if (
+        not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+        or np.linalg.det(rotation) < 0
+        or not np.allclose(matrix[3], (0, 0, 0, 1))
+    ):
+        raise ValueError(
+            f"{where}: expected a rigid transform (rotation, translation, last row 0 0 0 1)"
+        )
     return matrix
 
 
 def _intrinsic(values: Any, where: str) -> np.ndarray:
     matrix = numbers(values, (3, 3), where)
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or not np.allclose(matrix[2], (0, 0, 1)):
-        raise ValueError(f"{where}: expected a camera matrix (focal lengths above 0, last row 0 0 1)")
+        raise ValueError(
+            f"{where}: expected a camera matrix (focal lengths above 0, last row 0 0 1)"
+        )
     return matrix
 
 
 # --- A2D2 ------------------------------------------------------------------------------------------------------------
+
 
 def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """A camera of A2D2's cams_lidars.json. The "lidar" frame is the camera's *view*: A2D2 gives its points there.
@@ -191,7 +251,7 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """
     cameras = read_json(path).get("cameras")
     if not isinstance(cameras, dict):
-        raise ValueError(f"{path}: expected an object \"cameras\" in cams_lidars.json")
+        raise ValueError(f'{path}: expected an object "cameras" in cams_lidars.json')
     for name in ("front_center", camera):
         if not isinstance(cameras.get(name), dict):
             raise ValueError(f"{path}: no camera {name!r}, it has {', '.join(cameras)}")
@@ -206,10 +266,17 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     model, count = A2D2_LENSES[lens]
     width, height = numbers(entry.get("Resolution"), (2,), where + ".Resolution")
     distortion = numbers(entry.get("Distortion"), (1, count), where + ".Distortion")
-    return Calibration(model_from_view, Camera(
-        _intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"), (int(width), int(height)),
-        OPTICAL_FROM_VIEW @ invert(model_from_view), distortion, model,
-        _intrinsic(entry.get("CamMatrix"), where + ".CamMatrix")))
+    return Calibration(
+        model_from_view,
+        Camera(
+            _intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"),
+            (int(width), int(height)),
+            OPTICAL_FROM_VIEW @ invert(model_from_view),
+            distortion,
+            model,
+            _intrinsic(entry.get("CamMatrix"), where + ".CamMatrix"),
+        ),
+    )
 
 
 def _view(entry: dict[str, Any], where: str) -> np.ndarray:
@@ -217,7 +284,10 @@ def _view(entry: dict[str, Any], where: str) -> np.ndarray:
     view = entry.get("view")
     if not isinstance(view, dict):
         raise ValueError(f"{where}.view: expected an object with origin, x-axis and y-axis")
-    origin, x, y = (numbers(view.get(key), (3,), f"{where}.view.{key}") for key in ("origin", "x-axis", "y-axis"))
+    origin, x, y = (
+        numbers(view.get(key), (3,), f"{where}.view.{key}")
+        for key in ("origin", "x-axis", "y-axis")
+    )
     x = x / np.linalg.norm(x)
     y = y - x * (x @ y)
     if not np.isfinite(x).all() or np.linalg.norm(y) < 1e-6:
@@ -227,6 +297,7 @@ def _view(entry: dict[str, Any], where: str) -> np.ndarray:
 
 
 # --- KITTI -----------------------------------------------------------------------------------------------------------
+
 
 def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
     """The rows "name: numbers" of a KITTI calibration file, flat. Raises ValueError naming file and line."""
@@ -238,41 +309,59 @@ def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
         try:
             rows[name.strip()] = np.array([float(value) for value in values.split()])
         except ValueError:
-            raise ValueError(f"{path}, line {index}: expected \"name: numbers\", got {line[:80]!r}") from None
+            raise ValueError(
+                f'{path}, line {index}: expected "name: numbers", got {line[:80]!r}'
+            ) from None
     return rows
 
 
 def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.ndarray:
     """(4, 4) velodyne to the rectified frame of camera 0, in which KITTI's boxes lie, from an object calib file."""
     rectifying = _row(rows, "R0_rect", (3, 3), path)
-    return transform(rectifying) @ np.vstack([_row(rows, "Tr_velo_to_cam", (3, 4), path), (0, 0, 0, 1)])
+    return transform(rectifying) @ np.vstack(
+        [_row(rows, "Tr_velo_to_cam", (3, 4), path), (0, 0, 0, 1)]
+    )
 
 
-def kitti_camera(projection: np.ndarray, rectified_from_lidar: np.ndarray, size: tuple[int, int]) -> Camera:
+def kitti_camera(
+    projection: np.ndarray, rectified_from_lidar: np.ndarray, size: tuple[int, int]
+) -> Camera:
     """The camera of a rectified projection (3, 4) = K [I | t].
 
     The fourth column is K t: the camera stands 6 cm beside camera 0, which belongs to the extrinsic.
     """
     matrix = projection[:, :3]
     camera_from_rectified = transform(translation=np.linalg.solve(matrix, projection[:, 3]))
-    return Camera(matrix, size, camera_from_rectified @ rectified_from_lidar @ invert(KITTI_MODEL_FROM_LIDAR))
+    return Camera(
+        matrix, size, camera_from_rectified @ rectified_from_lidar @ invert(KITTI_MODEL_FROM_LIDAR)
+    )
 
 
-def kitti_object_camera(rows: dict[str, np.ndarray], path: Path, size: tuple[int, int] | None = None) -> Camera | None:
+def kitti_object_camera(
+    rows: dict[str, np.ndarray], path: Path, size: tuple[int, int] | None = None
+) -> Camera | None:
     """The left colour camera of an object calib file; None if `size` is not given and no recording day had its K."""
     projection = _projection(rows, "P2", path)
     if size is None:
         days = [day for day in KITTI_IMAGE_SIZES if abs(day - projection[0, 0]) < 1e-3]
         size = KITTI_IMAGE_SIZES[days[0]] if days else None
-    return None if size is None else kitti_camera(projection, kitti_rectified_from_lidar(rows, path), size)
+    return (
+        None
+        if size is None
+        else kitti_camera(projection, kitti_rectified_from_lidar(rows, path), size)
+    )
 
 
 def _from_kitti_object(path: Path) -> Calibration:
     image = path.parent.parent / "image_2" / f"{path.stem}.png"
-    camera = kitti_object_camera(read_kitti_matrices(path), path, png_size(image) if image.is_file() else None)
+    camera = kitti_object_camera(
+        read_kitti_matrices(path), path, png_size(image) if image.is_file() else None
+    )
     if camera is None:
-        raise ValueError(f"{path}: the image size is unknown: {image} is missing and P2 is of no KITTI recording day; "
-                         "write the calibration as YAML (config/calibration_example.yaml)")
+        raise ValueError(
+            f"{path}: the image size is unknown: {image} is missing and P2 is of no KITTI recording day; "
+            "write the calibration as YAML (config/calibration_example.yaml)"
+        )
     return Calibration(KITTI_MODEL_FROM_LIDAR, camera)
 
 
@@ -284,13 +373,20 @@ def kitti_raw_calibration(folder: Path) -> Calibration:
     cameras, lidar = folder / "calib_cam_to_cam.txt", folder / "calib_velo_to_cam.txt"
     for path in (cameras, lidar):
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: missing; KITTI raw's calibration lies beside the drives")
+            raise FileNotFoundError(
+                f"{path}: missing; KITTI raw's calibration lies beside the drives"
+            )
     rows, velo = read_kitti_matrices(cameras), read_kitti_matrices(lidar)
     camera_from_lidar = transform(_row(velo, "R", (3, 3), lidar), _row(velo, "T", (3,), lidar))
     width, height = _row(rows, "S_rect_02", (2,), cameras)
-    return Calibration(KITTI_MODEL_FROM_LIDAR, kitti_camera(
-        _projection(rows, "P_rect_02", cameras),
-        transform(_row(rows, "R_rect_00", (3, 3), cameras)) @ camera_from_lidar, (int(width), int(height))))
+    return Calibration(
+        KITTI_MODEL_FROM_LIDAR,
+        kitti_camera(
+            _projection(rows, "P_rect_02", cameras),
+            transform(_row(rows, "R_rect_00", (3, 3), cameras)) @ camera_from_lidar,
+            (int(width), int(height)),
+        ),
+    )
 
 
 def _projection(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:

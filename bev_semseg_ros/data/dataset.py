@@ -52,7 +52,9 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
         raise ValueError(f"{path}: no such folder")
     kind = next((kind for kind in KINDS if kind.matches(path)), None)
     if kind is None:
-        raise ValueError(f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in KINDS))
+        raise ValueError(
+            f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in KINDS)
+        )
     dataset = kind(path)
     if len(dataset) == 0:
         raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")
@@ -65,7 +67,10 @@ def validation_scenes(scenes: Iterable[str]) -> set[str]:
     Of two or more scenes at least one is kept for validation (the one with the smallest hash if there is none) and at
     least one for training (the one with the largest). A single scene is for training.
     """
-    hashes = {scene: int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big") for scene in scenes}
+    hashes = {
+        scene: int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big")
+        for scene in scenes
+    }
     if len(hashes) < 2:
         return set()
     ordered = sorted(hashes, key=lambda scene: (hashes[scene], scene))
@@ -96,7 +101,10 @@ class SplitDataset(Subset):
     def __init__(self, dataset: Dataset, split: Split) -> None:
         scenes = [dataset.scene(index) for index in range(len(dataset))]
         kept = validation_scenes(scenes)
-        super().__init__(dataset, [index for index, scene in enumerate(scenes) if (scene in kept) == (split == "val")])
+        super().__init__(
+            dataset,
+            [index for index, scene in enumerate(scenes) if (scene in kept) == (split == "val")],
+        )
 
 
 class ConcatDataset:

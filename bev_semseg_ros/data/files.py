@@ -24,7 +24,9 @@ def read_gray(path: Path) -> np.ndarray:
     """(H, W) uint8 of a PNG of one channel. Raises ValueError naming the file if it is anything else."""
     image = _decode_png(path, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
-        raise ValueError(f"{path}: expected a PNG of one 8-bit channel, got shape {image.shape}, {image.dtype}")
+        raise ValueError(
+            f"{path}: expected a PNG of one 8-bit channel, got shape {image.shape}, {image.dtype}"
+        )
     return image
 
 
@@ -32,7 +34,9 @@ def _decode_png(path: Path, flags: int) -> np.ndarray:
     data = path.read_bytes()
     width, height = _header_size(data[:24], path)
     if not 0 < width * height <= MAX_PIXELS:
-        raise ValueError(f"{path}: expected an image of at most {MAX_PIXELS} pixels, got {width} x {height}")
+        raise ValueError(
+            f"{path}: expected an image of at most {MAX_PIXELS} pixels, got {width} x {height}"
+        )
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise ValueError(f"{path}: truncated or damaged PNG ({len(data)} bytes)")
@@ -74,7 +78,9 @@ def read_velodyne(path: Path) -> np.ndarray:
     """(N, 4) float32 of a KITTI velodyne file: x, y, z, reflectance 0..1. Raises ValueError naming a truncated file."""
     data = path.read_bytes()
     if len(data) % 16:
-        raise ValueError(f"{path}: truncated: {len(data)} bytes, expected a multiple of 16 (4 float32 a point)")
+        raise ValueError(
+            f"{path}: truncated: {len(data)} bytes, expected a multiple of 16 (4 float32 a point)"
+        )
     return np.frombuffer(data, np.float32).reshape(-1, 4).copy()
 
 
@@ -83,7 +89,9 @@ def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected numbers of shape {shape}, got {str(values)[:80]!r}") from None
+        raise ValueError(
+            f"{where}: expected numbers of shape {shape}, got {str(values)[:80]!r}"
+        ) from None
     if array.shape != shape:
         raise ValueError(f"{where}: expected shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():

@@ -23,8 +23,13 @@ from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply, invert
 
 # What a frame is made of: its name in Frame.missing -> the folder and the ending of its file.
-_PARTS = {"image": ("image_2", ".png"), "lidar": ("velodyne", ".bin"), "calib": ("calib", ".txt"),
-          "boxes": ("label_2", ".txt"), "mask": ("semantic", ".png")}
+_PARTS = {
+    "image": ("image_2", ".png"),
+    "lidar": ("velodyne", ".bin"),
+    "calib": ("calib", ".txt"),
+    "boxes": ("label_2", ".txt"),
+    "mask": ("semantic", ".png"),
+}
 _TABLE = "frames.csv"
 
 
@@ -42,13 +47,27 @@ class KittiDataset:
 
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
-        self._expected = [part for part, (folder, _) in _PARTS.items()
-                          if part in ("image", "lidar", "calib") or (self._folder / folder).is_dir()]
-        self._names = sorted({file.stem for part in ("image", "lidar")
-                              for file in (self._folder / _PARTS[part][0]).glob("*" + _PARTS[part][1])})
-        self._table = _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
-        if self._table is not None and (absent := [name for name in self._names if name not in self._table]):
-            raise ValueError(f"{self._folder / _TABLE}: expected a row for every frame, none for {absent[0]}")
+        self._expected = [
+            part
+            for part, (folder, _) in _PARTS.items()
+            if part in ("image", "lidar", "calib") or (self._folder / folder).is_dir()
+        ]
+        self._names = sorted(
+            {
+                file.stem
+                for part in ("image", "lidar")
+                for file in (self._folder / _PARTS[part][0]).glob("*" + _PARTS[part][1])
+            }
+        )
+        self._table = (
+            _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
+        )
+        if self._table is not None and (
+            absent := [name for name in self._names if name not in self._table]
+        ):
+            raise ValueError(
+                f"{self._folder / _TABLE}: expected a row for every frame, none for {absent[0]}"
+            )
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -63,7 +82,10 @@ class KittiDataset:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         name = self._names[index]
-        files = {part: self._folder / _PARTS[part][0] / (name + _PARTS[part][1]) for part in self._expected}
+        files = {
+            part: self._folder / _PARTS[part][0] / (name + _PARTS[part][1])
+            for part in self._expected
+        }
         missing = tuple(part for part, file in files.items() if not file.is_file())
         files = {part: file for part, file in files.items() if part not in missing}
         image = read_image(files["image"]) if "image" in files else None
@@ -71,17 +93,30 @@ class KittiDataset:
         annotation = Annotation()
         if "calib" in files:
             rows = read_kitti_matrices(files["calib"])
-            camera = kitti_object_camera(rows, files["calib"], None if image is None else image.shape[1::-1])
+            camera = kitti_object_camera(
+                rows, files["calib"], None if image is None else image.shape[1::-1]
+            )
             if "boxes" in files:
-                model_from_rectified = KITTI_MODEL_FROM_LIDAR @ invert(kitti_rectified_from_lidar(rows, files["calib"]))
+                model_from_rectified = KITTI_MODEL_FROM_LIDAR @ invert(
+                    kitti_rectified_from_lidar(rows, files["calib"])
+                )
                 annotation = read_labels(files["boxes"], model_from_rectified)
         if "mask" in files:
             mask = _read_mask(files["mask"], image)
             group_mask = taxonomy.group_of_class_table()[mask]
-        frame = Frame(0 if self._table is None else self._table[name][1],
-                      read_velodyne(files["lidar"]) if "lidar" in files else None, KITTI_MODEL_FROM_LIDAR,
-                      image, camera, name=name, scene=self.scene(index), missing=missing)
-        return frame, Annotation(annotation.boxes, annotation.ignored, mask, group_mask, annotation.dont_care)
+        frame = Frame(
+            0 if self._table is None else self._table[name][1],
+            read_velodyne(files["lidar"]) if "lidar" in files else None,
+            KITTI_MODEL_FROM_LIDAR,
+            image,
+            camera,
+            name=name,
+            scene=self.scene(index),
+            missing=missing,
+        )
+        return frame, Annotation(
+            annotation.boxes, annotation.ignored, mask, group_mask, annotation.dont_care
+        )
 
 
 def read_labels(path: Path, model_from_rectified: np.ndarray) -> Annotation:
@@ -107,25 +142,33 @@ def read_labels(path: Path, model_from_rectified: np.ndarray) -> Annotation:
             continue
         height, width, length, x, y, z, rotation_y = values[7:]
         heading = model_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
-        centers.append(apply(model_from_rectified, np.array([x, y - height / 2, z])))  # given: the bottom's centre
+        centers.append(
+            apply(model_from_rectified, np.array([x, y - height / 2, z]))
+        )  # given: the bottom's centre
         sizes.append((length, width, height))
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
         ignored.append(label == taxonomy.IGNORED_VEHICLE or fields[0] in taxonomy.KITTI_IGNORED)
-    boxes = Boxes(np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels)))
+    boxes = Boxes(
+        np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels))
+    )
     return Annotation(boxes, np.array(ignored, bool), dont_care=np.array(dont_care).reshape(-1, 4))
 
 
 def _read_mask(path: Path, image: np.ndarray | None) -> np.ndarray:
     mask = read_gray(path)
     if image is not None and mask.shape != image.shape[:2]:
-        raise ValueError(f"{path}: expected {image.shape[1]} x {image.shape[0]} pixels like the image, "
-                         f"got {mask.shape[1]} x {mask.shape[0]}")
+        raise ValueError(
+            f"{path}: expected {image.shape[1]} x {image.shape[0]} pixels like the image, "
+            f"got {mask.shape[1]} x {mask.shape[0]}"
+        )
     wrong = (mask >= len(taxonomy.SEGMENTATION_CLASSES)) & (mask != taxonomy.IGNORE)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        raise ValueError(f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, expected 0 to "
-                         f"{len(taxonomy.SEGMENTATION_CLASSES) - 1} or {taxonomy.IGNORE}")
+        raise ValueError(
+            f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, expected 0 to "
+            f"{len(taxonomy.SEGMENTATION_CLASSES) - 1} or {taxonomy.IGNORE}"
+        )
     return mask
 
 
@@ -134,15 +177,25 @@ def _read_table(path: Path) -> dict[str, tuple[str, int]]:
     table = {}
     reader = csv.DictReader(read_text(path).splitlines())
     if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):
-        raise ValueError(f"{path}: expected the columns frame, scene, time_ns, got {reader.fieldnames}")
+        raise ValueError(
+            f"{path}: expected the columns frame, scene, time_ns, got {reader.fieldnames}"
+        )
     for row in reader:
         try:
             table[row["frame"]] = row["scene"], int(row["time_ns"])
         except (TypeError, ValueError):
-            raise ValueError(f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds") from None
+            raise ValueError(
+                f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds"
+            ) from None
     return table
 
 
 def _training_folder(path: Path) -> Path | None:
-    return next((folder for folder in (path / "training", path)
-                 if any((folder / name).is_dir() for name in ("velodyne", "image_2"))), None)
+    return next(
+        (
+            folder
+            for folder in (path / "training", path)
+            if any((folder / name).is_dir() for name in ("velodyne", "image_2"))
+        ),
+        None,
+    )

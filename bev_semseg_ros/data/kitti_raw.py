@@ -39,14 +39,21 @@ class KittiRawDataset:
     """
 
     name = "kitti_raw"
-    layout = (f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, a day's folder with such drives, "
-              "or a folder with days")
+    layout = (
+        f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, a day's folder with such drives, "
+        "or a folder with days"
+    )
 
     def __init__(self, path: str | Path) -> None:
         drives = _drive_folders(Path(path))
-        self._calibrations = {day: kitti_raw_calibration(day) for day in {drive.resolve().parent for drive in drives}}
-        self._tracklets = {drive: read_tracklets(drive / _TRACKLETS) for drive in drives
-                           if (drive / _TRACKLETS).is_file()}
+        self._calibrations = {
+            day: kitti_raw_calibration(day) for day in {drive.resolve().parent for drive in drives}
+        }
+        self._tracklets = {
+            drive: read_tracklets(drive / _TRACKLETS)
+            for drive in drives
+            if (drive / _TRACKLETS).is_file()
+        }
         self._times = {drive: _read_times(drive) for drive in drives}
         self._frames = [(drive, name) for drive in drives for name in _frame_names(drive)]
 
@@ -64,29 +71,53 @@ class KittiRawDataset:
         drive, name = self._frames[index]
         number, times = int(name), self._times[drive]
         calibration = self._calibrations[drive.resolve().parent]
-        image_file, cloud_file = drive / _IMAGES / "data" / f"{name}.png", drive / _CLOUDS / "data" / f"{name}.bin"
+        image_file, cloud_file = (
+            drive / _IMAGES / "data" / f"{name}.png",
+            drive / _CLOUDS / "data" / f"{name}.bin",
+        )
         image = read_image(image_file) if image_file.is_file() else None
         if image is not None and image.shape[1::-1] != calibration.camera.size:
-            raise ValueError(f"{image_file}: expected {calibration.camera.size} pixels (S_rect_02 of the calibration), "
-                             f"got {image.shape[1::-1]}")
+            raise ValueError(
+                f"{image_file}: expected {calibration.camera.size} pixels (S_rect_02 of the calibration), "
+                f"got {image.shape[1::-1]}"
+            )
         tracklets = self._tracklets.get(drive)
-        there = {"image": image is not None, "lidar": cloud_file.is_file(), "timestamps": number in times,
-                 "boxes": tracklets is not None}
-        frame = Frame(times.get(number, number * 100_000_000),
-                      read_velodyne(cloud_file) if there["lidar"] else None, calibration.model_from_lidar, image,
-                      calibration.camera, name=f"{self.scene(index)}_{name}", scene=self.scene(index),
-                      missing=tuple(part for part, found in there.items() if not found))
+        there = {
+            "image": image is not None,
+            "lidar": cloud_file.is_file(),
+            "timestamps": number in times,
+            "boxes": tracklets is not None,
+        }
+        frame = Frame(
+            times.get(number, number * 100_000_000),
+            read_velodyne(cloud_file) if there["lidar"] else None,
+            calibration.model_from_lidar,
+            image,
+            calibration.camera,
+            name=f"{self.scene(index)}_{name}",
+            scene=self.scene(index),
+            missing=tuple(part for part, found in there.items() if not found),
+        )
         return frame, Annotation() if tracklets is None else _annotation(tracklets, number)
 
 
 def _annotation(tracklets: list[Tracklet], number: int) -> Annotation:
-    present = [(tracklet, tracklet.poses[number - tracklet.first_frame]) for tracklet in tracklets
-               if 0 <= number - tracklet.first_frame < len(tracklet.poses)]
-    boxes = Boxes(np.array([(*pose[:2], pose[2] + tracklet.size[2] / 2) for tracklet, pose in present]),
-                  np.array([tracklet.size for tracklet, _ in present]), np.array([pose[3] for _, pose in present]),
-                  np.array([tracklet.label for tracklet, _ in present]), np.ones(len(present)))
-    return Annotation(transform_boxes(KITTI_MODEL_FROM_LIDAR, boxes),
-                      np.array([tracklet.ignored for tracklet, _ in present], bool))
+    present = [
+        (tracklet, tracklet.poses[number - tracklet.first_frame])
+        for tracklet in tracklets
+        if 0 <= number - tracklet.first_frame < len(tracklet.poses)
+    ]
+    boxes = Boxes(
+        np.array([(*pose[:2], pose[2] + tracklet.size[2] / 2) for tracklet, pose in present]),
+        np.array([tracklet.size for tracklet, _ in present]),
+        np.array([pose[3] for _, pose in present]),
+        np.array([tracklet.label for tracklet, _ in present]),
+        np.ones(len(present)),
+    )
+    return Annotation(
+        transform_boxes(KITTI_MODEL_FROM_LIDAR, boxes),
+        np.array([tracklet.ignored for tracklet, _ in present], bool),
+    )
 
 
 def read_tracklets(path: Path) -> list[Tracklet]:
@@ -98,7 +129,9 @@ def read_tracklets(path: Path) -> list[Tracklet]:
     tracklets = []
     for index, item in enumerate(root.findall("tracklets/item")):
         where = f"{path}: tracklet {index}"
-        kind = (item.findtext("objectType") or "").replace(" (sitting)", "_sitting")  # the object set's spelling
+        kind = (item.findtext("objectType") or "").replace(
+            " (sitting)", "_sitting"
+        )  # the object set's spelling
         try:
             label = taxonomy.detection_label(kind, taxonomy.KITTI_BOX_CLASSES)
         except ValueError as error:
@@ -107,7 +140,10 @@ def read_tracklets(path: Path) -> list[Tracklet]:
             continue
         size = numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h")
         first_frame = int(numbers(item.findtext("first_frame"), (), f"{where}: first_frame"))
-        poses = [[pose.findtext(key) for key in ("tx", "ty", "tz", "rz")] for pose in item.findall("poses/item")]
+        poses = [
+            [pose.findtext(key) for key in ("tx", "ty", "tz", "rz")]
+            for pose in item.findall("poses/item")
+        ]
         poses = numbers(poses or np.zeros((0, 4)), (len(poses), 4), f"{where}: tx, ty, tz, rz")
         ignored = label == taxonomy.IGNORED_VEHICLE or kind in taxonomy.KITTI_IGNORED
         tracklets.append(Tracklet(label, ignored, size, first_frame, poses))
@@ -123,8 +159,10 @@ def _read_times(drive: Path) -> dict[int, int]:
                 try:
                     times[number] = int(np.datetime64(line.strip(), "ns").astype(np.int64))
                 except ValueError:
-                    raise ValueError(f"{path}, line {number + 1}: expected YYYY-MM-DD hh:mm:ss.fffffffff, "
-                                     f"got {line[:40]!r}") from None
+                    raise ValueError(
+                        f"{path}, line {number + 1}: expected YYYY-MM-DD hh:mm:ss.fffffffff, "
+                        f"got {line[:40]!r}"
+                    ) from None
     return times
 
 
@@ -135,8 +173,11 @@ def _frame_names(drive: Path) -> list[str]:
 
 def _drive_folders(path: Path) -> list[Path]:
     for pattern in (".", "*_sync", "*/*_sync"):
-        drives = [folder for folder in ([path] if pattern == "." else sorted(path.glob(pattern)))
-                  if (folder / _IMAGES / "data").is_dir() or (folder / _CLOUDS / "data").is_dir()]
+        drives = [
+            folder
+            for folder in ([path] if pattern == "." else sorted(path.glob(pattern)))
+            if (folder / _IMAGES / "data").is_dir() or (folder / _CLOUDS / "data").is_dir()
+        ]
         if drives:
             return drives
     return []

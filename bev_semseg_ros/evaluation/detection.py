@@ -33,11 +33,18 @@ FOUND, FALSE, DROPPED = 1, 0, -1
 def scorable(centers: np.ndarray, grid: GridConfig, camera: Camera | None) -> np.ndarray:
     """(M,) bool: centres (M, 3) inside the grid, within 50 m and, where a camera is known, inside its image."""
     x, y = centers[:, 0], centers[:, 1]
-    inside = ((x >= grid.x_min) & (x < grid.x_max) & (y >= grid.y_min) & (y < grid.y_max)
-              & (np.hypot(x, y) <= MAX_RANGE))
+    inside = (
+        (x >= grid.x_min)
+        & (x < grid.x_max)
+        & (y >= grid.y_min)
+        & (y < grid.y_max)
+        & (np.hypot(x, y) <= MAX_RANGE)
+    )
     if camera is not None and len(centers):
         pixels, depth = project(camera.image_from_model, centers)
-        inside &= ((depth > 0) & (pixels >= -0.5).all(1) & (pixels < np.array(camera.size) - 0.5).all(1))
+        inside &= (
+            (depth > 0) & (pixels >= -0.5).all(1) & (pixels < np.array(camera.size) - 0.5).all(1)
+        )
     return inside
 
 
@@ -60,12 +67,18 @@ def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera | None) -> np.n
     bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_model), nan=-1e6)
     limits = np.array(camera.size) - 1
     low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
-    overlap = np.clip(np.minimum(high[:, None], areas[None, :, 2:]) - np.maximum(low[:, None], areas[None, :, :2]),
-                      0, None).prod(2)
+    overlap = np.clip(
+        np.minimum(high[:, None], areas[None, :, 2:])
+        - np.maximum(low[:, None], areas[None, :, :2]),
+        0,
+        None,
+    ).prod(2)
     return (overlap > 0.5 * (high - low).prod(1)[:, None]).any(1)
 
 
-def match(predicted: np.ndarray, truth: np.ndarray, required: np.ndarray, threshold: float) -> np.ndarray:
+def match(
+    predicted: np.ndarray, truth: np.ndarray, required: np.ndarray, threshold: float
+) -> np.ndarray:
     """(P,) FOUND, FALSE or DROPPED for centres (P, 2) by falling score against truth (T, 2), `required` or ignored."""
     outcome = np.full(len(predicted), FALSE)
     distance = np.linalg.norm(predicted[:, None] - truth[None], axis=2)
@@ -101,7 +114,10 @@ class DetectionScores:
         self.num_frames = 0
         self._num_truth: list[np.ndarray] = []  # per frame: counted truth by class
         self._matches: dict[tuple[int, float], list[tuple[int, np.ndarray, np.ndarray]]] = {
-            (label, threshold): [] for label in range(len(DETECTION_CLASSES)) for threshold in THRESHOLDS}
+            (label, threshold): []
+            for label in range(len(DETECTION_CLASSES))
+            for threshold in THRESHOLDS
+        }
 
     def add(self, frame: Frame, annotation: Annotation, predicted: Boxes) -> None:
         """Score a frame's boxes. Raises ValueError where nobody said what is there."""
@@ -109,19 +125,27 @@ class DetectionScores:
         if truth is None:
             raise ValueError(f"frame {frame.name}: no boxes to score against")
         required = counted(frame, annotation, self.grid)
-        keep = (scorable(predicted.centers, self.grid, frame.camera)
-                & ~in_dont_care(predicted, annotation.dont_care, frame.camera))
+        keep = scorable(predicted.centers, self.grid, frame.camera) & ~in_dont_care(
+            predicted, annotation.dont_care, frame.camera
+        )
         predicted = predicted[keep]
         predicted = predicted[np.argsort(-predicted.scores, kind="stable")]
-        self._num_truth.append(np.bincount(truth.labels[required & (truth.labels >= 0)],
-                                           minlength=len(DETECTION_CLASSES)))
+        self._num_truth.append(
+            np.bincount(
+                truth.labels[required & (truth.labels >= 0)], minlength=len(DETECTION_CLASSES)
+            )
+        )
         for (label, threshold), matches in self._matches.items():
             of_class = predicted[predicted.labels == label]
             relevant = truth.labels == label
             if label == CAR:
                 relevant |= (truth.labels == IGNORED_VEHICLE) | (truth.labels == TRUCK)
-            outcome = match(of_class.centers[:, :2], truth.centers[relevant, :2],
-                            (required & (truth.labels == label))[relevant], threshold)
+            outcome = match(
+                of_class.centers[:, :2],
+                truth.centers[relevant, :2],
+                (required & (truth.labels == label))[relevant],
+                threshold,
+            )
             kept = outcome != DROPPED
             matches.append((self.num_frames, of_class.scores[kept], outcome[kept] == FOUND))
         self.num_frames += 1
@@ -135,15 +159,21 @@ class DetectionScores:
         num_truth = np.array(self._num_truth).reshape(-1, len(DETECTION_CLASSES))
         for label, name in enumerate(DETECTION_CLASSES):
             result[name] = self._class_result(label, num_truth[:, label])
-        scores = [result[name]["ap"] for name in DETECTION_CLASSES if result[name]["ap"] is not None]
+        scores = [
+            result[name]["ap"] for name in DETECTION_CLASSES if result[name]["ap"] is not None
+        ]
         if scores:
             result["map"] = float(np.mean(scores))
         return result
 
     def _class_result(self, label: int, num_truth: np.ndarray) -> dict[str, Any]:
         total = int(num_truth.sum())
-        result: dict[str, Any] = {"ap": None, **{f"ap_{threshold:g}m": None for threshold in THRESHOLDS},
-                                  "num_truth": total, f"interval_{INTERVAL_THRESHOLD:g}m": None}
+        result: dict[str, Any] = {
+            "ap": None,
+            **{f"ap_{threshold:g}m": None for threshold in THRESHOLDS},
+            "num_truth": total,
+            f"interval_{INTERVAL_THRESHOLD:g}m": None,
+        }
         if total == 0:
             return result
         for threshold in THRESHOLDS:
@@ -160,7 +190,9 @@ class DetectionScores:
         matches = self._matches[label, threshold]
         scores = np.concatenate([scores for _, scores, _ in matches])
         order = np.argsort(-scores, kind="stable")
-        frames = np.repeat([frame for frame, _, _ in matches], [len(scores) for _, scores, _ in matches])
+        frames = np.repeat(
+            [frame for frame, _, _ in matches], [len(scores) for _, scores, _ in matches]
+        )
         return frames[order], np.concatenate([found for _, _, found in matches])[order]
 
 
@@ -171,6 +203,8 @@ def _interval(frames: np.ndarray, found: np.ndarray, num_truth: np.ndarray) -> l
     times = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
     times = times[times @ num_truth > 0]
     portion = max(1, 4_000_000 // max(len(found), 1))  # bounds the memory of a large set
-    values = [average_precision(found, part[:, frames].astype(np.float64), part @ num_truth)
-              for part in np.split(times, range(portion, len(times), portion))]
+    values = [
+        average_precision(found, part[:, frames].astype(np.float64), part @ num_truth)
+        for part in np.split(times, range(portion, len(times), portion))
+    ]
     return [float(x) for x in np.percentile(np.concatenate(values), [2.5, 97.5])]

@@ -19,7 +19,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.
     """(C, C) int64 pixel counts, truth by rows, of masks (h, w) uint8; truth that is no class (255) is left out."""
     known = truth < num_classes
     pairs = truth[known].astype(np.int64) * num_classes + predicted[known]
-    return np.bincount(pairs, minlength=num_classes ** 2).reshape(num_classes, num_classes)
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def intersection_over_union(counts: np.ndarray) -> np.ndarray:
@@ -49,8 +49,11 @@ class SegmentationScores:
         truth = rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST)
         self._classes.append(confusion(truth, predicted, len(SEGMENTATION_CLASSES)))
         group_of_class = group_of_class_table()
-        groups = (group_of_class[truth] if annotation.group_mask is None
-                  else rectify(annotation.group_mask, frame.camera, size, cv2.INTER_NEAREST))
+        groups = (
+            group_of_class[truth]
+            if annotation.group_mask is None
+            else rectify(annotation.group_mask, frame.camera, size, cv2.INTER_NEAREST)
+        )
         self._groups.append(confusion(groups, group_of_class[predicted], len(GROUPS)))
 
     def result(self) -> dict[str, Any]:
@@ -61,14 +64,25 @@ class SegmentationScores:
         """
         miou, iou = _summary(self._classes, SEGMENTATION_CLASSES)
         group_miou, group_iou = _summary(self._groups, GROUPS)
-        return {"num_frames": len(self._classes), "miou": miou, "iou": iou, "group_miou": group_miou,
-                "group_iou": group_iou, "group_interval": _interval(self._groups)}
+        return {
+            "num_frames": len(self._classes),
+            "miou": miou,
+            "iou": iou,
+            "group_miou": group_miou,
+            "group_iou": group_iou,
+            "group_interval": _interval(self._groups),
+        }
 
 
-def _summary(confusions: list[np.ndarray], names: Sequence[str]) -> tuple[float | None, dict[str, float | None]]:
+def _summary(
+    confusions: list[np.ndarray], names: Sequence[str]
+) -> tuple[float | None, dict[str, float | None]]:
     total = sum(confusions, np.zeros((len(names), len(names)), np.int64))
     iou = intersection_over_union(total)
-    by_name = {name: None if np.isnan(value) else float(value) for name, value in zip(names, iou, strict=True)}
+    by_name = {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(names, iou, strict=True)
+    }
     return None if np.isnan(iou).all() else float(np.nanmean(iou)), by_name
 
 
@@ -80,4 +94,6 @@ def _interval(confusions: list[np.ndarray]) -> list[float] | None:
     times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
     totals = np.tensordot(times, stacked, 1)
     totals = totals[totals.any((1, 2))]  # a resample may hold only frames without a labelled pixel
-    return [float(x) for x in np.percentile(np.nanmean(intersection_over_union(totals), 1), [2.5, 97.5])]
+    return [
+        float(x) for x in np.percentile(np.nanmean(intersection_over_union(totals), 1), [2.5, 97.5])
+    ]

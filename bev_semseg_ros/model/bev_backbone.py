@@ -11,12 +11,18 @@ from bev_semseg_ros.model.layers import ConvBlock, residual_stage
 class BevBackbone(nn.Module):
     """Canvas (B, C, X, Y) -> (B, channels, X/2, Y/2): residual stages, then 1x1 laterals, upsampling and addition."""
 
-    def __init__(self, inputs: int, widths: tuple[int, ...], blocks: tuple[int, ...], channels: int) -> None:
+    def __init__(
+        self, inputs: int, widths: tuple[int, ...], blocks: tuple[int, ...], channels: int
+    ) -> None:
         super().__init__()
         if len(widths) != len(blocks):
-            raise ValueError(f"model.bev_blocks: {len(blocks)} values for the {len(widths)} of model.bev_channels")
-        self.stages = nn.ModuleList(residual_stage(before, after, count) for before, after, count
-                                    in zip((inputs, *widths[:-1]), widths, blocks, strict=True))
+            raise ValueError(
+                f"model.bev_blocks: {len(blocks)} values for the {len(widths)} of model.bev_channels"
+            )
+        self.stages = nn.ModuleList(
+            residual_stage(before, after, count)
+            for before, after, count in zip((inputs, *widths[:-1]), widths, blocks, strict=True)
+        )
         self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in widths)
         self.smooth = ConvBlock(channels, channels)
 

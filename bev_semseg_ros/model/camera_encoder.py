@@ -14,7 +14,10 @@ from torch.nn import functional as F
 
 from bev_semseg_ros.model.layers import ConvBlock, residual_stage
 
-IMAGE_MEAN, IMAGE_STD = 127 / 255, 128 / 255  # of the pixel / 255: what EfficientNet-Lite was trained with
+IMAGE_MEAN, IMAGE_STD = (
+    127 / 255,
+    128 / 255,
+)  # of the pixel / 255: what EfficientNet-Lite was trained with
 
 
 def normalize(image: Tensor) -> Tensor:
@@ -58,7 +61,9 @@ class ResidualEncoder(CameraEncoder):
         super().__init__()
         self.stem = ConvBlock(3, 16, stride=2)
         widths = (16, *self.channels)
-        self.stages = nn.ModuleList(residual_stage(widths[i], widths[i + 1], n) for i, n in enumerate((1, 2, 2, 2)))
+        self.stages = nn.ModuleList(
+            residual_stage(widths[i], widths[i + 1], n) for i, n in enumerate((1, 2, 2, 2))
+        )
 
     def front(self, blocks: int) -> list[nn.Module]:
         return [self.stem, *[block for stage in self.stages for block in stage][:blocks]]
@@ -78,15 +83,30 @@ class SameConv(nn.Conv2d):
     Even sizes are padded by (k - 2) // 2 before and (k - 1) // 2 after, odd ones by (k - 1) / 2 on both sides.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups, bias=False)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1
+    ) -> None:
+        super().__init__(
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            0 if stride == 2 else kernel // 2,
+            groups=groups,
+            bias=False,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride[0] == 2:
             height, width = (self.kernel_size[0] - 2 + int(size) % 2 for size in x.shape[-2:])
             x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        if (self.training and self.groups > 1 and self.weight.requires_grad and x.device.type == "cpu"
-                and torch.is_autocast_enabled("cpu")):
+        if (
+            self.training
+            and self.groups > 1
+            and self.weight.requires_grad
+            and x.device.type == "cpu"
+            and torch.is_autocast_enabled("cpu")
+        ):
             # The backward pass of a depthwise convolution in bfloat16 takes 2 to 4 times as long as in float32.
             with torch.autocast("cpu", enabled=False):
                 return super().forward(x.float()).to(torch.get_autocast_dtype("cpu"))
@@ -125,8 +145,15 @@ class EfficientNetLite0(CameraEncoder):
 
     channels = (24, 40, 112, 320)
     # outputs, kernel, stride, expansion, blocks, is one of C2..C5
-    _STAGES = ((16, 3, 1, 1, 1, False), (24, 3, 2, 6, 2, True), (40, 5, 2, 6, 2, True), (80, 3, 2, 6, 3, False),
-               (112, 5, 1, 6, 3, True), (192, 5, 2, 6, 4, False), (320, 3, 1, 6, 1, True))
+    _STAGES = (
+        (16, 3, 1, 1, 1, False),
+        (24, 3, 2, 6, 2, True),
+        (40, 5, 2, 6, 2, True),
+        (80, 3, 2, 6, 3, False),
+        (112, 5, 1, 6, 3, True),
+        (192, 5, 2, 6, 4, False),
+        (320, 3, 1, 6, 1, True),
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,7 +164,11 @@ class EfficientNetLite0(CameraEncoder):
         inputs = 32
         for outputs, kernel, stride, expansion, count, is_tap in self._STAGES:
             for index in range(count):
-                self.blocks.append(InvertedResidual(inputs, outputs, kernel, stride if index == 0 else 1, expansion))
+                self.blocks.append(
+                    InvertedResidual(
+                        inputs, outputs, kernel, stride if index == 0 else 1, expansion
+                    )
+                )
                 inputs = outputs
             if is_tap:
                 self._taps.append(len(self.blocks) - 1)
@@ -163,11 +194,17 @@ def load_imagenet_weights(encoder: EfficientNetLite0, state: Mapping[str, Tensor
     wanted = encoder.state_dict()
     found = {re.sub(r"(^|\.)_", r"\1", key): value for key, value in state.items()}
     # Older files lack the counters of BatchNorm, which nothing but a cumulative average needs.
-    wrong = [key for key, value in wanted.items() if not key.endswith("num_batches_tracked")
-             and (key not in found or found[key].shape != value.shape)]
+    wrong = [
+        key
+        for key, value in wanted.items()
+        if not key.endswith("num_batches_tracked")
+        and (key not in found or found[key].shape != value.shape)
+    ]
     if wrong:
-        raise ValueError(f"these are no EfficientNet-Lite0 weights: {len(wrong)} of {len(wanted)} entries are missing "
-                         f"or of another shape, the first is {wrong[0]}")
+        raise ValueError(
+            f"these are no EfficientNet-Lite0 weights: {len(wrong)} of {len(wanted)} entries are missing "
+            f"or of another shape, the first is {wrong[0]}"
+        )
     encoder.load_state_dict({key: found.get(key, value) for key, value in wanted.items()})
 
 
@@ -175,5 +212,7 @@ def build_camera_encoder(name: str) -> CameraEncoder:
     """The encoder of `ModelConfig.camera_encoder`. Raises ValueError for an unknown name."""
     encoders = {"efficientnet_lite0": EfficientNetLite0, "residual": ResidualEncoder}
     if name not in encoders:
-        raise ValueError(f"model.camera_encoder: unknown {name!r}, expected one of {', '.join(encoders)}")
+        raise ValueError(
+            f"model.camera_encoder: unknown {name!r}, expected one of {', '.join(encoders)}"
+        )
     return encoders[name]()

@@ -25,7 +25,9 @@ class FpnDecoder(nn.Module):
         x = self.laterals[-1](top) + self.context(top.mean((2, 3), keepdim=True))
         for level in range(len(self.smooth) - 1, -1, -1):
             lateral = self.laterals[level](features[level])
-            x = self.smooth[level](F.interpolate(x, size=lateral.shape[-2:], mode="bilinear") + lateral)
+            x = self.smooth[level](
+                F.interpolate(x, size=lateral.shape[-2:], mode="bilinear") + lateral
+            )
         return x
 
 

@@ -21,7 +21,9 @@ def project(image_from_model: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     if image_from_model.dim() == 2:
         homogeneous = points @ image_from_model[:, :3].T + image_from_model[:, 3]
     else:
-        homogeneous = (image_from_model[:, :, :3] @ points[:, :, None])[:, :, 0] + image_from_model[:, :, 3]
+        homogeneous = (image_from_model[:, :, :3] @ points[:, :, None])[:, :, 0] + image_from_model[
+            :, :, 3
+        ]
     depth = homogeneous[:, 2]
     return homogeneous[:, :2] / depth.clamp_min(1e-3)[:, None], depth
 
@@ -40,8 +42,14 @@ class ImageContext(nn.Module):
         return self.narrow(features).permute(0, 2, 3, 1)
 
 
-def gather_image_features(context: Tensor, points: Tensor, point_batch: Tensor, image_from_model: Tensor,
-                          has_image: Tensor, image_size: tuple[int, int]) -> Tensor:
+def gather_image_features(
+    context: Tensor,
+    points: Tensor,
+    point_batch: Tensor,
+    image_from_model: Tensor,
+    has_image: Tensor,
+    image_size: tuple[int, int],
+) -> Tensor:
     """Each point takes the features of the P2 cell it projects into (as PointPainting, Vora et al. 2020, takes scores).
 
     context (B, h/4, w/4, C), points (N, 4), image_size (h, w) -> (N, C + 1): the features and a one, or zeros for a
@@ -63,22 +71,30 @@ def gather_image_features(context: Tensor, points: Tensor, point_batch: Tensor, 
 def query_centers(grid: GridConfig, stride: int, height: float = 0.8) -> Tensor:
     """(X * Y, 3) centres of BEV cells of `stride` pillars, at `height` metres above the ground."""
     counts = [-(-size // stride) for size in grid.shape]
-    x, y = (low + (torch.arange(count) + 0.5) * grid.cell * stride
-            for low, count in zip((grid.x_min, grid.y_min), counts, strict=True))
+    x, y = (
+        low + (torch.arange(count) + 0.5) * grid.cell * stride
+        for low, count in zip((grid.x_min, grid.y_min), counts, strict=True)
+    )
     x, y = torch.meshgrid(x, y, indexing="ij")
     return torch.stack([x, y, torch.full_like(x, height)], -1).reshape(-1, 3)
 
 
-def query_places(centers: Tensor, image_from_model: Tensor, has_image: Tensor,
-                 image_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def query_places(
+    centers: Tensor, image_from_model: Tensor, has_image: Tensor, image_size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     """Where BEV queries (Q, 3) look: places (B, Q, 2) in columns and rows of tokens, whether they look (B, Q, 1)."""
     height, width = image_size
     places, looks = [], []
     for matrix in image_from_model:
         pixel, depth = project(matrix, centers)
         # The ground beside the vehicle projects below the image though what stands there is in it: some grace.
-        inside = ((depth > 0.1) & (pixel[:, 0] >= -0.5) & (pixel[:, 0] < width - 0.5)
-                  & (pixel[:, 1] >= -0.5 * height) & (pixel[:, 1] < 1.5 * height))
+        inside = (
+            (depth > 0.1)
+            & (pixel[:, 0] >= -0.5)
+            & (pixel[:, 0] < width - 0.5)
+            & (pixel[:, 1] >= -0.5 * height)
+            & (pixel[:, 1] < 1.5 * height)
+        )
         places.append(torch.where(inside[:, None], (pixel + 0.5) / TOKEN_STRIDE - 0.5, 0))
         looks.append(inside)
     return torch.stack(places), (torch.stack(looks) & has_image[:, None])[..., None].float()
@@ -106,11 +122,19 @@ class TokenAttention(nn.Module):
         batch, rows, columns, channels = tokens.shape
         query = self.query(bev).flatten(2).transpose(1, 2)  # (B, Q, channels)
         tokens = tokens.reshape(batch, rows * columns, channels).to(query.dtype)
-        query, key, value = (x.reshape(batch, -1, self.HEADS, channels // self.HEADS).transpose(1, 2)
-                             for x in (query, self.key(tokens), self.value(tokens)))
-        column, row = (torch.arange(count, device=bev.device, dtype=place.dtype) for count in (columns, rows))
-        distance = ((place[..., 1:] - row)[..., None] ** 2 + (place[..., :1] - column)[:, :, None] ** 2).flatten(2)
-        bias = -0.5 * distance[:, None] * torch.exp(-2 * self.log_width.to(place.dtype))[:, None, None]
+        query, key, value = (
+            x.reshape(batch, -1, self.HEADS, channels // self.HEADS).transpose(1, 2)
+            for x in (query, self.key(tokens), self.value(tokens))
+        )
+        column, row = (
+            torch.arange(count, device=bev.device, dtype=place.dtype) for count in (columns, rows)
+        )
+        distance = (
+            (place[..., 1:] - row)[..., None] ** 2 + (place[..., :1] - column)[:, :, None] ** 2
+        ).flatten(2)
+        bias = (
+            -0.5 * distance[:, None] * torch.exp(-2 * self.log_width.to(place.dtype))[:, None, None]
+        )
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         found = self.output(found.transpose(2, 3).reshape(batch, channels, *bev.shape[2:]))
         return bev + found * looks.to(found.dtype).reshape(batch, 1, *bev.shape[2:])

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from bev_semseg_ros.model.layers import ConvBlock, Float32Conv
 
 REGRESSION_CHANNELS = 10  # dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
-HEATMAP_BIAS = -4.0  # a score of 0.02 everywhere at first: nearly all cells are empty (Lin et al. 2017, focal loss)
+HEATMAP_BIAS = (
+    -4.0
+)  # a score of 0.02 everywhere at first: nearly all cells are empty (Lin et al. 2017, focal loss)
 
 
 class SegmentationHead(nn.Module):

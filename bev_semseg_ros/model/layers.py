@@ -10,8 +10,13 @@ from torch.nn import functional as F
 class ConvBlock(nn.Sequential):
     """Convolution without bias, BatchNorm and, unless `relu` is False, ReLU; padded so that stride 1 keeps the size."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> None:
-        layers = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)]
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, relu: bool = True
+    ) -> None:
+        layers = [
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
         super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
 
 
@@ -31,8 +36,10 @@ class ResidualBlock(nn.Module):
 
 def residual_stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     """A residual block of stride 2 and `blocks` - 1 of stride 1."""
-    return nn.Sequential(ResidualBlock(inputs, outputs, 2),
-                         *[ResidualBlock(outputs, outputs) for _ in range(blocks - 1)])
+    return nn.Sequential(
+        ResidualBlock(inputs, outputs, 2),
+        *[ResidualBlock(outputs, outputs) for _ in range(blocks - 1)],
+    )
 
 
 class Float32Conv(nn.Conv2d):

@@ -56,13 +56,19 @@ class Batch:
             if sample.image is not None:
                 image[index], matrices[index] = sample.image, sample.camera.image_from_model
         frame = np.repeat(np.arange(len(samples)), [len(cloud) for cloud in clouds])
-        return cls(torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)), torch.from_numpy(frame),
-                   torch.from_numpy(image), torch.from_numpy(matrices),
-                   torch.tensor([s.points is not None for s in samples]),
-                   torch.tensor([s.image is not None for s in samples]))
+        return cls(
+            torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)),
+            torch.from_numpy(frame),
+            torch.from_numpy(image),
+            torch.from_numpy(matrices),
+            torch.tensor([s.points is not None for s in samples]),
+            torch.tensor([s.image is not None for s in samples]),
+        )
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return Batch(
+            *(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self))
+        )
 
     def __len__(self) -> int:
         return len(self.has_points)
@@ -92,7 +98,9 @@ class CameraBranch(nn.Module):
         model = config.model
         self.encoder = build_camera_encoder(model.camera_encoder)
         self.decoder = build_decoder(model.decoder, self.encoder.channels, model.fpn_channels)
-        self.segmentation = SegmentationHead(model.fpn_channels, model.head_channels, len(SEGMENTATION_CLASSES))
+        self.segmentation = SegmentationHead(
+            model.fpn_channels, model.head_channels, len(SEGMENTATION_CLASSES)
+        )
         self.context: ImageContext | None = None
         self.context_from_c4 = model.fusion == "cross_attention"
         if model.fusion == "projective":
@@ -115,10 +123,15 @@ class BevBranch(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         model = config.model
-        self.backbone = BevBackbone(model.pillar_channels, model.bev_channels, model.bev_blocks, model.head_channels)
+        self.backbone = BevBackbone(
+            model.pillar_channels, model.bev_channels, model.bev_blocks, model.head_channels
+        )
         self.head = DetectionHead(model.head_channels, model.head_channels, len(DETECTION_CLASSES))
-        self.attention = (TokenAttention(model.bev_channels[-1], model.fpn_channels)
-                          if model.fusion == "cross_attention" else None)
+        self.attention = (
+            TokenAttention(model.bev_channels[-1], model.fpn_channels)
+            if model.fusion == "cross_attention"
+            else None
+        )
 
     def forward(self, canvas: Tensor, *tokens_and_places: Tensor) -> tuple[Tensor, Tensor]:
         canvas = canvas.permute(0, 3, 1, 2).to(self.backbone.smooth[0].weight.dtype)
@@ -135,18 +148,24 @@ class Network(nn.Module):
         super().__init__()
         model = config.model
         if model.fusion not in FUSIONS:
-            raise ValueError(f"model.fusion: unknown {model.fusion!r}, expected one of {', '.join(FUSIONS)}")
+            raise ValueError(
+                f"model.fusion: unknown {model.fusion!r}, expected one of {', '.join(FUSIONS)}"
+            )
         self.config = config
         self.camera = CameraBranch(config)
         extra = model.fusion_channels + 1 if model.fusion == "projective" else 0
         self.pillars = PillarEncoder(config.grid, extra, model.pillar_channels)
         self.bev = BevBranch(config)
-        self.register_buffer("centers", query_centers(config.grid, 2 ** len(model.bev_channels)), persistent=False)
+        self.register_buffer(
+            "centers", query_centers(config.grid, 2 ** len(model.bev_channels)), persistent=False
+        )
         self.to(memory_format=torch.channels_last)
 
     def forward(self, batch: Batch) -> Outputs:
         logits, context = self.run_camera(batch)
-        sees = batch.has_points.any() or (context is not None and self.config.model.finds_boxes_in_images)
+        sees = batch.has_points.any() or (
+            context is not None and self.config.model.finds_boxes_in_images
+        )
         if not sees:
             return Outputs(None, None, logits)
         heatmap, regression = self.bev(*self.run_sparse(batch, context))
@@ -160,8 +179,10 @@ class Network(nn.Module):
             results = self.camera(batch.image)
         else:
             index = batch.has_image.nonzero()[:, 0]
-            results = [part.new_zeros(len(batch), *part.shape[1:]).index_copy(0, index, part)
-                       for part in self.camera(batch.image[index])]
+            results = [
+                part.new_zeros(len(batch), *part.shape[1:]).index_copy(0, index, part)
+                for part in self.camera(batch.image[index])
+            ]
         return results[0], results[1] if len(results) > 1 else None
 
     def run_sparse(self, batch: Batch, context: Tensor | None) -> tuple[Tensor, ...]:
@@ -169,11 +190,23 @@ class Network(nn.Module):
         fusion, extra, size = self.config.model.fusion, None, tuple(batch.image.shape[1:3])
         if fusion == "projective":
             if context is None:
-                extra = batch.points.new_zeros(len(batch.points), self.config.model.fusion_channels + 1)
+                extra = batch.points.new_zeros(
+                    len(batch.points), self.config.model.fusion_channels + 1
+                )
             else:
-                extra = gather_image_features(context, batch.points, batch.point_batch, batch.image_from_model,
-                                              batch.has_image, size)
+                extra = gather_image_features(
+                    context,
+                    batch.points,
+                    batch.point_batch,
+                    batch.image_from_model,
+                    batch.has_image,
+                    size,
+                )
         canvas = self.pillars(batch.points, batch.point_batch, len(batch), extra)
         if fusion != "cross_attention" or context is None:
             return (canvas,)
-        return canvas, context, *query_places(self.centers, batch.image_from_model, batch.has_image, size)
+        return (
+            canvas,
+            context,
+            *query_places(self.centers, batch.image_from_model, batch.has_image, size),
+        )

@@ -21,16 +21,22 @@ class PillarEncoder(nn.Module):
         self.linear = nn.Linear(GEOMETRY_CHANNELS + extra_channels, channels, bias=False)
         self.norm = nn.BatchNorm1d(channels)
 
-    def forward(self, points: Tensor, point_batch: Tensor, batch_size: int, extra: Tensor | None = None) -> Tensor:
+    def forward(
+        self, points: Tensor, point_batch: Tensor, batch_size: int, extra: Tensor | None = None
+    ) -> Tensor:
         """Points (N, 4) inside the grid, their frames (N,) and image features (N, extra_channels) ->
         canvas (B, X, Y, channels), zero where no point lies."""
         size_x, size_y = self.grid.shape
         shape = (batch_size, size_x, size_y, self.channels)
         if not len(points):
             return points.new_zeros(shape)
-        position = (points[:, :2] - points.new_tensor([self.grid.x_min, self.grid.y_min])) / self.grid.cell
+        position = (
+            points[:, :2] - points.new_tensor([self.grid.x_min, self.grid.y_min])
+        ) / self.grid.cell
         x, y = position.long().unbind(1)
-        cell = torch.stack([x.clamp(0, size_x - 1), y.clamp(0, size_y - 1)], 1)  # float32 may round onto the far edge
+        cell = torch.stack(
+            [x.clamp(0, size_x - 1), y.clamp(0, size_y - 1)], 1
+        )  # float32 may round onto the far edge
         key = (point_batch * size_x + cell[:, 0]) * size_y + cell[:, 1]
         # Counting over all cells and numbering the occupied ones is cheaper than sorting the keys.
         count = torch.bincount(key, minlength=batch_size * size_x * size_y)
@@ -43,8 +49,14 @@ class PillarEncoder(nn.Module):
             features = torch.cat([features, extra], 1)
         features = F.relu(self.norm(self.linear(features)))
         maximum = features.new_zeros(len(occupied), self.channels)  # ReLU: nothing is below zero
-        maximum = maximum.scatter_reduce(0, pillar[:, None].expand(-1, self.channels), features, "amax")
-        return maximum.new_zeros(len(count), self.channels).index_copy_(0, occupied, maximum).view(shape)
+        maximum = maximum.scatter_reduce(
+            0, pillar[:, None].expand(-1, self.channels), features, "amax"
+        )
+        return (
+            maximum.new_zeros(len(count), self.channels)
+            .index_copy_(0, occupied, maximum)
+            .view(shape)
+        )
 
     @staticmethod
     def _features(points: Tensor, offset: Tensor, pillar: Tensor, count: Tensor) -> Tensor:
@@ -52,5 +64,15 @@ class PillarEncoder(nn.Module):
         sums = points.new_zeros(len(count), 3).index_add_(0, pillar, points[:, :3])
         count = count.to(points.dtype)
         mean = (sums / count[:, None])[pillar]
-        return torch.cat([points[:, :1] / 40, points[:, 1:2] / 20, points[:, 2:3], 2 * points[:, 3:4], 1.6 * offset,
-                          points[:, :3] - mean, (0.3 * count.log())[pillar, None]], 1)
+        return torch.cat(
+            [
+                points[:, :1] / 40,
+                points[:, 1:2] / 20,
+                points[:, 2:3],
+                2 * points[:, 3:4],
+                1.6 * offset,
+                points[:, :3] - mean,
+                (0.3 * count.log())[pillar, None],
+            ],
+            1,
+        )

@@ -60,22 +60,37 @@ class Targets:
             ignored = np.full(shapes.pop(), IGNORE, np.uint8)
             masks = [ignored if frame.mask is None else frame.mask for frame in frames]
             mask = torch.from_numpy(np.stack(masks)).long()
-        cells = [frame.cells + index * frame.negative_weight.size for index, frame in enumerate(frames)]
+        cells = [
+            frame.cells + index * frame.negative_weight.size for index, frame in enumerate(frames)
+        ]
 
         def tensor(arrays: list[np.ndarray]) -> Tensor:
             return torch.from_numpy(np.concatenate(arrays))
 
-        return cls(tensor([frame.heatmap[None] for frame in frames]),
-                   tensor([frame.negative_weight[None] for frame in frames]), tensor(cells),
-                   tensor([frame.values for frame in frames]), tensor([frame.weights for frame in frames]), mask)
+        return cls(
+            tensor([frame.heatmap[None] for frame in frames]),
+            tensor([frame.negative_weight[None] for frame in frames]),
+            tensor(cells),
+            tensor([frame.values for frame in frames]),
+            tensor([frame.weights for frame in frames]),
+            mask,
+        )
 
     def to(self, device: torch.device | str) -> Targets:
         values = (getattr(self, field.name) for field in fields(self))
-        return Targets(*(None if value is None else value.to(device, non_blocking=True) for value in values))
+        return Targets(
+            *(None if value is None else value.to(device, non_blocking=True) for value in values)
+        )
 
 
-def frame_targets(boxes: Boxes | None, ignored: np.ndarray | None, points: np.ndarray | None, mask: np.ndarray | None,
-                  grid: GridConfig, loss: LossConfig) -> FrameTargets:
+def frame_targets(
+    boxes: Boxes | None,
+    ignored: np.ndarray | None,
+    points: np.ndarray | None,
+    mask: np.ndarray | None,
+    grid: GridConfig,
+    loss: LossConfig,
+) -> FrameTargets:
     """Truth of a frame: `boxes` in the model frame or None if nobody said, `ignored` (M,) bool or None, `points` (N, 4)
     of the whole sweep (None: every box counts as seen), `mask` (h, w) of the network's image or None.
 
@@ -87,24 +102,32 @@ def frame_targets(boxes: Boxes | None, ignored: np.ndarray | None, points: np.nd
     values = np.zeros((0, REGRESSION_CHANNELS), np.float32)
     if boxes is not None:
         cell = _cell(boxes, grid)
-        near = ((cell >= -IGNORE_RADIUS) & (cell < np.array(grid.output_shape) + IGNORE_RADIUS)).all(1)
+        near = (
+            (cell >= -IGNORE_RADIUS) & (cell < np.array(grid.output_shape) + IGNORE_RADIUS)
+        ).all(1)
         skipped = boxes.labels < 0
         if ignored is not None:
             skipped |= ignored
         if points is not None:
             skipped |= points_in_boxes(points[:, :3], boxes).sum(1) < MIN_POINTS
         for x, y in cell[skipped & near]:
-            negative_weight[max(x - IGNORE_RADIUS, 0):x + IGNORE_RADIUS + 1,
-                            max(y - IGNORE_RADIUS, 0):y + IGNORE_RADIUS + 1] = 0
+            negative_weight[
+                max(x - IGNORE_RADIUS, 0) : x + IGNORE_RADIUS + 1,
+                max(y - IGNORE_RADIUS, 0) : y + IGNORE_RADIUS + 1,
+            ] = 0
         kept = boxes[~skipped & ((cell >= 0) & (cell < grid.output_shape)).all(1)]
         _draw(heatmap, kept, _cell(kept, grid), loss.heatmap_sigma)
         cells, values, weights = _regression(kept, grid)
-    return FrameTargets(heatmap, negative_weight, cells, values, weights, None if mask is None else _half(mask))
+    return FrameTargets(
+        heatmap, negative_weight, cells, values, weights, None if mask is None else _half(mask)
+    )
 
 
 def _cell(boxes: Boxes, grid: GridConfig) -> np.ndarray:
     """(M, 2) int: the output cell of each centre, which may lie outside."""
-    return np.floor((boxes.centers[:, :2] - (grid.x_min, grid.y_min)) / grid.output_cell).astype(np.int64)
+    return np.floor((boxes.centers[:, :2] - (grid.x_min, grid.y_min)) / grid.output_cell).astype(
+        np.int64
+    )
 
 
 def _draw(heatmap: np.ndarray, boxes: Boxes, cells: np.ndarray, sigmas: tuple[float, ...]) -> None:
@@ -115,7 +138,7 @@ def _draw(heatmap: np.ndarray, boxes: Boxes, cells: np.ndarray, sigmas: tuple[fl
         xs = np.arange(max(x - radius, 0), min(x + radius + 1, size_x))
         ys = np.arange(max(y - radius, 0), min(y + radius + 1, size_y))
         blob = np.exp(-((xs[:, None] - x) ** 2 + (ys[None] - y) ** 2) / (2 * sigmas[label] ** 2))
-        area = heatmap[label, xs[0]:xs[-1] + 1, ys[0]:ys[-1] + 1]
+        area = heatmap[label, xs[0] : xs[-1] + 1, ys[0] : ys[-1] + 1]
         np.maximum(area, blob, out=area)
 
 
@@ -130,13 +153,34 @@ def _regression(boxes: Boxes, grid: GridConfig) -> tuple[np.ndarray, np.ndarray,
     cells = _cell(boxes, grid)[:, None] + steps  # (M, 9, 2)
     offsets = position[:, None] - cells - 0.5
     weights = np.broadcast_to(np.where((steps == 0).all(1), 1.0, NEIGHBOUR_WEIGHT), cells.shape[:2])
-    rest = np.concatenate([boxes.centers[:, 2:], np.log(boxes.sizes), np.stack(
-        [np.sin(2 * boxes.yaws), np.cos(2 * boxes.yaws), np.sin(boxes.yaws), np.cos(boxes.yaws)], 1)], 1)
-    values = np.concatenate([offsets, np.broadcast_to(rest[:, None], (*cells.shape[:2], rest.shape[1]))], 2)
+    rest = np.concatenate(
+        [
+            boxes.centers[:, 2:],
+            np.log(boxes.sizes),
+            np.stack(
+                [
+                    np.sin(2 * boxes.yaws),
+                    np.cos(2 * boxes.yaws),
+                    np.sin(boxes.yaws),
+                    np.cos(boxes.yaws),
+                ],
+                1,
+            ),
+        ],
+        1,
+    )
+    values = np.concatenate(
+        [offsets, np.broadcast_to(rest[:, None], (*cells.shape[:2], rest.shape[1]))], 2
+    )
     inside = ((cells >= 0) & (cells < shape)).all(2)
-    cells, offsets, weights, values = cells[inside], offsets[inside], weights[inside], values[inside]
+    cells, offsets, weights, values = (
+        cells[inside],
+        offsets[inside],
+        weights[inside],
+        values[inside],
+    )
     flat = cells[:, 0] * shape[1] + cells[:, 1]
-    nearest = np.lexsort(((offsets ** 2).sum(1), flat))
+    nearest = np.lexsort(((offsets**2).sum(1), flat))
     flat, first = np.unique(flat[nearest], return_index=True)
     chosen = nearest[first]
     return flat, values[chosen].astype(np.float32), weights[chosen].astype(np.float32)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-from bev_semseg_ros.ros.share import share_path
+from bev_semseg_ros.resources import share_path
 
-SWITCH = "BEV_SEMSEG_DDS_PROFILE"  # none: no profile is set, which launch's dds_profile:=none passes on
+SWITCH = (
+    "BEV_SEMSEG_DDS_PROFILE"  # none: no profile is set, which launch's dds_profile:=none passes on
+)
 
 # What a user may have set already, under the names of all distributions.
-USER_SETTINGS = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
+USER_SETTINGS = (
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+    "FASTDDS_BUILTIN_TRANSPORTS",
+)
 
 
 def profile_variable() -> str:
@@ -23,6 +29,7 @@ def profile_variable() -> str:
     if distribution:
         return old if distribution[:1] <= "j" else new  # distributions are named along the alphabet
     from importlib.metadata import PackageNotFoundError, version
+
     for package in ("ros-rclpy", "rclpy"):
         try:
             return old if int(version(package).split(".")[0]) < 8 else new  # rclpy 7 is Jazzy's

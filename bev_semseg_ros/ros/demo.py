@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, Subset, open_dataset
-from bev_semseg_ros.engine import convolution_rate
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report
 from bev_semseg_ros.frame import Boxes, Frame, Prediction
 from bev_semseg_ros.geometry import wrap_angle
-from bev_semseg_ros.predictor import Predictor
-from bev_semseg_ros.ros.bag import write_bag
-from bev_semseg_ros.ros.recorder import Recording, record
+from bev_semseg_ros.inference.engine import convolution_rate
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.ros.bag.recorder import Recording, record
+from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.visualization.panel import panel
 
 SEED = 990_000  # never trained on
@@ -32,27 +32,34 @@ Say = Callable[[str], None]
 
 def pairs(dataset: Dataset) -> Subset:
     """The frames of a data set that have both sensors: what a bag of pairs can be made of."""
+
     def is_pair(frame: Frame) -> bool:
         return frame.points is not None and frame.image is not None and frame.camera is not None
 
     return Subset(dataset, [index for index in range(len(dataset)) if is_pair(dataset[index][0])])
 
 
-def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None, say: Say = print) -> dict[str, Any]:
+def run_demo(
+    out: str | Path, checkpoint: str | Path, real_data: Path | None, say: Say = print
+) -> dict[str, Any]:
     """Run everything, write it to `out` and return the summary (also out/summary.json).
 
     checkpoint: of the network; real_data: a folder that may hold `kitti_raw` and `a2d2`, or None; say: gets a line at
     every step. Raises ValueError or RecordingError if a part of it cannot run.
     """
     # Here, because the simulator needs packages that a vehicle need not have.
-    from bev_semseg_ros.synth.generate import generate
+    from bev_semseg_ros.sim.generate import generate
 
     out = Path(out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     predictor = Predictor.load(checkpoint)
-    summary: dict[str, Any] = {"conv_tflops": convolution_rate("bf16", len(os.sched_getaffinity(0)))}
-    say(f"network: {predictor.description}; convolutions at {summary['conv_tflops']:.2f} TFLOP/s in bf16")
+    summary: dict[str, Any] = {
+        "conv_tflops": convolution_rate("bf16", len(os.sched_getaffinity(0)))
+    }
+    say(
+        f"network: {predictor.description}; convolutions at {summary['conv_tflops']:.2f} TFLOP/s in bf16"
+    )
 
     say(f"simulating {SCENES} drives of {FRAMES} frames, seed {SEED}")
     for scenes in (1, SCENES):  # the first drive alone, so that there is something to look at soon
@@ -62,21 +69,38 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None, sa
             _first_picture(predictor, drives, out / "first.png")
             say(f"first picture: {out / 'first.png'}")
     bag = _bag(drives, out / "synthetic_bag", say)
-    offline = [predictor.predict(drives[index][0], "fused", SCORE_THRESHOLD) for index in range(len(drives))]
+    offline = [
+        predictor.predict(drives[index][0], "fused", SCORE_THRESHOLD)
+        for index in range(len(drives))
+    ]
     for rate, name in ((0.5, "synthetic_5hz"), (1.0, "synthetic_10hz")):
         say(f"playing at {10 * rate:g} Hz to the node")
         recording = _record(bag, out / name, rate, checkpoint)
         online = list(_recorded(recording))
-        there = [each and now for each, now in zip(online, offline, strict=True)]  # what came out, as offline
-        (miou, ap_car), (miou_offline, ap_car_offline) = (_score(predictor, drives, each) for each in (online, there))
-        summary[name] = recording.summary() | {"miou": miou, "ap_car": ap_car, "miou_offline": miou_offline,
-                                               "ap_car_offline": ap_car_offline, "parity": parity(online, offline)}
+        there = [
+            each and now for each, now in zip(online, offline, strict=True)
+        ]  # what came out, as offline
+        (miou, ap_car), (miou_offline, ap_car_offline) = (
+            _score(predictor, drives, each) for each in (online, there)
+        )
+        summary[name] = recording.summary() | {
+            "miou": miou,
+            "ap_car": ap_car,
+            "miou_offline": miou_offline,
+            "ap_car_offline": ap_car_offline,
+            "parity": parity(online, offline),
+        }
         _draw(predictor, drives, recording, out / name)
 
-    real = {name: real_data / folder for name, folder in (("kitti", "kitti_raw"), ("a2d2", "a2d2"))
-            if real_data is not None and (real_data / folder).is_dir()}
+    real = {
+        name: real_data / folder
+        for name, folder in (("kitti", "kitti_raw"), ("a2d2", "a2d2"))
+        if real_data is not None and (real_data / folder).is_dir()
+    }
     if not real:
-        say("no real data; set BEV_SEMSEG_DATA to a folder that holds kitti_raw/ and a2d2/ to see real drives, too")
+        say(
+            "no real data; set BEV_SEMSEG_DATA to a folder that holds kitti_raw/ and a2d2/ to see real drives, too"
+        )
     for name, path in real.items():
         frames = pairs(open_dataset(path))
         say(f"{name}: {len(frames)} real frames to the node")
@@ -90,8 +114,10 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None, sa
 
 def table(summary: dict[str, Any], out: Path) -> str:
     """The summary for reading, and where to look."""
-    lines = [f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}   "
-             f"{'mIoU':>11}   {'AP car':>11}  dropped"]
+    lines = [
+        f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}   "
+        f"{'mIoU':>11}   {'AP car':>11}  dropped"
+    ]
     for name, run in summary.items():
         if not isinstance(run, dict):
             continue
@@ -100,14 +126,24 @@ def table(summary: dict[str, Any], out: Path) -> str:
             value = run[key][p]
             return "-" if value is None else f"{value:.0f}"
 
-        scores = [f"{run[key]:.3f}/{run[key + '_offline']:.3f}" if run.get(key) is not None else "" for key in
-                  ("miou", "ap_car")]
-        causes = ", ".join(f"{count} {cause}" for cause, count in run["dropped"].items() if count) or "none"
-        lines.append(f"{name:16} {run['frames_in']:4} {run['frames_out']:4} "
-                     f"{ms('latency_ms') + '/' + ms('latency_ms', 'p95') + ' ms':>16} {ms('network_ms') + ' ms':>8} "
-                     f"{ms('overhead_ms') + ' ms':>8}   {scores[0]:>11}   {scores[1]:>11}  {causes}")
-    lines += ["(scores: node/offline)", "",
-              f"pictures and videos: {out}/*/*.png, {out}/*/drive.mp4; figures: {out / 'summary.json'}"]
+        scores = [
+            f"{run[key]:.3f}/{run[key + '_offline']:.3f}" if run.get(key) is not None else ""
+            for key in ("miou", "ap_car")
+        ]
+        causes = (
+            ", ".join(f"{count} {cause}" for cause, count in run["dropped"].items() if count)
+            or "none"
+        )
+        lines.append(
+            f"{name:16} {run['frames_in']:4} {run['frames_out']:4} "
+            f"{ms('latency_ms') + '/' + ms('latency_ms', 'p95') + ' ms':>16} {ms('network_ms') + ' ms':>8} "
+            f"{ms('overhead_ms') + ' ms':>8}   {scores[0]:>11}   {scores[1]:>11}  {causes}"
+        )
+    lines += [
+        "(scores: node/offline)",
+        "",
+        f"pictures and videos: {out}/*/*.png, {out}/*/drive.mp4; figures: {out / 'summary.json'}",
+    ]
     return "\n".join(lines)
 
 
@@ -124,7 +160,9 @@ def _record(bag: Path, folder: Path, rate: float, checkpoint: str | Path) -> Rec
 
 def _first_picture(predictor: Predictor, dataset: Dataset, path: Path) -> None:
     frame, annotation = dataset[0]
-    picture = panel(frame, annotation, predictor.predict(frame, "fused", SHOWN_SCORE), predictor.config)
+    picture = panel(
+        frame, annotation, predictor.predict(frame, "fused", SHOWN_SCORE), predictor.config
+    )
     cv2.imwrite(str(path), picture[..., ::-1])
 
 
@@ -145,26 +183,42 @@ def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -
         a, b = (_ordered(each.boxes) for each in (ours, theirs))
         if np.array_equal(a.labels, b.labels):
             parts = (a.centers - b.centers, a.sizes - b.sizes, wrap_angle(a.yaws - b.yaws))
-            differences.append(max((float(np.abs(part).max()) for part in parts if part.size), default=0.0))
-    return {"frames": frames, "same_boxes": len(differences), "max_box_difference": max(differences, default=None),
-            "label_agreement": min(agreements, default=None)}
+            differences.append(
+                max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)
+            )
+    return {
+        "frames": frames,
+        "same_boxes": len(differences),
+        "max_box_difference": max(differences, default=None),
+        "label_agreement": min(agreements, default=None),
+    }
 
 
 def _ordered(boxes: Boxes) -> Boxes:
     """By class and place: scores are published rounded, so their order may differ."""
-    return boxes[np.lexsort((np.round(boxes.centers[:, 1], 2), np.round(boxes.centers[:, 0], 2), boxes.labels))]
+    return boxes[
+        np.lexsort(
+            (np.round(boxes.centers[:, 1], 2), np.round(boxes.centers[:, 0], 2), boxes.labels)
+        )
+    ]
 
 
 def _recorded(recording: Recording) -> Iterator[Prediction | None]:
     """What the node said of the frames in the order of the bag; None for a frame that was dropped."""
     for stamp in sorted(recording.published):
         result = recording.complete.get(stamp)
-        yield result and Prediction(result.boxes, result.mask, None, result.timing.get("mode", "fused"),
-                                    float(result.timing.get("network_ms", 0)))
+        yield result and Prediction(
+            result.boxes,
+            result.mask,
+            None,
+            result.timing.get("mode", "fused"),
+            float(result.timing.get("network_ms", 0)),
+        )
 
 
-def _score(predictor: Predictor, dataset: Dataset, predictions: Iterable[Prediction | None]
-           ) -> tuple[float | None, float | None]:
+def _score(
+    predictor: Predictor, dataset: Dataset, predictions: Iterable[Prediction | None]
+) -> tuple[float | None, float | None]:
     """(mIoU, AP of cars) of what came out; frames without a result were counted as dropped and are not scored."""
     report = Report(predictor.config.grid)
     for index, prediction in enumerate(predictions):
@@ -184,14 +238,22 @@ def _draw(predictor: Predictor, dataset: Dataset, recording: Recording, folder: 
         if boxes is not None:
             boxes = boxes[boxes.scores >= SHOWN_SCORE]
         frame, annotation = dataset[index]
-        picture = panel(frame, annotation, Prediction(boxes, prediction.mask, None, prediction.mode,
-                                                      prediction.network_ms), predictor.config)[..., ::-1]
+        picture = panel(
+            frame,
+            annotation,
+            Prediction(boxes, prediction.mask, None, prediction.mode, prediction.network_ms),
+            predictor.config,
+        )[..., ::-1]
         if index % 4 == 0:
             cv2.imwrite(str(folder / f"{index:03d}.png"), picture)
-        even = np.ascontiguousarray(picture[:picture.shape[0] // 2 * 2, :picture.shape[1] // 2 * 2])
+        even = np.ascontiguousarray(
+            picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+        )
         if video is None:
             size = (even.shape[1], even.shape[0])
-            video = cv2.VideoWriter(str(folder / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), VIDEO_RATE, size)
+            video = cv2.VideoWriter(
+                str(folder / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), VIDEO_RATE, size
+            )
         video.write(cv2.resize(even, size) if even.shape[1::-1] != size else even)
     if video is not None:
         video.release()

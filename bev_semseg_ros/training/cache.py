@@ -47,16 +47,16 @@ class Cache:
         index = self.index
         points = image = camera = mask = boxes = ignored = None
         if index["has_points"][i]:
-            points = np.array(self.points[slice(*index["point_offset"][i:i + 2])])
+            points = np.array(self.points[slice(*index["point_offset"][i : i + 2])])
         height, width = index["image_shape"][i]
         if height:
-            pixels = slice(*index["pixel_offset"][i:i + 2])
+            pixels = slice(*index["pixel_offset"][i : i + 2])
             image = np.array(self.images[pixels]).reshape(height, width, 3)
             camera = Camera(index["matrix"][i], (width, height), index["camera_from_model"][i])
             if index["has_mask"][i]:
                 mask = np.array(self.masks[pixels]).reshape(height, width)
         if index["has_boxes"][i]:
-            rows = index["boxes"][slice(*index["box_offset"][i:i + 2])]
+            rows = index["boxes"][slice(*index["box_offset"][i : i + 2])]
             boxes = Boxes(rows[:, :3], rows[:, 3:6], rows[:, 6], rows[:, 7], np.ones(len(rows)))
             ignored = rows[:, 8].astype(bool)
         return Example(Sample(points, image, camera), mask, boxes, ignored)
@@ -72,8 +72,9 @@ class Cache:
     def teaches(self, i: int, tasks: tuple[str, ...]) -> bool:
         """True if the frame has input and truth for at least one of the tasks."""
         index = self.index
-        return (("detection" in tasks and bool(index["has_points"][i] and index["has_boxes"][i]))
-                or ("segmentation" in tasks and bool(index["image_shape"][i][0] and index["has_mask"][i])))
+        return (
+            "detection" in tasks and bool(index["has_points"][i] and index["has_boxes"][i])
+        ) or ("segmentation" in tasks and bool(index["image_shape"][i][0] and index["has_mask"][i]))
 
 
 def open_cache(path: str | Path, config: Config, root: Path, split: str = "") -> Cache:
@@ -106,12 +107,20 @@ def build(dataset: Dataset, config: Config, folder: Path) -> None:
 
 def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
     rows = []
-    with (open(partial / "points.bin", "wb") as points, open(partial / "images.bin", "wb") as images,
-          open(partial / "masks.bin", "wb") as masks, ThreadPoolExecutor(2) as pool,
-          Progress(f"preparing {dataset.name}", len(dataset)) as progress):
-        for start in range(0, len(dataset), 32):  # in portions, so that reading never runs far ahead of writing
+    with (
+        open(partial / "points.bin", "wb") as points,
+        open(partial / "images.bin", "wb") as images,
+        open(partial / "masks.bin", "wb") as masks,
+        ThreadPoolExecutor(2) as pool,
+        Progress(f"preparing {dataset.name}", len(dataset)) as progress,
+    ):
+        for start in range(
+            0, len(dataset), 32
+        ):  # in portions, so that reading never runs far ahead of writing
             chunk = range(start, min(start + 32, len(dataset)))
-            for name, model_from_lidar, example in pool.map(lambda i: _prepare(dataset, i, config), chunk):
+            for name, model_from_lidar, example in pool.map(
+                lambda i: _prepare(dataset, i, config), chunk
+            ):
                 rows.append(_write(name, model_from_lidar, example, points, images, masks))
                 progress.advance()
     np.savez(partial / "index.npz", **_index(rows))
@@ -123,38 +132,75 @@ def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, np.ndarray,
     mask = None
     if annotation.mask is not None and sample.image is not None:
         mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
-    return frame.name, frame.model_from_lidar, Example(sample, mask, annotation.boxes, annotation.ignored)
+    return (
+        frame.name,
+        frame.model_from_lidar,
+        Example(sample, mask, annotation.boxes, annotation.ignored),
+    )
 
 
-def _write(name: str, model_from_lidar: np.ndarray, example: Example, points, images, masks) -> dict:
+def _write(
+    name: str, model_from_lidar: np.ndarray, example: Example, points, images, masks
+) -> dict:
     """Append an example's arrays to the files; the row of the index that finds them again."""
     sample, boxes = example.sample, example.boxes
-    row = {"name": name, "has_points": sample.points is not None, "points": 0, "model_from_lidar": model_from_lidar,
-           "image_shape": (0, 0), "pixels": 0,
-           "matrix": np.eye(3), "camera_from_model": np.eye(4), "has_mask": example.mask is not None,
-           "has_boxes": boxes is not None, "boxes": np.zeros((0, 9))}
+    row = {
+        "name": name,
+        "has_points": sample.points is not None,
+        "points": 0,
+        "model_from_lidar": model_from_lidar,
+        "image_shape": (0, 0),
+        "pixels": 0,
+        "matrix": np.eye(3),
+        "camera_from_model": np.eye(4),
+        "has_mask": example.mask is not None,
+        "has_boxes": boxes is not None,
+        "boxes": np.zeros((0, 9)),
+    }
     if sample.points is not None:
         points.write(np.ascontiguousarray(sample.points, np.float32).tobytes())
         row["points"] = len(sample.points)
     if sample.image is not None:
         images.write(np.ascontiguousarray(sample.image).tobytes())
-        mask = np.full(sample.image.shape[:2], IGNORE, np.uint8) if example.mask is None else example.mask
+        mask = (
+            np.full(sample.image.shape[:2], IGNORE, np.uint8)
+            if example.mask is None
+            else example.mask
+        )
         masks.write(np.ascontiguousarray(mask).tobytes())
-        row |= {"image_shape": mask.shape, "pixels": mask.size, "matrix": sample.camera.matrix,
-                "camera_from_model": sample.camera.camera_from_model}
+        row |= {
+            "image_shape": mask.shape,
+            "pixels": mask.size,
+            "matrix": sample.camera.matrix,
+            "camera_from_model": sample.camera.camera_from_model,
+        }
     if boxes is not None:
         ignored = np.zeros(len(boxes), bool) if example.ignored is None else example.ignored
-        row["boxes"] = np.column_stack([boxes.centers, boxes.sizes, boxes.yaws, boxes.labels, ignored])
+        row["boxes"] = np.column_stack(
+            [boxes.centers, boxes.sizes, boxes.yaws, boxes.labels, ignored]
+        )
     return row
 
 
 def _index(rows: list[dict]) -> dict[str, np.ndarray]:
-    index = {key: np.array([row[key] for row in rows])
-             for key in ("name", "has_points", "model_from_lidar", "image_shape", "matrix", "camera_from_model",
-                         "has_mask", "has_boxes")}
-    for key, counts in (("point_offset", [row["points"] for row in rows]),
-                        ("pixel_offset", [row["pixels"] for row in rows]),
-                        ("box_offset", [len(row["boxes"]) for row in rows])):
+    index = {
+        key: np.array([row[key] for row in rows])
+        for key in (
+            "name",
+            "has_points",
+            "model_from_lidar",
+            "image_shape",
+            "matrix",
+            "camera_from_model",
+            "has_mask",
+            "has_boxes",
+        )
+    }
+    for key, counts in (
+        ("point_offset", [row["points"] for row in rows]),
+        ("pixel_offset", [row["pixels"] for row in rows]),
+        ("box_offset", [len(row["boxes"]) for row in rows]),
+    ):
         index[key] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     index["boxes"] = np.concatenate([row["boxes"] for row in rows])
     return index
@@ -166,8 +212,11 @@ def _mapped(path: Path, dtype: type) -> np.ndarray:
 
 
 def _fingerprint(path: Path, config: Config, split: str) -> str:
-    digest = hashlib.sha256(json.dumps([VERSION, str(path.resolve()), split, asdict(config.grid),
-                                        asdict(config.image)]).encode())
+    digest = hashlib.sha256(
+        json.dumps(
+            [VERSION, str(path.resolve()), split, asdict(config.grid), asdict(config.image)]
+        ).encode()
+    )
     for folder, folders, files in os.walk(path, followlinks=True):
         folders.sort()
         for file in sorted(files):
@@ -184,7 +233,7 @@ def describe(caches: list[Cache], limit: int = 400) -> dict:
     """
     frames = [(cache, i) for cache in caches for i in range(len(cache))]
     statistics, pixels = InputStatistics(), np.zeros(256, np.int64)
-    for cache, i in frames[::max(1, len(frames) // limit)]:
+    for cache, i in frames[:: max(1, len(frames) // limit)]:
         example = cache[i]
         if example.sample.points is not None:
             statistics.add_points(example.sample.points, cache.index["model_from_lidar"][i])
@@ -192,5 +241,8 @@ def describe(caches: list[Cache], limit: int = 400) -> dict:
             statistics.add_camera(example.sample.camera)
         if example.mask is not None:
             pixels += np.bincount(example.mask.ravel(), minlength=256)
-    return {"num_frames": len(frames), **statistics.summary(),
-            "class_pixels": pixels[:len(SEGMENTATION_CLASSES)].tolist()}
+    return {
+        "num_frames": len(frames),
+        **statistics.summary(),
+        "class_pixels": pixels[: len(SEGMENTATION_CLASSES)].tolist(),
+    }

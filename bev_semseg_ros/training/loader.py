@@ -38,11 +38,18 @@ class Loader:
         self.config = config
         self.tasks = config.training.tasks
         self.uses_camera = "segmentation" in self.tasks or config.model.fusion != "none"
-        self.frames = [(cache, i) for cache in caches for i in range(len(cache)) if cache.teaches(i, self.tasks)]
+        self.frames = [
+            (cache, i)
+            for cache in caches
+            for i in range(len(cache))
+            if cache.teaches(i, self.tasks)
+        ]
         if not self.frames:
             needs = {"detection": "points and boxes", "segmentation": "an image and a mask"}
-            raise ValueError(f"none of {sum(map(len, caches))} frames has what training needs: "
-                             + " or ".join(needs[task] for task in self.tasks))
+            raise ValueError(
+                f"none of {sum(map(len, caches))} frames has what training needs: "
+                + " or ".join(needs[task] for task in self.tasks)
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -61,8 +68,11 @@ class Loader:
             shapes = np.array([cache.image_shape(i) for cache, i in self.frames])[shuffled]
             kinds = [shuffled[(shapes == shape).all(1)] for shape in np.unique(shapes, axis=0)]
         size = self.config.training.batch_size
-        batches = [kind[start:start + size] for kind in kinds
-                   for start in range(0, max(len(kind) - size + 1, 1), size)]
+        batches = [
+            kind[start : start + size]
+            for kind in kinds
+            for start in range(0, max(len(kind) - size + 1, 1), size)
+        ]
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def steps(self, epoch: int) -> Iterator[Step]:
@@ -73,7 +83,9 @@ class Loader:
             try:
                 while True:
                     for number, frames in islice(indices, AHEAD - len(pending)):
-                        pending.append(pool.submit(self.make_step, frames, (self.config.seed, epoch, number)))
+                        pending.append(
+                            pool.submit(self.make_step, frames, (self.config.seed, epoch, number))
+                        )
                     if not pending:
                         return
                     yield pending.popleft().result()
@@ -87,18 +99,39 @@ class Loader:
         examples = []
         for index in frames:
             cache, i = self.frames[index]
-            examples.append(augment(self.restrict(cache[i]), self.config.augmentation, self.config.grid,
-                                    training.crop, rng))
-        targets = [frame_targets(self.boxes(example), example.ignored, example.sample.points, example.mask,
-                                 self.config.grid, self.config.loss) for example in examples]
-        return Step(Batch.from_samples([example.sample for example in examples]), Targets.stack(targets),
-                    tuple(self.frames[index][0].name(self.frames[index][1]) for index in frames))
+            examples.append(
+                augment(
+                    self.restrict(cache[i]),
+                    self.config.augmentation,
+                    self.config.grid,
+                    training.crop,
+                    rng,
+                )
+            )
+        targets = [
+            frame_targets(
+                self.boxes(example),
+                example.ignored,
+                example.sample.points,
+                example.mask,
+                self.config.grid,
+                self.config.loss,
+            )
+            for example in examples
+        ]
+        return Step(
+            Batch.from_samples([example.sample for example in examples]),
+            Targets.stack(targets),
+            tuple(self.frames[index][0].name(self.frames[index][1]) for index in frames),
+        )
 
     def restrict(self, example: Example) -> Example:
         """The part of an example that the tasks use: what they do not need costs no time."""
         sample = example.sample
         if "detection" not in self.tasks:
-            example = replace(example, sample=replace(sample, points=None), boxes=None, ignored=None)
+            example = replace(
+                example, sample=replace(sample, points=None), boxes=None, ignored=None
+            )
         elif not self.uses_camera:
             example = replace(example, sample=replace(sample, image=None, camera=None))
         return example if "segmentation" in self.tasks else replace(example, mask=None)

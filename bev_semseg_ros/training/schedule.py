@@ -26,7 +26,9 @@ class Schedule:
 
     @classmethod
     def of(cls, config: TrainingConfig, steps_per_epoch: int) -> Schedule:
-        return cls(config.max_steps or config.epochs * steps_per_epoch, config.max_minutes, config.warmup)
+        return cls(
+            config.max_steps or config.epochs * steps_per_epoch, config.max_minutes, config.warmup
+        )
 
     def progress(self, step: int, minutes: float) -> float:
         """0..1: how much of the training is over after so many steps and minutes."""

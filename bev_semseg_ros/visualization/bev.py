@@ -8,15 +8,26 @@ import numpy as np
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import box_corners
-from bev_semseg_ros.visualization.drawing import BACKGROUND, MUTED, TRUTH_COLOR, box_color, draw_lines, put_text
+from bev_semseg_ros.visualization.drawing import (
+    BACKGROUND,
+    MUTED,
+    TRUTH_COLOR,
+    box_color,
+    draw_lines,
+    put_text,
+)
 
 RING_STEP = 10  # metres between circles of equal range
 _RING_COLOR = (46, 50, 56)
-_LOW, _HIGH = np.array([70.0, 105, 150]), np.array([250.0, 205, 120])  # colours of points at 0 and 2.5 m
+_LOW, _HIGH = (
+    np.array([70.0, 105, 150]),
+    np.array([250.0, 205, 120]),
+)  # colours of points at 0 and 2.5 m
 
 
-def draw_bev(points: np.ndarray | None, boxes: Boxes | None, truth: Boxes | None, size: int,
-             grid: GridConfig) -> np.ndarray:
+def draw_bev(
+    points: np.ndarray | None, boxes: Boxes | None, truth: Boxes | None, size: int, grid: GridConfig
+) -> np.ndarray:
     """(size, w, 3): the grid seen from above, `size` pixels along x.
 
     points (N, >=3) and boxes in the model frame. Predicted boxes are filled in their class's colour, the more the
@@ -27,7 +38,9 @@ def draw_bev(points: np.ndarray | None, boxes: Boxes | None, truth: Boxes | None
     picture = np.full((size, width, 3), BACKGROUND, np.uint8)
 
     def pixels(positions: np.ndarray) -> np.ndarray:
-        return np.stack([(grid.y_max - positions[..., 1]) * scale, (grid.x_max - positions[..., 0]) * scale], -1)
+        return np.stack(
+            [(grid.y_max - positions[..., 1]) * scale, (grid.x_max - positions[..., 0]) * scale], -1
+        )
 
     _draw_rings(picture, pixels, grid)
     if points is not None:
@@ -47,7 +60,9 @@ def _draw_rings(picture: np.ndarray, pixels, grid: GridConfig) -> None:
     angle = np.linspace(-np.pi, np.pi, 181)
     farthest = np.hypot(max(abs(grid.x_min), grid.x_max), max(abs(grid.y_min), grid.y_max))
     for radius in range(RING_STEP, int(farthest) + 1, RING_STEP):
-        draw_lines(picture, pixels(radius * np.stack([np.cos(angle), np.sin(angle)], -1)), _RING_COLOR)
+        draw_lines(
+            picture, pixels(radius * np.stack([np.cos(angle), np.sin(angle)], -1)), _RING_COLOR
+        )
         if grid.x_min < radius < grid.x_max:
             x, y = pixels(np.array([radius, 0.0]))
             put_text(picture, f"{radius} m", (x + 3, y - 3), MUTED, 8)
@@ -68,7 +83,9 @@ def _fill_boxes(picture: np.ndarray, boxes: Boxes, pixels) -> None:
         color = box_color(int(boxes.labels[index]))
         outline = np.round(pixels(shapes[index][0])).astype(np.int32)
         strength = 0.15 + 0.45 * float(np.clip(boxes.scores[index], 0, 1))
-        shade = tuple(float(strength * c + (1 - strength) * b) for c, b in zip(color, BACKGROUND, strict=True))
+        shade = tuple(
+            float(strength * c + (1 - strength) * b) for c, b in zip(color, BACKGROUND, strict=True)
+        )
         cv2.fillPoly(filled, [outline], shade, cv2.LINE_AA)
     cv2.addWeighted(filled, 0.7, picture, 0.3, 0, dst=picture)
     for index, (outline, heading) in enumerate(shapes):
@@ -79,6 +96,8 @@ def _fill_boxes(picture: np.ndarray, boxes: Boxes, pixels) -> None:
 
 def _shapes(boxes: Boxes):
     """Of each box: its outline (4, 2), and the line (2, 2) from its middle to a little before its front."""
-    for corners, center, size, yaw in zip(box_corners(boxes), boxes.centers, boxes.sizes, boxes.yaws, strict=True):
+    for corners, center, size, yaw in zip(
+        box_corners(boxes), boxes.centers, boxes.sizes, boxes.yaws, strict=True
+    ):
         ahead = np.array([np.cos(yaw), np.sin(yaw)]) * (size[0] / 2 + 0.6)
         yield corners[:4, :2], np.stack([center[:2], center[:2] + ahead])

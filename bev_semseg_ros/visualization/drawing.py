@@ -24,11 +24,24 @@ def text_width(text: str, height: float = 11) -> int:
     return cv2.getTextSize(text, _FONT, height / 22, 1)[0][0]
 
 
-def put_text(picture: np.ndarray, text: str, position: tuple[float, float], color: tuple = FOREGROUND,
-             height: float = 11) -> None:
+def put_text(
+    picture: np.ndarray,
+    text: str,
+    position: tuple[float, float],
+    color: tuple = FOREGROUND,
+    height: float = 11,
+) -> None:
     """Text whose capitals are `height` pixels high, its lower left corner at (x, y)."""
-    cv2.putText(picture, text, (round(position[0]), round(position[1])), _FONT, height / 22, tuple(map(int, color)), 1,
-                cv2.LINE_AA)
+    cv2.putText(
+        picture,
+        text,
+        (round(position[0]), round(position[1])),
+        _FONT,
+        height / 22,
+        tuple(map(int, color)),
+        1,
+        cv2.LINE_AA,
+    )
 
 
 def put_tag(picture: np.ndarray, text: str, position: tuple[float, float], color: tuple) -> None:
@@ -36,14 +49,18 @@ def put_tag(picture: np.ndarray, text: str, position: tuple[float, float], color
     width, height = text_width(text, 9) + 6, 14
     x = int(np.clip(position[0], 0, max(picture.shape[1] - width, 0)))
     y = int(np.clip(position[1], height, max(picture.shape[0], height)))
-    picture[y - height:y, x:x + width] = color
+    picture[y - height : y, x : x + width] = color
     dark = np.dot(color, (0.3, 0.59, 0.11)) > 140
     put_text(picture, text, (x + 3, y - 4), BACKGROUND if dark else (255, 255, 255), 9)
 
 
-def draw_lines(picture: np.ndarray, pixels: np.ndarray, color: tuple, closed: bool = False, width: int = 1) -> None:
+def draw_lines(
+    picture: np.ndarray, pixels: np.ndarray, color: tuple, closed: bool = False, width: int = 1
+) -> None:
     """A smooth line through pixels (N, 2) of any precision."""
-    fixed = np.round(np.clip(pixels, -1e6, 1e6) * 2 ** _SHIFT).astype(np.int32)  # farther would not fit into 32 bits
+    fixed = np.round(np.clip(pixels, -1e6, 1e6) * 2**_SHIFT).astype(
+        np.int32
+    )  # farther would not fit into 32 bits
     cv2.polylines(picture, [fixed], closed, tuple(map(int, color)), width, cv2.LINE_AA, _SHIFT)
 
 
@@ -51,8 +68,14 @@ def box_color(label: int) -> tuple[int, int, int]:
     return tuple(int(c) for c in DETECTION_COLORS[label]) if label >= 0 else UNKNOWN_COLOR
 
 
-def draw_boxes_on_image(image: np.ndarray, boxes: Boxes, image_from_model: np.ndarray, color: tuple | None = None,
-                        tags: bool = True, near: float = 0.3) -> np.ndarray:
+def draw_boxes_on_image(
+    image: np.ndarray,
+    boxes: Boxes,
+    image_from_model: np.ndarray,
+    color: tuple | None = None,
+    tags: bool = True,
+    near: float = 0.3,
+) -> np.ndarray:
     """A copy of the rectified image with the boxes' edges, the front face crossed, and class and score.
 
     image_from_model (3, 4) of this very image; color: one for all boxes instead of the class's; edges nearer to the
@@ -66,12 +89,19 @@ def draw_boxes_on_image(image: np.ndarray, boxes: Boxes, image_from_model: np.nd
         line_color = box_color(int(boxes.labels[index])) if color is None else color
         segments = [(corners[a], corners[b]) for a, b in BOX_EDGES]
         segments += [(corners[0], corners[7]), (corners[3], corners[4])]
-        kept = [segment for segment in (_cut(a, b, near) for a, b in segments) if segment is not None]
+        kept = [
+            segment for segment in (_cut(a, b, near) for a, b in segments) if segment is not None
+        ]
         for segment in kept:
             draw_lines(picture, segment, line_color)
         if kept and tags and boxes.labels[index] >= 0:
             low, high = np.concatenate(kept).min(0), np.concatenate(kept).max(0)
-            if high[0] > 0 and high[1] > 0 and low[0] < picture.shape[1] and low[1] < picture.shape[0]:
+            if (
+                high[0] > 0
+                and high[1] > 0
+                and low[0] < picture.shape[1]
+                and low[1] < picture.shape[0]
+            ):
                 name = DETECTION_CLASSES[boxes.labels[index]]
                 put_tag(picture, f"{name} {boxes.scores[index]:.2f}", (low[0], low[1]), line_color)
     return picture

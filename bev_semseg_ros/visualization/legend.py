@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, DETECTION_COLORS, SEGMENTATION_CLASSES, SEGMENTATION_COLORS
-from bev_semseg_ros.visualization.drawing import BACKGROUND, FOREGROUND, MUTED, TRUTH_COLOR, put_text, text_width
+from bev_semseg_ros.taxonomy import (
+    DETECTION_CLASSES,
+    DETECTION_COLORS,
+    SEGMENTATION_CLASSES,
+    SEGMENTATION_COLORS,
+)
+from bev_semseg_ros.visualization.drawing import (
+    BACKGROUND,
+    FOREGROUND,
+    MUTED,
+    TRUTH_COLOR,
+    put_text,
+    text_width,
+)
 
 ROW = 22
 _SWATCH = 12
@@ -16,9 +28,19 @@ def legend(width: int, masks: bool = True, boxes: bool = True) -> np.ndarray:
     """(h, width, 3): swatches with names, in as many rows as the width needs."""
     rows: list[tuple[str, list[tuple[str, tuple]]]] = []
     if masks:
-        rows.append(("mask", list(zip(SEGMENTATION_CLASSES, map(tuple, SEGMENTATION_COLORS.tolist()), strict=True))))
+        rows.append(
+            (
+                "mask",
+                list(
+                    zip(SEGMENTATION_CLASSES, map(tuple, SEGMENTATION_COLORS.tolist()), strict=True)
+                ),
+            )
+        )
     if boxes:
-        names = [*zip(DETECTION_CLASSES, map(tuple, DETECTION_COLORS.tolist()), strict=True), ("truth", TRUTH_COLOR)]
+        names = [
+            *zip(DETECTION_CLASSES, map(tuple, DETECTION_COLORS.tolist()), strict=True),
+            ("truth", TRUTH_COLOR),
+        ]
         rows.append(("boxes", names))
     indent = max((text_width(title) for title, _ in rows), default=0) + 2 * _GAP
     lines: list[tuple[str, list[tuple[float, str, tuple]]]] = []
@@ -37,6 +59,6 @@ def legend(width: int, masks: bool = True, boxes: bool = True) -> np.ndarray:
         y = 4 + index * ROW
         put_text(picture, title, (_GAP / 2, y + 15), MUTED)
         for x, name, color in entries:
-            picture[y + 5:y + 5 + _SWATCH, round(x):round(x) + _SWATCH] = color
+            picture[y + 5 : y + 5 + _SWATCH, round(x) : round(x) + _SWATCH] = color
             put_text(picture, name.replace("_", " "), (x + _SWATCH + 6, y + 15), FOREGROUND)
     return picture

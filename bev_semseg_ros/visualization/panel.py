@@ -27,34 +27,48 @@ TITLE = 24
 BEV_ALONE = 800  # pixels of the bird's-eye view where there is no image beside it
 
 
-def panel(frame: Frame, annotation: Annotation, prediction: Prediction, config: Config) -> np.ndarray:
+def panel(
+    frame: Frame, annotation: Annotation, prediction: Prediction, config: Config
+) -> np.ndarray:
     """(h, w, 3): everything that is known of a frame at the size the network sees; an empty `Annotation()` is fine.
 
     Without an image there is only the bird's-eye view.
     """
     sample = prepare(frame, config)
     if sample.image is None:
-        bev = _titled(draw_bev(sample.points, prediction.boxes, annotation.boxes, BEV_ALONE, config.grid),
-                      _bev_title(annotation, prediction))
+        bev = _titled(
+            draw_bev(sample.points, prediction.boxes, annotation.boxes, BEV_ALONE, config.grid),
+            _bev_title(annotation, prediction),
+        )
         body, masks = bev, False
     else:
         cells = _cells(frame, sample, annotation, prediction)
         gap = _gap(len(cells[0]))
         upper, lower = np.hstack([cells[0], gap, cells[1]]), np.hstack([cells[2], gap, cells[3]])
-        pictures = np.vstack([upper, np.full((GAP, upper.shape[1], 3), BACKGROUND, np.uint8), lower])
+        pictures = np.vstack(
+            [upper, np.full((GAP, upper.shape[1], 3), BACKGROUND, np.uint8), lower]
+        )
         size = len(pictures) - TITLE
-        bev = _titled(draw_bev(sample.points, prediction.boxes, annotation.boxes, size, config.grid),
-                      _bev_title(annotation, prediction))
+        bev = _titled(
+            draw_bev(sample.points, prediction.boxes, annotation.boxes, size, config.grid),
+            _bev_title(annotation, prediction),
+        )
         body, masks = np.hstack([pictures, _gap(len(pictures)), bev]), True
     head = np.full((TITLE + 4, body.shape[1], 3), BACKGROUND, np.uint8)
-    note = f"{frame.scene}  {frame.name}" if frame.scene and frame.scene not in frame.name else frame.name
+    note = (
+        f"{frame.scene}  {frame.name}"
+        if frame.scene and frame.scene not in frame.name
+        else frame.name
+    )
     put_text(head, note, (GAP, 18), FOREGROUND)
     mode = f"{prediction.mode.replace('_', ' ')}, {prediction.network_ms:.0f} ms"
     put_text(head, mode, (body.shape[1] - GAP - text_width(mode), 18), MUTED)
     return np.vstack([head, body, legend(body.shape[1], masks=masks)])
 
 
-def _cells(frame: Frame, sample: Sample, annotation: Annotation, prediction: Prediction) -> list[np.ndarray]:
+def _cells(
+    frame: Frame, sample: Sample, annotation: Annotation, prediction: Prediction
+) -> list[np.ndarray]:
     """Image, truth, prediction and overlay, each with its title."""
     image, matrix, size = sample.image, sample.camera.image_from_model, sample.camera.size
     truth = None
@@ -69,14 +83,20 @@ def _cells(frame: Frame, sample: Sample, annotation: Annotation, prediction: Pre
     with_truth = image
     if annotation.boxes is not None:
         with_truth = draw_boxes_on_image(image, annotation.boxes, matrix, TRUTH_COLOR, tags=False)
-    return [_titled(with_truth, "image" if annotation.boxes is None else "image, true boxes"),
-            _titled(_or_empty(truth, size), "truth"),
-            _titled(_or_empty(None if mask is None else colorize(mask), size), "prediction"),
-            _titled(blended, "overlay" if prediction.boxes is None else "overlay, predicted boxes")]
+    return [
+        _titled(with_truth, "image" if annotation.boxes is None else "image, true boxes"),
+        _titled(_or_empty(truth, size), "truth"),
+        _titled(_or_empty(None if mask is None else colorize(mask), size), "prediction"),
+        _titled(blended, "overlay" if prediction.boxes is None else "overlay, predicted boxes"),
+    ]
 
 
 def _bev_title(annotation: Annotation, prediction: Prediction) -> str:
-    absent = [kind for kind, boxes in (("true", annotation.boxes), ("predicted", prediction.boxes)) if boxes is None]
+    absent = [
+        kind
+        for kind, boxes in (("true", annotation.boxes), ("predicted", prediction.boxes))
+        if boxes is None
+    ]
     return "bird's-eye view" + (f", no {' or '.join(absent)} boxes" if absent else "")
 
 

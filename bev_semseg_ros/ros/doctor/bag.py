@@ -8,8 +8,15 @@ from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.bag_reader import BagReader
-from bev_semseg_ros.ros.doctor.observation import COMPRESSED, KINDS, Observation, Offer, choose_topics, open_streams
+from bev_semseg_ros.ros.bag.reader import BagReader
+from bev_semseg_ros.ros.doctor.observation import (
+    COMPRESSED,
+    KINDS,
+    Observation,
+    Offer,
+    choose_topics,
+    open_streams,
+)
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
 SECONDS = 60.0  # of a long bag that are looked at; static transforms, which may come once, are read to its end
@@ -32,8 +39,11 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     for connection in reader.connections:
         types[connection.topic] = connection.msgtype
         counts[connection.topic] += connection.msgcount
-    available = {topic: (kind, counts[topic]) for topic, kind in types.items()
-                 if kind in (*KINDS.values(), COMPRESSED)}
+    available = {
+        topic: (kind, counts[topic])
+        for topic, kind in types.items()
+        if kind in (*KINDS.values(), COMPRESSED)
+    }
     chosen, wrong = choose_topics(available, asked, types)
     tree = TransformTree()
     observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=tree)
@@ -42,8 +52,12 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     for connection in reader.connections:
         if connection.topic in by_topic:
             by_topic[connection.topic].offers += _offers(connection)
-    observation.static_offers = [offer for connection in reader.connections if connection.topic == "/tf_static"
-                                 for offer in _offers(connection)]
+    observation.static_offers = [
+        offer
+        for connection in reader.connections
+        if connection.topic == "/tf_static"
+        for offer in _offers(connection)
+    ]
     first = last = None
     wanted = [each for each in reader.connections if each.topic in by_topic or _has_tf(each, "/tf")]
     for connection, time, data in reader.messages(wanted):
@@ -60,7 +74,9 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
             stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
         stream.take(message, time, len(data))
-    for _, _, data in reader.messages([each for each in reader.connections if _has_tf(each, "/tf_static")]):
+    for _, _, data in reader.messages(
+        [each for each in reader.connections if _has_tf(each, "/tf_static")]
+    ):
         _take_transforms(data, tree, is_static=True)
     observation.seconds = 0.0 if first is None else (last - first) / 1e9
     return observation
@@ -79,5 +95,7 @@ def _take_transforms(data: bytes, tree: TransformTree, is_static: bool) -> None:
 
 
 def _offers(connection: Any) -> list[Offer]:
-    return [Offer("recorded", profile.reliability.name.lower(), profile.durability.name.lower())
-            for profile in connection.ext.offered_qos_profiles or []]
+    return [
+        Offer("recorded", profile.reliability.name.lower(), profile.durability.name.lower())
+        for profile in connection.ext.offered_qos_profiles or []
+    ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bev_semseg_ros import checkpoint
 from bev_semseg_ros.data.calibration import YAML_NAME
+from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.rig import check_frames, check_transforms, find_calibration
@@ -21,8 +21,12 @@ from bev_semseg_ros.ros.doctor.streams import (
 from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
 
 
-def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: Path | None = None,
-             base_frame: str = "") -> Diagnosis:
+def diagnose(
+    observation: Observation,
+    checkpoint_file: Path,
+    calibration_file: Path | None = None,
+    base_frame: str = "",
+) -> Diagnosis:
     """Every finding about what was observed, and the parameters with which the node works on it.
 
     calibration_file: None: the bag's own, or TF, where `base_frame` is the vehicle's ("": found out). Raises ValueError
@@ -33,8 +37,11 @@ def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: 
     diagnosis.statistics["seconds"] = round(observation.seconds, 3)
     check_topics(observation, diagnosis)
     for name, stream in observation.streams.items():
-        diagnosis.statistics[name] = {"messages": len(stream), "largest_bytes": stream.largest_bytes,
-                                      "unusable": sum(stream.problems.values())}
+        diagnosis.statistics[name] = {
+            "messages": len(stream),
+            "largest_bytes": stream.largest_bytes,
+            "unusable": sum(stream.problems.values()),
+        }
         if not len(stream):
             continue
         check_layout(stream, diagnosis)
@@ -55,7 +62,10 @@ def diagnose(observation: Observation, checkpoint_file: Path, calibration_file: 
         check_cloud(points, diagnosis)
     camera = check_intrinsics(observation, diagnosis)
     check_training(observation, camera, config, trained, diagnosis)
-    has_points, has_image = bool(points and points.samples), camera is not None and _places_camera(diagnosis)
+    has_points, has_image = (
+        bool(points and points.samples),
+        camera is not None and _places_camera(diagnosis),
+    )
     if has_points != has_image:
         diagnosis.set("mode", "lidar_only" if has_points else "camera_only")
     return diagnosis

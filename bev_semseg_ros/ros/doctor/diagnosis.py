@@ -13,7 +13,7 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.input_check import LEVELS, Finding, Level
-from bev_semseg_ros.ros.parameters import nearest_allowed
+from bev_semseg_ros.ros.node.parameters import nearest_allowed
 
 TABLE_WIDTH = 118
 
@@ -49,8 +49,10 @@ class Diagnosis:
     @property
     def summary(self) -> str:
         faults, warnings = self.count("fault"), self.count("warning")
-        return (f"{self.source}: {faults} fault{'s' * (faults != 1)}, {warnings} warning{'s' * (warnings != 1)}, "
-                f"{self.count('ok')} ok")
+        return (
+            f"{self.source}: {faults} fault{'s' * (faults != 1)}, {warnings} warning{'s' * (warnings != 1)}, "
+            f"{self.count('ok')} ok"
+        )
 
     def table(self) -> str:
         """One item a row, the worst first; a remedy on lines of its own."""
@@ -58,16 +60,37 @@ class Diagnosis:
         lines = []
         for finding in sorted(self.findings, key=lambda finding: -LEVELS.index(finding.level)):
             head = f"{finding.level:<8}{finding.item:<{width}}  "
-            lines += textwrap.wrap(finding.text, TABLE_WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
-                                   break_long_words=False) or [head]
-            lines += textwrap.wrap(finding.remedy, TABLE_WIDTH, initial_indent=" " * len(head) + "-> ",
-                                   subsequent_indent=" " * len(head) + "   ", break_long_words=False)
+            lines += textwrap.wrap(
+                finding.text,
+                TABLE_WIDTH,
+                initial_indent=head,
+                subsequent_indent=" " * len(head),
+                break_long_words=False,
+            ) or [head]
+            lines += textwrap.wrap(
+                finding.remedy,
+                TABLE_WIDTH,
+                initial_indent=" " * len(head) + "-> ",
+                subsequent_indent=" " * len(head) + "   ",
+                break_long_words=False,
+            )
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        return json.dumps({"source": self.source, "summary": self.summary, "topics": self.topics,
-                           "findings": [asdict(finding) for finding in self.findings], "statistics": self.statistics,
-                           "parameters": self.parameters}, indent=2) + "\n"
+        return (
+            json.dumps(
+                {
+                    "source": self.source,
+                    "summary": self.summary,
+                    "topics": self.topics,
+                    "findings": [asdict(finding) for finding in self.findings],
+                    "statistics": self.statistics,
+                    "parameters": self.parameters,
+                },
+                indent=2,
+            )
+            + "\n"
+        )
 
     def write_parameters(self, path: Path) -> None:
         """A parameter file of the node; a calibration that was read from no file is written beside it."""
@@ -77,14 +100,18 @@ class Diagnosis:
             if self.calibration_file is None:
                 save_calibration(self.calibration, file)
             values["calibration"] = str(file.resolve())
-        path.write_text(f"# Of `bev-semseg doctor`. {self.summary}. Start the node with\n#   {self.command(path)}\n"
-                        + yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200))
+        path.write_text(
+            f"# Of `bev-semseg doctor`. {self.summary}. Start the node with\n#   {self.command(path)}\n"
+            + yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
+        )
 
     def how_to_start(self, path: Path | None = None) -> str:
         """What to run for the node to work on this input; path: of the parameter file, if it is written."""
         if self.calibration is not None and self.calibration_file is None and path is None:
-            return ("To start the node, run this again with --params FILE.yaml: the calibration from TF is written "
-                    "beside it.")
+            return (
+                "To start the node, run this again with --params FILE.yaml: the calibration from TF is written "
+                "beside it."
+            )
         condition = ", once there is a calibration" if self.calibration is None else ""
         return f"The node on this input{condition}:\n  {self.command(path)}"
 
@@ -94,8 +121,12 @@ class Diagnosis:
         if path is None or self.calibration is None:
             values["calibration"] = str(self.calibration_file or "CALIBRATION.yaml")
         options = ["--params-file", str(path)] if path else []
-        options += [part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")]
-        options += [part for name, topic in self.topics.items() for part in ("-r", f"{name}:={topic}")]
+        options += [
+            part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")
+        ]
+        options += [
+            part for name, topic in self.topics.items() for part in ("-r", f"{name}:={topic}")
+        ]
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
 
 

@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 from rclpy.signals import uninstall_signal_handlers
 
+from bev_semseg_ros.ros.convert.messages import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.doctor.observation import (
     COMPRESSED,
@@ -25,9 +26,8 @@ from bev_semseg_ros.ros.doctor.observation import (
     open_streams,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.inputs import choose_profile, node_name
-from bev_semseg_ros.ros.messages import message_class
-from bev_semseg_ros.ros.parameters import Parameters
+from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
+from bev_semseg_ros.ros.node.parameters import Parameters
 
 DISCOVERY = 6.0  # seconds in which publishers must be found
 SETTLED = 1.0  # seconds after which, once there is one for every input, others are not waited for
@@ -73,28 +73,46 @@ def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
         executor.spin_once(timeout_sec=left)
 
 
-def _discover(node: Node, executor: SingleThreadedExecutor, asked: dict[str, str]) -> dict[str, str]:
+def _discover(
+    node: Node, executor: SingleThreadedExecutor, asked: dict[str, str]
+) -> dict[str, str]:
     """The topics that somebody publishes -> their types."""
     end, is_complete = time.monotonic() + DISCOVERY, False
     while True:
         _spin(executor, SETTLED)
-        types = {topic: next((kind for kind in kinds if kind in KINDS.values()), kinds[0])
-                 for topic, kinds in node.get_topic_names_and_types() if node.count_publishers(topic)}
+        types = {
+            topic: next((kind for kind in kinds if kind in KINDS.values()), kinds[0])
+            for topic, kinds in node.get_topic_names_and_types()
+            if node.count_publishers(topic)
+        }
         if is_complete or time.monotonic() > end:
             return types
-        is_complete = (all(topic in types for topic in asked.values() if topic)
-                       and choose_topics({topic: (kind, 0) for topic, kind in types.items()}, asked, types)[0].keys()
-                       == KINDS.keys())
+        is_complete = (
+            all(topic in types for topic in asked.values() if topic)
+            and choose_topics({topic: (kind, 0) for topic, kind in types.items()}, asked, types)[
+                0
+            ].keys()
+            == KINDS.keys()
+        )
 
 
-def _count(node: Node, executor: SingleThreadedExecutor, types: dict[str, str]) -> dict[str, tuple[str, int]]:
+def _count(
+    node: Node, executor: SingleThreadedExecutor, types: dict[str, str]
+) -> dict[str, tuple[str, int]]:
     """Topics of KINDS and COMPRESSED -> (kind, messages that came in COUNTING, if there is a choice)."""
     found = {topic: kind for topic, kind in types.items() if kind in (*KINDS.values(), COMPRESSED)}
     counts: Counter[str] = Counter()
     subscriptions = [
-        node.create_subscription(message_class(kind), topic, lambda _, topic=topic: counts.update((topic,)),
-                                 qos_profile_sensor_data, raw=True)
-        for topic, kind in found.items() if list(found.values()).count(kind) > 1]
+        node.create_subscription(
+            message_class(kind),
+            topic,
+            lambda _, topic=topic: counts.update((topic,)),
+            qos_profile_sensor_data,
+            raw=True,
+        )
+        for topic, kind in found.items()
+        if list(found.values()).count(kind) > 1
+    ]
     if subscriptions:
         _spin(executor, COUNTING)
     for subscription in subscriptions:
@@ -102,24 +120,44 @@ def _count(node: Node, executor: SingleThreadedExecutor, types: dict[str, str]) 
     return {topic: (kind, counts[topic]) for topic, kind in found.items()}
 
 
-def _subscribe(node: Node, seconds: float, asked: dict[str, str], types: dict[str, str],
-               available: dict[str, tuple[str, int]]) -> Observation:
+def _subscribe(
+    node: Node,
+    seconds: float,
+    asked: dict[str, str],
+    types: dict[str, str],
+    available: dict[str, tuple[str, int]],
+) -> Observation:
     chosen, wrong = choose_topics(available, asked, types)
     transform_class = message_class("tf2_msgs/msg/TFMessage")
-    observation = Observation("live topics", seconds, True, available=available, wrong=wrong,
-                              transforms=TransformTree() if transform_class else None,
-                              static_offers=_offers(node, "/tf_static"))
+    observation = Observation(
+        "live topics",
+        seconds,
+        True,
+        available=available,
+        wrong=wrong,
+        transforms=TransformTree() if transform_class else None,
+        static_offers=_offers(node, "/tf_static"),
+    )
     observation.streams = open_streams(chosen, types)
     for stream in observation.streams.values():
         stream.offers = _offers(node, stream.topic)
         kind = message_class(stream.kind)
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
-        profile = choose_profile(DEFAULTS.reliability, offered, lasts=stream.name == "camera_info", depth=DEPTH)
-        node.create_subscription(kind, stream.topic, partial(_take, stream, kind), profile, raw=True)
+        profile = choose_profile(
+            DEFAULTS.reliability, offered, lasts=stream.name == "camera_info", depth=DEPTH
+        )
+        node.create_subscription(
+            kind, stream.topic, partial(_take, stream, kind), profile, raw=True
+        )
     if transform_class is not None:
-        for topic, durability in (("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL), ("/tf", DurabilityPolicy.VOLATILE)):
+        for topic, durability in (
+            ("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL),
+            ("/tf", DurabilityPolicy.VOLATILE),
+        ):
             take = partial(observation.transforms.take, is_static=topic == "/tf_static")
-            node.create_subscription(transform_class, topic, take, QoSProfile(depth=100, durability=durability))
+            node.create_subscription(
+                transform_class, topic, take, QoSProfile(depth=100, durability=durability)
+            )
     return observation
 
 
@@ -128,12 +166,19 @@ def _take(stream: Stream, kind: type, data: bytes) -> None:
 
 
 def _offers(node: Node, topic: str) -> list[Offer]:
-    return [Offer(node_name(info), info.qos_profile.reliability.name.lower(), info.qos_profile.durability.name.lower())
-            for info in node.get_publishers_info_by_topic(topic)]
+    return [
+        Offer(
+            node_name(info),
+            info.qos_profile.reliability.name.lower(),
+            info.qos_profile.durability.name.lower(),
+        )
+        for info in node.get_publishers_info_by_topic(topic)
+    ]
 
 
 def _largest_segment() -> int:
     """Bytes of the largest shared memory segment that Fast DDS has on this machine; 0 without any."""
+
     def size(path: Path) -> int:
         try:
             return path.stat().st_size

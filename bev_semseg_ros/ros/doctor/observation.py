@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.ros.compressed import SUFFIX, decode_compressed
+from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compressed
+from bev_semseg_ros.ros.convert.messages import (
+    decode_camera,
+    decode_cloud,
+    decode_image,
+    shows_rectified,
+    stamp_ns,
+)
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.messages import decode_camera, decode_cloud, decode_image, shows_rectified, stamp_ns
 
-KINDS = {"points": "sensor_msgs/msg/PointCloud2", "image": "sensor_msgs/msg/Image",
-         "camera_info": "sensor_msgs/msg/CameraInfo"}
+KINDS = {
+    "points": "sensor_msgs/msg/PointCloud2",
+    "image": "sensor_msgs/msg/Image",
+    "camera_info": "sensor_msgs/msg/CameraInfo",
+}
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 SAMPLES = 20  # at least so many messages of a stream are kept whole, if it has them, and fewer than twice as many
 OWN = "/semseg/"  # in the names of the node's own images, which a bag may hold, too
@@ -117,11 +126,15 @@ class Observation:
 def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Stream]:
     """Empty streams of the topics chosen."""
     is_rectified = shows_rectified("auto", chosen.get("image", "").removesuffix(SUFFIX))
-    return {name: Stream(name, topic, types[topic], is_rectified=is_rectified) for name, topic in chosen.items()}
+    return {
+        name: Stream(name, topic, types[topic], is_rectified=is_rectified)
+        for name, topic in chosen.items()
+    }
 
 
-def choose_topics(available: dict[str, tuple[str, int]], asked: dict[str, str],
-                  types: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def choose_topics(
+    available: dict[str, tuple[str, int]], asked: dict[str, str], types: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """The topics to look at, by input, and what is wrong with those that were asked for.
 
     available: topics -> (kind, number of messages), of which the one with most is chosen; of camera_infos the one
@@ -137,10 +150,17 @@ def choose_topics(available: dict[str, tuple[str, int]], asked: dict[str, str],
             else:
                 chosen[name] = topic
             continue
-        found = {topic: weight for topic, (of, weight) in available.items() if of == kind and OWN not in topic}
+        found = {
+            topic: weight
+            for topic, (of, weight) in available.items()
+            if of == kind and OWN not in topic
+        }
         if name == "image" and not found:
-            found = {topic: weight for topic, (of, weight) in available.items() if of == COMPRESSED
-                     and topic.endswith(SUFFIX) and OWN not in topic}
+            found = {
+                topic: weight
+                for topic, (of, weight) in available.items()
+                if of == COMPRESSED and topic.endswith(SUFFIX) and OWN not in topic
+            }
         if name == "camera_info" and "image" in chosen:
             beside = chosen["image"].removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
             found = {beside: found[beside]} if beside in found else found

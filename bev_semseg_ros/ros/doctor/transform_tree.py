@@ -23,7 +23,9 @@ class TransformTree:
         """
         for stamped in message.transforms:
             where, q = stamped.transform.translation, stamped.transform.rotation
-            matrix = transform(rotation_from_quaternion((q.x, q.y, q.z, q.w)), (where.x, where.y, where.z))
+            matrix = transform(
+                rotation_from_quaternion((q.x, q.y, q.z, q.w)), (where.x, where.y, where.z)
+            )
             if np.isfinite(matrix).all():
                 child = _name(stamped.child_frame_id)
                 self._parents[child] = _name(stamped.header.frame_id), matrix
@@ -38,7 +40,9 @@ class TransformTree:
 
     def rigid_root(self, frame: str) -> str:
         """The highest ancestor to which static transforms alone lead: what the frame is mounted on."""
-        return next((name for name, _ in self._path(frame) if name not in self._static), self.root(frame))
+        return next(
+            (name for name, _ in self._path(frame) if name not in self._static), self.root(frame)
+        )
 
     def lookup(self, target: str, source: str) -> np.ndarray | None:
         """target_from_source (4, 4); None where they are not connected."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream
 
-SEGMENT = 512 * 1024  # bytes of Fast DDS's shared memory by default: what is larger is dropped where it is best effort
+SEGMENT = (
+    512 * 1024
+)  # bytes of Fast DDS's shared memory by default: what is larger is dropped where it is best effort
 CARRIED = 0.9  # share of the messages that must arrive
-PROFILE = ("start the sender with config/fastdds_shm.xml as its DDS profile (FASTRTPS_DEFAULT_PROFILES_FILE up to "
-           "Jazzy, FASTDDS_DEFAULT_PROFILES_FILE later)")
+PROFILE = (
+    "start the sender with config/fastdds_shm.xml as its DDS profile (FASTRTPS_DEFAULT_PROFILES_FILE up to "
+    "Jazzy, FASTDDS_DEFAULT_PROFILES_FILE later)"
+)
 
 
 def check_qos(stream: Stream, diagnosis: Diagnosis) -> None:
@@ -17,22 +21,37 @@ def check_qos(stream: Stream, diagnosis: Diagnosis) -> None:
     if not stream.offers:
         diagnosis.say(item, "ok", "unknown: the bag does not say")
         return
-    offered = ", ".join(sorted({f"{offer.publisher} {offer.reliability}" for offer in stream.offers}))
+    offered = ", ".join(
+        sorted({f"{offer.publisher} {offer.reliability}" for offer in stream.offers})
+    )
     reliabilities = {offer.reliability for offer in stream.offers}
     if len(reliabilities) > 1:
-        diagnosis.say(item, "warning", f"publishers of {stream.topic} differ: {offered}", "let them offer the same; "
-                      "with reliability auto or best_effort the node hears all of them, with reliable it would not")
+        diagnosis.say(
+            item,
+            "warning",
+            f"publishers of {stream.topic} differ: {offered}",
+            "let them offer the same; "
+            "with reliability auto or best_effort the node hears all of them, with reliable it would not",
+        )
     elif "best_effort" in reliabilities:
-        diagnosis.say(item, "ok", f"{offered}: with reliability auto or best_effort the node hears it, with reliable "
-                      "it would not")
+        diagnosis.say(
+            item,
+            "ok",
+            f"{offered}: with reliability auto or best_effort the node hears it, with reliable "
+            "it would not",
+        )
     else:
         diagnosis.say(item, "ok", offered)
 
 
 def check_static_qos(offers: list[Offer], diagnosis: Diagnosis) -> None:
     if volatile := sorted({offer.publisher for offer in offers if offer.durability == "volatile"}):
-        diagnosis.say("qos /tf_static", "warning", f"offered volatile by {', '.join(volatile)}: who comes late never "
-                      "hears it", "publish it transient local (tf2_ros.StaticTransformBroadcaster does)")
+        diagnosis.say(
+            "qos /tf_static",
+            "warning",
+            f"offered volatile by {', '.join(volatile)}: who comes late never hears it",
+            "publish it transient local (tf2_ros.StaticTransformBroadcaster does)",
+        )
 
 
 def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
@@ -47,20 +66,32 @@ def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
             infos = observation.streams.get("camera_info")
             beside = f" and {len(infos)} camera_infos came" if name == "image" and infos else ""
             segment = f"DDS's largest shared memory segment here has {observation.shared_memory / 2**20:.1f} MiB"
-            diagnosis.say(item, "fault" if share < 0.5 else "warning", f"{len(stream)} messages came on {stream.topic} "
-                          f"although {senders} publishes it{beside}: large messages do not get through; {segment}",
-                          f"if {senders} is not idle: {PROFILE}")
+            diagnosis.say(
+                item,
+                "fault" if share < 0.5 else "warning",
+                f"{len(stream)} messages came on {stream.topic} "
+                f"although {senders} publishes it{beside}: large messages do not get through; {segment}",
+                f"if {senders} is not idle: {PROFILE}",
+            )
         elif stream.largest_bytes <= SEGMENT:
             if len(stream):
                 diagnosis.say(item, "ok", f"{size}: any transport carries them")
         elif observation.is_live:
             diagnosis.say(item, "ok", f"{size}: they arrive")
         elif best_effort:
-            diagnosis.say(item, "warning", f"{size}, best effort: Fast DDS's default transport drops them silently",
-                          f"{PROFILE}; `bev-semseg play` does it by itself")
+            diagnosis.say(
+                item,
+                "warning",
+                f"{size}, best effort: Fast DDS's default transport drops them silently",
+                f"{PROFILE}; `bev-semseg play` does it by itself",
+            )
         else:
-            diagnosis.say(item, "ok", f"{size}, reliable: slow over Fast DDS's default transport, which the sender's "
-                          "profile (config/fastdds_shm.xml) mends")
+            diagnosis.say(
+                item,
+                "ok",
+                f"{size}, reliable: slow over Fast DDS's default transport, which the sender's "
+                "profile (config/fastdds_shm.xml) mends",
+            )
 
 
 def _arrived(stream: Stream, observation: Observation) -> float:

@@ -1,0 +1,253 @@
+"""How the dense branches of a network are run: plain torch, or OpenVINO on a CPU. A detail of `predictor`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from bev_semseg_ros.model.layers import Float32Conv
+
+MAX_SHAPES = 4  # compiled at a time, for each branch
+
+Compiled = Callable[..., Sequence[Tensor]]
+
+
+def fold_batch_norm(module: nn.Module) -> None:
+    """Put each BatchNorm into the convolution or linear layer registered just before it, which saves a tenth."""
+    previous: tuple[str, nn.Module] | None = None
+    for name, child in list(module.named_children()):
+        if previous and isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            fuse = fuse_conv_bn_eval if isinstance(previous[1], nn.Conv2d) else fuse_linear_bn_eval
+            setattr(module, previous[0], fuse(previous[1], child))
+            setattr(module, name, nn.Identity())
+        fold_batch_norm(child)
+        previous = (name, child) if isinstance(child, (nn.Conv2d, nn.Linear)) else None
+
+
+def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
+    """Weights in `dtype`, those of last layers stay in float32."""
+    for child in module.modules():
+        if not isinstance(child, Float32Conv) and next(child.children(), None) is None:
+            child.to(dtype)
+
+
+class PerShape(nn.Module):
+    """A module compiled for each shape of its inputs as it comes; the `MAX_SHAPES` that were used last are kept.
+
+    `prepare` may be called by another thread than `forward`.
+    """
+
+    def __init__(
+        self, module: nn.Module, compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled]
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self._compile = compile_module
+        self._compiled: dict[tuple, Compiled] = {}
+        self._lock = threading.Lock()
+
+    def forward(self, *inputs: Tensor) -> Sequence[Tensor]:
+        key = tuple(tensor.shape for tensor in inputs)
+        compiled = self._compiled.pop(key, None) or self._compile(self.module, inputs)
+        self._keep(key, compiled)
+        return compiled(*inputs)
+
+    def holds(self, *shapes: Sequence[int]) -> bool:
+        """True if inputs of these shapes cost no compilation."""
+        return tuple(map(torch.Size, shapes)) in self._compiled
+
+    def prepare(self, *inputs: Tensor) -> None:
+        """Compile for inputs of these shapes, and only then hold it."""
+        compiled = self._compile(self.module, inputs)
+        for _ in range(2):  # traced code is optimised at its second run
+            compiled(*inputs)
+        self._keep(tuple(tensor.shape for tensor in inputs), compiled)
+
+    def _keep(self, key: tuple, compiled: Compiled) -> None:
+        with self._lock:
+            self._compiled[key] = compiled
+            while len(self._compiled) > MAX_SHAPES:
+                del self._compiled[next(iter(self._compiled))]
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch's threads inside of this block. Small operators are fastest on one: on shared cores each barrier waits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
+    """What traces and freezes a module with torch.jit, which saves another tenth."""
+
+    def compile_module(module: nn.Module, inputs: Sequence[Tensor]) -> Compiled:
+        with _sizes_may_be_constants():
+            traced = torch.jit.freeze(torch.jit.trace(module, tuple(inputs), check_trace=False))
+
+        def run(*tensors: Tensor) -> Sequence[Tensor]:
+            with torch_threads(threads):
+                return traced(*tensors)
+
+        return run
+
+    return compile_module
+
+
+def openvino_compiler(
+    precision: str, threads: int, cache: Path | None
+) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
+    """What compiles a module for OpenVINO's CPU plugin.
+
+    precision: fp32 or bf16. cache: where converted modules are kept, with the module's name as the first part of the
+    file's; None keeps nothing. Outputs are float32 and stay valid until the next run.
+    """
+    openvino = _openvino()
+    # Pinned threads cannot leave a core that player or DDS occupy: 63 ms instead of 51 beside other work.
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+    }
+
+    def compile_module(module: nn.Module, inputs: Sequence[Tensor]) -> Compiled:
+        compiled = openvino.Core().compile_model(_converted(module, inputs, cache), "CPU", settings)
+        request = compiled.create_infer_request()
+
+        def run(*tensors: Tensor) -> list[Tensor]:
+            borrowed = [
+                tensor.contiguous() for tensor in tensors
+            ]  # by the request, until it is done
+            for index, tensor in enumerate(borrowed):
+                request.set_input_tensor(index, openvino.Tensor(tensor.numpy(), shared_memory=True))
+            request.infer()
+            return [
+                torch.from_numpy(request.get_output_tensor(index).data)
+                for index in range(len(compiled.outputs))
+            ]
+
+        return run
+
+    return compile_module
+
+
+def _openvino() -> ModuleType:
+    """The module, imported so that it does not report its use over the network, which a vehicle must not do."""
+    sys.modules.setdefault(
+        "openvino_telemetry", None
+    )  # OpenVINO does without where this is not installed
+    import openvino
+
+    return openvino
+
+
+class _Float32Answers(nn.Module):
+    """A module whose answers OpenVINO leaves in float32 when it computes in bfloat16.
+
+    Alone a last convolution's sums, which are float32, would be rounded to bfloat16, and equal scores make twin peaks.
+    An elementwise operation behind it stays in float32 and is fused into the convolution, which then keeps its sums;
+    the limits are never reached.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(answer.clamp(-1e6, 1e6) for answer in self.module(*inputs))
+
+
+def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) -> Any:
+    """The module as an OpenVINO model for inputs of these shapes, from the cache if it is there."""
+    openvino = _openvino()
+    shapes = [tuple(tensor.shape) for tensor in inputs]
+    file = (
+        None
+        if cache is None
+        else Path(f"{cache}-{'-'.join('x'.join(map(str, shape)) for shape in shapes)}.xml")
+    )
+    if file is not None and file.is_file():
+        with contextlib.suppress(
+            RuntimeError
+        ):  # a file that a crash or another version left is made anew
+            return openvino.Core().read_model(file)
+    with _sizes_may_be_constants():
+        model = openvino.convert_model(
+            _Float32Answers(module), example_input=tuple(inputs), input=shapes
+        )
+    if file is not None:
+        with contextlib.suppress(
+            OSError, RuntimeError
+        ):  # a full or read-only disk costs two seconds at the next start
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_name(f"{os.getpid()}-{file.name}")
+            openvino.save_model(model, partial, compress_to_fp16=False)
+            for suffix in (".bin", ".xml"):  # the one that is looked for comes last
+                partial.with_suffix(suffix).replace(file.with_suffix(suffix))
+    return model
+
+
+@contextlib.contextmanager
+def _sizes_may_be_constants() -> Iterator[None]:
+    """Traces are made for one shape, so the tracer need not warn of sizes that become constants."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def cache_folder(checkpoint: str | Path) -> Path | None:
+    """Where what is converted from a checkpoint is kept: in the user's cache, by the content of file and code.
+
+    None for a user without a home, as in some containers: then nothing is kept.
+    """
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    digest = hashlib.sha256(Path(checkpoint).read_bytes())
+    for source in (Path(__file__), *sorted((Path(__file__).parents[1] / "model").rglob("*.py"))):
+        digest.update(source.read_bytes())
+    return root / "bev_semseg_ros" / digest.hexdigest()[:16]
+
+
+def convolution_rate(precision: str, threads: int, seconds: float = 0.5) -> float:
+    """TFLOP/s that torch reaches on this CPU with 3x3 convolutions as the network has them, in fp32 or bf16.
+
+    The median of many runs of the better of two sizes: what everything else is measured against.
+    """
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    rates = []
+    for channels, size in ((64, 144), (128, 72)):
+        layer = (
+            nn.Conv2d(channels, channels, 3, padding=1)
+            .to(dtype, memory_format=torch.channels_last)
+            .eval()
+        )
+        image = torch.randn(1, channels, size, size).to(dtype, memory_format=torch.channels_last)
+        with torch.inference_mode(), torch_threads(threads):
+            layer = torch.jit.freeze(torch.jit.trace(layer, image))
+            times = []
+            while len(times) < 10 or sum(times) < seconds:
+                start = time.perf_counter()
+                layer(image)
+                times.append(time.perf_counter() - start)
+        rates.append(2 * 9 * channels**2 * size**2 / sorted(times)[len(times) // 2] / 1e12)
+    return max(rates)

@@ -1,0 +1,41 @@
+"""Where the installed files of the package are."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+PACKAGE = "bev_semseg_ros"
+
+
+def share_path(name: str) -> Path:
+    """The file or folder `name` (such as "config/perception.yaml") of share/bev_semseg_ros.
+
+    Looked for in a sourced workspace (ament index), around the package's source, and where pip puts data files.
+    Raises FileNotFoundError listing these places.
+    """
+    folders = []
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        folders.append(Path(get_package_share_directory(PACKAGE)))
+    except (ImportError, LookupError, OSError, ValueError):
+        pass  # no ROS, no workspace sourced, or one without this package
+    folders.append(Path(__file__).resolve().parents[1])
+    folders.append(Path(sysconfig.get_path("data")) / "share" / PACKAGE)
+    for folder in folders:
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(
+        f"{name} is in none of {', '.join(map(str, folders))}; reinstall {PACKAGE}"
+    )
+
+
+def shipped_checkpoint() -> Path:
+    """The checkpoint of share/bev_semseg_ros/weights. Raises FileNotFoundError if there is none."""
+    checkpoints = sorted(share_path("weights").glob("*.pt"))
+    if not checkpoints:
+        raise FileNotFoundError(
+            f"{share_path('weights')}: no checkpoint (*.pt) is shipped; name one"
+        )
+    return checkpoints[0]

@@ -1,0 +1,383 @@
+"""The materials of one street: ground, paint, walls, metal. Colours are linear RGB."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.materials import MaterialTable
+
+SEASONS = ("summer", "autumn", "winter", "spring")
+SEASON_SHARES = (0.45, 0.2, 0.2, 0.15)
+
+
+def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
+    """(3,) nearly grey."""
+    return value * (1 + rng.normal(0, tint, 3))
+
+
+def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
+    """(3,) RGB of hue (turns), saturation, value."""
+    return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Rows of the scene's MaterialTable. facades: pairs (wall with windows, the same wall without)."""
+
+    road: int
+    side_road: int
+    parking: int
+    patches: list[int]
+    tracks: int
+    coloured_lane: int
+    cover: int
+    pavements: list[int]
+    kerb: int
+    marking: int
+    second_marking: int
+    grass: int
+    verges: list[int]
+    soil: int
+    gravel: int
+    litter: int
+    facades: list[tuple[int, int]]
+    roofs: list[int]
+    window: int
+    metal: int
+    dark: int
+    wood: int
+    concrete: int
+    brick: int
+    hazard: int
+    reflector: int
+    far_trees: int
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, table: MaterialTable, season: str, wet: float, urban: bool
+    ) -> Surfaces:
+        """The materials of one drive; `urban` streets have shops and cobbles more often."""
+        u = rng.uniform
+        value = log_uniform(rng, 0.05, 0.28) * (0.6 if wet else 1.0)
+        asphalt = {
+            "noise_frequency": u(0.5, 4),
+            "noise_contrast": 0.5,
+            "fine_contrast": 0.18,
+            "fine_frequency": u(15, 60),
+            "stain_contrast": 0.18,
+            "crack": u(0, 0.5) if rng.random() < 0.4 else 0.0,
+        }
+        shine = {"specular": wet, "fresnel": 0.06} if wet else {}
+        if rng.random() < 0.4:
+            asphalt["anisotropy"] = u(0.05, 0.4)
+        cobbled = {
+            "pattern": "bricks" if rng.random() < 0.6 else "slabs",
+            "pattern_u": u(0.1, 0.25),
+            "pattern_v": u(0.1, 0.2),
+            "pattern_line": u(0.01, 0.03),
+            "pattern_contrast": u(0.2, 0.8),
+        }
+        cobbles = cobbled if rng.random() < (0.15 if urban else 0.03) else {}
+        decal = {"depth_bias": 0.0012, **shine}
+
+        def ground(lidar: str, factor: float, **columns) -> int:
+            colors = [grey(rng, value * share) for share in (factor, u(0.6, 1.5), u(0.4, 1.3))]
+            return table.add(lidar, *colors, **{**asphalt, **shine, **columns})
+
+        grass = _grass(rng, table, season)
+        soil = _soil(rng, table)
+        gravel = table.add("pavement", grey(rng, u(0.2, 0.5)), fine_contrast=0.4, fine_frequency=12)
+        litter = table.add(
+            "grass",
+            hsv(u(0.02, 0.13), u(0.3, 0.85), u(0.12, 0.5)),
+            hsv(u(0.03, 0.18), u(0.2, 0.7), u(0.06, 0.35)),
+            noise_frequency=u(2, 8),
+            noise_contrast=1.2,
+            fine_contrast=u(0.4, 1.0),
+            fine_frequency=u(6, 25),
+            stain_contrast=0.5,
+        )
+        second = table.add(
+            "marking",
+            np.array([0.75, 0.5, 0.08]) * u(0.6, 1.1),
+            noise_contrast=0.3,
+            depth_bias=0.002,
+        )
+        marking = table.add(
+            "marking",
+            grey(rng, u(0.45, 0.95)),
+            grey(rng, value * 1.5),
+            noise_frequency=u(2, 8),
+            noise_contrast=u(0.2, 0.9),
+            fine_contrast=0.15,
+            depth_bias=0.002,
+        )
+        cone = (
+            np.array([0.30, 0.10, 0.08]) * u(0.5, 1.3)
+            if rng.random() < 0.7
+            else np.array([0.1, 0.25, 0.12])
+        )
+        hue = u(0.15, 0.38) if season != "autumn" else u(0.02, 0.3)
+        return cls(
+            road=ground("road", 1.0, **cobbles),
+            side_road=ground("road", u(0.7, 1.3)),
+            parking=ground("road", u(0.6, 1.6), **(cobbled if rng.random() < 0.3 else {})),
+            patches=[ground("road", u(0.5, 1.6), fine_contrast=0.2, **decal) for _ in range(3)],
+            tracks=ground("road", u(0.75, 1.25), depth_bias=0.0006),
+            coloured_lane=table.add("road", cone, fine_contrast=0.2, **decal),
+            cover=table.add(
+                "metal",
+                grey(rng, u(0.02, 0.12)),
+                fine_contrast=0.3,
+                fine_frequency=30,
+                depth_bias=0.0016,
+            ),
+            pavements=[_pavement(rng, table, value) for _ in range(2)],
+            kerb=table.add(
+                "pavement",
+                grey(rng, u(0.15, 0.6)),
+                None,
+                grey(rng, 0.1),
+                pattern="slabs",
+                pattern_u=u(0.6, 1.2),
+                pattern_v=5.0,
+                pattern_line=0.01,
+                pattern_contrast=0.15,
+            ),
+            marking=marking,
+            second_marking=second if rng.random() < 0.25 else marking,
+            grass=grass,
+            verges=[grass, grass, soil, gravel, litter, _grass(rng, table, season)],
+            soil=soil,
+            gravel=gravel,
+            litter=litter,
+            facades=[_facade(rng, table, urban) for _ in range(6)],
+            roofs=[_roof(rng, table) for _ in range(3)],
+            window=table.add(
+                "window", grey(rng, u(0.01, 0.06)), noise_contrast=0.3, specular=1.0, fresnel=0.08
+            ),
+            metal=table.add(
+                "metal",
+                grey(rng, u(0.15, 0.6)),
+                fine_contrast=0.05,
+                stain_contrast=0.2,
+                specular=0.3,
+                fresnel=0.3,
+            ),
+            dark=table.add("plastic", grey(rng, u(0.015, 0.08)), fine_contrast=0.1),
+            wood=table.add(
+                "wall",
+                hsv(u(0.05, 0.1), u(0.2, 0.6), u(0.1, 0.4)),
+                None,
+                grey(rng, 0.04),
+                pattern="panels",
+                pattern_u=u(0.08, 0.2),
+                pattern_line=0.012,
+                fine_contrast=0.2,
+                noise_frequency=5,
+            ),
+            concrete=table.add(
+                "wall",
+                grey(rng, u(0.2, 0.55)),
+                noise_frequency=1.5,
+                noise_contrast=0.7,
+                fine_contrast=0.15,
+                stain_contrast=0.3,
+            ),
+            brick=table.add(
+                "wall",
+                hsv(u(0, 0.06), u(0.3, 0.65), u(0.12, 0.4)),
+                None,
+                grey(rng, 0.4),
+                pattern="bricks",
+                pattern_u=0.24,
+                pattern_v=0.08,
+                pattern_line=0.012,
+                pattern_contrast=0.6,
+            ),
+            hazard=table.add(
+                "retro",
+                [0.75, 0.05, 0.04],
+                None,
+                grey(rng, 0.85),
+                pattern="panels",
+                pattern_u=0.3,
+                pattern_line=0.15,
+                fine_contrast=0.05,
+            ),
+            reflector=table.add("retro", grey(rng, 0.8), noise_contrast=0.2),
+            far_trees=table.add(
+                "leaves",
+                hsv(hue, u(0.15, 0.6), u(0.05, 0.25)),
+                noise_frequency=u(0.1, 0.4),
+                noise_contrast=0.9,
+                fine_contrast=0.4,
+                fine_frequency=0.8,
+                stain_contrast=0.3,
+            ),
+        )
+
+
+def random_print(rng: np.random.Generator, table: MaterialTable, lidar: str = "plastic") -> int:
+    """A poster, an awning, goods: any colours, any simple pattern."""
+    return table.add(
+        lidar,
+        rng.random(3) * rng.uniform(0.3, 1),
+        rng.random(3),
+        rng.random(3),
+        noise_contrast=0.5,
+        pattern=str(rng.choice(["none", "panels", "blocks", "stripes"])),
+        pattern_u=rng.uniform(0.1, 0.5),
+        pattern_v=rng.uniform(0.1, 0.5),
+        pattern_line=rng.uniform(0.05, 0.4),
+        pattern_contrast=rng.uniform(0.2, 0.8),
+    )
+
+
+def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) -> int:
+    """A fence one can see through: `cutout` is "bars", "mesh" or "slats"; "none" is closed."""
+    color = (
+        grey(rng, rng.uniform(0.02, 0.5))
+        if rng.random() < 0.6
+        else hsv(rng.uniform(0.05, 0.4), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.4))
+    )
+    return table.add(
+        "metal" if cutout in ("bars", "mesh") else "wall",
+        color,
+        fine_contrast=0.1,
+        cutout=cutout,
+        cutout_frequency=rng.uniform(3, 9),
+        cutout_threshold=rng.uniform(0.12, 0.6),
+    )
+
+
+def _pavement(rng: np.random.Generator, table: MaterialTable, road_value: float) -> int:
+    u = rng.uniform
+    if rng.random() < 0.25:  # asphalt, told from the road by its kerb alone
+        return table.add(
+            "pavement",
+            grey(rng, road_value * u(0.7, 1.5)),
+            fine_contrast=0.18,
+            fine_frequency=u(15, 60),
+            stain_contrast=0.2,
+        )
+    value = log_uniform(rng, 0.1, 0.5)
+    color = grey(rng, value, 0.05) if rng.random() < 0.75 else value * np.array([1.3, 0.85, 0.75])
+    return table.add(
+        "pavement",
+        color,
+        None,
+        color * u(0.4, 0.8),
+        fine_contrast=0.15,
+        stain_contrast=0.2,
+        pattern=str(rng.choice(["bricks", "slabs"])),
+        pattern_u=u(0.1, 0.7),
+        pattern_v=u(0.1, 0.6),
+        pattern_line=u(0.006, 0.02),
+        pattern_contrast=u(0.05, 0.5),
+    )
+
+
+def _grass(rng: np.random.Generator, table: MaterialTable, season: str) -> int:
+    u = rng.uniform
+    hue = u(0.17, 0.30) if season != "winter" else u(0.09, 0.25)
+    color = hsv(hue, u(0.2, 0.7), u(0.10, 0.35))
+    if rng.random() < 0.2:  # dry
+        color = hsv(u(0.1, 0.2), u(0.3, 0.6), u(0.3, 0.6))
+    return table.add(
+        "grass",
+        color,
+        hsv(u(0.08, 0.27), u(0.2, 0.7), u(0.08, 0.4)),
+        noise_frequency=u(1, 5),
+        noise_contrast=1.0,
+        fine_contrast=u(0.3, 0.8),
+        fine_frequency=u(6, 30),
+        stain_contrast=0.45,
+    )
+
+
+def _soil(rng: np.random.Generator, table: MaterialTable) -> int:
+    u = rng.uniform
+    return table.add(
+        "grass",
+        hsv(u(0.05, 0.11), u(0.2, 0.55), u(0.12, 0.45)),
+        hsv(u(0.05, 0.2), u(0.2, 0.5), u(0.1, 0.3)),
+        noise_frequency=2,
+        noise_contrast=0.8,
+        fine_contrast=0.3,
+        stain_contrast=0.3,
+    )
+
+
+def _facade(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tuple[int, int]:
+    u, kind = rng.uniform, rng.random()
+    if kind < 0.45:
+        color = hsv(u(0.03, 0.17), u(0.02, 0.45), u(0.25, 0.85))
+    elif kind < 0.6:
+        color = grey(rng, u(0.15, 0.85), 0.03)
+    elif kind < 0.85:  # brick
+        color = hsv(u(0, 0.06), u(0.35, 0.75), u(0.12, 0.42))
+    elif kind < 0.93:
+        color = hsv(u(0.25, 0.65), u(0.1, 0.4), u(0.25, 0.7))
+    else:
+        color = grey(rng, u(0.03, 0.12))
+    bricks = 0.6 <= kind < 0.85
+    bands = rng.random() < 0.25  # windows in bands, as offices have them
+    shop = u(2.8, 4.3) if (urban and rng.random() < 0.65) or rng.random() < 0.12 else 0.0
+    frame = grey(rng, u(0.5, 0.95)) if rng.random() < 0.7 else grey(rng, u(0.03, 0.2))
+    facade = table.add(
+        "wall",
+        color,
+        color * u(0.8, 1.05),
+        frame,
+        noise_frequency=u(0.4, 3),
+        noise_contrast=0.5,
+        fine_contrast=0.12,
+        stain_contrast=0.5 if bricks else 0.12,
+        pattern="facade",
+        pattern_u=u(1.3, 3.8) if rng.random() < 0.75 else u(3.5, 8),
+        pattern_v=u(2.6, 3.6),
+        pattern_line=u(0.8, 1.0) if bands else u(0.2, 0.62),
+        pattern_contrast=u(0.4, 0.8) if bands else u(0.38, 0.62),
+        pattern_extra=shop,
+    )
+    wall = table.add(
+        "wall",
+        color,
+        color * 0.9,
+        grey(rng, 0.5),
+        fine_contrast=0.1,
+        stain_contrast=0.2,
+        pattern="bricks" if bricks else "none",
+        pattern_u=0.24,
+        pattern_v=0.09,
+        pattern_line=0.012,
+        pattern_contrast=0.5,
+    )
+    return facade, wall
+
+
+def _roof(rng: np.random.Generator, table: MaterialTable) -> int:
+    u = rng.uniform
+    colors = (
+        hsv(u(0.01, 0.06), u(0.4, 0.75), u(0.12, 0.45)),
+        grey(rng, u(0.05, 0.25)),
+        hsv(0.06, 0.3, 0.2),
+    )
+    return table.add(
+        "wall",
+        colors[rng.integers(3)],
+        noise_frequency=2,
+        noise_contrast=0.7,
+        fine_contrast=0.2,
+        pattern="stripes",
+        pattern_u=u(0.25, 0.4),
+        pattern_contrast=u(0.2, 0.6),
+    )

@@ -1,0 +1,188 @@
+"""What cars, lorries and buses have in common: the slots of their materials, wheels, colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.materials import MaterialTable
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
+
+CAR_SLOTS = (
+    "paint",
+    "glass",
+    "plastic",
+    "tyre",
+    "rim",
+    "lamp",
+    "rear_lamp",
+    "plate",
+    "chrome",
+    "interior",
+    "fabric",
+    "skin",
+    "cargo",
+)
+(
+    PAINT,
+    GLASS,
+    PLASTIC,
+    TYRE,
+    RIM,
+    LAMP,
+    REAR_LAMP,
+    PLATE,
+    CHROME,
+    INTERIOR,
+    FABRIC,
+    SKIN,
+    CARGO,
+) = range(len(CAR_SLOTS))
+
+WHEEL_SIDES = 12  # a multiple of four, so that the lowest vertex is exactly at the bottom
+# Hues of the quarter of the cars that are neither white, grey nor black.
+PAINT_HUES = (0.0, 0.02, 0.6, 0.62, 0.58, 0.98, 0.35, 0.12, 0.5)
+
+
+def paint_materials(rng: np.random.Generator, table: MaterialTable) -> np.ndarray:
+    """(len(CAR_SLOTS),) int32: the material row of each slot, for a car, lorry or bus of a random colour."""
+    uniform = rng.uniform
+    choice = rng.random()
+    if choice < 0.72:
+        color = grey(rng, log_uniform(rng, 0.015, 0.85), 0.03)
+    elif choice < 0.95:
+        color = hsv(rng.choice(PAINT_HUES), uniform(0.4, 0.95), uniform(0.05, 0.6))
+    else:
+        color = rng.random(3)
+    lamps_on = rng.random() < 0.25
+    plate = np.array([0.8, 0.6, 0.05]) if rng.random() < 0.2 else grey(rng, uniform(0.7, 0.9))
+    cargo = grey(rng, uniform(0.3, 0.9)) if rng.random() < 0.6 else rng.random(3)
+    rows = {
+        "paint": table.add(
+            "paint",
+            color,
+            color,
+            noise_contrast=0,
+            fine_contrast=0,
+            stain_contrast=0.05,
+            specular=uniform(0.5, 1.0),
+            fresnel=uniform(0.03, 0.09) if rng.random() < 0.6 else uniform(0.09, 0.3),
+        ),
+        "glass": table.add(
+            "car_glass",
+            grey(rng, uniform(0.01, 0.06)),
+            noise_contrast=0.3,
+            specular=1.0,
+            fresnel=uniform(0.05, 0.12) if rng.random() < 0.5 else uniform(0.12, 0.5),
+        ),
+        "plastic": table.add(
+            "plastic", grey(rng, uniform(0.01, 0.05)), noise_contrast=0.2, fine_contrast=0.05
+        ),
+        "tyre": table.add("tyre", grey(rng, uniform(0.012, 0.04))),
+        "rim": table.add(
+            "metal", grey(rng, uniform(0.08, 0.6)), noise_contrast=0.2, specular=0.5, fresnel=0.2
+        ),
+        "lamp": table.add(
+            "retro",
+            grey(rng, uniform(0.5, 0.9)),
+            grey(rng, uniform(0.15, 0.3)),
+            noise_frequency=9,
+            specular=1.0,
+            fresnel=0.15,
+            emission=uniform(0.3, 1.5) if lamps_on else 0,
+        ),
+        "rear_lamp": table.add(
+            "retro",
+            np.array([uniform(0.25, 0.6), 0.02, 0.02]),
+            specular=0.6,
+            fresnel=0.06,
+            emission=uniform(0.3, 1.5) if lamps_on or rng.random() < 0.15 else 0,
+        ),
+        "plate": table.add(
+            "retro",
+            plate,
+            albedo3=grey(rng, uniform(0.03, 0.07)),
+            pattern="blocks",
+            pattern_u=0.06,
+            pattern_v=0.2,
+            pattern_line=0.4,
+        ),
+        "chrome": table.add("metal", grey(rng, uniform(0.5, 0.8)), specular=1.0, fresnel=0.4),
+        "interior": table.add("plastic", grey(rng, uniform(0.02, 0.15))),
+        "fabric": table.add("cloth", grey(rng, uniform(0.01, 0.3))),
+        "skin": table.add("cloth", np.array([0.6, 0.38, 0.28]) * uniform(0.25, 1.1)),
+        "cargo": table.add(
+            "paint",
+            cargo,
+            albedo3=rng.random(3),
+            pattern=str(rng.choice(["none", "blocks", "stripes"])),
+            pattern_u=uniform(0.3, 1.5),
+            pattern_v=uniform(0.3, 1.0),
+            pattern_line=uniform(0.03, 0.4),
+        ),
+    }
+    return np.array([rows[slot] for slot in CAR_SLOTS], np.int32)
+
+
+def disc(
+    builder: MeshBuilder,
+    center,
+    radius: float,
+    inner_radius: float,
+    side: int,
+    label: int,
+    material: int | np.ndarray,
+) -> None:
+    """A ring (or, with inner_radius 0, a disc) in the xz plane that looks to side * y; material: one, or per sector."""
+    angle = side * np.linspace(0, -2 * np.pi, WHEEL_SIDES + 1)
+    rim = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
+    outer, inner = center + radius * rim, center + inner_radius * rim
+    triangles = [np.stack([inner[:-1], outer[:-1], outer[1:]], 1)]
+    if inner_radius > 0:
+        triangles.append(np.stack([inner[:-1], outer[1:], inner[1:]], 1))
+    for part in triangles:
+        builder.add(part, label, material)
+
+
+def wheel(
+    builder: MeshBuilder, x: float, y: float, radius: float, width: float, label: int, spokes: bool
+) -> None:
+    """A wheel that stands on the ground; y: its outer face, on the side that y's sign says."""
+    side = 1 if y > 0 else -1
+    builder.tube(
+        (x, y - side * width, radius), (x, y, radius), radius, radius, WHEEL_SIDES, label, TYRE
+    )
+    disc(builder, np.array([x, y, radius]), radius, 0.66 * radius, side, label, TYRE)
+    sectors = np.where(np.arange(WHEEL_SIDES) % 2, PLASTIC if spokes else RIM, RIM)
+    disc(builder, np.array([x, y - side * 0.02, radius]), 0.68 * radius, 0, side, label, sectors)
+
+
+def upright(
+    builder: MeshBuilder,
+    x: float,
+    facing: int,
+    y: tuple[float, float],
+    z: tuple[float, float],
+    label: int,
+    material: int,
+) -> None:
+    """A rectangle across the vehicle at x that looks forward (facing 1) or backward (-1)."""
+    left, right = (y[0], y[1]) if facing > 0 else (y[1], y[0])
+    builder.quad(
+        (x, left, z[0]), (x, right, z[0]), (x, right, z[1]), (x, left, z[1]), label, material
+    )
+
+
+def panel(
+    builder: MeshBuilder,
+    y: float,
+    x: tuple[float, float],
+    z: tuple[float, float],
+    label: int,
+    material: int,
+) -> None:
+    """A rectangle along the vehicle at y that looks outwards, to the side that y's sign says."""
+    start, end = (x[0], x[1]) if y < 0 else (x[1], x[0])
+    builder.quad(
+        (start, y, z[0]), (end, y, z[0]), (end, y, z[1]), (start, y, z[1]), label, material
+    )

@@ -1,0 +1,364 @@
+"""The radiance that reaches each pixel: light, shadow and reflections on the surfaces that the z-buffer found."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
+from bev_semseg_ros.sim.render.cutout import CUTOUT
+from bev_semseg_ros.sim.render.light import Light, dome_pixel, sky_radiance
+from bev_semseg_ros.sim.render.noise import hash_unit, inline, kernel, pasted, value_noise
+from bev_semseg_ros.sim.render.texture import (
+    BEND,
+    EMISSION,
+    FRESNEL,
+    SPECULAR,
+    SURFACE,
+    sample_surface,
+)
+
+_TRANSLUCENCY = CAMERA_COLUMN["translucency"]
+_SEED = CAMERA_COLUMN["seed"]
+SAMPLES = 4  # visibility samples of a pixel, 2 x 2
+_SAME_PLANE = 0.95  # cosine up to which neighbouring triangles of one material are shaded as one
+
+# Taps of the shadow and occlusion maps come in fours, a quarter turn apart: one that lies in a wall has an opposite
+# that does not, so half-hidden points come out even instead of grainy. x, y (unit: metres of occlusion) and radius.
+_QUARTERS = 4
+_turns = np.arange(256) / 256
+_radii = 0.25 + 1.3 * (np.arange(256) * 0.61803 % 1)
+TAPS = np.stack(
+    [_radii * np.cos(np.pi / 2 * _turns), _radii * np.sin(np.pi / 2 * _turns), _radii], -1
+).astype(np.float32)
+
+
+class ParallelMap(NamedTuple):
+    """The largest coordinate along axes[2] of the scene, seen against it; see `raster.draw_parallel`."""
+
+    axes: np.ndarray  # (3, 3)
+    offset: np.ndarray  # (2,)
+    scale: float  # pixels per metre
+    keys: np.ndarray  # (S, S) float32
+
+
+class Scene(NamedTuple):
+    """What the kernel needs of the triangles that can be seen, the light and the pose."""
+
+    triangles: np.ndarray
+    uvs: np.ndarray
+    normals: np.ndarray
+    labels: np.ndarray
+    materials: np.ndarray
+    camera_table: np.ndarray
+    noise: np.ndarray
+    taps: np.ndarray  # TAPS
+    light: Light
+    dome: np.ndarray
+    shadow: ParallelMap
+    heights: ParallelMap
+    rotation: np.ndarray  # (3, 3) world_from_camera
+    origin: np.ndarray  # (3,) of the camera in the world
+    sky_label: int
+
+
+@inline
+def _dither(column, row):
+    """0..255; random, for what is regular from pixel to pixel shows as a weave."""
+    return int(hash_unit(column, row, 3) * 256)
+
+
+@inline
+def _face_normal(triangles, k):
+    ax, ay, az = (
+        triangles[k, 1, 0] - triangles[k, 0, 0],
+        triangles[k, 1, 1] - triangles[k, 0, 1],
+        triangles[k, 1, 2] - triangles[k, 0, 2],
+    )
+    bx, by, bz = (
+        triangles[k, 2, 0] - triangles[k, 0, 0],
+        triangles[k, 2, 1] - triangles[k, 0, 1],
+        triangles[k, 2, 2] - triangles[k, 0, 2],
+    )
+    nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
+    return nx / length, ny / length, nz / length
+
+
+@pasted
+def _lit_share(scene, x, y, z, column, row):
+    """Share of the sun's disc that the point sees, from the shadow map."""
+    shadow = scene.shadow
+    axes = shadow.axes
+    size = shadow.keys.shape[0]
+    height = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z + 0.12
+    u = (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z - shadow.offset[0]) * shadow.scale + 0.5
+    v = (axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z - shadow.offset[1]) * shadow.scale + 0.5
+    blur = (scene.light.shadow_blur * shadow.scale + 1) / 1.55  # the longest tap
+    tap = _dither(column, row)
+    du, dv = blur * scene.taps[tap, 0], blur * scene.taps[tap, 1]
+    lit = 0
+    for _ in range(_QUARTERS):
+        i, j = int(v + dv), int(u + du)
+        if i < 0 or j < 0 or i >= size or j >= size or shadow.keys[i, j] <= height:
+            lit += 1
+        du, dv = -dv, du
+    return lit / _QUARTERS
+
+
+@pasted
+def _open_share(scene, x, y, z, column, row):
+    """Ambient occlusion: how little stands higher round the point, from the map of heights."""
+    heights = scene.heights
+    size = heights.keys.shape[0]
+    u, v = (
+        (x - heights.offset[0]) * heights.scale + 0.5,
+        (y - heights.offset[1]) * heights.scale + 0.5,
+    )
+    tap = _dither(column, row)
+    du, dv = heights.scale * scene.taps[tap, 0], heights.scale * scene.taps[tap, 1]
+    height = z + 0.12 + 0.5 * scene.taps[tap, 2]
+    hidden = 0
+    for _ in range(_QUARTERS):
+        i, j = int(v + dv), int(u + du)
+        if 0 <= i < size and 0 <= j < size and heights.keys[i, j] > height:
+            hidden += 1
+        du, dv = -dv, du
+    return 1 - 0.62 * hidden / _QUARTERS
+
+
+@pasted
+def _mirror(scene, rx, ry, rz, seed, environment):
+    """Writes what a mirror shows in the direction rx, ry, rz: the sky over a dark skyline."""
+    light = scene.light
+    skyline = light.skyline_height * (
+        0.4 + 1.2 * value_noise(scene.noise, rx * 5 + seed, ry * 5, 1.0)
+    )
+    if rz > skyline:
+        row, column = dome_pixel(rx, ry, rz)
+        for c in range(3):
+            environment[c] = scene.dome[row, column, c]
+    else:
+        shade = 0.3 + 1.4 * value_noise(scene.noise, rx * 9 + seed, ry * 9, rz * 7)
+        if rz <= 0:
+            shade *= 0.6
+        for c in range(3):
+            environment[c] = light.skyline[c] * shade
+
+
+@pasted
+def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
+    """Writes the radiance (3,) of triangle k along the world direction dx, dy, dz (of `length`, unit depth)."""
+    light = scene.light
+    triangles = scene.triangles
+    material = scene.materials[k]
+    fx, fy, fz = _face_normal(triangles, k)
+    px, py, pz = triangles[k, 0, 0], triangles[k, 0, 1], triangles[k, 0, 2]
+    facing = fx * dx + fy * dy + fz * dz
+    # The ray may miss the triangle by a part of a pixel: near grazing incidence keep the point in its neighbourhood.
+    if abs(facing) < 1e-4:
+        facing = 1e-4 if facing >= 0 else -1e-4
+    depth = (
+        fx * (px - scene.origin[0]) + fy * (py - scene.origin[1]) + fz * (pz - scene.origin[2])
+    ) / facing
+    x, y, z = (
+        scene.origin[0] + dx * depth,
+        scene.origin[1] + dy * depth,
+        scene.origin[2] + dz * depth,
+    )
+    # Barycentric weights in the plane of the largest face.
+    size_x, size_y, size_z = abs(fx), abs(fy), abs(fz)
+    if size_z >= size_x and size_z >= size_y:
+        p, q, rp, rq = 0, 1, x - px, y - py
+    elif size_y >= size_x:
+        p, q, rp, rq = 0, 2, x - px, z - pz
+    else:
+        p, q, rp, rq = 1, 2, y - py, z - pz
+    ap, aq = triangles[k, 1, p] - triangles[k, 0, p], triangles[k, 1, q] - triangles[k, 0, q]
+    bp, bq = triangles[k, 2, p] - triangles[k, 0, p], triangles[k, 2, q] - triangles[k, 0, q]
+    area = ap * bq - bp * aq
+    if abs(area) < 1e-12:
+        area = 1e-12
+    w1 = min(max((rp * bq - bp * rq) / area, 0.0), 1.0)
+    w2 = min(max((ap * rq - rp * aq) / area, 0.0), 1.0 - w1)
+    w0 = 1 - w1 - w2
+    x = w0 * px + w1 * triangles[k, 1, 0] + w2 * triangles[k, 2, 0]
+    y = w0 * py + w1 * triangles[k, 1, 1] + w2 * triangles[k, 2, 1]
+    z = w0 * pz + w1 * triangles[k, 1, 2] + w2 * triangles[k, 2, 2]
+    vx, vy, vz = x - scene.origin[0], y - scene.origin[1], z - scene.origin[2]
+    distance = math.sqrt(vx * vx + vy * vy + vz * vz)
+    vx, vy, vz = vx / distance, vy / distance, vz / distance
+    slant = abs(fx * dx + fy * dy + fz * dz) / length
+    # Between the short and the long axis of the pixel's ellipse on a slanted surface.
+    footprint = distance * pixel_angle / math.sqrt(max(slant, 0.04))
+    u = w0 * scene.uvs[k, 0, 0] + w1 * scene.uvs[k, 1, 0] + w2 * scene.uvs[k, 2, 0]
+    v = w0 * scene.uvs[k, 0, 1] + w1 * scene.uvs[k, 1, 1] + w2 * scene.uvs[k, 2, 1]
+    sample_surface(scene.noise, scene.camera_table, material, x, y, z, u, v, footprint, surface)
+    nx = w0 * scene.normals[k, 0, 0] + w1 * scene.normals[k, 1, 0] + w2 * scene.normals[k, 2, 0]
+    ny = w0 * scene.normals[k, 0, 1] + w1 * scene.normals[k, 1, 1] + w2 * scene.normals[k, 2, 1]
+    nz = w0 * scene.normals[k, 0, 2] + w1 * scene.normals[k, 1, 2] + w2 * scene.normals[k, 2, 2]
+    if facing > 0 and nx * vx + ny * vy + nz * vz > 0:  # the back of a sheet
+        nx, ny, nz = -nx, -ny, -nz
+    nx, ny, nz = nx + surface[BEND], ny + surface[BEND + 1], nz + surface[BEND + 2]
+    norm = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
+    nx, ny, nz = nx * norm, ny * norm, nz * norm
+
+    incidence = (
+        nx * light.sun_direction[0] + ny * light.sun_direction[1] + nz * light.sun_direction[2]
+    )
+    translucency = scene.camera_table[material, _TRANSLUCENCY]
+    if translucency > 0:
+        incidence = max(incidence, 0.0) * (1 - 0.5 * translucency) + translucency * (
+            0.3 + 0.25 * abs(incidence)
+        )
+    sun = 0.0
+    if incidence > 0:
+        sun = incidence
+        if scene.shadow.keys.shape[0] > 1:
+            sun *= _lit_share(scene, x + 0.06 * nx, y + 0.06 * ny, z + 0.06 * nz, column, row)
+    open_share = _open_share(scene, x + 0.15 * nx, y + 0.15 * ny, z, column, row)
+    reflectance = 0.0
+    if surface[SPECULAR] > 0:
+        toward_viewer = min(max(-(nx * vx + ny * vy + nz * vz), 0.0), 1.0)
+        grazing = 1 - toward_viewer
+        reflectance = surface[SPECULAR] * (
+            surface[FRESNEL] + (1 - surface[FRESNEL]) * grazing**5
+        )  # Schlick
+        rx, ry, rz = (
+            vx + 2 * toward_viewer * nx,
+            vy + 2 * toward_viewer * ny,
+            vz + 2 * toward_viewer * nz,
+        )
+        _mirror(scene, rx, ry, rz, scene.camera_table[material, _SEED], environment)
+        highlight = (
+            rx * light.sun_direction[0] + ry * light.sun_direction[1] + rz * light.sun_direction[2]
+        )
+        if highlight > 0.9 and sun > 0:
+            for _ in range(7):  # ** 128
+                highlight *= highlight
+            for c in range(3):
+                environment[c] += 6 * highlight * sun * light.sun[c]
+    upward = 0.5 + 0.5 * nz
+    clear = math.exp(-distance / light.fog_length)
+    for c in range(3):
+        ambient = (
+            light.ground_ambient[c] + (light.sky_ambient[c] - light.ground_ambient[c]) * upward
+        ) * open_share
+        value = surface[c] * (light.sun[c] * sun + ambient + 3 * surface[EMISSION])
+        if reflectance > 0:
+            value += reflectance * (environment[c] * (0.4 + 0.6 * open_share) - value)
+        radiance[c] = value * clear + (1 - clear) * light.horizon[c]
+
+
+@pasted
+def _shaded_alike(scene, k, other):
+    """True for triangles that one shading sample of a pixel may stand for."""
+    if k == other:
+        return True
+    if (
+        k < 0
+        or other < 0
+        or scene.materials[k] != scene.materials[other]
+        or scene.labels[k] != scene.labels[other]
+    ):
+        return False
+    if scene.camera_table[scene.materials[k], CUTOUT] > 0:
+        return True
+    ax, ay, az = _face_normal(scene.triangles, k)
+    bx, by, bz = _face_normal(scene.triangles, other)
+    return abs(ax * bx + ay * by + az * bz) > _SAME_PLANE
+
+
+@kernel
+def _shade_all(
+    scene, rays, samples, ids, keys, pixel_angle, radiance, mask, surface, environment, color, seen
+):
+    r = scene.rotation
+    height, width = mask.shape
+    for row in range(height):
+        for column in range(width):
+            alike = True
+            for s in range(SAMPLES):
+                seen[s] = ids[samples[row, column, s]]
+                alike = alike and seen[s] == seen[0]
+            radiance[row, column, 0] = radiance[row, column, 1] = radiance[row, column, 2] = 0
+            done = 0
+            best, best_key = 0, np.float32(0)
+            for s in range(SAMPLES):
+                if done >> s & 1:
+                    continue
+                k = seen[s]
+                count = 0
+                du = dv = 0.0
+                for other in range(s, SAMPLES):
+                    if not done >> other & 1 and (alike or _shaded_alike(scene, k, seen[other])):
+                        done |= 1 << other
+                        count += 1
+                        du += (other & 1) - 0.5
+                        dv += (other >> 1) - 0.5
+                cx = rays[row, column, 0] + 0.5 * du / count * pixel_angle
+                cy = rays[row, column, 1] + 0.5 * dv / count * pixel_angle
+                dx = r[0, 0] * cx + r[0, 1] * cy + r[0, 2]
+                dy = r[1, 0] * cx + r[1, 1] * cy + r[1, 2]
+                dz = r[2, 0] * cx + r[2, 1] * cy + r[2, 2]
+                length = math.sqrt(dx * dx + dy * dy + dz * dz)
+                if k < 0:
+                    sky_radiance(
+                        scene.noise, scene.light, dx / length, dy / length, dz / length, color
+                    )
+                else:
+                    _shade(
+                        scene,
+                        k,
+                        dx,
+                        dy,
+                        dz,
+                        length,
+                        pixel_angle,
+                        column,
+                        row,
+                        surface,
+                        environment,
+                        color,
+                    )
+                for c in range(3):
+                    radiance[row, column, c] += color[c] * count / SAMPLES
+                key = keys[samples[row, column, s]]
+                if count > best or (count == best and key > best_key):
+                    best, best_key = count, key
+                    mask[row, column] = scene.sky_label if k < 0 else scene.labels[k]
+
+
+def shade(
+    scene: Scene,
+    rays: np.ndarray,
+    samples: np.ndarray,
+    ids: np.ndarray,
+    keys: np.ndarray,
+    pixel_angle: float,
+    radiance: np.ndarray,
+    mask: np.ndarray,
+) -> None:
+    """Fill radiance (H, W, 3) float32 and mask (H, W) uint8.
+
+    rays (H, W, 2): x and y of the pixel's centre at depth 1 in the camera frame; samples (H, W, SAMPLES): where in the
+    flat ids (-1 is the sky) and keys (inverse depths) the pixel's 2 x 2 samples lie; pixel_angle: radians per pixel.
+    A pixel is shaded once for each different surface among its samples; its label is the one that most samples have,
+    at a draw the nearer one's.
+    """
+    _shade_all(
+        scene,
+        rays,
+        samples,
+        ids,
+        keys,
+        pixel_angle,
+        radiance,
+        mask,
+        np.empty(SURFACE),
+        np.empty(3),
+        np.empty(3),
+        np.empty(SAMPLES, np.int32),
+    )

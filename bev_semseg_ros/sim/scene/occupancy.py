@@ -1,0 +1,66 @@
+"""Who stands where and when: keeps objects apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Occupancy:
+    """Oriented rectangles on the ground at K moments of a drive; a newcomer must be free of all of them at each."""
+
+    def __init__(self, moments: int) -> None:
+        self._moments = moments
+        self._count = 0
+        self._poses = np.zeros((64, moments, 3))  # x, y, yaw
+        self._halves = np.zeros((64, 2))
+
+    def claim(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
+        """Takes a rectangle's poses (K, 3) or (3,), x, y, yaw, if they are free; says whether it did."""
+        if not self.is_free(poses, length, width, margin):
+            return False
+        self.take(poses, length, width)
+        return True
+
+    def take(self, poses: np.ndarray, length: float, width: float) -> None:
+        """Takes a rectangle's poses without asking."""
+        if self._count == len(self._halves):
+            self._poses = np.concatenate([self._poses, np.zeros_like(self._poses)])
+            self._halves = np.concatenate([self._halves, np.zeros_like(self._halves)])
+        self._poses[self._count] = poses
+        self._halves[self._count] = length / 2, width / 2
+        self._count += 1
+
+    def is_free(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
+        """True if a rectangle at poses (K, 3) or (3,) stays `margin` metres away from all that was taken."""
+        if self._count == 0:
+            return True
+        half = np.array([length / 2 + margin, width / 2 + margin])
+        poses = np.broadcast_to(poses, (self._moments, 3))
+        others, halves = self._poses[: self._count], self._halves[: self._count]
+        delta = others[..., :2] - poses[None, :, :2]
+        reach = np.hypot(*half) + np.hypot(halves[:, 0], halves[:, 1])
+        near, moment = np.nonzero((delta**2).sum(-1) < (reach**2)[:, None])
+        if len(near) == 0:
+            return True
+        return not _overlap(
+            delta[near, moment], poses[moment, 2], half, others[near, moment, 2], halves[near]
+        ).any()
+
+
+def _overlap(
+    delta: np.ndarray,
+    yaw: np.ndarray,
+    half: np.ndarray,
+    other_yaw: np.ndarray,
+    other_half: np.ndarray,
+) -> np.ndarray:
+    """(N,) whether two rectangles overlap: no side of either separates them (separating axis theorem)."""
+    turn = other_yaw - yaw
+    cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+    separated = np.zeros(len(delta), bool)
+    for angle, a, b in ((yaw, half, other_half.T), (other_yaw, other_half.T, half)):
+        along = np.abs(np.cos(angle) * delta[:, 0] + np.sin(angle) * delta[:, 1])
+        across = np.abs(np.cos(angle) * delta[:, 1] - np.sin(angle) * delta[:, 0])
+        separated |= along > a[0] + b[0] * cos + b[1] * sin
+        separated |= across > a[1] + b[0] * sin + b[1] * cos
+    return ~separated

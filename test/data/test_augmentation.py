@@ -1,0 +1,227 @@
+"""Augmentation: sensors, boxes and masks stay consistent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.config import AugmentationConfig, GridConfig
+from bev_semseg_ros.data.augmentation import (
+    Example,
+    augment,
+    every_second_ring,
+    flip,
+    move,
+    random_view,
+    warp_image,
+)
+from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.geometry import (
+    OPTICAL_FROM_VIEW,
+    box_corners,
+    invert,
+    points_in_boxes,
+    project,
+    rotation_rpy,
+    transform,
+)
+from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.taxonomy import IGNORE
+
+WIDTH, HEIGHT = 320, 200
+QUIET = replace(
+    AugmentationConfig(),
+    flip=0.0,
+    rotation=0.0,
+    scale=0.0,
+    height=0.0,
+    point_drop=0.0,
+    ring_drop=0.0,
+    intensity_zero=0.0,
+    intensity_gain=0.0,
+    photometric=0.0,
+    camera_drop=0.0,
+    lidar_drop=0.0,
+)
+
+
+def make_example() -> Example:
+    """A box at a known place, its corners and 50 inner points as the cloud, and an image of column and row numbers."""
+    model_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
+    camera = Camera(
+        [[260, 0, 165], [0, 262, 95], [0, 0, 1]],
+        (WIDTH, HEIGHT),
+        OPTICAL_FROM_VIEW @ invert(model_from_view),
+    )
+    boxes = Boxes(
+        [[14, 1.5, 0.8], [25, -4, 1.0]], [[4.2, 1.8, 1.6], [8, 2.5, 3]], [0.4, -2.9], [0, 1], [1, 1]
+    )
+    inner = np.random.default_rng(0).uniform(-0.45, 0.45, (2, 25, 3)) * boxes.sizes[:, None]
+    c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
+    turned = np.stack(
+        [
+            c * inner[..., 0] - s * inner[..., 1],
+            s * inner[..., 0] + c * inner[..., 1],
+            inner[..., 2],
+        ],
+        -1,
+    )
+    cloud = np.concatenate([(turned + boxes.centers[:, None]).reshape(-1, 3)])
+    points = np.column_stack([cloud, np.full(len(cloud), 0.5)]).astype(np.float32)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    image = np.stack([columns // 2, rows, columns % 2 * 0], -1).astype(np.uint8)
+    mask = (columns * 12 // WIDTH).astype(np.uint8)
+    return Example(Sample(points, image, camera), mask, boxes, np.array([False, True]))
+
+
+def pixels_of(example: Example) -> np.ndarray:
+    """Where the image shows the corners of the boxes."""
+    return project(
+        example.sample.camera.image_from_model, box_corners(example.boxes).reshape(-1, 3)
+    )[0]
+
+
+def inside(example: Example) -> np.ndarray:
+    return points_in_boxes(
+        example.sample.points[:, :3].astype(np.float64), example.boxes, 1e-4
+    ).sum(1)
+
+
+def test_motion_leaves_every_corner_on_its_pixel():
+    example = make_example()
+    moved = move(example, yaw=0.2, scale=1.04, height=0.3)
+    np.testing.assert_allclose(pixels_of(moved), pixels_of(example), atol=1e-6)
+
+
+def test_motion_keeps_the_camera_rigid():
+    rotation = move(make_example(), 0.2, 0.96, 0.1).sample.camera.camera_from_model[:3, :3]
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
+
+
+@pytest.mark.parametrize("change", [flip, lambda example: move(example, 0.3, 0.97, -0.2)])
+def test_points_stay_in_their_boxes(change):
+    example = make_example()
+    np.testing.assert_array_equal(inside(change(example)), inside(example))
+
+
+def test_flip_mirrors_pixels_of_corners():
+    example = make_example()
+    before, after = pixels_of(example).reshape(2, 8, 2), pixels_of(flip(example)).reshape(2, 8, 2)
+    before[..., 0] = WIDTH - 1 - before[..., 0]
+    swapped = before[:, [3, 2, 1, 0, 7, 6, 5, 4]]  # left corners become right ones
+    np.testing.assert_allclose(after, swapped, atol=1e-6)
+
+
+def test_flip_twice_is_nothing():
+    example, twice = make_example(), flip(flip(make_example()))
+    np.testing.assert_array_equal(twice.sample.image, example.sample.image)
+    np.testing.assert_allclose(
+        twice.sample.camera.image_from_model, example.sample.camera.image_from_model, atol=1e-9
+    )
+    np.testing.assert_allclose(twice.boxes.yaws, example.boxes.yaws)
+
+
+def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
+    example, crop = make_example(), (160, 96)
+    rng = np.random.default_rng(3)
+    checked = 0
+    for _ in range(20):
+        view = random_view((WIDTH, HEIGHT), crop, QUIET, rng)
+        warped = warp_image(example, view, crop)
+        points = example.sample.points[:, :3].astype(np.float64)
+        old, _ = project(example.sample.camera.image_from_model, points)
+        new, _ = project(warped.sample.camera.image_from_model, points)
+        for (u, v), (x, y) in zip(old, new, strict=True):
+            if (
+                1 <= x < crop[0] - 1
+                and 1 <= y < crop[1] - 1
+                and 1 <= u < WIDTH - 1
+                and 1 <= v < HEIGHT - 1
+            ):
+                column, row, _ = warped.sample.image[round(y), round(x)]
+                assert abs(column - u / 2) < 1.6 and abs(row - v) < 1.6
+                checked += 1
+    assert checked > 50
+
+
+def test_mask_follows_the_image():
+    example, crop = make_example(), (160, 96)
+    warped = warp_image(
+        example, random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1)), crop
+    )
+    expected = warped.sample.image[..., 0].astype(int) * 2 * 12 // WIDTH
+    known = warped.mask != IGNORE
+    assert (np.abs(expected - warped.mask)[known] <= 1).all() and known.mean() > 0.8
+
+
+def test_beyond_the_image_the_mask_is_ignored():
+    warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96))
+    assert (warped.mask[60:] == IGNORE).all() and (warped.mask[:49, :79] != IGNORE).all()
+
+
+def test_crop_has_the_size_asked_for():
+    result = augment(
+        make_example(),
+        AugmentationConfig(camera_drop=0.0),
+        GridConfig(),
+        (128, 96),
+        np.random.default_rng(0),
+    )
+    assert result.sample.image.shape == (96, 128, 3) and result.mask.shape == (96, 128)
+
+
+def test_same_seed_gives_the_same_example():
+    first, second = (
+        augment(
+            make_example(),
+            AugmentationConfig(photometric=1.0),
+            GridConfig(),
+            (128, 96),
+            np.random.default_rng(5),
+        )
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.sample.points, second.sample.points)
+    np.testing.assert_array_equal(first.sample.image, second.sample.image)
+
+
+def test_points_moved_out_of_the_grid_are_gone():
+    example = make_example()
+    grid = GridConfig(x_max=20.0)
+    result = augment(example, QUIET, grid, (0, 0), np.random.default_rng(0))
+    assert 0 < len(result.sample.points) < len(example.sample.points)
+    assert (result.sample.points[:, 0] < 20).all()
+
+
+def test_every_second_ring_takes_about_half_in_whole_rings():
+    elevation, azimuth = np.meshgrid(
+        np.deg2rad(np.arange(-24, 2, 0.4)), np.linspace(-0.5, 0.5, 50), indexing="ij"
+    )
+    points = np.stack(
+        [20 * np.cos(azimuth), 20 * np.sin(azimuth), 1.73 + 20 * np.tan(elevation)], -1
+    ).reshape(-1, 3)
+    kept = every_second_ring(points, 0.3).reshape(elevation.shape)
+    assert 0.4 < kept.mean() < 0.6
+    assert (kept.all(1) | ~kept.any(1)).all()
+
+
+def test_without_camera_there_is_no_mask_to_learn():
+    result = augment(
+        make_example(),
+        replace(QUIET, camera_drop=1.0),
+        GridConfig(),
+        (0, 0),
+        np.random.default_rng(0),
+    )
+    assert result.sample.image is None and result.mask is None and result.sample.points is not None
+
+
+def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
+    example = make_example()
+    alone = replace(example, sample=Sample(example.sample.points, None, None), mask=None)
+    result = augment(
+        alone, replace(QUIET, lidar_drop=1.0), GridConfig(), (0, 0), np.random.default_rng(0)
+    )
+    assert result.sample.points is not None

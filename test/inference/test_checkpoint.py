@@ -1,0 +1,161 @@
+import pickle
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.network import Network
+
+BASE = Config(name="small")
+CONFIG = replace(BASE, model=replace(BASE.model, camera_encoder="residual"))
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return Network(CONFIG)
+
+
+def tampered(path, **changes):
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+
+
+def test_what_is_saved_comes_back(network, tmp_path):
+    checkpoint.save(
+        tmp_path / "new" / "a.pt", network, CONFIG, {"beams": 64, "median": np.float32(0.25)}
+    )
+    config, weights, info = checkpoint.load(tmp_path / "new" / "a.pt")
+    assert config == CONFIG and info == {"beams": 64, "median": 0.25}
+    assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())
+
+
+def test_half_stores_weights_in_float16_and_statistics_in_float32(network, tmp_path):
+    with torch.no_grad():
+        network.bev.head.hidden[1].running_var.fill_(1e6)  # beyond float16
+    checkpoint.save(tmp_path / "full.pt", network, CONFIG, {})
+    checkpoint.save(tmp_path / "half.pt", network, CONFIG, {}, half=True)
+    _, weights, _ = checkpoint.load(tmp_path / "half.pt")
+    assert (tmp_path / "half.pt").stat().st_size < 0.55 * (tmp_path / "full.pt").stat().st_size
+    assert weights["bev.head.hidden.1.running_var"].unique().tolist() == [1e6]
+    assert torch.allclose(
+        weights["bev.head.hidden.0.weight"], network.bev.head.hidden[0].weight, atol=1e-3
+    )
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.pt"):
+        checkpoint.load(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_truncated_file_is_named(network, tmp_path, share):
+    path = tmp_path / "cut.pt"
+    checkpoint.save(path, network, CONFIG, {})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"cut\.pt"):
+        checkpoint.load(path)
+
+
+def test_some_other_file_is_named(tmp_path):
+    (tmp_path / "text.pt").write_text("no checkpoint at all")
+    with pytest.raises(ValueError, match=r"text\.pt"):
+        checkpoint.load(tmp_path / "text.pt")
+
+
+def repacked(path, compression=zipfile.ZIP_STORED, **members):
+    """The archive that a checkpoint is, packed again with other members."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(
+                name, members.get(name.rpartition("/")[2].removesuffix(".pkl"), content)
+            )
+
+
+@pytest.mark.parametrize(
+    "content", [b"0", b"\x80\x02].", b"\x85R.", b"\x80\x02(t\x86R.", b"\x80\x02h\x00."]
+)
+def test_a_file_that_unpickles_to_nonsense_is_named(tmp_path, content):
+    torch.save({}, tmp_path / "odd.pt")
+    repacked(tmp_path / "odd.pt", data=content)
+    with pytest.raises(ValueError, match=r"odd\.pt"):
+        checkpoint.load(tmp_path / "odd.pt")
+
+
+def test_a_small_file_cannot_claim_to_be_a_huge_checkpoint(network, tmp_path):
+    checkpoint.save(tmp_path / "packed.pt", network, CONFIG, {})
+    repacked(tmp_path / "packed.pt", zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=r"packed\.pt: .*compressed"):
+        checkpoint.load(tmp_path / "packed.pt")
+    checkpoint.save(tmp_path / "spread.pt", network, CONFIG, {})
+    tampered(tmp_path / "spread.pt", weights={"bev": torch.zeros(1).expand(100_000, 100_000)})
+    with pytest.raises(ValueError, match=r"spread\.pt: damaged: bev"):
+        checkpoint.load(tmp_path / "spread.pt")
+
+
+class Planted:
+    def __reduce__(self):
+        return open, ("planted.txt", "w")
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
+def test_objects_are_never_loaded(tmp_path, monkeypatch, save):
+    monkeypatch.chdir(tmp_path)
+    save({"format": checkpoint.FORMAT, "weights": Planted()}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match=r"evil\.pt"):
+        checkpoint.load(tmp_path / "evil.pt")
+    assert not (tmp_path / "planted.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"format": "something/7"}, "something/7"),
+        ({"segmentation_classes": ["road", "moon"]}, "moon"),
+        ({"detection_classes": ["car", "ufo"]}, "ufo"),
+        ({"image_mean": 0.1}, "normalisation"),
+        ({"config": {"grid": {"cells": 3}}}, r"grid\.cells"),
+        ({"weights": None}, "damaged: weights"),
+        ({"weights": {"bev": 3}}, "damaged: bev"),
+        ({"info": None}, "info"),
+        ({"image_std": None}, "image_std"),
+        ({"detection_classes": [1, 2]}, "1, 2"),
+    ],
+)
+def test_an_incompatible_checkpoint_is_refused_with_the_reason(network, tmp_path, changes, reason):
+    path = tmp_path / "other.pt"
+    checkpoint.save(path, network, CONFIG, {})
+    tampered(path, **changes)
+    with pytest.raises(ValueError, match=rf"other\.pt.*{reason}"):
+        checkpoint.load(path)
+
+
+def test_weights_that_do_not_fit_are_named(network):
+    weights = dict(network.state_dict())
+    weights["bev.head.heatmap.bias"] = torch.zeros(7)
+    with pytest.raises(ValueError, match=r"a\.pt.*bev\.head\.heatmap\.bias"):
+        checkpoint.load_weights(network, weights, "a.pt")
+
+
+def test_training_resumes_from_what_was_saved_and_not_from_weights_alone(network, tmp_path):
+    checkpoint.save(tmp_path / "run.pt", network, CONFIG, {}, training={"step": 7})
+    checkpoint.save(tmp_path / "weights.pt", network, CONFIG, {})
+    assert checkpoint.load_training(tmp_path / "run.pt") == {"step": 7}
+    with pytest.raises(ValueError, match=r"weights\.pt.*--init"):
+        checkpoint.load_training(tmp_path / "weights.pt")
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(network, tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, network, CONFIG, {"epoch": 1})
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        checkpoint.save(path, network, CONFIG, {"epoch": 2}, training={"bad": lambda: None})
+    assert checkpoint.load(path)[2] == {"epoch": 1} and len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,296 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bev_semseg_ros.config import Config, GridConfig
+from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.engine import cache_folder, torch_threads
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.model.network import Batch, Network
+from bev_semseg_ros.preprocessing import Sample, prepare
+
+BASE = Config(grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8))
+SIZE = (160, 96)
+CAMERA = Camera(
+    np.array([[100, 0, 80], [0, 100, 48], [0, 0, 1.0]]),
+    SIZE,
+    np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]]),
+)
+THRESHOLD = 0.01
+
+
+def config(fusion):
+    image, model = (
+        replace(BASE.image, max_pixels=SIZE[0] * SIZE[1]),
+        replace(BASE.model, fusion=fusion),
+    )
+    return replace(BASE, image=image, model=model)
+
+
+def frame(points=True, image=True, seed=0):
+    rng = np.random.default_rng(seed)
+    cloud = np.concatenate(
+        [rng.uniform([2, -8, 0], [25, 8, 2], (600, 3)), rng.random((600, 1))], 1
+    ).astype(np.float32)
+    picture = (
+        rng.integers(0, 256, (SIZE[1] // 16, SIZE[0] // 16, 3), np.uint8)
+        .repeat(16, 0)
+        .repeat(16, 1)
+    )
+    return Frame(
+        0,
+        cloud if points else None,
+        np.eye(4),
+        picture if image else None,
+        CAMERA if image else None,
+    )
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Networks whose answers differ from place to place: statistics of a few batches, a lively heatmap."""
+    made = {}
+    for fusion in ("projective", "cross_attention"):
+        torch.manual_seed(0)
+        made[fusion] = network = Network(config(fusion))
+        batch = Batch.from_samples([prepare(frame(seed=seed), config(fusion)) for seed in range(3)])
+        with torch.no_grad(), torch_threads(1):
+            for _ in range(10):
+                network(batch)
+            network.bev.head.heatmap.weight *= 20
+        network.eval()
+    return made
+
+
+def predictor(networks, fusion="projective", **choices):
+    return Predictor(networks[fusion], config(fusion), device="cpu", num_threads=1, **choices)
+
+
+@pytest.fixture(scope="module")
+def simple(networks):
+    return predictor(networks, engine="torch", precision="fp32")
+
+
+def test_folding_and_tracing_change_no_answer(networks, simple):
+    with torch.inference_mode():
+        expected = networks["projective"](Batch.from_samples([prepare(frame(), simple.config)]))
+        found = simple._network(Batch.from_samples([prepare(frame(), simple.config)]))
+    assert torch.allclose(found.heatmap, expected.heatmap, atol=2e-4)
+    assert torch.allclose(found.regression, expected.regression, atol=2e-4)
+    assert torch.allclose(found.segmentation, expected.segmentation, atol=2e-4)
+
+
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+@pytest.mark.parametrize("mode", ["fused", "lidar_only"])
+def test_openvino_answers_as_torch_does_in_float32(networks, fusion, mode):
+    pytest.importorskip("openvino")
+    first, second = (
+        predictor(networks, fusion, engine=engine, precision="fp32").predict(
+            frame(), mode, THRESHOLD
+        )
+        for engine in ("torch", "openvino")
+    )
+    assert len(first.boxes) == len(second.boxes) > 5
+    assert np.allclose(first.boxes.centers, second.boxes.centers, atol=1e-3)
+    assert np.allclose(first.boxes.scores, second.boxes.scores, atol=1e-4)
+    assert mode == "lidar_only" or (first.mask == second.mask).mean() > 0.999
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_keeps_the_mask_and_the_scores_apart(networks, simple, engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    rough = predictor(networks, engine=engine, precision="bf16")
+    assert (rough.predict(frame()).mask == simple.predict(frame()).mask).mean() > 0.95
+    with torch.inference_mode():
+        heatmap = rough._network(Batch.from_samples([prepare(frame(), rough.config)])).heatmap
+    assert heatmap.dtype == torch.float32 and len(heatmap.unique()) > 0.5 * heatmap.numel()
+
+
+def test_openvino_converts_once_and_then_reads_its_cache(networks, tmp_path):
+    pytest.importorskip("openvino")
+    choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path / "cache"}
+    first = predictor(networks, **choices).predict(frame(), "fused", THRESHOLD)
+    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
+    second = predictor(networks, **choices).predict(frame(), "fused", THRESHOLD)
+    assert len(made) == 4 and made == {
+        file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()
+    }
+    assert np.array_equal(first.boxes.scores, second.boxes.scores)
+
+
+def test_a_damaged_cache_is_made_anew(networks, tmp_path):
+    pytest.importorskip("openvino")
+    choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path}
+    predictor(networks, **choices).predict(frame(image=False))
+    (file,) = tmp_path.glob("*.xml")
+    file.write_text("<net")
+    assert predictor(networks, **choices).predict(frame(image=False)).mode == "lidar_only"
+    assert len(file.read_text()) > 1000
+
+
+def test_a_user_without_a_home_has_no_cache_and_no_error(tmp_path, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    (tmp_path / "a.pt").touch()
+    assert cache_folder(tmp_path / "a.pt") is None
+
+
+@pytest.mark.parametrize(
+    "points, image, mode, ran",
+    [
+        (True, True, "fused", "fused"),
+        (True, False, "fused", "lidar_only"),
+        (False, True, "fused", "camera_only"),
+        (True, True, "lidar_only", "lidar_only"),
+        (True, True, "camera_only", "camera_only"),
+    ],
+)
+def test_a_mode_runs_with_what_the_frame_has(simple, points, image, mode, ran):
+    prediction = simple.predict(frame(points, image), mode, THRESHOLD)
+    assert prediction.mode == ran
+    assert (prediction.mask is None) == (prediction.camera is None) == (ran == "lidar_only")
+    assert (prediction.boxes is None) == (ran == "camera_only") and (
+        prediction.boxes is None or len(prediction.boxes)
+    )
+
+
+@pytest.mark.parametrize(
+    "points, image, mode",
+    [
+        (False, False, "fused"),
+        (False, True, "lidar_only"),
+        (True, False, "camera_only"),
+        (True, True, "radar"),
+    ],
+)
+def test_nothing_to_look_at_is_an_error_that_names_the_mode(simple, points, image, mode):
+    with pytest.raises(ValueError, match=mode):
+        simple.predict(frame(points, image), mode)
+
+
+def test_lidar_only_is_a_frame_whose_image_is_missing(simple):
+    told = simple.predict(frame(), "lidar_only", THRESHOLD)
+    missing = simple.predict(frame(image=False), "fused", THRESHOLD)
+    assert np.array_equal(told.boxes.scores, missing.boxes.scores)
+
+
+def test_the_mask_has_the_size_of_the_networks_image(simple):
+    prediction = simple.predict(frame())
+    assert prediction.mask.shape == (96, 160) and prediction.mask.dtype == np.uint8
+    assert prediction.camera.size == (160, 96)
+
+
+def test_an_empty_cloud_is_answered(simple):
+    assert (
+        simple.predict_sample(Sample(np.zeros((0, 4), np.float32), None, None)).mode == "lidar_only"
+    )
+
+
+def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(simple):
+    assert (
+        simple.predict(frame()).boxes.scores.min(initial=1)
+        >= simple.config.decoding.score_threshold
+    )
+    assert len(simple.predict(frame(), score_threshold=THRESHOLD).boxes) > len(
+        simple.predict(frame()).boxes
+    )
+
+
+def test_images_of_changing_size_are_answered(simple):
+    sizes = set()
+    for width in (160, 128, 192, 160, 96, 224):
+        camera = replace(CAMERA, size=(width, 96))
+        image = np.zeros((96, width, 3), np.uint8)
+        sizes.add(simple.predict(replace(frame(), image=image, camera=camera)).mask.shape)
+    assert len(sizes) > 2
+
+
+def test_torch_keeps_its_threads(simple):
+    before = torch.get_num_threads()
+    simple.predict(frame())
+    assert torch.get_num_threads() == before
+
+
+def test_the_network_that_was_given_is_not_changed(networks):
+    network = networks["projective"].train()
+    predictor(networks, engine="torch", precision="fp32").predict(frame())
+    assert network.training and network.bev.head.heatmap.weight.requires_grad
+    network.eval()
+
+
+def test_a_checkpoint_answers_as_the_network_it_was_saved_from(networks, simple, tmp_path):
+    checkpoint.save(
+        tmp_path / "a.pt", networks["projective"], config("projective"), {"rig": "test"}
+    )
+    loaded = Predictor.load(
+        tmp_path / "a.pt", device="cpu", precision="fp32", engine="torch", num_threads=1
+    )
+    assert loaded.info == {"rig": "test"} and loaded.config == simple.config
+    assert np.allclose(
+        loaded.predict(frame(), "fused", THRESHOLD).boxes.scores,
+        simple.predict(frame(), "fused", THRESHOLD).boxes.scores,
+        atol=1e-6,
+    )
+
+
+def test_warming_up_leaves_nothing_to_compile(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    ready.warm_up(SIZE)
+    known = [len(branch._compiled) for branch in (ready._network.camera, ready._network.bev)]
+    ready.predict(frame())
+    assert (
+        known
+        == [len(branch._compiled) for branch in (ready._network.camera, ready._network.bev)]
+        == [1, 1]
+    )
+
+
+def test_a_new_image_size_can_be_prepared_without_predicting_with_it(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    ready.warm_up(SIZE)
+    assert (
+        ready.is_warm(SIZE)
+        and ready.is_warm((2 * SIZE[0], 2 * SIZE[1]))
+        and not ready.is_warm((100, 100))
+    )
+    ready.prepare((100, 100))
+    assert ready.is_warm((100, 100))
+
+
+def test_the_size_in_use_outlives_many_others(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    ready.warm_up(SIZE)
+    for height in range(20, 120, 20):
+        ready.prepare((100, height))
+        ready.predict(frame())
+    assert ready.is_warm(SIZE) and not ready.is_warm((100, 20))
+
+
+def test_the_description_says_what_was_chosen(networks):
+    assert predictor(networks, engine="torch", precision="bf16").description == (
+        "device cpu, precision bf16, engine torch, threads 1"
+    )
+
+
+@pytest.mark.parametrize(
+    "choice, reason",
+    [
+        ({"device": "tpu"}, "device"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"device": "cpu", "precision": "int8"}, "int8"),
+        ({"device": "cpu", "precision": "fp16"}, "fp16"),
+        ({"device": "cpu", "engine": "tensorrt"}, "tensorrt"),
+        ({"device": "cpu", "num_threads": 0}, "num_threads"),
+    ],
+)
+def test_a_choice_that_cannot_be_had_is_refused_by_name(networks, choice, reason):
+    with pytest.raises(ValueError, match=reason):
+        Predictor(networks["projective"], config("projective"), **choice)

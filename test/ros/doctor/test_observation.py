@@ -1,0 +1,67 @@
+"""Which topics the doctor looks at, and what it keeps of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from support.broken_bag import entries, good_bag
+
+from bev_semseg_ros.ros.doctor.observation import KINDS, SAMPLES, Stream, choose_topics
+
+CLOUD, IMAGE, INFO = KINDS.values()
+AVAILABLE = {
+    "/rear/points": (CLOUD, 5),
+    "/top/points": (CLOUD, 50),
+    "/left/image": (IMAGE, 20),
+    "/left/camera_info": (INFO, 20),
+    "/right/image": (IMAGE, 30),
+    "/right/camera_info": (INFO, 10),
+    "/perception/semseg/color": (IMAGE, 99),
+}
+TYPES = {topic: kind for topic, (kind, _) in AVAILABLE.items()}
+
+
+def test_the_topic_with_most_messages_is_chosen_and_the_camera_info_beside_the_image():
+    assert choose_topics(AVAILABLE, {}, TYPES) == (
+        {"points": "/top/points", "image": "/right/image", "camera_info": "/right/camera_info"},
+        {},
+    )
+
+
+def test_what_is_asked_for_is_taken():
+    chosen, _ = choose_topics(AVAILABLE, {"points": "/rear/points", "image": "/left/image"}, TYPES)
+    assert chosen == {
+        "points": "/rear/points",
+        "image": "/left/image",
+        "camera_info": "/left/camera_info",
+    }
+
+
+@pytest.mark.parametrize(
+    ("topic", "said"),
+    [("/left/image", f"carries {IMAGE}, expected {CLOUD}"), ("/x", "no topic /x")],
+)
+def test_what_is_asked_for_wrongly_is_told(topic: str, said: str):
+    chosen, wrong = choose_topics(AVAILABLE, {"points": topic}, TYPES)
+    assert "points" not in chosen and said in wrong["points"]
+
+
+def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
+    message = next(
+        entry for entry in entries(good_bag(tmp_path / "bag")) if entry.topic == "/camera_info"
+    )
+    stream = Stream("camera_info", "/camera_info", INFO)
+    for index in range(500):
+        stream.take(message.stamped(index + 1).message, index, 100)
+    kept = [sample.header.stamp.nanosec for sample in stream.samples]
+    assert len(stream) == 500 and SAMPLES <= len(kept) < 2 * SAMPLES and kept[-1] > 450
+
+
+def test_a_bag_is_looked_at_without_rclpy():
+    code = (
+        "import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag; "
+        "assert 'rclpy' not in sys.modules and 'sensor_msgs' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,80 @@
+"""What the node says of clouds and images that do not meet."""
+
+from collections import Counter
+
+import pytest
+
+from bev_semseg_ros.ros.health.explanations import explain_fates, why_unmatched
+from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
+
+
+@pytest.mark.parametrize(
+    ("miss", "texts"),
+    [
+        (0.06, ["the nearest misses by 0.060 s", "points_offset or image_offset"]),
+        (0.01, ["raise max_wait"]),
+        (None, ["no image within slop (0.05 s) of a cloud: synchronise"]),
+    ],
+)
+def test_why_no_pairs_form(miss, texts):
+    assert all(text in why_unmatched(miss, 0.05, 0.2, is_full=False) for text in texts)
+
+
+def test_a_longer_wait_is_not_advised_where_there_is_no_room_to_wait():
+    text = why_unmatched(0.01, 0.05, 5.0, is_full=True)
+    assert f"more than {MOST_WAITING} messages" in text and "raise max_wait" not in text
+
+
+def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
+    assert "synchronise the sensors' clocks" in why_unmatched(3600.0, 0.05, 10.0, is_full=True)
+
+
+@pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])
+def test_what_had_no_room_to_wait_is_not_said_to_be_overtaken(stream, noun):
+    assert fates(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
+        f"{noun} dropped (max_wait is longer than {MOST_WAITING} of them can wait)": 3
+    }
+
+
+def fates(
+    results: int = 10,
+    lost: dict | None = None,
+    alone: dict | None = None,
+    is_unmatched: bool = False,
+    unmatched: str = "drop",
+) -> dict:
+    return explain_fates(
+        results, Counter(lost or {}), Counter(alone or {}), unmatched, is_unmatched
+    )
+
+
+def test_what_was_processed_alone_is_told_with_its_mode():
+    assert fates(alone={"no_image": 3, "no_points": 2, "bad_image": 1}) == {
+        "clouds without image processed alone (lidar_only)": 3,
+        "images without cloud processed alone (camera_only)": 2,
+    }
+
+
+def test_what_was_dropped_is_told_with_the_parameter():
+    assert fates(lost={"unmatched_points": 4}) == {
+        "clouds without image dropped (unmatched is drop)": 4
+    }
+
+
+def test_clouds_that_newer_ones_overtook_are_not_blamed_on_the_parameter():
+    (fate,) = fates(lost={"unmatched_points": 1}, unmatched="process")
+    assert "dropped (newer ones were processed" in fate
+
+
+@pytest.mark.parametrize("is_unmatched", [True, False])
+def test_the_surplus_of_a_faster_camera_is_not_spoken_of(is_unmatched):
+    assert bool(fates(lost={"unmatched_image": 20}, is_unmatched=is_unmatched)) == is_unmatched
+
+
+@pytest.mark.parametrize(("late", "is_told"), [(3, False), (20, True)])
+def test_stamps_that_repeat_are_told_if_most_do(late, is_told):
+    assert any("stamps repeat" in fate for fate in fates(lost={"late_points": late})) == is_told
+
+
+def test_nothing_is_told_of_what_goes_well():
+    assert fates(lost={"overwritten": 5}) == {}

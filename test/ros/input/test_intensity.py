@@ -1,0 +1,168 @@
+"""The factor that brings an intensity to 0..1: recognised once and kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from support.clouds import PLAIN, cloud
+
+from bev_semseg_ros.ros.input.intensity import CLOUDS, IntensityScale
+
+
+def lidar(kind: str, top: float, field: str = "intensity", seed: int = 0):
+    """A cloud of 2000 points whose intensities fill 0..top, most of them low."""
+    values = np.linspace(0, 1, 2000) ** 3 * top
+    xyz = np.random.default_rng(seed).uniform(-20, 20, (3, 2000))
+    return cloud(
+        {"x": xyz[0], "y": xyz[1], "z": xyz[2], field: values},
+        {**{name: PLAIN[name] for name in "xyz"}, field: kind},
+    )
+
+
+def brightest(
+    scale: IntensityScale, message, field: str = "intensity", given: float = 0.0
+) -> float:
+    return float(scale.decode(message, field, given)[:, 3].max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "top"),
+    [
+        ("f4", 255),
+        ("f8", 255),
+        ("i4", 255),
+        ("u4", 200),
+        ("u2", 255),
+        ("u1", 255),
+        ("u2", 65535),
+        ("f4", 65535),
+        ("f4", 1),
+        ("f8", 1.3),
+    ],
+)
+def test_what_a_lidar_counts_to_becomes_one(kind, top):
+    assert 0.7 < brightest(IntensityScale(), lidar(kind, top)) < 1.4
+
+
+@pytest.mark.parametrize(
+    ("kind", "top", "given", "factor"),
+    [
+        ("f4", 1, 0.0, 1.0),
+        ("u1", 255, 0.0, 1 / 255),
+        ("f4", 3000, 0.0, 1 / 65535),
+        ("f4", 100, 0.01, 0.01),
+    ],
+)
+def test_the_factor_is_told(kind, top, given, factor):
+    scale, message = IntensityScale(), lidar(kind, top)
+    assert scale.decode(message, "intensity", given)[:, 3].max() == pytest.approx(
+        top * scale.factor
+    )
+    assert scale.factor == factor
+
+
+def test_the_decision_is_said_once():
+    scale, told = IntensityScale(), []
+    for seed in range(20):
+        scale.decode(lidar("f4", 255, seed=seed), "intensity", 0.0)
+        told.append(scale.news)
+        scale.news = None
+    assert told == ["intensity of the cloud (float32) reaches 255: scaled by 1/255", *[None] * 19]
+
+
+def test_a_lidar_that_needs_no_recognition_is_not_spoken_of():
+    for kind, top in (("f4", 1), ("u1", 255), ("u2", 65535)):
+        scale = IntensityScale()
+        scale.decode(lidar(kind, top), "intensity", 0.0)
+        assert scale.news is None
+
+
+def test_the_factor_does_not_flicker():
+    """A dark moment is dark, it is not another scale; and a bright one after the first clouds is bright."""
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 255), "intensity", 0.0)
+    assert brightest(scale, lidar("f4", 1)) == pytest.approx(1 / 255)
+    assert brightest(scale, lidar("f4", 3000)) == pytest.approx(3000 / 255)
+
+
+def test_the_scale_may_grow_while_the_first_clouds_come():
+    scale = IntensityScale()
+    assert brightest(scale, lidar("u2", 200)) == pytest.approx(200 / 255, abs=0.01)
+    assert brightest(scale, lidar("u2", 60000)) == pytest.approx(60000 / 65535, abs=0.01)
+    assert brightest(scale, lidar("u2", 200)) == pytest.approx(200 / 65535)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("u2", "intensity"), ("u2", "reflectivity"), ("f4", "intensity")]
+)
+def test_an_ouster_like_signal_is_scaled_far_down_unless_a_scale_is_given(kind, field):
+    """Ouster's signal counts photons, to about 3000 of 65535: no type tells; `input_check` finds it dim."""
+    scale, message = IntensityScale(), lidar(kind, 3000, field)
+    assert brightest(scale, message, field) == pytest.approx(3000 / 65535, abs=1e-3)
+    assert brightest(scale, message, field, 1 / 3000) == pytest.approx(1, abs=1e-3)
+
+
+def test_an_ouster_like_reflectivity_in_16_bits_is_recognised():
+    assert brightest(
+        IntensityScale(), lidar("u2", 255, "reflectivity"), "reflectivity"
+    ) == pytest.approx(1, abs=0.01)
+
+
+def test_a_given_scale_decides_alone():
+    scale = IntensityScale()
+    assert brightest(scale, lidar("f4", 100), given=0.01) == pytest.approx(1) and scale.news is None
+
+
+def test_another_field_is_looked_at_anew():
+    scale = IntensityScale()
+    scale.decode(lidar("f4", 255), "intensity", 0.0)
+    assert brightest(scale, lidar("f4", 1, "reflectance"), "reflectance") == pytest.approx(1)
+
+
+def test_a_few_broken_points_do_not_decide():
+    message = lidar("f4", 1)
+    points = np.frombuffer(message.data, np.float32).reshape(-1, 4).copy()
+    points[3, 3], points[4, 3] = 1e30, np.nan
+    message.data[:] = type(message.data)("B", points.tobytes())
+    scale = IntensityScale()
+    scale.decode(message, "intensity", 0.0)
+    assert scale.news is None and brightest(scale, lidar("f4", 1)) == pytest.approx(1)
+
+
+def test_clouds_without_intensity_or_points_decide_nothing():
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 0), "intensity", 0.0)
+        scale.decode(lidar("f4", 255, "other"), "intensity", 0.0)
+    assert brightest(scale, lidar("f4", 255)) == pytest.approx(1)
+
+
+def test_damaged_clouds_do_not_decide_for_good_ones():
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 1), "intensity", 0.0)
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f8", 1e30), "intensity", 0.0)
+        scale.decode(lidar("f4", 1e30), "intensity", 0.0)
+        assert brightest(scale, lidar("f4", 1)) == pytest.approx(1)
+
+
+def test_clouds_that_all_say_otherwise_are_believed():
+    scale = IntensityScale()
+    for _ in range(CLOUDS):
+        scale.decode(lidar("f4", 1), "intensity", 0.0)
+    assert [round(brightest(scale, lidar("f4", 250)), 2) for _ in range(CLOUDS)] == [250] * (
+        CLOUDS - 1
+    ) + [0.98]
+    assert "scaled by 1/255" in scale.news
+
+
+def test_looking_leaves_the_message_as_it_is():
+    message = lidar("f4", 255)
+    before = bytes(message.data)
+    IntensityScale().decode(message, "intensity", 0.0)
+    assert bytes(message.data) == before

@@ -1,0 +1,344 @@
+"""Pairs of stamps: nearest within slop, bounded waiting, jumps in time, drops by cause."""
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
+
+MS = 1_000_000
+
+
+def make(**options) -> Synchronizer:
+    return Synchronizer(**{"slop": 50 * MS, "max_wait": 200 * MS, **options})
+
+
+def feed(sync: Synchronizer, messages: list[tuple[str, float]], delay: float = 0.0) -> list[Match]:
+    """Messages (stream, stamp in ms) that arrive at their stamps; the item is the stamp."""
+    out = []
+    for stream, stamp in messages:
+        out += sync.add(stream, round(stamp * MS), stamp, round((stamp + delay) * MS))
+    return out
+
+
+def test_equal_stamps_are_a_pair_at_once():
+    assert feed(make(), [("points", 0), ("image", 0)]) == [Match(0, 0)]
+
+
+def test_the_order_of_arrival_does_not_matter():
+    assert feed(make(), [("image", 7), ("points", 0)]) == [Match(0, 7)]
+
+
+def test_a_partner_beyond_slop_is_no_partner():
+    assert feed(make(), [("points", 0), ("image", 51)]) == []
+
+
+def test_the_nearest_image_of_a_faster_camera_is_taken():
+    camera = [("image", stamp) for stamp in range(0, 400, 33)]
+    lidar = [("points", stamp) for stamp in (100, 200, 300)]
+    pairs = [m for m in feed(make(), sorted(camera + lidar, key=lambda m: m[1])) if m.is_pair]
+    assert [(m.points, m.image) for m in pairs] == [(100, 99), (200, 198), (300, 297)]
+
+
+def test_a_pair_does_not_wait_when_no_nearer_message_is_due():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 7), ("points", 100)])
+    assert sync.add("image", 107 * MS, 107, 107 * MS) == [Match(100, 107)]
+
+
+def test_a_nearer_message_that_does_not_come_is_waited_for_no_longer_than_max_wait():
+    sync = make()
+    assert feed(sync, [("image", 0), ("image", 33), ("points", 60)]) == []
+    assert sync.expire(260 * MS) == [Match(60, 33)]
+
+
+def test_a_cloud_without_image_comes_alone_after_max_wait():
+    sync = make()
+    assert sync.add("points", 0, "cloud", 0) == []
+    assert sync.expire(199 * MS) == []
+    assert sync.expire(200 * MS) == [Match("cloud", None)]
+
+
+def test_deadline_tells_when_the_wait_ends():
+    sync = make()
+    sync.add("points", 0, "cloud", 5 * MS)
+    assert sync.deadline == 205 * MS
+
+
+def test_a_silent_partner_is_not_waited_for():
+    sync = make()
+    feed(sync, [("image", 0), ("points", 0), ("points", 100), ("points", 200)], delay=0)
+    assert sync.add("points", 2 * SILENCE_NS, "cloud", 2 * SILENCE_NS)[-1:] == [
+        Match("cloud", None)
+    ]
+
+
+def test_a_pause_of_both_is_no_silence_of_one():
+    sync = make()
+    feed(sync, [("image", 0), ("points", 0)])
+    assert feed(sync, [("points", 5000), ("image", 5000)]) == [Match(5000, 5000)]
+
+
+def test_surplus_images_are_dropped_while_pairs_form():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("image", 60)])
+    assert sync.expire(300 * MS) == []
+    assert sync.dropped == {"unmatched_image": 1}
+
+
+def test_images_come_alone_when_the_lidar_is_dead():
+    sync = make()
+    out = feed(sync, [("image", stamp) for stamp in range(0, 3000, 100)])
+    assert len(out) >= 15 and all(m.points is None for m in out)
+
+
+def test_unmatched_messages_are_dropped_if_told_so():
+    sync = make(process_unmatched=False)
+    feed(sync, [("points", 0)])
+    assert sync.expire(300 * MS) == []
+    assert sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_pair_drops_what_is_older():
+    sync = make()
+    feed(sync, [("points", 0), ("points", 100), ("image", 100)])
+    assert sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_jump_back_in_time_starts_anew():
+    sync = make()
+    feed(sync, [("points", 5000), ("image", 5000), ("points", 5100)])
+    out = sync.add("points", 0, 0, 5200 * MS) + sync.add("image", 0, 0, 5200 * MS)
+    assert out == [Match(0, 0)]
+    assert +sync.dropped == {"time_jump_points": 1}
+
+
+def test_a_loop_of_a_short_drive_loses_no_pair():
+    sync, now, pairs = make(), 0, 0
+    for _ in range(3):
+        for stamp in range(0, 2000, 100):
+            now += 100 * MS
+            pairs += len(sync.add("image", stamp * MS, stamp, now)) + len(
+                sync.add("points", stamp * MS, stamp, now)
+            )
+    assert pairs == 60 and sync.dropped.total() == 0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_loop_shorter_than_any_wait_goes_on(frames):
+    sync, now, pairs = make(), 0, []
+    for _ in range(12):
+        for stamp in range(0, 100 * frames, 100):
+            now += 100 * MS
+            for stream in ("points", "image"):
+                pairs += sync.add(stream, stamp * MS, stamp, now)
+    assert all(m.points == m.image for m in pairs)
+    assert len(pairs) == (
+        4 if frames == 1 else 12 * frames
+    )  # a single frame might as well be a repetition
+
+
+def test_a_loop_of_one_sensor_alone_goes_on():
+    out = feed_at(make(streams=("points",)), [(100 * index, "points", 0) for index in range(12)])
+    assert len(out) == 4
+
+
+def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
+    """Messages (arrival in ms, stream, stamp in ms); the item is the stamp."""
+    return [
+        match
+        for now, stream, stamp in messages
+        for match in sync.add(stream, round(stamp * MS), stamp, round(now * MS))
+    ]
+
+
+def test_late_messages_of_one_sensor_do_not_disturb_what_goes_on():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("points", 100), ("image", 100)])
+    for stamp in (200, 300, 400):
+        assert feed(sync, [("image", 50), ("points", stamp), ("image", stamp)]) == [
+            Match(stamp, stamp)
+        ]
+    assert +sync.dropped == {"late_image": 3}
+
+
+def test_a_repeated_stamp_is_dropped_as_late():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 0), ("points", 0)])
+    assert sync.dropped == {"late_points": 1}
+
+
+def test_messages_out_of_order_find_their_partners():
+    sync = make()
+    out = feed(sync, [("points", 100), ("points", 0), ("image", 0), ("image", 100)])
+    assert [(m.points, m.image) for m in out] == [(0, 0), (100, 100)]
+
+
+def test_how_far_the_nearest_partner_missed_is_known():
+    sync = make()
+    feed(sync, [("points", 0), ("image", 123)])
+    sync.expire(300 * MS)
+    assert sync.miss == 123 * MS
+
+
+def test_a_partner_that_comes_after_the_wait_misses_by_nothing():
+    sync = make()
+    arrivals = [
+        (stamp + delay, stream, stamp)
+        for stamp in range(0, 3000, 100)
+        for stream, delay in (("points", 0), ("image", 290))
+    ]
+    out = []
+    for now, stream, stamp in sorted(arrivals)[
+        :-6
+    ]:  # the last images would meet clouds that wait for no message
+        out += sync.add(stream, stamp * MS, stamp, now * MS)
+    assert not any(m.is_pair for m in out) and sync.miss == 0
+
+
+def test_a_single_stream_passes_through():
+    assert feed(make(streams=("points",)), [("points", 0), ("points", 100)]) == [
+        Match(0),
+        Match(100),
+    ]
+
+
+def test_no_more_than_a_bounded_number_of_messages_waits_and_the_rest_has_a_cause_of_its_own():
+    sync = make(max_wait=10**15)
+    for index in range(1000):
+        sync.add("points", 60 * MS * index, index, 0)
+    assert sync.dropped == {"queue_full_points": 1000 - MOST_WAITING}
+
+
+def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[float, str, float]]:
+    """Of a 30 Hz camera and a 10 Hz lidar whose clouds come `delay` ms late, as `feed_at` takes them."""
+    images = [(stamp, "image", stamp) for stamp in np.arange(0, seconds * 1e3, 1e3 / 30)]
+    clouds = [
+        (stamp + delay, "points", stamp) for stamp in np.arange(0, seconds * 1e3 - delay, 100)
+    ]
+    return sorted(images + clouds)
+
+
+def test_max_wait_of_a_second_holds_a_fast_camera_s_images_for_a_second():
+    pairs = [m for m in feed_at(make(max_wait=1000 * MS), camera_and_late_lidar(600)) if m.is_pair]
+    assert len(pairs) == 34 and all(abs(m.points - m.image) < 1e-9 for m in pairs)
+
+
+@pytest.mark.parametrize(("max_wait", "delay"), [(200, 600), (200, 3000), (5000, 3000)])
+def test_a_partner_much_too_late_misses_by_nothing_though_a_fast_camera_went_on(max_wait, delay):
+    sync = make(max_wait=max_wait * MS)
+    out = feed_at(sync, camera_and_late_lidar(delay, 10.0))
+    assert not any(m.is_pair for m in out) and sync.miss == 0
+    assert bool(sync.dropped["queue_full_image"]) == (
+        max_wait > delay
+    )  # time would have been enough, places were not
+
+
+def test_how_far_a_late_partner_misses_is_known_before_any_wait_has_ended():
+    sync = make(max_wait=5000 * MS)
+    feed_at(sync, camera_and_late_lidar(3000, 4.0))
+    assert sync.miss == 0
+
+
+def test_an_image_goes_to_the_nearest_of_the_clouds_that_wait():
+    sync = make()
+    out = feed_at(
+        sync, [(0, "points", 0), (50, "points", 50), (100, "points", 100), (101, "image", 40)]
+    )
+    assert out == [Match(50, 40)] and sync.dropped == {"unmatched_points": 1}
+
+
+def test_a_cloud_whose_wait_ends_lets_the_older_pair_go_first():
+    sync = make()
+    assert (
+        feed_at(
+            sync, [(0, "points", 80), (100, "image", 0), (130, "image", 30), (150, "points", 50)]
+        )
+        == []
+    )
+    assert sync.expire(200 * MS) == [Match(50, 30), Match(80, None)]  # an image at 60 had been due
+
+
+@pytest.mark.parametrize("phase", range(0, 100, 10))
+@pytest.mark.parametrize("delay", [-40, 0, 20, 61, 110])
+def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, delay):
+    """The camera's stamps are `phase` ms after the lidar's, its images come `delay` ms later than clouds."""
+    clouds = [(50 + stamp, "points", stamp) for stamp in range(0, 3000, 50)]
+    images = [(50 + stamp + delay, "image", stamp) for stamp in range(phase, 3000, 100)]
+    pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]
+    offsets = [abs(m.points - m.image) for m in pairs]
+    assert len(pairs) >= 27
+    assert set(offsets[1:]) == {min(phase % 50, 50 - phase % 50)}  # the first ones know no rate yet
+
+
+def waiting(sync: Synchronizer) -> int:
+    return sum(map(len, sync._waiting.values()))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_counted(seed):
+    rng = np.random.default_rng(seed)
+    arrivals = []
+    for stream, rate in zip(("points", "image"), rng.choice([5, 10, 15, 20, 30], 2), strict=True):
+        period, jitter, lag = 1e9 / rate, rng.choice([0, 5, 15]) * MS, rng.integers(0, 60) * MS
+        stamps = (
+            rng.uniform(0, period)
+            + period * np.arange(5 * rate)
+            + rng.uniform(-jitter, jitter, 5 * rate)
+        )
+        arrivals += [
+            (int(stamp + lag + rng.uniform(0, 60 * MS)), stream, int(stamp)) for stamp in stamps
+        ]
+    sync = make(process_unmatched=bool(rng.integers(2)))
+    come: dict[str, set[int]] = {
+        "points": set(),
+        "image": set(),
+    }  # and not older than what was given
+    results: list[Match] = []
+
+    def check(matches: list[Match], received: int, now: int) -> None:
+        for match in matches:
+            if match.is_pair:
+                assert abs(match.points - match.image) <= sync.slop
+                assert match.image == min(
+                    come["image"], key=lambda stamp: abs(stamp - match.points)
+                )
+                assert match.points == min(
+                    come["points"], key=lambda stamp: abs(stamp - match.image)
+                )
+            for stream, given in (("points", match.points), ("image", match.image)):
+                if given is not None:
+                    come[stream] = {stamp for stamp in come[stream] if stamp > given}
+        results.extend(matches)
+        given = sum(2 if match.is_pair else 1 for match in results)
+        assert received == given + sync.dropped.total() + waiting(sync)
+        assert sync.deadline is None or sync.deadline > now
+
+    for index, (now, stream, stamp) in enumerate(sorted(arrivals)):
+        while sync.deadline is not None and sync.deadline <= now:  # as the inbox does
+            due = sync.deadline
+            check(sync.expire(due), index, due)
+        if all(
+            match.points is None or stream == "image" or match.points < stamp for match in results
+        ):
+            come[stream].add(stamp)
+        check(sync.add(stream, stamp, stamp, now), index + 1, now)
+    check(sync.expire(now + SILENCE_NS), len(arrivals), now + SILENCE_NS)
+    assert waiting(sync) == 0 and any(match.is_pair for match in results)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cloud_ends_once_whatever_arrives(seed):
+    rng = np.random.default_rng(seed)
+    sync, out, clouds, now = make(), [], 0, 0
+    for _ in range(300):
+        now += int(rng.integers(0, 80 * MS))
+        stream = "points" if rng.random() < 0.5 else "image"
+        clouds += stream == "points"
+        stamp = max(0, now + int(rng.normal(0, 60 * MS))) % (5000 * MS)
+        out += sync.add(stream, stamp, clouds, now)
+    out += sync.expire(now + SILENCE_NS)
+    given = sum(m.points is not None for m in out)
+    assert (
+        given + sum(count for cause, count in sync.dropped.items() if cause.endswith("points"))
+        == clouds
+    )

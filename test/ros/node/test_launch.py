@@ -1,0 +1,337 @@
+"""The launch file. Without ROS's launch a recording fake stands in for it: that proves names and wiring, not what the
+constructs mean, which the last test tries with the true launch where it is installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+from support.paths import ROOT
+
+from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.node.parameters import NAMES, Parameters
+
+FILE = ROOT / "launch" / "perception.launch.py"
+
+
+class Recorded:
+    """Keeps what it was made with."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+class Argument(Recorded):
+    @property
+    def name(self) -> str:
+        return self.args[0]
+
+
+class Configuration(Recorded):
+    def perform(self, context: dict) -> str:
+        return context[self.args[0]]
+
+
+class Share(Recorded):
+    def perform(self, context: dict) -> str:
+        return str(ROOT)
+
+
+class Joined(Recorded):
+    def perform(self, context: dict) -> str:
+        return "/".join(
+            part if isinstance(part, str) else part.perform(context) for part in self.args[0]
+        )
+
+
+class Node(Recorded):
+    pass
+
+
+class Process(Recorded):
+    pass
+
+
+class Value(Recorded):
+    pass
+
+
+@pytest.fixture
+def launch_file(monkeypatch):
+    """The launch file as a module, loaded with the fakes."""
+    fakes = {
+        "launch": {"LaunchDescription": Recorded},
+        "launch.actions": {
+            "DeclareLaunchArgument": Argument,
+            "ExecuteProcess": Process,
+            "OpaqueFunction": Recorded,
+        },
+        "launch.conditions": {"IfCondition": Recorded},
+        "launch.substitutions": {
+            "LaunchConfiguration": Configuration,
+            "PathJoinSubstitution": Joined,
+        },
+        "launch_ros": {},
+        "launch_ros.actions": {"Node": Node},
+        "launch_ros.parameter_descriptions": {"ParameterValue": Value},
+        "launch_ros.substitutions": {"FindPackageShare": Share, "FindPackagePrefix": Share},
+    }
+    for name, members in fakes.items():
+        module = types.ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+    spec = importlib.util.spec_from_file_location("perception_launch", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(launch_file):
+    """run(argument=text, ...) -> the actions of the launch file."""
+
+    def actions(**given: str) -> list[Recorded]:
+        *arguments, function = launch_file.generate_launch_description().args[0]
+        context = {a.name: a.kwargs["default_value"] for a in arguments}
+        context = {
+            name: value if isinstance(value, str) else value.perform({})
+            for name, value in context.items()
+        }
+        assert set(given) <= set(context)
+        return function.kwargs["function"]({**context, **given})
+
+    return actions
+
+
+def perception(actions: list[Recorded]) -> dict:
+    return next(a.kwargs for a in actions if a.kwargs.get("executable") == "perception_node")
+
+
+def overrides(actions: list[Recorded]) -> dict:
+    found = perception(actions)["parameters"]
+    return {
+        name: value.args[0] if isinstance(value, Value) else value
+        for part in found
+        if isinstance(part, dict)
+        for name, value in part.items()
+    }
+
+
+def test_the_arguments_are_the_documented_ones(launch_file):
+    assert set(launch_file.ARGUMENTS) == {
+        "params_file",
+        "checkpoint",
+        "calibration",
+        "extrinsics",
+        "device",
+        "image_transport",
+        "points",
+        "image",
+        "camera_info",
+        "namespace",
+        "use_sim_time",
+        "bag",
+        "rviz",
+        "rviz_config",
+        "respawn",
+        "dds_profile",
+        "log_level",
+    }
+
+
+def test_empty_arguments_leave_the_yaml_alone(run):
+    actions = run()
+    assert overrides(actions) == {} and perception(actions)["remappings"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("checkpoint", "/c.pt", "/c.pt"),
+        ("device", "cpu", "cpu"),
+        ("calibration", "/c.yaml", "/c.yaml"),
+        ("extrinsics", "tf", "tf"),
+        ("image_transport", "compressed", "compressed"),
+        ("use_sim_time", "true", True),
+    ],
+)
+def test_an_argument_overrides_the_yaml(run, name, text, value):
+    assert overrides(run(**{name: text})) == {name: value}
+
+
+def test_overrides_are_parameters_of_the_node(launch_file):
+    assert set(launch_file.PARAMETERS) <= {*NAMES, "use_sim_time"}
+
+
+def test_every_key_of_the_yaml_is_a_parameter_with_an_allowed_value():
+    settings = yaml.safe_load((ROOT / "config" / "perception.yaml").read_text())["/**"][
+        "ros__parameters"
+    ]
+    assert dataclasses.replace(Parameters(), **settings)
+
+
+def test_topics_are_remapped(run):
+    assert perception(run(points="/lidar/points", image="/cam/image"))["remappings"] == [
+        ("points", "/lidar/points"),
+        ("image", "/cam/image"),
+    ]
+
+
+def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
+    actions = run(bag=str(tmp_path), namespace="car", image="/cam/image")
+    assert perception(actions)["remappings"] == [
+        ("points", "/points"),
+        ("image", "/cam/image"),
+        ("camera_info", "/camera_info"),
+    ]
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert {old: new for old, new in rviz["remappings"] if "perception" not in old} == {
+        "/image": "/cam/image"
+    }
+
+
+def test_the_executable_is_an_entry_point(run):
+    assert (
+        f"{perception(run())['executable']} = bev_semseg_ros.ros.node.main:main"
+        in (ROOT / "setup.py").read_text()
+    )
+
+
+def test_a_bag_is_played_with_its_calibration(run, tmp_path):
+    actions = run(bag=str(tmp_path))
+    command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))
+    assert command[1:3] == ["play", str(tmp_path)] and overrides(actions)["calibration"] == str(
+        tmp_path
+    )
+
+
+def test_the_bag_waits_for_the_node_and_not_for_rviz_alone(run, tmp_path):
+    actions = run(bag=str(tmp_path), namespace="car")
+    command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))
+    assert command[command.index("--for") + 1] == "/car/perception"
+
+
+def test_an_empty_calibration_in_the_yaml_leaves_the_bags(run, tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text("/**: {ros__parameters: {calibration: ''}}")
+    assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {
+        "calibration": str(tmp_path)
+    }
+
+
+def test_a_path_is_given_as_a_string_and_not_as_yaml(run):
+    found = perception(run(checkpoint="/run #1/c.pt"))["parameters"][1]["checkpoint"]
+    assert found.args == ("/run #1/c.pt",) and found.kwargs == {"value_type": str}
+
+
+def test_rviz_has_the_clock_of_the_node(run):
+    rviz = next(a.kwargs for a in run(use_sim_time="true") if a.kwargs.get("package") == "rviz2")
+    assert rviz["parameters"] == [{"use_sim_time": True}]
+
+
+def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text("/**: {ros__parameters: {calibration: /mine.yaml}}")
+    assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {}
+
+
+def test_a_bag_needs_no_calibration_where_extrinsics_come_from_elsewhere(run, tmp_path):
+    assert overrides(run(bag=str(tmp_path), extrinsics="tf")) == {"extrinsics": "tf"}
+
+
+def test_without_a_bag_nothing_is_played(run):
+    assert not [a for a in run() if isinstance(a, Process)]
+
+
+def test_the_files_it_names_exist(run):
+    actions = run()
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert (
+        Path(rviz["arguments"][1]).is_file()
+        and Path(perception(actions)["parameters"][0]).is_file()
+    )
+
+
+@pytest.mark.parametrize("name", ["params_file", "rviz_config"])
+def test_an_empty_file_is_the_packages_own(run, name):
+    def files(actions: list[Recorded]) -> tuple[str, str]:
+        rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+        return perception(actions)["parameters"][0], rviz["arguments"][1]
+
+    assert files(run(**{name: ""})) == files(run())
+
+
+def test_rviz_follows_the_namespace(run):
+    rviz = next(a.kwargs for a in run(namespace="car") if a.kwargs.get("package") == "rviz2")
+    assert ("/perception/markers", "/car/perception/markers") in rviz["remappings"]
+
+
+def test_the_dds_profile_is_set_where_nothing_else_is(run, monkeypatch):
+    for name in (
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+        "FASTDDS_BUILTIN_TRANSPORTS",
+        "RMW_IMPLEMENTATION",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    assert [Path(path).name for path in perception(run())["additional_env"].values()] == [
+        "fastdds_shm.xml"
+    ]
+
+
+def test_the_users_dds_profile_stays(run, monkeypatch):
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/mine.xml")
+    assert perception(run())["additional_env"] == {}
+
+
+def test_no_dds_profile_is_set_if_told_so(run, monkeypatch):
+    for name in (
+        "FASTDDS_DEFAULT_PROFILES_FILE",
+        "FASTRTPS_DEFAULT_PROFILES_FILE",
+        "FASTDDS_BUILTIN_TRANSPORTS",
+        "RMW_IMPLEMENTATION",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    environment = perception(run(dds_profile="none"))["additional_env"]
+    added = dict(environment)
+    assert (
+        not use_shared_memory_profile(added) and added == environment
+    )  # what the node itself does
+
+
+def test_respawn_and_log_level_reach_the_node(run):
+    node = perception(run(respawn="true", log_level="debug"))
+    assert node["respawn"] is True and node["arguments"][-1] == "debug"
+
+
+def test_the_true_launch_starts_the_node(tmp_path):
+    """Where ROS is installed: an unconfigurable node comes up, says so, and launch ends with it."""
+    pytest.importorskip("launch_ros")
+    from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+    from launch.event_handlers import OnProcessExit
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    from launch import LaunchDescription, LaunchService
+
+    codes = []
+    service = LaunchService(argv=[])
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                RegisterEventHandler(
+                    OnProcessExit(on_exit=lambda event, _: codes.append(event.returncode))
+                ),
+                IncludeLaunchDescription(
+                    PythonLaunchDescriptionSource(str(FILE)),
+                    launch_arguments=[("calibration", str(tmp_path / "missing.yaml"))],
+                ),
+            ]
+        )
+    )
+    service.run()
+    assert codes == [1]

@@ -1,0 +1,124 @@
+"""The parameters' one definition: values, refusals, documentation."""
+
+import dataclasses
+from array import array
+from types import SimpleNamespace
+
+import pytest
+
+from bev_semseg_ros.ros.node.parameters import NAMES, Parameters, markdown_table, undeclared
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES
+
+
+def test_the_defaults_are_allowed():
+    assert Parameters().slop == 0.05
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"slop": -0.1}, "slop: -0.1 is outside 0..10"),
+        ({"slop": 1}, "slop: expected float"),
+        ({"score_threshold": 1.01}, "outside 0..1"),
+        ({"mode": "both"}, "'both' is not one of fused"),
+        ({"device": "cuda:x"}, "device"),
+        ({"num_threads": -1}, "num_threads"),
+        ({"autostart": 1}, "autostart"),
+        ({"slop": float("nan")}, "slop"),
+        ({"lidar_pose": [0.0] * 5}, "lidar_pose: expected array of 6 float"),
+        ({"base_frame": ""}, "base_frame"),
+        ({"camera_pose": [0] * 6}, "camera_pose: expected array of 6 float, got 0"),
+        ({"lidar_pose": [float("inf")] * 6}, "lidar_pose: inf is outside"),
+        ({"lidar_pose": "0 0 0 0 0 0"}, "lidar_pose"),
+        (
+            {"classes": ["car", "tram"]},
+            "classes: 'tram' is not one of car, truck, pedestrian, cyclist",
+        ),
+        ({"classes": []}, "classes: expected array of str, at least one"),
+        ({"classes": "car"}, "array of str"),
+        (
+            {"distance_bands": [1, 2]},
+            "distance_bands: expected array of float, at least one, got 1",
+        ),
+        ({"distance_bands": [40.0, 20.0]}, "parameter distance_bands: .* do not rise"),
+        ({"score_threshold_car": [0.2, 1.1, 0.2]}, "score_threshold_car: 1.1 is outside 0..1"),
+        (
+            {"score_threshold_car": [0.2, 0.3]},
+            "parameter score_threshold_car: 2 values, expected 1 .* or 3",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        Parameters(**values)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
+def test_devices_are_known(device):
+    assert Parameters(device=device).device == device
+
+
+def test_live_parameters_change_while_configured():
+    assert Parameters().changed({"slop": 0.1}, configured=True).slop == 0.1
+
+
+def test_others_need_a_new_configure():
+    with pytest.raises(ValueError, match="checkpoint: read by configure only"):
+        Parameters().changed({"checkpoint": "other.pt"}, configured=True)
+
+
+def test_an_unchanged_value_needs_none():
+    parameters = Parameters(lidar_pose=(0.0,) * 6)
+    assert (
+        parameters.changed({"checkpoint": "", "lidar_pose": [0.0] * 6}, configured=True)
+        == parameters
+    )
+
+
+def test_several_changes_are_all_made_or_none():
+    parameters = Parameters()
+    with pytest.raises(ValueError, match="score_threshold"):
+        parameters.changed({"slop": 0.1, "score_threshold": 7.0}, configured=False)
+    assert parameters == Parameters()
+
+
+def test_bands_and_the_thresholds_for_them_change_together():
+    parameters = Parameters(score_threshold_car=[0.5, 0.4, 0.3])
+    with pytest.raises(ValueError, match=r"score_threshold_car: 3 values, expected 1 .* or 2"):
+        parameters.changed({"distance_bands": [30.0]}, configured=True)
+    changed = parameters.changed(
+        {"distance_bands": [30.0], "score_threshold_car": [0.5, 0.4]}, configured=True
+    )
+    assert changed.box_filter.thresholds[0] == (0.5, 0.4)
+
+
+def test_a_class_threshold_of_0_is_the_common_one():
+    parameters = Parameters(score_threshold=0.4, score_threshold_truck=[0.0, 0.2, 0.1])
+    assert parameters.box_filter.thresholds == ((0.4,), (0.4, 0.2, 0.1), (0.4,), (0.4,))
+
+
+def test_every_class_has_a_threshold():
+    assert {f"score_threshold_{name}" for name in DETECTION_CLASSES} <= set(NAMES)
+
+
+def test_arrays_come_as_ros_gives_them():
+    assert Parameters(distance_bands=array("d", [10.0])).distance_bands == (10.0,)
+
+
+def test_misspelt_names_are_told_with_what_was_meant():
+    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq"))
+    node = SimpleNamespace(_parameter_overrides=given, has_parameter=lambda name: name in NAMES)
+    assert undeclared(node) == (
+        "qqq, scor_threshold (did you mean score_threshold?), "
+        "use_simtime (did you mean use_sim_time?)"
+    )
+
+
+def test_every_parameter_has_a_description():
+    assert all(
+        item.metadata["description"].endswith(".") for item in dataclasses.fields(Parameters)
+    )
+
+
+def test_the_table_has_a_row_for_each():
+    assert [line.split("`")[1] for line in markdown_table().splitlines()[2:]] == list(NAMES)

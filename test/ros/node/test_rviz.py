@@ -1,0 +1,69 @@
+"""RViz shows what the node publishes: same topics, types and a quality of service that matches."""
+
+import pytest
+import yaml
+from support.paths import ROOT
+
+pytest.importorskip("rclpy")
+
+from rclpy.qos import ReliabilityPolicy
+
+from bev_semseg_ros.ros.node.publishers import TOPICS
+
+DISPLAY_TYPES = {
+    "rviz_default_plugins/MarkerArray": "MarkerArray",
+    "rviz_default_plugins/Image": "Image",
+}
+
+
+def displays() -> list[dict]:
+    content = yaml.safe_load((ROOT / "rviz" / "perception.rviz").read_text())
+    return [
+        display for display in content["Visualization Manager"]["Displays"] if "Topic" in display
+    ]
+
+
+def topic_of(display: dict):
+    return TOPICS[display["Topic"]["Value"].replace("/perception/", "~/")]
+
+
+def outputs() -> list[dict]:
+    return [
+        display for display in displays() if display["Topic"]["Value"].startswith("/perception/")
+    ]
+
+
+def test_cloud_boxes_image_overlay_and_segmentation_are_shown():
+    assert {display["Topic"]["Value"] for display in displays()} == {
+        "/points",
+        "/image",
+        "/perception/markers",
+        "/perception/semseg/overlay",
+        "/perception/semseg/color",
+    }
+
+
+@pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])
+def test_a_display_has_the_type_of_its_topic(display):
+    assert topic_of(display).kind.split("/")[-1] == DISPLAY_TYPES[display["Class"]]
+
+
+@pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])
+def test_a_display_asks_for_the_qos_that_is_offered(display):
+    reliability = {
+        "Reliable": ReliabilityPolicy.RELIABLE,
+        "Best Effort": ReliabilityPolicy.BEST_EFFORT,
+    }
+    asked, offered = display["Topic"], topic_of(display).qos
+    assert (
+        reliability[asked["Reliability Policy"]],
+        asked["Depth"],
+        asked["Durability Policy"],
+    ) == (offered.reliability, offered.depth, "Volatile")
+
+
+@pytest.mark.parametrize(("topic", "kind"), [("/points", "PointCloud2"), ("/image", "Image")])
+def test_an_input_is_taken_as_every_driver_offers_it(topic, kind):
+    display = next(display for display in displays() if display["Topic"]["Value"] == topic)
+    assert display["Class"] == f"rviz_default_plugins/{kind}"
+    assert (display["Topic"]["Reliability Policy"], display["Topic"]["Depth"]) == ("Best Effort", 1)

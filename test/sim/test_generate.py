@@ -1,0 +1,157 @@
+import argparse
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.cli import synth
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.sim.generate import generate
+
+SIZE = (160, 100)
+
+
+def digests(folder):
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def kitti(tmp_path_factory):
+    """Two scenes of one frame, by two workers."""
+    out = tmp_path_factory.mktemp("kitti") / "set"
+    generate(out, "kitti", 2, 1, 4, SIZE, workers=2, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def a2d2(tmp_path_factory):
+    """One scene of two frames."""
+    out = tmp_path_factory.mktemp("a2d2") / "set"
+    generate(out, "a2d2", 1, 2, 4, SIZE, workers=1, progress=False)
+    return out
+
+
+def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):
+    generate(tmp_path / "set", "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
+    assert digests(tmp_path / "set") == digests(kitti)
+
+
+@pytest.mark.parametrize("kind", ["a2d2", "kitti"])
+def test_what_is_written_is_read_without_anything_missing(kind, request):
+    dataset = open_dataset(request.getfixturevalue(kind))
+    frames = [dataset[index] for index in range(len(dataset))]
+    assert dataset.name == kind and len(frames) == 2
+    for frame, annotation in frames:
+        assert (
+            frame.missing == ()
+            and len(frame.points) > 1000
+            and frame.image.shape == (SIZE[1], SIZE[0], 3)
+        )
+        assert annotation.boxes is not None and annotation.mask.shape == (SIZE[1], SIZE[0])
+
+
+def test_frames_of_a_scene_lie_a_tenth_of_a_second_apart(a2d2):
+    dataset = open_dataset(a2d2)
+    assert dataset[1][0].timestamp_ns - dataset[0][0].timestamp_ns == 100_000_000
+    assert dataset.scene(0) == dataset.scene(1)
+
+
+def test_scenes_differ(kitti):
+    dataset = open_dataset(kitti)
+    assert dataset.scene(0) != dataset.scene(1)
+    assert not np.array_equal(dataset[0][0].image, dataset[1][0].image)
+
+
+def test_complete_scenes_are_kept_and_more_are_added(a2d2, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(a2d2, out)
+    kept = next(out.rglob("*_000000001.png"))
+    kept.write_bytes(b"untouched")
+    generate(out, "a2d2", 2, 2, 4, SIZE, workers=1, progress=False)
+    assert kept.read_bytes() == b"untouched"
+    assert json.loads((out / "synth.json").read_text())["complete_scenes"] == [0, 1]
+    assert len(list(out.rglob("*.npz"))) == 4
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 5}, {"rig": "kitti"}, {"frames": 3}, {"image_size": (200, 100)}]
+)
+def test_a_folder_of_another_request_is_refused(a2d2, change):
+    request = {"rig": "a2d2", "scenes": 1, "frames": 2, "seed": 4, "image_size": SIZE, **change}
+    with pytest.raises(ValueError, match=f"another data set .*{next(iter(change))}"):
+        generate(a2d2, progress=False, **request)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="was not written by"):
+        generate(tmp_path, "kitti", 1, 1, 0, SIZE, progress=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rig": "waymo"},
+        {"scenes": 0},
+        {"frames": 0},
+        {"seed": -1},
+        {"workers": 0},
+        {"image_size": (8, 8)},
+    ],
+)
+def test_wrong_numbers_are_named(tmp_path, wrong):
+    request = {"rig": "kitti", "scenes": 1, "frames": 1, "seed": 0, "image_size": SIZE, **wrong}
+    with pytest.raises(ValueError, match=next(iter(wrong)).replace("_", " ")):
+        generate(tmp_path / "set", progress=False, **request)
+
+
+def test_command_line_writes_and_reports_errors(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    synth.add_arguments(parser)
+    arguments = [
+        str(tmp_path / "set"),
+        "--scenes",
+        "1",
+        "--frames",
+        "1",
+        "--rig",
+        "kitti",
+        "--seed",
+        "1",
+        "--image-size",
+        "128x64",
+        "--workers",
+        "1",
+    ]
+    assert synth.run(parser.parse_args(arguments)) == 0 and len(open_dataset(tmp_path / "set")) == 1
+    arguments[arguments.index("--seed") + 1] = "2"
+    assert main(["synth", *arguments]) == 2
+    assert "seed 1 instead of 2" in capsys.readouterr().err
+
+
+def test_command_line_refuses_a_malformed_size():
+    parser = argparse.ArgumentParser()
+    synth.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(
+            [
+                "out",
+                "--scenes",
+                "1",
+                "--frames",
+                "1",
+                "--rig",
+                "kitti",
+                "--seed",
+                "1",
+                "--image-size",
+                "big",
+            ]
+        )

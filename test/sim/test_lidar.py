@@ -1,0 +1,181 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from support.simple_scene import street
+
+from bev_semseg_ros.geometry import apply, invert, points_in_boxes, project, rotation_rpy, transform
+from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.scene.world import World
+from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.rig import A2D2_RIG, KITTI_RIG, RIGS
+
+ALL_RIGS = pytest.mark.parametrize("rig", RIGS.values(), ids=list(RIGS))
+
+
+def silent(rig):
+    return dataclasses.replace(rig, range_sigma=0.0, ring_sigma=0.0, beam_sigma=0.0)
+
+
+@ALL_RIGS
+def test_points_lie_on_the_beams_of_the_table(rig):
+    result = scan(street(), silent(rig))
+    for number, lidar in enumerate(rig.lidars):
+        mine = result.lidars == number
+        local = apply(invert(lidar.model_from_lidar), result.positions[mine])
+        local[:, 2] -= lidar.heights[result.rings[mine]]
+        elevation = np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))
+        assert np.allclose(elevation, lidar.elevations[result.rings[mine]], atol=1e-6)
+
+
+@ALL_RIGS
+def test_azimuth_and_distance_are_the_sensors_own(rig):
+    result = scan(street(), rig)
+    lidar = rig.lidars[0]
+    mine = result.lidars == 0
+    local = apply(invert(lidar.model_from_lidar), result.positions[mine])
+    local[:, 2] -= lidar.heights[result.rings[mine]]
+    turn = np.exp(1j * (np.arctan2(local[:, 1], local[:, 0]) - result.azimuths[mine]))
+    assert np.abs(np.angle(turn)).max() < 1e-6
+    assert np.allclose(np.linalg.norm(local, axis=1), result.distances[mine])
+
+
+def test_range_noise_has_the_rigs_sigma():
+    rig = dataclasses.replace(silent(KITTI_RIG), range_sigma=0.02)
+    result = scan(street((15.0, "wall")), rig)
+    wall = result.positions[(result.objects == NO_OBJECT) & (result.positions[:, 2] > 0.3)]
+    along = wall / np.linalg.norm(wall - [0, 0, 1.73], axis=1, keepdims=True)
+    assert (wall[:, 0] - 15.0).std() / along[:, 0].mean() == pytest.approx(0.02, rel=0.1)
+
+
+@ALL_RIGS
+def test_every_point_projects_into_the_image(rig):
+    result = scan(street(), rig)
+    pixels, depth = project(rig.camera.image_from_model, result.positions)
+    assert (
+        (depth > 0).all()
+        and (pixels >= -0.5).all()
+        and (pixels <= np.array(rig.camera.size) - 0.5).all()
+    )
+
+
+@ALL_RIGS
+def test_points_of_an_object_lie_in_its_box(rig):
+    view = street()
+    result = scan(view, rig)
+    inside = points_in_boxes(result.positions, view.boxes, margin=0.15)
+    hits = [result.objects == index for index in range(len(view.boxes))]
+    assert all(hit.sum() > 20 and inside[index][hit].all() for index, hit in enumerate(hits))
+
+
+@ALL_RIGS
+def test_a_wall_hides_what_stands_behind_it(rig):
+    view = street((8.0, "wall"))
+    result = scan(view, rig)
+    low = result.positions[:, 2] < 1.5
+    assert (result.objects == NO_OBJECT).all() and result.positions[low, 0].max() < 8.3
+
+
+def test_glass_lets_some_rays_pass():
+    view = street((8.0, "car_glass"))
+    result = scan(view, KITTI_RIG)
+    on_cars = [np.sum(scan(v, KITTI_RIG).objects >= 0) for v in (view, street())]
+    assert 0.1 * on_cars[1] < on_cars[0] < 0.95 * on_cars[1]
+    assert np.sum(np.abs(result.positions[:, 0] - 8.0) < 0.1) > 50
+
+
+def test_holes_between_leaves_let_rays_pass():
+    view = street()
+    leaves = view.materials.add(
+        "leaves", [0.1] * 3, cutout="leaves", cutout_frequency=4.0, cutout_threshold=0.5
+    )
+    wall = street((8.0, "wall"))
+    through = dataclasses.replace(
+        wall,
+        materials=view.materials,
+        static=dataclasses.replace(
+            wall.static, materials=np.where(wall.static.labels == 3, leaves, 0).astype(np.int32)
+        ),
+    )
+    result = scan(through, KITTI_RIG)
+    assert (
+        np.sum(result.objects >= 0) > 50
+        and np.sum(np.abs(result.positions[:, 0] - 8.0) < 0.4) > 500
+    )
+
+
+def test_dark_surfaces_far_away_are_lost_more_often():
+    view = street((60.0, "wall"))
+    bright, dark = view.materials.lidar.copy(), view.materials.lidar.copy()
+    dark[:, LIDAR_COLUMN["reflectance"]] = 0.02
+
+    class Table:
+        def __init__(self, lidar):
+            self.lidar, self.camera = lidar, view.materials.camera
+
+    counts = [
+        np.sum(
+            scan(dataclasses.replace(view, materials=Table(lidar)), KITTI_RIG).positions[:, 0] > 59
+        )
+        for lidar in (bright, dark)
+    ]
+    assert counts[1] < 0.2 * counts[0]
+
+
+@ALL_RIGS
+def test_intensities_are_shares_and_differ_by_material(rig):
+    result = scan(street((40.0, "retro")), rig)
+    sign = np.abs(result.positions[:, 0] - 40) < 0.3
+    assert result.intensities.min() >= 0 and result.intensities.max() <= 1
+    assert np.median(result.intensities[sign]) > 2 * np.median(result.intensities[~sign])
+
+
+def test_beams_leave_the_hdl64_at_two_heights():
+    assert (
+        set(KITTI_RIG.lidars[0].heights.tolist()) == {0.21, 0.125}
+        and len(KITTI_RIG.lidars[0].elevations) == 64
+    )
+
+
+def test_rear_sensors_see_the_road_only_beyond_the_own_roof():
+    result = scan(street(), A2D2_RIG)
+    rear = [index for index, lidar in enumerate(A2D2_RIG.lidars) if lidar.name.startswith("rear")]
+    ground = (np.abs(result.positions[:, 2]) < 0.1) & np.isin(result.lidars, rear)
+    assert ground.any() and result.positions[ground, 0].min() > 15
+
+
+@ALL_RIGS
+def test_same_seed_same_points_other_seed_other_noise(rig):
+    first, again, other = (scan(street(seed=seed), rig) for seed in (5, 5, 6))
+    assert np.array_equal(first.positions, again.positions) and np.array_equal(
+        first.intensities, again.intensities
+    )
+    assert len(first) != len(other) or not np.array_equal(first.positions, other.positions)
+
+
+def test_the_scan_does_not_depend_on_where_the_static_scene_was_copied():
+    view = street((70.0, "wall"))
+    moved = dataclasses.replace(
+        view, world_from_model=transform(rotation_rpy(0.01, -0.01, 0.4), (20.0, 1.0, 0.05))
+    )
+    scan(view, KITTI_RIG)
+    afterwards = scan(moved, KITTI_RIG)
+    fresh = scan(dataclasses.replace(moved, static=street((70.0, "wall")).static), KITTI_RIG)
+    assert np.array_equal(afterwards.positions, fresh.positions)
+
+
+@pytest.mark.parametrize(
+    ("rig", "fewest", "most"), [(A2D2_RIG, 6000, 12000), (KITTI_RIG, 14000, 22000)]
+)
+def test_a_street_gives_about_as_many_points_as_a_real_one(rig, fewest, most):
+    library = Library(0)
+    counts = [len(scan(World(seed, 1, library).view(0), rig).positions) for seed in range(8)]
+    assert fewest <= np.mean(counts) <= most  # real frames: 8,130 and 18,850 on average
+
+
+def test_the_a2d2_rig_is_as_dark_as_the_real_one():
+    library = Library(0)
+    intensities = [scan(World(seed, 1, library).view(0), A2D2_RIG).intensities for seed in range(8)]
+    assert 8 <= 255 * np.median(np.concatenate(intensities)) <= 20  # 13 in real frames

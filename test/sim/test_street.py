@@ -1,0 +1,184 @@
+"""The course of a road, its cross-section, and the room on it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.sim.assets.materials import MaterialTable
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
+from bev_semseg_ros.sim.assets.surfaces import Surfaces
+from bev_semseg_ros.sim.scene.alignment import Alignment
+from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.street import KINDS, Street
+
+
+def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:
+    rng = np.random.default_rng(seed)
+    surfaces = Surfaces.draw(rng, MaterialTable(rng), "summer", 0.0, kind == "city")
+    return Street.draw(rng, kind, surfaces, 50), surfaces
+
+
+def surface_height(triangles: np.ndarray, point: np.ndarray) -> float:
+    """Height of the highest of the triangles (T, 3, 3) over a point."""
+    a, b, c = (triangles[:, k] for k in range(3))
+
+    def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+        return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+
+    area = cross(b - a, c - a)
+    kept = np.abs(area) > 1e-9
+    a, b, c, area = a[kept], b[kept], c[kept], area[kept]
+    u, v = cross(point - a, c - a) / area, cross(b - a, point - a) / area
+    over = (u >= 0) & (v >= 0) & (u + v <= 1)
+    return float((a[:, 2] + u * (b - a)[:, 2] + v * (c - a)[:, 2])[over].max())
+
+
+@pytest.fixture(scope="module", params=range(12))
+def street(request) -> tuple[Street, Surfaces]:
+    return draw_street(request.param, KINDS[request.param % len(KINDS)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_locating_undoes_placing(seed):
+    alignment = Alignment.draw(np.random.default_rng(seed), fast=False, near=50)
+    s, t = np.linspace(-10, 60, 8), np.linspace(-12, 12, 8)
+    points = alignment.points(s, t)
+    found = alignment.locate(points[:, 0], points[:, 1])
+    np.testing.assert_allclose(found, (s, t), atol=1e-4)
+
+
+def test_road_begins_at_the_origin_along_x():
+    alignment = Alignment.draw(np.random.default_rng(1), fast=False, near=50)
+    np.testing.assert_allclose(alignment.points(0.0, 0.0), [0, 0, 0], atol=1e-9)
+    step = alignment.points(0.01, 0.0)
+    assert step[0] == pytest.approx(0.01) and abs(step[1]) < 1e-4
+
+
+def test_offsets_are_to_the_left():
+    alignment = Alignment.draw(np.random.default_rng(2), fast=False, near=50)
+    np.testing.assert_allclose(alignment.points(0.0, 3.0)[:2], [0, 3], atol=1e-9)
+
+
+def test_lanes_lie_side_by_side(street):
+    lanes = sorted(street[0].lanes, key=lambda lane: lane.offset)
+    for right, left in pairwise(lanes):
+        assert right.offset + right.width / 2 <= left.offset - left.width / 2 + 1e-6
+
+
+def test_vehicle_keeps_to_a_lane_of_its_direction(street):
+    assert street[0].ego_lane in street[0].lanes and street[0].ego_lane.direction == 1
+
+
+def test_strips_leave_no_gap(street):
+    for side in street[0].sides:
+        assert side.strips[0].start == street[0].half_width
+        for inner, outer in pairwise(side.strips):
+            assert inner.end == outer.start and inner.high == outer.low
+
+
+def test_ground_is_as_high_as_the_street_says(street):
+    """The highest surface over a point is the one that objects are set on (rough verges aside)."""
+    street, surfaces = street
+    builder = MeshBuilder()
+    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    triangles = builder.build().triangles.astype(np.float64)
+    for side in street.sides:
+        for strip in side.strips:
+            if strip.roughness > 0 or strip.end - strip.start < 0.1 or strip.use == "land":
+                continue
+            for s in (3.1, 21.7, street.crossing.station if street.crossing else 33.3):
+                point = street.point(s, side.sign * (strip.start + strip.end) / 2)
+                assert surface_height(triangles, point) == pytest.approx(point[2], abs=0.03)
+
+
+def test_ground_faces_up(street):
+    street, surfaces = street
+    builder = MeshBuilder()
+    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    assert (builder.build().face_normals[:, 2] > -0.05).mean() > 0.98
+
+
+def test_ground_reaches_the_horizon_in_all_directions(street):
+    street, surfaces = street
+    builder = MeshBuilder()
+    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    corners = builder.build().triangles.reshape(-1, 3)
+    angle, distance = (
+        np.arctan2(corners[:, 1], corners[:, 0]),
+        np.hypot(corners[:, 0], corners[:, 1]),
+    )
+    for sector in np.linspace(-np.pi, np.pi, 16, endpoint=False):
+        assert distance[np.abs(angle - sector) < 0.3].max() > 400
+
+
+def test_side_road_interrupts_its_sides():
+    crossed = [
+        street
+        for street, _ in (draw_street(seed, "city") for seed in range(20))
+        if street.crossing is not None
+    ]
+    assert crossed
+    for street in crossed:
+        for side in street.sides:
+            middle = street.crossing.station
+            expected = side.sign in street.crossing.signs
+            assert street.is_crossed(middle, middle, side.sign) == expected
+            assert any(run[0] < middle < run[-1] for run in street.runs(side.sign)) != expected
+
+
+@pytest.mark.parametrize(
+    ("pose", "free"),
+    [
+        ((0.0, 0.0, 0.0), False),
+        ((3.9, 0.0, 0.0), False),
+        ((4.3, 0.0, 0.0), True),
+        ((0.0, 1.9, 0.0), False),
+        ((0.0, 2.3, 0.0), True),
+        ((3.2, 0.0, np.pi / 2), True),
+        ((2.8, 0.0, np.pi / 2), False),
+        ((2.8, 1.9, np.pi / 4), False),
+        ((3.2, 2.9, np.pi / 4), True),
+    ],
+)
+def test_rectangles_are_kept_apart_exactly(pose, free):
+    occupancy = Occupancy(1)
+    occupancy.take(np.zeros(3), 4.0, 2.0)
+    assert occupancy.is_free(np.array(pose), 4.0, 2.0, margin=0.1) == free
+
+
+def test_whoever_meets_later_is_refused():
+    """Two on one track, one standing, one coming: free now, not at the second moment."""
+    occupancy = Occupancy(2)
+    occupancy.take(np.zeros(3), 4.0, 2.0)
+    coming = np.array([[20.0, 0, 0], [2.0, 0, 0]])
+    assert not occupancy.claim(coming, 4.0, 2.0)
+    assert occupancy.claim(coming + np.array([0, 5, 0]), 4.0, 2.0)
+
+
+def test_more_objects_fit_than_the_first_block():
+    occupancy = Occupancy(1)
+    assert all(occupancy.claim(np.array([3.0 * index, 0, 0]), 1, 1) for index in range(200))
+    assert not occupancy.is_free(np.array([3.0 * 150, 0, 0]), 1, 1)
+
+
+def test_randomized_materials_change_the_camera_side_only():
+    tables = []
+    for weight in (0.0, 0.8):
+        rng = np.random.default_rng(0)
+        table = RandomizedMaterials(rng, weight)
+        Surfaces.draw(np.random.default_rng(5), table, "summer", 0.0, True)
+        tables.append(table)
+    np.testing.assert_array_equal(tables[0].lidar, tables[1].lidar)
+    assert np.abs(tables[0].camera[:, :3] - tables[1].camera[:, :3]).mean() > 0.05
+
+
+def test_randomized_materials_keep_earlier_rows():
+    table = RandomizedMaterials(np.random.default_rng(0), 0.8)
+    table.add("wall", (0.5, 0.5, 0.5))
+    first = table.camera[0].copy()
+    table.add("road", (0.1, 0.1, 0.1))
+    np.testing.assert_array_equal(table.camera[0], first)

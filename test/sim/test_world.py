@@ -1,0 +1,252 @@
+"""The simulator's world: what stands where, and the drive through it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
+from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
+from bev_semseg_ros.sim.scene.street import KINDS
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.world import World
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+
+SEEDS = range(20)
+FRAMES = 20
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return Library(0)
+
+
+@pytest.fixture(scope="module")
+def worlds(library: Library) -> list[World]:
+    """Drives of all kinds of streets."""
+    return [World(seed, FRAMES, library, kind=KINDS[seed % len(KINDS)]) for seed in SEEDS]
+
+
+def soup(view: View):
+    return concatenate([view.static, view.moving])
+
+
+def outline(boxes: Boxes) -> np.ndarray:
+    """(M, 16, 3) points along the lower edges, at half height, 5 cm inside the boxes."""
+    shrunk = replace(boxes, sizes=np.maximum(boxes.sizes - 0.1, 0.05))
+    lower = box_corners(shrunk)[:, :4]
+    share = np.linspace(0, 1, 4, endpoint=False)[:, None]
+    following = np.roll(lower, -1, axis=1)
+    points = np.concatenate(
+        [lower[:, i, None] * (1 - share) + following[:, i, None] * share for i in range(4)], 1
+    )
+    points[..., 2] = boxes.centers[:, None, 2]
+    return points
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N,) the vertical part of the cross product of vectors (N, 3)."""
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def test_same_seed_gives_the_same_drive(library):
+    views = [World(7, 5, library).view(3) for _ in range(2)]
+    for name in ("triangles", "labels", "materials", "objects"):
+        np.testing.assert_array_equal(getattr(soup(views[0]), name), getattr(soup(views[1]), name))
+    np.testing.assert_array_equal(views[0].materials.camera, views[1].materials.camera)
+    np.testing.assert_array_equal(views[0].boxes.centers, views[1].boxes.centers)
+    np.testing.assert_array_equal(views[0].world_from_model, views[1].world_from_model)
+
+
+def test_views_may_be_asked_for_in_any_order(library):
+    world, other = World(3, FRAMES, library), World(3, FRAMES, library)
+    other.view(11)
+    np.testing.assert_array_equal(world.view(4).moving.triangles, other.view(4).moving.triangles)
+
+
+def test_other_seed_gives_another_street(library):
+    assert len(World(1, 1, library).view(0).static) != len(World(2, 1, library).view(0).static)
+
+
+def test_static_soup_is_shared_by_all_views(worlds):
+    assert worlds[0].view(0).static is worlds[0].view(5).static
+
+
+@pytest.mark.parametrize("index", [0, FRAMES - 1])
+def test_annotated_objects_do_not_overlap(worlds, index):
+    for world in worlds:
+        boxes = world.view(index).boxes
+        flat = replace(boxes, centers=boxes.centers * [1, 1, 0])
+        points = outline(flat)
+        inside = (
+            points_in_boxes(points.reshape(-1, 3), flat).reshape(len(boxes), len(boxes), -1).any(-1)
+        )
+        np.fill_diagonal(inside, False)
+        assert not inside.any(), f"seed {world.seed}: objects {np.argwhere(inside)[0]} overlap"
+
+
+@pytest.mark.parametrize("index", [0, FRAMES // 2, FRAMES - 1])
+def test_nothing_stands_in_the_vehicle(worlds, index):
+    """No triangle's corner lies where vehicle and camera are, above the ground and below a lorry's mirrors."""
+    for world in worlds:
+        view = world.view(index)
+        corners = apply(
+            invert(view.world_from_model), soup(view).triangles.astype(np.float64)
+        ).reshape(-1, 3)
+        x, y, z = corners.T
+        blocked = (np.abs(x) < 2.3) & (np.abs(y) < 0.9) & (z > 0.35) & (z < 2.2)
+        assert not blocked.any(), f"seed {world.seed}: {corners[blocked][0]}"
+
+
+@pytest.mark.parametrize("index", [0, FRAMES - 1])
+def test_lane_ahead_is_free_for_some_metres(worlds, index):
+    for world in worlds:
+        boxes = world.view(index).boxes
+        x, y = np.meshgrid(np.linspace(2.4, 5.5, 8), np.linspace(-0.9, 0.9, 5))
+        ahead = np.stack([x.ravel(), y.ravel(), np.full(x.size, 0.8)], -1)
+        assert not points_in_boxes(ahead, boxes).any(), f"seed {world.seed}"
+
+
+@pytest.mark.parametrize("index", [0, 9])
+def test_boxes_hold_the_triangles_of_their_objects(worlds, index):
+    for world in worlds:
+        view = world.view(index)
+        mesh = soup(view)
+        corners = apply(invert(view.world_from_model), mesh.triangles.astype(np.float64))
+        assert set(np.unique(mesh.objects)) - {NO_OBJECT} == set(range(len(view.boxes)))
+        for row in range(len(view.boxes)):
+            own = corners[mesh.objects == row].reshape(-1, 3)
+            share = points_in_boxes(own, view.boxes[row : row + 1], margin=0.3).mean()
+            assert share >= 0.95, (
+                f"seed {world.seed}: object {row} has {share:.2f} of its corners in its box"
+            )
+
+
+def test_segmentation_class_agrees_with_the_box(worlds):
+    expected = {
+        "car": "car",
+        "truck": "truck",
+        "pedestrian": "pedestrian",
+        "cyclist": "two_wheeler",
+    }
+    for world in worlds:
+        view = world.view(0)
+        mesh = soup(view)
+        for row, label in enumerate(view.boxes.labels):
+            labels = mesh.labels[mesh.objects == row]
+            most = SEGMENTATION_CLASSES[np.bincount(labels).argmax()]
+            assert most == expected[DETECTION_CLASSES[label]]
+
+
+def test_parked_cars_keep_their_place_in_the_world(worlds):
+    moved = 0
+    for world in worlds:
+        first, last = world.view(0), world.view(FRAMES - 1)
+        parked = np.unique(first.static.objects)
+        parked = parked[parked != NO_OBJECT]
+        places = [
+            apply(view.world_from_model, view.boxes.centers[parked]) for view in (first, last)
+        ]
+        np.testing.assert_allclose(places[0], places[1], atol=1e-6)
+        moved += world.drive.speed > 1
+    assert moved > 5
+
+
+def test_moving_boxes_follow_their_triangles(worlds):
+    for world in worlds[:6]:
+        for index in (0, FRAMES - 1):
+            view = world.view(index)
+            corners = apply(invert(view.world_from_model), view.moving.triangles.astype(np.float64))
+            for row in np.unique(view.moving.objects):
+                middle = corners[view.moving.objects == row].reshape(-1, 3)
+                middle = (middle.min(0) + middle.max(0)) / 2
+                assert np.linalg.norm(middle[:2] - view.boxes.centers[row, :2]) < 0.8
+
+
+def test_vehicle_drives_forward_at_its_speed(library):
+    world = next(
+        world
+        for world in (World(seed, FRAMES, library) for seed in range(20))
+        if world.drive.speed > 3
+    )
+    poses = [world.view(index).world_from_model for index in (0, 10)]
+    step = apply(invert(poses[0]), poses[1][:3, 3])
+    assert step[0] == pytest.approx(world.drive.speed, rel=0.05)
+    assert abs(step[1]) < 1.5
+
+
+def test_every_segmentation_class_occurs(worlds):
+    found = np.unique(np.concatenate([soup(world.view(0)).labels for world in worlds]))
+    missing = {name for index, name in enumerate(SEGMENTATION_CLASSES) if index not in found} - {
+        "sky"
+    }
+    assert not missing
+
+
+def test_every_detection_class_occurs(worlds):
+    found = np.concatenate([world.view(0).boxes.labels for world in worlds])
+    assert set(found) == set(range(len(DETECTION_CLASSES)))
+
+
+@pytest.mark.parametrize("index", [0, FRAMES - 1])
+def test_ground_lies_under_the_vehicle(worlds, index):
+    for world in worlds:
+        view = world.view(index)
+        mesh = view.static
+        triangles = apply(invert(view.world_from_model), mesh.triangles.astype(np.float64))
+        a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
+        area = cross(b - a, c - a)
+        kept = np.abs(area) > 1e-9
+        a, b, c, area = a[kept], b[kept], c[kept], area[kept]
+        u, v = cross(-a, c - a) / area, cross(b - a, -a) / area
+        under = (u >= 0) & (v >= 0) & (u + v <= 1)
+        heights = (a[:, 2] + u * (b - a)[:, 2] + v * (c - a)[:, 2])[under]
+        assert np.abs(heights).min() < 0.25, f"seed {world.seed}"
+        assert not ((heights > 0.3) & (heights < 2)).any(), (
+            f"seed {world.seed}: something under the vehicle"
+        )
+
+
+def test_materials_of_all_triangles_exist(worlds):
+    for world in worlds:
+        view = world.view(0)
+        materials = soup(view).materials
+        assert materials.min() >= 0 and materials.max() < len(view.materials.camera) == len(
+            view.materials.lidar
+        )
+
+
+def test_soup_is_finite_and_of_a_usable_size(worlds):
+    sizes = []
+    for world in worlds:
+        mesh = soup(world.view(0))
+        assert (
+            np.isfinite(mesh.triangles).all()
+            and np.isfinite(mesh.normals).all()
+            and np.isfinite(mesh.uvs).all()
+        )
+        sizes.append(len(mesh))
+    assert 25_000 < np.mean(sizes) < 110_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((0, 0), "at least one frame"), ((0, 3, -1.0), "positive rate")]
+)
+def test_impossible_drives_are_refused(library, arguments, message):
+    seed, frames, *rate = arguments
+    with pytest.raises(ValueError, match=message):
+        World(seed, frames, library, *rate)
+
+
+def test_unknown_kind_of_street_is_refused(library):
+    with pytest.raises(ValueError, match="unknown kind of street 'moon'"):
+        World(0, 1, library, kind="moon")
+
+
+def test_view_beyond_the_drive_is_refused(worlds):
+    with pytest.raises(IndexError):
+        worlds[0].view(FRAMES)

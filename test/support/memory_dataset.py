@@ -1,0 +1,96 @@
+"""A data set of a few made-up frames in memory, and a configuration small enough to train in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bev_semseg_ros.config import (
+    AugmentationConfig,
+    Config,
+    GridConfig,
+    ImageConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+
+ROAD, SKY, CAR = (SEGMENTATION_CLASSES.index(name) for name in ("road", "sky", "car"))
+SIZE = (128, 64)
+
+TINY = Config(
+    name="tiny",
+    grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8, cell=0.4),
+    image=ImageConfig(max_pixels=SIZE[0] * SIZE[1]),
+    model=ModelConfig(
+        camera_encoder="residual",
+        pillar_channels=16,
+        bev_channels=(16, 16, 16),
+        bev_blocks=(1, 1, 1),
+        fpn_channels=16,
+        head_channels=16,
+        fusion_channels=8,
+    ),
+    augmentation=AugmentationConfig(camera_drop=0.0, lidar_drop=0.0),
+    training=TrainingConfig(batch_size=2, precision="fp32", crop=(64, 32), epochs=2),
+)
+
+
+def with_training(config: Config = TINY, **settings) -> Config:
+    return replace(config, training=replace(config.training, **settings))
+
+
+class TinyDataset:
+    """One car a frame before a road and a sky; `missing` names what every second frame lacks."""
+
+    name = "tiny"
+
+    def __init__(self, count: int = 4, missing: str = "", size: tuple[int, int] = SIZE):
+        self.count, self.missing, self.size = count, missing, size
+
+    def __len__(self) -> int:
+        return self.count
+
+    def scene(self, index: int) -> str:
+        return f"scene{index // 2}"
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        rng = np.random.default_rng(index)
+        boxes = Boxes(
+            [[12 + 2 * (index % 4), 3 - 2 * (index % 4), 0.8]], [[4.2, 1.8, 1.6]], [0.0], [0], [1]
+        )
+        car = boxes.centers[0] + rng.uniform(-0.5, 0.5, (200, 3)) * boxes.sizes[0]
+        ground = np.column_stack(
+            [rng.uniform(2, 25, 300), rng.uniform(-12, 12, 300), np.zeros(300)]
+        )
+        points = np.column_stack([np.concatenate([car, ground]), rng.uniform(0, 1, 500)]).astype(
+            np.float32
+        )
+        width, height = self.size
+        camera = Camera(
+            [[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]],
+            self.size,
+            OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5))),
+        )
+        mask = np.full((height, width), ROAD, np.uint8)
+        mask[: height // 2] = SKY
+        image = np.where(mask[..., None] == SKY, [90, 140, 220], [80, 80, 80]).astype(np.uint8)
+        lacks = self.missing if index % 2 else ""
+        frame = Frame(
+            index * 100_000_000,
+            None if lacks == "points" else points,
+            np.eye(4),
+            None if lacks == "image" else image,
+            camera,
+            f"frame{index}",
+            self.scene(index),
+        )
+        annotation = Annotation(
+            None if lacks == "boxes" else boxes,
+            None if lacks == "boxes" else np.zeros(1, bool),
+            None if lacks in ("mask", "image") else mask,
+        )
+        return frame, annotation

@@ -1,0 +1,206 @@
+"""What stands on the other side of a node's topics: it plays the sensors and collects the results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from bev_semseg_ros.ros.convert.markers import boxes_from_markers
+from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image, stamp_ns
+
+
+class Peer:
+    """What stands on the other side of the node's topics, in this process. Sensors and results go by stamp (ns)."""
+
+    def __init__(self, calibration, namespace: str = "") -> None:
+        self._calibration, self.namespace = calibration, namespace
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self.node = rclpy.create_node("peer", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.received: dict[str, list] = {}
+        for topic, kind in (
+            ("markers", MarkerArray),
+            ("timing", DiagnosticArray),
+            ("semseg/color", Image),
+            ("semseg/overlay", Image),
+            ("semseg/labels", Image),
+            ("semseg/camera_info", CameraInfo),
+        ):
+            self.received[topic] = []
+            self.node.create_subscription(
+                kind, f"{namespace}/perception/{topic}", self.received[topic].append, 10
+            )
+        self.publishers = {
+            topic: self.node.create_publisher(kind, f"{namespace}/{topic}", 1)
+            for topic, kind in (
+                ("points", PointCloud2),
+                ("image", Image),
+                ("camera_info", CameraInfo),
+            )
+        }
+        self._stamp = 1_000_000_000
+        self.reference: MarkerArray | None = None  # the right answer to every pair
+
+    def spin_until(
+        self, condition, timeout: float = 30, what: str | Callable[[], str] = "a message"
+    ) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(
+                    f"{what() if callable(what) else what} did not come within {timeout} s; came: "
+                    f"{ {topic: len(messages) for topic, messages in self.received.items()} }"
+                )
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def spin_until_time(self, end: float, condition: Callable[[], Any] = lambda: False) -> None:
+        """Collect results until `time.monotonic()` is `end` or the condition holds."""
+        while (left := end - time.monotonic()) > 0 and not condition():
+            self._executor.spin_once(timeout_sec=left)
+
+    def connect(self, *topics: str) -> None:
+        """Wait until the node and this process have found each other, with the QoS the node finally chooses."""
+        wanted = topics or ("points", "image", "camera_info")
+
+        namespace = self.namespace
+
+        def reliable(topic: str) -> bool:
+            found = self.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
+            return any(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found)
+
+        def counts() -> dict[str, tuple[int, bool]]:
+            return {
+                topic: (self.publishers[topic].get_subscription_count(), reliable(topic))
+                for topic in wanted
+            }
+
+        self.spin_until(
+            lambda: set(counts().values()) == {(1, True)},
+            what=lambda: f"the node's subscription (how many, reliable: {counts()})",
+        )
+        self.spin_until(
+            lambda: self.node.count_publishers(f"{namespace}/perception/timing") == 1,
+            what="the node's publisher",
+        )
+
+    def header(self, frame: str):
+        header = Header(frame_id=frame)
+        header.stamp.sec, header.stamp.nanosec = divmod(self._stamp, 1_000_000_000)
+        return header
+
+    def next_stamp(self) -> int:
+        self._stamp += 100_000_000
+        return self._stamp
+
+    def call(self, kind: type, name: str, request, timeout: float = 30):
+        """The answer of a service of the node."""
+        client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
+        self.spin_until(client.service_is_ready, timeout, name)
+        future = client.call_async(request)
+        self.spin_until(future.done, timeout, f"the answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def set_parameters(self, **values):
+        """The answer of the node to a set of all of these at once."""
+        parameters = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        return self.call(
+            SetParametersAtomically,
+            "set_parameters_atomically",
+            SetParametersAtomically.Request(parameters=parameters),
+        ).result
+
+    def cloud(self, points: np.ndarray | None = None):
+        if points is None:
+            points = (
+                np.random.default_rng(1)
+                .uniform((2, -8, -1.8, 0), (18, 8, 0, 1), (500, 4))
+                .astype(np.float32)
+            )
+        return encode_cloud(points, self.header("roof"))
+
+    def image(self, encoding: str = "rgb8"):
+        width, height = self._calibration.camera.size
+        channels = {"rgb8": 3, "mono8": 1}.get(encoding, 3)
+        pixels = np.random.default_rng(2).integers(0, 255, (height, width, channels), np.uint8)
+        return encode_image(pixels, encoding, self.header("front"))
+
+    def info(self):
+        return encode_camera(self._calibration.camera, self.header("front"))
+
+    def make(self, topic: str):
+        """The message of a good drive, stamped like all of its moment."""
+        return {"points": self.cloud, "image": self.image, "camera_info": self.info}[topic]()
+
+    def send(self, cloud=None, image=None, info=True) -> int:
+        """Publish one moment's messages (stamped by `next_stamp` before they were made)."""
+        if info and image is not None:
+            self.publishers["camera_info"].publish(self.info())
+        if cloud is not None:
+            self.publishers["points"].publish(cloud)
+        if image is not None:
+            self.publishers["image"].publish(image)
+        return self._stamp
+
+    def result(self, topic: str, stamp: int, timeout: float = 30):
+        """The message of `topic` with that stamp."""
+
+        def stamp_of(message) -> int | None:
+            if not hasattr(message, "markers"):
+                return stamp_ns(message.header.stamp)
+            return stamp_ns(message.markers[0].header.stamp) if message.markers else None
+
+        self.spin_until(
+            lambda: any(stamp_of(m) == stamp for m in self.received[topic]),
+            timeout,
+            f"{topic} of {stamp}",
+        )
+        return next(m for m in self.received[topic] if stamp_of(m) == stamp)
+
+    def timing(self, stamp: int) -> dict[str, str]:
+        return {value.key: value.value for value in self.result("timing", stamp).status[0].values}
+
+    def timing_of(self, stamp: int) -> dict[str, str] | None:
+        """As `timing`, or None if it has not come yet."""
+        found = next(
+            (
+                message
+                for message in self.received["timing"]
+                if stamp_ns(message.header.stamp) == stamp
+            ),
+            None,
+        )
+        return found and {value.key: value.value for value in found.status[0].values}
+
+    def compare_with_reference(self, stamp: int) -> None:
+        """The boxes of a result are those of `reference`."""
+        if self.reference is None:
+            return
+        expected, found = (
+            boxes_from_markers(self.reference),
+            boxes_from_markers(self.result("markers", stamp)),
+        )
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()

@@ -1,0 +1,108 @@
+"""A command of the package as a process whose output can be waited for."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+
+def shared_memory(pid: int) -> set[Path]:
+    """The files in /dev/shm that a process has mapped."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {
+        Path(place)
+        for line in lines
+        if (place := line.split(maxsplit=5)[-1]).startswith("/dev/shm/")
+    }
+
+
+COMMAND = ("-m", "bev_semseg_ros.cli.main")
+
+
+class Process:
+    """`bev-semseg ARGUMENTS`, or another program for Python, with its output in `lines`."""
+
+    def __init__(self, *arguments: str, program: tuple[str, ...] = COMMAND) -> None:
+        self.arguments, self.lines = arguments, []
+        self._news = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", *program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip())
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for(self, pattern: str, timeout: float = 40, after: int = 0) -> str:
+        """The first line since `after` that matches; fails with all output if none comes or the process ends."""
+        end = time.monotonic() + timeout
+        with self._news:
+            while True:
+                for line in self.lines[after:]:
+                    if re.search(pattern, line):
+                        return line
+                if time.monotonic() > end or not self._reader.is_alive():
+                    pytest.fail(f"no line {pattern!r} in:\n" + "\n".join(self.lines))
+                self._news.wait(0.2)
+
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        self._process.send_signal(number)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def shared_memory(self) -> set[Path]:
+        """The files in /dev/shm that the process has mapped, but not this one."""
+        return shared_memory(self._process.pid) - shared_memory(os.getpid())
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process holds."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def children(self) -> set[int]:
+        """The processes that this one has started and that live."""
+        lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return {int(number) for children in lists for number in children.read_text().split()}
+
+    def wait(self, timeout: float = 40) -> int:
+        """The exit code, once all output is read."""
+        code = self._process.wait(timeout)
+        self._reader.join()
+        return code
+
+    def end(self) -> None:
+        """With SIGINT, so that it leaves nothing in /dev/shm; killed if it does not heed that."""
+        try:
+            if not self.has_ended:
+                self.interrupt()
+            self.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()

@@ -1,0 +1,54 @@
+"""A street small enough to reason about: flat road, three cars, and whatever a test puts before them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.sim.assets.materials import MaterialTable
+from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, concatenate
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+
+ROAD, CAR, BUILDING = (SEGMENTATION_CLASSES.index(name) for name in ("road", "car", "building"))
+CAR_SIZE = (4.2, 1.8, 1.5)
+CAR_POSES = ((12.0, 3.0, 0.3), (20.0, -4.0, 2.8), (35.0, 2.0, -1.2))  # x, y, yaw
+
+
+def cars(materials: MaterialTable) -> tuple[Mesh, Boxes]:
+    """Three cuboid cars and their boxes."""
+    builder = MeshBuilder()
+    builder.box((0, 0, 0), CAR_SIZE, 0, CAR, materials.add("wall", [0.2] * 3))
+    shape = builder.build()
+    placed = [
+        shape.placed((x, y, 0), yaw, object_index=index)
+        for index, (x, y, yaw) in enumerate(CAR_POSES)
+    ]
+    count = len(CAR_POSES)
+    return concatenate(placed), Boxes(
+        [[x, y, CAR_SIZE[2] / 2] for x, y, _ in CAR_POSES],
+        [CAR_SIZE] * count,
+        [yaw for _, _, yaw in CAR_POSES],
+        [0] * count,
+        [1] * count,
+    )
+
+
+def street(before: tuple[float, str] | None = None, seed: int = 5) -> View:
+    """A view along a flat road; before: x (m) and lidar material of a wall across it, 60 m wide and 6 m high."""
+    materials = MaterialTable(np.random.default_rng(0))
+    builder = MeshBuilder()
+    x, y = np.meshgrid(np.linspace(-10, 130, 30), np.linspace(-70, 70, 30), indexing="ij")
+    builder.grid(np.stack([x, y, 0 * x], -1), ROAD, materials.add("road", [0.2] * 3))
+    if before is not None:
+        distance, material = before
+        builder.quad(
+            (distance, 30, 0),
+            (distance, -30, 0),
+            (distance, -30, 6),
+            (distance, 30, 6),
+            BUILDING,
+            materials.add(material, [0.4] * 3),
+        )
+    moving, boxes = cars(materials)
+    return View(builder.build(), moving, materials, np.eye(4), boxes, 0, seed, 7, "summer", 0.0)

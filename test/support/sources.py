@@ -1,0 +1,22 @@
+"""What the package's files import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from support.paths import PACKAGE
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, wherever in the file it does."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]

@@ -1,0 +1,275 @@
+"""Bags written from data sets, read back with rosbags."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+from support import tiny_data
+
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import transform
+from bev_semseg_ros.ros.bag.writer import write_bag
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+def read(path) -> dict[str, list]:
+    """topic -> [(nanoseconds, message)], oldest first."""
+    topics: dict[str, list] = {}
+    with Reader(path) as reader:
+        for connection, time, data in reader.messages():
+            message = STORE.deserialize_cdr(data, connection.msgtype)
+            topics.setdefault(connection.topic, []).append((time, message))
+    return topics
+
+
+def stamp(message) -> int:
+    return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+
+
+def cloud(message) -> np.ndarray:
+    assert [(field.name, field.offset, field.datatype) for field in message.fields] == [
+        ("x", 0, 7),
+        ("y", 4, 7),
+        ("z", 8, 7),
+        ("intensity", 12, 7),
+    ]
+    return message.data.view(np.float32).reshape(message.height * message.width, 4)
+
+
+def image(message) -> np.ndarray:
+    assert message.encoding == "rgb8" and message.step == 3 * message.width
+    return message.data.reshape(message.height, message.width, 3)
+
+
+def assert_holds(topics, frames) -> None:
+    """The bag has every cloud and image of the frames, bit by bit and in order."""
+    clouds = [frame.points for frame in frames if frame.points is not None]
+    images = [frame.image for frame in frames if frame.image is not None]
+    for (_, message), expected in zip(topics["/points"], clouds, strict=True):
+        np.testing.assert_array_equal(cloud(message), expected)
+    for (_, message), expected in zip(topics["/image"], images, strict=True):
+        np.testing.assert_array_equal(image(message), expected)
+    assert [time for time, _ in topics["/camera_info"]] == [time for time, _ in topics["/image"]]
+
+
+@pytest.fixture
+def drive(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 4)
+    return open_dataset(tmp_path / "data")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_drive_round_trips_with_its_times(drive, tmp_path, storage):
+    summary = write_bag(drive, tmp_path / "bag", storage)
+    topics = read(tmp_path / "bag")
+    frames = [frame for frame, _ in drive]
+    assert_holds(topics, frames)
+    for topic in ("/points", "/image", "/camera_info"):
+        assert [time for time, _ in topics[topic]] == [frame.timestamp_ns for frame in frames]
+        assert all(stamp(message) == time for time, message in topics[topic])
+    assert (summary.frames, summary.clouds, summary.images, summary.unrelated) == (4, 4, 4, 0)
+
+
+def test_unrelated_frames_are_half_a_second_apart(tmp_path):
+    for name in ("000001", "000002", "000003"):
+        tiny_data.write_kitti_frame(tmp_path / "data", name)
+    summary = write_bag(open_dataset(tmp_path / "data"), tmp_path / "bag")
+    times = [time for time, _ in read(tmp_path / "bag")["/points"]]
+    assert np.diff(times).tolist() == [500_000_000] * 2 and times[0] > 0
+    assert summary.unrelated == 2
+
+
+def test_next_scene_follows_half_a_second_after_the_last(tmp_path):
+    times = [100, 200, 90, 190]
+    for index in range(4):
+        tiny_data.write_kitti_frame(tmp_path / "data", f"{index:06d}")
+    tiny_data.write_kitti_table(
+        tmp_path / "data",
+        [(f"{index:06d}", "ab"[index // 2], time * 1_000_000) for index, time in enumerate(times)],
+    )
+    summary = write_bag(open_dataset(tmp_path / "data"), tmp_path / "bag")
+    written = [time // 1_000_000 for time, _ in read(tmp_path / "bag")["/points"]]
+    assert written == [100, 200, 700, 800] and summary.unrelated == 1
+
+
+@pytest.mark.parametrize(
+    "part, topics",
+    [
+        ("image_2", {"/points", "/tf_static"}),
+        ("velodyne", {"/image", "/camera_info", "/tf_static"}),
+    ],
+)
+def test_what_a_frame_lacks_is_left_out(tmp_path, part, topics):
+    tiny_data.write_kitti_frame(tmp_path / "data", "000000")
+    next((tmp_path / "data" / "training" / part).iterdir()).unlink()
+    write_bag(open_dataset(tmp_path / "data"), tmp_path / "bag")
+    assert set(read(tmp_path / "bag")) == topics
+
+
+def test_camera_info_describes_recorded_and_rectified_image(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path)
+    tiny_data.write_a2d2_frame(tmp_path)
+    dataset = open_dataset(tmp_path)
+    write_bag(dataset, tmp_path / "bag")
+    camera = dataset[0][0].camera
+    ((_, info),) = read(tmp_path / "bag")["/camera_info"]
+    assert (info.width, info.height, info.distortion_model, info.header.frame_id) == (
+        64,
+        40,
+        "plumb_bob",
+        "camera",
+    )
+    np.testing.assert_array_equal(info.k.reshape(3, 3), camera.matrix)
+    np.testing.assert_array_equal(info.d, camera.distortion)
+    np.testing.assert_array_equal(info.r.reshape(3, 3), np.eye(3))
+    np.testing.assert_array_equal(
+        info.p.reshape(3, 4), np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
+    )
+
+
+def test_undistorted_image_is_plumb_bob_with_zeros(drive, tmp_path):
+    write_bag(drive, tmp_path / "bag", limit=1)
+    ((_, info),) = read(tmp_path / "bag")["/camera_info"]
+    assert info.distortion_model == "plumb_bob" and info.d.tolist() == [0] * 5
+
+
+def test_static_transforms_place_sensors_in_the_model_frame(drive, tmp_path):
+    write_bag(drive, tmp_path / "bag")
+    ((_, message),) = read(tmp_path / "bag")["/tf_static"]
+    poses = {item.child_frame_id: item for item in message.transforms}
+    assert {item.header.frame_id for item in message.transforms} == {"base_link"}
+    frame, _ = drive[0]
+    model_from_camera = np.linalg.inv(frame.camera.camera_from_model)
+    for child, expected in (("lidar", frame.model_from_lidar), ("camera", model_from_camera)):
+        t, q = poses[child].transform.translation, poses[child].transform.rotation
+        rotation = np.array(
+            [  # of a unit quaternion
+                [
+                    1 - 2 * (q.y**2 + q.z**2),
+                    2 * (q.x * q.y - q.z * q.w),
+                    2 * (q.x * q.z + q.y * q.w),
+                ],
+                [
+                    2 * (q.x * q.y + q.z * q.w),
+                    1 - 2 * (q.x**2 + q.z**2),
+                    2 * (q.y * q.z - q.x * q.w),
+                ],
+                [
+                    2 * (q.x * q.z - q.y * q.w),
+                    2 * (q.y * q.z + q.x * q.w),
+                    1 - 2 * (q.x**2 + q.y**2),
+                ],
+            ]
+        )
+        np.testing.assert_allclose(transform(rotation, (t.x, t.y, t.z)), expected, atol=1e-9)
+
+
+def test_static_transforms_are_latched(drive, tmp_path):
+    write_bag(drive, tmp_path / "bag")
+    information = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())[
+        "rosbag2_bagfile_information"
+    ]
+    durability = {
+        topic["topic_metadata"]["name"]: topic["topic_metadata"]["offered_qos_profiles"][0][
+            "durability"
+        ]
+        for topic in information["topics_with_message_count"]
+    }
+    assert durability == {
+        "/points": "volatile",
+        "/image": "volatile",
+        "/camera_info": "volatile",
+        "/tf_static": "transient_local",
+    }
+
+
+def test_calibration_beside_the_bag_is_that_of_the_frames(drive, tmp_path):
+    summary = write_bag(drive, tmp_path / "bag")
+    read_back, (frame, _) = load_calibration(tmp_path / "bag"), drive[0]
+    assert summary.calibration == tmp_path / "bag" / "calibration.yaml"
+    np.testing.assert_array_equal(read_back.model_from_lidar, frame.model_from_lidar)
+    assert isinstance(read_back.camera, Camera)
+    np.testing.assert_array_equal(read_back.camera.image_from_model, frame.camera.image_from_model)
+
+
+def test_frames_of_another_calibration_are_counted(tmp_path):
+    for name in ("000000", "000001"):
+        tiny_data.write_kitti_frame(tmp_path, name)
+    path = tmp_path / "training" / "calib" / "000001.txt"
+    path.write_text(path.read_text().replace("-0.27", "-0.28"))
+    assert write_bag(open_dataset(tmp_path), tmp_path / "bag").other_extrinsics == 1
+
+
+def test_damaged_frame_leaves_no_bag_behind(drive, tmp_path):
+    tiny_data.truncate(tmp_path / "data" / "training" / "image_2" / "000002.png")
+    with pytest.raises(ValueError, match=r"000002.png"):
+        write_bag(drive, tmp_path / "bag")
+    assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_limit_that_leaves_nothing_is_refused(drive, tmp_path, limit):
+    with pytest.raises(ValueError, match="no frames to write"):
+        write_bag(drive, tmp_path / "bag", limit=limit)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> int:
+    return main(["bag", *arguments])
+
+
+def test_command_writes_the_first_frames_and_says_where_the_calibration_is(drive, tmp_path, capsys):
+    assert (
+        run("--data", str(tmp_path / "data"), "--out", str(tmp_path / "bag"), "--limit", "2") == 0
+    )
+    assert len(read(tmp_path / "bag")["/image"]) == 2
+    assert str(tmp_path / "bag" / "calibration.yaml") in capsys.readouterr().out
+
+
+def test_command_says_that_frames_are_unrelated(tmp_path, capsys):
+    for name in ("000001", "000002"):
+        tiny_data.write_kitti_frame(tmp_path / "data", name)
+    run("--data", str(tmp_path / "data"), "--out", str(tmp_path / "bag"))
+    assert "0.5 s apart" in capsys.readouterr().out
+
+
+def test_command_does_not_overwrite(drive, tmp_path, capsys):
+    (tmp_path / "bag").mkdir()
+    assert run("--data", str(tmp_path / "data"), "--out", str(tmp_path / "bag")) != 0
+    assert f"{tmp_path / 'bag'} exists" in capsys.readouterr().err
+    assert list((tmp_path / "bag").iterdir()) == []
+
+
+def test_command_names_an_unknown_data_set(tmp_path, capsys):
+    assert run("--data", str(tmp_path), "--out", str(tmp_path / "bag")) != 0
+    assert "looked for" in capsys.readouterr().err
+
+
+# --- real data -------------------------------------------------------------------------------------------------------
+
+
+def test_real_drive_round_trips(real_data, tmp_path):
+    dataset = open_dataset(real_data / "kitti_raw")
+    summary = write_bag(dataset, tmp_path / "bag", limit=5)
+    topics = read(tmp_path / "bag")
+    assert_holds(topics, [dataset[index][0] for index in range(5)])
+    assert [time for time, _ in topics["/points"]] == [
+        dataset[index][0].timestamp_ns for index in range(5)
+    ]
+    assert summary.unrelated == 0
+
+
+def test_real_a2d2_leaves_out_images_it_has_not(real_data, tmp_path):
+    dataset = open_dataset(real_data / "a2d2")
+    summary = write_bag(dataset, tmp_path / "bag")
+    assert (summary.clouds, summary.images, summary.unrelated) == (8, 6, 7)
+    assert_holds(read(tmp_path / "bag"), [frame for frame, _ in dataset])

@@ -1,0 +1,178 @@
+"""The doctor over real DDS: what it hears live, and that its parameter file makes the node work."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.broken_bag import COUNT, Entry, entries, good_bag, on, write
+from support.process import Process
+
+from bev_semseg_ros.data.calibration import YAML_NAME
+from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.dds import SWITCH, profile_variable
+
+NAMESPACE = "/patient"
+TOPICS = {
+    "points": "/top/velodyne_points",
+    "image": "/front/image_raw",
+    "camera_info": "/front/camera_info",
+}
+
+
+def in_photons(entry: Entry) -> Entry:
+    """Intensities up to some 2,500, of which the node cannot know where they end."""
+    points = entry.message.data.view(np.float32).reshape(-1, 4) * np.float32([1, 1, 1, 3000])
+    return entry.with_message(data=points.view(np.uint8).reshape(-1))
+
+
+def large(entry: Entry) -> Entry:
+    """2304 x 696 pixels, most of which Fast DDS's default transport drops."""
+    message = entry.with_message(
+        width=2304, height=696, step=3 * 2304, data=np.zeros(3 * 2304 * 696, np.uint8)
+    )
+    return replace(message, reliable=False)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """A bag with topics of its own."""
+    topics = {f"/{name}": topic for name, topic in TOPICS.items()}
+    return [
+        replace(entry, topic=topics.get(entry.topic, entry.topic))
+        for entry in entries(good_bag(tmp_path_factory.mktemp("good") / "bag"))
+    ]
+
+
+@pytest.fixture
+def play():
+    """play(bag) in a loop; all are ended at the end."""
+    players = []
+
+    def start(bag: Path) -> None:
+        players.append(Process("play", str(bag), "--loop", "--wait", "0"))
+        players[-1].wait_for("playing anyway")
+
+    yield start
+    for player in players:
+        player.end()
+
+
+def test_the_node_works_with_the_parameters_written(
+    content, checkpoint_file, peers, tmp_path
+) -> None:
+    """Topics, calibration and the scale of the intensity come from the doctor."""
+    bag = write(tmp_path / "bag", on(TOPICS["points"], in_photons)(content), None)
+    doctor = Process(
+        "doctor",
+        str(bag),
+        "--checkpoint",
+        str(checkpoint_file),
+        "--params",
+        str(tmp_path / "p.yaml"),
+    )
+    assert doctor.wait() == 0, doctor.lines
+    command = shlex.split(doctor.wait_for(r"bev-semseg node"))
+    assert command[:3] == ["bev-semseg", "node", "--ros-args"]
+    node = Process(
+        *command[1:], "-r", f"__ns:={NAMESPACE}", "-p", "engine:=torch", "-p", "num_threads:=1"
+    )
+    try:
+        node.wait_for("READY")
+        peer = peers(NAMESPACE)
+        peer.spin_until(
+            lambda: peer.node.count_publishers(f"{NAMESPACE}/perception/timing"), what="the node"
+        )
+        player = Process("play", str(bag), "--rate", "0.4", "--for", f"{NAMESPACE}/perception")
+        wanted = {
+            stamp_ns(entry.message.header.stamp)
+            for entry in content
+            if entry.topic == TOPICS["points"]
+        }
+
+        def found() -> set[int]:
+            return wanted & {stamp_ns(message.header.stamp) for message in peer.received["timing"]}
+
+        peer.spin_until(
+            lambda: player.has_ended and len(found()) > COUNT / 2, what="results of most pairs"
+        )
+        assert player.wait() == 0, player.lines
+    finally:
+        node.end()
+    assert {message.status[0].message for message in peer.received["timing"]} == {"fused"} and len(
+        wanted
+    ) == COUNT
+    assert not any("intensity" in line for line in node.lines), node.lines
+
+
+def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
+    """(exit status, the JSON) of a doctor that listens."""
+    doctor = Process(
+        "doctor",
+        "--live",
+        str(seconds),
+        "--json",
+        str(tmp_path / "out.json"),
+        *arguments,
+        *(
+            part
+            for name, topic in TOPICS.items()
+            for part in (f"--{name.replace('_', '-')}", topic)
+        ),
+    )
+    return doctor.wait(), json.loads((tmp_path / "out.json").read_text())
+
+
+def level_and_text(report: dict, item: str) -> tuple[str, str]:
+    return next(
+        (finding["level"], finding["text"])
+        for finding in report["findings"]
+        if finding["item"] == item
+    )
+
+
+def test_live_topics_are_diagnosed_like_a_bag(content, play, tmp_path) -> None:
+    bag = write(tmp_path / "bag", content)
+    play(bag)
+    _, report = listen(3, tmp_path, "--calibration", str(bag / YAML_NAME))
+    assert level_and_text(report, "qos points") == ("ok", "/player reliable")
+    assert report["statistics"]["points"]["messages"] > 3
+    assert all(
+        level_and_text(report, item)[0] == "ok"
+        for item in (
+            "layout points",
+            "layout image",
+            "intrinsics",
+            "transport image",
+            "ground height",
+            "beams",
+            "focal length",
+        )
+    )
+
+
+def test_a_sender_whose_transport_cannot_carry_its_images_is_named(
+    content, play, tmp_path, monkeypatch
+) -> None:
+    bag = write(tmp_path / "bag", on(TOPICS["image"], large)(content))
+    with monkeypatch.context() as sender:
+        sender.delenv(profile_variable(), raising=False)
+        sender.setenv(SWITCH, "none")
+        play(bag)
+    _, report = listen(4, tmp_path, "--calibration", str(bag / YAML_NAME))
+    level, text = level_and_text(report, "transport image")
+    assert (
+        level in ("warning", "fault")
+        and "although /player publishes it" in text
+        and "do not get through" in text
+    )
+
+
+def test_live_topics_that_nobody_publishes_are_faults(tmp_path) -> None:
+    status, report = listen(0.1, tmp_path)
+    level, text = level_and_text(report, "topic points")
+    assert (status, level) == (1, "fault") and f"there is no topic {TOPICS['points']}" in text

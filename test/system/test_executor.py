@@ -1,0 +1,152 @@
+"""The executor's thread of a node in this process: it answers while the network loads, and survives errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+
+from bev_semseg_ros.ros.input.camera_info_matcher import Intake
+from bev_semseg_ros.ros.input.subscriptions import Input
+from bev_semseg_ros.ros.node import perception as node_module
+from bev_semseg_ros.ros.node.perception import Perception
+
+
+@pytest.fixture
+def namespace(request) -> str:
+    """One for each test: what the node of the one before still had to say must not be taken for this one's."""
+    return "/" + re.sub(r"\W", "_", request.node.name)
+
+
+@pytest.fixture
+def start(checkpoint_file, calibration_file, namespace):
+    """start() -> (node, its executor): an active node in this process."""
+    values = {
+        "checkpoint": checkpoint_file,
+        "calibration": calibration_file,
+        "engine": "torch",
+        "precision": "fp32",
+        "num_threads": 1,
+    }
+    rclpy.init(
+        args=[
+            "--ros-args",
+            "-r",
+            f"__ns:={namespace}",
+            *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
+        ]
+    )
+    node, executor = Perception(), SingleThreadedExecutor()
+
+    def start() -> tuple[Perception, SingleThreadedExecutor]:
+        executor.add_node(node)
+        assert node.start(executor)
+        return node, executor
+
+    yield start
+    executor.shutdown()
+    node.close()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Intake, "take_points"), (Input, "follow"), (Input, "explain")]
+)
+def test_an_error_in_a_callback_is_counted_told_and_survived(
+    start, peers, namespace, monkeypatch, capfd, owner, name
+):
+    armed, method = [], getattr(owner, name)
+
+    def fails_once(*arguments):
+        if armed:
+            raise ZeroDivisionError(armed.pop())
+        return method(*arguments)
+
+    monkeypatch.setattr(owner, name, fails_once)
+    _, executor = start()
+    peer, text = peers(namespace), []
+
+    def pairs_until(condition, what: str) -> None:
+        """Send pairs until the condition holds."""
+
+        def holds() -> bool:
+            executor.spin_once(timeout_sec=0)
+            text.append(capfd.readouterr().err)
+            if all(publisher.get_subscription_count() for publisher in peer.publishers.values()):
+                peer.next_stamp()
+                peer.send(peer.cloud(), peer.image())
+            return condition()
+
+        peer.spin_until(holds, what=what)
+
+    def counted() -> str | None:
+        """The number of such errors as the last frame has it; None if there was none."""
+        status = peer.received["timing"][-1].status[0] if peer.received["timing"] else None
+        return status and {value.key: value.value for value in status.values}.get(
+            "dropped/callback_error"
+        )
+
+    pairs_until(lambda: peer.received["timing"], "the timing of a frame")
+    assert counted() is None
+    armed.append(f"{name} was spoiled")
+    pairs_until(
+        lambda: f"ZeroDivisionError: {name} was spoiled" in "".join(text), "the explanation"
+    )
+    if owner is Intake:  # the others cost no message
+        pairs_until(lambda: counted() == "1", "the number of errors")
+
+
+def test_services_answer_while_the_network_loads(start, peers, namespace, monkeypatch):
+    peer, loading, asked, load = (
+        peers(namespace),
+        threading.Event(),
+        threading.Event(),
+        node_module.load_calibration,
+    )
+
+    def waits(path):
+        loading.set()
+        assert asked.wait(60)
+        return load(path)
+
+    def ask() -> tuple[str, bool, str]:
+        """(state, whether a transition was done, why a parameter was refused) while the node loads."""
+        try:
+            assert loading.wait(60)
+            state = peer.call(GetState, "get_state", GetState.Request()).current_state.label
+            changed = peer.call(
+                ChangeState,
+                "change_state",
+                ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE)),
+            ).success
+            mode = Parameter(
+                name="mode",
+                value=ParameterValue(
+                    type=ParameterType.PARAMETER_STRING, string_value="lidar_only"
+                ),
+            )
+            return (
+                state,
+                changed,
+                peer.call(SetParameters, "set_parameters", SetParameters.Request(parameters=[mode]))
+                .results[0]
+                .reason,
+            )
+        finally:
+            asked.set()
+
+    monkeypatch.setattr(node_module, "load_calibration", waits)
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(ask)
+        start()
+        state, changed, reason = answer.result()
+    assert (state, changed) == ("configuring", False) and "read by configure only" in reason

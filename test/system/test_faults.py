@@ -1,0 +1,93 @@
+"""What cars do to a node, over real DDS: it works on, counts it, and is right again with the first good input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rosbags.rosbag2 import StoragePlugin
+from support.bags import write_bag
+from support.faults import FAULTS, Fault, counted, fail, recover, storm
+from support.process import Process
+
+NAMESPACE = "/faulty"
+STORM = 1000
+MOMENTS = 5  # of a fault here; benchmarks/faults.py has more
+
+
+@pytest.fixture(scope="module")
+def car(start_node, peers):
+    """(node, peer): a node that has answered once, and the answer that it must give again after every fault."""
+    process, peer = start_node("-r", f"__ns:={NAMESPACE}"), peers(NAMESPACE)
+    process.wait_for("READY")
+    peer.connect()
+    timing, _ = recover(peer)
+    peer.reference = peer.result("markers", int(timing["stamp"]))
+    return process, peer
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_a_fault_is_counted_and_good_input_gives_good_output_again(car, fault: Fault):
+    process, peer = car
+    before, _ = recover(peer)
+    fail(peer, fault, MOMENTS)
+    after, _ = recover(peer)
+    assert not process.has_ended
+    if fault.counter:
+        assert counted(after, fault.counter) > counted(before, fault.counter), after
+
+
+def test_a_storm_of_parameters_is_answered_and_survived(car):
+    process, peer = car
+    assert storm(peer, STORM) == (STORM // 2, STORM // 2)
+    recover(peer)
+    assert not process.has_ended
+
+
+def test_a_player_that_was_killed_can_be_started_again(node, peer, tmp_path):
+    write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
+    for _ in range(2):
+        for messages in peer.received.values():
+            messages.clear()
+        player = Process("play", str(tmp_path / "bag"), "--loop", "--for", "/perception")
+        peer.spin_until(
+            lambda: any(
+                status.message == "fused"
+                for message in peer.received["timing"]
+                for status in message.status
+            ),
+            what="a result of both sensors",
+        )
+        player.kill()
+    assert not node.has_ended
+
+
+@pytest.fixture(scope="module")
+def restarted(start_node, peers):
+    """(node, peer): a node in the place of one that was killed."""
+    peer = peers(f"{NAMESPACE}/again")
+
+    def start() -> Process:
+        process = start_node("-r", f"__ns:={peer.namespace}")
+        process.wait_for("READY")
+        recover(peer)
+        return process
+
+    start().kill()
+    return start(), peer
+
+
+def test_a_node_in_the_place_of_a_killed_one_works(restarted):
+    process, peer = restarted
+    timing, _ = recover(peer)
+    assert int(timing["published"]) > 0 and not process.has_ended
+
+
+def test_sigint_leaves_neither_shared_memory_nor_processes(restarted):
+    process, _ = restarted
+    files, children = process.shared_memory, process.children
+    assert any("fastrtps" in file.name or "fastdds" in file.name for file in files)
+    process.interrupt()
+    assert process.wait() == 0
+    assert [file for file in files if file.exists()] == []
+    assert [number for number in children if Path(f"/proc/{number}").exists()] == []

@@ -1,0 +1,320 @@
+"""Transitions, parameters, exit codes and signals of the node, over real DDS."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
+from support.process import Process
+from visualization_msgs.msg import Marker
+
+NAMESPACE = "/managed"
+
+
+@pytest.fixture(scope="module")
+def managed(start_node, peers):
+    """(process, peer) of a node that waits for a lifecycle manager."""
+    process = start_node("-r", f"__ns:={NAMESPACE}", autostart="false")
+    peer = peers(NAMESPACE)
+    assert state(peer) == "unconfigured"
+    return process, peer
+
+
+def state(peer) -> str:
+    return peer.call(GetState, "get_state", GetState.Request()).current_state.label
+
+
+def change(peer, transition: int) -> bool:
+    return peer.call(
+        ChangeState, "change_state", ChangeState.Request(transition=Transition(id=transition))
+    ).success
+
+
+def bring_to(peer, wanted: str) -> None:
+    steps = {
+        ("unconfigured", "inactive"): [Transition.TRANSITION_CONFIGURE],
+        ("unconfigured", "active"): [
+            Transition.TRANSITION_CONFIGURE,
+            Transition.TRANSITION_ACTIVATE,
+        ],
+        ("inactive", "active"): [Transition.TRANSITION_ACTIVATE],
+        ("inactive", "unconfigured"): [Transition.TRANSITION_CLEANUP],
+        ("active", "inactive"): [Transition.TRANSITION_DEACTIVATE],
+        ("active", "unconfigured"): [
+            Transition.TRANSITION_DEACTIVATE,
+            Transition.TRANSITION_CLEANUP,
+        ],
+    }
+    for step in steps.get((state(peer), wanted), []):
+        assert change(peer, step)
+
+
+def set_parameter(peer, name: str, value):
+    kind, field = {
+        float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
+        str: (ParameterType.PARAMETER_STRING, "string_value"),
+    }[type(value)]
+    parameter = Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+    return peer.call(
+        SetParameters, "set_parameters", SetParameters.Request(parameters=[parameter])
+    ).results[0]
+
+
+def complaints(process) -> list[str]:
+    """Lines of errors, but for what Kilted's rclpy itself reports: the transition that a signal cut short."""
+    return [
+        line
+        for line in process.lines
+        if ("Traceback" in line or "ERROR" in line) and "Failed to complete transition" not in line
+    ]
+
+
+def test_a_managed_node_waits_for_configure(managed):
+    process, _ = managed
+    assert not any("READY" in line for line in process.lines)
+
+
+def test_an_active_node_works(managed):
+    _, peer = managed
+    bring_to(peer, "active")
+    peer.connect()
+    peer.next_stamp()
+    assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
+
+
+def test_an_active_node_says_in_one_line_what_was_chosen(managed):
+    process, peer = managed
+    bring_to(peer, "active")
+    assert "device cpu, precision fp32, engine torch, threads 1" in process.wait_for("READY")
+
+
+def test_deactivation_clears_the_markers(managed):
+    _, peer = managed
+    bring_to(peer, "active")
+    peer.connect()
+    peer.received["markers"].clear()
+    bring_to(peer, "inactive")
+    peer.spin_until(lambda: peer.received["markers"], what="DELETEALL")
+    assert [m.action for m in peer.received["markers"][-1].markers] == [Marker.DELETEALL]
+
+
+def test_an_inactive_node_listens_to_nothing(managed):
+    _, peer = managed
+    bring_to(peer, "inactive")
+    peer.spin_until(
+        lambda: peer.publishers["points"].get_subscription_count() == 0,
+        what="the end of the subscription",
+    )
+
+
+def test_cleanup_takes_the_publishers_away(managed):
+    _, peer = managed
+    bring_to(peer, "unconfigured")
+    peer.spin_until(lambda: peer.node.count_publishers(f"{NAMESPACE}/perception/markers") == 0)
+
+
+def test_an_impossible_transition_is_refused_and_survived(managed):
+    _, peer = managed
+    bring_to(peer, "inactive")
+    assert not change(peer, Transition.TRANSITION_CONFIGURE) and state(peer) == "inactive"
+
+
+def test_a_failed_configure_can_be_repeated(managed):
+    process, peer = managed
+    bring_to(peer, "unconfigured")
+    good = peer_parameter(process)
+    assert set_parameter(peer, "calibration", "/nowhere/calibration.yaml").successful
+    assert not change(peer, Transition.TRANSITION_CONFIGURE) and state(peer) == "unconfigured"
+    assert set_parameter(peer, "calibration", good).successful
+    assert change(peer, Transition.TRANSITION_CONFIGURE)
+
+
+def peer_parameter(process) -> str:
+    return next(
+        part.split(":=")[1] for part in process.arguments if part.startswith("calibration:=")
+    )
+
+
+def test_a_threshold_is_tuned_while_the_node_runs(managed):
+    _, peer = managed
+    bring_to(peer, "active")
+    peer.connect()
+    assert set_parameter(peer, "score_threshold", 1.0).successful
+    peer.next_stamp()
+    boxes = int(peer.timing(peer.send(peer.cloud(), peer.image()))["boxes"])
+    set_parameter(peer, "score_threshold", 0.01)
+    assert boxes == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("score_threshold", 1.5, "range"),
+        ("unmatched", "perhaps", "not one of process, drop"),
+        ("device", "tpu", "not auto, cpu"),
+        ("reliability", "reliable", "read by configure only"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_reason(managed, name, value, reason):
+    _, peer = managed
+    bring_to(peer, "inactive")
+    result = set_parameter(peer, name, value)
+    assert not result.successful and reason in result.reason
+
+
+def test_of_a_refused_set_nothing_is_taken(managed):
+    _, peer = managed
+    bring_to(peer, "active")
+    peer.connect()
+    values = [
+        Parameter(
+            name="score_threshold",
+            value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=1.0),
+        ),
+        Parameter(
+            name="unmatched",
+            value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="perhaps"),
+        ),
+    ]
+    answer = peer.call(
+        SetParametersAtomically,
+        "set_parameters_atomically",
+        SetParametersAtomically.Request(parameters=values),
+    )
+    peer.next_stamp()
+    assert not answer.result.successful
+    assert int(peer.timing(peer.send(peer.cloud(), peer.image()))["boxes"]) > 0
+
+
+def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
+    process, peer = start_node("-r", "__ns:=/loading_ends"), peers("/loading_ends")
+    state(peer)
+    process.interrupt()
+    assert process.wait() == 0 and not complaints(process)
+
+
+@pytest.fixture
+def start_spoilt(calibration_file):
+    """start_spoilt(namespace, statements) -> a node's process, in whose modules `main` and `node` these were run."""
+    processes = []
+
+    def start(namespace: str, statements: str) -> Process:
+        program = f"import threading; from bev_semseg_ros.ros import main, node; {statements}; main.main()"
+        processes.append(
+            Process(
+                "--ros-args",
+                "-r",
+                f"__ns:={namespace}",
+                "-p",
+                f"calibration:={calibration_file}",
+                program=("-c", program),
+            )
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.end()
+
+
+def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
+    process = start_spoilt(
+        "/hangs", "node.load_calibration = lambda path: threading.Event().wait()"
+    )
+    peer = peers("/hangs")
+    peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
+    process.interrupt()
+    assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
+
+
+def test_an_end_that_hangs_is_ended_and_says_where(start_spoilt):
+    process = start_spoilt(
+        "/never_ends",
+        "main.END_LIMIT = 1; node.Perception.close = lambda _: threading.Event().wait()",
+    )
+    process.wait_for("READY")
+    process.interrupt()
+    assert process.wait() == 1 and any("ros/main.py" in line for line in process.lines)
+
+
+def test_parameters_describe_themselves(managed):
+    _, peer = managed
+    answer = peer.call(
+        DescribeParameters, "describe_parameters", DescribeParameters.Request(names=["slop"])
+    )
+    slop = answer.descriptors[0]
+    assert "stamps" in slop.description and slop.floating_point_range[0].to_value == 10
+
+
+def test_sigint_ends_an_active_node_cleanly(managed):
+    process, peer = managed
+    bring_to(peer, "active")
+    process.interrupt()
+    assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
+
+
+def test_sigterm_ends_a_node_cleanly(start_node):
+    process = start_node("-r", "__ns:=/terminated", autostart="false")
+    process.wait_for("waiting for")
+    process.interrupt(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+def test_sigterm_while_the_node_configures_is_no_error(start_node, peers):
+    process, peer = start_node("-r", "__ns:=/early"), peers()
+    peer.spin_until(
+        lambda: peer.node.count_publishers("/early/perception/transition_event"), what="the node"
+    )
+    process.interrupt(signal.SIGTERM)
+    assert process.wait(90) == 0 and not complaints(process)
+
+
+def test_a_damaged_checkpoint_ends_the_node_with_one_clear_line(start_node, tmp_path):
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(b"not a checkpoint")
+    process = start_node("-r", "__ns:=/damaged", checkpoint=path)
+    code, lines = process.wait(), [line for line in process.lines if "ERROR" in line]
+    assert (
+        code == 1 and len(lines) == 1 and "configure failed" in lines[0] and str(path) in lines[0]
+    )
+
+
+def test_a_missing_calibration_ends_the_node_with_one_clear_line(start_node):
+    process = start_node("-r", "__ns:=/uncalibrated", calibration="/nowhere/calibration.yaml")
+    code, lines = process.wait(), [line for line in process.lines if line.strip()]
+    assert code == 1 and len(lines) == 1 and "/nowhere/calibration.yaml" in lines[0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("slop", "-1.0"), ("slop", "1"), ("mode", "sideways")])
+def test_a_wrong_parameter_ends_the_node_with_one_clear_line(start_node, name, value):
+    process = start_node("-r", "__ns:=/wrong", **{name: value})
+    code, lines = process.wait(), [line for line in process.lines if line.strip()]
+    assert (code, len(lines)) == (2, 1) and name in lines[0], lines
+
+
+@pytest.mark.parametrize("content", [None, "/**: {ros__parameters: {slop: ["])
+def test_a_parameter_file_that_cannot_be_read_is_named_without_a_traceback(
+    start_node, tmp_path, content
+):
+    path = tmp_path / "params.yaml"
+    if content is not None:
+        path.write_text(content)
+    process = start_node("-r", "__ns:=/unread", "--params-file", str(path))
+    code, lines = process.wait(), [line for line in process.lines if line.strip()]
+    assert code == 2 and len(lines) <= 2 and str(path) in lines[-1]  # rcl has a line of its own
+
+
+def test_a_misspelt_parameter_is_told_with_what_was_meant(start_node, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("/**: {ros__parameters: {scor_threshold: 0.5, slop: 0.1}}")
+    process = start_node("-r", "__ns:=/misspelt", "--params-file", str(path), autostart="false")
+    process.wait_for("waiting for")
+    told = [line for line in process.lines if "unknown parameters" in line]
+    process.interrupt()
+    assert len(told) == 1 and told[0].endswith(
+        "ignored: scor_threshold (did you mean score_threshold?)"
+    )

@@ -1,0 +1,290 @@
+"""What was measured offline is what drives: the node's answers to a bag are the `Predictor`'s to the same messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from rosbags.rosbag2 import Reader
+from visualization_msgs.msg import Marker
+
+from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Prediction
+from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.ros.bag.recorder import Recording, record
+from bev_semseg_ros.ros.bag.writer import write_bag
+from bev_semseg_ros.ros.convert.messages import (
+    decode_camera,
+    decode_cloud,
+    decode_image,
+    message_class,
+    stamp_ns,
+)
+from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.publishers import TOPICS
+from bev_semseg_ros.taxonomy import DETECTION_CLASSES, colorize
+
+COUNT = 4
+RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too
+THRESHOLD = 0.01
+FILTER = {
+    "classes": ["pedestrian", "car", "truck"],
+    "distance_bands": [10.0],
+    "score_threshold_car": [0.02, 0.05],
+    "nms_iou_threshold": 0.1,
+}
+IMAGES = ("~/semseg/color", "~/semseg/overlay", "~/semseg/labels", "~/semseg/camera_info")
+SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
+
+
+class Drive:
+    """COUNT frames of a tilted lidar and a camera with a distorted, larger image than the network's."""
+
+    name = "drive"
+
+    def __init__(self, calibration) -> None:
+        self._calibration = calibration
+        camera = calibration.camera
+        scale = np.diag([3.0, 3.0, 1.0])
+        self._camera = Camera(
+            scale @ camera.matrix,
+            (384, 192),
+            camera.camera_from_model,
+            [-0.2, 0.03, 0.001, -0.001, 0.0],
+            "plumb_bob",
+            scale @ camera.matrix,
+        )
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def scene(self, index: int) -> str:
+        return self.name
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        rng = np.random.default_rng(index)
+        points = rng.uniform((2, -8, -1.8, 0), (18, 8, 0, 1), (800, 4)).astype(np.float32)
+        image = np.kron(rng.integers(0, 255, (12, 24, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+        return Frame(
+            (index + 1) * 100_000_000,
+            points,
+            self._calibration.model_from_lidar,
+            image,
+            self._camera,
+            f"{index}",
+            self.name,
+        ), Annotation()
+
+
+@pytest.fixture(scope="module")
+def bag(calibration, tmp_path_factory):
+    path = tmp_path_factory.mktemp("parity") / "bag"
+    write_bag(Drive(calibration), path)
+    return path
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*((mode, {}) for mode in MODES), ("fused", FILTER)],
+    ids=[*MODES, "fused and filtered"],
+)
+def answers(
+    request, bag, checkpoint_file, tmp_path_factory
+) -> tuple[str, Recording, dict[int, Prediction]]:
+    """(mode, what the node answered, what the predictor answered by stamp)."""
+    mode, settings = request.param
+    images = () if mode == "lidar_only" else IMAGES
+    boxes = () if mode == "camera_only" else ("~/markers",)
+    recording = record(
+        bag,
+        tmp_path_factory.mktemp(mode),
+        RATE,
+        {
+            "checkpoint": checkpoint_file,
+            "score_threshold": THRESHOLD,
+            "mode": mode,
+            **settings,
+            **SETTINGS,
+        },
+        boxes + images,
+    )
+    predictor = Predictor.load(checkpoint_file, "cpu", **SETTINGS)
+    offline = {
+        frame.timestamp_ns: predictor.predict_sample(
+            prepare(frame, predictor.config), mode, THRESHOLD
+        )
+        for frame in frames(bag)
+    }
+    if settings:
+        keep = Parameters(score_threshold=THRESHOLD, **settings).box_filter
+        everything, offline = (
+            offline,
+            {stamp: replace(found, boxes=keep(found.boxes)) for stamp, found in offline.items()},
+        )
+        assert all(len(offline[stamp].boxes) < len(everything[stamp].boxes) for stamp in offline)
+    return mode, recording, offline
+
+
+def frames(bag) -> list[Frame]:
+    """The pairs of a bag, decoded as the node decodes them."""
+    calibration, moments = load_calibration(bag), {}
+    with Reader(bag) as reader:
+        for connection, _, data in reader.messages():
+            if connection.topic == "/tf_static":
+                continue
+            message = deserialize_message(bytes(data), message_class(connection.msgtype))
+            moments.setdefault(stamp_ns(message.header.stamp), {})[connection.topic] = message
+    return [
+        Frame(
+            stamp,
+            decode_cloud(moment["/points"]),
+            calibration.model_from_lidar,
+            decode_image(moment["/image"]),
+            decode_camera(moment["/camera_info"], calibration.camera.camera_from_model),
+        )
+        for stamp, moment in moments.items()
+    ]
+
+
+def by_place(boxes: Boxes, reference: Boxes) -> Boxes:
+    """`boxes` in the order of the nearest ones of `reference`."""
+    distances = np.linalg.norm(boxes.centers[:, None] - reference.centers[None], axis=-1)
+    order = distances.argmin(0)
+    assert sorted(order) == list(range(len(boxes)))
+    return boxes[order]
+
+
+def test_every_frame_comes_out_of_the_node(answers):
+    _, recording, offline = answers
+    assert (
+        recording.published.keys() == recording.complete.keys() == offline.keys()
+        and len(offline) == COUNT
+    )
+
+
+def test_the_boxes_are_the_predictors(answers):
+    mode, recording, offline = answers
+    for stamp, result in recording.complete.items():
+        expected = offline[stamp].boxes
+        assert (result.boxes is None) == (expected is None) == (mode == "camera_only")
+        if expected is None:
+            continue
+        assert len(result.boxes) == len(expected) > 0
+        found = by_place(result.boxes, expected)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+        np.testing.assert_allclose(found.centers, expected.centers, atol=1e-3)
+        np.testing.assert_allclose(found.sizes, expected.sizes, atol=1e-3)
+        np.testing.assert_allclose(np.sin(found.yaws - expected.yaws), 0, atol=1e-3)
+
+
+def test_the_labels_are_the_predictors(answers):
+    mode, recording, offline = answers
+    for stamp, result in recording.complete.items():
+        expected = offline[stamp].mask
+        assert (expected is None) == (result.mask is None) == (mode == "lidar_only")
+        if expected is not None:
+            assert result.mask.shape == expected.shape and (result.mask == expected).mean() >= 0.999
+
+
+def messages(answers, topic: str) -> list[tuple[int, object]]:
+    """(stamp, message) of every frame; none in a mode that does not have this output."""
+    mode, recording, _ = answers
+    found = [
+        (stamp, result.messages[topic])
+        for stamp, result in recording.complete.items()
+        if topic in result.messages
+    ]
+    assert len(found) == (
+        0 if mode == ("camera_only" if topic == "~/markers" else "lidar_only") else COUNT
+    )
+    return found
+
+
+def pixels(message) -> np.ndarray:
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
+
+
+def test_every_output_is_one_of_those_compared_here():
+    """But for what says how it went, and for messages that are not installed everywhere (test_detections.py)."""
+    of_frames = {
+        topic
+        for topic, (kind, *_) in TOPICS.items()
+        if not kind.startswith("vision_msgs") and not topic.startswith(("~/debug/", "/"))
+    }
+    assert of_frames == {"~/markers", *IMAGES, "~/timing"}
+
+
+def test_the_colours_are_those_of_the_predictors_labels(answers):
+    for stamp, message in messages(answers, "~/semseg/color"):
+        assert message.encoding == "rgb8"
+        assert (pixels(message) == colorize(answers[2][stamp].mask)).mean() >= 0.999
+
+
+def test_the_overlay_lies_on_the_image_that_the_predictor_saw(answers, bag, checkpoint_file):
+    config = checkpoint.load(checkpoint_file)[0]
+    seen = {frame.timestamp_ns: prepare(frame, config).image for frame in frames(bag)}
+    for stamp, message in messages(answers, "~/semseg/overlay"):
+        expected = (colorize(answers[2][stamp].mask).astype(float) + seen[stamp]) / 2
+        assert (np.abs(pixels(message) - expected) <= 1).mean() >= 0.999
+
+
+def test_the_camera_info_is_of_the_predictors_mask(answers):
+    for stamp, message in messages(answers, "~/semseg/camera_info"):
+        camera = answers[2][stamp].camera
+        assert (message.width, message.height) == camera.size == answers[2][stamp].mask.shape[::-1]
+        np.testing.assert_allclose(np.reshape(message.k, (3, 3)), camera.matrix)
+        np.testing.assert_allclose(np.reshape(message.p, (3, 4))[:, :3], camera.matrix)
+        assert not any(message.d)
+
+
+@pytest.mark.parametrize("topic", IMAGES)
+def test_segmentation_has_the_stamp_and_the_frame_of_its_image(answers, topic):
+    for stamp, message in messages(answers, topic):
+        assert (stamp_ns(message.header.stamp), message.header.frame_id) == (stamp, "camera")
+
+
+def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes_do_in_the_models(
+    answers, calibration
+):
+    cloud_from_model = invert(calibration.model_from_lidar)
+    for stamp, message in messages(answers, "~/markers"):
+        boxes = answers[2][stamp].boxes
+        shown = [marker for marker in message.markers if marker.action == Marker.ADD]
+        assert {(stamp_ns(m.header.stamp), m.header.frame_id) for m in shown} == {(stamp, "lidar")}
+        assert len({(m.ns, m.id) for m in shown}) == len(shown) == 3 * len(boxes)
+        for kind in (Marker.CUBE, Marker.ARROW, Marker.TEXT_VIEW_FACING):
+            markers = [marker for marker in shown if marker.type == kind]
+            places = np.array(
+                [[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in markers]
+            )
+            expected = apply(cloud_from_model, boxes.centers)
+            if kind == Marker.TEXT_VIEW_FACING:
+                expected = expected + cloud_from_model[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
+            distances = np.linalg.norm(places[:, None] - expected, axis=-1)
+            nearest = distances.argmin(0)
+            assert distances.min(0).max() < 1e-3
+            for box, marker in enumerate(markers[index] for index in nearest):
+                q = marker.pose.orientation
+                ahead = [
+                    1 - 2 * (q.y**2 + q.z**2),
+                    2 * (q.x * q.y + q.w * q.z),
+                    2 * (q.x * q.z - q.w * q.y),
+                ]
+                yaw = boxes.yaws[box]
+                np.testing.assert_allclose(
+                    ahead, cloud_from_model[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0), atol=1e-3
+                )
+                assert marker.ns == DETECTION_CLASSES[boxes.labels[box]] and marker.text.startswith(
+                    marker.ns
+                )
+
+
+def test_the_mode_is_the_one_asked_for(answers):
+    mode, recording, _ = answers
+    assert {result.timing["mode"] for result in recording.complete.values()} == {mode}

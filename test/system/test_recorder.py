@@ -1,0 +1,86 @@
+"""What the recorder counts, and what it says of a node that fails."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.data.calibration import Calibration, save_calibration
+from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.ros.bag.recorder import (
+    DOMAINS,
+    Recording,
+    RecordingError,
+    Result,
+    record,
+    subscriber,
+)
+
+
+def recording(sent: int, complete: int, last: dict[str, str], received: int = 10**9) -> Recording:
+    """`sent` pairs of which the first `complete` came out; the last of them with these counters."""
+    results = {
+        stamp: Result(Boxes.empty(), np.zeros((1, 1)), {"mode": "fused"}, stamp)
+        for stamp in range(complete)
+    }
+    if complete:
+        results[complete - 1].timing, results[complete - 1].received = last, received
+    return Recording(results, dict.fromkeys(range(sent), 0))
+
+
+@pytest.mark.parametrize(
+    ("last", "dropped"),
+    [
+        ({"dropped/overwritten": "2"}, {"overwritten": 2, "transport": 1}),
+        ({"dropped/overwritten": "0"}, {"transport": 3}),
+        (
+            {"dropped/overwritten": "2", "dropped/late_image": "2"},
+            {"overwritten": 2, "late_image": 1, "transport": 0},
+        ),
+    ],
+)
+def test_in_is_out_and_dropped(last, dropped):
+    found = recording(10, 7, last)
+    assert found.dropped == dropped and len(found.complete) + sum(dropped.values()) == 10
+
+
+def test_a_lost_timing_does_not_take_the_nodes_counters_with_it():
+    found = recording(10, 7, {"dropped/overwritten": "2"})
+    found.results[8] = Result(Boxes.empty(), received=2 * 10**9)
+    assert found.dropped == {"overwritten": 2, "transport": 1}
+
+
+def test_nothing_received_is_all_transport():
+    assert recording(4, 0, {}).dropped == {"transport": 4}
+
+
+def test_a_node_that_sees_no_images_is_complete_without_masks():
+    found = recording(2, 1, {"mode": "lidar_only"})
+    found.results[0].mask = None
+    found.results[1] = Result(Boxes.empty(), timing={"mode": "lidar_only"})
+    assert not found.complete and not found.is_all_there
+    found.with_masks = False
+    assert list(found.complete) == [0, 1] and found.is_all_there
+
+
+def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
+    (tmp_path / "bag").mkdir()
+    save_calibration(Calibration(np.eye(4)), tmp_path / "bag" / "calibration.yaml")
+    before = dict(os.environ)
+    with pytest.raises(RecordingError, match="no camera in it"):
+        record(tmp_path / "bag", tmp_path / "out")
+    assert os.environ == before
+
+
+def test_nothing_is_played_before_the_nodes_results_can_be_heard():
+    """A recorder that DDS had not yet matched lost a drive's first results, now and then all of them."""
+    empty_domain = DOMAINS[-1] + 1
+    with (
+        pytest.raises(
+            RecordingError, match=r"not found within 0\.2 s: markers, semseg/labels, timing"
+        ),
+        subscriber(empty_domain, {}, np.eye(4), timeout=0.2),
+    ):
+        pytest.fail("entered without a node")

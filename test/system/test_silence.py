@@ -1,0 +1,52 @@
+"""A node to which nothing comes says why."""
+
+import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+
+@pytest.fixture(scope="module")
+def silent(start_node):
+    """A node of another namespace that insists on reliable publishers and waits for a clock nobody publishes."""
+    process = start_node("-r", "__ns:=/silent", reliability="reliable", use_sim_time="true")
+    process.wait_for("READY")
+    return process
+
+
+def test_a_topic_without_publisher_is_named_though_simulated_time_stands_still(silent):
+    assert "nothing publishes /silent/points" in silent.wait_for("no results")
+
+
+def test_a_publisher_whose_qos_cannot_match_is_named_with_the_setting(silent, peer):
+    offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = peer.node.create_publisher(PointCloud2, "/silent/points", offered)
+    line = silent.wait_for("QoS cannot match on /silent/points")
+    peer.node.destroy_publisher(publisher)
+    assert (
+        "/peer offers best effort, asked for is reliable; set reliability to auto or best_effort"
+        in line
+    )
+
+
+def test_a_topic_of_another_type_is_named(silent, peer):
+    publisher = peer.node.create_publisher(Image, "/silent/points", 1)
+    line = silent.wait_for("/silent/points carries")
+    peer.node.destroy_publisher(publisher)
+    assert "carries sensor_msgs/msg/Image from /peer, expected sensor_msgs/msg/PointCloud2" in line
+
+
+def test_images_that_come_compressed_are_found_with_the_setting(silent, peer):
+    publisher = peer.node.create_publisher(CompressedImage, "/silent/image/compressed", 1)
+    line = silent.wait_for("/peer publishes /silent/image/compressed")
+    peer.node.destroy_publisher(publisher)
+    assert (
+        "nothing publishes /silent/image, but" in line
+        and "set image_transport to compressed" in line
+    )
+
+
+def test_a_camera_info_that_was_published_before_the_node_came_is_spoken_of(silent, peer):
+    publisher = peer.node.create_publisher(CameraInfo, "/silent/camera_info", 1)
+    line = silent.wait_for("nothing has come on /silent/camera_info yet, which /peer publishes")
+    peer.node.destroy_publisher(publisher)
+    assert "durability transient_local" in line

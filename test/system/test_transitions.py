@@ -1,0 +1,86 @@
+"""Transitions in which something fails, in a node in this process: it says so, ends in a state, and works again."""
+
+from __future__ import annotations
+
+import pytest
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.ros.node.perception import Perception
+from bev_semseg_ros.ros.node.pipeline import Pipeline
+from bev_semseg_ros.ros.node.publishers import Outputs
+
+STEPS = ("configure", "activate", "deactivate", "cleanup")
+
+
+@pytest.fixture
+def node(checkpoint_file, calibration_file):
+    values = {
+        "checkpoint": checkpoint_file,
+        "calibration": calibration_file,
+        "engine": "torch",
+        "precision": "fp32",
+        "num_threads": 1,
+        "mode": "lidar_only",
+    }
+    rclpy.init(
+        args=[
+            "--ros-args",
+            "-r",
+            "__ns:=/transitions",
+            *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
+        ]
+    )
+    node = Perception()
+    yield node
+    node.close()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def state(node: Perception) -> str:
+    return node._state_machine.current_state[1]
+
+
+def take(node: Perception, *steps: str) -> TransitionCallbackReturn:
+    """The result of the last of these transitions."""
+    return [getattr(node, f"trigger_{step}")() for step in steps][-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "owner", "method", "ends_in"),
+    [
+        ("configure", Predictor, "warm_up", "unconfigured"),
+        ("configure", Outputs, "__init__", "unconfigured"),
+        ("activate", Pipeline, "start", "inactive"),
+        ("deactivate", Outputs, "clear", "unconfigured"),
+        ("cleanup", Outputs, "destroy", "unconfigured"),
+    ],
+)
+def test_a_transition_that_fails_says_why_and_leaves_a_node_that_works(
+    node, monkeypatch, capfd, step, owner, method, ends_in
+):
+    good, armed = getattr(owner, method), [True]
+
+    def fails_once(*arguments):
+        if armed:
+            armed.clear()
+            raise OSError("the disk is gone")
+        return good(*arguments)
+
+    steps = STEPS[: STEPS.index(step)]
+    if steps:
+        take(node, *steps)
+    monkeypatch.setattr(owner, method, fails_once)
+    assert take(node, step) != TransitionCallbackReturn.SUCCESS
+    assert state(node) == ends_in and f"{step} failed: the disk is gone" in capfd.readouterr().err
+    remaining = STEPS[:2] if ends_in == "unconfigured" else STEPS[1:2]
+    assert take(node, *remaining) == TransitionCallbackReturn.SUCCESS and state(node) == "active"
+
+
+def test_cleanup_forgets_the_network_and_configure_says_how_long_it_took(node, capfd):
+    take(node, "configure", "activate", "deactivate")
+    assert "warmed up in" in capfd.readouterr().err and node._predictor is not None
+    take(node, "cleanup")
+    assert node._predictor is None

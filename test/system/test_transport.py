@@ -1,0 +1,67 @@
+"""Images as large as real ones come through DDS, which its own settings would silently drop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from bev_semseg_ros.data.calibration import save_calibration
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.ros.convert.messages import encode_image, stamp_ns
+
+NAMESPACE = "/large"
+SIZE = (1920, 1208)
+COUNT = 8
+PATIENCE = 3.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def large(start_node, peers, calibration, tmp_path_factory):
+    """(process, peer) of a node whose camera has 1920 x 1208 pixels."""
+    camera = Camera(
+        [[1500, 0, 959.5], [0, 1500, 603.5], [0, 0, 1]], SIZE, calibration.camera.camera_from_model
+    )
+    path = tmp_path_factory.mktemp("large") / "calibration.yaml"
+    save_calibration(replace(calibration, camera=camera), path)
+    process = start_node(
+        "-r", f"__ns:={NAMESPACE}", calibration=path, mode="camera_only", intrinsics="calibration"
+    )
+    process.wait_for("READY")
+    return process, peers(NAMESPACE)
+
+
+def test_best_effort_images_of_full_size_come_through(large):
+    """Without the profile, and with one that Fast DDS cannot read, few of them do."""
+    process, peer = large
+    pixels = np.zeros((*SIZE[::-1], 3), np.uint8)
+    publisher = peer.node.create_publisher(
+        Image, f"{NAMESPACE}/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    peer.spin_until(
+        lambda: (
+            publisher.get_subscription_count()
+            and peer.node.count_publishers(f"{NAMESPACE}/perception/timing")
+        ),
+        what="the node",
+    )
+    peer.spin_until(lambda: comes_through(peer, publisher, pixels), what="the first image")
+    lost = sum(not comes_through(peer, publisher, pixels) for _ in range(COUNT))
+    peer.node.destroy_publisher(publisher)
+    assert lost <= 1 and not any("XMLPARSER" in line for line in process.lines)
+
+
+def comes_through(peer, publisher, pixels: np.ndarray) -> bool:
+    """True if an image that is published now has a result within PATIENCE."""
+    stamp, end = peer.next_stamp(), time.monotonic() + PATIENCE
+    publisher.publish(encode_image(pixels, "rgb8", peer.header("front")))
+
+    def is_answered() -> bool:
+        return any(stamp_ns(message.header.stamp) == stamp for message in peer.received["timing"])
+
+    peer.spin_until(lambda: is_answered() or time.monotonic() > end)
+    return is_answered()

@@ -1,0 +1,248 @@
+"""Training: it learns, it stops with a reason, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from support.memory_dataset import TINY, TinyDataset, with_training
+from support.paths import ROOT
+
+from bev_semseg_ros.config import Config, load
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.training.cache import Cache, build, describe
+from bev_semseg_ros.training.loader import Loader
+from bev_semseg_ros.training.trainer import Training, train
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Cache:
+    folder = tmp_path_factory.mktemp("prepared") / "tiny"
+    build(TinyDataset(), TINY, folder)
+    return Cache(folder)
+
+
+def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loader) -> Training:
+    torch.manual_seed(config.seed)
+    info = describe([cache]) | {"tasks": list(config.training.tasks)}
+    return Training(config, loader([cache], config), out, info)
+
+
+def begun(
+    config: Config, cache: Cache, out: Path, init: tuple = (), loader: type[Loader] = Loader
+) -> Training:
+    result = training(config, cache, out, loader)
+    result.begin(list(init))
+    return result
+
+
+def test_every_loss_falls(cache, tmp_path):
+    quiet = replace(
+        TINY.augmentation, flip=0, rotation=0, scale=0, height=0, point_drop=0, ring_drop=0
+    )
+    run = begun(
+        with_training(replace(TINY, augmentation=quiet), epochs=12, learning_rate=1e-2),
+        cache,
+        tmp_path,
+    )
+    run.run()
+    first, last = run.metrics[0]["loss"], run.metrics[-1]["loss"]
+    assert set(first) == {"heatmap", "regression", "segmentation"}
+    assert all(last[name] < 0.7 * first[name] for name in first)
+
+
+def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
+    run = begun(TINY, cache, tmp_path / "run")
+    run.run()
+    config, weights, info = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert config == TINY and set(weights) == set(Network(TINY).state_dict())
+    assert (
+        info["steps"] == 4
+        and info["image_sizes"] == [[128, 64]]
+        and info["tasks"] == list(TINY.training.tasks)
+    )
+    epochs = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"]
+    assert [entry["epoch"] for entry in epochs] == [1, 2]
+
+
+def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
+    class Interrupted(Loader):
+        def steps(self, epoch):
+            if epoch == 1:
+                raise KeyboardInterrupt
+            return super().steps(epoch)
+
+    unbroken = begun(TINY, cache, tmp_path / "unbroken")
+    unbroken.run()
+    with pytest.raises(KeyboardInterrupt):
+        begun(TINY, cache, tmp_path / "broken", loader=Interrupted).run()
+    resumed = training(TINY, cache, tmp_path / "broken")
+    torch.manual_seed(99)  # resuming must not depend on it
+    resumed.resume()
+    assert resumed.epoch == 1 and resumed.step == 2
+    resumed.run()
+    for key, value in unbroken.network.state_dict().items():
+        torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"tasks": ("segmentation",)}, r"training\.tasks was \['detection', 'segmentation'\]"),
+        ({"learning_rate": 1.0}, r"training\.learning_rate was 0\.002 and is now 1\.0"),
+    ],
+)
+def test_a_run_is_not_resumed_with_settings_of_another(cache, tmp_path, settings, reason):
+    begun(TINY, cache, tmp_path).save()
+    with pytest.raises(ValueError, match=rf"checkpoint\.pt: {reason}.*--init"):
+        training(with_training(**settings), cache, tmp_path).resume()
+
+
+def test_a_run_may_be_prolonged(cache, tmp_path):
+    begun(TINY, cache, tmp_path).run()
+    longer = training(with_training(epochs=3), cache, tmp_path)
+    longer.resume()
+    longer.run()
+    assert [entry["epoch"] for entry in longer.metrics] == [1, 2, 3]
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(cache, tmp_path):
+    run = begun(TINY, cache, tmp_path)
+    run.network.bev.head.heatmap.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(FloatingPointError, match=r"step 0: the gradient.*frame\d"):
+        run.run()
+    assert all(torch.isfinite(value).all() for value in run.network.state_dict().values())
+
+
+def test_the_mean_of_a_loss_is_over_the_steps_that_had_it(cache, tmp_path):
+    class Partial(Loader):
+        def steps(self, epoch):
+            for number, step in enumerate(super().steps(epoch)):
+                yield replace(step, targets=replace(step.targets, mask=None)) if number else step
+
+    run = begun(with_training(epochs=1), cache, tmp_path, loader=Partial)
+    seen = []
+    make = run.train_step
+    run.train_step = lambda step: seen.append(make(step)) or seen[-1]
+    run.run()
+    assert (
+        run.metrics[0]["loss"]["segmentation"] == seen[0]["segmentation"]
+        and "segmentation" not in seen[1]
+    )
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_frames(cache, tmp_path):
+    run = begun(TINY, cache, tmp_path)
+    with torch.no_grad():
+        run.network.bev.head.heatmap.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match=r"step 0.*heatmap nan.*frame\d"):
+        run.run()
+
+
+def test_minutes_end_a_training(cache, tmp_path):
+    run = begun(with_training(epochs=1, max_minutes=0.01), cache, tmp_path)
+    run.run()
+    assert run.progress == 1 and run.minutes >= 0.01 and run.metrics[-1]["epoch"] == run.epoch
+
+
+def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path):
+    run = begun(with_training(tasks=("segmentation",)), cache, tmp_path)
+    before = {key: value.clone() for key, value in run.network.state_dict().items()}
+    run.run()
+    changed = {
+        key.split(".")[0]
+        for key, value in run.network.state_dict().items()
+        if not value.equal(before[key])
+    }
+    assert changed == {"camera"}
+
+
+def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path):
+    runs = {}
+    for task, fusion in (("segmentation", "projective"), ("detection", "none")):
+        config = with_training(
+            replace(TINY, model=replace(TINY.model, fusion=fusion)), tasks=(task,), epochs=1
+        )
+        runs[task] = begun(config, cache, tmp_path / task)
+        runs[task].run()
+    joined = begun(
+        TINY, cache, tmp_path / "joined", (runs["segmentation"].path, runs["detection"].path)
+    )
+    camera, lidar = (runs[task].network.state_dict() for task in ("segmentation", "detection"))
+    weights = joined.network.state_dict()
+    assert weights["camera.encoder.stem.0.weight"].equal(camera["camera.encoder.stem.0.weight"])
+    assert weights["bev.head.heatmap.weight"].equal(lidar["bev.head.heatmap.weight"])
+    points = lidar["pillars.linear.weight"].shape[1]
+    assert weights["pillars.linear.weight"][:, :points].equal(lidar["pillars.linear.weight"])
+    assert not weights["pillars.linear.weight"][:, points:].any()
+
+
+def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
+    config = replace(TINY, model=replace(TINY.model, camera_encoder="efficientnet_lite0"))
+    run = begun(config, cache, tmp_path)
+    encoder = run.network.camera.encoder
+    assert (
+        not encoder.conv_stem.weight.requires_grad
+        and not encoder.blocks[1].project_conv.weight.requires_grad
+    )
+    peaks = {id(p): group["peak"] for group in run.optimizer.param_groups for p in group["params"]}
+    assert id(encoder.conv_stem.weight) not in peaks
+    assert peaks[id(encoder.blocks[5].project_conv.weight)] == pytest.approx(
+        0.3 * config.training.learning_rate
+    )
+    assert peaks[id(run.network.bev.head.heatmap.weight)] == config.training.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"tasks": ("driving",)}, "training.tasks"),
+        ({"precision": "int3"}, "training.precision"),
+        ({"crop": (100, 64)}, "training.crop"),
+        ({"crop": (64, 0)}, "training.crop"),
+        ({"batch_size": 0}, "training.batch_size"),
+        ({"validation_split": "val"}, "training.validation_split"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, settings, reason):
+    with pytest.raises(ValueError, match=reason):
+        train(with_training(**settings), [tmp_path], tmp_path / "run")
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path):
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(ValueError, match="--resume"):
+        train(TINY, [tmp_path], tmp_path)
+
+
+@pytest.mark.parametrize("choice", [{"resume": True}, {"init": ["checkpoint.pt"]}])
+def test_a_checkpoint_that_is_not_there_is_named_before_frames_are_prepared(tmp_path, choice):
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt: no such checkpoint"):
+        train(TINY, [tmp_path / "nowhere"], tmp_path / "run", **choice)
+
+
+def test_ten_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp_path):
+    config = load(ROOT / "config" / "a2d2.yaml")
+    config = with_training(config, max_steps=10, batch_size=2, crop=(128, 96), validation_frames=1)
+    path = train(config, [real_data / "a2d2"], tmp_path / "run")
+    assert checkpoint.load(path)[2]["steps"] == 10
+    assert (
+        json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][-1]["validation"]
+        is not None
+    )
+
+
+def test_validation_follows_every_epoch(real_data, tmp_path):
+    model = replace(TINY.model, fusion="none")
+    config = with_training(
+        replace(TINY, model=model), tasks=("detection",), epochs=1, validation_frames=2
+    )
+    train(config, [real_data / "a2d2"], tmp_path / "run", validation=[real_data / "kitti"])
+    validation = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][0][
+        "validation"
+    ]
+    assert validation["ap_car"] is not None and validation["miou"] is None
