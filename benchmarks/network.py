@@ -109,11 +109,11 @@ def street_like_sample(config: Config) -> Sample:
     image = (
         rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     )
-    camera_from_model = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    camera_from_ego = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
     camera = Camera(
         np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]]),
         IMAGE_SIZE,
-        camera_from_model,
+        camera_from_ego,
     )
     return Sample(points[inside][:NUM_POINTS], image, camera)
 

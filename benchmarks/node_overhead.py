@@ -171,7 +171,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
     state = SimpleNamespace(parameters=Parameters(), context=node.context)
     camera = moment.calibration.camera
     extrinsics = FixedExtrinsics(
-        moment.calibration.model_from_lidar, camera.camera_from_model, "lidar", {}
+        moment.calibration.ego_from_lidar, camera.camera_from_ego, "lidar", {}
     )
     pipeline = Pipeline(
         state, Network(), extrinsics, inbox, Unsent(node), camera, lidar_frame="lidar"
@@ -199,9 +199,9 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     """What the whole is made of, each by itself."""
     network, outputs = Network(), Unsent(node)
-    cloud_from_model, scale = invert(moment.calibration.model_from_lidar), IntensityScale()
+    cloud_from_ego, scale = invert(moment.calibration.ego_from_lidar), IntensityScale()
     points, pixels = decode_cloud(moment.cloud), decode_image(moment.image)
-    camera = decode_camera(moment.info, moment.calibration.camera.camera_from_model)
+    camera = decode_camera(moment.info, moment.calibration.camera.camera_from_ego)
     size = network_size(camera.size, CONFIG.image)
     small = rectify(pixels, camera, size)
     prediction = network.predict_sample(
@@ -210,16 +210,16 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     return {
         "decode cloud": lambda: scale.decode(moment.cloud, "intensity", 0.0),
         "decode image": lambda: decode_image(moment.image),
-        "decode camera_info": lambda: decode_camera(moment.info, camera.camera_from_model),
+        "decode camera_info": lambda: decode_camera(moment.info, camera.camera_from_ego),
         "points into the grid": lambda: prepare_points(
-            points, moment.calibration.model_from_lidar, CONFIG.grid
+            points, moment.calibration.ego_from_lidar, CONFIG.grid
         ),
         "rectify and resize": lambda: rectify(pixels, camera, size),
         "all outputs": lambda: outputs.publish(
             prediction,
             small,
             moment.cloud.header,
-            cloud_from_model,
+            cloud_from_ego,
             moment.image.header,
             Parameters(),
         ),

@@ -28,7 +28,7 @@ _SHORT.maxlevel = 2
 
 @dataclass(frozen=True)
 class GridConfig:
-    """The BEV grid in the model frame, metres. Pillars have `cell`; heads answer at `cell * output_stride`.
+    """The BEV grid in the ego frame, metres. Pillars have `cell`; heads answer at `cell * output_stride`.
 
     Raises ValueError for a grid that the network cannot have.
     """

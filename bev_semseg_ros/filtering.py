@@ -14,10 +14,10 @@ from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 @dataclass(frozen=True)
 class BoxFilter:
-    """Takes predicted boxes in the model frame and returns those that are kept, in their order.
+    """Takes predicted boxes in the ego frame and returns those that are kept, in their order.
 
     thresholds: of each of DETECTION_CLASSES the lowest score, one for all distances or one for each band;
-    distance_bands: where one band ends and the next begins, rising, in metres from the model frame's origin seen from
+    distance_bands: where one band ends and the next begins, rising, in metres from the ego frame's origin seen from
     above; classes: those that are kept; nms_iou_threshold: of two boxes that overlap by more, seen from above, only the
     better is kept, whatever their classes (`model.decoding` has suppressed within a class); 1 keeps both.
     Raises ValueError naming what is wrong.

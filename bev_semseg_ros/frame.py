@@ -1,6 +1,6 @@
 """The vocabulary of the package: what goes into a predictor, what comes out, and what is true. Numpy only.
 
-Conventions (REP 103): x forward, y left, z up, metres, radians. The *model frame* is level with the
+Conventions (REP 103): x forward, y left, z up, metres, radians. The *ego frame* is level with the
 vehicle and has its origin on the ground below the lidar's reference point. A *camera frame* is
 optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes points of b to a.
 Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is integer nanoseconds.
@@ -82,17 +82,17 @@ class Boxes:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """How a camera looks at the model frame.
+    """How a camera looks at the ego frame.
 
     matrix (3, 3): K of the image as recorded; distortion: coefficients of `distortion_model` in OpenCV's order, which
-    mean nothing where that is "none"; size: (width, height) of the image; camera_from_model (4, 4); rectified_matrix
+    mean nothing where that is "none"; size: (width, height) of the image; camera_from_ego (4, 4); rectified_matrix
     (3, 3): K of the rectified image of the same size, `matrix` if it is not given. Raises ValueError for what no camera
     can be: an unknown model, numbers that are not finite, no size or one beyond MAX_SIDE or MAX_ASPECT.
     """
 
     matrix: np.ndarray
     size: tuple[int, int]
-    camera_from_model: np.ndarray
+    camera_from_ego: np.ndarray
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
     distortion_model: str = "none"
     rectified_matrix: np.ndarray | None = None
@@ -105,7 +105,7 @@ class Camera:
             )
         object.__setattr__(self, "matrix", np.asarray(self.matrix, np.float64).reshape(3, 3))
         object.__setattr__(
-            self, "camera_from_model", np.asarray(self.camera_from_model, np.float64).reshape(4, 4)
+            self, "camera_from_ego", np.asarray(self.camera_from_ego, np.float64).reshape(4, 4)
         )
         object.__setattr__(self, "distortion", np.asarray(self.distortion, np.float64).reshape(-1))
         rectified = self.matrix if self.rectified_matrix is None else self.rectified_matrix
@@ -113,7 +113,7 @@ class Camera:
             self, "rectified_matrix", np.asarray(rectified, np.float64).reshape(3, 3)
         )
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
-        for name in ("matrix", "camera_from_model", "distortion", "rectified_matrix"):
+        for name in ("matrix", "camera_from_ego", "distortion", "rectified_matrix"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"camera: {name} has numbers that are not finite")
         shorter, longer = sorted(self.size)
@@ -124,9 +124,9 @@ class Camera:
             )
 
     @property
-    def image_from_model(self) -> np.ndarray:
-        """(3, 4) projection of homogeneous model points to pixels of the *rectified* image."""
-        return self.rectified_matrix @ self.camera_from_model[:3]
+    def image_from_ego(self) -> np.ndarray:
+        """(3, 4) projection of homogeneous ego points to pixels of the *rectified* image."""
+        return self.rectified_matrix @ self.camera_from_ego[:3]
 
     @property
     def is_rectified(self) -> bool:
@@ -164,12 +164,12 @@ class Frame:
     """One moment as the sensors saw it.
 
     points (N, 4) float32: x, y, z in the lidar's frame and intensity 0..1, or None; image (H, W, 3) uint8 RGB as
-    recorded (see `camera`), or None; model_from_lidar (4, 4); `missing` names what should have been there.
+    recorded (see `camera`), or None; ego_from_lidar (4, 4); `missing` names what should have been there.
     """
 
     timestamp_ns: int
     points: np.ndarray | None
-    model_from_lidar: np.ndarray
+    ego_from_lidar: np.ndarray
     image: np.ndarray | None
     camera: Camera | None
     name: str = ""
@@ -181,7 +181,7 @@ class Frame:
 class Annotation:
     """What is true of a frame; None where nobody said (which is not the same as "nothing there").
 
-    boxes: in the model frame; ignored (M,) bool: truth that counts neither as found nor as missed;
+    boxes: in the ego frame; ignored (M,) bool: truth that counts neither as found nor as missed;
     mask (H, W) uint8: `taxonomy.SEGMENTATION_CLASSES`, 255 to be ignored, in the geometry of `Frame.image` as
     recorded; group_mask: the same in `taxonomy.GROUPS`; dont_care (D, 4): left, top, right, bottom in pixels of the
     rectified image where objects may stand that nobody boxed.
@@ -198,7 +198,7 @@ class Annotation:
 class Prediction:
     """What the network said of a frame.
 
-    boxes: in the model frame, by falling score; None where the network could not look for any: without points, if its
+    boxes: in the ego frame, by falling score; None where the network could not look for any: without points, if its
     fusion finds boxes in points alone. mask (h, w) uint8 of `taxonomy.SEGMENTATION_CLASSES` in the
     rectified image at the network's size, described by `camera`; None in lidar_only mode. `network_ms`: time in the
     network, from tensors to boxes and mask. `mode`: the mode in which it was really run.

@@ -114,9 +114,9 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ rotation.T + translation
 
 
-def project(image_from_model: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 2) and depth (N,) of model points (N, 3); pixels mean nothing where depth <= 0."""
-    homogeneous = points @ image_from_model[:, :3].T.astype(points.dtype) + image_from_model[
+def project(image_from_ego: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 2) and depth (N,) of ego points (N, 3); pixels mean nothing where depth <= 0."""
+    homogeneous = points @ image_from_ego[:, :3].T.astype(points.dtype) + image_from_ego[
         :, 3
     ].astype(points.dtype)
     depth = homogeneous[:, 2]
@@ -213,14 +213,14 @@ def wrap_angle(angle: np.ndarray) -> np.ndarray:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-def box_image_bounds(boxes: Boxes, image_from_model: np.ndarray, near: float = 0.1) -> np.ndarray:
+def box_image_bounds(boxes: Boxes, image_from_ego: np.ndarray, near: float = 0.1) -> np.ndarray:
     """(M, 4) left, top, right, bottom of the projected corners, not clipped; NaN for a box wholly behind the camera.
 
     Edges that cross the plane `near` metres before the camera are cut there.
     """
     bounds = np.full((len(boxes), 4), np.nan)
     for index, corners in enumerate(box_corners(boxes)):
-        homogeneous = corners @ image_from_model[:, :3].T + image_from_model[:, 3]
+        homogeneous = corners @ image_from_ego[:, :3].T + image_from_ego[:, 3]
         kept = [h for h in homogeneous if h[2] >= near]
         for a, b in BOX_EDGES:
             da, db = homogeneous[a][2], homogeneous[b][2]

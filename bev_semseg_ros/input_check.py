@@ -62,8 +62,8 @@ class InputStatistics:
         self._sizes: set[tuple[int, int]] = set()
         self._scale = self._largest_intensity = 0.0
 
-    def add_points(self, points: np.ndarray, model_from_lidar: np.ndarray) -> None:
-        """points (M, 4): of one cloud, as `preprocessing.prepare_points` gives them: model frame, inside the grid."""
+    def add_points(self, points: np.ndarray, ego_from_lidar: np.ndarray) -> None:
+        """points (M, 4): of one cloud, as `preprocessing.prepare_points` gives them: ego frame, inside the grid."""
         self._note("points_per_frame", len(points))
         if not len(points):
             return
@@ -75,10 +75,10 @@ class InputStatistics:
         if (near := ranges < GROUND_RADIUS).any():
             self._note("ground_height", float(np.percentile(some[near, 2], 5)))
         azimuths = np.degrees(
-            np.arctan2(some[:, 1] - model_from_lidar[1, 3], some[:, 0] - model_from_lidar[0, 3])
+            np.arctan2(some[:, 1] - ego_from_lidar[1, 3], some[:, 0] - ego_from_lidar[0, 3])
         )
         self._note("view", len(np.unique(np.floor(azimuths))))
-        self._note("beams", count_beams(points, model_from_lidar))
+        self._note("beams", count_beams(points, ego_from_lidar))
 
     def add_camera(self, camera: Camera, recorded_size: tuple[int, int] | None = None) -> None:
         """camera: of the rectified image at the network's size; recorded_size: (width, height) before."""
@@ -139,22 +139,22 @@ def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
-def count_beams(points: np.ndarray, model_from_lidar: np.ndarray) -> int:
-    """Beams seen one above the other: the most in a few narrow slices of a cloud (M, 3+) in the model frame.
+def count_beams(points: np.ndarray, ego_from_lidar: np.ndarray) -> int:
+    """Beams seen one above the other: the most in a few narrow slices of a cloud (M, 3+) in the ego frame.
 
     Beams are told apart by their elevation in the lidar's frame. Those that met nothing are not seen, so a lidar shows
     fewer than it has (a 64-beam one on a road some 45), and several lidars in one cloud are counted together.
     """
     x, y = (
-        np.ascontiguousarray(points[:, axis] - np.float32(model_from_lidar[axis, 3]))
+        np.ascontiguousarray(points[:, axis] - np.float32(ego_from_lidar[axis, 3]))
         for axis in (0, 1)
     )
-    lidar_from_model, most, step = invert(model_from_lidar), 0, max(1, len(points) // SUBSAMPLE)
+    lidar_from_ego, most, step = invert(ego_from_lidar), 0, max(1, len(points) // SUBSAMPLE)
     for azimuth in np.percentile(np.arctan2(y[::step], x[::step]), SLICES):
         c, s = np.float32(np.cos(azimuth)), np.float32(np.sin(azimuth))
         ahead = c * x + s * y
         inside = np.abs(c * y - s * x) < SLICE_WIDTH / 2 * ahead
-        seen = apply(lidar_from_model, points[inside, :3].astype(np.float64))
+        seen = apply(lidar_from_ego, points[inside, :3].astype(np.float64))
         elevations = np.sort(np.arctan2(seen[:, 2], np.hypot(seen[:, 0], seen[:, 1])))
         most = max(most, 1 + int((np.diff(elevations) > BEAM_GAP).sum()))
     return most
@@ -313,7 +313,7 @@ def _ground(seen: Mapping[str, Any], trained: Mapping[str, Any], extrinsics: str
     error = height - _median(trained, "ground_height")
     if extrinsics == "calibration":
         remedy = (
-            f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.model_from_lidar) by about "
+            f"{'lower' if error > 0 else 'raise'} the lidar (z of lidar.ego_from_lidar) by about "
             f"{abs(error):.2f} m in the calibration, or correct its tilt"
         )
     else:

@@ -18,9 +18,9 @@ MAX_GRID_POINTS = (
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """points (N, 4) float32: x, y, z in the model frame inside the grid, intensity; None without a lidar.
+    """points (N, 4) float32: x, y, z in the ego frame inside the grid, intensity; None without a lidar.
 
-    image (h, w, 3) uint8 RGB, rectified, at the network's size; camera: how that image looks at the model frame;
+    image (h, w, 3) uint8 RGB, rectified, at the network's size; camera: how that image looks at the ego frame;
     both None without a camera.
     """
 
@@ -130,7 +130,7 @@ def _rectification_maps(
 
 
 def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """(N,) bool: finite points (N, >=3) of the model frame inside the grid."""
+    """(N,) bool: finite points (N, >=3) of the ego frame inside the grid."""
     x, y, z = points[:, 0], points[:, 1], points[:, 2]
     return (
         (x >= grid.x_min)
@@ -142,10 +142,8 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
     )
 
 
-def prepare_points(
-    points: np.ndarray, model_from_lidar: np.ndarray, grid: GridConfig
-) -> np.ndarray:
-    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the model frame, inside the grid, no NaN.
+def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
+    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the ego frame, inside the grid, no NaN.
 
     Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
     """
@@ -154,7 +152,7 @@ def prepare_points(
     # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others work. What is not
     # finite makes the whole point so, and it is left out.
     with_intensity = np.zeros((4, 5))
-    with_intensity[:3, [0, 1, 2, 4]], with_intensity[3, 3] = model_from_lidar[:3], 1
+    with_intensity[:3, [0, 1, 2, 4]], with_intensity[3, 3] = ego_from_lidar[:3], 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
     if (
@@ -171,7 +169,7 @@ def prepare(frame: Frame, config: Config) -> Sample:
     points = (
         None
         if frame.points is None
-        else prepare_points(frame.points, frame.model_from_lidar, config.grid)
+        else prepare_points(frame.points, frame.ego_from_lidar, config.grid)
     )
     if frame.image is None or frame.camera is None:
         return Sample(points, None, None)

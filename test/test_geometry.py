@@ -69,8 +69,8 @@ def test_optical_axes_are_right_down_forward():
 
 def test_projection_of_a_pinhole():
     matrix = np.array([[100.0, 0, 50], [0, 200, 40], [0, 0, 1]])
-    image_from_model = matrix @ geometry.OPTICAL_FROM_VIEW[:3]
-    pixels, depth = geometry.project(image_from_model, np.array([[10.0, 1, -2], [-5, 0, 0]]))
+    image_from_ego = matrix @ geometry.OPTICAL_FROM_VIEW[:3]
+    pixels, depth = geometry.project(image_from_ego, np.array([[10.0, 1, -2], [-5, 0, 0]]))
     np.testing.assert_allclose(pixels[0], [100 * -0.1 + 50, 200 * 0.2 + 40])
     np.testing.assert_allclose(depth, [10, -5])
 

@@ -174,7 +174,7 @@ def test_real_frames_of_the_rigs_pass(real_data: Path, name: str) -> None:
         frame, _ = dataset[index]
         sample = prepare(frame, CONFIG)
         if sample.points is not None:
-            statistics.add_points(sample.points, frame.model_from_lidar)
+            statistics.add_points(sample.points, frame.ego_from_lidar)
         if sample.camera is not None:
             statistics.add_camera(sample.camera, frame.camera.size)
     assert [

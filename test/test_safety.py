@@ -116,7 +116,7 @@ def test_a_calibration_of_another_kind_of_file_is_not_read(tmp_path):
         {"size": (10**9, 10**9)},
         {"matrix": np.full((3, 3), np.nan)},
         {"distortion": np.full(5, np.inf)},
-        {"camera_from_model": np.full((4, 4), np.nan)},
+        {"camera_from_ego": np.full((4, 4), np.nan)},
     ],
 )
 def test_what_no_camera_can_be_is_refused(change):

@@ -106,11 +106,11 @@ class A2D2Dataset:
             palette = self._palettes[files["mask"].parents[3]]
             mask, group_mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
         if "boxes" in files:
-            boxes = read_boxes(files["boxes"], calibration.model_from_lidar)
+            boxes = read_boxes(files["boxes"], calibration.ego_from_lidar)
         frame = Frame(
             time_us * 1000,
             points,
-            calibration.model_from_lidar,
+            calibration.ego_from_lidar,
             image,
             calibration.camera,
             name=f"{key[0].replace('_', '')}_{key[1]}",
@@ -238,8 +238,8 @@ def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     )
 
 
-def read_boxes(path: Path, model_from_view: np.ndarray) -> Boxes:
-    """The boxes of a label3D file in the model frame; classes that are no objects (parked bicycles, animals) left out.
+def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
+    """The boxes of a label3D file in the ego frame; classes that are no objects (parked bicycles, animals) left out.
 
     Raises ValueError naming the file, the box and what was expected.
     """
@@ -264,8 +264,8 @@ def read_boxes(path: Path, model_from_view: np.ndarray) -> Boxes:
         )[:, 0]
         if label is None:
             continue
-        heading = model_from_view[:3, :3] @ heading
-        centers.append(apply(model_from_view, center))
+        heading = ego_from_view[:3, :3] @ heading
+        centers.append(apply(ego_from_view, center))
         sizes.append(size)
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)

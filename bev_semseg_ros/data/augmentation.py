@@ -1,6 +1,6 @@
 """Augmentation that keeps the sensors consistent: whatever moves the points moves the boxes and the camera, too.
 
-A scene is moved by one transform of the model frame; the camera follows with the inverse, so that a point still
+A scene is moved by one transform of the ego frame; the camera follows with the inverse, so that a point still
 projects to the pixel that shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows.
 """
 
@@ -27,7 +27,7 @@ LIDAR_HEIGHT = 1.73  # m above the ground, KITTI's rig: rings are cones seen fro
 class Example:
     """What the network sees of a frame and what is true of it, both at the network's size.
 
-    mask (h, w) uint8 in the geometry of `sample.image`; boxes in the model frame with `ignored` (M,) bool; None where
+    mask (h, w) uint8 in the geometry of `sample.image`; boxes in the ego frame with `ignored` (M,) bool; None where
     nobody said.
     """
 
@@ -81,7 +81,7 @@ def flip(example: Example) -> Example:
         # A mirrored world seen in a mirrored image is again what a proper camera sees: only the middle moves.
         matrix = camera.matrix.copy()
         matrix[0] = [matrix[0, 0], -matrix[0, 1], camera.size[0] - 1 - matrix[0, 2]]
-        pose = np.diag([-1.0, 1, 1, 1]) @ camera.camera_from_model @ np.diag([1.0, -1, 1, 1])
+        pose = np.diag([-1.0, 1, 1, 1]) @ camera.camera_from_ego @ np.diag([1.0, -1, 1, 1])
         image = None if sample.image is None else np.ascontiguousarray(sample.image[:, ::-1])
         sample = replace(sample, image=image, camera=Camera(matrix, camera.size, pose))
     if boxes is not None:
@@ -102,10 +102,10 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
         sample = replace(sample, points=points)
     if sample.camera is not None:
         # Pixels of a scene do not change when camera and scene are scaled together: the pose stays rigid.
-        pose = sample.camera.camera_from_model.copy()
+        pose = sample.camera.camera_from_ego.copy()
         pose[:3, 3] *= scale
         sample = replace(
-            sample, camera=replace(sample.camera, camera_from_model=pose @ invert(motion))
+            sample, camera=replace(sample.camera, camera_from_ego=pose @ invert(motion))
         )
     if boxes is not None:
         scaled = replace(boxes, centers=boxes.centers * scale, sizes=boxes.sizes * scale)
@@ -182,7 +182,7 @@ def warp_image(example: Example, view: np.ndarray, size: tuple[int, int]) -> Exa
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=IGNORE,
         )
-    camera = Camera(view @ sample.camera.matrix, size, sample.camera.camera_from_model)
+    camera = Camera(view @ sample.camera.matrix, size, sample.camera.camera_from_ego)
     return replace(example, sample=replace(sample, image=image, camera=camera), mask=mask)
 
 

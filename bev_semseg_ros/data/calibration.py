@@ -4,7 +4,7 @@ The YAML (an example lies in config/calibration_example.yaml):
 
     lidar:
       frame_id: lidar
-      model_from_lidar: 4x4         # takes points of the lidar to the model frame; holds the ground's height
+      ego_from_lidar: 4x4         # takes points of the lidar to the ego frame; holds the ground's height
     camera:                         # may be left out
       frame_id: camera
       width, height: int            # pixels
@@ -12,7 +12,7 @@ The YAML (an example lies in config/calibration_example.yaml):
       distortion_model: none | plumb_bob | rational_polynomial | equidistant
       distortion: [...]             # OpenCV's order
       rectified_matrix: 3x3         # K of the rectified image of the same size
-      camera_from_model: 4x4        # takes points of the model frame to the optical camera frame
+      camera_from_ego: 4x4        # takes points of the ego frame to the optical camera frame
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ YAML_NAME = "calibration.yaml"
 A2D2_GROUND_Z = -0.85  # of the vehicle frame, measured on A2D2's lidar points
 A2D2_LENSES = {"Telecam": ("plumb_bob", 5), "Fisheye": ("equidistant", 4)}
 
-KITTI_MODEL_FROM_LIDAR = transform(
+KITTI_EGO_FROM_LIDAR = transform(
     translation=(0.0, 0.0, 1.73)
 )  # height of the velodyne (Geiger et al., 2013)
 # Object calibration files do not say how large image_2 is, but each of the five recording days had its focal length.
@@ -50,12 +50,12 @@ KITTI_IMAGE_SIZES = {
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """model_from_lidar (4, 4) takes lidar points to the model frame; camera: None where only the lidar is known.
+    """ego_from_lidar (4, 4) takes lidar points to the ego frame; camera: None where only the lidar is known.
 
     lidar_frame, camera_frame: the frame_ids of the sensors in ROS.
     """
 
-    model_from_lidar: np.ndarray
+    ego_from_lidar: np.ndarray
     camera: Camera | None = None
     lidar_frame: str = "lidar"
     camera_frame: str = "camera"
@@ -107,7 +107,7 @@ def _file_in(folder: Path) -> Path:
 
 # --- our YAML --------------------------------------------------------------------------------------------------------
 
-_LIDAR_KEYS = ("frame_id", "model_from_lidar")
+_LIDAR_KEYS = ("frame_id", "ego_from_lidar")
 _CAMERA_KEYS = (
     "frame_id",
     "width",
@@ -116,8 +116,12 @@ _CAMERA_KEYS = (
     "distortion_model",
     "distortion",
     "rectified_matrix",
-    "camera_from_model",
+    "camera_from_ego",
 )
+
+
+# What version 0.1 called the keys, which calibrations and bags written with it still do.
+_FORMER_KEYS = {"model_from_lidar": "ego_from_lidar", "camera_from_model": "camera_from_ego"}
 
 
 def _from_yaml(path: Path) -> Calibration:
@@ -128,11 +132,11 @@ def _from_yaml(path: Path) -> Calibration:
     if _num_values(content) > MAX_VALUES:
         raise ValueError(f"{path}: more than {MAX_VALUES} values, expected a calibration")
     tree = _mapping(content, ("lidar",), ("camera",), str(path))
-    lidar = _mapping(tree["lidar"], _LIDAR_KEYS, (), f"{path}: lidar")
-    model_from_lidar = _rigid(lidar["model_from_lidar"], f"{path}: lidar.model_from_lidar")
+    lidar = _mapping(_current(tree["lidar"]), _LIDAR_KEYS, (), f"{path}: lidar")
+    ego_from_lidar = _rigid(lidar["ego_from_lidar"], f"{path}: lidar.ego_from_lidar")
     if tree.get("camera") is None:
-        return Calibration(model_from_lidar, lidar_frame=str(lidar["frame_id"]))
-    values = _mapping(tree["camera"], _CAMERA_KEYS, (), f"{path}: camera")
+        return Calibration(ego_from_lidar, lidar_frame=str(lidar["frame_id"]))
+    values = _mapping(_current(tree["camera"]), _CAMERA_KEYS, (), f"{path}: camera")
     where = f"{path}: camera."
     for key in ("width", "height"):
         if not isinstance(values[key], int) or not 1 <= values[key] <= 32768:
@@ -146,7 +150,7 @@ def _from_yaml(path: Path) -> Calibration:
         camera = Camera(
             _intrinsic(values["matrix"], where + "matrix"),
             (values["width"], values["height"]),
-            _rigid(values["camera_from_model"], where + "camera_from_model"),
+            _rigid(values["camera_from_ego"], where + "camera_from_ego"),
             numbers(distortion, (len(distortion),), where + "distortion"),
             values["distortion_model"],
             _intrinsic(values["rectified_matrix"], where + "rectified_matrix"),
@@ -155,7 +159,7 @@ def _from_yaml(path: Path) -> Calibration:
         raise (
             error if str(error).startswith(str(path)) else ValueError(f"{path}: camera: {error}")
         ) from error
-    return Calibration(model_from_lidar, camera, str(lidar["frame_id"]), str(values["frame_id"]))
+    return Calibration(ego_from_lidar, camera, str(lidar["frame_id"]), str(values["frame_id"]))
 
 
 def _num_values(content: Any) -> int:
@@ -180,7 +184,7 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
     tree: dict[str, Any] = {
         "lidar": {
             "frame_id": calibration.lidar_frame,
-            "model_from_lidar": calibration.model_from_lidar.tolist(),
+            "ego_from_lidar": calibration.ego_from_lidar.tolist(),
         }
     }
     if (camera := calibration.camera) is not None:
@@ -192,13 +196,20 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
             "distortion_model": camera.distortion_model,
             "distortion": camera.distortion.tolist(),
             "rectified_matrix": camera.rectified_matrix.tolist(),
-            "camera_from_model": camera.camera_from_model.tolist(),
+            "camera_from_ego": camera.camera_from_ego.tolist(),
         }
     Path(path).write_text(
         "# Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a. The model "
         "frame is\n# x forward, y left, z up with its origin on the ground below the lidar.\n"
         + yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
     )
+
+
+def _current(section: Any) -> Any:
+    """Return a section with its keys as they are called today."""
+    if not isinstance(section, dict):
+        return section
+    return {_FORMER_KEYS.get(key, key): value for key, value in section.items()}
 
 
 def _mapping(
@@ -246,7 +257,7 @@ def _intrinsic(values: Any, where: str) -> np.ndarray:
 def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """A camera of A2D2's cams_lidars.json. The "lidar" frame is the camera's *view*: A2D2 gives its points there.
 
-    The model frame has the vehicle's axes and its origin on the ground under the front-centre camera.
+    The ego frame has the vehicle's axes and its origin on the ground under the front-centre camera.
     Raises ValueError naming the file and the entry.
     """
     cameras = read_json(path).get("cameras")
@@ -258,8 +269,8 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     where = f"{path}: cameras.{camera}"
     entry = cameras[camera]
     front = _view(cameras["front_center"], f"{path}: cameras.front_center")
-    vehicle_from_model = transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z))
-    model_from_view = invert(vehicle_from_model) @ _view(entry, where)
+    vehicle_from_ego = transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z))
+    ego_from_view = invert(vehicle_from_ego) @ _view(entry, where)
     lens = str(entry.get("Lens"))
     if lens not in A2D2_LENSES:
         raise ValueError(f"{where}.Lens: expected {' or '.join(A2D2_LENSES)}, got {lens!r}")
@@ -267,11 +278,11 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     width, height = numbers(entry.get("Resolution"), (2,), where + ".Resolution")
     distortion = numbers(entry.get("Distortion"), (1, count), where + ".Distortion")
     return Calibration(
-        model_from_view,
+        ego_from_view,
         Camera(
             _intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"),
             (int(width), int(height)),
-            OPTICAL_FROM_VIEW @ invert(model_from_view),
+            OPTICAL_FROM_VIEW @ invert(ego_from_view),
             distortion,
             model,
             _intrinsic(entry.get("CamMatrix"), where + ".CamMatrix"),
@@ -333,7 +344,7 @@ def kitti_camera(
     matrix = projection[:, :3]
     camera_from_rectified = transform(translation=np.linalg.solve(matrix, projection[:, 3]))
     return Camera(
-        matrix, size, camera_from_rectified @ rectified_from_lidar @ invert(KITTI_MODEL_FROM_LIDAR)
+        matrix, size, camera_from_rectified @ rectified_from_lidar @ invert(KITTI_EGO_FROM_LIDAR)
     )
 
 
@@ -362,7 +373,7 @@ def _from_kitti_object(path: Path) -> Calibration:
             f"{path}: the image size is unknown: {image} is missing and P2 is of no KITTI recording day; "
             "write the calibration as YAML (config/calibration_example.yaml)"
         )
-    return Calibration(KITTI_MODEL_FROM_LIDAR, camera)
+    return Calibration(KITTI_EGO_FROM_LIDAR, camera)
 
 
 def kitti_raw_calibration(folder: Path) -> Calibration:
@@ -380,7 +391,7 @@ def kitti_raw_calibration(folder: Path) -> Calibration:
     camera_from_lidar = transform(_row(velo, "R", (3, 3), lidar), _row(velo, "T", (3,), lidar))
     width, height = _row(rows, "S_rect_02", (2,), cameras)
     return Calibration(
-        KITTI_MODEL_FROM_LIDAR,
+        KITTI_EGO_FROM_LIDAR,
         kitti_camera(
             _projection(rows, "P_rect_02", cameras),
             transform(_row(rows, "R_rect_00", (3, 3), cameras)) @ camera_from_lidar,

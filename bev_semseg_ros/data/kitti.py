@@ -13,7 +13,7 @@ import numpy as np
 
 from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data.calibration import (
-    KITTI_MODEL_FROM_LIDAR,
+    KITTI_EGO_FROM_LIDAR,
     kitti_object_camera,
     kitti_rectified_from_lidar,
     read_kitti_matrices,
@@ -97,17 +97,17 @@ class KittiDataset:
                 rows, files["calib"], None if image is None else image.shape[1::-1]
             )
             if "boxes" in files:
-                model_from_rectified = KITTI_MODEL_FROM_LIDAR @ invert(
+                ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(
                     kitti_rectified_from_lidar(rows, files["calib"])
                 )
-                annotation = read_labels(files["boxes"], model_from_rectified)
+                annotation = read_labels(files["boxes"], ego_from_rectified)
         if "mask" in files:
             mask = _read_mask(files["mask"], image)
             group_mask = taxonomy.group_of_class_table()[mask]
         frame = Frame(
             0 if self._table is None else self._table[name][1],
             read_velodyne(files["lidar"]) if "lidar" in files else None,
-            KITTI_MODEL_FROM_LIDAR,
+            KITTI_EGO_FROM_LIDAR,
             image,
             camera,
             name=name,
@@ -119,10 +119,10 @@ class KittiDataset:
         )
 
 
-def read_labels(path: Path, model_from_rectified: np.ndarray) -> Annotation:
-    """Boxes in the model frame, which of them are ignored, and the DontCare areas of a label file.
+def read_labels(path: Path, ego_from_rectified: np.ndarray) -> Annotation:
+    """Boxes in the ego frame, which of them are ignored, and the DontCare areas of a label file.
 
-    model_from_rectified (4, 4) takes the frame of the labels (rectified camera 0) to the model frame.
+    ego_from_rectified (4, 4) takes the frame of the labels (rectified camera 0) to the ego frame.
     Raises ValueError naming file and line.
     """
     centers, sizes, yaws, labels, ignored, dont_care = [], [], [], [], [], []
@@ -141,9 +141,9 @@ def read_labels(path: Path, model_from_rectified: np.ndarray) -> Annotation:
             dont_care.append(values[3:7])
             continue
         height, width, length, x, y, z, rotation_y = values[7:]
-        heading = model_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
+        heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
         centers.append(
-            apply(model_from_rectified, np.array([x, y - height / 2, z]))
+            apply(ego_from_rectified, np.array([x, y - height / 2, z]))
         )  # given: the bottom's centre
         sizes.append((length, width, height))
         yaws.append(np.arctan2(heading[1], heading[0]))

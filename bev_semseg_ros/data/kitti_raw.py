@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros import taxonomy
-from bev_semseg_ros.data.calibration import KITTI_MODEL_FROM_LIDAR, kitti_raw_calibration
+from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
 from bev_semseg_ros.data.files import numbers, read_image, read_text, read_velodyne
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import transform_boxes
@@ -91,7 +91,7 @@ class KittiRawDataset:
         frame = Frame(
             times.get(number, number * 100_000_000),
             read_velodyne(cloud_file) if there["lidar"] else None,
-            calibration.model_from_lidar,
+            calibration.ego_from_lidar,
             image,
             calibration.camera,
             name=f"{self.scene(index)}_{name}",
@@ -115,7 +115,7 @@ def _annotation(tracklets: list[Tracklet], number: int) -> Annotation:
         np.ones(len(present)),
     )
     return Annotation(
-        transform_boxes(KITTI_MODEL_FROM_LIDAR, boxes),
+        transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
         np.array([tracklet.ignored for tracklet, _ in present], bool),
     )
 

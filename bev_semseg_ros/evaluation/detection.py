@@ -41,7 +41,7 @@ def scorable(centers: np.ndarray, grid: GridConfig, camera: Camera | None) -> np
         & (np.hypot(x, y) <= MAX_RANGE)
     )
     if camera is not None and len(centers):
-        pixels, depth = project(camera.image_from_model, centers)
+        pixels, depth = project(camera.image_from_ego, centers)
         inside &= (
             (depth > 0) & (pixels >= -0.5).all(1) & (pixels < np.array(camera.size) - 0.5).all(1)
         )
@@ -53,7 +53,7 @@ def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarra
     boxes = annotation.boxes
     num_points = np.zeros(len(boxes), np.int64)
     if frame.points is not None:
-        points = apply(frame.model_from_lidar, frame.points[:, :3].astype(np.float64))
+        points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(np.float64))
         num_points = points_in_boxes(points, boxes).sum(1)
     required = scorable(boxes.centers, grid, frame.camera) & (num_points >= MIN_POINTS)
     return required if annotation.ignored is None else required & ~annotation.ignored
@@ -64,7 +64,7 @@ def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera | None) -> np.n
     inside = np.zeros(len(boxes), bool)
     if camera is None or not len(areas) or not len(boxes):
         return inside
-    bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_model), nan=-1e6)
+    bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego), nan=-1e6)
     limits = np.array(camera.size) - 1
     low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
     overlap = np.clip(

@@ -14,7 +14,7 @@ from bev_semseg_ros.model.network import Outputs
 
 
 def decode(outputs: Outputs, config: Config, score_threshold: float | None = None) -> list[Boxes]:
-    """Boxes of each frame in the model frame, by falling score; an empty list if `heatmap` is None.
+    """Boxes of each frame in the ego frame, by falling score; an empty list if `heatmap` is None.
 
     `score_threshold` is that of the configuration unless given.
     """

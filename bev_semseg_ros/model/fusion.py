@@ -16,12 +16,12 @@ P2_STRIDE = 4
 TOKEN_STRIDE = 16
 
 
-def project(image_from_model: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def project(image_from_ego: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Pixels (N, 2) and depth (N,) of points (N, 3) through a matrix (3, 4) or one per point (N, 3, 4)."""
-    if image_from_model.dim() == 2:
-        homogeneous = points @ image_from_model[:, :3].T + image_from_model[:, 3]
+    if image_from_ego.dim() == 2:
+        homogeneous = points @ image_from_ego[:, :3].T + image_from_ego[:, 3]
     else:
-        homogeneous = (image_from_model[:, :, :3] @ points[:, :, None])[:, :, 0] + image_from_model[
+        homogeneous = (image_from_ego[:, :, :3] @ points[:, :, None])[:, :, 0] + image_from_ego[
             :, :, 3
         ]
     depth = homogeneous[:, 2]
@@ -46,7 +46,7 @@ def gather_image_features(
     context: Tensor,
     points: Tensor,
     point_batch: Tensor,
-    image_from_model: Tensor,
+    image_from_ego: Tensor,
     has_image: Tensor,
     image_size: tuple[int, int],
 ) -> Tensor:
@@ -55,7 +55,7 @@ def gather_image_features(
     context (B, h/4, w/4, C), points (N, 4), image_size (h, w) -> (N, C + 1): the features and a one, or zeros for a
     point outside of the image or in a frame without one. Nearest: P2 is smooth, and a gather of rows is all it costs.
     """
-    matrix = image_from_model[0] if len(image_from_model) == 1 else image_from_model[point_batch]
+    matrix = image_from_ego[0] if len(image_from_ego) == 1 else image_from_ego[point_batch]
     pixel, depth = project(matrix, points[:, :3])
     inside = (depth > 0.1) & (pixel >= -0.5).all(1) & has_image[point_batch]
     inside &= (pixel[:, 0] < image_size[1] - 0.5) & (pixel[:, 1] < image_size[0] - 0.5)
@@ -80,12 +80,12 @@ def query_centers(grid: GridConfig, stride: int, height: float = 0.8) -> Tensor:
 
 
 def query_places(
-    centers: Tensor, image_from_model: Tensor, has_image: Tensor, image_size: tuple[int, int]
+    centers: Tensor, image_from_ego: Tensor, has_image: Tensor, image_size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Where BEV queries (Q, 3) look: places (B, Q, 2) in columns and rows of tokens, whether they look (B, Q, 1)."""
     height, width = image_size
     places, looks = [], []
-    for matrix in image_from_model:
+    for matrix in image_from_ego:
         pixel, depth = project(matrix, centers)
         # The ground beside the vehicle projects below the image though what stands there is in it: some grace.
         inside = (

@@ -32,13 +32,13 @@ class Batch:
     """Several samples as tensors.
 
     points (N, 4) float32 of all frames, point_batch (N,) int64 the frame of each; image (B, h, w, 3) uint8, zeros
-    where has_image (B,) is False; image_from_model (B, 3, 4) float32; has_points (B,) bool: the lidar was there.
+    where has_image (B,) is False; image_from_ego (B, 3, 4) float32; has_points (B,) bool: the lidar was there.
     """
 
     points: Tensor
     point_batch: Tensor
     image: Tensor
-    image_from_model: Tensor
+    image_from_ego: Tensor
     has_points: Tensor
     has_image: Tensor
 
@@ -54,7 +54,7 @@ class Batch:
         clouds = [np.zeros((0, 4), np.float32) if s.points is None else s.points for s in samples]
         for index, sample in enumerate(samples):
             if sample.image is not None:
-                image[index], matrices[index] = sample.image, sample.camera.image_from_model
+                image[index], matrices[index] = sample.image, sample.camera.image_from_ego
         frame = np.repeat(np.arange(len(samples)), [len(cloud) for cloud in clouds])
         return cls(
             torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)),
@@ -198,7 +198,7 @@ class Network(nn.Module):
                     context,
                     batch.points,
                     batch.point_batch,
-                    batch.image_from_model,
+                    batch.image_from_ego,
                     batch.has_image,
                     size,
                 )
@@ -208,5 +208,5 @@ class Network(nn.Module):
         return (
             canvas,
             context,
-            *query_places(self.centers, batch.image_from_model, batch.has_image, size),
+            *query_places(self.centers, batch.image_from_ego, batch.has_image, size),
         )

@@ -91,7 +91,7 @@ def frame_targets(
     grid: GridConfig,
     loss: LossConfig,
 ) -> FrameTargets:
-    """Truth of a frame: `boxes` in the model frame or None if nobody said, `ignored` (M,) bool or None, `points` (N, 4)
+    """Truth of a frame: `boxes` in the ego frame or None if nobody said, `ignored` (M,) bool or None, `points` (N, 4)
     of the whole sweep (None: every box counts as seen), `mask` (h, w) of the network's image or None.
 
     Give no boxes for a frame whose lidar was dropped, unless the fusion can see without points.

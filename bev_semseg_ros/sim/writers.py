@@ -99,7 +99,7 @@ def a2d2_class_list() -> dict[str, str]:
 class Labels:
     """What a labeller would box of a view: the objects at least one lidar point lies on.
 
-    boxes: model frame, by the rig's convention; names: the data set's class; bounds (M, 4): left, top, right, bottom in
+    boxes: ego frame, by the rig's convention; names: the data set's class; bounds (M, 4): left, top, right, bottom in
     the rectified image, not clipped; truncations (M,): share of `bounds` outside of the image; occlusions (M,): 0 seen
     whole, 1 partly hidden, 2 largely hidden.
     """
@@ -117,11 +117,11 @@ def labels_of(view: View, scan: Scan, rig: Rig, van: str) -> Labels:
     seen = seen[view.boxes.labels[seen] >= 0]
     true = view.boxes[seen]
     boxes = rig.convention.apply(true)
-    bounds = box_image_bounds(boxes, rig.camera.image_from_model)
+    bounds = box_image_bounds(boxes, rig.camera.image_from_ego)
     width, height = rig.camera.size
     clipped = np.clip(bounds, 0, [width - 1, height - 1, width - 1, height - 1])
     area, left = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (bounds, clipped))
-    pixels, _ = project(rig.camera.image_from_model, scan.positions)
+    pixels, _ = project(rig.camera.image_from_ego, scan.positions)
     nearest = np.linalg.norm(box_corners(true), axis=2).min(axis=1) if len(true) else np.zeros(0)
     ranges = np.linalg.norm(scan.positions, axis=1)
     occlusions = np.zeros(len(seen), np.int64)
@@ -176,7 +176,7 @@ class A2D2Writer:
         self._interval = datetime.timedelta(
             seconds=max(30, frames * FRAME_PERIOD_US // 1_000_000 + 1)
         )
-        self._view_from_model = self.VIEW_FROM_OPTICAL @ rig.camera.camera_from_model
+        self._view_from_ego = self.VIEW_FROM_OPTICAL @ rig.camera.camera_from_ego
         self._colors = np.zeros((256, 3), np.uint8)
         by_name = {name: color for color, name in a2d2_class_list().items()}
         for index, name in enumerate(SEGMENTATION_CLASSES):
@@ -255,7 +255,7 @@ class A2D2Writer:
         """Nothing stands below the frames."""
 
     def _write_points(self, path: Path, scan: Scan, stamp: int, ids: np.ndarray) -> None:
-        points = apply(self._view_from_model, scan.positions)
+        points = apply(self._view_from_ego, scan.positions)
         matrix = self._rig.camera.rectified_matrix
         depth = points[:, 0].copy()
         # A turn of a sensor lasts 100 ms and has passed the camera's direction when the image is taken.
@@ -274,7 +274,7 @@ class A2D2Writer:
         np.savez(path, **arrays)
 
     def _boxes(self, labels: Labels) -> dict:
-        boxes = transform_boxes(self._view_from_model, labels.boxes)
+        boxes = transform_boxes(self._view_from_ego, labels.boxes)
         content = {}
         for index, (center, size, yaw) in enumerate(
             zip(boxes.centers, boxes.sizes, boxes.yaws, strict=True)
@@ -321,10 +321,10 @@ class KittiWriter:
 
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
         self._root, self._rig, self._frames = out / "training", rig, frames
-        self._rect_from_model = (
-            transform(translation=(-self.BASELINE, 0, 0)) @ rig.camera.camera_from_model
+        self._rect_from_ego = (
+            transform(translation=(-self.BASELINE, 0, 0)) @ rig.camera.camera_from_ego
         )
-        self._lidar_from_model = invert(rig.lidars[0].model_from_lidar)
+        self._lidar_from_ego = invert(rig.lidars[0].ego_from_lidar)
 
     def begin(self) -> None:
         """Make the folders."""
@@ -339,7 +339,7 @@ class KittiWriter:
         _write_png(self._root / "image_2" / f"{name}.png", image)
         _write_png(self._root / "semantic" / f"{name}.png", mask)
         points = np.concatenate(
-            [apply(self._lidar_from_model, scan.positions), scan.intensities[:, None]], 1
+            [apply(self._lidar_from_ego, scan.positions), scan.intensities[:, None]], 1
         )
         points[:, 3] = np.round(points[:, 3], 2)
         (self._root / "velodyne" / f"{name}.bin").write_bytes(points.astype("<f4").tobytes())
@@ -365,7 +365,7 @@ class KittiWriter:
         camera = self._rig.camera
         first = camera.matrix @ np.eye(3, 4)
         second = camera.matrix @ transform(translation=(self.BASELINE, 0, 0))[:3]
-        velodyne = (self._rect_from_model @ self._rig.lidars[0].model_from_lidar)[:3]
+        velodyne = (self._rect_from_ego @ self._rig.lidars[0].ego_from_lidar)[:3]
         rows = {
             "P0": first,
             "P1": first,
@@ -387,7 +387,7 @@ class KittiWriter:
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
         ):
             bottom = labels.boxes.centers[index] - [0, 0, size[2] / 2]
-            x, y, z = apply(self._rect_from_model, bottom)
+            x, y, z = apply(self._rect_from_ego, bottom)
             rotation = float(wrap_angle(np.array(-yaw - np.pi / 2)))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
             bounds = np.clip(

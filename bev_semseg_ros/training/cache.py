@@ -26,7 +26,7 @@ from bev_semseg_ros.preprocessing import Sample, prepare, rectify
 from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
 
-VERSION = 2  # of the files below and of what preparation does
+VERSION = 3  # of the files below and of what preparation does
 
 
 class Cache:
@@ -52,7 +52,7 @@ class Cache:
         if height:
             pixels = slice(*index["pixel_offset"][i : i + 2])
             image = np.array(self.images[pixels]).reshape(height, width, 3)
-            camera = Camera(index["matrix"][i], (width, height), index["camera_from_model"][i])
+            camera = Camera(index["matrix"][i], (width, height), index["camera_from_ego"][i])
             if index["has_mask"][i]:
                 mask = np.array(self.masks[pixels]).reshape(height, width)
         if index["has_boxes"][i]:
@@ -118,10 +118,10 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
             0, len(dataset), 32
         ):  # in portions, so that reading never runs far ahead of writing
             chunk = range(start, min(start + 32, len(dataset)))
-            for name, model_from_lidar, example in pool.map(
+            for name, ego_from_lidar, example in pool.map(
                 lambda i: _prepare(dataset, i, config), chunk
             ):
-                rows.append(_write(name, model_from_lidar, example, points, images, masks))
+                rows.append(_write(name, ego_from_lidar, example, points, images, masks))
                 progress.advance()
     np.savez(partial / "index.npz", **_index(rows))
 
@@ -134,25 +134,23 @@ def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, np.ndarray,
         mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
     return (
         frame.name,
-        frame.model_from_lidar,
+        frame.ego_from_lidar,
         Example(sample, mask, annotation.boxes, annotation.ignored),
     )
 
 
-def _write(
-    name: str, model_from_lidar: np.ndarray, example: Example, points, images, masks
-) -> dict:
+def _write(name: str, ego_from_lidar: np.ndarray, example: Example, points, images, masks) -> dict:
     """Append an example's arrays to the files; the row of the index that finds them again."""
     sample, boxes = example.sample, example.boxes
     row = {
         "name": name,
         "has_points": sample.points is not None,
         "points": 0,
-        "model_from_lidar": model_from_lidar,
+        "ego_from_lidar": ego_from_lidar,
         "image_shape": (0, 0),
         "pixels": 0,
         "matrix": np.eye(3),
-        "camera_from_model": np.eye(4),
+        "camera_from_ego": np.eye(4),
         "has_mask": example.mask is not None,
         "has_boxes": boxes is not None,
         "boxes": np.zeros((0, 9)),
@@ -172,7 +170,7 @@ def _write(
             "image_shape": mask.shape,
             "pixels": mask.size,
             "matrix": sample.camera.matrix,
-            "camera_from_model": sample.camera.camera_from_model,
+            "camera_from_ego": sample.camera.camera_from_ego,
         }
     if boxes is not None:
         ignored = np.zeros(len(boxes), bool) if example.ignored is None else example.ignored
@@ -188,10 +186,10 @@ def _index(rows: list[dict]) -> dict[str, np.ndarray]:
         for key in (
             "name",
             "has_points",
-            "model_from_lidar",
+            "ego_from_lidar",
             "image_shape",
             "matrix",
-            "camera_from_model",
+            "camera_from_ego",
             "has_mask",
             "has_boxes",
         )
@@ -236,7 +234,7 @@ def describe(caches: list[Cache], limit: int = 400) -> dict:
     for cache, i in frames[:: max(1, len(frames) // limit)]:
         example = cache[i]
         if example.sample.points is not None:
-            statistics.add_points(example.sample.points, cache.index["model_from_lidar"][i])
+            statistics.add_points(example.sample.points, cache.index["ego_from_lidar"][i])
         if example.sample.image is not None:
             statistics.add_camera(example.sample.camera)
         if example.mask is not None:

@@ -30,7 +30,7 @@ def draw_bev(
 ) -> np.ndarray:
     """(size, w, 3): the grid seen from above, `size` pixels along x.
 
-    points (N, >=3) and boxes in the model frame. Predicted boxes are filled in their class's colour, the more the
+    points (N, >=3) and boxes in the ego frame. Predicted boxes are filled in their class's colour, the more the
     surer; true ones are white outlines; a line from the middle through the front shows the heading.
     """
     scale = size / (grid.x_max - grid.x_min)

@@ -71,21 +71,21 @@ def box_color(label: int) -> tuple[int, int, int]:
 def draw_boxes_on_image(
     image: np.ndarray,
     boxes: Boxes,
-    image_from_model: np.ndarray,
+    image_from_ego: np.ndarray,
     color: tuple | None = None,
     tags: bool = True,
     near: float = 0.3,
 ) -> np.ndarray:
     """A copy of the rectified image with the boxes' edges, the front face crossed, and class and score.
 
-    image_from_model (3, 4) of this very image; color: one for all boxes instead of the class's; edges nearer to the
+    image_from_ego (3, 4) of this very image; color: one for all boxes instead of the class's; edges nearer to the
     camera than `near` metres are cut there.
     """
     picture = np.ascontiguousarray(image).copy()
-    middles = boxes.centers @ image_from_model[2, :3] + image_from_model[2, 3]
+    middles = boxes.centers @ image_from_ego[2, :3] + image_from_ego[2, 3]
     all_corners = box_corners(boxes)
     for index in np.argsort(-middles):  # the nearest last, on top
-        corners = all_corners[index] @ image_from_model[:, :3].T + image_from_model[:, 3]
+        corners = all_corners[index] @ image_from_ego[:, :3].T + image_from_ego[:, 3]
         line_color = box_color(int(boxes.labels[index])) if color is None else color
         segments = [(corners[a], corners[b]) for a, b in BOX_EDGES]
         segments += [(corners[0], corners[7]), (corners[3], corners[4])]

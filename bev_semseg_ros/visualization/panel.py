@@ -70,7 +70,7 @@ def _cells(
     frame: Frame, sample: Sample, annotation: Annotation, prediction: Prediction
 ) -> list[np.ndarray]:
     """Image, truth, prediction and overlay, each with its title."""
-    image, matrix, size = sample.image, sample.camera.image_from_model, sample.camera.size
+    image, matrix, size = sample.image, sample.camera.image_from_ego, sample.camera.size
     truth = None
     if annotation.mask is not None:
         truth = colorize(rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST))

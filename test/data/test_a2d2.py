@@ -63,7 +63,7 @@ def test_intensity_is_reflectance_of_255(root):
 def test_model_frame_has_its_origin_on_the_ground_under_the_camera(root):
     frame, _ = A2D2Dataset(root)[0]
     np.testing.assert_allclose(
-        apply(frame.model_from_lidar, np.zeros((1, 3))), [[0, 0, 0.95 + 0.85]], atol=1e-12
+        apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 0.95 + 0.85]], atol=1e-12
     )
 
 
@@ -71,7 +71,7 @@ def test_side_camera_shares_the_model_frame_and_is_a_fisheye(root):
     tiny_data.write_a2d2_frame(root, camera="side_left")
     frame, _ = A2D2Dataset(root, camera="side_left")[0]
     assert frame.camera.distortion_model == "equidistant"
-    ahead_of_camera = apply(frame.model_from_lidar, np.array([[5.0, 0, 0]]))  # it looks to the left
+    ahead_of_camera = apply(frame.ego_from_lidar, np.array([[5.0, 0, 0]]))  # it looks to the left
     np.testing.assert_allclose(ahead_of_camera, [[0.7 - 1.7, 0.6 + 5, 1.8]], atol=1e-12)
 
 
@@ -318,8 +318,8 @@ def test_real_frames_name_what_is_missing(real):
 def test_real_points_project_to_row_and_col(real, real_data):
     for frame, _ in real:
         arrays = np.load(real_file(real_data, frame, "lidar", "npz"))
-        points = apply(frame.model_from_lidar, frame.points[:, :3].astype(np.float64))
-        pixels, depth = project(frame.camera.image_from_model, points)
+        points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(np.float64))
+        pixels, depth = project(frame.camera.image_from_ego, points)
         assert (depth > 0).all()
         assert np.abs(pixels - np.stack([arrays["col"], arrays["row"]], 1)).max() < 0.01
 
@@ -359,7 +359,7 @@ def test_real_headings_point_from_rear_to_front(real, real_data):
             box for box in label3d.values() if taxonomy.A2D2_BOX_CLASSES[box["class"]] is not None
         ]
         for box, yaw in zip(boxes, annotation.boxes.yaws, strict=True):
-            rear, front = apply(frame.model_from_lidar, np.array(box["3d_points"]))[:2]
+            rear, front = apply(frame.ego_from_lidar, np.array(box["3d_points"]))[:2]
             axes.add(tuple(np.round(box["axis"])))
             assert abs(np.angle(np.exp(1j * (yaw - np.arctan2(*(front - rear)[1::-1]))))) < 1e-3
     assert len(axes) == 3  # up, down, and (1, 0, 0) without a turn
@@ -371,11 +371,9 @@ def test_real_boxes_project_to_their_2d_boxes(real, real_data):
         boxes = [
             box for box in label3d.values() if taxonomy.A2D2_BOX_CLASSES[box["class"]] is not None
         ]
-        bounds = box_image_bounds(annotation.boxes, frame.camera.image_from_model)
+        bounds = box_image_bounds(annotation.boxes, frame.camera.image_from_ego)
         errors += list(np.abs(bounds - [box["2d_bbox"] for box in boxes]).max(1))
-    assert (
-        np.median(errors) < 4
-    )  # tilt is dropped in the model frame; some 2d_bbox are plainly wrong
+    assert np.median(errors) < 4  # tilt is dropped in the ego frame; some 2d_bbox are plainly wrong
 
 
 def test_real_label_undistorted_once_lies_on_its_image(real, real_data):
@@ -421,7 +419,7 @@ def test_real_pixels_of_known_colours_are_not_lost(real, real_data):
 
 def test_real_ground_points_lie_near_zero_height(real):
     heights = np.concatenate(
-        [apply(frame.model_from_lidar, frame.points[:, :3])[:, 2] for frame, _ in real]
+        [apply(frame.ego_from_lidar, frame.points[:, :3])[:, 2] for frame, _ in real]
     )
     low = heights[heights < 0.5]
     counts, edges = np.histogram(low, np.arange(-1, 0.5, 0.1))
@@ -430,7 +428,7 @@ def test_real_ground_points_lie_near_zero_height(real):
 
 def test_model_frame_round_trip_of_a_real_camera(real):
     frame = real[0][0]
-    view_from_camera = frame.camera.camera_from_model @ frame.model_from_lidar
+    view_from_camera = frame.camera.camera_from_ego @ frame.ego_from_lidar
     np.testing.assert_allclose(
         invert(view_from_camera)[:3, 3], 0, atol=1e-12
     )  # the cloud's origin is the camera

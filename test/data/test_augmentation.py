@@ -49,11 +49,11 @@ QUIET = replace(
 
 def make_example() -> Example:
     """A box at a known place, its corners and 50 inner points as the cloud, and an image of column and row numbers."""
-    model_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
+    ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
     camera = Camera(
         [[260, 0, 165], [0, 262, 95], [0, 0, 1]],
         (WIDTH, HEIGHT),
-        OPTICAL_FROM_VIEW @ invert(model_from_view),
+        OPTICAL_FROM_VIEW @ invert(ego_from_view),
     )
     boxes = Boxes(
         [[14, 1.5, 0.8], [25, -4, 1.0]], [[4.2, 1.8, 1.6], [8, 2.5, 3]], [0.4, -2.9], [0, 1], [1, 1]
@@ -78,9 +78,9 @@ def make_example() -> Example:
 
 def pixels_of(example: Example) -> np.ndarray:
     """Where the image shows the corners of the boxes."""
-    return project(
-        example.sample.camera.image_from_model, box_corners(example.boxes).reshape(-1, 3)
-    )[0]
+    return project(example.sample.camera.image_from_ego, box_corners(example.boxes).reshape(-1, 3))[
+        0
+    ]
 
 
 def inside(example: Example) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_motion_leaves_every_corner_on_its_pixel():
 
 
 def test_motion_keeps_the_camera_rigid():
-    rotation = move(make_example(), 0.2, 0.96, 0.1).sample.camera.camera_from_model[:3, :3]
+    rotation = move(make_example(), 0.2, 0.96, 0.1).sample.camera.camera_from_ego[:3, :3]
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
 
 
@@ -118,7 +118,7 @@ def test_flip_twice_is_nothing():
     example, twice = make_example(), flip(flip(make_example()))
     np.testing.assert_array_equal(twice.sample.image, example.sample.image)
     np.testing.assert_allclose(
-        twice.sample.camera.image_from_model, example.sample.camera.image_from_model, atol=1e-9
+        twice.sample.camera.image_from_ego, example.sample.camera.image_from_ego, atol=1e-9
     )
     np.testing.assert_allclose(twice.boxes.yaws, example.boxes.yaws)
 
@@ -131,8 +131,8 @@ def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
         view = random_view((WIDTH, HEIGHT), crop, QUIET, rng)
         warped = warp_image(example, view, crop)
         points = example.sample.points[:, :3].astype(np.float64)
-        old, _ = project(example.sample.camera.image_from_model, points)
-        new, _ = project(warped.sample.camera.image_from_model, points)
+        old, _ = project(example.sample.camera.image_from_ego, points)
+        new, _ = project(warped.sample.camera.image_from_ego, points)
         for (u, v), (x, y) in zip(old, new, strict=True):
             if (
                 1 <= x < crop[0] - 1

@@ -41,11 +41,11 @@ def test_yaml_round_trip_is_exact(tmp_path, model, count):
     written = calibration(model, count)
     save_calibration(written, tmp_path / "rig.yaml")
     read = load_calibration(tmp_path / "rig.yaml")
-    np.testing.assert_array_equal(read.model_from_lidar, written.model_from_lidar)
+    np.testing.assert_array_equal(read.ego_from_lidar, written.ego_from_lidar)
     for name in (
         "matrix",
         "size",
-        "camera_from_model",
+        "camera_from_ego",
         "distortion",
         "distortion_model",
         "rectified_matrix",
@@ -61,7 +61,7 @@ def test_rig_without_a_camera_round_trips(tmp_path):
 
 def test_example_is_a_valid_calibration():
     read = load_calibration(EXAMPLE)
-    assert read.camera.size == (1242, 375) and read.model_from_lidar[2, 3] == 1.73
+    assert read.camera.size == (1242, 375) and read.ego_from_lidar[2, 3] == 1.73
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_example_is_a_valid_calibration():
             "camera: unknown distortion model 'magic'",
         ),
         (
-            lambda tree: tree["lidar"].update(model_from_lidar=(2 * np.eye(4)).tolist()),
-            "lidar.model_from_lidar: .*rigid",
+            lambda tree: tree["lidar"].update(ego_from_lidar=(2 * np.eye(4)).tolist()),
+            "lidar.ego_from_lidar: .*rigid",
         ),
         (
-            lambda tree: tree["lidar"].update(model_from_lidar="up"),
-            "lidar.model_from_lidar: expected numbers",
+            lambda tree: tree["lidar"].update(ego_from_lidar="up"),
+            "lidar.ego_from_lidar: expected numbers",
         ),
     ],
 )
@@ -158,8 +158,8 @@ def test_data_sets_calibration_is_that_of_their_frames(tmp_path, name, as_folder
     file = write_each_layout(tmp_path)[name]
     frame, _ = open_dataset(tmp_path / name)[0]
     read = load_calibration(file.parent if as_folder else file)
-    np.testing.assert_array_equal(read.model_from_lidar, frame.model_from_lidar)
-    np.testing.assert_array_equal(read.camera.image_from_model, frame.camera.image_from_model)
+    np.testing.assert_array_equal(read.ego_from_lidar, frame.ego_from_lidar)
+    np.testing.assert_array_equal(read.camera.image_from_ego, frame.camera.image_from_ego)
     assert read.camera.size == frame.camera.size
 
 
@@ -199,3 +199,15 @@ def test_known_focal_lengths_give_the_sizes_of_the_real_images(real_data, tmp_pa
             (real_data / "kitti/training/calib" / f"{frame.name}.txt").read_text()
         )
         assert load_calibration(tmp_path / "lone.txt").camera.size == frame.camera.size
+
+
+def test_a_calibration_of_version_0_1_is_still_read(tmp_path):
+    text = EXAMPLE.read_text()
+    former = text.replace("ego_from_lidar:", "model_from_lidar:").replace(
+        "camera_from_ego:", "camera_from_model:"
+    )
+    assert former != text
+    (tmp_path / "calibration.yaml").write_text(former)
+    read, wanted = load_calibration(tmp_path), load_calibration(EXAMPLE)
+    np.testing.assert_array_equal(read.ego_from_lidar, wanted.ego_from_lidar)
+    np.testing.assert_array_equal(read.camera.camera_from_ego, wanted.camera.camera_from_ego)

@@ -48,12 +48,12 @@ def test_root_and_training_folder_open_alike(root, below):
 
 def test_model_frame_lies_below_the_velodyne(root):
     frame, _ = KittiDataset(root)[0]
-    np.testing.assert_allclose(apply(frame.model_from_lidar, np.zeros((1, 3))), [[0, 0, 1.73]])
+    np.testing.assert_allclose(apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 1.73]])
 
 
 def test_fourth_column_of_p2_moves_the_camera(root):
     frame, _ = KittiDataset(root)[0]
-    pixels, depth = project(frame.camera.image_from_model, np.array([[20.0, 1.0, 0.5]]))
+    pixels, depth = project(frame.camera.image_from_ego, np.array([[20.0, 1.0, 0.5]]))
     # Velodyne (20, 1, 0.5 - 1.73) in camera 0 is (-1, 1.23 - 0.08, 20 - 0.27); P2 of it by hand:
     x, y, z = -1.0, 1.15, 19.73
     np.testing.assert_allclose(depth, z + 0.003)
@@ -218,7 +218,7 @@ def test_real_boxes_project_to_their_2d_labels(real, real_data):
         labels = np.array(
             [line.split()[4:8] for line in lines if not line.startswith("DontCare")], float
         )
-        bounds = box_image_bounds(annotation.boxes, frame.camera.image_from_model)
+        bounds = box_image_bounds(annotation.boxes, frame.camera.image_from_ego)
         width, height = frame.camera.size
         bounds = bounds.clip(0, [width - 1, height - 1] * 2)
         low, high = (
@@ -241,9 +241,9 @@ def test_real_boxes_project_to_their_2d_labels(real, real_data):
 def test_real_boxes_contain_points(real):
     counts = np.concatenate(
         [
-            points_in_boxes(
-                apply(frame.model_from_lidar, frame.points[:, :3]), annotation.boxes
-            ).sum(1)
+            points_in_boxes(apply(frame.ego_from_lidar, frame.points[:, :3]), annotation.boxes).sum(
+                1
+            )
             for frame, annotation in real
         ]
     )
@@ -255,7 +255,7 @@ def test_real_cropped_points_fall_into_the_image(real):
         if frame.name == "000008":  # a full turn
             continue
         pixels, depth = project(
-            frame.camera.image_from_model, apply(frame.model_from_lidar, frame.points[:, :3])
+            frame.camera.image_from_ego, apply(frame.ego_from_lidar, frame.points[:, :3])
         )
         inside = (depth > 0) & (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)
         assert inside.mean() > 0.99

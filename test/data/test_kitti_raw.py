@@ -133,7 +133,7 @@ def test_real_boxes_contain_points(real):
     counts = np.concatenate(
         [
             points_in_boxes(
-                apply(frame.model_from_lidar, frame.points[:, :3]), annotation.boxes, 0.1
+                apply(frame.ego_from_lidar, frame.points[:, :3]), annotation.boxes, 0.1
             ).sum(1)
             for frame, annotation in real
         ]
@@ -144,7 +144,7 @@ def test_real_boxes_contain_points(real):
 def test_real_points_fall_into_the_image(real):
     frame, _ = real[0]
     pixels, depth = project(
-        frame.camera.image_from_model, apply(frame.model_from_lidar, frame.points[:, :3])
+        frame.camera.image_from_ego, apply(frame.ego_from_lidar, frame.points[:, :3])
     )
     assert (
         (depth > 0) & (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)

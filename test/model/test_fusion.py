@@ -10,7 +10,7 @@ from bev_semseg_ros.model.fusion import (
 )
 
 # A camera at the origin, 1.6 m up, looking along x; a picture of 64 x 48.
-IMAGE_FROM_MODEL = torch.tensor([[32.0, -50, 0, 0], [24.0, 0, -50, 80], [1, 0, 0, 0]])
+IMAGE_FROM_EGO = torch.tensor([[32.0, -50, 0, 0], [24.0, 0, -50, 80], [1, 0, 0, 0]])
 SIZE = (48, 64)
 
 
@@ -19,7 +19,7 @@ def gather(points, frames=None, has_image=(True,), matrices=None):
     context = torch.arange(count * 12 * 16, dtype=torch.float32).reshape(count, 12, 16, 1)
     points = torch.tensor(points, dtype=torch.float32)
     frames = torch.zeros(len(points), dtype=torch.int64) if frames is None else torch.tensor(frames)
-    matrices = IMAGE_FROM_MODEL.expand(count, 3, 4) if matrices is None else matrices
+    matrices = IMAGE_FROM_EGO.expand(count, 3, 4) if matrices is None else matrices
     return gather_image_features(
         context, points, frames, matrices, torch.tensor(has_image), SIZE
     ).tolist()
@@ -43,13 +43,13 @@ def test_a_point_that_the_camera_does_not_see_takes_nothing(point):
 
 
 def test_each_point_is_projected_by_the_camera_of_its_frame():
-    shifted = IMAGE_FROM_MODEL.clone()
+    shifted = IMAGE_FROM_EGO.clone()
     shifted[0, 3] = 80  # 8 pixels further right at 10 m
     found = gather(
         [[10, 0, 1.6, 0], [10, 0, 1.6, 0]],
         [0, 1],
         (True, True),
-        torch.stack([IMAGE_FROM_MODEL, shifted]),
+        torch.stack([IMAGE_FROM_EGO, shifted]),
     )
     assert found == [[6 * 16 + 8, 1], [12 * 16 + 6 * 16 + 10, 1]]
 
@@ -69,7 +69,7 @@ def test_queries_stand_at_the_centres_of_their_cells():
 def test_a_query_looks_at_the_token_it_projects_to():
     places, looks = query_places(
         torch.tensor([[10.0, 0, 1.6], [-10, 0, 1.6]]),
-        IMAGE_FROM_MODEL[None],
+        IMAGE_FROM_EGO[None],
         torch.tensor([True]),
         SIZE,
     )

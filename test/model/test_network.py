@@ -14,7 +14,7 @@ from bev_semseg_ros.model.targets import Targets, frame_targets
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
 GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)
-CAMERA_FROM_MODEL = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+CAMERA_FROM_EGO = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
 FUSIONS = ("projective", "cross_attention", "none")
 
 
@@ -41,7 +41,7 @@ def sample(seed=0, points=400, size=(96, 64)):
         [rng.uniform([2, -8, 0], [25, 8, 2], (points, 3)), rng.random((points, 1))], 1
     )
     camera = Camera(
-        np.array([[60, 0, size[0] / 2], [0, 60, size[1] / 2], [0, 0, 1.0]]), size, CAMERA_FROM_MODEL
+        np.array([[60, 0, size[0] / 2], [0, 60, size[1] / 2], [0, 0, 1.0]]), size, CAMERA_FROM_EGO
     )
     return Sample(
         cloud.astype(np.float32), rng.integers(0, 256, (size[1], size[0], 3), np.uint8), camera

@@ -28,8 +28,8 @@ from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 ROAD, CAR, SKY, SIGN = (SEGMENTATION_CLASSES.index(name) for name in ("road", "car", "sky", "sign"))
 SIZE = (200, 140)
 MATRIX = np.array([[150.0, 0, 103], [0, 155.0, 66], [0, 0, 1]])
-MODEL_FROM_CAMERA_VIEW = transform(rotation_rpy(-0.02, 0.01, 0.03), (0.3, 0.1, 1.7))
-WORLD_FROM_MODEL = transform(rotation_rpy(0.01, -0.02, 0.7), (120.0, -45.0, 2.0))
+EGO_FROM_CAMERA_VIEW = transform(rotation_rpy(-0.02, 0.01, 0.03), (0.3, 0.1, 1.7))
+WORLD_FROM_EGO = transform(rotation_rpy(0.01, -0.02, 0.7), (120.0, -45.0, 2.0))
 DISTORTIONS = {
     "none": np.zeros(5),
     "plumb_bob": np.array([-0.26, 0.02, 0.001, -0.002, 0.0]),
@@ -39,7 +39,7 @@ DISTORTIONS = {
 
 def camera(model: str = "none") -> Camera:
     return Camera(
-        MATRIX, SIZE, OPTICAL_FROM_VIEW @ invert(MODEL_FROM_CAMERA_VIEW), DISTORTIONS[model], model
+        MATRIX, SIZE, OPTICAL_FROM_VIEW @ invert(EGO_FROM_CAMERA_VIEW), DISTORTIONS[model], model
     )
 
 
@@ -59,7 +59,7 @@ def view(
     seed: int = 5,
     plate: bool = False,
 ) -> View:
-    """Cubes (centre in the model frame, edge, label) over flat ground; `plate` hangs out of sight above the road."""
+    """Cubes (centre in the ego frame, edge, label) over flat ground; `plate` hangs out of sight above the road."""
     table = MaterialTable(np.random.default_rng(0))
     grey, red = (
         table.add("road", (0.2, 0.2, 0.2), noise_contrast=0, fine_contrast=0, stain_contrast=0),
@@ -74,10 +74,10 @@ def view(
         moving.box((x, y, z - edge / 2), (edge, edge, edge), 0, label, red)
 
     def in_world(mesh):
-        rotation = WORLD_FROM_MODEL[:3, :3].astype(np.float32)
+        rotation = WORLD_FROM_EGO[:3, :3].astype(np.float32)
         return replace(
             mesh,
-            triangles=mesh.triangles @ rotation.T + WORLD_FROM_MODEL[:3, 3].astype(np.float32),
+            triangles=mesh.triangles @ rotation.T + WORLD_FROM_EGO[:3, 3].astype(np.float32),
             normals=mesh.normals @ rotation.T,
         )
 
@@ -85,7 +85,7 @@ def view(
         in_world(builder.build()),
         in_world(moving.build()),
         table,
-        WORLD_FROM_MODEL,
+        WORLD_FROM_EGO,
         Boxes.empty(),
         0,
         seed,
@@ -96,11 +96,11 @@ def view(
 
 
 def project_as_recorded(points: np.ndarray, looking: Camera) -> np.ndarray:
-    """Pixels (N, 2) of model points (N, 3), by OpenCV's own distortion."""
+    """Pixels (N, 2) of ego points (N, 3), by OpenCV's own distortion."""
     if looking.distortion_model == "none":
-        return project(looking.image_from_model, points)[0]
-    rotation, _ = cv2.Rodrigues(looking.camera_from_model[:3, :3])
-    offset = looking.camera_from_model[:3, 3]
+        return project(looking.image_from_ego, points)[0]
+    rotation, _ = cv2.Rodrigues(looking.camera_from_ego[:3, :3])
+    offset = looking.camera_from_ego[:3, 3]
     if looking.distortion_model == "equidistant":
         return cv2.fisheye.projectPoints(
             points[None], rotation, offset, MATRIX, looking.distortion
@@ -178,11 +178,11 @@ def test_frames_of_one_drive_differ_by_grain_alone():
 
 def test_a_plate_shades_the_ground_under_the_sun():
     drive = sunny_seed()
-    sun = invert(WORLD_FROM_MODEL)[:3, :3] @ random_light(drive, "summer", 0.0).sun_direction
+    sun = invert(WORLD_FROM_EGO)[:3, :3] @ random_light(drive, "summer", 0.0).sun_direction
     # Where the middle of the plate (10, 0, 12) throws its shadow; looked at from 8 metres before it.
     shadow = np.array([10.0, 0, 12]) - sun * 12 / sun[2]
     above = transform(rotation_rpy(0, 0.6, 0), (shadow[0] - 8, shadow[1], 1.7 + 4))
-    looking = replace(camera(), camera_from_model=OPTICAL_FROM_VIEW @ invert(above))
+    looking = replace(camera(), camera_from_ego=OPTICAL_FROM_VIEW @ invert(above))
     u, v = np.rint(project_as_recorded(shadow[None], looking)[0]).astype(int)
     lit, shaded = (
         render(view([], drive_seed=drive, plate=plate), looking)[0] for plate in (False, True)

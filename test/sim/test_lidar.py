@@ -24,7 +24,7 @@ def test_points_lie_on_the_beams_of_the_table(rig):
     result = scan(street(), silent(rig))
     for number, lidar in enumerate(rig.lidars):
         mine = result.lidars == number
-        local = apply(invert(lidar.model_from_lidar), result.positions[mine])
+        local = apply(invert(lidar.ego_from_lidar), result.positions[mine])
         local[:, 2] -= lidar.heights[result.rings[mine]]
         elevation = np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))
         assert np.allclose(elevation, lidar.elevations[result.rings[mine]], atol=1e-6)
@@ -35,7 +35,7 @@ def test_azimuth_and_distance_are_the_sensors_own(rig):
     result = scan(street(), rig)
     lidar = rig.lidars[0]
     mine = result.lidars == 0
-    local = apply(invert(lidar.model_from_lidar), result.positions[mine])
+    local = apply(invert(lidar.ego_from_lidar), result.positions[mine])
     local[:, 2] -= lidar.heights[result.rings[mine]]
     turn = np.exp(1j * (np.arctan2(local[:, 1], local[:, 0]) - result.azimuths[mine]))
     assert np.abs(np.angle(turn)).max() < 1e-6
@@ -53,7 +53,7 @@ def test_range_noise_has_the_rigs_sigma():
 @ALL_RIGS
 def test_every_point_projects_into_the_image(rig):
     result = scan(street(), rig)
-    pixels, depth = project(rig.camera.image_from_model, result.positions)
+    pixels, depth = project(rig.camera.image_from_ego, result.positions)
     assert (
         (depth > 0).all()
         and (pixels >= -0.5).all()
@@ -158,7 +158,7 @@ def test_same_seed_same_points_other_seed_other_noise(rig):
 def test_the_scan_does_not_depend_on_where_the_static_scene_was_copied():
     view = street((70.0, "wall"))
     moved = dataclasses.replace(
-        view, world_from_model=transform(rotation_rpy(0.01, -0.01, 0.4), (20.0, 1.0, 0.05))
+        view, world_from_ego=transform(rotation_rpy(0.01, -0.01, 0.4), (20.0, 1.0, 0.05))
     )
     scan(view, KITTI_RIG)
     afterwards = scan(moved, KITTI_RIG)

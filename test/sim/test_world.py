@@ -59,7 +59,7 @@ def test_same_seed_gives_the_same_drive(library):
         np.testing.assert_array_equal(getattr(soup(views[0]), name), getattr(soup(views[1]), name))
     np.testing.assert_array_equal(views[0].materials.camera, views[1].materials.camera)
     np.testing.assert_array_equal(views[0].boxes.centers, views[1].boxes.centers)
-    np.testing.assert_array_equal(views[0].world_from_model, views[1].world_from_model)
+    np.testing.assert_array_equal(views[0].world_from_ego, views[1].world_from_ego)
 
 
 def test_views_may_be_asked_for_in_any_order(library):
@@ -95,7 +95,7 @@ def test_nothing_stands_in_the_vehicle(worlds, index):
     for world in worlds:
         view = world.view(index)
         corners = apply(
-            invert(view.world_from_model), soup(view).triangles.astype(np.float64)
+            invert(view.world_from_ego), soup(view).triangles.astype(np.float64)
         ).reshape(-1, 3)
         x, y, z = corners.T
         blocked = (np.abs(x) < 2.3) & (np.abs(y) < 0.9) & (z > 0.35) & (z < 2.2)
@@ -116,7 +116,7 @@ def test_boxes_hold_the_triangles_of_their_objects(worlds, index):
     for world in worlds:
         view = world.view(index)
         mesh = soup(view)
-        corners = apply(invert(view.world_from_model), mesh.triangles.astype(np.float64))
+        corners = apply(invert(view.world_from_ego), mesh.triangles.astype(np.float64))
         assert set(np.unique(mesh.objects)) - {NO_OBJECT} == set(range(len(view.boxes)))
         for row in range(len(view.boxes)):
             own = corners[mesh.objects == row].reshape(-1, 3)
@@ -148,9 +148,7 @@ def test_parked_cars_keep_their_place_in_the_world(worlds):
         first, last = world.view(0), world.view(FRAMES - 1)
         parked = np.unique(first.static.objects)
         parked = parked[parked != NO_OBJECT]
-        places = [
-            apply(view.world_from_model, view.boxes.centers[parked]) for view in (first, last)
-        ]
+        places = [apply(view.world_from_ego, view.boxes.centers[parked]) for view in (first, last)]
         np.testing.assert_allclose(places[0], places[1], atol=1e-6)
         moved += world.drive.speed > 1
     assert moved > 5
@@ -160,7 +158,7 @@ def test_moving_boxes_follow_their_triangles(worlds):
     for world in worlds[:6]:
         for index in (0, FRAMES - 1):
             view = world.view(index)
-            corners = apply(invert(view.world_from_model), view.moving.triangles.astype(np.float64))
+            corners = apply(invert(view.world_from_ego), view.moving.triangles.astype(np.float64))
             for row in np.unique(view.moving.objects):
                 middle = corners[view.moving.objects == row].reshape(-1, 3)
                 middle = (middle.min(0) + middle.max(0)) / 2
@@ -173,7 +171,7 @@ def test_vehicle_drives_forward_at_its_speed(library):
         for world in (World(seed, FRAMES, library) for seed in range(20))
         if world.drive.speed > 3
     )
-    poses = [world.view(index).world_from_model for index in (0, 10)]
+    poses = [world.view(index).world_from_ego for index in (0, 10)]
     step = apply(invert(poses[0]), poses[1][:3, 3])
     assert step[0] == pytest.approx(world.drive.speed, rel=0.05)
     assert abs(step[1]) < 1.5
@@ -197,7 +195,7 @@ def test_ground_lies_under_the_vehicle(worlds, index):
     for world in worlds:
         view = world.view(index)
         mesh = view.static
-        triangles = apply(invert(view.world_from_model), mesh.triangles.astype(np.float64))
+        triangles = apply(invert(view.world_from_ego), mesh.triangles.astype(np.float64))
         a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
         area = cross(b - a, c - a)
         kept = np.abs(area) > 1e-9

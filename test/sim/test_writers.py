@@ -45,7 +45,7 @@ def test_points_read_back_in_the_model_frame(written):
     rig, _, result, _, _, dataset, _ = written
     frame, _ = dataset[0]
     assert np.allclose(
-        apply(frame.model_from_lidar, frame.points[:, :3].astype(float)),
+        apply(frame.ego_from_lidar, frame.points[:, :3].astype(float)),
         result.positions,
         atol=1e-4,
     )
@@ -68,7 +68,7 @@ def test_boxes_read_back_as_the_convention_draws_them(written):
 def test_boxes_contain_the_points_that_were_read(written):
     _, _, result, _, _, dataset, _ = written
     frame, annotation = dataset[0]
-    points = apply(frame.model_from_lidar, frame.points[:, :3].astype(float))
+    points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(float))
     inside = points_in_boxes(points, annotation.boxes, margin=0.2)
     hits = np.stack([result.objects == index for index in range(len(annotation.boxes))])
     assert (inside & hits).sum() > 0.9 * hits.sum()
@@ -84,7 +84,7 @@ def test_camera_reads_back_as_the_rigs(written):
     rig, *_, dataset, _ = written
     camera = dataset[0][0].camera
     assert camera.size == SIZE and np.allclose(camera.matrix, rig.camera.matrix)
-    assert np.allclose(camera.image_from_model, rig.camera.image_from_model, atol=1e-6)
+    assert np.allclose(camera.image_from_ego, rig.camera.image_from_ego, atol=1e-6)
 
 
 def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
@@ -97,7 +97,7 @@ def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
     straight = cv2.undistortPoints(
         recorded, camera.matrix, camera.distortion, None, None, camera.rectified_matrix
     ).reshape(-1, 2)
-    pixels, _ = project(camera.image_from_model, result.positions[result.objects == 0])
+    pixels, _ = project(camera.image_from_ego, result.positions[result.objects == 0])
     low, high = pixels.min(0), pixels.max(0)
     mask[rows, columns] = np.where(((straight > low) & (straight < high)).all(1), CAR, ROAD)
     flat = rectify(mask, camera, SIZE, cv2.INTER_NEAREST)
@@ -133,12 +133,12 @@ def test_a_half_hidden_object_is_marked_occluded():
     full = scan(view, rig)
     hidden = full[~((full.objects == 1) & (np.arange(len(full)) % 4 > 0))]
     closer = hidden.positions.copy()
-    pixels, _ = project(rig.camera.image_from_model, full.positions[full.objects == 1])
+    pixels, _ = project(rig.camera.image_from_ego, full.positions[full.objects == 1])
     ground = np.flatnonzero(hidden.objects < 0)[
         :300
     ]  # put 300 points of something near before the object
     ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
-    centre = np.linalg.inv(rig.camera.camera_from_model)[:3, 3]
+    centre = np.linalg.inv(rig.camera.camera_from_ego)[:3, 3]
     closer[ground] = centre + 0.4 * (ray - centre)
     occluded = hidden.__class__(
         closer,

@@ -173,8 +173,8 @@ def as_it_is(all_: list[Entry]) -> list[Entry]:
     return all_
 
 
-HIGH = replace(CALIBRATION, model_from_lidar=transform(translation=(0, 0, 2.73)))
-BACKWARDS = replace(CALIBRATION, model_from_lidar=transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)))
+HIGH = replace(CALIBRATION, ego_from_lidar=transform(translation=(0, 0, 2.73)))
+BACKWARDS = replace(CALIBRATION, ego_from_lidar=transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)))
 ROOF = replace(CALIBRATION, lidar_frame="roof")
 
 # what is broken: (how, the calibration beside the bag, item, level, what must be said)

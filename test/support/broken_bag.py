@@ -65,7 +65,7 @@ class Drive:
         return Frame(
             (index + 10) * 100_000_000,
             scan(),
-            CALIBRATION.model_from_lidar,
+            CALIBRATION.ego_from_lidar,
             image,
             CAMERA,
             f"{index}",

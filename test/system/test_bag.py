@@ -146,8 +146,8 @@ def test_static_transforms_place_sensors_in_the_model_frame(drive, tmp_path):
     poses = {item.child_frame_id: item for item in message.transforms}
     assert {item.header.frame_id for item in message.transforms} == {"base_link"}
     frame, _ = drive[0]
-    model_from_camera = np.linalg.inv(frame.camera.camera_from_model)
-    for child, expected in (("lidar", frame.model_from_lidar), ("camera", model_from_camera)):
+    ego_from_camera = np.linalg.inv(frame.camera.camera_from_ego)
+    for child, expected in (("lidar", frame.ego_from_lidar), ("camera", ego_from_camera)):
         t, q = poses[child].transform.translation, poses[child].transform.rotation
         rotation = np.array(
             [  # of a unit quaternion
@@ -194,9 +194,9 @@ def test_calibration_beside_the_bag_is_that_of_the_frames(drive, tmp_path):
     summary = write_bag(drive, tmp_path / "bag")
     read_back, (frame, _) = load_calibration(tmp_path / "bag"), drive[0]
     assert summary.calibration == tmp_path / "bag" / "calibration.yaml"
-    np.testing.assert_array_equal(read_back.model_from_lidar, frame.model_from_lidar)
+    np.testing.assert_array_equal(read_back.ego_from_lidar, frame.ego_from_lidar)
     assert isinstance(read_back.camera, Camera)
-    np.testing.assert_array_equal(read_back.camera.image_from_model, frame.camera.image_from_model)
+    np.testing.assert_array_equal(read_back.camera.image_from_ego, frame.camera.image_from_ego)
 
 
 def test_frames_of_another_calibration_are_counted(tmp_path):

@@ -44,7 +44,7 @@ def boxes(tuned, calibration):
         stamp = tuned.send(tuned.cloud())
         if tuned.timing(stamp)["boxes"] == "0":
             return Boxes.empty()
-        return boxes_from_markers(tuned.result("markers", stamp), calibration.model_from_lidar)
+        return boxes_from_markers(tuned.result("markers", stamp), calibration.ego_from_lidar)
 
     return see
 

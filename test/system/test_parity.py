@@ -54,7 +54,7 @@ class Drive:
         self._camera = Camera(
             scale @ camera.matrix,
             (384, 192),
-            camera.camera_from_model,
+            camera.camera_from_ego,
             [-0.2, 0.03, 0.001, -0.001, 0.0],
             "plumb_bob",
             scale @ camera.matrix,
@@ -73,7 +73,7 @@ class Drive:
         return Frame(
             (index + 1) * 100_000_000,
             points,
-            self._calibration.model_from_lidar,
+            self._calibration.ego_from_lidar,
             image,
             self._camera,
             f"{index}",
@@ -143,9 +143,9 @@ def frames(bag) -> list[Frame]:
         Frame(
             stamp,
             decode_cloud(moment["/points"]),
-            calibration.model_from_lidar,
+            calibration.ego_from_lidar,
             decode_image(moment["/image"]),
-            decode_camera(moment["/camera_info"], calibration.camera.camera_from_model),
+            decode_camera(moment["/camera_info"], calibration.camera.camera_from_ego),
         )
         for stamp, moment in moments.items()
     ]
@@ -252,7 +252,7 @@ def test_segmentation_has_the_stamp_and_the_frame_of_its_image(answers, topic):
 def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes_do_in_the_models(
     answers, calibration
 ):
-    cloud_from_model = invert(calibration.model_from_lidar)
+    cloud_from_ego = invert(calibration.ego_from_lidar)
     for stamp, message in messages(answers, "~/markers"):
         boxes = answers[2][stamp].boxes
         shown = [marker for marker in message.markers if marker.action == Marker.ADD]
@@ -263,9 +263,9 @@ def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes
             places = np.array(
                 [[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in markers]
             )
-            expected = apply(cloud_from_model, boxes.centers)
+            expected = apply(cloud_from_ego, boxes.centers)
             if kind == Marker.TEXT_VIEW_FACING:
-                expected = expected + cloud_from_model[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
+                expected = expected + cloud_from_ego[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
             distances = np.linalg.norm(places[:, None] - expected, axis=-1)
             nearest = distances.argmin(0)
             assert distances.min(0).max() < 1e-3
@@ -278,7 +278,7 @@ def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes
                 ]
                 yaw = boxes.yaws[box]
                 np.testing.assert_allclose(
-                    ahead, cloud_from_model[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0), atol=1e-3
+                    ahead, cloud_from_ego[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0), atol=1e-3
                 )
                 assert marker.ns == DETECTION_CLASSES[boxes.labels[box]] and marker.text.startswith(
                     marker.ns

@@ -41,7 +41,7 @@ class Predictor:
 @pytest.fixture
 def extrinsics(calibration) -> FixedExtrinsics:
     return FixedExtrinsics(
-        calibration.model_from_lidar, calibration.camera.camera_from_model, "roof", {}
+        calibration.ego_from_lidar, calibration.camera.camera_from_ego, "roof", {}
     )
 
 
@@ -197,7 +197,7 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_
         pipeline.close()
     expected, rectified, wrong = seen
     np.testing.assert_array_equal(rectified.image, expected.image)
-    np.testing.assert_allclose(rectified.camera.image_from_model, expected.camera.image_from_model)
+    np.testing.assert_allclose(rectified.camera.image_from_ego, expected.camera.image_from_ego)
     assert (wrong.image != expected.image).any()
 
 

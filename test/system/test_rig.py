@@ -25,7 +25,7 @@ CAMERA = [
 ]  # as the calibration has it, seen from below the lidar
 POINTS = (
     np.random.default_rng(1).uniform((2, -8, 0.1, 0), (18, 8, 1.9, 1), (500, 4)).astype(np.float32)
-)  # model frame
+)  # ego frame
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def rig(start_node, peers):
     return found
 
 
-def cloud_of(peer, model_from_lidar: np.ndarray):
+def cloud_of(peer, ego_from_lidar: np.ndarray):
     points = POINTS.copy()
-    points[:, :3] = apply(invert(model_from_lidar), POINTS[:, :3].astype(np.float64))
+    points[:, :3] = apply(invert(ego_from_lidar), POINTS[:, :3].astype(np.float64))
     return peer.cloud(points)
 
 
@@ -85,16 +85,16 @@ def send_compressed(rig, message_of=compressed) -> int:
 
 
 def test_boxes_do_not_depend_on_how_the_lidar_is_mounted(rig, node, peer, calibration):
-    """Against `node`, whose lidar stands upright in a file; the boxes of both in the model frame."""
+    """Against `node`, whose lidar stands upright in a file; the boxes of both in the ego frame."""
     peer.connect()
     peer.next_stamp()
     upright = peer.result(
-        "markers", peer.send(cloud_of(peer, calibration.model_from_lidar), peer.image())
+        "markers", peer.send(cloud_of(peer, calibration.ego_from_lidar), peer.image())
     )
     stamp = send_compressed(rig)
     turned = rig[1].result("markers", stamp)
     assert {marker.header.frame_id for marker in turned.markers} == {"vehicle"}
-    expected = boxes_from_markers(upright, calibration.model_from_lidar)
+    expected = boxes_from_markers(upright, calibration.ego_from_lidar)
     found = boxes_from_markers(turned, invert(pose_matrix([0.7, -0.2, -0.5, 0, 0, 0])))
     assert rig[1].timing(stamp)["mode"] == "fused" and len(found) == len(expected) > 0
     np.testing.assert_array_equal(found.labels, expected.labels)

@@ -24,7 +24,7 @@ PATIENCE = 3.0  # seconds
 def large(start_node, peers, calibration, tmp_path_factory):
     """(process, peer) of a node whose camera has 1920 x 1208 pixels."""
     camera = Camera(
-        [[1500, 0, 959.5], [0, 1500, 603.5], [0, 0, 1]], SIZE, calibration.camera.camera_from_model
+        [[1500, 0, 959.5], [0, 1500, 603.5], [0, 0, 1]], SIZE, calibration.camera.camera_from_ego
     )
     path = tmp_path_factory.mktemp("large") / "calibration.yaml"
     save_calibration(replace(calibration, camera=camera), path)

@@ -31,7 +31,7 @@ def test_cache_gives_back_what_preparation_makes(tmp_path):
         np.testing.assert_array_equal(example.sample.image, sample.image)
         np.testing.assert_array_equal(example.mask, annotation.mask)
         np.testing.assert_allclose(
-            example.sample.camera.image_from_model, sample.camera.image_from_model
+            example.sample.camera.image_from_ego, sample.camera.image_from_ego
         )
         np.testing.assert_allclose(example.boxes.centers, annotation.boxes.centers)
         assert cache.name(index) == frame.name

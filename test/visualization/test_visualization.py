@@ -47,9 +47,7 @@ def test_overlay_mixes_class_colours_and_leaves_ignored_pixels():
 def test_a_box_is_drawn_round_its_projection_and_the_image_is_kept():
     frame, _ = TinyDataset(size=(640, 320))[0]
     before = frame.image.copy()
-    picture = draw_boxes_on_image(
-        frame.image, box(15, 0), frame.camera.image_from_model, tags=False
-    )
+    picture = draw_boxes_on_image(frame.image, box(15, 0), frame.camera.image_from_ego, tags=False)
     np.testing.assert_array_equal(frame.image, before)
     left, _, right, _ = changed(picture, before)
     near = 640 / 13  # pixels per metre at the rear face, 13 m away
@@ -68,7 +66,7 @@ def test_a_line_to_a_place_far_outside_keeps_its_slope():
 def test_boxes_behind_or_round_the_camera_do_no_harm(x):
     frame, _ = TinyDataset(size=(640, 320))[0]
     assert (
-        draw_boxes_on_image(frame.image, box(x, 0), frame.camera.image_from_model).shape
+        draw_boxes_on_image(frame.image, box(x, 0), frame.camera.image_from_ego).shape
         == frame.image.shape
     )
 

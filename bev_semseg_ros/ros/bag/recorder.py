@@ -50,7 +50,7 @@ class RecordingError(ChildProcessError):
 class Result:
     """What came of one pair.
 
-    boxes: in the model frame; received: time.monotonic_ns of the last part; messages: of further topics, as they came.
+    boxes: in the ego frame; received: time.monotonic_ns of the last part; messages: of further topics, as they came.
     """
 
     boxes: Boxes | None = None
@@ -161,12 +161,12 @@ def record(
     }
     use_shared_memory_profile(environment)
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    model_from_lidar = load_calibration(parameters["calibration"]).model_from_lidar
+    ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
     with (
         _process(
             ["node", "--ros-args", *arguments], environment, folder / "node.log", "READY"
         ) as node,
-        subscriber(domain, environment, model_from_lidar, further) as results,
+        subscriber(domain, environment, ego_from_lidar, further) as results,
     ):
         recording = Recording(results, {}, parameters.get("mode") != "lidar_only", further)
         log = folder / "published.jsonl"
@@ -275,7 +275,7 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 def subscriber(
     domain: int,
     environment: dict[str, str],
-    model_from_lidar: np.ndarray,
+    ego_from_lidar: np.ndarray,
     further: tuple[str, ...] = (),
     timeout: float = MATCHING,
 ) -> Iterator[dict[int, Result]]:
@@ -297,7 +297,7 @@ def subscriber(
 
     def take_markers(message: MarkerArray) -> None:
         if message.markers:
-            result(message.markers[0].header).boxes = boxes_from_markers(message, model_from_lidar)
+            result(message.markers[0].header).boxes = boxes_from_markers(message, ego_from_lidar)
 
     def take_labels(message: Image) -> None:
         pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)

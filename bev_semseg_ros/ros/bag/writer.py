@@ -25,7 +25,7 @@ from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
 
-BASE_FRAME = "base_link"  # the model frame
+BASE_FRAME = "base_link"  # the ego frame
 UNRELATED_GAP_NS = 500_000_000
 FIRST_STAMP_NS = 1_000_000_000  # of frames without a time: 0 means "no time" in ROS
 
@@ -64,7 +64,7 @@ def write_bag(
     """Write the first `limit` frames (default: all) of a data set as a bag, a new folder `path`.
 
     /points (x, y, z, intensity 0..1, float32, in frame "lidar"), /image (rgb8, as recorded) and /camera_info in the
-    optical frame "camera", /tf_static from "base_link" (the model frame). What a frame lacks is left out. The stamps
+    optical frame "camera", /tf_static from "base_link" (the ego frame). What a frame lacks is left out. The stamps
     of a drive are kept (gaps up to 0.5 s in one scene); a frame that does not follow the one before is stamped 0.5 s
     after it. The calibration is written as calibration.yaml into the bag's folder: the first frame's.
     Raises FileExistsError if `path` exists, ValueError for a data set without frames or a damaged file; then no bag
@@ -108,7 +108,7 @@ def _write_frames(
             stamp_ns += UNRELATED_GAP_NS if gap_ns is None else gap_ns
             unrelated += gap_ns is None
         if calibration is None or (calibration.camera is None and frame.camera is not None):
-            calibration = Calibration(frame.model_from_lidar, frame.camera)
+            calibration = Calibration(frame.ego_from_lidar, frame.camera)
             write("/tf_static", stamp_ns, _transforms(calibration, stamp_ns))
         other_extrinsics += not _same_extrinsics(calibration, frame)
         if frame.points is not None:
@@ -138,11 +138,9 @@ def _gap(previous: Frame | None, frame: Frame) -> int | None:
 
 
 def _same_extrinsics(calibration: Calibration, frame: Frame) -> bool:
-    return np.allclose(calibration.model_from_lidar, frame.model_from_lidar, atol=1e-6) and (
+    return np.allclose(calibration.ego_from_lidar, frame.ego_from_lidar, atol=1e-6) and (
         frame.camera is None
-        or np.allclose(
-            calibration.camera.camera_from_model, frame.camera.camera_from_model, atol=1e-6
-        )
+        or np.allclose(calibration.camera.camera_from_ego, frame.camera.camera_from_ego, atol=1e-6)
     )
 
 
@@ -220,9 +218,9 @@ def _camera_info(camera: Camera, header: object) -> object:
 
 
 def _transforms(calibration: Calibration, stamp_ns: int) -> object:
-    poses = {calibration.lidar_frame: calibration.model_from_lidar}
+    poses = {calibration.lidar_frame: calibration.ego_from_lidar}
     if calibration.camera is not None:
-        poses[calibration.camera_frame] = invert(calibration.camera.camera_from_model)
+        poses[calibration.camera_frame] = invert(calibration.camera.camera_from_ego)
     return _messages["tf2_msgs/msg/TFMessage"](
         [
             _messages["geometry_msgs/msg/TransformStamped"](

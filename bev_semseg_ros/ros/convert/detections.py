@@ -15,8 +15,8 @@ from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.ros.convert.markers import quaternions
 
 
-def encode_detections(boxes: Boxes, frame_from_model: np.ndarray, header: Any) -> Any:
-    """`boxes` (model frame) as detections in another frame, whatever its orientation, in their order.
+def encode_detections(boxes: Boxes, frame_from_ego: np.ndarray, header: Any) -> Any:
+    """`boxes` (ego frame) as detections in another frame, whatever its orientation, in their order.
 
     Each has one hypothesis: class_id is the number LabelInfo gives a name to, as text; its pose is the box's centre.
     """
@@ -24,8 +24,8 @@ def encode_detections(boxes: Boxes, frame_from_model: np.ndarray, header: Any) -
 
     message = Detection3DArray(header=header)
     rows = zip(
-        apply(frame_from_model, boxes.centers).tolist(),
-        quaternions(frame_from_model, boxes.yaws).tolist(),
+        apply(frame_from_ego, boxes.centers).tolist(),
+        quaternions(frame_from_ego, boxes.yaws).tolist(),
         boxes.sizes.tolist(),
         boxes.labels.tolist(),
         boxes.scores.tolist(),

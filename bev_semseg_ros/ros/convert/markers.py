@@ -26,15 +26,15 @@ class BoxMarkers:
         self._pool: list[Marker] = []
 
     def update(
-        self, boxes: Boxes, cloud_from_model: np.ndarray, header: Any, lifetime: float
+        self, boxes: Boxes, cloud_from_ego: np.ndarray, header: Any, lifetime: float
     ) -> MarkerArray:
-        """Markers of `boxes` (model frame) in the cloud's frame, whatever its orientation.
+        """Markers of `boxes` (ego frame) in the cloud's frame, whatever its orientation.
 
         Each has in `text` the class and the score, as "car 0.873"; `lifetime` in seconds, 0: for ever.
         """
         duration = Duration(sec=int(lifetime), nanosec=int(lifetime % 1 * 1e9))
-        centers = apply(cloud_from_model, boxes.centers)
-        above = centers + cloud_from_model[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
+        centers = apply(cloud_from_ego, boxes.centers)
+        above = centers + cloud_from_ego[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
         arrows = np.stack(
             [boxes.sizes[:, 0] / 2 + 0.8, np.full(len(boxes), 0.12), np.full(len(boxes), 0.35)], 1
         )
@@ -44,7 +44,7 @@ class BoxMarkers:
             (HEADING, Marker.ARROW, centers.tolist(), arrows.tolist(), 0.9),
             (LABEL, Marker.TEXT_VIEW_FACING, above.tolist(), texts.tolist(), 1.0),
         ]
-        rotations = quaternions(cloud_from_model, boxes.yaws).tolist()
+        rotations = quaternions(cloud_from_ego, boxes.yaws).tolist()
         while len(self._pool) < len(parts) * len(boxes):
             self._pool.append(Marker())
         markers, counts = self._pool[: len(parts) * len(boxes)], [0] * len(DETECTION_CLASSES)
@@ -83,12 +83,12 @@ class BoxMarkers:
         return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
 
-def boxes_from_markers(message: MarkerArray, model_from_cloud: np.ndarray | None = None) -> Boxes:
-    """The boxes of a MarkerArray of BoxMarkers, in the model frame (or in the cloud's without a transform).
+def boxes_from_markers(message: MarkerArray, ego_from_cloud: np.ndarray | None = None) -> Boxes:
+    """The boxes of a MarkerArray of BoxMarkers, in the ego frame (or in the cloud's without a transform).
 
     Raises ValueError for a marker that is a box without class and score.
     """
-    matrix = np.eye(4) if model_from_cloud is None else model_from_cloud
+    matrix = np.eye(4) if ego_from_cloud is None else ego_from_cloud
     found = [
         marker
         for marker in message.markers
@@ -123,8 +123,8 @@ def boxes_from_markers(message: MarkerArray, model_from_cloud: np.ndarray | None
     )[order]
 
 
-def quaternions(cloud_from_model: np.ndarray, yaws: np.ndarray) -> np.ndarray:
-    """(M, 4) x, y, z, w of boxes with these yaws in the model frame, in the cloud's frame."""
-    x, y, z, w = quaternion_from_rotation(cloud_from_model[:3, :3])
+def quaternions(cloud_from_ego: np.ndarray, yaws: np.ndarray) -> np.ndarray:
+    """(M, 4) x, y, z, w of boxes with these yaws in the ego frame, in the cloud's frame."""
+    x, y, z, w = quaternion_from_rotation(cloud_from_ego[:3, :3])
     s, c = np.sin(yaws / 2), np.cos(yaws / 2)
     return np.stack([x * c + y * s, y * c - x * s, z * c + w * s, w * c - z * s], 1)

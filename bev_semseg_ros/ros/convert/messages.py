@@ -175,9 +175,7 @@ def shows_rectified(setting: str, topic: str) -> bool:
     return setting == "always" or (setting == "auto" and "_rect" in topic.rpartition("/")[2])
 
 
-def decode_camera(
-    message: Any, camera_from_model: np.ndarray, is_rectified: bool = False
-) -> Camera:
+def decode_camera(message: Any, camera_from_ego: np.ndarray, is_rectified: bool = False) -> Camera:
     """sensor_msgs/CameraInfo -> Camera of the image as it is published: of its region of interest, binned.
 
     K, P, size and region are those of the unbinned image. The rectified image is that of P, or of K where P is not set
@@ -246,7 +244,7 @@ def decode_camera(
     return Camera(
         scale_matrix(matrix, size, binned),
         binned,
-        camera_from_model,
+        camera_from_ego,
         coefficients,
         model,
         scale_matrix(rectified, size, binned),

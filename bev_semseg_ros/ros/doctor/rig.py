@@ -51,7 +51,7 @@ def find_calibration(
                 "with base_link",
             )
             return
-        height = diagnosis.calibration.model_from_lidar[2, 3]
+        height = diagnosis.calibration.ego_from_lidar[2, 3]
         source = base if base == BASES[0] else "the lowest points"
         diagnosis.say(
             "calibration",
@@ -156,15 +156,15 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     )
     if height is None:
         raise LookupError(f"no points within {GROUND_RADIUS:g} m tell where the ground is")
-    model_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
+    ego_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
     camera = None
     info = observation.streams.get("camera_info")
     base_from_camera = None if image is None or not image.frame else tree.lookup(base, image.frame)
     if info is not None and info.samples and base_from_camera is not None:
-        camera_from_model = invert(base_from_camera) @ base_from_lidar @ invert(model_from_lidar)
-        camera = replace(info.camera(info.samples[0]), camera_from_model=camera_from_model)
+        camera_from_ego = invert(base_from_camera) @ base_from_lidar @ invert(ego_from_lidar)
+        camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
     return base, Calibration(
-        model_from_lidar, camera, points.frame, image.frame if image is not None else "camera"
+        ego_from_lidar, camera, points.frame, image.frame if image is not None else "camera"
     )
 
 
@@ -201,7 +201,7 @@ def _check_camera_pose(diagnosis: Diagnosis) -> None:
     camera = diagnosis.calibration.camera
     if camera is None:
         return
-    pose = invert(camera.camera_from_model)
+    pose = invert(camera.camera_from_ego)
     x, y, z = pose[:3, 2]  # where it looks
     where = f"the camera looks along ({x:.2f}, {y:.2f}, {z:.2f}) from {pose[2, 3]:.2f} m above the ground"
     if abs(z) > OPTICAL_TILT:

@@ -164,7 +164,7 @@ def check_training(
     )
     intensity = IntensityScale()  # as the node has it
     if points is not None and points.samples:
-        pose = _level_pose(points) if calibration is None else calibration.model_from_lidar
+        pose = _level_pose(points) if calibration is None else calibration.ego_from_lidar
         for message in points.samples:
             cloud = intensity.decode(
                 message, diagnosis.parameters.get("intensity_field", "intensity"), 0.0

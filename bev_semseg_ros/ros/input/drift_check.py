@@ -29,7 +29,7 @@ class InputWatch:
         """
         findings: list[Finding] = []
         if sample.points is not None and self._num_clouds < CLOUDS:
-            self._clouds.add_points(sample.points, frame.model_from_lidar)
+            self._clouds.add_points(sample.points, frame.ego_from_lidar)
             self._num_clouds += 1
             if self._num_clouds == CLOUDS:
                 findings += compare(self._clouds.summary(), self._info, extrinsics, intensity_scale)

@@ -1,6 +1,6 @@
 """Where the sensors sit: from a calibration file, from parameters or from TF.
 
-The model frame has the axes of `base_frame` and its origin on the ground below the lidar; a calibration file holds its
+The ego frame has the axes of `base_frame` and its origin on the ground below the lidar; a calibration file holds its
 own. `a_from_b` is a (4, 4) that takes points of b to a.
 """
 
@@ -41,12 +41,12 @@ class MissingTransform(LookupError):
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """Of one moment. camera_from_model: of the optical frame, None without an image; boxes come out in output_frame."""
+    """Of one moment. camera_from_ego: of the optical frame, None without an image; boxes come out in output_frame."""
 
-    model_from_lidar: np.ndarray
-    camera_from_model: np.ndarray | None
+    ego_from_lidar: np.ndarray
+    camera_from_ego: np.ndarray | None
     output_frame: str
-    output_from_model: np.ndarray
+    output_from_ego: np.ndarray
 
 
 class Extrinsics(Protocol):
@@ -64,14 +64,14 @@ class Extrinsics(Protocol):
 class FixedExtrinsics:
     """The same for every frame and whatever the messages call their frames.
 
-    frames: model_from_frame by name, of the frames that `output_frame` may name besides the cloud's ("").
+    frames: ego_from_frame by name, of the frames that `output_frame` may name besides the cloud's ("").
     Raises ValueError for another one.
     """
 
     def __init__(
         self,
-        model_from_lidar: np.ndarray,
-        camera_from_model: np.ndarray | None,
+        ego_from_lidar: np.ndarray,
+        camera_from_ego: np.ndarray | None,
         lidar_frame: str,
         frames: Mapping[str, np.ndarray],
         output_frame: str = "",
@@ -82,16 +82,16 @@ class FixedExtrinsics:
                 "(or empty: the cloud's frame); with extrinsics tf any frame of TF is"
             )
         self.lidar_frame = lidar_frame
-        self._model_from_lidar, self._camera_from_model = model_from_lidar, camera_from_model
+        self._ego_from_lidar, self._camera_from_ego = ego_from_lidar, camera_from_ego
         self._output_frame = output_frame
-        self._output_from_model = invert(frames.get(output_frame, model_from_lidar))
+        self._output_from_ego = invert(frames.get(output_frame, ego_from_lidar))
 
     def at(self, cloud: Header, image: Header | None) -> Poses:
         return Poses(
-            self._model_from_lidar,
-            None if image is None else self._camera_from_model,
+            self._ego_from_lidar,
+            None if image is None else self._camera_from_ego,
             self._output_frame or cloud.frame_id,
-            self._output_from_model,
+            self._output_from_ego,
         )
 
     def close(self) -> None:
@@ -130,9 +130,9 @@ class TfExtrinsics:
     def at(self, cloud: Header, image: Header | None) -> Poses:
         self._forget_another_time(stamp_ns(cloud.stamp))
         base_from_lidar = self._base_from_sensor(cloud)
-        model_from_base = model_below(base_from_lidar, self._ground_height)
-        camera_from_model = (
-            None if image is None else invert(model_from_base @ self._base_from_sensor(image))
+        ego_from_base = ego_below(base_from_lidar, self._ground_height)
+        camera_from_ego = (
+            None if image is None else invert(ego_from_base @ self._base_from_sensor(image))
         )
         output_frame = self._output_frame or cloud.frame_id
         base_from_output = (
@@ -141,10 +141,10 @@ class TfExtrinsics:
             else self._look_up(output_frame, cloud)
         )
         return Poses(
-            model_from_base @ base_from_lidar,
-            camera_from_model,
+            ego_from_base @ base_from_lidar,
+            camera_from_ego,
             output_frame,
-            invert(model_from_base @ base_from_output),
+            invert(ego_from_base @ base_from_output),
         )
 
     def close(self) -> None:
@@ -194,8 +194,8 @@ class TfExtrinsics:
         self._newest = stamp
 
 
-def model_below(base_from_lidar: np.ndarray, ground_height: float) -> np.ndarray:
-    """model_from_base: the base's axes, the origin below the lidar where z of the base is `ground_height`."""
+def ego_below(base_from_lidar: np.ndarray, ground_height: float) -> np.ndarray:
+    """ego_from_base: the base's axes, the origin below the lidar where z of the base is `ground_height`."""
     x, y = base_from_lidar[:2, 3]
     return transform(translation=(-x, -y, -ground_height))
 
@@ -238,17 +238,17 @@ def open_extrinsics(
         base_from_lidar = pose_matrix(
             parameters.lidar_pose or [0.0] * 6
         )  # without a lidar: below base_frame's origin
-        model_from_base = model_below(base_from_lidar, ground)
-        camera_from_model = None
+        ego_from_base = ego_below(base_from_lidar, ground)
+        camera_from_ego = None
         if parameters.camera_pose:
-            camera_from_model = OPTICAL_FROM_VIEW @ invert(
-                model_from_base @ pose_matrix(parameters.camera_pose)
+            camera_from_ego = OPTICAL_FROM_VIEW @ invert(
+                ego_from_base @ pose_matrix(parameters.camera_pose)
             )
         return FixedExtrinsics(
-            model_from_base @ base_from_lidar,
-            camera_from_model,
+            ego_from_base @ base_from_lidar,
+            camera_from_ego,
             "",
-            {base: model_from_base},
+            {base: ego_from_base},
             parameters.output_frame,
         )
     if calibration is None:
@@ -264,12 +264,12 @@ def open_extrinsics(
         )
     frames = {base: np.eye(4)}
     if names_frames:
-        frames[calibration.lidar_frame] = calibration.model_from_lidar
+        frames[calibration.lidar_frame] = calibration.ego_from_lidar
         if camera is not None:
-            frames[calibration.camera_frame] = invert(camera.camera_from_model)
+            frames[calibration.camera_frame] = invert(camera.camera_from_ego)
     return FixedExtrinsics(
-        calibration.model_from_lidar,
-        None if camera is None else camera.camera_from_model,
+        calibration.ego_from_lidar,
+        None if camera is None else camera.camera_from_ego,
         calibration.lidar_frame,
         frames,
         parameters.output_frame,

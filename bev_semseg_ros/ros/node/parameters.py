@@ -88,7 +88,7 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with extrinsics "
-        "calibration, the name of that file's model frame.",
+        "calibration, the name of that file's ego frame.",
     )
     ground_height: float = _parameter(
         0.0,

@@ -132,7 +132,7 @@ class Pipeline:
             points = self._points(work.match.points[0], parameters, troubles)
         if work.match.image is not None:
             image, camera = self._image(
-                *work.match.image, poses.camera_from_model, parameters, troubles
+                *work.match.image, poses.camera_from_ego, parameters, troubles
             )
         if points is None and image is None:
             self._inbox.drop(troubles[0])
@@ -140,7 +140,7 @@ class Pipeline:
         for cause in troubles or _absent(work, parameters.mode):
             self.degraded[cause] += 1
         header: Header = cloud_header if points is not None else image_header
-        frame = Frame(stamp_ns(header.stamp), points, poses.model_from_lidar, image, camera)
+        frame = Frame(stamp_ns(header.stamp), points, poses.ego_from_lidar, image, camera)
         clock.end("decode_ms")
         sample = prepare(
             frame, self._predictor.config
@@ -161,7 +161,7 @@ class Pipeline:
             prediction,
             sample.image,
             Header(stamp=header.stamp, frame_id=poses.output_frame),
-            poses.output_from_model,
+            poses.output_from_ego,
             image_header if image is not None else None,
             parameters,
         )
@@ -225,7 +225,7 @@ class Pipeline:
         self,
         message: Any,
         info: Any,
-        camera_from_model: np.ndarray,
+        camera_from_ego: np.ndarray,
         parameters: Parameters,
         troubles: list[str],
     ) -> tuple[np.ndarray | None, Camera | None]:
@@ -236,9 +236,9 @@ class Pipeline:
             return self._trouble("bad_image", f"bad image: {error}", troubles), None
         try:
             if info is not None:
-                camera = decode_camera(info, camera_from_model, self._is_rectified)
+                camera = decode_camera(info, camera_from_ego, self._is_rectified)
             else:
-                camera = replace(self._camera, camera_from_model=camera_from_model)
+                camera = replace(self._camera, camera_from_ego=camera_from_ego)
                 camera = camera.rectified() if self._is_rectified else camera
         except ValueError as error:
             return self._trouble("bad_camera_info", str(error), troubles), None

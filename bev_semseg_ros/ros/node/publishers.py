@@ -101,26 +101,24 @@ class Outputs:
         prediction: Prediction,
         image: np.ndarray | None,
         header: Header,
-        frame_from_model: np.ndarray,
+        frame_from_ego: np.ndarray,
         image_header: Header | None,
         parameters: Parameters,
     ) -> None:
         """Boxes and segmentation of a frame; `image` is the one the network saw.
 
         Where nobody looked for boxes, old markers are deleted and no detections say that the street is empty.
-        header: of the boxes, to whose frame `frame_from_model` (4, 4) takes them; without a name it is nowhere.
+        header: of the boxes, to whose frame `frame_from_ego` (4, 4) takes them; without a name it is nowhere.
         """
         self._frame = header.frame_id
         if header.frame_id and self.wanted("~/markers"):
             shown = Boxes.empty() if prediction.boxes is None else prediction.boxes
             self._send(
                 "~/markers",
-                self._markers.update(shown, frame_from_model, header, parameters.marker_lifetime),
+                self._markers.update(shown, frame_from_ego, header, parameters.marker_lifetime),
             )
         if header.frame_id and prediction.boxes is not None and self.wanted("~/detections"):
-            self._send(
-                "~/detections", encode_detections(prediction.boxes, frame_from_model, header)
-            )
+            self._send("~/detections", encode_detections(prediction.boxes, frame_from_ego, header))
         if prediction.mask is None or image_header is None:
             return
         wants_color, wants_overlay = self.wanted("~/semseg/color"), self.wanted("~/semseg/overlay")

@@ -17,7 +17,7 @@ EGO_LENGTH, EGO_WIDTH, EGO_CLEAR_AHEAD = (
     4.8,
     2.0,
     4.0,
-)  # m; the model frame's origin is in the vehicle's middle
+)  # m; the ego frame's origin is in the vehicle's middle
 
 
 @dataclass(frozen=True)

@@ -103,14 +103,14 @@ class World:
         if not 0 <= index < self.frames:
             raise IndexError(f"frame {index} of a drive of {self.frames}")
         time = index / self.rate_hz
-        world_from_model = self._world_from_model(time)
+        world_from_ego = self._world_from_ego(time)
         return View(
             static=self._static,
             moving=self._movers.at(self.street, time),
             materials=self.materials,
-            world_from_model=world_from_model,
+            world_from_ego=world_from_ego,
             boxes=transform_boxes(
-                invert(world_from_model), boxes_of(self._actors, self.street, time)
+                invert(world_from_ego), boxes_of(self._actors, self.street, time)
             ),
             timestamp_ns=round(time * 1e9),
             seed=self.seed * 100_003 + index,
@@ -119,7 +119,7 @@ class World:
             wet=self.wet,
         )
 
-    def _world_from_model(self, time: float) -> np.ndarray:
+    def _world_from_ego(self, time: float) -> np.ndarray:
         """(4, 4) the vehicle on the road, leaning on its springs and swaying a little at about 1.3 Hz."""
         s = self.drive.speed * time
         sway = 0.3 * np.sin(2 * np.pi * 1.3 * time + self._bounce) if self.drive.speed else 0.0

@@ -40,7 +40,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model, camera.size
     )
     table = view.materials.camera
-    camera_from_world = camera.camera_from_model @ invert(view.world_from_model)
+    camera_from_world = camera.camera_from_ego @ invert(view.world_from_ego)
     seen = concatenate(
         [
             _take(mesh, raster.select(mesh, table, camera_from_world, matrix, size))
@@ -159,7 +159,7 @@ def _parallel_map(
 ) -> ParallelMap:
     """The scene seen against axes[2] round a point before the vehicle."""
     size, extent, ahead = geometry
-    pose = view.world_from_model
+    pose = view.world_from_ego
     centre = axes[:2] @ (pose[:3, 3] + ahead * pose[:3, 0])
     offset = np.round(centre / _MAP_STEP) * _MAP_STEP - extent / 2
     maps = _static_maps.setdefault(view.static, {})

@@ -31,7 +31,7 @@ SIGNAL_THRESHOLD = 0.06  # the signal that is seen half of the time at the rig's
 class Scan:
     """One turn of all lidars, cropped to the rectified image.
 
-    positions (N, 3) float64 in the model frame; intensities (N,) 0..1; lidars (N,) index into `Rig.lidars`;
+    positions (N, 3) float64 in the ego frame; intensities (N,) 0..1; lidars (N,) index into `Rig.lidars`;
     rings (N,) beam; azimuths (N,) radians, counter-clockwise from the lidar's x axis; distances (N,) metres along
     the beam; objects (N,) row of `View.boxes` or NO_OBJECT.
     """
@@ -90,7 +90,7 @@ def scan(view: View, rig: Rig) -> Scan:
         ring_phase[rays.lidars, rays.rings] + turn_phase[rays.lidars]
     )
     origins, directions = _beams(rig, rays, azimuths, jitter)
-    world = view.world_from_model
+    world = view.world_from_ego
     index, distances, materials, cosines, ups, objects = _cast(
         view, rig, apply(world, origins), directions @ world[:3, :3].T, rng
     )
@@ -127,8 +127,8 @@ def scan(view: View, rig: Rig) -> Scan:
 
 
 def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> np.ndarray:
-    """(N,) bool: model points (N, 3) that project into the rectified image, grown by `margin` of its size."""
-    pixels, depth = project(camera.image_from_model, positions)
+    """(N,) bool: ego points (N, 3) that project into the rectified image, grown by `margin` of its size."""
+    pixels, depth = project(camera.image_from_ego, positions)
     width, height = camera.size
     return (
         (depth > 0.1)
@@ -142,7 +142,7 @@ def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> 
 def _beams(
     rig: Rig, rays: _Rays, azimuths: np.ndarray, jitter: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Origins and unit directions (N, 3) of rays in the model frame; jitter (lidars, rings) radians of elevation."""
+    """Origins and unit directions (N, 3) of rays in the ego frame; jitter (lidars, rings) radians of elevation."""
     origins, directions = np.empty((len(azimuths), 3)), np.empty((len(azimuths), 3))
     for number, lidar in enumerate(rig.lidars):
         mine = rays.lidars == number
@@ -153,9 +153,9 @@ def _beams(
             [cosine * np.cos(azimuths[mine]), cosine * np.sin(azimuths[mine]), np.sin(elevations)],
             1,
         )
-        directions[mine] = local @ lidar.model_from_lidar[:3, :3].T
+        directions[mine] = local @ lidar.ego_from_lidar[:3, :3].T
         offset = np.stack([np.zeros(len(rings)), np.zeros(len(rings)), lidar.heights[rings]], 1)
-        origins[mine] = apply(lidar.model_from_lidar, offset)
+        origins[mine] = apply(lidar.ego_from_lidar, offset)
     return origins, directions
 
 
@@ -267,9 +267,9 @@ class _Soup:
     @classmethod
     def around(cls, mesh: Mesh, view: View, reach: float) -> _Soup:
         """The triangles within `reach` metres that are not wholly behind the vehicle by more than a margin."""
-        corner = mesh.triangles[:, 0, :2] - view.world_from_model[:2, 3].astype(np.float32)
+        corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
-        forward = corner @ view.world_from_model[:2, 0].astype(np.float32)
+        forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
         kept = (np.linalg.norm(corner, axis=1) < reach + 2 * extent) & (
             forward > -10.0 - 2 * extent
         )
@@ -308,7 +308,7 @@ def _static_soup(view: View, rig: Rig) -> _Soup:
     """The static scene in Embree. Copying it there costs more than all rays, so it is done once for a stretch."""
     if view.static in _static_soups:
         soup, pose, reach = _static_soups[view.static]
-        moved = invert(pose) @ view.world_from_model
+        moved = invert(pose) @ view.world_from_ego
         # What the image shows now must lie in the half-space that was copied then.
         near = (
             np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN and moved[0, 3] > -5 and moved[0, 0] > 0.8
@@ -316,5 +316,5 @@ def _static_soup(view: View, rig: Rig) -> _Soup:
         if near and reach == rig.max_range:
             return soup
     soup = _Soup.around(view.static, view, rig.max_range + STATIC_MARGIN)
-    _static_soups[view.static] = soup, view.world_from_model.copy(), rig.max_range
+    _static_soups[view.static] = soup, view.world_from_ego.copy(), rig.max_range
     return soup

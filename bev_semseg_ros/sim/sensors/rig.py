@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration import A2D2_GROUND_Z, KITTI_MODEL_FROM_LIDAR
+from bev_semseg_ros.data.calibration import A2D2_GROUND_Z, KITTI_EGO_FROM_LIDAR
 from bev_semseg_ros.frame import Boxes, Camera, scale_matrix
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES
@@ -19,7 +19,7 @@ class Lidar:
     """
 
     name: str
-    model_from_lidar: np.ndarray
+    ego_from_lidar: np.ndarray
     elevations: np.ndarray
     heights: np.ndarray
     azimuth_step: float
@@ -38,7 +38,7 @@ class BoxConvention:
     pull: float | None = None
 
     def apply(self, boxes: Boxes) -> Boxes:
-        """True boxes of the model frame as a labeller would draw them."""
+        """True boxes of the ego frame as a labeller would draw them."""
         factors = np.array(
             [self.scales.get(name, (1.0, 1.0, 1.0)) for name in DETECTION_CLASSES]
             + [(1.0, 1.0, 1.0)]
@@ -62,7 +62,7 @@ class BoxConvention:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """The sensors of one vehicle in the model frame.
+    """The sensors of one vehicle in the ego frame.
 
     camera: at the size of the images that are written (`resized` gives others). max_range: metres. range_sigma: noise
     in metres; ring_sigma: metres of a bias per ring that stays for a drive; beam_sigma: radians of elevation jitter per
@@ -103,7 +103,7 @@ class Rig:
 
 # --- A2D2: poses and lens as published in cams_lidars.json (Geyer et al., arXiv 2004.06320) ---------------------------
 
-A2D2_MODEL_FROM_VEHICLE = transform(
+A2D2_EGO_FROM_VEHICLE = transform(
     translation=(-1.711, 0.0, -A2D2_GROUND_Z)
 )  # vehicle: above the rear axle
 A2D2_VEHICLE_FROM_VIEW = transform(
@@ -128,7 +128,7 @@ def _a2d2() -> Rig:
     camera = Camera(
         np.array([[1844.177, 0, 964.430], [0, 1841.521, 679.533], [0, 0, 1]]),
         (1920, 1208),
-        OPTICAL_FROM_VIEW @ invert(A2D2_MODEL_FROM_VEHICLE @ A2D2_VEHICLE_FROM_VIEW),
+        OPTICAL_FROM_VIEW @ invert(A2D2_EGO_FROM_VEHICLE @ A2D2_VEHICLE_FROM_VIEW),
         np.array([-0.26113, 0, 0, 0, 0]),
         "plumb_bob",
         np.array([[1687.337, 0, 965.434], [0, 1783.428, 684.419], [0, 0, 1]]),
@@ -137,7 +137,7 @@ def _a2d2() -> Rig:
     lidars = tuple(
         Lidar(
             name,
-            A2D2_MODEL_FROM_VEHICLE @ a2d2_vehicle_from_lidar(name),
+            A2D2_EGO_FROM_VEHICLE @ a2d2_vehicle_from_lidar(name),
             vlp16,
             np.zeros(16),
             np.radians(0.2),
@@ -240,11 +240,11 @@ def _kitti() -> Rig:
     camera = Camera(
         np.array([[721.5377, 0, 609.5593], [0, 721.5377, 172.854], [0, 0, 1]]),
         (1242, 375),
-        camera_from_lidar @ invert(KITTI_MODEL_FROM_LIDAR),
+        camera_from_lidar @ invert(KITTI_EGO_FROM_LIDAR),
     )
     lidar = Lidar(
         "velodyne",
-        KITTI_MODEL_FROM_LIDAR,
+        KITTI_EGO_FROM_LIDAR,
         np.radians(_HDL64_UPPER + _HDL64_LOWER),
         np.repeat([0.21, 0.125], 32),
         np.radians(0.172),

@@ -26,7 +26,7 @@ BOXES = Boxes(
     [0, 2],
     [0.9, 0.8],
 )
-CLOUD_FROM_MODEL = invert(transform(rotation_rpy(0.1, -0.2, 1.2), (1.0, 2.0, 1.9)))
+CLOUD_FROM_EGO = invert(transform(rotation_rpy(0.1, -0.2, 1.2), (1.0, 2.0, 1.9)))
 
 
 # The fields of vision_msgs 4.1.1; slots refuse any other.
@@ -93,7 +93,7 @@ def messages(request, monkeypatch) -> str:
 
 @pytest.fixture
 def message():
-    return encode_detections(BOXES, CLOUD_FROM_MODEL, Header(frame_id="lidar"))
+    return encode_detections(BOXES, CLOUD_FROM_EGO, Header(frame_id="lidar"))
 
 
 def test_every_box_is_a_detection_with_its_class_and_score(message):
@@ -113,11 +113,11 @@ def test_a_box_lies_in_the_frame_of_a_lidar_in_any_orientation(message):
     for index, detection in enumerate(message.detections):
         pose, size = detection.bbox.center, detection.bbox.size
         position = [pose.position.x, pose.position.y, pose.position.z]
-        np.testing.assert_allclose(position, apply(CLOUD_FROM_MODEL, BOXES.centers[index]))
+        np.testing.assert_allclose(position, apply(CLOUD_FROM_EGO, BOXES.centers[index]))
         q = pose.orientation
         rotation = quaternion_matrix(q.x, q.y, q.z, q.w)
         np.testing.assert_allclose(
-            rotation, CLOUD_FROM_MODEL[:3, :3] @ rotation_rpy(0, 0, BOXES.yaws[index]), atol=1e-9
+            rotation, CLOUD_FROM_EGO[:3, :3] @ rotation_rpy(0, 0, BOXES.yaws[index]), atol=1e-9
         )
         np.testing.assert_allclose([size.x, size.y, size.z], BOXES.sizes[index])
 

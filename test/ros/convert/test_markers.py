@@ -19,12 +19,12 @@ BOXES = Boxes(
     [0, 2, 0],
     [0.9, 0.8, 0.456],
 )
-CLOUD_FROM_MODEL = invert(transform(rotation_rpy(0.1, -0.2, 1.2), (1.0, 2.0, 1.9)))
+CLOUD_FROM_EGO = invert(transform(rotation_rpy(0.1, -0.2, 1.2), (1.0, 2.0, 1.9)))
 
 
 def markers(boxes: Boxes, maker: BoxMarkers | None = None) -> list[Marker]:
     maker = maker or BoxMarkers()
-    return maker.update(boxes, CLOUD_FROM_MODEL, Header(frame_id="lidar"), 0.5).markers
+    return maker.update(boxes, CLOUD_FROM_EGO, Header(frame_id="lidar"), 0.5).markers
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def markers(boxes: Boxes, maker: BoxMarkers | None = None) -> list[Marker]:
     [(0.1, -0.2, 1.2), (np.pi, 0, 0), (0, np.pi / 2, 0), (-2.8, 0.9, -2.5), (np.pi / 2, 0, np.pi)],
 )
 def test_boxes_come_back_from_a_lidar_in_any_orientation(angles):
-    cloud_from_model = invert(transform(rotation_rpy(*angles), (1.0, 2.0, 1.9)))
-    message = BoxMarkers().update(BOXES, cloud_from_model, Header(), 0.5)
-    back = boxes_from_markers(message, invert(cloud_from_model))
+    cloud_from_ego = invert(transform(rotation_rpy(*angles), (1.0, 2.0, 1.9)))
+    message = BoxMarkers().update(BOXES, cloud_from_ego, Header(), 0.5)
+    back = boxes_from_markers(message, invert(cloud_from_ego))
     np.testing.assert_allclose(back.centers, BOXES.centers, atol=1e-9)
     np.testing.assert_allclose(back.sizes, BOXES.sizes, atol=1e-9)
     np.testing.assert_allclose(wrap_angle(back.yaws - BOXES.yaws), 0, atol=1e-9)

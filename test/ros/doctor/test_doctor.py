@@ -173,8 +173,8 @@ def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
             message, "intensity", diagnosis.parameters.get("intensity_scale", 0.0)
         )
         statistics.add_points(
-            prepare_points(points, CALIBRATION.model_from_lidar, config.grid),
-            CALIBRATION.model_from_lidar,
+            prepare_points(points, CALIBRATION.ego_from_lidar, config.grid),
+            CALIBRATION.ego_from_lidar,
         )
     (judged,) = (each for each in compare(statistics.summary(), info) if each.item == "intensity")
     assert judged.level == "ok", judged
@@ -220,11 +220,9 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
     found = diagnose(read_bag(write(tmp_path / "bag", content, None), {}), WEIGHTS)
     assert found.count("fault") == 0 and found.calibration_file is None
     calibration = found.calibration
+    np.testing.assert_allclose(calibration.ego_from_lidar, CALIBRATION.ego_from_lidar, atol=0.05)
     np.testing.assert_allclose(
-        calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05
-    )
-    np.testing.assert_allclose(
-        calibration.camera.camera_from_model, CALIBRATION.camera.camera_from_model, atol=0.05
+        calibration.camera.camera_from_ego, CALIBRATION.camera.camera_from_ego, atol=0.05
     )
 
 
@@ -238,7 +236,7 @@ def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(
     for observation, base_frame in ((fixed, ""), (moving, "ego"), (moving, "/ego")):
         diagnosis = diagnose(observation, WEIGHTS, base_frame=base_frame)
         np.testing.assert_allclose(
-            diagnosis.calibration.model_from_lidar, CALIBRATION.model_from_lidar, atol=0.05
+            diagnosis.calibration.ego_from_lidar, CALIBRATION.ego_from_lidar, atol=0.05
         )
         assert any("in the axes of 'ego'" in finding.text for finding in diagnosis.findings)
     unknown = diagnose(moving, WEIGHTS, base_frame="truck")

@@ -22,7 +22,7 @@ from bev_semseg_ros.ros.input import extrinsics
 from bev_semseg_ros.ros.input.extrinsics import (
     MissingTransform,
     TfExtrinsics,
-    model_below,
+    ego_below,
     open_extrinsics,
     pose_matrix,
 )
@@ -137,16 +137,16 @@ def from_parameters(**changes):
 
 def from_file(**changes):
     """The same rig as a calibration of our own YAML would hold it."""
-    model_from_base = model_below(pose_matrix(LIDAR), GROUND)
+    ego_from_base = ego_below(pose_matrix(LIDAR), GROUND)
     camera = Camera(
         np.diag([100.0, 100, 1]),
         (64, 32),
-        OPTICAL_FROM_VIEW @ invert(model_from_base @ pose_matrix(CAMERA)),
+        OPTICAL_FROM_VIEW @ invert(ego_from_base @ pose_matrix(CAMERA)),
     )
     return open_extrinsics(
         None,
         Parameters(**changes),
-        Calibration(model_from_base @ pose_matrix(LIDAR), camera),
+        Calibration(ego_from_base @ pose_matrix(LIDAR), camera),
         names_frames=True,
     )
 
@@ -166,7 +166,7 @@ def source(request, buffer):
 def test_points_of_a_lidar_in_any_orientation_come_to_stand_on_the_ground_below_it(source):
     seen = apply(invert(pose_matrix(LIDAR)), POINTS)
     np.testing.assert_allclose(
-        apply(poses(source).model_from_lidar, seen), POINTS - (1.2, -0.3, GROUND), atol=1e-9
+        apply(poses(source).ego_from_lidar, seen), POINTS - (1.2, -0.3, GROUND), atol=1e-9
     )
 
 
@@ -177,7 +177,7 @@ def test_the_camera_looks_along_the_z_axis_of_its_optical_frame(source):
         GROUND,
     )
     np.testing.assert_allclose(
-        apply(poses(source).camera_from_model, ahead),
+        apply(poses(source).camera_from_ego, ahead),
         [(0, 0, 7), (-1, 0, 7), (0, -1, 7)],
         atol=1e-9,
     )
@@ -186,13 +186,11 @@ def test_the_camera_looks_along_the_z_axis_of_its_optical_frame(source):
 def test_boxes_come_out_in_the_clouds_frame_by_default(source):
     found = poses(source)
     assert found.output_frame == "lidar"
-    np.testing.assert_allclose(
-        found.output_from_model @ found.model_from_lidar, np.eye(4), atol=1e-9
-    )
+    np.testing.assert_allclose(found.output_from_ego @ found.ego_from_lidar, np.eye(4), atol=1e-9)
 
 
 def test_without_an_image_no_camera_is_asked_for(source):
-    assert poses(source, with_image=False).camera_from_model is None
+    assert poses(source, with_image=False).camera_from_ego is None
 
 
 def test_boxes_come_out_in_the_vehicles_frame(buffer):
@@ -204,14 +202,14 @@ def test_boxes_come_out_in_the_vehicles_frame(buffer):
         found = poses(source)
         assert found.output_frame == "base_link"
         np.testing.assert_allclose(
-            apply(found.output_from_model @ found.model_from_lidar, seen), POINTS, atol=1e-9
+            apply(found.output_from_ego @ found.ego_from_lidar, seen), POINTS, atol=1e-9
         )
 
 
 def test_a_file_knows_the_model_frame_and_its_sensors_frames():
     model, camera = (poses(from_file(output_frame=frame)) for frame in ("base_link", "camera"))
-    np.testing.assert_array_equal(model.output_from_model, np.eye(4))
-    np.testing.assert_allclose(camera.output_from_model, camera.camera_from_model, atol=1e-12)
+    np.testing.assert_array_equal(model.output_from_ego, np.eye(4))
+    np.testing.assert_allclose(camera.output_from_ego, camera.camera_from_ego, atol=1e-12)
     assert (model.output_frame, camera.output_frame) == ("base_link", "camera")
 
 
@@ -236,7 +234,7 @@ def test_what_a_source_lacks_is_named(changes, reason):
 
 def test_a_vehicle_without_a_camera_needs_no_pose_of_one():
     assert (
-        from_parameters(camera_pose=[], mode="lidar_only").at(header("x"), None).camera_from_model
+        from_parameters(camera_pose=[], mode="lidar_only").at(header("x"), None).camera_from_ego
         is None
     )
 
@@ -251,7 +249,7 @@ def test_any_frame_of_tf_can_be_the_output_frame(buffer):
     found = poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
     seen = apply(invert(pose_matrix(LIDAR)), POINTS)
     np.testing.assert_allclose(
-        apply(found.output_from_model @ found.model_from_lidar, seen),
+        apply(found.output_from_ego @ found.ego_from_lidar, seen),
         apply(invert(pose_matrix([0.5, 0, 1, 0, 0, 0.7])), POINTS),
         atol=1e-9,
     )
@@ -290,7 +288,7 @@ def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(b
         buffer.set_transform(transform_message("base_link", "lift", moved(height), stamp), "test")
         heights.append(
             tuple(
-                source.at(header("lift", stamp), None).model_from_lidar[2, 3]
+                source.at(header("lift", stamp), None).ego_from_lidar[2, 3]
                 for source in (static, stamped)
             )
         )
@@ -314,7 +312,7 @@ def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_cloud
     for stamp, odom_from_base in driven.items():
         found = poses(source, stamp)
         np.testing.assert_allclose(
-            apply(found.output_from_model @ found.model_from_lidar, seen),
+            apply(found.output_from_ego @ found.ego_from_lidar, seen),
             apply(odom_from_base, POINTS),
             atol=1e-9,
         )
@@ -364,13 +362,13 @@ def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
     play(100 * S)
     with pytest.raises(MissingTransform):
         play(S)  # the buffer refuses what is so old, and forgets when it is asked
-    assert play(2 * S).model_from_lidar[2, 3] == 1.5
+    assert play(2 * S).ego_from_lidar[2, 3] == 1.5
 
 
 def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
     source = TfExtrinsics(buffer, "base_link", GROUND)
     found = source.at(header(source.lidar_frame), header("camera"))
     np.testing.assert_allclose(
-        apply(found.output_from_model, np.zeros((1, 3))), [(0, 0, GROUND)], atol=1e-12
+        apply(found.output_from_ego, np.zeros((1, 3))), [(0, 0, GROUND)], atol=1e-12
     )
     assert found.output_frame == "base_link"
