@@ -147,7 +147,7 @@ def test_a_few_steps_learn_one_frame():
         settings,
         model=replace(
             settings.model,
-            fpn_channels=16,
+            neck_channels=16,
             head_channels=16,
             pillar_channels=16,
             bev_channels=(16, 24, 32),

@@ -1,4 +1,4 @@
-"""Heads: the segmentation of the image and the detection in the BEV. Last layers are in float32."""
+"""The detection head."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from bev_semseg_ros.model.layers import ConvBlock, Float32Conv
+from bev_semseg_ros.model.tasks.task import Head
 
-REGRESSION_CHANNELS = 10  # dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
-HEATMAP_BIAS = (
-    -4.0
-)  # a score of 0.02 everywhere at first: nearly all cells are empty (Lin et al. 2017, focal loss)
-
-
-class SegmentationHead(nn.Module):
-    """P2 (B, C, h, w) -> logits (B, classes, h, w) float32."""
-
-    def __init__(self, inputs: int, channels: int, classes: int) -> None:
-        super().__init__()
-        self.hidden = ConvBlock(inputs, channels)
-        self.logits = Float32Conv(channels, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.logits(self.hidden(x))
+# dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
+REGRESSION_CHANNELS = 10
+# A score of 0.02 everywhere at first, since nearly all cells are empty (Lin et al. 2017, focal loss).
+HEATMAP_BIAS = -4.0
 
 
-class DetectionHead(nn.Module):
+class DetectionHead(Head):
     """BEV (B, C, X, Y) -> heatmap logits (B, classes, X, Y) and regression (B, 10, X, Y), float32.
 
-    Each has `channels` hidden channels of its own; one convolution computes them together.
+    Each has `channels` hidden channels of its own. One convolution computes them together.
     """
+
+    outputs = ("heatmap", "regression")
+    class_layers = ("heatmap",)
 
     def __init__(self, inputs: int, channels: int, classes: int) -> None:
         super().__init__()
@@ -40,5 +32,6 @@ class DetectionHead(nn.Module):
         nn.init.normal_(self.heatmap.weight, std=0.01)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return heatmap logits and regression."""
         of_heatmap, of_regression = torch.chunk(self.hidden(x), 2, dim=1)
         return self.heatmap(of_heatmap), self.regression(of_regression)
