@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.people import (
     CYCLIST_KINDS,
@@ -98,8 +97,8 @@ def test_children_are_smaller_than_adults():
     assert max(pedestrian(rng, "child").size[2] for _ in range(10)) < 1.6
 
 
-def test_who_stands_still_does_not_stride():
-    library, rng = Library(0), np.random.default_rng(0)
+def test_who_stands_still_does_not_stride(library):
+    rng = np.random.default_rng(0)
     assert {library.draw_pedestrian(rng, still=True).kind for _ in range(30)} == {
         "standing",
         "sitting",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN, CUTOUTS, MaterialTable
 from bev_semseg_ros.sim.assets.plants import (
     BARK,
@@ -96,10 +95,10 @@ def test_every_season_has_materials_for_every_slot(season: str):
     assert rows.tolist() == list(range(len(PLANT_SLOTS)))
 
 
-def test_unknown_plants_and_seasons_are_named():
+def test_unknown_plants_and_seasons_are_named(library):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="cactus"):
-        Library(0).draw_plant("cactus", rng)
+        library.draw_plant("cactus", rng)
     with pytest.raises(ValueError, match="cactus"):
         plant(rng, "cactus")
     with pytest.raises(ValueError, match="monsoon"):
