@@ -23,23 +23,16 @@ from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
 INSIDE = (INTERIOR, FABRIC, SKIN)
 
 
-def vehicles() -> list:
-    shapes = [
-        pytest.param(car(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in PROFILES
-        for seed in range(4)
-    ]
-    return shapes + [
-        pytest.param(truck(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in TRUCK_KINDS
-        for seed in range(4)
-    ]
-
-
-every_vehicle = pytest.mark.parametrize("shape", vehicles())
-every_car = pytest.mark.parametrize(
-    "shape", [param for param in vehicles() if param.values[0].kind in PROFILES]
-)
+CARS = [
+    pytest.param((car, kind, seed), id=f"{kind}-{seed}") for kind in PROFILES for seed in range(4)
+]
+TRUCKS = [
+    pytest.param((truck, kind, seed), id=f"{kind}-{seed}")
+    for kind in TRUCK_KINDS
+    for seed in range(4)
+]
+every_vehicle = pytest.mark.parametrize("shape", [*CARS, *TRUCKS], indirect=True)
+every_car = pytest.mark.parametrize("shape", CARS, indirect=True)
 
 
 def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
