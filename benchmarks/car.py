@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 
 from document import ROOT, RUNS
 
+from bev_semseg_ros.ros.domain import reserve_domain
+
 sys.path.insert(0, str(ROOT / "test"))  # sensors and faults are the tests'
 os.environ.update(
-    ROS_DOMAIN_ID=str(random.SystemRandom().randrange(1, 101)),
+    ROS_DOMAIN_ID=str(reserve_domain().number),  # held until this process ends
     OMP_WAIT_POLICY="PASSIVE",
     ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
     ROS_LOG_DIR=str(RUNS / "log"),

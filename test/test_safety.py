@@ -147,8 +147,8 @@ def test_a_bag_is_read_from_its_own_folder_only(bag):
         pytest.fail("read a file beside the bag")
 
 
+@pytest.mark.ros
 def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
-    pytest.importorskip("rclpy")
     from bev_semseg_ros.ros.convert.messages import message_class
 
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
@@ -176,9 +176,11 @@ def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
         lambda data: data.replace(b"sensor_msgs", b"\xff\xfe_or_msgs"),
     ],
 )
+@pytest.mark.ros
 def test_a_damaged_bag_is_named(bag, spoil):
     """By the player and by the doctor."""
-    rclpy = pytest.importorskip("rclpy")
+    import rclpy
+
     from bev_semseg_ros.ros.bag.player import Player
     from bev_semseg_ros.ros.doctor.bag import read_bag
 
@@ -214,7 +216,6 @@ def decoded(topic: str, message) -> Frame:
 
 
 def good(topic: str):
-    pytest.importorskip("rclpy")
     from std_msgs.msg import Header
 
     from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
@@ -231,6 +232,7 @@ def good(topic: str):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("topic", ["points", "image", "camera_info"])
+@pytest.mark.ros
 def test_malformed_messages_are_refused_or_harmless(topic):
     from support.malformed import scramble
 
@@ -260,6 +262,7 @@ def test_malformed_messages_are_refused_or_harmless(topic):
         ("camera_info", {"width": 1, "height": 30_000}),
     ],
 )
+@pytest.mark.ros
 def test_a_message_that_claims_more_than_it_holds_is_refused(topic, sizes):
     message = good(topic)
     for name, value in sizes.items():

@@ -139,6 +139,7 @@ def test_weights_are_stored_once():
         assert len(pointers) == len(set(pointers))
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_one_frame():
     """Loss, targets, network and decoding agree: what is trained in comes out as a box and a mask."""
     grid = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)

@@ -10,13 +10,13 @@ import pytest
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.ros.bag.recorder import (
-    DOMAINS,
     Recording,
     RecordingError,
     Result,
     record,
     subscriber,
 )
+from bev_semseg_ros.ros.domain import reserve_domain
 
 
 def recording(sent: int, complete: int, last: dict[str, str], received: int = 10**9) -> Recording:
@@ -76,11 +76,11 @@ def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
 
 def test_nothing_is_played_before_the_nodes_results_can_be_heard():
     """A recorder that DDS had not yet matched lost a drive's first results, now and then all of them."""
-    empty_domain = DOMAINS[-1] + 1
     with (
+        reserve_domain() as empty_domain,
         pytest.raises(
             RecordingError, match=r"not found within 0\.2 s: markers, semseg/labels, timing"
         ),
-        subscriber(empty_domain, {}, np.eye(4), timeout=0.2),
+        subscriber(empty_domain.number, {}, np.eye(4), timeout=0.2),
     ):
         pytest.fail("entered without a node")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import random
 import signal
 import subprocess
 import sys
@@ -33,12 +32,12 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.messages import message_class, stamp_ns
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.domain import reserve_domain
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.node.publishers import TOPICS
 
 QUIET = 1.5  # seconds without a result after which nothing more is expected
 START = 120.0  # seconds a node may take to load and warm up
-DOMAINS = range(70, 101)  # of ROS, beyond those that people commonly take
 MATCHING = 30.0  # seconds until the node's topics must be found; DDS repeats a lost announcement after three
 
 
@@ -148,25 +147,26 @@ def record(
 
     folder: gets the processes' logs. parameters: of the node, besides the bag's calibration. further: outputs, as in
     `outputs.TOPICS`, whose messages are kept as they came. Raises RecordingError with the node's own words if it does
-    not become ready, and if it or the player fails.
+    not become ready, and if it or the player fails; DomainError if other runs hold all domains.
     """
     parameters = {"calibration": bag, **(parameters or {})}
     folder.mkdir(parents=True, exist_ok=True)
-    domain = random.SystemRandom().choice(DOMAINS)
+    ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
+    domain = reserve_domain()
     environment = os.environ | {
-        "ROS_DOMAIN_ID": str(domain),
+        "ROS_DOMAIN_ID": str(domain.number),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(folder / "ros"),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     use_shared_memory_profile(environment)
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
     with (
+        domain,
         _process(
             ["node", "--ros-args", *arguments], environment, folder / "node.log", "READY"
         ) as node,
-        subscriber(domain, environment, ego_from_lidar, further) as results,
+        subscriber(domain.number, environment, ego_from_lidar, further) as results,
     ):
         recording = Recording(results, {}, parameters.get("mode") != "lidar_only", further)
         log = folder / "published.jsonl"
