@@ -1,4 +1,6 @@
-"""Does the network use its camera? Boxes with both sensors, with the lidar alone, and with another frame's image.
+"""Measure whether the network uses its camera for boxes.
+
+It scores boxes with both sensors, with the lidar alone, and with the image of another frame.
 
 usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
 """
@@ -19,7 +21,10 @@ from bev_semseg_ros.inference.predictor import Predictor
 
 
 class Shuffled:
-    """A data set whose images have changed places; an image only goes to a frame with a camera of the same size."""
+    """A data set in which frames have exchanged their images.
+
+    An image only goes to a frame whose camera has the same image size.
+    """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
         self._dataset, self.name = dataset, dataset.name
@@ -32,9 +37,8 @@ class Shuffled:
         rng = np.random.default_rng(seed)
         for indices in by_size.values():
             order = rng.permutation(indices)
-            self._images |= dict(
-                zip(order, np.roll(order, 1), strict=True)
-            )  # a cycle: nobody keeps its own
+            # A cycle: no frame keeps its own image.
+            self._images |= dict(zip(order, np.roll(order, 1), strict=True))
 
     def __len__(self) -> int:
         return len(self._dataset)

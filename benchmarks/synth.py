@@ -1,8 +1,9 @@
-"""How fast the simulator makes frames, part by part, and what its lidars return.
+"""Measure how fast the simulator makes frames, and what its lidars return.
 
 usage: python benchmarks/synth.py [--rig a2d2|kitti] [--scenes N] [--seed K]
 
-One process, one thread; a drive of one frame each, as training data is made. The first scene (compilation) is left out.
+Every scene has one frame, as in training data. The benchmark uses one process with one thread and
+leaves out the first scene, during which code is compiled.
 """
 
 from __future__ import annotations
