@@ -27,6 +27,8 @@ test: environment lint
 
 lint: environment
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy bev_semseg_ros
 
 clean:
 	rm -rf $(VENV) build install log

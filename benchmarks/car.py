@@ -40,7 +40,7 @@ use_shared_memory_profile()
 
 
 def simulated_drive() -> Dataset:
-    """Simulate one drive of FRAMES frames with A2D2's sensors, or open the one from an earlier run."""
+    """Simulate a drive of FRAMES frames with A2D2's sensors, or open that of an earlier run."""
     generate(RUNS / "drive", "a2d2", 1, FRAMES, SEED, progress=False)
     return open_dataset(RUNS / "drive")
 

@@ -1,4 +1,4 @@
-"""Write benchmark results into docs/reliability.md, between `<!-- NAME -->` and `<!-- /NAME -->`."""
+"""Write results into docs/reliability.md, between `<!-- NAME -->` and `<!-- /NAME -->`."""
 
 from __future__ import annotations
 

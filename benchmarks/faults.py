@@ -47,7 +47,8 @@ class Outcome:
         words: Lines of the node's log.
         seconds: Duration of the fault.
         gap: Longest time without a result of both sensors, seconds.
-        recovery_ms: Time from the first good pair to its result with the boxes from before the fault.
+        recovery_ms: Time from the first good pair to its result with the boxes of before the
+            fault.
     """
 
     fault: str
@@ -208,9 +209,10 @@ def main() -> None:
     proof.car.close()
     slowest = max(outcome.recovery_ms for outcome in proof.outcomes)
     text = (
-        f"{setting}; network {proof.network_ms:.0f} ms per frame, input at 10 Hz. Slowest recovery: "
-        f"{slowest:.0f} ms. After all faults, SIGINT ended the node in {seconds:.1f} s and left {files} "
-        f"files in /dev/shm and {processes} processes.\n\n" + table(HEAD, map(row, proof.outcomes))
+        f"{setting}; network {proof.network_ms:.0f} ms per frame, input at 10 Hz. "
+        f"Slowest recovery: {slowest:.0f} ms. After all faults, SIGINT ended the node in "
+        f"{seconds:.1f} s and left {files} files in /dev/shm and {processes} processes.\n\n"
+        + table(HEAD, map(row, proof.outcomes))
     )
     write(
         "faults",

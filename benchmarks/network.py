@@ -180,7 +180,7 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
 def parts(
     network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str, threads: int
 ) -> Sequence[tuple[str, float, Callable[[], object]]]:
-    """List name, GFLOP and a call to time, for each branch as it runs and for each of its blocks."""
+    """List name, GFLOP and a call to time, for each branch and for each of its blocks."""
     ready = predictor._network
     plain = Network(network.config).eval()
     plain.load_state_dict(network.state_dict())
@@ -216,7 +216,7 @@ def parts(
     return [
         ("camera branch", camera, lambda: ready.camera(batch.image)),
         ("  camera encoder", *block(plain.camera.encoder, batch.image)),
-        ("  decoder", *block(Listed(plain.camera.decoder).eval(), *features)),
+        ("  neck", *block(Listed(plain.camera.decoder).eval(), *features)),
         ("  segmentation head", *block(plain.camera.segmentation, p2)),
         ("gather and pillars", sparse, lambda: ready.run_sparse(batch, context)),
         ("bev branch", bev, lambda: ready.bev(canvas, *others)),
@@ -228,7 +228,7 @@ def parts(
 
 
 def flops(run: Callable[[], object]) -> float:
-    """Count the GFLOP of convolutions, matrix products and attention (a multiply-add counts as two)."""
+    """Count the GFLOP of convolutions, matrix products and attention; a multiply-add is two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops() / 1e9
@@ -266,16 +266,18 @@ def print_table(result: dict) -> None:
     print(f"{'ms, p50':24}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
     for block in result["blocks"]:
         print(
-            f"{block['name']:24}{block['gflop']:8.2f}{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
+            f"{block['name']:24}{block['gflop']:8.2f}"
+            f"{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
             f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}"
         )
     print(
-        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}{slow['p50']:10.1f}"
-        f"{result['floor_fp32_ms']:8.1f}"
+        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}"
+        f"{slow['p50']:10.1f}{result['floor_fp32_ms']:8.1f}"
     )
     print(f"{'network, p95':24}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
     print(
-        f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms (45 ms at 0.7 TFLOP/s or more, else in proportion)"
+        f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms "
+        "(45 ms at 0.7 TFLOP/s or more, else in proportion)"
     )
 
 

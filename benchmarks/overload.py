@@ -28,8 +28,8 @@ def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
     """Publish a pair every `period` seconds and collect the results.
 
     Returns:
-        For each result, seconds (time.monotonic) at which its pair was published and it arrived, and
-        seconds of processing.
+        For each result, the times (time.monotonic) of its pair's publishing and of its arrival, and
+        the seconds of processing.
     """
     published: dict[int, float] = {}
     first, due, end = len(car.arrivals), time.monotonic(), time.monotonic() + seconds
@@ -51,7 +51,10 @@ def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
 
 
 def newest_wins(results: list[dict[str, float]], period: float) -> float:
-    """Compute the fraction of results whose pair was at most two periods old when the node became free."""
+    """Compute the fraction of results whose pair was new when the node became free.
+
+    A pair is new if it is at most two periods old.
+    """
     return float(
         np.mean(
             [

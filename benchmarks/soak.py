@@ -3,8 +3,8 @@
 usage: python benchmarks/soak.py [--minutes M] [--frames N] [--rate HZ] [--bag BAG] [--checkpoint C]
 
 The player, in a process of its own, plays a bag in a loop until the minutes or the frames are over.
-Resident memory should grow by less than 1 % after the first fifth of the time. The median latency of
-the last third should be like that of the first. By the counters of the node, the clouds received
+Resident memory should grow by less than 1 % after the first fifth of the time. The median latency
+of the last third should be like that of the first. By the counters of the node, the clouds received
 should be the results plus the dropped clouds.
 Writes docs/reliability.md and runs/proof/soak.json.
 """

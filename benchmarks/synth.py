@@ -49,11 +49,12 @@ def main() -> None:
         intensities.append(points.intensities)
     for name, values in seconds.items():
         print(
-            f"{name:6} {1e3 * np.mean(values):6.0f} ms (5-95 %: {1e3 * np.percentile(values, 5):.0f}"
-            f"-{1e3 * np.percentile(values, 95):.0f})"
+            f"{name:6} {1e3 * np.mean(values):6.0f} ms "
+            f"(5-95 %: {1e3 * np.percentile(values, 5):.0f}-{1e3 * np.percentile(values, 95):.0f})"
         )
     print(
-        f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s in one process, without writing files"
+        f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s "
+        "in one process, without writing files"
     )
     print(
         f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "
