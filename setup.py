@@ -30,6 +30,7 @@ setup(
     name=name,
     version=version,
     packages=find_packages(include=[name, name + ".*"]),
+    package_data={name: ["labels/sets/*.yaml"]},
     data_files=data_files(),
     install_requires=["setuptools"],
     extras_require={
