@@ -225,9 +225,7 @@ def test_the_readme_names_every_command() -> None:
     from bev_semseg_ros.cli.main import COMMANDS
 
     text = (ROOT / "README.md").read_text()
-    assert [
-        name for name in COMMANDS if f"bev-semseg {name}" not in text
-    ] == []
+    assert [name for name in COMMANDS if f"bev-semseg {name}" not in text] == []
 
 
 def test_the_readme_leads_to_every_document() -> None:
