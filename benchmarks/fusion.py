@@ -16,7 +16,7 @@ import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
-from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.frame import Annotation, Frame, Mode
 from bev_semseg_ros.inference.predictor import Predictor
 
 
@@ -27,8 +27,9 @@ class Shuffled:
     """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
-        self._dataset, self.name = dataset, dataset.name
-        self._images = {}
+        self._dataset = dataset
+        self.name = dataset.name
+        self._images: dict[int, int] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
         for index in range(len(dataset)):
             frame, _ = dataset[index]
@@ -38,7 +39,8 @@ class Shuffled:
         for indices in by_size.values():
             order = rng.permutation(indices)
             # A cycle: no frame keeps its own image.
-            self._images |= dict(zip(order, np.roll(order, 1), strict=True))
+            for index, other in zip(order, np.roll(order, 1), strict=True):
+                self._images[int(index)] = int(other)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -46,7 +48,7 @@ class Shuffled:
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = self._dataset[index]
         if index in self._images:
-            frame = replace(frame, image=self._dataset[int(self._images[index])][0].image)
+            frame = replace(frame, image=self._dataset[self._images[index]][0].image)
         return frame, annotation
 
     def scene(self, index: int) -> str:
@@ -60,7 +62,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
-    runs = {
+    runs: dict[str, tuple[Dataset, Mode]] = {
         "fused": (dataset, "fused"),
         "lidar_only": (dataset, "lidar_only"),
         "shuffled images": (Shuffled(dataset), "fused"),
@@ -69,11 +71,11 @@ def main() -> None:
         name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()
     }
     for name, result in results.items():
-        classes = "  ".join(
-            f"{label} {result[label]['ap']:.3f}"
-            for label in ("car", "truck", "pedestrian", "cyclist")
-            if result[label]["ap"] is not None
-        )
+        figures = []
+        for label in predictor.label_sets["detection"].classes:
+            if result[label]["ap"] is not None:
+                figures.append(f"{label} {result[label]['ap']:.3f}")
+        classes = "  ".join(figures)
         print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")

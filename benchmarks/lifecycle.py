@@ -46,19 +46,12 @@ def main() -> None:
     node.interrupt()
     node.wait()
     car.close()
-    rows = [("started, unconfigured", "", f"{start:.0f}", "", "")]
-    rows += [
-        (
-            f"after {name}",
-            *(
-                f"{found[number][name][key]:.{digits}f}"
-                for number in (0, -1)
-                for key, digits in (("seconds", 2), ("mib", 0))
-            ),
-        )
-        for found in [cycles]
-        for name in STEPS
-    ]
+    rows = [["started, unconfigured", "", f"{start:.0f}", "", ""]]
+    for name in STEPS:
+        row = [f"after {name}"]
+        for measured in (cycles[0][name], cycles[-1][name]):
+            row += [f"{measured['seconds']:.2f}", f"{measured['mib']:.0f}"]
+        rows.append(row)
     text = table(("", "first cycle, s", "MiB", f"cycle {args.cycles}, s", "MiB"), rows)
     write(
         "lifecycle",
