@@ -181,7 +181,8 @@ def box_corners(boxes: Boxes) -> np.ndarray:
 def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
     """Move boxes to another frame.
 
-    Boxes stay upright: the heading turns with the frame, roll and pitch are dropped.
+    Boxes stay upright: headings and velocities turn with the frame, roll and pitch are dropped.
+    Velocities stay relative to the ground, also if one frame moves against the other.
 
     Args:
         matrix: (4, 4) rigid transform, nearly upright.
@@ -196,6 +197,7 @@ def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
         boxes,
         centers=apply(matrix, boxes.centers),
         yaws=np.arctan2(headings[:, 1], headings[:, 0]),
+        velocities=boxes.velocities @ matrix[:2, :2].T,
     )
 
 
