@@ -160,9 +160,8 @@ def _record(bag: Path, folder: Path, rate: float, checkpoint: str | Path) -> Rec
 
 def _first_picture(predictor: Predictor, dataset: Dataset, path: Path) -> None:
     frame, annotation = dataset[0]
-    picture = panel(
-        frame, annotation, predictor.predict(frame, "fused", SHOWN_SCORE), predictor.config
-    )
+    prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
+    picture = panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
     cv2.imwrite(str(path), picture[..., ::-1])
 
 
@@ -243,6 +242,7 @@ def _draw(predictor: Predictor, dataset: Dataset, recording: Recording, folder: 
             annotation,
             Prediction(boxes, prediction.mask, None, prediction.mode, prediction.network_ms),
             predictor.config,
+            predictor.label_sets,
         )[..., ::-1]
         if index % 4 == 0:
             cv2.imwrite(str(folder / f"{index:03d}.png"), picture)
