@@ -111,7 +111,7 @@ def test_a_difference_is_named_with_its_remedy(name: str) -> None:
     assert any(re.search(text, line) for line in bad), levels(**change)
 
 
-def test_input_like_the_training_s_passes() -> None:
+def test_input_like_the_training_data_passes() -> None:
     assert {level for level, _ in levels().values()} == {"ok"}
 
 
@@ -154,7 +154,7 @@ def test_no_scale_is_advised_that_would_be_found_too_bright(
 
 
 def test_a_scale_that_is_set_already_is_not_advised() -> None:
-    """A lidar of which nothing but reflectors shines: no factor makes it like the training's."""
+    """A lidar of which nothing but reflectors shines: no factor makes it like the training data."""
     points = scaled(0.01)
     points[::50, 3] = 1.6
     level, text = levels(points, intensity_scale=0.01)["intensity"]
