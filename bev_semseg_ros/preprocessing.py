@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,25 +12,38 @@ import numpy as np
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame, scale_matrix
 
-# Points kept inside the grid: ten times what a 64-beam lidar gives. More cost time and memory and
-# add no detail.
+# Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
 MAX_GRID_POINTS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The input of the network for one frame.
+    """What the network sees of a frame.
 
     Attributes:
         points: (N, 4) float32 x, y, z in the ego frame, inside the grid, and intensity; None
             without a lidar.
         image: (h, w, 3) uint8 RGB, rectified, at the network's size; None without a camera.
-        camera: The pinhole camera of `image`; None without a camera.
+        camera: how `image` looks at the ego frame; None without a camera.
+        ego_from_lidar: (4, 4) pose of the lidar.
+        point_attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
     """
 
     points: np.ndarray | None
     image: np.ndarray | None
     camera: Camera | None
+    ego_from_lidar: np.ndarray = field(default_factory=lambda: np.eye(4))
+    point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def with_points(self, points: np.ndarray, kept: np.ndarray) -> Sample:
+        """Return the sample with some of its points.
+
+        Args:
+            points: (M, 4) the new points.
+            kept: indices or mask of the present points that they are.
+        """
+        attributes = {name: values[kept] for name, values in self.point_attributes.items()}
+        return replace(self, points=points, point_attributes=attributes)
 
 
 def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
@@ -191,49 +205,50 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
 
 
 def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """Bring lidar points to the ego frame and keep those inside the grid.
+    """Return lidar points as the network sees them, see `select_points`."""
+    return select_points(points, ego_from_lidar, grid)[0]
 
-    Of many more than MAX_GRID_POINTS about that many are kept, the same ones for the same cloud.
+
+def select_points(
+    points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return lidar points as the network sees them.
+
+    Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
 
     Args:
-        points: (N, 4) x, y, z in the lidar frame and intensity.
-        ego_from_lidar: (4, 4) transform.
-        grid: The grid's limits.
+        points: (N, 4) x, y, z in the lidar's frame and intensity.
+        ego_from_lidar: (4, 4).
+        grid: the BEV grid.
 
     Returns:
-        (M, 4) float32 x, y, z in the ego frame and intensity, all finite.
+        (M, 4) float32 in the ego frame, inside the grid, all finite; (M,) their indices.
     """
     if not len(points):
-        return np.zeros((0, 4), np.float32)
-    # OpenCV does this in one pass and one thread. Numpy's product would wake the threads of BLAS,
-    # which spin while others work. A value that is not finite makes its whole point so.
-    ego_from_lidar_with_intensity = np.zeros((4, 5))
-    ego_from_lidar_with_intensity[:3, [0, 1, 2, 4]] = ego_from_lidar[:3]
-    ego_from_lidar_with_intensity[3, 3] = 1
-    points = points.astype(np.float32, copy=False)
-    moved = cv2.transform(points[None], ego_from_lidar_with_intensity)[0]
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
+    # work. What is not finite makes the whole point so, and it is left out.
+    with_intensity = np.zeros((4, 5))
+    with_intensity[:3, [0, 1, 2, 4]] = ego_from_lidar[:3]
+    with_intensity[3, 3] = 1
+    moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
     if len(inside) > MAX_GRID_POINTS:
-        # At random: every n-th point would come from the same beams again and again.
-        chances = np.random.default_rng(0).random(len(inside))
-        inside = inside[chances < MAX_GRID_POINTS / len(inside)]
-    return moved.take(inside, 0)
+        # At random, since every n-th would be the same beams again and again.
+        drawn = np.random.default_rng(0).random(len(inside))
+        inside = inside[drawn < MAX_GRID_POINTS / len(inside)]
+    return moved.take(inside, 0), inside
 
 
 def prepare(frame: Frame, config: Config) -> Sample:
-    """Prepare a frame for the network.
-
-    Args:
-        frame: What the sensors saw.
-        config: Grid and image size of the network.
-
-    Returns:
-        The network's input; what the frame lacks is None.
-    """
-    points = None
+    """Return what the network sees of a frame. What the frame lacks is None."""
+    sample = Sample(None, None, None, frame.ego_from_lidar)
     if frame.points is not None:
-        points = prepare_points(frame.points, frame.ego_from_lidar, config.grid)
-    if frame.image is None or frame.camera is None:
-        return Sample(points, None, None)
-    size = network_size(frame.camera.size, config.image)
-    return Sample(points, rectify(frame.image, frame.camera, size), frame.camera.rectified(size))
+        points, kept = select_points(frame.points, frame.ego_from_lidar, config.grid)
+        attributes = {name: values[kept] for name, values in frame.point_attributes.items()}
+        sample = replace(sample, points=points, point_attributes=attributes)
+    if frame.image is not None and frame.camera is not None:
+        size = network_size(frame.camera.size, config.image)
+        image = rectify(frame.image, frame.camera, size)
+        sample = replace(sample, image=image, camera=frame.camera.rectified(size))
+    return sample

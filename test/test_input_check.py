@@ -1,4 +1,4 @@
-"""The rules that hold input against training: each difference is found by name, and the rigs trained on pass."""
+"""The rules that compare input with the training data: differences are named, known rigs pass."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_checkpoint_that_knows_nothing_gives_unknown() -> None:
 
 @pytest.mark.parametrize("beams", [16, 32, 64])
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
-def test_beams_are_counted_in_the_lidar_s_frame(beams: int, tilt: float) -> None:
+def test_beams_are_counted_in_the_lidar_frame(beams: int, tilt: float) -> None:
     pose = transform(rotation_rpy(0.1, tilt, 0.5), (1.0, 0.5, 1.9))
     points = scan(beams)
     points[:, :3] = points[:, :3] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(
@@ -161,7 +161,7 @@ def test_a_scale_that_is_set_already_is_not_advised() -> None:
     assert level == "warning" and "intensity_scale" not in text
 
 
-def test_one_odd_point_is_no_fault_of_the_intensity() -> None:
+def test_one_odd_point_does_not_change_the_intensity() -> None:
     points = scan()
     points[len(points) // 2, 3] = 1e6
     assert levels(points)["intensity"][0] == "ok"

@@ -21,7 +21,7 @@ def real(real_data):
     return [dataset[index] for index in range(len(dataset))]
 
 
-# --- hand-made files -------------------------------------------------------------------------------------------------
+# --- hand-made files ------------------------------------------------------------------------------
 
 
 def test_drive_day_and_folder_of_days_open_alike(drive):
@@ -47,9 +47,8 @@ def test_blank_cloud_time_falls_back_to_the_images(drive):
 
 
 def test_tracklet_pose_belongs_to_the_frames_number(drive):
-    boxes = KittiRawDataset(drive)[0][
-        1
-    ].boxes  # frame 2 is the second pose of a tracklet that begins at 1
+    # Frame 2 is the second pose of a tracklet that begins at frame 1.
+    boxes = KittiRawDataset(drive)[0][1].boxes
     np.testing.assert_allclose(boxes.centers, [[11, 2, -1.7 + 1 + 1.73]])
     np.testing.assert_allclose((*boxes.sizes[0], boxes.yaws[0]), (4.4, 1.8, 2, 0.5))
 
@@ -115,7 +114,7 @@ def test_unknown_tracklet_class_is_named(drive):
         KittiRawDataset(drive)
 
 
-# --- motion ----------------------------------------------------------------------------------------------------------
+# --- motion ---------------------------------------------------------------------------------------
 
 
 def write_motion(drive, poses, frames=range(5), velocity=(0.0, 0.0), yaws=(0.0,) * 5):
@@ -198,7 +197,7 @@ def test_a_damaged_record_is_named(drive):
         KittiRawDataset(drive)[0]
 
 
-# --- real files ------------------------------------------------------------------------------------------------------
+# --- real files -----------------------------------------------------------------------------------
 
 
 def test_real_drive_has_twenty_frames_at_ten_hertz(real):
@@ -211,25 +210,19 @@ def test_real_frames_are_complete(real):
 
 
 def test_real_boxes_contain_points(real):
-    counts = np.concatenate(
-        [
-            points_in_boxes(
-                apply(frame.ego_from_lidar, frame.points[:, :3]), annotation.boxes, 0.1
-            ).sum(1)
-            for frame, annotation in real
-        ]
-    )
-    assert (counts > 0).mean() > 0.9
+    counts = []
+    for frame, annotation in real:
+        points = apply(frame.ego_from_lidar, frame.points[:, :3])
+        counts.append(points_in_boxes(points, annotation.boxes, 0.1).sum(1))
+    assert (np.concatenate(counts) > 0).mean() > 0.9
 
 
 def test_real_points_fall_into_the_image(real):
     frame, _ = real[0]
-    pixels, depth = project(
-        frame.camera.image_from_ego, apply(frame.ego_from_lidar, frame.points[:, :3])
-    )
-    assert (
-        (depth > 0) & (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)
-    ).mean() > 0.99
+    points = apply(frame.ego_from_lidar, frame.points[:, :3])
+    pixels, depth = project(frame.camera.image_from_ego, points)
+    is_in_image = (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)
+    assert ((depth > 0) & is_in_image).mean() > 0.99
 
 
 # Parked cars of the drive that are labelled for at least a second of these frames.
