@@ -160,8 +160,9 @@ def _record(bag: Path, folder: Path, rate: float, checkpoint: str | Path) -> Rec
 
 def _first_picture(predictor: Predictor, dataset: Dataset, path: Path) -> None:
     frame, annotation = dataset[0]
-    prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
-    picture = panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
+    picture = panel(
+        frame, annotation, predictor.predict(frame, "fused", SHOWN_SCORE), predictor.config
+    )
     cv2.imwrite(str(path), picture[..., ::-1])
 
 
@@ -242,7 +243,6 @@ def _draw(predictor: Predictor, dataset: Dataset, recording: Recording, folder: 
             annotation,
             Prediction(boxes, prediction.mask, None, prediction.mode, prediction.network_ms),
             predictor.config,
-            predictor.label_sets,
         )[..., ::-1]
         if index % 4 == 0:
             cv2.imwrite(str(folder / f"{index:03d}.png"), picture)
