@@ -67,7 +67,7 @@ class Progress:
             self._print_line()
 
     def _print_line(self) -> None:
-        """Print the share that is done, the time since the start and the time left."""
+        """Print how much is done, the time since the start and the time left."""
         if not self.shown:
             return
         self._last_line = time.monotonic()

@@ -37,19 +37,19 @@ def suits(largest: float, bright: float, usual: float | None) -> bool:
     return largest >= LITTLE_INTENSITY
 
 
-def full_scale(kind: str, largest: float) -> float:
+def full_scale(field_type: str, largest: float) -> float:
     """Return what an intensity of 1.0 is in the numbers of a field.
 
     Args:
-        kind: Type of the field as numpy writes it: "u1", "f4" and so on.
+        field_type: Type of the field as numpy writes it: "u1", "f4" and so on.
         largest: The highest value in it.
 
     Returns:
         1, 255 or 65535.
     """
-    if kind == "u1":
+    if field_type == "u1":
         return 255.0
-    if kind == "u2":
+    if field_type == "u2":
         return 255.0 if largest <= 255 else 65535.0
     if largest <= LARGEST_INTENSITY:
         return 1.0

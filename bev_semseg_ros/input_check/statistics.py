@@ -11,7 +11,7 @@ from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import apply, invert
 
 PERCENTILES = (5, 25, 50, 75, 95)
-SUBSAMPLE = 2000  # points of a frame that are looked at where a share of them tells as much
+SUBSAMPLE = 2000  # points of a frame that are looked at where these tell as much as all
 GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest points
 
 # Beams are counted in narrow slices of a cloud.

@@ -111,8 +111,8 @@ def _draw_points(picture: np.ndarray, points: np.ndarray, view: _View) -> None:
     is_inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
     inside = np.flatnonzero(is_inside)
     lowest_first = inside[np.argsort(points[inside, 2])]  # the highest on top
-    share = np.clip(points[lowest_first, 2] / _HIGH, 0, 1)[:, None]
-    colors = _LOW_COLOR + share * (_HIGH_COLOR - _LOW_COLOR)
+    fraction = np.clip(points[lowest_first, 2] / _HIGH, 0, 1)[:, None]
+    colors = _LOW_COLOR + fraction * (_HIGH_COLOR - _LOW_COLOR)
     picture[row[lowest_first], column[lowest_first]] = colors.astype(np.uint8)
 
 
