@@ -156,7 +156,8 @@ def test_the_readme_names_every_output_topic() -> None:
 
 
 def test_the_readme_names_the_largest_messages() -> None:
-    from bev_semseg_ros.ros.convert.messages import MAX_PIXELS, MAX_POINTS
+    from bev_semseg_ros.data.files import MAX_PIXELS
+    from bev_semseg_ros.ros.convert.point_cloud import MAX_POINTS
 
     text = (ROOT / "README.md").read_text()
     assert (

@@ -18,8 +18,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image, stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
 
 class Peer:

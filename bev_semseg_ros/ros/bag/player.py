@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.bag.reader import BagReader
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 

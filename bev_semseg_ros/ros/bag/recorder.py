@@ -31,7 +31,7 @@ from visualization_msgs.msg import MarkerArray
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.ros.convert.messages import message_class, stamp_ns
+from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.node.publishers import TOPICS

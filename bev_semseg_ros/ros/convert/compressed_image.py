@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bev_semseg_ros.ros.convert.messages import IMAGE_ENCODINGS, check_size
+from bev_semseg_ros.ros.convert.image import IMAGE_ENCODINGS, check_size
 
 SUFFIX = "/compressed"  # image_transport's name for the topic beside the raw one
 

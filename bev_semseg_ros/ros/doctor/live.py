@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 from rclpy.signals import uninstall_signal_handlers
 
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.doctor.observation import (
     COMPRESSED,

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectified
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compressed
-from bev_semseg_ros.ros.convert.messages import (
-    decode_camera,
-    decode_cloud,
-    decode_image,
-    shows_rectified,
-    stamp_ns,
-)
+from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
 KINDS = {

@@ -10,7 +10,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import Calibration, load_calibration
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS
-from bev_semseg_ros.ros.convert.messages import decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree

@@ -21,7 +21,7 @@ from bev_semseg_ros.input_check import (
     same_view,
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
-from bev_semseg_ros.ros.convert.messages import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import height_above_ground
