@@ -6,7 +6,7 @@ where one is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,7 @@ def decode_cloud(
     Raises:
         ValueError: If x, y or z is missing, or the layout is broken. The text says what is wrong.
     """
-    layout = _Layout.of(message)
-    if layout.is_empty:
+    if int(message.width) * int(message.height) == 0:
         return np.zeros((0, 4), np.float32)
     present = {field.name for field in message.fields}
     missing = [name for name in "xyz" if name not in present]
@@ -51,17 +50,51 @@ def decode_cloud(
     names = ["x", "y", "z"]
     if intensity_field and intensity_field in present:
         names.append(intensity_field)
-    dtype = _dtype(message, names)
-    if intensity_scale == 1.0 and layout.is_packed(dtype):
-        return layout.packed_points(message.data)
-    cloud = layout.structured(message.data, dtype)
-    points = np.zeros((layout.height, layout.width, 4), np.float32)
+    fields = read_fields(message, names)
+    if intensity_scale == 1.0 and _is_packed(fields):
+        shape, strides = (*fields.shape, 4), (*fields.strides, 4)
+        return np.ndarray(shape, np.float32, buffer=message.data, strides=strides).reshape(-1, 4)
+    points = np.zeros((*fields.shape, 4), np.float32)
     with np.errstate(invalid="ignore", over="ignore"):  # doubles beyond the range of float32
         for column, name in enumerate(names):
-            points[..., column] = cloud[name]
+            points[..., column] = fields[name]
         if len(names) == 4:
             points[..., 3] *= np.float32(intensity_scale)
     return points.reshape(-1, 4)
+
+
+def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
+    """View some fields of a sensor_msgs/PointCloud2.
+
+    sensor_msgs_py.point_cloud2.read_points is not used for this: it ignores row_step, swaps the
+    bytes of a big-endian cloud inside the message, and takes no messages but those of rclpy.
+
+    Args:
+        message: The cloud, organized or not, with at least one point.
+        names: Fields that the cloud has.
+
+    Returns:
+        (height, width) structured array with these fields, a view of the message.
+
+    Raises:
+        ValueError: If the layout or a field is broken. The text says what is wrong.
+    """
+    width, height, step = int(message.width), int(message.height), int(message.point_step)
+    # Drivers leave the row_step of a single row unset.
+    row_step = width * step if height == 1 else int(message.row_step)
+    if step == 0 or row_step < width * step:
+        raise ValueError(
+            f"point_step {step} and row_step {message.row_step} cannot hold rows of {width} points"
+        )
+    needed = (height - 1) * row_step + width * step
+    if len(message.data) < needed:
+        raise ValueError(
+            f"{len(message.data)} bytes of data, {needed} expected for {height} x {width} points"
+        )
+    if width * height > MAX_POINTS:
+        raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are taken")
+    dtype = _dtype(message, names)
+    return np.ndarray((height, width), dtype, buffer=message.data, strides=(row_step, step))
 
 
 def encode_cloud(points: np.ndarray, header: Any) -> Any:
@@ -95,69 +128,15 @@ def encode_cloud(points: np.ndarray, header: Any) -> Any:
     return message
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where the points of a cloud lie in its bytes.
-
-    Attributes:
-        height: Rows.
-        width: Points of a row.
-        point_step: Bytes from a point to the next.
-        row_step: Bytes from a row to the next.
-    """
-
-    height: int
-    width: int
-    point_step: int
-    row_step: int
-
-    @classmethod
-    def of(cls, message: Any) -> _Layout:
-        """Read the layout of a PointCloud2. Raise ValueError if its bytes do not suffice."""
-        width, height, step = int(message.width), int(message.height), int(message.point_step)
-        # Drivers leave the row_step of a single row unset.
-        row_step = width * step if height == 1 else int(message.row_step)
-        layout = cls(height, width, step, row_step)
-        if layout.is_empty:
-            return layout
-        if step == 0 or row_step < width * step:
-            raise ValueError(
-                f"point_step {step} and row_step {message.row_step} cannot hold rows of "
-                f"{width} points"
-            )
-        needed = (height - 1) * row_step + width * step
-        if len(message.data) < needed:
-            raise ValueError(
-                f"{len(message.data)} bytes of data, {needed} expected for "
-                f"{height} x {width} points"
-            )
-        if width * height > MAX_POINTS:
-            raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are taken")
-        return layout
-
-    @property
-    def is_empty(self) -> bool:
-        return self.width * self.height == 0
-
-    def structured(self, data: Any, dtype: np.dtype) -> np.ndarray:
-        """View the bytes as a structured array (height, width)."""
-        strides = (self.row_step, self.point_step)
-        return np.ndarray((self.height, self.width), dtype, buffer=data, strides=strides)
-
-    def is_packed(self, dtype: np.dtype) -> bool:
-        """Return whether points (N, 4) can be a view: four float32, side by side from byte 0."""
-        fields = dtype.fields or {}
-        places = [(kind.str, offset) for kind, offset, *_ in fields.values()]
-        is_aligned = self.point_step % 4 == 0 and self.row_step % 4 == 0
-        return is_aligned and places == [("<f4", 0), ("<f4", 4), ("<f4", 8), ("<f4", 12)]
-
-    def packed_points(self, data: Any) -> np.ndarray:
-        """View the bytes as points (N, 4) float32, if `is_packed`."""
-        shape, strides = (self.height, self.width, 4), (self.row_step, self.point_step, 4)
-        return np.ndarray(shape, np.float32, buffer=data, strides=strides).reshape(-1, 4)
+def _is_packed(fields: np.ndarray) -> bool:
+    """Return whether points (N, 4) can be a view: four float32, side by side from byte 0."""
+    kinds: Any = fields.dtype.fields
+    places = [(kind.str, offset) for kind, offset in kinds.values()]
+    is_aligned = all(stride % 4 == 0 for stride in fields.strides)
+    return is_aligned and places == [("<f4", 0), ("<f4", 4), ("<f4", 8), ("<f4", 12)]
 
 
-def _dtype(message: Any, names: list[str]) -> np.dtype:
+def _dtype(message: Any, names: Sequence[str]) -> np.dtype:
     """Return the structured dtype of some fields. Raise ValueError naming a broken field."""
     fields = {field.name: field for field in message.fields if field.name in names}
     step = int(message.point_step)
@@ -172,4 +151,6 @@ def _dtype(message: Any, names: list[str]) -> np.dtype:
             raise ValueError(f"field {name} at offset {field.offset} ends beyond point_step {step}")
         formats.append(order + kind)
         offsets.append(int(field.offset))
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
+    return np.dtype(
+        {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": step}
+    )
