@@ -102,14 +102,15 @@ def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
             f"field {name} is {values.dtype}, expected float32 (s since the stamp), uint32 (ns "
             "since the stamp) or float64 (s or ns since 1970)"
         )
-    largest = float(np.max(np.abs(offsets), where=np.isfinite(offsets), initial=0.0))
+    offsets = offsets.astype(np.float32, copy=False)
+    largest = float(np.fmax.reduce(np.abs(offsets), initial=0.0))  # NaN is left out
     if largest > LONGEST_OFFSET:
         raise ValueError(
             f"field {name} ({values.dtype}, read as {unit}) is up to {largest:.3g} s away from "
             f"the stamp of the message, at most {LONGEST_OFFSET:g} s are taken: let the driver "
             "stamp points and messages by the same clock"
         )
-    return offsets.astype(np.float32)
+    return offsets
 
 
 def _offsets_of_doubles(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray]:
@@ -118,16 +119,20 @@ def _offsets_of_doubles(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray
     Drivers write doubles of seconds and of nanoseconds under the same name. A point to which they
     give no time has 0, which becomes NaN in times since 1970.
     """
+    sample = values[:: max(len(values) // 1000, 1)]
+    known = sample[np.isfinite(sample) & (sample != 0)]
+    if len(known) == 0 or stamp <= 0:
+        return "s since the stamp", values
+    middle = float(np.median(known))
     stamp_seconds = stamp * 1e-9
-    absolute = np.where(values == 0, np.nan, values)
-    candidates = {"s since the stamp": values}
-    if stamp > 0 and np.isfinite(absolute).any():
-        candidates["s since 1970"] = absolute - stamp_seconds
-        candidates["ns since 1970"] = absolute * 1e-9 - stamp_seconds
-
-    def distance(unit: str) -> float:
-        known = candidates[unit][np.isfinite(absolute)]
-        return abs(float(np.median(known))) if len(known) else 0.0
-
-    unit = min(candidates, key=distance)
-    return unit, candidates[unit]
+    distances = {
+        "s since the stamp": abs(middle),
+        "s since 1970": abs(middle - stamp_seconds),
+        "ns since 1970": abs(middle * 1e-9 - stamp_seconds),
+    }
+    unit = min(distances, key=lambda unit: distances[unit])
+    if unit == "s since the stamp":
+        return unit, values
+    offsets = values * (1.0 if unit == "s since 1970" else 1e-9) - stamp_seconds
+    offsets[values == 0] = np.nan
+    return unit, offsets
