@@ -138,13 +138,13 @@ def encode_camera(camera: Camera, header: Any) -> Any:
     from sensor_msgs.msg import CameraInfo
 
     projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
-    plain = camera.distortion_model == "none"
+    is_plain = camera.distortion_model == "none"  # ROS has no name for it
     return CameraInfo(
         header=header,
         width=camera.size[0],
         height=camera.size[1],
-        distortion_model="plumb_bob" if plain else camera.distortion_model,
-        d=[0.0] * 5 if plain else camera.distortion.tolist(),
+        distortion_model="plumb_bob" if is_plain else camera.distortion_model,
+        d=[0.0] * 5 if is_plain else camera.distortion.tolist(),
         k=camera.matrix.ravel().tolist(),
         r=np.eye(3).ravel().tolist(),
         p=projection.ravel().tolist(),

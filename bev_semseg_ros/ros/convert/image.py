@@ -1,7 +1,9 @@
 """sensor_msgs/Image <-> numpy.
 
 Decoding works on anything with the attributes of the message. The message class is imported only
-where one is made.
+where one is made. cv_bridge is not used: it must be built against the OpenCV and numpy of the
+process, which a virtual environment has of its own, copies images that are RGB already, and trusts
+the size that a message claims.
 """
 
 from __future__ import annotations
@@ -15,18 +17,23 @@ from bev_semseg_ros.data.files import MAX_PIXELS
 from bev_semseg_ros.frame import MAX_ASPECT
 from bev_semseg_ros.ros.convert.message import fill
 
-# encoding -> (channels, OpenCV's conversion to RGB or None). OpenCV names a Bayer pattern by its
-# second row from the second pixel on, ROS by its first two rows: rggb is OpenCV's BG.
+# OpenCV names a Bayer pattern by its second row from the second pixel on, ROS by its first two
+# rows: rggb is OpenCV's BG.
+BAYER_TO_RGB = {
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
+}
+
+# encoding -> (channels, OpenCV's conversion to RGB or None).
 IMAGE_ENCODINGS: dict[str, tuple[int, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
     "rgba8": (4, cv2.COLOR_RGBA2RGB),
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
-    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
-    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
-    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
-    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
+    **{encoding: (1, conversion) for encoding, conversion in BAYER_TO_RGB.items()},
 }
 
 

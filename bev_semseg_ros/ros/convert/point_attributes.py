@@ -43,7 +43,8 @@ def decode_point_attributes(message: Any, stamp: int) -> dict[str, np.ndarray]:
     Returns:
         The attributes that the cloud has, each (N,) in the order of `decode_cloud`:
         "ring" (uint16, the laser of the point, in the numbering of its maker),
-        "time" (float32, seconds since `stamp`, NaN where the driver gives none) and
+        "time" (float32, seconds since `stamp`, NaN where the driver gives none; it may be a view
+        of the message) and
         "unit" (uint16, the lidar of the point, in a cloud that was merged from several).
 
     Raises:
@@ -102,7 +103,8 @@ def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
             f"field {name} is {values.dtype}, expected float32 (s since the stamp), uint32 (ns "
             "since the stamp) or float64 (s or ns since 1970)"
         )
-    offsets = offsets.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # doubles beyond the range of float32
+        offsets = offsets.astype(np.float32, copy=False)
     largest = float(np.fmax.reduce(np.abs(offsets), initial=0.0))  # NaN is left out
     if largest > LONGEST_OFFSET:
         raise ValueError(

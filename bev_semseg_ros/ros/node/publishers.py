@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
 from bev_semseg_ros.ros.convert.image import encode_image
@@ -89,7 +90,7 @@ class Outputs:
             for name, (kind_name, _, qos) in TOPICS.items()
             if (kind := message_class(kind_name)) is not None
         }
-        self._markers = BoxMarkers()
+        self._markers = BoxMarkers(load_label_set("boxes_4"))
         self._frame = ""  # of the boxes published last
         self.sent: Counter[str] = Counter()
         self.input_age_ms: float | None = None
