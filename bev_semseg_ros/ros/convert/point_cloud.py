@@ -6,7 +6,7 @@ where one is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from bev_semseg_ros.ros.convert.message import fill
 
 # sensor_msgs/PointField datatypes.
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+
+# Attribute of a point -> its number type in a cloud that is made here.
+_ATTRIBUTE_TYPES = {"ring": "u2", "time": "f4", "unit": "u2"}
 
 # A few damaged bytes can claim any size: more points are refused before memory is taken.
 MAX_POINTS = 20_000_000
@@ -104,35 +107,64 @@ def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
     return np.ndarray((height, width), dtype, buffer=message.data, strides=(row_step, step))
 
 
-def encode_cloud(points: np.ndarray, header: Any) -> Any:
+def encode_cloud(
+    points: np.ndarray, header: Any, attributes: Mapping[str, np.ndarray] | None = None
+) -> Any:
     """Convert points to sensor_msgs/PointCloud2.
 
     Args:
         points: (N, 4) x, y, z, intensity.
         header: The std_msgs/Header of the message.
+        attributes: What `pack_points` takes.
 
     Returns:
-        The sensor_msgs/PointCloud2, one row of four float32 fields.
+        The sensor_msgs/PointCloud2, one row.
     """
     from sensor_msgs.msg import PointCloud2, PointField
 
-    fields = [
-        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-        for index, name in enumerate(("x", "y", "z", "intensity"))
-    ]
-    count = len(points)
+    packed, fields = pack_points(points, attributes or {})
     message = PointCloud2(
         header=header,
         height=1,
-        width=count,
-        fields=fields,
+        width=len(packed),
+        fields=[
+            PointField(name=name, offset=offset, datatype=datatype, count=1)
+            for name, offset, datatype in fields
+        ],
         is_bigendian=False,
-        point_step=16,
-        row_step=16 * count,
+        point_step=packed.dtype.itemsize,
+        row_step=packed.nbytes,
         is_dense=bool(np.isfinite(points).all()),
     )
-    fill(message, points.astype(np.float32, copy=False))
+    fill(message, packed)
     return message
+
+
+def pack_points(
+    points: np.ndarray, attributes: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, list[tuple[str, int, int]]]:
+    """Lay points out as the data of a PointCloud2, in the fields that Velodyne's driver writes.
+
+    Args:
+        points: (N, 4) x, y, z, intensity.
+        attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
+
+    Returns:
+        (N,) structured array, little-endian without padding, and for each of its fields the name,
+        the offset and the datatype of its PointField.
+    """
+    names = [name for name in _ATTRIBUTE_TYPES if name in attributes]
+    kinds = [(name, "f4") for name in ("x", "y", "z", "intensity")]
+    kinds += [(name, _ATTRIBUTE_TYPES[name]) for name in names]
+    packed = np.zeros(len(points), [(name, "<" + kind) for name, kind in kinds])
+    for column, (name, _) in enumerate(kinds[:4]):
+        packed[name] = points[:, column]
+    for name in names:
+        packed[name] = attributes[name]
+    datatypes = {kind: number for number, kind in POINT_TYPES.items()}
+    offsets: Any = packed.dtype.fields
+    fields = [(name, int(offsets[name][1]), datatypes[kind]) for name, kind in kinds]
+    return packed, fields
 
 
 def _num_packed(fields: np.ndarray) -> int:

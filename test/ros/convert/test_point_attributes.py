@@ -8,10 +8,11 @@ import pytest
 pytest.importorskip("rclpy")
 
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 from support.clouds import PLAIN, cloud
 
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, encode_cloud
 
 STAMP = 1_700_000_000_123_456_789
 OFFSETS = np.array([0.0, 0.0125, 0.05, 0.0999])  # seconds since the stamp
@@ -103,6 +104,34 @@ def test_a_cloud_of_places_has_no_attributes():
     plain = cloud(dict.fromkeys(PLAIN, ZEROS), PLAIN)
     assert decode_point_attributes(plain, STAMP) == {}
     assert decode_point_attributes(PointCloud2(), STAMP) == {}
+
+
+def test_attributes_survive_encoding():
+    points = np.random.default_rng(0).uniform(-50, 50, (4, 4)).astype(np.float32)
+    attributes = {"ring": RINGS, "time": OFFSETS.astype(np.float32), "unit": np.arange(4)}
+    message = encode_cloud(points, Header(), attributes)
+    found = decode_point_attributes(message, STAMP)
+    assert found.keys() == attributes.keys()
+    for name, expected in attributes.items():
+        np.testing.assert_array_equal(found[name], expected)
+    np.testing.assert_array_equal(decode_cloud(message), points)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("maker", MAKERS)
+def test_damaged_bytes_give_attributes_or_a_value_error(maker):
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        message = maker_cloud(maker)
+        for position in rng.integers(0, len(message.data), 8):
+            message.data[position] = int(rng.integers(0, 256))
+        field = message.fields[rng.integers(0, len(message.fields))]
+        field.datatype = int(rng.integers(0, 10))
+        try:
+            attributes = decode_point_attributes(message, STAMP)
+        except ValueError:
+            continue
+        assert all(len(values) == 4 for values in attributes.values())
 
 
 @pytest.mark.parametrize(("name", "kind"), [("lidar_id", "f8"), ("unit", "u1")])
