@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.base_frame,
     )
     if arguments.checkpoint is not None:
-        diagnosis.set("checkpoint", str(arguments.checkpoint.resolve()))
+        diagnosis.set_parameter("checkpoint", str(arguments.checkpoint.resolve()))
     print(diagnosis.table())
     print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:

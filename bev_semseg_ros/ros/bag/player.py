@@ -16,9 +16,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
-from rosbags.interfaces import Connection
+from rosbags.interfaces import Connection, Qos
 
-from bev_semseg_ros.ros.bag.reader import BagReader
+from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
@@ -166,12 +166,7 @@ class Player:
                 yield connection.topic, stamp, data
 
 
-def offered_profiles(connection: Connection) -> list[Any]:
-    """Return the QoS profiles that the publishers of a recorded topic offered."""
-    return list(getattr(connection.ext, "offered_qos_profiles", None) or [])
-
-
-def qos_profile(offered: Sequence[Any], count: int = 0) -> QoSProfile:
+def qos_profile(offered: Sequence[Qos], count: int = 0) -> QoSProfile:
     """Choose the QoS profile with which a recorded topic is played.
 
     Args:

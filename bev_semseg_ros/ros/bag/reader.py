@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from rosbags.interfaces import Connection
+from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import Reader
 
 
@@ -60,3 +60,8 @@ class BagReader:
             except Exception as error:
                 raise ValueError(f"{self._path}: damaged: {error}") from error
             yield connection, time, bytes(data)
+
+
+def offered_profiles(connection: Connection) -> list[Qos]:
+    """Return the QoS profiles that the publishers of a recorded topic offered."""
+    return list(getattr(connection.ext, "offered_qos_profiles", None) or [])
