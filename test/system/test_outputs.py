@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Outputs
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input.latest_pair_queue import Inbox
 
 AHEAD_NS = 1_000_000_000  # a stamp so far after the node's clock is spoken of

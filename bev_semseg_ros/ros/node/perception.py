@@ -20,7 +20,7 @@ from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
 from bev_semseg_ros.resources import shipped_checkpoint
-from bev_semseg_ros.ros.convert.messages import shows_rectified
+from bev_semseg_ros.ros.convert.camera_info import shows_rectified
 from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.explanations import own_error
 from bev_semseg_ros.ros.health.reporter import Reporter

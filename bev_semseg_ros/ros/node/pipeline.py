@@ -15,8 +15,10 @@ from std_msgs.msg import Header
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
-from bev_semseg_ros.ros.convert.messages import decode_camera, decode_image, stamp_ns
+from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import FRAMES, NOT_SEARCHED, FrameRecord
 from bev_semseg_ros.ros.health.stages import StageClock
 from bev_semseg_ros.ros.input.drift_check import InputWatch

@@ -14,9 +14,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import BoxMarkers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_image, message_class, stamp_ns
+from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import status
 from bev_semseg_ros.ros.health.stages import STAGES
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -87,7 +90,7 @@ class Outputs:
             for name, (kind_name, _, qos) in TOPICS.items()
             if (kind := message_class(kind_name)) is not None
         }
-        self._markers = BoxMarkers()
+        self._markers = BoxMarkers(load_label_set("boxes_4"))
         self._frame = ""  # of the boxes published last
         self.sent: Counter[str] = Counter()
         self.input_age_ms: float | None = None
