@@ -144,7 +144,7 @@ def _subscribe(
         kind = message_class(stream.kind)
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
         profile = choose_profile(
-            DEFAULTS.reliability, offered, lasts=stream.name == "camera_info", depth=DEPTH
+            DEFAULTS.reliability, offered, latched=stream.name == "camera_info", depth=DEPTH
         )
         node.create_subscription(
             kind, stream.topic, partial(_take, stream, kind), profile, raw=True
