@@ -11,8 +11,17 @@ from bev_semseg_ros.ros.node.parameters import markdown_table
 
 HEAD = """# Parameters of the perception node
 
-Generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect at once (`ros2 param set`);
-the others are read when the node is configured.
+Generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect at once
+(`ros2 param set`); the others are read when the node is configured.
+
+`score_threshold_CLASS` and `classes` follow the classes of the checkpoint's boxes: there is one
+threshold for each class, such as `score_threshold_car`. They are declared when the node is
+configured and undeclared when it is cleaned up, and do not exist for a checkpoint without
+detection. Before that, `ros2 param set` refuses them and says so; give their values on the command
+line or in the parameter file, or set them once the node is configured. A value that was set holds
+when the node is configured again, also with another checkpoint that has a class of that name. A
+threshold in a parameter file for a class that the checkpoint does not have is ignored with a
+warning; in `classes` such a class makes configure fail.
 
 """
 
@@ -58,8 +67,12 @@ def topics_document() -> str:
     from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS
 
     topics = [
-        (f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
-        for name, (kind, content, qos) in TOPICS.items()
+        (
+            f"`{name}`",
+            topic.kind,
+            f"{topic.content}; latched" if topic.qos is LATCHED else topic.content,
+        )
+        for name, topic in TOPICS.items()
     ]
     parts = [TOPICS_HEAD + table(("topic", "type", "content"), topics)]
     for head, meanings in (
@@ -94,9 +107,10 @@ def test_every_cause_in_the_code_is_documented() -> None:
     from bev_semseg_ros.ros.health.diagnostics import CAUSES
 
     code = "".join(
-        path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").glob("*.py"))
+        path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").rglob("*.py"))
     )
-    found = re.findall(r"""(?:drop\(|_trouble\(|dropped\[)f?"([\w{}]+)""", code)
+    found = re.findall(r"""(?:drop\(|degrade\(|UnusableInput\()\s*f?"([\w{}]+)""", code)
+    found += re.findall(r"""dropped\["(\w+)" \+""", code)
     names = {
         re.sub(r"_(\{\w+\})?$", "_STREAM", name) for name in found
     }  # "late_" + stream, f"late_{stream}"

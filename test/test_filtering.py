@@ -73,12 +73,18 @@ def test_what_is_decoded_suffices_for_every_class_that_is_kept():
 def test_of_two_that_overlap_the_better_is_kept_whatever_their_classes():
     found = boxes((10, 0, CAR, 0.6), (11, 0, TRUCK, 0.9), (20, 0, CAR, 0.5))
     assert BoxFilter(CLASSES, ALL, nms_iou_threshold=0.5)(found).scores.tolist() == [0.9, 0.5]
-    assert len(BoxFilter(CLASSES, ALL, nms_iou_threshold=0.7)(found)) == len(BoxFilter(CLASSES, ALL)(found)) == 3
+    assert (
+        len(BoxFilter(CLASSES, ALL, nms_iou_threshold=0.7)(found))
+        == len(BoxFilter(CLASSES, ALL)(found))
+        == 3
+    )
 
 
 def test_a_box_that_is_not_kept_suppresses_none():
     found = boxes((10, 0, TRUCK, 0.9), (10, 0, CAR, 0.8))
-    assert BoxFilter(CLASSES, ALL, classes=("car",), nms_iou_threshold=0.1)(found).labels.tolist() == [CAR]
+    assert BoxFilter(CLASSES, ALL, classes=("car",), nms_iou_threshold=0.1)(
+        found
+    ).labels.tolist() == [CAR]
 
 
 def test_a_suppressed_box_suppresses_none():
