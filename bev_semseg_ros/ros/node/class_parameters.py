@@ -116,13 +116,13 @@ class ClassParameters:
             return None
         if self.known:
             return (
-                f"parameter {name}: the checkpoint has no class {name.removeprefix(PREFIX)!r}; its "
-                f"classes are {', '.join(self.known)}"
+                f"the checkpoint has no class {name.removeprefix(PREFIX)!r}; its classes are "
+                f"{', '.join(self.known)}"
             )
         return (
-            f"parameter {name}: not declared. It exists while the node is configured, for the "
-            "classes of its checkpoint: configure the node first, or give the value on the command "
-            "line or in the parameter file"
+            "not declared. It exists while the node is configured, for the classes of its "
+            "checkpoint: configure the node first, or give the value on the command line or in the "
+            "parameter file"
         )
 
 
@@ -151,18 +151,16 @@ def for_classes(
     for name in sorted(given):
         if not is_class_parameter(name) or name in names:
             continue
-        if known:
-            warnings.append(f"{parameters.why_unknown(name)}; it is ignored")
-        else:
-            warnings.append(f"parameter {name}: the checkpoint detects no boxes; it is ignored")
+        reason = parameters.why_unknown(name) if known else "the checkpoint detects no boxes"
+        warnings.append(f"parameter {name} is ignored: {reason}")
     if CLASSES in remembered and CLASSES in values:
         # They may be those of another checkpoint.
         kept = tuple(name for name in remembered[CLASSES] if name in known)
         lost = [name for name in remembered[CLASSES] if name not in known]
         if lost:
             warnings.append(
-                f"parameter classes: {', '.join(map(repr, lost))} was set before, but the "
-                f"checkpoint has only {', '.join(known)}; it is ignored"
+                f"parameter classes: {', '.join(map(repr, lost))} is left out, which was set "
+                f"before: the checkpoint has only {', '.join(known)}"
             )
         values[CLASSES] = kept or known
     return parameters.changed(values), warnings

@@ -289,6 +289,7 @@ class Perception(LifecycleNode):
         for parameter in parameter_list:
             reason = self.parameters.by_class.why_unknown(parameter.name)
             if reason is not None:
+                reason = f"parameter {parameter.name}: {reason}"
                 return SetParametersResult(successful=False, reason=reason)
         return super().set_parameters_atomically(parameter_list)
 

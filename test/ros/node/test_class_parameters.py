@@ -31,7 +31,7 @@ def test_without_a_detection_task_there_are_none_and_given_ones_are_warned_of():
     parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {})
     assert parameters.values() == parameters.specifications() == {}
     assert warnings == [
-        "parameter score_threshold_car: the checkpoint detects no boxes; it is ignored"
+        "parameter score_threshold_car is ignored: the checkpoint detects no boxes"
     ]
 
 
@@ -45,8 +45,8 @@ def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones():
     parameters, warnings = for_classes(OTHERS, {"score_threshold_truck": [0.5]}, {})
     assert "score_threshold_truck" not in parameters.values()
     assert warnings == [
-        "parameter score_threshold_truck: the checkpoint has no class 'truck'; its classes are "
-        "car, tram; it is ignored"
+        "parameter score_threshold_truck is ignored: the checkpoint has no class 'truck'; its "
+        "classes are car, tram"
     ]
 
 
