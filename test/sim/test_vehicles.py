@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.cars import PROFILES, car
+from bev_semseg_ros.sim.assets.vehicles.cars import PROFILES, car
 from bev_semseg_ros.sim.assets.library import CAR_COUNTS, Library
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN, MaterialTable
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.sim.assets.trucks import TRUCK_KINDS, truck
-from bev_semseg_ros.sim.assets.vehicles import (
+from bev_semseg_ros.sim.assets.vehicles.trucks import TRUCK_KINDS, truck
+from bev_semseg_ros.sim.assets.vehicles.parts import (
     CAR_SLOTS,
     FABRIC,
     GLASS,

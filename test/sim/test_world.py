@@ -11,7 +11,7 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
-from bev_semseg_ros.sim.scene.street import KINDS
+from bev_semseg_ros.sim.scene.road.street import KINDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES

@@ -12,7 +12,9 @@ from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
 from bev_semseg_ros.preprocessing import rectify
 from bev_semseg_ros.sim.sensors.lidar import scan
 from bev_semseg_ros.sim.sensors.rig import RIGS, BoxConvention
-from bev_semseg_ros.sim.writers import WRITERS, a2d2_class_list, labels_of
+from bev_semseg_ros.sim.writers import WRITERS
+from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
+from bev_semseg_ros.sim.writers.labels import label_view
 from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
 
 SIZE = (192, 121)
@@ -41,7 +43,7 @@ def test_every_file_of_the_layout_is_there(written):
     assert len(dataset) == 1 and dataset[0][0].missing == ()
 
 
-def test_points_read_back_in_the_model_frame(written):
+def test_points_read_back_in_the_ego_frame(written):
     rig, _, result, _, _, dataset, _ = written
     frame, _ = dataset[0]
     assert np.allclose(
@@ -124,7 +126,7 @@ def test_convention_keeps_the_ground():
 def test_an_object_behind_a_wall_has_no_box():
     view = street((8.0, "wall"))
     for rig in RIGS.values():
-        assert len(labels_of(view, scan(view, rig), rig, "Van").boxes) == 0
+        assert len(label_view(view, scan(view, rig), rig, "Van").boxes) == 0
 
 
 def test_a_half_hidden_object_is_marked_occluded():
@@ -147,8 +149,8 @@ def test_a_half_hidden_object_is_marked_occluded():
             for name in ("intensities", "lidars", "rings", "azimuths", "distances", "objects")
         ),
     )
-    assert len(pixels) and labels_of(view, full, rig, "Van").occlusions[1] == 0
-    assert labels_of(view, occluded, rig, "Van").occlusions[1] == 2
+    assert len(pixels) and label_view(view, full, rig, "Van").occlusions[1] == 0
+    assert label_view(view, occluded, rig, "Van").occlusions[1] == 2
 
 
 def a2d2_files(root, kind, suffix):

@@ -12,15 +12,15 @@ import numpy as np
 from bev_semseg_ros.frame import Camera, scale_matrix
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
+from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.render import raster
 from bev_semseg_ros.sim.render.imaging import Imaging, develop
 from bev_semseg_ros.sim.render.light import Light, random_light, sky_dome
 from bev_semseg_ros.sim.render.noise import NOISE
 from bev_semseg_ros.sim.render.shading import SAMPLES, TAPS, ParallelMap, Scene, shade
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
-_SKY = SEGMENTATION_CLASSES.index("sky")
+_SKY = MASK_LABEL["sky"]
 _MAX_TANGENT = 4.0  # a pinhole z-buffer cannot hold more than about 150 degrees
 # Maps for shadows and for occlusion: pixels, metres, and metres from the vehicle to their middle.
 _SHADOW_MAP = (1024, 105.0, 35.0)
