@@ -1,7 +1,7 @@
 """Data sets of simulated drives.
 
-Many scenes are simulated in worker processes. An interrupted run can be resumed. The same seed gives
-the same files, whatever the number of workers.
+Many scenes are simulated in worker processes. An interrupted run can be resumed. The same seed
+gives the same files, whatever the number of workers.
 """
 
 from __future__ import annotations
