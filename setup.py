@@ -14,6 +14,7 @@ setup(
     name=name,
     version="0.1.0",
     packages=find_packages(include=[name, name + ".*"]),
+    package_data={name: ["labels/sets/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/" + name]),
         ("share/" + name, ["package.xml"]),

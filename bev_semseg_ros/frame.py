@@ -1,34 +1,49 @@
-"""The vocabulary of the package: what goes into a predictor, what comes out, and what is true. Numpy only.
+"""The vocabulary of the package: what a predictor takes, what it returns, and ground truth.
 
-Conventions (REP 103): x forward, y left, z up, metres, radians. The *ego frame* is level with the
-vehicle and has its origin on the ground below the lidar's reference point. A *camera frame* is
-optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes points of b to a.
-Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is integer nanoseconds.
+Numpy only. Conventions follow REP 103: x forward, y left, z up, metres, radians. The *ego frame* is
+level with the vehicle and has its origin on the ground below the lidar's reference point. A *camera
+frame* is optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes points of b to a.
+Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is in integer nanoseconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+
+from bev_semseg_ros.labels import BOX_IGNORED, BOX_NONE, LabelSet, load_label_set
 
 Mode = Literal["fused", "lidar_only", "camera_only"]
 MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
 
 MAX_SIDE = 32_768  # pixels of an image's width or height
-MAX_ASPECT = 32  # of an image; what is longer is damaged and would be enlarged beyond all memory
+MAX_ASPECT = 32  # of an image; a longer one is damaged and would be enlarged beyond all memory
 
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
+
+# What a point may carry beside x, y, z and intensity, as `Frame.point_attributes` names it.
+POINT_ATTRIBUTES = {
+    "ring": "number of the beam, from 0",
+    "time": "seconds after the frame's time, negative before it",
+    "unit": "number of the lidar, where several make one cloud",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
     """Upright boxes as a struct of arrays, in one frame of reference.
 
-    centers (M, 3) middle of the volume; sizes (M, 3) length, width, height; yaws (M,) about z, zero along x,
-    counter-clockwise; labels (M,) index into `taxonomy.DETECTION_CLASSES` or `taxonomy.IGNORED_VEHICLE`;
-    scores (M,) in 0..1, ones for truth.
+    Attributes:
+        centers: (M, 3) middle of the volume, metres.
+        sizes: (M, 3) length, width, height, metres.
+        yaws: (M,) radians about z, zero along x, counter-clockwise.
+        labels: (M,) numbers of a label set's classes, or `labels.BOX_IGNORED`.
+        scores: (M,) in 0..1; ones for ground truth.
+        ids: (M,) the same number for the same object throughout a drive; -1 where unknown.
+        velocities: (M, 2) metres per second over ground along x and y; NaN where unknown.
     """
 
     centers: np.ndarray
@@ -36,47 +51,56 @@ class Boxes:
     yaws: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
+    ids: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    velocities: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         count = len(self.centers)
-        for name, shape, kind in (
-            ("centers", (count, 3), np.float64),
-            ("sizes", (count, 3), np.float64),
-            ("yaws", (count,), np.float64),
-            ("labels", (count,), np.int64),
-            ("scores", (count,), np.float64),
+        if not len(self.ids):
+            object.__setattr__(self, "ids", np.full(count, -1))
+        if not len(self.velocities):
+            object.__setattr__(self, "velocities", np.full((count, 2), np.nan))
+        for name, width, dtype in (
+            ("centers", (3,), np.float64),
+            ("sizes", (3,), np.float64),
+            ("yaws", (), np.float64),
+            ("labels", (), np.int64),
+            ("scores", (), np.float64),
+            ("ids", (), np.int64),
+            ("velocities", (2,), np.float64),
         ):
-            array = np.asarray(getattr(self, name), kind).reshape(
-                (0, *shape[1:]) if count == 0 else shape
-            )
+            array = np.asarray(getattr(self, name), dtype).reshape((count, *width))
             object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
         return len(self.centers)
 
     def __getitem__(self, index: np.ndarray | slice) -> Boxes:
-        """The boxes a mask, an index array or a slice selects."""
-        return Boxes(
-            self.centers[index],
-            self.sizes[index],
-            self.yaws[index],
-            self.labels[index],
-            self.scores[index],
-        )
+        """Return the boxes that a mask, an index array or a slice selects."""
+        return Boxes(*(array[index] for array in self._arrays()))
 
     @classmethod
     def empty(cls) -> Boxes:
+        """Return no boxes."""
         return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0))
 
     @classmethod
-    def concatenate(cls, parts: list[Boxes]) -> Boxes:
+    def concatenate(cls, parts: Sequence[Boxes]) -> Boxes:
+        """Return the boxes of all parts, in order."""
         if not parts:
             return cls.empty()
-        return cls(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("centers", "sizes", "yaws", "labels", "scores")
-            )
+        columns = zip(*(part._arrays() for part in parts), strict=True)
+        return cls(*(np.concatenate(arrays) for arrays in columns))
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (
+            self.centers,
+            self.sizes,
+            self.yaws,
+            self.labels,
+            self.scores,
+            self.ids,
+            self.velocities,
         )
 
 
@@ -84,10 +108,17 @@ class Boxes:
 class Camera:
     """How a camera looks at the ego frame.
 
-    matrix (3, 3): K of the image as recorded; distortion: coefficients of `distortion_model` in OpenCV's order, which
-    mean nothing where that is "none"; size: (width, height) of the image; camera_from_ego (4, 4); rectified_matrix
-    (3, 3): K of the rectified image of the same size, `matrix` if it is not given. Raises ValueError for what no camera
-    can be: an unknown model, numbers that are not finite, no size or one beyond MAX_SIDE or MAX_ASPECT.
+    Attributes:
+        matrix: (3, 3) K of the image as recorded.
+        size: (width, height) of the image as recorded, pixels.
+        camera_from_ego: (4, 4) takes points of the ego frame to the optical camera frame.
+        distortion: coefficients of `distortion_model` in OpenCV's order; unused if it is "none".
+        distortion_model: one of DISTORTION_MODELS.
+        rectified_matrix: (3, 3) K of the rectified image of the same size; default: `matrix`.
+
+    Raises:
+        ValueError: an unknown model, numbers that are not finite, or a size that is zero or beyond
+            MAX_SIDE or MAX_ASPECT.
     """
 
     matrix: np.ndarray
@@ -95,7 +126,7 @@ class Camera:
     camera_from_ego: np.ndarray
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
     distortion_model: str = "none"
-    rectified_matrix: np.ndarray | None = None
+    rectified_matrix: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         if self.distortion_model not in DISTORTION_MODELS:
@@ -103,23 +134,24 @@ class Camera:
                 f"unknown distortion model {self.distortion_model!r}, "
                 f"expected one of {', '.join(DISTORTION_MODELS)}"
             )
-        object.__setattr__(self, "matrix", np.asarray(self.matrix, np.float64).reshape(3, 3))
-        object.__setattr__(
-            self, "camera_from_ego", np.asarray(self.camera_from_ego, np.float64).reshape(4, 4)
-        )
-        object.__setattr__(self, "distortion", np.asarray(self.distortion, np.float64).reshape(-1))
-        rectified = self.matrix if self.rectified_matrix is None else self.rectified_matrix
-        object.__setattr__(
-            self, "rectified_matrix", np.asarray(rectified, np.float64).reshape(3, 3)
-        )
-        object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
-        for name in ("matrix", "camera_from_ego", "distortion", "rectified_matrix"):
-            if not np.isfinite(getattr(self, name)).all():
+        if not np.size(self.rectified_matrix):
+            object.__setattr__(self, "rectified_matrix", self.matrix)
+        for name, shape in (
+            ("matrix", (3, 3)),
+            ("camera_from_ego", (4, 4)),
+            ("distortion", (-1,)),
+            ("rectified_matrix", (3, 3)),
+        ):
+            values = np.asarray(getattr(self, name), np.float64).reshape(shape)
+            object.__setattr__(self, name, values)
+            if not np.isfinite(values).all():
                 raise ValueError(f"camera: {name} has numbers that are not finite")
+        object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         shorter, longer = sorted(self.size)
         if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
             raise ValueError(
-                f"camera: the image is {self.size[0]} x {self.size[1]} pixels, expected 1 to {MAX_SIDE} "
+                f"camera: the image is {self.size[0]} x {self.size[1]} pixels, "
+                f"expected 1 to {MAX_SIDE} "
                 f"and at most {MAX_ASPECT} times as many one way as the other"
             )
 
@@ -132,28 +164,29 @@ class Camera:
     def is_rectified(self) -> bool:
         """True if the image as recorded already is the rectified one."""
         # A fisheye bends the picture even where its coefficients are zero.
-        straight = self.distortion_model == "none" or (
+        is_pinhole = self.distortion_model == "none" or (
             self.distortion_model != "equidistant" and not np.any(self.distortion)
         )
-        return straight and np.allclose(self.matrix, self.rectified_matrix)
+        return bool(is_pinhole and np.allclose(self.matrix, self.rectified_matrix))
 
     def rectified(self, size: tuple[int, int] | None = None) -> Camera:
-        """The pinhole camera of the rectified image, scaled to `size` (width, height) if given."""
+        """Return the pinhole camera of the rectified image.
+
+        Args:
+            size: (width, height) to scale it to; default: the size as recorded.
+        """
         size = self.size if size is None else size
-        return replace(
-            self,
-            matrix=scale_matrix(self.rectified_matrix, self.size, size),
-            size=size,
-            distortion=np.zeros(5),
-            distortion_model="none",
-            rectified_matrix=None,
-        )
+        matrix = scale_matrix(self.rectified_matrix, self.size, size)
+        return Camera(matrix, size, self.camera_from_ego)
 
 
 def scale_matrix(
     matrix: np.ndarray, size: tuple[float, float], new_size: tuple[int, int]
 ) -> np.ndarray:
-    """K (3, 3) of an image of `size` after resizing to `new_size`; pixel centres at integers: u' = (u + .5) s - .5."""
+    """Return K (3, 3) of an image of `size` after it was resized to `new_size`.
+
+    Pixel centres lie at integers, so that u' = (u + 0.5) * scale - 0.5.
+    """
     sx, sy = new_size[0] / size[0], new_size[1] / size[1]
     scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
     return scale @ matrix
@@ -163,8 +196,16 @@ def scale_matrix(
 class Frame:
     """One moment as the sensors saw it.
 
-    points (N, 4) float32: x, y, z in the lidar's frame and intensity 0..1, or None; image (H, W, 3) uint8 RGB as
-    recorded (see `camera`), or None; ego_from_lidar (4, 4); `missing` names what should have been there.
+    Attributes:
+        timestamp_ns: time of the moment, nanoseconds.
+        points: (N, 4) float32 x, y, z in the lidar's frame and intensity 0..1; None without lidar.
+        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+        image: (H, W, 3) uint8 RGB as recorded; None without a camera.
+        camera: how `image` looks at the ego frame.
+        name: of the frame within its data set.
+        scene: drive that the frame belongs to.
+        missing: what should have been there, such as "image".
+        point_attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
     """
 
     timestamp_ns: int
@@ -175,33 +216,86 @@ class Frame:
     name: str = ""
     scene: str = ""
     missing: tuple[str, ...] = ()
+    point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What is true of a frame; None where nobody said (which is not the same as "nothing there").
+    """The ground truth of a frame. None means unlabelled, which is not "nothing there".
 
-    boxes: in the ego frame; ignored (M,) bool: truth that counts neither as found nor as missed;
-    mask (H, W) uint8: `taxonomy.SEGMENTATION_CLASSES`, 255 to be ignored, in the geometry of `Frame.image` as
-    recorded; group_mask: the same in `taxonomy.GROUPS`; dont_care (D, 4): left, top, right, bottom in pixels of the
-    rectified image where objects may stand that nobody boxed.
+    Attributes:
+        boxes: in the ego frame.
+        ignored: (M,) bool: boxes that count neither as found nor as missed.
+        mask: (H, W) uint8 classes of `mask_labels`, `labels.MASK_IGNORED` to be left out, in the
+            geometry of `Frame.image` as recorded.
+        dont_care: (D, 4) left, top, right, bottom in pixels of the rectified image: areas where
+            objects may stand that nobody boxed.
+        box_labels: label set of `boxes`, the data set's own.
+        mask_labels: label set of `mask`, the data set's own.
     """
 
     boxes: Boxes | None = None
     ignored: np.ndarray | None = None
     mask: np.ndarray | None = None
-    group_mask: np.ndarray | None = None
     dont_care: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
+    mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+
+    def with_labels(
+        self, box_labels: LabelSet | None = None, mask_labels: LabelSet | None = None
+    ) -> Annotation:
+        """Return the same ground truth in other label sets, None leaves a set as it is.
+
+        Boxes that are no objects in the new set are left out; those that it ignores get the label
+        BOX_IGNORED and are marked in `ignored`.
+
+        Raises:
+            ValueError: the present set does not map to the one asked for.
+        """
+        changed = self
+        if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
+            boxes, ignored = relabel_boxes(self.boxes, self.ignored, self.box_labels, box_labels)
+            changed = replace(changed, boxes=boxes, ignored=ignored)
+        if mask_labels is not None and self.mask is not None and mask_labels != self.mask_labels:
+            table = self.mask_labels.mask_table(mask_labels)
+            changed = replace(changed, mask=table[self.mask])
+        return replace(
+            changed,
+            box_labels=box_labels or self.box_labels,
+            mask_labels=mask_labels or self.mask_labels,
+        )
+
+
+def relabel_boxes(
+    boxes: Boxes, ignored: np.ndarray | None, present: LabelSet, wanted: LabelSet
+) -> tuple[Boxes, np.ndarray]:
+    """Return boxes in the classes of another label set, and which of them are ignored.
+
+    Raises:
+        ValueError: the present set does not map to the one wanted.
+    """
+    numbers = np.append(present.mapping_to(wanted), BOX_IGNORED)  # label -1 takes the last one
+    labels = numbers[boxes.labels]
+    if ignored is None:
+        ignored = np.zeros(len(boxes), bool)
+    kept = labels != BOX_NONE
+    changed = replace(boxes, labels=labels)[kept]
+    return changed, (ignored[kept] | (changed.labels == BOX_IGNORED))
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What the network said of a frame.
 
-    boxes: in the ego frame, by falling score; None where the network could not look for any: without points, if its
-    fusion finds boxes in points alone. mask (h, w) uint8 of `taxonomy.SEGMENTATION_CLASSES` in the
-    rectified image at the network's size, described by `camera`; None in lidar_only mode. `network_ms`: time in the
-    network, from tensors to boxes and mask. `mode`: the mode in which it was really run.
+    Attributes:
+        boxes: in the ego frame, by falling score. None where the network could not look for any:
+            without points, if its fusion finds boxes in points alone, or without such a task.
+        mask: (h, w) uint8 classes in the rectified image at the network's size; None without an
+            image or without such a task.
+        camera: describes that image; None without one.
+        mode: mode in which the network really ran.
+        network_ms: time in the network, from tensors to results, milliseconds.
+        results: what further tasks said, by the task's name.
     """
 
     boxes: Boxes | None
@@ -209,3 +303,4 @@ class Prediction:
     camera: Camera | None
     mode: Mode
     network_ms: float
+    results: Mapping[str, Any] = field(default_factory=dict)

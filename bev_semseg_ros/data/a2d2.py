@@ -1,7 +1,7 @@
-"""A2D2 as published: the labelled subsets and the unlabelled sequences (Geyer et al., arXiv 2004.06320).
+"""A2D2 as published: the labelled subsets and the sequences (Geyer et al., arXiv 2004.06320).
 
-Points and 3D boxes lie in the *view* of the camera (x forward, y left, z up), images and labels are distorted as
-recorded, `row` and `col` of a point belong to the rectified image.
+Points and 3D boxes lie in the *view* frame of the camera (x forward, y left, z up). Images and
+labels are distorted as recorded. `row` and `col` of a point belong to the rectified image.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import lzma
 import re
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data.calibration import a2d2_calibration
 from bev_semseg_ros.data.files import numbers, read_image, read_json
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply
+from bev_semseg_ros.labels import load_label_set
 
 MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
 
@@ -30,8 +31,10 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar",
 )
 
+MASK_LABELS, BOX_LABELS = "a2d2_38", "a2d2_boxes"  # the data set's own classes
+
 _SCENE = re.compile(r"\d{8}_\d{6}")
-# What a frame is made of: its name in Frame.missing -> the folder and the ending of its file.
+# Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
 _PARTS = {
     "image": ("camera", ".png"),
     "sidecar": ("camera", ".json"),
@@ -42,16 +45,26 @@ _PARTS = {
 
 
 class A2D2Dataset:
-    """A root with subset folders, one subset folder, or one scene folder, seen by one camera.
+    """The frames of A2D2 that one camera sees.
 
-    A frame that several subsets hold is given once, with the files of all of them. `Frame.missing` names what of
-    "image", "lidar", "sidecar", "mask", "boxes" should have been there; the rest of the frame is given. Masks are
-    expected in the labelled subsets, boxes in the boxes subset. Opening a root takes its labelled subsets; the
-    sequences (`camera_lidar`) are opened by their own path. Time is the sidecar's, else the newest point's, else 0.
-    Raises FileNotFoundError without cams_lidars.json or class_list.json, ValueError naming a damaged file.
+    Opening a root takes its labelled subsets. The sequences (`camera_lidar`) are opened by their
+    own path. A frame that several subsets hold is given once, with the files of all of them. What
+    is missing of "image", "lidar", "sidecar", "mask" and "boxes" is named in `Frame.missing`, and
+    the rest of the frame is given. The labelled subsets should have masks, the boxes subset boxes.
+    The time is the sidecar's, else the newest point's, else 0. Labels are in A2D2's own classes.
+
+    Args:
+        path: a root with subset folders, one subset folder, or one scene folder.
+        camera: such as "front_center".
+
+    Raises:
+        FileNotFoundError: cams_lidars.json or class_list.json is missing.
+        ValueError: names a damaged file.
     """
 
     name = "a2d2"
+    box_labels = load_label_set(BOX_LABELS)
+    mask_labels = load_label_set(MASK_LABELS)
     layout = (
         f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) with scene "
         "folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
@@ -60,7 +73,9 @@ class A2D2Dataset:
     def __init__(self, path: str | Path, camera: str = "front_center") -> None:
         root = Path(path).resolve()  # "." has neither a name nor parents
         scenes = _scene_folders(root)
-        self._calibration = a2d2_calibration(_upwards(root, "cams_lidars.json"), camera)
+        calibration = a2d2_calibration(_upwards(root, "cams_lidars.json"), camera)
+        self._ego_from_view = calibration.ego_from_lidar
+        self._camera = calibration.known_camera
         self._palettes: dict[Path, Palette] = {}
         self._files: dict[tuple[str, str], dict[str, Path]] = {}
         self._expected: dict[tuple[str, str], set[str]] = {}
@@ -74,14 +89,13 @@ class A2D2Dataset:
                     self._files.setdefault(key, {}).setdefault(part, file)
                     self._expected.setdefault(key, set()).update(expected)
         self._keys = sorted(self._files)
-        for folder in {
-            files["mask"].parents[3] for files in self._files.values() if "mask" in files
-        }:
-            if not (folder / "class_list.json").is_file():
+        for subset in {_subset(files["mask"]) for files in self._files.values() if "mask" in files}:
+            class_list = subset / "class_list.json"
+            if not class_list.is_file():
                 raise FileNotFoundError(
-                    f"{folder / 'class_list.json'}: missing; it names the colours of the labels"
+                    f"{class_list}: missing; it names the colours of the labels"
                 )
-            self._palettes[folder] = Palette(folder / "class_list.json")
+            self._palettes[subset] = Palette(class_list)
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -95,36 +109,43 @@ class A2D2Dataset:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         key = self._keys[index]
-        files, calibration = self._files[key], self._calibration
-        size = calibration.camera.size
+        files, size = self._files[key], self._camera.size
         image = _sized_image(files["image"], size) if "image" in files else None
-        points, time_us = read_points(files["lidar"]) if "lidar" in files else (None, 0)
+        cloud = read_points(files["lidar"]) if "lidar" in files else None
         if "sidecar" in files:
             time_us = _time_us(files["sidecar"])
-        mask = group_mask = boxes = None
+        else:
+            time_us = 0 if cloud is None else cloud.newest_us
+        mask = boxes = None
         if "mask" in files:
-            palette = self._palettes[files["mask"].parents[3]]
-            mask, group_mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
+            palette = self._palettes[_subset(files["mask"])]
+            mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
         if "boxes" in files:
-            boxes = read_boxes(files["boxes"], calibration.ego_from_lidar)
+            boxes = read_boxes(files["boxes"], self._ego_from_view)
         frame = Frame(
             time_us * 1000,
-            points,
-            calibration.ego_from_lidar,
+            None if cloud is None else cloud.points,
+            self._ego_from_view,
             image,
-            calibration.camera,
+            self._camera,
             name=f"{key[0].replace('_', '')}_{key[1]}",
             scene=key[0],
             missing=tuple(
                 part for part in _PARTS if part in self._expected[key] and part not in files
             ),
+            point_attributes={} if cloud is None else cloud.attributes(time_us),
         )
-        ignored = None if boxes is None else boxes.labels == taxonomy.IGNORED_VEHICLE
-        return frame, Annotation(boxes, ignored, mask, group_mask)
+        return frame, Annotation(
+            boxes, mask=mask, box_labels=self.box_labels, mask_labels=self.mask_labels
+        )
 
 
 class Palette:
-    """The colours of a class_list.json. Raises ValueError naming the file and what is no colour or no category."""
+    """The colours of a class_list.json as classes of the label set "a2d2_38".
+
+    Raises:
+        ValueError: names the file and what is no colour or no category.
+    """
 
     _UNKNOWN = 255
 
@@ -135,56 +156,131 @@ class Palette:
             raise ValueError(
                 f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}"
             )
-        # One byte for every 24-bit colour: a look-up a pixel, of which few cache lines are ever touched.
-        self._entry_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
-        self._ids = np.full((2, 256), taxonomy.IGNORE, np.uint8)
-        for index, (color, category) in enumerate(entries.items()):
+        labels = load_label_set(MASK_LABELS)
+        # One byte for every 24-bit colour: one look-up a pixel touches few cache lines.
+        self._class_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
+        for color, name in entries.items():
             if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
                 raise ValueError(f"{path}: expected colours as #rrggbb, got {color!r}")
-            try:
-                self._ids[:, index] = taxonomy.a2d2_ids(str(category))
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
-            self._entry_of_color[int(color[1:], 16)] = index
+            category = re.sub(r" [1-9]$", "", str(name))  # the number counts instances
+            if category not in labels.classes:
+                raise ValueError(f"{path}: unknown A2D2 category {name!r}")
+            self._class_of_color[int(color[1:], 16)] = labels.index(category)
 
-    def decode(self, label: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Label image (H, W, 3) RGB -> class ids and group ids, (H, W) uint8 each.
+    def decode(self, label: np.ndarray, path: Path) -> np.ndarray:
+        """Return a label image as classes of "a2d2_38".
 
-        Raises ValueError naming the file (`path`), a colour that is not in the list, and a pixel that has it.
+        Args:
+            label: (H, W, 3) uint8 RGB.
+            path: file it was read from, for the message of an error.
+
+        Returns:
+            (H, W) uint8.
+
+        Raises:
+            ValueError: names the file, a colour that is not in the list, and a pixel that has it.
         """
         packed = cv2.cvtColor(label, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
-        entries = self._entry_of_color[packed]
-        if (unknown := entries == self._UNKNOWN).any():
+        classes = self._class_of_color[packed]
+        unknown = classes == self._UNKNOWN
+        if unknown.any():
             row, column = np.argwhere(unknown)[0]
             raise ValueError(
                 f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
                 f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}"
             )
-        return self._ids[0][entries], self._ids[1][entries]
+        return classes
 
 
-def read_points(path: Path) -> tuple[np.ndarray, int]:
-    """Points (N, 4) float32 in the camera view with intensity 0..1, and the newest one's time in microseconds (or 0).
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """The points of one file.
 
-    Takes the labelled subsets' spelling of the keys and the sequences' (`pcloud_points`, `pcloud_attr.row.npy`, ...);
-    points that `valid` marks as false are left out. Raises ValueError naming the file and what was expected.
+    Attributes:
+        points: (N, 4) float32 x, y, z in the camera's view frame and reflectance 0..1.
+        times_us: (N,) int64 microseconds, None where the file has none.
+        units: (N,) uint8 number of the lidar in the file's sidecar, None where the file has none.
     """
-    arrays = {}
+
+    points: np.ndarray
+    times_us: np.ndarray | None
+    units: np.ndarray | None
+
+    @property
+    def newest_us(self) -> int:
+        """Time of the newest point, microseconds; 0 without times."""
+        if self.times_us is None or not len(self.times_us):
+            return 0
+        return int(self.times_us.max())
+
+    def attributes(self, time_us: int) -> dict[str, np.ndarray]:
+        """Return what each point carries, by the names of `frame.POINT_ATTRIBUTES`.
+
+        Args:
+            time_us: the frame's time, microseconds.
+        """
+        found: dict[str, np.ndarray] = {}
+        if self.times_us is not None:
+            found["time"] = ((self.times_us - time_us) * 1e-6).astype(np.float32)
+        if self.units is not None:
+            found["unit"] = self.units
+        return found
+
+
+# Arrays of an npz that are read. The sequences add `valid` and `rectime`.
+_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id")
+
+
+def read_points(path: Path) -> Cloud:
+    """Read a lidar file of the labelled subsets or of the sequences, which spell the keys apart.
+
+    Points that `valid` marks as false are left out.
+
+    Raises:
+        ValueError: names the file and what was expected of it.
+    """
+    arrays = _read_arrays(path)
+    for name in ("points", "reflectance"):
+        if name not in arrays:
+            raise ValueError(f"{path}: expected an array {name!r}")
+    count = len(arrays["points"]) if arrays["points"].ndim else 0
+    for name, array in arrays.items():
+        shape = (count, 3) if name == "points" else (count,)
+        if array.shape != shape or array.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{path}: {name}: expected numbers of shape {shape}, "
+                f"got {array.dtype} {array.shape}"
+            )
+    kept = np.ones(count, bool)
+    if "valid" in arrays:
+        kept = arrays["valid"].astype(bool)
+    points = np.empty((count, 4), np.float32)
+    points[:, :3] = arrays["points"]
+    points[:, 3] = arrays["reflectance"] / 255.0
+    # `timestamp` of the sequences is another clock, 37 s off; `rectime` is the cameras'.
+    times = arrays.get("rectime", arrays.get("timestamp"))
+    if times is not None:
+        times = np.nan_to_num(times[kept]).astype(np.int64)
+    units = arrays.get("lidar_id")
+    if units is not None:
+        units = np.clip(np.nan_to_num(units[kept]), 0, 255).astype(np.uint8)
+    return Cloud(points[kept], times, units)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("expected an npz archive, got a single array")
         with archive:
-            if sum(member.file_size for member in archive.zip.infolist()) > MAX_NPZ_BYTES:
+            with zipfile.ZipFile(path) as members:
+                unpacked = sum(member.file_size for member in members.infolist())
+            if unpacked > MAX_NPZ_BYTES:
                 raise ValueError(f"more than {MAX_NPZ_BYTES} bytes when unpacked")
             for member in archive.files:
-                if (name := _plain_key(member)) in (
-                    "points",
-                    "reflectance",
-                    "valid",
-                    "timestamp",
-                    "rectime",
-                ):
+                name = _plain_key(member)
+                if name in _ARRAYS:
                     arrays.setdefault(name, archive[member])
     except (
         ValueError,
@@ -198,24 +294,7 @@ def read_points(path: Path) -> tuple[np.ndarray, int]:
         lzma.LZMAError,
     ) as error:
         raise ValueError(f"{path}: truncated or damaged npz: {error}") from error
-    for name in ("points", "reflectance"):
-        if name not in arrays:
-            raise ValueError(f"{path}: expected an array {name!r}")
-    count = len(arrays["points"]) if arrays["points"].ndim else 0
-    for name, array in arrays.items():
-        shape = (count, 3) if name == "points" else (count,)
-        if array.shape != shape or array.dtype.kind not in "fiub":
-            raise ValueError(
-                f"{path}: {name}: expected numbers of shape {shape}, got {array.dtype} {array.shape}"
-            )
-    points = np.empty((count, 4), np.float32)
-    points[:, :3] = arrays["points"]
-    points[:, 3] = arrays["reflectance"] / 255.0
-    times = arrays.get(
-        "rectime", arrays.get("timestamp")
-    )  # `timestamp` of the sequences is another clock, 37 s off
-    time_us = int(np.nan_to_num(times).max()) if times is not None and count else 0
-    return (points[arrays["valid"].astype(bool)] if "valid" in arrays else points), time_us
+    return arrays
 
 
 def _plain_key(member: str) -> str:
@@ -225,9 +304,9 @@ def _plain_key(member: str) -> str:
 
 
 def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
-    """(3, 3) rotation by `angle` radians about the unit vector `axis` (Rodrigues).
+    """Return the (3, 3) rotation by `angle` radians about the unit vector `axis` (Rodrigues).
 
-    A2D2's axes point up or down, so `angle` alone has the wrong sign for half of the boxes.
+    A2D2's axes point up or down, so that `angle` alone has the wrong sign for half of the boxes.
     """
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -239,10 +318,16 @@ def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
-    """The boxes of a label3D file in the ego frame; classes that are no objects (parked bicycles, animals) left out.
+    """Read the boxes of a label3D file, with labels of the set "a2d2_boxes".
 
-    Raises ValueError naming the file, the box and what was expected.
+    Args:
+        path: the file.
+        ego_from_view: (4, 4) takes points of the camera's view frame to the ego frame.
+
+    Raises:
+        ValueError: names the file, the box and what was expected of it.
     """
+    classes = load_label_set(BOX_LABELS)
     centers, sizes, yaws, labels = [], [], [], []
     for name, box in read_json(path).items():
         where = f"{path}: {name}"
@@ -251,7 +336,7 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
                 f"{where}: expected an object with center, size, axis, rot_angle and class"
             )
         try:
-            label = taxonomy.detection_label(str(box.get("class")), taxonomy.A2D2_BOX_CLASSES)
+            label = classes.index(str(box.get("class")))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         center, size, axis = (
@@ -262,8 +347,6 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
         heading = axis_angle_rotation(
             axis, float(numbers(box.get("rot_angle"), (), f"{where}.rot_angle"))
         )[:, 0]
-        if label is None:
-            continue
         heading = ego_from_view[:3, :3] @ heading
         centers.append(apply(ego_from_view, center))
         sizes.append(size)
@@ -304,6 +387,11 @@ def _scene_folders(path: Path) -> list[Path]:
         if scenes:
             return scenes
     return [path] if _is_scene(path) else []
+
+
+def _subset(file: Path) -> Path:
+    """Return the subset folder of a scene's file."""
+    return file.parents[3]
 
 
 def _is_scene(path: Path) -> bool:

@@ -60,6 +60,17 @@ class Calibration:
     lidar_frame: str = "lidar"
     camera_frame: str = "camera"
 
+    @property
+    def known_camera(self) -> Camera:
+        """The camera, where there must be one.
+
+        Raises:
+            ValueError: only the lidar is known.
+        """
+        if self.camera is None:
+            raise ValueError("the calibration has no camera")
+        return self.camera
+
 
 def load_calibration(path: str | Path) -> Calibration:
     """The calibration in a file, or in a folder that holds one.

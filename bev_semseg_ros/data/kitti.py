@@ -1,17 +1,18 @@
 """KITTI object detection: training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
 
-Two things beyond KITTI, both optional, both written by `bev-semseg synth`: `semantic/<frame>.png`, 8-bit ids of
-`taxonomy.SEGMENTATION_CLASSES` with 255 for ignored pixels, and `frames.csv` with the columns frame, scene, time_ns.
+`bev-semseg synth` writes two things beyond KITTI, both optional. `semantic/<frame>.png` holds 8-bit
+classes, 255 to be ignored: of the set "driving_13", or of the one in `semantic/labels.yaml`.
+`frames.csv` has the columns frame, scene, time_ns.
 """
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data.calibration import (
     KITTI_EGO_FROM_LIDAR,
     kitti_object_camera,
@@ -21,8 +22,9 @@ from bev_semseg_ros.data.calibration import (
 from bev_semseg_ros.data.files import numbers, read_gray, read_image, read_text, read_velodyne
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
-# What a frame is made of: its name in Frame.missing -> the folder and the ending of its file.
+# Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
 _PARTS = {
     "image": ("image_2", ".png"),
     "lidar": ("velodyne", ".bin"),
@@ -31,22 +33,33 @@ _PARTS = {
     "mask": ("semantic", ".png"),
 }
 _TABLE = "frames.csv"
+_LABELS = "labels.yaml"
+
+MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
+IGNORED = frozenset({"Person_sitting"})  # KITTI counts them neither as found nor as missed
+DONT_CARE = "DontCare"  # an area of the image, not an object
 
 
 class KittiDataset:
-    """A folder with `training`, or a folder such as `training` itself.
+    """The frames of a folder with `training`, or of a folder such as `training` itself.
 
-    `Frame.missing` names what of "image", "lidar", "calib", "boxes", "mask" should have been there (the last two only
-    where their folder exists); without "calib" there are neither a camera nor boxes. Without frames.csv every
-    frame is a scene of its own, named like the frame, at time 0 (KITTI's frames are independent and untimed).
-    Raises ValueError naming a damaged file.
+    `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes" and
+    "mask", the last two only where their folder exists. Without "calib" there are neither a camera
+    nor boxes. Without frames.csv every frame is a scene of its own, named like the frame, at
+    time 0, since KITTI's frames are independent and untimed.
+
+    Raises:
+        ValueError: names a damaged file.
     """
 
     name = "kitti"
+    box_labels = load_label_set(BOX_LABELS)
     layout = "KITTI object: a folder with training/velodyne or training/image_2, or such a training folder"
 
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
+        own_labels = self._folder / _PARTS["mask"][0] / _LABELS
+        self.mask_labels = load_label_set(own_labels if own_labels.is_file() else MASK_LABELS)
         self._expected = [
             part
             for part, (folder, _) in _PARTS.items()
@@ -89,21 +102,21 @@ class KittiDataset:
         missing = tuple(part for part, file in files.items() if not file.is_file())
         files = {part: file for part, file in files.items() if part not in missing}
         image = read_image(files["image"]) if "image" in files else None
-        camera = mask = group_mask = None
-        annotation = Annotation()
+        camera = None
+        annotation = Annotation(box_labels=self.box_labels, mask_labels=self.mask_labels)
         if "calib" in files:
             rows = read_kitti_matrices(files["calib"])
-            camera = kitti_object_camera(
-                rows, files["calib"], None if image is None else image.shape[1::-1]
-            )
+            size = None if image is None else image.shape[1::-1]
+            camera = kitti_object_camera(rows, files["calib"], size)
             if "boxes" in files:
                 ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(
                     kitti_rectified_from_lidar(rows, files["calib"])
                 )
-                annotation = read_labels(files["boxes"], ego_from_rectified)
+                boxes, ignored, dont_care = read_labels(files["boxes"], ego_from_rectified)
+                annotation = replace(annotation, boxes=boxes, ignored=ignored, dont_care=dont_care)
         if "mask" in files:
-            mask = _read_mask(files["mask"], image)
-            group_mask = taxonomy.group_of_class_table()[mask]
+            mask = _read_mask(files["mask"], image, self.mask_labels)
+            annotation = replace(annotation, mask=mask)
         frame = Frame(
             0 if self._table is None else self._table[name][1],
             read_velodyne(files["lidar"]) if "lidar" in files else None,
@@ -114,17 +127,25 @@ class KittiDataset:
             scene=self.scene(index),
             missing=missing,
         )
-        return frame, Annotation(
-            annotation.boxes, annotation.ignored, mask, group_mask, annotation.dont_care
-        )
+        return frame, annotation
 
 
-def read_labels(path: Path, ego_from_rectified: np.ndarray) -> Annotation:
-    """Boxes in the ego frame, which of them are ignored, and the DontCare areas of a label file.
+def read_labels(path: Path, ego_from_rectified: np.ndarray) -> tuple[Boxes, np.ndarray, np.ndarray]:
+    """Read a label file.
 
-    ego_from_rectified (4, 4) takes the frame of the labels (rectified camera 0) to the ego frame.
-    Raises ValueError naming file and line.
+    Args:
+        path: the file.
+        ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
+            camera 0, to the ego frame.
+
+    Returns:
+        Boxes in the ego frame with labels of the set "kitti_boxes"; (M,) bool: those that count
+        neither as found nor as missed; (D, 4) the DontCare areas.
+
+    Raises:
+        ValueError: names file and line.
     """
+    classes = load_label_set(BOX_LABELS)
     centers, sizes, yaws, labels, ignored, dont_care = [], [], [], [], [], []
     for index, line in enumerate(read_text(path).splitlines(), 1):
         if not (fields := line.split()):
@@ -132,48 +153,47 @@ def read_labels(path: Path, ego_from_rectified: np.ndarray) -> Annotation:
         where = f"{path}, line {index}"
         if len(fields) not in (15, 16):
             raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
-        try:
-            label = taxonomy.detection_label(fields[0], taxonomy.KITTI_BOX_CLASSES)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
         values = numbers(fields[1:15], (14,), where)
-        if label is None:
+        if fields[0] == DONT_CARE:
             dont_care.append(values[3:7])
             continue
+        try:
+            label = classes.index(fields[0])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
         height, width, length, x, y, z, rotation_y = values[7:]
         heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
-        centers.append(
-            apply(ego_from_rectified, np.array([x, y - height / 2, z]))
-        )  # given: the bottom's centre
+        middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
+        centers.append(apply(ego_from_rectified, middle))
         sizes.append((length, width, height))
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
-        ignored.append(label == taxonomy.IGNORED_VEHICLE or fields[0] in taxonomy.KITTI_IGNORED)
+        ignored.append(fields[0] in IGNORED)
     boxes = Boxes(
         np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels))
     )
-    return Annotation(boxes, np.array(ignored, bool), dont_care=np.array(dont_care).reshape(-1, 4))
+    return boxes, np.array(ignored, bool), np.array(dont_care).reshape(-1, 4)
 
 
-def _read_mask(path: Path, image: np.ndarray | None) -> np.ndarray:
+def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.ndarray:
     mask = read_gray(path)
     if image is not None and mask.shape != image.shape[:2]:
         raise ValueError(
             f"{path}: expected {image.shape[1]} x {image.shape[0]} pixels like the image, "
             f"got {mask.shape[1]} x {mask.shape[0]}"
         )
-    wrong = (mask >= len(taxonomy.SEGMENTATION_CLASSES)) & (mask != taxonomy.IGNORE)
+    wrong = (mask >= len(labels)) & (mask != MASK_IGNORED)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ValueError(
-            f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, expected 0 to "
-            f"{len(taxonomy.SEGMENTATION_CLASSES) - 1} or {taxonomy.IGNORE}"
+            f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, "
+            f"expected 0 to {len(labels) - 1} or {MASK_IGNORED}"
         )
     return mask
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, int]]:
-    """frame -> (scene, time in nanoseconds)."""
+    """Return the scene and the time in nanoseconds of each frame."""
     table = {}
     reader = csv.DictReader(read_text(path).splitlines())
     if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):

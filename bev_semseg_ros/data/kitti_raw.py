@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
 from bev_semseg_ros.data.files import numbers, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, IGNORED, MASK_LABELS
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import transform_boxes
+from bev_semseg_ros.labels import load_label_set
 
 _IMAGES, _CLOUDS, _TRACKLETS = "image_02", "velodyne_points", "tracklet_labels.xml"
 
@@ -39,6 +40,8 @@ class KittiRawDataset:
     """
 
     name = "kitti_raw"
+    box_labels = load_label_set(BOX_LABELS)
+    mask_labels = load_label_set(MASK_LABELS)  # it has no masks
     layout = (
         f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, a day's folder with such drives, "
         "or a folder with days"
@@ -98,7 +101,9 @@ class KittiRawDataset:
             scene=self.scene(index),
             missing=tuple(part for part, found in there.items() if not found),
         )
-        return frame, Annotation() if tracklets is None else _annotation(tracklets, number)
+        return frame, Annotation(box_labels=self.box_labels) if tracklets is None else _annotation(
+            tracklets, number
+        )
 
 
 def _annotation(tracklets: list[Tracklet], number: int) -> Annotation:
@@ -117,6 +122,7 @@ def _annotation(tracklets: list[Tracklet], number: int) -> Annotation:
     return Annotation(
         transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
         np.array([tracklet.ignored for tracklet, _ in present], bool),
+        box_labels=load_label_set(BOX_LABELS),
     )
 
 
@@ -127,17 +133,18 @@ def read_tracklets(path: Path) -> list[Tracklet]:
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: truncated or damaged XML: {error}") from error
     tracklets = []
+    classes = load_label_set(BOX_LABELS)
     for index, item in enumerate(root.findall("tracklets/item")):
         where = f"{path}: tracklet {index}"
         kind = (item.findtext("objectType") or "").replace(
             " (sitting)", "_sitting"
         )  # the object set's spelling
+        if kind == DONT_CARE:
+            continue
         try:
-            label = taxonomy.detection_label(kind, taxonomy.KITTI_BOX_CLASSES)
+            label = classes.index(kind)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        if label is None:
-            continue
         size = numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h")
         first_frame = int(numbers(item.findtext("first_frame"), (), f"{where}: first_frame"))
         poses = [
@@ -145,8 +152,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
             for pose in item.findall("poses/item")
         ]
         poses = numbers(poses or np.zeros((0, 4)), (len(poses), 4), f"{where}: tx, ty, tz, rz")
-        ignored = label == taxonomy.IGNORED_VEHICLE or kind in taxonomy.KITTI_IGNORED
-        tracklets.append(Tracklet(label, ignored, size, first_frame, poses))
+        tracklets.append(Tracklet(label, kind in IGNORED, size, first_frame, poses))
     return tracklets
 
 

@@ -10,6 +10,7 @@ from support.paths import PACKAGE
 from support.sources import FILES, imports
 
 ORDER = [
+    "labels",
     "frame",
     "taxonomy",
     "geometry",

@@ -1,0 +1,21 @@
+"""Label sets: which classes there are, their colours, and how the sets of different makers relate."""
+
+from bev_semseg_ros.labels.label_set import (
+    BOX_IGNORED,
+    BOX_NONE,
+    MASK_IGNORED,
+    LabelSet,
+    load_label_set,
+    shared_label_set,
+    shipped_label_sets,
+)
+
+__all__ = [
+    "BOX_IGNORED",
+    "BOX_NONE",
+    "MASK_IGNORED",
+    "LabelSet",
+    "load_label_set",
+    "shared_label_set",
+    "shipped_label_sets",
+]
