@@ -6,17 +6,19 @@ refers to a class by its name.
 
 from __future__ import annotations
 
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, IGNORE, SEGMENTATION_CLASSES
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 
-# Value of pixels without a class in a mask.
-IGNORED_PIXEL = IGNORE
+_MASK_CLASSES = load_label_set("driving_13").classes
 
-# Class name -> value in the simulated masks.
-MASK_LABEL = {name: index for index, name in enumerate(SEGMENTATION_CLASSES)}
+# Value of pixels without a class in a simulated mask.
+IGNORED_PIXEL = MASK_IGNORED
 
-# Names of the classes that have boxes, and class name -> label of a box.
-BOX_CLASSES = DETECTION_CLASSES
-BOX_LABEL = {name: index for index, name in enumerate(BOX_CLASSES)}
+# Class name -> value in the simulated masks: the label set "driving_13".
+MASK_LABEL = {name: number for number, name in enumerate(_MASK_CLASSES)}
+
+# Names of the classes that have boxes, and class name -> label of a box: the label set "boxes_4".
+BOX_CLASSES = load_label_set("boxes_4").classes
+BOX_LABEL = {name: number for number, name in enumerate(BOX_CLASSES)}
 
 # Class name -> entry of A2D2's class_list.json whose colour the simulator writes for it. Where the
 # class list counts instances ("Car 1", "Car 2", ...), it is the first one.

@@ -9,13 +9,14 @@ from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
+from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
 from bev_semseg_ros.sim.sensors.lidar import scan
 from bev_semseg_ros.sim.sensors.rig import RIGS, BoxConvention
 from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view
-from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
 
 SIZE = (192, 121)
 
@@ -28,9 +29,7 @@ def written(request, tmp_path):
     result = scan(view, rig)
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
-    mask = rng.choice([*range(len(SEGMENTATION_CLASSES)), IGNORE], (SIZE[1], SIZE[0])).astype(
-        np.uint8
-    )
+    mask = rng.choice([*MASK_LABEL.values(), IGNORED_PIXEL], (SIZE[1], SIZE[0])).astype(np.uint8)
     writer = WRITERS[rig.name](tmp_path, rig, 3, 1)
     writer.begin()
     writer.write(0, 0, view, result, image, mask)
@@ -64,7 +63,8 @@ def test_boxes_read_back_as_the_convention_draws_them(written):
     assert np.allclose(boxes.centers, expected.centers, atol=1e-3)
     assert np.allclose(boxes.sizes, expected.sizes, atol=1e-3)
     assert np.abs(wrap_angle(boxes.yaws - expected.yaws)).max() < 1e-3
-    assert np.array_equal(boxes.labels, expected.labels)
+    labels = dataset.box_labels.mapping_to(load_label_set("boxes_4"))[boxes.labels]
+    assert np.array_equal(labels, expected.labels)
 
 
 def test_boxes_contain_the_points_that_were_read(written):
@@ -79,7 +79,9 @@ def test_boxes_contain_the_points_that_were_read(written):
 def test_image_and_mask_read_back_as_recorded(written):
     *_, image, mask, dataset, _ = written
     frame, annotation = dataset[0]
-    assert np.array_equal(frame.image, image) and np.array_equal(annotation.mask, mask)
+    classes = dataset.mask_labels.mask_table(load_label_set("driving_13"))
+    assert np.array_equal(frame.image, image)
+    assert np.array_equal(classes[annotation.mask], mask)
 
 
 def test_camera_reads_back_as_the_rigs(written):

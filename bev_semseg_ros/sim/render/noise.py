@@ -23,8 +23,8 @@ _SHARED_SOURCES = (
 # Python numbers would turn single precision arithmetic into double precision.
 _TWO, _THREE = np.float32(2), np.float32(3)
 _PERIOD = 32
-# The lattice is the same in every process and for every sensor, so that a leaf which the camera sees
-# also stops the lidar.
+# The lattice is the same in every process and for every sensor, so that a leaf which the camera
+# sees also stops the lidar.
 NOISE = np.random.default_rng(7).random((_PERIOD, _PERIOD, _PERIOD), dtype=np.float32)
 
 
@@ -48,8 +48,8 @@ def kernel(function: Callable) -> Callable:
     except RuntimeError:
         # Neither __pycache__ nor the user's cache folder can be written.
         return numba.njit(function, **_OPTIONS)
-    # numba takes a cached kernel for stale only if its own file changed. Here it is also stale if the
-    # code it calls has changed.
+    # numba takes a cached kernel for stale only if its own file changed. Here it is also stale if
+    # the code it calls has changed.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None and hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, _sources_digest())

@@ -15,9 +15,9 @@ from bev_semseg_ros.sim.render.noise import NOISE, inline, kernel
 NEAR = 0.1
 _DEPTH_BIAS = CAMERA_COLUMN["depth_bias"]
 
-# Columns of a projected corner: u and v in pixels, the key (the largest one is visible), a weight, and
-# the world point times that weight. Key, weight and weighted point are linear on the image, so one
-# function draws perspective and parallel views.
+# Columns of a projected corner: u and v in pixels, the key (the largest one is visible), a weight,
+# and the world point times that weight. Key, weight and weighted point are linear on the image, so
+# one function draws perspective and parallel views.
 _U, _V, _KEY, _WEIGHT, _POINT, _CORNER = 0, 1, 2, 3, 4, 7
 
 
@@ -27,8 +27,8 @@ def _fill(
 ):
     """Draw a projected triangle where its key exceeds what is there; `ids` may be None.
 
-    The z-buffer `keys` (H, W) and the triangle numbers `ids` (H, W) are changed in place. `bias` is a
-    factor on the key.
+    The z-buffer `keys` (H, W) and the triangle numbers `ids` (H, W) are changed in place. `bias`
+    is a factor on the key.
     """
     height, width = keys.shape
     u0, v0, u1, v1, u2, v2 = (

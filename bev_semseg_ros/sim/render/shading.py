@@ -28,9 +28,9 @@ SAMPLES = 4
 # larger than this.
 _SAME_PLANE = 0.95
 
-# Taps of the shadow and occlusion maps come in fours, a quarter turn apart. If one of them lies in a
-# wall, the opposite one does not, so half-hidden points are evenly dark instead of grainy. Columns: x
-# and y (metres in the map of heights) and the radius.
+# Taps of the shadow and occlusion maps come in fours, a quarter turn apart. If one of them lies in
+# a wall, the opposite one does not, so half-hidden points are evenly dark instead of grainy.
+# Columns: x and y (metres in the map of heights) and the radius.
 _QUARTERS = 4
 _turns = np.arange(256) / 256
 _radii = 0.25 + 1.3 * (np.arange(256) * 0.61803 % 1)
@@ -160,8 +160,8 @@ def _mirror(scene, rx, ry, rz, seed, environment):
 def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
     """Write the radiance (3,) of triangle k seen along a direction.
 
-    The direction dx, dy, dz is in the world frame, has depth 1 along the optical axis and `length` as
-    its length. `pixel_angle` is the angle of a pixel in radians. `surface` and `environment` are
+    The direction dx, dy, dz is in the world frame, has depth 1 along the optical axis and `length`
+    as its length. `pixel_angle` is the angle of a pixel in radians. `surface` and `environment` are
     scratch memory.
     """
     light = scene.light

@@ -29,8 +29,8 @@ _BRICKS, _FACADE, _SLABS, _PANELS, _STRIPES, _BLOCKS = (
     PATTERNS.index(name) for name in ("bricks", "facade", "slabs", "panels", "stripes", "blocks")
 )
 
-# Columns of a surface at a point: linear albedo (3), mirror weight, reflectance at normal incidence,
-# emission, and a vector (3) to add to the normal.
+# Columns of a surface at a point: linear albedo (3), mirror weight, reflectance at normal
+# incidence, emission, and a vector (3) to add to the normal.
 RED, GREEN, BLUE, SPECULAR, FRESNEL, EMISSION, BEND, SURFACE = 0, 1, 2, 3, 4, 5, 6, 9
 
 

@@ -385,8 +385,8 @@ class _EmbreeMesh:
         Args:
             mesh: Mesh in the world frame.
             view: Gives the pose of the vehicle.
-            reach: Metres within which triangles are copied. Those that are wholly behind the vehicle,
-                beyond a margin, are left out.
+            reach: Metres within which triangles are copied. Those that are wholly behind the
+                vehicle, beyond a margin, are left out.
         """
         corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))

@@ -121,13 +121,6 @@ class Rig:
     dark_share: float
     roof: tuple[float, float, float] | None = None
 
-    @property
-    def rectified_matrix(self) -> np.ndarray:
-        """(3, 3) K of the rectified image."""
-        matrix = self.camera.rectified_matrix
-        assert matrix is not None  # Camera fills it in when it is created
-        return matrix
-
     def resized(self, size: tuple[int, int]) -> Rig:
         """Return the same rig with images of `size` (width, height) in pixels."""
         camera = self.camera
@@ -137,7 +130,7 @@ class Rig:
                 camera,
                 size=size,
                 matrix=scale_matrix(camera.matrix, camera.size, size),
-                rectified_matrix=scale_matrix(self.rectified_matrix, camera.size, size),
+                rectified_matrix=scale_matrix(camera.rectified_matrix, camera.size, size),
             ),
         )
 

@@ -172,7 +172,7 @@ class A2D2Writer(Writer):
             "view": _axes(A2D2_VEHICLE_FROM_VIEW),
             "Lens": "Telecam",
             "Resolution": list(camera.size),
-            "CamMatrix": self._rig.rectified_matrix.tolist(),
+            "CamMatrix": camera.rectified_matrix.tolist(),
             "CamMatrixOriginal": camera.matrix.tolist(),
             "Distortion": [camera.distortion.tolist()],
             "tstamp_delay": 25000,
@@ -198,7 +198,7 @@ class A2D2Writer(Writer):
             numbers: (L,) number of each lidar in the sidecar.
         """
         points = apply(self._view_from_ego, scan.positions)
-        matrix = self._rig.rectified_matrix
+        matrix = self._rig.camera.rectified_matrix
         depth = points[:, 0].copy()
         # A turn of a lidar takes one frame period. It has passed the camera's direction when the
         # image is taken, so points are older than the image by up to one period.
