@@ -23,23 +23,16 @@ from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 INSIDE = (INTERIOR, FABRIC, SKIN)
 
 
-def vehicles() -> list:
-    shapes = [
-        pytest.param(car(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in PROFILES
-        for seed in range(4)
-    ]
-    return shapes + [
-        pytest.param(truck(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in TRUCK_KINDS
-        for seed in range(4)
-    ]
-
-
-every_vehicle = pytest.mark.parametrize("shape", vehicles())
-every_car = pytest.mark.parametrize(
-    "shape", [param for param in vehicles() if param.values[0].kind in PROFILES]
-)
+CARS = [
+    pytest.param((car, kind, seed), id=f"{kind}-{seed}") for kind in PROFILES for seed in range(4)
+]
+TRUCKS = [
+    pytest.param((truck, kind, seed), id=f"{kind}-{seed}")
+    for kind in TRUCK_KINDS
+    for seed in range(4)
+]
+every_vehicle = pytest.mark.parametrize("shape", [*CARS, *TRUCKS], indirect=True)
+every_car = pytest.mark.parametrize("shape", CARS, indirect=True)
 
 
 def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -157,8 +150,9 @@ def test_nothing_of_the_interior_shows_outside(shape: Shape):
             assert len(hit) == 0 or shape.mesh.materials[hit[0]] not in (INTERIOR, SKIN)
 
 
-def test_the_same_seed_gives_the_same_library():
-    first, second = Library(5), Library(5)
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_library(library):
+    first, second = library, Library(0)
     for name in ("cars", "trucks", "walking", "still", "cyclists", "parked_two_wheelers"):
         for one, other in zip(getattr(first, name), getattr(second, name), strict=True):
             np.testing.assert_array_equal(one.mesh.triangles, other.mesh.triangles)

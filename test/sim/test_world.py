@@ -21,11 +21,6 @@ FRAMES = 20
 
 
 @pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(0)
-
-
-@pytest.fixture(scope="module")
 def worlds(library: Library) -> list[World]:
     """Drives of all kinds of streets."""
     return [
