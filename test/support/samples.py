@@ -28,9 +28,7 @@ def small_config(labels: dict[str, str] | None = None, **model: Any) -> Config:
     """
     base = Config(grid=GRID)
     settings = {"camera_encoder": "residual"} | model
-    return replace(
-        base, labels=base.labels | (labels or {}), model=replace(base.model, **settings)
-    )
+    return replace(base, labels=base.labels | (labels or {}), model=replace(base.model, **settings))
 
 
 def sample(seed: int = 0, points: int = 400, size: tuple[int, int] = (96, 64)) -> Sample:

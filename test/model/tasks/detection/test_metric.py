@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bev_semseg_ros.evaluation.detection import DetectionScores, average_precision, in_dont_care
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, IGNORED_VEHICLE
+from bev_semseg_ros.labels import BOX_IGNORED, load_label_set
+from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric, in_dont_care
 
-CAR, TRUCK = DETECTION_CLASSES.index("car"), DETECTION_CLASSES.index("truck")
+LABELS = load_label_set("boxes_4")
+CAR, TRUCK = LABELS.index("car"), LABELS.index("truck")
 CAMERA = Camera(
     [[500, 0, 320], [0, 500, 200], [0, 0, 1]],
     (640, 400),
@@ -42,16 +43,32 @@ def frame_with_points_in(truth: Boxes, num_points: int = 10, camera: Camera | No
     )
 
 
+def predicted_as(boxes: Boxes | None, mode: str = "fused") -> Prediction:
+    return Prediction(boxes, None, None, mode, 1.0)
+
+
+def new_metric(labels: str = "boxes_4") -> DetectionMetric:
+    return DetectionMetric(load_label_set(labels), GridConfig())
+
+
 def score(
-    predicted: Boxes, truth: Boxes, num_points: int = 10, camera: Camera | None = None, **annotation
+    predicted: Boxes,
+    truth: Boxes,
+    num_points: int = 10,
+    camera: Camera | None = None,
+    labels: str = "boxes_4",
+    box_labels: str = "boxes_4",
+    **annotation,
 ) -> dict:
-    scores = DetectionScores(GridConfig())
-    scores.add(
+    """The figures of one frame; labels: of the network, box_labels: of the ground truth."""
+    metric = new_metric(labels)
+    metric.add(
         frame_with_points_in(truth, num_points, camera),
-        Annotation(boxes=truth, **annotation),
-        predicted,
+        Annotation(boxes=truth, box_labels=load_label_set(box_labels), **annotation),
+        predicted_as(predicted),
+        "fused",
     )
-    return scores.result()
+    return metric.result()
 
 
 def test_perfect_predictions_score_one():
@@ -100,7 +117,7 @@ def test_truth_with_nine_points_is_ignored():
     assert score(boxes(), boxes((10, 0)), num_points=9)["car"] == score(boxes(), boxes())["car"]
 
 
-@pytest.mark.parametrize("label", [IGNORED_VEHICLE, TRUCK])
+@pytest.mark.parametrize("label", [BOX_IGNORED, TRUCK])
 def test_a_car_on_another_vehicle_is_dropped(label):
     truth = Boxes.concatenate([boxes((10, 0)), boxes((20, 0), labels=label)])
     assert score(boxes((20, 0), (10, 0), scores=[0.9, 0.8]), truth)["car"]["ap_2m"] == 1
@@ -160,31 +177,46 @@ def test_truth_without_predictions_scores_zero():
 
 
 def test_no_frames_at_all():
-    assert DetectionScores(GridConfig()).result()["map"] is None
+    result = new_metric().result()
+    assert result["map"] is None and result["num_frames"] == 0
+    assert set(LABELS.classes) <= set(result)
 
 
-def test_unlabelled_frame_is_refused_by_name():
-    with pytest.raises(ValueError, match="frame f"):
-        DetectionScores(GridConfig()).add(frame_with_points_in(boxes()), Annotation(), boxes())
+def test_an_unlabelled_frame_is_neither_scored_nor_skipped():
+    metric = new_metric()
+    frame = frame_with_points_in(boxes())
+    metric.add(frame, Annotation(), predicted_as(boxes((10, 0))), "fused")
+    assert metric.result()["num_frames"] == metric.result()["num_skipped"] == 0
+
+
+@pytest.mark.parametrize(
+    "prediction", [None, predicted_as(None), predicted_as(boxes((10, 0)), "lidar_only")]
+)
+def test_a_frame_in_which_nobody_looked_for_boxes_is_skipped(prediction):
+    metric, truth = new_metric(), boxes((10, 0))
+    metric.add(frame_with_points_in(truth), Annotation(boxes=truth), prediction, "fused")
+    result = metric.result()
+    assert result["num_skipped"] == 1 and result["num_frames"] == 0
+    assert result["car"]["ap"] is None
+    assert "1 more frames with boxes" in metric.table(result)[-1]
 
 
 def test_predictions_match_only_in_their_own_frame():
-    scores = DetectionScores(GridConfig())
-    scores.add(frame_with_points_in(boxes((10, 0))), Annotation(boxes=boxes((10, 0))), boxes())
-    scores.add(
-        frame_with_points_in(boxes((30, 0))), Annotation(boxes=boxes((30, 0))), boxes((10, 0))
-    )
-    assert scores.result()["car"]["ap"] == 0
+    metric = new_metric()
+    for truth, predicted in ((boxes((10, 0)), boxes()), (boxes((30, 0)), boxes((10, 0)))):
+        frame = frame_with_points_in(truth)
+        metric.add(frame, Annotation(boxes=truth), predicted_as(predicted), "fused")
+    assert metric.result()["car"]["ap"] == 0
 
 
 def test_interval_holds_the_figure_and_narrows_with_frames():
     def interval(count: int) -> list[float]:
-        scores = DetectionScores(GridConfig())
-        truth = boxes((10, 0), (20, 0))
+        metric, truth = new_metric(), boxes((10, 0), (20, 0))
         for index in range(count):
             found = boxes((10, 0), (20, 0)) if index % 2 else boxes((10, 0))
-            scores.add(frame_with_points_in(truth), Annotation(boxes=truth), found)
-        result = scores.result()["car"]
+            frame = frame_with_points_in(truth)
+            metric.add(frame, Annotation(boxes=truth), predicted_as(found), "fused")
+        result = metric.result()["car"]
         assert result["interval_2m"][0] <= result["ap_2m"] <= result["interval_2m"][1]
         return result["interval_2m"]
 
@@ -192,10 +224,110 @@ def test_interval_holds_the_figure_and_narrows_with_frames():
     assert many[1] - many[0] < few[1] - few[0]
 
 
-def test_weighting_a_frame_twice_is_repeating_it():
-    found = np.array([True, False, True])
-    weighted = average_precision(found, np.array([[2.0, 1, 1]]), np.array([3]))
-    repeated = average_precision(
-        np.array([True, True, False, True]), np.ones((1, 4)), np.array([3])
+# Networks and ground truth of different label sets.
+
+A2D2, KITTI = load_label_set("a2d2_boxes"), load_label_set("kitti_boxes")
+
+
+def of(labels, *names):
+    return np.array([labels.index(name) for name in names])
+
+
+def test_a_network_is_scored_on_its_own_classes_and_on_every_coarser_set():
+    truth = boxes((10, 0), (20, 5), (30, -5), labels=of(A2D2, "Car", "VanSUV", "Trailer"))
+    result = score(truth, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["labels"] == "a2d2_boxes"
+    assert list(result["by_labels"]) == ["a2d2_boxes", "boxes_4"]
+    assert result["VanSUV"]["ap"] == result["Trailer"]["ap"] == result["map"] == 1
+    coarse = result["by_labels"]["boxes_4"]
+    assert coarse["car"]["ap"] == 1 and coarse["car"]["num_truth"] == 2
+    assert coarse["truck"]["ap"] is None
+
+
+def test_confusing_two_members_costs_nothing_on_the_coarser_set():
+    truth = boxes((10, 0), labels=of(A2D2, "Car"))
+    found = boxes((10, 0), labels=of(A2D2, "VanSUV"))
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["Car"]["ap"] == 0
+    assert result["by_labels"]["boxes_4"]["car"]["ap"] == 1
+
+
+def test_of_two_members_at_one_place_only_the_better_counts_on_the_coarser_set():
+    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Car"))
+    found = boxes(
+        (10, 0), (10.3, 0), (20, 0), labels=of(A2D2, "Car", "VanSUV", "Car"), scores=[0.9, 0.8, 0.7]
     )
-    assert weighted == pytest.approx(repeated)
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["by_labels"]["boxes_4"]["car"]["ap"] == 1
+
+
+def test_the_better_of_two_members_counts_in_whatever_order_they_come():
+    truth = boxes((10, 0), labels=of(A2D2, "VanSUV"))
+    found = boxes((11.4, 0), (10, 0), labels=of(A2D2, "Car", "VanSUV"), scores=[0.5, 0.9])
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["by_labels"]["boxes_4"]["car"]["ap"] == 1
+
+
+def test_what_the_coarser_set_ignores_counts_neither_way_there():
+    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Trailer"))
+    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["Car"]["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)
+    assert result["by_labels"]["boxes_4"]["car"]["ap_2m"] == 1
+
+
+def test_what_is_no_object_in_the_coarser_set_is_absent_there():
+    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Cyclist", "Bicycle"))
+    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Cyclist", "Cyclist"), scores=[0.9, 0.8])
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    coarse = result["by_labels"]["boxes_4"]["cyclist"]
+    assert coarse["num_truth"] == 1
+    assert coarse["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)
+
+
+def test_predictions_of_classes_that_the_coarser_set_ignores_are_left_out_there():
+    truth = boxes((10, 0), labels=of(A2D2, "Car"))
+    found = boxes((30, 0), (10, 0), labels=of(A2D2, "Trailer", "Car"), scores=[0.9, 0.8])
+    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    assert result["by_labels"]["boxes_4"]["car"]["ap"] == 1
+
+
+def test_a_network_of_the_coarser_set_is_scored_on_that_alone():
+    truth = boxes((10, 0), (20, 0), (30, 0), labels=of(A2D2, "VanSUV", "Bus", "Trailer"))
+    found = boxes((10, 0), (20, 0), (30, 0), labels=[CAR, TRUCK, CAR], scores=[0.8, 0.8, 0.9])
+    result = score(found, truth, box_labels="a2d2_boxes")
+    assert result["labels"] == "boxes_4" and list(result["by_labels"]) == ["boxes_4"]
+    assert result["car"]["ap_2m"] == 1 and result["truck"]["ap_2m"] == 1
+    assert result["car"]["num_truth"] == 1
+
+
+def test_network_and_ground_truth_of_two_makers_meet_in_a_third_set():
+    truth = boxes((10, 0), (20, 0), labels=of(KITTI, "Van", "Tram"))
+    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
+    result = score(found, truth, labels="a2d2_boxes", box_labels="kitti_boxes")
+    assert result["labels"] == "boxes_4"
+    assert result["car"]["ap_2m"] == 1 and result["car"]["num_truth"] == 1
+
+
+def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
+    metric = new_metric("a2d2_boxes")
+    found = boxes((10, 0), labels=of(A2D2, "Car"))
+    for labels, name in ((A2D2, "VanSUV"), (LABELS, "car"), (KITTI, "Van")):
+        truth = boxes((10, 0), labels=of(labels, name))
+        annotation = Annotation(boxes=truth, box_labels=labels)
+        metric.add(frame_with_points_in(truth), annotation, predicted_as(found), "fused")
+    result = metric.result()
+    assert result["labels"] == "boxes_4" and result["num_frames"] == 3
+    assert result["car"]["ap"] == 1
+    assert result["by_labels"]["a2d2_boxes"]["num_frames"] == 1
+    assert result["by_labels"]["a2d2_boxes"]["VanSUV"]["ap"] == 0
+
+
+def test_the_table_names_every_set_and_class_and_the_headline_every_class_of_the_main_one():
+    truth = boxes((10, 0), labels=of(A2D2, "Car"))
+    result = score(truth, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
+    text = "\n".join(DetectionMetric.table(result))
+    assert all(name in text for name in (*A2D2.classes, *LABELS.classes, "a2d2_boxes", "boxes_4"))
+    headline = DetectionMetric.headline(result)
+    assert set(headline) == {"map", *(f"ap_{name}" for name in A2D2.classes)}
+    assert headline["map"] == headline["ap_Car"] == 1

@@ -32,8 +32,8 @@ def outputs_of(*frames):
 
 
 def decode(outputs, score_threshold=0.9, max_boxes=120):
-    return decode_boxes(**outputs, grid=GRID, labels=LABELS, score_threshold=score_threshold,
-                        max_boxes=max_boxes)  # fmt: skip
+    heatmap, regression = outputs["heatmap"], outputs["regression"]
+    return decode_boxes(heatmap, regression, GRID, LABELS, score_threshold, max_boxes)
 
 
 def test_decoding_the_targets_gives_the_true_boxes():
