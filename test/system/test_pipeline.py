@@ -165,11 +165,8 @@ def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(
 def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_info):
     """It gives what a camera without distortion gives that has its P for K."""
     pixels = np.random.default_rng(3).integers(0, 256, (64, 128, 3), np.uint8)
-    plain = replace(
-        calibration.camera,
-        matrix=calibration.camera.matrix * [[0.9], [0.9], [1]],
-        rectified_matrix=None,
-    )
+    matrix = calibration.camera.matrix * [[0.9], [0.9], [1]]
+    plain = replace(calibration.camera, matrix=matrix, rectified_matrix=matrix)
     bent = replace(
         calibration.camera,
         distortion=[-0.3, 0.1, 0, 0, 0],
