@@ -33,6 +33,8 @@ fast: environment
 
 lint: environment
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy bev_semseg_ros
 
 clean:
 	rm -rf $(VENV) build install log

@@ -49,7 +49,7 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoding=DecodingConfig(max_boxes=12),
         model=ModelConfig(
             camera_encoder="residual",
-            fpn_channels=16,
+            neck_channels=16,
             fusion_channels=8,
             pillar_channels=16,
             bev_channels=(16, 16, 16),
