@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Before ROS messages are loaded: without it, a field of a wrong type silently becomes another value.
+# Before ROS messages are loaded: without it, a field of a wrong type silently gets another value.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 
 import pytest
