@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy")
+from support.process import Process
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
@@ -21,8 +21,8 @@ os.environ.update(
     ROS_PYTHON_CHECK_FIELDS="1",
 )
 
-from support.peer import Peer  # noqa: E402 - the environment must be there before ROS is loaded
-from support.process import Process  # noqa: E402
+if TYPE_CHECKING:  # ROS is loaded after the environment is set, and not where it is absent
+    from support.peer import Peer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -145,6 +145,8 @@ def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
 @pytest.fixture(scope="session")
 def peers(calibration):
     """Return peers(namespace), which gives the Peer of a namespace; all are closed at the end."""
+    from support.peer import Peer
+
     found: dict[str, Peer] = {}
 
     def peer(namespace: str = "") -> Peer:
