@@ -28,8 +28,10 @@ if TYPE_CHECKING:  # ROS is loaded after the environment is set, and not where i
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the logs of ROS out of the home folder and choose the transport of the package."""
+    from bev_semseg_ros.ros.bag import recorder
     from bev_semseg_ros.ros.dds import use_shared_memory_profile
 
+    recorder.QUIET = 20.0  # seconds, only waited if a result is missing: the machine may be busy
     os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("log"))
     use_shared_memory_profile()
 
