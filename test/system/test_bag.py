@@ -140,7 +140,7 @@ def test_undistorted_image_is_plumb_bob_with_zeros(drive, tmp_path):
     assert info.distortion_model == "plumb_bob" and info.d.tolist() == [0] * 5
 
 
-def test_static_transforms_place_sensors_in_the_model_frame(drive, tmp_path):
+def test_static_transforms_place_sensors_in_the_ego_frame(drive, tmp_path):
     write_bag(drive, tmp_path / "bag")
     ((_, message),) = read(tmp_path / "bag")["/tf_static"]
     poses = {item.child_frame_id: item for item in message.transforms}

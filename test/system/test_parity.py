@@ -108,6 +108,7 @@ def answers(
             "checkpoint": checkpoint_file,
             "score_threshold": THRESHOLD,
             "mode": mode,
+            "max_wait": 2.0,  # a busy machine may deliver an image late
             **settings,
             **SETTINGS,
         },
