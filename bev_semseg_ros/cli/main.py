@@ -14,6 +14,7 @@ COMMANDS = {
     "synth": "write simulated drives in A2D2's or KITTI's layout",
     "train": "train a network",
     "export": "write a training run's weights in half precision, to ship",
+    "convert": "bring a checkpoint of version 0.1 to this version's format",
     "evaluate": "score a checkpoint on labelled frames",
     "visualize": "draw ground truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",

@@ -15,7 +15,7 @@ import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, Subset, open_dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report
-from bev_semseg_ros.frame import Boxes, Frame, Mode, Prediction
+from bev_semseg_ros.frame import Annotation, Boxes, Frame, Mode, Prediction
 from bev_semseg_ros.geometry import wrap_angle
 from bev_semseg_ros.inference.engine import convolution_rate
 from bev_semseg_ros.inference.predictor import Predictor
@@ -92,7 +92,7 @@ def _simulate(out: Path, predictor: Predictor, say: Say) -> Dataset:
     generate(folder, "a2d2", 1, FRAMES, SEED)
     frame, annotation = open_dataset(folder)[0]
     prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
-    _write_picture(out / "first.png", panel(frame, annotation, prediction, predictor.config))
+    _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
     say(f"first picture: {out / 'first.png'}")
     generate(folder, "a2d2", SCENES, FRAMES, SEED)
     return open_dataset(folder)
@@ -272,7 +272,7 @@ def _score(
     predictor: Predictor, dataset: Dataset, predictions: Sequence[Prediction | None]
 ) -> tuple[float | None, float | None]:
     """Return mIoU and mAP of the frames that came out."""
-    report = Report(predictor.config.grid)
+    report = Report(predictor.tasks)
     for index, prediction in enumerate(predictions):
         if prediction is not None:
             report.add(*dataset[index], prediction)
@@ -296,10 +296,17 @@ def _draw(
                 boxes = boxes[boxes.scores >= SHOWN_SCORE]
             frame, annotation = dataset[index]
             shown = replace(prediction, boxes=boxes)
-            picture = panel(frame, annotation, shown, predictor.config)
+            picture = _panel(predictor, frame, annotation, shown)
             if index % PICTURE_EVERY == 0:
                 _write_picture(folder / f"{index:03d}.png", picture)
             video.write(picture)
+
+
+def _panel(
+    predictor: Predictor, frame: Frame, annotation: Annotation, prediction: Prediction
+) -> np.ndarray:
+    """Draw a frame with the predictor's classes."""
+    return panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
 
 
 def _write_picture(path: Path, picture: np.ndarray) -> None:

@@ -56,8 +56,8 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
+@pytest.mark.ros
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
-    pytest.importorskip("rclpy")
     from bev_semseg_ros.ros.node.main import EXIT_CODES
 
     assert main(["node", "--help"]) == 0
@@ -105,6 +105,7 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.slow
 def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
     tiny_data.write_kitti_drive(tmp_path / "data", 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 from bev_semseg_ros.config import (
     AugmentationConfig,
@@ -16,7 +17,6 @@ from bev_semseg_ros.config import (
 )
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 ROAD, SKY, CAR = (SEGMENTATION_CLASSES.index(name) for name in ("road", "sky", "car"))
 SIZE = (128, 64)
@@ -30,7 +30,7 @@ TINY = Config(
         pillar_channels=16,
         bev_channels=(16, 16, 16),
         bev_blocks=(1, 1, 1),
-        fpn_channels=16,
+        neck_channels=16,
         head_channels=16,
         fusion_channels=8,
     ),

@@ -27,6 +27,8 @@ from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
 LABELS = load_label_set("boxes_4")  # of the boxes of the node under test
 
+PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
+
 
 class Peer:
     """What stands on the other side of the node's topics, in this process. Sensors and results go by stamp (ns)."""
@@ -63,7 +65,7 @@ class Peer:
         self.reference: MarkerArray | None = None  # the right answer to every pair
 
     def spin_until(
-        self, condition, timeout: float = 30, what: str | Callable[[], str] = "a message"
+        self, condition, timeout: float = PATIENCE, what: str | Callable[[], str] = "a message"
     ) -> None:
         end = time.monotonic() + timeout
         while not condition():
@@ -113,7 +115,7 @@ class Peer:
         self._stamp += 100_000_000
         return self._stamp
 
-    def call(self, kind: type, name: str, request, timeout: float = 30):
+    def call(self, kind: type, name: str, request, timeout: float = PATIENCE):
         """The answer of a service of the node."""
         client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
@@ -165,7 +167,7 @@ class Peer:
             self.publishers["image"].publish(image)
         return self._stamp
 
-    def result(self, topic: str, stamp: int, timeout: float = 30):
+    def result(self, topic: str, stamp: int, timeout: float = PATIENCE):
         """The message of `topic` with that stamp."""
 
         def stamp_of(message) -> int | None:

@@ -25,6 +25,7 @@ def shared_memory(pid: int) -> set[Path]:
 
 
 COMMAND = ("-m", "bev_semseg_ros.cli.main")
+PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
 
 class Process:
@@ -51,7 +52,7 @@ class Process:
         with self._news:
             self._news.notify_all()
 
-    def wait_for(self, pattern: str, timeout: float = 40, after: int = 0) -> str:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE, after: int = 0) -> str:
         """The first line since `after` that matches; fails with all output if none comes or the process ends."""
         end = time.monotonic() + timeout
         with self._news:
@@ -87,7 +88,7 @@ class Process:
         lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return {int(number) for children in lists for number in children.read_text().split()}
 
-    def wait(self, timeout: float = 40) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """The exit code, once all output is read."""
         code = self._process.wait(timeout)
         self._reader.join()

@@ -198,19 +198,26 @@ def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
 
 
 @pytest.fixture
-def start_spoilt(calibration_file):
-    """start_spoilt(namespace, statements) -> a node's process, in whose modules `main` and `node` these were run."""
+def start_spoilt(checkpoint_file, calibration_file):
+    """Return start_spoilt(namespace, statements), which starts a node after running the statements.
+
+    The statements see the node's modules `main` and `perception`, and `threading`.
+    """
     processes = []
+    values = {"checkpoint": checkpoint_file, "calibration": calibration_file, "engine": "torch"}
+    options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
 
     def start(namespace: str, statements: str) -> Process:
-        program = f"import threading; from bev_semseg_ros.ros import main, node; {statements}; main.main()"
+        program = (
+            "import threading; from bev_semseg_ros.ros.node import main, perception; "
+            f"{statements}; main.main()"
+        )
         processes.append(
             Process(
                 "--ros-args",
                 "-r",
                 f"__ns:={namespace}",
-                "-p",
-                f"calibration:={calibration_file}",
+                *options,
                 program=("-c", program),
             )
         )
@@ -223,7 +230,7 @@ def start_spoilt(calibration_file):
 
 def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
     process = start_spoilt(
-        "/hangs", "node.load_calibration = lambda path: threading.Event().wait()"
+        "/hangs", "perception.load_calibration = lambda path: threading.Event().wait()"
     )
     peer = peers("/hangs")
     peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
@@ -231,14 +238,14 @@ def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
     assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
 
 
-def test_an_end_that_hangs_is_ended_and_says_where(start_spoilt):
+def test_a_shutdown_that_hangs_is_ended_and_says_where(start_spoilt):
     process = start_spoilt(
         "/never_ends",
-        "main.END_LIMIT = 1; node.Perception.close = lambda _: threading.Event().wait()",
+        "main.SHUTDOWN_LIMIT = 1; perception.Perception.close = lambda _: threading.Event().wait()",
     )
     process.wait_for("READY")
     process.interrupt()
-    assert process.wait() == 1 and any("ros/main.py" in line for line in process.lines)
+    assert process.wait() == 1 and any("node/main.py" in line for line in process.lines)
 
 
 def test_parameters_describe_themselves(managed):

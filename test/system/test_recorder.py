@@ -10,8 +10,9 @@ import pytest
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.labels import load_label_set
-from bev_semseg_ros.ros.bag.recorder import DOMAINS, RecordingError, record, subscriber
+from bev_semseg_ros.ros.bag.recorder import RecordingError, record, subscriber
 from bev_semseg_ros.ros.bag.recording import Recording, Result
+from bev_semseg_ros.ros.domain import reserve_domain
 
 LABELS = load_label_set("boxes_4")
 
@@ -73,11 +74,11 @@ def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
 
 def test_nothing_is_played_before_the_nodes_results_can_be_heard():
     """A recorder that DDS has not yet matched would lose the first results of a drive."""
-    empty_domain = DOMAINS[-1] + 1
     with (
+        reserve_domain() as empty_domain,
         pytest.raises(
             RecordingError, match=r"not found within 0\.2 s: markers, semseg/labels, timing"
         ),
-        subscriber(empty_domain, {}, np.eye(4), LABELS, timeout=0.2),
+        subscriber(empty_domain.number, {}, np.eye(4), LABELS, timeout=0.2),
     ):
         pytest.fail("entered without a node")

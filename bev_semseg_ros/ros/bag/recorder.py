@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import random
 import signal
 import subprocess
 import sys
@@ -35,11 +34,11 @@ from bev_semseg_ros.ros.bag.recording import Recording, Result
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.domain import reserve_domain
 from bev_semseg_ros.ros.node.publishers import TOPICS
 
 QUIET = 1.5  # seconds without a result after which no more are expected
 START = 120.0  # seconds within which a node loads and warms up
-DOMAINS = range(70, 101)  # of ROS, beyond those that people commonly take
 MATCHING = 30.0  # seconds; DDS repeats a lost announcement after three
 
 
@@ -70,24 +69,25 @@ def record(
 
     Raises:
         RecordingError: If the node does not become ready, or it or the player fails.
+        DomainError: If other runs hold all ROS domains.
     """
     parameters = {"calibration": bag, **(parameters or {})}
     folder.mkdir(parents=True, exist_ok=True)
-    domain = random.SystemRandom().choice(DOMAINS)
+    ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
+    domain = reserve_domain()
     environment = os.environ | {
-        "ROS_DOMAIN_ID": str(domain),
+        "ROS_DOMAIN_ID": str(domain.number),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(folder / "ros"),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     use_shared_memory_profile(environment)
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
     node_process = _process(
         ["node", "--ros-args", *arguments], environment, folder / "node.log", "READY"
     )
-    subscriptions = subscriber(domain, environment, ego_from_lidar, labels, further)
-    with node_process as node, subscriptions as results:
+    subscriptions = subscriber(domain.number, environment, ego_from_lidar, labels, further)
+    with domain, node_process as node, subscriptions as results:
         recording = Recording(results, {}, parameters.get("mode") != "lidar_only", further)
         recording.published = _play(bag, rate, environment, folder)
         _wait_for_results(recording)

@@ -42,7 +42,7 @@ def diagnose(
         ValueError: If one of the two files is damaged.
         FileNotFoundError: If one of them does not exist.
     """
-    config, _, trained = checkpoint.load(checkpoint_file)
+    loaded = checkpoint.load(checkpoint_file)
     diagnosis = Diagnosis(observation.source)
     diagnosis.statistics["seconds"] = round(observation.seconds, 3)
     check_topics(observation, diagnosis)
@@ -72,7 +72,7 @@ def diagnose(
     if points and points.samples:
         check_cloud(points, diagnosis)
     camera = check_intrinsics(observation, diagnosis)
-    check_training(observation, camera, config, trained, diagnosis)
+    check_training(observation, camera, loaded.config, loaded.info, diagnosis)
     has_points = bool(points and points.samples)
     has_image = camera is not None and _may_place_camera(diagnosis)
     if has_points and not has_image:

@@ -166,7 +166,7 @@ def _subscribe(
         message_type = message_class(stream.message_type)
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
         is_latched = stream.name == "camera_info"
-        profile = choose_profile(DEFAULTS.reliability, offered, is_latched, DEPTH)
+        profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
         take = partial(_take, stream, message_type)
         node.create_subscription(message_type, stream.topic, take, profile, raw=True)
     observation.transforms = _subscribe_to_transforms(node)

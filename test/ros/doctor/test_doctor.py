@@ -286,7 +286,7 @@ def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
     checkpoint.save(tmp_path / "old.pt", network, config, {"seed": 1})
     found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
     assert found.count("fault") == found.count("warning") == 0
-    assert "training's is unknown" in next(
+    assert "unknown for the training data" in next(
         finding.text for finding in found.findings if finding.item == "beams"
     )
 

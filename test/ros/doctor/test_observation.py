@@ -59,6 +59,7 @@ def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
     assert len(stream) == 500 and MIN_SAMPLES <= len(kept) < 2 * MIN_SAMPLES and kept[-1] > 450
 
 
+@pytest.mark.slow
 def test_a_bag_is_looked_at_without_rclpy():
     code = (
         "import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag; "

@@ -1,0 +1,172 @@
+"""What is published, over real DDS within one process: only what somebody listens to is even computed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Header
+
+from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.convert.message import message_class
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
+from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Publishers
+
+LABEL_SETS = {
+    "detection": load_label_set("boxes_4"),
+    "segmentation": load_label_set("driving_13"),
+}
+MASK = np.zeros((4, 8), np.uint8)
+IMAGE = np.zeros((4, 8, 3), np.uint8)
+OF_BOXES = ("~/markers", "~/detections")
+OF_FRAMES = (
+    *OF_BOXES,
+    *(
+        name
+        for name, topic in TOPICS.items()
+        if topic.task == "segmentation" and topic.qos is not LATCHED
+    ),
+)
+BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
+
+
+@pytest.fixture
+def outputs(peer):
+    """(the outputs of a node, their messages by topic, subscribe(topic)) of the peer's context."""
+    node = rclpy.create_node("outputs", context=peer.node.context)
+    outputs, received, subscriptions = Publishers(node, LABEL_SETS, Health()), {}, []
+
+    def subscribe(topic: str) -> None:
+        received[topic] = []
+        if (kind := message_class(TOPICS[topic].kind)) is None:
+            pytest.skip(f"{TOPICS[topic].kind} is not installed")
+        qos = QoSProfile(depth=10, durability=TOPICS[topic].qos.durability)
+        subscriptions.append(
+            peer.node.create_subscription(
+                kind, topic.replace("~", "/outputs"), received[topic].append, qos
+            )
+        )
+        peer.spin_until(lambda: outputs.wanted(topic), what=f"the subscription of {topic}")
+
+    yield outputs, received, subscribe
+    for subscription in subscriptions:
+        peer.node.destroy_subscription(subscription)
+    outputs.destroy()
+    node.destroy_node()
+
+
+def prediction(calibration, topic: str) -> tuple[Prediction, np.ndarray | None]:
+    """(prediction, image) that lack whatever `topic` does not need: using it would be an error."""
+    return Prediction(
+        BOXES if topic in OF_BOXES else None,
+        MASK,
+        calibration.camera if topic == "~/semseg/camera_info" else None,
+        "fused",
+        1.0,
+    ), (IMAGE if topic == "~/semseg/overlay" else None)
+
+
+@pytest.mark.parametrize("topic", OF_FRAMES)
+def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, topic):
+    publisher, received, subscribe = outputs
+    subscribe(topic)
+    found, image = prediction(calibration, topic)
+    publisher.publish(
+        found, image, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters()
+    )
+    peer.spin_until(lambda: received[topic], what=topic)
+
+
+def test_without_listeners_nothing_is_computed(outputs, calibration):
+    found, _ = prediction(calibration, "")
+    outputs[0].publish(
+        found, None, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters()
+    )
+    outputs[0].publish_timing(Header(), {})
+
+
+def test_timing_is_published_to_those_who_listen(outputs, peer):
+    publisher, received, subscribe = outputs
+    subscribe("~/timing")
+    publisher.publish_timing(Header(frame_id="roof"), {"mode": "fused", "network_ms": 1.0})
+    peer.spin_until(lambda: received["~/timing"], what="the timing")
+    values = {pair.key: pair.value for pair in received["~/timing"][0].status[0].values}
+    assert float(values.pop("input_age_ms")) > 0 and values == {
+        "mode": "fused",
+        "network_ms": "1.000",
+    }
+
+
+def test_a_stage_is_published_to_those_who_listen_to_it_and_no_other_is_needed(outputs, peer):
+    publisher, received, subscribe = outputs
+    subscribe("~/debug/network_ms")
+    publisher.publish_timing(Header(), {"network_ms": 12.5})
+    peer.spin_until(lambda: received["~/debug/network_ms"], what="the stage")
+    assert received["~/debug/network_ms"][0].data == 12.5
+
+
+@pytest.mark.parametrize(
+    ("topic", "names"),
+    [
+        ("~/label_info", LABEL_SETS["detection"].classes),
+        ("~/semseg/label_info", LABEL_SETS["segmentation"].classes),
+    ],
+)
+def test_the_meaning_of_the_class_numbers_reaches_those_who_come_later(outputs, peer, topic, names):
+    publisher, received, subscribe = outputs
+    by_class = ClassParameters.defaults(LABEL_SETS["detection"].classes)
+    publisher.publish_label_info(Parameters(score_threshold=0.25, by_class=by_class))
+    subscribe(topic)
+    peer.spin_until(lambda: received[topic], what=topic)
+    info = received[topic][0]
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == list(
+        enumerate(names)
+    )
+    assert info.threshold == (0.25 if topic == "~/label_info" else 0)
+
+
+def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vision_msgs", None)  # as if it were not
+    monkeypatch.setitem(sys.modules, "vision_msgs.msg", None)
+    node = rclpy.create_node("without_vision_msgs", context=outputs[0]._node.context)
+    bare = Publishers(node, LABEL_SETS, Health())
+    bare.publish_label_info(Parameters())
+    bare.publish(
+        Prediction(BOXES, None, None, "lidar_only", 1.0),
+        None,
+        Header(frame_id="roof"),
+        np.eye(4),
+        None,
+        Parameters(),
+    )
+    absent, is_wanted = bare.absent, bare.wanted("~/detections")
+    bare.destroy()
+    node.destroy_node()
+    assert absent == ["~/detections", "~/label_info", "~/semseg/label_info"] and not is_wanted
+
+
+@pytest.mark.parametrize(("task", "absent"), [("detection", "semseg"), ("segmentation", "markers")])
+def test_a_checkpoint_without_a_task_has_no_topics_for_it(outputs, task, absent):
+    node = rclpy.create_node(f"only_{task}", context=outputs[0]._node.context)
+    publishers = Publishers(node, {task: LABEL_SETS[task]}, Health())
+    publishers.publish_label_info(Parameters())
+    publishers.publish(
+        Prediction(None, MASK, None, "camera_only", 1.0),
+        IMAGE,
+        Header(frame_id="roof"),
+        np.eye(4),
+        Header(frame_id="front"),
+        Parameters(),
+    )
+    publishers.clear()
+    names = [publisher.topic_name for publisher in node.publishers]
+    publishers.destroy()
+    node.destroy_node()
+    assert f"/only_{task}/timing" in names
+    assert not any(absent in name for name in names)

@@ -1,0 +1,187 @@
+"""Subscriptions that follow their publishers, within one process."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, PointCloud2
+
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input import subscriptions
+from bev_semseg_ros.ros.input.subscriptions import Subscription
+
+
+@pytest.fixture
+def listen(peer):
+    """listen(kind, **options) -> (subscription, its messages) on the peer's node."""
+    made = []
+
+    def make(kind: type, setting: str = "auto", **options):
+        messages: list = []
+        topic = f"/inputs/{kind.__name__}"
+        made.append(
+            Subscription(peer.node, kind, topic, setting, messages.append, Health(), **options)
+        )
+        return made[-1], messages
+
+    yield make
+    for source in made:
+        source.destroy()
+
+
+def reliability(peer, source) -> ReliabilityPolicy:
+    return peer.node.get_subscriptions_info_by_topic(source.topic)[0].qos_profile.reliability
+
+
+def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):
+    source, _ = listen(PointCloud2)
+    publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic))
+    source.follow()
+    assert reliability(peer, source) == ReliabilityPolicy.RELIABLE
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+    source.follow()
+    assert reliability(peer, source) == ReliabilityPolicy.RELIABLE
+
+
+@pytest.mark.parametrize("setting", ["auto", "best_effort", "reliable"])
+def test_a_camera_info_that_was_published_once_and_kept_is_received_whatever_the_reliability(
+    peer, listen, setting
+):
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)
+    publisher.publish(CameraInfo())
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, messages = listen(CameraInfo, setting, latched=True)
+    peer.spin_until(lambda: messages, what="the kept message")
+    source._last -= 60
+    assert source.explain() is None
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers("/inputs/CameraInfo"))
+
+
+def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
+    offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", offered)
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, messages = listen(CameraInfo, "best_effort", latched=True)
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    publisher.publish(CameraInfo())
+    peer.spin_until(lambda: messages, what="the message")
+    assert reliability(peer, source) == ReliabilityPolicy.BEST_EFFORT
+    peer.node.destroy_publisher(publisher)
+
+
+def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
+    health = Health()
+    source = Subscription(
+        peer.node, PointCloud2, "/inputs/two", "reliable", lambda _: None, health, name="points"
+    )
+    made = [
+        peer.node.create_publisher(
+            PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy)
+        )
+        for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT)
+    ]
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
+    source._last = time.monotonic()
+    source.observe()
+    assert health.counts().inputs["points"].problem == (
+        "QoS cannot match on /inputs/two: /peer offers best effort, asked for is reliable; set "
+        "reliability to auto or best_effort"
+    )
+    for publisher in made:
+        peer.node.destroy_publisher(publisher)
+    source.destroy()
+
+
+@pytest.mark.parametrize("policy", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_messages_that_newer_ones_replaced_before_they_were_taken_are_counted(peer, listen, policy):
+    publisher = peer.node.create_publisher(
+        PointCloud2, "/inputs/PointCloud2", QoSProfile(depth=1, reliability=policy)
+    )
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/PointCloud2"))
+    source, messages = listen(PointCloud2)
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    publisher.publish(peer.cloud())
+    peer.spin_until(lambda: messages, what="the first message")
+    for _ in range(5):
+        publisher.publish(peer.cloud())
+    peer.spin_until(lambda: source.received + source.lost == 6, what="the last message")
+    assert source.received == len(messages) < 6
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
+def test_messages_of_two_publishers_and_of_one_that_begins_again_are_not_taken_for_lost(
+    peer, listen
+):
+    source, messages = listen(PointCloud2)
+
+    def publish(count: int, *publishers) -> None:
+        peer.spin_until(lambda: peer.node.count_publishers(source.topic) == len(publishers))
+        source.follow()
+        peer.spin_until(
+            lambda: all(p.get_subscription_count() == 1 for p in publishers),
+            what="the subscription",
+        )
+        for publisher in publishers * count:
+            publisher.publish(peer.cloud())
+            received = source.received
+            peer.spin_until(lambda n=received: source.received > n, what="the message")
+
+    first = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    publish(5, first)
+    second = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    publish(2, first, second)
+    peer.node.destroy_publisher(first)
+    publish(2, second)
+    assert (source.received, source.lost, len(messages)) == (11, 0, 11)
+    peer.node.destroy_publisher(second)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
+def test_durability_that_cannot_match_is_named_until_the_subscription_follows(peer, listen):
+    kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]
+    peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
+    source, _ = listen(CameraInfo, latched=True)
+    made.append(peer.node.create_publisher(CameraInfo, source.topic, 1))
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
+    assert "/peer offers durability volatile" in source.explain()
+    source.follow()
+    assert "nothing has come" in source.explain()
+    for publisher in made:
+        peer.node.destroy_publisher(publisher)
+
+
+@pytest.fixture
+def filters(monkeypatch):
+    """The module of message_filters's filters, which the subscriptions use."""
+    filters = pytest.importorskip("message_filters")
+    monkeypatch.setattr(subscriptions, "SimpleFilter", filters.SimpleFilter)
+    return filters
+
+
+def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(
+    filters, peer, listen
+):
+    source, messages = listen(PointCloud2)
+    chained = filters.Cache(source.filter, 10)
+    for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT):
+        publisher = peer.node.create_publisher(
+            PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy)
+        )
+        peer.spin_until(lambda: peer.node.count_publishers(source.topic))
+        source.follow()
+        assert reliability(peer, source) == policy
+        peer.spin_until(lambda p=publisher: p.get_subscription_count(), what="the subscription")
+        publisher.publish(peer.cloud())
+        count = 1 if policy == ReliabilityPolicy.RELIABLE else 2
+        peer.spin_until(lambda n=count: len(messages) == n, what="the message")
+        peer.node.destroy_publisher(publisher)
+        peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+    assert len(chained.cache_msgs) == 2
