@@ -9,9 +9,9 @@ from bev_semseg_ros.evaluation.segmentation import (
     confusion,
     intersection_over_union,
 )
-from bev_semseg_ros.taxonomy import GROUPS, IGNORE, SEGMENTATION_CLASSES
 
 from bev_semseg_ros.frame import Annotation, Camera, Frame
+from bev_semseg_ros.taxonomy import GROUPS, IGNORE, SEGMENTATION_CLASSES
 
 ROAD, SIDEWALK, CAR, SKY = (
     SEGMENTATION_CLASSES.index(name) for name in ("road", "sidewalk", "car", "sky")

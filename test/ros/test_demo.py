@@ -54,10 +54,16 @@ def test_the_table_has_a_line_for_each_drive():
     timing = {"network_ms": "30", "overhead_ms": "4", "dropped/overwritten": "1"}
     result = Result(Boxes.empty(), MASK, timing, 200_000_000)
     recording = Recording({1: result}, {1: 100_000_000, 2: 200_000_000})
-    scores = {"miou": 0.5, "miou_offline": 0.51, "map": None, "map_offline": None}
-    summary = {"conv_tflops": 1.0, "drive": recording.summary() | scores}
-    line = table(summary, Path("out")).splitlines()[1]
-    assert line.split() == [
-        *("drive", "2", "1", "100/100", "ms", "30", "ms", "4", "ms"),
-        *("0.500/0.510", "1", "overwritten"),
-    ]
+    scores = {
+        "scores": {"miou": 0.5, "map": None, "lanes": 0.25},
+        "scores_offline": {"miou": 0.51, "map": None, "lanes": 0.25},
+    }
+    summary = {
+        "conv_tflops": 1.0,
+        "drive": recording.summary() | scores,
+        "real": recording.summary(),
+    }
+    lines = [" ".join(line.split()) for line in table(summary, Path("out")).splitlines()]
+    assert "drive 2 1 100/100 ms 30 ms 4 ms 1 overwritten" in lines
+    assert "real 2 1 100/100 ms 30 ms 4 ms 1 overwritten" in lines
+    assert "drive miou 0.500/0.510, lanes 0.250/0.250" in lines

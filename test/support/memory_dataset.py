@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 from bev_semseg_ros.config import (
     AugmentationConfig,
@@ -17,6 +16,7 @@ from bev_semseg_ros.config import (
 )
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 ROAD, SKY, CAR = (SEGMENTATION_CLASSES.index(name) for name in ("road", "sky", "car"))
 SIZE = (128, 64)
