@@ -40,7 +40,6 @@ from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
-from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.preprocessing import prepare_points
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
@@ -164,18 +163,19 @@ def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
     assert any(
         said in finding.text for finding in diagnosis.findings if finding.item == "intensity field"
     )
-    config, _, info = checkpoint.load(WEIGHTS)
+    trained = checkpoint.load(WEIGHTS)
     statistics, intensity = InputStatistics(), IntensityScale()
     for message in observation.streams["points"].samples:
         points = intensity.decode(
             message, "intensity", diagnosis.parameters.get("intensity_scale", 0.0)
         )
         statistics.add_points(
-            prepare_points(points, CALIBRATION.ego_from_lidar, config.grid),
+            prepare_points(points, CALIBRATION.ego_from_lidar, trained.config.grid),
             CALIBRATION.ego_from_lidar,
         )
-    (judged,) = (each for each in compare(statistics.summary(), info) if each.item == "intensity")
-    assert judged.level == "ok", judged
+    found = compare(statistics.summary(), trained.info)
+    (finding,) = (each for each in found if each.item == "intensity")
+    assert finding.level == "ok", finding
 
 
 def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_path: Path) -> None:
@@ -280,10 +280,8 @@ def test_a_topic_that_was_named_wrongly_is_a_fault(topic: str, said: str, bag: P
 def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
     bag: Path, tmp_path: Path
 ) -> None:
-    config, weights, _ = checkpoint.load(WEIGHTS)
-    network = Network(config)
-    checkpoint.load_weights(network, weights, WEIGHTS)
-    checkpoint.save(tmp_path / "old.pt", network, config, {"seed": 1})
+    trained = checkpoint.load(WEIGHTS)
+    checkpoint.save(tmp_path / "old.pt", trained.build(), trained.config, {"seed": 1})
     found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
     assert found.count("fault") == found.count("warning") == 0
     assert "unknown for the training data" in next(
