@@ -145,7 +145,7 @@ class Session:
         if absent:
             text += f"; without {', '.join(absent)}: vision_msgs is not installed"
         detects = DETECTION in predictor.label_sets
-        if mode == "camera_only" and detects and not predictor.config.model.finds_boxes_in_images:
+        if mode == "camera_only" and detects and not predictor.finds_boxes_in_images:
             text += f"; {NO_BOXES}"
         return text
 

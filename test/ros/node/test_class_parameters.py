@@ -30,9 +30,7 @@ def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
 def test_without_a_detection_task_there_are_none_and_given_ones_are_warned_of():
     parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {})
     assert parameters.values() == parameters.specifications() == {}
-    assert warnings == [
-        "parameter score_threshold_car is ignored: the checkpoint detects no boxes"
-    ]
+    assert warnings == ["parameter score_threshold_car is ignored: the checkpoint detects no boxes"]
 
 
 def test_given_values_hold():
