@@ -1,4 +1,5 @@
-# Two commands: `make demo` and `make test`. Both need x86_64 Linux, Python 3.11 to 3.13 with venv (on Ubuntu the package
+# `make demo` shows the node at work, `make test` runs every test that this machine can run, `make fast` runs those that
+# start no ROS nodes and are not slow. All need x86_64 Linux, Python 3.11 to 3.13 with venv (on Ubuntu the package
 # python3-venv) and a package index, nothing else.
 PYTHON ?= python3
 VENV := .venv
@@ -6,8 +7,10 @@ BIN := $(VENV)/bin
 # A sourced ROS would leak its own packages and middleware into the environment.
 CLEAN := env -u PYTHONPATH -u RMW_IMPLEMENTATION -u ROS_DISTRO -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# One worker a file, because files share nodes; in the order of the folders, which has the longest files first.
+PYTEST := $(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint environment clean
+.PHONY: demo test fast lint environment clean
 
 environment: $(VENV)/.installed
 
@@ -23,10 +26,15 @@ demo: environment
 	$(CLEAN) $(BIN)/bev-semseg demo
 
 test: environment lint
-	$(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+fast: environment
+	$(PYTEST) -m "not ros and not slow"
 
 lint: environment
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy bev_semseg_ros
 
 clean:
 	rm -rf $(VENV) build install log

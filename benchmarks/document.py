@@ -1,4 +1,4 @@
-"""Results in a document: between the markers `<!-- NAME -->` and `<!-- /NAME -->`, with the conditions they are of."""
+"""Write results into docs/reliability.md, between `<!-- NAME -->` and `<!-- /NAME -->`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from bev_semseg_ros.inference.predictor import cpu_flags
 
 ROOT = Path(__file__).resolve().parent.parent
 RELIABILITY = ROOT / "docs" / "reliability.md"
-RUNS = ROOT / "runs" / "proof"  # where simulated drives and JSON go
+RUNS = ROOT / "runs" / "proof"  # for simulated drives and JSON
 
 
 def conditions() -> str:
-    """The command and what it ran on, in one line."""
+    """Describe the command and the machine in one line."""
     flags = [flag for flag in FLAGS if flag in cpu_flags()]
     command = " ".join(
         ["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]
     )
     load = os.getloadavg()[0]
     return (
-        f"`{command}`, {len(os.sched_getaffinity(0))} cores with {' '.join(flags) or 'no vector extensions'}, "
-        f"torch {torch.__version__}, other load {load:.1f} at the start"
+        f"`{command}`, {len(os.sched_getaffinity(0))} cores with "
+        f"{' '.join(flags) or 'no vector extensions'}, torch {torch.__version__}, "
+        f"load of other processes {load:.1f} at the start"
     )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
@@ -41,8 +42,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def write(name: str, text: str, result: Any) -> None:
-    """Print the text, put it into docs/reliability.md in place of the last one, the result into runs/proof as JSON."""
-    text = text.replace(f"{ROOT}/", "")  # files of the project in the node's own words
+    """Print a result and keep it.
+
+    Args:
+        name: Section of docs/reliability.md, and name of the JSON file in runs/proof.
+        text: Markdown that replaces the content of the section.
+        result: Everything that the JSON file holds.
+
+    Raises:
+        ValueError: If docs/reliability.md has no such section.
+    """
+    text = text.replace(f"{ROOT}/", "")  # the log of the node has absolute paths
     print(text)
     RUNS.mkdir(parents=True, exist_ok=True)
     (RUNS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

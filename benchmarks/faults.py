@@ -1,9 +1,9 @@
-"""Faults over real DDS: what the node does, for how long, and how soon good input gives good output again.
+"""Measure what the node does under faults over real DDS, and how soon it recovers.
 
 usage: python benchmarks/faults.py [--seconds S] [--only REGEX] [--checkpoint C]
 
-Writes docs/reliability.md and runs/proof/faults.json. The scene is simulated (seed in car.py), the faults are those of
-the tests (seed in test/ros/faults.py).
+Writes docs/reliability.md and runs/proof/faults.json. The scene is simulated (seed in car.py). The
+faults are those of the tests (test/support/faults.py).
 """
 
 from __future__ import annotations
@@ -25,24 +25,30 @@ from support.faults import FAULTS, PERIOD, Fault, fail, recover, storm
 from support.process import Process
 
 STORM = 5000
-MAX_WORDS = 200  # characters of a line of the log in the table
+MAX_WORDS = 200  # characters of a log line in the table
 HEAD = (
     "fault",
-    "what the node did: its counters and its own words",
-    "lasted, s",
-    "longest time without a result of both sensors, s",
+    "counters and log of the node",
+    "duration, s",
+    "longest time without a fused result, s",
     "recovery, ms",
 )
-HEARD = 1.2  # seconds after which the node's line about the last second has come
+HEARD = 1.2  # seconds until the node has logged its line about the last second
 LOG_HEAD = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: (?:\S+ results in the last second: )?")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of the table.
+    """One row of the table.
 
-    words: of the log; seconds: how long the fault lasted; gap: the longest time without a result of both sensors,
-    seconds; recovery_ms: from the first good pair to its result, with the boxes from before the fault.
+    Attributes:
+        fault: Name of the fault.
+        counters: Increase of the node's counters `dropped/*` and `degraded/*`.
+        words: Lines of the node's log.
+        seconds: Duration of the fault.
+        gap: Longest time without a result of both sensors, seconds.
+        recovery_ms: Time from the first good pair to its result with the boxes of before the
+            fault.
     """
 
     fault: str
@@ -54,7 +60,7 @@ class Outcome:
 
 
 class Proof:
-    """A node, a car and what happened to them."""
+    """A node, a car that sends to it, and the outcomes of the faults so far."""
 
     def __init__(self, checkpoint: str) -> None:
         self._parameters = {"checkpoint": checkpoint} if checkpoint else {}
@@ -68,7 +74,7 @@ class Proof:
         return self.car.start_node(**self._parameters)
 
     def suffer(self, name: str, inflict: Callable[[], object]) -> None:
-        """Inflict a fault between two good drives and keep what became of it."""
+        """Inflict a fault between two good drives and keep the outcome."""
         self._drive_well()
         before, _ = recover(self.car)
         for messages in self.car.received.values():
@@ -100,7 +106,7 @@ class Proof:
         print(*row(self.outcomes[-1]), sep=" | ", flush=True)
 
     def _drive_well(self) -> None:
-        """Until the node has said what it had to say of the time before."""
+        """Send good input until the node has logged its line about the time before."""
         fail(self.car, Fault("none", lambda events: events), round(HEARD / PERIOD))
 
     @property
@@ -108,18 +114,17 @@ class Proof:
         return float(np.median([float(timing["network_ms"]) for _, timing in self.car.arrivals]))
 
     def suffer_from(self, fault: Fault, seconds: float) -> None:
-        fault = replace(
-            fault, period=PERIOD
-        )  # so that the network has time for some of many messages
+        # A slower fault leaves the network time for some of its messages.
+        fault = replace(fault, period=PERIOD)
         self.suffer(fault.name, lambda: fail(self.car, fault, round(seconds / PERIOD)))
 
     def restart(self) -> None:
-        """SIGKILL the node and start another."""
+        """Kill the node with SIGKILL and start another one."""
         self.node.kill()
         self.node = self._started()
 
     def kill_player(self) -> None:
-        """SIGKILL a player in the middle of its drive and let another one play it to the end."""
+        """Kill a player in the middle of its bag and let another one play the bag to its end."""
         bag = simulated_bag()
         first = Process("play", str(bag), "--loop", "--for", "/perception")
         self.car.spin_until(lambda: self._has_result_of(bag), what="a result of the bag")
@@ -135,7 +140,11 @@ class Proof:
         )
 
     def end(self) -> tuple[float, int, int]:
-        """SIGINT: (seconds until the node has ended, files left in /dev/shm, processes left)."""
+        """End the node with SIGINT.
+
+        Returns:
+            Seconds until the node has ended, files left in /dev/shm, and processes left.
+        """
         files, children = self.node.shared_memory, self.node.children
         start = time.monotonic()
         self.node.interrupt()
@@ -162,10 +171,12 @@ def row(outcome: Outcome) -> list[str]:
     for line in outcome.words:
         words.setdefault(re.sub(r"[\d.]+", "#", line)[:60], line)
     last = list(words.values())[-2:]
-    told = "; ".join(textwrap.shorten(f'"{line}"', MAX_WORDS, placeholder=' ..."') for line in last)
+    quoted = "; ".join(
+        textwrap.shorten(f'"{line}"', MAX_WORDS, placeholder=' ..."') for line in last
+    )
     return [
         outcome.fault,
-        "; ".join(part for part in (counters, told) if part) or "worked on",
+        "; ".join(part for part in (counters, quoted) if part) or "none",
         f"{outcome.seconds:.1f}",
         f"{outcome.gap:.1f}",
         f"{outcome.recovery_ms:.0f}",
@@ -180,7 +191,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="REGEX", help="faults whose names match")
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
-    told = conditions()
+    setting = conditions()
     proof = Proof(args.checkpoint)
     faults = {fault.name: partial(proof.suffer_from, fault, args.seconds) for fault in FAULTS}
     faults |= {
@@ -198,15 +209,16 @@ def main() -> None:
     proof.car.close()
     slowest = max(outcome.recovery_ms for outcome in proof.outcomes)
     text = (
-        f"{told}; network {proof.network_ms:.0f} ms a frame, 10 Hz. Slowest recovery: {slowest:.0f} ms. After all "
-        f"of this SIGINT ended the node in {seconds:.1f} s and left {files} files in /dev/shm and {processes} "
-        "processes.\n\n" + table(HEAD, map(row, proof.outcomes))
+        f"{setting}; network {proof.network_ms:.0f} ms per frame, input at 10 Hz. "
+        f"Slowest recovery: {slowest:.0f} ms. After all faults, SIGINT ended the node in "
+        f"{seconds:.1f} s and left {files} files in /dev/shm and {processes} processes.\n\n"
+        + table(HEAD, map(row, proof.outcomes))
     )
     write(
         "faults",
         text,
         {
-            "conditions": told,
+            "conditions": setting,
             "sigint_s": seconds,
             "files_left": files,
             "processes_left": processes,

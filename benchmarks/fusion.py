@@ -1,4 +1,6 @@
-"""Does the network use its camera? Boxes with both sensors, with the lidar alone, and with another frame's image.
+"""Measure whether the network uses its camera for boxes.
+
+It scores boxes with both sensors, with the lidar alone, and with the image of another frame.
 
 usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
 """
@@ -14,16 +16,20 @@ import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
-from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.frame import Annotation, Frame, Mode
 from bev_semseg_ros.inference.predictor import Predictor
 
 
 class Shuffled:
-    """A data set whose images have changed places; an image only goes to a frame with a camera of the same size."""
+    """A data set in which frames have exchanged their images.
+
+    An image only goes to a frame whose camera has the same image size.
+    """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
-        self._dataset, self.name = dataset, dataset.name
-        self._images = {}
+        self._dataset = dataset
+        self.name = dataset.name
+        self._images: dict[int, int] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
         for index in range(len(dataset)):
             frame, _ = dataset[index]
@@ -32,9 +38,9 @@ class Shuffled:
         rng = np.random.default_rng(seed)
         for indices in by_size.values():
             order = rng.permutation(indices)
-            self._images |= dict(
-                zip(order, np.roll(order, 1), strict=True)
-            )  # a cycle: nobody keeps its own
+            # A cycle: no frame keeps its own image.
+            for index, other in zip(order, np.roll(order, 1), strict=True):
+                self._images[int(index)] = int(other)
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -42,7 +48,7 @@ class Shuffled:
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = self._dataset[index]
         if index in self._images:
-            frame = replace(frame, image=self._dataset[int(self._images[index])][0].image)
+            frame = replace(frame, image=self._dataset[self._images[index]][0].image)
         return frame, annotation
 
     def scene(self, index: int) -> str:
@@ -56,7 +62,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
-    runs = {
+    runs: dict[str, tuple[Dataset, Mode]] = {
         "fused": (dataset, "fused"),
         "lidar_only": (dataset, "lidar_only"),
         "shuffled images": (Shuffled(dataset), "fused"),
@@ -65,11 +71,11 @@ def main() -> None:
         name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()
     }
     for name, result in results.items():
-        classes = "  ".join(
-            f"{label} {result[label]['ap']:.3f}"
-            for label in ("car", "truck", "pedestrian", "cyclist")
-            if result[label]["ap"] is not None
-        )
+        figures = []
+        for label in predictor.label_sets["detection"].classes:
+            if result[label]["ap"] is not None:
+                figures.append(f"{label} {result[label]['ap']:.3f}")
+        classes = "  ".join(figures)
         print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")

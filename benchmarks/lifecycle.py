@@ -1,9 +1,10 @@
-"""What the transitions of a node cost in time and memory, again and again.
+"""Measure time and memory of the node's lifecycle transitions over several cycles.
 
 usage: python benchmarks/lifecycle.py [--cycles N] [--checkpoint C]
 
-configure, activate, some frames, deactivate, cleanup: the resident memory after each and the time each took. Wanted:
-cleanup gives back what configure took, but for libraries that stay loaded, and no cycle leaves more than another.
+A cycle is configure, activate, some frames, deactivate and cleanup. The benchmark measures the time
+of each transition and the resident memory after it. Cleanup should free what configure allocated,
+except for libraries, and memory should not grow from cycle to cycle.
 Writes docs/reliability.md and runs/proof/lifecycle.json.
 """
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=10)
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
-    told = conditions()
+    setting = conditions()
     car = Car(simulated_drive()[0][0])
     node = car.start_node(
         "waiting for",
@@ -45,29 +46,22 @@ def main() -> None:
     node.interrupt()
     node.wait()
     car.close()
-    rows = [("started, unconfigured", "", f"{start:.0f}", "", "")]
-    rows += [
-        (
-            f"after {name}",
-            *(
-                f"{found[number][name][key]:.{digits}f}"
-                for number in (0, -1)
-                for key, digits in (("seconds", 2), ("mib", 0))
-            ),
-        )
-        for found in [cycles]
-        for name in STEPS
-    ]
+    rows = [["started, unconfigured", "", f"{start:.0f}", "", ""]]
+    for name in STEPS:
+        row = [f"after {name}"]
+        for measured in (cycles[0][name], cycles[-1][name]):
+            row += [f"{measured['seconds']:.2f}", f"{measured['mib']:.0f}"]
+        rows.append(row)
     text = table(("", "first cycle, s", "MiB", f"cycle {args.cycles}, s", "MiB"), rows)
     write(
         "lifecycle",
-        f"{told}.\n\n{text}",
-        {"conditions": told, "started_mib": start, "cycles": cycles},
+        f"{setting}.\n\n{text}",
+        {"conditions": setting, "started_mib": start, "cycles": cycles},
     )
 
 
 def cycle(car: Car, node: Process) -> dict[str, dict[str, float]]:
-    """Each transition's time, and the memory after it (after activate: after some frames)."""
+    """Measure each transition's time and the memory after it (for activate, after some frames)."""
     found = {}
     for name, transition in STEPS.items():
         begin = time.monotonic()

@@ -1,11 +1,15 @@
-"""How long the network takes, block by block, beside what its arithmetic would take at this machine's convolution rate.
+"""Measure the time of the network block by block, in bf16 and in float32.
 
-    python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N] [--json OUT]
+    python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N]
+                                 [--json OUT]
 
-In the default configuration: an image of 640x400, 20,000 points, a grid of 57.6 m at 0.2 m; bf16 and float32 in one
-run. Without a checkpoint the weights are random. Blocks are compiled and timed alone, so they pay for their inputs and
-outputs and add up to more than the branches, which are what runs. Set OMP_WAIT_POLICY=PASSIVE where cores are shared:
-threads of torch's pool that spin take the time of others.
+Beside each time stands its floor: the time that the arithmetic of the block would take at the
+convolution rate of this machine. The input is an image of 640x400 and 20,000 points, the grid is
+57.6 m wide with cells of 0.2 m. Without a checkpoint the weights are random.
+
+Blocks are compiled and timed alone. They therefore include the cost of their inputs and outputs and
+add up to more than the branches, which are what the node runs. Set OMP_WAIT_POLICY=PASSIVE where
+cores are shared. Otherwise idle threads of torch spin and take time from other processes.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bev_semseg_ros.model.decoding import decode, decode_mask
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,7 +41,6 @@ from bev_semseg_ros.inference.engine import (
     torch_threads,
 )
 from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
-from bev_semseg_ros.model.decoding import decode, decode_mask
 from bev_semseg_ros.model.network import Batch, Network
 from bev_semseg_ros.preprocessing import Sample
 
@@ -55,7 +59,7 @@ NUM_POINTS = 20_000
 
 
 class Listed(nn.Module):
-    """A block that takes a list of maps, called with the maps one by one, as engines need it."""
+    """Calls a block that takes a list of maps with the maps as arguments, as engines need it."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -90,7 +94,7 @@ def main() -> None:
 
 
 def street_like_sample(config: Config) -> Sample:
-    """An image of blobs and points as dense as a lidar's: half of them within 12 m."""
+    """Make an image of blobs and points as dense as those of a lidar (half of them within 12 m)."""
     rng = np.random.default_rng(0)
     angle = rng.uniform(-0.7, 0.7, 2 * NUM_POINTS)
     distance = np.minimum(4 + rng.exponential(12, 2 * NUM_POINTS), 60)
@@ -119,13 +123,14 @@ def street_like_sample(config: Config) -> Sample:
 
 
 def measure(network: Network, config: Config, engine: str, threads: int, runs: int) -> dict:
-    """Everything `--json` writes."""
+    """Measure everything that `--json` writes."""
     sample = street_like_sample(config)
     batch = Batch.from_samples([sample])
     engine = choose_engine(engine, torch.device("cpu"))
     rate_samples: dict[str, list[float]] = {"bf16": [], "fp32": []}
 
-    def sample_rates() -> None:  # before, between and after, for a machine may change its pace
+    def sample_rates() -> None:
+        # Called before, between and after, because the speed of a machine may change.
         for precision, found in rate_samples.items():
             found.append(convolution_rate(precision, threads))
 
@@ -175,7 +180,7 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
 def parts(
     network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str, threads: int
 ) -> Sequence[tuple[str, float, Callable[[], object]]]:
-    """(name, GFLOP, what to time) of the branches as they run and of the blocks they are made of."""
+    """List name, GFLOP and a call to time, for each branch and for each of its blocks."""
     ready = predictor._network
     plain = Network(network.config).eval()
     plain.load_state_dict(network.state_dict())
@@ -211,7 +216,7 @@ def parts(
     return [
         ("camera branch", camera, lambda: ready.camera(batch.image)),
         ("  camera encoder", *block(plain.camera.encoder, batch.image)),
-        ("  decoder", *block(Listed(plain.camera.decoder).eval(), *features)),
+        ("  neck", *block(Listed(plain.camera.decoder).eval(), *features)),
         ("  segmentation head", *block(plain.camera.segmentation, p2)),
         ("gather and pillars", sparse, lambda: ready.run_sparse(batch, context)),
         ("bev branch", bev, lambda: ready.bev(canvas, *others)),
@@ -223,7 +228,7 @@ def parts(
 
 
 def flops(run: Callable[[], object]) -> float:
-    """GFLOP of convolutions, matrix products and attention; a multiplication and an addition are two."""
+    """Count the GFLOP of convolutions, matrix products and attention; a multiply-add is two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops() / 1e9
@@ -261,16 +266,18 @@ def print_table(result: dict) -> None:
     print(f"{'ms, p50':24}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
     for block in result["blocks"]:
         print(
-            f"{block['name']:24}{block['gflop']:8.2f}{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
+            f"{block['name']:24}{block['gflop']:8.2f}"
+            f"{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
             f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}"
         )
     print(
-        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}{slow['p50']:10.1f}"
-        f"{result['floor_fp32_ms']:8.1f}"
+        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}"
+        f"{slow['p50']:10.1f}{result['floor_fp32_ms']:8.1f}"
     )
     print(f"{'network, p95':24}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
     print(
-        f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms (45 ms at 0.7 TFLOP/s or more, else in proportion)"
+        f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms "
+        "(45 ms at 0.7 TFLOP/s or more, else in proportion)"
     )
 
 

@@ -1,11 +1,12 @@
-"""What the node costs beyond its network, at 1920 x 1208 pixels and 60,000 points, stage by stage.
+"""Measure what the node costs in addition to its network, stage by stage.
 
 usage: python benchmarks/node_overhead.py [--runs N] [--encoding E]
 
-The network is stubbed out: it answers at once with a mask and 30 boxes. DDS is left out of the total: messages begin as
-rclpy gives them and end as it takes them, with all outputs asked for. Beside it, in the same run: the same messages
-through DDS between two participants, and a memory copy of the same bytes, in which the stages are also given, because
-milliseconds are of the machine. Wanted: p50 <= 15 ms, p99 <= 30 ms.
+The input has 1920 x 1208 pixels and 60,000 points. A stub replaces the network and answers at once
+with a mask and 30 boxes. The total excludes DDS: it starts with messages as rclpy delivers them and
+ends with messages as rclpy takes them, for all outputs. The same run also measures the transport of
+these messages through DDS and a memory copy of their bytes. Times are also given in units of that
+copy, because milliseconds depend on the machine. The limits are 15 ms (p50) and 30 ms (p99).
 Writes docs/reliability.md and runs/proof/overhead.json.
 """
 
@@ -34,14 +35,10 @@ from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
-from bev_semseg_ros.ros.convert.messages import (
-    decode_camera,
-    decode_cloud,
-    decode_image,
-    encode_camera,
-    encode_image,
-    fill,
-)
+from bev_semseg_ros.ros.convert.camera_info import decode_camera, encode_camera
+from bev_semseg_ros.ros.convert.image import decode_image, encode_image
+from bev_semseg_ros.ros.convert.message import fill
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
@@ -60,7 +57,7 @@ CONFIG = Config()
 
 
 class Network:
-    """Answers at once."""
+    """A stub of the predictor that answers at once."""
 
     config = CONFIG
     info: ClassVar[dict] = {}
@@ -90,17 +87,17 @@ class Network:
 
 
 class Unsent(Publishers):
-    """Makes every message and sends none."""
+    """Builds every message and sends none."""
 
     def wanted(self, topic: str) -> bool:
-        return topic in self._publishers  # what is installed
+        return topic in self._publishers  # absent where the message type is not installed
 
     def _send(self, topic: str, message: Any) -> None:
         pass
 
 
 class Moment:
-    """The messages of one moment, and what the node needs to work on them."""
+    """The messages of one moment and the calibration that belongs to them."""
 
     def __init__(self, encoding: str) -> None:
         rng = np.random.default_rng(2)
@@ -125,7 +122,7 @@ class Moment:
 
 
 def cloud(rng: np.random.Generator) -> PointCloud2:
-    """POINTS points in the layout of common drivers, one in 50 of them NaN."""
+    """Make a cloud in the layout of common drivers, with one NaN in 50 points."""
     kind = np.dtype(
         {
             "names": ["x", "y", "z", "intensity", "ring"],
@@ -163,7 +160,7 @@ def cloud(rng: np.random.Generator) -> PointCloud2:
 
 
 def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
-    """Milliseconds of every run, after some that do not count."""
+    """Measure the milliseconds of each run, after some runs for warming up."""
     times = []
     for _ in range(runs + runs // 10 + 3):
         start = time.perf_counter()
@@ -173,7 +170,7 @@ def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
 
 
 def whole(moment: Moment, node: Any) -> Callable[[], None]:
-    """From the three messages to all outputs, as the node does it."""
+    """Return a call that processes three messages to all outputs, as the node does."""
     health, network = Health(), Network()
     queue = LatestPairQueue(Synchronizer(50_000_000, 200_000_000), health)
     classes = ClassParameters.defaults(network.label_sets["detection"].classes)
@@ -216,7 +213,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
 
 
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
-    """What the whole is made of, each by itself."""
+    """Return a call for each stage of the whole."""
     network = Network()
     outputs = Unsent(node, network.label_sets, Health())
     cloud_from_ego, scale = invert(moment.calibration.ego_from_lidar), IntensityScale()
@@ -247,7 +244,7 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
 
 
 def transport(moment: Moment, runs: int) -> np.ndarray:
-    """Milliseconds from publishing image and cloud until both are there, between two participants."""
+    """Measure the milliseconds that a pair takes through DDS between two participants."""
     contexts = [rclpy.Context() for _ in range(2)]
     for context in contexts:
         rclpy.init(context=context)
@@ -275,7 +272,7 @@ def transport(moment: Moment, runs: int) -> np.ndarray:
             publishers[topic].publish(message)
         for _ in publishers:
             if not arrived.acquire(timeout=5):
-                raise SystemExit("DDS lost a message; see README.md about its profile")
+                raise SystemExit("DDS lost a message; see 'Large messages' in docs/integration.md")
 
     times = measure(send, runs)
     executor.shutdown()
@@ -291,7 +288,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=300)
     parser.add_argument("--encoding", default="rgb8")
     args = parser.parse_args()
-    told = conditions()
+    setting = conditions()
     cv2.setNumThreads(1)  # as the node does
     rclpy.init(args=[])
     node = rclpy.create_node("perception")
@@ -299,15 +296,15 @@ def main() -> None:
     run = whole(moment, node)
     gc.collect()
     gc.freeze()  # as the node does
-    times = {"the whole, without DDS": measure(run, args.runs)}
+    times = {"whole frame, without DDS": measure(run, args.runs)}
     times |= {
         "  " + name: measure(stage, args.runs) for name, stage in stages(moment, node).items()
     }
-    times["the messages through DDS"] = transport(moment, args.runs // 3)
-    times["a memory copy of their bytes"] = measure(moment.bytes.copy, args.runs)
+    times["DDS transport of the messages"] = transport(moment, args.runs // 3)
+    times["memory copy of the messages"] = measure(moment.bytes.copy, args.runs)
     node.destroy_node()
     rclpy.try_shutdown()
-    copy = float(np.median(times["a memory copy of their bytes"]))
+    copy = float(np.median(times["memory copy of the messages"]))
     result = {
         name.strip(): {
             "p50_ms": float(np.percentile(found, 50)),
@@ -322,9 +319,9 @@ def main() -> None:
     ]
     write(
         "overhead",
-        f"{told}; {args.encoding}, {POINT_STEP} bytes a point, {args.runs} runs.\n\n"
+        f"{setting}; {args.encoding}, {POINT_STEP} bytes per point, {args.runs} runs.\n\n"
         + table(("", "p50, ms", "p99, ms", "p50 in memory copies"), rows),
-        result | {"conditions": told},
+        result | {"conditions": setting},
     )
 
 

@@ -1,10 +1,11 @@
-"""Input at five times what the node can do: the newest is taken, and what comes out is young.
+"""Measure the age of results when the node gets several times the input it can process.
 
 usage: python benchmarks/overload.py [--seconds S] [--times N] [--checkpoint C]
 
-Age: from the publishing of a pair to the arrival of its result, in the time that the node worked on this frame. What
-the node does is one frame in the median time between two results. Wanted: ages of at most two processing times, and of
-each result that no newer pair had come when the node had time for it.
+The age of a result is the time from publishing its pair to its arrival. It is given in units of the
+time that the node worked on this frame. The capacity of the node is one frame in the median time
+between two results. Ages should be at most two processing times, and every result should be that of
+the newest pair at the time when the node became free.
 Writes docs/reliability.md and runs/proof/overload.json.
 """
 
@@ -19,12 +20,17 @@ from car import Car, simulated_drive
 from document import conditions, table, write
 from support.faults import recover
 
-CALIBRATION = 5.0  # seconds in which the processing time is found
-WARM = 3  # results after which the node is in the swing
+CALIBRATION = 5.0  # seconds in which the processing time is measured
+WARM = 3  # results for warming up
 
 
 def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
-    """Pairs every `period` seconds; the results that come: when their pair was published and answered, seconds."""
+    """Publish a pair every `period` seconds and collect the results.
+
+    Returns:
+        For each result, the times (time.monotonic) of its pair's publishing and of its arrival, and
+        the seconds of processing.
+    """
     published: dict[int, float] = {}
     first, due, end = len(car.arrivals), time.monotonic(), time.monotonic() + seconds
     cloud, image, info = car.make("points"), car.make("image"), car.make("camera_info")
@@ -45,7 +51,10 @@ def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
 
 
 def newest_wins(results: list[dict[str, float]], period: float) -> float:
-    """The share of results whose pair was at most two periods old when the result before it came."""
+    """Compute the fraction of results whose pair was new when the node became free.
+
+    A pair is new if it is at most two periods old.
+    """
     return float(
         np.mean(
             [
@@ -60,11 +69,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument(
-        "--times", type=float, default=5.0, metavar="N", help="what the node can do (default: 5)"
+        "--times",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="times the node's capacity (default: 5)",
     )
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
-    told = conditions()
+    setting = conditions()
     car = Car(simulated_drive()[0][0])
     node = car.start_node(**({"checkpoint": args.checkpoint} if args.checkpoint else {}))
     recover(car)
@@ -80,7 +93,7 @@ def main() -> None:
         for key in ("received/points", "published", "dropped/overwritten")
     )
     result = {
-        "conditions": told,
+        "conditions": setting,
         "times": processing / period,
         "input_hz": 1 / period,
         "processing_ms": 1e3 * processing,
@@ -96,20 +109,26 @@ def main() -> None:
     car.close()
     age = result["age_in_processing_times"]
     rows = [
-        ("input", f"{result['input_hz']:.0f} Hz, {result['times']:.1f} times what the node does"),
-        ("processing time", f"{result['processing_ms']:.0f} ms"),
-        ("pairs received, results, overwritten by newer ones", f"{received}, {out}, {overwritten}"),
         (
-            "age of a result, in its own frame's processing times (wanted: at most 2)",
+            "input",
+            f"{result['input_hz']:.0f} Hz, {result['times']:.1f} times what the node can process",
+        ),
+        ("processing time", f"{result['processing_ms']:.0f} ms"),
+        (
+            "pairs received, results, pairs overwritten by newer ones",
+            f"{received}, {out}, {overwritten}",
+        ),
+        (
+            "age of a result in processing times of its frame (limit: 2)",
             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}",
         ),
-        ("results of the newest pair there was", f"{100 * result['newest']:.0f} %"),
+        ("results of the newest pair available", f"{100 * result['newest']:.0f} %"),
     ]
-    write("overload", f"{told}.\n\n" + table(("", "result"), rows), result)
+    write("overload", f"{setting}.\n\n" + table(("", "result"), rows), result)
 
 
 def interval(results: list[dict[str, float]]) -> float:
-    """The median time between two results, seconds."""
+    """Compute the median time between two results, seconds."""
     return float(np.median(np.diff([result["arrived"] for result in results])))
 
 

@@ -1,10 +1,11 @@
-"""A drive without end: the node's memory, its latency and its books, with the network's real cost.
+"""Measure memory, latency and counters of the node over a long drive.
 
 usage: python benchmarks/soak.py [--minutes M] [--frames N] [--rate HZ] [--bag BAG] [--checkpoint C]
 
-The bag is played in a loop by the player, in a process of its own, for so many minutes or frames, whichever come first.
-Wanted: resident memory that grows by less than 1 % after the first fifth of the time, a median latency of the last
-third like that of the first, and clouds received = results + dropped, by the node's own counters.
+The player, in a process of its own, plays a bag in a loop until the minutes or the frames are over.
+Resident memory should grow by less than 1 % after the first fifth of the time. The median latency
+of the last third should be like that of the first. By the counters of the node, the clouds received
+should be the results plus the dropped clouds.
 Writes docs/reliability.md and runs/proof/soak.json.
 """
 
@@ -20,14 +21,14 @@ from document import conditions, table, write
 from support.process import Process
 
 BAG_RATE = 10.0  # Hz at which the simulated drive was recorded
-SAMPLING = 1.0  # seconds between looks at the memory
-WARM_UP = 0.2  # of the time
-QUIET = 2.0  # seconds after the player until all is answered
+SAMPLING = 1.0  # seconds between two measurements of the memory
+WARM_UP = 0.2  # fraction of the time
+QUIET = 2.0  # seconds after the end of the player until everything is answered
 MIB = 2**20
 
 
 def balance(timing: dict[str, str]) -> dict[str, int]:
-    """Where the node's clouds are by its own counters; `open`: neither answered nor dropped, 0 at rest."""
+    """Account for all clouds by the node's counters; `open` is neither answered nor dropped."""
     counters = {
         key: int(value)
         for key, value in timing.items()
@@ -60,11 +61,11 @@ def main() -> None:
     )
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
-    told = conditions()
+    setting = conditions()
     bag = args.bag or simulated_bag()
     car = Car(simulated_drive()[0][0])
     for publisher in car.publishers.values():
-        car.node.destroy_publisher(publisher)  # the player is the sensors here
+        car.node.destroy_publisher(publisher)  # here the player sends, not the car
     node = car.start_node(
         calibration=bag, **({"checkpoint": args.checkpoint} if args.checkpoint else {})
     )
@@ -88,18 +89,18 @@ def main() -> None:
     player.wait()
     car.spin_until_time(time.monotonic() + QUIET)
     result = summary(car, memory, elapsed) | {
-        "conditions": told,
+        "conditions": setting,
         "rate_hz": args.rate,
         "bag": bag.name,
     }
     node.interrupt()
     node.wait()
     car.close()
-    write("soak", f"{told}.\n\n" + table(("", "result", "wanted"), rows(result)), result)
+    write("soak", f"{setting}.\n\n" + table(("", "result", "limit"), rows(result)), result)
 
 
 def summary(car: Car, memory: list[tuple[float, int]], seconds: float) -> dict:
-    """What `--json` holds: everything but the conditions."""
+    """Compute everything that the JSON file holds, except for the conditions."""
     times, bytes_ = np.array(memory).T
     warm = bytes_[times > WARM_UP * seconds]
     latency = np.array(
@@ -124,16 +125,16 @@ def summary(car: Car, memory: list[tuple[float, int]], seconds: float) -> dict:
 
 
 def rows(result: dict) -> list[tuple[str, str, str]]:
-    latency, books = result["latency_ms"], result["balance"]
+    latency, clouds = result["latency_ms"], result["balance"]
     causes = ", ".join(
         f"{count} {key.partition('/')[2]}"
         for key, count in result["counters"].items()
         if key.startswith("dropped/")
     )
     return [
-        ("time, results", f"{result['seconds'] / 60:.1f} min, {result['results']}", ""),
+        ("duration, results", f"{result['seconds'] / 60:.1f} min, {result['results']}", ""),
         (
-            "resident memory after warm-up, at the end",
+            "resident memory after warm-up and at the end",
             f"{result['memory_after_warm_up_mib']:.0f} MiB, "
             f"{result['memory_at_the_end_mib']:.0f} MiB: {100 * result['memory_growth']:+.2f} %",
             "below +1 %",
@@ -144,16 +145,16 @@ def rows(result: dict) -> list[tuple[str, str, str]]:
             "",
         ),
         (
-            "median latency, last third to first",
+            "median latency, last third relative to first",
             f"{result['latency_drift']:.3f} (network alone {result['network_drift']:.3f})",
             "about 1",
         ),
         (
-            "clouds in, results, dropped, open",
-            f"{books['in']} = {books['out']} + {books['dropped']} + {books['open']}",
+            "clouds received = answered + dropped + open",
+            f"{clouds['in']} = {clouds['out']} + {clouds['dropped']} + {clouds['open']}",
             "open: 0",
         ),
-        ("dropped, by cause", causes or "none", ""),
+        ("drops by cause", causes or "none", ""),
     ]
 
 

@@ -1,8 +1,9 @@
-"""How fast the simulator makes frames, part by part, and what its lidars return.
+"""Measure how fast the simulator makes frames, and what its lidars return.
 
 usage: python benchmarks/synth.py [--rig a2d2|kitti] [--scenes N] [--seed K]
 
-One process, one thread; a drive of one frame each, as training data is made. The first scene (compilation) is left out.
+Every scene has one frame, as in training data. The benchmark uses one process with one thread and
+leaves out the first scene, during which code is compiled.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ def main() -> None:
         intensities.append(points.intensities)
     for name, values in seconds.items():
         print(
-            f"{name:6} {1e3 * np.mean(values):6.0f} ms (5-95 %: {1e3 * np.percentile(values, 5):.0f}"
-            f"-{1e3 * np.percentile(values, 95):.0f})"
+            f"{name:6} {1e3 * np.mean(values):6.0f} ms "
+            f"(5-95 %: {1e3 * np.percentile(values, 5):.0f}-{1e3 * np.percentile(values, 95):.0f})"
         )
     print(
-        f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s in one process, without writing files"
+        f"all    {1 / sum(map(np.mean, seconds.values())):6.1f} frames/s "
+        "in one process, without writing files"
     )
     print(
         f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "

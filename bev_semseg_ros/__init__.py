@@ -1,3 +1,16 @@
-"""Lidar and camera to bird's-eye-view boxes and image segmentation: one network for training and vehicle."""
+"""Detect objects and segment images from one lidar and one camera, for training and on a vehicle."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+def _version() -> str:
+    """Read the version from package.xml of the source tree, or else from the installed package."""
+    package_xml = Path(__file__).resolve().parents[1] / "package.xml"
+    if package_xml.is_file():
+        return ElementTree.parse(package_xml).getroot().findtext("version", "")
+    return version("bev_semseg_ros")
+
+
+__version__ = _version()

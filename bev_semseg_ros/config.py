@@ -1,71 +1,81 @@
-"""Every setting of the network, its training and its decoding: one tree of dataclasses that a YAML file overrides."""
+"""Every setting of the network, its training and its postprocessing.
+
+One tree of dataclasses, of which a YAML file or `--set` overrides what differs from the defaults.
+pydantic checks types and limits.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import json
 import math
-import reprlib
-import typing
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
-# A damaged or malicious file must not ask for more memory than there is: the largest sizes of what a file can set.
+# A damaged or malicious file must not ask for more memory than there is.
 MAX_PILLARS = 4096  # along x or y
-MAX_CANVAS = 2**28  # values of the pillars' canvas, a gigabyte
+MAX_CANVAS = 2**28  # values of the pillar encoder's canvas: a gigabyte
 MAX_CHANNELS = 1024
 MAX_BLOCKS = 32
-MAX_NETWORK_PIXELS = 16_777_216  # of the image the network sees
+MAX_LEVELS = 8  # of the BEV backbone
+MAX_NETWORK_PIXELS = 16_777_216  # of the image that the network sees
 MAX_BOXES = 100_000
+MAX_TASKS = 32
+MAX_VALUES = 10_000  # of a file; YAML's aliases let a few bytes stand for billions
 
-_SHORT = reprlib.Repr()  # of values in errors: YAML's aliases let a few bytes stand for billions
-_SHORT.maxlevel = 2
+_CHECKS = ConfigDict(extra="forbid", strict=True)
+
+Channels = Annotated[int, Field(gt=0, le=MAX_CHANNELS)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Pixels = Annotated[int, Field(gt=0, le=MAX_NETWORK_PIXELS)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class GridConfig:
-    """The BEV grid in the ego frame, metres. Pillars have `cell`; heads answer at `cell * output_stride`.
+    """The BEV grid in the ego frame, metres. The heads answer at `cell * output_stride`.
 
-    Raises ValueError for a grid that the network cannot have.
+    Raises:
+        ValueError: a grid that the network cannot have.
     """
 
-    x_min: float = 0.0
-    x_max: float = 57.6
-    y_min: float = -28.8
-    y_max: float = 28.8
-    z_min: float = -3.0
-    z_max: float = 4.5
-    cell: float = 0.2
+    x_min: Finite = 0.0
+    x_max: Finite = 57.6
+    y_min: Finite = -28.8
+    y_max: Finite = 28.8
+    z_min: Finite = -3.0
+    z_max: Finite = 4.5
+    cell: Annotated[Finite, Field(gt=0)] = 0.2
     output_stride: int = 2
 
     def __post_init__(self) -> None:
-        if not (
-            self.x_min < self.x_max
-            and self.y_min < self.y_max
-            and self.z_min < self.z_max
-            and self.cell > 0
-        ):
-            raise ValueError("grid: expected each minimum below its maximum, and a cell above 0")
+        if not (self.x_min < self.x_max and self.y_min < self.y_max and self.z_min < self.z_max):
+            raise ValueError("expected each minimum below its maximum")
         if self.output_stride != 2:
             raise ValueError(
-                f"grid.output_stride: the heads answer at 2 pillars, not at {self.output_stride}"
+                f"output_stride: the heads answer at 2 pillars, not at {self.output_stride}"
             )
-        if any(not 0 < count <= MAX_PILLARS or count % self.output_stride for count in self.shape):
-            raise ValueError(
-                f"grid: {self.shape[0]} x {self.shape[1]} pillars, expected even numbers of at most "
-                f"{MAX_PILLARS}"
-            )
+        for count in self.shape:
+            if not 0 < count <= MAX_PILLARS or count % self.output_stride:
+                raise ValueError(
+                    f"{self.shape[0]} x {self.shape[1]} pillars, "
+                    f"expected even numbers of at most {MAX_PILLARS}"
+                )
 
     @property
     def shape(self) -> tuple[int, int]:
         """Pillars along x and y."""
-        return round((self.x_max - self.x_min) / self.cell), round(
-            (self.y_max - self.y_min) / self.cell
-        )
+        along_x = (self.x_max - self.x_min) / self.cell
+        along_y = (self.y_max - self.y_min) / self.cell
+        limit = 2 * MAX_PILLARS  # of a number too large to be rounded
+        return round(min(along_x, limit)), round(min(along_y, limit))
 
     @property
     def output_shape(self) -> tuple[int, int]:
@@ -74,234 +84,249 @@ class GridConfig:
 
     @property
     def output_cell(self) -> float:
+        """Side of a head's cell, metres."""
         return self.cell * self.output_stride
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class ImageConfig:
-    """The image the network sees: the rectified one, resized to about max_pixels, at most max_width wide."""
+    """The image that the network sees: rectified, about max_pixels, at most max_width wide."""
 
-    max_pixels: int = 256_000
-    max_width: int = 768
-
-    def __post_init__(self) -> None:
-        if not (
-            0 < self.max_pixels <= MAX_NETWORK_PIXELS and 0 < self.max_width <= MAX_NETWORK_PIXELS
-        ):
-            raise ValueError(
-                f"image: {self.max_pixels} pixels, {self.max_width} wide; expected 1 to "
-                f"{MAX_NETWORK_PIXELS}"
-            )
+    max_pixels: Pixels = 256_000
+    max_width: Pixels = 768
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class ModelConfig:
-    camera_encoder: str = "efficientnet_lite0"  # or "residual"
-    decoder: str = "fpn"
-    fusion: str = "projective"  # or "cross_attention", "none"
-    fpn_channels: int = 64
-    fusion_channels: int = 16
-    pillar_channels: int = 32
-    bev_channels: tuple[int, ...] = (48, 96, 128)
-    bev_blocks: tuple[int, ...] = (1, 2, 2)
-    head_channels: int = 64
+    """The parts of the network, by the names of `model/build.py` or as "module:Class"."""
 
-    @property
-    def finds_boxes_in_images(self) -> bool:
-        """True if boxes are looked for in a frame without points, too."""
-        return self.fusion == "cross_attention"
+    camera_encoder: Name = "efficientnet_lite0"
+    lidar_encoder: Name = "pillars"
+    neck: Name = "fpn"
+    fusion: Name = "projective"
+    tasks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_TASKS)] = (
+        "detection",
+        "segmentation",
+    )
+    neck_channels: Channels = 64
+    fusion_channels: Channels = 16
+    pillar_channels: Channels = 32
+    bev_channels: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=MAX_LEVELS)] = (
+        48,
+        96,
+        128,
+    )
+    bev_blocks: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=MAX_BLOCKS)], ...],
+        Field(min_length=1, max_length=MAX_LEVELS),
+    ] = (1, 2, 2)
+    head_channels: Channels = 64
 
     def __post_init__(self) -> None:
-        channels = (
-            self.fpn_channels,
-            self.fusion_channels,
-            self.pillar_channels,
-            self.head_channels,
-            *self.bev_channels,
-        )
-        if not all(0 < count <= MAX_CHANNELS for count in channels):
+        if len(self.bev_channels) != len(self.bev_blocks):
             raise ValueError(
-                f"model: expected 1 to {MAX_CHANNELS} channels, got {max(channels)} and {min(channels)}"
-            )
-        if not all(0 <= count <= MAX_BLOCKS for count in self.bev_blocks):
-            raise ValueError(
-                f"model.bev_blocks: expected at most {MAX_BLOCKS}, got {_SHORT.repr(self.bev_blocks)}"
+                f"bev_blocks: {len(self.bev_blocks)} values for the "
+                f"{len(self.bev_channels)} of bev_channels"
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class LossConfig:
-    segmentation_weight: float = 1.0  # lambda
-    regression_weight: float = 0.5
-    heatmap_sigma: tuple[float, float, float, float] = (
-        1.6,
-        2.0,
-        0.9,
-        1.1,
-    )  # output cells, by detection class
-    class_weight_min: float = 0.3
-    class_weight_max: float = 4.0
+    """How much each part of the loss counts."""
+
+    segmentation_weight: Annotated[Finite, Field(ge=0)] = 1.0  # lambda of the joint loss
+    regression_weight: Annotated[Finite, Field(ge=0)] = 0.5
+    class_weight_min: Annotated[Finite, Field(gt=0)] = 0.3
+    class_weight_max: Annotated[Finite, Field(gt=0)] = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class AugmentationConfig:
-    """Sensor-consistent: what moves the points moves boxes and the projection into the image, too."""
+    """Augmentation keeps the sensors consistent: boxes and projection move with the points."""
 
-    flip: float = 0.5
-    rotation: float = 0.05
-    scale: float = 0.04
-    height: float = 0.10
-    point_drop: float = 0.5
-    ring_drop: float = 0.12
-    intensity_zero: float = 0.5
-    intensity_gain: float = 0.4
-    image_zoom_min: float = (
-        0.93  # crops show the image enlarged by a factor between these, log-uniform
-    )
-    image_zoom_max: float = 2.0
-    image_aspect: float = 0.08
-    image_rotation: float = 0.035
-    photometric: float = 0.0
-    camera_drop: float = 0.2
-    lidar_drop: float = 0.05
+    flip: Share = 0.5
+    rotation: Finite = 0.05  # standard deviation, radians
+    scale: Share = 0.04
+    height: Finite = 0.10  # standard deviation, metres
+    point_drop: Share = 0.5
+    ring_drop: Share = 0.12
+    intensity_zero: Share = 0.5
+    intensity_gain: Finite = 0.4
+    image_zoom_min: Annotated[Finite, Field(gt=0)] = 0.93  # crops enlarge by a factor between
+    image_zoom_max: Annotated[Finite, Field(gt=0)] = 2.0  # these, log-uniform
+    image_aspect: Finite = 0.08
+    image_rotation: Finite = 0.035
+    photometric: Share = 0.0
+    camera_drop: Share = 0.2
+    lidar_drop: Share = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
 class TrainingConfig:
-    epochs: int = 20
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    trunk_learning_rate: float = 0.3  # times learning_rate, for pretrained weights
-    frozen_trunk_blocks: int = 2
-    weight_decay: float = 0.02
-    warmup: float = 0.15
-    gradient_clip: float = 10.0
+    """The course of a training run."""
+
+    epochs: Annotated[int, Field(ge=0)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    learning_rate: Finite = 2e-3
+    trunk_learning_rate: Finite = 0.3  # times learning_rate, for pretrained weights
+    frozen_trunk_blocks: Annotated[int, Field(ge=0)] = 2
+    weight_decay: Finite = 0.02
+    warmup: Share = 0.15
+    gradient_clip: Annotated[Finite, Field(gt=0)] = 10.0
     precision: str = "auto"  # bf16 where the processor computes it, else fp32; or one of them
-    tasks: tuple[str, ...] = ("detection", "segmentation")
-    crop: tuple[int, int] = (
-        448,
-        288,
-    )  # width, height of the image while training; (0, 0): the whole image
-    max_steps: int = 0  # the schedule ends after so many steps; 0: after `epochs`
-    max_minutes: float = 0.0  # the schedule ends after this time; 0: after `max_steps` or `epochs`
-    split: str = ""  # of the data, as `open_dataset` means it; empty: everything
-    validation_split: str = (
-        ""  # of the same data, for a short evaluation after every epoch; empty: none
-    )
-    validation_frames: int = 50
-
-
-@dataclass(frozen=True)
-class DecodingConfig:
-    score_threshold: float = 0.3
-    max_boxes: int = 120
-    suppression_radius: tuple[float, float, float, float] = (
-        1.6,
-        2.5,
-        0.4,
-        0.6,
-    )  # metres, by detection class
+    tasks: tuple[Name, ...] = ()  # trained in this run; empty: all of model.tasks
+    crop: tuple[int, int] = (448, 288)  # width, height while training; (0, 0): the whole image
+    max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
+    max_minutes: Annotated[Finite, Field(ge=0)] = 0.0  # end after this time; 0: see max_steps
+    split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
+    validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
+    validation_frames: Annotated[int, Field(ge=0)] = 50
 
     def __post_init__(self) -> None:
-        if not 0 < self.max_boxes <= MAX_BOXES:
-            raise ValueError(f"decoding.max_boxes: expected 1 to {MAX_BOXES}, got {self.max_boxes}")
+        if self.crop != (0, 0) and any(side <= 0 or side % 32 for side in self.crop):
+            raise ValueError(
+                f"crop: expected multiples of 32, or 0, 0 for whole images, got {list(self.crop)}"
+            )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKS)
+class DecodingConfig:
+    """Which boxes are taken from the heatmaps."""
+
+    score_threshold: Share = 0.3
+    max_boxes: Annotated[int, Field(gt=0, le=MAX_BOXES)] = 120
+
+
+@dataclass(frozen=True, config=_CHECKS)
 class Config:
+    """The whole tree.
+
+    Attributes:
+        labels: task -> its label set, a shipped one's name or a YAML file.
+    """
+
     name: str = "default"
     seed: int = 1
-    grid: GridConfig = field(default_factory=GridConfig)
-    image: ImageConfig = field(default_factory=ImageConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    labels: dict[str, Name] = dataclasses.field(
+        default_factory=lambda: {"detection": "boxes_4", "segmentation": "driving_13"}
+    )
+    grid: GridConfig = dataclasses.field(default_factory=GridConfig)
+    image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    augmentation: AugmentationConfig = dataclasses.field(default_factory=AugmentationConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    decoding: DecodingConfig = dataclasses.field(default_factory=DecodingConfig)
 
     def __post_init__(self) -> None:
-        if (values := math.prod(self.grid.shape) * self.model.pillar_channels) > MAX_CANVAS:
+        values = math.prod(self.grid.shape) * self.model.pillar_channels
+        if values > MAX_CANVAS:
             raise ValueError(
                 f"grid and model.pillar_channels: {values} values, expected at most {MAX_CANVAS}"
             )
 
 
+_CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 4e-3, which has no point, for text. YAML 1.2 and everybody else do not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration (or a part of it) as plain dictionaries, lists and numbers."""
-    plain = dataclasses.asdict(config)
-
-    def lists(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: lists(item) for key, item in value.items()}
-        return [lists(item) for item in value] if isinstance(value, (tuple, list)) else value
-
-    return lists(plain)
+    """Return a configuration, or a part of it, as plain dictionaries, lists and numbers."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
-def from_dict(values: dict[str, Any], kind: type = Config, where: str = "") -> Any:
-    """A configuration from plain values; what is not named keeps its default.
+def from_dict(values: Any) -> Config:
+    """Return a configuration from plain values. What is not named keeps its default.
 
-    Raises ValueError that names an unknown key or a value of the wrong type.
+    Raises:
+        ValueError: names each unknown setting, with those that are known there, and each value of
+            the wrong type or beyond its limits.
     """
     if not isinstance(values, dict):
-        raise ValueError(
-            f"{where.rstrip('.') or 'configuration'}: expected a mapping, got {type(values).__name__}"
-        )
-    hints = typing.get_type_hints(kind)
-    unknown = [str(key) for key in values if key not in hints]
-    if unknown:
-        raise ValueError(
-            f"unknown setting {', '.join(where + key for key in unknown)}; known here: {', '.join(hints)}"
-        )
-    return kind(**{key: _convert(value, hints[key], where + key) for key, value in values.items()})
+        raise ValueError(f"configuration: expected a mapping, got {type(values).__name__}")
+    _check_count(values)
+    values = dict(values)
+    if isinstance(values.get("labels"), dict):
+        values["labels"] = Config().labels | values["labels"]
+    try:
+        return _CONFIG.validate_json(json.dumps(values, default=repr))
+    except ValidationError as error:
+        raise ValueError("; ".join(_explain(dict(each)) for each in error.errors())) from None
 
 
-def _convert(value: Any, kind: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return from_dict(value, kind, where + ".")
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError(f"{where}: expected a list, got {_SHORT.repr(value)}")
-        kinds = typing.get_args(kind)
-        if kinds[-1] is not Ellipsis and len(kinds) != len(value):
-            raise ValueError(f"{where}: expected {len(kinds)} values, got {_SHORT.repr(value)}")
-        return tuple(_convert(item, kinds[0], where) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):  # YAML takes 4e-3, which has no point, for text
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{where}: expected {kind.__name__}, got {_SHORT.repr(value)}")
-    if kind is float and not math.isfinite(value):
-        raise ValueError(f"{where}: expected a finite number, got {value}")
-    return value
+def _check_count(values: Any) -> None:
+    """Refuse a tree of more values than a configuration can have."""
+    pending, count = [values], 0
+    while pending:
+        value = pending.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values, expected a configuration")
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list | tuple):
+            pending += value
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """Say in one line what is wrong with a setting."""
+    path = [str(part) for part in error["loc"]]
+    where = ".".join(path)
+    if error["type"] == "unexpected_keyword_argument":
+        return f"unknown setting {where}; known here: {', '.join(_known(path[:-1]))}"
+    reason = error["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(error["input"], dict) else f", got {error['input']!r:.60}"
+    return f"{where or 'configuration'}: {reason[:1].lower()}{reason[1:]}{shown}"
+
+
+def _known(path: list[str]) -> list[str]:
+    part: Any = Config()
+    for name in path:
+        part = getattr(part, name)
+    return [field.name for field in dataclasses.fields(part)]
 
 
 def load(path: str | Path) -> Config:
-    """Read a YAML file of overrides. Raises ValueError naming the file and the setting that is wrong."""
+    """Read a YAML file of overrides.
+
+    Raises:
+        ValueError: names the file and the setting that is wrong.
+    """
     try:
-        return from_dict(yaml.safe_load(Path(path).read_text()) or {})
-    except (ValueError, yaml.YAMLError) as error:
+        return from_dict(yaml.load(Path(path).read_text(), _Loader) or {})
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
 def with_settings(config: Config, settings: Iterable[str]) -> Config:
-    """A configuration with single settings replaced, each written as `training.epochs=3`; values are YAML.
+    """Return a configuration with single settings replaced.
 
-    Raises ValueError naming what is no setting or of the wrong type.
+    Args:
+        config: the configuration to begin from.
+        settings: each as `training.epochs=3`; the value is YAML.
+
+    Raises:
+        ValueError: names what is no setting or of the wrong type.
     """
     values = to_dict(config)
     for setting in settings:
         key, equals, text = setting.partition("=")
         *parents, name = key.split(".")
-        place = values
+        place: Any = values
         for parent in parents:
             place = place.get(parent) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict):
             raise ValueError(f"{setting}: expected a setting such as training.epochs=3")
         try:
-            place[name] = yaml.safe_load(text)
+            place[name] = yaml.load(text, _Loader)
         except yaml.YAMLError as error:
             raise ValueError(f"{setting}: not a YAML value") from error
     return from_dict(values)

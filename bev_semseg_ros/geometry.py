@@ -1,16 +1,18 @@
-"""Rigid transforms, projection, boxes and the BEV grid. Numpy only; conventions as in `frame`."""
+"""Rigid transforms, projection and boxes. Numpy only; the conventions are those of `frame`."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 
-# Optical camera axes (x right, y down, z forward) of a camera *view* (x forward, y left, z up).
+# Takes a camera *view* (x forward, y left, z up) to optical axes (x right, y down, z forward).
 OPTICAL_FROM_VIEW = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
-# Signs of a box's corners along length, width, height: the lower four counter-clockwise from front-left, then the
-# upper.
+# Signs of a box's corners along length, width and height. The lower four come first,
+# counter-clockwise from the front left, then the upper four in the same order.
 CORNER_SIGNS = np.array(
     [
         [1, 1, -1],
@@ -24,26 +26,29 @@ CORNER_SIGNS = np.array(
     ],
     np.float64,
 )
+
+# Pairs of corners: the lower face, the upper face and the four upright edges.
+# fmt: off
 BOX_EDGES = (
-    (0, 1),
-    (1, 2),
-    (2, 3),
-    (3, 0),
-    (4, 5),
-    (5, 6),
-    (6, 7),
-    (7, 4),
-    (0, 4),
-    (1, 5),
-    (2, 6),
-    (3, 7),
-)  # corners
+    (0, 1), (1, 2), (2, 3), (3, 0),
+    (4, 5), (5, 6), (6, 7), (7, 4),
+    (0, 4), (1, 5), (2, 6), (3, 7),
+)
+# fmt: on
 
 
 def transform(
     rotation: np.ndarray | None = None, translation: np.ndarray | tuple = (0, 0, 0)
 ) -> np.ndarray:
-    """(4, 4) from a (3, 3) rotation and a translation."""
+    """Build a rigid transform.
+
+    Args:
+        rotation: (3, 3) rotation, or None for the identity.
+        translation: (3,) in metres.
+
+    Returns:
+        (4, 4) homogeneous matrix.
+    """
     matrix = np.eye(4)
     if rotation is not None:
         matrix[:3, :3] = rotation
@@ -52,13 +57,22 @@ def transform(
 
 
 def rotation_z(yaw: float) -> np.ndarray:
-    """(3, 3) rotation about z, counter-clockwise."""
+    """Return the (3, 3) rotation by `yaw` radians about z, counter-clockwise."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
 def rotation_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
-    """(3, 3) fixed-axis roll, pitch, yaw (REP 103): Rz(yaw) Ry(pitch) Rx(roll)."""
+    """Build a rotation from fixed-axis angles (REP 103).
+
+    Args:
+        roll: Angle about x in radians, applied first.
+        pitch: Angle about y in radians.
+        yaw: Angle about z in radians, applied last.
+
+    Returns:
+        (3, 3) rotation Rz(yaw) Ry(pitch) Rx(roll).
+    """
     cr, sr, cp, sp = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch)
     rx = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     ry = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
@@ -66,7 +80,16 @@ def rotation_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
 
 
 def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
-    """(x, y, z, w) of a (3, 3) rotation (Shepperd's method: the largest component first)."""
+    """Convert a rotation to a quaternion by Shepperd's method (1978).
+
+    The method starts from the largest component, which keeps it stable near half turns.
+
+    Args:
+        rotation: (3, 3) rotation.
+
+    Returns:
+        (4,) unit quaternion x, y, z, w.
+    """
     m = np.asarray(rotation, np.float64)
     squares = np.array(
         [
@@ -90,7 +113,14 @@ def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
 
 
 def rotation_from_quaternion(quaternion: np.ndarray | tuple) -> np.ndarray:
-    """(3, 3) of (x, y, z, w), of whatever length; one of length zero has no rotation and gives NaN."""
+    """Convert a quaternion to a rotation.
+
+    Args:
+        quaternion: (4,) x, y, z, w of any length.
+
+    Returns:
+        (3, 3) rotation; all NaN if the quaternion has length zero.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
     return np.array(
@@ -103,131 +133,204 @@ def rotation_from_quaternion(quaternion: np.ndarray | tuple) -> np.ndarray:
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:
-    """Inverse of a rigid (4, 4) transform."""
+    """Return the inverse of a rigid (4, 4) transform."""
     rotation = matrix[:3, :3].T
     return transform(rotation, -rotation @ matrix[:3, 3])
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 3) taken through a (4, 4) transform; the points' dtype is kept."""
-    rotation, translation = matrix[:3, :3].astype(points.dtype), matrix[:3, 3].astype(points.dtype)
+    """Transform points.
+
+    Args:
+        matrix: (4, 4) transform.
+        points: (..., 3) points of any floating-point type.
+
+    Returns:
+        (..., 3) transformed points of the same type.
+    """
+    rotation = matrix[:3, :3].astype(points.dtype)
+    translation = matrix[:3, 3].astype(points.dtype)
     return points @ rotation.T + translation
 
 
 def project(image_from_ego: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (N, 2) and depth (N,) of ego points (N, 3); pixels mean nothing where depth <= 0."""
-    homogeneous = points @ image_from_ego[:, :3].T.astype(points.dtype) + image_from_ego[
-        :, 3
-    ].astype(points.dtype)
+    """Project points to the image plane.
+
+    Args:
+        image_from_ego: (3, 4) projection (see `Camera.image_from_ego`).
+        points: (N, 3) points in the ego frame.
+
+    Returns:
+        Pixels (N, 2), meaningless where the depth is not positive, and depths (N,) in metres.
+    """
+    rotation = image_from_ego[:, :3].astype(points.dtype)
+    translation = image_from_ego[:, 3].astype(points.dtype)
+    homogeneous = points @ rotation.T + translation
     depth = homogeneous[:, 2]
-    return homogeneous[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None], depth
+    divisor = np.where(np.abs(depth) < 1e-6, 1e-6, depth)
+    return homogeneous[:, :2] / divisor[:, None], depth
 
 
 def box_corners(boxes: Boxes) -> np.ndarray:
-    """(M, 8, 3) corners in the order of CORNER_SIGNS."""
+    """Return the (M, 8, 3) corners of boxes, in the order of CORNER_SIGNS."""
     x, y, z = np.moveaxis(0.5 * CORNER_SIGNS[None] * boxes.sizes[:, None], -1, 0)
     c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
     return np.stack([c * x - s * y, s * x + c * y, z], -1) + boxes.centers[:, None]
 
 
 def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
-    """Boxes in another frame, by a rigid transform that is nearly upright: the heading is turned, tilt is dropped."""
-    heading = (
-        np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws), np.zeros(len(boxes))], -1)
-        @ matrix[:3, :3].T
-    )
-    return Boxes(
-        apply(matrix, boxes.centers),
-        boxes.sizes,
-        np.arctan2(heading[:, 1], heading[:, 0]),
-        boxes.labels,
-        boxes.scores,
+    """Move boxes to another frame.
+
+    Boxes stay upright: headings and velocities turn with the frame, roll and pitch are dropped.
+    Velocities stay relative to the ground, also if one frame moves against the other.
+
+    Args:
+        matrix: (4, 4) rigid transform, nearly upright.
+        boxes: Boxes in the frame that `matrix` comes from.
+
+    Returns:
+        The boxes in the frame that `matrix` leads to.
+    """
+    headings = np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws)], -1)
+    headings = headings @ matrix[:2, :2].T
+    return replace(
+        boxes,
+        centers=apply(matrix, boxes.centers),
+        yaws=np.arctan2(headings[:, 1], headings[:, 0]),
+        velocities=boxes.velocities @ matrix[:2, :2].T,
     )
 
 
 def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
-    """(M,) intersection over union, seen from above, of each of M boxes with the one of M others at the same place.
+    """Compute the overlap of pairs of boxes in the bird's-eye view.
 
-    The intersection of two rectangles is convex. Its corners are among the corners of each that lie within the other
-    and the crossings of their edges: put in order round their middle they give its area.
+    The intersection of two rectangles is convex. Its corners are those corners of each rectangle
+    that lie in the other, and the crossings of the edges. Sorted by angle around their mean they
+    outline the intersection.
+
+    OpenCV's `rotatedRectangleIntersection` is not used: with edges that coincide its IoU is off
+    by up to 0.6 (measured with OpenCV 4.6 and 4.14).
+
+    Args:
+        first: M boxes.
+        second: M boxes; box i is compared with box i of `first`.
+
+    Returns:
+        (M,) intersection over union, 0..1.
     """
-    a, b = box_corners(first)[:, :4, :2], box_corners(second)[:, :4, :2]
-    # Every edge of one with every edge of the other: (M, 4, 4, 2).
-    start, along = a[:, :, None], (np.roll(a, -1, 1) - a)[:, :, None]
-    delta, other_along = b[:, None] - start, (np.roll(b, -1, 1) - b)[:, None]
-    denominator = _cross(along, other_along)
-    is_parallel = np.abs(denominator) < 1e-12
-    scale = np.where(is_parallel, 1.0, denominator)
-    t, u = _cross(delta, other_along) / scale, _cross(delta, along) / scale
-    crosses = ~is_parallel & (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
-    points = np.concatenate([a, b, (start + t[..., None] * along).reshape(-1, 16, 2)], 1)
+    outline, other_outline = box_corners(first)[:, :4, :2], box_corners(second)[:, :4, :2]
+    crossings, crosses = _edge_crossings(outline, other_outline)
+    points = np.concatenate([outline, other_outline, crossings], 1)
     is_corner = np.concatenate(
-        [_in_rectangle(a, second), _in_rectangle(b, first), crosses.reshape(-1, 16)], 1
+        [_in_rectangle(outline, second), _in_rectangle(other_outline, first), crosses], 1
     )
-    count = is_corner.sum(1)[:, None]
-    points = np.where(is_corner[..., None], points, 0.0)
-    points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]  # from the middle
-    angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
-    points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
-    points = np.where(
-        (np.arange(24) < count)[..., None], points, points[:, :1]
-    )  # closes the outline
-    shared = np.where(
-        count[:, 0] > 0, 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1)), 0.0
-    )
+    shared = _convex_area(points, is_corner)
     union = first.sizes[:, :2].prod(1) + second.sizes[:, :2].prod(1) - shared
     return shared / np.maximum(union, 1e-12)
 
 
+def _edge_crossings(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intersect every edge of one outline with every edge of the other.
+
+    Args:
+        first: (M, 4, 2) corners in order.
+        second: (M, 4, 2) corners in order.
+
+    Returns:
+        Crossings (M, 16, 2) of the lines, and (M, 16) bool: True if the edges themselves cross.
+        Parallel edges do not.
+    """
+    start, other_start = first[:, :, None], second[:, None]
+    along = np.roll(first, -1, 1)[:, :, None] - start
+    other_along = np.roll(second, -1, 1)[:, None] - other_start
+    offset = other_start - start
+    denominator = _cross(along, other_along)
+    is_parallel = np.abs(denominator) < 1e-12
+    denominator = np.where(is_parallel, 1.0, denominator)
+    t = _cross(offset, other_along) / denominator
+    u = _cross(offset, along) / denominator
+    crosses = ~is_parallel & (t >= 0) & (t <= 1) & (u >= 0) & (u <= 1)
+    crossings = start + t[..., None] * along
+    return crossings.reshape(-1, 16, 2), crosses.reshape(-1, 16)
+
+
 def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
-    """(M, N) bool: which of the points (M, N, 2) lie within their box seen from above, its border included."""
+    """Return (M, N) bool: which points (M, N, 2) lie in their box's outline or on its border."""
     delta = points - boxes.centers[:, None, :2]
     c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
     half = boxes.sizes[:, None, :2] / 2 + 1e-9
-    return (np.abs(c * delta[..., 0] + s * delta[..., 1]) <= half[..., 0]) & (
-        np.abs(c * delta[..., 1] - s * delta[..., 0]) <= half[..., 1]
-    )
+    in_length = np.abs(c * delta[..., 0] + s * delta[..., 1]) <= half[..., 0]
+    in_width = np.abs(c * delta[..., 1] - s * delta[..., 0]) <= half[..., 1]
+    return in_length & in_width
+
+
+def _convex_area(points: np.ndarray, is_corner: np.ndarray) -> np.ndarray:
+    """Return the (M,) areas of convex polygons: of points (M, N, 2) those with `is_corner`."""
+    count = is_corner.sum(1)[:, None]
+    points = np.where(is_corner[..., None], points, 0.0)
+    points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]
+    angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
+    points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
+    # Repeat the first corner in the unused places, which closes the outline.
+    is_used = np.arange(points.shape[1]) < count
+    points = np.where(is_used[..., None], points, points[:, :1])
+    areas = 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1))
+    return np.where(count[:, 0] > 0, areas, 0.0)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the (...) cross products of plane vectors (..., 2)."""
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 def points_in_boxes(points: np.ndarray, boxes: Boxes, margin: float = 0.0) -> np.ndarray:
-    """(M, N) bool: which of the points (N, 3) lie in which box grown by `margin` metres on every side."""
+    """Find the points that lie in boxes.
+
+    Args:
+        points: (N, 3) in the frame of the boxes.
+        boxes: M boxes.
+        margin: Metres by which every box is grown on every side.
+
+    Returns:
+        (M, N) bool.
+    """
     inside = np.zeros((len(boxes), len(points)), bool)
     for index in range(len(boxes)):
         delta = points - boxes.centers[index]
         c, s = np.cos(boxes.yaws[index]), np.sin(boxes.yaws[index])
         half = boxes.sizes[index] / 2 + margin
-        inside[index] = (
-            (np.abs(c * delta[:, 0] + s * delta[:, 1]) <= half[0])
-            & (np.abs(c * delta[:, 1] - s * delta[:, 0]) <= half[1])
-            & (np.abs(delta[:, 2]) <= half[2])
-        )
+        in_length = np.abs(c * delta[:, 0] + s * delta[:, 1]) <= half[0]
+        in_width = np.abs(c * delta[:, 1] - s * delta[:, 0]) <= half[1]
+        in_height = np.abs(delta[:, 2]) <= half[2]
+        inside[index] = in_length & in_width & in_height
     return inside
 
 
 def wrap_angle(angle: np.ndarray) -> np.ndarray:
-    """Angles brought to -pi..pi."""
+    """Return angles wrapped to -pi..pi radians."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def box_image_bounds(boxes: Boxes, image_from_ego: np.ndarray, near: float = 0.1) -> np.ndarray:
-    """(M, 4) left, top, right, bottom of the projected corners, not clipped; NaN for a box wholly behind the camera.
+    """Compute the image rectangles around projected boxes.
 
-    Edges that cross the plane `near` metres before the camera are cut there.
+    Args:
+        boxes: M boxes in the ego frame.
+        image_from_ego: (3, 4) projection.
+        near: Edges are cut at this many metres in front of the camera.
+
+    Returns:
+        (M, 4) left, top, right, bottom in pixels, not clipped to the image; NaN for a box that is
+        wholly behind the camera.
     """
     bounds = np.full((len(boxes), 4), np.nan)
     for index, corners in enumerate(box_corners(boxes)):
         homogeneous = corners @ image_from_ego[:, :3].T + image_from_ego[:, 3]
-        kept = [h for h in homogeneous if h[2] >= near]
-        for a, b in BOX_EDGES:
-            da, db = homogeneous[a][2], homogeneous[b][2]
-            if (da < near) != (db < near):
-                kept.append(
-                    homogeneous[a] + (near - da) / (db - da) * (homogeneous[b] - homogeneous[a])
-                )
+        kept = [corner for corner in homogeneous if corner[2] >= near]
+        for start, end in BOX_EDGES:
+            a, b = homogeneous[start], homogeneous[end]
+            if (a[2] < near) != (b[2] < near):
+                kept.append(a + (near - a[2]) / (b[2] - a[2]) * (b - a))
         if kept:
             pixels = np.array(kept)
             pixels = pixels[:, :2] / pixels[:, 2:]

@@ -1,9 +1,10 @@
-"""Frame -> Sample: the one way from what a sensor saw to what the network sees, in training and on the vehicle."""
+"""Preprocessing: the one way from a `Frame` to the input of the network."""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,56 +12,94 @@ import numpy as np
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame, scale_matrix
 
-MAX_GRID_POINTS = (
-    200_000  # in the grid; ten times a 64-beam lidar's. More cost time and memory and show no more.
-)
+# Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
+MAX_GRID_POINTS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """points (N, 4) float32: x, y, z in the ego frame inside the grid, intensity; None without a lidar.
+    """What the network sees of a frame.
 
-    image (h, w, 3) uint8 RGB, rectified, at the network's size; camera: how that image looks at the ego frame;
-    both None without a camera.
+    Attributes:
+        points: (N, 4) float32 x, y, z in the ego frame, inside the grid, and intensity; None
+            without a lidar.
+        image: (h, w, 3) uint8 RGB, rectified, at the network's size; None without a camera.
+        camera: how `image` looks at the ego frame; None without a camera.
+        ego_from_lidar: (4, 4) pose of the lidar.
+        point_attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
     """
 
     points: np.ndarray | None
     image: np.ndarray | None
     camera: Camera | None
+    ego_from_lidar: np.ndarray = field(default_factory=lambda: np.eye(4))
+    point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def with_points(self, points: np.ndarray, kept: np.ndarray) -> Sample:
+        """Return the sample with some of its points.
+
+        Args:
+            points: (M, 4) the new points.
+            kept: indices or mask of the present points that they are.
+        """
+        attributes = {name: values[kept] for name, values in self.point_attributes.items()}
+        return replace(self, points=points, point_attributes=attributes)
 
 
 def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
-    """(width, height) at which the network sees an image of `size`: the aspect kept as far as whole strides allow.
+    """Choose the size at which the network sees an image.
 
-    The width is a multiple of 32 and the height one of 16, which bends the aspect by a few per cent (K follows).
+    The width is a multiple of 32 and the height a multiple of 16, which are whole strides of the
+    network. This changes the aspect by a few per cent; the camera matrix follows.
+
+    Args:
+        size: (width, height) of the recorded image.
+        config: Limits on the pixels and the width.
+
+    Returns:
+        (width, height) for the network.
     """
-    width = min((config.max_pixels * size[0] / size[1]) ** 0.5, config.max_width)
-    width = max(64, round(width / 32) * 32)
-    return width, max(64, round(width * size[1] / size[0] / 16) * 16)
+    aspect = size[0] / size[1]
+    width = min((config.max_pixels * aspect) ** 0.5, config.max_width)
+    network_width = max(64, round(width / 32) * 32)
+    network_height = max(64, round(network_width * size[1] / size[0] / 16) * 16)
+    return network_width, network_height
 
 
 def rectify(
     image: np.ndarray, camera: Camera, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR
 ) -> np.ndarray:
-    """The recorded image (H, W[, C]) rectified and resized to `size` (width, height) by one remap.
+    """Rectify and resize a recorded image in one remap.
 
-    The image may have another size than the camera's (a label, a smaller copy); it shows the same view then.
-    Pixels without a source are 0 in images and 255 (ignored) with INTER_NEAREST, which masks need.
+    Args:
+        image: (H, W) or (H, W, C) image that shows what `camera` shows. Its size may differ from
+            the camera's, as that of a label or of a smaller copy does.
+        camera: The camera as recorded.
+        size: (width, height) of the result.
+        interpolation: An interpolation of OpenCV; masks need INTER_NEAREST.
+
+    Returns:
+        (h, w) or (h, w, C) rectified image. Pixels without a source are 0, or 255 (ignored) with
+        INTER_NEAREST.
     """
     height, width = image.shape[:2]
     if camera.is_rectified and (width, height) == tuple(size):
         return image
+    is_nearest = interpolation == cv2.INTER_NEAREST
+    source_size = (width, height)
+    padded_size = (width, height)
     shrink = min(width / size[0], height / size[1])
-    nearest = interpolation == cv2.INTER_NEAREST
-    shown, seen = (width, height), (width, height)
-    if (
-        shrink >= 2 and not nearest
-    ):  # one source pixel in four would alias: halve first, the geometry follows
+    if shrink >= 2 and not is_nearest:
+        # Sampling one source pixel in four or fewer would alias, so average blocks first. The
+        # blocks may reach over the edge by a few pixels.
         factor = int(shrink)
         image = _reduce(image, factor)
-        seen = image.shape[1], image.shape[0]
-        shown = seen[0] * factor, seen[1] * factor
-    covered = camera.size[0] * shown[0] / width, camera.size[1] * shown[1] / height
+        source_size = (image.shape[1], image.shape[0])
+        padded_size = (source_size[0] * factor, source_size[1] * factor)
+    covered = (
+        camera.size[0] * padded_size[0] / width,
+        camera.size[1] * padded_size[1] / height,
+    )
     map_x, map_y = _rectification_maps(
         camera.matrix.tobytes(),
         camera.distortion.tobytes(),
@@ -68,9 +107,9 @@ def rectify(
         camera.rectified_matrix.tobytes(),
         camera.size,
         covered,
-        seen,
-        tuple(size),
-        nearest,
+        source_size,
+        (size[0], size[1]),
+        is_nearest,
     )
     return cv2.remap(
         image,
@@ -78,22 +117,22 @@ def rectify(
         map_y,
         interpolation,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=255 if nearest else 0,
+        borderValue=255 if is_nearest else 0,
     )
 
 
 def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
-    """Means of whole blocks of factor x factor pixels; blocks over the right and lower edge repeat its pixels.
+    """Average whole blocks of factor x factor pixels.
 
-    What INTER_AREA gives for whole blocks (a grey level apart for even factors), in half its time for 1920 x 1208
-    pixels and a factor of 3.
+    The result is that of INTER_AREA for whole blocks (one grey level apart for even factors), in
+    half the time for 1920 x 1208 pixels and a factor of 3. Blocks that reach over the right or
+    lower edge repeat the pixels of that edge.
     """
     right = -image.shape[1] % factor
     if right:
         image = cv2.copyMakeBorder(image, 0, 0, 0, right, cv2.BORDER_REPLICATE)
-    rows = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)[
-        ::factor
-    ]
+    means = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    rows = means[::factor]
     return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
 
 
@@ -101,22 +140,37 @@ def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
 def _rectification_maps(
     matrix: bytes,
     distortion: bytes,
-    model: str,
+    distortion_model: str,
     rectified_matrix: bytes,
     camera_size: tuple[int, int],
     covered: tuple[float, float],
     source_size: tuple[int, int],
     size: tuple[int, int],
-    nearest: bool,
+    is_nearest: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maps from pixels of the rectified image of `size` to pixels of the source.
+    """Compute where each pixel of the rectified image lies in the source.
 
-    The source is the recorded image, of which `covered` pixels (from the upper left on) are brought to `source_size`.
+    Arrays are passed as bytes, which makes them keys of the cache.
+
+    Args:
+        matrix: (3, 3) K of the recorded image.
+        distortion: Coefficients of `distortion_model`.
+        distortion_model: One of `frame.DISTORTION_MODELS`.
+        rectified_matrix: (3, 3) K of the rectified image of `camera_size`.
+        camera_size: (width, height) of the recorded image.
+        covered: Pixels (width, height) of the recorded image, from its upper left corner, that
+            the source shows.
+        source_size: (width, height) of the source.
+        size: (width, height) of the rectified image.
+        is_nearest: Keep the maps in floating point, as INTER_NEAREST needs them.
+
+    Returns:
+        The two maps of `cv2.remap`.
     """
     source = scale_matrix(np.frombuffer(matrix).reshape(3, 3), covered, source_size)
     target = scale_matrix(np.frombuffer(rectified_matrix).reshape(3, 3), camera_size, size)
-    coefficients = np.zeros(5) if model == "none" else np.frombuffer(distortion)
-    if model == "equidistant":
+    coefficients = np.zeros(5) if distortion_model == "none" else np.frombuffer(distortion)
+    if distortion_model == "equidistant":
         map_x, map_y = cv2.fisheye.initUndistortRectifyMap(
             source, coefficients[:4], np.eye(3), target, size, cv2.CV_32FC1
         )
@@ -124,13 +178,21 @@ def _rectification_maps(
         map_x, map_y = cv2.initUndistortRectifyMap(
             source, coefficients, None, target, size, cv2.CV_32FC1
         )
-    if nearest:
+    if is_nearest:
         return map_x, map_y
     return cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
 
 
 def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """(N,) bool: finite points (N, >=3) of the ego frame inside the grid."""
+    """Find the points inside the grid.
+
+    Args:
+        points: (N, >= 3) points in the ego frame.
+        grid: The grid's limits.
+
+    Returns:
+        (N,) bool; False where x, y or z is NaN or infinite.
+    """
     x, y, z = points[:, 0], points[:, 1], points[:, 2]
     return (
         (x >= grid.x_min)
@@ -143,35 +205,50 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
 
 
 def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """Lidar points (N, 4) as the network sees them: float32 (M, 4) in the ego frame, inside the grid, no NaN.
+    """Return lidar points as the network sees them, see `select_points`."""
+    return select_points(points, ego_from_lidar, grid)[0]
+
+
+def select_points(
+    points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return lidar points as the network sees them.
 
     Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
+
+    Args:
+        points: (N, 4) x, y, z in the lidar's frame and intensity.
+        ego_from_lidar: (4, 4).
+        grid: the BEV grid.
+
+    Returns:
+        (M, 4) float32 in the ego frame, inside the grid, all finite; (M,) their indices.
     """
     if not len(points):
-        return np.zeros((0, 4), np.float32)
-    # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others work. What is not
-    # finite makes the whole point so, and it is left out.
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
+    # work. What is not finite makes the whole point so, and it is left out.
     with_intensity = np.zeros((4, 5))
-    with_intensity[:3, [0, 1, 2, 4]], with_intensity[3, 3] = ego_from_lidar[:3], 1
+    with_intensity[:3, [0, 1, 2, 4]] = ego_from_lidar[:3]
+    with_intensity[3, 3] = 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
-    if (
-        len(inside) > MAX_GRID_POINTS
-    ):  # at random, since every n-th would be the same beams again and again
-        inside = inside[
-            np.random.default_rng(0).random(len(inside)) < MAX_GRID_POINTS / len(inside)
-        ]
-    return moved.take(inside, 0)
+    if len(inside) > MAX_GRID_POINTS:
+        # At random, since every n-th would be the same beams again and again.
+        drawn = np.random.default_rng(0).random(len(inside))
+        inside = inside[drawn < MAX_GRID_POINTS / len(inside)]
+    return moved.take(inside, 0), inside
 
 
 def prepare(frame: Frame, config: Config) -> Sample:
-    """What the network sees of a frame; what the frame lacks is None."""
-    points = (
-        None
-        if frame.points is None
-        else prepare_points(frame.points, frame.ego_from_lidar, config.grid)
-    )
-    if frame.image is None or frame.camera is None:
-        return Sample(points, None, None)
-    size = network_size(frame.camera.size, config.image)
-    return Sample(points, rectify(frame.image, frame.camera, size), frame.camera.rectified(size))
+    """Return what the network sees of a frame. What the frame lacks is None."""
+    sample = Sample(None, None, None, frame.ego_from_lidar)
+    if frame.points is not None:
+        points, kept = select_points(frame.points, frame.ego_from_lidar, config.grid)
+        attributes = {name: values[kept] for name, values in frame.point_attributes.items()}
+        sample = replace(sample, points=points, point_attributes=attributes)
+    if frame.image is not None and frame.camera is not None:
+        size = network_size(frame.camera.size, config.image)
+        image = rectify(frame.image, frame.camera, size)
+        sample = replace(sample, image=image, camera=frame.camera.rectified(size))
+    return sample

@@ -1,4 +1,4 @@
-"""Progress with the time left: a bar on a terminal where tqdm is installed, now and then a line elsewhere."""
+"""Progress with the time left: a bar where there is a terminal and tqdm, else a line at times."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import sys
 import time
 from typing import Any
 
-LINE_SECONDS = 20.0  # between two lines where no terminal shows a bar
+LINE_SECONDS = 20.0  # between two lines where there is no bar
 
 
 class Progress:
-    """Progress towards `total`; a `Progress` is a context manager and writes to stderr.
+    """Show the progress of a long task on stderr. Use it as a context manager.
 
-    total: in steps, or in any unit (say minutes) that `advance` and `set` count in. shown: False writes nothing.
+    Attributes:
+        title: Name of the task.
+        total: Amount of work in all.
+        unit: What `total` and `done` count, for instance frames or minutes.
+        done: Amount of work done so far.
+        started_at: Amount of work that was done before this run.
+        note: Text shown beside the progress.
+        shown: False if nothing is written.
     """
 
-    def __init__(self, title: str, total: float, unit: str = "frames", shown: bool = True):
-        self.title, self.total, self.unit = title, total, unit
-        self.done = self.started_at = 0.0
-        self.note, self.shown = "", shown
-        self._start = self._last_line = time.monotonic()
+    def __init__(self, title: str, total: float, unit: str = "frames", shown: bool = True) -> None:
+        self.title = title
+        self.total = total
+        self.unit = unit
+        self.shown = shown
+        self.done = 0.0
+        self.started_at = 0.0
+        self.note = ""
+        self._start = time.monotonic()
+        self._last_line = self._start
         self._bar = _bar(title, total, unit) if shown and sys.stderr.isatty() else None
 
     def __enter__(self) -> Progress:
@@ -29,44 +41,51 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         elif self.done:
-            self._line()
+            self._print_line()
 
     def start_at(self, done: float) -> None:
-        """What was done before this run does not count for its pace."""
-        self.started_at = self.done = done
+        """Continue a task of which `done` is complete; this part is excluded from the ETA."""
+        self.started_at = done
+        self.done = done
         if self._bar is not None:
             self._bar.update(done)
             self._bar.unpause()
 
     def advance(self, amount: float = 1, note: str = "") -> None:
+        """Add `amount` to the work done and show `note` beside it."""
         self.set(self.done + amount, note)
 
     def set(self, done: float, note: str = "") -> None:
-        """`done` of the total so far; `note` is shown beside it."""
-        step, self.done, self.note = done - self.done, done, note
+        """Set the work done to `done` and show `note` beside it."""
+        step = done - self.done
+        self.done = done
+        self.note = note
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(step)
         elif time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._line()
+            self._print_line()
 
-    def _line(self) -> None:
+    def _print_line(self) -> None:
+        """Print how much is done, the time since the start and the time left."""
         if not self.shown:
             return
         self._last_line = time.monotonic()
-        elapsed, worked = self._last_line - self._start, self.done - self.started_at
+        elapsed = self._last_line - self._start
+        worked = self.done - self.started_at
         left = elapsed * max(self.total - self.done, 0) / worked if worked > 0 else 0.0
+        percent = 100 * self.done / max(self.total, 1e-9)
+        note = f", {self.note}" if self.note else ""
         print(
-            f"{self.title}: {100 * self.done / max(self.total, 1e-9):.0f} % "
-            f"({self.done:.6g} of {self.total:.6g} {self.unit}), {_clock(elapsed)} elapsed, {_clock(left)} left"
-            + (f", {self.note}" if self.note else ""),
+            f"{self.title}: {percent:.0f} % ({self.done:.6g} of {self.total:.6g} {self.unit}), "
+            f"{_clock(elapsed)} elapsed, {_clock(left)} left{note}",
             file=sys.stderr,
             flush=True,
         )
 
 
 def _bar(title: str, total: float, unit: str) -> Any:
-    """None where tqdm is not installed, as on a vehicle, which needs it for nothing else."""
+    """Return a bar of tqdm, or None if tqdm is not installed, as on a vehicle."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
@@ -76,6 +95,9 @@ def _bar(title: str, total: float, unit: str) -> Any:
 
 
 def _clock(seconds: float) -> str:
+    """Format a duration as h:mm:ss or m:ss."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    if hours:
+        return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{minutes}:{seconds:02}"

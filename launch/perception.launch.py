@@ -1,4 +1,7 @@
-"""The perception node, with RViz and a bag if asked for. An argument left empty leaves the YAML as it is."""
+"""Launch the perception node, and RViz and a bag if asked for.
+
+An empty argument leaves the value of the parameter file.
+"""
 
 import os
 from pathlib import Path
@@ -32,34 +35,37 @@ def share(*parts):
 
 
 ARGUMENTS = {
-    "params_file": (share("config", "perception.yaml"), "YAML with the node's parameters"),
-    "checkpoint": ("", "checkpoint file; empty: the YAML's, or the shipped one"),
-    "calibration": ("", "calibration file; empty: the YAML's, or else the bag's"),
-    "extrinsics": ("", "calibration, parameters or tf; empty: the YAML's"),
-    "device": ("", "auto, cpu, cuda or cuda:N; empty: the YAML's"),
-    "image_transport": ("", "raw or compressed; empty: the YAML's"),
-    "points": ("", "topic of the cloud; empty: points in the namespace, or the bag's /points"),
-    "image": ("", "topic of the image; empty: image in the namespace, or the bag's /image"),
+    "params_file": (
+        share("config", "perception.yaml"),
+        "YAML file with the parameters of the node",
+    ),
+    "checkpoint": ("", "checkpoint file; empty: that of params_file, or the shipped one"),
+    "calibration": ("", "calibration file; empty: that of params_file, or else of the bag"),
+    "extrinsics": ("", "calibration, parameters or tf; empty: that of params_file"),
+    "device": ("", "auto, cpu, cuda or cuda:N; empty: that of params_file"),
+    "image_transport": ("", "raw or compressed; empty: that of params_file"),
+    "points": ("", "topic of the clouds; empty: points in the namespace, or /points with a bag"),
+    "image": ("", "topic of the images; empty: image in the namespace, or /image with a bag"),
     "camera_info": (
         "",
-        "topic of the intrinsics; empty: camera_info in the namespace, or the bag's /camera_info",
+        "topic of the intrinsics; empty: camera_info in the namespace, or /camera_info with a bag",
     ),
     "namespace": ("", "namespace of the node"),
-    "use_sim_time": ("", "true: time from /clock; empty: the YAML's"),
-    "bag": ("", "a bag to play to the node; empty: none"),
+    "use_sim_time": ("", "true: take the time from /clock; empty: that of params_file"),
+    "bag": ("", "folder of a bag to play to the node; empty: none"),
     "rviz": ("false", "true: start RViz"),
-    "rviz_config": (share("rviz", "perception.rviz"), "configuration of RViz"),
+    "rviz_config": (share("rviz", "perception.rviz"), "configuration file of RViz"),
     "respawn": ("false", "true: start the node again when it ends"),
     "dds_profile": (
         "auto",
-        "auto: config/fastdds_shm.xml where Fast DDS is used and nothing else is set; none",
+        "auto: use config/fastdds_shm.xml unless another profile is set; none: no profile",
     ),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 
 
 def start(context):
-    """The actions, once the values of the arguments are known."""
+    """Return the actions for the values of the arguments."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     for name in ("params_file", "rviz_config"):
         value[name] = value[name] or ARGUMENTS[name][0].perform(context)
@@ -67,7 +73,7 @@ def start(context):
     if value["dds_profile"] == "auto":
         use_shared_memory_profile(environment)
     elif value["dds_profile"] == "none":
-        environment[SWITCH] = "none"  # node and player would set the profile themselves
+        environment[SWITCH] = "none"  # otherwise node and player would set the profile
     else:
         raise ValueError(f"dds_profile: expected auto or none, got {value['dds_profile']!r}")
     added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
@@ -78,12 +84,12 @@ def start(context):
         and not chosen.get("calibration")
         and chosen.get("extrinsics", "calibration") == "calibration"
     ):
-        texts["calibration"] = value["bag"]  # `bev-semseg bag` writes it there
-    # As strings: launch_ros would take what stands after " #" in a path for a comment.
+        texts["calibration"] = value["bag"]  # `bev-semseg bag` writes the file there
+    # Strings, because launch_ros would otherwise parse a path as YAML, with " #" as a comment.
     overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
     time = {"use_sim_time": yaml.safe_load(value["use_sim_time"])} if value["use_sim_time"] else {}
     common = {"additional_env": added, "output": "screen"}
-    # A bag's topics are outside of any namespace, and so are those in RViz's configuration.
+    # The topics of a bag, and those in the configuration of RViz, are outside of any namespace.
     topics = {topic: value[topic] or (f"/{topic}" if value["bag"] else "") for topic in INPUTS}
     prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
     actions = [
@@ -102,7 +108,7 @@ def start(context):
     ]
     if value["bag"]:
         program = PathJoinSubstitution([FindPackagePrefix(PACKAGE), "lib", PACKAGE, "bev-semseg"])
-        # RViz subscribes long before the network is loaded: the drive must not begin for it alone.
+        # --for: RViz subscribes before the network is loaded, and the bag must wait for the node.
         actions.append(
             ExecuteProcess(
                 cmd=[
@@ -136,7 +142,7 @@ def start(context):
 
 
 def settings(params_file):
-    """The parameters that a YAML sets for any node."""
+    """Read all parameters of a parameter file, whatever nodes they are for."""
     nodes = yaml.safe_load(Path(params_file).read_text()) or {}
     return {
         name: value

@@ -1,35 +1,90 @@
-"""Fixtures shared by all tests."""
+"""Fixtures and markers shared by all tests."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
-# Before torch is loaded: tests share the cores with nodes, players and workers, and threads that spin take them.
+# Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Before message modules are loaded: without it wrongly typed fields arrive as other numbers, silently.
+# Before ROS messages are loaded: without it, a field of a wrong type silently becomes another value.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 
 import pytest
 from support.paths import ROOT
 
+NO_REAL_DATA = "no real data"
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real frames (a2d2, kitti, kitti_raw); skips where it is absent."""
+    """Return the folder of real frames (a2d2, kitti, kitti_raw), or skip where it is absent."""
     path = Path(os.environ.get("BEV_SEMSEG_DATA", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
         pytest.skip(
-            f"no real data at {path}; set BEV_SEMSEG_DATA to the folder with a2d2, kitti and kitti_raw"
+            f"{NO_REAL_DATA} at {path}; set BEV_SEMSEG_DATA to the folder with a2d2, kitti and "
+            "kitti_raw"
         )
     return path
 
 
+def is_ros_file(path: Path) -> bool:
+    """Return True if all tests of a file need ROS: a system test, or a file that asks for rclpy."""
+    if ROOT / "test" / "system" in path.parents:
+        return True
+    return re.search(r'^pytest\.importorskip\("rclpy"', path.read_text(), re.MULTILINE) is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ROS files, and skip what this machine cannot run."""
+    ros_files = {path for path in {item.path for item in items} if is_ros_file(path)}
+    for item in items:
+        if item.path in ros_files:
+            item.add_marker("ros")
+    skip_where_absent(items, "ros", has_rclpy, "needs rclpy: source ROS 2 or install its wheels")
+    skip_where_absent(items, "gpu", has_cuda, "needs a GPU that torch can use (CUDA)")
+
+
+def skip_where_absent(
+    items: list[pytest.Item], marker: str, is_present: Callable[[], bool], reason: str
+) -> None:
+    """Skip the tests with a marker if what they need is absent.
+
+    Args:
+        items: All collected tests.
+        marker: Name of the marker.
+        is_present: Asked only if a test has the marker.
+        reason: Shown for each skipped test.
+    """
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    if marked and not is_present():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def has_rclpy() -> bool:
+    """Return True if this Python has rclpy."""
+    try:
+        return importlib.util.find_spec("rclpy") is not None
+    except ImportError:
+        return False
+
+
+def has_cuda() -> bool:
+    """Return True if torch can use a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much of the suite the absence of real frames has silenced."""
+    """Say how many tests were skipped because real frames are absent."""
     skipped = [
         report
         for report in terminalreporter.stats.get("skipped", [])
-        if "real data" in str(report.longrepr)
+        if NO_REAL_DATA in str(report.longrepr)
     ]
     terminalreporter.write_line(f"{len(skipped)} tests skipped for want of real data")

@@ -1,18 +1,28 @@
-"""What the documents say is what the code does. `python test/test_docs.py` writes the generated parts anew."""
+"""Check the documents against the code. `PYTHONPATH=test python test/test_docs.py` writes the generated ones."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 from support.paths import ROOT
 
 from bev_semseg_ros.ros.node.parameters import markdown_table
 
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "weights/MODEL_CARD.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]
+
 HEAD = """# Parameters of the perception node
 
-Generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect at once
-(`ros2 param set`); the others are read when the node is configured.
+This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect
+at once (`ros2 param set`). The node reads the others when it is configured.
 
 `score_threshold_CLASS` and `classes` follow the classes of the checkpoint's boxes: there is one
 threshold for each class, such as `score_threshold_car`. They are declared when the node is
@@ -26,34 +36,71 @@ warning; in `classes` such a class makes configure fail.
 """
 
 
-TOPICS_HEAD = """# What the perception node publishes
+INPUTS_HEAD = """# Topics of the perception node
 
-Generated from `bev_semseg_ros/ros/node/publishers.py` and
-`bev_semseg_ros/ros/health/diagnostics.py`. Everything is published with the stamp and frame of the
-sensor it comes of, reliable with depth 1, and except for what is latched and `/diagnostics` only
-while somebody listens. What is of `vision_msgs` is published where that package is installed; the
-line READY in the log names what is absent.
+This page is generated from `bev_semseg_ros/ros/node/publishers.py` and
+`bev_semseg_ros/ros/health/diagnostics.py`.
+
+## Subscriptions
+
+"""
+INPUTS = (
+    (
+        "`points`",
+        "sensor_msgs/msg/PointCloud2",
+        "any layout with fields x, y and z; at most {points} million points",
+    ),
+    (
+        "`image`",
+        "sensor_msgs/msg/Image",
+        "rgb8, bgr8, rgba8, bgra8, mono8 or bayer; at most {pixels} million pixels",
+    ),
+    (
+        "`image/compressed`",
+        "sensor_msgs/msg/CompressedImage",
+        "JPEG or PNG with 8 bits, in place of `image` if image_transport is compressed",
+    ),
+    (
+        "`camera_info`",
+        "sensor_msgs/msg/CameraInfo",
+        "plumb_bob, rational_polynomial or equidistant; region of interest and binning are applied",
+    ),
+)
+TOPICS_HEAD = """
+## Publications
+
+Each message has the stamp and the frame of the sensor that it comes from. Topics are reliable with
+depth 1. The node publishes a topic only while somebody subscribes to it, except for latched topics
+and `/diagnostics`. Topics of `vision_msgs` exist only where that package is installed. The line
+READY in the log names the absent ones.
 
 """
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-One status a frame. STREAM is points or image, CAUSE one of the causes below.
+The node publishes one status per frame. STREAM is points or image. CAUSE is one of the causes
+below.
 
 """
 DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
-One status a second while the node is active, named `NODE: perception`, with the device as `hardware_id`, and one when
-it is deactivated. ERROR: no frame was in time for `max_silence_ms`. WARN: a frame took longer than
-`max_processing_time_ms`, or something is wrong with the input. The message says why. INPUT is points, image or
-camera_info, OUTPUT an output topic without ~/, CAUSE one of the causes below.
+The node publishes one status per second while it is active, and one when it is deactivated. The
+status is named `NODE: perception` and has the device as `hardware_id`. The message of the status
+gives the reason for its level:
+
+- ERROR: for `max_silence_ms`, no frame was in time.
+- WARN: a frame took longer than `max_processing_time_ms`, or something is wrong with the input.
+
+INPUT is points, image or camera_info. OUTPUT is an output topic without `~/`. CAUSE is one of the
+causes below.
 
 """
 CAUSES_HEAD = """
 ## Causes
 
-Why a message or frame was dropped, or published without one of its sensors (degraded). STREAM is points or image.
+A cause says why a message or a frame was dropped, or why a frame was published without one of its
+sensors (degraded). STREAM is points or image.
 
 """
 
@@ -63,9 +110,13 @@ def parameters_document() -> str:
 
 
 def topics_document() -> str:
+    from bev_semseg_ros.data.files import MAX_PIXELS
+    from bev_semseg_ros.ros.convert.point_cloud import MAX_POINTS
     from bev_semseg_ros.ros.health.diagnostics import CAUSES, KEYS, TIMING_KEYS
     from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS
 
+    limits = {"points": round(MAX_POINTS / 1e6), "pixels": round(MAX_PIXELS / 1e6)}
+    inputs = [(name, kind, content.format_map(limits)) for name, kind, content in INPUTS]
     topics = [
         (
             f"`{name}`",
@@ -74,7 +125,8 @@ def topics_document() -> str:
         )
         for name, topic in TOPICS.items()
     ]
-    parts = [TOPICS_HEAD + table(("topic", "type", "content"), topics)]
+    columns = ("topic", "type", "content")
+    parts = [INPUTS_HEAD + table(columns, inputs), TOPICS_HEAD + table(columns, topics)]
     for head, meanings in (
         (TIMING_HEAD, TIMING_KEYS),
         (DIAGNOSTICS_HEAD, KEYS),
@@ -96,8 +148,8 @@ def test_the_parameters_document_is_the_code_s() -> None:
     )
 
 
+@pytest.mark.ros
 def test_the_topics_document_is_the_code_s() -> None:
-    pytest.importorskip("rclpy")
     assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), (
         "run python test/test_docs.py"
     )
@@ -117,21 +169,54 @@ def test_every_cause_in_the_code_is_documented() -> None:
     assert names and names <= CAUSES.keys()
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-)
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_links_lead_somewhere(name: str) -> None:
     document = ROOT / name
-    targets = re.findall(r"\]\(([^)#]+)\)", document.read_text())
-    assert [
-        target
-        for target in targets
-        if "://" not in target and not (document.parent / target).exists()
-    ] == []
+    broken = []
+    for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if "://" in link or (target.exists() and (not anchor or anchor in anchors(target))):
+            continue
+        broken.append(link)
+    assert broken == []
 
 
+def anchors(document: Path) -> set[str]:
+    """Collect the anchors that GitHub gives to the headings of a Markdown document."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_named_files_exist(name: str) -> None:
+    folders = "benchmarks|bev_semseg_ros|config|docker|docs|launch|rviz|test"
+    paths = re.findall(rf"`((?:{folders})/[\w./-]+)`", (ROOT / name).read_text())
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def documented_commands() -> list[str]:
+    """Collect the command lines of `bev-semseg` that stand in code blocks of the documents."""
+    commands = []
+    for name in DOCUMENTS:
+        text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
+        commands += re.findall(r"^    (bev-semseg .+)$", text, re.MULTILINE)
+    return sorted(set(commands))
+
+
+@pytest.mark.parametrize("line", documented_commands())
+def test_documented_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bev_semseg_ros.cli.main import main
+
+    for command in line.split(" && "):
+        _, name, *arguments = shlex.split(command, comments=True)
+        module = importlib.import_module(f"bev_semseg_ros.cli.{name}")
+        monkeypatch.setattr(module, "run", lambda arguments: 0)
+        assert main([name, *arguments]) == 0
+
+
+@pytest.mark.ros
 def test_the_deployment_document_names_every_exit_code() -> None:
-    pytest.importorskip("rclpy")
     from bev_semseg_ros.ros.node.main import EXIT_CODES
 
     text = (ROOT / "docs" / "deployment.md").read_text()
@@ -155,27 +240,12 @@ def test_the_readme_names_every_command() -> None:
     from bev_semseg_ros.cli.main import COMMANDS
 
     text = (ROOT / "README.md").read_text()
-    assert [
-        name for name in COMMANDS if f"bev-semseg {name}" not in text and f"make {name}" not in text
-    ] == []
+    assert [name for name in COMMANDS if f"bev-semseg {name}" not in text] == []
 
 
-def test_the_readme_names_every_output_topic() -> None:
-    from bev_semseg_ros.ros.node.publishers import TOPICS
-
+def test_the_readme_leads_to_every_document() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [
-        topic for topic in TOPICS if f"`{topic}`" not in text and not topic.startswith("~/debug/")
-    ] == []
-
-
-def test_the_readme_names_the_largest_messages() -> None:
-    from bev_semseg_ros.ros.convert.messages import MAX_PIXELS, MAX_POINTS
-
-    text = (ROOT / "README.md").read_text()
-    assert (
-        f"{MAX_POINTS / 1e6:.0f} million points and {MAX_PIXELS / 1e6:.0f} million pixels" in text
-    )
+    assert [name for name in DOCUMENTS if name != "README.md" and f"]({name}" not in text] == []
 
 
 if __name__ == "__main__":

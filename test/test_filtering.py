@@ -156,3 +156,17 @@ def test_the_overlap_is_the_share_of_points_that_lie_in_both():
     for index, iou in enumerate(bev_iou(Boxes.concatenate([first] * 20), others)):
         a, b = within(first), within(others[index : index + 1])
         assert iou == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)
+
+
+def test_a_small_box_in_a_large_one_is_kept():
+    """Their overlap is small against the large one: a pedestrian within the box of a truck."""
+    truck = Boxes([[20, 0, 1]], [[10, 3, 3]], [0.2], [TRUCK], [0.9])
+    pedestrian = Boxes([[21, 0.5, 1]], [[0.6, 0.6, 1.8]], [0.0], [PEDESTRIAN], [0.5])
+    assert len(suppress(Boxes.concatenate([truck, pedestrian]), 0.1)) == 2
+
+
+@pytest.mark.parametrize("yaw", [0, np.pi])
+def test_of_boxes_at_one_place_the_best_is_kept(yaw):
+    same = Boxes.concatenate([turned(0.3), turned(0.3 + yaw), turned(0.3)])
+    scored = Boxes(same.centers, same.sizes, same.yaws, same.labels, np.array([0.4, 0.8, 0.6]))
+    assert suppress(scored, 0.9).scores.tolist() == [0.8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,18 @@ def test_boxes_move_with_their_frame():
         geometry.apply(move, geometry.box_corners(original)),
         atol=1e-12,
     )
+
+
+def test_ids_stay_and_velocities_turn_with_the_frame():
+    quarter = geometry.transform(geometry.rotation_z(np.pi / 2), (10, 0, 0))
+    moving = replace(
+        boxes((10, 2, 1, 4, 2, 1.5, 0), (5, 0, 0, 1, 1, 2, 0)),
+        ids=np.array([7, -1]),
+        velocities=np.array([[3.0, 1], [np.nan, np.nan]]),
+    )
+    turned = geometry.transform_boxes(quarter, moving)
+    np.testing.assert_array_equal(turned.ids, [7, -1])
+    np.testing.assert_allclose(turned.velocities, [[-1, 3], [np.nan, np.nan]], atol=1e-12)
 
 
 def test_points_in_boxes_respects_yaw_and_margin():

@@ -1,4 +1,4 @@
-"""The rules that hold input against training: each difference is found by name, and the rigs trained on pass."""
+"""The rules that compare input with the training data: differences are named, known rigs pass."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_difference_is_named_with_its_remedy(name: str) -> None:
     assert any(re.search(text, line) for line in bad), levels(**change)
 
 
-def test_input_like_the_training_s_passes() -> None:
+def test_input_like_the_training_data_passes() -> None:
     assert {level for level, _ in levels().values()} == {"ok"}
 
 
@@ -128,7 +128,7 @@ def test_a_checkpoint_that_knows_nothing_gives_unknown() -> None:
 
 @pytest.mark.parametrize("beams", [16, 32, 64])
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
-def test_beams_are_counted_in_the_lidar_s_frame(beams: int, tilt: float) -> None:
+def test_beams_are_counted_in_the_lidar_frame(beams: int, tilt: float) -> None:
     pose = transform(rotation_rpy(0.1, tilt, 0.5), (1.0, 0.5, 1.9))
     points = scan(beams)
     points[:, :3] = points[:, :3] @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(
@@ -154,14 +154,14 @@ def test_no_scale_is_advised_that_would_be_found_too_bright(
 
 
 def test_a_scale_that_is_set_already_is_not_advised() -> None:
-    """A lidar of which nothing but reflectors shines: no factor makes it like the training's."""
+    """A lidar of which nothing but reflectors shines: no factor makes it like the training data."""
     points = scaled(0.01)
     points[::50, 3] = 1.6
     level, text = levels(points, intensity_scale=0.01)["intensity"]
     assert level == "warning" and "intensity_scale" not in text
 
 
-def test_one_odd_point_is_no_fault_of_the_intensity() -> None:
+def test_one_odd_point_does_not_change_the_intensity() -> None:
     points = scan()
     points[len(points) // 2, 3] = 1e6
     assert levels(points)["intensity"][0] == "ok"

@@ -1,7 +1,8 @@
-"""The package as ROS users build it: `colcon list` and `colcon build` with colcon from the package index."""
+"""The package as ROS users build it, with colcon from the package index."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -9,8 +10,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from catkin_pkg.changelog import get_changelog_from_path
 from catkin_pkg.package import parse_package
 from support.paths import ROOT
+
+import bev_semseg_ros
 
 
 def _colcon(*arguments: str, cwd: Path) -> str:
@@ -67,6 +71,37 @@ def test_the_ament_index_knows_the_package(install: Path) -> None:
     assert (
         install / "share" / "ament_index" / "resource_index" / "packages" / "bev_semseg_ros"
     ).is_file()
+
+
+def test_the_version_is_the_same_everywhere(install: Path) -> None:
+    version = parse_package(str(ROOT / "package.xml")).version
+    (installed,) = install.glob("lib/python*/site-packages")
+    metadata = importlib.metadata.distributions(name="bev_semseg_ros", path=[str(installed)])
+    assert [distribution.version for distribution in metadata] == [version]
+    assert bev_semseg_ros.__version__ == version
+    changelog = get_changelog_from_path(str(ROOT / "CHANGELOG.rst"))
+    assert next(changelog.foreach_version(reverse=True))[0] == version
+
+
+def test_an_installed_package_knows_its_version(install: Path) -> None:
+    (installed,) = install.glob("lib/python*/site-packages")
+    command = "import bev_semseg_ros; print(bev_semseg_ros.__version__)"
+    result = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=installed,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == bev_semseg_ros.__version__
+
+
+def test_the_changelog_has_headings_of_keep_a_changelog() -> None:
+    changelog = get_changelog_from_path(str(ROOT / "CHANGELOG.rst"))
+    for version, _, content in changelog.foreach_version():
+        headings = {str(part) for part in content[::2]}
+        assert headings <= {"**Added**", "**Changed**", "**Fixed**", "**Removed**"}, version
 
 
 def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:

@@ -1,4 +1,4 @@
-"""From what a sensor saw to what the network sees."""
+"""Preprocessing: frames become the input of the network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
+from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import (
     MAX_GRID_POINTS,
     network_size,
@@ -16,7 +17,6 @@ from bev_semseg_ros.preprocessing import (
     prepare_points,
     rectify,
 )
-from bev_semseg_ros.taxonomy import IGNORE
 
 
 def pinhole(width: int, height: int, **settings) -> Camera:
@@ -38,7 +38,7 @@ def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
     assert width % 32 == 0 and height % 16 == 0
 
 
-def test_points_come_to_the_model_frame_and_the_rest_is_dropped():
+def test_points_are_brought_to_the_ego_frame_and_bad_ones_are_dropped():
     points = np.array(
         [
             [1, 0, 0, 0.5],
@@ -61,7 +61,7 @@ def test_an_empty_cloud_stays_an_empty_cloud(points):
     assert prepare_points(points, np.eye(4), GridConfig()).shape == (0, 4)
 
 
-def test_of_too_many_points_some_are_left_out_everywhere_alike():
+def test_too_many_points_are_thinned_evenly_and_reproducibly():
     rng = np.random.default_rng(1)
     count = 5 * MAX_GRID_POINTS
     points = np.column_stack(
@@ -153,7 +153,7 @@ def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
         ("equidistant", [0] * 4, True),
     ],
 )
-def test_the_model_says_at_every_size_whether_an_image_is_distorted(
+def test_the_distortion_model_decides_at_every_size_whether_an_image_is_rectified(
     size, model, coefficients, bent
 ):
     image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
@@ -162,15 +162,15 @@ def test_the_model_says_at_every_size_whether_an_image_is_distorted(
     assert np.array_equal(result, straight) != bent
 
 
-def test_masks_keep_their_ids_and_ignore_what_has_no_source():
+def test_masks_keep_their_classes_and_pixels_without_a_source_are_ignored():
     camera = pinhole(400, 240, distortion=np.array([0.3, 0, 0, 0, 0]), distortion_model="plumb_bob")
     mask = np.full((240, 400), 3, np.uint8)
     mask[:, 200:] = 9
     result = rectify(mask, camera, (320, 192), cv2.INTER_NEAREST)
-    assert set(np.unique(result)) <= {3, 9, IGNORE} and IGNORE in result
+    assert set(np.unique(result)) <= {3, 9, MASK_IGNORED} and MASK_IGNORED in result
 
 
-def test_what_a_frame_lacks_the_sample_lacks():
+def test_a_sample_lacks_what_the_frame_lacks():
     camera = pinhole(128, 64)
     points = np.array([[5, 0, 1, 0.5]], np.float32)
     sample = prepare(Frame(0, points, np.eye(4), None, camera), Config())

@@ -59,11 +59,11 @@ def test_aliases_that_stand_for_billions_of_values_are_refused(load, tmp_path):
         load(tmp_path / "file.yaml")
 
 
-def test_a_setting_that_stands_for_billions_of_values_is_named_in_short():
+def test_a_setting_that_stands_for_billions_of_values_is_refused_in_short():
     value = [1]
     for _ in range(12):
         value = [value] * 9
-    with pytest.raises(ValueError, match="seed") as error:
+    with pytest.raises(ValueError, match="more than 10000 values") as error:
         configuration.from_dict({"seed": value})
     assert len(str(error.value)) < 500
 
@@ -147,9 +147,9 @@ def test_a_bag_is_read_from_its_own_folder_only(bag):
         pytest.fail("read a file beside the bag")
 
 
+@pytest.mark.ros
 def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
-    pytest.importorskip("rclpy")
-    from bev_semseg_ros.ros.convert.messages import message_class
+    from bev_semseg_ros.ros.convert.message import message_class
 
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -176,9 +176,11 @@ def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
         lambda data: data.replace(b"sensor_msgs", b"\xff\xfe_or_msgs"),
     ],
 )
+@pytest.mark.ros
 def test_a_damaged_bag_is_named(bag, spoil):
     """By the player and by the doctor."""
-    rclpy = pytest.importorskip("rclpy")
+    import rclpy
+
     from bev_semseg_ros.ros.bag.player import Player
     from bev_semseg_ros.ros.doctor.bag import read_bag
 
@@ -202,7 +204,9 @@ def test_a_damaged_bag_is_named(bag, spoil):
 
 def decoded(topic: str, message) -> Frame:
     """The frame of one message, beside good ones where it needs them."""
-    from bev_semseg_ros.ros.convert.messages import decode_camera, decode_cloud, decode_image
+    from bev_semseg_ros.ros.convert.camera_info import decode_camera
+    from bev_semseg_ros.ros.convert.image import decode_image
+    from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
     if topic == "points":
         return Frame(0, decode_cloud(message), np.eye(4), None, None)
@@ -214,10 +218,11 @@ def decoded(topic: str, message) -> Frame:
 
 
 def good(topic: str):
-    pytest.importorskip("rclpy")
     from std_msgs.msg import Header
 
-    from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+    from bev_semseg_ros.ros.convert.camera_info import encode_camera
+    from bev_semseg_ros.ros.convert.image import encode_image
+    from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
     rng = np.random.default_rng(1)
     return {
@@ -231,6 +236,7 @@ def good(topic: str):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("topic", ["points", "image", "camera_info"])
+@pytest.mark.ros
 def test_malformed_messages_are_refused_or_harmless(topic):
     from support.malformed import scramble
 
@@ -260,6 +266,7 @@ def test_malformed_messages_are_refused_or_harmless(topic):
         ("camera_info", {"width": 1, "height": 30_000}),
     ],
 )
+@pytest.mark.ros
 def test_a_message_that_claims_more_than_it_holds_is_refused(topic, sizes):
     message = good(topic)
     for name, value in sizes.items():

@@ -1,4 +1,4 @@
-"""bev-semseg evaluate."""
+"""`bev-semseg evaluate`: score a checkpoint on labelled frames."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg evaluate`."""
     add_network_arguments(parser)
     parser.add_argument(
-        "--json", type=Path, required=True, metavar="OUT", help="file for the figures"
+        "--json", type=Path, required=True, metavar="OUT", help="file for the scores"
     )
     parser.add_argument(
         "--score-threshold",
         type=float,
         metavar="S",
-        help="boxes below this score are not looked at (default: 0.05)",
+        help="boxes below this score are left out (default: 0.05)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Score the checkpoint, print and write the scores. Return the exit status."""
     import json
 
-    from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate, table
+    from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
     from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.progress import Progress
 
@@ -37,9 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:
-        result = evaluate(predictor, dataset, arguments.mode, threshold, on_frame=progress.advance)
-    result = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint), **result}
+        report = evaluate(predictor, dataset, arguments.mode, threshold, on_frame=progress.advance)
+    names = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint)}
+    result = names | report.result()
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(table(result))
+    print(report.table())
     return 0

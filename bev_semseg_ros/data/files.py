@@ -1,4 +1,4 @@
-"""Reading single files so that a damaged one is named, with what was expected of it."""
+"""Readers of single files. A damaged file raises a ValueError that names it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,36 @@ import numpy as np
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_HEADER_BYTES = 24  # up to and with the width and the height
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a PNG. Raises ValueError naming a damaged file."""
+    """Read a colour image.
+
+    Args:
+        path: A PNG file.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: The file is damaged or no PNG.
+    """
     return cv2.cvtColor(_decode_png(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path) -> np.ndarray:
-    """(H, W) uint8 of a PNG of one channel. Raises ValueError naming the file if it is anything else."""
+    """Read an image of one channel, for instance a mask.
+
+    Args:
+        path: A PNG file.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        ValueError: The file is damaged, no PNG, or not of one 8-bit channel.
+    """
     image = _decode_png(path, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ValueError(
@@ -31,8 +52,9 @@ def read_gray(path: Path) -> np.ndarray:
 
 
 def _decode_png(path: Path, flags: int) -> np.ndarray:
+    """Decode a PNG with OpenCV's `flags` after a check of the size that its header claims."""
     data = path.read_bytes()
-    width, height = _header_size(data[:24], path)
+    width, height = _size_from_header(data[:_PNG_HEADER_BYTES], path)
     if not 0 < width * height <= MAX_PIXELS:
         raise ValueError(
             f"{path}: expected an image of at most {MAX_PIXELS} pixels, got {width} x {height}"
@@ -44,19 +66,41 @@ def _decode_png(path: Path, flags: int) -> np.ndarray:
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """(width, height) from the header of a PNG. Raises ValueError naming a file that is none."""
+    """Read the size of an image from its header.
+
+    Args:
+        path: A PNG file.
+
+    Returns:
+        (width, height) in pixels.
+
+    Raises:
+        ValueError: The file is no PNG.
+    """
     with path.open("rb") as file:
-        return _header_size(file.read(24), path)
+        return _size_from_header(file.read(_PNG_HEADER_BYTES), path)
 
 
-def _header_size(header: bytes, path: Path) -> tuple[int, int]:
-    if len(header) < 24 or not header.startswith(_PNG_SIGNATURE):
+def _size_from_header(header: bytes, path: Path) -> tuple[int, int]:
+    """Return (width, height) of a PNG's first bytes; `path` is for the error."""
+    if len(header) < _PNG_HEADER_BYTES or not header.startswith(_PNG_SIGNATURE):
         raise ValueError(f"{path}: expected a PNG file")
-    return struct.unpack(">II", header[16:24])
+    width, height = struct.unpack(">II", header[16:24])
+    return width, height
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises ValueError naming a file that is damaged or holds something else."""
+    """Read the object in a JSON file.
+
+    Args:
+        path: A JSON file.
+
+    Returns:
+        The object as a dictionary.
+
+    Raises:
+        ValueError: The file is damaged or does not hold an object.
+    """
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -67,7 +111,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file. Raises ValueError naming a file that is not text."""
+    """Read a text file.
+
+    Args:
+        path: A text file.
+
+    Returns:
+        Its text.
+
+    Raises:
+        ValueError: The file is not text.
+    """
     try:
         return path.read_text()
     except UnicodeDecodeError as error:
@@ -75,7 +129,17 @@ def read_text(path: Path) -> str:
 
 
 def read_velodyne(path: Path) -> np.ndarray:
-    """(N, 4) float32 of a KITTI velodyne file: x, y, z, reflectance 0..1. Raises ValueError naming a truncated file."""
+    """Read a point cloud of KITTI.
+
+    Args:
+        path: A velodyne file: four float32 a point.
+
+    Returns:
+        (N, 4) float32 x, y, z in metres and reflectance 0..1.
+
+    Raises:
+        ValueError: The file is truncated.
+    """
     data = path.read_bytes()
     if len(data) % 16:
         raise ValueError(
@@ -85,7 +149,19 @@ def read_velodyne(path: Path) -> np.ndarray:
 
 
 def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """`values` as finite float64 of `shape`. Raises ValueError that begins with `where`."""
+    """Check and convert numbers that were read from a file.
+
+    Args:
+        values: Numbers or their texts, nested as `shape` says.
+        shape: The expected shape.
+        where: File and entry, with which an error begins.
+
+    Returns:
+        Finite float64 of `shape`.
+
+    Raises:
+        ValueError: `values` are no numbers, of another shape, NaN or infinite.
+    """
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):

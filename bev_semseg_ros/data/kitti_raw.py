@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
+from bev_semseg_ros.data.calibration import (
+    KITTI_EGO_FROM_LIDAR,
+    Calibration,
+    kitti_raw_calibration,
+)
 from bev_semseg_ros.data.files import numbers, read_image, read_text, read_velodyne
 from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, IGNORED, MASK_LABELS
+from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import transform_boxes
 from bev_semseg_ros.labels import load_label_set
@@ -20,170 +26,255 @@ _IMAGES, _CLOUDS, _TRACKLETS = "image_02", "velodyne_points", "tracklet_labels.x
 
 @dataclass(frozen=True, eq=False)
 class Tracklet:
-    """An object through a drive: label, ignored, size (3,) length, width, height; poses (F, 4) of the box's bottom
-    centre x, y, z and yaw in the velodyne frame, for the frames from `first_frame` on."""
+    """One object throughout a drive.
 
+    Attributes:
+        id: Index in the file.
+        label: Number of the class in the label set `kitti.BOX_LABELS`.
+        is_ignored: True if it counts neither as found nor as missed.
+        size: (3,) length, width, height in metres.
+        first_frame: Number of the frame of the first pose; the others follow.
+        poses: (F, 4) x, y, z of the middle of the box's bottom, in metres, and yaw in radians, in
+            the lidar frame.
+    """
+
+    id: int
     label: int
-    ignored: bool
+    is_ignored: bool
     size: np.ndarray
     first_frame: int
     poses: np.ndarray
 
 
-class KittiRawDataset:
-    """A drive `<day>_drive_<number>_sync`, a day's folder with drives, or a folder with days. A drive is a scene.
+class Drive:
+    """One drive: what is known of it beside images and clouds.
 
-    Calibration lies in the day's folder. `timestamps.txt` and the tracklets cover the whole drive, so the frame's
-    number is the index into them. The time is the cloud's, taken as UTC, else the image's, else number * 0.1 s.
-    `Frame.missing` names what of "image", "lidar", "timestamps", "boxes" should have been there.
-    Raises FileNotFoundError for a missing calibration, ValueError naming a damaged file.
+    Attributes:
+        folder: Folder of the drive.
+        name: Name of the drive.
+        calibration: Calibration of its day.
+        times: Frame number -> time in nanoseconds, as far as it was recorded.
+        tracklets: Its tracklets; None if it has no labels.
+    """
+
+    def __init__(self, folder: Path, calibration: Calibration) -> None:
+        self.folder = folder
+        self.name = folder.resolve().name
+        self.calibration = calibration
+        self.times = _read_times(folder)
+        tracklets = folder / _TRACKLETS
+        self.tracklets = read_tracklets(tracklets) if tracklets.is_file() else None
+
+    def annotation(self, number: int) -> Annotation:
+        """Return the ground truth of a frame: boxes with the tracklets' ids and velocities."""
+        if self.tracklets is None:
+            return Annotation(box_labels=KittiRawDataset.box_labels)
+        present = []
+        poses = []
+        velocities = []
+        for tracklet, over_ground in zip(self.tracklets, self._velocities, strict=True):
+            index = number - tracklet.first_frame
+            if 0 <= index < len(tracklet.poses):
+                present.append(tracklet)
+                poses.append(tracklet.poses[index])
+                velocities.append(over_ground[index])
+        sizes = np.array([tracklet.size for tracklet in present]).reshape(-1, 3)
+        bottoms = np.array(poses).reshape(-1, 4)
+        boxes = Boxes(
+            bottoms[:, :3] + sizes * (0, 0, 0.5),
+            sizes,
+            bottoms[:, 3],
+            np.array([tracklet.label for tracklet in present]),
+            np.ones(len(present)),
+            np.array([tracklet.id for tracklet in present]),
+            np.array(velocities),
+        )
+        return Annotation(
+            transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
+            np.array([tracklet.is_ignored for tracklet in present], bool),
+            box_labels=KittiRawDataset.box_labels,
+        )
+
+    @cached_property
+    def _velocities(self) -> list[np.ndarray]:
+        """Of each tracklet the (F, 2) velocities over ground; read when first needed."""
+        lidar_poses = read_lidar_poses(self.folder, self.times)
+        return [
+            velocities_over_ground(
+                tracklet.poses[:, :3], tracklet.first_frame, lidar_poses, self.times
+            )
+            for tracklet in self.tracklets or []
+        ]
+
+
+class KittiRawDataset:
+    """Drives of KITTI raw; a drive is a scene.
+
+    The calibration lies in the folder of the day. `timestamps.txt`, `oxts` and the tracklets cover
+    the whole drive, so the number of the frame is the index into them. The time is the cloud's,
+    taken as UTC, else the image's, else number * 0.1 s. `Frame.missing` names what of "image",
+    "lidar", "timestamps", "boxes" should have been there.
+
+    Args:
+        path: A drive `<day>_drive_<number>_sync`, a day's folder with drives, or a folder with
+            days.
+
+    Raises:
+        FileNotFoundError: A calibration is missing.
+        ValueError: A file is damaged; the message names it.
     """
 
     name = "kitti_raw"
     box_labels = load_label_set(BOX_LABELS)
     mask_labels = load_label_set(MASK_LABELS)  # it has no masks
     layout = (
-        f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, a day's folder with such drives, "
-        "or a folder with days"
+        f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, "
+        "a day's folder with such drives, or a folder with days"
     )
 
     def __init__(self, path: str | Path) -> None:
-        drives = _drive_folders(Path(path))
-        self._calibrations = {
-            day: kitti_raw_calibration(day) for day in {drive.resolve().parent for drive in drives}
-        }
-        self._tracklets = {
-            drive: read_tracklets(drive / _TRACKLETS)
-            for drive in drives
-            if (drive / _TRACKLETS).is_file()
-        }
-        self._times = {drive: _read_times(drive) for drive in drives}
-        self._frames = [(drive, name) for drive in drives for name in _frame_names(drive)]
+        folders = _drive_folders(Path(path))
+        days = {folder.resolve().parent for folder in folders}
+        calibrations = {day: kitti_raw_calibration(day) for day in days}
+        drives = [Drive(folder, calibrations[folder.resolve().parent]) for folder in folders]
+        self._frames = [(drive, name) for drive in drives for name in _frame_names(drive.folder)]
 
     @staticmethod
     def matches(path: Path) -> bool:
+        """Return whether a folder is such a data set."""
         return bool(_drive_folders(path))
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def scene(self, index: int) -> str:
-        return self._frames[index][0].resolve().name
+        """Return the name of the drive that a frame belongs to."""
+        return self._frames[index][0].name
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         drive, name = self._frames[index]
-        number, times = int(name), self._times[drive]
-        calibration = self._calibrations[drive.resolve().parent]
-        image_file, cloud_file = (
-            drive / _IMAGES / "data" / f"{name}.png",
-            drive / _CLOUDS / "data" / f"{name}.bin",
-        )
-        image = read_image(image_file) if image_file.is_file() else None
-        if image is not None and image.shape[1::-1] != calibration.camera.size:
-            raise ValueError(
-                f"{image_file}: expected {calibration.camera.size} pixels (S_rect_02 of the calibration), "
-                f"got {image.shape[1::-1]}"
-            )
-        tracklets = self._tracklets.get(drive)
-        there = {
+        number = int(name)
+        image = _read_image(drive, name)
+        cloud_file = drive.folder / _CLOUDS / "data" / f"{name}.bin"
+        points = read_velodyne(cloud_file) if cloud_file.is_file() else None
+        is_there = {
             "image": image is not None,
-            "lidar": cloud_file.is_file(),
-            "timestamps": number in times,
-            "boxes": tracklets is not None,
+            "lidar": points is not None,
+            "timestamps": number in drive.times,
+            "boxes": drive.tracklets is not None,
         }
         frame = Frame(
-            times.get(number, number * 100_000_000),
-            read_velodyne(cloud_file) if there["lidar"] else None,
-            calibration.ego_from_lidar,
+            drive.times.get(number, number * 100_000_000),
+            points,
+            drive.calibration.ego_from_lidar,
             image,
-            calibration.camera,
-            name=f"{self.scene(index)}_{name}",
-            scene=self.scene(index),
-            missing=tuple(part for part, found in there.items() if not found),
+            drive.calibration.camera,
+            name=f"{drive.name}_{name}",
+            scene=drive.name,
+            missing=tuple(part for part, found in is_there.items() if not found),
         )
-        return frame, Annotation(box_labels=self.box_labels) if tracklets is None else _annotation(
-            tracklets, number
-        )
+        return frame, drive.annotation(number)
 
 
-def _annotation(tracklets: list[Tracklet], number: int) -> Annotation:
-    present = [
-        (tracklet, tracklet.poses[number - tracklet.first_frame])
-        for tracklet in tracklets
-        if 0 <= number - tracklet.first_frame < len(tracklet.poses)
-    ]
-    boxes = Boxes(
-        np.array([(*pose[:2], pose[2] + tracklet.size[2] / 2) for tracklet, pose in present]),
-        np.array([tracklet.size for tracklet, _ in present]),
-        np.array([pose[3] for _, pose in present]),
-        np.array([tracklet.label for tracklet, _ in present]),
-        np.ones(len(present)),
-    )
-    return Annotation(
-        transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
-        np.array([tracklet.ignored for tracklet, _ in present], bool),
-        box_labels=load_label_set(BOX_LABELS),
-    )
+def _read_image(drive: Drive, name: str) -> np.ndarray | None:
+    """Return a frame's image (H, W, 3), None if it is missing."""
+    path = drive.folder / _IMAGES / "data" / f"{name}.png"
+    if not path.is_file():
+        return None
+    image = read_image(path)
+    expected = drive.calibration.known_camera.size
+    found = (image.shape[1], image.shape[0])
+    if found != expected:
+        raise ValueError(
+            f"{path}: expected {expected} pixels (S_rect_02 of the calibration), got {found}"
+        )
+    return image
 
 
 def read_tracklets(path: Path) -> list[Tracklet]:
-    """The tracklets of a drive. Raises ValueError naming the file, the tracklet and what was expected."""
+    """Read the tracklets of a drive.
+
+    Args:
+        path: The drive's tracklet_labels.xml.
+
+    Returns:
+        The tracklets, without areas of "DontCare".
+
+    Raises:
+        ValueError: The file is damaged; the message names it, the tracklet and what was expected.
+    """
     try:
         root = ElementTree.fromstring(path.read_bytes())
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: truncated or damaged XML: {error}") from error
     tracklets = []
-    classes = load_label_set(BOX_LABELS)
     for index, item in enumerate(root.findall("tracklets/item")):
-        where = f"{path}: tracklet {index}"
-        kind = (item.findtext("objectType") or "").replace(
-            " (sitting)", "_sitting"
-        )  # the object set's spelling
-        if kind == DONT_CARE:
-            continue
-        try:
-            label = classes.index(kind)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        size = numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h")
-        first_frame = int(numbers(item.findtext("first_frame"), (), f"{where}: first_frame"))
-        poses = [
-            [pose.findtext(key) for key in ("tx", "ty", "tz", "rz")]
-            for pose in item.findall("poses/item")
-        ]
-        poses = numbers(poses or np.zeros((0, 4)), (len(poses), 4), f"{where}: tx, ty, tz, rz")
-        tracklets.append(Tracklet(label, kind in IGNORED, size, first_frame, poses))
+        # The object set spells the class with an underscore.
+        class_name = (item.findtext("objectType") or "").replace(" (sitting)", "_sitting")
+        if class_name != DONT_CARE:
+            tracklets.append(_tracklet(index, class_name, item, f"{path}: tracklet {index}"))
     return tracklets
 
 
+def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str) -> Tracklet:
+    """Return a tracklet from its XML; an error begins with `where`."""
+    try:
+        label = KittiRawDataset.box_labels.index(class_name)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    first_frame = numbers(item.findtext("first_frame"), (), f"{where}: first_frame")
+    rows = [
+        [pose.findtext(key) for key in ("tx", "ty", "tz", "rz")]
+        for pose in item.findall("poses/item")
+    ]
+    if rows:
+        poses = numbers(rows, (len(rows), 4), f"{where}: tx, ty, tz, rz")
+    else:
+        poses = np.zeros((0, 4))
+    return Tracklet(
+        index,
+        label,
+        class_name in IGNORED,
+        numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h"),
+        int(first_frame),
+        poses,
+    )
+
+
 def _read_times(drive: Path) -> dict[int, int]:
-    """Frame number -> nanoseconds: the clouds' times, the images' where a cloud was not taken (a blank line)."""
+    """Return frame number -> nanoseconds: of the cloud, or of the image if there is no cloud."""
     times = {}
+    # The clouds come second and replace the images' times. A cloud not taken is a blank line.
     for path in (drive / _IMAGES / "timestamps.txt", drive / _CLOUDS / "timestamps.txt"):
-        for number, line in enumerate(read_text(path).splitlines() if path.is_file() else ()):
-            if line.strip():
-                try:
-                    times[number] = int(np.datetime64(line.strip(), "ns").astype(np.int64))
-                except ValueError:
-                    raise ValueError(
-                        f"{path}, line {number + 1}: expected YYYY-MM-DD hh:mm:ss.fffffffff, "
-                        f"got {line[:40]!r}"
-                    ) from None
+        lines = read_text(path).splitlines() if path.is_file() else []
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            try:
+                times[number] = int(np.datetime64(line.strip(), "ns").astype(np.int64))
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {number + 1}: expected YYYY-MM-DD hh:mm:ss.fffffffff, "
+                    f"got {line[:40]!r}"
+                ) from None
     return times
 
 
 def _frame_names(drive: Path) -> list[str]:
+    """Return the names of the frames of which there is an image or a cloud, in order."""
     files = [*(drive / _IMAGES / "data").glob("*.png"), *(drive / _CLOUDS / "data").glob("*.bin")]
     return sorted({file.stem for file in files if file.stem.isdigit()})
 
 
 def _drive_folders(path: Path) -> list[Path]:
-    for pattern in (".", "*_sync", "*/*_sync"):
-        drives = [
-            folder
-            for folder in ([path] if pattern == "." else sorted(path.glob(pattern)))
-            if (folder / _IMAGES / "data").is_dir() or (folder / _CLOUDS / "data").is_dir()
-        ]
+    """Return the drives that a path is, or that lie one or two folders below it."""
+    for folders in ([path], path.glob("*_sync"), path.glob("*/*_sync")):
+        drives = [folder for folder in sorted(folders) if _is_drive(folder)]
         if drives:
             return drives
     return []
+
+
+def _is_drive(folder: Path) -> bool:
+    """Return whether a folder has images or clouds as a drive has them."""
+    return (folder / _IMAGES / "data").is_dir() or (folder / _CLOUDS / "data").is_dir()

@@ -1,6 +1,8 @@
-"""What a trained network is on disk: weights, configuration, classes, normalisation and what its input looked like.
+"""A trained network on disk: weights, configuration, label sets, and what its input looked like.
 
-A file of plain values and tensors, read with `weights_only=True`: loading one runs no code of its own.
+A checkpoint is a file of plain values and tensors, read with `weights_only=True`: loading one runs
+no code of its own. It stays torch's format, not safetensors: a run's checkpoint also holds the
+optimizer, which safetensors cannot, and two formats would be more to read than one.
 """
 
 from __future__ import annotations
@@ -9,63 +11,126 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.model.camera_encoder import IMAGE_MEAN, IMAGE_STD
-from bev_semseg_ros.taxonomy import (
-    DETECTION_CLASSES,
-    DETECTION_COLORS,
-    SEGMENTATION_CLASSES,
-    SEGMENTATION_COLORS,
-)
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.encoders.camera import IMAGE_MEAN, IMAGE_STD
+from bev_semseg_ros.model.network import Network
 
-FORMAT = "bev_semseg_ros/1"
+FORMAT = "bev_semseg_ros/2"
 HALF_MAX = torch.finfo(torch.float16).max
 _KINDS = {
     "config": dict,
-    "detection_classes": list,
-    "segmentation_classes": list,
+    "label_sets": dict,
     "image_mean": float,
     "image_std": float,
     "info": dict,
     "weights": dict,
-}  # what `load` reads; colours are for other programs
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        config: of the network and its training.
+        label_sets: task -> its label set, for the tasks that have classes.
+        weights: in float32.
+        info: plain values: what the training input looked like (`InputStatistics.summary`, and what
+            the tasks observed) and how the training went (data, seed, tasks, begun_from, epochs,
+            steps, minutes).
+        path: of the file, for messages.
+    """
+
+    config: Config
+    label_sets: Mapping[str, LabelSet]
+    weights: dict[str, Tensor]
+    info: dict[str, Any]
+    path: Path
+
+    def build(self) -> Network:
+        """Return the network with its weights.
+
+        Raises:
+            ValueError: names the file and the first weight that does not fit, or the part of the
+                network that this version does not know.
+        """
+        try:
+            network = build_network(self.config, self.label_sets)
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"{self.path}: {error}") from error
+        wanted = network.state_dict()
+        wrong = [
+            key
+            for key in dict.fromkeys([*wanted, *self.weights])
+            if key not in self.weights
+            or key not in wanted
+            or self.weights[key].shape != wanted[key].shape
+        ]
+        if wrong:
+            raise ValueError(
+                f"{self.path}: the weights do not fit the network: {wrong[0]} and "
+                f"{len(wrong) - 1} more are missing, unknown or of another shape"
+            )
+        network.load_state_dict(self.weights)
+        return network
 
 
 def save(
     path: str | Path,
-    network: nn.Module,
+    network: Network,
     config: Config,
-    info: dict[str, Any],
+    info: Mapping[str, Any],
     *,
     half: bool = False,
     training: dict[str, Any] | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
-    info: plain values: what the training input looked like (`InputStatistics.summary` and class_pixels) and how
-    the training went (data, seed, tasks, begun_from, epochs, steps, minutes). half: weights in float16, BatchNorm
-    statistics stay in float32. training: state dictionaries with which training resumes.
+    Args:
+        path: of the file.
+        network: whose weights and label sets are written.
+        config: of the network.
+        info: see `Checkpoint`.
+        half: True writes weights in float16; BatchNorm's statistics stay in float32.
+        training: state dictionaries with which a training resumes.
+
+    Raises:
+        ValueError: a weight is not finite or too large for float16.
     """
+    label_sets = {task.name: task.labels for task in network.tasks if task.labels is not None}
+    weights = {key: _stored(key, value, half) for key, value in network.state_dict().items()}
+    write(path, config, label_sets, weights, info, training)
+
+
+def write(
+    path: str | Path,
+    config: Config,
+    label_sets: Mapping[str, LabelSet],
+    weights: Mapping[str, Tensor],
+    info: Mapping[str, Any],
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Write the parts of a checkpoint as they are, whole or not at all. See `save`."""
     content = {
         "format": FORMAT,
         "config": configuration.to_dict(config),
-        "detection_classes": list(DETECTION_CLASSES),
-        "detection_colors": DETECTION_COLORS.tolist(),
-        "segmentation_classes": list(SEGMENTATION_CLASSES),
-        "segmentation_colors": SEGMENTATION_COLORS.tolist(),
+        "label_sets": {name: labels.to_dict() for name, labels in label_sets.items()},
         "image_mean": IMAGE_MEAN,
         "image_std": IMAGE_STD,
-        "info": json.loads(
-            json.dumps(info, default=lambda value: value.tolist())
-        ),  # numpy's numbers become plain
-        "weights": {key: _stored(key, value, half) for key, value in network.state_dict().items()},
+        # numpy's numbers become plain ones
+        "info": json.loads(json.dumps(dict(info), default=lambda value: value.tolist())),
+        "weights": dict(weights),
     }
     if training is not None:
         content["training"] = training
@@ -81,51 +146,50 @@ def save(
 
 def _stored(key: str, value: Tensor, half: bool) -> Tensor:
     value = value.detach().cpu()
-    statistics = key.endswith(("running_mean", "running_var"))
-    if not torch.isfinite(value).all() or (
-        half and not statistics and value.abs().max() > HALF_MAX
-    ):
+    is_statistic = key.endswith(("running_mean", "running_var"))
+    shrinks = half and value.is_floating_point() and not is_statistic
+    if not torch.isfinite(value).all() or (shrinks and value.abs().max() > HALF_MAX):
         raise ValueError(
             f"weight {key} is not finite or too large for 16 bit; the training has diverged"
         )
-    # contiguous: a file must not depend on the memory format that training chose
-    return (
-        value.half() if half and value.is_floating_point() and not statistics else value
-    ).contiguous()
+    if shrinks:
+        value = value.half()
+    return value.contiguous()  # a file must not depend on the memory format of the training
 
 
-def load(path: str | Path) -> tuple[Config, dict[str, Tensor], dict[str, Any]]:
-    """(configuration, weights in float32, info) of a checkpoint.
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint.
 
-    Raises FileNotFoundError, or ValueError naming the file and what is wrong with it: truncated, another format, other
-    classes, an unknown setting.
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: names the file and what is wrong with it: truncated, another format, an unknown
+            setting, a damaged label set.
     """
-    content = _read(path)
-    for key, ours in (
-        ("detection_classes", DETECTION_CLASSES),
-        ("segmentation_classes", SEGMENTATION_CLASSES),
-    ):
-        if tuple(content[key]) != ours:
-            raise ValueError(
-                f"{path}: its {key} are {', '.join(map(str, content[key]))}; this version has "
-                f"{', '.join(ours)}"
-            )
+    content = read(path)
     if abs(content["image_mean"] - IMAGE_MEAN) + abs(content["image_std"] - IMAGE_STD) > 1e-6:
         raise ValueError(f"{path}: trained with another image normalisation than this version's")
     try:
         config = configuration.from_dict(content["config"])
+        label_sets = {
+            str(name): LabelSet.from_dict(values) for name, values in content["label_sets"].items()
+        }
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     weights = {
         key: value.float() if value.is_floating_point() else value
         for key, value in content["weights"].items()
     }
-    return config, weights, content["info"]
+    return Checkpoint(config, label_sets, weights, content["info"], Path(path))
 
 
 def load_training(path: str | Path) -> dict[str, Any]:
-    """What training needs to resume. Errors as of `load`; ValueError if the file holds none (weights made to ship)."""
-    content = _read(path)
+    """Return what a training needs to resume.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as of `load`, or the file holds weights alone, which were made to ship.
+    """
+    content = read(path)
     if "training" not in content:
         raise ValueError(
             f"{path}: holds weights only and cannot be resumed; begin from it with --init"
@@ -133,31 +197,20 @@ def load_training(path: str | Path) -> dict[str, Any]:
     return content["training"]
 
 
-def load_weights(network: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
-    """Put weights into a network. Raises ValueError naming the file and the first weight that does not fit."""
-    wanted = network.state_dict()
-    wrong = [
-        key
-        for key in [*wanted, *weights]
-        if key not in weights or key not in wanted or weights[key].shape != wanted[key].shape
-    ]
-    if wrong:
-        raise ValueError(
-            f"{path}: the weights do not fit the network: {wrong[0]} and {len(wrong) - 1} more are "
-            "missing, unknown or of another shape"
-        )
-    network.load_state_dict(weights)
+def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
+    """Return the plain content of a checkpoint file of a format.
 
-
-def _read(path: str | Path) -> dict[str, Any]:
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, no checkpoint, or of another format; the message says what to do.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
-        if (
-            unpacked > Path(path).stat().st_size
-        ):  # torch compresses nothing, so that a small file stays small
+        if unpacked > Path(path).stat().st_size:
+            # torch compresses nothing, so that a small file stays small.
             raise ValueError("compressed")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -176,19 +229,31 @@ def _read(path: str | Path) -> dict[str, Any]:
     ) as error:
         raise ValueError(f"{path}: truncated or no checkpoint: {error!r:.120}") from error
     found = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if found != FORMAT:
-        raise ValueError(f"{path}: expected a checkpoint of format {FORMAT}, found {found}")
-    wrong = [key for key, kind in _KINDS.items() if not isinstance(content.get(key), kind)]
-    if not wrong:  # a tensor that is not contiguous could claim more values than the file has
-        wrong = [
-            key
-            for key, value in content["weights"].items()
-            if not (
-                isinstance(value, Tensor)
-                and value.layout == torch.strided
-                and value.is_contiguous()
-            )
-        ]
+    if found != wanted_format:
+        raise ValueError(_other_format(path, found, wanted_format))
+    kinds = _KINDS if wanted_format == FORMAT else {}
+    wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
+    if not wrong:
+        wrong = [key for key, value in content["weights"].items() if not _is_plain_tensor(value)]
     if wrong:
         raise ValueError(f"{path}: damaged: {wrong[0]} is missing or of another kind")
     return content
+
+
+def _other_format(path: str | Path, found: Any, wanted: str) -> str:
+    if isinstance(found, str) and found == "bev_semseg_ros/1" and wanted == FORMAT:
+        return (
+            f"{path}: a checkpoint of version 0.1 (format {found}); convert it once with "
+            f"`bev-semseg convert {path} --out NEW.pt`"
+        )
+    if found == FORMAT:
+        return f"{path}: is of this version already, there is nothing to convert"
+    text = f"{path}: expected a checkpoint of format {wanted}, found {found}"
+    if isinstance(found, str) and found.startswith("bev_semseg_ros/"):
+        text += "; it comes from another version of bev_semseg_ros: use that one"
+    return text
+
+
+def _is_plain_tensor(value: Any) -> bool:
+    # A tensor that is not contiguous could claim more values than the file has.
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.is_contiguous()

@@ -1,9 +1,13 @@
-"""How the dense branches of a network are run: plain torch, or OpenVINO on a CPU. A detail of `predictor`."""
+"""How the dense branches of a network are run: by torch, or by OpenVINO on a CPU.
+
+A detail of `predictor`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import os
 import sys
 import threading
@@ -26,57 +30,64 @@ Compiled = Callable[..., Sequence[Tensor]]
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Put each BatchNorm into the convolution or linear layer registered just before it, which saves a tenth."""
-    previous: tuple[str, nn.Module] | None = None
+    """Fold each BatchNorm into the layer registered just before it, which saves a tenth."""
+    previous_name, previous = "", None
     for name, child in list(module.named_children()):
-        if previous and isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            fuse = fuse_conv_bn_eval if isinstance(previous[1], nn.Conv2d) else fuse_linear_bn_eval
-            setattr(module, previous[0], fuse(previous[1], child))
-            setattr(module, name, nn.Identity())
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            if isinstance(previous, nn.Conv2d):
+                setattr(module, previous_name, fuse_conv_bn_eval(previous, child))
+                setattr(module, name, nn.Identity())
+            elif isinstance(previous, nn.Linear):
+                setattr(module, previous_name, fuse_linear_bn_eval(previous, child))
+                setattr(module, name, nn.Identity())
         fold_batch_norm(child)
-        previous = (name, child) if isinstance(child, (nn.Conv2d, nn.Linear)) else None
+        previous_name, previous = name, child
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Weights in `dtype`, those of last layers stay in float32."""
+    """Bring the weights to `dtype`, except those of last layers, which stay in float32."""
     for child in module.modules():
         if not isinstance(child, Float32Conv) and next(child.children(), None) is None:
             child.to(dtype)
 
 
-class PerShape(nn.Module):
-    """A module compiled for each shape of its inputs as it comes; the `MAX_SHAPES` that were used last are kept.
+class CompiledByShape(nn.Module):
+    """A module compiled for each shape of its inputs when it first comes.
 
-    `prepare` may be called by another thread than `forward`.
+    The `MAX_SHAPES` that were used last are kept. Another thread than `forward`'s may call
+    `prepare`.
     """
 
     def __init__(
-        self, module: nn.Module, compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled]
+        self,
+        module: nn.Module,
+        compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled],
     ) -> None:
         super().__init__()
         self.module = module
         self._compile = compile_module
-        self._compiled: dict[tuple, Compiled] = {}
+        self._compiled: dict[tuple[torch.Size, ...], Compiled] = {}
         self._lock = threading.Lock()
 
     def forward(self, *inputs: Tensor) -> Sequence[Tensor]:
+        """Run the module, compiled for inputs of these shapes."""
         key = tuple(tensor.shape for tensor in inputs)
         compiled = self._compiled.pop(key, None) or self._compile(self.module, inputs)
         self._keep(key, compiled)
         return compiled(*inputs)
 
     def holds(self, *shapes: Sequence[int]) -> bool:
-        """True if inputs of these shapes cost no compilation."""
+        """Return True if inputs of these shapes cost no compilation."""
         return tuple(map(torch.Size, shapes)) in self._compiled
 
     def prepare(self, *inputs: Tensor) -> None:
-        """Compile for inputs of these shapes, and only then hold it."""
+        """Compile for inputs of these shapes, and only then hold the result."""
         compiled = self._compile(self.module, inputs)
         for _ in range(2):  # traced code is optimised at its second run
             compiled(*inputs)
         self._keep(tuple(tensor.shape for tensor in inputs), compiled)
 
-    def _keep(self, key: tuple, compiled: Compiled) -> None:
+    def _keep(self, key: tuple[torch.Size, ...], compiled: Compiled) -> None:
         with self._lock:
             self._compiled[key] = compiled
             while len(self._compiled) > MAX_SHAPES:
@@ -85,7 +96,10 @@ class PerShape(nn.Module):
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Torch's threads inside of this block. Small operators are fastest on one: on shared cores each barrier waits."""
+    """Limit torch's threads inside this block.
+
+    Small operators are fastest on one: on shared cores each barrier waits for the slowest.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -95,7 +109,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
-    """What traces and freezes a module with torch.jit, which saves another tenth."""
+    """Return what traces and freezes a module with torch.jit, which saves another tenth."""
 
     def compile_module(module: nn.Module, inputs: Sequence[Tensor]) -> Compiled:
         with _sizes_may_be_constants():
@@ -113,13 +127,18 @@ def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Comp
 def openvino_compiler(
     precision: str, threads: int, cache: Path | None
 ) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
-    """What compiles a module for OpenVINO's CPU plugin.
+    """Return what compiles a module for OpenVINO's CPU plugin.
 
-    precision: fp32 or bf16. cache: where converted modules are kept, with the module's name as the first part of the
-    file's; None keeps nothing. Outputs are float32 and stay valid until the next run.
+    The compiled module's outputs are float32 and stay valid until its next run.
+
+    Args:
+        precision: fp32 or bf16.
+        threads: of the inference.
+        cache: folder for converted modules, with the module's name as the first part of the file's;
+            None keeps nothing.
     """
     openvino = _openvino()
-    # Pinned threads cannot leave a core that player or DDS occupy: 63 ms instead of 51 beside other work.
+    # Pinned threads cannot leave a core that player or DDS occupy: 63 ms instead of 51 there.
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
@@ -149,10 +168,11 @@ def openvino_compiler(
 
 
 def _openvino() -> ModuleType:
-    """The module, imported so that it does not report its use over the network, which a vehicle must not do."""
-    sys.modules.setdefault(
-        "openvino_telemetry", None
-    )  # OpenVINO does without where this is not installed
+    """Import OpenVINO so that it does not report its use over the network.
+
+    A vehicle must not do that. OpenVINO does without its telemetry where that is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if absent
     import openvino
 
     return openvino
@@ -161,9 +181,9 @@ def _openvino() -> ModuleType:
 class _Float32Answers(nn.Module):
     """A module whose answers OpenVINO leaves in float32 when it computes in bfloat16.
 
-    Alone a last convolution's sums, which are float32, would be rounded to bfloat16, and equal scores make twin peaks.
-    An elementwise operation behind it stays in float32 and is fused into the convolution, which then keeps its sums;
-    the limits are never reached.
+    By itself OpenVINO would round a last convolution's sums, which are float32, to bfloat16, and
+    equal scores give an object two peaks. An elementwise operation behind it stays in float32 and
+    is fused into the convolution, which then keeps its sums. The limits are never reached.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -171,31 +191,29 @@ class _Float32Answers(nn.Module):
         self.module = module
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the module's answers."""
         return tuple(answer.clamp(-1e6, 1e6) for answer in self.module(*inputs))
 
 
 def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) -> Any:
-    """The module as an OpenVINO model for inputs of these shapes, from the cache if it is there."""
+    """Return the module as an OpenVINO model for inputs of these shapes, cached if possible."""
     openvino = _openvino()
     shapes = [tuple(tensor.shape) for tensor in inputs]
-    file = (
-        None
-        if cache is None
-        else Path(f"{cache}-{'-'.join('x'.join(map(str, shape)) for shape in shapes)}.xml")
-    )
-    if file is not None and file.is_file():
-        with contextlib.suppress(
-            RuntimeError
-        ):  # a file that a crash or another version left is made anew
-            return openvino.Core().read_model(file)
+    file = None
+    if cache is not None:
+        text = "-".join("x".join(map(str, shape)) for shape in shapes)
+        file = Path(f"{cache}-{text}.xml")
+        if file.is_file():
+            # A file that a crash or another version left is made anew.
+            with contextlib.suppress(RuntimeError):
+                return openvino.Core().read_model(file)
     with _sizes_may_be_constants():
         model = openvino.convert_model(
             _Float32Answers(module), example_input=tuple(inputs), input=shapes
         )
     if file is not None:
-        with contextlib.suppress(
-            OSError, RuntimeError
-        ):  # a full or read-only disk costs two seconds at the next start
+        # A full or read-only disk costs two seconds at the next start, no more.
+        with contextlib.suppress(OSError, RuntimeError):
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(f"{os.getpid()}-{file.name}")
             openvino.save_model(model, partial, compress_to_fp16=False)
@@ -206,45 +224,62 @@ def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) 
 
 @contextlib.contextmanager
 def _sizes_may_be_constants() -> Iterator[None]:
-    """Traces are made for one shape, so the tracer need not warn of sizes that become constants."""
+    """Silence the tracer: traces are made for one shape, so sizes may become constants."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
 
 
-def cache_folder(checkpoint: str | Path) -> Path | None:
-    """Where what is converted from a checkpoint is kept: in the user's cache, by the content of file and code.
+def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
+    """Return where what is converted from a checkpoint is kept.
 
-    None for a user without a home, as in some containers: then nothing is kept.
+    It lies in the user's cache, under a digest of the checkpoint and of the code of all parts of
+    the network, so that neither can change unnoticed.
+
+    Args:
+        checkpoint: the file.
+        network: that was built from it.
+
+    Returns:
+        The folder, or None for a user without a home, as in some containers: nothing is kept then.
     """
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
     digest = hashlib.sha256(Path(checkpoint).read_bytes())
-    for source in (Path(__file__), *sorted((Path(__file__).parents[1] / "model").rglob("*.py"))):
-        digest.update(source.read_bytes())
+    own = type(network).__module__.partition(".")[0]
+    sources = {__file__, *map(str, (Path(__file__).parents[1] / "model").rglob("*.py"))}
+    for module in network.modules():  # parts of a user's own, by module:Class
+        root_package = type(module).__module__.partition(".")[0]
+        if root_package not in (own, "torch"):
+            sources.add(inspect.getsourcefile(type(module)) or "")
+    for source in sorted(sources - {""}):
+        digest.update(Path(source).read_bytes())
     return root / "bev_semseg_ros" / digest.hexdigest()[:16]
 
 
 def convolution_rate(precision: str, threads: int, seconds: float = 0.5) -> float:
-    """TFLOP/s that torch reaches on this CPU with 3x3 convolutions as the network has them, in fp32 or bf16.
+    """Return the TFLOP/s that torch reaches on this CPU with 3x3 convolutions like the network's.
 
-    The median of many runs of the better of two sizes: what everything else is measured against.
+    Everything else is measured against it. It is the median of many runs of the better of two
+    sizes.
+
+    Args:
+        precision: fp32 or bf16.
+        threads: of torch.
+        seconds: that each size is run for.
     """
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     rates = []
     for channels, size in ((64, 144), (128, 72)):
-        layer = (
-            nn.Conv2d(channels, channels, 3, padding=1)
-            .to(dtype, memory_format=torch.channels_last)
-            .eval()
-        )
+        layer: Any = nn.Conv2d(channels, channels, 3, padding=1).eval()
+        layer = layer.to(dtype, memory_format=torch.channels_last)
         image = torch.randn(1, channels, size, size).to(dtype, memory_format=torch.channels_last)
         with torch.inference_mode(), torch_threads(threads):
             layer = torch.jit.freeze(torch.jit.trace(layer, image))
-            times = []
+            times: list[float] = []
             while len(times) < 10 or sum(times) < seconds:
                 start = time.perf_counter()
                 layer(image)

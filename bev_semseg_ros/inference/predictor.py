@@ -1,4 +1,4 @@
-"""Predictor: the one door. A `Frame` goes in and a `Prediction` comes out, offline and on the vehicle alike."""
+"""Predictor: a `Frame` goes in, a `Prediction` comes out, offline and on the vehicle alike."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import MODES, Camera, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import (
-    PerShape,
+    CompiledByShape,
     cache_folder,
     fold_batch_norm,
     lower_precision,
@@ -25,16 +26,19 @@ from bev_semseg_ros.inference.engine import (
     torch_compiler,
     torch_threads,
 )
-from bev_semseg_ros.model.decoding import decode, decode_mask
-from bev_semseg_ros.model.network import Batch, Network
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import Sample, network_size, prepare
+from bev_semseg_ros.resources import shipped_checkpoint
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 ENGINES = ("torch", "openvino")
 
 
 def cpu_flags() -> frozenset[str]:
-    """What the processor says it can do; empty where /proc/cpuinfo does not tell."""
+    """Return the features of the processor; empty where /proc/cpuinfo does not name them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -45,12 +49,19 @@ def cpu_flags() -> frozenset[str]:
 
 
 def computes_bf16() -> bool:
-    """True if the processor computes bfloat16 itself; elsewhere it is emulated and slower than float32."""
+    """Return True if the processor computes bfloat16 itself.
+
+    Elsewhere it is emulated, and slower than float32.
+    """
     return not cpu_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:n`. Raises ValueError with the reason."""
+    """Return torch's device for `auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:n`.
+
+    Raises:
+        ValueError: with the reason.
+    """
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     kind, _, index = device.partition(":")
@@ -65,7 +76,13 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> str:
-    """`auto` is bf16 where the device computes it, else fp16 on a GPU and fp32 on a CPU. Raises ValueError."""
+    """Return the precision to compute in.
+
+    `auto` is bf16 where the device computes it, else fp16 on a GPU and fp32 on a CPU.
+
+    Raises:
+        ValueError: with the reason.
+    """
     if precision == "auto":
         if device.type == "cuda":
             return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
@@ -78,7 +95,11 @@ def choose_precision(precision: str, device: torch.device) -> str:
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
-    """`auto` is openvino on a CPU where it is installed, else torch. Raises ValueError with the reason."""
+    """Return the engine: `auto` is openvino on a CPU where it is installed, else torch.
+
+    Raises:
+        ValueError: with the reason.
+    """
     installed = importlib.util.find_spec("openvino") is not None
     if engine == "auto":
         return "openvino" if installed and device.type == "cpu" else "torch"
@@ -96,13 +117,21 @@ def choose_engine(engine: str, device: torch.device) -> str:
 
 
 class Predictor:
-    """A network that is ready to run. Not for several threads at a time, but for `is_warm` and `prepare`.
+    """A network that is ready to run. Not thread-safe, except `is_warm` and `prepare`.
 
-    The torch engine's OpenMP threads spin while they wait, which beside other work costs many times what it saves: set
-    OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its own that do not.
+    The torch engine's OpenMP threads spin while they wait, which beside other work costs many times
+    what it saves: set OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its
+    own, which do not spin.
 
-    `config` and `info` are the checkpoint's; `device`, `precision` and `engine` are what was chosen, `description` says
-    it in one line.
+    Attributes:
+        config: of the checkpoint.
+        info: of the checkpoint.
+        tasks: what the network predicts.
+        label_sets: task -> its label set, for the tasks that have classes.
+        device: what the network runs on.
+        precision: fp32, bf16 or fp16.
+        engine: torch or openvino.
+        description: the choices in one line.
     """
 
     def __init__(
@@ -117,12 +146,30 @@ class Predictor:
         num_threads: int | None = None,
         cache: Path | None = None,
     ) -> None:
-        """The network is copied. `cache`: a folder for what an engine converts. Raises ValueError for a bad choice."""
+        """Make a copy of a network ready to run.
+
+        Args:
+            network: the network.
+            config: of the network.
+            info: of its checkpoint.
+            device: see `choose_device`.
+            precision: see `choose_precision`.
+            engine: see `choose_engine`.
+            num_threads: on a CPU; None: all cores.
+            cache: folder for what an engine converts; None keeps nothing.
+
+        Raises:
+            ValueError: a choice that is not possible here.
+        """
         self.config = config
         self.info = info or {}
+        self.tasks: list[Task] = network.tasks
+        self.label_sets: dict[str, LabelSet] = {
+            task.name: task.labels for task in network.tasks if task.labels is not None
+        }
         self.device = choose_device(device)
-        self.precision = precision = choose_precision(precision, self.device)
-        self.engine = engine = choose_engine(engine, self.device)
+        self.precision = choose_precision(precision, self.device)
+        self.engine = choose_engine(engine, self.device)
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"num_threads: expected at least 1, got {num_threads}")
         threads = num_threads or len(os.sched_getaffinity(0))
@@ -130,80 +177,109 @@ class Predictor:
         fold_batch_norm(self._network)
         for name in ("camera", "bev"):
             branch = getattr(self._network, name)
-            if engine == "openvino":
-                compiler = openvino_compiler(
-                    precision, threads, None if cache is None else cache / name
-                )
+            if self.engine == "openvino":
+                folder = None if cache is None else cache / name
+                compiler = openvino_compiler(self.precision, threads, folder)
             else:
-                lower_precision(branch, PRECISIONS[precision])
+                lower_precision(branch, PRECISIONS[self.precision])
                 compiler = torch_compiler(threads)
             if self.device.type == "cpu":
-                setattr(self._network, name, PerShape(branch, compiler))
+                setattr(self._network, name, CompiledByShape(branch, compiler))
         self.description = (
-            f"device {self.device}, precision {precision}, engine {engine}, threads {threads}"
+            f"device {self.device}, precision {self.precision}, engine {self.engine}, "
+            f"threads {threads}"
         )
 
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path | None = None,
         device: str = "auto",
         precision: str = "auto",
         engine: str = "auto",
         num_threads: int | None = None,
     ) -> Predictor:
-        """From a checkpoint. Raises FileNotFoundError or ValueError: one line that names the file or the setting."""
-        config, weights, info = checkpoint.load(path)
-        network = Network(config)
-        checkpoint.load_weights(network, weights, path)
+        """Return a predictor from a checkpoint.
+
+        Args:
+            path: of the checkpoint; None: the shipped one.
+            device: see `choose_device`.
+            precision: see `choose_precision`.
+            engine: see `choose_engine`.
+            num_threads: on a CPU; None: all cores.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: one line that names the file or the choice that is wrong.
+        """
+        path = shipped_checkpoint() if path is None else path
+        loaded = checkpoint.load(path)
+        network = loaded.build()
         return cls(
             network,
-            config,
-            info=info,
+            loaded.config,
+            info=loaded.info,
             device=device,
             precision=precision,
             engine=engine,
             num_threads=num_threads,
-            cache=cache_folder(path),
+            cache=cache_folder(path, network),
         )
 
     @classmethod
     def from_network(
         cls, network: Network, config: Config, device: str = "auto", precision: str = "fp32"
     ) -> Predictor:
-        """For an evaluation while training: plain torch, a copy of the network as it is now."""
+        """Return a predictor for an evaluation during training: plain torch, a copy as of now."""
         return cls(network, config, device=device, precision=precision, engine="torch")
 
+    @property
+    def finds_boxes_in_images(self) -> bool:
+        """True if BEV tasks have an answer without a cloud."""
+        return self._network.fusion.finds_boxes_in_images
+
+    @property
+    def point_attributes(self) -> tuple[str, ...]:
+        """Names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants."""
+        return self._network.lidar_encoder.attributes
+
     def warm_up(self, camera_size: tuple[int, int] | None = None) -> None:
-        """Compile and run once for images of this recorded (width, height), or for the lidar alone."""
-        points = np.array(
-            [[0.5 * (self.config.grid.x_min + self.config.grid.x_max), 0, 1, 0.5]], np.float32
-        )
-        sample = Sample(points, None, None)
+        """Compile the network and run it once.
+
+        Args:
+            camera_size: (width, height) of the images as recorded; None: for the lidar alone.
+        """
+        grid = self.config.grid
+        middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
+        sample = Sample(middle, None, None)
         if camera_size is not None:
             width, height = network_size(camera_size, self.config.image)
             camera = Camera(np.diag([width, width, 1.0]), (width, height), np.eye(4))
-            sample = replace(sample, image=np.zeros((height, width, 3), np.uint8), camera=camera)
-        for mode in ("fused", "lidar_only"):  # a lost image must not cost a compilation either
+            image = np.zeros((height, width, 3), np.uint8)
+            sample = replace(sample, image=image, camera=camera)
+        modes: tuple[Mode, ...] = ("fused", "lidar_only")
+        for mode in modes:  # a lost image must not cost a compilation either
             for _ in range(2):  # traced code is optimised at its second run
                 self.predict_sample(sample, mode)
 
     def is_warm(self, camera_size: tuple[int, int]) -> bool:
-        """True if images of this recorded (width, height) cost no compilation."""
+        """Return True if images of this recorded (width, height) cost no compilation."""
         width, height = network_size(camera_size, self.config.image)
-        camera = self._network.camera
-        return not isinstance(camera, PerShape) or camera.holds((1, height, width, 3))
+        camera: nn.Module = self._network.camera
+        return not isinstance(camera, CompiledByShape) or camera.holds((1, height, width, 3))
 
     def prepare(self, camera_size: tuple[int, int]) -> None:
-        """Make `is_warm` true. Takes seconds, but in a thread of its own others may predict meanwhile."""
+        """Make `is_warm` true. It takes seconds; other threads may predict meanwhile."""
         width, height = network_size(camera_size, self.config.image)
-        with torch.inference_mode(), torch_threads(1):
-            self._network.camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
+        camera: nn.Module = self._network.camera
+        if isinstance(camera, CompiledByShape):
+            with torch.inference_mode(), torch_threads(1):
+                camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
 
     def predict(
         self, frame: Frame, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
-        """See `predict_sample`."""
+        """Return what the network says of a frame, see `predict_sample`."""
         if mode == "lidar_only":
             frame = replace(frame, image=None)  # not to be rectified for nothing
         return self.predict_sample(prepare(frame, self.config), mode, score_threshold)
@@ -211,52 +287,63 @@ class Predictor:
     def predict_sample(
         self, sample: Sample, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
-        """Boxes and mask. In `fused` mode a sensor that is missing is done without, and `Prediction.mode` says so.
+        """Return what the network says of a prepared frame.
 
-        score_threshold: that of the configuration if None. Raises ValueError for an unknown mode or if the mode leaves
-        nothing to look at.
+        In `fused` mode the network does without a sensor that is missing; `Prediction.mode` says
+        so.
+
+        Args:
+            sample: of `preprocessing.prepare`.
+            mode: the sensors to use.
+            score_threshold: lowest score of a box; None: the configuration's.
+
+        Raises:
+            ValueError: an unknown mode, or one that leaves nothing to look at.
         """
         if mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
-        sample = Sample(
-            None if mode == "camera_only" else sample.points,
-            None if mode == "lidar_only" else sample.image,
-            sample.camera,
-        )
+        if mode == "camera_only":
+            sample = replace(sample, points=None, point_attributes={})
+        if mode == "lidar_only" or sample.image is None:
+            sample = replace(sample, image=None, camera=None)
         if sample.points is None and sample.image is None:
-            lacks = {
-                "fused": "points and no image",
-                "lidar_only": "points",
-                "camera_only": "image",
-            }[mode]
-            raise ValueError(f"mode {mode}: the frame has no {lacks}")
-        ran: Mode = (
-            "camera_only"
-            if sample.points is None
-            else "lidar_only"
-            if sample.image is None
-            else "fused"
-        )
-        batch = Batch.from_samples([sample]).to(self.device)
+            raise ValueError(f"mode {mode}: the frame has no {_INPUTS[mode]}")
+        batch = Batch.from_samples([sample], self.point_attributes).to(self.device)
         self._synchronize()
         start = time.perf_counter()
         with torch.inference_mode(), torch_threads(1):
             outputs = self._network(batch)
-            boxes = decode(outputs, self.config, score_threshold)
-            mask = None if outputs.segmentation is None else decode_mask(outputs.segmentation[0])
+            results = {
+                task.name: task.postprocess(outputs[task.name], sample, score_threshold)
+                for task in self.tasks
+                if task.name in outputs
+            }
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3
-        found = boxes[0] if boxes else None
-        if mask is None:
-            return Prediction(found, None, None, ran, elapsed)
-        return Prediction(
-            found,
-            mask[: sample.image.shape[0], : sample.image.shape[1]],
-            sample.camera,
-            ran,
-            elapsed,
-        )
+        boxes, mask = results.pop("detection", None), results.pop("segmentation", None)
+        return Prediction(boxes, mask, sample.camera, _ran(sample), elapsed, results)
+
+    def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
+        """Return task -> RGB picture for the tasks that draw their own results."""
+        sample = prepare(frame, self.config)
+        drawn = {
+            task.name: task.picture(prediction.results[task.name], sample)
+            for task in self.tasks
+            if task.name in prediction.results
+        }
+        return {name: picture for name, picture in drawn.items() if picture is not None}
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+# What a mode looks at, for the message that it is missing.
+_INPUTS = {"fused": "points and no image", "lidar_only": "points", "camera_only": "image"}
+
+
+def _ran(sample: Sample) -> Mode:
+    """Return the mode that a sample's inputs amount to."""
+    if sample.points is None:
+        return "camera_only"
+    return "lidar_only" if sample.image is None else "fused"

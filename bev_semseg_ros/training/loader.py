@@ -1,9 +1,9 @@
-"""Prepared frames -> augmented batches with targets, made by background threads while the network trains."""
+"""Prepared frames -> augmented batches with targets, made by threads while the network trains."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,9 +12,9 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, augment
-from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.model.network import Batch
-from bev_semseg_ros.model.targets import Targets, frame_targets
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.task import Targets, Task
 from bev_semseg_ros.training.cache import Cache
 
 THREADS = 2
@@ -22,121 +22,160 @@ AHEAD = 3  # batches made in advance
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One training step's input, truth and, for messages, the frames it is made of."""
+class TrainingBatch:
+    """The input and the targets of one training step.
+
+    Attributes:
+        batch: what the network takes.
+        targets: task -> its targets; tasks without a labelled frame are absent.
+        names: of the frames, for messages.
+    """
 
     batch: Batch
-    targets: Targets
+    targets: Mapping[str, Targets]
     names: tuple[str, ...]
 
 
 class Loader:
-    """Steps in an order and with an augmentation that depend on the seed and the epoch alone, never on timing."""
+    """Training batches whose order and augmentation depend on seed and epoch alone.
 
-    def __init__(self, caches: list[Cache], config: Config):
-        """Raises ValueError if no frame has what the tasks need."""
+    Attributes:
+        tasks: those that are trained.
+        uses_camera: False if nothing that is trained needs an image.
+    """
+
+    def __init__(self, caches: Sequence[Cache], network: Network, config: Config) -> None:
+        """Choose the frames.
+
+        Args:
+            caches: prepared frames.
+            network: that is trained.
+            config: of the training.
+
+        Raises:
+            ValueError: no frame has what a task needs; the message says what that is.
+        """
         self.config = config
-        self.tasks = config.training.tasks
-        self.uses_camera = "segmentation" in self.tasks or config.model.fusion != "none"
+        self.tasks = trained_tasks(network.tasks, config)
+        self._sees_without_points = network.fusion.finds_boxes_in_images
+        self._attributes = network.lidar_encoder.attributes
+        self._inputs = {part for task in self.tasks for part in task.needs}
+        if any(task.view == "bev" for task in self.tasks):
+            self._inputs.add("points")
+            if network.fusion.uses_image:
+                self._inputs.add("image")
+        self.uses_camera = "image" in self._inputs
         self.frames = [
-            (cache, i)
+            (cache, index)
             for cache in caches
-            for i in range(len(cache))
-            if cache.teaches(i, self.tasks)
+            for index in range(len(cache))
+            if cache.has_labels(index, self.tasks)
         ]
         if not self.frames:
-            needs = {"detection": "points and boxes", "segmentation": "an image and a mask"}
+            needs = [f"{task.name} needs {', '.join(sorted(task.needs))}" for task in self.tasks]
             raise ValueError(
                 f"none of {sum(map(len, caches))} frames has what training needs: "
-                + " or ".join(needs[task] for task in self.tasks)
+                f"{'; '.join(needs)}"
             )
 
     @property
     def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
         return len(self.order(0))
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """Frames of each step of an epoch: every frame once, but for the few that fill no batch.
+        """Return the frames of each batch of an epoch.
 
-        With whole images (crop (0, 0)) the images of one batch have one size; a kind of frames that fills no batch
-        makes a smaller one, so that none is left out for good.
+        Every frame comes once, except the few that fill no batch. With whole images (crop (0, 0))
+        the images of one batch have one size. Sizes of too few frames for a batch make a smaller
+        one, so that none is left out for good.
         """
         rng = np.random.default_rng((self.config.seed, epoch))
         shuffled = rng.permutation(len(self.frames))
-        kinds = [shuffled]
+        groups = [shuffled]
         if self.config.training.crop == (0, 0) and self.uses_camera:
             shapes = np.array([cache.image_shape(i) for cache, i in self.frames])[shuffled]
-            kinds = [shuffled[(shapes == shape).all(1)] for shape in np.unique(shapes, axis=0)]
+            groups = [shuffled[(shapes == shape).all(1)] for shape in np.unique(shapes, axis=0)]
         size = self.config.training.batch_size
-        batches = [
-            kind[start : start + size]
-            for kind in kinds
-            for start in range(0, max(len(kind) - size + 1, 1), size)
-        ]
+        batches = []
+        for group in groups:
+            for start in range(0, max(len(group) - size + 1, 1), size):
+                batches.append(group[start : start + size])
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def steps(self, epoch: int) -> Iterator[Step]:
-        """The steps of an epoch in order."""
+    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
+        """Yield the batches of an epoch in order."""
         indices = iter(enumerate(self.order(epoch)))
-        pending: deque[Future[Step]] = deque()
+        pending: deque[Future[TrainingBatch]] = deque()
         with ThreadPoolExecutor(THREADS) as pool:
             try:
                 while True:
                     for number, frames in islice(indices, AHEAD - len(pending)):
-                        pending.append(
-                            pool.submit(self.make_step, frames, (self.config.seed, epoch, number))
-                        )
+                        seed = (self.config.seed, epoch, number)
+                        pending.append(pool.submit(self.make_batch, frames, seed))
                     if not pending:
                         return
                     yield pending.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def make_step(self, frames: np.ndarray, seed: tuple[int, ...]) -> Step:
-        """The step of these frames, by index."""
+    def make_batch(self, frames: np.ndarray, seed: tuple[int, ...]) -> TrainingBatch:
+        """Return the batch of these frames, by index."""
         rng = np.random.default_rng(seed)
         training = self.config.training
-        examples = []
+        examples, names = [], []
         for index in frames:
             cache, i = self.frames[index]
-            examples.append(
-                augment(
-                    self.restrict(cache[i]),
-                    self.config.augmentation,
-                    self.config.grid,
-                    training.crop,
-                    rng,
-                )
-            )
-        targets = [
-            frame_targets(
-                self.boxes(example),
-                example.ignored,
-                example.sample.points,
-                example.mask,
+            example = augment(
+                self.restrict(cache[i]),
+                self.config.augmentation,
                 self.config.grid,
-                self.config.loss,
+                training.crop,
+                rng,
             )
-            for example in examples
-        ]
-        return Step(
-            Batch.from_samples([example.sample for example in examples]),
-            Targets.stack(targets),
-            tuple(self.frames[index][0].name(self.frames[index][1]) for index in frames),
-        )
+            examples.append(self._learnable(example))
+            names.append(cache.name(i))
+        targets: dict[str, Targets] = {}
+        for task in self.tasks:
+            collated = task.collate([task.encode(example) for example in examples])
+            if collated is not None:
+                targets[task.name] = collated
+        samples = [example.sample for example in examples]
+        batch = Batch.from_samples(samples, self._attributes)
+        return TrainingBatch(batch, targets, tuple(names))
 
     def restrict(self, example: Example) -> Example:
-        """The part of an example that the tasks use: what they do not need costs no time."""
+        """Return the parts of an example that training uses; the others would cost time."""
         sample = example.sample
-        if "detection" not in self.tasks:
-            example = replace(
-                example, sample=replace(sample, points=None), boxes=None, ignored=None
-            )
-        elif not self.uses_camera:
-            example = replace(example, sample=replace(sample, image=None, camera=None))
-        return example if "segmentation" in self.tasks else replace(example, mask=None)
+        if "points" not in self._inputs:
+            sample = replace(sample, points=None, point_attributes={})
+        if "image" not in self._inputs:
+            sample = replace(sample, image=None, camera=None)
+        example = replace(example, sample=sample)
+        if "boxes" not in self._inputs:
+            example = replace(example, boxes=None, ignored=None)
+        if "mask" not in self._inputs:
+            example = replace(example, mask=None)
+        return example
 
-    def boxes(self, example: Example) -> Boxes | None:
-        """The boxes that can be learnt: where the points are lost only cross-attention could still see something."""
-        blind = example.sample.points is None and self.config.model.fusion != "cross_attention"
-        return None if blind else example.boxes
+    def _learnable(self, example: Example) -> Example:
+        """Leave out boxes that the network cannot see, because the points are lost."""
+        if example.sample.points is None and not self._sees_without_points:
+            return replace(example, boxes=None, ignored=None)
+        return example
+
+
+def trained_tasks(tasks: Sequence[Task], config: Config) -> list[Task]:
+    """Return the tasks that a configuration trains.
+
+    Raises:
+        ValueError: names a task in `training.tasks` that the network does not have.
+    """
+    wanted = config.training.tasks
+    known = [task.name for task in tasks]
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(
+            f"training.tasks: {unknown[0]!r} is no task of the network; model.tasks has "
+            f"{', '.join(known)}"
+        )
+    return [task for task in tasks if not wanted or task.name in wanted]

@@ -1,1 +1,1 @@
-"""Pictures of truth and predictions: numpy and OpenCV, RGB uint8 in and out."""
+"""Pictures of ground truth and predictions: numpy and OpenCV, RGB uint8 in and out."""

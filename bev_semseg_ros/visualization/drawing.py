@@ -1,4 +1,4 @@
-"""What is drawn on camera images: boxes and masks; and text, in one style for every picture."""
+"""Drawing on camera images: boxes, masks and text, in one style for every picture."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import BOX_EDGES, box_corners
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, DETECTION_COLORS, IGNORE, colorize
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 
-BACKGROUND = (22, 24, 28)
-FOREGROUND = (226, 228, 232)
-MUTED = (120, 126, 134)
-TRUTH_COLOR = (245, 245, 245)
-UNKNOWN_COLOR = (150, 150, 150)  # boxes of no class
+Color = tuple[int, int, int]
+
+BACKGROUND: Color = (22, 24, 28)
+FOREGROUND: Color = (226, 228, 232)
+MUTED: Color = (120, 126, 134)
+GROUND_TRUTH_COLOR: Color = (245, 245, 245)
+UNKNOWN_COLOR: Color = (150, 150, 150)  # of boxes that are of no class
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SHIFT = 4  # OpenCV draws on whole pixels unless coordinates carry fraction bits
+_FRACTION_BITS = 4  # of coordinates; OpenCV draws on whole pixels unless they carry such bits
 
 
 def text_width(text: str, height: float = 11) -> int:
-    """Pixels that `put_text` needs."""
+    """Return the pixels that `put_text` needs for a text."""
     return cv2.getTextSize(text, _FONT, height / 22, 1)[0][0]
 
 
@@ -28,87 +30,127 @@ def put_text(
     picture: np.ndarray,
     text: str,
     position: tuple[float, float],
-    color: tuple = FOREGROUND,
+    color: Color = FOREGROUND,
     height: float = 11,
 ) -> None:
-    """Text whose capitals are `height` pixels high, its lower left corner at (x, y)."""
-    cv2.putText(
-        picture,
-        text,
-        (round(position[0]), round(position[1])),
-        _FONT,
-        height / 22,
-        tuple(map(int, color)),
-        1,
-        cv2.LINE_AA,
-    )
+    """Write a text into a picture.
+
+    Args:
+        picture: (h, w, 3), changed in place.
+        text: ASCII text; the font has no other letters.
+        position: x, y of the lower left corner.
+        color: RGB of the letters.
+        height: Height of the capitals in pixels.
+    """
+    place = (round(position[0]), round(position[1]))
+    cv2.putText(picture, text, place, _FONT, height / 22, color, 1, cv2.LINE_AA)
 
 
-def put_tag(picture: np.ndarray, text: str, position: tuple[float, float], color: tuple) -> None:
-    """Small text on a plate of a colour, its lower left corner at (x, y), kept inside the picture."""
+def put_tag(picture: np.ndarray, text: str, position: tuple[float, float], color: Color) -> None:
+    """Write a small text on a plate, which is kept inside the picture.
+
+    Args:
+        picture: (h, w, 3), changed in place.
+        text: ASCII text.
+        position: x, y of the plate's lower left corner.
+        color: RGB of the plate; the letters are dark or white, whichever is easier to read.
+    """
     width, height = text_width(text, 9) + 6, 14
     x = int(np.clip(position[0], 0, max(picture.shape[1] - width, 0)))
     y = int(np.clip(position[1], height, max(picture.shape[0], height)))
     picture[y - height : y, x : x + width] = color
-    dark = np.dot(color, (0.3, 0.59, 0.11)) > 140
-    put_text(picture, text, (x + 3, y - 4), BACKGROUND if dark else (255, 255, 255), 9)
+    is_bright = np.dot(color, (0.3, 0.59, 0.11)) > 140
+    put_text(picture, text, (x + 3, y - 4), BACKGROUND if is_bright else (255, 255, 255), 9)
 
 
 def draw_lines(
-    picture: np.ndarray, pixels: np.ndarray, color: tuple, closed: bool = False, width: int = 1
+    picture: np.ndarray, pixels: np.ndarray, color: Color, closed: bool = False, width: int = 1
 ) -> None:
-    """A smooth line through pixels (N, 2) of any precision."""
-    fixed = np.round(np.clip(pixels, -1e6, 1e6) * 2**_SHIFT).astype(
-        np.int32
-    )  # farther would not fit into 32 bits
-    cv2.polylines(picture, [fixed], closed, tuple(map(int, color)), width, cv2.LINE_AA, _SHIFT)
+    """Draw a smooth line.
+
+    Args:
+        picture: (h, w, 3), changed in place.
+        pixels: (N, 2) x, y of its corners, fractions of pixels included.
+        color: RGB.
+        closed: Connect the last corner with the first.
+        width: Width in pixels.
+    """
+    # Values farther outside would not fit into 32 bits.
+    fixed = np.round(np.clip(pixels, -1e6, 1e6) * 2**_FRACTION_BITS).astype(np.int32)
+    cv2.polylines(picture, [fixed], closed, color, width, cv2.LINE_AA, _FRACTION_BITS)
 
 
-def box_color(label: int) -> tuple[int, int, int]:
-    return tuple(int(c) for c in DETECTION_COLORS[label]) if label >= 0 else UNKNOWN_COLOR
+def class_color(labels: LabelSet, label: int) -> Color:
+    """Return the colour of a class of a label set; UNKNOWN_COLOR for a negative label."""
+    if label < 0:
+        return UNKNOWN_COLOR
+    red, green, blue = labels.colors[label].tolist()
+    return red, green, blue
 
 
 def draw_boxes_on_image(
     image: np.ndarray,
     boxes: Boxes,
     image_from_ego: np.ndarray,
-    color: tuple | None = None,
+    labels: LabelSet,
+    color: Color | None = None,
     tags: bool = True,
     near: float = 0.3,
 ) -> np.ndarray:
-    """A copy of the rectified image with the boxes' edges, the front face crossed, and class and score.
+    """Draw boxes on a rectified image: their edges, the front face crossed, class and score.
 
-    image_from_ego (3, 4) of this very image; color: one for all boxes instead of the class's; edges nearer to the
-    camera than `near` metres are cut there.
+    Args:
+        image: (h, w, 3) RGB.
+        boxes: Boxes in the ego frame.
+        image_from_ego: (3, 4) projection to this image.
+        labels: Label set of the boxes.
+        color: One colour for all boxes; default: the colour of their class.
+        tags: Write class and score of boxes of a class.
+        near: Edges are cut at this many metres in front of the camera.
+
+    Returns:
+        A copy of the image with the boxes.
     """
     picture = np.ascontiguousarray(image).copy()
-    middles = boxes.centers @ image_from_ego[2, :3] + image_from_ego[2, 3]
+    depths = boxes.centers @ image_from_ego[2, :3] + image_from_ego[2, 3]
     all_corners = box_corners(boxes)
-    for index in np.argsort(-middles):  # the nearest last, on top
+    for index in np.argsort(-depths):  # the nearest last, on top
+        label = int(boxes.labels[index])
+        line_color = class_color(labels, label) if color is None else color
         corners = all_corners[index] @ image_from_ego[:, :3].T + image_from_ego[:, 3]
-        line_color = box_color(int(boxes.labels[index])) if color is None else color
-        segments = [(corners[a], corners[b]) for a, b in BOX_EDGES]
-        segments += [(corners[0], corners[7]), (corners[3], corners[4])]
-        kept = [
-            segment for segment in (_cut(a, b, near) for a, b in segments) if segment is not None
-        ]
-        for segment in kept:
-            draw_lines(picture, segment, line_color)
-        if kept and tags and boxes.labels[index] >= 0:
-            low, high = np.concatenate(kept).min(0), np.concatenate(kept).max(0)
-            if (
-                high[0] > 0
-                and high[1] > 0
-                and low[0] < picture.shape[1]
-                and low[1] < picture.shape[0]
-            ):
-                name = DETECTION_CLASSES[boxes.labels[index]]
-                put_tag(picture, f"{name} {boxes.scores[index]:.2f}", (low[0], low[1]), line_color)
+        lines = _visible_lines(corners, near)
+        for line in lines:
+            draw_lines(picture, line, line_color)
+        if lines and tags and label >= 0:
+            text = f"{labels.classes[label].replace('_', ' ')} {boxes.scores[index]:.2f}"
+            _put_box_tag(picture, text, np.concatenate(lines), line_color)
     return picture
 
 
+def _visible_lines(corners: np.ndarray, near: float) -> list[np.ndarray]:
+    """Return the lines of a box as (2, 2) pixels, as far as they lie beyond `near`.
+
+    Args:
+        corners: (8, 3) homogeneous pixels of the corners.
+        near: Depth in metres.
+    """
+    front_cross = ((0, 7), (3, 4))
+    lines = []
+    for start, end in (*BOX_EDGES, *front_cross):
+        line = _cut(corners[start], corners[end], near)
+        if line is not None:
+            lines.append(line)
+    return lines
+
+
 def _cut(a: np.ndarray, b: np.ndarray, near: float) -> np.ndarray | None:
-    """(2, 2) pixels of the part of a line between homogeneous points that lies beyond `near`; None if there is none."""
+    """Return the (2, 2) pixels of the part of a line beyond `near`; None if there is none.
+
+    Args:
+        a: (3,) homogeneous pixel of one end.
+        b: (3,) homogeneous pixel of the other end.
+        near: Depth in metres.
+    """
     if max(a[2], b[2]) < near:
         return None
     if a[2] < near:
@@ -118,9 +160,30 @@ def _cut(a: np.ndarray, b: np.ndarray, near: float) -> np.ndarray | None:
     return np.stack([a[:2] / a[2], b[:2] / b[2]])
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, alpha: float = 0.5) -> np.ndarray:
-    """The image (h, w, 3) tinted by the class colours of a mask (h, w) of the same size; ignored pixels stay bare."""
-    tinted = cv2.addWeighted(image, 1 - alpha, colorize(mask), alpha, 0)
-    ignored = mask == IGNORE
-    tinted[ignored] = image[ignored]
+def _put_box_tag(picture: np.ndarray, text: str, pixels: np.ndarray, color: Color) -> None:
+    """Write a tag over the upper left corner of pixels (N, 2), if some may be in the picture."""
+    left, top = pixels.min(0)
+    right, bottom = pixels.max(0)
+    height, width = picture.shape[:2]
+    if right > 0 and bottom > 0 and left < width and top < height:
+        put_tag(picture, text, (left, top), color)
+
+
+def overlay(
+    image: np.ndarray, mask: np.ndarray, labels: LabelSet, alpha: float = 0.5
+) -> np.ndarray:
+    """Tint an image by the colours of a mask.
+
+    Args:
+        image: (h, w, 3) RGB.
+        mask: (h, w) classes; ignored pixels keep the colour of the image.
+        labels: Label set of the mask.
+        alpha: Strength of the tint, 0..1.
+
+    Returns:
+        (h, w, 3) RGB.
+    """
+    tinted = cv2.addWeighted(image, 1 - alpha, labels.colorize(mask), alpha, 0)
+    is_ignored = mask == MASK_IGNORED
+    tinted[is_ignored] = image[is_ignored]
     return tinted

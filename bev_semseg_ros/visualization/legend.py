@@ -2,63 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
-from bev_semseg_ros.taxonomy import (
-    DETECTION_CLASSES,
-    DETECTION_COLORS,
-    SEGMENTATION_CLASSES,
-    SEGMENTATION_COLORS,
-)
+from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.visualization.drawing import (
     BACKGROUND,
     FOREGROUND,
+    GROUND_TRUTH_COLOR,
     MUTED,
-    TRUTH_COLOR,
+    Color,
+    class_color,
     put_text,
     text_width,
 )
 
 ROW = 22
 _SWATCH = 12
+_SWATCH_GAP = 6
 _GAP = 18
+_PADDING = 4
 
 
-def legend(width: int, masks: bool = True, boxes: bool = True) -> np.ndarray:
-    """(h, width, 3): swatches with names, in as many rows as the width needs."""
-    rows: list[tuple[str, list[tuple[str, tuple]]]] = []
-    if masks:
-        rows.append(
-            (
-                "mask",
-                list(
-                    zip(SEGMENTATION_CLASSES, map(tuple, SEGMENTATION_COLORS.tolist()), strict=True)
-                ),
-            )
-        )
-    if boxes:
-        names = [
-            *zip(DETECTION_CLASSES, map(tuple, DETECTION_COLORS.tolist()), strict=True),
-            ("truth", TRUTH_COLOR),
-        ]
-        rows.append(("boxes", names))
-    indent = max((text_width(title) for title, _ in rows), default=0) + 2 * _GAP
-    lines: list[tuple[str, list[tuple[float, str, tuple]]]] = []
-    for title, entries in rows:
-        lines.append((title, []))
-        x = indent
-        for name, color in entries:
-            needed = _SWATCH + 6 + text_width(name)
-            if x + needed > width - _GAP and lines[-1][1]:
-                lines.append(("", []))
-                x = indent
-            lines[-1][1].append((x, name, color))
-            x += needed + _GAP
-    picture = np.full((ROW * len(lines) + 8, width, 3), BACKGROUND, np.uint8)
-    for index, (title, entries) in enumerate(lines):
-        y = 4 + index * ROW
-        put_text(picture, title, (_GAP / 2, y + 15), MUTED)
-        for x, name, color in entries:
-            picture[y + 5 : y + 5 + _SWATCH, round(x) : round(x) + _SWATCH] = color
-            put_text(picture, name.replace("_", " "), (x + _SWATCH + 6, y + 15), FOREGROUND)
+@dataclass(frozen=True)
+class _Section:
+    """A title and the names and colours under it."""
+
+    title: str
+    entries: list[tuple[str, Color]]
+
+
+def legend(
+    width: int,
+    segmentation_labels: LabelSet | None,
+    box_labels: LabelSet | None,
+    ground_truth_labels: LabelSet | None = None,
+) -> np.ndarray:
+    """Draw swatches with the names of classes, in columns.
+
+    Args:
+        width: Width of the legend in pixels.
+        segmentation_labels: Label set of predicted masks; None if there are none.
+        box_labels: Label set of predicted boxes; None if there are none.
+        ground_truth_labels: Label set of the ground-truth mask if it is another one.
+
+    Returns:
+        (h, width, 3) RGB, as high as the classes need.
+    """
+    sections = []
+    if segmentation_labels is not None:
+        sections.append(_Section("mask", _entries(segmentation_labels)))
+    if ground_truth_labels is not None:
+        sections.append(_Section("true mask", _entries(ground_truth_labels)))
+    if box_labels is not None:
+        entries = [*_entries(box_labels), ("ground truth", GROUND_TRUTH_COLOR)]
+        sections.append(_Section("boxes", entries))
+    names = [name for section in sections for name, _ in section.entries]
+    widest = max(map(text_width, names), default=0)
+    column_width = _SWATCH + _SWATCH_GAP + widest + _GAP
+    indent = max((text_width(section.title) for section in sections), default=0) + 2 * _GAP
+    edge = np.full((_PADDING, width, 3), BACKGROUND, np.uint8)
+    rows = [edge]
+    for section in sections:
+        rows += [_draw_section(section, width, indent, column_width), edge]
+    return np.vstack(rows)
+
+
+def _entries(labels: LabelSet) -> list[tuple[str, Color]]:
+    """Return names and colours of a label set."""
+    return [
+        (name.replace("_", " "), class_color(labels, number))
+        for number, name in enumerate(labels.classes)
+    ]
+
+
+def _draw_section(section: _Section, width: int, indent: int, column_width: int) -> np.ndarray:
+    """Draw a section in as many columns as fit; `indent` is where the first one begins."""
+    num_columns = max(1, (width - indent) // column_width)
+    num_rows = -(-len(section.entries) // num_columns)
+    picture = np.full((ROW * num_rows, width, 3), BACKGROUND, np.uint8)
+    put_text(picture, section.title, (_GAP / 2, 15), MUTED)
+    for index, (name, color) in enumerate(section.entries):
+        row, column = divmod(index, num_columns)
+        x = indent + column * column_width
+        y = row * ROW + 5
+        # The border shows colours that are as dark as the background.
+        cv2.rectangle(picture, (x - 1, y - 1), (x + _SWATCH, y + _SWATCH), MUTED)
+        picture[y : y + _SWATCH, x : x + _SWATCH] = color
+        put_text(picture, name, (x + _SWATCH + _SWATCH_GAP, y + 10), FOREGROUND)
     return picture

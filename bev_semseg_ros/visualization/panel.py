@@ -1,20 +1,22 @@
-"""One picture of a frame: image, truth, prediction, overlay, bird's-eye view and legend."""
+"""One picture of a frame: image, ground truth, prediction, bird's-eye view and legend."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import Annotation, Frame, Prediction
-from bev_semseg_ros.preprocessing import Sample, prepare, rectify
-from bev_semseg_ros.taxonomy import colorize
+from bev_semseg_ros.frame import Annotation, Camera, Frame, Prediction
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.preprocessing import prepare, rectify
 from bev_semseg_ros.visualization.bev import draw_bev
 from bev_semseg_ros.visualization.drawing import (
     BACKGROUND,
     FOREGROUND,
+    GROUND_TRUTH_COLOR,
     MUTED,
-    TRUTH_COLOR,
     draw_boxes_on_image,
     overlay,
     put_text,
@@ -24,95 +26,182 @@ from bev_semseg_ros.visualization.legend import legend
 
 GAP = 8
 TITLE = 24
-BEV_ALONE = 800  # pixels of the bird's-eye view where there is no image beside it
+BEV_ALONE = 800  # pixels of the bird's-eye view if there is no image beside it
+
+_EMPTY = 10  # brighter than the background
 
 
 def panel(
-    frame: Frame, annotation: Annotation, prediction: Prediction, config: Config
+    frame: Frame,
+    annotation: Annotation,
+    prediction: Prediction,
+    config: Config,
+    label_sets: Mapping[str, LabelSet],
+    pictures: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """(h, w, 3): everything that is known of a frame at the size the network sees; an empty `Annotation()` is fine.
+    """Draw what is known of a frame, at the size the network sees.
 
     Without an image there is only the bird's-eye view.
+
+    Args:
+        frame: What the sensors saw.
+        annotation: The ground truth; an empty `Annotation()` if there is none.
+        prediction: What the network said.
+        config: The network's configuration.
+        label_sets: Task -> label set of the prediction, as `Predictor.label_sets`: "detection"
+            for boxes and "segmentation" for masks. A task that is missing is not drawn.
+        pictures: Title -> (h, w, 3) RGB of further tasks in the geometry of the rectified image,
+            for instance a depth map. They are shown below the others.
+
+    Returns:
+        (h, w, 3) RGB.
     """
+    box_labels = label_sets.get("detection")
+    mask_labels = label_sets.get("segmentation")
     sample = prepare(frame, config)
-    if sample.image is None:
-        bev = _titled(
-            draw_bev(sample.points, prediction.boxes, annotation.boxes, BEV_ALONE, config.grid),
-            _bev_title(annotation, prediction),
+
+    def bev(size: int) -> np.ndarray:
+        picture = draw_bev(
+            sample.points,
+            None if box_labels is None else prediction.boxes,
+            annotation.boxes,
+            size,
+            config.grid,
+            annotation.box_labels if box_labels is None else box_labels,
         )
-        body, masks = bev, False
-    else:
-        cells = _cells(frame, sample, annotation, prediction)
-        gap = _gap(len(cells[0]))
-        upper, lower = np.hstack([cells[0], gap, cells[1]]), np.hstack([cells[2], gap, cells[3]])
-        pictures = np.vstack(
-            [upper, np.full((GAP, upper.shape[1], 3), BACKGROUND, np.uint8), lower]
-        )
-        size = len(pictures) - TITLE
-        bev = _titled(
-            draw_bev(sample.points, prediction.boxes, annotation.boxes, size, config.grid),
-            _bev_title(annotation, prediction),
-        )
-        body, masks = np.hstack([pictures, _gap(len(pictures)), bev]), True
-    head = np.full((TITLE + 4, body.shape[1], 3), BACKGROUND, np.uint8)
-    note = (
-        f"{frame.scene}  {frame.name}"
-        if frame.scene and frame.scene not in frame.name
-        else frame.name
+        return _titled(picture, _bev_title(annotation, prediction))
+
+    if sample.image is None or sample.camera is None or frame.camera is None:
+        body = bev(BEV_ALONE)
+        footer = legend(body.shape[1], None, box_labels)
+        return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
+
+    size = sample.camera.size
+    true_mask, true_labels = _ground_truth_mask(annotation, mask_labels)
+    if true_mask is not None:
+        true_mask = rectify(true_mask, frame.camera, size, cv2.INTER_NEAREST)
+    cells = [
+        _image_cell(sample.image, sample.camera, annotation),
+        _mask_cell("ground truth", true_mask, true_labels, size),
+        *_prediction_cells(sample.image, sample.camera, prediction, mask_labels, box_labels),
+    ]
+    for title, picture in (pictures or {}).items():
+        cells.append(_titled(cv2.resize(picture, size), title))
+    left = _in_two_columns(cells)
+    body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
+    has_own_labels = true_mask is not None and true_labels != mask_labels
+    footer = legend(body.shape[1], mask_labels, box_labels, true_labels if has_own_labels else None)
+    return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
+
+
+def _ground_truth_mask(
+    annotation: Annotation, mask_labels: LabelSet | None
+) -> tuple[np.ndarray | None, LabelSet]:
+    """Return the ground-truth mask in the network's classes if it maps to them, else in its own."""
+    if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
+        annotation = annotation.with_labels(mask_labels=mask_labels)
+    return annotation.mask, annotation.mask_labels
+
+
+def _image_cell(image: np.ndarray, camera: Camera, annotation: Annotation) -> np.ndarray:
+    """Draw the image with ground-truth boxes."""
+    if annotation.boxes is None:
+        return _titled(image, "image")
+    picture = draw_boxes_on_image(
+        image,
+        annotation.boxes,
+        camera.image_from_ego,
+        annotation.box_labels,
+        GROUND_TRUTH_COLOR,
+        tags=False,
     )
-    put_text(head, note, (GAP, 18), FOREGROUND)
-    mode = f"{prediction.mode.replace('_', ' ')}, {prediction.network_ms:.0f} ms"
-    put_text(head, mode, (body.shape[1] - GAP - text_width(mode), 18), MUTED)
-    return np.vstack([head, body, legend(body.shape[1], masks=masks)])
+    return _titled(picture, "image, ground-truth boxes")
 
 
-def _cells(
-    frame: Frame, sample: Sample, annotation: Annotation, prediction: Prediction
+def _prediction_cells(
+    image: np.ndarray,
+    camera: Camera,
+    prediction: Prediction,
+    mask_labels: LabelSet | None,
+    box_labels: LabelSet | None,
 ) -> list[np.ndarray]:
-    """Image, truth, prediction and overlay, each with its title."""
-    image, matrix, size = sample.image, sample.camera.image_from_ego, sample.camera.size
-    truth = None
-    if annotation.mask is not None:
-        truth = colorize(rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST))
+    """Draw the predicted mask, and the image with what was predicted over it."""
     mask = prediction.mask
     if mask is not None and mask.shape != image.shape[:2]:
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    blended = image if mask is None else overlay(image, mask)
-    if prediction.boxes is not None:
-        blended = draw_boxes_on_image(blended, prediction.boxes, matrix)
-    with_truth = image
-    if annotation.boxes is not None:
-        with_truth = draw_boxes_on_image(image, annotation.boxes, matrix, TRUTH_COLOR, tags=False)
+        mask = cv2.resize(mask, camera.size, interpolation=cv2.INTER_NEAREST_EXACT)
+    picture = image
+    title = "overlay"
+    if mask is not None and mask_labels is not None:
+        picture = overlay(picture, mask, mask_labels)
+    if prediction.boxes is not None and box_labels is not None:
+        picture = draw_boxes_on_image(picture, prediction.boxes, camera.image_from_ego, box_labels)
+        title = "overlay, predicted boxes"
     return [
-        _titled(with_truth, "image" if annotation.boxes is None else "image, true boxes"),
-        _titled(_or_empty(truth, size), "truth"),
-        _titled(_or_empty(None if mask is None else colorize(mask), size), "prediction"),
-        _titled(blended, "overlay" if prediction.boxes is None else "overlay, predicted boxes"),
+        _mask_cell("prediction", mask, mask_labels, camera.size),
+        _titled(picture, title),
     ]
+
+
+def _mask_cell(
+    title: str, mask: np.ndarray | None, labels: LabelSet | None, size: tuple[int, int]
+) -> np.ndarray:
+    """Draw a mask in the colours of its classes, or an empty picture of a size if there is none."""
+    if mask is not None and labels is not None:
+        return _titled(labels.colorize(mask), title)
+    picture = _background(size[1], size[0]) + np.uint8(_EMPTY)
+    put_text(picture, "none", (size[0] / 2 - 14, size[1] / 2), MUTED)
+    return _titled(picture, title)
+
+
+def _in_two_columns(cells: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrange pictures of one size in two columns, row by row."""
+    height, width = cells[0].shape[:2]
+    rows: list[np.ndarray] = []
+    for index in range(0, len(cells), 2):
+        left = cells[index]
+        right = cells[index + 1] if index + 1 < len(cells) else _background(height, width)
+        if rows:
+            rows.append(_background(GAP, 2 * width + GAP))
+        rows.append(np.hstack([left, _vertical_gap(height), right]))
+    return np.vstack(rows)
+
+
+def _head(frame: Frame, prediction: Prediction, width: int) -> np.ndarray:
+    """Write scene and name of the frame, and mode and time of the prediction."""
+    head = _background(TITLE + 4, width)
+    name = frame.name
+    if frame.scene and frame.scene not in frame.name:
+        name = f"{frame.scene}  {frame.name}"
+    put_text(head, name, (GAP, 18), FOREGROUND)
+    mode = f"{prediction.mode.replace('_', ' ')}, {prediction.network_ms:.0f} ms"
+    put_text(head, mode, (width - GAP - text_width(mode), 18), MUTED)
+    return head
 
 
 def _bev_title(annotation: Annotation, prediction: Prediction) -> str:
-    absent = [
-        kind
-        for kind, boxes in (("true", annotation.boxes), ("predicted", prediction.boxes))
-        if boxes is None
-    ]
-    return "bird's-eye view" + (f", no {' or '.join(absent)} boxes" if absent else "")
-
-
-def _or_empty(picture: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
-    if picture is not None:
-        return picture
-    picture = np.full((size[1], size[0], 3), BACKGROUND, np.uint8) + np.uint8(10)
-    put_text(picture, "none", (size[0] / 2 - 14, size[1] / 2), MUTED)
-    return picture
+    """Return the title of the bird's-eye view, which says what boxes are missing."""
+    missing = []
+    if annotation.boxes is None:
+        missing.append("ground-truth")
+    if prediction.boxes is None:
+        missing.append("predicted")
+    if not missing:
+        return "bird's-eye view"
+    return f"bird's-eye view, no {' or '.join(missing)} boxes"
 
 
 def _titled(picture: np.ndarray, title: str) -> np.ndarray:
-    head = np.full((TITLE, picture.shape[1], 3), BACKGROUND, np.uint8)
+    """Return a picture below its title."""
+    head = _background(TITLE, picture.shape[1])
     put_text(head, title, (2, 16), MUTED)
     return np.vstack([head, picture])
 
 
-def _gap(height: int) -> np.ndarray:
-    return np.full((height, GAP, 3), BACKGROUND, np.uint8)
+def _vertical_gap(height: int) -> np.ndarray:
+    """Return the space between two pictures."""
+    return _background(height, GAP)
+
+
+def _background(height: int, width: int) -> np.ndarray:
+    """Return an empty picture."""
+    return np.full((height, width, 3), BACKGROUND, np.uint8)

@@ -1,4 +1,4 @@
-"""A data set seen through a predictor, as PNG files."""
+"""Pictures of the frames of a data set, as PNG files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from bev_semseg_ros.data.dataset import Dataset
-from bev_semseg_ros.evaluation.report import runs, spaced
+from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.visualization.panel import panel
 
@@ -24,21 +24,35 @@ def write_pictures(
     score_threshold: float | None = None,
     limit: int | None = None,
 ) -> int:
-    """Write one panel for each of `limit` frames evenly spaced (or all) to `out`; the number of them.
+    """Write a panel for each frame that the mode can run on.
 
-    A frame that has nothing the mode could look at is left out.
+    Args:
+        predictor: What to draw the predictions of.
+        dataset: Frames and ground truth.
+        out: Folder for the pictures.
+        mode: Sensors to use.
+        score_threshold: Lowest score of boxes; default: the checkpoint's.
+        limit: Draw this many frames, evenly spaced; default: all.
+
+    Returns:
+        The number of pictures.
+
+    Raises:
+        OSError: A picture cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     count = 0
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
-        if not runs(frame, mode):
+        if not has_input(frame, mode):
             continue
+        prediction = predictor.predict(frame, mode, score_threshold)
+        further = predictor.pictures(frame, prediction)
         picture = panel(
-            frame, annotation, predictor.predict(frame, mode, score_threshold), predictor.config
+            frame, annotation, prediction, predictor.config, predictor.label_sets, further
         )
         path = out / f"{index:06d}_{frame.name.replace('/', '_')}.png"
         if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OSError(f"{path}: cannot be written")
+            raise OSError(f"{path}: cannot be written; check the folder given by --out")
         count += 1
     return count

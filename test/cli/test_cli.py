@@ -55,8 +55,8 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
+@pytest.mark.ros
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
-    pytest.importorskip("rclpy")
     from bev_semseg_ros.ros.node.main import EXIT_CODES
 
     assert main(["node", "--help"]) == 0
@@ -104,6 +104,7 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.slow
 def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
@@ -155,10 +156,13 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         checkpoint.load_training(tmp_path / "small.pt")
 
 
-def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
+def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
     checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
-    for source, target, status in (("run", "once", 0), ("once", "twice", 2)):
+    for source, target, option, status in (
+        ("run", "once", "--logit-adjustment", 0),
+        ("once", "twice", "--unweight", 2),  # its former name
+    ):
         assert (
             main(
                 [
@@ -167,13 +171,13 @@ def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
                     str(tmp_path / f"{source}.pt"),
                     "--out",
                     str(tmp_path / f"{target}.pt"),
-                    "--unweight",
+                    option,
                     "0.5",
                 ]
             )
             == status
         )
-    assert "once.pt: was unweighted already" in capsys.readouterr().err
+    assert "once.pt: its logits were adjusted already" in capsys.readouterr().err
     (_, before, _), (_, after, info) = (
         checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once")
     )

@@ -21,7 +21,7 @@ def real(real_data):
     return [dataset[index] for index in range(len(dataset))]
 
 
-# --- hand-made files -------------------------------------------------------------------------------------------------
+# --- hand-made files ------------------------------------------------------------------------------
 
 
 def test_drive_day_and_folder_of_days_open_alike(drive):
@@ -47,9 +47,8 @@ def test_blank_cloud_time_falls_back_to_the_images(drive):
 
 
 def test_tracklet_pose_belongs_to_the_frames_number(drive):
-    boxes = KittiRawDataset(drive)[0][
-        1
-    ].boxes  # frame 2 is the second pose of a tracklet that begins at 1
+    # Frame 2 is the second pose of a tracklet that begins at frame 1.
+    boxes = KittiRawDataset(drive)[0][1].boxes
     np.testing.assert_allclose(boxes.centers, [[11, 2, -1.7 + 1 + 1.73]])
     np.testing.assert_allclose((*boxes.sizes[0], boxes.yaws[0]), (4.4, 1.8, 2, 0.5))
 
@@ -111,13 +110,94 @@ def test_missing_calibration_is_named(drive):
 def test_unknown_tracklet_class_is_named(drive):
     path = drive / "tracklet_labels.xml"
     path.write_text(path.read_text().replace("Van", "Ufo"))
-    with pytest.raises(
-        ValueError, match=r"tracklet_labels.xml: tracklet 0: unknown box class 'Ufo'"
-    ):
+    with pytest.raises(ValueError, match=r"tracklet_labels.xml: tracklet 0: unknown class 'Ufo'"):
         KittiRawDataset(drive)
 
 
-# --- real files ------------------------------------------------------------------------------------------------------
+# --- motion ---------------------------------------------------------------------------------------
+
+
+def write_motion(drive, poses, frames=range(5), velocity=(0.0, 0.0), yaws=(0.0,) * 5):
+    """Give a drive GPS/IMU records and its tracklet other poses (x, y), for the frames 1 to 3.
+
+    Args:
+        drive: Folder of the drive.
+        poses: (3, 2) positions of the tracklet in the lidar frame.
+        frames: Frames of which there is a record.
+        velocity: Of the vehicle, towards east and north.
+        yaws: Heading of the vehicle for each frame.
+    """
+    (drive / "oxts" / "data").mkdir(parents=True)
+    for frame in frames:
+        record = np.zeros(30)
+        record[5], record[6], record[7] = yaws[frame], velocity[1], velocity[0]
+        text = " ".join(map(str, record))
+        (drive / "oxts" / "data" / f"{frame:010d}.txt").write_text(text)
+    # The IMU sits 1 m behind the lidar.
+    (drive.parent / "calib_imu_to_velo.txt").write_text("R: 1 0 0 0 1 0 0 0 1\nT: -1 0 -0.8\n")
+    path = drive / "tracklet_labels.xml"
+    text = path.read_text()
+    for index, (x, y) in enumerate(poses):
+        text = text.replace(f"<tx>{10 + index}</tx><ty>2</ty>", f"<tx>{x}</tx><ty>{y}</ty>")
+    path.write_text(text)
+
+
+def velocities(drive):
+    """Return the velocity of the tracklet in the frames that the drive has."""
+    return [annotation.boxes.velocities[0] for _, annotation in KittiRawDataset(drive)]
+
+
+def test_an_object_has_the_index_of_its_tracklet_as_id(drive):
+    path = drive / "tracklet_labels.xml"
+    text = path.read_text()
+    start, end = text.index("<item>"), text.rindex("</item>") + len("</item>")
+    van = text[start:end]
+    dont_care = van.replace("Van", "DontCare")
+    path.write_text(text[:start] + van + dont_care + van + text[end:])
+    assert [a.boxes.ids.tolist() for _, a in KittiRawDataset(drive)] == [[0, 2], [0, 2]]
+
+
+def test_velocity_is_that_over_ground(tmp_path):
+    """The vehicle drives 5 m/s north, the object 10 m/s faster and away to the left."""
+    drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
+    north = (np.pi / 2,) * 5
+    write_motion(drive, [(10, 2), (11, 2.5), (12, 3)], velocity=(0, 5), yaws=north)
+    np.testing.assert_allclose(velocities(drive), [[15, 5]] * 3, atol=1e-9)
+
+
+def test_a_standing_object_has_no_velocity_while_the_vehicle_turns(tmp_path):
+    drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
+    yaws = 0.4 + 0.08 * np.arange(5)
+    place = np.array([20.0, 30.0])  # seen from the IMU, which turns on the spot
+    poses = []
+    for yaw in yaws[1:4]:
+        c, s = np.cos(yaw), np.sin(yaw)
+        poses.append((c * place[0] + s * place[1] - 1, c * place[1] - s * place[0]))
+    write_motion(drive, poses, yaws=yaws)
+    np.testing.assert_allclose(velocities(drive), np.zeros((3, 2)), atol=1e-9)
+    assert np.ptp(poses, axis=0).max() > 3
+
+
+def test_velocity_is_unknown_where_the_vehicles_motion_is(tmp_path):
+    drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
+    write_motion(drive, [(10, 2), (11, 2), (13, 2)], frames=(1, 2))
+    first, second, third = velocities(drive)
+    np.testing.assert_allclose([first, second], [[10, 0]] * 2)  # one-sided, frame 3 is unknown
+    assert np.isnan(third).all()
+
+
+def test_without_records_every_velocity_is_unknown(drive):
+    assert np.isnan(velocities(drive)).all()
+
+
+def test_a_damaged_record_is_named(drive):
+    write_motion(drive, [(10, 2), (11, 2), (12, 2)])
+    (drive / "oxts" / "data" / "0000000002.txt").write_text("49.0 8.4 112")
+    with pytest.raises(ValueError, match=r"0000000002.txt: GPS/IMU record: expected shape \(30,\)"):
+        KittiRawDataset(drive)[0]
+
+
+# --- real files -----------------------------------------------------------------------------------
 
 
 def test_real_drive_has_twenty_frames_at_ten_hertz(real):
@@ -130,22 +210,47 @@ def test_real_frames_are_complete(real):
 
 
 def test_real_boxes_contain_points(real):
-    counts = np.concatenate(
-        [
-            points_in_boxes(
-                apply(frame.ego_from_lidar, frame.points[:, :3]), annotation.boxes, 0.1
-            ).sum(1)
-            for frame, annotation in real
-        ]
-    )
-    assert (counts > 0).mean() > 0.9
+    counts = []
+    for frame, annotation in real:
+        points = apply(frame.ego_from_lidar, frame.points[:, :3])
+        counts.append(points_in_boxes(points, annotation.boxes, 0.1).sum(1))
+    assert (np.concatenate(counts) > 0).mean() > 0.9
 
 
 def test_real_points_fall_into_the_image(real):
     frame, _ = real[0]
-    pixels, depth = project(
-        frame.camera.image_from_ego, apply(frame.ego_from_lidar, frame.points[:, :3])
-    )
-    assert (
-        (depth > 0) & (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)
-    ).mean() > 0.99
+    points = apply(frame.ego_from_lidar, frame.points[:, :3])
+    pixels, depth = project(frame.camera.image_from_ego, points)
+    is_in_image = (pixels >= -1).all(1) & (pixels <= frame.camera.size).all(1)
+    assert ((depth > 0) & is_in_image).mean() > 0.99
+
+
+# Parked cars of the drive that are labelled for at least a second of these frames.
+PARKED = (5, 6, 7, 9)
+VAN = 0  # drives ahead
+
+
+def of_object(real, number, field):
+    """Return a field of an object's boxes, for the frames that it is in."""
+    values = []
+    for _, annotation in real:
+        chosen = annotation.boxes.ids == number
+        if chosen.any():
+            values.append(getattr(annotation.boxes, field)[chosen][0])
+    return np.array(values)
+
+
+@pytest.mark.parametrize("number", PARKED)
+def test_a_parked_car_stands_still_while_the_vehicle_passes(real, number):
+    speeds = np.linalg.norm(of_object(real, number, "velocities"), axis=1)
+    passed = np.ptp(of_object(real, number, "centers")[:, 0])
+    assert len(speeds) >= 10 and passed > 5
+    assert np.median(speeds) < 0.4 and speeds.max() < 1
+
+
+def test_a_van_ahead_drives_where_it_heads(real):
+    velocities = of_object(real, VAN, "velocities")
+    yaws = of_object(real, VAN, "yaws")
+    assert ((velocities[:, 0] > 6) & (velocities[:, 0] < 9)).all()
+    directions = np.arctan2(velocities[:, 1], velocities[:, 0])
+    assert np.abs(directions - yaws).max() < 0.2

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bev_semseg_ros.model.decoding import decode, decode_mask
+from bev_semseg_ros.model.losses import losses
+from bev_semseg_ros.model.targets import Targets, frame_targets
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.inference.engine import torch_threads
-from bev_semseg_ros.model.decoding import decode, decode_mask
-from bev_semseg_ros.model.losses import losses
 from bev_semseg_ros.model.network import Batch, Network
-from bev_semseg_ros.model.targets import Targets, frame_targets
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
 GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)
@@ -139,6 +139,7 @@ def test_weights_are_stored_once():
         assert len(pointers) == len(set(pointers))
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_one_frame():
     """Loss, targets, network and decoding agree: what is trained in comes out as a box and a mask."""
     grid = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)
@@ -147,7 +148,7 @@ def test_a_few_steps_learn_one_frame():
         settings,
         model=replace(
             settings.model,
-            fpn_channels=16,
+            neck_channels=16,
             head_channels=16,
             pillar_channels=16,
             bev_channels=(16, 24, 32),

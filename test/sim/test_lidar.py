@@ -5,7 +5,6 @@ import pytest
 from support.simple_scene import street
 
 from bev_semseg_ros.geometry import apply, invert, points_in_boxes, project, rotation_rpy, transform
-from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.scene.world import World
@@ -166,16 +165,23 @@ def test_the_scan_does_not_depend_on_where_the_static_scene_was_copied():
     assert np.array_equal(afterwards.positions, fresh.positions)
 
 
+@pytest.fixture(scope="module")
+def street_scans(library):
+    """Return the scans of eight simulated streets by the name of the rig."""
+    views = [World(seed, 1, library).view(0) for seed in range(8)]
+    return {name: [scan(view, rig) for view in views] for name, rig in RIGS.items()}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rig", "fewest", "most"), [(A2D2_RIG, 6000, 12000), (KITTI_RIG, 14000, 22000)]
+    ("rig", "fewest", "most"), [("a2d2", 6000, 12000), ("kitti", 14000, 22000)]
 )
-def test_a_street_gives_about_as_many_points_as_a_real_one(rig, fewest, most):
-    library = Library(0)
-    counts = [len(scan(World(seed, 1, library).view(0), rig).positions) for seed in range(8)]
+def test_a_street_gives_about_as_many_points_as_a_real_one(street_scans, rig, fewest, most):
+    counts = [len(result.positions) for result in street_scans[rig]]
     assert fewest <= np.mean(counts) <= most  # real frames: 8,130 and 18,850 on average
 
 
-def test_the_a2d2_rig_is_as_dark_as_the_real_one():
-    library = Library(0)
-    intensities = [scan(World(seed, 1, library).view(0), A2D2_RIG).intensities for seed in range(8)]
-    assert 8 <= 255 * np.median(np.concatenate(intensities)) <= 20  # 13 in real frames
+@pytest.mark.slow
+def test_the_a2d2_rig_is_as_dark_as_the_real_one(street_scans):
+    intensities = np.concatenate([result.intensities for result in street_scans["a2d2"]])
+    assert 8 <= 255 * np.median(intensities) <= 20  # 13 in real frames

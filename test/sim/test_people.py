@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.people import (
     CYCLIST_KINDS,
@@ -18,7 +17,7 @@ from bev_semseg_ros.sim.assets.people import (
     people_materials,
 )
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 MAKERS = {
     **dict.fromkeys(PEDESTRIAN_KINDS, pedestrian),
@@ -26,13 +25,13 @@ MAKERS = {
     **dict.fromkeys(PARKED_KINDS, parked_two_wheeler),
 }
 EVERYBODY = [
-    pytest.param(make(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
+    pytest.param((make, kind, seed), id=f"{kind}-{seed}")
     for kind, make in MAKERS.items()
     for seed in range(5)
 ]
 
 
-@pytest.mark.parametrize("shape", EVERYBODY)
+@pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
 def test_declared_size_is_the_extent_on_the_ground(shape: Shape):
     points = shape.mesh.triangles.reshape(-1, 3)
     half = np.array(shape.size) / 2
@@ -40,12 +39,12 @@ def test_declared_size_is_the_extent_on_the_ground(shape: Shape):
     np.testing.assert_allclose(points.max(0), (half[0], half[1], shape.size[2]), atol=0.01)
 
 
-@pytest.mark.parametrize("shape", EVERYBODY)
+@pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
 def test_uses_only_known_slots(shape: Shape):
     assert 0 <= shape.mesh.materials.min() <= shape.mesh.materials.max() < len(PEOPLE_SLOTS)
 
 
-@pytest.mark.parametrize("shape", EVERYBODY)
+@pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
 def test_normals_lie_on_the_outer_side_of_their_triangles(shape: Shape):
     agree = np.sum(shape.mesh.face_normals * shape.mesh.normals.mean(1), -1)
     area = np.linalg.norm(
@@ -58,7 +57,7 @@ def test_normals_lie_on_the_outer_side_of_their_triangles(shape: Shape):
     assert np.mean(agree[area > 1e-6] > -0.1) > 0.99
 
 
-@pytest.mark.parametrize("shape", EVERYBODY)
+@pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
 def test_triangle_budget(shape: Shape):
     assert len(shape.mesh) <= (500 if shape.kind in PEDESTRIAN_KINDS else 900)
 
@@ -74,15 +73,15 @@ def test_triangle_budget(shape: Shape):
 )
 def test_labels(kind: str, detection: str, segmentation: str):
     shape = MAKERS[kind](np.random.default_rng(0), kind)
-    assert shape.label == DETECTION_CLASSES.index(detection)
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index(segmentation)}
+    assert shape.label == BOX_LABEL[detection]
+    assert set(shape.mesh.labels) == {MASK_LABEL[segmentation]}
 
 
 @pytest.mark.parametrize("kind", PARKED_KINDS)
 def test_parked_two_wheelers_have_no_box(kind: str):
     shape = parked_two_wheeler(np.random.default_rng(0), kind)
     assert shape.label is None
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("two_wheeler")}
+    assert set(shape.mesh.labels) == {MASK_LABEL["two_wheeler"]}
 
 
 def test_sizes_are_those_of_people():
@@ -98,8 +97,8 @@ def test_children_are_smaller_than_adults():
     assert max(pedestrian(rng, "child").size[2] for _ in range(10)) < 1.6
 
 
-def test_who_stands_still_does_not_stride():
-    library, rng = Library(0), np.random.default_rng(0)
+def test_who_stands_still_does_not_stride(library):
+    rng = np.random.default_rng(0)
     assert {library.draw_pedestrian(rng, still=True).kind for _ in range(30)} == {
         "standing",
         "sitting",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN, CUTOUTS, MaterialTable
 from bev_semseg_ros.sim.assets.plants import (
     BARK,
@@ -18,41 +17,41 @@ from bev_semseg_ros.sim.assets.plants import (
 )
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.surfaces import SEASONS
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import MASK_LABEL
 
 PLANTS = [
-    pytest.param(plant(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
+    pytest.param((plant, kind, seed), id=f"{kind}-{seed}")
     for kind in PLANT_KINDS
     for seed in range(4)
 ]
 
 
-@pytest.mark.parametrize("shape", PLANTS)
+@pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_is_vegetation_without_a_box(shape: Shape):
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("vegetation")}
+    assert set(shape.mesh.labels) == {MASK_LABEL["vegetation"]}
     assert shape.label is None
 
 
-@pytest.mark.parametrize("shape", PLANTS)
+@pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_declared_size_holds_the_mesh_and_is_not_larger(shape: Shape):
     points = shape.mesh.triangles.reshape(-1, 3)
     np.testing.assert_allclose(2 * np.abs(points[:, :2]).max(0), shape.size[:2], atol=0.01)
     assert points[:, 2].max() == pytest.approx(shape.size[2], abs=0.01)
 
 
-@pytest.mark.parametrize("shape", PLANTS)
+@pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_only_trunks_reach_below_the_ground(shape: Shape):
     lowest = shape.mesh.triangles[..., 2].min(1)
     assert lowest[shape.mesh.materials != BARK].min() >= -1e-6
     assert lowest.min() >= -0.35
 
 
-@pytest.mark.parametrize("shape", PLANTS)
+@pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_triangle_budget(shape: Shape):
     assert len(shape.mesh) <= (220 if shape.kind in ("bush", "hedge") else 600)
 
 
-@pytest.mark.parametrize("shape", PLANTS)
+@pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_normals_lie_on_the_outer_side_of_their_triangles(shape: Shape):
     edges = shape.mesh.triangles[:, 1:] - shape.mesh.triangles[:, :1]
     solid = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=-1) > 1e-6
@@ -96,10 +95,10 @@ def test_every_season_has_materials_for_every_slot(season: str):
     assert rows.tolist() == list(range(len(PLANT_SLOTS)))
 
 
-def test_unknown_plants_and_seasons_are_named():
+def test_unknown_plants_and_seasons_are_named(library):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="cactus"):
-        Library(0).draw_plant("cactus", rng)
+        library.draw_plant("cactus", rng)
     with pytest.raises(ValueError, match="cactus"):
         plant(rng, "cactus")
     with pytest.raises(ValueError, match="monsoon"):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.cars import PROFILES, car
 from bev_semseg_ros.sim.assets.library import CAR_COUNTS, Library
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN, MaterialTable
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.sim.assets.trucks import TRUCK_KINDS, truck
-from bev_semseg_ros.sim.assets.vehicles import (
+from bev_semseg_ros.sim.assets.vehicles.cars import PROFILES, car
+from bev_semseg_ros.sim.assets.vehicles.parts import (
     CAR_SLOTS,
     FABRIC,
     GLASS,
@@ -18,28 +17,22 @@ from bev_semseg_ros.sim.assets.vehicles import (
     SKIN,
     paint_materials,
 )
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.assets.vehicles.trucks import TRUCK_KINDS, truck
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 INSIDE = (INTERIOR, FABRIC, SKIN)
 
 
-def vehicles() -> list:
-    shapes = [
-        pytest.param(car(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in PROFILES
-        for seed in range(4)
-    ]
-    return shapes + [
-        pytest.param(truck(np.random.default_rng(seed), kind), id=f"{kind}-{seed}")
-        for kind in TRUCK_KINDS
-        for seed in range(4)
-    ]
-
-
-every_vehicle = pytest.mark.parametrize("shape", vehicles())
-every_car = pytest.mark.parametrize(
-    "shape", [param for param in vehicles() if param.values[0].kind in PROFILES]
-)
+CARS = [
+    pytest.param((car, kind, seed), id=f"{kind}-{seed}") for kind in PROFILES for seed in range(4)
+]
+TRUCKS = [
+    pytest.param((truck, kind, seed), id=f"{kind}-{seed}")
+    for kind in TRUCK_KINDS
+    for seed in range(4)
+]
+every_vehicle = pytest.mark.parametrize("shape", [*CARS, *TRUCKS], indirect=True)
+every_car = pytest.mark.parametrize("shape", CARS, indirect=True)
 
 
 def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -106,16 +99,16 @@ def test_outermost_surface_looks_outwards(shape: Shape):
 
 @every_car
 def test_cars_are_labelled_car_and_stay_within_1500_triangles(shape: Shape):
-    assert shape.label == DETECTION_CLASSES.index("car")
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("car")}
+    assert shape.label == BOX_LABEL["car"]
+    assert set(shape.mesh.labels) == {MASK_LABEL["car"]}
     assert len(shape.mesh) <= 1500
 
 
 @pytest.mark.parametrize("kind", TRUCK_KINDS)
 def test_lorries_and_buses_are_labelled_truck(kind: str):
     shape = truck(np.random.default_rng(0), kind)
-    assert shape.label == DETECTION_CLASSES.index("truck")
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("truck")}
+    assert shape.label == BOX_LABEL["truck"]
+    assert set(shape.mesh.labels) == {MASK_LABEL["truck"]}
 
 
 @every_car
@@ -157,8 +150,9 @@ def test_nothing_of_the_interior_shows_outside(shape: Shape):
             assert len(hit) == 0 or shape.mesh.materials[hit[0]] not in (INTERIOR, SKIN)
 
 
-def test_the_same_seed_gives_the_same_library():
-    first, second = Library(5), Library(5)
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_library(library):
+    first, second = library, Library(0)
     for name in ("cars", "trucks", "walking", "still", "cyclists", "parked_two_wheelers"):
         for one, other in zip(getattr(first, name), getattr(second, name), strict=True):
             np.testing.assert_array_equal(one.mesh.triangles, other.mesh.triangles)

@@ -30,7 +30,7 @@ TINY = Config(
         pillar_channels=16,
         bev_channels=(16, 16, 16),
         bev_blocks=(1, 1, 1),
-        fpn_channels=16,
+        neck_channels=16,
         head_channels=16,
         fusion_channels=8,
     ),

@@ -18,8 +18,16 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image, stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
+
+LABELS = load_label_set("boxes_4")  # of the boxes of the node under test
+
+PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
 
 class Peer:
@@ -67,7 +75,7 @@ class Peer:
         self.reference: MarkerArray | None = None
 
     def spin_until(
-        self, condition, timeout: float = 30, what: str | Callable[[], str] = "a message"
+        self, condition, timeout: float = PATIENCE, what: str | Callable[[], str] = "a message"
     ) -> None:
         """Collect results until the condition holds; fail if `what` does not come in time."""
         end = time.monotonic() + timeout
@@ -117,7 +125,7 @@ class Peer:
         self._stamp += 100_000_000
         return self._stamp
 
-    def call(self, kind: type, name: str, request, timeout: float = 30):
+    def call(self, kind: type, name: str, request, timeout: float = PATIENCE):
         """Return the answer of a service of the node."""
         client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
@@ -169,7 +177,7 @@ class Peer:
             self.publishers["image"].publish(image)
         return self._stamp
 
-    def result(self, topic: str, stamp: int, timeout: float = 30):
+    def result(self, topic: str, stamp: int, timeout: float = PATIENCE):
         """Return the message of `topic` with that stamp."""
 
         def stamp_of(message) -> int | None:
@@ -204,8 +212,8 @@ class Peer:
         if self.reference is None:
             return
         expected, found = (
-            boxes_from_markers(self.reference),
-            boxes_from_markers(self.result("markers", stamp)),
+            boxes_from_markers(self.reference, LABELS),
+            boxes_from_markers(self.result("markers", stamp), LABELS),
         )
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)

@@ -25,6 +25,7 @@ def shared_memory(pid: int) -> set[Path]:
 
 
 COMMAND = ("-m", "bev_semseg_ros.cli.main")
+PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
 
 class Process:
@@ -56,7 +57,7 @@ class Process:
         with self._has_output:
             self._has_output.notify_all()
 
-    def wait_for(self, pattern: str, timeout: float = 40, after: int = 0) -> str:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE, after: int = 0) -> str:
         """Return the first line from number `after` on that matches.
 
         The test fails with all output if none comes in time or the process ends.
@@ -95,7 +96,7 @@ class Process:
         lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return {int(number) for children in lists for number in children.read_text().split()}
 
-    def wait(self, timeout: float = 40) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the end, read all output, and return the exit code."""
         code = self._process.wait(timeout)
         self._reader.join()

@@ -12,11 +12,13 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-DOMAIN = str(
-    30 + os.getpid() % 40
-)  # beside recorder.DOMAINS, and another one in each of pytest-xdist's processes
+from bev_semseg_ros.ros.domain import reserve_domain
+
+DOMAIN = reserve_domain()  # held until this process ends; each worker of pytest-xdist has its own
 os.environ.update(
-    ROS_DOMAIN_ID=DOMAIN, ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", ROS_PYTHON_CHECK_FIELDS="1"
+    ROS_DOMAIN_ID=str(DOMAIN.number),
+    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+    ROS_PYTHON_CHECK_FIELDS="1",
 )
 
 from support.peer import Peer  # noqa: E402 - the environment must be there before ROS is loaded
@@ -47,7 +49,7 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoding=DecodingConfig(max_boxes=12),
         model=ModelConfig(
             camera_encoder="residual",
-            fpn_channels=16,
+            neck_channels=16,
             fusion_channels=8,
             pillar_channels=16,
             bev_channels=(16, 16, 16),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.peer import LABELS
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
@@ -45,7 +46,9 @@ def boxes(tuned, calibration):
         stamp = tuned.send(tuned.cloud())
         if tuned.timing(stamp)["boxes"] == "0":
             return Boxes.empty()
-        return boxes_from_markers(tuned.result("markers", stamp), calibration.ego_from_lidar)
+        return boxes_from_markers(
+            tuned.result("markers", stamp), LABELS, calibration.ego_from_lidar
+        )
 
     return see
 

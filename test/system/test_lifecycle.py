@@ -198,12 +198,14 @@ def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
 
 
 @pytest.fixture
-def start_spoilt(calibration_file):
-    """start_spoilt(namespace, statements) -> a node's process that has run these statements.
+def start_spoilt(checkpoint_file, calibration_file):
+    """Return start_spoilt(namespace, statements), which starts a node after running the statements.
 
-    They know the modules `main` and `perception`.
+    The statements see the node's modules `main` and `perception`, and `threading`.
     """
     processes = []
+    values = {"checkpoint": checkpoint_file, "calibration": calibration_file, "engine": "torch"}
+    options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
 
     def start(namespace: str, statements: str) -> Process:
         program = (
@@ -215,8 +217,7 @@ def start_spoilt(calibration_file):
                 "--ros-args",
                 "-r",
                 f"__ns:={namespace}",
-                "-p",
-                f"calibration:={calibration_file}",
+                *options,
                 program=("-c", program),
             )
         )
@@ -244,7 +245,7 @@ def test_a_shutdown_that_hangs_is_ended_and_says_where(start_spoilt):
     )
     process.wait_for("READY")
     process.interrupt()
-    assert process.wait() == 1 and any("ros/node/main.py" in line for line in process.lines)
+    assert process.wait() == 1 and any("node/main.py" in line for line in process.lines)
 
 
 def test_parameters_describe_themselves(managed):

@@ -15,7 +15,9 @@ from std_msgs.msg import Header
 from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.labels import LabelSet, load_label_set
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics, MissingTransform

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.labels import load_label_set
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters

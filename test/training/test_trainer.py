@@ -40,6 +40,7 @@ def begun(
     return result
 
 
+@pytest.mark.slow
 def test_every_loss_falls(cache, tmp_path):
     quiet = replace(
         TINY.augmentation, flip=0, rotation=0, scale=0, height=0, point_drop=0, ring_drop=0
@@ -69,6 +70,7 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
     assert [entry["epoch"] for entry in epochs] == [1, 2]
 
 
+@pytest.mark.slow
 def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     class Interrupted(Loader):
         def steps(self, epoch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 

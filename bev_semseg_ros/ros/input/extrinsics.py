@@ -25,7 +25,7 @@ from bev_semseg_ros.geometry import (
     rotation_rpy,
     transform,
 )
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.node.parameters import LOOKUP_TIMEOUT, Parameters
 
 try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.input_check import full_scale, highest_intensity
-from bev_semseg_ros.ros.convert.messages import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
 
 CLOUDS = 10  # clouds that decide
 

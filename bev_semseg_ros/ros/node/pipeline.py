@@ -14,8 +14,11 @@ from std_msgs.msg import Header
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
-from bev_semseg_ros.ros.convert.messages import decode_camera, decode_image, stamp_ns
+from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.health.health import FrameRecord, Health
 from bev_semseg_ros.ros.health.stages import StageClock
@@ -219,7 +222,27 @@ class Pipeline:
             self._health.degrade(cause)
         used = match.points if points is not None else match.image
         stamp = stamp_ns(used[0].header.stamp)
-        return Frame(stamp, points, poses.ego_from_lidar, image, camera)
+        frame = Frame(stamp, points, poses.ego_from_lidar, image, camera)
+        if points is None or not self._predictor.point_attributes:
+            return frame
+        attributes = self._decode_attributes(match.points[0])
+        return replace(frame, point_attributes=attributes)
+
+    def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
+        """Return what the lidar encoder wants of each point, as far as the cloud has it."""
+        try:
+            attributes = decode_point_attributes(message, stamp_ns(message.header.stamp))
+        except ValueError as error:
+            self._health.warn("point_attributes", f"the cloud is used without them: {error}")
+            return {}
+        wanted = self._predictor.point_attributes
+        if missing := [name for name in wanted if name not in attributes]:
+            self._health.warn(
+                "point_attributes",
+                f"the network wants {', '.join(missing)} of each point and the cloud has no such "
+                "field: let the driver publish it, or expect less accuracy",
+            )
+        return {name: values for name, values in attributes.items() if name in wanted}
 
     def _leave_out(self, error: UnusableInput) -> str:
         """Warn of a message that is not used, and return the cause."""

@@ -14,9 +14,11 @@ from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import BoxMarkers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_image, message_class, stamp_ns
+from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import status
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.stages import STAGES

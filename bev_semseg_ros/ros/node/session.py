@@ -11,7 +11,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from bev_semseg_ros.data.calibration import Calibration
-from bev_semseg_ros.ros.convert.messages import shows_rectified
+from bev_semseg_ros.ros.convert.camera_info import shows_rectified
 from bev_semseg_ros.ros.health.explanations import own_error
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.reporter import Reporter

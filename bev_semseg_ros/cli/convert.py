@@ -1,0 +1,23 @@
+"""bev-semseg convert: a checkpoint of version 0.1 in this version's format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("checkpoint", type=Path, metavar="OLD", help="checkpoint of version 0.1")
+    parser.add_argument("--out", type=Path, required=True, metavar="NEW", help="file to write")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from bev_semseg_ros.inference.conversion import convert
+
+    if arguments.out.resolve() == arguments.checkpoint.resolve():
+        raise ValueError(f"{arguments.out}: is the checkpoint itself; give another --out")
+    convert(arguments.checkpoint, arguments.out)
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,36 @@
+"""Calibrations: where the sensors sit and how the camera sees, from A2D2, KITTI or our own YAML."""
+
+from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
+from bev_semseg_ros.data.calibration.calibration import Calibration
+from bev_semseg_ros.data.calibration.kitti_format import (
+    KITTI_EGO_FROM_LIDAR,
+    kitti_object_calibration,
+    kitti_object_camera,
+    kitti_raw_calibration,
+    kitti_raw_lidar_from_imu,
+    kitti_rectified_from_lidar,
+    read_kitti_matrices,
+)
+from bev_semseg_ros.data.calibration.load import load_calibration
+from bev_semseg_ros.data.calibration.yaml_format import (
+    YAML_NAME,
+    save_calibration,
+    yaml_calibration,
+)
+
+__all__ = [
+    "A2D2_GROUND_Z",
+    "KITTI_EGO_FROM_LIDAR",
+    "YAML_NAME",
+    "Calibration",
+    "a2d2_calibration",
+    "kitti_object_calibration",
+    "kitti_object_camera",
+    "kitti_raw_calibration",
+    "kitti_raw_lidar_from_imu",
+    "kitti_rectified_from_lidar",
+    "load_calibration",
+    "read_kitti_matrices",
+    "save_calibration",
+    "yaml_calibration",
+]

@@ -1,0 +1,78 @@
+"""A2D2's calibration, cams_lidars.json (Geyer et al., arXiv 2004.06320)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic
+from bev_semseg_ros.data.files import numbers, read_json
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+
+A2D2_GROUND_Z = -0.85  # of the vehicle frame in metres, measured on A2D2's lidar points
+A2D2_LENSES = {"Telecam": ("plumb_bob", 5), "Fisheye": ("equidistant", 4)}
+
+
+def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
+    """Read the calibration of a camera of A2D2.
+
+    The "lidar" frame is the camera's *view*, in which A2D2 gives its points. The ego frame has the
+    axes of the vehicle and its origin on the ground below the front-centre camera.
+
+    Args:
+        path: A2D2's cams_lidars.json.
+        camera: Name of the camera in it.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: The file is damaged or has no such camera; the message names file and entry.
+    """
+    cameras = read_json(path).get("cameras")
+    if not isinstance(cameras, dict):
+        raise ValueError(f'{path}: expected an object "cameras" in cams_lidars.json')
+    for name in ("front_center", camera):
+        if not isinstance(cameras.get(name), dict):
+            raise ValueError(f"{path}: no camera {name!r}, it has {', '.join(cameras)}")
+    where = f"{path}: cameras.{camera}"
+    entry = cameras[camera]
+    front = _vehicle_from_view(cameras["front_center"], f"{path}: cameras.front_center")
+    vehicle_from_ego = transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z))
+    ego_from_view = invert(vehicle_from_ego) @ _vehicle_from_view(entry, where)
+    lens = str(entry.get("Lens"))
+    if lens not in A2D2_LENSES:
+        raise ValueError(f"{where}.Lens: expected {' or '.join(A2D2_LENSES)}, got {lens!r}")
+    distortion_model, num_coefficients = A2D2_LENSES[lens]
+    width, height = numbers(entry.get("Resolution"), (2,), where + ".Resolution")
+    return Calibration(
+        ego_from_view,
+        Camera(
+            intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"),
+            (int(width), int(height)),
+            OPTICAL_FROM_VIEW @ invert(ego_from_view),
+            numbers(entry.get("Distortion"), (1, num_coefficients), where + ".Distortion"),
+            distortion_model,
+            intrinsic(entry.get("CamMatrix"), where + ".CamMatrix"),
+        ),
+    )
+
+
+def _vehicle_from_view(entry: dict[str, Any], where: str) -> np.ndarray:
+    """Return the (4, 4) transform of a sensor's view, built as A2D2's tutorial builds it."""
+    view = entry.get("view")
+    if not isinstance(view, dict):
+        raise ValueError(f"{where}.view: expected an object with origin, x-axis and y-axis")
+    origin = numbers(view.get("origin"), (3,), f"{where}.view.origin")
+    x = numbers(view.get("x-axis"), (3,), f"{where}.view.x-axis")
+    y = numbers(view.get("y-axis"), (3,), f"{where}.view.y-axis")
+    if np.linalg.norm(x) > 0:
+        x = x / np.linalg.norm(x)
+    y = y - x * (x @ y)
+    if np.linalg.norm(x) == 0 or np.linalg.norm(y) < 1e-6:
+        raise ValueError(f"{where}.view: x-axis and y-axis span no plane")
+    y = y / np.linalg.norm(y)
+    return transform(np.stack([x, y, np.cross(x, y)], 1), origin)

@@ -1,0 +1,217 @@
+"""KITTI's calibration files, of the object set and of the raw drives (Geiger et al., IJRR 2013)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic
+from bev_semseg_ros.data.files import png_size, read_text
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import invert, transform
+
+KITTI_EGO_FROM_LIDAR = transform(translation=(0.0, 0.0, 1.73))  # height of the velodyne
+
+# Object calibration files lack the size of image_2, but each of the five recording days had its
+# own focal length.
+KITTI_IMAGE_SIZES = {
+    721.5377: (1242, 375),
+    707.0493: (1224, 370),
+    718.3351: (1238, 374),
+    707.0912: (1226, 370),
+    718.8560: (1241, 376),
+}
+
+
+def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
+    """Read the rows "name: numbers" of a calibration file.
+
+    Args:
+        path: A calibration file of KITTI.
+
+    Returns:
+        Name -> numbers, flat.
+
+    Raises:
+        ValueError: A row is damaged; the message names file and line.
+    """
+    rows = {}
+    for line_number, line in enumerate(read_text(path).splitlines(), 1):
+        name, _, values = line.partition(":")
+        if not line.strip() or name == "calib_time":
+            continue
+        try:
+            rows[name.strip()] = np.array([float(value) for value in values.split()])
+        except ValueError:
+            raise ValueError(
+                f'{path}, line {line_number}: expected "name: numbers", got {line[:80]!r}'
+            ) from None
+    return rows
+
+
+def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.ndarray:
+    """Compute where the lidar sits relative to the frame in which KITTI gives its boxes.
+
+    Args:
+        rows: Rows of an object calib file.
+        path: That file, for errors.
+
+    Returns:
+        (4, 4) transform from the velodyne to the rectified frame of camera 0.
+
+    Raises:
+        ValueError: A row is missing or damaged.
+    """
+    rectification = transform(_row(rows, "R0_rect", (3, 3), path))
+    camera_from_lidar = np.vstack([_row(rows, "Tr_velo_to_cam", (3, 4), path), (0, 0, 0, 1)])
+    return rectification @ camera_from_lidar
+
+
+def kitti_object_camera(
+    rows: dict[str, np.ndarray], path: Path, size: tuple[int, int] | None = None
+) -> Camera | None:
+    """Build the left colour camera of the object set.
+
+    Args:
+        rows: Rows of an object calib file.
+        path: That file, for errors.
+        size: (width, height) of the image; default: that of the recording day with this K.
+
+    Returns:
+        The camera; None if `size` is not given and no recording day had this K.
+
+    Raises:
+        ValueError: A row is missing or damaged.
+    """
+    projection = _projection(rows, "P2", path)
+    if size is None:
+        size = _size_of_recording_day(projection[0, 0])
+    if size is None:
+        return None
+    return _camera(projection, kitti_rectified_from_lidar(rows, path), size)
+
+
+def _size_of_recording_day(focal_length: float) -> tuple[int, int] | None:
+    """Return the (width, height) of the images with a focal length in pixels, None if unknown."""
+    for known, size in KITTI_IMAGE_SIZES.items():
+        if abs(known - focal_length) < 1e-3:
+            return size
+    return None
+
+
+def kitti_object_calibration(path: Path) -> Calibration:
+    """Read an object calib file; the size of the image comes from `image_2` where it is there.
+
+    Args:
+        path: `calib/<frame number>.txt`.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: The file is damaged, or the size of the image is unknown.
+    """
+    image = path.parent.parent / "image_2" / f"{path.stem}.png"
+    size = png_size(image) if image.is_file() else None
+    camera = kitti_object_camera(read_kitti_matrices(path), path, size)
+    if camera is None:
+        raise ValueError(
+            f"{path}: the image size is unknown: {image} is missing and P2 is of no KITTI "
+            "recording day; write the calibration as YAML (config/calibration_example.yaml)"
+        )
+    return Calibration(KITTI_EGO_FROM_LIDAR, camera)
+
+
+def kitti_raw_calibration(folder: Path) -> Calibration:
+    """Read the calibration of a day of KITTI raw: the left colour camera of its "sync" drives.
+
+    Args:
+        folder: Folder of the day.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: A file is damaged; the message names it and the row.
+        FileNotFoundError: One of the two files is missing.
+    """
+    cameras = folder / "calib_cam_to_cam.txt"
+    lidar = folder / "calib_velo_to_cam.txt"
+    for path in (cameras, lidar):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: missing; KITTI raw's calibration lies beside the drives"
+            )
+    rows = read_kitti_matrices(cameras)
+    rectification = transform(_row(rows, "R_rect_00", (3, 3), cameras))
+    width, height = _row(rows, "S_rect_02", (2,), cameras)
+    camera = _camera(
+        _projection(rows, "P_rect_02", cameras),
+        rectification @ _read_transform(lidar),
+        (int(width), int(height)),
+    )
+    return Calibration(KITTI_EGO_FROM_LIDAR, camera)
+
+
+def kitti_raw_lidar_from_imu(path: Path) -> np.ndarray:
+    """Read where the GPS/IMU of KITTI raw sits relative to the lidar.
+
+    Args:
+        path: A day's calib_imu_to_velo.txt.
+
+    Returns:
+        (4, 4) transform.
+
+    Raises:
+        ValueError: The file is damaged; the message names it and the row.
+    """
+    return _read_transform(path)
+
+
+def _read_transform(path: Path) -> np.ndarray:
+    """Return the (4, 4) transform in a file with the rows R and T."""
+    rows = read_kitti_matrices(path)
+    return transform(_row(rows, "R", (3, 3), path), _row(rows, "T", (3,), path))
+
+
+def _camera(
+    projection: np.ndarray, rectified_from_lidar: np.ndarray, size: tuple[int, int]
+) -> Camera:
+    """Build the camera of a rectified projection.
+
+    The camera stands 6 cm beside camera 0. KITTI puts this offset into the projection; here it
+    belongs to the extrinsics.
+
+    Args:
+        projection: (3, 4) K [I | t].
+        rectified_from_lidar: (4, 4) transform to the rectified frame of camera 0.
+        size: (width, height) of the image.
+
+    Returns:
+        The camera.
+    """
+    matrix = projection[:, :3]
+    camera_from_rectified = transform(translation=np.linalg.solve(matrix, projection[:, 3]))
+    camera_from_lidar = camera_from_rectified @ rectified_from_lidar
+    return Camera(matrix, size, camera_from_lidar @ invert(KITTI_EGO_FROM_LIDAR))
+
+
+def _projection(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
+    """Return a row K [I | t] as (3, 4)."""
+    projection = _row(rows, name, (3, 4), path)
+    intrinsic(projection[:, :3], f"{path}: {name}")
+    return projection
+
+
+def _row(rows: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
+    """Return a row in a shape; raise ValueError naming `path` if it is missing or damaged."""
+    count = int(np.prod(shape))
+    if name not in rows:
+        raise ValueError(f"{path}: expected {name} with {count} numbers, it is missing")
+    row = rows[name]
+    if row.size != count:
+        raise ValueError(f"{path}: expected {name} with {count} numbers, it has {row.size}")
+    if not np.isfinite(row).all():
+        raise ValueError(f"{path}: expected finite numbers in {name}")
+    return row.reshape(shape)

@@ -1,0 +1,68 @@
+"""Loading a calibration of any known format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bev_semseg_ros.data.calibration.a2d2_format import a2d2_calibration
+from bev_semseg_ros.data.calibration.calibration import Calibration
+from bev_semseg_ros.data.calibration.kitti_format import (
+    kitti_object_calibration,
+    kitti_raw_calibration,
+)
+from bev_semseg_ros.data.calibration.yaml_format import YAML_NAME, yaml_calibration
+
+MAX_BYTES = 1_000_000  # a calibration is a few kilobytes; a larger file is something else
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """Load the calibration in a file or a folder.
+
+    Args:
+        path: Our YAML, A2D2's cams_lidars.json (front-centre camera), a KITTI object calib file,
+            or KITTI raw's calib_cam_to_cam.txt (with calib_velo_to_cam.txt beside it). Or a
+            folder with such a file, the folder of a bag, or KITTI's folder (the calibration of
+            its first frame is taken).
+
+    Returns:
+        The calibration.
+
+    Raises:
+        ValueError: The file is damaged or of an unknown format; the message names it.
+        FileNotFoundError: There is no calibration; the message says what was looked for.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = _file_in(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such calibration file")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path}: {size} bytes, expected a calibration of at most {MAX_BYTES}")
+    if path.suffix in (".yaml", ".yml"):
+        return yaml_calibration(path)
+    if path.suffix == ".json":
+        return a2d2_calibration(path)
+    if path.name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt"):
+        return kitti_raw_calibration(path.parent)
+    if path.suffix == ".txt":
+        return kitti_object_calibration(path)
+    raise ValueError(
+        f"{path}: unknown calibration format, "
+        "expected .yaml, A2D2's cams_lidars.json or KITTI's .txt"
+    )
+
+
+def _file_in(folder: Path) -> Path:
+    """Return the calibration file in a folder; raise FileNotFoundError if it has none."""
+    for name in (YAML_NAME, "cams_lidars.json", "calib_cam_to_cam.txt"):
+        if (folder / name).is_file():
+            return folder / name
+    for calib in (folder / "training" / "calib", folder / "calib", folder):
+        for file in sorted(calib.glob("*.txt")):
+            if file.stem.isdigit():
+                return file
+    raise FileNotFoundError(
+        f"{folder}: no calibration found; looked for {YAML_NAME}, cams_lidars.json, "
+        "calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and <frame number>.txt"
+    )

@@ -1,0 +1,96 @@
+"""Checkpoints of version 0.1 -> those of this version. The weights stay the same, to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros import config as configuration
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.labels import LabelSet, load_label_set
+
+FORMER_FORMAT = "bev_semseg_ros/1"
+
+# What the parts of the network were called -> what they are called, the longer prefixes first.
+_WEIGHTS = (
+    ("camera.decoder.", "camera.neck."),
+    ("camera.segmentation.", "camera.heads.segmentation."),
+    ("camera.context.", "camera.fusion."),
+    ("pillars.", "lidar_encoder."),
+    ("bev.head.", "bev.heads.detection."),
+    ("bev.attention.", "bev.fusion."),
+)
+_TASKS = ["detection", "segmentation"]
+
+
+def convert(path: str | Path, out: str | Path) -> None:
+    """Write a checkpoint of version 0.1 in this version's format.
+
+    Args:
+        path: the checkpoint; its resume state, if it has any, is left out.
+        out: the file to write.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: damaged, or not of version 0.1.
+    """
+    content = checkpoint.read(path, FORMER_FORMAT)
+    try:
+        values = dict(content["config"])
+        label_sets = _label_sets(content, values)
+        config = configuration.from_dict(_settings(values))
+        weights = {_renamed(key): value for key, value in content["weights"].items()}
+        info = content["info"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged checkpoint of version 0.1: {error!r}") from error
+    converted = checkpoint.Checkpoint(
+        config, label_sets, {key: value.float() for key, value in weights.items()}, info, Path(path)
+    )
+    converted.build()  # refuses what does not fit together
+    checkpoint.write(out, config, label_sets, weights, info)
+
+
+def _renamed(key: str) -> str:
+    for former, name in _WEIGHTS:
+        if key.startswith(former):
+            return name + key.removeprefix(former)
+    return key
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration as this version names its settings."""
+    model = dict(values.get("model", {}))
+    for former, name in (("decoder", "neck"), ("fpn_channels", "neck_channels")):
+        if former in model:
+            model[name] = model.pop(former)
+    loss, decoding = dict(values.get("loss", {})), dict(values.get("decoding", {}))
+    loss.pop("heatmap_sigma", None)  # it now belongs to the label set
+    decoding.pop("suppression_radius", None)
+    training = dict(values.get("training", {}))
+    if sorted(training.get("tasks", _TASKS)) == _TASKS:
+        training.pop("tasks", None)  # all of them
+    return {**values, "model": model, "loss": loss, "decoding": decoding, "training": training}
+
+
+def _label_sets(content: dict[str, Any], values: dict[str, Any]) -> dict[str, LabelSet]:
+    """Return the label sets of version 0.1, with this checkpoint's own settings of classes."""
+    boxes, masks = load_label_set("boxes_4"), load_label_set("driving_13")
+    for key, labels in (("detection_classes", boxes), ("segmentation_classes", masks)):
+        if tuple(content[key]) != labels.classes:
+            raise ValueError(
+                f"its {key} are {', '.join(map(str, content[key]))}; version 0.1 had "
+                f"{', '.join(labels.classes)}"
+            )
+    boxes = replace(
+        boxes,
+        colors=np.array(content["detection_colors"], np.uint8),
+        heatmap_sigma=tuple(values.get("loss", {}).get("heatmap_sigma", boxes.heatmap_sigma)),
+        suppression_radius=tuple(
+            values.get("decoding", {}).get("suppression_radius", boxes.suppression_radius)
+        ),
+    )
+    masks = replace(masks, colors=np.array(content["segmentation_colors"], np.uint8))
+    return {"detection": boxes, "segmentation": masks}

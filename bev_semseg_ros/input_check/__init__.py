@@ -1,0 +1,38 @@
+"""Compare live input with the training data: the rules of the node and the doctor. Numpy only.
+
+`InputStatistics` summarises frames. The summary of the training data is part of a checkpoint's
+`info`, and `compare` holds the summary of other frames against it. What an older checkpoint does
+not know is reported as unknown and is never an error.
+"""
+
+from bev_semseg_ros.input_check.finding import LEVELS, Finding, Level
+from bev_semseg_ros.input_check.intensity import (
+    better_intensity_scale,
+    full_scale,
+    suited_intensity_scale,
+)
+from bev_semseg_ros.input_check.rules import compare
+from bev_semseg_ros.input_check.statistics import (
+    GROUND_RADIUS,
+    INTENSITY_SHARE,
+    InputStatistics,
+    count_beams,
+    highest_intensity,
+    same_view,
+)
+
+__all__ = [
+    "GROUND_RADIUS",
+    "INTENSITY_SHARE",
+    "LEVELS",
+    "Finding",
+    "InputStatistics",
+    "Level",
+    "better_intensity_scale",
+    "compare",
+    "count_beams",
+    "full_scale",
+    "highest_intensity",
+    "same_view",
+    "suited_intensity_scale",
+]

@@ -1,0 +1,140 @@
+"""The one place where the parts of a network are chosen by name and put together.
+
+Each table holds the named choices of one part. A name with a colon, "module:Class", is a class of
+one's own in an importable module; docs/extending.md adds one of each.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.model.bev_backbone import BevBackbone
+from bev_semseg_ros.model.encoders.camera import CameraEncoder
+from bev_semseg_ros.model.encoders.efficientnet import EfficientNetLite0
+from bev_semseg_ros.model.encoders.lidar import LidarEncoder
+from bev_semseg_ros.model.encoders.pillars import PillarEncoder
+from bev_semseg_ros.model.encoders.residual import ResidualEncoder
+from bev_semseg_ros.model.fusions.cross_attention import CrossAttentionFusion
+from bev_semseg_ros.model.fusions.fusion import Fusion
+from bev_semseg_ros.model.fusions.projective import ProjectiveFusion
+from bev_semseg_ros.model.necks.fpn import Fpn
+from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.detection.task import DetectionTask
+from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
+from bev_semseg_ros.model.tasks.task import Task
+
+CAMERA_ENCODERS: dict[str, type[CameraEncoder]] = {
+    "efficientnet_lite0": EfficientNetLite0,
+    "residual": ResidualEncoder,
+}
+LIDAR_ENCODERS: dict[str, type[LidarEncoder]] = {"pillars": PillarEncoder}
+NECKS: dict[str, type[Neck]] = {"fpn": Fpn}
+FUSIONS: dict[str, type[Fusion]] = {
+    "projective": ProjectiveFusion,
+    "cross_attention": CrossAttentionFusion,
+    "none": Fusion,
+}
+TASKS: dict[str, type[Task]] = {"detection": DetectionTask, "segmentation": SegmentationTask}
+
+_Part = TypeVar("_Part")
+
+
+def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type) -> type[_Part]:
+    """Return the class of a named choice.
+
+    Args:
+        setting: for the message of an error, such as "model.neck".
+        name: a key of the table, or "module:Class".
+        table: the named choices.
+        kind: what a class of one's own must derive from. A checkpoint names such classes, so
+            nothing else is ever called.
+
+    Raises:
+        ValueError: an unknown name (the message lists the known ones), a module that cannot be
+            imported, or a class that is not of the kind.
+    """
+    if name in table:
+        return table[name]
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        raise ValueError(
+            f"{setting}: unknown {name!r}, expected one of {', '.join(table)}, "
+            "or module:Class of your own"
+        )
+    try:
+        found = getattr(importlib.import_module(module_name), class_name, None)
+    except (ImportError, ValueError) as error:
+        raise ValueError(
+            f"{setting}: {module_name!r} cannot be imported ({error}); its folder must be on "
+            "PYTHONPATH"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise ValueError(f"{setting}: {name!r} is no class derived from {kind.__name__}")
+    return cast("type[_Part]", found)
+
+
+def point_attributes(config: Config) -> tuple[str, ...]:
+    """Return the names of `frame.POINT_ATTRIBUTES` that a configuration's lidar encoder wants."""
+    name = config.model.lidar_encoder
+    return choose("model.lidar_encoder", name, LIDAR_ENCODERS, LidarEncoder).attributes
+
+
+def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> list[Task]:
+    """Return the tasks of a configuration.
+
+    Args:
+        config: names them in `model.tasks` and their label sets in `labels`.
+        label_sets: of a checkpoint, by task; they go before the configuration's.
+
+    Raises:
+        ValueError: an unknown task or label set, a task twice, labels of no task.
+    """
+    tasks: list[Task] = []
+    for name in config.model.tasks:
+        kind = choose("model.tasks", name, TASKS, Task)
+        if any(task.name == kind.name for task in tasks):
+            raise ValueError(f"model.tasks: {kind.name!r} stands there twice")
+        labels = (label_sets or {}).get(kind.name)
+        if labels is None and kind.name in config.labels:
+            try:
+                labels = load_label_set(config.labels[kind.name])
+            except ValueError as error:
+                raise ValueError(f"labels.{kind.name}: {error}") from error
+        tasks.append(kind(config, labels))
+    known = {task.name for task in tasks} | set(TASKS)
+    if unknown := sorted(set(config.labels) - known):
+        raise ValueError(f"labels.{unknown[0]}: no such task; known are {', '.join(sorted(known))}")
+    return tasks
+
+
+def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> Network:
+    """Return the network of a configuration, with new weights.
+
+    Args:
+        config: names the parts.
+        label_sets: of a checkpoint, by task; without them the configuration's are loaded.
+
+    Raises:
+        ValueError: names the setting that is wrong and what is known there.
+        FileNotFoundError: a label set's file is missing.
+    """
+    model = config.model
+    camera_encoder = choose(
+        "model.camera_encoder", model.camera_encoder, CAMERA_ENCODERS, CameraEncoder
+    )()
+    neck_class = choose("model.neck", model.neck, NECKS, Neck)
+    neck = neck_class(camera_encoder.channels, model.neck_channels)
+    fusion = choose("model.fusion", model.fusion, FUSIONS, Fusion)(config, camera_encoder.channels)
+    lidar_class = choose("model.lidar_encoder", model.lidar_encoder, LIDAR_ENCODERS, LidarEncoder)
+    lidar_encoder = lidar_class(config.grid, fusion.point_channels, model.pillar_channels)
+    backbone = BevBackbone(
+        lidar_encoder.channels, model.bev_channels, model.bev_blocks, model.head_channels
+    )
+    return Network(
+        camera_encoder, neck, fusion, lidar_encoder, backbone, build_tasks(config, label_sets)
+    )

@@ -1,0 +1,119 @@
+"""What a fusion is: how features of the image reach the bird's-eye view.
+
+A fusion has up to three parts. Its image part is dense and runs in the camera branch; its BEV part
+is dense and runs in the BEV branch. Between them, outside what an engine compiles, `point_features`
+gives features to single points, or `bev_inputs` hands maps on to the BEV part. A frame without an
+image gives exactly what the lidar alone gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.model.batch import Batch
+
+
+class Fusion(nn.Module):
+    """The interface of fusions, and the fusion "none": the BEV sees the lidar alone.
+
+    Attributes:
+        uses_image: False if the BEV needs no camera.
+        finds_boxes_in_images: True if BEV tasks have an answer without a single point.
+        point_channels: features that it adds to each point.
+    """
+
+    uses_image: ClassVar[bool] = False
+    finds_boxes_in_images: ClassVar[bool] = False
+
+    def __init__(self, config: Config, camera_channels: Sequence[int]) -> None:
+        """Args as of every fusion.
+
+        Args:
+            config: the whole configuration.
+            camera_channels: of C2..C5.
+        """
+        super().__init__()
+        self.point_channels = 0
+
+    def image_part(self) -> nn.Module | None:
+        """Build the dense part of the camera branch, or None if there is none.
+
+        Its `forward(features: list[Tensor], p2: Tensor) -> Tensor` takes C2..C5 and P2 and returns
+        the map (B, h, w, C) that is handed to the methods below.
+        """
+        return None
+
+    def bev_part(self) -> nn.Module | None:
+        """Build the dense part of the BEV branch, or None if there is none.
+
+        Its `forward(bev: Tensor, *inputs: Tensor) -> Tensor` takes the backbone's coarsest map
+        (B, C, X, Y) and what `bev_inputs` returned, and returns a map like `bev`.
+        """
+        return None
+
+    def point_features(self, image_map: Tensor | None, batch: Batch) -> Tensor | None:
+        """Return (N, point_channels) features of the points; None if it adds none.
+
+        Args:
+            image_map: of the image part, None if no frame of the batch has an image.
+            batch: the frames.
+        """
+        return None
+
+    def bev_inputs(self, image_map: Tensor | None, batch: Batch) -> tuple[Tensor, ...]:
+        """Return what the BEV part gets; nothing if no frame of the batch has an image."""
+        return ()
+
+
+def project(image_from_ego: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Project points into images.
+
+    Args:
+        image_from_ego: one matrix (3, 4), or one per point (N, 3, 4).
+        points: (N, 3) in the ego frame.
+
+    Returns:
+        Pixels (N, 2) and depth (N,), metres. Pixels mean nothing where the depth is not positive.
+    """
+    if image_from_ego.dim() == 2:
+        homogeneous = points @ image_from_ego[:, :3].T + image_from_ego[:, 3]
+    else:
+        rotated = (image_from_ego[:, :, :3] @ points[:, :, None])[:, :, 0]
+        homogeneous = rotated + image_from_ego[:, :, 3]
+    depth = homogeneous[:, 2]
+    return homogeneous[:, :2] / depth.clamp_min(1e-3)[:, None], depth
+
+
+class NarrowedMap(nn.Module):
+    """One of C2..C5 or P2, narrowed by a 1x1 convolution: (B, C, h, w) -> (B, h, w, outputs).
+
+    The convolution runs on the map, where it is cheap; the rows it leaves are gathered later.
+    """
+
+    def __init__(self, inputs: int, outputs: int, level: int | None) -> None:
+        """Build the layer.
+
+        Args:
+            inputs: channels of the map.
+            outputs: channels to narrow it to.
+            level: index into C2..C5; None takes P2.
+        """
+        super().__init__()
+        self.level = level
+        self.narrow = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, features: list[Tensor], p2: Tensor) -> Tensor:
+        """Return the narrowed map (B, h, w, outputs)."""
+        chosen = p2 if self.level is None else features[self.level]
+        return self.narrow(chosen).permute(0, 2, 3, 1)
+
+
+def image_matrix_of_points(batch: Batch) -> Tensor:
+    """Return one matrix (3, 4) if the batch has one frame, else one per point (N, 3, 4)."""
+    if len(batch) == 1:
+        return batch.image_from_ego[0]
+    return batch.image_from_ego[batch.point_batch]

@@ -1,0 +1,32 @@
+"""What a neck is: C2..C5 of a camera encoder -> one map at a quarter of the image's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Neck(nn.Module):
+    """The interface of necks.
+
+    `forward(features: list[Tensor]) -> Tensor` takes C2..C5, each (B, C, H, W), and returns P2
+    (B, channels, H/4, W/4).
+
+    Attributes:
+        channels: of P2.
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int) -> None:
+        """Args as of every neck.
+
+        Args:
+            in_channels: of C2..C5.
+            channels: of P2.
+        """
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return P2."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Tasks: each folder holds head, targets, loss, postprocessing and metric of one."""

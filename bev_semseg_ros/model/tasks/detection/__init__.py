@@ -1,0 +1,1 @@
+"""The detection of boxes in the bird's-eye view, by heatmaps of their centres."""

@@ -1,0 +1,60 @@
+"""The detection losses: a focal loss of the heatmap and an L1 loss of the regression."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.task import Targets
+
+DIRECTION_WEIGHT = 0.3  # of sin yaw, cos yaw: front and back often cannot be told apart
+
+
+def heatmap_loss(logits: Tensor, heatmaps: Targets, labels: LabelSet) -> Tensor:
+    """Return the focal loss per object of a batch.
+
+    Args:
+        logits: (B, N, X, Y) of the network's classes.
+        heatmaps: as `collate_boxes` gives them. A united class is there if one of its members is.
+        labels: the network's label set.
+    """
+    total, positives = logits.new_zeros(()), logits.new_zeros(())
+    for truth_labels, truth in heatmaps.items():
+        view = view_of(labels, truth_labels)
+        ours = logits if len(truth["frames"]) == len(logits) else logits[truth["frames"]]
+        if not view.is_identity:
+            ours = view.merge_independent(ours.float())
+        total = total + focal_loss(ours, truth["heatmap"], truth["negative_weight"])
+        positives = positives + (truth["heatmap"] == 1).sum()
+    return total / positives.clamp_min(1)
+
+
+def focal_loss(logits: Tensor, truth: Tensor, negative_weight: Tensor) -> Tensor:
+    """Return the summed penalty-reduced focal loss (Law & Deng 2018, alpha 2, beta 4).
+
+    Args:
+        logits: (B, K, X, Y).
+        truth: (B, K, X, Y) float, one at centres.
+        negative_weight: (B, X, Y).
+    """
+    logits = logits.float()
+    score = torch.sigmoid(logits)
+    positive = (1 - score) ** 2 * F.softplus(-logits)
+    negative = score**2 * F.softplus(logits) * (1 - truth) ** 4 * negative_weight[:, None]
+    return torch.where(truth == 1, positive, negative).sum()
+
+
+def regression_loss(regression: Tensor, targets: Targets) -> Tensor:
+    """Return the weighted mean L1 loss at the cells of the objects.
+
+    Args:
+        regression: (B, 10, X, Y).
+        targets: as `collate_boxes` gives them.
+    """
+    cells = regression.permute(0, 2, 3, 1).reshape(-1, regression.shape[1])[targets["cells"]]
+    error = (cells.float() - targets["values"]).abs()
+    error = error[:, :8].sum(1) + DIRECTION_WEIGHT * error[:, 8:].sum(1)
+    return (error * targets["weights"]).sum() / targets["weights"].sum().clamp_min(1)

@@ -1,0 +1,295 @@
+"""Scores of boxes against the ground truth, by class.
+
+Counted ground truth has its centre inside the BEV grid, within 50 m of the origin and inside the
+image, and at least ten lidar points. Other ground truth is neither found nor missed: what is marked
+as ignored, and what the label set calls `neutral` for a class. Scored predictions have their centre
+inside grid, 50 m and image, and do not lie by more than half inside a `dont_care` area.
+
+A network is scored on the label set in which its classes and the ground truth meet, and on every
+coarser set that both map to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Mode, Prediction
+from bev_semseg_ros.geometry import apply, box_image_bounds, points_in_boxes, project
+from bev_semseg_ros.labels import BOX_IGNORED, LabelSet
+from bev_semseg_ros.model.tasks.detection.average_precision import (
+    DROPPED,
+    FOUND,
+    average_precision,
+    bootstrap_interval,
+    match,
+)
+from bev_semseg_ros.model.tasks.detection.postprocess import unsuppressed
+from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.task import Metric
+
+THRESHOLDS = (0.5, 1.0, 2.0, 4.0)  # metres
+INTERVAL_THRESHOLD = 2.0
+MAX_RANGE = 50.0  # metres
+MIN_POINTS = 10
+
+
+def scorable(centers: np.ndarray, grid: GridConfig, camera: Camera | None) -> np.ndarray:
+    """Return (M,) bool: centres (M, 3) inside the grid, within 50 m, and inside a known image."""
+    x, y = centers[:, 0], centers[:, 1]
+    inside = (
+        (x >= grid.x_min)
+        & (x < grid.x_max)
+        & (y >= grid.y_min)
+        & (y < grid.y_max)
+        & (np.hypot(x, y) <= MAX_RANGE)
+    )
+    if camera is not None and len(centers):
+        pixels, depth = project(camera.image_from_ego, centers)
+        inside &= (
+            (depth > 0) & (pixels >= -0.5).all(1) & (pixels < np.array(camera.size) - 0.5).all(1)
+        )
+    return inside
+
+
+def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarray:
+    """Return (M,) bool: which boxes of the ground truth a detector has to find."""
+    boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
+    num_points = np.zeros(len(boxes), np.int64)
+    if frame.points is not None:
+        points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(np.float64))
+        num_points = points_in_boxes(points, boxes).sum(1)
+    required = scorable(boxes.centers, grid, frame.camera) & (num_points >= MIN_POINTS)
+    return required if annotation.ignored is None else required & ~annotation.ignored
+
+
+def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera | None) -> np.ndarray:
+    """Return (M,) bool: boxes of whose 2D box more than half lies inside one of the areas (D, 4)."""
+    inside = np.zeros(len(boxes), bool)
+    if camera is None or not len(areas) or not len(boxes):
+        return inside
+    bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego), nan=-1e6)
+    limits = np.array(camera.size) - 1
+    low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
+    overlap = np.clip(
+        np.minimum(high[:, None], areas[None, :, 2:])
+        - np.maximum(low[:, None], areas[None, :, :2]),
+        0,
+        None,
+    ).prod(2)
+    return (overlap > 0.5 * (high - low).prod(1)[:, None]).any(1)
+
+
+@dataclass
+class _Matches:
+    """What became of the predictions of one class at one threshold, frame by frame."""
+
+    frames: list[int] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+    found: list[np.ndarray] = field(default_factory=list)
+
+    def ranked(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return frame (P,) and success (P,) of all predictions by falling score."""
+        counts = [len(scores) for scores in self.scores]
+        scores = np.concatenate(self.scores)
+        order = np.argsort(-scores, kind="stable")
+        return np.repeat(self.frames, counts)[order], np.concatenate(self.found)[order]
+
+
+class DetectionScores:
+    """Gathers frames on one label set."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self.labels = labels
+        self.num_frames = 0
+        self._num_truth: list[np.ndarray] = []  # of each frame: counted ground truth by class
+        self._matches: dict[tuple[int, float], _Matches] = {
+            (label, threshold): _Matches()
+            for label in range(len(labels))
+            for threshold in THRESHOLDS
+        }
+
+    def add(self, predicted: Boxes, truth: Boxes, required: np.ndarray) -> None:
+        """Score a frame.
+
+        Args:
+            predicted: those to be scored.
+            truth: all of the ground truth.
+            required: (T,) bool: what has to be found.
+        """
+        predicted = predicted[np.argsort(-predicted.scores, kind="stable")]
+        demanded = truth.labels[required & (truth.labels >= 0)]
+        self._num_truth.append(np.bincount(demanded, minlength=len(self.labels)))
+        for (label, threshold), matches in self._matches.items():
+            of_class = predicted[predicted.labels == label]
+            is_class = truth.labels == label
+            relevant = is_class | np.isin(truth.labels, self._neutral(label))
+            outcome = match(
+                of_class.centers[:, :2],
+                truth.centers[relevant, :2],
+                (required & is_class)[relevant],
+                threshold,
+            )
+            kept = outcome != DROPPED
+            matches.frames.append(self.num_frames)
+            matches.scores.append(of_class.scores[kept])
+            matches.found.append(outcome[kept] == FOUND)
+        self.num_frames += 1
+
+    def _neutral(self, label: int) -> list[int]:
+        names = self.labels.neutral.get(self.labels.classes[label], ())
+        return [BOX_IGNORED if name == "ignored" else self.labels.index(name) for name in names]
+
+    def result(self) -> dict[str, Any]:
+        """Return the figures, None where there is no ground truth.
+
+        Returns:
+            `num_frames`, `map`, and for each class `ap`, `ap_0.5m`, ..., `num_truth` and
+            `interval_2m`, the 95 % bootstrap interval over frames [low, high] of `ap_2m`.
+        """
+        result: dict[str, Any] = {"num_frames": self.num_frames, "map": None}
+        num_truth = np.array(self._num_truth).reshape(-1, len(self.labels))
+        for label, name in enumerate(self.labels.classes):
+            result[name] = self._class_result(label, num_truth[:, label])
+        scores = [result[name]["ap"] for name in self.labels.classes]
+        known = [score for score in scores if score is not None]
+        if known:
+            result["map"] = float(np.mean(known))
+        return result
+
+    def _class_result(self, label: int, num_truth: np.ndarray) -> dict[str, Any]:
+        total = int(num_truth.sum())
+        result: dict[str, Any] = {
+            "ap": None,
+            **{f"ap_{threshold:g}m": None for threshold in THRESHOLDS},
+            "num_truth": total,
+            f"interval_{INTERVAL_THRESHOLD:g}m": None,
+        }
+        if total == 0:
+            return result
+        for threshold in THRESHOLDS:
+            frames, found = self._matches[label, threshold].ranked()
+            ap = average_precision(found, np.ones((1, len(found))), np.array([total]))[0]
+            result[f"ap_{threshold:g}m"] = float(ap)
+            if threshold == INTERVAL_THRESHOLD:
+                interval = bootstrap_interval(frames, found, num_truth)
+                result[f"interval_{threshold:g}m"] = interval
+        result["ap"] = float(np.mean([result[f"ap_{threshold:g}m"] for threshold in THRESHOLDS]))
+        return result
+
+
+class DetectionMetric(Metric):
+    """Scores frames on every label set that network and ground truth share."""
+
+    def __init__(self, labels: LabelSet, grid: GridConfig) -> None:
+        """Start without frames.
+
+        Args:
+            labels: of the predicted boxes.
+            grid: outside it nothing is scored.
+        """
+        self.labels = labels
+        self.grid = grid
+        self.num_skipped = 0
+        self._scores: dict[LabelSet, DetectionScores] = {}
+
+    def add(
+        self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
+    ) -> None:
+        """Score a frame's boxes if all sensors of the mode were there and boxes were looked for."""
+        if annotation.boxes is None:
+            return
+        if prediction is None or prediction.mode != mode or prediction.boxes is None:
+            self.num_skipped += 1
+            return
+        predicted = prediction.boxes
+        scored = scorable(predicted.centers, self.grid, frame.camera)
+        scored &= ~in_dont_care(predicted, annotation.dont_care, frame.camera)
+        predicted = predicted[scored]
+        finest = view_of(self.labels, annotation.box_labels).shared
+        for shared in (finest, *finest.coarser_sets()):
+            if annotation.box_labels.maps_to(shared):
+                truth = annotation.with_labels(box_labels=shared)
+                required = counted(frame, truth, self.grid)
+                scores = self._scores.setdefault(shared, DetectionScores(shared))
+                true_boxes = Boxes.empty() if truth.boxes is None else truth.boxes
+                scores.add(self._relabelled(predicted, shared), true_boxes, required)
+
+    def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:
+        """Return predicted boxes in a coarser set; of two that now are of one class, the better."""
+        if shared == self.labels:
+            return boxes
+        boxes = replace(boxes, labels=self.labels.mapping_to(shared)[boxes.labels])
+        boxes = boxes[boxes.labels >= 0]
+        boxes = boxes[np.argsort(-boxes.scores, kind="stable")]
+        return boxes[unsuppressed(boxes, np.array(shared.suppression_radius))]
+
+    def result(self) -> dict[str, Any]:
+        """Return the figures on every label set.
+
+        Returns:
+            The figures of `DetectionScores.result` on the finest set on which all frames were
+            scored, whose name is `labels`; `num_skipped`: frames with ground truth that lack a
+            sensor of the mode, or the one that finds boxes; `by_labels`: name of a set -> figures.
+        """
+        scores = sorted(self._scores.values(), key=lambda each: -len(each.labels))
+        if not scores:
+            scores = [DetectionScores(self.labels)]
+        most = max(each.num_frames for each in scores)
+        main = next(each for each in scores if each.num_frames == most)
+        by_labels = {each.labels.name: each.result() for each in scores}
+        return {
+            **by_labels[main.labels.name],
+            "labels": main.labels.name,
+            "num_skipped": self.num_skipped,
+            "by_labels": by_labels,
+        }
+
+    @staticmethod
+    def table(result: Mapping[str, Any]) -> list[str]:
+        """Return the lines that show a result."""
+        lines: list[str] = []
+        for name, scores in result["by_labels"].items():
+            lines += _table(name, scores)
+        if result["num_skipped"]:
+            lines.append(
+                f"  {result['num_skipped']} more frames with boxes lack a sensor of this mode, "
+                "or the one in which the network finds boxes"
+            )
+        return lines
+
+    @staticmethod
+    def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return the mean AP and that of every class."""
+        classes = [name for name, value in result.items() if _is_class(value)]
+        return {"map": result["map"], **{f"ap_{name}": result[name]["ap"] for name in classes}}
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, Mapping) and "num_truth" in value
+
+
+def _table(name: str, scores: Mapping[str, Any]) -> list[str]:
+    head = f"boxes, {name}: {scores['num_frames']} frames, mAP {_cell(scores['map']).strip()}"
+    columns = "  ".join(f"{f'{threshold:g}m':>5}" for threshold in THRESHOLDS)
+    classes = {each: row for each, row in scores.items() if _is_class(row)}
+    width = max([12, *map(len, classes)])
+    lines = [head, f"  {'':{width}} {'truth':>5}  {'AP':>5}  {columns}  95 % of 2m"]
+    keys = ["ap", *(f"ap_{threshold:g}m" for threshold in THRESHOLDS)]
+    for each, row in classes.items():
+        cells = "  ".join(_cell(row[key]) for key in keys)
+        line = f"  {each:{width}} {row['num_truth']:5}  {cells}  {_bounds(row['interval_2m'])}"
+        lines.append(line.rstrip())
+    return lines
+
+
+def _cell(value: float | None) -> str:
+    return "    -" if value is None else f"{value:5.3f}"
+
+
+def _bounds(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"

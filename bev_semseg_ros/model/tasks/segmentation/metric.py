@@ -1,0 +1,170 @@
+"""Intersection over union of masks at the resolution of the ground truth.
+
+A network is scored on the label set in which its classes and the ground truth meet, and on every
+coarser set that both map to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.task import Metric
+from bev_semseg_ros.preprocessing import rectify
+
+RESAMPLES = 500
+NAMES_PER_LINE = 7
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return (C, C) int64 pixel counts, ground truth by rows.
+
+    Args:
+        truth: (h, w) uint8; pixels of no class are left out.
+        predicted: (h, w) uint8; pixels of no class count as missed.
+        num_classes: C.
+    """
+    known = truth < num_classes
+    # A column beyond the classes gathers predictions that are no class of this set.
+    columns = np.minimum(predicted[known], num_classes)
+    pairs = truth[known].astype(np.int64) * (num_classes + 1) + columns
+    counts = np.bincount(pairs, minlength=num_classes * (num_classes + 1))
+    return counts.reshape(num_classes, num_classes + 1)
+
+
+def intersection_over_union(counts: np.ndarray) -> np.ndarray:
+    """Return (..., C) of confusions (..., C, C + 1); NaN for classes not in the ground truth."""
+    square = counts[..., :-1]
+    hits = np.diagonal(square, axis1=-2, axis2=-1).astype(np.float64)
+    truth = counts.sum(-1)
+    union = truth + square.sum(-2) - hits
+    return np.where(truth > 0, hits / np.maximum(union, 1), np.nan)
+
+
+class SegmentationMetric(Metric):
+    """Gathers a confusion matrix for each frame and each label set."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        """Start without frames.
+
+        Args:
+            labels: of the predicted masks.
+        """
+        self.labels = labels
+        self._confusions: dict[LabelSet, list[np.ndarray]] = {}
+
+    def add(
+        self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
+    ) -> None:
+        """Score a frame's mask, if it has a ground truth, an image and a predicted mask."""
+        if annotation.mask is None or frame.image is None or frame.camera is None:
+            return
+        if prediction is None or prediction.mask is None:
+            return
+        size = (annotation.mask.shape[1], annotation.mask.shape[0])
+        predicted = cv2.resize(prediction.mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        truth = rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST)
+        for shared in self._sets(annotation.mask_labels):
+            of_truth = annotation.mask_labels.mask_table(shared)
+            of_prediction = self.labels.mask_table(shared)
+            counts = confusion(of_truth[truth], of_prediction[predicted], len(shared))
+            self._confusions.setdefault(shared, []).append(counts)
+
+    def _sets(self, mask_labels: LabelSet) -> list[LabelSet]:
+        """Return the sets that ground truth of `mask_labels` is scored on, finest first."""
+        finest = view_of(self.labels, mask_labels).shared
+        coarser = [each for each in finest.coarser_sets() if mask_labels.maps_to(each)]
+        return [finest, *coarser]
+
+    def result(self) -> dict[str, Any]:
+        """Return the figures on every label set.
+
+        Returns:
+            `labels`: the finest set that all frames were scored on; `num_frames`, `miou`, `iou` (by
+            class) on it; `group_labels`, `group_miou`, `group_iou`, `group_interval`: the same on
+            the coarsest, with the 95 % bootstrap interval over frames [low, high] of the mean;
+            `by_labels`: name of a set -> num_frames, miou, iou, interval. Means are over the
+            classes in the ground truth. None where there is no ground truth.
+        """
+        by_labels = {
+            labels.name: _scores(confusions, labels) for labels, confusions in self._by_size()
+        }
+        if not by_labels:
+            by_labels = {self.labels.name: _scores([], self.labels)}
+            by_labels |= {each.name: _scores([], each) for each in self.labels.coarser_sets()}
+        most = max(scores["num_frames"] for scores in by_labels.values())
+        complete = [name for name, scores in by_labels.items() if scores["num_frames"] == most]
+        finest, coarsest = by_labels[complete[0]], by_labels[complete[-1]]
+        return {
+            "num_frames": most,
+            "labels": complete[0],
+            "miou": finest["miou"],
+            "iou": finest["iou"],
+            "group_labels": complete[-1],
+            "group_miou": coarsest["miou"],
+            "group_iou": coarsest["iou"],
+            "group_interval": coarsest["interval"],
+            "by_labels": by_labels,
+        }
+
+    def _by_size(self) -> list[tuple[LabelSet, list[np.ndarray]]]:
+        return sorted(self._confusions.items(), key=lambda item: -len(item[0]))
+
+    @staticmethod
+    def table(result: Mapping[str, Any]) -> list[str]:
+        """Return the lines that show a result."""
+        lines = []
+        for name, scores in result["by_labels"].items():
+            interval = scores["interval"]
+            shown = "" if interval is None else f"  {interval[0]:.3f}-{interval[1]:.3f}"
+            lines.append(
+                f"masks, {name}: {scores['num_frames']} frames, mIoU {_cell(scores['miou'])}{shown}"
+            )
+            items = [f"{each} {_cell(value)}" for each, value in scores["iou"].items()]
+            for start in range(0, len(items), NAMES_PER_LINE):
+                lines.append("  " + ", ".join(items[start : start + NAMES_PER_LINE]))
+        return lines
+
+    @staticmethod
+    def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return the mean IoU on the finest and on the coarsest set."""
+        return {"miou": result["miou"], "group_miou": result["group_miou"]}
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _scores(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
+    count = len(labels)
+    total = sum(confusions, np.zeros((count, count + 1), np.int64))
+    iou = intersection_over_union(total)
+    by_name = {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(labels.classes, iou, strict=True)
+    }
+    return {
+        "num_frames": len(confusions),
+        "miou": None if np.isnan(iou).all() else float(np.nanmean(iou)),
+        "iou": by_name,
+        "interval": _interval(confusions),
+    }
+
+
+def _interval(confusions: Sequence[np.ndarray]) -> list[float] | None:
+    """Return the 95 % bootstrap interval over frames of the mean IoU."""
+    stacked = np.array(confusions)
+    if not len(stacked) or not stacked.any():
+        return None
+    count = len(stacked)
+    times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    totals = np.tensordot(times, stacked, 1)
+    totals = totals[totals.any((1, 2))]  # a resample may hold only frames without a labelled pixel
+    means = np.nanmean(intersection_over_union(totals), 1)
+    return [float(bound) for bound in np.percentile(means, [2.5, 97.5])]

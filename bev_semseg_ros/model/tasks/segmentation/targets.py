@@ -1,0 +1,80 @@
+"""Masks as the segmentation loss wants them, grouped by the label set they are given in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.task import Targets, stack
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedMask:
+    """The mask of one frame.
+
+    Attributes:
+        labels: the set that its classes are numbers of, which the network's set maps to.
+        mask: (h/2, w/2) uint8, `labels.MASK_IGNORED` to be left out.
+    """
+
+    labels: LabelSet
+    mask: np.ndarray
+
+
+def encode_mask(mask: np.ndarray, mask_labels: LabelSet, labels: LabelSet) -> EncodedMask:
+    """Return a mask (h, w) at half size, in the set where it meets the network's.
+
+    Args:
+        mask: (h, w) uint8 classes of `mask_labels`.
+        mask_labels: the mask's label set.
+        labels: the network's.
+
+    Raises:
+        ValueError: the sets do not meet.
+    """
+    view = view_of(labels, mask_labels)
+    half = subsample(mask)
+    if mask_labels != view.shared:
+        half = mask_labels.mask_table(view.shared)[half]
+    return EncodedMask(view.shared, half)
+
+
+def collate_masks(encoded: Sequence[EncodedMask | None]) -> Targets | None:
+    """Return the masks of a batch: label set -> its frames (B',) and masks (B', h/2, w/2).
+
+    Raises:
+        ValueError: the masks differ in size.
+    """
+    frames_of: dict[LabelSet, list[int]] = {}
+    masks: dict[int, np.ndarray] = {}
+    for index, each in enumerate(encoded):
+        if each is not None:
+            frames_of.setdefault(each.labels, []).append(index)
+            masks[index] = each.mask
+    if not masks:
+        return None
+    sizes = {mask.shape for mask in masks.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"masks of one batch must have one size, got {sorted(sizes)}")
+    return {
+        labels: {
+            "frames": torch.tensor(frames),
+            "mask": stack([masks[frame] for frame in frames]).long(),
+        }
+        for labels, frames in frames_of.items()
+    }
+
+
+def subsample(mask: np.ndarray) -> np.ndarray:
+    """Return (h/2, w/2) of a mask (h, w).
+
+    Of each 2x2 pixels another one is taken in turn, so that edges stay in place on average.
+    """
+    rows = np.arange(mask.shape[0] // 2)[:, None]
+    columns = np.arange(mask.shape[1] // 2)[None]
+    return mask[2 * rows + columns % 2, 2 * columns + rows % 2]

@@ -1,0 +1,198 @@
+"""What a task is: one thing the network predicts, from its head to its metric.
+
+A task sits on one of two maps: P2 of the image ("image") or the features of the BEV ("bev"). The
+network holds the tasks of its configuration and keys its outputs by their names. A frame trains the
+tasks whose `needs` it has. docs/extending.md adds a task step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.preprocessing import Sample
+
+View = Literal["image", "bev"]
+# What an example may have, for `Task.needs`.
+PARTS = ("points", "image", "boxes", "mask")
+
+Outputs = Mapping[str, Tensor]  # of one task, by the names of its head's `outputs`
+Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
+
+
+class Head(nn.Module):
+    """The interface of heads: `forward(x: Tensor) -> tuple[Tensor, ...]`, x (B, C, H, W).
+
+    Attributes:
+        outputs: names of what `forward` returns, in order.
+        class_layers: names of the layers whose channels are classes. With another label set they
+            begin anew, whatever their shape.
+    """
+
+    outputs: ClassVar[tuple[str, ...]]
+    class_layers: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs for a map x (B, C, H, W)."""
+        raise NotImplementedError
+
+
+class Metric:
+    """The interface of metrics: gathers frames and returns plain figures."""
+
+    def add(
+        self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
+    ) -> None:
+        """Score a frame, as far as its ground truth and the prediction allow.
+
+        Args:
+            frame: what the sensors saw.
+            annotation: its ground truth.
+            prediction: None for a frame that has nothing the mode could look at.
+            mode: the mode that was asked for.
+        """
+        raise NotImplementedError
+
+    def result(self) -> dict[str, Any]:
+        """Return the task's part of a report: plain values, None where there is no truth."""
+        raise NotImplementedError
+
+    @staticmethod
+    def table(result: Mapping[str, Any]) -> list[str]:
+        """Return the lines that show a result."""
+        raise NotImplementedError
+
+    @staticmethod
+    def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return the few figures that are watched during training."""
+        return {}
+
+
+class Task:
+    """The interface of tasks.
+
+    Attributes:
+        name: key of the task's outputs, of its part of a report, and of its label set.
+        view: the map that the head sits on.
+        needs: of PARTS: what a frame must have to train the task.
+        labels: the task's classes, None for a task without classes.
+    """
+
+    name: ClassVar[str]
+    view: ClassVar[View]
+    needs: ClassVar[frozenset[str]]
+
+    def __init__(self, config: Config, labels: LabelSet | None) -> None:
+        """Args as of every task.
+
+        Args:
+            config: the whole configuration.
+            labels: the label set that the configuration or the checkpoint names for this task.
+        """
+        self.config = config
+        self.labels = labels
+
+    def build_head(self, channels: int) -> Head:
+        """Return the head on a map of so many channels."""
+        raise NotImplementedError
+
+    def encode(self, example: Example) -> Any:
+        """Return the ground truth of an augmented example as the loss wants it, in numpy.
+
+        Loader threads call this. None for an example that has none.
+        """
+        raise NotImplementedError
+
+    def collate(self, encoded: Sequence[Any]) -> Targets | None:
+        """Return what `encode` gave for the frames of a batch as tensors; None if no frame has any.
+
+        Args:
+            encoded: one item, which may be None, for each frame of the batch.
+        """
+        raise NotImplementedError
+
+    def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Return the weighted losses of a batch by name. Their sum is minimised."""
+        raise NotImplementedError
+
+    def postprocess(
+        self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
+    ) -> Any:
+        """Return what one frame's outputs mean.
+
+        Args:
+            outputs: of a batch of this frame alone.
+            sample: what the network saw.
+            score_threshold: lowest score of a detection; None: the configuration's.
+        """
+        raise NotImplementedError
+
+    def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
+        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
+
+        Boxes and masks are drawn by `visualization`; None leaves the task out.
+        """
+        return None
+
+    def metric(self) -> Metric | None:
+        """Return a new metric, or None if the task is not scored."""
+        return None
+
+    def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
+        """Take back, in place, a share of what class weights did to a head; False if it has none.
+
+        Args:
+            head: of this task, trained.
+            info: of the checkpoint.
+            share: 0 takes back nothing, 1 all of it.
+
+        Raises:
+            ValueError: the `info` does not say which weights there were.
+        """
+        return False
+
+    def observe(self, example: Example) -> None:
+        """Look at an example before the training, say to count classes."""
+
+    def statistics(self) -> dict[str, Any]:
+        """Return plain values, of what `observe` saw, that the checkpoint keeps in its `info`."""
+        return {}
+
+    def begin_training(self, info: Mapping[str, Any]) -> None:
+        """Take from a checkpoint's `info` what the losses need, say the weights of classes."""
+
+
+def example_parts(example: Example) -> frozenset[str]:
+    """Return which of PARTS an example has."""
+    sample = example.sample
+    there = {
+        "points": sample.points is not None,
+        "image": sample.image is not None,
+        "boxes": example.boxes is not None,
+        "mask": example.mask is not None,
+    }
+    return frozenset(part for part, is_there in there.items() if is_there)
+
+
+def stack(arrays: Sequence[np.ndarray]) -> Tensor:
+    """Return arrays of one shape as one tensor with a new first axis."""
+    import torch
+
+    return torch.from_numpy(np.stack(arrays))
+
+
+def to_device(targets: Targets, device: Any) -> Targets:
+    """Return targets with every tensor on a device."""
+    return {
+        name: to_device(value, device)
+        if isinstance(value, Mapping)
+        else value.to(device, non_blocking=True)
+        for name, value in targets.items()
+    }

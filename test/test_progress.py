@@ -1,0 +1,27 @@
+"""Progress on stderr, as it is written where there is no terminal."""
+
+from __future__ import annotations
+
+from bev_semseg_ros.progress import Progress
+
+
+def test_the_last_line_says_how_much_is_done(capsys):
+    with Progress("train", 10, "minutes") as progress:
+        progress.advance(2)
+        progress.advance(3, "loss 0.5")
+    line = capsys.readouterr().err
+    assert line.startswith("train: 50 % (5 of 10 minutes), 0:00 elapsed, ")
+    assert line.endswith("left, loss 0.5\n")
+
+
+def test_a_task_that_is_not_shown_writes_nothing(capsys):
+    with Progress("train", 10, shown=False) as progress:
+        progress.advance(10)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_task_that_continues_counts_what_was_done_before(capsys):
+    with Progress("train", 10) as progress:
+        progress.start_at(8)
+        progress.advance()
+    assert "90 % (9 of 10 frames)" in capsys.readouterr().err
