@@ -24,6 +24,7 @@ from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import TOPICS
 
@@ -122,7 +123,9 @@ def answers(
         for frame in frames(bag)
     }
     if settings:
-        keep = Parameters(score_threshold=THRESHOLD, **settings).box_filter
+        defaults = Parameters(by_class=ClassParameters.defaults(BOXES.classes))
+        values = {"score_threshold": THRESHOLD, **settings}
+        keep = defaults.changed(values, configured=False).box_filter
         everything, offline = (
             offline,
             {stamp: replace(found, boxes=keep(found.boxes)) for stamp, found in offline.items()},
@@ -228,7 +231,7 @@ def test_the_colours_are_those_of_the_predictors_labels(answers):
 
 
 def test_the_overlay_lies_on_the_image_that_the_predictor_saw(answers, bag, checkpoint_file):
-    config = checkpoint.load(checkpoint_file)[0]
+    config = checkpoint.load(checkpoint_file).config
     seen = {frame.timestamp_ns: prepare(frame, config).image for frame in frames(bag)}
     for stamp, message in messages(answers, "~/semseg/overlay"):
         expected = (PIXEL_LABELS.colorize(answers[2][stamp].mask).astype(float) + seen[stamp]) / 2
