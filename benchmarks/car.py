@@ -30,7 +30,9 @@ from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.ros.bag.writer import write_bag
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.sim.generate import generate
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bev_semseg_ros.model.decoding import decode, decode_mask
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -40,7 +41,6 @@ from bev_semseg_ros.inference.engine import (
     torch_threads,
 )
 from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
-from bev_semseg_ros.model.decoding import decode, decode_mask
 from bev_semseg_ros.model.network import Batch, Network
 from bev_semseg_ros.preprocessing import Sample
 

@@ -34,14 +34,10 @@ from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
-from bev_semseg_ros.ros.convert.messages import (
-    decode_camera,
-    decode_cloud,
-    decode_image,
-    encode_camera,
-    encode_image,
-    fill,
-)
+from bev_semseg_ros.ros.convert.camera_info import decode_camera, encode_camera
+from bev_semseg_ros.ros.convert.image import decode_image, encode_image
+from bev_semseg_ros.ros.convert.message import fill
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.input.camera_info_matcher import Intake
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.intensity import IntensityScale

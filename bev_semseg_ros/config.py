@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -178,8 +178,8 @@ class TrainingConfig:
     crop: tuple[int, int] = (448, 288)  # width, height while training; (0, 0): the whole image
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
     max_minutes: Annotated[Finite, Field(ge=0)] = 0.0  # end after this time; 0: see max_steps
-    split: str = ""  # of the data, see `open_dataset`; empty: everything
-    validation_split: str = ""  # of the same data, evaluated after every epoch; empty: none
+    split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
+    validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
     validation_frames: Annotated[int, Field(ge=0)] = 50
 
     def __post_init__(self) -> None:

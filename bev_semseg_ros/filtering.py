@@ -1,7 +1,8 @@
-"""Which boxes are kept: class filter, score thresholds by class and distance, non-maximum suppression. Numpy only."""
+"""Which boxes are kept: by class, by score and by overlap. Numpy only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,67 +10,87 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
 
 @dataclass(frozen=True)
 class BoxFilter:
-    """Takes predicted boxes in the ego frame and returns those that are kept, in their order.
+    """Keeps predicted boxes by class, score and overlap.
 
-    thresholds: of each of DETECTION_CLASSES the lowest score, one for all distances or one for each band;
-    distance_bands: where one band ends and the next begins, rising, in metres from the ego frame's origin seen from
-    above; classes: those that are kept; nms_iou_threshold: of two boxes that overlap by more, seen from above, only the
-    better is kept, whatever their classes (`model.decoding` has suppressed within a class); 1 keeps both.
-    Raises ValueError naming what is wrong.
+    Attributes:
+        known_classes: The classes of the label set, in the order of their numbers.
+        thresholds: For each known class the lowest score that is kept: one for all distances, or
+            one for each band.
+        distance_bands: Where one band ends and the next begins, rising, metres from the ego
+            frame's origin seen from above.
+        classes: The classes that are kept; None: all.
+        nms_iou_threshold: Of two boxes that overlap by more, seen from above, only the better one
+            is kept, whatever their classes; 1 keeps both. (The network's postprocessing has
+            already suppressed within each class.)
+
+    Raises:
+        ValueError: If a setting is wrong; the message names it.
     """
 
+    known_classes: tuple[str, ...]
     thresholds: tuple[tuple[float, ...], ...]
     distance_bands: tuple[float, ...] = ()
-    classes: tuple[str, ...] = DETECTION_CLASSES
+    classes: tuple[str, ...] | None = None
     nms_iou_threshold: float = 1.0
 
     def __post_init__(self) -> None:
-        if unknown := [name for name in self.classes if name not in DETECTION_CLASSES]:
-            raise ValueError(
-                f"classes: {', '.join(map(repr, unknown))} is not one of {', '.join(DETECTION_CLASSES)}"
-            )
-        if not self.classes:
-            raise ValueError(f"classes: none is left of {', '.join(DETECTION_CLASSES)}")
-        if any(
-            edge <= before
-            for before, edge in zip((0.0, *self.distance_bands), self.distance_bands, strict=False)
-        ):
+        known = ", ".join(self.known_classes)
+        unknown = [name for name in self._kept_classes if name not in self.known_classes]
+        if unknown:
+            raise ValueError(f"classes: {', '.join(map(repr, unknown))} is not one of {known}")
+        if self.known_classes and not self._kept_classes:
+            raise ValueError(f"classes: none is left of {known}")
+        if not _rises(self.distance_bands):
             raise ValueError(
                 f"distance_bands: {list(self.distance_bands)} do not rise from above 0"
             )
         bands = len(self.distance_bands) + 1
-        for name, scores in zip(DETECTION_CLASSES, self.thresholds, strict=True):
+        for name, scores in zip(self.known_classes, self.thresholds, strict=True):
             if len(scores) not in (1, bands):
                 raise ValueError(
-                    f"score_threshold_{name}: {len(scores)} values, expected 1 for all distances or "
-                    f"{bands}, one for each of the bands that distance_bands makes"
+                    f"score_threshold_{name}: {len(scores)} values, expected 1 for all distances "
+                    f"or {bands}, one for each of the bands that distance_bands makes"
                 )
+
+    @property
+    def _kept_classes(self) -> tuple[str, ...]:
+        return self.known_classes if self.classes is None else self.classes
 
     @cached_property
     def lowest(self) -> float:
-        """The lowest threshold of the classes kept: what to decode with."""
-        return min(
+        """The lowest threshold of the classes kept, for the network's postprocessing."""
+        kept = [
             min(scores)
-            for name, scores in zip(DETECTION_CLASSES, self.thresholds, strict=True)
-            if name in self.classes
-        )
+            for name, scores in zip(self.known_classes, self.thresholds, strict=True)
+            if name in self._kept_classes
+        ]
+        return min(kept, default=1.0)
 
     def __call__(self, boxes: Boxes) -> Boxes:
-        is_kept_class = np.array([name in self.classes for name in DETECTION_CLASSES])
-        band = np.searchsorted(
-            self.distance_bands, np.hypot(boxes.centers[:, 0], boxes.centers[:, 1]), side="right"
-        )
+        """Return the boxes that are kept, in their order; `boxes` are in the ego frame."""
+        if not len(boxes):
+            return boxes
+        is_kept_class = np.array([name in self._kept_classes for name in self.known_classes])
+        distances = np.hypot(boxes.centers[:, 0], boxes.centers[:, 1])
+        band = np.searchsorted(self.distance_bands, distances, side="right")
         bands = len(self.distance_bands) + 1
         thresholds = np.array([np.broadcast_to(scores, bands) for scores in self.thresholds])
-        boxes = boxes[
-            is_kept_class[boxes.labels] & (boxes.scores >= thresholds[boxes.labels, band])
-        ]
+        is_kept = boxes.scores >= thresholds[boxes.labels, band]
+        boxes = boxes[is_kept & is_kept_class[boxes.labels]]
         return boxes if self.nms_iou_threshold >= 1 else suppress(boxes, self.nms_iou_threshold)
+
+
+def _rises(edges: Sequence[float]) -> bool:
+    before = 0.0
+    for edge in edges:
+        if edge <= before:
+            return False
+        before = edge
+    return True
 
 
 def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:

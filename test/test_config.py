@@ -46,7 +46,10 @@ def test_what_is_written_reads_back_the_same(tmp_path):
         ("training: 3", "training: "),
         ("training: {learning_rate: fast}", "training.learning_rate"),
         ("training: {warmup: .nan}", "training.warmup"),
-        ("training: {learning_rate: .inf}", "training.learning_rate: input should be a finite number"),
+        (
+            "training: {learning_rate: .inf}",
+            "training.learning_rate: input should be a finite number",
+        ),
         ("model: {bev_blocks: [1, 2]}", "model: bev_blocks: 2 values for the 3"),
         ("grid: {cell: 0.0}", "grid.cell: "),
         ("grid: {x_max: -1.0}", "grid: "),

@@ -24,6 +24,15 @@ HEAD = """# Parameters of the perception node
 This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect
 at once (`ros2 param set`). The node reads the others when it is configured.
 
+`score_threshold_CLASS` and `classes` follow the classes of the checkpoint's boxes: there is one
+threshold for each class, such as `score_threshold_car`. They are declared when the node is
+configured and undeclared when it is cleaned up, and do not exist for a checkpoint without
+detection. Before that, `ros2 param set` refuses them and says so; give their values on the command
+line or in the parameter file, or set them once the node is configured. A value that was set holds
+when the node is configured again, also with another checkpoint that has a class of that name. A
+threshold in a parameter file for a class that the checkpoint does not have is ignored with a
+warning; in `classes` such a class makes configure fail.
+
 """
 
 
@@ -101,15 +110,20 @@ def parameters_document() -> str:
 
 
 def topics_document() -> str:
-    from bev_semseg_ros.ros.convert.messages import MAX_PIXELS, MAX_POINTS
+    from bev_semseg_ros.data.files import MAX_PIXELS
+    from bev_semseg_ros.ros.convert.point_cloud import MAX_POINTS
     from bev_semseg_ros.ros.health.diagnostics import CAUSES, KEYS, TIMING_KEYS
     from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS
 
     limits = {"points": round(MAX_POINTS / 1e6), "pixels": round(MAX_PIXELS / 1e6)}
     inputs = [(name, kind, content.format_map(limits)) for name, kind, content in INPUTS]
     topics = [
-        (f"`{name}`", kind, f"{content}; latched" if qos is LATCHED else content)
-        for name, (kind, content, qos) in TOPICS.items()
+        (
+            f"`{name}`",
+            topic.kind,
+            f"{topic.content}; latched" if topic.qos is LATCHED else topic.content,
+        )
+        for name, topic in TOPICS.items()
     ]
     columns = ("topic", "type", "content")
     parts = [INPUTS_HEAD + table(columns, inputs), TOPICS_HEAD + table(columns, topics)]
@@ -147,7 +161,8 @@ def test_every_cause_in_the_code_is_documented() -> None:
     code = "".join(
         path.read_text() for path in sorted((ROOT / "bev_semseg_ros" / "ros").rglob("*.py"))
     )
-    found = re.findall(r"""(?:drop\(|_trouble\(|dropped\[)f?"([\w{}]+)""", code)
+    found = re.findall(r"""(?:drop\(|degrade\(|UnusableInput\()\s*f?"([\w{}]+)""", code)
+    found += re.findall(r"""dropped\["(\w+)" \+""", code)
     names = {
         re.sub(r"_(\{\w+\})?$", "_STREAM", name) for name in found
     }  # "late_" + stream, f"late_{stream}"

@@ -8,6 +8,7 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
 
 CAR, TRUCK, PEDESTRIAN = 0, 1, 2
+CLASSES = ("car", "truck", "pedestrian", "cyclist")
 ALL = ((0.3,),) * 4
 
 
@@ -31,14 +32,14 @@ def turned(
 
 
 def test_a_threshold_holds_for_its_class():
-    kept = BoxFilter(((0.5,), (0.3,), (0.3,), (0.3,)))(
+    kept = BoxFilter(CLASSES, ((0.5,), (0.3,), (0.3,), (0.3,)))(
         boxes((5, 0, CAR, 0.4), (15, 0, TRUCK, 0.4), (25, 0, CAR, 0.5))
     )
     assert kept.scores.tolist() == [0.4, 0.5] and kept.labels.tolist() == [TRUCK, CAR]
 
 
 def test_a_threshold_holds_for_its_band():
-    keep = BoxFilter(((0.6, 0.4, 0.2), (0.9,), (0.9,), (0.9,)), (20.0, 40.0))
+    keep = BoxFilter(CLASSES, ((0.6, 0.4, 0.2), (0.9,), (0.9,), (0.9,)), (20.0, 40.0))
     found = boxes(
         *(
             (x, y, CAR, score)
@@ -57,7 +58,7 @@ def test_a_threshold_holds_for_its_band():
 
 
 def test_other_classes_are_not_kept():
-    kept = BoxFilter(ALL, classes=("pedestrian", "car"))(
+    kept = BoxFilter(CLASSES, ALL, classes=("pedestrian", "car"))(
         boxes(*((9 * k, 0, k, 0.9) for k in range(4)))
     )
     assert kept.labels.tolist() == [CAR, PEDESTRIAN]
@@ -65,19 +66,25 @@ def test_other_classes_are_not_kept():
 
 def test_what_is_decoded_suffices_for_every_class_that_is_kept():
     thresholds = ((0.5,), (0.05,), (0.4, 0.2), (0.6,))
-    assert BoxFilter(thresholds, (20.0,)).lowest == 0.05
-    assert BoxFilter(thresholds, (20.0,), classes=("car", "pedestrian")).lowest == 0.2
+    assert BoxFilter(CLASSES, thresholds, (20.0,)).lowest == 0.05
+    assert BoxFilter(CLASSES, thresholds, (20.0,), classes=("car", "pedestrian")).lowest == 0.2
 
 
 def test_of_two_that_overlap_the_better_is_kept_whatever_their_classes():
     found = boxes((10, 0, CAR, 0.6), (11, 0, TRUCK, 0.9), (20, 0, CAR, 0.5))
-    assert BoxFilter(ALL, nms_iou_threshold=0.5)(found).scores.tolist() == [0.9, 0.5]
-    assert len(BoxFilter(ALL, nms_iou_threshold=0.7)(found)) == len(BoxFilter(ALL)(found)) == 3
+    assert BoxFilter(CLASSES, ALL, nms_iou_threshold=0.5)(found).scores.tolist() == [0.9, 0.5]
+    assert (
+        len(BoxFilter(CLASSES, ALL, nms_iou_threshold=0.7)(found))
+        == len(BoxFilter(CLASSES, ALL)(found))
+        == 3
+    )
 
 
 def test_a_box_that_is_not_kept_suppresses_none():
     found = boxes((10, 0, TRUCK, 0.9), (10, 0, CAR, 0.8))
-    assert BoxFilter(ALL, classes=("car",), nms_iou_threshold=0.1)(found).labels.tolist() == [CAR]
+    assert BoxFilter(CLASSES, ALL, classes=("car",), nms_iou_threshold=0.1)(
+        found
+    ).labels.tolist() == [CAR]
 
 
 def test_a_suppressed_box_suppresses_none():
@@ -86,8 +93,13 @@ def test_a_suppressed_box_suppresses_none():
     ).scores.tolist() == [0.9, 0.7]
 
 
+def test_a_label_set_without_classes_has_a_filter_that_keeps_nothing():
+    keep = BoxFilter((), ())
+    assert keep.lowest == 1.0 and len(keep(Boxes.empty())) == 0
+
+
 def test_nothing_comes_of_nothing():
-    assert len(BoxFilter(ALL, (20.0,), nms_iou_threshold=0.1)(Boxes.empty())) == 0
+    assert len(BoxFilter(CLASSES, ALL, (20.0,), nms_iou_threshold=0.1)(Boxes.empty())) == 0
 
 
 @pytest.mark.parametrize(
@@ -105,7 +117,7 @@ def test_nothing_comes_of_nothing():
 )
 def test_wrong_settings_are_refused_by_name(settings, reason):
     with pytest.raises(ValueError, match=reason):
-        BoxFilter(**{"thresholds": ALL, "distance_bands": (20.0, 40.0), **settings})
+        BoxFilter(CLASSES, **{"thresholds": ALL, "distance_bands": (20.0, 40.0), **settings})
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_a_bag_is_read_from_its_own_folder_only(bag):
 
 @pytest.mark.ros
 def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
-    from bev_semseg_ros.ros.convert.messages import message_class
+    from bev_semseg_ros.ros.convert.message import message_class
 
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'touched')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -204,7 +204,9 @@ def test_a_damaged_bag_is_named(bag, spoil):
 
 def decoded(topic: str, message) -> Frame:
     """The frame of one message, beside good ones where it needs them."""
-    from bev_semseg_ros.ros.convert.messages import decode_camera, decode_cloud, decode_image
+    from bev_semseg_ros.ros.convert.camera_info import decode_camera
+    from bev_semseg_ros.ros.convert.image import decode_image
+    from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
     if topic == "points":
         return Frame(0, decode_cloud(message), np.eye(4), None, None)
@@ -218,7 +220,9 @@ def decoded(topic: str, message) -> Frame:
 def good(topic: str):
     from std_msgs.msg import Header
 
-    from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+    from bev_semseg_ros.ros.convert.camera_info import encode_camera
+    from bev_semseg_ros.ros.convert.image import encode_image
+    from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
     rng = np.random.default_rng(1)
     return {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """A checkpoint, what it runs on, and labelled data."""
+    """Add the arguments for a checkpoint, how it runs, and labelled data."""
     parser.add_argument(
         "--checkpoint", type=Path, required=True, metavar="C", help="the trained network"
     )
@@ -34,7 +34,17 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_data(arguments: argparse.Namespace) -> Dataset:
-    """The data of `--data` and `--split`. Raises ValueError if there is not a single frame."""
+    """Open the data set of `--data` and `--split`.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The data set.
+
+    Raises:
+        ValueError: If it has no frames.
+    """
     from bev_semseg_ros.data.dataset import open_dataset
 
     dataset = open_dataset(arguments.data, arguments.split)

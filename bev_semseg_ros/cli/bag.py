@@ -1,4 +1,4 @@
-"""bev-semseg bag."""
+"""`bev-semseg bag`: write frames as a ROS 2 bag."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg bag`."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the bag and print what it holds. Return the exit status."""
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.ros.bag.writer import write_bag
 
@@ -43,16 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.limit,
     )
     print(
-        f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, {summary.images} images; "
-        f"calibration: {summary.calibration}"
+        f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, "
+        f"{summary.images} images; calibration: {summary.calibration}"
     )
     if summary.unrelated:
         print(
-            f"{summary.unrelated} frames do not follow the one before them in a drive: stamped 0.5 s apart"
+            f"{summary.unrelated} frames do not follow the one before them in a drive; each is "
+            "stamped 0.5 s after it"
         )
     if summary.other_extrinsics:
         print(
-            f"{summary.other_extrinsics} frames have another calibration than the first: {summary.calibration.name} "
-            "and /tf_static hold the first one's"
+            f"{summary.other_extrinsics} frames have another calibration than the first; "
+            f"{summary.calibration.name} and /tf_static hold that of the first"
         )
     return 0

@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg demo`."""
     parser.description = (
-        "Simulate a drive, play it (and the real drives that are there) to the perception node, "
-        "score and draw what comes out. Needs no data and no screen."
+        "Simulate drives, play them, and real drives if there are any, to the perception node; "
+        "score and draw the results. Needs no data and no screen."
     )
     parser.add_argument(
         "--out",
@@ -19,17 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the results (default: %(default)s)",
     )
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="trained network (default: the one that is shipped)"
+        "--checkpoint", metavar="FILE", help="trained network (default: the shipped one)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the demo and print its summary. Return the exit status."""
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.demo import run_demo, table
 
     data = Path(os.environ.get("BEV_SEMSEG_DATA", "../shared/data"))
-    summary = run_demo(
-        arguments.out, arguments.checkpoint or shipped_checkpoint(), data if data.is_dir() else None
-    )
+    checkpoint = arguments.checkpoint or shipped_checkpoint()
+    summary = run_demo(arguments.out, checkpoint, data if data.is_dir() else None)
     print(table(summary, Path(arguments.out)))
     return 0

@@ -1,4 +1,4 @@
-"""`bev-semseg doctor`: what is wrong with a bag or with live topics, and what to do."""
+"""`bev-semseg doctor`: check a bag or live topics, and say what to do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg doctor`."""
     parser.description = (
-        "Look at a bag, or listen to live topics, and say what is wrong with them and what to do. "
-        "Exit status: 0 no faults (there may be warnings), 1 faults, 2 wrong arguments, or nothing "
-        "that could be looked at."
+        "Check a bag, or live topics, and say what is wrong and what to do. Exit status: 0 without "
+        "faults (there may be warnings), 1 with faults, 2 for wrong arguments or a bag that cannot "
+        "be read."
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BAG",
         help="folder of a rosbag2, of which the first minute is read",
     )
-    source.add_argument("--live", type=float, metavar="SECONDS", help="listen for so long instead")
+    source.add_argument(
+        "--live", type=float, metavar="SECONDS", help="listen to live topics for so long"
+    )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)"
     )
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Print the findings and write the files asked for. Return the exit status."""
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
 
@@ -77,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.base_frame,
     )
     if arguments.checkpoint is not None:
-        diagnosis.set("checkpoint", str(arguments.checkpoint.resolve()))
+        diagnosis.set_parameter("checkpoint", str(arguments.checkpoint.resolve()))
     print(diagnosis.table())
     print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:

@@ -1,4 +1,4 @@
-"""bev-semseg evaluate."""
+"""`bev-semseg evaluate`: score a checkpoint on labelled frames."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg evaluate`."""
     add_network_arguments(parser)
     parser.add_argument(
-        "--json", type=Path, required=True, metavar="OUT", help="file for the figures"
+        "--json", type=Path, required=True, metavar="OUT", help="file for the scores"
     )
     parser.add_argument(
         "--score-threshold",
         type=float,
         metavar="S",
-        help="boxes below this score are not looked at (default: 0.05)",
+        help="boxes below this score are left out (default: 0.05)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Score the checkpoint, print and write the scores. Return the exit status."""
     import json
 
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate

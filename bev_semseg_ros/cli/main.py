@@ -1,4 +1,4 @@
-"""`bev-semseg`: one program with a command for every way to use the package."""
+"""`bev-semseg`: one program with a command for each way to use the package."""
 
 from __future__ import annotations
 
@@ -6,26 +6,36 @@ import argparse
 import importlib
 import os
 import sys
+from typing import Any
 
-# Help stands here, so that `bev-semseg --help` loads no command (and with it no torch).
+# Command -> its help. It stands here so that `bev-semseg --help` imports no command and no torch.
 COMMANDS = {
-    "demo": "a drive through the node, from nothing: what `make demo` runs",
+    "demo": "simulate drives and play them to the node: what `make demo` runs",
     "synth": "write simulated drives in A2D2's or KITTI's layout",
     "train": "train a network",
-    "export": "a training run's weights in half precision and without its state, to ship",
+    "export": "write a training run's weights in half precision, to ship",
     "convert": "bring a checkpoint of version 0.1 to this version's format",
     "evaluate": "score a checkpoint on labelled frames",
-    "visualize": "draw truth and predictions as pictures",
+    "visualize": "draw ground truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",
     "play": "publish a bag with its timing",
-    "doctor": "what is wrong with a bag or with live topics, and what to do",
+    "doctor": "check a bag or live topics, and say what to do",
     "node": "run the perception node",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse and run; what a user can mend is one line on stderr and exit status 2 (with --debug a traceback)."""
-    # Threads that spin while they wait take the cores from the others; read when torch is loaded, so set before.
+    """Run a command.
+
+    An error that the user can correct is one line on stderr, or a traceback with --debug.
+
+    Args:
+        arguments: The command line without the program; None for that of this process.
+
+    Returns:
+        The exit status: that of the command, 2 for an error, 130 for an interruption.
+    """
+    # Threads that spin while they wait take the cores from others. torch reads it when imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -41,15 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    """Parse the command line and run the command; only its own module is imported."""
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     parser = argparse.ArgumentParser(
         prog="bev-semseg",
-        description="Perception from lidar and camera: data, training, "
-        "figures, pictures, and the ROS 2 node.",
+        description="Perception from lidar and camera: data, training, evaluation, pictures, and "
+        "the ROS 2 node.",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    module = None
+    module: Any = None
     for command, text in COMMANDS.items():
         subparser = commands.add_parser(
             command, help=text, description=text[0].upper() + text[1:] + "."
@@ -57,8 +68,8 @@ def _run(arguments: list[str]) -> int:
         if command == name:
             module = importlib.import_module(f"bev_semseg_ros.cli.{command}")
             module.add_arguments(subparser)
-    parsed = parser.parse_args(arguments)
-    return module.run(parsed) or 0
+    parsed = parser.parse_args(arguments)  # exits unless `name` is a command
+    return module.run(parsed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""bev-semseg node: the perception node without `ros2 run`."""
+"""`bev-semseg node`: the perception node without `ros2 run`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg node`."""
     parser.description = (
-        "Run the perception node; all arguments are ROS's, such as --ros-args --params-file FILE."
+        "Run the perception node. All arguments go to ROS, such as --ros-args --params-file FILE."
     )
     parser.set_defaults(help_text=parser.format_help())
-    parser.prefix_chars = "\0"  # argparse would take --ros-args for an option of its own
+    parser.prefix_chars = "\0"  # else argparse takes --ros-args for an option
     parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
 
 
-def run(arguments: argparse.Namespace) -> int | None:
+def run(arguments: argparse.Namespace) -> int:
+    """Run the node, which ends the process, or print the help. Return the exit status."""
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
         from bev_semseg_ros.ros.node.main import EXIT_CODES
 

@@ -1,4 +1,4 @@
-"""`bev-semseg play`: a rosbag2 on its topics."""
+"""`bev-semseg play`: publish a rosbag2 with its timing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from bev_semseg_ros.ros.bag.player import play
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg play`."""
     parser.description = (
-        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers have matched. "
-        "The last line of the output says in JSON what was sent."
+        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers are matched. The last "
+        "line of the output says in JSON what was sent."
     )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag")
     parser.add_argument(
@@ -36,11 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the node that must be among them, such as /perception (default: any)",
     )
     parser.add_argument(
-        "--log", metavar="FILE", help="write when each message was published, a line of JSON each"
+        "--log", metavar="FILE", help="write a line of JSON for each message that is published"
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    summary = play(args.bag, args.rate, args.loop, args.clock, args.wait, args.listener, args.log)
+def run(arguments: argparse.Namespace) -> int:
+    """Play the bag and print what was sent. Return the exit status."""
+    summary = play(
+        arguments.bag,
+        arguments.rate,
+        arguments.loop,
+        arguments.clock,
+        arguments.wait,
+        arguments.listener,
+        arguments.log,
+    )
     print(json.dumps(summary), flush=True)
     return 0

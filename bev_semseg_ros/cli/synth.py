@@ -1,4 +1,4 @@
-"""bev-semseg synth: write a simulated data set."""
+"""`bev-semseg synth`: write simulated drives."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from bev_semseg_ros.sim.sensors.rig import RIGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg synth`."""
+    sizes = ", ".join(
+        f"{name} {rig.camera.size[0]}x{rig.camera.size[1]}" for name, rig in RIGS.items()
+    )
     parser.add_argument(
         "out",
         type=Path,
@@ -30,15 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=_size,
         metavar="WxH",
-        help="default: the rig's "
-        + ", ".join(
-            f"{name} {rig.camera.size[0]}x{rig.camera.size[1]}" for name, rig in RIGS.items()
-        ),
+        help=f"default: the rig's, {sizes}",
     )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the drives. Return the exit status."""
     generate(
         arguments.out,
         arguments.rig,
@@ -53,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _size(text: str) -> tuple[int, int]:
+    """Parse WIDTHxHEIGHT."""
     try:
         width, height = (int(value) for value in text.lower().split("x"))
     except ValueError:

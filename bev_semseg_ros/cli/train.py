@@ -1,4 +1,4 @@
-"""bev-semseg train."""
+"""`bev-semseg train`: train a network."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg train`."""
     parser.add_argument(
         "--config",
         type=Path,
         required=True,
         metavar="FILE",
-        help="YAML of settings that differ from "
-        "the defaults (config/synthetic.yaml, config/a2d2.yaml)",
+        help="YAML file with the settings that differ from the defaults (config/synthetic.yaml, "
+        "config/a2d2.yaml)",
     )
     parser.add_argument(
         "--data",
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="PATH",
-        help="data sets to learn from",
+        help="data sets to train on",
     )
     parser.add_argument(
         "--val",
@@ -41,18 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="CHECKPOINT",
-        help="begin from these: each gives the parts it was trained for, later ones win",
+        help="start from these: each gives the parts it was trained for, later ones win",
     )
     parser.add_argument(
         "--set",
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="single settings, such as training.max_minutes=40",
+        help="settings that override the file, such as training.max_minutes=40",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Train and print the path of the checkpoint. Return the exit status."""
     from bev_semseg_ros import config as configuration
     from bev_semseg_ros.training.trainer import train
 

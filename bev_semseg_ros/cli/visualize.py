@@ -1,4 +1,4 @@
-"""bev-semseg visualize."""
+"""`bev-semseg visualize`: draw ground truth and predictions as pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg visualize`."""
     add_network_arguments(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the pictures"
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write the pictures and print how many. Return the exit status."""
     from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.visualization.pictures import write_pictures
 

@@ -323,6 +323,16 @@ class Predictor:
         boxes, mask = results.pop("detection", None), results.pop("segmentation", None)
         return Prediction(boxes, mask, sample.camera, _ran(sample), elapsed, results)
 
+    def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
+        """Return task -> RGB picture for the tasks that draw their own results."""
+        sample = prepare(frame, self.config)
+        drawn = {
+            task.name: task.picture(prediction.results[task.name], sample)
+            for task in self.tasks
+            if task.name in prediction.results
+        }
+        return {name: picture for name, picture in drawn.items() if picture is not None}
+
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

@@ -1,37 +1,43 @@
-"""What `make demo` runs: simulated and real drives through the node, over real ROS 2, scored and drawn."""
+"""What `make demo` runs: drives through the node, over real ROS 2, scored and drawn."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, Subset, open_dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report
-from bev_semseg_ros.frame import Boxes, Frame, Prediction
+from bev_semseg_ros.frame import Annotation, Boxes, Frame, Mode, Prediction
 from bev_semseg_ros.geometry import wrap_angle
 from bev_semseg_ros.inference.engine import convolution_rate
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.ros.bag.recorder import Recording, record
+from bev_semseg_ros.ros.bag.recorder import record
+from bev_semseg_ros.ros.bag.recording import Recording
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.visualization.panel import panel
+from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_h264
 
-SEED = 990_000  # never trained on
+SEED = 990_000  # of drives that no training run used
 SCENES, FRAMES = 3, 20
 SHOWN_SCORE = 0.3
-VIDEO_RATE = 5.0
+PICTURE_EVERY = 4  # frames
+VIDEO_RATE = 5.0  # frames a second
+RATES = {"synthetic_5hz": 0.5, "synthetic_10hz": 1.0}  # times the recorded 10 Hz
+REAL_DATA = {"kitti": "kitti_raw", "a2d2": "a2d2"}  # name -> its folder
 
 Say = Callable[[str], None]
 
 
 def pairs(dataset: Dataset) -> Subset:
-    """The frames of a data set that have both sensors: what a bag of pairs can be made of."""
+    """Return the frames that have both sensors: those that a bag of pairs can be made of."""
 
     def is_pair(frame: Frame) -> bool:
         return frame.points is not None and frame.image is not None and frame.camera is not None
@@ -42,103 +48,118 @@ def pairs(dataset: Dataset) -> Subset:
 def run_demo(
     out: str | Path, checkpoint: str | Path, real_data: Path | None, say: Say = print
 ) -> dict[str, Any]:
-    """Run everything, write it to `out` and return the summary (also out/summary.json).
+    """Run simulated and real drives through the node.
 
-    checkpoint: of the network; real_data: a folder that may hold `kitti_raw` and `a2d2`, or None; say: gets a line at
-    every step. Raises ValueError or RecordingError if a part of it cannot run.
+    Args:
+        out: The folder for all results. What it held before is removed.
+        checkpoint: The trained network.
+        real_data: A folder that may hold `kitti_raw` and `a2d2`.
+        say: Gets a line at every step.
+
+    Returns:
+        The summary, which is also written to out/summary.json: for each drive what
+        `Recording.summary` returns, for simulated ones also the scores and `parity`.
+
+    Raises:
+        ValueError: If a file is damaged.
+        RecordingError: If the node or the player fails.
     """
-    # Here, because the simulator needs packages that a vehicle need not have.
-    from bev_semseg_ros.sim.generate import generate
-
     out = Path(out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     predictor = Predictor.load(checkpoint)
-    summary: dict[str, Any] = {
-        "conv_tflops": convolution_rate("bf16", len(os.sched_getaffinity(0)))
-    }
-    say(
-        f"network: {predictor.description}; convolutions at {summary['conv_tflops']:.2f} TFLOP/s in bf16"
-    )
+    tflops = convolution_rate("bf16", len(os.sched_getaffinity(0)))
+    summary: dict[str, Any] = {"conv_tflops": tflops}
+    say(f"network: {predictor.description}; convolutions at {tflops:.2f} TFLOP/s in bf16")
+    if not writes_h264():
+        say(WITHOUT_H264)
 
-    say(f"simulating {SCENES} drives of {FRAMES} frames, seed {SEED}")
-    for scenes in (1, SCENES):  # the first drive alone, so that there is something to look at soon
-        generate(out / "synthetic", "a2d2", scenes, FRAMES, SEED)
-        drives = open_dataset(out / "synthetic")
-        if scenes == 1:
-            _first_picture(predictor, drives, out / "first.png")
-            say(f"first picture: {out / 'first.png'}")
-    bag = _bag(drives, out / "synthetic_bag", say)
-    offline = [
-        predictor.predict(drives[index][0], "fused", SCORE_THRESHOLD)
-        for index in range(len(drives))
-    ]
-    for rate, name in ((0.5, "synthetic_5hz"), (1.0, "synthetic_10hz")):
-        say(f"playing at {10 * rate:g} Hz to the node")
-        recording = _record(bag, out / name, rate, checkpoint)
-        online = list(_recorded(recording))
-        there = [
-            each and now for each, now in zip(online, offline, strict=True)
-        ]  # what came out, as offline
-        (miou, ap_car), (miou_offline, ap_car_offline) = (
-            _score(predictor, drives, each) for each in (online, there)
-        )
-        summary[name] = recording.summary() | {
-            "miou": miou,
-            "ap_car": ap_car,
-            "miou_offline": miou_offline,
-            "ap_car_offline": ap_car_offline,
-            "parity": parity(online, offline),
-        }
-        _draw(predictor, drives, recording, out / name)
-
-    real = {
-        name: real_data / folder
-        for name, folder in (("kitti", "kitti_raw"), ("a2d2", "a2d2"))
-        if real_data is not None and (real_data / folder).is_dir()
-    }
-    if not real:
-        say(
-            "no real data; set BEV_SEMSEG_DATA to a folder that holds kitti_raw/ and a2d2/ to see real drives, too"
-        )
-    for name, path in real.items():
-        frames = pairs(open_dataset(path))
-        say(f"{name}: {len(frames)} real frames to the node")
-        recording = _record(_bag(frames, out / f"{name}_bag", say), out / name, 1.0, checkpoint)
-        summary[name] = recording.summary()
-        _draw(predictor, frames, recording, out / name)
+    drives = _simulate(out, predictor, say)
+    summary |= _run_simulated(out, predictor, checkpoint, drives, say)
+    summary |= _run_real(out, predictor, checkpoint, real_data, say)
 
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
 
+def _simulate(out: Path, predictor: Predictor, say: Say) -> Dataset:
+    """Simulate SCENES drives and draw the first frame as soon as there is one drive."""
+    # Here, because the simulator needs packages that a vehicle need not have.
+    from bev_semseg_ros.sim.generate import generate
+
+    say(f"simulating {SCENES} drives of {FRAMES} frames, seed {SEED}")
+    folder = out / "synthetic"
+    generate(folder, "a2d2", 1, FRAMES, SEED)
+    frame, annotation = open_dataset(folder)[0]
+    prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
+    _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
+    say(f"first picture: {out / 'first.png'}")
+    generate(folder, "a2d2", SCENES, FRAMES, SEED)
+    return open_dataset(folder)
+
+
+def _run_simulated(
+    out: Path, predictor: Predictor, checkpoint: str | Path, drives: Dataset, say: Say
+) -> dict[str, Any]:
+    """Play the simulated drives at each of RATES, and compare with offline inference."""
+    summary: dict[str, Any] = {}
+    bag = _write_bag(drives, out / "synthetic_bag", say)
+    offline = [
+        predictor.predict(drives[index][0], "fused", SCORE_THRESHOLD)
+        for index in range(len(drives))
+    ]
+    for name, rate in RATES.items():
+        say(f"playing at {10 * rate:g} Hz to the node")
+        recording = _record(bag, out / name, rate, predictor, checkpoint)
+        online = _predictions(recording)
+        # Dropped frames were counted. The scores compare what came out with the same frames offline.
+        same_frames = [
+            None if ours is None else theirs for ours, theirs in zip(online, offline, strict=True)
+        ]
+        miou, mean_ap = _score(predictor, drives, online)
+        miou_offline, mean_ap_offline = _score(predictor, drives, same_frames)
+        summary[name] = recording.summary() | {
+            "miou": miou,
+            "map": mean_ap,
+            "miou_offline": miou_offline,
+            "map_offline": mean_ap_offline,
+            "parity": parity(online, offline),
+        }
+        _draw(predictor, drives, online, out / name)
+    return summary
+
+
+def _run_real(
+    out: Path, predictor: Predictor, checkpoint: str | Path, real_data: Path | None, say: Say
+) -> dict[str, Any]:
+    """Play the real drives that are there."""
+    summary: dict[str, Any] = {}
+    for name, folder in REAL_DATA.items():
+        if real_data is None or not (real_data / folder).is_dir():
+            continue
+        frames = pairs(open_dataset(real_data / folder))
+        say(f"{name}: {len(frames)} real frames to the node")
+        bag = _write_bag(frames, out / f"{name}_bag", say)
+        recording = _record(bag, out / name, 1.0, predictor, checkpoint)
+        summary[name] = recording.summary()
+        _draw(predictor, frames, _predictions(recording), out / name)
+    if not summary:
+        say(
+            "No real drives were played: set BEV_SEMSEG_DATA to a folder that holds kitti_raw/ "
+            "and a2d2/."
+        )
+    return summary
+
+
 def table(summary: dict[str, Any], out: Path) -> str:
-    """The summary for reading, and where to look."""
+    """Return the summary as a table for reading, and where to find the results."""
     lines = [
         f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}   "
-        f"{'mIoU':>11}   {'AP car':>11}  dropped"
+        f"{'mIoU':>11}   {'mAP':>11}  dropped"
     ]
     for name, run in summary.items():
-        if not isinstance(run, dict):
-            continue
-
-        def ms(key: str, p: str = "p50", run: dict = run) -> str:
-            value = run[key][p]
-            return "-" if value is None else f"{value:.0f}"
-
-        scores = [
-            f"{run[key]:.3f}/{run[key + '_offline']:.3f}" if run.get(key) is not None else ""
-            for key in ("miou", "ap_car")
-        ]
-        causes = (
-            ", ".join(f"{count} {cause}" for cause, count in run["dropped"].items() if count)
-            or "none"
-        )
-        lines.append(
-            f"{name:16} {run['frames_in']:4} {run['frames_out']:4} "
-            f"{ms('latency_ms') + '/' + ms('latency_ms', 'p95') + ' ms':>16} {ms('network_ms') + ' ms':>8} "
-            f"{ms('overhead_ms') + ' ms':>8}   {scores[0]:>11}   {scores[1]:>11}  {causes}"
-        )
+        if isinstance(run, dict):
+            lines.append(_row(name, run))
     lines += [
         "(scores: node/offline)",
         "",
@@ -147,45 +168,71 @@ def table(summary: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _bag(dataset: Dataset, path: Path, say: Say) -> Path:
+def _row(name: str, run: dict[str, Any]) -> str:
+    """Return the line of a drive in `table`."""
+
+    def milliseconds(key: str, percentile: str = "p50") -> str:
+        value = run[key][percentile]
+        return "-" if value is None else f"{value:.0f}"
+
+    def score(key: str) -> str:
+        if run.get(key) is None:
+            return ""
+        return f"{run[key]:.3f}/{run[key + '_offline']:.3f}"
+
+    latency = f"{milliseconds('latency_ms')}/{milliseconds('latency_ms', 'p95')} ms"
+    network = f"{milliseconds('network_ms')} ms"
+    overhead = f"{milliseconds('overhead_ms')} ms"
+    causes = [f"{count} {cause}" for cause, count in run["dropped"].items() if count]
+    return (
+        f"{name:16} {run['frames_in']:4} {run['frames_out']:4} {latency:>16} {network:>8} "
+        f"{overhead:>8}   {score('miou'):>11}   {score('map'):>11}  {', '.join(causes) or 'none'}"
+    )
+
+
+def _write_bag(dataset: Dataset, path: Path, say: Say) -> Path:
     written = write_bag(dataset, path)
     if written.unrelated:
-        say(f"{path.name}: {written.unrelated} frames follow no drive and are stamped 0.5 s apart")
+        say(
+            f"{path.name}: {written.unrelated} frames do not follow the one before them in a drive "
+            "and are stamped 0.5 s after it"
+        )
     return path
 
 
-def _record(bag: Path, folder: Path, rate: float, checkpoint: str | Path) -> Recording:
-    return record(bag, folder, rate, {"checkpoint": checkpoint, "score_threshold": SCORE_THRESHOLD})
-
-
-def _first_picture(predictor: Predictor, dataset: Dataset, path: Path) -> None:
-    frame, annotation = dataset[0]
-    picture = panel(
-        frame, annotation, predictor.predict(frame, "fused", SHOWN_SCORE), predictor.config
-    )
-    cv2.imwrite(str(path), picture[..., ::-1])
+def _record(
+    bag: Path, folder: Path, rate: float, predictor: Predictor, checkpoint: str | Path
+) -> Recording:
+    parameters = {"checkpoint": checkpoint, "score_threshold": SCORE_THRESHOLD}
+    return record(bag, folder, predictor.label_sets["detection"], rate, parameters)
 
 
 def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -> dict[str, Any]:
-    """How far the node is from offline inference on the same frames.
+    """Compare the node with offline inference on the same frames.
 
-    {frames, same_boxes: frames with as many boxes of each class, max_box_difference: metres and radians over those,
-    label_agreement: the smallest share of equal pixels in a frame}; None where no frame came out.
+    Args:
+        online: What the node published for each frame; None for a dropped one.
+        offline: What the predictor returned for each frame.
+
+    Returns:
+        frames: how many came out. same_boxes: of these, how many have the same number of boxes of
+        each class. max_box_difference: the largest in those, in metres and radians.
+        label_agreement: the smallest share of equal pixels in a frame. None where no frame counts.
     """
-    differences, agreements, frames = [], [], 0
+    differences: list[float] = []
+    agreements: list[float] = []
+    frames = 0
     for ours, theirs in zip(online, offline, strict=True):
         if ours is None:
             continue
         frames += 1
-        agreements.append(float((ours.mask == theirs.mask).mean()))
+        if ours.mask is not None and theirs.mask is not None:
+            agreements.append(float(np.mean(ours.mask == theirs.mask)))
         if ours.boxes is None or theirs.boxes is None:
             continue
-        a, b = (_ordered(each.boxes) for each in (ours, theirs))
+        a, b = _ordered(ours.boxes), _ordered(theirs.boxes)
         if np.array_equal(a.labels, b.labels):
-            parts = (a.centers - b.centers, a.sizes - b.sizes, wrap_angle(a.yaws - b.yaws))
-            differences.append(
-                max((float(np.abs(part).max()) for part in parts if part.size), default=0.0)
-            )
+            differences.append(_largest_difference(a, b))
     return {
         "frames": frames,
         "same_boxes": len(differences),
@@ -195,65 +242,74 @@ def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -
 
 
 def _ordered(boxes: Boxes) -> Boxes:
-    """By class and place: scores are published rounded, so their order may differ."""
-    return boxes[
-        np.lexsort(
-            (np.round(boxes.centers[:, 1], 2), np.round(boxes.centers[:, 0], 2), boxes.labels)
-        )
-    ]
+    """Sort by class and place: scores are published rounded, so their order may differ."""
+    x, y = np.round(boxes.centers[:, :2], 2).T
+    return boxes[np.lexsort((y, x, boxes.labels))]
 
 
-def _recorded(recording: Recording) -> Iterator[Prediction | None]:
-    """What the node said of the frames in the order of the bag; None for a frame that was dropped."""
+def _largest_difference(a: Boxes, b: Boxes) -> float:
+    """Return the largest difference of boxes one by one, in metres and radians; 0 without any."""
+    parts = [a.centers - b.centers, a.sizes - b.sizes, wrap_angle(a.yaws - b.yaws)]
+    return max(float(np.max(np.abs(part), initial=0.0)) for part in parts)
+
+
+def _predictions(recording: Recording) -> list[Prediction | None]:
+    """Return what the node published for each frame of the bag; None for a dropped one."""
+    complete = recording.complete
+    predictions: list[Prediction | None] = []
     for stamp in sorted(recording.published):
-        result = recording.complete.get(stamp)
-        yield result and Prediction(
-            result.boxes,
-            result.mask,
-            None,
-            result.timing.get("mode", "fused"),
-            float(result.timing.get("network_ms", 0)),
-        )
+        result = complete.get(stamp)
+        if result is None:
+            predictions.append(None)
+            continue
+        mode = cast(Mode, result.timing.get("mode", "fused"))
+        network_ms = float(result.timing.get("network_ms", 0))
+        predictions.append(Prediction(result.boxes, result.mask, None, mode, network_ms))
+    return predictions
 
 
 def _score(
-    predictor: Predictor, dataset: Dataset, predictions: Iterable[Prediction | None]
+    predictor: Predictor, dataset: Dataset, predictions: Sequence[Prediction | None]
 ) -> tuple[float | None, float | None]:
-    """(mIoU, AP of cars) of what came out; frames without a result were counted as dropped and are not scored."""
-    report = Report(predictor.config.grid)
+    """Return mIoU and mAP of the frames that came out."""
+    report = Report(predictor.tasks)
     for index, prediction in enumerate(predictions):
         if prediction is not None:
             report.add(*dataset[index], prediction)
     result = report.result()
-    return result["segmentation"]["miou"], result["detection"]["car"]["ap"]
+    return result["segmentation"]["miou"], result["detection"]["map"]
 
 
-def _draw(predictor: Predictor, dataset: Dataset, recording: Recording, folder: Path) -> None:
-    """A picture of every fourth frame and a video of all, from what the node published."""
-    video = None
-    for index, prediction in enumerate(_recorded(recording)):
-        if prediction is None:
-            continue
-        boxes = prediction.boxes
-        if boxes is not None:
-            boxes = boxes[boxes.scores >= SHOWN_SCORE]
-        frame, annotation = dataset[index]
-        picture = panel(
-            frame,
-            annotation,
-            Prediction(boxes, prediction.mask, None, prediction.mode, prediction.network_ms),
-            predictor.config,
-        )[..., ::-1]
-        if index % 4 == 0:
-            cv2.imwrite(str(folder / f"{index:03d}.png"), picture)
-        even = np.ascontiguousarray(
-            picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
-        )
-        if video is None:
-            size = (even.shape[1], even.shape[0])
-            video = cv2.VideoWriter(
-                str(folder / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), VIDEO_RATE, size
-            )
-        video.write(cv2.resize(even, size) if even.shape[1::-1] != size else even)
-    if video is not None:
-        video.release()
+def _draw(
+    predictor: Predictor,
+    dataset: Dataset,
+    predictions: Sequence[Prediction | None],
+    folder: Path,
+) -> None:
+    """Draw what the node published: a video of all frames, a picture of every fourth."""
+    with open_video(folder / "drive.mp4", VIDEO_RATE) as video:
+        for index, prediction in enumerate(predictions):
+            if prediction is None:
+                continue
+            boxes = prediction.boxes
+            if boxes is not None:
+                boxes = boxes[boxes.scores >= SHOWN_SCORE]
+            frame, annotation = dataset[index]
+            shown = replace(prediction, boxes=boxes)
+            picture = _panel(predictor, frame, annotation, shown)
+            if index % PICTURE_EVERY == 0:
+                _write_picture(folder / f"{index:03d}.png", picture)
+            video.write(picture)
+
+
+def _panel(
+    predictor: Predictor, frame: Frame, annotation: Annotation, prediction: Prediction
+) -> np.ndarray:
+    """Draw a frame with the predictor's classes."""
+    return panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB picture. Raise OSError naming the file if that fails."""
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
+        raise OSError(f"{path}: cannot be written")

@@ -1,4 +1,8 @@
-"""Data sets of simulated drives: many scenes in worker processes, resumable, the same for the same seed."""
+"""Data sets of simulated drives.
+
+Many scenes are simulated in worker processes. An interrupted run can be resumed. The same seed
+gives the same files, whatever the number of workers.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,14 @@ MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 32, 4096
 
 @dataclass(frozen=True)
 class _Request:
-    """What decides the content of a scene's frames; it must not differ between two runs into the same folder."""
+    """What decides the content of all frames; it is the same for all runs into one folder.
+
+    Attributes:
+        seed: Seed of the data set.
+        rig: Name of the sensor rig, a key of RIGS.
+        frames: Frames per scene.
+        image_size: (width, height) of the images in pixels.
+    """
 
     seed: int
     rig: str
@@ -49,31 +60,41 @@ def generate(
     progress: bool = True,
     command: str = "",
 ) -> None:
-    """Write `scenes` drives of `frames` frames (10 Hz) to `out` in the layout of the rig's data set.
+    """Write a data set of simulated drives in the layout of the rig's real data set.
 
-    rig: "a2d2" or "kitti"; image_size: (width, height), the rig's own by default; workers: processes, one per core by
-    default, on which the result does not depend; command: kept in synth.json. Scenes that `out` already holds are kept,
-    so an interrupted run is resumed and a larger `scenes` extends it.
-    Raises ValueError for bad numbers, or if `out` holds something else than an earlier run of the same request.
+    Scenes that the folder already holds are kept, so an interrupted run is resumed and a larger
+    number of scenes extends the data set.
+
+    Args:
+        out: Folder of the data set, created if it does not exist.
+        rig: "a2d2" or "kitti".
+        scenes: Number of drives, each of which is a scene.
+        frames: Frames per drive, 0.1 s apart.
+        seed: The same seed gives the same files.
+        image_size: (width, height) of the images in pixels; None for the rig's own.
+        workers: Number of processes; None for one per core. It does not change the result.
+        progress: Whether to show a progress bar.
+        command: Command line to record in synth.json.
+
+    Raises:
+        ValueError: If an argument is out of range, or if the folder holds anything but the result
+            of an earlier run with the same seed, rig, frames and image size.
     """
     if rig not in RIGS:
         raise ValueError(f"unknown rig {rig!r}, expected one of {', '.join(RIGS)}")
-    for name, value, least in (
-        ("scenes", scenes, 1),
-        ("frames", frames, 1),
-        ("seed", seed, 0),
-        ("workers", 1 if workers is None else workers, 1),
-    ):
-        if value < least:
-            raise ValueError(f"{name}: expected at least {least}, got {value}")
-    size = RIGS[rig].camera.size if image_size is None else image_size
-    if not all(MIN_IMAGE_SIZE <= value <= MAX_IMAGE_SIZE for value in size):
+    _check_at_least("scenes", scenes, 1)
+    _check_at_least("frames", frames, 1)
+    _check_at_least("seed", seed, 0)
+    if workers is not None:
+        _check_at_least("workers", workers, 1)
+    width, height = RIGS[rig].camera.size if image_size is None else image_size
+    if min(width, height) < MIN_IMAGE_SIZE or max(width, height) > MAX_IMAGE_SIZE:
         raise ValueError(
-            f"image size: expected {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE} pixels a side, got "
-            f"{size[0]}x{size[1]}"
+            f"image size: expected a width and a height of {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE} "
+            f"pixels, got {width}x{height}"
         )
     out = Path(out)
-    request = _Request(seed, rig, frames, (int(size[0]), int(size[1])))
+    request = _Request(seed, rig, frames, (int(width), int(height)))
     done = _complete_scenes(out, request)
     resized = RIGS[rig].resized(request.image_size)
     writer = WRITERS[rig](out, resized, seed, frames)
@@ -91,14 +112,23 @@ def generate(
             bar.advance(frames)
 
 
+def _check_at_least(name: str, value: int, least: int) -> None:
+    """Raise ValueError if an argument is too small."""
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+
+
 def _run(out: Path, request: _Request, scenes: list[int], workers: int) -> Iterator[int]:
-    """Yield the scenes as they are complete; one worker is this process."""
+    """Simulate scenes and yield the number of each as soon as it is complete.
+
+    With one worker, this process does the work.
+    """
     if workers == 1:
         library = Library(request.seed)
         for scene in scenes:
             yield _write_scene(out, request, scene, library)
         return
-    # Spawned, not forked: a fork after OpenMP, numba or Embree have started threads may hang.
+    # A fork may hang once OpenMP, numba or Embree have started threads; a spawned process may not.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (request.seed,)) as pool:
         pending = [pool.submit(_write_scene_in_worker, out, request, scene) for scene in scenes]
@@ -109,28 +139,47 @@ def _run(out: Path, request: _Request, scenes: list[int], workers: int) -> Itera
             pool.shutdown(cancel_futures=True)
 
 
-_library: Library | None = None
+# The library of a worker process; empty in every other process.
+_worker_library: list[Library] = []
 
 
 def _start_worker(seed: int) -> None:
-    global _library
+    """Prepare a worker process: build its library of shapes once for all of its scenes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    _library = Library(seed)
+    _worker_library.append(Library(seed))
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed cannot stop its workers: they would go on for the rest of the data set."""
-    wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    """End this worker as soon as its parent has ended.
+
+    A parent that is killed cannot stop its workers. They would simulate the rest of the data set.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _write_scene_in_worker(out: Path, request: _Request, scene: int) -> int:
-    return _write_scene(out, request, scene, _library)
+    """Call `_write_scene` with the library of this worker process."""
+    return _write_scene(out, request, scene, _worker_library[0])
 
 
 def _write_scene(out: Path, request: _Request, scene: int, library: Library) -> int:
-    """Simulate and write one drive; it depends on the request and the scene's number alone. Returns that number."""
+    """Simulate and write one drive.
+
+    The files depend only on the request and on the number of the scene.
+
+    Args:
+        out: Folder of the data set.
+        request: What to simulate.
+        scene: Number of the scene.
+        library: Shapes to draw from, built with the seed of the request.
+
+    Returns:
+        The number of the scene.
+    """
     rig = RIGS[request.rig].resized(request.image_size)
     writer = WRITERS[request.rig](out, rig, request.seed, request.frames)
     world_seed = int(np.random.SeedSequence([request.seed, scene]).generate_state(1)[0])
@@ -143,13 +192,17 @@ def _write_scene(out: Path, request: _Request, scene: int, library: Library) -> 
 
 
 def _complete_scenes(out: Path, request: _Request) -> set[int]:
-    """The scenes an earlier run of the same request completed. Raises ValueError if `out` holds something else."""
+    """Return the scenes that an earlier run of the same request completed.
+
+    Raises:
+        ValueError: If the folder holds anything else.
+    """
     manifest = out / MANIFEST
     if not manifest.is_file():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ValueError(
-                f"{out}: exists and was not written by `bev-semseg synth` ({MANIFEST} is missing); "
-                "choose another folder"
+                f"{out}: was not written by `bev-semseg synth` ({MANIFEST} is missing); "
+                "choose an empty or a new folder"
             )
         return set()
     try:
@@ -158,21 +211,23 @@ def _complete_scenes(out: Path, request: _Request) -> set[int]:
         done = {int(scene) for scene in content["complete_scenes"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{manifest}: damaged ({error}); remove the folder or choose another"
+            f"{manifest}: damaged ({error}); remove the folder or choose another one"
         ) from error
     wanted = json.loads(json.dumps(asdict(request)))
-    if different := [
-        f"{name} {earlier[name]} instead of {wanted[name]}"
-        for name in wanted
-        if earlier[name] != wanted[name]
-    ]:
+    differences = []
+    for name, value in wanted.items():
+        if earlier[name] != value:
+            differences.append(f"{name} {earlier[name]} instead of {value}")
+    if differences:
         raise ValueError(
-            f"{out}: holds another data set ({', '.join(different)}); choose another folder or remove it"
+            f"{out}: holds another data set ({', '.join(differences)}); "
+            "choose another folder or remove this one"
         )
     return done
 
 
 def _write_manifest(out: Path, request: _Request, done: set[int], command: str) -> None:
+    """Record the request and the complete scenes in the folder, atomically."""
     content = {
         **asdict(request),
         "scenes": len(done),

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example
-from bev_semseg_ros.data.dataset import Dataset, open_dataset
+from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
@@ -119,7 +119,9 @@ class Cache:
         return any(all(there[part] for part in task.needs) for task in tasks)
 
 
-def open_cache(path: str | Path, config: Config, root: Path, split: str = "") -> Cache:
+def open_cache(
+    path: str | Path, config: Config, root: Path, split: Split | Literal[""] = ""
+) -> Cache:
     """Return the prepared frames of a data set, prepared now if `root` does not hold them yet.
 
     Args:
@@ -178,7 +180,8 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
                     )
                 rows.append(files.write(name, example))
                 progress.advance()
-    np.savez(partial / "index.npz", **_index(rows))
+    # numpy's stubs take the arrays' names for other arguments.
+    np.savez(partial / "index.npz", **_index(rows))  # type: ignore[arg-type]
     boxes, mask = labels or (Example(Sample(None, None, None)).box_labels,) * 2
     sets = {"boxes": boxes.to_dict(), "mask": mask.to_dict(), "attributes": list(attributes)}
     (partial / "labels.json").write_text(json.dumps(sets))

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from bev_semseg_ros import config as configuration
@@ -259,7 +259,7 @@ class Trainer:
         batch = step.batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             outputs = self.network(batch)
-        parts = {}
+        parts: dict[str, Tensor] = {}
         for task in self.loader.tasks:
             if task.name in outputs and task.name in step.targets:
                 targets = to_device(step.targets[task.name], self.device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from bev_semseg_ros.data.dataset import Dataset
-from bev_semseg_ros.evaluation.report import runs, spaced
+from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.visualization.panel import panel
 
@@ -44,10 +44,13 @@ def write_pictures(
     count = 0
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
-        if not runs(frame, mode):
+        if not has_input(frame, mode):
             continue
         prediction = predictor.predict(frame, mode, score_threshold)
-        picture = panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
+        further = predictor.pictures(frame, prediction)
+        picture = panel(
+            frame, annotation, prediction, predictor.config, predictor.label_sets, further
+        )
         path = out / f"{index:06d}_{frame.name.replace('/', '_')}.png"
         if not cv2.imwrite(str(path), picture[..., ::-1]):
             raise OSError(f"{path}: cannot be written; check the folder given by --out")

@@ -156,10 +156,13 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         checkpoint.load_training(tmp_path / "small.pt")
 
 
-def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
+def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
     checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
-    for source, target, status in (("run", "once", 0), ("once", "twice", 2)):
+    for source, target, option, status in (
+        ("run", "once", "--logit-adjustment", 0),
+        ("once", "twice", "--unweight", 2),  # its former name
+    ):
         assert (
             main(
                 [
@@ -168,13 +171,13 @@ def test_an_export_is_unweighted_once(tmp_path: Path, capsys) -> None:
                     str(tmp_path / f"{source}.pt"),
                     "--out",
                     str(tmp_path / f"{target}.pt"),
-                    "--unweight",
+                    option,
                     "0.5",
                 ]
             )
             == status
         )
-    assert "once.pt: was unweighted already" in capsys.readouterr().err
+    assert "once.pt: its logits were adjusted already" in capsys.readouterr().err
     (_, before, _), (_, after, info) = (
         checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once")
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bev_semseg_ros.evaluation.detection import DetectionScores, average_precision, in_dont_care
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.evaluation.detection import DetectionScores, average_precision, in_dont_care
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES, IGNORED_VEHICLE

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from bev_semseg_ros.evaluation.segmentation import (
     SegmentationScores,
     confusion,
     intersection_over_union,
 )
+
 from bev_semseg_ros.frame import Annotation, Camera, Frame
 from bev_semseg_ros.taxonomy import GROUPS, IGNORE, SEGMENTATION_CLASSES
 

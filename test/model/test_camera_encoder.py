@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bev_semseg_ros.model.camera_encoder import (
     EfficientNetLite0,
     ResidualEncoder,

@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bev_semseg_ros.model.decoders import FpnDecoder, build_decoder
 
 CHANNELS = (24, 40, 112, 320)

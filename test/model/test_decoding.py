@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bev_semseg_ros.model.decoding import decode, decode_mask, peaks
+from bev_semseg_ros.model.targets import Targets, frame_targets
 from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import wrap_angle
-from bev_semseg_ros.model.decoding import decode, decode_mask, peaks
 from bev_semseg_ros.model.network import Outputs
-from bev_semseg_ros.model.targets import Targets, frame_targets
 
 CONFIG = replace(Config(), grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8))
 

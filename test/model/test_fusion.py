@@ -1,13 +1,13 @@
 import pytest
 import torch
-
-from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.model.fusion import (
     TokenAttention,
     gather_image_features,
     query_centers,
     query_places,
 )
+
+from bev_semseg_ros.config import GridConfig
 
 # A camera at the origin, 1.6 m up, looking along x; a picture of 64 x 48.
 IMAGE_FROM_EGO = torch.tensor([[32.0, -50, 0, 0], [24.0, 0, -50, 80], [1, 0, 0, 0]])

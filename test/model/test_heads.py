@@ -1,5 +1,4 @@
 import torch
-
 from bev_semseg_ros.model.heads import DetectionHead, SegmentationHead
 
 

@@ -12,7 +12,6 @@ from support.sources import FILES, imports
 ORDER = [
     "labels",
     "frame",
-    "taxonomy",
     "geometry",
     "config",
     "resources",
@@ -32,7 +31,6 @@ ORDER = [
 ]
 WITHOUT_TORCH = {
     "frame",
-    "taxonomy",
     "geometry",
     "config",
     "input_check",

@@ -1,10 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
-
-from bev_semseg_ros.config import Config, GridConfig, LossConfig, ModelConfig
-from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.model.losses import (
     class_weights_from_counts,
     focal_loss,
@@ -12,8 +8,12 @@ from bev_semseg_ros.model.losses import (
     segmentation_loss,
     unweight,
 )
-from bev_semseg_ros.model.network import Network, Outputs
 from bev_semseg_ros.model.targets import Targets, frame_targets
+from torch.nn import functional as F
+
+from bev_semseg_ros.config import Config, GridConfig, LossConfig, ModelConfig
+from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.model.network import Network, Outputs
 
 GRID = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)
 BOX = Boxes(

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bev_semseg_ros.model.decoding import decode, decode_mask
+from bev_semseg_ros.model.losses import losses
+from bev_semseg_ros.model.targets import Targets, frame_targets
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.inference.engine import torch_threads
-from bev_semseg_ros.model.decoding import decode, decode_mask
-from bev_semseg_ros.model.losses import losses
 from bev_semseg_ros.model.network import Batch, Network
-from bev_semseg_ros.model.targets import Targets, frame_targets
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
 GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)

@@ -1,7 +1,7 @@
 import torch
+from bev_semseg_ros.model.pillars import PillarEncoder
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.model.pillars import PillarEncoder
 
 GRID = GridConfig(x_max=6.4, y_min=-3.2, y_max=3.2)  # 32 x 32 pillars
 

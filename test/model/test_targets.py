@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from bev_semseg_ros.model.targets import Targets, frame_targets
 
 from bev_semseg_ros.config import GridConfig, LossConfig
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.model.targets import Targets, frame_targets
 
 GRID = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)  # 32 x 32 output cells of 0.4 m
 LOSS = LossConfig()

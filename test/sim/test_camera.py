@@ -19,13 +19,13 @@ from bev_semseg_ros.geometry import (
 )
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.render.light import random_light
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors import camera as camera_module
 from bev_semseg_ros.sim.sensors.camera import render
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
-ROAD, CAR, SKY, SIGN = (SEGMENTATION_CLASSES.index(name) for name in ("road", "car", "sky", "sign"))
+ROAD, CAR, SKY, SIGN = (MASK_LABEL[name] for name in ("road", "car", "sky", "sign"))
 SIZE = (200, 140)
 MATRIX = np.array([[150.0, 0, 103], [0, 155.0, 66], [0, 0, 1]])
 EGO_FROM_CAMERA_VIEW = transform(rotation_rpy(-0.02, 0.01, 0.03), (0.3, 0.1, 1.7))

@@ -17,7 +17,7 @@ from bev_semseg_ros.sim.assets.people import (
     people_materials,
 )
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 MAKERS = {
     **dict.fromkeys(PEDESTRIAN_KINDS, pedestrian),
@@ -73,15 +73,15 @@ def test_triangle_budget(shape: Shape):
 )
 def test_labels(kind: str, detection: str, segmentation: str):
     shape = MAKERS[kind](np.random.default_rng(0), kind)
-    assert shape.label == DETECTION_CLASSES.index(detection)
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index(segmentation)}
+    assert shape.label == BOX_LABEL[detection]
+    assert set(shape.mesh.labels) == {MASK_LABEL[segmentation]}
 
 
 @pytest.mark.parametrize("kind", PARKED_KINDS)
 def test_parked_two_wheelers_have_no_box(kind: str):
     shape = parked_two_wheeler(np.random.default_rng(0), kind)
     assert shape.label is None
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("two_wheeler")}
+    assert set(shape.mesh.labels) == {MASK_LABEL["two_wheeler"]}
 
 
 def test_sizes_are_those_of_people():

@@ -17,7 +17,7 @@ from bev_semseg_ros.sim.assets.plants import (
 )
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.surfaces import SEASONS
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import MASK_LABEL
 
 PLANTS = [
     pytest.param((plant, kind, seed), id=f"{kind}-{seed}")
@@ -28,7 +28,7 @@ PLANTS = [
 
 @pytest.mark.parametrize("shape", PLANTS, indirect=True)
 def test_is_vegetation_without_a_box(shape: Shape):
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("vegetation")}
+    assert set(shape.mesh.labels) == {MASK_LABEL["vegetation"]}
     assert shape.label is None
 
 

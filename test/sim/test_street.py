@@ -11,9 +11,9 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
-from bev_semseg_ros.sim.scene.alignment import Alignment
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
-from bev_semseg_ros.sim.scene.street import KINDS, Street
+from bev_semseg_ros.sim.scene.road.alignment import Alignment
+from bev_semseg_ros.sim.scene.road.street import KINDS, Street
 
 
 def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.sim.assets.cars import PROFILES, car
 from bev_semseg_ros.sim.assets.library import CAR_COUNTS, Library
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN, MaterialTable
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.sim.assets.trucks import TRUCK_KINDS, truck
-from bev_semseg_ros.sim.assets.vehicles import (
+from bev_semseg_ros.sim.assets.vehicles.cars import PROFILES, car
+from bev_semseg_ros.sim.assets.vehicles.parts import (
     CAR_SLOTS,
     FABRIC,
     GLASS,
@@ -18,7 +17,8 @@ from bev_semseg_ros.sim.assets.vehicles import (
     SKIN,
     paint_materials,
 )
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.assets.vehicles.trucks import TRUCK_KINDS, truck
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 INSIDE = (INTERIOR, FABRIC, SKIN)
 
@@ -99,16 +99,16 @@ def test_outermost_surface_looks_outwards(shape: Shape):
 
 @every_car
 def test_cars_are_labelled_car_and_stay_within_1500_triangles(shape: Shape):
-    assert shape.label == DETECTION_CLASSES.index("car")
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("car")}
+    assert shape.label == BOX_LABEL["car"]
+    assert set(shape.mesh.labels) == {MASK_LABEL["car"]}
     assert len(shape.mesh) <= 1500
 
 
 @pytest.mark.parametrize("kind", TRUCK_KINDS)
 def test_lorries_and_buses_are_labelled_truck(kind: str):
     shape = truck(np.random.default_rng(0), kind)
-    assert shape.label == DETECTION_CLASSES.index("truck")
-    assert set(shape.mesh.labels) == {SEGMENTATION_CLASSES.index("truck")}
+    assert shape.label == BOX_LABEL["truck"]
+    assert set(shape.mesh.labels) == {MASK_LABEL["truck"]}
 
 
 @every_car

@@ -11,10 +11,10 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
-from bev_semseg_ros.sim.scene.street import KINDS
+from bev_semseg_ros.sim.classes import BOX_CLASSES, MASK_LABEL
+from bev_semseg_ros.sim.scene.road.street import KINDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
 
 SEEDS = range(20)
 FRAMES = 20
@@ -133,8 +133,8 @@ def test_segmentation_class_agrees_with_the_box(worlds):
         mesh = soup(view)
         for row, label in enumerate(view.boxes.labels):
             labels = mesh.labels[mesh.objects == row]
-            most = SEGMENTATION_CLASSES[np.bincount(labels).argmax()]
-            assert most == expected[DETECTION_CLASSES[label]]
+            most = list(MASK_LABEL)[np.bincount(labels).argmax()]
+            assert most == expected[BOX_CLASSES[label]]
 
 
 def test_parked_cars_keep_their_place_in_the_world(worlds):
@@ -174,15 +174,13 @@ def test_vehicle_drives_forward_at_its_speed(library):
 
 def test_every_segmentation_class_occurs(worlds):
     found = np.unique(np.concatenate([soup(world.view(0)).labels for world in worlds]))
-    missing = {name for index, name in enumerate(SEGMENTATION_CLASSES) if index not in found} - {
-        "sky"
-    }
+    missing = {name for name, label in MASK_LABEL.items() if label not in found} - {"sky"}
     assert not missing
 
 
 def test_every_detection_class_occurs(worlds):
     found = np.concatenate([world.view(0).boxes.labels for world in worlds])
-    assert set(found) == set(range(len(DETECTION_CLASSES)))
+    assert set(found) == set(range(len(BOX_CLASSES)))
 
 
 @pytest.mark.parametrize("index", [0, FRAMES - 1])

@@ -9,11 +9,14 @@ from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
+from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
 from bev_semseg_ros.sim.sensors.lidar import scan
 from bev_semseg_ros.sim.sensors.rig import RIGS, BoxConvention
-from bev_semseg_ros.sim.writers import WRITERS, a2d2_class_list, labels_of
-from bev_semseg_ros.taxonomy import IGNORE, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.writers import WRITERS
+from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
+from bev_semseg_ros.sim.writers.labels import label_view
 
 SIZE = (192, 121)
 
@@ -26,9 +29,7 @@ def written(request, tmp_path):
     result = scan(view, rig)
     rng = np.random.default_rng(1)
     image = rng.integers(0, 255, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
-    mask = rng.choice([*range(len(SEGMENTATION_CLASSES)), IGNORE], (SIZE[1], SIZE[0])).astype(
-        np.uint8
-    )
+    mask = rng.choice([*MASK_LABEL.values(), IGNORED_PIXEL], (SIZE[1], SIZE[0])).astype(np.uint8)
     writer = WRITERS[rig.name](tmp_path, rig, 3, 1)
     writer.begin()
     writer.write(0, 0, view, result, image, mask)
@@ -41,7 +42,7 @@ def test_every_file_of_the_layout_is_there(written):
     assert len(dataset) == 1 and dataset[0][0].missing == ()
 
 
-def test_points_read_back_in_the_model_frame(written):
+def test_points_read_back_in_the_ego_frame(written):
     rig, _, result, _, _, dataset, _ = written
     frame, _ = dataset[0]
     assert np.allclose(
@@ -62,7 +63,8 @@ def test_boxes_read_back_as_the_convention_draws_them(written):
     assert np.allclose(boxes.centers, expected.centers, atol=1e-3)
     assert np.allclose(boxes.sizes, expected.sizes, atol=1e-3)
     assert np.abs(wrap_angle(boxes.yaws - expected.yaws)).max() < 1e-3
-    assert np.array_equal(boxes.labels, expected.labels)
+    labels = dataset.box_labels.mapping_to(load_label_set("boxes_4"))[boxes.labels]
+    assert np.array_equal(labels, expected.labels)
 
 
 def test_boxes_contain_the_points_that_were_read(written):
@@ -77,7 +79,9 @@ def test_boxes_contain_the_points_that_were_read(written):
 def test_image_and_mask_read_back_as_recorded(written):
     *_, image, mask, dataset, _ = written
     frame, annotation = dataset[0]
-    assert np.array_equal(frame.image, image) and np.array_equal(annotation.mask, mask)
+    classes = dataset.mask_labels.mask_table(load_label_set("driving_13"))
+    assert np.array_equal(frame.image, image)
+    assert np.array_equal(classes[annotation.mask], mask)
 
 
 def test_camera_reads_back_as_the_rigs(written):
@@ -124,7 +128,7 @@ def test_convention_keeps_the_ground():
 def test_an_object_behind_a_wall_has_no_box():
     view = street((8.0, "wall"))
     for rig in RIGS.values():
-        assert len(labels_of(view, scan(view, rig), rig, "Van").boxes) == 0
+        assert len(label_view(view, scan(view, rig), rig, "Van").boxes) == 0
 
 
 def test_a_half_hidden_object_is_marked_occluded():
@@ -147,8 +151,8 @@ def test_a_half_hidden_object_is_marked_occluded():
             for name in ("intensities", "lidars", "rings", "azimuths", "distances", "objects")
         ),
     )
-    assert len(pixels) and labels_of(view, full, rig, "Van").occlusions[1] == 0
-    assert labels_of(view, occluded, rig, "Van").occlusions[1] == 2
+    assert len(pixels) and label_view(view, full, rig, "Van").occlusions[1] == 0
+    assert label_view(view, occluded, rig, "Van").occlusions[1] == 2
 
 
 def a2d2_files(root, kind, suffix):

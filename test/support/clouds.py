@@ -7,7 +7,7 @@ import array
 import numpy as np
 from sensor_msgs.msg import PointCloud2, PointField
 
-from bev_semseg_ros.ros.convert.messages import POINT_TYPES
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES
 
 PLAIN = {"x": "f4", "y": "f4", "z": "f4", "intensity": "f4"}
 DATATYPE = {kind: number for number, kind in POINT_TYPES.items()}

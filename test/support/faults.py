@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo
 from support.malformed import scramble
 from support.peer import Peer
 
-from bev_semseg_ros.ros.convert.messages import fill
+from bev_semseg_ros.ros.convert.message import fill
 
 PERIOD = 0.1  # seconds between two moments of a good drive
 BURST = 0.5  # seconds a stuttering sensor keeps its messages

@@ -18,8 +18,14 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image, stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
+
+LABELS = load_label_set("boxes_4")  # of the boxes of the node under test
 
 PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
@@ -196,8 +202,8 @@ class Peer:
         if self.reference is None:
             return
         expected, found = (
-            boxes_from_markers(self.reference),
-            boxes_from_markers(self.result("markers", stamp)),
+            boxes_from_markers(self.reference, LABELS),
+            boxes_from_markers(self.result("markers", stamp), LABELS),
         )
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)

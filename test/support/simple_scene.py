@@ -7,10 +7,10 @@ import numpy as np
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, concatenate
+from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
-ROAD, CAR, BUILDING = (SEGMENTATION_CLASSES.index(name) for name in ("road", "car", "building"))
+ROAD, CAR, BUILDING = (MASK_LABEL[name] for name in ("road", "car", "building"))
 CAR_SIZE = (4.2, 1.8, 1.5)
 CAR_POSES = ((12.0, 3.0, 0.3), (20.0, -4.0, 2.8), (35.0, 2.0, -1.2))  # x, y, yaw
 

@@ -13,7 +13,7 @@ from support.broken_bag import COUNT, Entry, entries, good_bag, on, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import YAML_NAME
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.dds import SWITCH, profile_variable
 
 NAMESPACE = "/patient"

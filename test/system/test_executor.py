@@ -14,8 +14,8 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 
-from bev_semseg_ros.ros.input.camera_info_matcher import Intake
-from bev_semseg_ros.ros.input.subscriptions import Input
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.subscriptions import Subscription
 from bev_semseg_ros.ros.node import perception as node_module
 from bev_semseg_ros.ros.node.perception import Perception
 
@@ -59,9 +59,14 @@ def start(checkpoint_file, calibration_file, namespace):
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(Intake, "take_points"), (Input, "follow"), (Input, "explain")]
+    ("owner", "name"),
+    [
+        (CameraInfoMatcher, "take_points"),
+        (Subscription, "follow"),
+        (Subscription, "explain"),
+    ],
 )
-def test_an_error_in_a_callback_is_counted_told_and_survived(
+def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
     start, peers, namespace, monkeypatch, capfd, owner, name
 ):
     armed, method = [], getattr(owner, name)
@@ -101,7 +106,7 @@ def test_an_error_in_a_callback_is_counted_told_and_survived(
     pairs_until(
         lambda: f"ZeroDivisionError: {name} was spoiled" in "".join(text), "the explanation"
     )
-    if owner is Intake:  # the others cost no message
+    if owner is CameraInfoMatcher:  # the others cost no message
         pairs_until(lambda: counted() == "1", "the number of errors")
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.peer import LABELS
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES
 
+CLASSES = load_label_set("boxes_4").classes
 ALL = {
-    "classes": list(DETECTION_CLASSES),
+    "classes": list(CLASSES),
     "score_threshold": 0.01,
     "nms_iou_threshold": 1.0,
     "distance_bands": [20.0, 40.0],
-    **{f"score_threshold_{name}": [0.0] for name in DETECTION_CLASSES},
+    **{f"score_threshold_{name}": [0.0] for name in CLASSES},
 }
 
 
@@ -44,7 +46,9 @@ def boxes(tuned, calibration):
         stamp = tuned.send(tuned.cloud())
         if tuned.timing(stamp)["boxes"] == "0":
             return Boxes.empty()
-        return boxes_from_markers(tuned.result("markers", stamp), calibration.ego_from_lidar)
+        return boxes_from_markers(
+            tuned.result("markers", stamp), LABELS, calibration.ego_from_lidar
+        )
 
     return see
 
@@ -52,7 +56,7 @@ def boxes(tuned, calibration):
 def test_only_the_classes_asked_for_are_published(tuned, boxes):
     found = boxes().labels
     kept = int(found[0])
-    assert tuned.set_parameters(classes=[DETECTION_CLASSES[kept]]).successful
+    assert tuned.set_parameters(classes=[CLASSES[kept]]).successful
     assert boxes().labels.tolist() == [kept] * int((found == kept).sum())
 
 
@@ -61,7 +65,7 @@ def test_a_class_has_its_own_threshold_in_each_band_of_distance(tuned, boxes):
     distance = np.hypot(*everything.centers[:, :2].T)
     label = int(everything.labels[np.argmax(distance)])
     edge = float(np.median(distance[everything.labels == label]))
-    thresholds = {f"score_threshold_{DETECTION_CLASSES[label]}": [1.0, 0.0]}
+    thresholds = {f"score_threshold_{CLASSES[label]}": [1.0, 0.0]}
     assert tuned.set_parameters(distance_bands=[edge], **thresholds).successful
     found = boxes()
     of_class = found.labels == label
@@ -73,7 +77,7 @@ def test_a_class_has_its_own_threshold_in_each_band_of_distance(tuned, boxes):
 
 def test_a_class_may_have_a_lower_threshold_than_the_others(tuned, boxes):
     everything = boxes()
-    name = DETECTION_CLASSES[everything.labels[0]]
+    name = CLASSES[everything.labels[0]]
     assert tuned.set_parameters(
         **{"score_threshold": 1.0, f"score_threshold_{name}": [0.01]}
     ).successful

@@ -238,10 +238,10 @@ def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
     assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
 
 
-def test_an_end_that_hangs_is_ended_and_says_where(start_spoilt):
+def test_a_shutdown_that_hangs_is_ended_and_says_where(start_spoilt):
     process = start_spoilt(
         "/never_ends",
-        "main.END_LIMIT = 1; perception.Perception.close = lambda _: threading.Event().wait()",
+        "main.SHUTDOWN_LIMIT = 1; perception.Perception.close = lambda _: threading.Event().wait()",
     )
     process.wait_for("READY")
     process.interrupt()

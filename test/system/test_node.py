@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from support.peer import LABELS
 from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.perception import names_frames
@@ -34,7 +35,7 @@ def test_a_pair_gives_markers_in_the_clouds_frame(pair, peer):
 
 
 def test_markers_hold_class_and_score(pair, peer):
-    boxes = boxes_from_markers(peer.result("markers", pair))
+    boxes = boxes_from_markers(peer.result("markers", pair), LABELS)
     assert len(boxes) and ((boxes.scores > 0) & (boxes.scores < 1)).all()
 
 
@@ -82,7 +83,7 @@ def test_detections_are_the_boxes_of_the_markers(node, peer):
     peer.spin_until(has_come, what="the detections")
     peer.node.destroy_subscription(subscription)
     message = received[0]
-    boxes = boxes_from_markers(peer.result("markers", stamp_ns(message.header.stamp)))
+    boxes = boxes_from_markers(peer.result("markers", stamp_ns(message.header.stamp)), LABELS)
     assert message.header.frame_id == "roof" and len(message.detections) == len(boxes) > 0
     for detection, center, label in zip(
         message.detections, boxes.centers, boxes.labels, strict=True

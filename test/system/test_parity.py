@@ -15,16 +15,15 @@ from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Predic
 from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import prepare
-from bev_semseg_ros.ros.bag.recorder import Recording, record
+from bev_semseg_ros.ros.bag.recorder import record
+from bev_semseg_ros.ros.bag.recording import Recording
 from bev_semseg_ros.ros.bag.writer import write_bag
-from bev_semseg_ros.ros.convert.messages import (
-    decode_camera,
-    decode_cloud,
-    decode_image,
-    message_class,
-    stamp_ns,
-)
+from bev_semseg_ros.ros.convert.camera_info import decode_camera
+from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import TOPICS
 from bev_semseg_ros.taxonomy import DETECTION_CLASSES, colorize
@@ -103,6 +102,7 @@ def answers(
     recording = record(
         bag,
         tmp_path_factory.mktemp(mode),
+        load_label_set("boxes_4"),
         RATE,
         {
             "checkpoint": checkpoint_file,

@@ -14,13 +14,17 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import Boxes, Prediction
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_cloud, encode_image
+from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
+from bev_semseg_ros.ros.convert.image import encode_image
+from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
+from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics, MissingTransform
-from bev_semseg_ros.ros.input.latest_pair_queue import Inbox
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.pipeline import Pipeline
+from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 
 CLOUD = np.full((20, 4), 0.5, np.float32)
 
@@ -28,6 +32,7 @@ CLOUD = np.full((20, 4), 0.5, np.float32)
 class Predictor:
     config = Config(image=ImageConfig(8192, 128))
     info: ClassVar[dict] = {}
+    label_sets: ClassVar[dict[str, LabelSet]] = {"detection": load_label_set("boxes_4")}
 
     def is_warm(self, size) -> bool:
         return True
@@ -38,6 +43,58 @@ class Predictor:
         )
 
 
+class Rig:
+    """A pipeline, the queue that feeds it, their health, and the timings of its frames."""
+
+    def __init__(
+        self, predictor, extrinsics, streams: tuple[str, ...] = STREAMS, parameters=None, **options
+    ) -> None:
+        self.health, self.timings, self._done = Health(), [], threading.Event()
+        self.queue = LatestPairQueue(Synchronizer(0, 10**9, streams=streams), self.health)
+        publishers = SimpleNamespace(publish=lambda *_: None, publish_timing=self._publish_timing)
+        values = parameters or Parameters()
+        self.pipeline = Pipeline(
+            predictor, extrinsics, self.queue, publishers, self.health, lambda: values, **options
+        )
+        self.pipeline.start()
+
+    def _publish_timing(self, header, values) -> None:
+        self.timings.append(values)
+        self._done.set()
+
+    def send(self, **messages) -> None:
+        """Offer (message, camera_info) by stream, all of one moment."""
+        stamp = time.monotonic_ns()
+        for stream, message in messages.items():
+            self.queue.offer(stream, stamp, message)
+
+    def process(self, **messages) -> dict:
+        """Offer them and return the timing of their frame."""
+        self._done.clear()
+        self.send(**messages)
+        assert self._done.wait(20)
+        return self.timings[-1]
+
+    def wait_until_dropped(self) -> None:
+        deadline = time.monotonic() + 20
+        while not self.health.counts().dropped and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def start():
+    """start(predictor, extrinsics, ...) -> Rig; its thread ends with the test."""
+    rigs: list[Rig] = []
+
+    def make(*arguments, **options) -> Rig:
+        rigs.append(Rig(*arguments, **options))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.pipeline.close()
+
+
 @pytest.fixture
 def extrinsics(calibration) -> FixedExtrinsics:
     return FixedExtrinsics(
@@ -46,58 +103,45 @@ def extrinsics(calibration) -> FixedExtrinsics:
 
 
 @pytest.fixture
-def process(calibration, extrinsics):
-    """process(cloud, image size, ...) -> (counters, troubles) of pairs whose intrinsics are the calibration's."""
+def process(calibration, extrinsics, start):
+    """process(cloud, image size, ...) -> (counters, warnings) of pairs.
+
+    Their intrinsics are the calibration's.
+    """
 
     def run(
         points: np.ndarray, size: tuple[int, int], frame: str = "roof", times: int = 1, **parameters
     ) -> tuple[dict, list[str]]:
-        done, timings = threading.Event(), []
-        inbox = Inbox(Synchronizer(0, 10**9))
         cloud = encode_cloud(points, Header(frame_id=frame))
         image = encode_image(
             np.zeros((size[1], size[0], 3), np.uint8), "rgb8", Header(frame_id="front")
         )
-        outputs = SimpleNamespace(
-            publish=lambda *_: None,
-            publish_timing=lambda _, values: (timings.append(values), done.set()),
-        )
-        node = SimpleNamespace(
-            parameters=Parameters(**parameters), context=SimpleNamespace(ok=lambda: True)
-        )
-        pipeline = Pipeline(
-            node,
+        info = encode_camera(calibration.camera, image.header)
+        rig = start(
             Predictor(),
             extrinsics,
-            inbox,
-            outputs,
-            calibration.camera,
+            parameters=Parameters(**parameters),
+            camera=calibration.camera,
             lidar_frame=calibration.lidar_frame,
         )
-        pipeline.start()
-        for stamp in range(
-            times
-        ):  # each when the one before is done, or newer ones would take its place
-            done.clear()
-            inbox.offer("points", stamp, (cloud, None))
-            inbox.offer("image", stamp, (image, encode_camera(calibration.camera, image.header)))
-            assert done.wait(20)
-        pipeline.close()
-        return timings[-1], pipeline.take_troubles()
+        for _ in range(times):  # each when the one before is done, or newer ones would replace it
+            counters = rig.process(points=(cloud, None), image=(image, info))
+        rig.pipeline.close()
+        return counters, rig.health.take_warnings()
 
     return run
 
 
 @pytest.mark.parametrize("size", [(128, 64), (96, 48)])
-def test_a_good_pair_is_no_trouble_nor_is_a_smaller_copy(process, size):
-    counters, troubles = process(CLOUD, size)
-    assert troubles == [] and counters["mode"] == "fused"
+def test_neither_a_good_pair_nor_a_smaller_copy_is_warned_of(process, size):
+    counters, warnings = process(CLOUD, size)
+    assert warnings == [] and counters["mode"] == "fused"
 
 
 def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
-    counters, (trouble,) = process(CLOUD, (128, 96))
+    counters, (warning,) = process(CLOUD, (128, 96))
     assert (
-        "128 x 96" in trouble
+        "128 x 96" in warning
         and counters["mode"] == "lidar_only"
         and counters["degraded/bad_camera_info"] == 1
     )
@@ -105,11 +149,11 @@ def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
 
 def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, monkeypatch):
     monkeypatch.setattr(Predictor, "info", {"focal_length_percentiles": [600.0] * 5})
-    counters, (trouble,) = process(CLOUD, (128, 64), times=CLOUDS)
+    counters, (warning,) = process(CLOUD, (128, 64), times=CLOUDS)
     assert (
         counters["mode"] == "fused"
-        and trouble.startswith("focal length:")
-        and "wider lens" not in trouble
+        and warning.startswith("focal length:")
+        and "wider lens" not in warning
     )
 
 
@@ -123,19 +167,19 @@ def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, mo
 def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process, given, text):
     points = CLOUD.copy()
     points[3], points[5, 3] = np.nan, 200
-    counters, (trouble,) = process(points, (128, 64), times=CLOUDS, intensity_scale=given)
-    assert text in trouble and counters["mode"] == "fused"
+    counters, (warning,) = process(points, (128, 64), times=CLOUDS, intensity_scale=given)
+    assert text in warning and counters["mode"] == "fused"
 
 
 def test_an_intensity_that_stays_dim_is_told_with_the_scale_to_set(process):
     """Photons, to 3000: the full scale is a guess, and the rule that judges it is the doctor's."""
     points = np.tile(CLOUD, (100, 1))
     points[:, 3] = np.minimum(np.linspace(0, 3100, len(points)), 3000)
-    _, troubles = process(points, (128, 64), times=CLOUDS)
-    assert any("reaches 3000: scaled by 1/65535" in trouble for trouble in troubles)
+    _, warnings = process(points, (128, 64), times=CLOUDS)
+    assert any("reaches 3000: scaled by 1/65535" in warning for warning in warnings)
     assert any(
-        trouble.startswith("intensity: ") and "set intensity_scale to 0.000333" in trouble
-        for trouble in troubles
+        warning.startswith("intensity: ") and "set intensity_scale to 0.000333" in warning
+        for warning in warnings
     )
 
 
@@ -146,29 +190,29 @@ def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(
     process, monkeypatch, source, remedy
 ):
     monkeypatch.setattr(Predictor, "info", {"ground_height_percentiles": [-20.0] * 5})
-    _, (trouble,) = process(CLOUD, (128, 64), times=CLOUDS, extrinsics=source)
-    assert trouble.startswith("ground height:") and remedy in trouble
+    _, (warning,) = process(CLOUD, (128, 64), times=CLOUDS, extrinsics=source)
+    assert warning.startswith("ground height:") and remedy in warning
 
 
 def test_a_cloud_without_frame_is_told(process):
-    _, (trouble,) = process(CLOUD, (128, 64), frame="")
-    assert "frame_id" in trouble
+    _, (warning,) = process(CLOUD, (128, 64), frame="")
+    assert "frame_id" in warning
 
 
 def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(process):
-    counters, (trouble,) = process(CLOUD, (128, 64), frame="velodyne")
-    assert "'velodyne'" in trouble and "'roof'" in trouble and "lidar.frame_id" in trouble
+    counters, (warning,) = process(CLOUD, (128, 64), frame="velodyne")
+    assert "'velodyne'" in warning and "'roof'" in warning and "lidar.frame_id" in warning
     assert counters["mode"] == "fused"
 
 
 @pytest.mark.parametrize("with_info", [True, False])
-def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_info):
+def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, start, with_info):
     """It gives what a camera without distortion gives that has its P for K."""
     pixels = np.random.default_rng(3).integers(0, 256, (64, 128, 3), np.uint8)
     plain = replace(
         calibration.camera,
         matrix=calibration.camera.matrix * [[0.9], [0.9], [1]],
-        rectified_matrix=None,
+        rectified_matrix=np.zeros(0),
     )
     bent = replace(
         calibration.camera,
@@ -184,17 +228,11 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, with_
             return super().predict_sample(sample, mode, threshold)
 
     for camera, is_rectified in ((plain, False), (bent, True), (bent, False)):
-        inbox, done = Inbox(Synchronizer(0, 10**9, streams=("image",))), threading.Event()
-        outputs = SimpleNamespace(
-            publish=lambda *_: None, publish_timing=lambda *_, done=done: done.set()
+        rig = start(
+            Looks(), extrinsics, streams=("image",), camera=camera, is_rectified=is_rectified
         )
-        node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
-        pipeline = Pipeline(node, Looks(), extrinsics, inbox, outputs, camera, is_rectified)
         image = encode_image(pixels, "rgb8", Header(frame_id="front"))
-        inbox.offer("image", 1, (image, encode_camera(camera, image.header) if with_info else None))
-        pipeline.start()
-        assert done.wait(20)
-        pipeline.close()
+        rig.process(image=(image, encode_camera(camera, image.header) if with_info else None))
     expected, rectified, wrong = seen
     np.testing.assert_array_equal(rectified.image, expected.image)
     np.testing.assert_allclose(rectified.camera.image_from_ego, expected.camera.image_from_ego)
@@ -209,10 +247,10 @@ def test_a_size_for_which_the_network_cannot_be_made_ready_is_told_and_the_lidar
 
     monkeypatch.setattr(Predictor, "is_warm", lambda self, size: False)
     monkeypatch.setattr(Predictor, "prepare", fails, raising=False)
-    counters, troubles = process(CLOUD, (128, 64), times=5)
+    counters, warnings = process(CLOUD, (128, 64), times=5)
     assert counters["mode"] == "lidar_only" and counters["degraded/new_image_size"] == 5
     assert any(
-        "128 x 64 pixels: MemoryError: not for so many pixels" in trouble for trouble in troubles
+        "128 x 64 pixels: MemoryError: not for so many pixels" in warning for warning in warnings
     )
 
 
@@ -221,25 +259,21 @@ class LosesTransform(FixedExtrinsics):
         raise MissingTransform("no transform from 'roof' to 'base_link'")
 
 
-def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(calibration):
-    inbox = Inbox(Synchronizer(0, 10**9, streams=("points",)))
-    node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
-    pipeline = Pipeline(
-        node, Predictor(), LosesTransform(np.eye(4), None, "", {}), inbox, SimpleNamespace()
-    )
-    pipeline.start()
-    inbox.offer("points", 1, (encode_cloud(CLOUD, Header(frame_id="roof")), None))
-    deadline = time.monotonic() + 20
-    while not inbox.dropped() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    pipeline.close()
-    assert inbox.dropped() == {"no_transform": 1} and pipeline.published == 0
-    assert pipeline.take_troubles() == [
+def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(start):
+    rig = start(Predictor(), LosesTransform(np.eye(4), None, "", {}), streams=("points",))
+    rig.send(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
+    rig.wait_until_dropped()
+    counts = rig.health.counts()
+    assert counts.dropped == {"no_transform": 1}
+    assert counts.published == 0
+    assert rig.health.take_warnings() == [
         "frames are dropped: no transform from 'roof' to 'base_link'"
     ]
 
 
-def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(extrinsics):
+def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(
+    extrinsics, start
+):
     class FailsOnce(Predictor):
         calls = 0
 
@@ -249,23 +283,30 @@ def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_publi
                 raise MemoryError("no memory for the first frame")
             return super().predict_sample(sample, mode, threshold)
 
-    done, timings = threading.Event(), []
-    inbox = Inbox(Synchronizer(0, 10**9, streams=("points",)))
-    outputs = SimpleNamespace(
-        publish=lambda *_: None,
-        publish_timing=lambda _, values: (timings.append(values), done.set()),
+    rig, cloud = (
+        start(FailsOnce(), extrinsics, streams=("points",)),
+        encode_cloud(CLOUD, Header(frame_id="roof")),
     )
-    node = SimpleNamespace(parameters=Parameters(), context=SimpleNamespace(ok=lambda: True))
-    pipeline = Pipeline(node, FailsOnce(), extrinsics, inbox, outputs)
-    pipeline.start()
-    inbox.offer("points", 0, (encode_cloud(CLOUD, Header(frame_id="roof")), None))
-    deadline = time.monotonic() + 20
-    while not inbox.dropped() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    inbox.offer("points", 1, (encode_cloud(CLOUD, Header(frame_id="roof")), None))
-    assert done.wait(20)
-    pipeline.close()
-    assert timings[0]["dropped/inference_error"] == 1 and timings[0]["published"] == 1
-    assert pipeline.take_troubles() == [
+    rig.send(points=(cloud, None))
+    rig.wait_until_dropped()
+    timing = rig.process(points=(cloud, None))
+    assert timing["dropped/inference_error"] == 1
+    assert timing["published"] == 1
+    assert rig.health.take_warnings() == [
         "a frame was dropped: MemoryError: no memory for the first frame"
     ]
+
+
+@pytest.mark.parametrize(("label_sets", "warnings"), [(Predictor.label_sets, [NO_BOXES]), ({}, [])])
+def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
+    calibration, extrinsics, start, monkeypatch, label_sets, warnings
+):
+    class FindsNoBoxes(Predictor):
+        def predict_sample(self, sample, mode, threshold) -> Prediction:
+            return Prediction(None, None, None, "camera_only", 1.0)
+
+    monkeypatch.setattr(Predictor, "label_sets", label_sets)
+    rig = start(FindsNoBoxes(), extrinsics, streams=("image",), camera=calibration.camera)
+    image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="front"))
+    assert rig.process(image=(image, None))["boxes"] == "none"
+    assert rig.health.take_warnings() == warnings

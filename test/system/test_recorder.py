@@ -9,14 +9,12 @@ import pytest
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.ros.bag.recorder import (
-    Recording,
-    RecordingError,
-    Result,
-    record,
-    subscriber,
-)
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.bag.recorder import RecordingError, record, subscriber
+from bev_semseg_ros.ros.bag.recording import Recording, Result
 from bev_semseg_ros.ros.domain import reserve_domain
+
+LABELS = load_label_set("boxes_4")
 
 
 def recording(sent: int, complete: int, last: dict[str, str], received: int = 10**9) -> Recording:
@@ -70,7 +68,7 @@ def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
     save_calibration(Calibration(np.eye(4)), tmp_path / "bag" / "calibration.yaml")
     before = dict(os.environ)
     with pytest.raises(RecordingError, match="no camera in it"):
-        record(tmp_path / "bag", tmp_path / "out")
+        record(tmp_path / "bag", tmp_path / "out", LABELS)
     assert os.environ == before
 
 
@@ -81,6 +79,6 @@ def test_nothing_is_played_before_the_nodes_results_can_be_heard():
         pytest.raises(
             RecordingError, match=r"not found within 0\.2 s: markers, semseg/labels, timing"
         ),
-        subscriber(empty_domain.number, {}, np.eye(4), timeout=0.2),
+        subscriber(empty_domain.number, {}, np.eye(4), LABELS, timeout=0.2),
     ):
         pytest.fail("entered without a node")

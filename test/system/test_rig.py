@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
+from support.peer import LABELS
 
 from bev_semseg_ros.geometry import apply, invert, wrap_angle
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
@@ -94,8 +95,8 @@ def test_boxes_do_not_depend_on_how_the_lidar_is_mounted(rig, node, peer, calibr
     stamp = send_compressed(rig)
     turned = rig[1].result("markers", stamp)
     assert {marker.header.frame_id for marker in turned.markers} == {"vehicle"}
-    expected = boxes_from_markers(upright, calibration.ego_from_lidar)
-    found = boxes_from_markers(turned, invert(pose_matrix([0.7, -0.2, -0.5, 0, 0, 0])))
+    expected = boxes_from_markers(upright, LABELS, calibration.ego_from_lidar)
+    found = boxes_from_markers(turned, LABELS, invert(pose_matrix([0.7, -0.2, -0.5, 0, 0, 0])))
     assert rig[1].timing(stamp)["mode"] == "fused" and len(found) == len(expected) > 0
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_allclose(found.scores, expected.scores, atol=2e-3)

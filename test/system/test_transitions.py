@@ -9,7 +9,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.pipeline import Pipeline
-from bev_semseg_ros.ros.node.publishers import Outputs
+from bev_semseg_ros.ros.node.publishers import Publishers
 
 STEPS = ("configure", "activate", "deactivate", "cleanup")
 
@@ -52,10 +52,10 @@ def take(node: Perception, *steps: str) -> TransitionCallbackReturn:
     ("step", "owner", "method", "ends_in"),
     [
         ("configure", Predictor, "warm_up", "unconfigured"),
-        ("configure", Outputs, "__init__", "unconfigured"),
+        ("configure", Publishers, "__init__", "unconfigured"),
         ("activate", Pipeline, "start", "inactive"),
-        ("deactivate", Outputs, "clear", "unconfigured"),
-        ("cleanup", Outputs, "destroy", "unconfigured"),
+        ("deactivate", Publishers, "clear", "unconfigured"),
+        ("cleanup", Publishers, "destroy", "unconfigured"),
     ],
 )
 def test_a_transition_that_fails_says_why_and_leaves_a_node_that_works(
@@ -81,6 +81,6 @@ def test_a_transition_that_fails_says_why_and_leaves_a_node_that_works(
 
 def test_cleanup_forgets_the_network_and_configure_says_how_long_it_took(node, capfd):
     take(node, "configure", "activate", "deactivate")
-    assert "warmed up in" in capfd.readouterr().err and node._predictor is not None
+    assert "warmed up in" in capfd.readouterr().err and node._configuration is not None
     take(node, "cleanup")
-    assert node._predictor is None
+    assert node._configuration is None

@@ -12,7 +12,8 @@ from sensor_msgs.msg import Image
 
 from bev_semseg_ros.data.calibration import save_calibration
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.ros.convert.messages import encode_image, stamp_ns
+from bev_semseg_ros.ros.convert.image import encode_image
+from bev_semseg_ros.ros.convert.message import stamp_ns
 
 NAMESPACE = "/large"
 SIZE = (1920, 1208)

@@ -134,6 +134,13 @@ class Task:
         """
         raise NotImplementedError
 
+    def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
+        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
+
+        Boxes and masks are drawn by `visualization`; None leaves the task out.
+        """
+        return None
+
     def metric(self) -> Metric | None:
         """Return a new metric, or None if the task is not scored."""
         return None

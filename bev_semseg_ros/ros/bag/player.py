@@ -1,11 +1,11 @@
-"""Publishes a rosbag2 with its timing, as the bytes it holds: no message is decoded."""
+"""Publishes a rosbag2 with its timing. The bytes are sent as they are; no message is decoded."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -16,48 +16,48 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
+from rosbags.interfaces import Connection, Qos
 
-from bev_semseg_ros.ros.bag.reader import BagReader
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 
-SETTLED = 1.0  # seconds without a change of the subscribers after which they are taken as complete
-CLOCK_PERIOD = 0.025
-MOST_KEPT = 100  # messages of a topic that late subscribers still get, where it keeps them
+SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
+CLOCK_PERIOD = 0.025  # seconds
+MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
 
 
 class Player:
-    """A bag's topics on a node. `sent`: messages by topic; `skipped`: topics that cannot be played -> their type.
+    """The topics of a bag on a node.
 
-    Raises ValueError naming the bag if it cannot be read or nothing in it can be played.
+    Attributes:
+        sent: Number of messages by topic.
+        skipped: Topics that cannot be played, because their message package is not installed ->
+            their type.
     """
 
     def __init__(self, node: Node, bag: str | Path, clock: bool = False) -> None:
+        """Create a publisher for each topic.
+
+        Args:
+            node: The node that publishes.
+            bag: The folder of the bag.
+            clock: Publish /clock, too.
+
+        Raises:
+            ValueError: If the bag cannot be read, or no topic can be played. The text names it.
+        """
         self._node, self._bag = node, Path(bag)
         self.sent: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self._publishers: dict[str, Any] = {}
         with BagReader(self._bag) as reader:
-            counts: Counter[str] = Counter()
-            for connection in reader.connections:
-                counts[connection.topic] += connection.msgcount
-            for connection in reader.connections:
-                if connection.topic in self._publishers:
-                    continue
-                kind = message_class(connection.msgtype)
-                if kind is None:
-                    self.skipped[connection.topic] = connection.msgtype
-                else:
-                    self._publishers[connection.topic] = node.create_publisher(
-                        kind,
-                        connection.topic,
-                        qos_profile(connection.ext.offered_qos_profiles, counts[connection.topic]),
-                    )
+            self._create_publishers(reader.connections)
         if not self._publishers:
+            types = ", ".join(f"{topic} ({name})" for topic, name in self.skipped.items())
             raise ValueError(
-                f"{bag}: nothing to play; the packages of its messages are not installed: "
-                + ", ".join(f"{topic} ({kind})" for topic, kind in self.skipped.items())
+                f"{bag}: nothing to play; the packages of its messages are not installed: {types}"
             )
         self._clock: Any = None
         if clock:
@@ -66,9 +66,31 @@ class Player:
             self._clock_type = Clock
             self._clock = node.create_publisher(Clock, "/clock", 1)
 
+    def _create_publishers(self, connections: Sequence[Connection]) -> None:
+        counts: Counter[str] = Counter()
+        for connection in connections:
+            counts[connection.topic] += connection.msgcount
+        for connection in connections:
+            topic = connection.topic
+            if topic in self._publishers:
+                continue
+            message_type = message_class(connection.msgtype)
+            if message_type is None:
+                self.skipped[topic] = connection.msgtype
+                continue
+            profile = qos_profile(offered_profiles(connection), counts[topic])
+            self._publishers[topic] = self._node.create_publisher(message_type, topic, profile)
+
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
-        """Wait until a topic is subscribed, by the node `name` (with its namespace) if given, and nothing has changed
-        for a moment; False if nobody came in time."""
+        """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
+
+        Args:
+            timeout: Seconds.
+            name: A node, with its namespace, that must be among the subscribers; "" for any.
+
+        Returns:
+            False if the subscriber did not come in time.
+        """
         start = changed = time.monotonic()
         counts: list[int] = []
         while (now := time.monotonic()) - start < timeout and self._node.context.ok():
@@ -83,15 +105,24 @@ class Player:
         return any(counts) and self._is_subscriber(name)
 
     def _is_subscriber(self, name: str) -> bool:
-        return not name or any(
-            node_name(info) == name
-            for topic in self._publishers
-            for info in self._node.get_subscriptions_info_by_topic(topic)
-        )
+        if not name:
+            return True
+        for topic in self._publishers:
+            for info in self._node.get_subscriptions_info_by_topic(topic):
+                if node_name(info) == name:
+                    return True
+        return False
 
     def play(self, rate: float = 1.0, log: IO[str] | None = None) -> None:
-        """Once through the bag. `log` gets a line of JSON a message: topic, stamp of the bag, time.monotonic_ns."""
-        first, start = None, time.monotonic()
+        """Publish the bag once.
+
+        Args:
+            rate: Times the recorded speed.
+            log: Gets a line of JSON for each message: topic, stamp in the bag (ns), and
+                time.monotonic_ns of its publication.
+        """
+        first = None
+        start = time.monotonic()
         for topic, stamp, data in self._messages():
             first = stamp if first is None else first
             self._wait_until(start + (stamp - first) / 1e9 / rate, stamp, rate)
@@ -104,14 +135,15 @@ class Player:
                 log.write(json.dumps({"topic": topic, "stamp": stamp, "published": now}) + "\n")
 
     def finish(self, timeout: float = 2.0) -> None:
-        """Wait until reliable subscribers have everything, at most `timeout` seconds."""
+        """Wait at most `timeout` seconds until reliable subscribers have received everything."""
         end = time.monotonic() + timeout
         for publisher in self._publishers.values():
             if self._node.context.ok():
-                with suppress(RuntimeError):  # a middleware need not know how
+                with suppress(RuntimeError):  # not every middleware supports it
                     publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
 
     def _wait_until(self, due: float, stamp: int, rate: float) -> None:
+        """Wait until time.monotonic() is `due`, when the bag's time is `stamp`; publish /clock."""
         while (remaining := due - time.monotonic()) > 0 and self._node.context.ok():
             self._tick(stamp - int(remaining * rate * 1e9))
             time.sleep(min(remaining, CLOCK_PERIOD))
@@ -134,12 +166,17 @@ class Player:
                 yield connection.topic, stamp, data
 
 
-def qos_profile(offered: Any, count: int = 0) -> QoSProfile:
-    """The first of a bag connection's offered profiles; reliable with depth 10 where it has none.
+def qos_profile(offered: Sequence[Qos], count: int = 0) -> QoSProfile:
+    """Choose the QoS profile with which a recorded topic is played.
 
-    `ros2 bag record` cannot see a publisher's history and writes "unknown" and a depth of 0. count: messages of the
-    topic: one that keeps them for late subscribers (such as /tf_static, of several publishers of one message each)
-    keeps all, up to MOST_KEPT.
+    Args:
+        offered: The profiles that were offered. `ros2 bag record` cannot see the history of a
+            publisher and writes "unknown" and a depth of 0.
+        count: Messages of the topic. A latched topic, such as /tf_static of several publishers
+            with one message each, keeps all of them, up to MAX_DEPTH.
+
+    Returns:
+        The first offered profile; reliable with depth 10 if there is none.
     """
     if not offered:
         return QoSProfile(depth=10)
@@ -150,7 +187,8 @@ def qos_profile(offered: Any, count: int = 0) -> QoSProfile:
 
     history = policy(HistoryPolicy, profile.history, HistoryPolicy.KEEP_LAST)
     durability = policy(DurabilityPolicy, profile.durability, DurabilityPolicy.VOLATILE)
-    kept = min(count, MOST_KEPT) if durability == DurabilityPolicy.TRANSIENT_LOCAL else 0
+    is_latched = durability == DurabilityPolicy.TRANSIENT_LOCAL
+    kept = min(count, MAX_DEPTH) if is_latched else 0
     return QoSProfile(
         history=history if history == HistoryPolicy.KEEP_ALL else HistoryPolicy.KEEP_LAST,
         depth=max(profile.depth or 10, kept),
@@ -168,26 +206,38 @@ def play(
     listener: str = "",
     log: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Play a bag in a process of its own, until its end or SIGINT. Returns what was sent, for people and programs.
+    """Play a bag until its end or SIGINT, as the only thing that this process does.
 
-    wait: seconds to wait for subscribers before playing anyway; listener: the node, as /namespace/name, that must be
-    one of them. Raises ValueError as `Player`.
+    Args:
+        bag: The folder of the bag.
+        rate: Times the recorded speed.
+        loop: Begin again at the end.
+        clock: Publish /clock.
+        wait: Seconds to wait for subscribers; the bag is played even if none come.
+        listener: A node, as /namespace/name, that must be among the subscribers; "" for any.
+        log: A file that gets a line of JSON for each message.
+
+    Returns:
+        What was sent, in plain values: bag, rate, seconds, matched, sent, skipped.
+
+    Raises:
+        ValueError: As `Player`, and for a rate that is not above 0.
     """
     if not rate > 0:
-        raise ValueError(f"rate: expected a number above 0, got {rate}")
+        raise ValueError(f"--rate: expected a number above 0, got {rate}")
     use_shared_memory_profile()
     rclpy.init(args=[])
-    node = rclpy.create_node(
-        "player", start_parameter_services=False
-    )  # it is not spun and could not answer
-    matched, start = False, time.monotonic()
+    # Without parameter services, because a node that is not spun could not answer.
+    node = rclpy.create_node("player", start_parameter_services=False)
+    is_matched = False
+    start = time.monotonic()
     try:
         player = Player(node, bag, clock)
         try:
-            for topic, kind in player.skipped.items():
-                node.get_logger().warning(f"{topic} is skipped: {kind} is not installed")
-            matched = player.wait_for_subscribers(wait, listener)
-            if not matched and rclpy.ok():
+            for topic, name in player.skipped.items():
+                node.get_logger().warning(f"{topic} is skipped: {name} is not installed")
+            is_matched = player.wait_for_subscribers(wait, listener)
+            if not is_matched and rclpy.ok():
                 who = f"{listener} has not" if listener else "nobody"
                 node.get_logger().warning(f"{who} subscribed within {wait:g} s; playing anyway")
             start = time.monotonic()
@@ -197,19 +247,19 @@ def play(
                     player.play(rate, file)
             player.finish()
         except (KeyboardInterrupt, ExternalShutdownException):
-            pass  # what was sent until then is the answer
-        except RuntimeError:  # the signal came while a message was being published
+            pass  # return what was sent until then
+        except RuntimeError:  # the signal came in the middle of publishing
             if rclpy.ok():
                 raise
         return {
             "bag": str(bag),
             "rate": rate,
             "seconds": round(time.monotonic() - start, 3),
-            "matched": matched,
+            "matched": is_matched,
             "sent": dict(player.sent),
             "skipped": player.skipped,
         }
     finally:
-        uninstall_signal_handlers()  # its thread still wakes what is freed next
+        uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()

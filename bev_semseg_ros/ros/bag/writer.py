@@ -1,11 +1,15 @@
-"""Writing a data set as a rosbag2, as a vehicle with that rig would have recorded it. Needs `rosbags`, not rclpy."""
+"""Writes a data set as a rosbag2, as a vehicle with its sensors would have recorded it.
+
+Needs `rosbags`, not rclpy.
+"""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rosbags.interfaces import (
@@ -24,22 +28,22 @@ from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, save_calibra
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
+from bev_semseg_ros.ros.convert.point_cloud import pack_points
 
 BASE_FRAME = "base_link"  # the ego frame
 UNRELATED_GAP_NS = 500_000_000
-FIRST_STAMP_NS = 1_000_000_000  # of frames without a time: 0 means "no time" in ROS
+FIRST_STAMP_NS = 1_000_000_000  # where frames have no time; 0 means "no time" in ROS
 
 Storage = Literal["mcap", "sqlite3"]
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
-_BAG_VERSION = 9  # of metadata.yaml: what Jazzy and later read
+_BAG_VERSION: Literal[9] = 9  # of metadata.yaml; Jazzy and later read it
 _TOPICS = {
     "/points": "sensor_msgs/msg/PointCloud2",
     "/image": "sensor_msgs/msg/Image",
     "/camera_info": "sensor_msgs/msg/CameraInfo",
     "/tf_static": "tf2_msgs/msg/TFMessage",
 }
-_FLOAT32 = 7  # sensor_msgs/PointField.FLOAT32
-_FOREVER = QosTime(9223372036, 854775807)  # as rosbag2 writes "infinite"
+_FOREVER = QosTime(9223372036, 854775807)  # rosbag2 writes "infinite" so
 
 _store = get_typestore(Stores.ROS2_JAZZY)
 _messages = _store.types
@@ -47,8 +51,18 @@ _messages = _store.types
 
 @dataclass(frozen=True)
 class BagSummary:
-    """What `write_bag` wrote. unrelated: how often a frame did not follow the one before it and was stamped 0.5 s
-    later; other_extrinsics: frames whose sensors sit elsewhere than calibration.yaml and /tf_static say."""
+    """What `write_bag` wrote.
+
+    Attributes:
+        frames: Number of frames.
+        clouds: Number of clouds.
+        images: Number of images.
+        unrelated: Frames that do not follow the one before them in a drive; each was stamped
+            0.5 s after it.
+        other_extrinsics: Frames whose sensors sit elsewhere than calibration.yaml and /tf_static
+            say.
+        calibration: The calibration.yaml.
+    """
 
     frames: int
     clouds: int
@@ -61,14 +75,29 @@ class BagSummary:
 def write_bag(
     dataset: Dataset, path: str | Path, storage: Storage = "mcap", limit: int | None = None
 ) -> BagSummary:
-    """Write the first `limit` frames (default: all) of a data set as a bag, a new folder `path`.
+    """Write the frames of a data set as a bag.
 
-    /points (x, y, z, intensity 0..1, float32, in frame "lidar"), /image (rgb8, as recorded) and /camera_info in the
-    optical frame "camera", /tf_static from "base_link" (the ego frame). What a frame lacks is left out. The stamps
-    of a drive are kept (gaps up to 0.5 s in one scene); a frame that does not follow the one before is stamped 0.5 s
-    after it. The calibration is written as calibration.yaml into the bag's folder: the first frame's.
-    Raises FileExistsError if `path` exists, ValueError for a data set without frames or a damaged file; then no bag
-    is left behind.
+    /points holds x, y, z, intensity 0..1 and the point attributes that the data set has, in the
+    frame "lidar". /image holds rgb8 as recorded and /camera_info its camera, in the optical frame
+    "camera". /tf_static places both in "base_link", which is the ego frame. What a frame lacks is
+    left out.
+
+    The stamps of a drive are kept, with gaps of up to 0.5 s in one scene. A frame that does not
+    follow the one before it is stamped 0.5 s after it.
+
+    Args:
+        dataset: The frames.
+        path: The folder of the bag, which must not exist. The calibration of the first frame is
+            written as calibration.yaml into it.
+        storage: The file format.
+        limit: Only so many of the first frames. None for all.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FileExistsError: If `path` exists.
+        ValueError: If the data set has no frames or a damaged file. No bag is left behind.
     """
     path = Path(path)
     if path.exists():
@@ -94,30 +123,31 @@ def _write_frames(
 ) -> BagSummary:
     connections = {topic: _connect(writer, topic, kind) for topic, kind in _TOPICS.items()}
 
-    def write(topic: str, stamp_ns: int, message: object) -> None:
+    def write(topic: str, stamp_ns: int, message: Any) -> None:
         writer.write(connections[topic], stamp_ns, _store.serialize_cdr(message, _TOPICS[topic]))
 
-    calibration = previous = None
+    calibration: Calibration | None = None
+    previous: Frame | None = None
     stamp_ns = clouds = images = unrelated = other_extrinsics = 0
     for index in range(count):
         frame, _ = dataset[index]
         gap_ns = _gap(previous, frame)
         if previous is None:
             stamp_ns = frame.timestamp_ns if frame.timestamp_ns > 0 else FIRST_STAMP_NS
+        elif gap_ns is None:
+            stamp_ns += UNRELATED_GAP_NS
+            unrelated += 1
         else:
-            stamp_ns += UNRELATED_GAP_NS if gap_ns is None else gap_ns
-            unrelated += gap_ns is None
+            stamp_ns += gap_ns
         if calibration is None or (calibration.camera is None and frame.camera is not None):
             calibration = Calibration(frame.ego_from_lidar, frame.camera)
             write("/tf_static", stamp_ns, _transforms(calibration, stamp_ns))
-        other_extrinsics += not _same_extrinsics(calibration, frame)
+        if not _has_extrinsics(calibration, frame):
+            other_extrinsics += 1
         if frame.points is not None:
             clouds += 1
-            write(
-                "/points",
-                stamp_ns,
-                _cloud(frame.points, _header(stamp_ns, calibration.lidar_frame)),
-            )
+            header = _header(stamp_ns, calibration.lidar_frame)
+            write("/points", stamp_ns, _cloud(frame.points, frame.point_attributes, header))
         if frame.image is not None:
             images += 1
             header = _header(stamp_ns, calibration.camera_frame)
@@ -125,23 +155,27 @@ def _write_frames(
             if frame.camera is not None:
                 write("/camera_info", stamp_ns, _camera_info(frame.camera, header))
         previous = frame
-    save_calibration(calibration, calibration_path)
+    if calibration is not None:
+        save_calibration(calibration, calibration_path)
     return BagSummary(count, clouds, images, unrelated, other_extrinsics, calibration_path)
 
 
 def _gap(previous: Frame | None, frame: Frame) -> int | None:
-    """Nanoseconds from the frame before in the same drive; None for a frame that does not follow it."""
+    """Return the nanoseconds since the frame before, or None if `frame` does not follow it."""
     if previous is None or previous.scene != frame.scene:
         return None
     gap_ns = frame.timestamp_ns - previous.timestamp_ns
     return gap_ns if 0 < gap_ns <= UNRELATED_GAP_NS else None
 
 
-def _same_extrinsics(calibration: Calibration, frame: Frame) -> bool:
-    return np.allclose(calibration.ego_from_lidar, frame.ego_from_lidar, atol=1e-6) and (
-        frame.camera is None
-        or np.allclose(calibration.camera.camera_from_ego, frame.camera.camera_from_ego, atol=1e-6)
-    )
+def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
+    """Return whether the sensors of a frame sit where the calibration says."""
+    if not np.allclose(calibration.ego_from_lidar, frame.ego_from_lidar, atol=1e-6):
+        return False
+    if frame.camera is None or calibration.camera is None:
+        return True
+    expected = calibration.camera.camera_from_ego
+    return np.allclose(expected, frame.camera.camera_from_ego, atol=1e-6)
 
 
 def _connect(writer: Writer, topic: str, kind: str) -> Connection:
@@ -160,7 +194,7 @@ def _connect(writer: Writer, topic: str, kind: str) -> Connection:
     return writer.add_connection(topic, kind, typestore=_store, offered_qos_profiles=[qos])
 
 
-def _header(stamp_ns: int, frame_id: str) -> object:
+def _header(stamp_ns: int, frame_id: str) -> Any:
     time = _messages["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
     return _messages["std_msgs/msg/Header"](time, frame_id)
 
@@ -169,70 +203,70 @@ def _bytes(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array).view(np.uint8).reshape(-1)
 
 
-def _cloud(points: np.ndarray, header: object) -> object:
-    fields = [
-        _messages["sensor_msgs/msg/PointField"](name, 4 * index, _FLOAT32, 1)
-        for index, name in enumerate(("x", "y", "z", "intensity"))
-    ]
-    data = _bytes(points.astype("<f4", copy=False))
+def _cloud(points: np.ndarray, attributes: Mapping[str, np.ndarray], header: Any) -> Any:
+    packed, fields = pack_points(points, attributes)
     return _messages["sensor_msgs/msg/PointCloud2"](
-        header,
-        1,
-        len(points),
-        fields,
-        False,
-        16,
-        16 * len(points),
-        data,
-        bool(np.isfinite(points).all()),
+        header=header,
+        height=1,
+        width=len(packed),
+        fields=[
+            _messages["sensor_msgs/msg/PointField"](name, offset, datatype, 1)
+            for name, offset, datatype in fields
+        ],
+        is_bigendian=False,
+        point_step=packed.dtype.itemsize,
+        row_step=packed.nbytes,
+        data=_bytes(packed),
+        is_dense=bool(np.isfinite(points).all()),
     )
 
 
-def _image(image: np.ndarray, header: object) -> object:
+def _image(image: np.ndarray, header: Any) -> Any:
     height, width = image.shape[:2]
     return _messages["sensor_msgs/msg/Image"](
         header, height, width, "rgb8", 0, 3 * width, _bytes(image)
     )
 
 
-def _camera_info(camera: Camera, header: object) -> object:
-    """K and D of the recorded image, P of the rectified one; ROS calls an image without distortion plumb_bob, too."""
+def _camera_info(camera: Camera, header: Any) -> Any:
+    """Make the camera_info: K and D of the recorded image, P of the rectified one."""
     model, distortion = camera.distortion_model, camera.distortion
-    if model == "none":
+    if model == "none":  # ROS has no name for it
         model, distortion = "plumb_bob", np.zeros(5)
     projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
     whole = _messages["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return _messages["sensor_msgs/msg/CameraInfo"](
-        header,
-        camera.size[1],
-        camera.size[0],
-        model,
-        distortion,
-        camera.matrix.reshape(-1),
-        np.eye(3).reshape(-1),
-        projection.reshape(-1),
-        0,
-        0,
-        whole,
+        header=header,
+        height=camera.size[1],
+        width=camera.size[0],
+        distortion_model=model,
+        d=distortion,
+        k=camera.matrix.reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=projection.reshape(-1),
+        binning_x=0,
+        binning_y=0,
+        roi=whole,
     )
 
 
-def _transforms(calibration: Calibration, stamp_ns: int) -> object:
+def _transforms(calibration: Calibration, stamp_ns: int) -> Any:
+    """Make the static transforms from the ego frame to the sensors."""
     poses = {calibration.lidar_frame: calibration.ego_from_lidar}
     if calibration.camera is not None:
         poses[calibration.camera_frame] = invert(calibration.camera.camera_from_ego)
-    return _messages["tf2_msgs/msg/TFMessage"](
-        [
-            _messages["geometry_msgs/msg/TransformStamped"](
-                _header(stamp_ns, BASE_FRAME),
-                child,
-                _messages["geometry_msgs/msg/Transform"](
-                    _messages["geometry_msgs/msg/Vector3"](*map(float, pose[:3, 3])),
-                    _messages["geometry_msgs/msg/Quaternion"](
-                        *map(float, quaternion_from_rotation(pose[:3, :3]))
-                    ),
-                ),
-            )
-            for child, pose in poses.items()
-        ]
+    transforms = [_transform(frame_id, pose, stamp_ns) for frame_id, pose in poses.items()]
+    return _messages["tf2_msgs/msg/TFMessage"](transforms)
+
+
+def _transform(frame_id: str, pose: np.ndarray, stamp_ns: int) -> Any:
+    """Make the transform that places a sensor with `pose` (4, 4) in the ego frame."""
+    rotation = quaternion_from_rotation(pose[:3, :3])
+    return _messages["geometry_msgs/msg/TransformStamped"](
+        header=_header(stamp_ns, BASE_FRAME),
+        child_frame_id=frame_id,
+        transform=_messages["geometry_msgs/msg/Transform"](
+            _messages["geometry_msgs/msg/Vector3"](*map(float, pose[:3, 3])),
+            _messages["geometry_msgs/msg/Quaternion"](*map(float, rotation)),
+        ),
     )

@@ -1,6 +1,6 @@
-"""Boxes -> vision_msgs/Detection3DArray, class names -> vision_msgs/LabelInfo (vision_msgs 4, ROS 2 Jazzy).
+"""Boxes -> vision_msgs/Detection3DArray, class names -> vision_msgs/LabelInfo (vision_msgs 4).
 
-vision_msgs need not be installed: it is imported where a message is made.
+vision_msgs need not be installed: it is imported only where a message is made.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ from bev_semseg_ros.ros.convert.markers import quaternions
 
 
 def encode_detections(boxes: Boxes, frame_from_ego: np.ndarray, header: Any) -> Any:
-    """`boxes` (ego frame) as detections in another frame, whatever its orientation, in their order.
+    """Convert boxes to detections in another frame, whatever its orientation.
 
-    Each has one hypothesis: class_id is the number LabelInfo gives a name to, as text; its pose is the box's centre.
+    Args:
+        boxes: In the ego frame.
+        frame_from_ego: (4, 4) transform.
+        header: The std_msgs/Header of the other frame.
+
+    Returns:
+        The Detection3DArray, in the order of the boxes. Each detection has one hypothesis:
+        class_id is the number that LabelInfo names, as text, and the pose is the box's centre.
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 
@@ -32,26 +39,34 @@ def encode_detections(boxes: Boxes, frame_from_ego: np.ndarray, header: Any) -> 
         strict=True,
     )
     for position, rotation, size, label, score in rows:
-        detection, result = Detection3D(header=header), ObjectHypothesisWithPose()
+        detection = Detection3D(header=header)
         box, pose = detection.bbox, detection.bbox.center
         pose.position.x, pose.position.y, pose.position.z = position
         pose.orientation.x, pose.orientation.y, pose.orientation.z, pose.orientation.w = rotation
         box.size.x, box.size.y, box.size.z = size
-        result.hypothesis.class_id, result.hypothesis.score = str(label), score
-        result.pose.pose = pose
-        detection.results.append(result)
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = str(label)
+        hypothesis.hypothesis.score = score
+        hypothesis.pose.pose = pose
+        detection.results.append(hypothesis)
         message.detections.append(detection)
     return message
 
 
-def encode_label_info(names: Sequence[str], threshold: float, header: Any) -> Any:
-    """The names of the class numbers 0, 1, ... and the score below which nothing is published."""
+def encode_label_info(classes: Sequence[str], threshold: float, header: Any) -> Any:
+    """Name the class numbers of detections or of a segmentation.
+
+    Args:
+        classes: The names of the classes 0, 1, ...
+        threshold: The score below which nothing is published.
+        header: The std_msgs/Header of the message.
+
+    Returns:
+        The LabelInfo.
+    """
     from vision_msgs.msg import LabelInfo, VisionClass
 
-    return LabelInfo(
-        header=header,
-        threshold=float(threshold),
-        class_map=[
-            VisionClass(class_id=number, class_name=name) for number, name in enumerate(names)
-        ],
-    )
+    class_map = []
+    for number, name in enumerate(classes):
+        class_map.append(VisionClass(class_id=number, class_name=name))
+    return LabelInfo(header=header, threshold=float(threshold), class_map=class_map)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -10,121 +10,181 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, quaternion_from_rotation
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, DETECTION_COLORS
+from bev_semseg_ros.labels import LabelSet
 
-BOX, HEADING, LABEL = range(3)  # a box is three markers: their ids are 3 i + part
+MARKERS_PER_BOX = 3  # body, heading and text; the id of a marker is 3 i + its part
+
+# Metres.
+TEXT_GAP = 0.6  # from the top of a box to its text
+TEXT_HEIGHT = 0.7
+ARROW_OVERHANG = 0.8  # of the heading beyond the front of the box
+ARROW_SHAFT = 0.12
+ARROW_HEAD = 0.35
+
+
+class _Part(NamedTuple):
+    """One marker of every box.
+
+    Attributes:
+        type: Of Marker.
+        positions: For each box x, y, z.
+        scales: For each box x, y, z.
+        alpha: Opacity.
+    """
+
+    type: int
+    positions: list[list[float]]
+    scales: list[list[float]]
+    alpha: float
 
 
 class BoxMarkers:
-    """Makes the MarkerArray of a frame: a namespace per class; what only the frame before had is deleted.
+    """Makes the MarkerArray of a frame, with a namespace for each class.
 
-    The next `update` uses the markers of the last one again: to make 90 of them anew costs a frame some 4 ms.
+    Markers that only the frame before had are deleted. Not thread-safe: each `update` fills the
+    markers of the last one again, because making 90 of them anew takes about 4 ms.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, labels: LabelSet) -> None:
+        """Start with nothing shown.
+
+        Args:
+            labels: The label set of the boxes, for names and colours.
+        """
+        self._classes = labels.classes
+        self._colors = (labels.colors / 255).tolist()
         self._shown: set[tuple[str, int]] = set()
         self._pool: list[Marker] = []
 
     def update(
         self, boxes: Boxes, cloud_from_ego: np.ndarray, header: Any, lifetime: float
     ) -> MarkerArray:
-        """Markers of `boxes` (ego frame) in the cloud's frame, whatever its orientation.
+        """Make the markers of a frame, in the frame of the cloud, whatever its orientation.
 
-        Each has in `text` the class and the score, as "car 0.873"; `lifetime` in seconds, 0: for ever.
+        Args:
+            boxes: In the ego frame.
+            cloud_from_ego: (4, 4) transform.
+            header: The std_msgs/Header of the cloud.
+            lifetime: Seconds until the markers vanish without an update; 0 for never.
+
+        Returns:
+            Three markers for each box. Their `text` holds class and score, as "car 0.873".
         """
         duration = Duration(sec=int(lifetime), nanosec=int(lifetime % 1 * 1e9))
-        centers = apply(cloud_from_ego, boxes.centers)
-        above = centers + cloud_from_ego[:3, 2] * (boxes.sizes[:, 2:] / 2 + 0.6)
-        arrows = np.stack(
-            [boxes.sizes[:, 0] / 2 + 0.8, np.full(len(boxes), 0.12), np.full(len(boxes), 0.35)], 1
-        )
-        texts = np.broadcast_to((0.0, 0.0, 0.7), arrows.shape)
-        parts = [
-            (BOX, Marker.CUBE, centers.tolist(), boxes.sizes.tolist(), 0.45),
-            (HEADING, Marker.ARROW, centers.tolist(), arrows.tolist(), 0.9),
-            (LABEL, Marker.TEXT_VIEW_FACING, above.tolist(), texts.tolist(), 1.0),
-        ]
+        parts = _parts(boxes, cloud_from_ego)
         rotations = quaternions(cloud_from_ego, boxes.yaws).tolist()
-        while len(self._pool) < len(parts) * len(boxes):
+        while len(self._pool) < MARKERS_PER_BOX * len(boxes):
             self._pool.append(Marker())
-        markers, counts = self._pool[: len(parts) * len(boxes)], [0] * len(DETECTION_CLASSES)
-        free = iter(markers)
-        for index, (label, score) in enumerate(
-            zip(boxes.labels.tolist(), boxes.scores.tolist(), strict=True)
-        ):
-            name = DETECTION_CLASSES[label]
-            red, green, blue = (DETECTION_COLORS[label] / 255).tolist()
-            for part, kind, positions, scales, alpha in parts:
-                marker = next(free)
-                marker.header, marker.lifetime, marker.text = (
-                    header,
-                    duration,
-                    f"{name} {score:.3f}",
-                )
-                marker.ns, marker.id, marker.type = name, 3 * counts[label] + part, kind
-                where, rotation = marker.pose.position, marker.pose.orientation
+        markers = self._pool[: MARKERS_PER_BOX * len(boxes)]
+        unused = iter(markers)
+        counts = [0] * len(self._classes)
+        for index, label in enumerate(boxes.labels.tolist()):
+            name = self._classes[label]
+            text = f"{name} {boxes.scores[index]:.3f}"
+            red, green, blue = self._colors[label]
+            for number, part in enumerate(parts):
+                marker = next(unused)
+                marker.header = header
+                marker.lifetime = duration
+                marker.text = text
+                marker.ns = name
+                marker.id = MARKERS_PER_BOX * counts[label] + number
+                marker.type = part.type
+                position, rotation = marker.pose.position, marker.pose.orientation
                 scale, color = marker.scale, marker.color
-                where.x, where.y, where.z = positions[index]
+                position.x, position.y, position.z = part.positions[index]
                 rotation.x, rotation.y, rotation.z, rotation.w = rotations[index]
-                scale.x, scale.y, scale.z = scales[index]
-                color.r, color.g, color.b, color.a = red, green, blue, alpha
+                scale.x, scale.y, scale.z = part.scales[index]
+                color.r, color.g, color.b, color.a = red, green, blue, part.alpha
             counts[label] += 1
         shown = {(marker.ns, marker.id) for marker in markers}
-        markers += [
-            Marker(header=header, ns=name, id=number, action=Marker.DELETE)
-            for name, number in sorted(self._shown - shown)
-        ]
+        for name, number in sorted(self._shown - shown):
+            markers.append(Marker(header=header, ns=name, id=number, action=Marker.DELETE))
         self._shown = shown
         return MarkerArray(markers=markers)
 
     def clear(self, header: Any) -> MarkerArray:
-        """Deletes everything shown."""
+        """Return the message that deletes everything shown."""
         self._shown = set()
         return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
 
-def boxes_from_markers(message: MarkerArray, ego_from_cloud: np.ndarray | None = None) -> Boxes:
-    """The boxes of a MarkerArray of BoxMarkers, in the ego frame (or in the cloud's without a transform).
+def _parts(boxes: Boxes, cloud_from_ego: np.ndarray) -> list[_Part]:
+    """Return body, heading and text of the boxes, placed in the frame of the cloud."""
+    count = len(boxes)
+    up = cloud_from_ego[:3, 2]
+    centers = apply(cloud_from_ego, boxes.centers)
+    above = centers + up * (boxes.sizes[:, 2:] / 2 + TEXT_GAP)
+    arrows = np.empty((count, 3))
+    arrows[:, 0] = boxes.sizes[:, 0] / 2 + ARROW_OVERHANG
+    arrows[:, 1:] = (ARROW_SHAFT, ARROW_HEAD)
+    texts = [[0.0, 0.0, TEXT_HEIGHT]] * count
+    return [
+        _Part(Marker.CUBE, centers.tolist(), boxes.sizes.tolist(), 0.45),
+        _Part(Marker.ARROW, centers.tolist(), arrows.tolist(), 0.9),
+        _Part(Marker.TEXT_VIEW_FACING, above.tolist(), texts, 1.0),
+    ]
 
-    Raises ValueError for a marker that is a box without class and score.
+
+def boxes_from_markers(
+    message: MarkerArray, labels: LabelSet, ego_from_cloud: np.ndarray | None = None
+) -> Boxes:
+    """Read the boxes back from a MarkerArray of BoxMarkers.
+
+    Args:
+        message: The markers.
+        labels: The label set of the boxes.
+        ego_from_cloud: (4, 4) transform. None leaves the boxes in the frame of the markers.
+
+    Returns:
+        The boxes, the highest score first.
+
+    Raises:
+        ValueError: If a box has no class of the label set and score as its text.
     """
     matrix = np.eye(4) if ego_from_cloud is None else ego_from_cloud
-    found = [
-        marker
-        for marker in message.markers
-        if marker.type == Marker.CUBE and marker.action == Marker.ADD
-    ]
-    if not found:
+    bodies = [m for m in message.markers if m.type == Marker.CUBE and m.action == Marker.ADD]
+    if not bodies:
         return Boxes.empty()
-    centers = np.array([[m.pose.position.x, m.pose.position.y, m.pose.position.z] for m in found])
-    sizes = np.array([[m.scale.x, m.scale.y, m.scale.z] for m in found])
-    x, y, z, w = np.array(
-        [
-            [m.pose.orientation.x, m.pose.orientation.y, m.pose.orientation.z, m.pose.orientation.w]
-            for m in found
-        ]
-    ).T
-    ahead = (
-        np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
-        @ matrix[:3, :3].T
-    )
-    labels, scores = [], []
-    for marker in found:
+    centers, sizes, rotations, numbers, scores = [], [], [], [], []
+    for marker in bodies:
         name, _, score = marker.text.rpartition(" ")
-        if name not in DETECTION_CLASSES:
+        if name not in labels.classes:
             raise ValueError(
-                f"marker {marker.ns}/{marker.id}: expected a text like 'car 0.873', got {marker.text!r}"
+                f"marker {marker.ns}/{marker.id}: expected a text like "
+                f"'{labels.classes[0]} 0.873', got {marker.text!r}; the classes of "
+                f"{labels.name} are {', '.join(labels.classes)}"
             )
-        labels.append(DETECTION_CLASSES.index(name))
+        position, rotation, scale = marker.pose.position, marker.pose.orientation, marker.scale
+        centers.append((position.x, position.y, position.z))
+        sizes.append((scale.x, scale.y, scale.z))
+        rotations.append((rotation.x, rotation.y, rotation.z, rotation.w))
+        numbers.append(labels.index(name))
         scores.append(float(score))
-    order = np.argsort(-np.array(scores), kind="stable")
-    return Boxes(
-        apply(matrix, centers), sizes, np.arctan2(ahead[:, 1], ahead[:, 0]), labels, scores
-    )[order]
+    x, y, z, w = np.array(rotations).T
+    forward = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], -1)
+    forward = forward @ matrix[:3, :3].T
+    yaws = np.arctan2(forward[:, 1], forward[:, 0])
+    boxes = Boxes(
+        apply(matrix, np.array(centers)),
+        np.array(sizes),
+        yaws,
+        np.array(numbers),
+        np.array(scores),
+    )
+    return boxes[np.argsort(-boxes.scores, kind="stable")]
 
 
 def quaternions(cloud_from_ego: np.ndarray, yaws: np.ndarray) -> np.ndarray:
-    """(M, 4) x, y, z, w of boxes with these yaws in the ego frame, in the cloud's frame."""
+    """Return the orientations of boxes in the frame of the cloud.
+
+    Args:
+        cloud_from_ego: (4, 4) transform.
+        yaws: (M,) of the boxes, in the ego frame, radians.
+
+    Returns:
+        (M, 4) x, y, z, w.
+    """
     x, y, z, w = quaternion_from_rotation(cloud_from_ego[:3, :3])
     s, c = np.sin(yaws / 2), np.cos(yaws / 2)
     return np.stack([x * c + y * s, y * c - x * s, z * c + w * s, w * c - z * s], 1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.bag.reader import BagReader
+from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
 from bev_semseg_ros.ros.doctor.observation import (
     COMPRESSED,
-    KINDS,
+    INPUT_TYPES,
     Observation,
     Offer,
     choose_topics,
@@ -19,31 +19,41 @@ from bev_semseg_ros.ros.doctor.observation import (
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
-SECONDS = 60.0  # of a long bag that are looked at; static transforms, which may come once, are read to its end
+SECONDS = 60.0  # of a long bag that are looked at
 TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 
 _store = get_typestore(Stores.ROS2_JAZZY)
 
 
 def read_bag(path: str | Path, asked: dict[str, str]) -> Observation:
-    """What the first SECONDS of a bag hold, and its static transforms. asked: input of KINDS -> topic.
+    """Look at the first SECONDS of a bag, and at all its static transforms.
 
-    Raises ValueError naming the bag if it cannot be read.
+    Static transforms may come once, at any time, so they are read to the end of the bag.
+
+    Args:
+        path: The folder of the bag.
+        asked: Input of INPUT_TYPES -> the topic to look at, or "".
+
+    Returns:
+        What the bag holds.
+
+    Raises:
+        ValueError: If the bag cannot be read. The text names it.
     """
     with BagReader(path) as reader:
         return _read(reader, str(path), asked)
 
 
 def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
-    types, counts = {}, Counter()
+    types: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for connection in reader.connections:
         types[connection.topic] = connection.msgtype
         counts[connection.topic] += connection.msgcount
-    available = {
-        topic: (kind, counts[topic])
-        for topic, kind in types.items()
-        if kind in (*KINDS.values(), COMPRESSED)
-    }
+    available = {}
+    for topic, message_type in types.items():
+        if message_type in (*INPUT_TYPES.values(), COMPRESSED):
+            available[topic] = (message_type, counts[topic])
     chosen, wrong = choose_topics(available, asked, types)
     tree = TransformTree()
     observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=tree)
@@ -52,50 +62,59 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     for connection in reader.connections:
         if connection.topic in by_topic:
             by_topic[connection.topic].offers += _offers(connection)
-    observation.static_offers = [
-        offer
-        for connection in reader.connections
-        if connection.topic == "/tf_static"
-        for offer in _offers(connection)
+        elif connection.topic == "/tf_static":
+            observation.static_offers += _offers(connection)
+    observation.seconds = _take_messages(reader, observation, tree)
+    static = [each for each in reader.connections if _has_transforms(each, "/tf_static")]
+    for _, _, data in reader.messages(static):
+        _take_transforms(data, tree, is_static=True)
+    return observation
+
+
+def _take_messages(reader: BagReader, observation: Observation, tree: TransformTree) -> float:
+    """Fill the streams, and the tree from /tf, with the first SECONDS. Return their length."""
+    by_topic = {stream.topic: stream for stream in observation.streams.values()}
+    wanted = [
+        each
+        for each in reader.connections
+        if each.topic in by_topic or _has_transforms(each, "/tf")
     ]
     first = last = None
-    wanted = [each for each in reader.connections if each.topic in by_topic or _has_tf(each, "/tf")]
     for connection, time, data in reader.messages(wanted):
         if first is not None and (time - first) / 1e9 > SECONDS:
-            break  # the rest, most of a long bag, is not read at all
+            break  # so that the rest, most of a long bag, is not read at all
         stream = by_topic.get(connection.topic)
         if stream is None:
             _take_transforms(data, tree, is_static=False)
             continue
-        first, last = time if first is None else first, time
+        first = time if first is None else first
+        last = time
         try:
             message = _store.deserialize_cdr(data, connection.msgtype)
-        except Exception as error:  # whatever a damaged message does, the next one must be seen
+        except Exception as error:  # rosbags raises any type; the next message must be seen
             stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
         stream.take(message, time, len(data))
-    for _, _, data in reader.messages(
-        [each for each in reader.connections if _has_tf(each, "/tf_static")]
-    ):
-        _take_transforms(data, tree, is_static=True)
-    observation.seconds = 0.0 if first is None else (last - first) / 1e9
-    return observation
+    if first is None or last is None:
+        return 0.0
+    return (last - first) / 1e9
 
 
-def _has_tf(connection: Any, topic: str) -> bool:
+def _has_transforms(connection: Connection, topic: str) -> bool:
     return (connection.topic, connection.msgtype) == (topic, TF_MESSAGE)
 
 
 def _take_transforms(data: bytes, tree: TransformTree, is_static: bool) -> None:
     try:
         message = _store.deserialize_cdr(data, TF_MESSAGE)
-    except Exception:  # as above
+    except Exception:  # rosbags raises any type; the next message must be seen
         return
     tree.take(message, is_static)
 
 
-def _offers(connection: Any) -> list[Offer]:
+def _offers(connection: Connection) -> list[Offer]:
+    """Return the QoS that the publishers of a recorded topic offered."""
     return [
         Offer("recorded", profile.reliability.name.lower(), profile.durability.name.lower())
-        for profile in connection.ext.offered_qos_profiles or []
+        for profile in offered_profiles(connection)
     ]

@@ -1,4 +1,4 @@
-"""Says what is wrong with a vehicle's input before the node has to: every check on a bag or on live topics."""
+"""All checks of the doctor, on what it saw in a bag or on live topics."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bev_semseg_ros.ros.doctor.streams import (
     check_layout,
     check_rate,
     check_stamps,
-    check_sync,
     check_topics,
 )
+from bev_semseg_ros.ros.doctor.sync import check_sync
 from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
 
 
@@ -27,12 +27,22 @@ def diagnose(
     calibration_file: Path | None = None,
     base_frame: str = "",
 ) -> Diagnosis:
-    """Every finding about what was observed, and the parameters with which the node works on it.
+    """Check everything that was observed, and find parameters with which the node works on it.
 
-    calibration_file: None: the bag's own, or TF, where `base_frame` is the vehicle's ("": found out). Raises ValueError
-    or FileNotFoundError if one of the two files cannot be read.
+    Args:
+        observation: What was seen.
+        checkpoint_file: The network; its training data are compared with the input.
+        calibration_file: Where the sensors sit. None for the bag's own, or else TF.
+        base_frame: TF's frame with the axes of the vehicle; "" to find it out.
+
+    Returns:
+        The diagnosis.
+
+    Raises:
+        ValueError: If one of the two files is damaged.
+        FileNotFoundError: If one of them does not exist.
     """
-    config, _, trained = checkpoint.load(checkpoint_file)
+    loaded = checkpoint.load(checkpoint_file)
     diagnosis = Diagnosis(observation.source)
     diagnosis.statistics["seconds"] = round(observation.seconds, 3)
     check_topics(observation, diagnosis)
@@ -48,7 +58,8 @@ def diagnose(
         check_frame(stream, diagnosis)
         check_stamps(stream, diagnosis)
         check_rate(stream, diagnosis)
-    points, image = (observation.streams.get(name) for name in ("points", "image"))
+    points = observation.streams.get("points")
+    image = observation.streams.get("image")
     if points and image:
         check_sync(points, image, diagnosis)
     for stream in observation.streams.values():
@@ -61,22 +72,24 @@ def diagnose(
     if points and points.samples:
         check_cloud(points, diagnosis)
     camera = check_intrinsics(observation, diagnosis)
-    check_training(observation, camera, config, trained, diagnosis)
-    has_points, has_image = (
-        bool(points and points.samples),
-        camera is not None and _places_camera(diagnosis),
-    )
-    if has_points != has_image:
-        diagnosis.set("mode", "lidar_only" if has_points else "camera_only")
+    check_training(observation, camera, loaded.config, loaded.info, diagnosis)
+    has_points = bool(points and points.samples)
+    has_image = camera is not None and _may_place_camera(diagnosis)
+    if has_points and not has_image:
+        diagnosis.set_parameter("mode", "lidar_only")
+    elif has_image and not has_points:
+        diagnosis.set_parameter("mode", "camera_only")
     return diagnosis
 
 
 def _beside(observation: Observation) -> Path | None:
-    """The calibration that `bev-semseg bag` writes into a bag's folder."""
+    """Return the calibration that `bev-semseg bag` writes into a bag's folder, if there is one."""
+    if observation.is_live:
+        return None
     file = Path(observation.source) / YAML_NAME
-    return file if not observation.is_live and file.is_file() else None
+    return file if file.is_file() else None
 
 
-def _places_camera(diagnosis: Diagnosis) -> bool:
-    """Whether the calibration does; one that is still to be written may."""
+def _may_place_camera(diagnosis: Diagnosis) -> bool:
+    """Return whether the calibration has the camera, or may have it because it is not written."""
     return diagnosis.calibration is None or diagnosis.calibration.camera is not None

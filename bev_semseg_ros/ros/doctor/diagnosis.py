@@ -1,4 +1,4 @@
-"""What the doctor says: findings, the numbers behind them, and parameters with which the node works on that input."""
+"""The result of the doctor: findings, the numbers behind them, and parameters for the node."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ TABLE_WIDTH = 118
 
 @dataclass
 class Diagnosis:
-    """source: what was looked at; topics: inputs -> their topics; parameters: of the node, where its defaults do not
-    suit; calibration, calibration_file: what is known of the rig, and the file it was read from, if it was.
+    """What the doctor found.
+
+    Attributes:
+        source: What it looked at.
+        findings: In the order of the checks.
+        statistics: The numbers behind them, in plain values.
+        parameters: Parameters of the node whose defaults do not suit this input.
+        topics: Input of the node -> its topic.
+        calibration: What is known of the sensors' poses, or None.
+        calibration_file: The file that holds it, or None if it is from TF.
     """
 
     source: str
@@ -32,103 +40,128 @@ class Diagnosis:
     calibration: Calibration | None = None
     calibration_file: Path | None = None
 
-    def say(self, item: str, level: Level, text: str, remedy: str = "") -> None:
+    def add(self, item: str, level: Level, text: str, remedy: str = "") -> None:
+        """Add a finding.
+
+        Args:
+            item: What it is about.
+            level: How bad it is.
+            text: What was found.
+            remedy: What to do.
+        """
         self.findings.append(Finding(item, level, text, remedy))
 
-    def set(self, name: str, value: Any) -> Any:
-        """Write the node's parameter `name` as `value`, or as the nearest that the node takes, and return that.
+    def set_parameter(self, name: str, value: Any) -> Any:
+        """Set a parameter of the node to a value, or to the nearest that the node accepts.
 
-        Raises ValueError for what the node never takes: another type, a choice that it does not have.
+        Returns:
+            The value that was set.
+
+        Raises:
+            ValueError: If no value near it is accepted: another type, an unknown choice.
         """
-        self.parameters[name] = value = nearest_allowed(name, value)
-        return value
+        accepted = nearest_allowed(name, value)
+        self.parameters[name] = accepted
+        return accepted
 
     def count(self, level: Level) -> int:
+        """Return the number of findings of a level."""
         return sum(finding.level == level for finding in self.findings)
 
     @property
     def summary(self) -> str:
-        faults, warnings = self.count("fault"), self.count("warning")
-        return (
-            f"{self.source}: {faults} fault{'s' * (faults != 1)}, {warnings} warning{'s' * (warnings != 1)}, "
-            f"{self.count('ok')} ok"
-        )
+        """One line: the source and the number of findings."""
+        faults = _counted(self.count("fault"), "fault")
+        warnings = _counted(self.count("warning"), "warning")
+        return f"{self.source}: {faults}, {warnings}, {self.count('ok')} ok"
 
     def table(self) -> str:
-        """One item a row, the worst first; a remedy on lines of its own."""
+        """Return one item a row, the worst first, each remedy on lines of its own."""
         width = max((len(finding.item) for finding in self.findings), default=0)
         lines = []
         for finding in sorted(self.findings, key=lambda finding: -LEVELS.index(finding.level)):
             head = f"{finding.level:<8}{finding.item:<{width}}  "
-            lines += textwrap.wrap(
-                finding.text,
-                TABLE_WIDTH,
-                initial_indent=head,
-                subsequent_indent=" " * len(head),
-                break_long_words=False,
-            ) or [head]
-            lines += textwrap.wrap(
-                finding.remedy,
-                TABLE_WIDTH,
-                initial_indent=" " * len(head) + "-> ",
-                subsequent_indent=" " * len(head) + "   ",
-                break_long_words=False,
-            )
+            indent = " " * len(head)
+            lines += _wrap(finding.text, head, indent) or [head]
+            lines += _wrap(finding.remedy, indent + "-> ", indent + "   ")
         return "\n".join(lines)
 
     def as_json(self) -> str:
-        return (
-            json.dumps(
-                {
-                    "source": self.source,
-                    "summary": self.summary,
-                    "topics": self.topics,
-                    "findings": [asdict(finding) for finding in self.findings],
-                    "statistics": self.statistics,
-                    "parameters": self.parameters,
-                },
-                indent=2,
-            )
-            + "\n"
-        )
+        """Return everything as JSON."""
+        content = {
+            "source": self.source,
+            "summary": self.summary,
+            "topics": self.topics,
+            "findings": [asdict(finding) for finding in self.findings],
+            "statistics": self.statistics,
+            "parameters": self.parameters,
+        }
+        return json.dumps(content, indent=2) + "\n"
 
     def write_parameters(self, path: Path) -> None:
-        """A parameter file of the node; a calibration that was read from no file is written beside it."""
+        """Write a parameter file of the node, and beside it a calibration that is in no file yet."""
         values = dict(self.parameters)
         if self.calibration is not None:
-            file = self.calibration_file or path.with_name(path.stem + "_calibration.yaml")
-            if self.calibration_file is None:
+            file = self.calibration_file
+            if file is None:
+                file = path.with_name(path.stem + "_calibration.yaml")
                 save_calibration(self.calibration, file)
             values["calibration"] = str(file.resolve())
-        path.write_text(
-            f"# Of `bev-semseg doctor`. {self.summary}. Start the node with\n#   {self.command(path)}\n"
-            + yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
+        head = (
+            f"# Written by `bev-semseg doctor`. {self.summary}. Start the node with\n"
+            f"#   {self.command(path)}\n"
         )
+        content = yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
+        path.write_text(head + content)
 
     def how_to_start(self, path: Path | None = None) -> str:
-        """What to run for the node to work on this input; path: of the parameter file, if it is written."""
-        if self.calibration is not None and self.calibration_file is None and path is None:
+        """Say how to start the node on this input.
+
+        Args:
+            path: The parameter file, if one is written.
+        """
+        is_unwritten = self.calibration is not None and self.calibration_file is None
+        if is_unwritten and path is None:
             return (
-                "To start the node, run this again with --params FILE.yaml: the calibration from TF is written "
-                "beside it."
+                "To start the node, run this again with --params FILE.yaml: the calibration from "
+                "TF is written beside it."
             )
         condition = ", once there is a calibration" if self.calibration is None else ""
         return f"The node on this input{condition}:\n  {self.command(path)}"
 
     def command(self, path: Path | None = None) -> str:
-        """The complete command line of the node; a calibration that no file holds is CALIBRATION.yaml in it."""
+        """Return the command line that starts the node on this input.
+
+        Args:
+            path: The parameter file, if one is written.
+
+        Returns:
+            The command. A calibration that is in no file stands as CALIBRATION.yaml in it.
+        """
         values = {} if path else dict(self.parameters)
         if path is None or self.calibration is None:
             values["calibration"] = str(self.calibration_file or "CALIBRATION.yaml")
         options = ["--params-file", str(path)] if path else []
-        options += [
-            part for name, value in values.items() for part in ("-p", f"{name}:={_written(value)}")
-        ]
-        options += [
-            part for name, topic in self.topics.items() for part in ("-r", f"{name}:={topic}")
-        ]
+        for name, value in values.items():
+            options += ["-p", f"{name}:={_inline_yaml(value)}"]
+        for name, topic in self.topics.items():
+            options += ["-r", f"{name}:={topic}"]
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
 
 
-def _written(value: Any) -> str:
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        TABLE_WIDTH,
+        initial_indent=first_indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+    )
+
+
+def _inline_yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -14,11 +16,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 from rclpy.signals import uninstall_signal_handlers
 
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.doctor.observation import (
     COMPRESSED,
-    KINDS,
+    INPUT_TYPES,
     Observation,
     Offer,
     Stream,
@@ -29,19 +31,27 @@ from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
 from bev_semseg_ros.ros.node.parameters import Parameters
 
-DISCOVERY = 6.0  # seconds in which publishers must be found
-SETTLED = 1.0  # seconds after which, once there is one for every input, others are not waited for
-COUNTING = 1.0  # seconds in which the topics of a type are compared, where there are several
+DISCOVERY = 6.0  # seconds within which publishers must be found
+SETTLED = 1.0  # seconds to wait for more publishers once every input has one
+COUNTING = 1.0  # seconds for which the topics of a type are compared, if there are several
 SHARED_MEMORY = Path("/dev/shm")
-DEPTH = 10  # where the node takes the newest, every message counts here
+DEPTH = 10  # the node takes the newest message only, but here each one counts
 DEFAULTS = Parameters()
 
 
 def listen(seconds: float, asked: dict[str, str]) -> Observation:
-    """What comes on live topics in `seconds`, after a moment for discovery. asked: input of KINDS -> topic.
+    """Listen to live topics, with the QoS that the node would ask for.
 
-    Subscribes with the QoS that the node would ask for. Raises ValueError for a time that is not above 0, and
-    KeyboardInterrupt if a signal comes.
+    Args:
+        seconds: How long, after the discovery of the topics.
+        asked: Input of INPUT_TYPES -> the topic to listen to, or "".
+
+    Returns:
+        What came.
+
+    Raises:
+        ValueError: If `seconds` is not above 0.
+        KeyboardInterrupt: If a signal comes.
     """
     if not seconds > 0:
         raise ValueError(f"--live: expected a number of seconds above 0, got {seconds}")
@@ -53,15 +63,15 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
     executor.add_node(node)
     try:
         types = _discover(node, executor, asked)
-        counts = _count(node, executor, types)
-        observation = _subscribe(node, seconds, asked, types, counts)
+        available = _count(node, executor, types)
+        observation = _subscribe(node, seconds, asked, types, available)
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
         return observation
     except ExternalShutdownException:  # by a signal
         raise KeyboardInterrupt from None
     finally:
-        uninstall_signal_handlers()  # its thread still wakes what is freed next
+        uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
@@ -76,48 +86,61 @@ def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 def _discover(
     node: Node, executor: SingleThreadedExecutor, asked: dict[str, str]
 ) -> dict[str, str]:
-    """The topics that somebody publishes -> their types."""
-    end, is_complete = time.monotonic() + DISCOVERY, False
+    """Return the topics that have a publisher -> their types, once every input has one."""
+    end = time.monotonic() + DISCOVERY
+    is_complete = False
     while True:
         _spin(executor, SETTLED)
-        types = {
-            topic: next((kind for kind in kinds if kind in KINDS.values()), kinds[0])
-            for topic, kinds in node.get_topic_names_and_types()
-            if node.count_publishers(topic)
-        }
+        types: dict[str, str] = {}
+        for topic, names in node.get_topic_names_and_types():
+            if node.count_publishers(topic):
+                inputs = [name for name in names if name in INPUT_TYPES.values()]
+                types[topic] = inputs[0] if inputs else names[0]
         if is_complete or time.monotonic() > end:
             return types
-        is_complete = (
-            all(topic in types for topic in asked.values() if topic)
-            and choose_topics({topic: (kind, 0) for topic, kind in types.items()}, asked, types)[
-                0
-            ].keys()
-            == KINDS.keys()
-        )
+        is_complete = _has_all_inputs(types, asked)
+
+
+def _has_all_inputs(types: dict[str, str], asked: dict[str, str]) -> bool:
+    """Return whether every input, and every topic that was asked for, has a publisher."""
+    if not all(topic in types for topic in asked.values() if topic):
+        return False
+    available = {topic: (name, 0) for topic, name in types.items()}
+    chosen, _ = choose_topics(available, asked, types)
+    return chosen.keys() == INPUT_TYPES.keys()
 
 
 def _count(
     node: Node, executor: SingleThreadedExecutor, types: dict[str, str]
 ) -> dict[str, tuple[str, int]]:
-    """Topics of KINDS and COMPRESSED -> (kind, messages that came in COUNTING, if there is a choice)."""
-    found = {topic: kind for topic, kind in types.items() if kind in (*KINDS.values(), COMPRESSED)}
+    """Return the topics that could be an input -> (type, messages that came in COUNTING).
+
+    Messages are counted only where there is a choice between topics of a type.
+    """
+    wanted = (*INPUT_TYPES.values(), COMPRESSED)
+    found = {topic: name for topic, name in types.items() if name in wanted}
+    topics_of_type = Counter(found.values())
     counts: Counter[str] = Counter()
-    subscriptions = [
-        node.create_subscription(
-            message_class(kind),
-            topic,
-            lambda _, topic=topic: counts.update((topic,)),
-            qos_profile_sensor_data,
-            raw=True,
-        )
-        for topic, kind in found.items()
-        if list(found.values()).count(kind) > 1
-    ]
+
+    def counter(topic: str) -> Callable[[bytes], None]:
+        def count(_: bytes) -> None:
+            counts[topic] += 1
+
+        return count
+
+    subscriptions = []
+    for topic, name in found.items():
+        if topics_of_type[name] > 1:
+            subscriptions.append(
+                node.create_subscription(
+                    message_class(name), topic, counter(topic), qos_profile_sensor_data, raw=True
+                )
+            )
     if subscriptions:
         _spin(executor, COUNTING)
     for subscription in subscriptions:
         node.destroy_subscription(subscription)
-    return {topic: (kind, counts[topic]) for topic, kind in found.items()}
+    return {topic: (name, counts[topic]) for topic, name in found.items()}
 
 
 def _subscribe(
@@ -127,45 +150,49 @@ def _subscribe(
     types: dict[str, str],
     available: dict[str, tuple[str, int]],
 ) -> Observation:
+    """Subscribe to the inputs and to the transforms. Return the observation that fills."""
     chosen, wrong = choose_topics(available, asked, types)
-    transform_class = message_class("tf2_msgs/msg/TFMessage")
     observation = Observation(
         "live topics",
         seconds,
-        True,
+        is_live=True,
         available=available,
         wrong=wrong,
-        transforms=TransformTree() if transform_class else None,
         static_offers=_offers(node, "/tf_static"),
     )
     observation.streams = open_streams(chosen, types)
     for stream in observation.streams.values():
         stream.offers = _offers(node, stream.topic)
-        kind = message_class(stream.kind)
+        message_type = message_class(stream.message_type)
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
-        profile = choose_profile(
-            DEFAULTS.reliability, offered, lasts=stream.name == "camera_info", depth=DEPTH
-        )
-        node.create_subscription(
-            kind, stream.topic, partial(_take, stream, kind), profile, raw=True
-        )
-    if transform_class is not None:
-        for topic, durability in (
-            ("/tf_static", DurabilityPolicy.TRANSIENT_LOCAL),
-            ("/tf", DurabilityPolicy.VOLATILE),
-        ):
-            take = partial(observation.transforms.take, is_static=topic == "/tf_static")
-            node.create_subscription(
-                transform_class, topic, take, QoSProfile(depth=100, durability=durability)
-            )
+        is_latched = stream.name == "camera_info"
+        profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
+        take = partial(_take, stream, message_type)
+        node.create_subscription(message_type, stream.topic, take, profile, raw=True)
+    observation.transforms = _subscribe_to_transforms(node)
     return observation
 
 
-def _take(stream: Stream, kind: type, data: bytes) -> None:
-    stream.take(deserialize_message(data, kind), time.monotonic_ns(), len(data))
+def _subscribe_to_transforms(node: Node) -> TransformTree | None:
+    """Return the tree that /tf_static and /tf fill, or None if tf2_msgs is not installed."""
+    message_type = message_class("tf2_msgs/msg/TFMessage")
+    if message_type is None:
+        return None
+    tree = TransformTree()
+    latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    volatile = QoSProfile(depth=100, durability=DurabilityPolicy.VOLATILE)
+    take_static = partial(tree.take, is_static=True)
+    node.create_subscription(message_type, "/tf_static", take_static, latched)
+    node.create_subscription(message_type, "/tf", partial(tree.take, is_static=False), volatile)
+    return tree
+
+
+def _take(stream: Stream, message_type: Any, data: bytes) -> None:
+    stream.take(deserialize_message(data, message_type), time.monotonic_ns(), len(data))
 
 
 def _offers(node: Node, topic: str) -> list[Offer]:
+    """Return the QoS that the publishers of a topic offer."""
     return [
         Offer(
             node_name(info),
@@ -177,7 +204,7 @@ def _offers(node: Node, topic: str) -> list[Offer]:
 
 
 def _largest_segment() -> int:
-    """Bytes of the largest shared memory segment that Fast DDS has on this machine; 0 without any."""
+    """Return the bytes of the largest shared memory segment of Fast DDS here; 0 without any."""
 
     def size(path: Path) -> int:
         try:

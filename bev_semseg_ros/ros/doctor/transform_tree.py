@@ -1,4 +1,7 @@
-"""How frames stand to each other, from /tf_static and /tf: enough of tf2 for looking at a recording."""
+"""The latest transforms of /tf_static and /tf, for the doctor.
+
+tf2 is not used, because the doctor reads bags where no ROS is installed.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +13,64 @@ from bev_semseg_ros.geometry import invert, rotation_from_quaternion, transform
 
 
 class TransformTree:
-    """The latest transform of every frame to its parent; frames by name, without a leading slash."""
+    """The latest transform of each frame to its parent.
+
+    Frames go by their names. A leading slash does not count.
+    """
 
     def __init__(self) -> None:
         self._parents: dict[str, tuple[str, np.ndarray]] = {}  # child -> parent, parent_from_child
         self._static: set[str] = set()  # children whose transform is of /tf_static
 
     def take(self, message: Any, is_static: bool = False) -> None:
-        """A tf2_msgs/TFMessage; is_static: of /tf_static.
+        """Add the transforms of a tf2_msgs/TFMessage.
 
-        Transforms that are not finite, or whose rotation is none, are left out.
+        Transforms with numbers that are not finite, or with a quaternion of zeros, are left out.
+
+        Args:
+            message: The tf2_msgs/TFMessage.
+            is_static: Whether it came on /tf_static.
         """
         for stamped in message.transforms:
-            where, q = stamped.transform.translation, stamped.transform.rotation
-            matrix = transform(
-                rotation_from_quaternion((q.x, q.y, q.z, q.w)), (where.x, where.y, where.z)
-            )
-            if np.isfinite(matrix).all():
-                child = _name(stamped.child_frame_id)
-                self._parents[child] = _name(stamped.header.frame_id), matrix
-                (self._static.add if is_static else self._static.discard)(child)
+            position, q = stamped.transform.translation, stamped.transform.rotation
+            rotation = rotation_from_quaternion((q.x, q.y, q.z, q.w))
+            matrix = transform(rotation, (position.x, position.y, position.z))
+            if not np.isfinite(matrix).all():
+                continue
+            child = _name(stamped.child_frame_id)
+            self._parents[child] = _name(stamped.header.frame_id), matrix
+            if is_static:
+                self._static.add(child)
+            else:
+                self._static.discard(child)
 
     @property
     def frames(self) -> set[str]:
+        """The names of all frames."""
         return set(self._parents) | {parent for parent, _ in self._parents.values()}
 
     def root(self, frame: str) -> str:
+        """Return the highest ancestor of a frame; the frame itself if it has no parent."""
         return self._path(frame)[-1][0]
 
     def rigid_root(self, frame: str) -> str:
-        """The highest ancestor to which static transforms alone lead: what the frame is mounted on."""
-        return next(
-            (name for name, _ in self._path(frame) if name not in self._static), self.root(frame)
-        )
+        """Return what a frame is mounted on: the highest ancestor by static transforms alone."""
+        for name, _ in self._path(frame):
+            if name not in self._static:
+                return name
+        return self.root(frame)
 
     def lookup(self, target: str, source: str) -> np.ndarray | None:
-        """target_from_source (4, 4); None where they are not connected."""
+        """Return target_from_source (4, 4), or None if the frames are not connected."""
         to_target, to_source = dict(self._path(target)), dict(self._path(source))
         common = next((frame for frame in to_source if frame in to_target), None)
         return None if common is None else invert(to_target[common]) @ to_source[common]
 
     def _path(self, frame: str) -> list[tuple[str, np.ndarray]]:
-        """(ancestor, ancestor_from_frame) from the frame itself up to its root."""
+        """Return (ancestor, ancestor_from_frame) from the frame itself up to its root."""
         frame, matrix = _name(frame), np.eye(4)
         path = [(frame, matrix)]
-        while frame in self._parents and len(path) <= len(self._parents):  # a loop ends, too
+        while frame in self._parents and len(path) <= len(self._parents):  # ends in a loop, too
             frame, parent_from_child = self._parents[frame]
             matrix = parent_from_child @ matrix
             path.append((frame, matrix))

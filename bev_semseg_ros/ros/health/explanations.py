@@ -1,4 +1,4 @@
-"""In words: why clouds and images do not meet, and what became of those that did not."""
+"""Explain in words why clouds and images do not match, and what was done with those messages."""
 
 from __future__ import annotations
 
@@ -10,53 +10,74 @@ NO_ROOM = f"max_wait is longer than {MOST_WAITING} of them can wait"
 
 
 def why_unmatched(miss: float | None, slop: float, max_wait: float, is_full: bool) -> str:
-    """Why no pairs form. miss: the synchronizer's, in seconds like the others; is_full: it had no room for all."""
+    """Say why no pairs form, and what to change.
+
+    Args:
+        miss: Difference of the nearest stamps, seconds; None if unknown.
+        slop: The parameter slop, seconds.
+        max_wait: The parameter max_wait, seconds.
+        is_full: Whether more messages had to wait than can.
+    """
     if miss is not None and miss <= slop:
         if is_full:
             return (
-                f"more than {MOST_WAITING} messages of one sensor come between image and cloud of a moment, and no "
-                "more can wait, whatever max_wait is: let the later sensor's come sooner or the other's less often"
+                f"more than {MOST_WAITING} messages of one sensor come between image and cloud of "
+                "a moment, and no more can wait, whatever max_wait is: reduce the delay of the "
+                "later sensor or the rate of the other one"
             )
         return (
-            f"image and cloud of a moment come more than max_wait ({max_wait:g} s) after each other: raise "
-            "max_wait"
+            "image and cloud of a moment arrive more than max_wait "
+            f"({max_wait:g} s) apart: raise max_wait"
         )
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
     return (
-        f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks, set "
-        "points_offset or image_offset, or raise slop"
+        f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks, "
+        "set points_offset or image_offset, or raise slop"
     )
 
 
-def explain_fates(
-    results: int, lost: Counter[str], alone: Counter[str], unmatched: str, is_unmatched: bool
+def explain_outcomes(
+    published: int,
+    dropped: Counter[str],
+    degraded: Counter[str],
+    unmatched: str,
+    is_unmatched: bool,
 ) -> dict[str, int]:
-    """What became of messages without partners or with old stamps -> of how many; of a time with so many results.
+    """Say what was done with messages without a partner or with old stamps.
 
-    lost: the inbox's drops, alone: the pipeline's degraded results, both by cause; unmatched: the parameter;
-    is_unmatched: whether no pairs form.
+    All counts are those of the time to explain, such as the last second.
+
+    Args:
+        published: Frames with a result.
+        dropped: Messages and frames without a result, by cause.
+        degraded: Frames with a result that lack a sensor, by cause.
+        unmatched: The parameter unmatched.
+        is_unmatched: Whether no pairs form.
+
+    Returns:
+        The number of messages by outcome.
     """
     clouds, images = "clouds without image", "images without cloud"
-    why = (
-        "unmatched is drop"
-        if unmatched == "drop"
-        else "newer ones were processed before they had waited long enough"
-    )
+    if unmatched == "drop":
+        why = "unmatched is drop"
+    else:
+        why = "newer ones were processed before they had waited long enough"
     old = "dropped: their stamps repeat or are older than what was processed"
     counts = {
-        f"{clouds} processed alone (lidar_only)": alone["no_image"],
-        f"{images} processed alone (camera_only)": alone["no_points"],
-        f"{clouds} dropped ({why})": lost["unmatched_points"],
-        f"clouds dropped ({NO_ROOM})": lost["queue_full_points"],
-        f"images dropped ({NO_ROOM})": lost["queue_full_image"],
-        # While pairs form these are the surplus of a faster camera, and a few late ones are nothing to speak of.
-        f"{images} dropped": lost["unmatched_image"] * is_unmatched,
-        f"clouds {old}": lost["late_points"] * (lost["late_points"] > results),
-        f"images {old}": lost["late_image"] * (lost["late_image"] > results),
+        f"{clouds} processed alone (lidar_only)": degraded["no_image"],
+        f"{images} processed alone (camera_only)": degraded["no_points"],
+        f"{clouds} dropped ({why})": dropped["unmatched_points"],
+        f"clouds dropped ({NO_ROOM})": dropped["queue_full_points"],
+        f"images dropped ({NO_ROOM})": dropped["queue_full_image"],
     }
-    return {fate: count for fate, count in counts.items() if count}
+    if is_unmatched:  # while pairs form these are the surplus of a faster camera
+        counts[f"{images} dropped"] = dropped["unmatched_image"]
+    for noun, cause in (("clouds", "late_points"), ("images", "late_image")):
+        if dropped[cause] > published:  # a few late ones are not worth a warning
+            counts[f"{noun} {old}"] = dropped[cause]
+    return {outcome: count for outcome, count in counts.items() if count}
 
 
 def own_error(error: Exception) -> str:
-    """Of an error that no input should be able to cause."""
+    """Describe an error that no input should be able to cause."""
     return f"an error of the node itself, please report it: {type(error).__name__}: {error}"

@@ -1,33 +1,47 @@
-"""Where the time of a frame goes."""
+"""How the processing time of a frame is divided into stages."""
 
 from __future__ import annotations
 
 import time
 
-# Everything that ends in _ms on ~/timing and stands alone on ~/debug, with what it is the time of.
+# Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "the matched messages in the inbox, while the frame before was at work",
+    "wait_ms": "the matched messages wait while the previous frame is processed",
     "decode_ms": "messages to arrays",
     "prepare_ms": "points into the grid, image rectified and resized, both onto the device",
     "network_ms": "the network, from tensors to boxes and mask",
-    "publish_ms": "filter of the boxes, messages made and published",
-    "total_ms": "all of these: from the frame's last message, or the end of the wait for it, to the results",
-    "input_age_ms": "from the frame's stamp to the results, by the node's clock (bags need use_sim_time)",
+    "publish_ms": "boxes filtered, messages made and published",
+    "total_ms": "the sum of these: from the frame's last message, or the end of the wait for it, "
+    "to the results",
+    "input_age_ms": "from the frame's stamp to the results, by the node's clock (bags need "
+    "use_sim_time)",
 }
 
 
 class StageClock:
-    """Times stages that follow each other; what `values` holds adds up to its `total_ms`.
+    """Times stages that follow each other.
 
-    entered: time.monotonic_ns when the first of them, the wait, began.
+    Attributes:
+        values: Milliseconds by stage; they add up to `total_ms`.
     """
 
     def __init__(self, entered: int) -> None:
+        """Begin with the first stage, the wait.
+
+        Args:
+            entered: `time.monotonic_ns()` when the wait began.
+        """
         self._entered = self._last = entered
         self.values: dict[str, float] = {}
 
     def end(self, stage: str, network_ms: float | None = None) -> None:
-        """`stage` ends now; of the time since the one before `network_ms` were the network's, which measures itself."""
+        """End `stage` now.
+
+        Args:
+            stage: A key of `STAGES`.
+            network_ms: The part of it that the network took, if any. It is subtracted from the
+                stage and kept as a stage of its own: the predictor measures it.
+        """
         now = time.monotonic_ns()
         self.values[stage] = (now - self._last) / 1e6
         if network_ms is not None:

@@ -1,4 +1,4 @@
-"""Which factor brings a lidar's intensity to 0..1: decided by its first clouds, then kept."""
+"""Find the factor that brings a lidar's intensity to 0..1 from its first clouds."""
 
 from __future__ import annotations
 
@@ -8,38 +8,62 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.input_check import full_scale, highest_intensity
-from bev_semseg_ros.ros.convert.messages import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
 
-CLOUDS = 10  # that decide
+CLOUDS = 10  # clouds that decide
 
 
 @dataclass
 class _Decision:
-    """full: what 1.0 is, 0 until a cloud had intensities; largest: of the clouds it was made of; clouds: how many."""
+    """The full scale of one field of the cloud.
+
+    Attributes:
+        full: The value that becomes 1.0; 0 until a cloud had intensities.
+        largest: Largest intensity of the clouds that decided.
+        clouds: How many clouds decided, at most `CLOUDS`.
+        contrary: Largest intensities of the last clouds, as long as all disagree with `full`.
+    """
 
     full: float = 0.0
     largest: float = 0.0
     clouds: int = 0
-    contrary: list[float] = field(default_factory=list)  # of the last clouds: all say otherwise
+    contrary: list[float] = field(default_factory=list)
 
 
 class IntensityScale:
     """`decode_cloud` with the factor that suits the lidar.
 
-    The full scale is that of the largest values of the first CLOUDS clouds with intensities: it may grow while these
-    come, and afterwards only CLOUDS in a row that all have another one change it. Fields of other names and types are
-    looked at by themselves, so that damaged clouds between good ones decide nothing.
-    factor: of the last cloud; news: what was decided and not yet said, in words; to be set to None by whoever says it.
-    Whether the factor suits the network is for `input_check` to say.
+    The largest values of the first `CLOUDS` clouds with intensities decide the full scale. It may
+    grow while they come; afterwards only `CLOUDS` clouds in a row that disagree change it. Fields
+    of other names and types are judged separately, so that damaged clouds between good ones
+    decide nothing. `input_check` judges whether the result suits the network.
+
+    Attributes:
+        factor: The factor of the last cloud.
     """
 
     def __init__(self) -> None:
+        """Begin without a decision."""
         self.factor = 1.0
-        self.news: str | None = None
+        self._warning: str | None = None
         self._decisions: dict[tuple[str, str], _Decision] = {}
 
+    def take_warning(self) -> str | None:
+        """Return what was decided since the last call, in words, and forget it."""
+        warning, self._warning = self._warning, None
+        return warning
+
     def decode(self, message: Any, field: str, scale: float) -> np.ndarray:
-        """sensor_msgs/PointCloud2 -> (N, 4) as `decode_cloud` gives it; a `scale` other than 0 decides alone."""
+        """Decode a cloud with its intensity scaled.
+
+        Args:
+            message: sensor_msgs/PointCloud2.
+            field: The parameter intensity_field.
+            scale: The parameter intensity_scale; 0 to choose the factor here.
+
+        Returns:
+            (N, 4) as `decode_cloud` gives it.
+        """
         kind = next(
             (POINT_TYPES.get(int(f.datatype), "") for f in message.fields if f.name == field), ""
         )
@@ -49,9 +73,9 @@ class IntensityScale:
         decision = self._decisions.setdefault((field, kind), _Decision())
         before = decision.full
         points = decode_cloud(message, field)
-        self._look(points[:, 3], kind, decision)
+        self._judge(points[:, 3], kind, decision)
         if decision.full != before:
-            self._tell(field, kind, decision)
+            self._explain(field, kind, decision)
         self.factor = 1.0 / (decision.full or 1.0)  # 0: there is nothing to scale
         if self.factor == 1.0:
             return points
@@ -60,7 +84,7 @@ class IntensityScale:
         points[:, 3] *= np.float32(self.factor)
         return points
 
-    def _look(self, values: np.ndarray, kind: str, decision: _Decision) -> None:
+    def _judge(self, values: np.ndarray, kind: str, decision: _Decision) -> None:
         largest = highest_intensity(values)
         if largest <= 0:
             return
@@ -77,9 +101,9 @@ class IntensityScale:
                 decision.full = full_scale(kind, decision.largest)
                 decision.contrary.clear()
 
-    def _tell(self, name: str, kind: str, decision: _Decision) -> None:
+    def _explain(self, name: str, kind: str, decision: _Decision) -> None:
         if decision.full != {"u1": 255, "u2": 65535}.get(kind, 1):
-            self.news = (
-                f"{name} of the cloud ({np.dtype(kind).name}) reaches {decision.largest:.0f}: scaled by "
-                f"1/{decision.full:.0f}"
+            self._warning = (
+                f"{name} of the cloud ({np.dtype(kind).name}) reaches {decision.largest:.0f}: "
+                f"scaled by 1/{decision.full:.0f}"
             )

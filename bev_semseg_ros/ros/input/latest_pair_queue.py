@@ -1,63 +1,80 @@
-"""What stands between the executor, which must never wait, and the inference thread: matched messages, newest wins."""
+"""The queue between the executor, which must never wait, and the inference thread."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from bev_semseg_ros.ros.input.synchronizer import SILENCE_NS, STREAMS, Match, Synchronizer
+from bev_semseg_ros.ros.health.health import Health, Pairing
+from bev_semseg_ros.ros.input.synchronizer import SILENCE_NS, Match, Synchronizer
 
 
 @dataclass(frozen=True)
 class Work:
-    """A match for the network; entered: time.monotonic_ns when its last message came, or when the wait for it ended."""
+    """A match for the network.
+
+    Attributes:
+        match: Messages of one moment.
+        entered: `time.monotonic_ns()` when its last message came, or when the wait for it ended.
+    """
 
     match: Match
     entered: int
 
 
-class Inbox:
-    """A synchronizer with one slot behind it. `offer` and `take` may be called from different threads.
+class LatestPairQueue:
+    """A synchronizer and one place for the newest match: a newer one replaces it.
 
-    closed: nothing more comes; received: messages by stream; `dropped()`: those without a result, by cause. Both count
-    from the beginning.
+    Thread-safe: `offer` and `take` are called from different threads.
+
+    Attributes:
+        closed: True once nothing more comes.
     """
 
-    def __init__(self, synchronizer: Synchronizer) -> None:
+    def __init__(self, synchronizer: Synchronizer, health: Health) -> None:
+        """Begin empty.
+
+        Args:
+            synchronizer: Pairs the messages.
+            health: Counts what is received and what is dropped.
+        """
         self._condition = threading.Condition()
-        self._synchronizer = synchronizer
-        self._slot: Work | None = None
+        self._synchronizer, self._health = synchronizer, health
+        self._newest: Work | None = None
         self.closed = False
-        self._dropped: Counter[str] = Counter()
-        self.received: Counter[str] = Counter(dict.fromkeys(STREAMS, 0))
 
     def offer(self, stream: str, stamp: int, message: Any) -> None:
-        """Take a message; never blocks for longer than a comparison of stamps."""
+        """Take a message; blocks for no longer than a comparison of stamps takes.
+
+        Args:
+            stream: "points" or "image".
+            stamp: Its time for pairing, nanoseconds.
+            message: Whatever `take` is to return.
+        """
         now = time.monotonic_ns()
         with self._condition:
-            self.received[stream] += 1
+            self._health.receive(stream)
             self._put(self._synchronizer.add(stream, stamp, message, now), now)
             self._condition.notify()  # also without a match: the deadline may have moved
 
-    def drop(self, cause: str, stream: str | None = None) -> None:
-        """Count a frame that has no result, or a message of `stream` that was never offered."""
-        with self._condition:
-            self._dropped[cause] += 1
-            if stream is not None:
-                self.received[stream] += 1
-
     def take(self, timeout: float) -> Work | None:
-        """The next match; None if none comes within `timeout` seconds or the inbox is closed."""
+        """Wait for the next match.
+
+        Args:
+            timeout: Longest wait, seconds.
+
+        Returns:
+            The match; None if none came in time or the queue is closed.
+        """
         end = time.monotonic_ns() + round(timeout * 1e9)
         with self._condition:
             while not self.closed and time.monotonic_ns() < end:
                 now = time.monotonic_ns()
                 self._put(self._synchronizer.expire(now), now)
-                if self._slot is not None:
-                    work, self._slot = self._slot, None
+                if self._newest is not None:
+                    work, self._newest = self._newest, None
                     return work
                 deadline = min(end, self._synchronizer.deadline or end)
                 self._condition.wait(max(deadline - now, 1_000_000) / 1e9)
@@ -70,35 +87,26 @@ class Inbox:
             self._condition.notify_all()
 
     def tune(self, slop: float, max_wait: float, process_unmatched: bool) -> None:
-        """Change the synchronizer's settings (seconds) from now on."""
+        """Change the synchronizer's settings (times in seconds) from now on."""
         with self._condition:
-            self._synchronizer.slop, self._synchronizer.max_wait = (
-                round(slop * 1e9),
-                round(max_wait * 1e9),
-            )
+            self._synchronizer.slop = round(slop * 1e9)
+            self._synchronizer.max_wait = round(max_wait * 1e9)
             self._synchronizer.process_unmatched = process_unmatched
 
-    def dropped(self) -> Counter[str]:
-        with self._condition:
-            return self._synchronizer.dropped + self._dropped
-
-    @property
-    def is_unmatched(self) -> bool:
-        """True if two sensors should form pairs and none has formed for a while."""
-        return (
-            len(self._synchronizer.streams) > 1
-            and time.monotonic_ns() - self._synchronizer.last_pair > SILENCE_NS
-        )
-
-    @property
-    def miss(self) -> float | None:
-        """The synchronizer's, in seconds."""
+    def observe(self) -> None:
+        """Write to health how well clouds and images find each other."""
         with self._condition:
             miss = self._synchronizer.miss
-        return None if miss is None else miss / 1e9
+            silence = time.monotonic_ns() - self._synchronizer.last_pair
+            makes_pairs = len(self._synchronizer.streams) > 1
+        self._health.set_pairing(
+            Pairing(makes_pairs and silence > SILENCE_NS, None if miss is None else miss / 1e9)
+        )
 
     def _put(self, matches: list[Match], now: int) -> None:
+        for cause, count in self._synchronizer.take_dropped().items():
+            self._health.drop(cause, count)
         for match in matches:
-            if self._slot is not None:
-                self._dropped["overwritten"] += 1
-            self._slot = Work(match, now)
+            if self._newest is not None:
+                self._health.drop("overwritten")
+            self._newest = Work(match, now)

@@ -1,4 +1,4 @@
-"""Subscriptions that follow the publishers they find, and know why nothing comes."""
+"""Subscriptions that follow the QoS of their publishers and know why no messages come."""
 
 from __future__ import annotations
 
@@ -11,104 +11,132 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
-from bev_semseg_ros.ros.input.camera_info_matcher import Intake
+from bev_semseg_ros.ros.health.health import Health, InputState
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.node.parameters import Parameters
 
 try:
-    from message_filters import (
-        Subscriber as FilterSubscriber,  # so that integrators can chain filters
-    )
-except ImportError:  # not installed: a plain subscription does the same
-    FilterSubscriber = None
+    from message_filters import SimpleFilter
+except ImportError:  # optional: only integrators that chain filters need it
+    SimpleFilter = None
 
-SILENCE = 1.0  # seconds without a message after which a topic is spoken of
+SILENCE = 1.0  # seconds without a message after which a topic is called silent
+
+Callback = Callable[..., Any]
 
 
 def choose_profile(
-    setting: str, offered: Sequence[QoSProfile], lasts: bool = False, depth: int = 1
+    reliability: str, offered: Sequence[QoSProfile], latched: bool = False, depth: int = 1
 ) -> QoSProfile:
-    """What to ask for on a topic whose publishers offer that; newest wins.
+    """Choose the QoS to request.
 
-    setting: the parameter `reliability`; auto: reliable if all publishers offer it, else best effort, which suits all.
-    lasts: a message holds until the next: those that all publishers keep for late subscribers are asked for, too, and
-    reliably where all offer it, whatever the setting: Fast DDS gives a best effort subscriber nothing that was kept.
+    Args:
+        reliability: The parameter of that name. auto requests RELIABLE if every publisher offers
+            it, else BEST_EFFORT, which matches all of them.
+        offered: The profiles of the publishers.
+        latched: Whether a message stays valid until the next one, as a camera_info does. Request
+            TRANSIENT_LOCAL if every publisher offers it, and choose the reliability as with auto:
+            Fast DDS gives late subscribers that are best effort nothing.
+        depth: Messages that wait; a newer one replaces the oldest.
     """
-    follows = setting == "auto" or lasts
-    is_reliable = setting == "reliable" or (
-        follows
-        and offered
-        and all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered)
+    all_reliable = bool(offered) and all(
+        profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered
     )
-    is_kept = (
-        lasts
-        and offered
-        and all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered)
+    all_transient = bool(offered) and all(
+        profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in offered
     )
+    is_automatic = reliability == "auto" or latched
+    is_reliable = reliability == "reliable" or (is_automatic and all_reliable)
+    is_transient = latched and all_transient
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if is_transient else DurabilityPolicy.VOLATILE,
     )
 
 
-def open_inputs(
+def open_subscriptions(
     node: Node,
     parameters: Parameters,
     streams: tuple[str, ...],
-    intake: Intake,
-    guard: Callable[[Callable[..., Any]], Callable[..., Any]],
-) -> dict[str, Input]:
-    """The subscriptions that `streams` ("points", "image") need, by name; guard: what every callback is put into."""
-    plain = node.resolve_topic_name("image")
-    raw, packed = (
-        (Image, plain),
-        (CompressedImage, plain + SUFFIX),
-    )  # as image_transport names them: after remapping
-    is_raw = parameters.image_transport == "raw"
-    (image, topic), (_, other) = (raw, packed) if is_raw else (packed, raw)
-    inputs = {}
-    if (
-        "image" in streams and parameters.intrinsics == "camera_info"
-    ):  # first: to be taken before its image
-        inputs["camera_info"] = Input(
-            node,
-            CameraInfo,
-            "camera_info",
-            parameters.reliability,
-            guard(intake.take_camera_info),
-            lasts=True,
+    matcher: CameraInfoMatcher,
+    health: Health,
+    guard: Callable[[Callback], Callback],
+) -> dict[str, Subscription]:
+    """Subscribe to the topics that `streams` need.
+
+    Args:
+        node: The node to subscribe with.
+        parameters: The node's parameters.
+        streams: "points", "image" or both.
+        matcher: Takes the messages.
+        health: Takes the state of the subscriptions.
+        guard: Wraps every callback, so that no exception reaches the executor.
+
+    Returns:
+        The subscriptions by name: points, image, camera_info.
+    """
+    reliability = parameters.reliability
+    subscriptions: list[Subscription] = []
+    if "image" in streams and parameters.intrinsics == "camera_info":
+        # Before the image's subscription: the executor takes a camera_info before its image then.
+        callback = guard(matcher.take_camera_info)
+        subscriptions.append(
+            Subscription(
+                node, CameraInfo, "camera_info", reliability, callback, health, latched=True
+            )
         )
     if "points" in streams:
-        inputs["points"] = Input(
-            node, PointCloud2, "points", parameters.reliability, guard(intake.take_points)
+        callback = guard(matcher.take_points)
+        subscriptions.append(
+            Subscription(node, PointCloud2, "points", reliability, callback, health)
         )
     if "image" in streams:
-        inputs["image"] = Input(
-            node,
-            image,
-            topic,
-            parameters.reliability,
-            guard(intake.take_image),
-            alternatives={other: f"set image_transport to {'compressed' if is_raw else 'raw'}"},
+        # As image_transport names them: the suffix is added after remapping.
+        plain = node.resolve_topic_name("image")
+        compressed = plain + SUFFIX
+        kind, topic, other, transport = (
+            (Image, plain, compressed, "compressed")
+            if parameters.image_transport == "raw"
+            else (CompressedImage, compressed, plain, "raw")
         )
-    return inputs
+        subscriptions.append(
+            Subscription(
+                node,
+                kind,
+                topic,
+                reliability,
+                guard(matcher.take_image),
+                health,
+                name="image",
+                alternatives={other: f"set image_transport to {transport}"},
+            )
+        )
+    return {subscription.name: subscription for subscription in subscriptions}
 
 
 def node_name(publisher: Any) -> str:
-    """The full name of the node that an rclpy TopicEndpointInfo is of."""
+    """Return the full name of the node of an rclpy TopicEndpointInfo."""
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
-class Input:
-    """One topic: depth 1, newest wins; `follow()` subscribes anew when the publishers' QoS calls for it.
+class Subscription:
+    """A topic with depth 1 (the newest message wins) whose QoS follows the publishers.
 
-    lasts: a message holds until the next, which may never come; a publisher may offer it to late subscribers.
-    received: messages so far. lost: those that a newer one replaced before the executor took them, or that never
-    arrived, by the gaps in their publisher's numbers; rclpy does not tell publishers apart, so while there is only one.
-    alternatives: topics that may carry the same in another way, each with what to do then.
-    subscriber: the `message_filters.Subscriber` the messages come through, to chain filters to; it stays the same when
-    the subscription changes. None where message_filters is not installed.
+    It is an rclpy subscription and not a `message_filters.Subscriber`, which hides the MessageInfo
+    that counts lost messages and cannot change its QoS. `filter` connects the two worlds.
+
+    Attributes:
+        name: Its name in `Health`.
+        topic: The topic's full name.
+        received: Messages so far.
+        lost: Messages that a newer one replaced before the executor took them, or that never
+            arrived, by the gaps in their publisher's sequence numbers. Counted while the topic has
+            one publisher: rclpy does not tell publishers apart.
+        filter: A `message_filters.SimpleFilter` that passes every message on, to chain filters such
+            as `message_filters.Cache` to; it stays the same when the QoS changes. None if
+            message_filters is not installed.
     """
 
     def __init__(
@@ -117,148 +145,159 @@ class Input:
         kind: type,
         topic: str,
         reliability: str,
-        callback: Callable[[Any], None],
-        lasts: bool = False,
+        callback: Callable[[Any], Any],
+        health: Health,
+        *,
+        name: str = "",
+        latched: bool = False,
         alternatives: Mapping[str, str] | None = None,
     ) -> None:
+        """Subscribe.
+
+        Args:
+            node: The node to subscribe with.
+            kind: The message class, of sensor_msgs.
+            topic: The topic before remapping.
+            reliability: The parameter reliability.
+            callback: Takes each message.
+            health: Takes the state of the topic.
+            name: Its name in `health`; empty: `topic`.
+            latched: See `choose_profile`.
+            alternatives: Topics that may carry the same in another form, each with the change that
+                makes the node use it.
+        """
+        self.name = name or topic
         self.topic = node.resolve_topic_name(topic)
-        self._node, self._kind, self._name, self._setting, self._callback = (
-            node,
-            kind,
-            topic,
-            reliability,
-            callback,
-        )
-        self._lasts, self._alternatives = lasts, alternatives or {}
-        self.subscriber: Any = None
+        self.received = self.lost = 0
+        self.filter = SimpleFilter() if SimpleFilter is not None else None
+        self._node, self._kind, self._unresolved_topic = node, kind, topic
+        self._reliability_parameter, self._callback, self._health = reliability, callback, health
+        self._latched, self._alternatives = latched, alternatives or {}
         self._type = f"sensor_msgs/msg/{kind.__name__}"
         self._subscription: Any = None
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
-        self._number: int | None = None  # that the last message's publisher gave it
-        self.received = self.lost = 0
+        self._sequence_number: int | None = None
         self.follow()
 
     def follow(self) -> None:
-        """To be called regularly, from the executor's thread."""
+        """Subscribe anew if the publishers' QoS calls for it. Call it regularly."""
         offered = [publisher.qos_profile for publisher in self._publishers()]
         if self._subscription is not None and not offered:
-            return  # a publisher that comes back finds what it left
-        profile = choose_profile(self._setting, offered, self._lasts)
+            return  # a publisher that comes back is likely to offer what it offered before
+        profile = choose_profile(self._reliability_parameter, offered, self._latched)
         if (profile.reliability, profile.durability) == (self._reliability, self._durability):
             return
         self.destroy()
         self._reliability, self._durability = profile.reliability, profile.durability
-        if FilterSubscriber is not None and self.subscriber is None:
-            self.subscriber = FilterSubscriber(
-                self._node, self._kind, self._name, qos_profile=profile
-            )
-            self.subscriber.registerCallback(self._receive)
-            self._node.destroy_subscription(
-                self.subscriber.sub
-            )  # it would not tell the messages' numbers
+        take: Callback = self._take  # rclpy adds the MessageInfo to callbacks of two arguments
         self._subscription = self._node.create_subscription(
-            self._kind, self._name, self._take, profile
+            self._kind, self._unresolved_topic, take, profile
         )
-        if self.subscriber is not None:
-            self.subscriber.sub = self._subscription
 
     def destroy(self) -> None:
+        """End the subscription."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._reliability = None
+
+    def observe(self) -> None:
+        """Write the state of the topic to health."""
+        state = InputState(self.topic, self.received, self.age, self.lost, self.explain() or "")
+        self._health.set_input(self.name, state)
 
     @property
     def age(self) -> float | None:
         """Seconds since the last message; None if none came."""
         return None if self._last is None else time.monotonic() - self._last
 
-    @property
-    def is_silent(self) -> bool:
-        return self.age is None or self.age > SILENCE
-
     def explain(self) -> str | None:
-        """Why nothing comes, in words, with what to change; None if messages come from everybody who publishes."""
+        """Say why messages do not come, and what to change; None if all publishers are heard."""
         publishers = self._publishers()
         if mismatch := self._mismatch(publishers):
             return mismatch
-        if not self.is_silent or (self._lasts and self._last is not None):
+        age = self.age
+        if age is not None and (age <= SILENCE or self._latched):
             return None
         if not publishers:
             return self._why_nobody_publishes()
-        if self._last is None:
-            kept = " or, if it was published once before, let it be published with durability transient_local"
-            return (
-                f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes (if it is not idle, "
-                "its DDS transport cannot carry the messages: give the sender config/fastdds_shm.xml"
-                f"{kept if self._lasts else ''})"
+        if age is not None:
+            return f"{self.topic} is silent for {age:.1f} s"
+        if self._latched:
+            advice = (
+                " or, if it was published once before, publish it with durability transient_local"
             )
-        return f"{self.topic} is silent for {time.monotonic() - self._last:.1f} s"
+        else:
+            advice = ""
+        return (
+            f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes (if it is "
+            "not idle, its DDS transport cannot carry the messages: give the sender "
+            f"config/fastdds_shm.xml{advice})"
+        )
 
     def _mismatch(self, publishers: list[Any]) -> str | None:
-        """Reliability and durability are all that can fail to match: nothing else is asked for."""
+        """Name publishers whose QoS does not match.
+
+        Only reliability and durability can fail to match: nothing else is requested.
+        """
         if self._subscription is None:
             return None
-        deaf = [
-            p
-            for p in publishers
-            if self._reliability == ReliabilityPolicy.RELIABLE
-            and p.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-        ]
-        if deaf:
+        best_effort, volatile = [], []
+        for publisher in publishers:
+            if publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT:
+                best_effort.append(publisher)
+            if publisher.qos_profile.durability == DurabilityPolicy.VOLATILE:
+                volatile.append(publisher)
+        if best_effort and self._reliability == ReliabilityPolicy.RELIABLE:
             return (
-                f"QoS cannot match on {self.topic}: {_names(deaf)} offers best effort, asked for is reliable; set "
-                "reliability to auto or best_effort"
+                f"QoS cannot match on {self.topic}: {_names(best_effort)} offers best effort, asked "
+                "for is reliable; set reliability to auto or best_effort"
             )
-        deaf = [
-            p
-            for p in publishers
-            if self._durability == DurabilityPolicy.TRANSIENT_LOCAL
-            and p.qos_profile.durability == DurabilityPolicy.VOLATILE
-        ]
-        if deaf:
+        if volatile and self._durability == DurabilityPolicy.TRANSIENT_LOCAL:
             return (
-                f"QoS cannot match on {self.topic}: {_names(deaf)} offers durability volatile, asked for is "
-                "transient local, as others offer it; let all of them offer the same"
+                f"QoS cannot match on {self.topic}: {_names(volatile)} offers durability volatile, "
+                "asked for is transient local, as others offer it; let all of them offer the same"
             )
         return None
 
     def _why_nobody_publishes(self) -> str:
         if others := self._node.get_publishers_info_by_topic(self.topic):
             kinds = ", ".join(sorted({publisher.topic_type for publisher in others}))
-            return f"{self.topic} carries {kinds} from {_names(others)}, expected {self._type}; remap the topic"
+            return (
+                f"{self.topic} carries {kinds} from {_names(others)}, expected {self._type}; remap "
+                "the topic"
+            )
         for topic, remedy in self._alternatives.items():
             if publishers := self._node.get_publishers_info_by_topic(topic):
-                return f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: {remedy}"
+                return (
+                    f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: "
+                    f"{remedy}"
+                )
         return f"nothing publishes {self.topic}"
 
     def _take(self, message: Any, info: Mapping[str, Any]) -> None:
-        """Two arguments, so that rclpy gives the MessageInfo, too."""
-        self._count_lost(info["publication_sequence_number"])
-        if self.subscriber is None:
-            self._receive(message)
-        else:
-            self.subscriber.callback(message)
-
-    def _count_lost(self, number: int | None) -> None:
-        """number: a publisher counts its messages; None where the middleware does not tell."""
-        if number is not None and self._number is not None and number != self._number + 1:
-            if len(self._publishers()) > 1:
-                number = None  # perhaps another one's
-            else:
-                self.lost += max(number - self._number - 1, 0)  # below 0: it was started anew
-        self._number = number
-
-    def _receive(self, message: Any) -> None:
         if self._subscription is None:
-            return  # destroyed when this message had been taken
+            return  # it was destroyed after the executor had taken this message
+        self._count_lost(info["publication_sequence_number"])
         self._last = time.monotonic()
         self.received += 1
         self._callback(message)
+        if self.filter is not None:
+            self.filter.signalMessage(message)
+
+    def _count_lost(self, number: int | None) -> None:
+        """Count a gap before `number`, the publisher's; None if the middleware has no numbers."""
+        last = self._sequence_number
+        if number is not None and last is not None and number != last + 1:
+            if len(self._publishers()) > 1:
+                number = None  # it may be another publisher's
+            else:
+                self.lost += max(number - last - 1, 0)  # below 0: the publisher began anew
+        self._sequence_number = number
 
     def _publishers(self) -> list[Any]:
-        """Those of our type, as rclpy's TopicEndpointInfo."""
+        """Return the publishers of our type, as rclpy's TopicEndpointInfo."""
         return [
             info
             for info in self._node.get_publishers_info_by_topic(self.topic)

@@ -1,7 +1,8 @@
-"""Pairs clouds with images by their stamps. Pure Python: it knows neither ROS nor threads nor the clock.
+"""Pair clouds with images by their stamps. Pure Python: no ROS, no threads, no clock.
 
-`message_filters.ApproximateTimeSynchronizer` holds a lock while the callback runs and is silent when nothing matches;
-this one returns what is complete, says what it drops and why, and never waits longer than it is told.
+`message_filters.ApproximateTimeSynchronizer` is not used: it holds a lock while the callback runs
+and is silent when nothing matches. This synchronizer returns what is complete, counts what it drops
+by cause, and never waits longer than `max_wait`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 STREAMS = ("points", "image")
-SILENCE_NS = 1_000_000_000  # a stream without messages for so long, while its partner had some, is not waited for
-SILENT_MESSAGES = 3  # so many: a drive that was paused does not count
-MOST_WAITING = 64  # messages of one stream, whatever max_wait: of 7 MB images these are 0.45 GB
-STAMPS = 1024  # of one stream that are remembered: 34 s at 30 Hz, to know how far what came too late was from them
-BEFORE_ALL = -(2**63)  # a stamp; those of messages may be below 0 where an offset was added
-LATE_MESSAGES = (
-    3  # so many late ones of a stream, and none between that is not: time has jumped back
-)
+# A stream is not waited for if it had no message for SILENCE_NS while its partner had at least
+# SILENT_MESSAGES. The number excludes a drive that was paused.
+SILENCE_NS = 1_000_000_000
+SILENT_MESSAGES = 3
+MOST_WAITING = 64  # messages of one stream, whatever max_wait is: 0.45 GB of 7 MB images
+STAMPS = 1024  # remembered stamps of one stream, 34 s at 30 Hz: they tell how late a message is
+BEFORE_ALL = -(2**63)  # a stamp; an offset may bring those of messages below 0
+LATE_MESSAGES = 3  # after so many late messages in a row, time has jumped back
 
 
 def _partner_of(stream: str) -> str:
@@ -29,13 +30,19 @@ def _partner_of(stream: str) -> str:
 
 @dataclass(frozen=True)
 class Match:
-    """Messages of one moment: a pair, or one whose partner did not come (the other is None)."""
+    """Messages of one moment: a pair, or one message whose partner did not come.
+
+    Attributes:
+        points: The cloud; None if only an image came.
+        image: The image; None if only a cloud came.
+    """
 
     points: Any = None
     image: Any = None
 
     @property
     def is_pair(self) -> bool:
+        """True if both came."""
         return self.points is not None and self.image is not None
 
 
@@ -47,19 +54,33 @@ class _Waiting:
 
 
 class Synchronizer:
-    """Nearest stamps within `slop` make a pair; what finds no partner within `max_wait` comes alone or is dropped.
+    """Pairs the nearest stamps within `slop`.
 
-    Of a pair each is the nearest to the other among all that wait. It is given out at once unless the rate of one of
-    them promises a nearer message; that is waited for until a message as new as the pair has waited for `max_wait`. A
-    message alone is a cloud, or an image while no pairs form (while they do it is a surplus image of a faster camera),
-    and only if `process_unmatched`. Results come in the order of their stamps; a pair drops what is older than it.
-    All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never jumps.
+    Two messages are a pair if each is the nearest to the other among all that wait. A pair is
+    given out at once, unless the rate of one sensor promises a nearer message; the pair then waits
+    until a message as new as itself has waited for `max_wait`.
 
-    dropped: messages without a result, by cause (unmatched_points, unmatched_image: no partner; queue_full_points,
-    queue_full_image: the oldest of more than MOST_WAITING; late_points, late_image: older than a result already given,
-    or repeated; time_jump_points, time_jump_image: waiting when the stamps jumped back). Stamps have jumped back if one
-    is older than any wait explains, if a stream begins again with its oldest one (a loop of a drive shorter than that),
-    or if nothing but late messages comes.
+    A message that finds no partner within `max_wait` goes alone or is dropped. It goes alone if
+    `process_unmatched` is set and it is a cloud, or an image while no pairs form (while they do, it
+    is a surplus image of a faster camera).
+
+    Matches come in the order of their stamps, and a match drops what is older. Stamps have jumped
+    back if one is older than any wait explains, if a stream begins again with its oldest stamp (a
+    bag that loops), or if only late messages come.
+
+    All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never
+    jumps. Not thread-safe.
+
+    Attributes:
+        slop: Largest difference of stamps within a pair.
+        max_wait: How long a message waits for its partner.
+        process_unmatched: Whether messages without a partner go alone.
+        streams: The streams in use.
+        dropped: Messages without a result, by cause, since the last `take_dropped`:
+            unmatched_STREAM found no partner; queue_full_STREAM was the oldest of more than
+            `MOST_WAITING`; late_STREAM is older than a result already given, or repeated;
+            time_jump_STREAM waited when the stamps jumped back.
+        last_pair: `now` when the last pair was given out.
     """
 
     def __init__(
@@ -69,21 +90,32 @@ class Synchronizer:
         process_unmatched: bool = True,
         streams: tuple[str, ...] = STREAMS,
     ) -> None:
-        self.slop, self.max_wait, self.process_unmatched, self.streams = (
-            slop,
-            max_wait,
-            process_unmatched,
-            streams,
-        )
+        """Begin without messages."""
+        self.slop, self.max_wait = slop, max_wait
+        self.process_unmatched, self.streams = process_unmatched, streams
         self.dropped: Counter[str] = Counter()
-        self._misses: dict[
-            str, int
-        ] = {}  # since the last pair: how far a stream's last one was from what had come
-        self.last_pair = -SILENCE_NS  # when the last pair was given out
+        # Since the last pair: distance of a stream's last stamp from those of its partner.
+        self._misses: dict[str, int] = {}
+        self.last_pair = -SILENCE_NS
         self._reset()
 
+    def take_dropped(self) -> Counter[str]:
+        """Return `dropped` (causes that occurred) and begin to count anew."""
+        dropped, self.dropped = +self.dropped, Counter()
+        return dropped
+
     def add(self, stream: str, stamp: int, item: Any, now: int) -> list[Match]:
-        """Take a message that arrived at `now` and return what is complete by it, in order."""
+        """Take a message.
+
+        Args:
+            stream: "points" or "image".
+            stamp: Its time.
+            item: Whatever the match is to hold.
+            now: When it arrived.
+
+        Returns:
+            The matches that are complete by it, in order.
+        """
         if self._has_jumped_back(stream, stamp):
             for name, waiting in self._waiting.items():
                 self.dropped["time_jump_" + name] += len(waiting)
@@ -110,7 +142,7 @@ class Synchronizer:
         return matches
 
     def expire(self, now: int) -> list[Match]:
-        """What is complete at `now`, in order: call it when `deadline` has come."""
+        """Return the matches that are complete at `now`, in order; call it at `deadline`."""
         matches = []
         while (match := self._next(now)) is not None:
             matches.append(match)
@@ -121,24 +153,18 @@ class Synchronizer:
 
     @property
     def miss(self) -> int | None:
-        """How far the last messages after the last pair are from the nearest of the other stream; None: there are none.
+        """Smallest difference of stamps since the last pair; None if no messages came.
 
-        At most `slop` if a partner did come, but too late: of two that miss each other in time only the later one knows
-        its partner, when it comes.
+        It is at most `slop` if a partner did come, but too late: of two messages that miss each
+        other in time only the later one knows its partner.
         """
         return min(self._misses.values(), default=None)
 
     @property
     def deadline(self) -> int | None:
-        """When the next waiting message has waited long enough, or None if none waits."""
-        return min(
-            (
-                entry.arrival + self.max_wait
-                for waiting in self._waiting.values()
-                for entry in waiting
-            ),
-            default=None,
-        )
+        """When the next waiting message has waited long enough; None if none waits."""
+        waiting = [entry for entries in self._waiting.values() for entry in entries]
+        return min((entry.arrival + self.max_wait for entry in waiting), default=None)
 
     def _has_jumped_back(self, stream: str, stamp: int) -> bool:
         history = self._history[stream]
@@ -159,8 +185,8 @@ class Synchronizer:
         self._history: dict[str, deque[int]] = {stream: deque(maxlen=STAMPS) for stream in STREAMS}
         self._given = dict.fromkeys(STREAMS, BEFORE_ALL)
         self._oldest: dict[str, int] = {}  # stamps
-        self._late: Counter[str] = Counter()  # since the last message that was not
-        # When the first messages of the partner came since the stream's last one.
+        self._late: Counter[str] = Counter()  # late messages in a row
+        # Arrivals of the partner's first messages since the stream's last one.
         self._missed: dict[str, list[int]] = {stream: [] for stream in STREAMS}
 
     def _next(self, now: int) -> Match | None:
@@ -168,15 +194,9 @@ class Synchronizer:
             other = _partner_of(stream)
             for entry in self._waiting[stream]:
                 partner = _nearest(self._waiting[other], entry.stamp)
-                if (
-                    partner
-                    and abs(partner.stamp - entry.stamp) <= self.slop
-                    and _nearest(self._waiting[stream], partner.stamp) is entry
-                ):
-                    waited = (
-                        now - min(each.arrival for each in (partner, *self._waiting[stream]))
-                        >= self.max_wait
-                    )
+                if partner is not None and self._are_nearest(entry, partner, stream):
+                    oldest = min(each.arrival for each in (partner, *self._waiting[stream]))
+                    waited = now - oldest >= self.max_wait
                     if waited or not (
                         self._nearer_is_due(entry, partner, other)
                         or self._nearer_is_due(partner, entry, stream)
@@ -186,24 +206,31 @@ class Synchronizer:
                     if self._may_go_alone(stream, now):
                         return self._give({stream: entry})
                     self._waiting[stream].remove(entry)
-                    self._drop(stream, entry)
+                    self.dropped["unmatched_" + stream] += 1
                     return self._next(now)
         return None
+
+    def _are_nearest(self, entry: _Waiting, partner: _Waiting, stream: str) -> bool:
+        """True if `entry` of `stream` is within slop of `partner` and the nearest to it."""
+        if abs(partner.stamp - entry.stamp) > self.slop:
+            return False
+        return _nearest(self._waiting[stream], partner.stamp) is entry
 
     def _give(self, chosen: dict[str, _Waiting]) -> Match:
         for stream, entry in chosen.items():
             self._given[stream] = entry.stamp
-            for older in [
-                waiting for waiting in self._waiting[stream] if waiting.stamp < entry.stamp
-            ]:
-                self._drop(stream, older)
-            self._waiting[stream] = [
-                waiting for waiting in self._waiting[stream] if waiting.stamp > entry.stamp
-            ]
+            waiting = self._waiting[stream]
+            older = [each for each in waiting if each.stamp < entry.stamp]
+            if older:
+                self.dropped["unmatched_" + stream] += len(older)
+            self._waiting[stream] = [each for each in waiting if each.stamp > entry.stamp]
         return Match(**{stream: entry.item for stream, entry in chosen.items()})
 
     def _nearer_is_due(self, entry: _Waiting, partner: _Waiting, stream: str) -> bool:
-        """True if `stream`, of which `partner` is, goes on at its rate and the next will be nearer to `entry`."""
+        """True if the next message of `stream`, at its rate, will be nearer to `entry`.
+
+        `partner` is the nearest message of `stream` now.
+        """
         history = self._history[stream]
         if len(history) < 2 or history[-1] >= entry.stamp:
             return False
@@ -221,12 +248,9 @@ class Synchronizer:
             return True
         return self.process_unmatched and (stream == "points" or now - self.last_pair >= SILENCE_NS)
 
-    def _drop(self, stream: str, entry: _Waiting) -> None:
-        self.dropped["unmatched_" + stream] += 1
-
 
 def _nearest(waiting: Sequence[_Waiting], stamp: int) -> _Waiting | None:
-    """Of messages in the order of their stamps; the older of two that are as near."""
+    """Return the message nearest to `stamp`, the older of two; `waiting` is in stamp order."""
     index = bisect_left(waiting, stamp, key=lambda entry: entry.stamp)
     return min(
         waiting[max(index - 1, 0) : index + 1],

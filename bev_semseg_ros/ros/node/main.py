@@ -1,4 +1,4 @@
-"""The process of a perception node: its environment, its signals and its exit codes."""
+"""The process of a perception node: environment, signals and exit codes."""
 
 from __future__ import annotations
 
@@ -17,36 +17,49 @@ from rclpy.signals import uninstall_signal_handlers
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node.perception import Perception
 
-END_LIMIT = 10.0  # seconds after which a process that cannot end is ended, with exit code 1 and where it hung
+# A process that cannot shut down within so many seconds is ended, with exit code 1 and a trace of
+# where it hung.
+SHUTDOWN_LIMIT = 10.0
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line says why (also: "
-    f"could not end within {END_LIMIT:g} s)",
-    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not help",
+    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line "
+    f"says why (also: could not shut down within {SHUTDOWN_LIMIT:g} s)",
+    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not "
+    "help",
     EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again",
 }
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """The process of a node: `_run`, then out at once. All is freed then, and unloading torch takes another second."""
+    """Run the node and end the process with its exit code.
+
+    Args:
+        args: The command line; None for that of the process.
+    """
     code = _run(args)
-    gc.collect()  # of the node and what it holds, and then of the context, or its shared memory stays
+    # The node and what it holds must be freed before the context, or its shared memory stays.
+    gc.collect()
     rclpy.get_default_context().destroy()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(code)  # everything is freed, and unloading torch would take another second
 
 
 def _run(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM, without a manager also until the device fails. Returns an exit code."""
-    # Threads that spin between layers would take the cores from DDS and from the drivers. Read when torch is loaded.
+    """Run the node until SIGINT or SIGTERM; with autostart also until the device fails.
+
+    Returns:
+        An exit code.
+    """
+    # OpenMP threads that spin between layers would take the cores from DDS and the drivers. The
+    # variables are read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     use_shared_memory_profile()
     try:
         rclpy.init(args=args)
-    except RuntimeError as error:  # such as a params file that is missing or no YAML
+    except RuntimeError as error:  # such as a parameter file that is missing or no YAML
         print(f"perception: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
     node = None
@@ -54,19 +67,9 @@ def _run(args: list[str] | None = None) -> int:
     try:
         node = Perception()
         executor.add_node(node)
-        if not node.parameters.autostart:
-            node.get_logger().info("waiting for a lifecycle manager (autostart is false)")
-            executor.spin()
-        elif not node.start(executor):
-            return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
-        else:
-            while (
-                rclpy.ok() and not node.failed
-            ):  # spin_until_future_complete keeps a callback for every message
-                executor.spin_once()
-            return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
+        return _spin(node, executor)
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        return EXIT_OK
     except (ValueError, ParameterException) as error:
         if node is not None:
             raise
@@ -75,24 +78,39 @@ def _run(args: list[str] | None = None) -> int:
     except RuntimeError:
         if rclpy.ok():
             raise
-        # Otherwise a signal took the context from what was at hand, such as a transition that wants to be announced.
+        return EXIT_OK  # a signal ended the context during something else, such as a transition
     finally:
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # a terminal and a launch both send one: the second must not
-        signal.signal(
-            signal.SIGTERM, signal.SIG_DFL
-        )  # break what follows, and whoever loses patience may end it
-        uninstall_signal_handlers()  # its thread still wakes what is freed next: a crash now and then
-        faulthandler.dump_traceback_later(
-            END_LIMIT, exit=True
-        )  # Fast DDS can wait for itself where many nodes end
-        executor.shutdown()
-        if node is not None:
-            node.close()
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return EXIT_OK
+        _shut_down(node, executor)
+
+
+def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
+    """Start the node if it starts itself, and spin. Returns an exit code."""
+    if not node.parameters.autostart:
+        node.get_logger().info("waiting for a lifecycle manager (autostart is false)")
+        executor.spin()
+        return EXIT_OK
+    if not node.start(executor):
+        return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
+    # Not spin_until_future_complete, which keeps a callback for every message.
+    while rclpy.ok() and not node.failed:
+        executor.spin_once()
+    return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
+
+
+def _shut_down(node: Perception | None, executor: SingleThreadedExecutor) -> None:
+    # A terminal and a launch both send SIGINT: the second one must not break what follows. SIGTERM
+    # may still end the process at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # The thread of rclpy's signal handlers wakes what is freed next: a crash now and then.
+    uninstall_signal_handlers()
+    # Fast DDS can wait for itself where many nodes end at the same moment.
+    faulthandler.dump_traceback_later(SHUTDOWN_LIMIT, exit=True)
+    executor.shutdown()
+    if node is not None:
+        node.close()
+        node.destroy_node()
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""The node's parameters: one dataclass is their declaration, their check and their documentation."""
+"""The node's parameters: one dataclass is their declaration, their check and their documentation.
+
+Those that follow the classes of the checkpoint are in `class_parameters`.
+"""
 
 from __future__ import annotations
 
-import array
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -13,10 +15,18 @@ from typing import Any, Self
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES
+from bev_semseg_ros.ros.node.class_parameters import (
+    ClassParameters,
+    check_given,
+    classes_specification,
+    for_classes,
+    is_class_parameter,
+    threshold_specification,
+)
+from bev_semseg_ros.ros.node.specification import Specification
 
-LOOKUP_TIMEOUT = 0.1  # seconds that a transform of a stamp may come after its message
-OFFSETS = (-1e5, 1e5)  # seconds, a day and more: TAI and time zones, no other epoch
+LOOKUP_TIMEOUT = 0.1  # longest wait for the transform of a stamp, seconds
+OFFSETS = (-1e5, 1e5)  # seconds, a day and more: covers TAI and time zones, not other epochs
 
 
 def _parameter(
@@ -28,44 +38,31 @@ def _parameter(
     live: bool = False,
     length: int | None = None,
 ) -> Any:
-    """A field. `live` parameters take effect at once, the others at the next `configure`.
-
-    A tuple is an array of its elements' type, which cannot be empty (ROS knows no type of nothing), or of `length`
-    floats, which is empty where it is not set; `choices` and `limits` hold for each element.
-    """
-    return dataclasses.field(
-        default=default,
-        metadata={
-            "description": description,
-            "choices": choices,
-            "limits": limits,
-            "live": live,
-            "length": length,
-        },
-    )
-
-
-def _class_threshold(name: str) -> Any:
-    return _parameter(
-        (0.0,),
-        f"Score threshold of class {name}: one for all distances, or one for each band of "
-        "distance_bands; 0: score_threshold.",
-        limits=(0.0, 1.0),
-        live=True,
-    )
+    """Return a dataclass field that is a parameter; see `Specification`."""
+    specification = Specification("", default, description, choices, limits, live, length)
+    return dataclasses.field(default=default, metadata={"specification": specification})
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Checked values; raises ValueError naming the parameter, the value and what is allowed."""
+    """Checked values of the parameters.
+
+    Attributes:
+        by_class: The parameters that follow the classes of the checkpoint; all other attributes
+            are ROS parameters themselves.
+
+    Raises:
+        ValueError: If a value is not allowed; the message names the parameter, the value and what
+            is allowed.
+    """
 
     checkpoint: str = _parameter(
         "", "Checkpoint file; empty: the one shipped in share/bev_semseg_ros/weights."
     )
     calibration: str = _parameter(
         "",
-        "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. Required where "
-        "extrinsics or intrinsics is calibration.",
+        "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. "
+        "Required where extrinsics or intrinsics is calibration.",
     )
     extrinsics: str = _parameter(
         "calibration",
@@ -74,38 +71,40 @@ class Parameters:
     )
     lidar_pose: tuple[float, ...] = _parameter(
         (),
-        "With extrinsics parameters: x, y, z (metres), roll, pitch, yaw (radians, fixed axes) of the lidar in "
-        "base_frame.",
+        "With extrinsics parameters: x, y, z (metres), roll, pitch, yaw (radians, fixed axes) of "
+        "the lidar in base_frame.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     camera_pose: tuple[float, ...] = _parameter(
         (),
-        "The same of the camera's body: x along the optical axis, y left, z up (not of its optical frame).",
+        "The same of the camera's body: x along the optical axis, y left, z up (not of its "
+        "optical frame).",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     base_frame: str = _parameter(
         "base_link",
-        "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with extrinsics "
-        "calibration, the name of that file's ego frame.",
+        "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with "
+        "extrinsics calibration, the name of that file's ego frame.",
     )
     ground_height: float = _parameter(
         0.0,
-        "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file holds its own.",
+        "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file "
+        "holds its own.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "With extrinsics tf: each sensor's frame once (its latest transform), or at every message's stamp, "
-        f"waiting up to {LOOKUP_TIMEOUT:g} s for it.",
+        "With extrinsics tf: each sensor's frame once (its latest transform), or at every "
+        f"message's stamp, waiting up to {LOOKUP_TIMEOUT:g} s for it.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a frame_id of our YAML, "
-        "with parameters base_frame, with tf any: one that moves (odom, map) is looked up at the cloud's stamp, which "
-        f"may take {LOOKUP_TIMEOUT:g} s.",
+        "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a "
+        "frame_id of our YAML, with parameters base_frame, with tf any: one that moves (odom, "
+        f"map) is looked up at the cloud's stamp, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     autostart: bool = _parameter(
         True, "Configure and activate at start; false: wait for a lifecycle manager."
@@ -137,14 +136,14 @@ class Parameters:
     )
     rectified: str = _parameter(
         "auto",
-        "Whether images are rectified already: P is their K then and D is not applied; auto: those of "
-        "topics named *_rect*.",
+        "Whether images are rectified already: P is their K then and D is not applied; auto: "
+        "those of topics named *_rect*.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
         "auto",
-        "QoS of the inputs; auto: best effort unless every publisher found is reliable. With best_effort "
-        "camera_info is as with auto: a latched one would not come otherwise.",
+        "QoS of the inputs; auto: best effort unless every publisher found is reliable. With "
+        "best_effort camera_info is as with auto: a latched one would not come otherwise.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
@@ -152,8 +151,8 @@ class Parameters:
     )
     max_wait: float = _parameter(
         0.2,
-        f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor wait ("
-        f"{MOST_WAITING / 30:.0f} s at 30 Hz), which take {MOST_WAITING} times their size.",
+        f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor "
+        f"wait ({MOST_WAITING / 30:.0f} s at 30 Hz), which take {MOST_WAITING} times their size.",
         limits=(0.0, 10.0),
         live=True,
     )
@@ -181,35 +180,27 @@ class Parameters:
     )
     intensity_scale: float = _parameter(
         0.0,
-        "Factor that brings the intensity to 0..1; 0: by its type and what the first clouds reach (uint8: 1/255; "
-        "uint16: 1/255 up to 255, else 1/65535; floats and the rest: 1 up to 2, 1/255 up to 256, else 1/65535).",
+        "Factor that brings the intensity to 0..1; 0: by its type and what the first clouds "
+        "reach (uint8: 1/255; uint16: 1/255 up to 255, else 1/65535; floats and the rest: 1 up "
+        "to 2, 1/255 up to 256, else 1/65535).",
         limits=(0.0, 1e6),
         live=True,
     )
     score_threshold: float = _parameter(
         0.3, "Boxes below this score are not published.", limits=(0.0, 1.0), live=True
     )
-    score_threshold_car: tuple[float, ...] = _class_threshold("car")
-    score_threshold_truck: tuple[float, ...] = _class_threshold("truck")
-    score_threshold_pedestrian: tuple[float, ...] = _class_threshold("pedestrian")
-    score_threshold_cyclist: tuple[float, ...] = _class_threshold("cyclist")
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Where one band of distance ends and the next begins, rising, metres from the lidar seen from "
-        "above: two numbers make three bands.",
+        "Where one band of distance ends and the next begins, rising, metres from the lidar seen "
+        "from above: two numbers make three bands.",
         limits=(0.0, 1000.0),
-        live=True,
-    )
-    classes: tuple[str, ...] = _parameter(
-        DETECTION_CLASSES,
-        "Classes whose boxes are published.",
-        choices=DETECTION_CLASSES,
         live=True,
     )
     nms_iou_threshold: float = _parameter(
         1.0,
-        "Of two published boxes that overlap by more (intersection over union seen from above) the worse is "
-        "dropped, whatever their classes; 1: only the checkpoint's own suppression within a class.",
+        "Of two published boxes that overlap by more (intersection over union seen from above) "
+        "the worse is dropped, whatever their classes; 1: only the checkpoint's own suppression "
+        "within a class.",
         limits=(0.0, 1.0),
         live=True,
     )
@@ -224,8 +215,8 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "A frame is in time if it is published within this after its last message came; /diagnostics warns of "
-        "others.",
+        "A frame is in time if it is published within this after its last message came; "
+        "/diagnostics warns of others.",
         limits=(1.0, 60_000.0),
         live=True,
     )
@@ -236,25 +227,11 @@ class Parameters:
         live=True,
     )
 
+    by_class: ClassParameters = dataclasses.field(default_factory=ClassParameters)
+
     def __post_init__(self) -> None:
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if not isinstance(item.default, tuple):
-                _check(item, value)
-                continue
-            length = item.metadata["length"]
-            if (
-                not isinstance(value, Sequence | array.array)
-                or isinstance(value, str)
-                or (length is None and not len(value))
-                or (length is not None and len(value) not in (0, length))
-            ):
-                raise ValueError(
-                    f"parameter {item.name}: expected {_type_name(item)}, got {value!r}"
-                )
-            object.__setattr__(self, item.name, tuple(value))  # ROS gives lists and arrays
-            for element in value:
-                _check(item, element)
+        for name, specification in SPECIFICATIONS.items():
+            object.__setattr__(self, name, specification.check(getattr(self, name)))
         if not self.base_frame:
             raise ValueError("parameter base_frame: expected the name of a frame, got an empty one")
         if not _is_device(self.device):
@@ -266,72 +243,53 @@ class Parameters:
 
     @cached_property
     def box_filter(self) -> BoxFilter:
-        """Which boxes are published."""
-        thresholds = tuple(
-            tuple(
-                score or self.score_threshold for score in getattr(self, f"score_threshold_{name}")
-            )
-            for name in DETECTION_CLASSES
+        """The filter of the boxes that are published."""
+        thresholds = []
+        for name in self.by_class.known:
+            scores = self.by_class.threshold_of(name)
+            thresholds.append(tuple(score or self.score_threshold for score in scores))
+        return BoxFilter(
+            self.by_class.known,
+            tuple(thresholds),
+            self.distance_bands,
+            self.by_class.classes,
+            self.nms_iou_threshold,
         )
-        return BoxFilter(thresholds, self.distance_bands, self.classes, self.nms_iou_threshold)
 
-    def changed(self, values: dict[str, Any], configured: bool) -> Self:
-        """These parameters with some of them replaced.
+    def changed(self, values: Mapping[str, Any], configured: bool) -> Self:
+        """Return these parameters with some of them replaced.
 
-        Raises ValueError where a value is wrong, or where it would need a `configure` and the node is configured.
+        Args:
+            values: The new values by name; other names are ignored (such as use_sim_time).
+            configured: Whether the node is configured.
+
+        Raises:
+            ValueError: If a value is not allowed, or takes effect at `configure` only and the node
+                is configured.
         """
-        changed = dataclasses.replace(self, **values)
+        common = {name: value for name, value in values.items() if name in SPECIFICATIONS}
+        names_by_class = self.by_class.values().keys()
+        by_class = {name: value for name, value in values.items() if name in names_by_class}
+        changed = dataclasses.replace(self, **common, by_class=self.by_class.changed(by_class))
         fixed = [
-            item.name
-            for item in dataclasses.fields(self)
-            if not item.metadata["live"] and getattr(changed, item.name) != getattr(self, item.name)
+            name
+            for name in common
+            if not SPECIFICATIONS[name].is_live and getattr(changed, name) != getattr(self, name)
         ]
         if configured and fixed:
             raise ValueError(
-                f"parameter {', '.join(fixed)}: read by configure only; deactivate and clean up the node "
-                "first, or restart it"
+                f"parameter {', '.join(fixed)}: read by configure only; deactivate and clean up "
+                "the node first, or restart it"
             )
         return changed
 
 
-def _kind(item: dataclasses.Field) -> type:
-    """The type of a parameter, or of an element of it where it is an array."""
-    if not isinstance(item.default, tuple):
-        return type(item.default)
-    return type(item.default[0]) if item.default else float
-
-
-def _type_name(item: dataclasses.Field) -> str:
-    name, length = _kind(item).__name__, item.metadata["length"]
-    if not isinstance(item.default, tuple):
-        return name
-    return f"array of {name}, at least one" if length is None else f"array of {length} {name}"
-
-
-def _check(item: dataclasses.Field, value: Any) -> None:
-    """Raises ValueError unless `value` may be one of the parameter `item`, or an element of it where it is an array."""
-    choices, limits = item.metadata["choices"], item.metadata["limits"]
-    if type(value) is not _kind(item):
-        raise ValueError(f"parameter {item.name}: expected {_type_name(item)}, got {value!r}")
-    if choices and value not in choices:
-        raise ValueError(f"parameter {item.name}: {value!r} is not one of {', '.join(choices)}")
-    if limits and not limits[0] <= value <= limits[1]:
-        raise ValueError(f"parameter {item.name}: {value} is outside {limits[0]:g}..{limits[1]:g}")
-
-
-def _allowed(item: dataclasses.Field) -> str:
-    """What `_check` asks for, in words."""
-    choices, limits = item.metadata["choices"], item.metadata["limits"]
-    texts = ", ".join(choices) or (
-        f"{limits[0]:g} to {limits[1]:g}" if limits else _type_name(item)
-    )
-    if not isinstance(item.default, tuple):
-        return texts
-    return (
-        f"array of: {texts}"
-        if item.metadata["length"] is None
-        else f"array of {item.metadata['length']}: {texts}"
-    )
+# The parameters that exist whatever the checkpoint is, by name.
+SPECIFICATIONS: dict[str, Specification] = {
+    item.name: dataclasses.replace(item.metadata["specification"], name=item.name)
+    for item in dataclasses.fields(Parameters)
+    if "specification" in item.metadata
+}
 
 
 def _is_device(name: str) -> bool:
@@ -339,74 +297,103 @@ def _is_device(name: str) -> bool:
 
 
 def nearest_allowed(name: str, value: Any) -> Any:
-    """`value`, or the limit of the parameter `name` beyond which it lies. Raises ValueError as `Parameters` does."""
-    item = next(item for item in dataclasses.fields(Parameters) if item.name == name)
-    if item.metadata["limits"]:
-        low, high = item.metadata["limits"]
-        value = min(max(value, low), high)
+    """Return `value`, or the limit of the parameter `name` that it exceeds.
+
+    Raises:
+        ValueError: If the value is not allowed for another reason.
+    """
+    limits = SPECIFICATIONS[name].limits
+    if limits:
+        value = min(max(value, limits[0]), limits[1])
     return getattr(Parameters().changed({name: value}, configured=False), name)
 
 
-NAMES = tuple(item.name for item in dataclasses.fields(Parameters))
+def given_values(node: Any) -> dict[str, Any]:
+    """Return what the command line and parameter files set on an rclpy node, by name."""
+    # rclpy has no public way to ask for them.
+    overrides = getattr(node, "_parameter_overrides", {})
+    return {name: parameter.value for name, parameter in overrides.items()}
 
 
 def declare(node: Any) -> Parameters:
-    """Declare all parameters on an rclpy node, with descriptors, and return the values it was started with."""
-    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+    """Declare the parameters that exist whatever the checkpoint is.
+
+    Args:
+        node: The rclpy node.
+
+    Returns:
+        The values with which the node was started.
+
+    Raises:
+        ValueError: If a value is not allowed; the message names the parameter.
+    """
     from rclpy.parameter import Parameter
 
-    values = {}
-    for item in dataclasses.fields(Parameters):
-        descriptor = ParameterDescriptor(description=item.metadata["description"])
-        limits = item.metadata["limits"]
-        default = item.default
-        if isinstance(default, tuple):  # ranges are for single numbers
-            descriptor.additional_constraints, default = _allowed(item), list(default)
-        elif limits and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=limits[0], to_value=limits[1])
-            ]
-        elif limits:
-            descriptor.integer_range = [
-                IntegerRange(from_value=limits[0], to_value=limits[1], step=1)
-            ]
-        elif item.metadata["choices"]:
-            descriptor.additional_constraints = "one of " + ", ".join(item.metadata["choices"])
-        if item.default == ():  # rclpy would take an empty list for one of bytes
-            default = Parameter.Type.DOUBLE_ARRAY
-        value = node.declare_parameter(item.name, default, descriptor).value
-        values[item.name] = item.default if value is None else value
+    values: dict[str, Any] = {}
+    for name, specification in SPECIFICATIONS.items():
+        default = specification.default
+        if default == ():
+            default = Parameter.Type.DOUBLE_ARRAY  # rclpy takes an empty list for one of bytes
+        elif specification.is_array:
+            default = list(default)
+        value = node.declare_parameter(name, default, specification.descriptor()).value
+        values[name] = specification.default if value is None else value
+    check_given(given_values(node))
     return Parameters(**values)
 
 
-def undeclared(node: Any) -> str:
-    """What YAML and command line set on the node and nothing declared, each with the name probably meant, in words.
+def choose_by_class(
+    node: Any, classes: tuple[str, ...], remembered: Mapping[str, tuple[Any, ...]]
+) -> tuple[ClassParameters, list[str]]:
+    """Choose the values of the parameters that follow the classes; see `for_classes`."""
+    return for_classes(classes, given_values(node), remembered)
 
-    rclpy ignores such names without a word and tells of them nowhere but in an attribute of its own.
+
+def declare_by_class(node: Any, parameters: ClassParameters) -> None:
+    """Declare the parameters that follow the classes, with their values."""
+    values = parameters.values()
+    for name, specification in parameters.specifications().items():
+        node.declare_parameter(
+            name, list(values[name]), specification.descriptor(), ignore_override=True
+        )
+
+
+def undeclare_by_class(node: Any, parameters: ClassParameters) -> None:
+    """Undeclare what `declare_by_class` has declared."""
+    for name in parameters.values():
+        if node.has_parameter(name):
+            node.undeclare_parameter(name)
+
+
+def unknown_parameters(node: Any) -> str:
+    """Name what the command line and parameter files set but no node of ours declares.
+
+    rclpy ignores such names without a warning. Names of class parameters are judged by
+    `for_classes`.
+
+    Returns:
+        The names, each with the name that was probably meant; empty if there are none.
     """
-    given = getattr(node, "_parameter_overrides", {})
     texts = []
-    for name in sorted(name for name in given if not node.has_parameter(name)):
-        nearest = difflib.get_close_matches(name, (*NAMES, "use_sim_time"), n=1)
+    for name in sorted(getattr(node, "_parameter_overrides", {})):
+        if node.has_parameter(name) or is_class_parameter(name):
+            continue
+        nearest = difflib.get_close_matches(name, (*SPECIFICATIONS, "classes", "use_sim_time"), n=1)
         texts.append(f"{name} (did you mean {nearest[0]}?)" if nearest else name)
     return ", ".join(texts)
 
 
+def documented_parameters() -> list[Specification]:
+    """Return all specifications, those of class parameters once for all classes."""
+    classes = classes_specification(("CLASS", "..."))
+    return [*SPECIFICATIONS.values(), threshold_specification("CLASS"), classes]
+
+
 def markdown_table() -> str:
-    """The parameters as the documentation shows them."""
+    """Return the parameters as docs/parameters.md shows them."""
     lines = [
         "| parameter | default | allowed | live | meaning |",
         "| --- | --- | --- | --- | --- |",
+        *(specification.table_row() for specification in documented_parameters()),
     ]
-    for item in dataclasses.fields(Parameters):
-        default = item.default
-        if isinstance(default, bool):
-            default = str(default).lower()
-        elif isinstance(default, tuple) and default:
-            default = f"[{', '.join(map(str, default))}]"
-        shown = f"`{default}`" if default not in ("", ()) else "empty"
-        lines.append(
-            f"| `{item.name}` | {shown} | {_allowed(item)} | {'yes' if item.metadata['live'] else 'no'} "
-            f"| {item.metadata['description']} |"
-        )
     return "\n".join(lines) + "\n"

@@ -1,8 +1,7 @@
-"""What the node publishes, each with its sensor's stamp and frame, and only what somebody listens to."""
+"""The node's publishers: each message has its sensor's stamp and frame, and is made on demand."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,13 +13,16 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from std_msgs.msg import Float64, Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
+from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import BoxMarkers
-from bev_semseg_ros.ros.convert.messages import encode_camera, encode_image, message_class, stamp_ns
+from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import status
+from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.stages import STAGES
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES, colorize
 
 QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -29,71 +31,112 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
+DETECTION, SEGMENTATION = "detection", "segmentation"  # the tasks whose results are published
 
 
 class Topic(NamedTuple):
+    """A topic that the node publishes.
+
+    Attributes:
+        kind: Its message type.
+        content: What its messages hold, for docs/topics.md.
+        task: The task whose results it carries; empty: it is published whatever the tasks are.
+        qos: The QoS that is offered.
+    """
+
     kind: str
     content: str
+    task: str = ""
     qos: QoSProfile = QOS
 
 
-# All that is published; what is of vision_msgs only where that is installed.
+# Topics with types of vision_msgs are published only where that is installed.
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
         "boxes in class colours in output_frame; `text` holds class and score",
+        DETECTION,
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `class_id` is the number that `~/label_info` names; none for a frame in "
-        "which the network could not look for any (no cloud)",
+        "the same boxes; `class_id` is the number that `~/label_info` names; not published for a "
+        "frame without the input to find boxes in (no cloud)",
+        DETECTION,
     ),
     "~/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
         "names of the classes in `~/detections`; threshold: the lowest score published",
+        DETECTION,
         LATCHED,
     ),
-    "~/semseg/color": Topic("sensor_msgs/msg/Image", "classes in their colours, rgb8"),
-    "~/semseg/overlay": Topic("sensor_msgs/msg/Image", "the same over the rectified image, rgb8"),
-    "~/semseg/labels": Topic("sensor_msgs/msg/Image", "class numbers, mono8, 255: none"),
+    "~/semseg/color": Topic(
+        "sensor_msgs/msg/Image", "classes in their colours, rgb8", SEGMENTATION
+    ),
+    "~/semseg/overlay": Topic(
+        "sensor_msgs/msg/Image", "the same over the rectified image, rgb8", SEGMENTATION
+    ),
+    "~/semseg/labels": Topic(
+        "sensor_msgs/msg/Image", "class numbers, mono8, 255: none", SEGMENTATION
+    ),
     "~/semseg/label_info": Topic(
-        "vision_msgs/msg/LabelInfo", "names of the classes in `~/semseg/labels`", LATCHED
+        "vision_msgs/msg/LabelInfo",
+        "names of the classes in `~/semseg/labels`",
+        SEGMENTATION,
+        LATCHED,
     ),
     "~/semseg/camera_info": Topic(
-        "sensor_msgs/msg/CameraInfo", "of the rectified image at the size of these"
+        "sensor_msgs/msg/CameraInfo",
+        "of the rectified image at the size of the images above",
+        SEGMENTATION,
     ),
-    "~/timing": Topic("diagnostic_msgs/msg/DiagnosticArray", "one a frame: what it cost, counters"),
+    "~/timing": Topic(
+        "diagnostic_msgs/msg/DiagnosticArray", "one per frame: its processing times, counters"
+    ),
     "/diagnostics": Topic(
-        "diagnostic_msgs/msg/DiagnosticArray", "one a second while active: is all well, and why not"
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "one per second while active: whether all is well, and if not, why",
     ),
     **{
-        f"~/debug/{stage}": Topic("std_msgs/msg/Float64", f"of a frame: {text}")
+        f"~/debug/{stage}": Topic("std_msgs/msg/Float64", f"milliseconds of a frame: {text}")
         for stage, text in STAGES.items()
     },
 }
 
 
-class Outputs:
-    """The publishers of a node.
+class Publishers:
+    """The publishers of a node. A message is made only if its topic has a subscriber.
 
-    sent: messages by topic since the node was activated; input_age_ms: from the last frame's stamp to its results, by
-    the node's clock; absent: topics that are not published because their message package is not installed.
+    Attributes:
+        absent: Topics that are not published because their message package is not installed.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._publishers = {
-            name: node.create_publisher(kind, name, qos)
-            for name, (kind_name, _, qos) in TOPICS.items()
-            if (kind := message_class(kind_name)) is not None
-        }
-        self._markers = BoxMarkers()
+    def __init__(self, node: Node, label_sets: Mapping[str, LabelSet], health: Health) -> None:
+        """Create the publishers.
+
+        Args:
+            node: The node to publish with.
+            label_sets: The label set of each task of the checkpoint, by the task's name. Topics of
+                other tasks are not published.
+            health: Counts what is published.
+        """
+        self._node, self._label_sets, self._health = node, label_sets, health
+        self._publishers: dict[str, Any] = {}
+        self.absent: list[str] = []
+        for name, topic in TOPICS.items():
+            if topic.task and topic.task not in label_sets:
+                continue
+            kind = message_class(topic.kind)
+            if kind is None:
+                self.absent.append(name)
+            else:
+                self._publishers[name] = node.create_publisher(kind, name, topic.qos)
+        self._markers: BoxMarkers | None = None
+        if DETECTION in label_sets:
+            self._markers = BoxMarkers(label_sets[DETECTION])
         self._frame = ""  # of the boxes published last
-        self.sent: Counter[str] = Counter()
-        self.input_age_ms: float | None = None
-        self.absent = [topic for topic in TOPICS if topic not in self._publishers]
 
     def wanted(self, topic: str) -> bool:
+        """Return whether a topic is published and has a subscriber."""
         return topic in self._publishers and self._publishers[topic].get_subscription_count() > 0
 
     def publish(
@@ -105,87 +148,116 @@ class Outputs:
         image_header: Header | None,
         parameters: Parameters,
     ) -> None:
-        """Boxes and segmentation of a frame; `image` is the one the network saw.
+        """Publish the boxes and the segmentation of a frame.
 
-        Where nobody looked for boxes, old markers are deleted and no detections say that the street is empty.
-        header: of the boxes, to whose frame `frame_from_ego` (4, 4) takes them; without a name it is nowhere.
+        Args:
+            prediction: What the network found. Its boxes are None without the input to find them
+                in; old markers are deleted then, and no detections are published.
+            image: (h, w, 3) uint8 RGB, the image the network saw.
+            header: Of the boxes; without a frame_id they cannot be published.
+            frame_from_ego: (4, 4) takes the boxes to the frame of `header`.
+            image_header: Of the image; None without one.
+            parameters: The node's parameters.
         """
+        self._publish_boxes(prediction.boxes, header, frame_from_ego, parameters)
+        if prediction.mask is not None and image_header is not None:
+            self._publish_mask(prediction, prediction.mask, image, image_header, parameters)
+
+    def _publish_boxes(
+        self,
+        boxes: Boxes | None,
+        header: Header,
+        frame_from_ego: np.ndarray,
+        parameters: Parameters,
+    ) -> None:
         self._frame = header.frame_id
-        if header.frame_id and self.wanted("~/markers"):
-            shown = Boxes.empty() if prediction.boxes is None else prediction.boxes
-            self._send(
-                "~/markers",
-                self._markers.update(shown, frame_from_ego, header, parameters.marker_lifetime),
-            )
-        if header.frame_id and prediction.boxes is not None and self.wanted("~/detections"):
-            self._send("~/detections", encode_detections(prediction.boxes, frame_from_ego, header))
-        if prediction.mask is None or image_header is None:
+        if not header.frame_id:
             return
+        if self._markers is not None and self.wanted("~/markers"):
+            shown = Boxes.empty() if boxes is None else boxes
+            lifetime = parameters.marker_lifetime
+            self._send("~/markers", self._markers.update(shown, frame_from_ego, header, lifetime))
+        if boxes is not None and self.wanted("~/detections"):
+            self._send("~/detections", encode_detections(boxes, frame_from_ego, header))
+
+    def _publish_mask(
+        self,
+        prediction: Prediction,
+        mask: np.ndarray,
+        image: np.ndarray | None,
+        header: Header,
+        parameters: Parameters,
+    ) -> None:
         wants_color, wants_overlay = self.wanted("~/semseg/color"), self.wanted("~/semseg/overlay")
-        color = colorize(prediction.mask) if wants_color or wants_overlay else None
-        if wants_color:
-            self._send("~/semseg/color", encode_image(color, "rgb8", image_header))
-        if wants_overlay:
-            opacity = parameters.overlay_opacity
-            overlay = cv2.addWeighted(color, opacity, np.ascontiguousarray(image), 1 - opacity, 0)
-            self._send("~/semseg/overlay", encode_image(overlay, "rgb8", image_header))
+        if wants_color or wants_overlay:
+            color = self._label_sets[SEGMENTATION].colorize(mask)
+            if wants_color:
+                self._send("~/semseg/color", encode_image(color, "rgb8", header))
+            if wants_overlay and image is not None:
+                opacity = parameters.overlay_opacity
+                overlay = cv2.addWeighted(
+                    color, opacity, np.ascontiguousarray(image), 1 - opacity, 0
+                )
+                self._send("~/semseg/overlay", encode_image(overlay, "rgb8", header))
         if self.wanted("~/semseg/labels"):
-            self._send("~/semseg/labels", encode_image(prediction.mask, "mono8", image_header))
-        if self.wanted("~/semseg/camera_info"):
-            self._send("~/semseg/camera_info", encode_camera(prediction.camera, image_header))
+            self._send("~/semseg/labels", encode_image(mask, "mono8", header))
+        if prediction.camera is not None and self.wanted("~/semseg/camera_info"):
+            self._send("~/semseg/camera_info", encode_camera(prediction.camera, header))
 
     def publish_timing(self, header: Header, values: Mapping[str, Any]) -> None:
-        """What a frame cost: one DiagnosticStatus with `values`, and each stage of it on a topic of its own."""
-        self.input_age_ms = (
-            self._node.get_clock().now().nanoseconds - stamp_ns(header.stamp)
-        ) / 1e6
+        """Publish the processing times of a frame.
+
+        Args:
+            header: Of the frame.
+            values: All of them by `diagnostics.TIMING_KEYS`, for ~/timing; those in `STAGES` also
+                go to topics of their own.
+        """
+        now = self._node.get_clock().now().nanoseconds
+        age_ms = (now - stamp_ns(header.stamp)) / 1e6
+        self._health.set_input_age(age_ms)
         stages = [stage for stage in STAGES if self.wanted(f"~/debug/{stage}")]
         if not stages and not self.wanted("~/timing"):
             return
-        values = {**values, "input_age_ms": self.input_age_ms}
+        values = {**values, "input_age_ms": age_ms}
         for stage in stages:
             self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
         if self.wanted("~/timing"):
-            timing = status(
-                f"{self._node.get_fully_qualified_name()}: timing", 0, str(values["mode"]), values
-            )
+            name = f"{self._node.get_fully_qualified_name()}: timing"
+            timing = status(name, 0, str(values["mode"]), values)
             self._send("~/timing", DiagnosticArray(header=header, status=[timing]))
 
     def publish_diagnostics(
         self, level: int, message: str, values: Mapping[str, Any], hardware_id: str
     ) -> None:
-        """One DiagnosticStatus, named as diagnostic_aggregator expects it."""
+        """Publish one DiagnosticStatus, named as diagnostic_aggregator expects it."""
         name = f"{self._node.get_fully_qualified_name().lstrip('/')}: perception"
-        self._send(
-            "/diagnostics",
-            DiagnosticArray(
-                header=Header(stamp=self._node.get_clock().now().to_msg()),
-                status=[status(name, level, message, values, hardware_id)],
-            ),
-        )
+        diagnosis = status(name, level, message, values, hardware_id)
+        self._send("/diagnostics", DiagnosticArray(header=self._header_now(), status=[diagnosis]))
 
     def publish_label_info(self, parameters: Parameters) -> None:
-        """What the class numbers mean, for now and for those who listen later."""
-        header = Header(stamp=self._node.get_clock().now().to_msg())
-        for topic, names, threshold in (
-            ("~/label_info", DETECTION_CLASSES, parameters.box_filter.lowest),
-            ("~/semseg/label_info", SEGMENTATION_CLASSES, 0.0),
+        """Publish the names of the classes, for present and later subscribers."""
+        for topic, task, threshold in (
+            ("~/label_info", DETECTION, parameters.box_filter.lowest),
+            ("~/semseg/label_info", SEGMENTATION, 0.0),
         ):
             if topic in self._publishers:
-                self._send(topic, encode_label_info(names, threshold, header))
+                classes = self._label_sets[task].classes
+                self._send(topic, encode_label_info(classes, threshold, self._header_now()))
 
     def clear(self) -> None:
-        """Delete the markers shown and count anew."""
-        header = Header(stamp=self._node.get_clock().now().to_msg(), frame_id=self._frame)
-        self._send("~/markers", self._markers.clear(header))
-        self.sent.clear()
-        self.input_age_ms = None
+        """Delete the markers that are shown."""
+        if self._markers is not None:
+            self._send("~/markers", self._markers.clear(self._header_now(self._frame)))
 
     def destroy(self) -> None:
+        """Destroy the publishers."""
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
         self._publishers = {}
 
+    def _header_now(self, frame: str = "") -> Header:
+        return Header(stamp=self._node.get_clock().now().to_msg(), frame_id=frame)
+
     def _send(self, topic: str, message: Any) -> None:
-        self.sent[topic] += 1
+        self._health.send(topic)
         self._publishers[topic].publish(message)

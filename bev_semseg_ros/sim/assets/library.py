@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets import cars, people, plants, trucks
+from bev_semseg_ros.sim.assets import people, plants
 from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
 # Shares of a street's cars as counted in KITTI, with a few of the rarer kinds that a detector misses otherwise.
 CAR_COUNTS = {

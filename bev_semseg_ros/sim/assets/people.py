@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.shape import Shape, centered
 from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 PEOPLE_SLOTS = (
     "trousers",
@@ -32,8 +32,8 @@ PEDESTRIAN_KINDS = ("walking", "standing", "child", "sitting")
 CYCLIST_KINDS = ("cyclist", "motorcyclist")
 PARKED_KINDS = ("bicycle", "motorcycle")
 
-PEDESTRIAN = SEGMENTATION_CLASSES.index("pedestrian")
-TWO_WHEELER = SEGMENTATION_CLASSES.index("two_wheeler")
+PEDESTRIAN = MASK_LABEL["pedestrian"]
+TWO_WHEELER = MASK_LABEL["two_wheeler"]
 
 # Clothed bodies are bulky: with the bare radii below simulated pedestrians carry half of the lidar points of real ones.
 BULK = (1.1, 1.45)
@@ -207,7 +207,7 @@ def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
         figure.trunk((0, 0.48), (0.02, 1.02), 0.05)
         figure.head(0.03, 1.02)
         figure.box((-0.05, 0, 0), (0.4, 0.42, 0.4), BAG)  # what it sits on
-        return centered(builder.build(), DETECTION_CLASSES.index("pedestrian"), kind)
+        return centered(builder.build(), BOX_LABEL["pedestrian"], kind)
     stride = 0.0 if kind == "standing" else rng.uniform(0.12, 0.42)
     for side in (-1, 1):
         swing = side * stride
@@ -237,7 +237,7 @@ def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
         figure.box(
             (0.05, rng.choice([-1, 1]) * 0.36, 0.5), (0.35, 0.13, 0.34), BAG
         )  # carried in one hand
-    return centered(builder.build(), DETECTION_CLASSES.index("pedestrian"), kind)
+    return centered(builder.build(), BOX_LABEL["pedestrian"], kind)
 
 
 def cyclist(rng: np.random.Generator, kind: str) -> Shape:
@@ -276,7 +276,7 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
     figure.head(shoulder[0] + 0.06, shoulder[1] - 0.02, helmet=motor or rng.random() < 0.5)
     if rng.random() < 0.3:
         figure.box((seat[0] + 0.5 * lean - 0.22, 0, seat[1] + 0.12), (0.2, 0.32, 0.42), BAG)
-    return centered(builder.build(), DETECTION_CLASSES.index("cyclist"), kind)
+    return centered(builder.build(), BOX_LABEL["cyclist"], kind)
 
 
 def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:

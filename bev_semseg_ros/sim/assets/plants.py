@@ -8,13 +8,13 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, normalize
 from bev_semseg_ros.sim.assets.shape import Shape, extent
 from bev_semseg_ros.sim.assets.surfaces import SEASONS, grey, hsv, log_uniform
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import MASK_LABEL
 
 PLANT_SLOTS = ("bark", "leaves", "core", "twigs")
 BARK, LEAVES, CORE, TWIGS = range(len(PLANT_SLOTS))
 PLANT_KINDS = ("leafy", "poplar", "conifer", "bare", "bush", "hedge")
 
-VEGETATION = SEGMENTATION_CLASSES.index("vegetation")
+VEGETATION = MASK_LABEL["vegetation"]
 
 
 def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:

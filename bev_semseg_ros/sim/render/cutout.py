@@ -1,4 +1,4 @@
-"""Parts of a surface that are not there (leaves, twigs, bars, mesh, slats): one function for camera and lidar."""
+"""Holes in surfaces: leaves, twigs, bars, wire mesh, slats; the same for camera and lidar."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ _LEAVES, _TWIGS, _BARS, _MESH = (
 
 @inline
 def is_cut(noise, camera_table, material, x, y, z, nx, ny):
-    """True where the surface has a hole at the world point x, y, z.
+    """Return whether a surface has a hole at a world point.
 
-    noise: NOISE; camera_table: MaterialTable.camera; nx, ny: of the triangle's own normal (right-hand rule, not turned
-    to the viewer). The threshold of leaves and twigs is one of noise, that of bars, mesh and slats the share
-    that stays.
+    Args:
+        noise: NOISE.
+        camera_table: `MaterialTable.camera`.
+        material: Row of that table.
+        x, y, z: World point in metres.
+        nx, ny: x and y of the triangle's unit normal by the right-hand rule, not turned to the
+            viewer.
+
+    The material's threshold is a level of noise for leaves and twigs, and the share of the surface
+    that remains for bars, wire mesh and slats.
     """
     kind = camera_table[material, CUTOUT]
     if kind == 0:
@@ -32,7 +39,7 @@ def is_cut(noise, camera_table, material, x, y, z, nx, ny):
     threshold = camera_table[material, _THRESHOLD]
     if kind == _LEAVES:
         coarse = value_noise(noise, x * frequency, y * frequency, z * frequency)
-        # The finer octave moves the value by at most 0.35: most points are decided without it.
+        # The finer octave adds at most 0.35, so most points are decided without it.
         if 0.65 * coarse >= threshold:
             return False
         if 0.65 * coarse + 0.35 < threshold:
@@ -41,7 +48,7 @@ def is_cut(noise, camera_table, material, x, y, z, nx, ny):
         return (
             0.65 * coarse + 0.35 * value_noise(noise, x * fine + 3, y * fine, z * fine) < threshold
         )
-    if kind == _TWIGS:  # near the zero crossings of two noises
+    if kind == _TWIGS:  # the surface remains near the zero crossings of two noises
         if (
             abs(value_noise(noise, x * frequency, y * frequency, z * frequency * 0.5) - 0.5)
             <= threshold
@@ -77,7 +84,17 @@ def _cut_mask(noise, camera_table, materials, points, normals, result):
 def cut_mask(
     camera_table: np.ndarray, materials: np.ndarray, points: np.ndarray, normals: np.ndarray
 ) -> np.ndarray:
-    """(N,) bool: which world points (N, 3) on triangles of materials (N,) and face normals (N, 3) are holes."""
+    """Return which points on triangles are holes.
+
+    Args:
+        camera_table: `MaterialTable.camera`.
+        materials: (N,) rows of that table.
+        points: (N, 3) in the world frame.
+        normals: (N, 3) unit normals of the triangles by the right-hand rule.
+
+    Returns:
+        (N,) bool.
+    """
     result = np.empty(len(points), np.bool_)
     _cut_mask(
         NOISE,

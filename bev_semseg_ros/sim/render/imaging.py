@@ -1,4 +1,4 @@
-"""From radiance to a picture: what lens, exposure, sensor and tone curve of one camera do to the light."""
+"""From radiance to an image: lens, exposure, sensor and tone curve of a camera."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ import numpy as np
 from bev_semseg_ros.sim.render.noise import hash_unit, kernel
 
 _LUMINANCE = np.array([0.3, 0.6, 0.1], np.float32)
-_BRIGHTEST = 8.0  # radiance above this is clipped before blurring: the sun's mirror image must not fill the picture
+# Radiance is clipped here before it is blurred, so that a reflection of the sun does not fill the
+# image.
+_BRIGHTEST = 8.0
 _CURVE_SIZE = 4096
-_CURVE_END = 4.0  # exposed radiance at which every tone curve is white
+# Exposed radiance at which every tone curve is white.
+_CURVE_END = 4.0
+# Normally distributed numbers that all images take their grain from.
 _GRAIN = np.random.default_rng(3).standard_normal(1 << 18).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Imaging:
-    """Settings of a camera that stay for a drive. Lengths in pixels are for an image 640 wide."""
+    """Settings of a camera for a whole drive.
 
-    lens_blur: float  # pixels
-    percentile: float  # of the brightness of what is not sky, exposed to `key`
+    Lengths in pixels are for an image 640 pixels wide.
+    """
+
+    lens_blur: float  # standard deviation in pixels
+    percentile: float  # of the brightness below the sky, which is exposed to `key`
     key: float
-    veil: float  # light from the windscreen, share of the sky's
+    veil: float  # light from the windscreen, as a share of the sky's
     veil_seed: int
     bloom: float
-    bloom_radius: float  # pixels
+    bloom_radius: float  # standard deviation in pixels
     white_balance: tuple[float, float, float]
     vignette: float
     grain: float
-    shoulder: float  # 0: highlights clip; else the exponential curve's strength
+    shoulder: float  # strength of an exponential curve; 0 clips highlights
     gamma: float
     contrast: float
     saturation: float
@@ -39,10 +46,11 @@ class Imaging:
 
     @classmethod
     def draw(cls, drive_seed: int) -> Imaging:
-        """The camera of a drive. Ranges are those of automotive cameras and dash cameras."""
+        """Draw the camera of a drive, in the ranges of automotive cameras and dash cameras."""
         rng = np.random.default_rng([drive_seed, 12])
 
         def sometimes(chance: float, low: float, high: float) -> float:
+            """Return a number between `low` and `high` with a chance, else 0."""
             value = rng.uniform(low, high)
             return value if rng.random() < chance else 0.0
 
@@ -54,7 +62,7 @@ class Imaging:
             veil_seed=int(rng.integers(1 << 31)),
             bloom=sometimes(0.4, 0.0, 0.12),
             bloom_radius=rng.uniform(8, 33),
-            white_balance=tuple(np.exp(rng.normal(0, 0.07, 3))),
+            white_balance=_triple(np.exp(rng.normal(0, 0.07, 3))),
             vignette=sometimes(0.5, 0.0, 0.45),
             grain=sometimes(0.6, 0.0, 0.018),
             shoulder=sometimes(0.5, 1.0, 1.6),
@@ -65,13 +73,24 @@ class Imaging:
         )
 
     def curve(self) -> np.ndarray:
-        """(_CURVE_SIZE,) float32: display value 0..1 over the square root of exposed radiance from 0 to _CURVE_END."""
+        """Return the tone curve.
+
+        Returns:
+            (_CURVE_SIZE,) float32, display values from 0 to 1 over the square root of the exposed
+            radiance from 0 to _CURVE_END.
+        """
         exposed = np.linspace(0, math.sqrt(_CURVE_END), _CURVE_SIZE) ** 2
         if self.shoulder > 0:
             exposed = 1 - np.exp(-exposed * self.shoulder)
         display = np.clip(exposed, 0, 1) ** (1 / self.gamma)
         display += self.contrast * (display * display * (3 - 2 * display) - display)
         return display.astype(np.float32)
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    """Return an array (3,) as a tuple."""
+    first, second, third = values
+    return first, second, third
 
 
 @kernel
@@ -91,6 +110,7 @@ def _develop(
     saturation,
     picture,
 ):
+    """Expose `radiance`, which is overwritten, and write the 8-bit image into `picture`."""
     height, width = picture.shape[:2]
     last = len(curve) - 1
     mask = len(grain) - 1
@@ -125,41 +145,34 @@ def _develop(
 def develop(
     radiance: np.ndarray, is_sky: np.ndarray, imaging: Imaging, veil_color: np.ndarray, seed: int
 ) -> np.ndarray:
-    """The picture (H, W, 3) uint8 RGB of linear radiance (H, W, 3) float32, which is used up.
+    """Turn radiance into the image that a camera records.
 
-    is_sky (H, W) bool: left out of the exposure; veil_color (3,): light on the windscreen; seed: of the grain.
+    Args:
+        radiance: (H, W, 3) float32, linear RGB; it is overwritten.
+        is_sky: (H, W) bool, pixels that the exposure ignores.
+        imaging: Settings of the camera.
+        veil_color: (3,) linear RGB of the light on the windscreen.
+        seed: Seed of the grain.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
     """
     height, width = radiance.shape[:2]
     scale = width / 640
     np.minimum(radiance, np.float32(_BRIGHTEST), out=radiance)
+    exposed: np.ndarray = radiance
     if imaging.lens_blur > 0:
-        radiance = cv2.GaussianBlur(radiance, (0, 0), imaging.lens_blur * max(scale, 0.5))
-    ground = (radiance[::4, ::4] @ _LUMINANCE)[~is_sky[::4, ::4]]
+        exposed = cv2.GaussianBlur(radiance, (0, 0), imaging.lens_blur * max(scale, 0.5))
+    ground = (exposed[::4, ::4] @ _LUMINANCE)[~is_sky[::4, ::4]]
     key = np.percentile(ground, imaging.percentile) if len(ground) > 20 else 0.3
     exposure = imaging.key / max(float(key), 1e-3)
     gain = (exposure * np.asarray(imaging.white_balance)).astype(np.float32)
-    nothing = np.zeros((1, 1, 3), np.float32)
-    bloom = nothing
-    if imaging.bloom > 0:
-        small = cv2.resize(
-            radiance, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA
-        )
-        small = cv2.GaussianBlur(small, (0, 0), imaging.bloom_radius * scale / 8)
-        bloom = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    veil = nothing
-    if imaging.veil > 0:
-        rng = np.random.default_rng(imaging.veil_seed)
-        field = (0.5 * rng.random((4, 6, 3)) + 0.5 * rng.random()).astype(np.float32)
-        fall = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] ** np.float32(
-            rng.uniform(0, 2)
-        )
-        veil = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) * fall
-    picture = np.empty((height, width, 3), np.uint8)
+    picture: np.ndarray = np.empty((height, width, 3), np.uint8)
     _develop(
-        radiance,
-        bloom,
+        exposed,
+        _bloom(exposed, imaging, scale),
         imaging.bloom,
-        veil,
+        _veil(imaging, height, width),
         (imaging.veil * veil_color).astype(np.float32),
         gain,
         imaging.vignette,
@@ -175,3 +188,25 @@ def develop(
         blurred = cv2.GaussianBlur(picture, (0, 0), 1.0)
         picture = cv2.addWeighted(picture, 1 + imaging.sharpening, blurred, -imaging.sharpening, 0)
     return picture
+
+
+def _bloom(exposed: np.ndarray, imaging: Imaging, scale: float) -> np.ndarray:
+    """Return light (H, W, 3) scattered in the lens, or one black pixel without bloom."""
+    if imaging.bloom <= 0:
+        return np.zeros((1, 1, 3), np.float32)
+    height, width = exposed.shape[:2]
+    small_size = (max(width // 8, 1), max(height // 8, 1))
+    small = cv2.resize(exposed, small_size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), imaging.bloom_radius * scale / 8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _veil(imaging: Imaging, height: int, width: int) -> np.ndarray:
+    """Return stray light (H, W, 3) on the windscreen, or one black pixel without it."""
+    if imaging.veil <= 0:
+        return np.zeros((1, 1, 3), np.float32)
+    rng = np.random.default_rng(imaging.veil_seed)
+    field = (0.5 * rng.random((4, 6, 3)) + 0.5 * rng.random()).astype(np.float32)
+    falloff = np.float32(rng.uniform(0, 2))
+    fall = np.linspace(0, 1, height, dtype=np.float32)[:, None, None] ** falloff
+    return cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) * fall

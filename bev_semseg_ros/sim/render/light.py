@@ -1,4 +1,4 @@
-"""Sun, sky and haze of one drive."""
+"""Sun, sky and haze of a drive."""
 
 from __future__ import annotations
 
@@ -11,41 +11,55 @@ from bev_semseg_ros.sim.render.noise import NOISE, fractal_noise, inline, kernel
 
 
 class Light(NamedTuple):
-    """Radiances are linear RGB relative to a white surface under an overcast sky; arrays are (3,) float64."""
+    """The light of one drive.
 
-    sun_direction: np.ndarray  # unit, towards the sun, in the world frame
+    Radiances are linear RGB (3,) float64, relative to a white surface under an overcast sky.
+    """
+
+    sun_direction: np.ndarray  # (3,) unit vector towards the sun, world frame
     sun: np.ndarray
-    sky_ambient: np.ndarray  # on surfaces that look up
-    ground_ambient: np.ndarray  # on surfaces that look down
+    sky_ambient: np.ndarray  # on surfaces that face up
+    ground_ambient: np.ndarray  # on surfaces that face down
     horizon: np.ndarray
     zenith: np.ndarray
     cloud: np.ndarray
-    skyline: np.ndarray  # what mirrors show below the sky: houses and trees opposite
-    cloud_cover: float  # 0..1
+    skyline: np.ndarray  # of the houses and trees that mirrors show below the sky
+    cloud_cover: float  # 0 to 1
     cloud_frequency: float
     cloud_contrast: float
     cloud_seed: float
-    glow: float  # halo of the sun
-    haze_exponent: float  # how fast the sky turns from horizon to zenith
-    fog_length: float  # metres after which 1/e of the contrast is left
+    glow: float  # strength of the sun's halo
+    haze_exponent: float  # of the elevation, for the change from horizon to zenith
+    fog_length: float  # metres after which 1/e of the contrast remains
     shadow_blur: float  # metres of penumbra
-    skyline_height: float  # tangent of the elevation
+    skyline_height: float  # tangent of the skyline's elevation
 
     @property
     def has_shadows(self) -> bool:
-        """False where the sun is so weak that nobody sees its shadows."""
+        """Whether the sun is strong enough for visible shadows."""
         return float(self.sun.max()) > 0.12
 
 
 _WEATHERS = ("sun", "haze", "overcast", "dusk")
-_WEATHER_SHARES = (0.45, 0.17, 0.30, 0.08)
-_WET_WEATHER_SHARES = (0.15, 0.15, 0.62, 0.08)
+_WEATHER_PROBABILITIES = (0.45, 0.17, 0.30, 0.08)
+_WET_WEATHER_PROBABILITIES = (0.15, 0.15, 0.62, 0.08)
 
 
 def random_light(drive_seed: int, season: str, wet: float) -> Light:
-    """The light of a drive. Ratios of sun to sky from clear (1.6 to 5) to overcast (none), sun 8 to 68 degrees high."""
+    """Draw the light of a drive.
+
+    The sun is 8 to 68 degrees high (at most 30 in winter). The ratio of sun to sky goes from 5 on a
+    clear day to 0 under clouds.
+
+    Args:
+        drive_seed: The same seed gives the same light.
+        season: One of `surfaces.SEASONS`.
+        wet: Wetness of the ground, 0 to 1. Overcast skies are more frequent if it is above 0.3.
+    """
     rng = np.random.default_rng([drive_seed, 11])
-    weather = str(rng.choice(_WEATHERS, p=_WET_WEATHER_SHARES if wet > 0.3 else _WEATHER_SHARES))
+    weather = str(
+        rng.choice(_WEATHERS, p=_WET_WEATHER_PROBABILITIES if wet > 0.3 else _WEATHER_PROBABILITIES)
+    )
     highest = 30 if season == "winter" else 68
     elevation, azimuth = math.radians(rng.uniform(8, highest)), rng.uniform(-math.pi, math.pi)
     if weather == "dusk":
@@ -112,10 +126,10 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
 
 @pasted
 def sky_radiance(noise, light, dx, dy, dz, radiance):
-    """Writes the radiance (3,) of the sky in the unit direction dx, dy, dz."""
+    """Write the radiance (3,) of the sky in the unit direction dx, dy, dz."""
     elevation = max(dz, 0.0)
     toward_zenith = elevation**light.haze_exponent
-    # The direction cut with a plane of clouds; the offset keeps the horizon finite.
+    # Where the direction meets a plane of clouds; the offset keeps it finite at the horizon.
     stretch = 1 / (elevation + 0.12)
     x, y = dx * stretch, dy * stretch
     density = 0.5 + 0.8 * fractal_noise(
@@ -142,22 +156,24 @@ def sky_radiance(noise, light, dx, dy, dz, radiance):
         radiance[c] = clear + (light.cloud[c] * shade - clear) * cloudy + halo * light.sun[c]
 
 
-DOME_SIZE = 96  # pixels along each side of the map of the sky that mirrors look up
+# Side in pixels of the map of the sky that reflections are looked up in.
+DOME_SIZE = 96
 
 
 @inline
 def dome_pixel(dx, dy, dz):
-    """Row and column of a direction above the horizon in the map of the sky."""
-    # Half the square is used up to 42 degrees of elevation, so that the horizon has room.
+    """Return row and column of a direction above the horizon in the map of the sky."""
+    # Half of the map shows elevations below 42 degrees, where the sky changes most.
     scale = 0.5 * (DOME_SIZE - 1) / (1 + dz)
     return int(0.5 * DOME_SIZE + scale * dy), int(0.5 * DOME_SIZE + scale * dx)
 
 
 @kernel
 def _paint_dome(noise, light, dome):
+    """Write the radiance of every direction into the map of the sky."""
     for row in range(DOME_SIZE):
         for column in range(DOME_SIZE):
-            # Stereographic, the inverse of dome_pixel.
+            # The inverse of dome_pixel, a stereographic projection.
             px = (column + 0.5 - 0.5 * DOME_SIZE) / (0.5 * (DOME_SIZE - 1))
             py = (row + 0.5 - 0.5 * DOME_SIZE) / (0.5 * (DOME_SIZE - 1))
             square = min(px * px + py * py, 1.0)
@@ -172,7 +188,7 @@ def _paint_dome(noise, light, dome):
 
 
 def sky_dome(light: Light) -> np.ndarray:
-    """(DOME_SIZE, DOME_SIZE, 3) float32: the sky of a drive as a stereographic map, for reflections."""
+    """Return the sky of a drive as a stereographic map (DOME_SIZE, DOME_SIZE, 3) float32."""
     dome = np.empty((DOME_SIZE, DOME_SIZE, 3), np.float32)
     _paint_dome(NOISE, light, dome)
     return dome

@@ -1,4 +1,4 @@
-"""Value noise and hashing inside compiled kernels: what textures, clouds and cut-outs are made of."""
+"""Value noise and hashing for compiled kernels: the source of textures, clouds and cut-outs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 
-_OPTIONS = {"fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+# Files whose functions and constants are compiled into kernels of other files.
 _SHARED_SOURCES = (
     "render/noise.py",
     "render/cutout.py",
@@ -18,17 +20,16 @@ _SHARED_SOURCES = (
     "assets/materials.py",
     "render/texture.py",
 )
-_TWO, _THREE = (
-    np.float32(2),
-    np.float32(3),
-)  # plain numbers would turn the arithmetic into double precision
+# Python numbers would turn single precision arithmetic into double precision.
+_TWO, _THREE = np.float32(2), np.float32(3)
 _PERIOD = 32
-# The lattice is one and the same in every process and for every sensor: a leaf the camera sees stops the lidar, too.
+# The lattice is the same in every process and for every sensor, so that a leaf which the camera
+# sees also stops the lidar.
 NOISE = np.random.default_rng(7).random((_PERIOD, _PERIOD, _PERIOD), dtype=np.float32)
 
 
 def _sources_digest() -> str:
-    """Of the files whose functions and constants are compiled into kernels of other files."""
+    """Return a digest of the files that are compiled into kernels of other files."""
     folder = Path(__file__).parents[1]
     return hashlib.sha256(
         b"".join((folder / name).read_bytes() for name in _SHARED_SOURCES)
@@ -36,35 +37,45 @@ def _sources_digest() -> str:
 
 
 def kernel(function: Callable) -> Callable:
-    """`function` compiled by numba, cached on disk where a cache folder can be written. Called from Python.
+    """Compile a function with numba, to be called from Python.
 
-    The GIL is let go and references are not counted (which would cost more than the arithmetic): a kernel writes into
-    arrays that it is given and creates none.
+    The result is cached on disk where a cache folder can be written. The GIL is released and
+    references are not counted, which would take longer than the arithmetic. So a kernel must write
+    into arrays that it is given and must not create any.
     """
     try:
         compiled = numba.njit(function, cache=True, **_OPTIONS)
-    except RuntimeError:  # neither __pycache__ nor the user's cache folder can be written
+    except RuntimeError:
+        # Neither __pycache__ nor the user's cache folder can be written.
         return numba.njit(function, **_OPTIONS)
-    # numba takes a cached kernel for stale only if its own file changed; here it must be if what it calls changed, too.
+    # numba takes a cached kernel for stale only if its own file changed. Here it is also stale if
+    # the code it calls has changed.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if hasattr(cache_file, "_source_stamp"):
+    if cache_file is not None and hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, _sources_digest())
     return compiled
 
 
 def inline(function: Callable) -> Callable:
-    """`function` for the use of kernels."""
+    """Compile a function that kernels call."""
     return numba.njit(function, **_OPTIONS)
 
 
 def pasted(function: Callable) -> Callable:
-    """`function` pasted into the kernels that call it: handing over a named tuple of arrays costs more than it does."""
+    """Compile a function that numba inlines into the kernels that call it.
+
+    It is for functions with a named tuple of arrays as argument. Passing that tuple takes longer
+    than most of these functions.
+    """
     return numba.njit(function, inline="always", **_OPTIONS)
 
 
 @inline
 def value_noise(noise, x, y, z):
-    """Smooth noise in 0..1 of about one period per unit; `noise` is NOISE."""
+    """Return smooth noise from 0 to 1 with about one period per unit of x, y, z.
+
+    `noise` is NOISE, a lattice of random numbers that repeats after 32 units.
+    """
     floor_x, floor_y, floor_z = math.floor(x), math.floor(y), math.floor(z)
     i0, j0, k0 = floor_x & 31, floor_y & 31, floor_z & 31
     i1, j1, k1 = (i0 + 1) & 31, (j0 + 1) & 31, (k0 + 1) & 31
@@ -81,7 +92,11 @@ def value_noise(noise, x, y, z):
 
 @inline
 def fractal_noise(noise, x, y, z, frequency, footprint, seed, octaves):
-    """Octaves of value noise, about -1..1. Those finer than `footprint` metres (what a pixel covers) fade out."""
+    """Return a sum of octaves of value noise, about -1 to 1.
+
+    Octaves finer than `footprint`, the metres that a pixel covers, fade out. `frequency` is that of
+    the first octave in 1/m; `seed` moves the noise.
+    """
     total = 0.0
     amplitude = 1.0
     x, y, z = x + seed, y + seed * 0.7, z + seed * 0.3
@@ -102,7 +117,7 @@ def fractal_noise(noise, x, y, z, frequency, footprint, seed, octaves):
 
 @inline
 def hash_unit(i, j, k):
-    """A random number in 0..1 that belongs to three integers."""
+    """Return a pseudo-random number from 0 to 1 that depends only on three integers."""
     n = ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) & 0xFFFFFFFF
     n = ((n ^ (n >> 13)) * 1274126177) & 0xFFFFFFFF
     n = ((n ^ (n >> 15)) * 668265263) & 0xFFFFFFFF

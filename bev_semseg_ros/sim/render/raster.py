@@ -1,4 +1,4 @@
-"""Visibility by z-buffer: which triangle a pixel sees, and how far the sun or the sky sees into the scene."""
+"""Visibility by z-buffer: which triangle each pixel, the sun or the sky sees."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.render.cutout import CUTOUT, is_cut
 from bev_semseg_ros.sim.render.noise import NOISE, inline, kernel
 
-NEAR = 0.1  # metres; what is nearer is clipped
+# Distance of the near plane in metres.
+NEAR = 0.1
 _DEPTH_BIAS = CAMERA_COLUMN["depth_bias"]
 
-# A projected corner: u and v in pixels, the key (the largest wins), a weight and the world point times that weight.
-# Key, weight and weighted point are linear on the image, so one function fills perspective and parallel views.
+# Columns of a projected corner: u and v in pixels, the key (the largest one is visible), a weight,
+# and the world point times that weight. Key, weight and weighted point are linear on the image, so
+# one function draws perspective and parallel views.
 _U, _V, _KEY, _WEIGHT, _POINT, _CORNER = 0, 1, 2, 3, 4, 7
 
 
@@ -23,7 +25,11 @@ _U, _V, _KEY, _WEIGHT, _POINT, _CORNER = 0, 1, 2, 3, 4, 7
 def _fill(
     corner0, corner1, corner2, triangle, bias, material, nx, ny, camera_table, noise, keys, ids
 ):
-    """Draw a projected triangle where its key exceeds what is there; ids may be None."""
+    """Draw a projected triangle where its key exceeds what is there; `ids` may be None.
+
+    The z-buffer `keys` (H, W) and the triangle numbers `ids` (H, W) are changed in place. `bias`
+    is a factor on the key.
+    """
     height, width = keys.shape
     u0, v0, u1, v1, u2, v2 = (
         corner0[_U],
@@ -46,7 +52,7 @@ def _fill(
     w0_u = -(w1_u + w2_u)
     key_u = w1_u * (corner1[_KEY] - corner0[_KEY]) + w2_u * (corner2[_KEY] - corner0[_KEY])
     has_holes = camera_table[material, CUTOUT] > 0
-    tolerance = 1e-7  # neighbours must not both leave out a pixel on their common edge
+    tolerance = 1e-7  # without it two neighbours may both omit a pixel on their common edge
     for y in range(top, bottom + 1):
         w1_row = w1_v * (y - v0) - w1_u * u0
         w2_row = w2_v * (y - v0) - w2_u * u0
@@ -94,7 +100,7 @@ def _fill(
 
 @inline
 def horizontal_normal(triangle):
-    """x and y of the unit normal (right-hand rule) of a triangle (3, 3)."""
+    """Return x and y of the unit normal (right-hand rule) of a triangle (3, 3)."""
     ax, ay, az = (
         triangle[1, 0] - triangle[0, 0],
         triangle[1, 1] - triangle[0, 1],
@@ -112,12 +118,12 @@ def horizontal_normal(triangle):
 
 @kernel
 def _select(triangles, camera_from_world, matrix, width, height, rows, depths):
-    """Writes the rows of the triangles not wholly beyond one side of the view and the depths of their middles.
+    """Write the rows and mean depths of the triangles that may be in view; return how many.
 
-    Returns how many.
+    A triangle is left out if it lies wholly beyond one side of the view.
     """
     count = 0
-    # The sides of the view, as planes through the camera: a * x + z * b >= 0.
+    # The sides of the view are planes through the camera: a * x + z * b >= 0.
     left, right = (matrix[0, 2] + 1) / matrix[0, 0], (width - matrix[0, 2]) / matrix[0, 0]
     top, bottom = (matrix[1, 2] + 1) / matrix[1, 1], (height - matrix[1, 2]) / matrix[1, 1]
     m = camera_from_world
@@ -149,10 +155,20 @@ def select(
     matrix: np.ndarray,
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Rows of the mesh that a pinhole camera may see, in the order in which they are drawn fastest.
+    """Return the rows of a mesh that a pinhole camera may see, in the fastest order of drawing.
 
-    Surfaces without holes first, then those with holes from near to far: holes are only worked out where nothing hides
-    them.
+    Surfaces without holes come first, then those with holes from near to far. So holes are computed
+    only where nothing hides them.
+
+    Args:
+        mesh: Mesh in the world frame.
+        camera_table: `MaterialTable.camera`.
+        camera_from_world: (4, 4), optical camera frame.
+        matrix: (3, 3) K.
+        size: (width, height) in pixels.
+
+    Returns:
+        (R,) int32.
     """
     rows, depths = np.empty(len(mesh), np.int32), np.empty(len(mesh), np.float32)
     count = _select(mesh.triangles, camera_from_world, matrix, *size, rows, depths)
@@ -177,8 +193,11 @@ def _draw_perspective(
     polygon,
     corners,
 ):
-    """Scratch: seen (3, 3), the corners in the camera frame; polygon (4, 6), camera and world points after clipping;
-    corners (4, _CORNER)."""
+    """Draw rows of a mesh as a pinhole camera sees them.
+
+    The last three arguments are scratch memory: `seen` (3, 3), the corners in the camera frame;
+    `polygon` (4, 6), camera and world points after clipping; `corners` (4, _CORNER).
+    """
     m = camera_from_world
     fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
     for k in rows:
@@ -195,7 +214,7 @@ def _draw_perspective(
         if behind == 3:
             continue
         count = 0
-        for q in range(3):  # Sutherland-Hodgman against the near plane
+        for q in range(3):  # clip against the near plane (Sutherland-Hodgman)
             following = (q + 1) % 3
             if seen[q, 2] >= NEAR:
                 for r in range(3):
@@ -240,12 +259,12 @@ def _draw_perspective(
 
 @kernel
 def _draw_parallel(triangles, materials, axes, offset, scale, camera_table, noise, keys, corners):
+    """Draw all triangles of a mesh in parallel projection; see `draw_parallel`."""
     size = keys.shape[0]
     for k in range(len(triangles)):
         material = materials[k]
-        if (
-            camera_table[material, _DEPTH_BIAS] > 0
-        ):  # decals lie on something that throws the shadow
+        # The surface below a decal casts the shadow.
+        if camera_table[material, _DEPTH_BIAS] > 0:
             continue
         for q in range(3):
             x, y, z = triangles[k, q, 0], triangles[k, q, 1], triangles[k, q, 2]
@@ -291,9 +310,17 @@ def draw(
     keys: np.ndarray,
     ids: np.ndarray,
 ) -> None:
-    """Draw rows of a mesh into keys (H, W) float32, begun with zeros, and ids (H, W) int32.
+    """Draw rows of a mesh into a z-buffer.
 
-    A key is the inverse depth, raised by the material's depth_bias; camera_from_world (4, 4) optical; matrix (3, 3) K.
+    Args:
+        mesh: Mesh in the world frame.
+        rows: (R,) int32 rows to draw.
+        camera_table: `MaterialTable.camera`.
+        camera_from_world: (4, 4), optical camera frame.
+        matrix: (3, 3) K.
+        keys: (H, W) float32, changed in place: inverse depth, raised by the material's depth bias.
+            It starts with zeros.
+        ids: (H, W) int32, changed in place: row of the visible triangle.
     """
     _draw_perspective(
         rows,
@@ -318,8 +345,18 @@ def depth_and_ids(
     matrix: np.ndarray,
     size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a pinhole camera of `size` (width, height) sees: depth (H, W) float32 along its axis in metres, infinite
-    where nothing is, and ids (H, W) int32, the triangle's row in the mesh or -1.
+    """Return what a pinhole camera sees.
+
+    Args:
+        mesh: Mesh in the world frame.
+        camera_table: `MaterialTable.camera`.
+        camera_from_world: (4, 4), optical camera frame.
+        matrix: (3, 3) K.
+        size: (width, height) in pixels.
+
+    Returns:
+        depth: (H, W) float32, metres along the optical axis, infinite where nothing is.
+        ids: (H, W) int32, row of the visible triangle, or -1.
     """
     keys = np.zeros(size[::-1], np.float32)
     ids = np.full(size[::-1], -1, np.int32)
@@ -340,9 +377,15 @@ def draw_parallel(
     scale: float,
     keys: np.ndarray,
 ) -> None:
-    """Raise keys (S, S) float32 to the largest coordinate along axes[2] of the mesh above each pixel.
+    """Draw a mesh in parallel projection.
 
-    axes (3, 3): unit rows; pixel (u, v) of a world point is (axes[:2] @ point - offset) * scale.
+    Args:
+        mesh: Mesh in the world frame.
+        camera_table: `MaterialTable.camera`.
+        axes: (3, 3) unit rows. The last one points from the scene to the eye.
+        offset: (2,) coordinates of pixel (0, 0) along the first two axes, in metres.
+        scale: Pixels per metre. Pixel (u, v) of a point is (axes[:2] @ point - offset) * scale.
+        keys: (S, S) float32, raised in place to the largest coordinate along the last axis.
     """
     _draw_parallel(
         mesh.triangles,

@@ -1,4 +1,4 @@
-"""The radiance that reaches each pixel: light, shadow and reflections on the surfaces that the z-buffer found."""
+"""The radiance of each pixel: light, shadow and reflections on the visible surfaces."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from bev_semseg_ros.sim.render.texture import (
 
 _TRANSLUCENCY = CAMERA_COLUMN["translucency"]
 _SEED = CAMERA_COLUMN["seed"]
-SAMPLES = 4  # visibility samples of a pixel, 2 x 2
-_SAME_PLANE = 0.95  # cosine up to which neighbouring triangles of one material are shaded as one
+# Visibility samples of a pixel, 2 x 2.
+SAMPLES = 4
+# Neighbouring triangles of one material are shaded as one if the cosine between their normals is
+# larger than this.
+_SAME_PLANE = 0.95
 
-# Taps of the shadow and occlusion maps come in fours, a quarter turn apart: one that lies in a wall has an opposite
-# that does not, so half-hidden points come out even instead of grainy. x, y (unit: metres of occlusion) and radius.
+# Taps of the shadow and occlusion maps come in fours, a quarter turn apart. If one of them lies in
+# a wall, the opposite one does not, so half-hidden points are evenly dark instead of grainy.
+# Columns: x and y (metres in the map of heights) and the radius.
 _QUARTERS = 4
 _turns = np.arange(256) / 256
 _radii = 0.25 + 1.3 * (np.arange(256) * 0.61803 % 1)
@@ -36,16 +40,19 @@ TAPS = np.stack(
 
 
 class ParallelMap(NamedTuple):
-    """The largest coordinate along axes[2] of the scene, seen against it; see `raster.draw_parallel`."""
+    """A parallel projection of the scene; see `raster.draw_parallel`."""
 
-    axes: np.ndarray  # (3, 3)
-    offset: np.ndarray  # (2,)
+    axes: np.ndarray  # (3, 3) unit rows; the last one points to the eye
+    offset: np.ndarray  # (2,) metres along the first two axes of pixel (0, 0)
     scale: float  # pixels per metre
-    keys: np.ndarray  # (S, S) float32
+    keys: np.ndarray  # (S, S) float32, largest coordinate along the last axis, metres
 
 
 class Scene(NamedTuple):
-    """What the kernel needs of the triangles that can be seen, the light and the pose."""
+    """What the kernel needs: the triangles that can be seen, the light and the pose of the camera.
+
+    The first five arrays are those of a Mesh.
+    """
 
     triangles: np.ndarray
     uvs: np.ndarray
@@ -60,18 +67,19 @@ class Scene(NamedTuple):
     shadow: ParallelMap
     heights: ParallelMap
     rotation: np.ndarray  # (3, 3) world_from_camera
-    origin: np.ndarray  # (3,) of the camera in the world
+    origin: np.ndarray  # (3,) of the camera in the world frame
     sky_label: int
 
 
 @inline
 def _dither(column, row):
-    """0..255; random, for what is regular from pixel to pixel shows as a weave."""
+    """Return a random row of TAPS, 0 to 255; a regular pattern would show as a weave."""
     return int(hash_unit(column, row, 3) * 256)
 
 
 @inline
 def _face_normal(triangles, k):
+    """Return the unit normal (right-hand rule) of triangle k."""
     ax, ay, az = (
         triangles[k, 1, 0] - triangles[k, 0, 0],
         triangles[k, 1, 1] - triangles[k, 0, 1],
@@ -89,14 +97,14 @@ def _face_normal(triangles, k):
 
 @pasted
 def _lit_share(scene, x, y, z, column, row):
-    """Share of the sun's disc that the point sees, from the shadow map."""
+    """Return the share of the sun's disc that a point sees, from the shadow map."""
     shadow = scene.shadow
     axes = shadow.axes
     size = shadow.keys.shape[0]
     height = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z + 0.12
     u = (axes[0, 0] * x + axes[0, 1] * y + axes[0, 2] * z - shadow.offset[0]) * shadow.scale + 0.5
     v = (axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z - shadow.offset[1]) * shadow.scale + 0.5
-    blur = (scene.light.shadow_blur * shadow.scale + 1) / 1.55  # the longest tap
+    blur = (scene.light.shadow_blur * shadow.scale + 1) / 1.55  # 1.55 is the longest tap
     tap = _dither(column, row)
     du, dv = blur * scene.taps[tap, 0], blur * scene.taps[tap, 1]
     lit = 0
@@ -110,7 +118,7 @@ def _lit_share(scene, x, y, z, column, row):
 
 @pasted
 def _open_share(scene, x, y, z, column, row):
-    """Ambient occlusion: how little stands higher round the point, from the map of heights."""
+    """Return the ambient light that reaches a point: 1 in the open, less near higher things."""
     heights = scene.heights
     size = heights.keys.shape[0]
     u, v = (
@@ -131,7 +139,7 @@ def _open_share(scene, x, y, z, column, row):
 
 @pasted
 def _mirror(scene, rx, ry, rz, seed, environment):
-    """Writes what a mirror shows in the direction rx, ry, rz: the sky over a dark skyline."""
+    """Write what a mirror shows in the direction rx, ry, rz: the sky over a dark skyline."""
     light = scene.light
     skyline = light.skyline_height * (
         0.4 + 1.2 * value_noise(scene.noise, rx * 5 + seed, ry * 5, 1.0)
@@ -150,14 +158,19 @@ def _mirror(scene, rx, ry, rz, seed, environment):
 
 @pasted
 def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
-    """Writes the radiance (3,) of triangle k along the world direction dx, dy, dz (of `length`, unit depth)."""
+    """Write the radiance (3,) of triangle k seen along a direction.
+
+    The direction dx, dy, dz is in the world frame, has depth 1 along the optical axis and `length`
+    as its length. `pixel_angle` is the angle of a pixel in radians. `surface` and `environment` are
+    scratch memory.
+    """
     light = scene.light
     triangles = scene.triangles
     material = scene.materials[k]
     fx, fy, fz = _face_normal(triangles, k)
     px, py, pz = triangles[k, 0, 0], triangles[k, 0, 1], triangles[k, 0, 2]
     facing = fx * dx + fy * dy + fz * dz
-    # The ray may miss the triangle by a part of a pixel: near grazing incidence keep the point in its neighbourhood.
+    # The ray may miss the triangle by part of a pixel. Keep the point near it at grazing incidence.
     if abs(facing) < 1e-4:
         facing = 1e-4 if facing >= 0 else -1e-4
     depth = (
@@ -223,9 +236,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
     if surface[SPECULAR] > 0:
         toward_viewer = min(max(-(nx * vx + ny * vy + nz * vz), 0.0), 1.0)
         grazing = 1 - toward_viewer
-        reflectance = surface[SPECULAR] * (
-            surface[FRESNEL] + (1 - surface[FRESNEL]) * grazing**5
-        )  # Schlick
+        # Schlick's approximation of Fresnel's equations.
+        reflectance = surface[SPECULAR] * (surface[FRESNEL] + (1 - surface[FRESNEL]) * grazing**5)
         rx, ry, rz = (
             vx + 2 * toward_viewer * nx,
             vy + 2 * toward_viewer * ny,
@@ -236,7 +248,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             rx * light.sun_direction[0] + ry * light.sun_direction[1] + rz * light.sun_direction[2]
         )
         if highlight > 0.9 and sun > 0:
-            for _ in range(7):  # ** 128
+            for _ in range(7):  # to the power of 128
                 highlight *= highlight
             for c in range(3):
                 environment[c] += 6 * highlight * sun * light.sun[c]
@@ -254,7 +266,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
 
 @pasted
 def _shaded_alike(scene, k, other):
-    """True for triangles that one shading sample of a pixel may stand for."""
+    """Return whether one shading sample of a pixel may stand for two triangles."""
     if k == other:
         return True
     if (
@@ -275,6 +287,7 @@ def _shaded_alike(scene, k, other):
 def _shade_all(
     scene, rays, samples, ids, keys, pixel_angle, radiance, mask, surface, environment, color, seen
 ):
+    """Fill radiance and mask; see `shade`. The last four arguments are scratch memory."""
     r = scene.rotation
     height, width = mask.shape
     for row in range(height):
@@ -341,12 +354,20 @@ def shade(
     radiance: np.ndarray,
     mask: np.ndarray,
 ) -> None:
-    """Fill radiance (H, W, 3) float32 and mask (H, W) uint8.
+    """Compute the radiance and the class of every pixel.
 
-    rays (H, W, 2): x and y of the pixel's centre at depth 1 in the camera frame; samples (H, W, SAMPLES): where in the
-    flat ids (-1 is the sky) and keys (inverse depths) the pixel's 2 x 2 samples lie; pixel_angle: radians per pixel.
-    A pixel is shaded once for each different surface among its samples; its label is the one that most samples have,
-    at a draw the nearer one's.
+    A pixel is shaded once for each different surface among its samples. Its class is the one that
+    most samples have; the nearer one if two classes have equally many.
+
+    Args:
+        scene: Triangles, light and pose.
+        rays: (H, W, 2) x and y of the pixels' centres at depth 1 in the camera frame.
+        samples: (H, W, SAMPLES) places of the pixels' 2 x 2 samples in the flat z-buffer.
+        ids: (P,) row of the visible triangle for each place, -1 for the sky.
+        keys: (P,) inverse depth for each place.
+        pixel_angle: Radians per pixel.
+        radiance: (H, W, 3) float32, overwritten.
+        mask: (H, W) uint8, overwritten.
     """
     _shade_all(
         scene,

@@ -1,4 +1,4 @@
-"""The colour of a material at a point: noise, stains, cracks and patterns from bricks to facades."""
+"""The look of a material at a point: noise, stains, cracks, and patterns from bricks to facades."""
 
 from __future__ import annotations
 
@@ -29,30 +29,33 @@ _BRICKS, _FACADE, _SLABS, _PANELS, _STRIPES, _BLOCKS = (
     PATTERNS.index(name) for name in ("bricks", "facade", "slabs", "panels", "stripes", "blocks")
 )
 
-# A surface at a point: linear albedo, mirror weight, reflectance at normal incidence, emission, bend of the normal.
+# Columns of a surface at a point: linear albedo (3), mirror weight, reflectance at normal
+# incidence, emission, and a vector (3) to add to the normal.
 RED, GREEN, BLUE, SPECULAR, FRESNEL, EMISSION, BEND, SURFACE = 0, 1, 2, 3, 4, 5, 6, 9
 
 
 @inline
 def _detail(period, footprint):
-    """1 where a pixel resolves a pattern of `period` metres, falling to 0 where it would alias."""
+    """Return 1 where a pixel resolves `period` metres, down to 0 where it would alias."""
     return min(max(1.6 - 2.2 * footprint / period, 0.0), 1.0)
 
 
 @inline
 def _blend(surface, table, m, column, weight):
+    """Blend the surface's colour towards the three columns of the table from `column`."""
     for c in range(3):
         surface[c] += (table[m, column + c] - surface[c]) * weight
 
 
 @inline
 def _grey(surface, value):
+    """Make the surface grey."""
     surface[RED] = surface[GREEN] = surface[BLUE] = value
 
 
 @inline
 def _masonry(surface, u, v, width, height, joint, contrast, staggered, seed, footprint, table, m):
-    """Bricks or slabs of uneven brightness with joints; returns the brightness."""
+    """Draw the joints of bricks or slabs; return the brightness of the brick."""
     detail = _detail(min(width, height), footprint)
     if detail <= 0:
         return 1.0
@@ -66,7 +69,7 @@ def _masonry(surface, u, v, width, height, joint, contrast, staggered, seed, foo
 
 @inline
 def _pane(surface, column, row, reflectance):
-    """Window glass: mirrors the sky, and no two panes hang quite alike."""
+    """Make the surface a window pane: a mirror, slightly tilted in its frame."""
     surface[SPECULAR] = 1.0
     surface[FRESNEL] = reflectance
     surface[BEND] = (hash_unit(column, row, 91) - 0.5) * 0.12
@@ -76,7 +79,7 @@ def _pane(surface, column, row, reflectance):
 
 @inline
 def _shop(surface, noise, table, m, u, v, bay, height, seed):
-    """Shop floor of a facade: fascia with letters above, windows with things in them below."""
+    """Draw the shop floor of a facade: a fascia with letters, shop windows with goods below it."""
     column = math.floor(u / bay)
     shop = int(column)
     across = u / bay - column
@@ -117,7 +120,7 @@ def _shop(surface, noise, table, m, u, v, bay, height, seed):
     if abs(across - 0.5) < 0.012 or 2.2 < v < 2.26:
         for c in range(3):
             surface[c] = table[m, ALBEDO3 + c] * 0.6
-    elif v < 0.95 and (u * 0.37) % 1.0 < 0.3 * variant:  # something that stands before the window
+    elif v < 0.95 and (u * 0.37) % 1.0 < 0.3 * variant:  # an object in front of the window
         for c in range(3):
             surface[c] = 0.5 * hash_unit(math.floor(u * 0.37), c + 40, seed)
     elif (
@@ -131,14 +134,13 @@ def _shop(surface, noise, table, m, u, v, bay, height, seed):
 
 @inline
 def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
-    """Storeys of windows over a shop floor; returns the brightness of the wall."""
+    """Draw storeys of windows over a shop floor; return the brightness of the wall."""
     bay, storey, shop_height = table[m, _PATTERN_U], table[m, _PATTERN_V], table[m, _EXTRA]
     if v < shop_height:
         _shop(surface, noise, table, m, u, v, bay * 1.7, shop_height, seed)
         return 1.0
-    style = int(
-        hash_unit(7, 7, seed) * 4
-    )  # of the whole facade: 1 arches, 2 and 3 surrounds, 3 pilasters
+    # Style of the whole facade: 1 has arches, 2 and 3 have surrounds, 3 has pilasters.
+    style = int(hash_unit(7, 7, seed) * 4)
     column, row = math.floor(u / bay), math.floor((v - shop_height) / storey)
     across, up = (u / bay - column - 0.5) * bay, ((v - shop_height) / storey - row - 0.5) * storey
     half_width, half_height = 0.5 * bay * table[m, _LINE], 0.5 * storey * table[m, _CONTRAST]
@@ -158,9 +160,7 @@ def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
         variant = hash_unit(column, row, seed)
         if variant < 0.18:  # curtain
             _grey(surface, 0.35 + 0.3 * hash_unit(row, column, 1))
-        elif (
-            variant < 0.3 and up > (variant - 0.24) * 20 * half_height
-        ):  # blind, let down part of the way
+        elif variant < 0.3 and up > (variant - 0.24) * 20 * half_height:  # half-lowered blind
             _grey(surface, 0.55)
         else:
             _grey(surface, 0.015 + 0.05 * variant)
@@ -174,16 +174,23 @@ def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
         return 1.25 if style > 1 else 0.7
     elif style == 3 and abs(across) > 0.5 * bay - 0.2 and hash_unit(9, 9, seed) < 0.5:
         return 1.2
-    elif stained > 0.3 and footprint < 0.06:  # old walls show their bricks
+    elif stained > 0.3 and footprint < 0.06:  # the plaster of old walls shows bricks
         return _masonry(surface, u, v, 0.25, 0.083, 0.013, 0.5, True, seed, footprint, table, m)
     return 0.96 + 0.08 * hash_unit(row, 0, seed + 1)
 
 
 @inline
 def sample_surface(noise, table, m, x, y, z, u, v, footprint, surface):
-    """Writes into `surface` (SURFACE,) how material m looks at the world point x, y, z with texture u, v in metres.
+    """Write how a material looks at a point into `surface` (SURFACE,).
 
-    footprint: metres that the pixel covers; what is finer fades out instead of aliasing.
+    Args:
+        noise: NOISE.
+        table: `MaterialTable.camera`.
+        m: Row of that table.
+        x, y, z: World point in metres.
+        u, v: Texture coordinates in metres.
+        footprint: Metres that the pixel covers; finer detail fades out instead of aliasing.
+        surface: Receives the columns RED to BEND + 2.
     """
     seed = table[m, _SEED]
     surface[SPECULAR], surface[FRESNEL] = table[m, _SPECULAR], table[m, _FRESNEL]

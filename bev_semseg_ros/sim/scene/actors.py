@@ -9,7 +9,7 @@ import numpy as np
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.sim.scene.street import Street
+from bev_semseg_ros.sim.scene.road.street import Street
 
 
 @dataclass(frozen=True, eq=False)

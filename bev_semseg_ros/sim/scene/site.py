@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
-from bev_semseg_ros.sim.scene.street import Street
+from bev_semseg_ros.sim.scene.road.street import Street
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.people import people_materials
 from bev_semseg_ros.sim.assets.shape import Shape
-from bev_semseg_ros.sim.assets.vehicles import paint_materials
+from bev_semseg_ros.sim.assets.vehicles.parts import paint_materials
 from bev_semseg_ros.sim.scene.actors import Actor
+from bev_semseg_ros.sim.scene.road.street import Lane, Side
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import Lane, Side
 
 EGO_LENGTH, EGO_WIDTH, EGO_CLEAR_AHEAD = (
     4.8,

@@ -11,14 +11,14 @@ from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import SEASON_SHARES, SEASONS, Surfaces
 from bev_semseg_ros.sim.scene.actors import Movers, boxes_of
-from bev_semseg_ros.sim.scene.boundaries import Boundaries
-from bev_semseg_ros.sim.scene.buildings import Buildings
-from bev_semseg_ros.sim.scene.furniture import Furniture
-from bev_semseg_ros.sim.scene.greenery import Greenery
-from bev_semseg_ros.sim.scene.markings import Markings
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.road.markings import Markings
+from bev_semseg_ros.sim.scene.road.street import KIND_SHARES, KINDS, Street
+from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
+from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
+from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
+from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import KIND_SHARES, KINDS, Street
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
 from bev_semseg_ros.sim.scene.view import View
 

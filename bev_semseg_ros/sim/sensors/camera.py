@@ -1,4 +1,4 @@
-"""What a camera sees of a View: the picture and, from the same triangles, the true class of every pixel."""
+"""The camera: renders a View to an image and to the true class of every pixel."""
 
 from __future__ import annotations
 
@@ -12,29 +12,42 @@ import numpy as np
 from bev_semseg_ros.frame import Camera, scale_matrix
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
+from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.render import raster
 from bev_semseg_ros.sim.render.imaging import Imaging, develop
 from bev_semseg_ros.sim.render.light import Light, random_light, sky_dome
 from bev_semseg_ros.sim.render.noise import NOISE
 from bev_semseg_ros.sim.render.shading import SAMPLES, TAPS, ParallelMap, Scene, shade
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
-_SKY = SEGMENTATION_CLASSES.index("sky")
-_MAX_TANGENT = 4.0  # a pinhole z-buffer cannot hold more than about 150 degrees
-# Maps for shadows and for occlusion: pixels, metres, and metres from the vehicle to their middle.
+_SKY = MASK_LABEL["sky"]
+# A pinhole z-buffer cannot hold more than about 150 degrees.
+_MAX_TANGENT = 4.0
+# Maps for shadows and for ambient occlusion: side in pixels, side in metres, and distance in metres
+# of their middle ahead of the vehicle.
 _SHADOW_MAP = (1024, 105.0, 35.0)
 _HEIGHT_MAP = (512, 90.0, 30.0)
-_MAP_STEP = 12.0  # the maps move with the vehicle in such steps, so that the static part of a drive is drawn rarely
+# The maps move with the vehicle in steps of this many metres. The static part of a map is drawn
+# only after a step.
+_MAP_STEP = 12.0
 
 
 def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """The picture (H, W, 3) uint8 RGB and the mask (H, W) uint8 of `taxonomy.SEGMENTATION_CLASSES`, as recorded.
+    """Render a view as a camera records it.
 
-    Both are in the geometry of camera.matrix and its distortion. A pinhole z-buffer of twice the resolution says which
-    triangle each quarter of a pixel sees; the pixel is then shaded along its own ray, so nothing is resampled. Light,
-    exposure and colour come from view.drive_seed, grain from view.seed. Raises ValueError for a camera that sees more
-    than about 150 degrees.
+    A pinhole z-buffer of twice the resolution says which triangle each quarter of a pixel sees. The
+    pixel is then shaded along its own ray, so no image is resampled for the distortion. Light,
+    exposure and colour come from `view.drive_seed`, grain from `view.seed`.
+
+    Args:
+        view: State of the world.
+        camera: Camera; `matrix` and distortion give the geometry.
+
+    Returns:
+        Image (H, W, 3) uint8 RGB and mask (H, W) uint8 of `classes.MASK_LABEL`.
+
+    Raises:
+        ValueError: If the camera sees more than about 150 degrees.
     """
     rays, samples, matrix, size = _optics(
         camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model, camera.size
@@ -87,6 +100,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
+    """Return the given rows of a mesh."""
     return Mesh(
         mesh.triangles[rows],
         mesh.uvs[rows],
@@ -99,6 +113,7 @@ def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
 
 @functools.lru_cache(maxsize=8)
 def _drive(drive_seed: int, season: str, wet: float) -> tuple[Light, np.ndarray, Imaging]:
+    """Return the light, the sky map and the camera settings of a drive."""
     light = random_light(drive_seed, season, wet)
     return light, sky_dome(light), Imaging.draw(drive_seed)
 
@@ -107,10 +122,22 @@ def _drive(drive_seed: int, season: str, wet: float) -> tuple[Light, np.ndarray,
 def _optics(
     matrix: bytes, distortion: bytes, model: str, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
-    """Where the pixels of a camera look.
+    """Compute where the pixels of a camera look.
 
-    Returns rays (H, W, 2) float32 of the pixels' centres at depth 1; samples (H, W, SAMPLES) int32, the places of their
-    2 x 2 samples in the flattened pinhole z-buffer; that buffer's K and size (width, height).
+    Args:
+        matrix: Bytes of K (3, 3) float64.
+        distortion: Bytes of the distortion coefficients, float64.
+        model: Distortion model of `frame.Camera`.
+        size: (width, height) in pixels.
+
+    Returns:
+        rays: (H, W, 2) float32, x and y of the pixels' centres at depth 1 in the camera frame.
+        samples: (H, W, SAMPLES) int32, places of the pixels' 2 x 2 samples in the flat z-buffer.
+        matrix: (3, 3) K of the pinhole z-buffer.
+        size: (width, height) of the z-buffer.
+
+    Raises:
+        ValueError: If the camera sees more than about 150 degrees.
     """
     width, height = size
     fine = scale_matrix(np.frombuffer(matrix).reshape(3, 3), size, (2 * width, 2 * height))
@@ -125,18 +152,22 @@ def _optics(
     elif model == "equidistant":
         rays = cv2.fisheye.undistortPoints(pixels, fine, coefficients[:4])
     else:
-        rays = cv2.undistortPointsIter(pixels, fine, coefficients, None, None, criteria)
+        rays = cv2.undistortPointsIter(  # type: ignore[call-overload]  # its stub forbids None
+            pixels, fine, coefficients, None, None, criteria
+        )
     rays = rays.reshape(2 * height, 2 * width, 2)
     if not (np.abs(rays) < _MAX_TANGENT).all():
         raise ValueError(
-            f"the camera of {width}x{height} pixels sees more than "
-            f"{2 * math.degrees(math.atan(_MAX_TANGENT)):.0f} degrees (or its distortion has no inverse "
-            "there): the simulator needs a narrower one"
+            f"camera of {width}x{height} pixels: sees more than "
+            f"{2 * math.degrees(math.atan(_MAX_TANGENT)):.0f} degrees, or its distortion has no "
+            "inverse at the border of the image; simulate a camera with a narrower view"
         )
-    # The z-buffer begins at the leftmost and topmost ray; without distortion it is the image at twice the size.
+    # The z-buffer begins at the leftmost and topmost ray. Without distortion it is the image at
+    # twice its size.
     focal = np.diag(fine)[:2]
     low, high = rays.reshape(-1, 2).min(0), rays.reshape(-1, 2).max(0)
-    buffer_size = tuple(int(n) for n in np.ceil((high - low) * focal - 1e-6) + 1)
+    columns_needed, rows_needed = np.ceil((high - low) * focal - 1e-6) + 1
+    buffer_size = (int(columns_needed), int(rows_needed))
     buffer_matrix = np.diag([*focal, 1.0])
     buffer_matrix[:2, 2] = -low * focal
     places = np.rint((rays - low) * focal).astype(np.int32)
@@ -148,7 +179,8 @@ def _optics(
     return centres, np.ascontiguousarray(samples), buffer_matrix, buffer_size
 
 
-# What was drawn of the static soup last, by soup and direction: a View's `static` is one object for the whole drive.
+# The latest map of the static mesh for each direction of view. The key is `View.static`, which is
+# one and the same object for a whole drive.
 _static_maps: weakref.WeakKeyDictionary[Mesh, dict[bytes, ParallelMap]] = (
     weakref.WeakKeyDictionary()
 )
@@ -157,7 +189,14 @@ _static_maps: weakref.WeakKeyDictionary[Mesh, dict[bytes, ParallelMap]] = (
 def _parallel_map(
     view: View, table: np.ndarray, axes: np.ndarray, geometry: tuple[int, float, float]
 ) -> ParallelMap:
-    """The scene seen against axes[2] round a point before the vehicle."""
+    """Draw the scene against the direction axes[2], round a point ahead of the vehicle.
+
+    Args:
+        view: State of the world.
+        table: Camera columns of the materials.
+        axes: (3, 3) unit rows; the last one points from the scene to the eye.
+        geometry: Side in pixels, side in metres, distance of the middle ahead of the vehicle.
+    """
     size, extent, ahead = geometry
     pose = view.world_from_ego
     centre = axes[:2] @ (pose[:3, 3] + ahead * pose[:3, 0])
@@ -175,6 +214,7 @@ def _parallel_map(
 
 
 def _shadow_map(view: View, light: Light, table: np.ndarray) -> ParallelMap:
+    """Draw the scene as the sun sees it; one empty pixel if the sun casts no shadows."""
     if not light.has_shadows:
         return ParallelMap(np.eye(3), np.zeros(2), 1.0, np.zeros((1, 1), np.float32))
     sun = light.sun_direction
@@ -184,4 +224,5 @@ def _shadow_map(view: View, light: Light, table: np.ndarray) -> ParallelMap:
 
 
 def _height_map(view: View, table: np.ndarray) -> ParallelMap:
+    """Draw the scene from above."""
     return _parallel_map(view, table, np.eye(3), _HEIGHT_MAP)

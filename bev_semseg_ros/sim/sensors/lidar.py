@@ -1,4 +1,4 @@
-"""Spinning lidars: rays through a scene's triangles, what comes back of them, and their noise."""
+"""Spinning lidars: cast rays into a scene, decide which return, add noise."""
 
 from __future__ import annotations
 
@@ -21,19 +21,31 @@ if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera
     from bev_semseg_ros.sim.scene.view import View
 
-MAX_CASTS = 5  # surfaces a ray may pass (glass, holes between leaves) before it is given up
-MIN_RANGE = 0.9  # metres
-STATIC_MARGIN = 60.0  # metres the vehicle may drive before the static scene is cut out anew
-SIGNAL_THRESHOLD = 0.06  # the signal that is seen half of the time at the rig's `signal_range`
+# A ray is given up after passing this many surfaces (glass, holes between leaves).
+MAX_CASTS = 5
+# Points nearer than this many metres are not returned.
+MIN_RANGE = 0.9
+# Metres that the vehicle may drive before the part of the static scene in Embree is replaced.
+STATIC_MARGIN = 60.0
+# Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
+SIGNAL_THRESHOLD = 0.06
+# Distances in metres at which a ray is tested against the image. The lidar and the camera are at
+# different places, so where a ray crosses the border of the image depends on the distance.
+TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """One turn of all lidars, cropped to the rectified image.
+    """N points of one turn of all lidars, cropped to the rectified image.
 
-    positions (N, 3) float64 in the ego frame; intensities (N,) 0..1; lidars (N,) index into `Rig.lidars`;
-    rings (N,) beam; azimuths (N,) radians, counter-clockwise from the lidar's x axis; distances (N,) metres along
-    the beam; objects (N,) row of `View.boxes` or NO_OBJECT.
+    Attributes:
+        positions: (N, 3) float64, metres in the ego frame.
+        intensities: (N,) 0 to 1.
+        lidars: (N,) index into `Rig.lidars`.
+        rings: (N,) number of the beam.
+        azimuths: (N,) radians, counter-clockwise from the x axis of the lidar.
+        distances: (N,) metres along the beam.
+        objects: (N,) row of `View.boxes`, or NO_OBJECT.
     """
 
     positions: np.ndarray
@@ -60,8 +72,35 @@ class Scan:
 
 
 @dataclass(frozen=True, eq=False)
+class _Hits:
+    """The first surface that stops each of H rays.
+
+    Attributes:
+        rays: (H,) index of the ray, ascending.
+        distances: (H,) metres along the ray.
+        materials: (H,) row of the scene's MaterialTable.
+        cosines: (H,) cosine of the angle of incidence.
+        uprightness: (H,) absolute z of the surface's unit normal, 1 for level ground.
+        objects: (H,) row of `View.boxes`, or NO_OBJECT.
+    """
+
+    rays: np.ndarray
+    distances: np.ndarray
+    materials: np.ndarray
+    cosines: np.ndarray
+    uprightness: np.ndarray
+    objects: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class _Rays:
-    """Rays that may end inside the image: lidar, ring and azimuth (N,)."""
+    """N rays that may end inside the image.
+
+    Attributes:
+        lidars: (N,) index into `Rig.lidars`.
+        rings: (N,) number of the beam.
+        azimuths: (N,) radians in the frame of the lidar.
+    """
 
     lidars: np.ndarray
     rings: np.ndarray
@@ -69,19 +108,26 @@ class _Rays:
 
 
 def scan(view: View, rig: Rig) -> Scan:
-    """What the rig's lidars return of a view, the same for the same seeds of the view.
+    """Measure a view with the lidars of a rig.
 
-    Movement during a turn is neglected.
+    All rays of a turn are cast at one moment: the motion of vehicle and objects during the turn
+    is neglected. The result depends only on the view, its seeds and the rig.
+
+    Args:
+        view: State of the world.
+        rig: Lidars, and the camera whose image the points are cropped to.
+
+    Returns:
+        The points that are returned and lie in the image.
     """
-    drive, rng = (
-        np.random.default_rng([view.drive_seed, 64]),
-        np.random.default_rng([view.seed, 64]),
-    )
+    drive_rng = np.random.default_rng([view.drive_seed, 64])
+    rng = np.random.default_rng([view.seed, 64])
     rays = _rays_of(rig)
     ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
     shape = (len(rig.lidars), ring_count)
-    ring_bias = drive.normal(0, rig.ring_sigma, shape)
-    ring_phase = drive.uniform(-0.5, 0.5, shape)  # the beams of a sensor do not fire at once
+    ring_bias = drive_rng.normal(0, rig.ring_sigma, shape)
+    # The beams of a sensor do not fire at the same time.
+    ring_phase = drive_rng.uniform(-0.5, 0.5, shape)
     jitter = rng.normal(0, rig.beam_sigma, shape)
     turn_phase = rng.uniform(-0.5, 0.5, shape[0])
 
@@ -91,21 +137,20 @@ def scan(view: View, rig: Rig) -> Scan:
     )
     origins, directions = _beams(rig, rays, azimuths, jitter)
     world = view.world_from_ego
-    index, distances, materials, cosines, ups, objects = _cast(
-        view, rig, apply(world, origins), directions @ world[:3, :3].T, rng
-    )
+    hits = _cast(view, rig, apply(world, origins), directions @ world[:3, :3].T, rng)
+    index = hits.rays
 
-    table = view.materials.lidar[materials]
-    signals = table[:, LIDAR_COLUMN["reflectance"]] * cosines ** table[:, LIDAR_COLUMN["exponent"]]
-    signals = signals * (1 - 0.5 * view.wet * (ups > 0.9))  # water mirrors the beam away
-    sensitivity = drive.uniform(*rig.signal_range)
-    threshold = SIGNAL_THRESHOLD * (distances / sensitivity) ** 2
+    table = view.materials.lidar[hits.materials]
+    exponents = table[:, LIDAR_COLUMN["exponent"]]
+    signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
+    # Water on level ground mirrors the beam away.
+    signals = signals * (1 - 0.5 * view.wet * (hits.uprightness > 0.9))
+    sensitivity = drive_rng.uniform(*rig.signal_range)
+    threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
-    drops = (
-        table[:, LIDAR_COLUMN["drop"]]
-        * drive.uniform(0.6, 1.4, len(view.materials.lidar))[materials]
-    )
-    chance *= (1 - np.clip(drops, 0, 1)) * drive.uniform(0.95, 1.0)
+    drop_factors = drive_rng.uniform(0.6, 1.4, len(view.materials.lidar))
+    drops = table[:, LIDAR_COLUMN["drop"]] * drop_factors[hits.materials]
+    chance *= (1 - np.clip(drops, 0, 1)) * drive_rng.uniform(0.95, 1.0)
     returned = rng.random(len(index)) < chance
 
     intensities = rig.intensity_gain * signals**rig.intensity_exponent
@@ -113,7 +158,8 @@ def scan(view: View, rig: Rig) -> Scan:
     intensities[rng.random(len(index)) < rig.dark_share] = 0
     lidars, rings = rays.lidars[index], rays.rings[index]
     sigma = np.hypot(rig.range_sigma, table[:, LIDAR_COLUMN["range_sigma"]])
-    distances = distances + ring_bias[lidars, rings] + rng.normal(0, 1, len(index)) * sigma
+    noise = rng.normal(0, 1, len(index)) * sigma
+    distances = hits.distances + ring_bias[lidars, rings] + noise
     positions = origins[index] + directions[index] * distances[:, None]
     kept = (
         returned
@@ -121,13 +167,29 @@ def scan(view: View, rig: Rig) -> Scan:
         & (distances < rig.max_range)
         & inside_image(positions, rig.camera)
     )
-    return Scan(
-        positions, np.clip(intensities, 0, 1), lidars, rings, azimuths[index], distances, objects
-    )[kept]
+    everything = Scan(
+        positions,
+        np.clip(intensities, 0, 1),
+        lidars,
+        rings,
+        azimuths[index],
+        distances,
+        hits.objects,
+    )
+    return everything[kept]
 
 
 def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> np.ndarray:
-    """(N,) bool: ego points (N, 3) that project into the rectified image, grown by `margin` of its size."""
+    """Return which points project into the rectified image.
+
+    Args:
+        positions: (N, 3) points in the ego frame.
+        camera: Camera of the image.
+        margin: Share of its size by which the image is grown on every side.
+
+    Returns:
+        (N,) bool.
+    """
     pixels, depth = project(camera.image_from_ego, positions)
     width, height = camera.size
     return (
@@ -142,7 +204,17 @@ def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> 
 def _beams(
     rig: Rig, rays: _Rays, azimuths: np.ndarray, jitter: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Origins and unit directions (N, 3) of rays in the ego frame; jitter (lidars, rings) radians of elevation."""
+    """Return where rays start and where they go.
+
+    Args:
+        rig: Lidars.
+        rays: N rays.
+        azimuths: (N,) radians in the frame of the lidar.
+        jitter: (lidars, rings) radians to add to the elevation.
+
+    Returns:
+        Origins (N, 3) and unit directions (N, 3) in the ego frame.
+    """
     origins, directions = np.empty((len(azimuths), 3)), np.empty((len(azimuths), 3))
     for number, lidar in enumerate(rig.lidars):
         mine = rays.lidars == number
@@ -161,41 +233,52 @@ def _beams(
 
 @functools.lru_cache(maxsize=4)
 def _rays_of(rig: Rig) -> _Rays:
-    """The rays of a full turn that may end in the image and pass the own vehicle's roof."""
-
-    def turn(number: int, lidar: Lidar) -> tuple[np.ndarray, ...]:
-        azimuths = np.arange(0, 2 * np.pi - lidar.azimuth_step / 2, lidar.azimuth_step)
-        rings, azimuths = (
-            grid.ravel() for grid in np.meshgrid(np.arange(len(lidar.elevations)), azimuths)
-        )
-        return np.full(len(rings), number), rings, azimuths
-
-    turns = [turn(number, lidar) for number, lidar in enumerate(rig.lidars)]
-    rays = _Rays(*(np.concatenate(parts) for parts in zip(*turns, strict=True)))
-    rings = max(len(lidar.elevations) for lidar in rig.lidars)
-    origins, directions = _beams(rig, rays, rays.azimuths, np.zeros((len(rig.lidars), rings)))
+    """Return the rays of a full turn that may end in the image and clear the vehicle's roof."""
+    turns = [_full_turn(number, lidar) for number, lidar in enumerate(rig.lidars)]
+    rays = _Rays(
+        np.concatenate([turn.lidars for turn in turns]),
+        np.concatenate([turn.rings for turn in turns]),
+        np.concatenate([turn.azimuths for turn in turns]),
+    )
+    ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
+    no_jitter = np.zeros((len(rig.lidars), ring_count))
+    origins, directions = _beams(rig, rays, rays.azimuths, no_jitter)
     kept = np.zeros(len(origins), bool)
-    for distance in (
-        2.0,
-        4.0,
-        8.0,
-        20.0,
-        1000.0,
-    ):  # lidar and camera stand apart, so the image's border depends on it
+    for distance in TEST_DISTANCES:
         kept |= inside_image(origins + distance * directions, rig.camera, margin=0.03)
     if rig.roof is not None:
         kept &= _clear_of_roof(origins, directions, *rig.roof)
     return _Rays(rays.lidars[kept], rays.rings[kept], rays.azimuths[kept])
 
 
+def _full_turn(number: int, lidar: Lidar) -> _Rays:
+    """Return all rays of a full turn of the lidar with this index in `Rig.lidars`."""
+    steps = np.arange(0, 2 * np.pi - lidar.azimuth_step / 2, lidar.azimuth_step)
+    rings, azimuths = np.meshgrid(np.arange(len(lidar.elevations)), steps)
+    return _Rays(np.full(rings.size, number), rings.ravel(), azimuths.ravel())
+
+
 def _clear_of_roof(
     origins: np.ndarray, directions: np.ndarray, front: float, half_width: float, height: float
 ) -> np.ndarray:
-    """(N,) bool: rays that are above the roof's height where they leave it over its front or a side edge."""
+    """Return which rays pass over the vehicle's roof.
+
+    A ray passes if it is above the roof where it leaves it over the front or over a side edge.
+
+    Args:
+        origins: (N, 3) in the ego frame.
+        directions: (N, 3) unit vectors in the ego frame.
+        front: x of the front edge in metres.
+        half_width: Half the width of the roof in metres.
+        height: Height of the roof in metres.
+
+    Returns:
+        (N,) bool.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         to_front = (front - origins[:, 0]) / directions[:, 0]
         to_side = (np.sign(directions[:, 1]) * half_width - origins[:, 1]) / directions[:, 1]
-    # A ray that never meets an edge has a distance that is negative, infinite or not a number.
+    # The distance to an edge that a ray never meets is negative, infinite or NaN.
     leaves = np.minimum(
         np.where(to_front > 0, to_front, np.inf), np.where(to_side > 0, to_side, np.inf)
     )
@@ -205,16 +288,26 @@ def _clear_of_roof(
 
 def _cast(
     view: View, rig: Rig, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, ...]:
-    """First surface of every ray that neither lets it pass nor is cut out there.
+) -> _Hits:
+    """Find the first surface that stops each ray.
 
-    Returns (ray index, distance, material, cosine of the incidence, |z| of the normal, object), one entry per hit.
+    A surface lets a ray pass where its material has a hole, and at random if it is transparent.
+
+    Args:
+        view: State of the world.
+        rig: Gives the maximum range.
+        origins: (N, 3) in the world frame.
+        directions: (N, 3) unit vectors in the world frame.
+        rng: Source of randomness for transparent surfaces.
+
+    Returns:
+        The hits; rays that hit nothing have none.
     """
-    soups = [_static_soup(view, rig), _Soup.around(view.moving, view, rig.max_range)]
+    meshes = [_static_mesh(view, rig), _EmbreeMesh.around(view.moving, view, rig.max_range)]
     camera_table, lidar_table = view.materials.camera, view.materials.lidar
     active = np.arange(len(origins))
     travelled = np.zeros(len(origins))
-    found: list[tuple[np.ndarray, ...]] = []
+    found: list[_Hits] = []
     for _ in range(MAX_CASTS):
         starts = (origins[active] + travelled[active, None] * directions[active]).astype(np.float32)
         ways = directions[active].astype(np.float32)
@@ -222,13 +315,12 @@ def _cast(
         materials = np.full(len(active), -1)
         objects = np.full(len(active), NO_OBJECT)
         normals = np.zeros((len(active), 3), np.float32)
-        for soup in soups:
-            soup.nearest(starts, ways, steps, materials, objects, normals)
+        for mesh in meshes:
+            mesh.nearest(starts, ways, steps, materials, objects, normals)
         hit = materials >= 0
-        active, steps, materials, objects, normals = (
-            a[hit] for a in (active, steps, materials, objects, normals)
-        )
-        starts, ways = starts[hit], ways[hit]
+        active = active[hit]
+        starts, ways, steps = starts[hit], ways[hit], steps[hit]
+        materials, objects, normals = materials[hit], objects[hit], normals[hit]
         cosines = np.abs(np.sum(normals * ways, axis=1))
         passed = cut_mask(camera_table, materials, starts + steps[:, None] * ways, normals)
         transmission = lidar_table[materials, LIDAR_COLUMN["transmission"]]
@@ -236,7 +328,7 @@ def _cast(
         distances = travelled[active] + steps
         stays = ~passed
         found.append(
-            (
+            _Hits(
                 active[stays],
                 distances[stays],
                 materials[stays],
@@ -248,16 +340,38 @@ def _cast(
         active = active[passed]
         if not len(active):
             break
+        # Start the next cast just behind the surface.
         travelled[active] = distances[passed] + 0.002
-    index, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.argsort(index, kind="stable")
-    return index[order], *(values[order] for values in rest)
+    return _in_order(found)
 
 
-class _Soup:
-    """A Mesh in Embree, with what a hit needs to know."""
+def _in_order(parts: list[_Hits]) -> _Hits:
+    """Join hits and sort them by ray."""
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    order = np.argsort(joined("rays"), kind="stable")
+    return _Hits(
+        joined("rays")[order],
+        joined("distances")[order],
+        joined("materials")[order],
+        joined("cosines")[order],
+        joined("uprightness")[order],
+        joined("objects")[order],
+    )
+
+
+class _EmbreeMesh:
+    """A part of a Mesh in Embree, with what a hit needs to know."""
 
     def __init__(self, mesh: Mesh, kept: np.ndarray) -> None:
+        """Copy triangles into Embree.
+
+        Args:
+            mesh: Mesh in the world frame.
+            kept: (K,) rows of the triangles to copy.
+        """
         self._materials, self._objects = mesh.materials[kept], mesh.objects[kept]
         self._scene = None
         if len(self._materials):
@@ -265,8 +379,15 @@ class _Soup:
             TriangleMesh(self._scene, np.ascontiguousarray(mesh.triangles[kept], np.float32))
 
     @classmethod
-    def around(cls, mesh: Mesh, view: View, reach: float) -> _Soup:
-        """The triangles within `reach` metres that are not wholly behind the vehicle by more than a margin."""
+    def around(cls, mesh: Mesh, view: View, reach: float) -> _EmbreeMesh:
+        """Copy the triangles of a mesh that rays of a view can hit.
+
+        Args:
+            mesh: Mesh in the world frame.
+            view: Gives the pose of the vehicle.
+            reach: Metres within which triangles are copied. Those that are wholly behind the
+                vehicle, beyond a margin, are left out.
+        """
         corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
         forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
@@ -284,7 +405,16 @@ class _Soup:
         objects: np.ndarray,
         normals: np.ndarray,
     ) -> None:
-        """Overwrite distance, material, object and unit normal of the rays that meet this soup before `distances`."""
+        """Find the nearest hits of rays, where they are nearer than what is known so far.
+
+        Args:
+            origins: (N, 3) float32 in the world frame.
+            directions: (N, 3) float32 unit vectors.
+            distances: (N,) float32, largest distance of interest in metres; overwritten by a hit.
+            materials: (N,) rows of the MaterialTable; overwritten by a hit.
+            objects: (N,) objects; overwritten by a hit.
+            normals: (N, 3) float32 unit normals; overwritten by a hit.
+        """
         if self._scene is None or not len(origins):
             return
         answer = self._scene.run(origins, directions, distances.copy(), query="INTERSECT", output=1)
@@ -298,23 +428,26 @@ class _Soup:
         normals[hit] = normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-20)
 
 
-# What was copied of a static soup last, with pose and reach then: a View's `static` is one object for the whole drive.
-_static_soups: weakref.WeakKeyDictionary[Mesh, tuple[_Soup, np.ndarray, float]] = (
+# The latest copy of a static mesh, with the pose of the vehicle and the range at that time. The key
+# is `View.static`, which is one and the same object for a whole drive.
+_static_meshes: weakref.WeakKeyDictionary[Mesh, tuple[_EmbreeMesh, np.ndarray, float]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _static_soup(view: View, rig: Rig) -> _Soup:
-    """The static scene in Embree. Copying it there costs more than all rays, so it is done once for a stretch."""
-    if view.static in _static_soups:
-        soup, pose, reach = _static_soups[view.static]
+def _static_mesh(view: View, rig: Rig) -> _EmbreeMesh:
+    """Return the static scene in Embree.
+
+    Copying it takes longer than casting all rays, so one copy serves for a stretch of the drive.
+    """
+    if view.static in _static_meshes:
+        copy, pose, reach = _static_meshes[view.static]
         moved = invert(pose) @ view.world_from_ego
         # What the image shows now must lie in the half-space that was copied then.
-        near = (
-            np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN and moved[0, 3] > -5 and moved[0, 0] > 0.8
-        )
-        if near and reach == rig.max_range:
-            return soup
-    soup = _Soup.around(view.static, view, rig.max_range + STATIC_MARGIN)
-    _static_soups[view.static] = soup, view.world_from_ego.copy(), rig.max_range
-    return soup
+        is_near = bool(np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN)
+        faces_forward = moved[0, 3] > -5 and moved[0, 0] > 0.8
+        if is_near and faces_forward and reach == rig.max_range:
+            return copy
+    copy = _EmbreeMesh.around(view.static, view, rig.max_range + STATIC_MARGIN)
+    _static_meshes[view.static] = copy, view.world_from_ego.copy(), rig.max_range
+    return copy

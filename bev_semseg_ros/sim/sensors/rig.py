@@ -1,4 +1,4 @@
-"""Sensor rigs: where the lidars and the camera sit, how they scan, and how a data set's labellers draw boxes."""
+"""Sensor rigs: the poses of the lidars and the camera, how they measure, how boxes are drawn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import numpy as np
 from bev_semseg_ros.data.calibration import A2D2_GROUND_Z, KITTI_EGO_FROM_LIDAR
 from bev_semseg_ros.frame import Boxes, Camera, scale_matrix
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_CLASSES
 
 
 @dataclass(frozen=True, eq=False)
 class Lidar:
-    """A spinning lidar. elevations (B,): radians of its beams; heights (B,): metres by which each beam leaves above the
-    sensor's origin (the blocks of an HDL-64E shoot from different heights); azimuth_step: radians between two shots.
+    """A spinning lidar with B beams.
+
+    Attributes:
+        name: Name in the calibration of the data set.
+        ego_from_lidar: (4, 4) pose in the ego frame.
+        elevations: (B,) elevation of each beam in radians.
+        heights: (B,) height in metres above the sensor's origin at which each beam leaves. The
+            blocks of an HDL-64E shoot from different heights.
+        azimuth_step: Angle between two shots of a beam in radians.
     """
 
     name: str
@@ -27,49 +34,76 @@ class Lidar:
 
 @dataclass(frozen=True)
 class BoxConvention:
-    """How labels differ from the true extent of an object.
+    """How the boxes of a data set's labellers differ from the true extent of an object.
 
-    scales: by detection class the factors of length, width, height; classes not named are drawn as they are. The height
-    grows from the ground up. pull: metres by which a box whose size is changed is moved to the sensor beyond "the near
-    faces stay where they are"; None keeps the centre.
+    Attributes:
+        scales: Class name -> factors of length, width and height. Classes without an entry are
+            drawn at their true size. A changed height keeps the bottom of the box on the ground.
+        pull: None keeps the centre of a box whose size is changed. Otherwise its faces nearest to
+            the sensor keep their place, and the box is then moved towards the sensor by this many
+            metres.
     """
 
     scales: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     pull: float | None = None
 
     def apply(self, boxes: Boxes) -> Boxes:
-        """True boxes of the ego frame as a labeller would draw them."""
-        factors = np.array(
-            [self.scales.get(name, (1.0, 1.0, 1.0)) for name in DETECTION_CLASSES]
-            + [(1.0, 1.0, 1.0)]
-        )
-        factors = factors[boxes.labels]  # IGNORED_VEHICLE is the last row
+        """Return true boxes of the ego frame as a labeller would draw them."""
+        # The label of ignored vehicles is -1 and so selects the last row, which changes nothing.
+        unchanged = (1.0, 1.0, 1.0)
+        table = np.array([*(self.scales.get(name, unchanged) for name in BOX_CLASSES), unchanged])
+        factors = table[boxes.labels]
         sizes = boxes.sizes * factors
         centers = boxes.centers.copy()
         centers[:, 2] += (sizes[:, 2] - boxes.sizes[:, 2]) / 2
         if self.pull is not None:
             changed = np.any(factors[:, :2] != 1, axis=1)
-            c, s = np.cos(boxes.yaws), np.sin(boxes.yaws)
-            forward, left = np.stack([c, s], 1), np.stack([-s, c], 1)
-            shrinkage = boxes.sizes - sizes
-            for axis, along in enumerate((forward, left)):
-                towards = -np.sign(np.sum(along * boxes.centers[:, :2], axis=1))
-                centers[:, :2] += (changed * towards * shrinkage[:, axis] / 2)[:, None] * along
-            distance = np.linalg.norm(centers[:, :2], axis=1, keepdims=True) + 1e-9
-            centers[:, :2] -= self.pull * changed[:, None] * centers[:, :2] / distance
-        return Boxes(centers, sizes, boxes.yaws, boxes.labels, boxes.scores)
+            self._move_to_sensor(centers, changed, boxes, boxes.sizes - sizes, self.pull)
+        return replace(boxes, centers=centers, sizes=sizes)
+
+    @staticmethod
+    def _move_to_sensor(
+        centers: np.ndarray, changed: np.ndarray, boxes: Boxes, shrinkage: np.ndarray, pull: float
+    ) -> None:
+        """Move centres so that the near faces keep their place, and `pull` metres further.
+
+        Args:
+            centers: (M, 3) centres to change in place.
+            changed: (M,) bool, which boxes to move.
+            boxes: The true boxes.
+            shrinkage: (M, 3) true size minus drawn size in metres.
+            pull: Metres to move towards the origin.
+        """
+        cos, sin = np.cos(boxes.yaws), np.sin(boxes.yaws)
+        forward, left = np.stack([cos, sin], 1), np.stack([-sin, cos], 1)
+        for axis, along in enumerate((forward, left)):
+            towards = -np.sign(np.sum(along * boxes.centers[:, :2], axis=1))
+            centers[:, :2] += (changed * towards * shrinkage[:, axis] / 2)[:, None] * along
+        distance = np.linalg.norm(centers[:, :2], axis=1, keepdims=True) + 1e-9
+        centers[:, :2] -= pull * changed[:, None] * centers[:, :2] / distance
 
 
 @dataclass(frozen=True, eq=False)
 class Rig:
     """The sensors of one vehicle in the ego frame.
 
-    camera: at the size of the images that are written (`resized` gives others). max_range: metres. range_sigma: noise
-    in metres; ring_sigma: metres of a bias per ring that stays for a drive; beam_sigma: radians of elevation jitter per
-    ring and frame. signal_range: bounds of the distance in metres to which a reflectance of 0.06 is seen half of the
-    time, drawn per drive. intensity_gain, intensity_exponent: intensity = gain * signal ** exponent, spread by
-    exp(N(0, intensity_sigma)); dark_share: share of the returns that are reported with no intensity at all.
-    roof: (front x, half width, height) of the own vehicle's roof, over which rays must pass; None for a lidar on top.
+    Attributes:
+        name: Name of the data set.
+        camera: Camera at the size of the written images; `resized` gives other sizes.
+        lidars: Spinning lidars.
+        convention: How the labellers of the data set draw boxes.
+        max_range: Range in metres beyond which no point is returned.
+        range_sigma: Standard deviation of the range noise in metres.
+        ring_sigma: Standard deviation in metres of a range bias per ring, constant over a drive.
+        beam_sigma: Standard deviation in radians of the elevation of a ring, drawn per frame.
+        signal_range: Bounds in metres of the distance at which a surface of reflectance 0.06 is
+            seen half of the time; the distance is drawn per drive.
+        intensity_gain: Factor of intensity = gain * signal ** exponent.
+        intensity_exponent: Exponent of the same formula.
+        intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
+        dark_share: Share of the points that are reported with intensity 0.
+        roof: (front x, half width, height) in metres of the own vehicle's roof, which blocks rays;
+            None if the lidar is on top.
     """
 
     name: str
@@ -88,7 +122,7 @@ class Rig:
     roof: tuple[float, float, float] | None = None
 
     def resized(self, size: tuple[int, int]) -> Rig:
-        """The same rig with images of `size` (width, height)."""
+        """Return the same rig with images of `size` (width, height) in pixels."""
         camera = self.camera
         return replace(
             self,
@@ -101,15 +135,15 @@ class Rig:
         )
 
 
-# --- A2D2: poses and lens as published in cams_lidars.json (Geyer et al., arXiv 2004.06320) ---------------------------
+# --- A2D2: poses and lens as published in cams_lidars.json (Geyer et al., arXiv 2004.06320) ---
 
-A2D2_EGO_FROM_VEHICLE = transform(
-    translation=(-1.711, 0.0, -A2D2_GROUND_Z)
-)  # vehicle: above the rear axle
+# The origin of A2D2's vehicle frame is above the rear axle.
+A2D2_EGO_FROM_VEHICLE = transform(translation=(-1.711, 0.0, -A2D2_GROUND_Z))
 A2D2_VEHICLE_FROM_VIEW = transform(
     rotation_rpy(*np.radians([-1.359, 0.281, 1.225])), (1.7110, 0.0, 0.9431)
 )
-A2D2_LIDAR_POSES = {  # vehicle frame: x, y, z (m), yaw, pitch, roll (degrees)
+# In the vehicle frame: x, y, z in metres, yaw, pitch, roll in degrees.
+A2D2_LIDAR_POSES = {
     "front_center": (1.718, 0.0, 1.120, -90.45, 0.52, -11.26),
     "front_left": (1.712, 0.631, 1.118, -1.29, 0.44, -36.31),
     "front_right": (1.706, -0.655, 1.116, 179.39, -0.73, -37.05),
@@ -119,12 +153,13 @@ A2D2_LIDAR_POSES = {  # vehicle frame: x, y, z (m), yaw, pitch, roll (degrees)
 
 
 def a2d2_vehicle_from_lidar(name: str) -> np.ndarray:
-    """(4, 4) pose of one of the five lidars in the vehicle frame."""
+    """Return the pose (4, 4) of one of the five lidars in the vehicle frame."""
     x, y, z, yaw, pitch, roll = A2D2_LIDAR_POSES[name]
     return transform(rotation_rpy(*np.radians([roll, pitch, yaw])), (x, y, z))
 
 
 def _a2d2() -> Rig:
+    """Return the rig of the A2D2 vehicle: five VLP-16 and the front-centre camera."""
     camera = Camera(
         np.array([[1844.177, 0, 964.430], [0, 1841.521, 679.533], [0, 0, 1]]),
         (1920, 1208),
@@ -162,7 +197,9 @@ def _a2d2() -> Rig:
     ).resized((640, 403))
 
 
-# --- KITTI: HDL-64E, angles fitted to its clouds; camera 2 of the recordings of 2011-09-26 ----------------------------
+# --- KITTI: camera 2 of the recordings of 2011-09-26 and an HDL-64E (Geiger et al., CVPR 2012) ---
+
+# Elevations of the beams in degrees, fitted to the point clouds.
 
 _HDL64_UPPER = (
     1.94,
@@ -232,10 +269,12 @@ _HDL64_LOWER = (
     -24.75,
     -25.28,
 )
-KITTI_CAMERA_POSITION = (0.27, 0.06, -0.08)  # camera 2 in the velodyne's frame
+# Position of camera 2 in the frame of the lidar, in metres.
+KITTI_CAMERA_POSITION = (0.27, 0.06, -0.08)
 
 
 def _kitti() -> Rig:
+    """Return the rig of the KITTI vehicle: one HDL-64E and the left colour camera."""
     camera_from_lidar = OPTICAL_FROM_VIEW @ invert(transform(translation=KITTI_CAMERA_POSITION))
     camera = Camera(
         np.array([[721.5377, 0, 609.5593], [0, 721.5377, 172.854], [0, 0, 1]]),
@@ -268,4 +307,5 @@ def _kitti() -> Rig:
 
 A2D2_RIG = _a2d2()
 KITTI_RIG = _kitti()
+# Name -> rig.
 RIGS = {rig.name: rig for rig in (A2D2_RIG, KITTI_RIG)}

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, rotation_rpy, transform
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.ros.convert.message import message_class
 
 BOXES = Boxes(
     [[10, 2, 0.8], [20, -3, 0.9]],

@@ -1,5 +1,7 @@
 """Boxes as markers: where they stand, which way they look, which vanish."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,10 @@ from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import invert, rotation_rpy, transform, wrap_angle
+from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.ros.convert.markers import BoxMarkers, boxes_from_markers
 
+LABELS = load_label_set("boxes_4")
 BOXES = Boxes(
     [[10, 2, 0.8], [20, -3, 0.9], [6, 0, 0.9]],
     [[4.2, 1.8, 1.5], [0.8, 0.7, 1.8], [4, 1.7, 1.4]],
@@ -23,7 +27,7 @@ CLOUD_FROM_EGO = invert(transform(rotation_rpy(0.1, -0.2, 1.2), (1.0, 2.0, 1.9))
 
 
 def markers(boxes: Boxes, maker: BoxMarkers | None = None) -> list[Marker]:
-    maker = maker or BoxMarkers()
+    maker = maker or BoxMarkers(LABELS)
     return maker.update(boxes, CLOUD_FROM_EGO, Header(frame_id="lidar"), 0.5).markers
 
 
@@ -33,8 +37,8 @@ def markers(boxes: Boxes, maker: BoxMarkers | None = None) -> list[Marker]:
 )
 def test_boxes_come_back_from_a_lidar_in_any_orientation(angles):
     cloud_from_ego = invert(transform(rotation_rpy(*angles), (1.0, 2.0, 1.9)))
-    message = BoxMarkers().update(BOXES, cloud_from_ego, Header(), 0.5)
-    back = boxes_from_markers(message, invert(cloud_from_ego))
+    message = BoxMarkers(LABELS).update(BOXES, cloud_from_ego, Header(), 0.5)
+    back = boxes_from_markers(message, LABELS, invert(cloud_from_ego))
     np.testing.assert_allclose(back.centers, BOXES.centers, atol=1e-9)
     np.testing.assert_allclose(back.sizes, BOXES.sizes, atol=1e-9)
     np.testing.assert_allclose(wrap_angle(back.yaws - BOXES.yaws), 0, atol=1e-9)
@@ -60,7 +64,7 @@ def test_markers_vanish_without_an_update():
 
 
 def test_stale_markers_are_deleted():
-    maker = BoxMarkers()
+    maker = BoxMarkers(LABELS)
     markers(BOXES, maker)
     deleted = {(m.ns, m.id) for m in markers(BOXES[:1], maker) if m.action == Marker.DELETE}
     assert deleted == {
@@ -74,11 +78,32 @@ def test_stale_markers_are_deleted():
 
 
 def test_what_was_deleted_is_not_deleted_again():
-    maker = BoxMarkers()
+    maker = BoxMarkers(LABELS)
     markers(BOXES, maker)
     markers(BOXES[:0], maker)
     assert markers(BOXES[:0], maker) == []
 
 
 def test_clear_deletes_everything():
-    assert [m.action for m in BoxMarkers().clear(Header()).markers] == [Marker.DELETEALL]
+    assert [m.action for m in BoxMarkers(LABELS).clear(Header()).markers] == [Marker.DELETEALL]
+
+
+def test_any_number_of_classes_keeps_its_names_and_colors():
+    classes = ("ice cream van", "tram", *(f"class {number}" for number in range(9)))
+    colors = np.random.default_rng(0).integers(0, 256, (len(classes), 3), np.uint8)
+    labels = LabelSet("own", classes, colors)
+    boxes = Boxes(
+        np.tile([10.0, 0, 1], (11, 1)), np.ones((11, 3)), np.zeros(11), np.arange(11), np.ones(11)
+    )
+    message = BoxMarkers(labels).update(boxes, np.eye(4), Header(), 0.5)
+    assert {marker.ns for marker in message.markers} == set(classes)
+    tram = next(marker for marker in message.markers if marker.ns == "tram").color
+    np.testing.assert_allclose([tram.r, tram.g, tram.b], colors[1] / 255, atol=1e-6)
+    assert boxes_from_markers(message, labels).labels.tolist() == list(range(11))
+
+
+def test_a_box_of_another_label_set_is_refused_with_the_classes():
+    message = BoxMarkers(LABELS).update(BOXES, np.eye(4), Header(), 0.5)
+    other = LabelSet("own", ("tram", "van"), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"got 'car 0.900'; the classes of own are tram, van"):
+        boxes_from_markers(message, other)

@@ -126,9 +126,9 @@ def test_the_node_takes_every_parameter_that_is_written(
 
 def test_what_the_node_would_refuse_is_bounded_and_told_as_it_is_written() -> None:
     diagnosis = Diagnosis("input")
-    assert diagnosis.set("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
+    assert diagnosis.set_parameter("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
     with pytest.raises(ValueError, match="mode: 'both'"):
-        diagnosis.set("mode", "both")
+        diagnosis.set_parameter("mode", "both")
 
 
 def test_images_that_come_late_within_max_wait_are_well(

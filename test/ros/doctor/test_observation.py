@@ -8,9 +8,9 @@ import sys
 import pytest
 from support.broken_bag import entries, good_bag
 
-from bev_semseg_ros.ros.doctor.observation import KINDS, SAMPLES, Stream, choose_topics
+from bev_semseg_ros.ros.doctor.observation import INPUT_TYPES, MIN_SAMPLES, Stream, choose_topics
 
-CLOUD, IMAGE, INFO = KINDS.values()
+CLOUD, IMAGE, INFO = INPUT_TYPES.values()
 AVAILABLE = {
     "/rear/points": (CLOUD, 5),
     "/top/points": (CLOUD, 50),
@@ -56,7 +56,7 @@ def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
     for index in range(500):
         stream.take(message.stamped(index + 1).message, index, 100)
     kept = [sample.header.stamp.nanosec for sample in stream.samples]
-    assert len(stream) == 500 and SAMPLES <= len(kept) < 2 * SAMPLES and kept[-1] > 450
+    assert len(stream) == 500 and MIN_SAMPLES <= len(kept) < 2 * MIN_SAMPLES and kept[-1] > 450
 
 
 @pytest.mark.slow

@@ -12,12 +12,11 @@ from bev_semseg_ros.ros.health.diagnostics import (
     KEYS,
     OK,
     WARN,
-    FrameRecord,
-    InputState,
     Monitor,
     Snapshot,
     memory,
 )
+from bev_semseg_ros.ros.health.health import Counts, FrameRecord, InputState
 
 LIMITS = {"max_processing_time_ms": 200.0, "max_silence_ms": 1000.0}
 
@@ -26,9 +25,19 @@ def frames(*at: float, total_ms: float = 50.0, offset_ms: float | None = None) -
     return [FrameRecord(moment, total_ms, "fused", offset_ms) for moment in at]
 
 
+def counted(**counts) -> Snapshot:
+    """A node with these counts."""
+    return Snapshot("fused", Counts(**counts))
+
+
 def fed(*at: float, **values) -> Snapshot:
     """A node with a frame at each of these times, the last ones of `published`."""
-    return Snapshot("fused", frames=frames(*at, **values), published=len(at))
+    return counted(frames=tuple(frames(*at, **values)), published=len(at))
+
+
+def with_counts(snapshot: Snapshot, **counts) -> Snapshot:
+    """The same node with some other counts."""
+    return replace(snapshot, counts=replace(snapshot.counts, **counts))
 
 
 def test_all_is_well_while_frames_are_in_time():
@@ -38,13 +47,14 @@ def test_all_is_well_while_frames_are_in_time():
 
 def test_a_frame_that_took_longer_is_warned_of_once():
     monitor = Monitor(0.0)
-    snapshot = Snapshot("fused", frames=[*frames(0.4), *frames(0.9, total_ms=250.0)], published=2)
+    both = (*frames(0.4), *frames(0.9, total_ms=250.0))
+    snapshot = counted(frames=both, published=2)
     verdict = monitor.look(1.0, snapshot, **LIMITS)
     assert (verdict.level, verdict.message) == (
         WARN,
         "1 of 2 frames took longer than 200 ms, up to 250 ms",
     )
-    later = replace(snapshot, frames=[*snapshot.frames, *frames(1.5)], published=3)
+    later = counted(frames=(*both, *frames(1.5)), published=3)
     assert monitor.look(2.0, later, **LIMITS).level == OK
 
 
@@ -86,9 +96,8 @@ def test_what_is_wrong_with_the_input_is_a_warning_while_frames_come():
 
 def test_rates_and_drops_count_from_the_look_before():
     monitor = Monitor(10.0)
-    before = Snapshot(
-        "fused",
-        {"points": InputState("/points", 30, 0.1)},
+    before = counted(
+        inputs={"points": InputState("/points", 30, 0.1)},
         published=5,
         sent={"~/markers": 5},
         dropped={"overwritten": 25},
@@ -96,7 +105,7 @@ def test_rates_and_drops_count_from_the_look_before():
     monitor.look(11.0, before, **LIMITS)
     values = monitor.look(
         13.0,
-        replace(
+        with_counts(
             before,
             inputs={"points": InputState("/points", 50, 0.1)},
             published=9,
@@ -118,7 +127,7 @@ def test_what_was_lost_before_it_reached_the_node_is_told():
         Monitor(0.0)
         .look(
             1.0,
-            replace(fed(0.9), inputs={"points": InputState("/points", 7, 0.1, lost=3)}),
+            with_counts(fed(0.9), inputs={"points": InputState("/points", 7, 0.1, lost=3)}),
             **LIMITS,
         )
         .values
@@ -131,7 +140,7 @@ def test_percentiles_and_the_median_offset_are_those_of_the_last_frames():
         FrameRecord(0.1, float(total), "fused", offset)
         for total, offset in zip(range(101), [3.0, -2.0, 4.0, *[None] * 98], strict=True)
     ]
-    values = Monitor(0.0).look(1.0, Snapshot("fused", frames=records), **LIMITS).values
+    values = Monitor(0.0).look(1.0, counted(frames=records), **LIMITS).values
     assert (values["latency_ms/p50"], values["latency_ms/p95"], values["latency_ms/p99"]) == (
         50.0,
         95.0,
@@ -144,17 +153,13 @@ def test_the_mode_is_that_of_the_last_frame_or_none():
     monitor = Monitor(0.0)
     record = FrameRecord(0.5, 10.0, "lidar_only")
     assert (
-        monitor.look(1.0, Snapshot("fused", frames=[record]), **LIMITS).values["mode_actual"]
-        == "lidar_only"
+        monitor.look(1.0, counted(frames=[record]), **LIMITS).values["mode_actual"] == "lidar_only"
     )
-    assert (
-        monitor.look(2.0, Snapshot("fused", frames=[record]), **LIMITS).values["mode_actual"]
-        == "none"
-    )
+    assert monitor.look(2.0, counted(frames=[record]), **LIMITS).values["mode_actual"] == "none"
 
 
 def test_an_input_that_never_came_has_no_age():
-    snapshot = Snapshot("fused", {"image": InputState("/image", 0, None)})
+    snapshot = counted(inputs={"image": InputState("/image", 0, None)})
     assert Monitor(0.0).look(1.0, snapshot, **LIMITS).values["input/image/age_ms"] == "never"
 
 
@@ -166,11 +171,13 @@ def test_resident_memory_is_that_of_the_process():
 
 def test_every_key_is_documented_and_every_documented_one_is_there():
     snapshot = replace(
-        fed(0.5),
-        inputs={"points": InputState("/points", 1, 0.1)},
-        sent={"~/semseg/labels": 1},
-        dropped={"overwritten": 1},
-        degraded={"no_image": 1},
+        with_counts(
+            fed(0.5),
+            inputs={"points": InputState("/points", 1, 0.1)},
+            sent={"~/semseg/labels": 1},
+            dropped={"overwritten": 1},
+            degraded={"no_image": 1},
+        ),
         hardware={
             "device": "cuda:0",
             "precision": "bf16",

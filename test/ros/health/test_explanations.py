@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bev_semseg_ros.ros.health.explanations import explain_fates, why_unmatched
+from bev_semseg_ros.ros.health.explanations import explain_outcomes, why_unmatched
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
 
@@ -31,50 +31,53 @@ def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
 
 @pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])
 def test_what_had_no_room_to_wait_is_not_said_to_be_overtaken(stream, noun):
-    assert fates(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
+    assert outcomes(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
         f"{noun} dropped (max_wait is longer than {MOST_WAITING} of them can wait)": 3
     }
 
 
-def fates(
+def outcomes(
     results: int = 10,
     lost: dict | None = None,
     alone: dict | None = None,
     is_unmatched: bool = False,
     unmatched: str = "drop",
 ) -> dict:
-    return explain_fates(
+    return explain_outcomes(
         results, Counter(lost or {}), Counter(alone or {}), unmatched, is_unmatched
     )
 
 
 def test_what_was_processed_alone_is_told_with_its_mode():
-    assert fates(alone={"no_image": 3, "no_points": 2, "bad_image": 1}) == {
+    assert outcomes(alone={"no_image": 3, "no_points": 2, "bad_image": 1}) == {
         "clouds without image processed alone (lidar_only)": 3,
         "images without cloud processed alone (camera_only)": 2,
     }
 
 
 def test_what_was_dropped_is_told_with_the_parameter():
-    assert fates(lost={"unmatched_points": 4}) == {
+    assert outcomes(lost={"unmatched_points": 4}) == {
         "clouds without image dropped (unmatched is drop)": 4
     }
 
 
 def test_clouds_that_newer_ones_overtook_are_not_blamed_on_the_parameter():
-    (fate,) = fates(lost={"unmatched_points": 1}, unmatched="process")
-    assert "dropped (newer ones were processed" in fate
+    (outcome,) = outcomes(lost={"unmatched_points": 1}, unmatched="process")
+    assert "dropped (newer ones were processed" in outcome
 
 
 @pytest.mark.parametrize("is_unmatched", [True, False])
 def test_the_surplus_of_a_faster_camera_is_not_spoken_of(is_unmatched):
-    assert bool(fates(lost={"unmatched_image": 20}, is_unmatched=is_unmatched)) == is_unmatched
+    assert bool(outcomes(lost={"unmatched_image": 20}, is_unmatched=is_unmatched)) == is_unmatched
 
 
 @pytest.mark.parametrize(("late", "is_told"), [(3, False), (20, True)])
 def test_stamps_that_repeat_are_told_if_most_do(late, is_told):
-    assert any("stamps repeat" in fate for fate in fates(lost={"late_points": late})) == is_told
+    assert (
+        any("stamps repeat" in outcome for outcome in outcomes(lost={"late_points": late}))
+        == is_told
+    )
 
 
 def test_nothing_is_told_of_what_goes_well():
-    assert fates(lost={"overwritten": 5}) == {}
+    assert outcomes(lost={"overwritten": 5}) == {}

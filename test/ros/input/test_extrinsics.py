@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, quaternion_from_rotation
-from bev_semseg_ros.ros.convert.messages import stamp_ns
+from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input import extrinsics
 from bev_semseg_ros.ros.input.extrinsics import (
     MissingTransform,

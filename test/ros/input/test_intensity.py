@@ -68,8 +68,7 @@ def test_the_decision_is_said_once():
     scale, told = IntensityScale(), []
     for seed in range(20):
         scale.decode(lidar("f4", 255, seed=seed), "intensity", 0.0)
-        told.append(scale.news)
-        scale.news = None
+        told.append(scale.take_warning())
     assert told == ["intensity of the cloud (float32) reaches 255: scaled by 1/255", *[None] * 19]
 
 
@@ -77,7 +76,7 @@ def test_a_lidar_that_needs_no_recognition_is_not_spoken_of():
     for kind, top in (("f4", 1), ("u1", 255), ("u2", 65535)):
         scale = IntensityScale()
         scale.decode(lidar(kind, top), "intensity", 0.0)
-        assert scale.news is None
+        assert scale.take_warning() is None
 
 
 def test_the_factor_does_not_flicker():
@@ -114,7 +113,10 @@ def test_an_ouster_like_reflectivity_in_16_bits_is_recognised():
 
 def test_a_given_scale_decides_alone():
     scale = IntensityScale()
-    assert brightest(scale, lidar("f4", 100), given=0.01) == pytest.approx(1) and scale.news is None
+    assert (
+        brightest(scale, lidar("f4", 100), given=0.01) == pytest.approx(1)
+        and scale.take_warning() is None
+    )
 
 
 def test_another_field_is_looked_at_anew():
@@ -130,7 +132,7 @@ def test_a_few_broken_points_do_not_decide():
     message.data[:] = type(message.data)("B", points.tobytes())
     scale = IntensityScale()
     scale.decode(message, "intensity", 0.0)
-    assert scale.news is None and brightest(scale, lidar("f4", 1)) == pytest.approx(1)
+    assert scale.take_warning() is None and brightest(scale, lidar("f4", 1)) == pytest.approx(1)
 
 
 def test_clouds_without_intensity_or_points_decide_nothing():
@@ -158,7 +160,7 @@ def test_clouds_that_all_say_otherwise_are_believed():
     assert [round(brightest(scale, lidar("f4", 250)), 2) for _ in range(CLOUDS)] == [250] * (
         CLOUDS - 1
     ) + [0.98]
-    assert "scaled by 1/255" in scale.news
+    assert "scaled by 1/255" in scale.take_warning()
 
 
 def test_looking_leaves_the_message_as_it_is():

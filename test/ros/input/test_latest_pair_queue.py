@@ -3,32 +3,36 @@
 import threading
 import time
 
-from bev_semseg_ros.ros.input.latest_pair_queue import Inbox
+from bev_semseg_ros.ros.health.health import Health, Pairing
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 
 MS = 1_000_000
 
 
-def make(**options) -> Inbox:
-    return Inbox(Synchronizer(**{"slop": 50 * MS, "max_wait": 20 * MS, **options}))
+def make(health: Health | None = None, **options) -> LatestPairQueue:
+    synchronizer = Synchronizer(**{"slop": 50 * MS, "max_wait": 20 * MS, **options})
+    return LatestPairQueue(synchronizer, health or Health())
 
 
-def offer_pair(inbox: Inbox, stamp: int) -> None:
-    inbox.offer("points", stamp * MS, stamp)
-    inbox.offer("image", stamp * MS, stamp)
+def offer_pair(queue: LatestPairQueue, stamp: int) -> None:
+    queue.offer("points", stamp * MS, stamp)
+    queue.offer("image", stamp * MS, stamp)
 
 
 def test_the_newest_pair_is_taken_and_the_older_counted():
-    inbox = make()
+    health = Health()
+    queue = make(health)
     for stamp in (100, 200, 300):
-        offer_pair(inbox, stamp)
-    assert inbox.take(1).match.points == 300 and inbox.dropped() == {"overwritten": 2}
+        offer_pair(queue, stamp)
+    assert queue.take(1).match.points == 300
+    assert health.counts().dropped == {"overwritten": 2}
 
 
 def test_an_unmatched_cloud_comes_when_its_wait_is_over():
-    inbox = make()
-    inbox.offer("points", 0, "cloud")
-    assert inbox.take(5).match.points == "cloud"
+    queue = make()
+    queue.offer("points", 0, "cloud")
+    assert queue.take(5).match.points == "cloud"
 
 
 def test_take_comes_back_without_work():
@@ -36,20 +40,21 @@ def test_take_comes_back_without_work():
 
 
 def test_close_wakes_the_taker():
-    inbox, taken = make(), []
-    taker = threading.Thread(target=lambda: taken.append(inbox.take(60)))
+    queue, taken = make(), []
+    taker = threading.Thread(target=lambda: taken.append(queue.take(60)))
     taker.start()
-    inbox.close()
+    queue.close()
     taker.join(10)
     assert taken == [None]
 
 
 def test_in_is_out_and_dropped_whatever_the_threads_do():
-    inbox, taken = make(), []
+    health = Health()
+    queue, taken = make(health), []
 
     def take() -> None:
-        while not inbox.closed:
-            work = inbox.take(0.05)
+        while not queue.closed:
+            work = queue.take(0.05)
             if work is not None:
                 taken.append(work)
                 time.sleep(0.001)
@@ -57,18 +62,33 @@ def test_in_is_out_and_dropped_whatever_the_threads_do():
     taker = threading.Thread(target=take)
     taker.start()
     for stamp in range(100, 30000, 100):
-        offer_pair(inbox, stamp)
+        offer_pair(queue, stamp)
     deadline = time.monotonic() + 20
-    while len(taken) + inbox.dropped().total() < 299 and time.monotonic() < deadline:
+    while len(taken) + health.counts().dropped.total() < 299 and time.monotonic() < deadline:
         time.sleep(0.01)
-    inbox.close()
+    queue.close()
     taker.join()
-    assert len(taken) + inbox.dropped()["overwritten"] == 299 == inbox.received["points"]
+    counts = health.counts()
+    assert len(taken) + counts.dropped["overwritten"] == 299 == counts.received["points"]
 
 
 def test_tuning_takes_effect_at_once():
-    inbox = make()
-    inbox.tune(0.0, 10.0, True)
-    inbox.offer("points", 0, 0)
-    inbox.offer("image", 40 * MS, 40)
-    assert inbox.take(0.01) is None
+    queue = make()
+    queue.tune(0.0, 10.0, True)
+    queue.offer("points", 0, 0)
+    queue.offer("image", 40 * MS, 40)
+    assert queue.take(0.01) is None
+
+
+def test_that_no_pairs_form_is_observed_with_the_nearest_miss():
+    health = Health()
+    queue = make(health)
+    queue.observe()
+    assert health.counts().pairing == Pairing(is_unmatched=True)
+    queue.offer("points", 0, "cloud")
+    queue.offer("image", 60 * MS, "image")
+    queue.observe()
+    assert health.counts().pairing == Pairing(is_unmatched=True, miss=0.06)
+    offer_pair(queue, 100)
+    queue.observe()
+    assert not health.counts().pairing.is_unmatched

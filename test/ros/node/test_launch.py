@@ -14,7 +14,7 @@ import yaml
 from support.paths import ROOT
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.node.parameters import NAMES, Parameters
+from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
 
 FILE = ROOT / "launch" / "perception.launch.py"
 
@@ -165,7 +165,7 @@ def test_an_argument_overrides_the_yaml(run, name, text, value):
 
 
 def test_overrides_are_parameters_of_the_node(launch_file):
-    assert set(launch_file.PARAMETERS) <= {*NAMES, "use_sim_time"}
+    assert set(launch_file.PARAMETERS) <= {*SPECIFICATIONS, "use_sim_time"}
 
 
 def test_every_key_of_the_yaml_is_a_parameter_with_an_allowed_value():

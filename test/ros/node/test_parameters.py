@@ -1,13 +1,26 @@
 """The parameters' one definition: values, refusals, documentation."""
 
-import dataclasses
 from array import array
 from types import SimpleNamespace
 
 import pytest
 
-from bev_semseg_ros.ros.node.parameters import NAMES, Parameters, markdown_table, undeclared
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
+from bev_semseg_ros.ros.node.parameters import (
+    SPECIFICATIONS,
+    Parameters,
+    documented_parameters,
+    markdown_table,
+    unknown_parameters,
+)
+
+CLASSES = ("car", "truck", "pedestrian", "cyclist")
+
+
+def configured(**values) -> Parameters:
+    """The parameters of a node that is configured with a checkpoint of CLASSES."""
+    parameters = Parameters(by_class=ClassParameters.defaults(CLASSES))
+    return parameters.changed(values, configured=False)
 
 
 def test_the_defaults_are_allowed():
@@ -50,7 +63,7 @@ def test_the_defaults_are_allowed():
 )
 def test_a_wrong_value_is_refused_by_name(values, reason):
     with pytest.raises(ValueError, match=reason):
-        Parameters(**values)
+        configured(**values)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
@@ -83,7 +96,7 @@ def test_several_changes_are_all_made_or_none():
 
 
 def test_bands_and_the_thresholds_for_them_change_together():
-    parameters = Parameters(score_threshold_car=[0.5, 0.4, 0.3])
+    parameters = configured(score_threshold_car=[0.5, 0.4, 0.3])
     with pytest.raises(ValueError, match=r"score_threshold_car: 3 values, expected 1 .* or 2"):
         parameters.changed({"distance_bands": [30.0]}, configured=True)
     changed = parameters.changed(
@@ -93,32 +106,29 @@ def test_bands_and_the_thresholds_for_them_change_together():
 
 
 def test_a_class_threshold_of_0_is_the_common_one():
-    parameters = Parameters(score_threshold=0.4, score_threshold_truck=[0.0, 0.2, 0.1])
+    parameters = configured(score_threshold=0.4, score_threshold_truck=[0.0, 0.2, 0.1])
     assert parameters.box_filter.thresholds == ((0.4,), (0.4, 0.2, 0.1), (0.4,), (0.4,))
-
-
-def test_every_class_has_a_threshold():
-    assert {f"score_threshold_{name}" for name in DETECTION_CLASSES} <= set(NAMES)
 
 
 def test_arrays_come_as_ros_gives_them():
     assert Parameters(distance_bands=array("d", [10.0])).distance_bands == (10.0,)
 
 
-def test_misspelt_names_are_told_with_what_was_meant():
-    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq"))
-    node = SimpleNamespace(_parameter_overrides=given, has_parameter=lambda name: name in NAMES)
-    assert undeclared(node) == (
+def test_misspelt_names_are_named_with_what_was_meant():
+    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq", "score_threshold_car"))
+    node = SimpleNamespace(
+        _parameter_overrides=given, has_parameter=lambda name: name in SPECIFICATIONS
+    )
+    assert unknown_parameters(node) == (
         "qqq, scor_threshold (did you mean score_threshold?), "
         "use_simtime (did you mean use_sim_time?)"
     )
 
 
 def test_every_parameter_has_a_description():
-    assert all(
-        item.metadata["description"].endswith(".") for item in dataclasses.fields(Parameters)
-    )
+    assert all(each.description.endswith(".") for each in documented_parameters())
 
 
-def test_the_table_has_a_row_for_each():
-    assert [line.split("`")[1] for line in markdown_table().splitlines()[2:]] == list(NAMES)
+def test_the_table_has_a_row_for_each_and_one_for_all_classes():
+    names = [line.split("`")[1] for line in markdown_table().splitlines()[2:]]
+    assert names == [*SPECIFICATIONS, "score_threshold_CLASS", "classes"]

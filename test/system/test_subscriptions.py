@@ -8,19 +8,21 @@ import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
-from bev_semseg_ros.ros.input import subscriptions as inputs
-from bev_semseg_ros.ros.input.subscriptions import Input
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input import subscriptions
+from bev_semseg_ros.ros.input.subscriptions import Subscription
 
 
 @pytest.fixture
 def listen(peer):
-    """listen(kind, **options) -> (input, its messages) on the peer's node."""
+    """listen(kind, **options) -> (subscription, its messages) on the peer's node."""
     made = []
 
     def make(kind: type, setting: str = "auto", **options):
         messages: list = []
+        topic = f"/inputs/{kind.__name__}"
         made.append(
-            Input(peer.node, kind, f"/inputs/{kind.__name__}", setting, messages.append, **options)
+            Subscription(peer.node, kind, topic, setting, messages.append, Health(), **options)
         )
         return made[-1], messages
 
@@ -53,7 +55,7 @@ def test_a_camera_info_that_was_published_once_and_kept_is_received_whatever_the
     publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)
     publisher.publish(CameraInfo())
     peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
-    source, messages = listen(CameraInfo, setting, lasts=True)
+    source, messages = listen(CameraInfo, setting, latched=True)
     peer.spin_until(lambda: messages, what="the kept message")
     source._last -= 60
     assert source.explain() is None
@@ -65,7 +67,7 @@ def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
     offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", offered)
     peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
-    source, messages = listen(CameraInfo, "best_effort", lasts=True)
+    source, messages = listen(CameraInfo, "best_effort", latched=True)
     peer.spin_until(publisher.get_subscription_count, what="the subscription")
     publisher.publish(CameraInfo())
     peer.spin_until(lambda: messages, what="the message")
@@ -74,7 +76,10 @@ def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
 
 
 def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
-    source = Input(peer.node, PointCloud2, "/inputs/two", "reliable", lambda _: None)
+    health = Health()
+    source = Subscription(
+        peer.node, PointCloud2, "/inputs/two", "reliable", lambda _: None, health, name="points"
+    )
     made = [
         peer.node.create_publisher(
             PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy)
@@ -83,7 +88,8 @@ def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
     ]
     peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
     source._last = time.monotonic()
-    assert source.explain() == (
+    source.observe()
+    assert health.counts().inputs["points"].problem == (
         "QoS cannot match on /inputs/two: /peer offers best effort, asked for is reliable; set "
         "reliability to auto or best_effort"
     )
@@ -142,7 +148,7 @@ def test_durability_that_cannot_match_is_named_until_the_subscription_follows(pe
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]
     peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
-    source, _ = listen(CameraInfo, lasts=True)
+    source, _ = listen(CameraInfo, latched=True)
     made.append(peer.node.create_publisher(CameraInfo, source.topic, 1))
     peer.spin_until(lambda: peer.node.count_publishers(source.topic) == 2)
     assert "/peer offers durability volatile" in source.explain()
@@ -154,9 +160,9 @@ def test_durability_that_cannot_match_is_named_until_the_subscription_follows(pe
 
 @pytest.fixture
 def filters(monkeypatch):
-    """The module of message_filters's filters, which the inputs use."""
+    """The module of message_filters's filters, which the subscriptions use."""
     filters = pytest.importorskip("message_filters")
-    monkeypatch.setattr(inputs, "FilterSubscriber", filters.Subscriber)
+    monkeypatch.setattr(subscriptions, "SimpleFilter", filters.SimpleFilter)
     return filters
 
 
@@ -164,7 +170,7 @@ def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(
     filters, peer, listen
 ):
     source, messages = listen(PointCloud2)
-    chained = filters.Cache(source.subscriber, 10)
+    chained = filters.Cache(source.filter, 10)
     for policy in (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT):
         publisher = peer.node.create_publisher(
             PointCloud2, source.topic, QoSProfile(depth=1, reliability=policy)

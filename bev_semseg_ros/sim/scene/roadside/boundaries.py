@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from bev_semseg_ros.sim.assets.surfaces import fence_material
-from bev_semseg_ros.sim.scene.greenery import Greenery
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.street import Side
+from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import LABEL, Side
 
-BARRIER, BUILDING = LABEL["barrier"], LABEL["building"]
+BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
 UP = np.array([0.0, 0, 1])
 PIECE = 3.0  # m; a piece is left out where something else stands
 # (distance towards the road, height) of the profiles, from the lower edge up.

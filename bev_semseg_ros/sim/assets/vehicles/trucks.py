@@ -6,7 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.shape import Shape, centered
-from bev_semseg_ros.sim.assets.vehicles import (
+from bev_semseg_ros.sim.assets.vehicles.parts import (
     CARGO,
     CHROME,
     FABRIC,
@@ -22,9 +22,9 @@ from bev_semseg_ros.sim.assets.vehicles import (
     upright,
     wheel,
 )
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
-TRUCK = SEGMENTATION_CLASSES.index("truck")
+TRUCK = MASK_LABEL["truck"]
 TRUCK_KINDS = ("box", "platform", "tank", "semitrailer", "bus")
 WHEEL_RADIUS = 0.48
 LOADING_HEIGHT = 1.0
@@ -42,7 +42,7 @@ def truck(rng: np.random.Generator, kind: str) -> Shape:
         mirrors.box(
             (front - 0.25, side * (width / 2 + 0.12), mirror_z), (0.1, 0.2, 0.4), 0, TRUCK, PLASTIC
         )
-    return centered(built, DETECTION_CLASSES.index("truck"), kind, outside=mirrors.build())
+    return centered(built, BOX_LABEL["truck"], kind, outside=mirrors.build())
 
 
 def _cabin(

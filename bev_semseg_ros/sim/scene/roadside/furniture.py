@@ -9,10 +9,11 @@ import numpy as np
 from bev_semseg_ros.sim.assets.people import people_materials
 from bev_semseg_ros.sim.assets.primitives import axes, disc
 from bev_semseg_ros.sim.assets.surfaces import grey, random_print
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.street import Side
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import LABEL, Side
 
-BARRIER, POLE, SIGN = LABEL["barrier"], LABEL["pole"], LABEL["sign"]
+BARRIER, POLE, SIGN = MASK_LABEL["barrier"], MASK_LABEL["pole"], MASK_LABEL["sign"]
 UP = np.array([0.0, 0, 1])
 SIGN_COLORS = (
     (0.70, 0.03, 0.03),
@@ -430,9 +431,11 @@ class Furniture:
             for offset in (-2.0, 0.0, 2.0):
                 post = back + forward * offset
                 self._out.tube(post, post + UP * 2.4, 0.04, 0.04, 5, POLE, surfaces.metal)
-            self._out.box(foot + UP * 2.4, (4.2, 1.6, 0.12), yaw, LABEL["building"], surfaces.dark)
             self._out.box(
-                back + UP * 0.15, (4.0, 0.02, 2.0), yaw, LABEL["building"], surfaces.window
+                foot + UP * 2.4, (4.2, 1.6, 0.12), yaw, MASK_LABEL["building"], surfaces.dark
+            )
+            self._out.box(
+                back + UP * 0.15, (4.0, 0.02, 2.0), yaw, MASK_LABEL["building"], surfaces.window
             )
             self._out.box(
                 foot + forward * 2.0 + UP * 0.2,

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import LABEL
 
-PAINT, ROAD = LABEL["lane_marking"], LABEL["road"]
+PAINT, ROAD = MASK_LABEL["lane_marking"], MASK_LABEL["road"]
 PAINT_HEIGHT = 0.004  # m over the road; patches lie below the paint
 
 
@@ -220,5 +220,5 @@ class Markings:
         center = self._street.alignment.points(s, t, np.array(height) + 0.006)
         spread = rng.normal(0, 0.07, (len(s), 2, 3)) * [1, 1, 0.1]
         leaves = np.concatenate([center[:, None], center[:, None] + spread], 1)
-        labels = np.where(np.abs(t) > half, LABEL["vegetation"], ROAD)
+        labels = np.where(np.abs(t) > half, MASK_LABEL["vegetation"], ROAD)
         self._site.out.builder.add(leaves, labels, self._site.surfaces.litter)

@@ -11,17 +11,27 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import Boxes, Prediction
-from bev_semseg_ros.ros.convert.messages import message_class
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.convert.message import message_class
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Outputs
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Publishers
 
+LABEL_SETS = {
+    "detection": load_label_set("boxes_4"),
+    "segmentation": load_label_set("driving_13"),
+}
 MASK = np.zeros((4, 8), np.uint8)
 IMAGE = np.zeros((4, 8, 3), np.uint8)
 OF_BOXES = ("~/markers", "~/detections")
 OF_FRAMES = (
     *OF_BOXES,
-    *(topic for topic, (_, _, qos) in TOPICS.items() if "semseg" in topic and qos is not LATCHED),
+    *(
+        name
+        for name, topic in TOPICS.items()
+        if topic.task == "segmentation" and topic.qos is not LATCHED
+    ),
 )
 BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
 
@@ -30,7 +40,7 @@ BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
 def outputs(peer):
     """(the outputs of a node, their messages by topic, subscribe(topic)) of the peer's context."""
     node = rclpy.create_node("outputs", context=peer.node.context)
-    outputs, received, subscriptions = Outputs(node), {}, []
+    outputs, received, subscriptions = Publishers(node, LABEL_SETS, Health()), {}, []
 
     def subscribe(topic: str) -> None:
         received[topic] = []
@@ -103,11 +113,15 @@ def test_a_stage_is_published_to_those_who_listen_to_it_and_no_other_is_needed(o
 
 @pytest.mark.parametrize(
     ("topic", "names"),
-    [("~/label_info", DETECTION_CLASSES), ("~/semseg/label_info", SEGMENTATION_CLASSES)],
+    [
+        ("~/label_info", LABEL_SETS["detection"].classes),
+        ("~/semseg/label_info", LABEL_SETS["segmentation"].classes),
+    ],
 )
 def test_the_meaning_of_the_class_numbers_reaches_those_who_come_later(outputs, peer, topic, names):
     publisher, received, subscribe = outputs
-    publisher.publish_label_info(Parameters(score_threshold=0.25))
+    by_class = ClassParameters.defaults(LABEL_SETS["detection"].classes)
+    publisher.publish_label_info(Parameters(score_threshold=0.25, by_class=by_class))
     subscribe(topic)
     peer.spin_until(lambda: received[topic], what=topic)
     info = received[topic][0]
@@ -121,7 +135,7 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     monkeypatch.setitem(sys.modules, "vision_msgs", None)  # as if it were not
     monkeypatch.setitem(sys.modules, "vision_msgs.msg", None)
     node = rclpy.create_node("without_vision_msgs", context=outputs[0]._node.context)
-    bare = Outputs(node)
+    bare = Publishers(node, LABEL_SETS, Health())
     bare.publish_label_info(Parameters())
     bare.publish(
         Prediction(BOXES, None, None, "lidar_only", 1.0),
@@ -135,3 +149,24 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     bare.destroy()
     node.destroy_node()
     assert absent == ["~/detections", "~/label_info", "~/semseg/label_info"] and not is_wanted
+
+
+@pytest.mark.parametrize(("task", "absent"), [("detection", "semseg"), ("segmentation", "markers")])
+def test_a_checkpoint_without_a_task_has_no_topics_for_it(outputs, task, absent):
+    node = rclpy.create_node(f"only_{task}", context=outputs[0]._node.context)
+    publishers = Publishers(node, {task: LABEL_SETS[task]}, Health())
+    publishers.publish_label_info(Parameters())
+    publishers.publish(
+        Prediction(None, MASK, None, "camera_only", 1.0),
+        IMAGE,
+        Header(frame_id="roof"),
+        np.eye(4),
+        Header(frame_id="front"),
+        Parameters(),
+    )
+    publishers.clear()
+    names = [publisher.topic_name for publisher in node.publishers]
+    publishers.destroy()
+    node.destroy_node()
+    assert f"/only_{task}/timing" in names
+    assert not any(absent in name for name in names)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.plants import plant_materials
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.street import Side
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import LABEL, Side
 
-VEGETATION = LABEL["vegetation"]
+VEGETATION = MASK_LABEL["vegetation"]
 UP = np.array([0.0, 0, 1])
 
 
@@ -254,6 +255,6 @@ class Greenery:
             label, material = (
                 (VEGETATION, self._site.surfaces.far_trees)
                 if wooded
-                else (LABEL["building"], self._site.surfaces.facades[rng.integers(6)][0])
+                else (MASK_LABEL["building"], self._site.surfaces.facades[rng.integers(6)][0])
             )
             self._site.out.builder.grid(points, label, material, uvs, smooth=False)

@@ -9,13 +9,12 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
-from bev_semseg_ros.sim.scene.alignment import Alignment
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.alignment import Alignment
 
 KINDS = ("residential", "city", "avenue", "rural", "lot", "motorway")
 KIND_SHARES = (0.28, 0.26, 0.14, 0.15, 0.08, 0.09)
 MEDIAN_KERB = 0.12  # m
-LABEL = {name: index for index, name in enumerate(SEGMENTATION_CLASSES)}
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ class Street:
             self.half_width,
             0,
             0,
-            LABEL["road"],
+            MASK_LABEL["road"],
             surfaces.road,
         )
         if self.median:
@@ -234,9 +233,9 @@ class Street:
         inner = self.median - 0.15
         planted = self.median > 0.6 and rng.random() < 0.7
         label, material = (
-            (LABEL["vegetation"], surfaces.verges[rng.integers(len(surfaces.verges))])
+            (MASK_LABEL["vegetation"], surfaces.verges[rng.integers(len(surfaces.verges))])
             if planted
-            else (LABEL["sidewalk"], surfaces.pavements[0])
+            else (MASK_LABEL["sidewalk"], surfaces.pavements[0])
         )
         stations = self.alignment.stations
         self._strip(builder, stations, -inner, inner, MEDIAN_KERB, MEDIAN_KERB, label, material)
@@ -252,7 +251,7 @@ class Street:
                     sign * start,
                     sign * end,
                     *z,
-                    LABEL["sidewalk"],
+                    MASK_LABEL["sidewalk"],
                     surfaces.kerb,
                 )
 
@@ -327,14 +326,14 @@ class Street:
         uvs = np.stack(np.broadcast_arrays(distance, edges[:, None]), -1)
         order = slice(None, None, side.sign)
         builder.grid(
-            points[:, order], LABEL["road"], surfaces.side_road, uvs[:, order], smooth=False
+            points[:, order], MASK_LABEL["road"], surfaces.side_road, uvs[:, order], smooth=False
         )
         if side.kerb > 0:
             for edge in range(2):
                 wall = np.stack([points[edge], points[edge] + [0, 0, side.kerb]])
                 builder.grid(
                     wall,
-                    LABEL["sidewalk"],
+                    MASK_LABEL["sidewalk"],
                     surfaces.kerb,
                     np.stack([uvs[edge], uvs[edge] + [0, side.kerb]]),
                     smooth=False,
@@ -350,7 +349,9 @@ class Street:
         x, y = radius[:, None] * np.cos(angle), radius[:, None] * np.sin(angle)
         s, _ = self.alignment.locate(x, y)
         z = self.alignment.elevation(np.clip(s, -40, 430)) - max(depth, 0.6)
-        builder.grid(np.stack([x, y, z], -1), LABEL["vegetation"], material, np.stack([x, y], -1))
+        builder.grid(
+            np.stack([x, y, z], -1), MASK_LABEL["vegetation"], material, np.stack([x, y], -1)
+        )
 
 
 def _draw_side(
@@ -363,7 +364,7 @@ def _draw_side(
     lanes: list[Lane],
 ) -> Side:
     """The strips of one side from the carriageway outwards; a motorway's left side adds the oncoming `lanes`."""
-    u, road = rng.uniform, LABEL["road"]
+    u, road = rng.uniform, MASK_LABEL["road"]
     strips: list[Strip] = []
     rows: list[ParkingRow] = []
     at, z, kerb = half_width, 0.0, 0.0
@@ -380,7 +381,7 @@ def _draw_side(
         add(
             "verge",
             width,
-            LABEL["vegetation"],
+            MASK_LABEL["vegetation"],
             surfaces.verges[rng.integers(len(surfaces.verges))],
             rise,
             abs(rng.normal(0, u(0.02, 0.1))) if rng.random() < 0.6 else 0.0,
@@ -427,8 +428,8 @@ def _draw_side(
         or (kind == "lot" and rng.random() < 0.5)
     ):
         kerb = u(0.06, 0.16) if rng.random() < 0.85 else u(0.005, 0.04)
-        add("kerb", 0.02, LABEL["sidewalk"], surfaces.kerb, kerb)
-        add("kerb", 0.14, LABEL["sidewalk"], surfaces.kerb)
+        add("kerb", 0.02, MASK_LABEL["sidewalk"], surfaces.kerb, kerb)
+        add("kerb", 0.14, MASK_LABEL["sidewalk"], surfaces.kerb)
     order = {
         "city": ("p", "p", "p", "vp"),
         "residential": ("p", "p", "p", "vp", "vp"),
@@ -440,13 +441,13 @@ def _draw_side(
     for use in order[rng.integers(len(order))]:
         if use == "p":
             width = {"city": u(1.5, 5), "residential": u(1.0, 2.4)}.get(kind, u(1.5, 4))
-            add("pavement", width, LABEL["sidewalk"], pavement)
+            add("pavement", width, MASK_LABEL["sidewalk"], pavement)
         elif use == "s":  # shoulder
             asphalt = rng.random() < 0.5
             add(
                 "verge",
                 u(0.5, 1.5),
-                LABEL["road" if asphalt else "vegetation"],
+                MASK_LABEL["road" if asphalt else "vegetation"],
                 surfaces.road if asphalt else surfaces.gravel,
             )
         else:
@@ -459,17 +460,17 @@ def _draw_side(
         add(
             "yard",
             width,
-            LABEL["vegetation"],
+            MASK_LABEL["vegetation"],
             surfaces.verges[rng.integers(len(surfaces.verges))],
             bank * width,
             abs(rng.normal(0, 0.05)) if rng.random() < 0.5 else 0.0,
         )
     else:
-        add("yard", width, LABEL["sidewalk"], pavement, bank * width)
+        add("yard", width, MASK_LABEL["sidewalk"], pavement, bank * width)
     add(
         "land",
         140.0,
-        LABEL["vegetation"],
+        MASK_LABEL["vegetation"],
         surfaces.grass if rng.random() < 0.6 else surfaces.soil,
         rng.normal(0, 4) if kind == "rural" else 0.0,
     )

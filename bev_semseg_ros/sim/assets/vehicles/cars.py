@@ -8,7 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder
 from bev_semseg_ros.sim.assets.shape import Shape, centered
-from bev_semseg_ros.sim.assets.vehicles import (
+from bev_semseg_ros.sim.assets.vehicles.parts import (
     CHROME,
     FABRIC,
     GLASS,
@@ -22,9 +22,9 @@ from bev_semseg_ros.sim.assets.vehicles import (
     panel,
     wheel,
 )
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, SEGMENTATION_CLASSES
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
-CAR = SEGMENTATION_CLASSES.index("car")
+CAR = MASK_LABEL["car"]
 
 
 @dataclass(frozen=True)
@@ -250,9 +250,7 @@ def car(rng: np.random.Generator, kind: str) -> Shape:
             wheel(builder, x, side * (body.width / 2 - 0.012), body.wheel_radius, 0.2, CAR, spokes)
     _interior(builder, body, rng)
     _seams(builder, body)
-    return centered(
-        builder.build(), DETECTION_CLASSES.index("car"), kind, outside=_mirrors(body, rng)
-    )
+    return centered(builder.build(), BOX_LABEL["car"], kind, outside=_mirrors(body, rng))
 
 
 def _size(rng: np.random.Generator, profile: Profile) -> tuple[float, ...]:

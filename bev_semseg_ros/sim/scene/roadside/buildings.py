@@ -6,10 +6,11 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import normalize
 from bev_semseg_ros.sim.assets.surfaces import random_print
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.street import Side
 from bev_semseg_ros.sim.scene.site import Site
-from bev_semseg_ros.sim.scene.street import LABEL, Side
 
-BUILDING = LABEL["building"]
+BUILDING = MASK_LABEL["building"]
 UP = np.array([0.0, 0, 1])
 SUNK = 0.5  # m that walls reach below the lowest corner of the ground
 
@@ -273,7 +274,7 @@ class Buildings:
                     corner + outward * size,
                     corner + outward * size + UP * size,
                     corner + UP * size,
-                    LABEL["sign"],
+                    MASK_LABEL["sign"],
                     random_print(rng, self._table, "retro"),
                 )
         kind = rng.random()

@@ -1,0 +1,54 @@
+"""What the conversions of all message types share: the class of a type name, the stamp, the data bytes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def message_class(name: str) -> Any | None:
+    """Find the Python class of a message type.
+
+    A bag may name any package, and importing a package runs its code. Only packages that hold
+    messages are imported.
+
+    Args:
+        name: The type, such as "sensor_msgs/msg/Image".
+
+    Returns:
+        The class, or None if its package is not installed.
+    """
+    package, _, type_name = name.replace("/msg/", "/").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None:
+        return None
+    folders = spec.submodule_search_locations or ()
+    if not any((Path(folder) / "msg").is_dir() for folder in folders):
+        return None
+    try:
+        module = importlib.import_module(f"{package}.msg")
+    except ImportError:
+        return None
+    return getattr(module, type_name, None)
+
+
+def stamp_ns(stamp: Any) -> int:
+    """Return a builtin_interfaces/Time as integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def fill(message: Any, array: np.ndarray) -> None:
+    """Append the bytes of an array to the `data` of a new message.
+
+    This copies once. Assigning a list or an array to `data` takes seconds, because the setter
+    checks every element.
+
+    Args:
+        message: A new message with an empty `data` of type uint8[].
+        array: Any array; its bytes are taken in C order.
+    """
+    message.data.frombytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -1,0 +1,140 @@
+"""Ring, time and unit of the points of a sensor_msgs/PointCloud2, as the makers' drivers write them.
+
+| driver                         | ring            | time                                     |
+| ------------------------------ | --------------- | ---------------------------------------- |
+| ros-drivers/velodyne           | ring uint16     | time float32, s since the stamp          |
+| ouster-lidar/ouster-ros        | ring uint16     | t uint32, ns since the stamp             |
+| HesaiTechnology/HesaiLidar_ROS | ring uint16     | timestamp float64, s since 1970          |
+| RoboSense-LiDAR/rslidar_sdk    | ring uint16     | timestamp float64, s since 1970          |
+| Livox-SDK/livox_ros_driver2    | line uint8      | timestamp float64, ns since 1970         |
+| the same, its CustomPoint      | line uint8      | offset_time uint32, ns since the stamp   |
+| tier4/nebula, Autoware         | channel uint16  | time_stamp uint32, ns since the stamp    |
+
+Sources: velodyne_pointcloud/src/lib/rawdata.cpp, ouster_ros/src/point_cloud_compose.h,
+HesaiLidar_ROS_2.0/src/manager/source_driver_ros2.hpp, rslidar_sdk/src/source/
+source_pointcloud_ros.hpp, livox_ros_driver2/src/lddc.cpp and msg/CustomPoint.msg,
+nebula_core_common/point_types.hpp.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.ros.convert.point_cloud import read_fields
+
+# The names of the fields; the first that the cloud has is taken.
+RING_FIELDS = ("ring", "channel", "line", "laser_id", "ring_id", "beam_id")
+TIME_FIELDS = ("time", "t", "timestamp", "time_stamp", "offset_time", "time_offset_ns")
+UNIT_FIELDS = ("unit", "lidar_id", "sensor_id")
+
+# Seconds. A scan takes 0.2 s at most, a cloud that gathers several of them a few seconds.
+LONGEST_OFFSET = 10.0
+
+
+def decode_point_attributes(message: Any, stamp: int) -> dict[str, np.ndarray]:
+    """Read what a PointCloud2 says of each point besides its place and intensity.
+
+    Args:
+        message: The cloud, organized or not.
+        stamp: The stamp of the message, integer nanoseconds.
+
+    Returns:
+        The attributes that the cloud has, each (N,) in the order of `decode_cloud`:
+        "ring" (uint16, the laser of the point, in the numbering of its maker),
+        "time" (float32, seconds since `stamp`, NaN where the driver gives none; it may be a view
+        of the message) and
+        "unit" (uint16, the lidar of the point, in a cloud that was merged from several).
+
+    Raises:
+        ValueError: If a field has a layout or values that no driver in the table above writes.
+            The text names the field.
+    """
+    if int(message.width) * int(message.height) == 0:
+        return {}
+    attributes = {}
+    for attribute, names in (("ring", RING_FIELDS), ("unit", UNIT_FIELDS)):
+        name = _first(message, names)
+        if name is not None:
+            attributes[attribute] = _numbers(_column(message, name), name)
+    name = _first(message, TIME_FIELDS)
+    if name is not None:
+        attributes["time"] = _offsets(_column(message, name), name, stamp)
+    return attributes
+
+
+def _first(message: Any, names: tuple[str, ...]) -> str | None:
+    """Return the first of these names that the cloud has a field of."""
+    present = {field.name for field in message.fields}
+    return next((name for name in names if name in present), None)
+
+
+def _column(message: Any, name: str) -> np.ndarray:
+    """Return a field of all points (N,), in the byte order of this machine."""
+    values = read_fields(message, [name])[name].reshape(-1)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Return the values as uint16. Raise ValueError if they are no whole numbers of its range."""
+    if values.dtype in (np.uint8, np.uint16):
+        return values.astype(np.uint16)
+    with np.errstate(invalid="ignore"):
+        is_number = (values >= 0) & (values <= 65535) & (values % 1 == 0)
+    if not is_number.all():
+        wrong = values[~is_number][0]
+        raise ValueError(
+            f"field {name} ({values.dtype}) holds {wrong}, expected whole numbers of 0 to 65535"
+        )
+    return values.astype(np.uint16)
+
+
+def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
+    """Return the times as seconds since the stamp, by the unit that their type stands for."""
+    if values.dtype in (np.uint32, np.int32):
+        unit, offsets = "ns since the stamp", values * 1e-9
+    elif values.dtype == np.float32:
+        unit, offsets = "s since the stamp", values
+    elif values.dtype == np.float64:
+        unit, offsets = _offsets_of_doubles(values, stamp)
+    else:
+        raise ValueError(
+            f"field {name} is {values.dtype}, expected float32 (s since the stamp), uint32 (ns "
+            "since the stamp) or float64 (s or ns since 1970)"
+        )
+    with np.errstate(over="ignore"):  # doubles beyond the range of float32
+        offsets = offsets.astype(np.float32, copy=False)
+    largest = float(np.fmax.reduce(np.abs(offsets), initial=0.0))  # NaN is left out
+    if largest > LONGEST_OFFSET:
+        raise ValueError(
+            f"field {name} ({values.dtype}, read as {unit}) is up to {largest:.3g} s away from "
+            f"the stamp of the message, at most {LONGEST_OFFSET:g} s are taken: let the driver "
+            "stamp points and messages by the same clock"
+        )
+    return offsets
+
+
+def _offsets_of_doubles(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray]:
+    """Return the unit that brings the times nearest to the stamp, and the offsets in seconds.
+
+    Drivers write doubles of seconds and of nanoseconds under the same name. A point to which they
+    give no time has 0, which becomes NaN in times since 1970.
+    """
+    sample = values[:: max(len(values) // 1000, 1)]
+    known = sample[np.isfinite(sample) & (sample != 0)]
+    if len(known) == 0 or stamp <= 0:
+        return "s since the stamp", values
+    middle = float(np.median(known))
+    stamp_seconds = stamp * 1e-9
+    distances = {
+        "s since the stamp": abs(middle),
+        "s since 1970": abs(middle - stamp_seconds),
+        "ns since 1970": abs(middle * 1e-9 - stamp_seconds),
+    }
+    unit = min(distances, key=lambda unit: distances[unit])
+    if unit == "s since the stamp":
+        return unit, values
+    offsets = values * (1.0 if unit == "s since 1970" else 1e-9) - stamp_seconds
+    offsets[values == 0] = np.nan
+    return unit, offsets

@@ -1,0 +1,179 @@
+"""The parameters that follow the classes of a checkpoint: classes and score_threshold_CLASS.
+
+Which classes of boxes there are is known once the checkpoint is loaded. So these parameters are
+declared when the node is configured and undeclared when it is cleaned up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bev_semseg_ros.ros.node.specification import Specification
+
+CLASSES = "classes"
+PREFIX = "score_threshold_"
+NO_THRESHOLD = (0.0,)  # the common one, score_threshold, holds
+
+
+def threshold_name(class_name: str) -> str:
+    """Return the name of a class's threshold; ROS allows letters, digits and _ in names."""
+    return PREFIX + re.sub(r"\W", "_", class_name)
+
+
+def is_class_parameter(name: str) -> bool:
+    """Return whether a parameter of this name exists for some set of classes."""
+    return name == CLASSES or name.startswith(PREFIX)
+
+
+def threshold_specification(class_name: str) -> Specification:
+    """Return the specification of a class's threshold."""
+    return Specification(
+        threshold_name(class_name),
+        NO_THRESHOLD,
+        f"Score threshold of class {class_name}: one for all distances, or one for each band of "
+        "distance_bands; 0: score_threshold.",
+        limits=(0.0, 1.0),
+        is_live=True,
+    )
+
+
+def classes_specification(known: tuple[str, ...]) -> Specification:
+    """Return the specification of the parameter classes; by default it is all known ones."""
+    return Specification(
+        CLASSES, known, "Classes whose boxes are published.", choices=known, is_live=True
+    )
+
+
+@dataclass(frozen=True)
+class ClassParameters:
+    """Checked values of the parameters that follow the classes of a checkpoint.
+
+    Attributes:
+        known: The classes of the checkpoint's boxes. Without any, none of these parameters exist:
+            the node is not configured, or its checkpoint detects nothing.
+        classes: The classes whose boxes are published.
+        thresholds: Score thresholds by parameter name; 0 stands for the common one.
+
+    Raises:
+        ValueError: If a value is not allowed; the message names the parameter.
+    """
+
+    known: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def defaults(cls, known: tuple[str, ...]) -> ClassParameters:
+        """Return the defaults for these classes."""
+        return cls(known, known, {threshold_name(name): NO_THRESHOLD for name in known})
+
+    def __post_init__(self) -> None:
+        for name, specification in self.specifications().items():
+            specification.check(self.values()[name])
+
+    def specifications(self) -> dict[str, Specification]:
+        """Return the specifications of the parameters that exist, by name."""
+        if not self.known:
+            return {}
+        found = [threshold_specification(name) for name in self.known]
+        return {each.name: each for each in (*found, classes_specification(self.known))}
+
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """Return the values of the parameters that exist, by name."""
+        return {**self.thresholds, CLASSES: self.classes} if self.known else {}
+
+    def changed(self, values: Mapping[str, Any]) -> ClassParameters:
+        """Return these parameters with some of them replaced.
+
+        Raises:
+            ValueError: If a value is not allowed; the message names the parameter.
+        """
+        specifications = self.specifications()
+        checked = {name: specifications[name].check(value) for name, value in values.items()}
+        classes = checked.pop(CLASSES, self.classes)
+        return replace(self, classes=classes, thresholds={**self.thresholds, **checked})
+
+    def threshold_of(self, class_name: str) -> tuple[float, ...]:
+        """Return the thresholds of a class, 0 where the common one holds."""
+        return self.thresholds[threshold_name(class_name)]
+
+    def to_remember(self) -> dict[str, tuple[Any, ...]]:
+        """Return the values to give to `for_classes` when the node is configured again.
+
+        The value () of classes stands for all classes, whatever they are then.
+        """
+        values = self.values()
+        if values.get(CLASSES) == self.known:
+            values[CLASSES] = ()
+        return values
+
+    def why_unknown(self, name: str) -> str | None:
+        """Say why a parameter of this name does not exist; None if it exists or is another one."""
+        if not is_class_parameter(name) or name in self.values():
+            return None
+        if self.known:
+            return (
+                f"the checkpoint has no class {name.removeprefix(PREFIX)!r}; its classes are "
+                f"{', '.join(self.known)}"
+            )
+        return (
+            "not declared. It exists while the node is configured, for the classes of its "
+            "checkpoint: configure the node first, or give the value on the command line or in the "
+            "parameter file"
+        )
+
+
+def for_classes(
+    known: tuple[str, ...], given: Mapping[str, Any], remembered: Mapping[str, tuple[Any, ...]]
+) -> tuple[ClassParameters, list[str]]:
+    """Choose the values for the classes of a checkpoint.
+
+    Args:
+        known: The classes; empty if the checkpoint detects nothing.
+        given: Values from the command line and parameter files, by name.
+        remembered: Values that were set while the node was configured before, by name; they come
+            before those in `given`.
+
+    Returns:
+        The parameters, and warnings about values that cannot be used.
+
+    Raises:
+        ValueError: If a given value is not allowed; the message names the parameter.
+    """
+    parameters = ClassParameters.defaults(known)
+    names = parameters.values().keys()
+    values = {name: value for name, value in given.items() if name in names}
+    values |= {name: value for name, value in remembered.items() if name in names}
+    warnings = []
+    for name in sorted(given):
+        if not is_class_parameter(name) or name in names:
+            continue
+        reason = parameters.why_unknown(name) if known else "the checkpoint detects no boxes"
+        warnings.append(f"parameter {name} is ignored: {reason}")
+    if CLASSES in remembered and CLASSES in values:
+        # They may be those of another checkpoint.
+        kept = tuple(name for name in remembered[CLASSES] if name in known)
+        lost = [name for name in remembered[CLASSES] if name not in known]
+        if lost:
+            warnings.append(
+                f"parameter classes: {', '.join(map(repr, lost))} is left out, which was set "
+                f"before: the checkpoint has only {', '.join(known)}"
+            )
+        values[CLASSES] = kept or known
+    return parameters.changed(values), warnings
+
+
+def check_given(given: Mapping[str, Any]) -> None:
+    """Check what can be checked of given values before the classes are known.
+
+    Raises:
+        ValueError: If a value has the wrong type or range; the message names the parameter.
+    """
+    for name, value in given.items():
+        if name.startswith(PREFIX):
+            threshold_specification(name.removeprefix(PREFIX)).check(value)
+        elif name == CLASSES:
+            Specification(CLASSES, ("",), "").check(value)

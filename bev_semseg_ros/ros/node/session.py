@@ -1,0 +1,189 @@
+"""What an active node consists of: subscriptions, the inference thread and timers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from bev_semseg_ros.data.calibration import Calibration
+from bev_semseg_ros.ros.convert.camera_info import shows_rectified
+from bev_semseg_ros.ros.health.explanations import own_error
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.health.reporter import Reporter
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.extrinsics import Extrinsics
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.subscriptions import SILENCE, Subscription, open_subscriptions
+from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
+from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
+
+if TYPE_CHECKING:
+    from bev_semseg_ros.inference.predictor import Predictor
+
+FOLLOW_INTERVAL = 0.2  # seconds between looks at the publishers' QoS
+STREAMS_OF_MODE = {
+    "fused": ("points", "image"),
+    "lidar_only": ("points",),
+    "camera_only": ("image",),
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What configure makes and cleanup frees.
+
+    Attributes:
+        predictor: The network, warmed up.
+        calibration: The calibration file's content, if there is one.
+        lidar_frame: The lidar's frame_id in the calibration, if it brings the vehicle's own.
+        extrinsics: The poses of the sensors.
+        publishers: The publishers.
+    """
+
+    predictor: Predictor
+    calibration: Calibration | None
+    lidar_frame: str | None
+    extrinsics: Extrinsics
+    publishers: Publishers
+
+
+class Session:
+    """The work of an active node, from construction until `close`.
+
+    The executor's thread only moves messages into the queue. Decoding, the network and publishing
+    happen in the pipeline's thread.
+
+    Attributes:
+        subscriptions: The subscriptions by name: points, image, camera_info.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        configuration: Configuration,
+        health: Health,
+        parameters: Callable[[], Parameters],
+        on_failure: Callable[[], Any],
+    ) -> None:
+        """Start the inference thread, subscribe, and start the timers.
+
+        Args:
+            node: The node.
+            configuration: What it is configured with.
+            health: Is reset and takes all counters and warnings.
+            parameters: Returns the parameters as they are now.
+            on_failure: Called by the executor once the device has failed.
+        """
+        health.reset()
+        self._node, self._configuration, self._health = node, configuration, health
+        self._on_failure = on_failure
+        values = parameters()
+        streams = STREAMS_OF_MODE[values.mode]
+        calibration = configuration.calibration
+        self._queue = LatestPairQueue(Synchronizer(0, 0, streams=streams), health)
+        self._matcher = CameraInfoMatcher(
+            self._queue,
+            health,
+            values.intrinsics == "camera_info",
+            lambda: node.get_clock().now().nanoseconds,
+        )
+        pipeline = Pipeline(
+            configuration.predictor,
+            configuration.extrinsics,
+            self._queue,
+            configuration.publishers,
+            health,
+            parameters,
+            node.context.ok,
+            camera=calibration.camera if calibration else None,
+            is_rectified=shows_rectified(values.rectified, node.resolve_topic_name("image")),
+            lidar_frame=configuration.lidar_frame,
+        )
+        self._reporter = Reporter(
+            health, configuration.predictor, parameters, node.get_logger().warning
+        )
+        self.tune(values)
+        with ExitStack() as stack:
+            pipeline.start()
+            stack.callback(pipeline.close)
+            self.subscriptions: dict[str, Subscription] = open_subscriptions(
+                node, values, streams, self._matcher, health, self._guarded
+            )
+            for subscription in self.subscriptions.values():
+                stack.callback(subscription.destroy)
+            # A steady clock: with use_sim_time the node's own stands still without /clock.
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            for interval, callback in ((FOLLOW_INTERVAL, self._follow), (SILENCE, self._report)):
+                guarded = self._guarded(callback, takes_message=False)
+                timer = node.create_timer(interval, guarded, clock=clock)
+                stack.callback(node.destroy_timer, timer)
+            self._resources = stack.pop_all()
+
+    def tune(self, parameters: Parameters) -> None:
+        """Take over the live parameters from now on."""
+        self._queue.tune(parameters.slop, parameters.max_wait, parameters.unmatched == "process")
+        self._matcher.tune(parameters.points_offset, parameters.image_offset)
+        self._configuration.publishers.publish_label_info(parameters)
+
+    def close(self) -> None:
+        """Stop the timers, unsubscribe, and finish the present frame."""
+        self._resources.close()
+
+    def describe(self, mode: str) -> str:
+        """Return what was chosen and what is missing, in one line."""
+        configuration = self._configuration
+        predictor, absent = configuration.predictor, configuration.publishers.absent
+        topics = ", ".join(f"{name} on {each.topic}" for name, each in self.subscriptions.items())
+        text = f"{predictor.description}; mode {mode}; {topics}"
+        if absent:
+            text += f"; without {', '.join(absent)}: vision_msgs is not installed"
+        detects = DETECTION in predictor.label_sets
+        if mode == "camera_only" and detects and not predictor.finds_boxes_in_images:
+            text += f"; {NO_BOXES}"
+        return text
+
+    def _guarded(
+        self, callback: Callable[..., Any], takes_message: bool = True
+    ) -> Callable[..., Any]:
+        """Return `callback` for the executor, which an exception would end.
+
+        An exception is warned of, and counted if it cost a message.
+        """
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except Exception as error:
+                if self._node.context.ok():  # during shutdown nothing can succeed: no error
+                    if takes_message:
+                        self._health.drop("callback_error")
+                    self._health.warn("callback_error", own_error(error))
+                return None
+
+        return call
+
+    def _follow(self) -> None:
+        if self._health.failure:
+            self._on_failure()  # closes this session
+            return
+        for subscription in self.subscriptions.values():
+            subscription.follow()
+
+    def _report(self) -> None:
+        for subscription in self.subscriptions.values():
+            self._guarded(subscription.observe, takes_message=False)()
+        self._queue.observe()
+        verdict = self._reporter.report()
+        self._configuration.publishers.publish_diagnostics(
+            verdict.level,
+            verdict.message,
+            verdict.values,
+            str(self._configuration.predictor.device),
+        )

@@ -1,0 +1,129 @@
+"""What a ROS parameter is: its default, what it may be, and how it is described."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Specification:
+    """The specification of one parameter.
+
+    Attributes:
+        name: Its name.
+        default: Its default. A tuple makes it an array of the elements' type that cannot be empty
+            (ROS has no type for an empty array), or, with `length`, an array of floats that is
+            empty by default.
+        description: What it means.
+        choices: The values that are allowed; for an array, those of its elements.
+        limits: The lowest and the highest value that is allowed; for an array, of its elements.
+        is_live: Whether a change takes effect at once; otherwise at the next configure.
+        length: Number of elements of an array of floats that may also be empty.
+    """
+
+    name: str
+    default: Any
+    description: str
+    choices: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+    is_live: bool = False
+    length: int | None = None
+
+    @property
+    def is_array(self) -> bool:
+        """True if the parameter is an array."""
+        return isinstance(self.default, tuple)
+
+    @property
+    def allowed(self) -> str:
+        """What the parameter may be, in words."""
+        if self.choices:
+            text = ", ".join(self.choices)
+        elif self.limits:
+            text = f"{self.limits[0]:g} to {self.limits[1]:g}"
+        else:
+            text = self._type_name
+        if not self.is_array:
+            return text
+        return f"array of: {text}" if self.length is None else f"array of {self.length}: {text}"
+
+    def check(self, value: Any) -> Any:
+        """Return `value`, an array as a tuple.
+
+        Raises:
+            ValueError: If it is not allowed; the message names the parameter.
+        """
+        if not self.is_array:
+            self._check_element(value)
+            return value
+        is_sequence = isinstance(value, Sequence | array.array) and not isinstance(value, str)
+        if not is_sequence or not self._is_length(len(value)):
+            raise ValueError(f"parameter {self.name}: expected {self._type_name}, got {value!r}")
+        for element in value:
+            self._check_element(element)
+        return tuple(value)
+
+    def descriptor(self) -> Any:
+        """Return the rcl_interfaces/ParameterDescriptor."""
+        from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+        descriptor = ParameterDescriptor(description=self.description)
+        if self.is_array:  # ranges are for single numbers
+            descriptor.additional_constraints = self.allowed
+        elif self.limits and isinstance(self.default, float):
+            low, high = self.limits
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        elif self.limits:
+            low, high = map(int, self.limits)
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        elif self.choices:
+            descriptor.additional_constraints = "one of " + ", ".join(self.choices)
+        return descriptor
+
+    def table_row(self) -> str:
+        """Return its row of the table in docs/parameters.md."""
+        if isinstance(self.default, bool):
+            default = f"`{str(self.default).lower()}`"
+        elif self.default in ("", ()):
+            default = "empty"
+        elif self.is_array:
+            default = f"`[{', '.join(map(str, self.default))}]`"
+        else:
+            default = f"`{self.default}`"
+        live = "yes" if self.is_live else "no"
+        return f"| `{self.name}` | {default} | {self.allowed} | {live} | {self.description} |"
+
+    @property
+    def _element_type(self) -> type:
+        if not self.is_array:
+            return type(self.default)
+        return type(self.default[0]) if self.default else float
+
+    @property
+    def _type_name(self) -> str:
+        name = self._element_type.__name__
+        if not self.is_array:
+            return name
+        if self.length is None:
+            return f"array of {name}, at least one"
+        return f"array of {self.length} {name}"
+
+    def _is_length(self, length: int) -> bool:
+        return length > 0 if self.length is None else length in (0, self.length)
+
+    def _check_element(self, value: Any) -> None:
+        if type(value) is not self._element_type:  # also refuses a bool for an int
+            raise ValueError(f"parameter {self.name}: expected {self._type_name}, got {value!r}")
+        if self.choices and value not in self.choices:
+            raise ValueError(
+                f"parameter {self.name}: {value!r} is not one of {', '.join(self.choices)}"
+            )
+        if self.limits:
+            self._check_range(value, *self.limits)
+
+    def _check_range(self, value: Any, low: float, high: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"parameter {self.name}: {value} is outside {low:g}..{high:g}")

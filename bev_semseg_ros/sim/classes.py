@@ -1,0 +1,39 @@
+"""Class numbers that the simulator gives to surfaces and objects.
+
+Everything the simulator needs to know about classes is in this module. The rest of the package
+refers to a class by its name.
+"""
+
+from __future__ import annotations
+
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+
+_MASK_CLASSES = load_label_set("driving_13").classes
+
+# Value of pixels without a class in a simulated mask.
+IGNORED_PIXEL = MASK_IGNORED
+
+# Class name -> value in the simulated masks: the label set "driving_13".
+MASK_LABEL = {name: number for number, name in enumerate(_MASK_CLASSES)}
+
+# Names of the classes that have boxes, and class name -> label of a box: the label set "boxes_4".
+BOX_CLASSES = load_label_set("boxes_4").classes
+BOX_LABEL = {name: number for number, name in enumerate(BOX_CLASSES)}
+
+# Class name -> entry of A2D2's class_list.json whose colour the simulator writes for it. Where the
+# class list counts instances ("Car 1", "Car 2", ...), it is the first one.
+A2D2_CATEGORY = {
+    "road": "RD normal street",
+    "lane_marking": "Solid line",
+    "sidewalk": "Sidewalk",
+    "building": "Buildings",
+    "barrier": "Sidebars",
+    "pole": "Poles",
+    "sign": "Traffic sign 1",
+    "vegetation": "Nature object",
+    "sky": "Sky",
+    "car": "Car 1",
+    "truck": "Truck 1",
+    "pedestrian": "Pedestrian 1",
+    "two_wheeler": "Bicycle 1",
+}

@@ -1,0 +1,258 @@
+"""Writer of A2D2's layout."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
+from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.sensors.lidar import Scan
+from bev_semseg_ros.sim.sensors.rig import (
+    A2D2_LIDAR_POSES,
+    A2D2_VEHICLE_FROM_VIEW,
+    Rig,
+    a2d2_vehicle_from_lidar,
+)
+from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_png
+from bev_semseg_ros.sim.writers.labels import Labels, label_view
+
+# Seconds between the starts of two scenes, if scenes are not longer than that.
+MIN_SCENE_PERIOD = 30
+# Truncation grows by one level at each of these shares of a box outside the image.
+TRUNCATION_SHARES = (0.02, 0.5)
+
+# The published class_list.json: category -> hexadecimal RGB colours of its instances.
+A2D2_COLORS: dict[str, str] = {
+    "Car": "ff0000 c80000 960000 800000",
+    "Bicycle": "b65906 963204 5a1e01 5a1e1e",
+    "Pedestrian": "cc99ff bd499b ef59bf",
+    "Truck": "ff8000 c88000 968000",
+    "Small vehicles": "00ff00 00c800 009600",
+    "Traffic signal": "0080ff 1e1c9e 3c1c64",
+    "Traffic sign": "00ffff 1edcdc 3c9dc7",
+    "Utility vehicle": "ffff00 ffffc8",
+    "Sidebars": "e96400",
+    "Speed bumper": "6e6e00",
+    "Curbstone": "808000",
+    "Solid line": "ffc125",
+    "Irrelevant signs": "400040",
+    "Road blocks": "b97a57",
+    "Tractor": "000064",
+    "Non-drivable street": "8b636c",
+    "Zebra crossing": "d23273",
+    "Obstacles / trash": "ff0080",
+    "Poles": "fff68f",
+    "RD restricted area": "960096",
+    "Animals": "ccff99",
+    "Grid structure": "eea2ad",
+    "Signal corpus": "212cb1",
+    "Drivable cobblestone": "b432b4",
+    "Electronic traffic": "ff46b9",
+    "Slow drive area": "eee9bf",
+    "Nature object": "93fdc2",
+    "Parking area": "9696c8",
+    "Sidewalk": "b496c8",
+    "Ego car": "48d1cc",
+    "Painted driv. instr.": "c87dd2",
+    "Traffic guide obj.": "9f79ee",
+    "Dashed line": "8000ff",
+    "RD normal street": "ff00ff",
+    "Sky": "87ceff",
+    "Buildings": "f1e6ff",
+    "Blurred area": "60458f",
+    "Rain dirt": "352e52",
+}
+
+
+def a2d2_class_list() -> dict[str, str]:
+    """Return the content of class_list.json.
+
+    Returns:
+        "#rrggbb" -> name of the category, followed by a number where it has several instances.
+    """
+    names = {}
+    for category, text in A2D2_COLORS.items():
+        colors = text.split()
+        for number, color in enumerate(colors, 1):
+            names[f"#{color}"] = f"{category} {number}" if len(colors) > 1 else category
+    return names
+
+
+class A2D2Writer(Writer):
+    """Writes A2D2's subset with boxes and masks, seen by the front-centre camera.
+
+    The layout is that of `camera_lidar_semantic_bboxes` with `cams_lidars.json` beside it (Geyer
+    et al., arXiv 2004.06320). Points and boxes lie in the view frame of the camera: x forward,
+    y left, z up, origin at the camera.
+    """
+
+    SUBSET = "camera_lidar_semantic_bboxes"
+    VAN_NAME = "VanSUV"
+    # Signs of x, y, z of the corners in `3d_points`, in their order.
+    CORNER_SIGNS = np.array(
+        [
+            [-1, 1, -1],
+            [1, 1, -1],
+            [1, -1, -1],
+            [-1, -1, -1],
+            [-1, 1, 1],
+            [1, 1, 1],
+            [1, -1, 1],
+            [-1, -1, 1],
+        ]
+    )
+    VIEW_FROM_OPTICAL = invert(OPTICAL_FROM_VIEW)
+
+    def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
+        self._root = out / self.SUBSET
+        self._rig = rig
+        first_day = datetime.datetime(2020, 1, 1, 8, tzinfo=datetime.UTC)
+        self._start = first_day + datetime.timedelta(days=seed % 3650)
+        duration = frames * FRAME_PERIOD_US // 1_000_000 + 1
+        self._scene_period = datetime.timedelta(seconds=max(MIN_SCENE_PERIOD, duration))
+        self._view_from_ego = self.VIEW_FROM_OPTICAL @ rig.camera.camera_from_ego
+        self._colors = np.zeros((256, 3), np.uint8)
+        color_of_name = {name: color for color, name in a2d2_class_list().items()}
+        for name, label in MASK_LABEL.items():
+            self._colors[label] = _rgb(color_of_name[A2D2_CATEGORY[name]])
+        self._colors[IGNORED_PIXEL] = _rgb(color_of_name["Blurred area"])
+
+    def begin(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        write_json(self._root / "class_list.json", a2d2_class_list())
+        write_json(self._root.parent / "cams_lidars.json", self._calibration())
+
+    def write(
+        self, scene: int, frame: int, view: View, scan: Scan, image: np.ndarray, mask: np.ndarray
+    ) -> None:
+        begin = self._start + scene * self._scene_period
+        time_us = int(begin.timestamp()) * 1_000_000 + frame * FRAME_PERIOD_US
+        # A2D2's sidecars number the lidars of a frame in no fixed order.
+        numbers = np.random.default_rng([view.seed, 22]).permutation(len(self._rig.lidars))
+        lidar_ids = {
+            str(numbers[index]): lidar.name for index, lidar in enumerate(self._rig.lidars)
+        }
+        sidecar = {
+            "cam_name": "front_center",
+            "cam_tstamp": time_us,
+            "lidar_ids": lidar_ids,
+        }
+        labels = label_view(view, scan, self._rig, self.VAN_NAME)
+        write_png(self._path(begin, frame, "camera", ".png"), image)
+        write_png(self._path(begin, frame, "label", ".png"), self._colors[mask])
+        write_json(self._path(begin, frame, "camera", ".json"), sidecar)
+        self._write_points(self._path(begin, frame, "lidar", ".npz"), scan, time_us, numbers)
+        write_json(self._path(begin, frame, "label3D", ".json"), self._boxes(labels))
+
+    def finish(self, scenes: list[int]) -> None:
+        """Do nothing: no file of this layout depends on the other scenes."""
+
+    def _path(self, begin: datetime.datetime, frame: int, kind: str, suffix: str) -> Path:
+        """Return the path of a file of a frame; its folder is created.
+
+        Args:
+            begin: Start of the scene.
+            frame: Number of the frame in the scene, from 0.
+            kind: Folder: "camera", "label", "lidar" or "label3D".
+            suffix: Ending of the file, with its dot.
+        """
+        folder = self._root / f"{begin:%Y%m%d_%H%M%S}" / kind / "cam_front_center"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{begin:%Y%m%d%H%M%S}_{kind}_frontcenter_{frame + 1:09d}{suffix}"
+
+    def _calibration(self) -> dict[str, Any]:
+        """Return the content of cams_lidars.json."""
+        camera = self._rig.camera
+        front_center = {
+            "view": _axes(A2D2_VEHICLE_FROM_VIEW),
+            "Lens": "Telecam",
+            "Resolution": list(camera.size),
+            "CamMatrix": camera.rectified_matrix.tolist(),
+            "CamMatrixOriginal": camera.matrix.tolist(),
+            "Distortion": [camera.distortion.tolist()],
+            "tstamp_delay": 25000,
+        }
+        vehicle = {
+            "view": _axes(np.eye(4)),
+            "ego-dimensions": {
+                "x-range": [-1.0, 4.0],
+                "y-range": [-1.25, 1.25],
+                "z-range": [-0.75, 1.5],
+            },
+        }
+        lidars = {name: {"view": _axes(a2d2_vehicle_from_lidar(name))} for name in A2D2_LIDAR_POSES}
+        return {"vehicle": vehicle, "lidars": lidars, "cameras": {"front_center": front_center}}
+
+    def _write_points(self, path: Path, scan: Scan, time_us: int, numbers: np.ndarray) -> None:
+        """Write the npz file of a frame.
+
+        Args:
+            path: File to write.
+            scan: Points of all lidars.
+            time_us: Time of the image in microseconds.
+            numbers: (L,) number of each lidar in the sidecar.
+        """
+        points = apply(self._view_from_ego, scan.positions)
+        matrix = self._rig.camera.rectified_matrix
+        depth = points[:, 0].copy()
+        # A turn of a lidar takes one frame period. It has passed the camera's direction when the
+        # image is taken, so points are older than the image by up to one period.
+        turn = scan.azimuths / (2 * np.pi) % 1
+        np.savez(
+            path,
+            points=points,
+            depth=depth,
+            distance=np.linalg.norm(points, axis=1),
+            row=matrix[1, 1] * (-points[:, 2] / depth) + matrix[1, 2],
+            col=matrix[0, 0] * (-points[:, 1] / depth) + matrix[0, 2],
+            reflectance=np.rint(255 * scan.intensities).astype(np.int64),
+            azimuth=(np.pi / 2 - scan.azimuths) % (2 * np.pi),
+            lidar_id=numbers[scan.lidars].astype(np.float64),
+            timestamp=time_us - np.rint(FRAME_PERIOD_US * turn).astype(np.int64),
+        )
+
+    def _boxes(self, labels: Labels) -> dict[str, Any]:
+        """Return the content of a label3D file."""
+        boxes = transform_boxes(self._view_from_ego, labels.boxes)
+        content = {}
+        for index, (center, size, yaw) in enumerate(
+            zip(boxes.centers, boxes.sizes, boxes.yaws, strict=True)
+        ):
+            cos, sin = np.cos(yaw), np.sin(yaw)
+            turned = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+            corners = self.CORNER_SIGNS * size / 2 @ turned + center
+            truncation = np.searchsorted(TRUNCATION_SHARES, labels.truncations[index])
+            content[f"box_{index}"] = {
+                "2d_bbox": labels.bounds[index].tolist(),
+                "3d_points": corners.tolist(),
+                "alpha": 0.0,
+                # The angle is never negative: a right turn is a turn about the downward axis.
+                "axis": [0.0, 0.0, 1.0 if yaw >= 0 else -1.0],
+                "rot_angle": float(abs(yaw)),
+                "center": center.tolist(),
+                "size": size.tolist(),
+                "class": labels.names[index],
+                "id": index,
+                "occlusion": float(labels.occlusions[index]),
+                "truncation": float(truncation),
+            }
+        return content
+
+
+def _rgb(color: str) -> tuple[int, ...]:
+    """Return the channels of a colour "#rrggbb"."""
+    return tuple(bytes.fromhex(color.removeprefix("#")))
+
+
+def _axes(matrix: np.ndarray) -> dict[str, list[float]]:
+    """Return a pose (4, 4) in the spelling of cams_lidars.json."""
+    return {
+        "origin": matrix[:3, 3].tolist(),
+        "x-axis": matrix[:3, 0].tolist(),
+        "y-axis": matrix[:3, 1].tolist(),
+    }

@@ -1,0 +1,84 @@
+"""What the writers of all layouts have in common."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.sensors.lidar import Scan
+from bev_semseg_ros.sim.sensors.rig import Rig
+
+FRAME_PERIOD_US = 100_000
+
+
+class Writer(ABC):
+    """Writes the simulated drives of one rig in the layout of a data set.
+
+    A drive is called a scene, as in the data sets. Scenes may be written by several processes at
+    once: each has a writer of its own and calls `write` only. `begin` and `finish` are called by
+    the process that started the others.
+    """
+
+    @abstractmethod
+    def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
+        """Prepare to write; nothing is created yet.
+
+        Args:
+            out: Root folder of the data set.
+            rig: Sensors, with the camera at the size of the written images.
+            seed: Seed of the data set.
+            frames: Frames per scene.
+        """
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Create the folders and the files that all scenes share."""
+
+    @abstractmethod
+    def write(
+        self, scene: int, frame: int, view: View, scan: Scan, image: np.ndarray, mask: np.ndarray
+    ) -> None:
+        """Write one frame.
+
+        Args:
+            scene: Number of the scene in the data set.
+            frame: Number of the frame in the scene.
+            view: State of the world at this frame.
+            scan: What the rig's lidars measured.
+            image: (H, W, 3) uint8 RGB, distorted as the camera records it.
+            mask: (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry of the image.
+        """
+
+    @abstractmethod
+    def finish(self, scenes: list[int]) -> None:
+        """Write the files that depend on which scenes are complete.
+
+        Args:
+            scenes: Numbers of all complete scenes, ascending.
+        """
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write an image.
+
+    Args:
+        path: File to write.
+        image: (H, W, 3) uint8 RGB, or (H, W) uint8.
+
+    Raises:
+        OSError: If OpenCV could not write the file.
+    """
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    if not cv2.imwrite(str(path), stored, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+        raise OSError(f"{path}: could not be written; check the folder's permissions and space")
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write indented JSON."""
+    path.write_text(json.dumps(content, indent=1))

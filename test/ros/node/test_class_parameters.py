@@ -1,0 +1,105 @@
+"""The parameters that follow the classes of a checkpoint: which exist, and which values hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from bev_semseg_ros.ros.node.class_parameters import (
+    ClassParameters,
+    check_given,
+    for_classes,
+    threshold_name,
+)
+
+BOXES = ("car", "truck", "pedestrian", "cyclist")
+OTHERS = ("car", "tram")
+
+
+def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
+    parameters, warnings = for_classes(BOXES, {}, {})
+    assert parameters.values() == {
+        "score_threshold_car": (0.0,),
+        "score_threshold_truck": (0.0,),
+        "score_threshold_pedestrian": (0.0,),
+        "score_threshold_cyclist": (0.0,),
+        "classes": BOXES,
+    }
+    assert warnings == []
+
+
+def test_without_a_detection_task_there_are_none_and_given_ones_are_warned_of():
+    parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {})
+    assert parameters.values() == parameters.specifications() == {}
+    assert warnings == ["parameter score_threshold_car is ignored: the checkpoint detects no boxes"]
+
+
+def test_given_values_hold():
+    parameters, _ = for_classes(BOXES, {"score_threshold_car": [0.5], "classes": ["car"]}, {})
+    assert parameters.threshold_of("car") == (0.5,)
+    assert parameters.classes == ("car",)
+
+
+def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones():
+    parameters, warnings = for_classes(OTHERS, {"score_threshold_truck": [0.5]}, {})
+    assert "score_threshold_truck" not in parameters.values()
+    assert warnings == [
+        "parameter score_threshold_truck is ignored: the checkpoint has no class 'truck'; its "
+        "classes are car, tram"
+    ]
+
+
+def test_an_unknown_class_to_publish_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="classes: 'truck' is not one of car, tram"):
+        for_classes(OTHERS, {"classes": ["car", "truck"]}, {})
+
+
+def test_values_set_before_come_before_given_ones_for_classes_of_the_same_name():
+    before = ClassParameters.defaults(BOXES).changed(
+        {"score_threshold_car": [0.0], "score_threshold_truck": [0.7]}
+    )
+    parameters, warnings = for_classes(OTHERS, {"score_threshold_car": [0.5]}, before.to_remember())
+    assert parameters.threshold_of("car") == (0.0,)
+    assert parameters.classes == OTHERS  # all before, so all now
+    assert warnings == []
+
+
+def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
+    before = ClassParameters.defaults(BOXES).changed({"classes": ["car", "truck"]})
+    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember())
+    assert parameters.classes == ("car",)
+    assert "'truck'" in warning
+    assert "car, tram" in warning
+
+
+def test_if_none_of_them_exists_all_are_published():
+    before = ClassParameters.defaults(BOXES).changed({"classes": ["truck"]})
+    parameters, _ = for_classes(OTHERS, {}, before.to_remember())
+    assert parameters.classes == OTHERS
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"score_threshold_car": 0.5}, "score_threshold_car: expected array of float"),
+        ({"score_threshold_tram": [1.5]}, "score_threshold_tram: 1.5 is outside 0..1"),
+        ({"classes": "car"}, "classes: expected array of str"),
+        ({"classes": []}, "classes: expected array of str, at least one"),
+    ],
+)
+def test_types_and_ranges_are_checked_before_the_classes_are_known(given, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_given(given)
+
+
+def test_a_parameter_that_does_not_exist_is_explained():
+    parameters = ClassParameters.defaults(OTHERS)
+    assert "no class 'truck'; its classes are car, tram" in str(
+        parameters.why_unknown("score_threshold_truck")
+    )
+    assert "configure the node first" in str(ClassParameters().why_unknown("classes"))
+    assert parameters.why_unknown("score_threshold_car") is None
+    assert parameters.why_unknown("slop") is None
+
+
+def test_a_name_with_other_characters_becomes_one_that_ros_allows():
+    assert threshold_name("Utility vehicle") == "score_threshold_Utility_vehicle"
