@@ -17,6 +17,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -54,6 +55,7 @@ SIZE = (1920, 1208)
 POINTS, BOXES = 60_000, 30
 POINT_STEP = 32  # bytes, padded as many drivers do: x, y, z, intensity at 16, ring
 CONFIG = Config()
+LABEL_SETS = {task: load_label_set(name) for task, name in CONFIG.labels.items()}
 
 
 class Network:
@@ -61,10 +63,8 @@ class Network:
 
     config = CONFIG
     info: ClassVar[dict] = {}
-    label_sets: ClassVar[dict[str, LabelSet]] = {
-        "detection": load_label_set("boxes_4"),
-        "segmentation": load_label_set("driving_13"),
-    }
+    label_sets: ClassVar[dict[str, LabelSet]] = LABEL_SETS
+    point_attributes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)
@@ -169,21 +169,25 @@ def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
     return np.array(times[-runs:])
 
 
+def node_parameters() -> Parameters:
+    """Return the parameters of a configured node with default values."""
+    return Parameters(by_class=ClassParameters.defaults(LABEL_SETS["detection"].classes))
+
+
 def whole(moment: Moment, node: Any) -> Callable[[], None]:
     """Return a call that processes three messages to all outputs, as the node does."""
-    health, network = Health(), Network()
+    health, parameters = Health(), node_parameters()
     queue = LatestPairQueue(Synchronizer(50_000_000, 200_000_000), health)
-    classes = ClassParameters.defaults(network.label_sets["detection"].classes)
-    parameters = Parameters(by_class=classes)
     camera = moment.calibration.camera
+    assert camera is not None
     extrinsics = FixedExtrinsics(
         moment.calibration.ego_from_lidar, camera.camera_from_ego, "lidar", {}
     )
     pipeline = Pipeline(
-        network,
+        Network(),
         extrinsics,
         queue,
-        Unsent(node, network.label_sets, health),
+        Unsent(node, LABEL_SETS, health),
         health,
         lambda: parameters,
         camera=camera,
@@ -205,17 +209,15 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
         if work is not None:
             pipeline.process(work)
         if health.counts().published != second:
-            raise SystemExit(
-                f"a frame was dropped: {health.timing_counters()} {health.take_warnings()}"
-            )
+            raise SystemExit(f"a frame was dropped: {health.counts()} {health.take_warnings()}")
 
     return run
 
 
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     """Return a call for each stage of the whole."""
-    network = Network()
-    outputs = Unsent(node, network.label_sets, Health())
+    network, publishers = Network(), Unsent(node, LABEL_SETS, Health())
+    parameters = node_parameters()
     cloud_from_ego, scale = invert(moment.calibration.ego_from_lidar), IntensityScale()
     points, pixels = decode_cloud(moment.cloud), decode_image(moment.image)
     camera = decode_camera(moment.info, moment.calibration.camera.camera_from_ego)
@@ -232,13 +234,13 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
             points, moment.calibration.ego_from_lidar, CONFIG.grid
         ),
         "rectify and resize": lambda: rectify(pixels, camera, size),
-        "all outputs": lambda: outputs.publish(
+        "all outputs": lambda: publishers.publish(
             prediction,
             small,
             moment.cloud.header,
             cloud_from_ego,
             moment.image.header,
-            Parameters(),
+            parameters,
         ),
     }
 
