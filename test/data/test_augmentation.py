@@ -27,8 +27,8 @@ from bev_semseg_ros.geometry import (
     rotation_rpy,
     transform,
 )
+from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import Sample
-from bev_semseg_ros.taxonomy import IGNORE
 
 WIDTH, HEIGHT = 320, 200
 QUIET = replace(
@@ -152,13 +152,15 @@ def test_mask_follows_the_image():
         example, random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1)), crop
     )
     expected = warped.sample.image[..., 0].astype(int) * 2 * 12 // WIDTH
-    known = warped.mask != IGNORE
+    known = warped.mask != MASK_IGNORED
     assert (np.abs(expected - warped.mask)[known] <= 1).all() and known.mean() > 0.8
 
 
 def test_beyond_the_image_the_mask_is_ignored():
     warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96))
-    assert (warped.mask[60:] == IGNORE).all() and (warped.mask[:49, :79] != IGNORE).all()
+    assert (warped.mask[60:] == MASK_IGNORED).all() and (
+        warped.mask[:49, :79] != MASK_IGNORED
+    ).all()
 
 
 def test_crop_has_the_size_asked_for():
