@@ -16,9 +16,9 @@ from bev_semseg_ros.config import (
 )
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
+from bev_semseg_ros.labels import load_label_set
 
-ROAD, SKY, CAR = (SEGMENTATION_CLASSES.index(name) for name in ("road", "sky", "car"))
+ROAD, SKY, CAR = (load_label_set("driving_13").index(name) for name in ("road", "sky", "car"))
 SIZE = (128, 64)
 
 TINY = Config(
