@@ -11,8 +11,8 @@ from support.paths import ROOT
 from bev_semseg_ros.data.dataset import Dataset, Subset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
 SEEDS = {"a2d2": 400_000, "kitti": 300_000}  # trained on 100000 and 200000
