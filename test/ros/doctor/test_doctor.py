@@ -40,7 +40,6 @@ from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
-from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.preprocessing import prepare_points
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
@@ -279,10 +278,8 @@ def test_a_topic_that_was_named_wrongly_is_a_fault(topic: str, said: str, bag: P
 def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
     bag: Path, tmp_path: Path
 ) -> None:
-    config, weights, _ = checkpoint.load(WEIGHTS)
-    network = Network(config)
-    checkpoint.load_weights(network, weights, WEIGHTS)
-    checkpoint.save(tmp_path / "old.pt", network, config, {"seed": 1})
+    loaded = checkpoint.load(WEIGHTS)
+    checkpoint.save(tmp_path / "old.pt", loaded.build(), loaded.config, {"seed": 1})
     found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
     assert found.count("fault") == found.count("warning") == 0
     assert "unknown for the training data" in next(
