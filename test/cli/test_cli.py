@@ -15,7 +15,7 @@ from support.memory_dataset import TINY
 
 from bev_semseg_ros.cli.main import COMMANDS, main
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.build import build_network
 
 
 def test_help_names_every_command_and_loads_no_torch():
@@ -76,7 +76,7 @@ def test_a_wrong_setting_is_refused(capsys, tmp_path):
 
 
 def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
-    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     out = tmp_path / "figures" / "a2d2.json"
     assert (
         main(
@@ -106,7 +106,7 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.slow
 def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     arguments = [
         "evaluate",
@@ -132,7 +132,7 @@ def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path
 
 def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path: Path) -> None:
     config = TINY
-    network = Network(config)
+    network = build_network(config)
     checkpoint.save(tmp_path / "run.pt", network, config, {"seed": 1}, training={"step": 3})
     assert (
         main(
@@ -146,8 +146,9 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         )
         == 0
     )
-    _, weights, info = checkpoint.load(tmp_path / "small.pt")
-    assert info == {"seed": 1}
+    loaded = checkpoint.load(tmp_path / "small.pt")
+    weights = loaded.weights
+    assert loaded.info == {"seed": 1} and set(loaded.label_sets) == {"detection", "segmentation"}
     assert all(
         torch.allclose(weights[key].float(), value.float(), atol=1e-3, rtol=1e-3)
         for key, value in network.state_dict().items()
@@ -158,7 +159,7 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
 
 def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
-    checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
+    checkpoint.save(tmp_path / "run.pt", build_network(TINY), TINY, {"class_pixels": counts})
     for source, target, option, status in (
         ("run", "once", "--logit-adjustment", 0),
         ("once", "twice", "--unweight", 2),  # its former name
@@ -178,19 +179,16 @@ def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
             == status
         )
     assert "once.pt: its logits were adjusted already" in capsys.readouterr().err
-    (_, before, _), (_, after, info) = (
-        checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once")
-    )
-    change = (
-        after["camera.segmentation.logits.bias"] - before["camera.segmentation.logits.bias"]
-    ).tolist()
-    assert info["unweighted"] == 0.5 and change[12] == pytest.approx(
+    before, after = (checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once"))
+    bias = "camera.heads.segmentation.logits.bias"
+    change = (after.weights[bias] - before.weights[bias]).tolist()
+    assert after.info["unweighted"] == 0.5 and change[12] == pytest.approx(
         -0.5 * math.log(4), abs=1e-3
     )  # the largest weight
 
 
 def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     path = tmp_path / "run.pt"
-    checkpoint.save(path, Network(TINY), TINY, {}, training={"step": 3})
+    checkpoint.save(path, build_network(TINY), TINY, {}, training={"step": 3})
     assert main(["export", "--checkpoint", str(path), "--out", str(tmp_path / "." / "run.pt")]) == 2
     assert "run.pt" in capsys.readouterr().err and checkpoint.load_training(path) == {"step": 3}

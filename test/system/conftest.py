@@ -40,7 +40,7 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from bev_semseg_ros.config import Config, DecodingConfig, GridConfig, ImageConfig, ModelConfig
     from bev_semseg_ros.inference import checkpoint
-    from bev_semseg_ros.model.network import Network
+    from bev_semseg_ros.model.build import build_network
 
     torch.manual_seed(1)
     config = Config(
@@ -58,7 +58,7 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     )
     path = tmp_path_factory.mktemp("weights") / "random.pt"
-    checkpoint.save(path, Network(config), config, {})
+    checkpoint.save(path, build_network(config), config, {})
     return path
 
 

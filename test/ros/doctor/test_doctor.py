@@ -165,17 +165,18 @@ def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
     assert any(
         said in finding.text for finding in diagnosis.findings if finding.item == "intensity field"
     )
-    config, _, info = checkpoint.load(WEIGHTS)
+    trained = checkpoint.load(WEIGHTS)
     statistics, intensity = InputStatistics(), IntensityScale()
     for message in observation.streams["points"].samples:
         points = intensity.decode(
             message, "intensity", diagnosis.parameters.get("intensity_scale", 0.0)
         )
         statistics.add_points(
-            prepare_points(points, CALIBRATION.ego_from_lidar, config.grid),
+            prepare_points(points, CALIBRATION.ego_from_lidar, trained.config.grid),
             CALIBRATION.ego_from_lidar,
         )
-    (judged,) = (each for each in compare(statistics.summary(), info) if each.item == "intensity")
+    compared = compare(statistics.summary(), trained.info)
+    (judged,) = (each for each in compared if each.item == "intensity")
     assert judged.level == "ok", judged
 
 
