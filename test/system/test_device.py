@@ -1,4 +1,4 @@
-"""A device that fails is told and freed, and the node never hangs.
+"""A device that fails is reported and freed, and the node never hangs.
 
 No GPU is needed: the predictor raises what torch raises on one.
 """

@@ -33,6 +33,7 @@ class Predictor:
     config = Config(image=ImageConfig(8192, 128))
     info: ClassVar[dict] = {}
     label_sets: ClassVar[dict[str, LabelSet]] = {"detection": load_label_set("boxes_4")}
+    point_attributes: ClassVar[tuple[str, ...]] = ()
 
     def is_warm(self, size) -> bool:
         return True
