@@ -17,7 +17,7 @@ import numpy as np
 try:
     import av
 except ImportError:
-    av = None
+    av = None  # type: ignore[assignment]  # absent: the fallback is used
 
 WITHOUT_H264 = (
     "The video is MPEG-4 Part 2, which browsers do not play. For H.264 install PyAV: pip install av"
