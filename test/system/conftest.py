@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -37,35 +37,47 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint of a small network with random weights.
+def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return make_checkpoint(**settings), which saves a small network with random weights.
 
-    Its boxes and masks mean nothing. The tests look at how they get in and out.
+    What it predicts means nothing; the tests are about how results get in and out. The settings
+    are those of Config, and `tasks`.
     """
     import torch
 
     from bev_semseg_ros.config import Config, DecodingConfig, GridConfig, ImageConfig, ModelConfig
     from bev_semseg_ros.inference import checkpoint
-    from bev_semseg_ros.model.network import Network
+    from bev_semseg_ros.model.build import build_network
 
-    torch.manual_seed(1)
-    config = Config(
-        grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
-        image=ImageConfig(8192, 128),
-        decoding=DecodingConfig(max_boxes=12),
-        model=ModelConfig(
-            camera_encoder="residual",
-            neck_channels=16,
-            fusion_channels=8,
-            pillar_channels=16,
-            bev_channels=(16, 16, 16),
-            bev_blocks=(1, 1, 1),
-            head_channels=16,
-        ),
-    )
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    checkpoint.save(path, Network(config), config, {})
-    return path
+    def make(tasks: tuple[str, ...] = ("detection", "segmentation"), **settings: Any) -> Path:
+        torch.manual_seed(1)
+        config = Config(
+            grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
+            image=ImageConfig(8192, 128),
+            decoding=DecodingConfig(max_boxes=12),
+            model=ModelConfig(
+                camera_encoder="residual",
+                tasks=tasks,
+                neck_channels=16,
+                fusion_channels=8,
+                pillar_channels=16,
+                bev_channels=(16, 16, 16),
+                bev_blocks=(1, 1, 1),
+                head_channels=16,
+            ),
+            **settings,
+        )
+        path = tmp_path_factory.mktemp("weights") / "random.pt"
+        checkpoint.save(path, build_network(config), config, {})
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(make_checkpoint: Callable[..., Path]) -> Path:
+    """A checkpoint with the tasks and classes of the shipped one."""
+    return make_checkpoint()
 
 
 @pytest.fixture(scope="session")
