@@ -38,7 +38,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """make_checkpoint(**settings) -> a small network with random weights.
+    """Return make_checkpoint(**settings), which saves a small network with random weights.
 
     What it predicts means nothing; the tests are about how results get in and out. The settings
     are those of Config, and `tasks`.
