@@ -46,7 +46,7 @@ from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
-from bev_semseg_ros.ros.node.class_parameters import for_classes
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import Pipeline
 from bev_semseg_ros.ros.node.publishers import Publishers
@@ -171,8 +171,7 @@ def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
 
 def node_parameters() -> Parameters:
     """Return the parameters of a configured node with default values."""
-    by_class, _ = for_classes(LABEL_SETS["detection"].classes, {}, {})
-    return replace(Parameters(), by_class=by_class)
+    return Parameters(by_class=ClassParameters.defaults(LABEL_SETS["detection"].classes))
 
 
 def whole(moment: Moment, node: Any) -> Callable[[], None]:

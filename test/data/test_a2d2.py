@@ -60,14 +60,14 @@ def test_intensity_is_reflectance_of_255(root):
     np.testing.assert_allclose(frame.points[:, 3], np.load(path)["reflectance"] / 255, rtol=1e-6)
 
 
-def test_model_frame_has_its_origin_on_the_ground_under_the_camera(root):
+def test_ego_frame_has_its_origin_on_the_ground_under_the_camera(root):
     frame, _ = A2D2Dataset(root)[0]
     np.testing.assert_allclose(
         apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 0.95 + 0.85]], atol=1e-12
     )
 
 
-def test_side_camera_shares_the_model_frame_and_is_a_fisheye(root):
+def test_side_camera_shares_the_ego_frame_and_is_a_fisheye(root):
     tiny_data.write_a2d2_frame(root, camera="side_left")
     frame, _ = A2D2Dataset(root, camera="side_left")[0]
     assert frame.camera.distortion_model == "equidistant"
@@ -86,7 +86,7 @@ def test_heading_follows_the_axis_not_the_angle_alone(root):
     np.testing.assert_allclose(annotation.boxes.yaws, [-0.5, 0.25], atol=1e-12)
 
 
-def test_boxes_lie_in_the_model_frame(root):
+def test_boxes_lie_in_the_ego_frame(root):
     _, annotation = A2D2Dataset(root)[0]
     np.testing.assert_allclose(annotation.boxes.centers[0], [10, 1, 0.8], atol=1e-12)
 
@@ -426,7 +426,7 @@ def test_real_ground_points_lie_near_zero_height(real):
     assert abs(edges[counts.argmax()] + 0.05) <= 0.15
 
 
-def test_model_frame_round_trip_of_a_real_camera(real):
+def test_ego_frame_round_trip_of_a_real_camera(real):
     frame = real[0][0]
     view_from_camera = frame.camera.camera_from_ego @ frame.ego_from_lidar
     np.testing.assert_allclose(

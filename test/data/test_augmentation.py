@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bev_semseg_ros.taxonomy import IGNORE
 
 from bev_semseg_ros.config import AugmentationConfig, GridConfig
 from bev_semseg_ros.data.augmentation import (
@@ -28,7 +29,6 @@ from bev_semseg_ros.geometry import (
     transform,
 )
 from bev_semseg_ros.preprocessing import Sample
-from bev_semseg_ros.taxonomy import IGNORE
 
 WIDTH, HEIGHT = 320, 200
 QUIET = replace(
@@ -48,7 +48,10 @@ QUIET = replace(
 
 
 def make_example() -> Example:
-    """A box at a known place, its corners and 50 inner points as the cloud, and an image of column and row numbers."""
+    """Return a frame with one box.
+
+    The cloud has the box's corners and 50 points inside. The image holds column and row numbers.
+    """
     ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
     camera = Camera(
         [[260, 0, 165], [0, 262, 95], [0, 0, 1]],
@@ -77,7 +80,7 @@ def make_example() -> Example:
 
 
 def pixels_of(example: Example) -> np.ndarray:
-    """Where the image shows the corners of the boxes."""
+    """Return the pixels of the corners of the boxes."""
     return project(example.sample.camera.image_from_ego, box_corners(example.boxes).reshape(-1, 3))[
         0
     ]

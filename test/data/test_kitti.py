@@ -46,7 +46,7 @@ def test_root_and_training_folder_open_alike(root, below):
     )
 
 
-def test_model_frame_lies_below_the_velodyne(root):
+def test_ego_frame_lies_below_the_velodyne(root):
     frame, _ = KittiDataset(root)[0]
     np.testing.assert_allclose(apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 1.73]])
 
