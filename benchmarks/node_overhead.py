@@ -17,7 +17,6 @@ import gc
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
