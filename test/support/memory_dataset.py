@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from bev_semseg_ros.taxonomy import SEGMENTATION_CLASSES
 
 from bev_semseg_ros.config import (
     AugmentationConfig,

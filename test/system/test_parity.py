@@ -123,7 +123,7 @@ def answers(
         for frame in frames(bag)
     }
     if settings:
-        defaults = Parameters(by_class=ClassParameters.defaults(BOXES.classes))
+        defaults = Parameters(by_class=ClassParameters.defaults(BOX_LABELS.classes))
         values = {"score_threshold": THRESHOLD, **settings}
         keep = defaults.changed(values, configured=False).box_filter
         everything, offline = (
