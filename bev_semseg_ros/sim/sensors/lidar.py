@@ -115,7 +115,7 @@ def scan(view: View, rig: Rig) -> Scan:
     exponents = table[:, LIDAR_COLUMN["exponent"]]
     signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
     # Water on level ground mirrors the beam away.
-    signals = signals * (1 - 0.5 * view.wet * (hits.uprightness > 0.9))
+    signals = signals * np.where(hits.uprightness > 0.9, 1 - 0.5 * view.wet, 1.0)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)

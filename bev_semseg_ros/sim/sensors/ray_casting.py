@@ -109,6 +109,7 @@ def _in_order(parts: list[Hits]) -> Hits:
     """Join hits and sort them by ray."""
 
     def joined(name: str) -> np.ndarray:
+        """Return an array of all parts."""
         return np.concatenate([getattr(part, name) for part in parts])
 
     order = np.argsort(joined("rays"), kind="stable")

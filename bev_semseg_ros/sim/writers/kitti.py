@@ -85,6 +85,7 @@ class KittiWriter(Writer):
                     table.writerow([line, number, f"{vx:.4f}", f"{vy:.4f}"])
 
     def _frame_name(self, scene: int, frame: int) -> str:
+        """Return the number of a frame in the data set, which its files are named by."""
         return f"{scene * self._frames + frame:06d}"
 
     def _calibration(self) -> str:
