@@ -17,7 +17,8 @@ from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import InputStatistics, compare, count_beams, suited_intensity_scale
 from bev_semseg_ros.preprocessing import network_size, prepare, prepare_points
 
-CONFIG, _, INFO = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")
+CHECKPOINT = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")
+CONFIG, INFO = CHECKPOINT.config, CHECKPOINT.info
 POSE = transform(translation=(0.0, 0.0, 1.73))
 
 

@@ -231,7 +231,7 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
     found = content.get("format") if isinstance(content, dict) else type(content).__name__
     if found != wanted_format:
         raise ValueError(_other_format(path, found, wanted_format))
-    kinds = _KINDS if wanted_format == FORMAT else {}
+    kinds = _KINDS if wanted_format == FORMAT else {"weights": dict}
     wrong = [key for key, kind in kinds.items() if not isinstance(content.get(key), kind)]
     if not wrong:
         wrong = [key for key, value in content["weights"].items() if not _is_plain_tensor(value)]

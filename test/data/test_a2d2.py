@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation, read_boxes, read_points
 from bev_semseg_ros.data.files import read_image, read_json
+from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.geometry import apply, box_image_bounds, invert, project
+from bev_semseg_ros.labels import BOX_IGNORED, MASK_IGNORED, load_label_set
 from bev_semseg_ros.preprocessing import rectify
 
-OBJECTS = [
-    taxonomy.SEGMENTATION_CLASSES.index(name)
-    for name in ("car", "truck", "pedestrian", "two_wheeler")
-]
+FOUR, THIRTEEN, GROUPS = map(load_label_set, ("boxes_4", "driving_13", "groups_6"))
+OBJECTS = [THIRTEEN.index(name) for name in ("car", "truck", "pedestrian", "two_wheeler")]
 
 
 @pytest.fixture
@@ -60,14 +59,14 @@ def test_intensity_is_reflectance_of_255(root):
     np.testing.assert_allclose(frame.points[:, 3], np.load(path)["reflectance"] / 255, rtol=1e-6)
 
 
-def test_model_frame_has_its_origin_on_the_ground_under_the_camera(root):
+def test_the_ego_frame_has_its_origin_on_the_ground_under_the_camera(root):
     frame, _ = A2D2Dataset(root)[0]
     np.testing.assert_allclose(
         apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 0.95 + 0.85]], atol=1e-12
     )
 
 
-def test_side_camera_shares_the_model_frame_and_is_a_fisheye(root):
+def test_side_camera_shares_the_ego_frame_and_is_a_fisheye(root):
     tiny_data.write_a2d2_frame(root, camera="side_left")
     frame, _ = A2D2Dataset(root, camera="side_left")[0]
     assert frame.camera.distortion_model == "equidistant"
@@ -83,29 +82,70 @@ def test_telecam_keeps_the_recorded_and_the_rectified_matrix(root):
 
 def test_heading_follows_the_axis_not_the_angle_alone(root):
     _, annotation = A2D2Dataset(root)[0]
-    np.testing.assert_allclose(annotation.boxes.yaws, [-0.5, 0.25], atol=1e-12)
+    np.testing.assert_allclose(annotation.boxes.yaws[:2], [-0.5, 0.25], atol=1e-12)
 
 
-def test_boxes_lie_in_the_model_frame(root):
+def test_boxes_lie_in_the_ego_frame(root):
     _, annotation = A2D2Dataset(root)[0]
     np.testing.assert_allclose(annotation.boxes.centers[0], [10, 1, 0.8], atol=1e-12)
 
 
-def test_vehicles_of_no_class_are_ignored_and_bicycles_are_no_object(root):
+def test_labels_are_in_the_classes_of_a2d2(root):
     _, annotation = A2D2Dataset(root)[0]
-    assert annotation.boxes.labels.tolist() == [0, taxonomy.IGNORED_VEHICLE]
+    assert annotation.box_labels == load_label_set("a2d2_boxes")
+    assert annotation.mask_labels == load_label_set("a2d2_38")
+    names = [annotation.box_labels.classes[label] for label in annotation.boxes.labels]
+    assert names == ["Car", "Trailer", "Bicycle"] and annotation.ignored is None
+    names = [annotation.mask_labels.classes[annotation.mask[0, column]] for column in range(3)]
+    assert names == ["Small vehicles", "Ego car", "Sky"]
+
+
+def test_vehicles_of_no_class_are_ignored_and_bicycles_are_no_object(root):
+    annotation = A2D2Dataset(root)[0][1].with_labels(box_labels=FOUR)
+    assert annotation.boxes.labels.tolist() == [0, BOX_IGNORED]
     assert annotation.ignored.tolist() == [False, True]
 
 
 def test_instances_share_a_class_and_groups_come_from_the_categories(root):
     _, annotation = A2D2Dataset(root)[0]
-    names, groups = taxonomy.SEGMENTATION_CLASSES, taxonomy.GROUPS
-    assert names[annotation.mask[20, 25]] == "car"
-    assert (names[annotation.mask[0, 0]], groups[annotation.group_mask[0, 0]]) == (
-        "two_wheeler",
-        "vehicle",
-    )
-    assert annotation.mask[0, 1] == annotation.group_mask[0, 1] == taxonomy.IGNORE
+    mask = annotation.with_labels(mask_labels=THIRTEEN).mask
+    group_mask = annotation.with_labels(mask_labels=GROUPS).mask
+    assert THIRTEEN.classes[mask[20, 25]] == "car"
+    assert THIRTEEN.classes[mask[0, 0]] == "two_wheeler"
+    assert GROUPS.classes[group_mask[0, 0]] == "vehicle"
+    assert mask[0, 1] == group_mask[0, 1] == MASK_IGNORED
+
+
+def test_points_carry_their_lidar_and_their_time(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    arrays["lidar_id"] = np.arange(12) % 5
+    arrays["timestamp"] = 1_533_647_182_922_733 + 1000 * np.arange(-11, 1)
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert set(frame.point_attributes) == {"unit", "time"} <= set(POINT_ATTRIBUTES)
+    assert frame.point_attributes["unit"].tolist() == arrays["lidar_id"].tolist()
+    np.testing.assert_allclose(frame.point_attributes["time"], 0.001 * np.arange(-11, 1), atol=1e-7)
+
+
+def test_points_that_are_left_out_take_their_attributes_along(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    arrays["lidar_id"] = np.arange(12)
+    arrays["valid"] = np.arange(12) % 2 == 0
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert frame.point_attributes["unit"].tolist() == [0, 2, 4, 6, 8, 10]
+    assert len(frame.points) == len(frame.point_attributes["time"]) == 6
+
+
+def test_a_file_without_times_and_lidars_gives_points_without_attributes(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    del arrays["lidar_id"], arrays["timestamp"]
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert len(frame.points) == 12 and not frame.point_attributes
 
 
 def test_unknown_colour_is_named_with_file_and_pixel(root):
@@ -227,9 +267,9 @@ def test_keys_of_the_sequences_are_understood_and_invalid_points_left_out(tmp_pa
             "pcloud_attr.timestamp": np.array([100, 100, 100]),
         },
     )
-    cloud, time_us = read_points(tmp_path / "cloud.npz")
-    np.testing.assert_allclose(cloud, [[0, 1, 2, 0], [6, 7, 8, 0.2]], rtol=1e-6)
-    assert time_us == 9
+    cloud = read_points(tmp_path / "cloud.npz")
+    np.testing.assert_allclose(cloud.points, [[0, 1, 2, 0], [6, 7, 8, 0.2]], rtol=1e-6)
+    assert cloud.times_us.tolist() == [3, 5] and cloud.newest_us == 5
 
 
 def test_unknown_box_class_is_named_with_its_box(root):
@@ -237,7 +277,9 @@ def test_unknown_box_class_is_named_with_its_box(root):
     content = json.loads(path.read_text())
     content["box_1"]["class"] = "Spaceship"
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=rf"{path.name}: box_1: unknown box class 'Spaceship'"):
+    with pytest.raises(
+        ValueError, match=rf"{path.name}: box_1: unknown class 'Spaceship' of .*VanSUV"
+    ):
         read_boxes(path, np.eye(4))
 
 
@@ -259,7 +301,7 @@ def test_frame_of_two_subsets_is_given_once_with_the_files_of_both(root):
     tiny_data.a2d2_file(root, "image").unlink()  # the semantic subset still has it
     dataset = A2D2Dataset(root)
     assert len(dataset) == 1
-    assert dataset[0][0].missing == () and len(dataset[0][1].boxes) == 2
+    assert dataset[0][0].missing == () and len(dataset[0][1].boxes) == 3
 
 
 def test_semantic_subset_has_no_boxes_and_misses_none(tmp_path):
@@ -274,7 +316,7 @@ def test_semantic_subset_has_no_boxes_and_misses_none(tmp_path):
 )
 def test_root_subset_and_scene_open_alike(root, below):
     frame, annotation = A2D2Dataset(root / below)[0]
-    assert frame.name == "20180807145028_000000007" and len(annotation.boxes) == 2
+    assert frame.name == "20180807145028_000000007" and len(annotation.boxes) == 3
 
 
 @pytest.mark.parametrize(
@@ -283,7 +325,7 @@ def test_root_subset_and_scene_open_alike(root, below):
 def test_the_working_folder_opens_as_a_dot(root, below, monkeypatch):
     monkeypatch.chdir(root / below)
     frame, annotation = A2D2Dataset(".")[0]
-    assert frame.scene == "20180807_145028" and len(annotation.boxes) == 2
+    assert frame.scene == "20180807_145028" and len(annotation.boxes) == 3
 
 
 @pytest.mark.parametrize(
@@ -355,10 +397,7 @@ def test_real_box_corners_reproduce_3d_points(real, real_data):
 def test_real_headings_point_from_rear_to_front(real, real_data):
     axes = set()
     for frame, annotation, label3d in real_label3d(real, real_data):
-        boxes = [
-            box for box in label3d.values() if taxonomy.A2D2_BOX_CLASSES[box["class"]] is not None
-        ]
-        for box, yaw in zip(boxes, annotation.boxes.yaws, strict=True):
+        for box, yaw in zip(label3d.values(), annotation.boxes.yaws, strict=True):
             rear, front = apply(frame.ego_from_lidar, np.array(box["3d_points"]))[:2]
             axes.add(tuple(np.round(box["axis"])))
             assert abs(np.angle(np.exp(1j * (yaw - np.arctan2(*(front - rear)[1::-1]))))) < 1e-3
@@ -368,11 +407,8 @@ def test_real_headings_point_from_rear_to_front(real, real_data):
 def test_real_boxes_project_to_their_2d_boxes(real, real_data):
     errors = []
     for frame, annotation, label3d in real_label3d(real, real_data):
-        boxes = [
-            box for box in label3d.values() if taxonomy.A2D2_BOX_CLASSES[box["class"]] is not None
-        ]
         bounds = box_image_bounds(annotation.boxes, frame.camera.image_from_ego)
-        errors += list(np.abs(bounds - [box["2d_bbox"] for box in boxes]).max(1))
+        errors += list(np.abs(bounds - [box["2d_bbox"] for box in label3d.values()]).max(1))
     assert np.median(errors) < 4  # tilt is dropped in the ego frame; some 2d_bbox are plainly wrong
 
 
@@ -391,7 +427,7 @@ def test_real_label_undistorted_once_lies_on_its_image(real, real_data):
             local = (arrays["points"] - box["center"]) @ rotation
             inside = (np.abs(local) <= np.array(box["size"]) / 2).all(1)
             chosen |= inside & (local[:, 2] + box["size"][2] / 2 >= 0.3)
-        labels = [annotation.mask]
+        labels = [annotation.with_labels(mask_labels=THIRTEEN).mask]
         for _ in range(2):
             labels.append(rectify(labels[-1], frame.camera, frame.camera.size, cv2.INTER_NEAREST))
         hits.append([np.isin(label[row, column], OBJECTS)[chosen].sum() for label in labels])
@@ -411,10 +447,20 @@ def test_real_pixels_of_known_colours_are_not_lost(real, real_data):
         ignored = [
             int(color[1:], 16)
             for color, name in entries.items()
-            if taxonomy.a2d2_ids(name)[0] == 255
+            if name in ("Ego car", "Blurred area", "Rain dirt")
         ]
-        assert ((annotation.mask == taxonomy.IGNORE) == np.isin(packed, ignored)).all()
-        assert ((annotation.group_mask == taxonomy.IGNORE) == np.isin(packed, ignored)).all()
+        assert (annotation.mask < len(annotation.mask_labels)).all()
+        for labels in (THIRTEEN, GROUPS):
+            mask = annotation.with_labels(mask_labels=labels).mask
+            assert ((mask == MASK_IGNORED) == np.isin(packed, ignored)).all()
+
+
+def test_real_points_were_measured_about_when_the_image_was_taken(real):
+    for frame, _ in real:
+        attributes = frame.point_attributes
+        assert set(attributes) == {"unit", "time"}
+        assert len(attributes["time"]) == len(attributes["unit"]) == len(frame.points)
+        assert np.abs(attributes["time"]).max() < 0.2 and len(np.unique(attributes["unit"])) > 1
 
 
 def test_real_ground_points_lie_near_zero_height(real):
@@ -426,7 +472,7 @@ def test_real_ground_points_lie_near_zero_height(real):
     assert abs(edges[counts.argmax()] + 0.05) <= 0.15
 
 
-def test_model_frame_round_trip_of_a_real_camera(real):
+def test_ego_frame_round_trip_of_a_real_camera(real):
     frame = real[0][0]
     view_from_camera = frame.camera.camera_from_ego @ frame.ego_from_lidar
     np.testing.assert_allclose(

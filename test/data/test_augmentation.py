@@ -20,6 +20,7 @@ from bev_semseg_ros.data.augmentation import (
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.geometry import (
     OPTICAL_FROM_VIEW,
+    apply,
     box_corners,
     invert,
     points_in_boxes,
@@ -27,8 +28,8 @@ from bev_semseg_ros.geometry import (
     rotation_rpy,
     transform,
 )
+from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import Sample
-from bev_semseg_ros.taxonomy import IGNORE
 
 WIDTH, HEIGHT = 320, 200
 QUIET = replace(
@@ -48,7 +49,10 @@ QUIET = replace(
 
 
 def make_example() -> Example:
-    """A box at a known place, its corners and 50 inner points as the cloud, and an image of column and row numbers."""
+    """Return a frame with one box.
+
+    The cloud has the box's corners and 50 points inside. The image holds column and row numbers.
+    """
     ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
     camera = Camera(
         [[260, 0, 165], [0, 262, 95], [0, 0, 1]],
@@ -77,7 +81,7 @@ def make_example() -> Example:
 
 
 def pixels_of(example: Example) -> np.ndarray:
-    """Where the image shows the corners of the boxes."""
+    """Return the pixels of the corners of the boxes."""
     return project(example.sample.camera.image_from_ego, box_corners(example.boxes).reshape(-1, 3))[
         0
     ]
@@ -152,13 +156,15 @@ def test_mask_follows_the_image():
         example, random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1)), crop
     )
     expected = warped.sample.image[..., 0].astype(int) * 2 * 12 // WIDTH
-    known = warped.mask != IGNORE
+    known = warped.mask != MASK_IGNORED
     assert (np.abs(expected - warped.mask)[known] <= 1).all() and known.mean() > 0.8
 
 
 def test_beyond_the_image_the_mask_is_ignored():
     warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96))
-    assert (warped.mask[60:] == IGNORE).all() and (warped.mask[:49, :79] != IGNORE).all()
+    assert (warped.mask[60:] == MASK_IGNORED).all() and (
+        warped.mask[:49, :79] != MASK_IGNORED
+    ).all()
 
 
 def test_crop_has_the_size_asked_for():
@@ -225,3 +231,46 @@ def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
         alone, replace(QUIET, lidar_drop=1.0), GridConfig(), (0, 0), np.random.default_rng(0)
     )
     assert result.sample.points is not None
+
+
+def test_velocities_turn_and_scale_with_the_scene():
+    example = make_example()
+    boxes = replace(example.boxes, velocities=[[2.0, 1.0], [np.nan, np.nan]], ids=[7, -1])
+    example = replace(example, boxes=boxes)
+    mirrored = flip(example).boxes
+    np.testing.assert_allclose(mirrored.velocities[0], [2, -1])
+    moved = move(example, yaw=np.pi / 2, scale=1.5, height=0.3).boxes
+    np.testing.assert_allclose(moved.velocities[0], [-1.5, 3.0], atol=1e-9)
+    for changed in (mirrored, moved):
+        assert np.isnan(changed.velocities[1]).all() and changed.ids.tolist() == [7, -1]
+
+
+def test_points_keep_their_attributes_when_others_are_dropped():
+    example = make_example()
+    x = example.sample.points[:, 0].copy()
+    sample = replace(example.sample, point_attributes={"time": x})
+    config = replace(QUIET, point_drop=1.0, ring_drop=1.0)
+    result = augment(
+        replace(example, sample=sample),
+        config,
+        GridConfig(x_max=20.0),
+        (0, 0),
+        np.random.default_rng(0),
+    ).sample
+    assert 0 < len(result.points) < len(x)
+    np.testing.assert_allclose(result.point_attributes["time"], result.points[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.96, 1.04])
+def test_the_pose_of_the_lidar_follows_the_scene(scale):
+    """An encoder that works in the lidar's frame finds the points where the lidar saw them."""
+    example = make_example()
+    pose = transform(rotation_rpy(0.02, 0.1, 0.3), (1.0, 0.2, 1.9))
+    example = replace(example, sample=replace(example.sample, ego_from_lidar=pose))
+    seen = apply(invert(pose), example.sample.points[:, :3].astype(float))
+    moved = move(example, yaw=0.2, scale=scale, height=0.3).sample
+    found = apply(invert(moved.ego_from_lidar), moved.points[:, :3].astype(float))
+    np.testing.assert_allclose(found, scale * seen, atol=1e-4)
+    mirrored = flip(example).sample
+    found = apply(invert(mirrored.ego_from_lidar), mirrored.points[:, :3].astype(float))
+    np.testing.assert_allclose(found, seen * [1, -1, 1], atol=1e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from bev_semseg_ros import taxonomy
 from bev_semseg_ros.data.kitti import KittiDataset
 from bev_semseg_ros.geometry import apply, box_image_bounds, points_in_boxes, project
+from bev_semseg_ros.labels import BOX_IGNORED, load_label_set
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_root_and_training_folder_open_alike(root, below):
     )
 
 
-def test_model_frame_lies_below_the_velodyne(root):
+def test_the_ego_frame_lies_below_the_velodyne(root):
     frame, _ = KittiDataset(root)[0]
     np.testing.assert_allclose(apply(frame.ego_from_lidar, np.zeros((1, 3))), [[0, 0, 1.73]])
 
@@ -79,13 +79,16 @@ def test_box_stands_on_its_bottom_centre_and_heads_forward(root):
         ("Truck", 1, False),
         ("Person_sitting", 2, True),
         ("Cyclist", 3, False),
-        ("Tram", taxonomy.IGNORED_VEHICLE, True),
-        ("Misc", taxonomy.IGNORED_VEHICLE, True),
+        ("Tram", BOX_IGNORED, True),
+        ("Misc", BOX_IGNORED, True),
     ],
 )
-def test_classes_map_to_ours(tmp_path, kind, label, ignored):
+def test_classes_map_to_the_four(tmp_path, kind, label, ignored):
     tiny_data.write_kitti_frame(tmp_path, "000000", label_line(kind))
     _, annotation = KittiDataset(tmp_path)[0]
+    assert annotation.box_labels == load_label_set("kitti_boxes")
+    assert annotation.box_labels.classes[annotation.boxes.labels[0]] == kind
+    annotation = annotation.with_labels(box_labels=load_label_set("boxes_4"))
     assert (annotation.boxes.labels.tolist(), annotation.ignored.tolist()) == ([label], [ignored])
 
 
@@ -106,7 +109,10 @@ def test_empty_label_file_says_that_nothing_is_there(tmp_path):
 @pytest.mark.parametrize(
     "labels, message",
     [
-        (label_line("Car") + label_line("Ufo"), "000000.txt, line 2: unknown box class 'Ufo'"),
+        (
+            label_line("Car") + label_line("Ufo"),
+            "000000.txt, line 2: unknown class 'Ufo' of .*Person_sitting",
+        ),
         (label_line("Car")[:40], "000000.txt, line 1: expected 15 fields"),
         (label_line("Car").replace("1.65", "x"), "000000.txt, line 1: expected numbers"),
     ],
@@ -166,7 +172,46 @@ def test_simulated_masks_and_table_are_read(tmp_path):
     frame, annotation = KittiDataset(tmp_path)[2]
     assert (frame.scene, frame.timestamp_ns) == ("drive_a", 5_200_000_000)
     assert (annotation.mask == 2).all()
-    assert (annotation.group_mask == taxonomy.GROUPS.index("other")).all()  # class 2 is sidewalk
+    assert annotation.mask_labels == load_label_set("driving_13")
+    groups = load_label_set("groups_6")
+    group_mask = annotation.with_labels(mask_labels=groups).mask
+    assert (group_mask == groups.index("other")).all()  # class 2 is sidewalk
+
+
+OWN_LABELS = """
+classes:
+  drivable: {color: [128, 64, 128]}
+  obstacle: {color: [200, 0, 0]}
+coarser:
+  groups_6: {road: [drivable], other: [obstacle]}
+"""
+
+
+def test_masks_may_have_classes_of_their_own(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 2)
+    (tmp_path / "training" / "semantic" / "labels.yaml").write_text(OWN_LABELS)
+    dataset = KittiDataset(tmp_path)
+    assert len(dataset) == 2 and dataset[0][0].missing == ()
+    annotation = dataset[1][1]
+    assert annotation.mask_labels.classes == ("drivable", "obstacle")
+    assert (annotation.mask == 1).all()
+    groups = load_label_set("groups_6")
+    group_mask = annotation.with_labels(mask_labels=groups).mask
+    assert (group_mask == groups.index("other")).all()
+
+
+def test_a_mask_with_a_class_that_its_own_labels_lack_is_refused(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 3)
+    (tmp_path / "training" / "semantic" / "labels.yaml").write_text(OWN_LABELS)
+    with pytest.raises(ValueError, match=r"000002\.png: unknown class 2 .*expected 0 to 1 or 255"):
+        KittiDataset(tmp_path)[2]
+
+
+def test_damaged_labels_are_named_when_the_folder_is_opened(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 1)
+    (tmp_path / "training" / "semantic" / "labels.yaml").write_text("classes: {car: {}}")
+    with pytest.raises(ValueError, match=r"labels\.yaml: classes\.car\.color: expected"):
+        KittiDataset(tmp_path)
 
 
 def test_unknown_class_in_a_mask_is_named_with_its_pixel(tmp_path):
@@ -232,7 +277,8 @@ def test_real_boxes_project_to_their_2d_labels(real, real_data):
             - overlap
         )
         overlaps += list(overlap / union)
-        vehicles += list(annotation.boxes.labels < 2)
+        four = annotation.with_labels(box_labels=load_label_set("boxes_4"))
+        vehicles += list(four.boxes.labels < 2)
     overlaps = np.array(overlaps)
     assert np.median(overlaps) > 0.97
     assert overlaps[vehicles].min() > 0.85  # a pedestrian's 2D label follows its limbs, not its box

@@ -1,3 +1,7 @@
+"""Checkpoints: what is saved comes back, and what does not fit is refused with a remedy."""
+
+from __future__ import annotations
+
 import pickle
 import zipfile
 from dataclasses import replace
@@ -8,7 +12,8 @@ import torch
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.model.build import build_network
 
 BASE = Config(name="small")
 CONFIG = replace(BASE, model=replace(BASE.model, camera_encoder="residual"))
@@ -17,7 +22,7 @@ CONFIG = replace(BASE, model=replace(BASE.model, camera_encoder="residual"))
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return Network(CONFIG)
+    return build_network(CONFIG)
 
 
 def tampered(path, **changes):
@@ -28,22 +33,24 @@ def test_what_is_saved_comes_back(network, tmp_path):
     checkpoint.save(
         tmp_path / "new" / "a.pt", network, CONFIG, {"beams": 64, "median": np.float32(0.25)}
     )
-    config, weights, info = checkpoint.load(tmp_path / "new" / "a.pt")
-    assert config == CONFIG and info == {"beams": 64, "median": 0.25}
-    assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())
+    loaded = checkpoint.load(tmp_path / "new" / "a.pt")
+    assert loaded.config == CONFIG and loaded.info == {"beams": 64, "median": 0.25}
+    assert set(loaded.label_sets) == {"detection", "segmentation"}
+    built = loaded.build().state_dict()
+    for key, value in network.state_dict().items():
+        assert torch.equal(loaded.weights[key], value) and torch.equal(built[key], value)
 
 
 def test_half_stores_weights_in_float16_and_statistics_in_float32(network, tmp_path):
     with torch.no_grad():
-        network.bev.head.hidden[1].running_var.fill_(1e6)  # beyond float16
+        network.bev.heads.detection.hidden[1].running_var.fill_(1e6)  # beyond float16
     checkpoint.save(tmp_path / "full.pt", network, CONFIG, {})
     checkpoint.save(tmp_path / "half.pt", network, CONFIG, {}, half=True)
-    _, weights, _ = checkpoint.load(tmp_path / "half.pt")
+    weights = checkpoint.load(tmp_path / "half.pt").weights
     assert (tmp_path / "half.pt").stat().st_size < 0.55 * (tmp_path / "full.pt").stat().st_size
-    assert weights["bev.head.hidden.1.running_var"].unique().tolist() == [1e6]
-    assert torch.allclose(
-        weights["bev.head.hidden.0.weight"], network.bev.head.hidden[0].weight, atol=1e-3
-    )
+    assert weights["bev.heads.detection.hidden.1.running_var"].unique().tolist() == [1e6]
+    hidden = network.bev.heads.detection.hidden[0].weight
+    assert torch.allclose(weights["bev.heads.detection.hidden.0.weight"], hidden, atol=1e-3)
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -119,15 +126,17 @@ def test_objects_are_never_loaded(tmp_path, monkeypatch, save):
     "changes, reason",
     [
         ({"format": "something/7"}, "something/7"),
-        ({"segmentation_classes": ["road", "moon"]}, "moon"),
-        ({"detection_classes": ["car", "ufo"]}, "ufo"),
+        ({"format": "bev_semseg_ros/3"}, "bev_semseg_ros/3; it comes from another version.*use"),
+        ({"format": None}, "expected a checkpoint of format bev_semseg_ros/2, found None"),
+        ({"label_sets": {"segmentation": {"name": "a"}}}, "damaged label set"),
+        ({"label_sets": {"segmentation": 3}}, "damaged label set"),
+        ({"label_sets": None}, "damaged: label_sets"),
         ({"image_mean": 0.1}, "normalisation"),
         ({"config": {"grid": {"cells": 3}}}, r"grid\.cells"),
         ({"weights": None}, "damaged: weights"),
         ({"weights": {"bev": 3}}, "damaged: bev"),
         ({"info": None}, "info"),
         ({"image_std": None}, "image_std"),
-        ({"detection_classes": [1, 2]}, "1, 2"),
     ],
 )
 def test_an_incompatible_checkpoint_is_refused_with_the_reason(network, tmp_path, changes, reason):
@@ -138,11 +147,65 @@ def test_an_incompatible_checkpoint_is_refused_with_the_reason(network, tmp_path
         checkpoint.load(path)
 
 
-def test_weights_that_do_not_fit_are_named(network):
-    weights = dict(network.state_dict())
-    weights["bev.head.heatmap.bias"] = torch.zeros(7)
-    with pytest.raises(ValueError, match=r"a\.pt.*bev\.head\.heatmap\.bias"):
-        checkpoint.load_weights(network, weights, "a.pt")
+def changed_weight(weights):
+    weights["bev.heads.detection.heatmap.bias"] = torch.zeros(7)
+
+
+def missing_weight(weights):
+    del weights["bev.heads.detection.heatmap.bias"]
+
+
+def unknown_weight(weights):
+    weights["bev.heads.detection.heatmap.bias_of_old"] = torch.zeros(7)
+
+
+@pytest.mark.parametrize("change", [changed_weight, missing_weight, unknown_weight])
+def test_weights_that_do_not_fit_are_named(network, tmp_path, change):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, network, CONFIG, {})
+    weights = dict(checkpoint.load(path).weights)
+    change(weights)
+    tampered(path, weights=weights)
+    with pytest.raises(ValueError, match=r"a\.pt.*bev\.heads\.detection\.heatmap\.bias"):
+        checkpoint.load(path).build()
+
+
+def test_a_part_that_this_version_does_not_know_is_named_with_the_file(network, tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, network, CONFIG, {})
+    values = torch.load(path, weights_only=True)["config"]
+    tampered(path, config=values | {"model": values["model"] | {"neck": "ladder"}})
+    with pytest.raises(ValueError, match=r"a\.pt: model\.neck: unknown 'ladder'"):
+        checkpoint.load(path).build()
+
+
+def test_the_label_sets_travel_with_the_weights(tmp_path):
+    config = replace(CONFIG, labels={"detection": "a2d2_boxes", "segmentation": "a2d2_38"})
+    checkpoint.save(tmp_path / "a.pt", build_network(config), config, {})
+    loaded = checkpoint.load(tmp_path / "a.pt")
+    for task, name in config.labels.items():
+        assert loaded.label_sets[task].to_dict() == load_label_set(name).to_dict()
+    network = loaded.build()
+    assert loaded.weights["camera.heads.segmentation.logits.bias"].shape == (38,)
+    assert [task.labels.name for task in network.tasks] == ["a2d2_boxes", "a2d2_38"]
+
+
+def test_the_file_of_a_label_set_is_not_needed_any_more(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "classes:\n  free: {color: [1, 2, 3]}\n  wall: {color: [4, 5, 6]}\n"
+        "coarser: {groups_6: {road: [free], building: [wall]}}\n"
+    )
+    config = replace(CONFIG, labels=CONFIG.labels | {"segmentation": str(file)})
+    checkpoint.save(tmp_path / "a.pt", build_network(config), config, {})
+    former = load_label_set(file)
+    file.unlink()
+    loaded = checkpoint.load(tmp_path / "a.pt")
+    labels = loaded.label_sets["segmentation"]
+    assert isinstance(labels, LabelSet) and labels == former
+    assert labels.to_dict() == former.to_dict()
+    assert labels.mapping_to(load_label_set("groups_6")).tolist() == [0, 4]
+    assert loaded.build().tasks[1].labels == former
 
 
 def test_training_resumes_from_what_was_saved_and_not_from_weights_alone(network, tmp_path):
@@ -158,4 +221,4 @@ def test_a_failed_save_leaves_the_old_checkpoint(network, tmp_path):
     checkpoint.save(path, network, CONFIG, {"epoch": 1})
     with pytest.raises((pickle.PicklingError, AttributeError)):
         checkpoint.save(path, network, CONFIG, {"epoch": 2}, training={"bad": lambda: None})
-    assert checkpoint.load(path)[2] == {"epoch": 1} and len(list(tmp_path.iterdir())) == 1
+    assert checkpoint.load(path).info == {"epoch": 1} and len(list(tmp_path.iterdir())) == 1

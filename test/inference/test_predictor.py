@@ -10,7 +10,8 @@ from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import cache_folder, torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.model.network import Batch, Network
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.preprocessing import Sample, prepare
 
 BASE = Config(grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8))
@@ -56,12 +57,12 @@ def networks():
     made = {}
     for fusion in ("projective", "cross_attention"):
         torch.manual_seed(0)
-        made[fusion] = network = Network(config(fusion))
+        made[fusion] = network = build_network(config(fusion))
         batch = Batch.from_samples([prepare(frame(seed=seed), config(fusion)) for seed in range(3)])
         with torch.no_grad(), torch_threads(1):
             for _ in range(10):
                 network(batch)
-            network.bev.head.heatmap.weight *= 20
+            network.bev.heads.detection.heatmap.weight *= 20
         network.eval()
     return made
 
@@ -79,9 +80,13 @@ def test_folding_and_tracing_change_no_answer(networks, simple):
     with torch.inference_mode():
         expected = networks["projective"](Batch.from_samples([prepare(frame(), simple.config)]))
         found = simple._network(Batch.from_samples([prepare(frame(), simple.config)]))
-    assert torch.allclose(found.heatmap, expected.heatmap, atol=2e-4)
-    assert torch.allclose(found.regression, expected.regression, atol=2e-4)
-    assert torch.allclose(found.segmentation, expected.segmentation, atol=2e-4)
+    assert {task: set(outputs) for task, outputs in expected.items()} == {
+        "detection": {"heatmap", "regression"},
+        "segmentation": {"logits"},
+    }
+    for task, outputs in expected.items():
+        for name, values in outputs.items():
+            assert torch.allclose(found[task][name], values, atol=2e-4), (task, name)
 
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
@@ -109,7 +114,8 @@ def test_bfloat16_keeps_the_mask_and_the_scores_apart(networks, simple, engine):
     rough = predictor(networks, engine=engine, precision="bf16")
     assert (rough.predict(frame()).mask == simple.predict(frame()).mask).mean() > 0.95
     with torch.inference_mode():
-        heatmap = rough._network(Batch.from_samples([prepare(frame(), rough.config)])).heatmap
+        batch = Batch.from_samples([prepare(frame(), rough.config)])
+        heatmap = rough._network(batch)["detection"]["heatmap"]
     assert heatmap.dtype == torch.float32 and len(heatmap.unique()) > 0.5 * heatmap.numel()
 
 
@@ -137,14 +143,14 @@ def test_a_damaged_cache_is_made_anew(networks, tmp_path):
     assert len(file.read_text()) > 1000
 
 
-def test_a_user_without_a_home_has_no_cache_and_no_error(tmp_path, monkeypatch):
+def test_a_user_without_a_home_has_no_cache_and_no_error(networks, tmp_path, monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
     (tmp_path / "a.pt").touch()
-    assert cache_folder(tmp_path / "a.pt") is None
+    assert cache_folder(tmp_path / "a.pt", networks["projective"]) is None
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_torch_keeps_its_threads(simple):
 def test_the_network_that_was_given_is_not_changed(networks):
     network = networks["projective"].train()
     predictor(networks, engine="torch", precision="fp32").predict(frame())
-    assert network.training and network.bev.head.heatmap.weight.requires_grad
+    assert network.training and network.bev.heads.detection.heatmap.weight.requires_grad
     network.eval()
 
 

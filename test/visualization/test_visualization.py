@@ -11,7 +11,7 @@ from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Annotation, Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.visualization.bev import draw_bev
 from bev_semseg_ros.visualization.drawing import (
     GROUND_TRUTH_COLOR,
@@ -194,7 +194,7 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
 
 
 def test_pictures_are_written_one_a_frame(tmp_path):
-    predictor = Predictor.from_network(Network(TINY), TINY)
+    predictor = Predictor.from_network(build_network(TINY), TINY)
     assert write_pictures(predictor, TinyDataset(4), tmp_path / "out", limit=2) == 2
     files = sorted((tmp_path / "out").iterdir())
     assert [file.suffix for file in files] == [".png", ".png"] and cv2.imread(
