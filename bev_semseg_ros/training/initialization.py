@@ -95,8 +95,8 @@ def load_checkpoints(
         given = checkpoint.load(path)
         taught = _Taught.by(given)
         parts = _begin(network, given, taught, say)
-        trunk = parts[_PARTS["camera.encoder."]]
-        has_trunk |= trunk.taken > 0 and not trunk.begun_anew
+        trunk = parts.get(_PARTS["camera.encoder."])
+        has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.begun_anew
         infos.append(given.info)
         if not any(report.taken for report in parts.values()):
             raise ValueError(
@@ -157,7 +157,11 @@ def _begin(
     say(f"{given.path}:")
     for report in parts.values():
         say(f"  {report}")
-    unused = [key for key, value in given.weights.items() if key not in weights and value.dim() > 0]
+    unused = [
+        key
+        for key, value in given.weights.items()
+        if key not in weights and value.is_floating_point()
+    ]
     for part in dict.fromkeys(map(_part_of, unused)):
         count = sum(_part_of(key) == part for key in unused)
         say(f"  {part}: not used, {count} weights; this network has no such part")
