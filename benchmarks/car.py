@@ -1,6 +1,6 @@
 """Shared by the benchmarks: a simulated scene, sensors that send it, and the node as a process.
 
-Importing this module selects a random ROS domain.
+Importing this module reserves a ROS domain until the process ends.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def main() -> None:
         "shuffled images": (Shuffled(dataset), "fused"),
     }
     results = {
-        name: evaluate(predictor, data, mode)["detection"] for name, (data, mode) in runs.items()
+        name: evaluate(predictor, data, mode).result()["detection"]
+        for name, (data, mode) in runs.items()
     }
     for name, result in results.items():
         figures = []

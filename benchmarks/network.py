@@ -15,16 +15,17 @@ cores are shared. Otherwise idle threads of torch spin and take time from other 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from bev_semseg_ros.model.decoding import decode, decode_mask
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,7 +33,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import (
-    PerShape,
+    CompiledByShape,
     convolution_rate,
     fold_batch_norm,
     lower_precision,
@@ -41,7 +42,9 @@ from bev_semseg_ros.inference.engine import (
     torch_threads,
 )
 from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
-from bev_semseg_ros.model.network import Batch, Network
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.preprocessing import Sample
 
 FLAGS = (
@@ -79,14 +82,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
-    config, network = Config(), None
     torch.manual_seed(0)
     if arguments.checkpoint:
-        config, weights, _ = checkpoint.load(arguments.checkpoint)
-        network = Network(config)
-        checkpoint.load_weights(network, weights, arguments.checkpoint)
-    network = (network or Network(config)).eval()
-    result = measure(network, config, arguments.engine, arguments.threads, arguments.runs)
+        loaded = checkpoint.load(arguments.checkpoint)
+        config, network = loaded.config, loaded.build()
+    else:
+        config = Config()
+        network = build_network(config)
+    result = measure(network.eval(), config, arguments.engine, arguments.threads, arguments.runs)
     print_table(result)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +128,6 @@ def street_like_sample(config: Config) -> Sample:
 def measure(network: Network, config: Config, engine: str, threads: int, runs: int) -> dict:
     """Measure everything that `--json` writes."""
     sample = street_like_sample(config)
-    batch = Batch.from_samples([sample])
     engine = choose_engine(engine, torch.device("cpu"))
     rate_samples: dict[str, list[float]] = {"bf16": [], "fp32": []}
 
@@ -135,7 +137,7 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
             found.append(convolution_rate(precision, threads))
 
     sample_rates()
-    gflop = flops(lambda: network(batch))
+    gflop = flops(lambda: network(Batch.from_samples([sample], network.lidar_encoder.attributes)))
     blocks: dict[str, dict] = {}
     totals = {}
     for precision in rate_samples:
@@ -148,7 +150,7 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
             "p50": float(np.percentile(times, 50)),
             "p95": float(np.percentile(times, 95)),
         }
-        for name, count, run in parts(network, predictor, batch, engine, precision, threads):
+        for name, count, run in parts(network, predictor, sample, engine, precision, threads):
             with torch.inference_mode(), torch_threads(1):
                 block = blocks.setdefault(name, {"name": name, "gflop": count})
                 block[f"{precision}_ms"] = median_ms(run, runs)
@@ -178,52 +180,62 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
 
 
 def parts(
-    network: Network, predictor: Predictor, batch: Batch, engine: str, precision: str, threads: int
+    network: Network,
+    predictor: Predictor,
+    sample: Sample,
+    engine: str,
+    precision: str,
+    threads: int,
 ) -> Sequence[tuple[str, float, Callable[[], object]]]:
     """List name, GFLOP and a call to time, for each branch and for each of its blocks."""
+    batch = Batch.from_samples([sample], predictor.point_attributes)
     ready = predictor._network
-    plain = Network(network.config).eval()
-    plain.load_state_dict(network.state_dict())
+    plain = copy.deepcopy(network).eval()
     fold_batch_norm(plain)
     with torch.inference_mode():
         features = plain.camera.encoder(batch.image)
-        p2 = plain.camera.decoder(features)
-        context = plain.run_camera(batch)[1]
-        canvas, *others = plain.run_sparse(batch, context)
-        maps = plain.bev.backbone(canvas.permute(0, 3, 1, 2))
+        p2 = plain.camera.neck(features)
+        _, image_map = plain.run_camera(batch)
+        bev_inputs = plain.bev_inputs(batch, image_map)
+        canvas = bev_inputs[0].permute(0, 3, 1, 2)
+        bev = plain.bev.backbone(canvas)
         outputs = plain(batch)
 
     def block(module: nn.Module, *inputs: Tensor) -> tuple[float, Callable[[], object]]:
         count = flops(lambda: module(*inputs))
         if engine == "openvino":
-            compiled = PerShape(module, openvino_compiler(precision, threads, None))
+            compiled = CompiledByShape(module, openvino_compiler(precision, threads, None))
             inputs = tuple(each.contiguous() for each in inputs)
         else:
             lower_precision(module, PRECISIONS[precision])
-            compiled = PerShape(module, torch_compiler(threads))
+            compiled = CompiledByShape(module, torch_compiler(threads))
             inputs = tuple(
                 each if each.dtype == torch.uint8 else each.to(PRECISIONS[precision])
                 for each in inputs
             )
         return count, lambda: compiled(*inputs)
 
-    sparse = flops(lambda: plain.run_sparse(batch, context))
-    camera, bev = (
-        flops(lambda: plain.camera(batch.image)),
-        flops(lambda: plain.bev(canvas, *others)),
-    )
-    logits = outputs.segmentation[0]
+    # Counted before `block` lowers the precision of the blocks.
+    camera_flops = flops(lambda: plain.camera(batch.image))
+    input_flops = flops(lambda: plain.bev_inputs(batch, image_map))
+    bev_flops = flops(lambda: plain.bev(*bev_inputs))
+    heads: dict[str, list] = {"image": [], "bev": []}
+    postprocess: list[tuple[str, float, Callable[[], object]]] = []
+    for task in plain.tasks:
+        view = p2 if task.view == "image" else bev
+        heads[task.view].append((f"  head: {task.name}", *block(plain.head(task), view)))
+        run = partial(task.postprocess, outputs[task.name], sample)
+        postprocess.append((f"postprocess: {task.name}", 0.0, run))
     return [
-        ("camera branch", camera, lambda: ready.camera(batch.image)),
+        ("camera branch", camera_flops, lambda: ready.camera(batch.image)),
         ("  camera encoder", *block(plain.camera.encoder, batch.image)),
-        ("  neck", *block(Listed(plain.camera.decoder).eval(), *features)),
-        ("  segmentation head", *block(plain.camera.segmentation, p2)),
-        ("gather and pillars", sparse, lambda: ready.run_sparse(batch, context)),
-        ("bev branch", bev, lambda: ready.bev(canvas, *others)),
-        ("  bev backbone", *block(plain.bev.backbone, canvas.permute(0, 3, 1, 2))),
-        ("  detection heads", *block(plain.bev.head, maps)),
-        ("boxes", 0.0, lambda: decode(outputs, network.config)),
-        ("mask", 0.0, lambda: decode_mask(logits)),
+        ("  neck", *block(Listed(plain.camera.neck).eval(), *features)),
+        *heads["image"],
+        ("fusion and lidar encoder", input_flops, lambda: ready.bev_inputs(batch, image_map)),
+        ("BEV branch", bev_flops, lambda: ready.bev(*bev_inputs)),
+        ("  BEV backbone", *block(plain.bev.backbone, canvas)),
+        *heads["bev"],
+        *postprocess,
     ]
 
 
@@ -263,18 +275,18 @@ def print_table(result: dict) -> None:
         f"convolutions: {rates['bf16']:.2f} TFLOP/s bf16, {rates['fp32']:.2f} float32; "
         f"engine {result['engine']}, {result['threads']} threads\n"
     )
-    print(f"{'ms, p50':24}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
+    print(f"{'ms, p50':27}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
     for block in result["blocks"]:
         print(
-            f"{block['name']:24}{block['gflop']:8.2f}"
+            f"{block['name']:27}{block['gflop']:8.2f}"
             f"{block['bf16_ms']:8.1f}{block['bf16_floor_ms']:8.1f}"
             f"{block['fp32_ms']:10.1f}{block['fp32_floor_ms']:8.1f}"
         )
     print(
-        f"{'network':24}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}"
+        f"{'network':27}{result['gflop']:8.2f}{network['p50']:8.1f}{result['floor_ms']:8.1f}"
         f"{slow['p50']:10.1f}{result['floor_fp32_ms']:8.1f}"
     )
-    print(f"{'network, p95':24}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
+    print(f"{'network, p95':27}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
     print(
         f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms "
         "(45 ms at 0.7 TFLOP/s or more, else in proportion)"

@@ -33,24 +33,28 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, encode_camera
 from bev_semseg_ros.ros.convert.image import decode_image, encode_image
 from bev_semseg_ros.ros.convert.message import fill
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
-from bev_semseg_ros.ros.input.camera_info_matcher import Intake
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.intensity import IntensityScale
-from bev_semseg_ros.ros.input.latest_pair_queue import Inbox
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import Pipeline
-from bev_semseg_ros.ros.node.publishers import Outputs
+from bev_semseg_ros.ros.node.publishers import Publishers
 
 SIZE = (1920, 1208)
 POINTS, BOXES = 60_000, 30
 POINT_STEP = 32  # bytes, padded as many drivers do: x, y, z, intensity at 16, ring
 CONFIG = Config()
+LABEL_SETS = {task: load_label_set(name) for task, name in CONFIG.labels.items()}
 
 
 class Network:
@@ -58,6 +62,8 @@ class Network:
 
     config = CONFIG
     info: ClassVar[dict] = {}
+    label_sets: ClassVar[dict[str, LabelSet]] = LABEL_SETS
+    point_attributes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)
@@ -79,7 +85,7 @@ class Network:
         return Prediction(self.boxes, self.mask, sample.camera, "fused", 0.0)
 
 
-class Unsent(Outputs):
+class Unsent(Publishers):
     """Builds every message and sends none."""
 
     def wanted(self, topic: str) -> bool:
@@ -162,40 +168,55 @@ def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
     return np.array(times[-runs:])
 
 
+def node_parameters() -> Parameters:
+    """Return the parameters of a configured node with default values."""
+    return Parameters(by_class=ClassParameters.defaults(LABEL_SETS["detection"].classes))
+
+
 def whole(moment: Moment, node: Any) -> Callable[[], None]:
     """Return a call that processes three messages to all outputs, as the node does."""
-    inbox = Inbox(Synchronizer(50_000_000, 200_000_000))
-    state = SimpleNamespace(parameters=Parameters(), context=node.context)
+    health, parameters = Health(), node_parameters()
+    queue = LatestPairQueue(Synchronizer(50_000_000, 200_000_000), health)
     camera = moment.calibration.camera
+    assert camera is not None
     extrinsics = FixedExtrinsics(
         moment.calibration.ego_from_lidar, camera.camera_from_ego, "lidar", {}
     )
     pipeline = Pipeline(
-        state, Network(), extrinsics, inbox, Unsent(node), camera, lidar_frame="lidar"
+        Network(),
+        extrinsics,
+        queue,
+        Unsent(node, LABEL_SETS, health),
+        health,
+        lambda: parameters,
+        camera=camera,
+        lidar_frame="lidar",
     )
-    intake, stamps = Intake(inbox, True, pipeline.tell, time.time_ns), iter(range(1, 1_000_000))
+    matcher = CameraInfoMatcher(queue, health, True, time.time_ns)
+    stamps = iter(range(1, 1_000_000))
 
     def run() -> None:
         second = next(stamps)
         for message, take in (
-            (moment.info, intake.take_camera_info),
-            (moment.cloud, intake.take_points),
-            (moment.image, intake.take_image),
+            (moment.info, matcher.take_camera_info),
+            (moment.cloud, matcher.take_points),
+            (moment.image, matcher.take_image),
         ):
             message.header.stamp.sec = second
             take(message)
-        pipeline._process(inbox.take(1.0))
-        if pipeline.published != second:
-            raise SystemExit(
-                f"a frame was dropped: {pipeline.counters()} {pipeline.take_troubles()}"
-            )
+        work = queue.take(1.0)
+        if work is not None:
+            pipeline.process(work)
+        if health.counts().published != second:
+            raise SystemExit(f"a frame was dropped: {health.counts()} {health.take_warnings()}")
 
     return run
 
 
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
     """Return a call for each stage of the whole."""
-    network, outputs = Network(), Unsent(node)
+    network, publishers = Network(), Unsent(node, LABEL_SETS, Health())
+    parameters = node_parameters()
     cloud_from_ego, scale = invert(moment.calibration.ego_from_lidar), IntensityScale()
     points, pixels = decode_cloud(moment.cloud), decode_image(moment.image)
     camera = decode_camera(moment.info, moment.calibration.camera.camera_from_ego)
@@ -212,13 +233,13 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
             points, moment.calibration.ego_from_lidar, CONFIG.grid
         ),
         "rectify and resize": lambda: rectify(pixels, camera, size),
-        "all outputs": lambda: outputs.publish(
+        "all outputs": lambda: publishers.publish(
             prediction,
             small,
             moment.cloud.header,
             cloud_from_ego,
             moment.image.header,
-            Parameters(),
+            parameters,
         ),
     }
 

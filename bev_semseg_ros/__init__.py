@@ -1,8 +1,54 @@
 """Detect objects and segment images from one lidar and one camera, for training and on a vehicle."""
 
+from __future__ import annotations
+
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from bev_semseg_ros.config import Config
+    from bev_semseg_ros.data.dataset import open_dataset
+    from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
+    from bev_semseg_ros.inference.predictor import Predictor
+    from bev_semseg_ros.labels import LabelSet, load_label_set
+
+# The stable Python API. Each name is imported when it is first used: a reader of data loads no
+# torch, and the node answers before torch is loaded.
+_API = {
+    "Annotation": "frame",
+    "Boxes": "frame",
+    "Camera": "frame",
+    "Config": "config",
+    "Frame": "frame",
+    "LabelSet": "labels",
+    "Prediction": "frame",
+    "Predictor": "inference.predictor",
+    "load_label_set": "labels",
+    "open_dataset": "data.dataset",
+}
+
+__all__ = [
+    "Annotation",
+    "Boxes",
+    "Camera",
+    "Config",
+    "Frame",
+    "LabelSet",
+    "Prediction",
+    "Predictor",
+    "load_label_set",
+    "open_dataset",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the API when it is first used."""
+    if name not in _API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_API[name]}"), name)
 
 
 def _version() -> str:

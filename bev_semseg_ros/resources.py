@@ -1,4 +1,4 @@
-"""Where the installed files of the package are."""
+"""Find the installed files of the package."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ PACKAGE = "bev_semseg_ros"
 
 
 def share_path(name: str) -> Path:
-    """The file or folder `name` (such as "config/perception.yaml") of share/bev_semseg_ros.
+    """Return a file or folder of share/bev_semseg_ros.
 
-    Looked for in a sourced workspace (ament index), around the package's source, and where pip puts data files.
-    Raises FileNotFoundError listing these places.
+    It is searched in a sourced workspace (ament index), beside the package's source, and where pip
+    installs data files.
+
+    Args:
+        name: Its path there, such as "config/perception.yaml".
+
+    Raises:
+        FileNotFoundError: If it is in none of these places; the message lists them.
     """
     folders = []
     try:
@@ -32,7 +38,11 @@ def share_path(name: str) -> Path:
 
 
 def shipped_checkpoint() -> Path:
-    """The checkpoint of share/bev_semseg_ros/weights. Raises FileNotFoundError if there is none."""
+    """Return the checkpoint of share/bev_semseg_ros/weights.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
     checkpoints = sorted(share_path("weights").glob("*.pt"))
     if not checkpoints:
         raise FileNotFoundError(

@@ -7,16 +7,19 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 # Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Before ROS messages are loaded: without it, a field of a wrong type silently becomes another value.
+# Before ROS messages are loaded: without it, a field of a wrong type silently gets another value.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 
 import pytest
 from support.paths import ROOT
 
 NO_REAL_DATA = "no real data"
+NO_ROS = "needs rclpy: source ROS 2 or install its wheels"
+NO_GPU = "needs a GPU that torch can use (CUDA)"
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +41,31 @@ def is_ros_file(path: Path) -> bool:
     return re.search(r'^pytest\.importorskip\("rclpy"', path.read_text(), re.MULTILINE) is not None
 
 
+class ModuleWithoutRos(pytest.Module):
+    """A test file that cannot be imported because there is no rclpy."""
+
+    def collect(self) -> NoReturn:
+        """Skip the file."""
+        pytest.skip(NO_ROS)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> ModuleWithoutRos | None:
+    """Skip a file of ROS tests if this Python has no rclpy."""
+    if is_ros_file(module_path) and not has_rclpy():
+        return ModuleWithoutRos.from_parent(parent, path=module_path)
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of ROS files, and skip what this machine cannot run."""
     ros_files = {path for path in {item.path for item in items} if is_ros_file(path)}
     for item in items:
         if item.path in ros_files:
             item.add_marker("ros")
-    skip_where_absent(items, "ros", has_rclpy, "needs rclpy: source ROS 2 or install its wheels")
-    skip_where_absent(items, "gpu", has_cuda, "needs a GPU that torch can use (CUDA)")
+    skip_where_absent(items, "ros", has_rclpy, NO_ROS)
+    skip_where_absent(items, "gpu", has_cuda, NO_GPU)
 
 
 def skip_where_absent(

@@ -1,4 +1,7 @@
-"""Check the documents against the code. `PYTHONPATH=test python test/test_docs.py` writes the generated ones."""
+"""Check the documents against the code.
+
+`PYTHONPATH=test python test/test_docs.py` writes the generated ones.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,16 @@ HEAD = """# Parameters of the perception node
 This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect
 at once (`ros2 param set`). The node reads the others when it is configured.
 
-`score_threshold_CLASS` and `classes` follow the classes of the checkpoint's boxes: there is one
-threshold for each class, such as `score_threshold_car`. They are declared when the node is
-configured and undeclared when it is cleaned up, and do not exist for a checkpoint without
-detection. Before that, `ros2 param set` refuses them and says so; give their values on the command
-line or in the parameter file, or set them once the node is configured. A value that was set holds
-when the node is configured again, also with another checkpoint that has a class of that name. A
-threshold in a parameter file for a class that the checkpoint does not have is ignored with a
-warning; in `classes` such a class makes configure fail.
+`classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
+threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of them.
+
+- The node declares these parameters when it is configured, and removes them when it is cleaned up.
+  While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
+  command line or in the parameter file, or set them after the node was configured.
+- A value that was set stays in force when the node is configured again, also with another
+  checkpoint, if that has a class of this name.
+- The node ignores a threshold in a parameter file for an unknown class, with a warning. An unknown
+  class in `classes` makes configure fail.
 
 """
 

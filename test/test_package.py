@@ -108,10 +108,12 @@ def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
     package = parse_package(str(ROOT / "package.xml"))
     package.validate()
     assert package.package_format == 3
-    wanted = """rclpy sensor_msgs sensor_msgs_py cv_bridge message_filters visualization_msgs vision_msgs nav_msgs
+    wanted = """rclpy sensor_msgs message_filters visualization_msgs vision_msgs nav_msgs
         std_msgs geometry_msgs diagnostic_msgs lifecycle_msgs tf2_ros tf2_ros_py tf2_msgs launch launch_ros ros2launch
         rviz2 python3-numpy python3-opencv python3-pytorch-pip python3-rosbags-pip"""
     assert set(wanted.split()) <= {dependency.name for dependency in package.exec_depends}
+    compared = {dependency.name for dependency in package.test_depends}
+    assert {"sensor_msgs_py", "cv_bridge"} <= compared
 
 
 def test_every_ros_import_is_declared_in_package_xml() -> None:

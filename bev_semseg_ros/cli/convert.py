@@ -1,4 +1,4 @@
-"""bev-semseg convert: a checkpoint of version 0.1 in this version's format."""
+"""`bev-semseg convert`: a checkpoint of version 0.1 in this version's format."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the arguments of `bev-semseg convert`."""
     parser.add_argument("checkpoint", type=Path, metavar="OLD", help="checkpoint of version 0.1")
     parser.add_argument("--out", type=Path, required=True, metavar="NEW", help="file to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code."""
+    """Write the checkpoint. Return the exit status."""
     from bev_semseg_ros.inference.conversion import convert
 
     if arguments.out.resolve() == arguments.checkpoint.resolve():
-        raise ValueError(f"{arguments.out}: is the checkpoint itself; give another --out")
+        raise ValueError(f"{arguments.out}: this is the checkpoint itself; choose another --out")
     convert(arguments.checkpoint, arguments.out)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0

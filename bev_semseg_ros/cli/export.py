@@ -1,4 +1,4 @@
-"""bev-semseg export."""
+"""`bev-semseg export`: a training run's weights, to ship."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ADJUSTED = "unweighted"  # key of a checkpoint's `info`, as version 0.1 named it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Add the arguments of `bev-semseg export`."""
     parser.add_argument(
         "--checkpoint", type=Path, required=True, metavar="C", help="checkpoint of a training run"
     )
@@ -20,24 +20,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the class weights' effect on the segmentation to take back, 0 to 1, so that "
-        "rare classes are drawn less widely (default: %(default)g)",
+        help="share of the class weights' effect on the segmentation to undo, 0 to 1, by logit "
+        "adjustment (Menon et al. 2021): rare classes cover less (default: %(default)g)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return its exit code."""
+    """Write the weights in half precision. Return the exit status."""
     from bev_semseg_ros.inference import checkpoint
 
     if arguments.out.resolve() == arguments.checkpoint.resolve():
         raise ValueError(
-            f"{arguments.out}: the run could not be resumed any more; give another --out"
+            f"{arguments.out}: the run could not be resumed after that; choose another --out"
         )
     loaded = checkpoint.load(arguments.checkpoint)
     network, info, share = loaded.build(), dict(loaded.info), arguments.logit_adjustment
     if share:
         if ADJUSTED in info:
-            raise ValueError(f"{arguments.checkpoint}: its logits were adjusted already")
+            raise ValueError(
+                f"{arguments.checkpoint}: its logits were adjusted already; export the checkpoint "
+                "of the training run instead"
+            )
         try:
             adjusted = [
                 task.name

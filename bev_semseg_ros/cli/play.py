@@ -11,8 +11,8 @@ from bev_semseg_ros.ros.bag.player import play
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg play`."""
     parser.description = (
-        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers are matched. The last "
-        "line of the output says in JSON what was sent."
+        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers are matched. The "
+        "last line of the output says in JSON what was sent."
     )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag")
     parser.add_argument(

@@ -1,4 +1,7 @@
-"""Makes Fast DDS carry images and clouds: its default shared memory segment (0.5 MiB) silently drops them."""
+"""Configure Fast DDS for images and clouds.
+
+They do not fit its default shared memory segment of 0.5 MiB, and it drops them without a warning.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,10 @@ from collections.abc import MutableMapping
 
 from bev_semseg_ros.resources import share_path
 
-SWITCH = (
-    "BEV_SEMSEG_DDS_PROFILE"  # none: no profile is set, which launch's dds_profile:=none passes on
-)
+# The value "none" prevents a profile; the launch argument dds_profile:=none sets it.
+SWITCH = "BEV_SEMSEG_DDS_PROFILE"
 
-# What a user may have set already, under the names of all distributions.
+# Settings of the user that come first, under the names of all distributions.
 USER_SETTINGS = (
     "FASTDDS_DEFAULT_PROFILES_FILE",
     "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -20,14 +22,15 @@ USER_SETTINGS = (
 
 
 def profile_variable() -> str:
-    """The name under which this distribution's Fast DDS reads its profile: 2.x (up to Jazzy) knows only the old one.
+    """Return the environment variable that names the profile of this distribution's Fast DDS.
 
-    Told by ROS_DISTRO or, where it is not set, by the version of rclpy.
+    Fast DDS 2.x (up to Jazzy) knows only the old name. The distribution is that of ROS_DISTRO, or,
+    if that is not set, that of the installed rclpy.
     """
     old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
     distribution = os.environ.get("ROS_DISTRO", "")
     if distribution:
-        return old if distribution[:1] <= "j" else new  # distributions are named along the alphabet
+        return old if distribution[:1] <= "j" else new  # their names follow the alphabet
     from importlib.metadata import PackageNotFoundError, version
 
     for package in ("ros-rclpy", "rclpy"):
@@ -39,9 +42,15 @@ def profile_variable() -> str:
 
 
 def use_shared_memory_profile(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Name config/fastdds_shm.xml in `environment` unless the user chose a middleware, transports, a profile or none.
+    """Make Fast DDS use config/fastdds_shm.xml, unless the user has chosen otherwise.
 
-    To be called before rclpy.init, or on the environment of a child process. True if the profile was set.
+    A middleware, transports, a profile or `SWITCH` are choices. Call it before rclpy.init.
+
+    Args:
+        environment: The variables to set; those of this process, or of a child process.
+
+    Returns:
+        Whether the profile was set.
     """
     if "fastrtps" not in environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"):
         return False

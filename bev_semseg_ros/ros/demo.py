@@ -112,17 +112,13 @@ def _run_simulated(
         say(f"playing at {10 * rate:g} Hz to the node")
         recording = _record(bag, out / name, rate, predictor, checkpoint)
         online = _predictions(recording)
-        # Dropped frames were counted. The scores compare what came out with the same frames offline.
+        # Dropped frames are counted elsewhere: both scores are of the frames that came out.
         same_frames = [
             None if ours is None else theirs for ours, theirs in zip(online, offline, strict=True)
         ]
-        miou, mean_ap = _score(predictor, drives, online)
-        miou_offline, mean_ap_offline = _score(predictor, drives, same_frames)
         summary[name] = recording.summary() | {
-            "miou": miou,
-            "map": mean_ap,
-            "miou_offline": miou_offline,
-            "map_offline": mean_ap_offline,
+            "scores": _scores(predictor, drives, online),
+            "scores_offline": _scores(predictor, drives, same_frames),
             "parity": parity(online, offline),
         }
         _draw(predictor, drives, online, out / name)
@@ -154,14 +150,14 @@ def _run_real(
 def table(summary: dict[str, Any], out: Path) -> str:
     """Return the summary as a table for reading, and where to find the results."""
     lines = [
-        f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}   "
-        f"{'mIoU':>11}   {'mAP':>11}  dropped"
+        f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}"
+        "  dropped"
     ]
-    for name, run in summary.items():
-        if isinstance(run, dict):
-            lines.append(_row(name, run))
+    runs = {name: run for name, run in summary.items() if isinstance(run, dict)}
+    lines += [_row(name, run) for name, run in runs.items()]
+    lines += ["", "scores of the node and offline:"]
+    lines += [f"{name:16} {_score_text(run)}" for name, run in runs.items() if "scores" in run]
     lines += [
-        "(scores: node/offline)",
         "",
         f"pictures and videos: {out}/*/*.png, {out}/*/drive.mp4; figures: {out / 'summary.json'}",
     ]
@@ -175,19 +171,24 @@ def _row(name: str, run: dict[str, Any]) -> str:
         value = run[key][percentile]
         return "-" if value is None else f"{value:.0f}"
 
-    def score(key: str) -> str:
-        if run.get(key) is None:
-            return ""
-        return f"{run[key]:.3f}/{run[key + '_offline']:.3f}"
-
     latency = f"{milliseconds('latency_ms')}/{milliseconds('latency_ms', 'p95')} ms"
     network = f"{milliseconds('network_ms')} ms"
     overhead = f"{milliseconds('overhead_ms')} ms"
     causes = [f"{count} {cause}" for cause, count in run["dropped"].items() if count]
     return (
         f"{name:16} {run['frames_in']:4} {run['frames_out']:4} {latency:>16} {network:>8} "
-        f"{overhead:>8}   {score('miou'):>11}   {score('map'):>11}  {', '.join(causes) or 'none'}"
+        f"{overhead:>8}  {', '.join(causes) or 'none'}"
     )
+
+
+def _score_text(run: dict[str, Any]) -> str:
+    """Return the scores of a drive, as "miou 0.500/0.510, map 0.400/0.400"."""
+    texts = []
+    for name, online in run["scores"].items():
+        offline = run["scores_offline"][name]
+        if online is not None and offline is not None:
+            texts.append(f"{name} {online:.3f}/{offline:.3f}")
+    return ", ".join(texts)
 
 
 def _write_bag(dataset: Dataset, path: Path, say: Say) -> Path:
@@ -268,16 +269,15 @@ def _predictions(recording: Recording) -> list[Prediction | None]:
     return predictions
 
 
-def _score(
+def _scores(
     predictor: Predictor, dataset: Dataset, predictions: Sequence[Prediction | None]
-) -> tuple[float | None, float | None]:
-    """Return mIoU and mAP of the frames that came out."""
+) -> dict[str, float | None]:
+    """Return the main scores of all tasks, on the frames that came out."""
     report = Report(predictor.tasks)
     for index, prediction in enumerate(predictions):
         if prediction is not None:
             report.add(*dataset[index], prediction)
-    result = report.result()
-    return result["segmentation"]["miou"], result["detection"]["map"]
+    return report.headline()
 
 
 def _draw(

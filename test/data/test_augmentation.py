@@ -49,7 +49,10 @@ QUIET = replace(
 
 
 def make_example() -> Example:
-    """A box at a known place, its corners and 50 inner points as the cloud, and an image of column and row numbers."""
+    """Return a frame with one box.
+
+    The cloud has the box's corners and 50 points inside. The image holds column and row numbers.
+    """
     ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
     camera = Camera(
         [[260, 0, 165], [0, 262, 95], [0, 0, 1]],
@@ -78,7 +81,7 @@ def make_example() -> Example:
 
 
 def pixels_of(example: Example) -> np.ndarray:
-    """Where the image shows the corners of the boxes."""
+    """Return the pixels of the corners of the boxes."""
     return project(example.sample.camera.image_from_ego, box_corners(example.boxes).reshape(-1, 3))[
         0
     ]

@@ -39,7 +39,7 @@ def test_unknown_layout_lists_what_was_looked_for(tmp_path):
 
 
 class Clouds:
-    """A layout of one's own, with what the README says that one needs and nothing else."""
+    """A data set of a user, with the methods that the README asks for and no others."""
 
     name = "clouds"
     layout = "a folder of SCENE_NUMBER.npy"

@@ -9,88 +9,157 @@ import numpy as np
 import pytest
 from support.memory_dataset import TINY, TinyDataset
 
-from bev_semseg_ros.evaluation.report import Report, evaluate, spaced, table
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.evaluation.report import Report, evaluate, spaced
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.taxonomy import DETECTION_CLASSES, GROUPS, SEGMENTATION_CLASSES
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model.build import build_network, build_tasks
+
+BOXES, CLASSES, CAMVID, GROUPS = (
+    load_label_set(name).classes for name in ("boxes_4", "driving_13", "camvid_11", "groups_6")
+)
 
 
-def perfect(dataset: TinyDataset, mode: str = "fused", ran: str = "fused") -> dict:
-    report = Report(TINY.grid, mode)
+def perfect(
+    dataset: TinyDataset, mode: str = "fused", ran: str = "fused", config: Config = TINY
+) -> Report:
+    """Return the report of a network that predicts the ground truth."""
+    report = Report(build_tasks(config), mode)
     for index in range(len(dataset)):
         frame, annotation = dataset[index]
         boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
         report.add(frame, annotation, Prediction(boxes, annotation.mask, frame.camera, ran, 1.0))
-    return report.result()
+    return report
 
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor.from_network(Network(TINY), TINY)
+    return Predictor.from_network(build_network(TINY), TINY)
 
 
-def test_truth_as_prediction_scores_one():
-    result = perfect(TinyDataset())
+def test_the_ground_truth_as_prediction_scores_one():
+    result = perfect(TinyDataset()).result()
     assert result["detection"]["map"] == 1 and result["segmentation"]["miou"] == 1
 
 
 def test_layout_of_the_json():
-    result = json.loads(json.dumps(perfect(TinyDataset())))
+    result = json.loads(json.dumps(perfect(TinyDataset()).result()))
     assert {"mode", "num_frames", "segmentation", "detection"} <= set(result)
-    assert {"num_frames", "miou", "iou", "group_miou", "group_iou"} <= set(result["segmentation"])
-    assert list(result["segmentation"]["iou"]) == list(SEGMENTATION_CLASSES)
-    assert list(result["segmentation"]["group_iou"]) == list(GROUPS)
+    segmentation, detection = result["segmentation"], result["detection"]
+    assert {"num_frames", "miou", "iou", "group_miou", "group_iou"} <= set(segmentation)
+    assert {"labels", "group_labels", "group_interval", "by_labels"} <= set(segmentation)
+    assert {"num_frames", "num_skipped", "map", "labels", "by_labels"} <= set(detection)
+    assert list(segmentation["iou"]) == list(CLASSES)
+    assert list(segmentation["group_iou"]) == list(GROUPS)
     keys = {"ap", "ap_0.5m", "ap_1m", "ap_2m", "ap_4m", "num_truth", "interval_2m"}
-    assert all(set(result["detection"][name]) == keys for name in DETECTION_CLASSES)
+    assert all(set(detection[name]) == keys for name in BOXES)
 
 
 def test_frames_without_a_box_file_are_not_scored_for_detection():
-    result = perfect(TinyDataset(missing="boxes"))
+    result = perfect(TinyDataset(missing="boxes")).result()
     assert result["detection"]["num_frames"] == 2 and result["segmentation"]["num_frames"] == 4
 
 
 def test_frames_without_a_mask_are_not_scored_for_segmentation():
-    result = perfect(TinyDataset(missing="mask"))
+    result = perfect(TinyDataset(missing="mask")).result()
     assert result["segmentation"]["num_frames"] == 2 and result["detection"]["num_frames"] == 4
 
 
 def test_boxes_made_without_a_sensor_of_the_mode_are_not_scored():
-    result = perfect(TinyDataset(), mode="fused", ran="lidar_only")
+    result = perfect(TinyDataset(), mode="fused", ran="lidar_only").result()
     assert result["detection"]["num_frames"] == 0 and result["detection"]["num_skipped"] == 4
     assert result["detection"]["map"] is None
 
 
 @pytest.mark.parametrize("mode", ["fused", "lidar_only", "camera_only"])
 def test_an_untrained_network_is_scored_in_every_mode(predictor, mode):
-    result = evaluate(predictor, TinyDataset(), mode)
+    result = evaluate(predictor, TinyDataset(), mode).result()
     assert result["mode"] == mode and result["num_frames"] == 4
     assert (result["segmentation"]["num_frames"] == 0) == (mode == "lidar_only")
     assert result["detection"]["num_frames"] == (0 if mode == "camera_only" else 4)
 
 
 def test_boxes_that_nobody_looked_for_are_not_scored_as_missed(predictor):
-    result = evaluate(predictor, TinyDataset(), "camera_only")
+    result = evaluate(predictor, TinyDataset(), "camera_only").result()
     assert result["detection"]["num_skipped"] == 4 and result["detection"]["car"]["ap"] is None
 
 
 @pytest.mark.parametrize(("mode", "missing"), [("lidar_only", "points"), ("camera_only", "image")])
 def test_a_frame_with_nothing_for_the_mode_is_passed_over(predictor, mode, missing):
-    result = evaluate(predictor, TinyDataset(missing=missing), mode)
+    result = evaluate(predictor, TinyDataset(missing=missing), mode).result()
     scored = "detection" if mode == "lidar_only" else "segmentation"
     assert result["num_frames"] == 4 and result[scored]["num_frames"] == 2
 
 
-def test_table_names_every_class_and_survives_nulls():
-    text = table(perfect(TinyDataset(missing="mask")))
-    assert all(name in text for name in (*DETECTION_CLASSES, *SEGMENTATION_CLASSES, *GROUPS))
+def test_the_table_names_every_class_and_survives_nulls():
+    text = perfect(TinyDataset(missing="mask")).table()
+    assert all(name in text for name in (*BOXES, *CLASSES, *CAMVID, *GROUPS))
 
     class Bare(TinyDataset):
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
             return frame, replace(annotation, boxes=None, ignored=None, mask=None)
 
-    assert "mIoU -" in table(perfect(Bare()))
+    text = perfect(Bare()).table()
+    assert "mIoU -" in text and "mAP -" in text
+    assert all(name in text for name in (*BOXES, *CLASSES, *GROUPS))
+
+
+def test_the_headline_holds_the_figures_of_every_task():
+    headline = perfect(TinyDataset()).headline()
+    assert headline == {
+        "map": 1,
+        "ap_car": 1,
+        "ap_truck": None,
+        "ap_pedestrian": None,
+        "ap_cyclist": None,
+        "miou": 1,
+        "group_miou": 1,
+    }
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_a_network_of_one_task_is_scored_in_that_alone(task):
+    config = replace(TINY, model=replace(TINY.model, tasks=(task,)))
+    predictor = Predictor.from_network(build_network(config), config)
+    result = evaluate(predictor, TinyDataset()).result()
+    assert set(result) == {"mode", "num_frames", task}
+    assert result[task]["num_frames"] == 4
+
+
+def test_a_network_of_finer_labels_is_scored_on_the_classes_of_the_data():
+    labels = {"detection": "a2d2_boxes", "segmentation": "a2d2_38"}
+    config = replace(TINY, labels=labels)
+    predictor = Predictor.from_network(build_network(config), config)
+    result = evaluate(predictor, TinyDataset()).result()
+    assert result["detection"]["labels"] == "boxes_4"
+    assert result["segmentation"]["labels"] == "driving_13"
+    assert list(result["segmentation"]["iou"]) == list(CLASSES)
+    json.dumps(result)
+
+
+def test_data_of_finer_labels_is_scored_on_the_classes_of_the_network():
+    fine = load_label_set("a2d2_38"), load_label_set("a2d2_boxes")
+
+    class Fine(TinyDataset):
+        def __getitem__(self, index):
+            frame, annotation = super().__getitem__(index)
+            mask = np.full_like(annotation.mask, fine[0].index("Nature object"))
+            return frame, replace(annotation, mask=mask, mask_labels=fine[0], box_labels=fine[1])
+
+    data = Fine()
+    report = Report(build_tasks(TINY))
+    for index in range(len(data)):
+        frame, annotation = data[index]
+        mask = np.full_like(annotation.mask, CLASSES.index("vegetation"))
+        report.add(
+            frame, annotation, Prediction(annotation.boxes, mask, frame.camera, "fused", 1.0)
+        )
+    result = report.result()
+    assert result["segmentation"]["labels"] == "driving_13"
+    assert result["segmentation"]["iou"]["vegetation"] == 1
+    assert result["detection"]["labels"] == "boxes_4" and result["detection"]["car"]["ap"] == 1
 
 
 def test_limited_frames_are_spread_evenly():

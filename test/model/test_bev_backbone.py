@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from bev_semseg_ros.config import ModelConfig
 from bev_semseg_ros.model.bev_backbone import BevBackbone
 
 
@@ -13,4 +14,6 @@ def test_the_map_has_half_the_canvas_size(size):
 
 def test_widths_and_blocks_of_different_length_are_refused():
     with pytest.raises(ValueError, match="bev_blocks"):
+        ModelConfig(bev_channels=(12, 16, 20), bev_blocks=(1, 2))
+    with pytest.raises(ValueError):
         BevBackbone(8, (12, 16, 20), (1, 2), 10)

@@ -9,6 +9,8 @@ import pytest
 from support.paths import PACKAGE
 from support.sources import FILES, imports
 
+from bev_semseg_ros.model import build
+
 ORDER = [
     "labels",
     "frame",
@@ -29,7 +31,15 @@ ORDER = [
     "ros",
     "cli",
 ]
+CHOSEN_IN = PACKAGE / "model" / "build.py"
+CHOICES = {
+    name
+    for table in (build.CAMERA_ENCODERS, build.LIDAR_ENCODERS, build.NECKS, build.FUSIONS)
+    for name in table
+} - {"none"}  # an everyday word, which also is a distortion model and a pattern of walls
+SETTINGS = {"camera_encoder", "lidar_encoder", "neck", "fusion"}
 WITHOUT_TORCH = {
+    "labels",
     "frame",
     "geometry",
     "config",
@@ -87,3 +97,51 @@ def test_the_model_reads_no_files() -> None:
         }
         assert not names & {"open", "load", "save", "imread", "imwrite", "fromfile", "memmap"}, path
         assert "pathlib" not in {name.split(".")[0] for name in imports(path)}, path
+
+
+def _names_a_choice(node: ast.expr) -> bool:
+    """Return True for the name of a part as a text, and for `config.model.<setting>`."""
+    if isinstance(node, ast.Constant):
+        return node.value in CHOICES
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return any(_names_a_choice(element) for element in node.elts)
+    is_setting = isinstance(node, ast.Attribute) and node.attr in SETTINGS
+    return is_setting and isinstance(node.value, ast.Attribute) and node.value.attr == "model"
+
+
+def _comparisons(source: str) -> list[ast.expr]:
+    """Return what a file compares, by an operator, a dictionary's keys or `match`."""
+    found: list[ast.expr] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            found += [node.left, *node.comparators]
+        elif isinstance(node, ast.Dict):
+            found += [key for key in node.keys if key is not None]
+        elif isinstance(node, ast.MatchValue):
+            found.append(node.value)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_choice_is_compared_by_its_name_in_one_place_alone(path: Path) -> None:
+    lines = [node.lineno for node in _comparisons(path.read_text()) if _names_a_choice(node)]
+    assert not lines or path == CHOSEN_IN, f"{path}, lines {lines}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if fusion == "projective": pass',
+        'if name in ("fpn", "unet"): pass',
+        'parts = {"pillars": 1}',
+        "if config.model.neck != wanted: pass",
+        'match name:\n    case "residual": pass',
+    ],
+)
+def test_the_search_for_comparisons_finds_them(source: str) -> None:
+    assert any(_names_a_choice(node) for node in _comparisons(source))
+
+
+def test_every_layer_has_its_place_in_the_order() -> None:
+    assert {_layer(path) for path in FILES} <= {*ORDER}
+    assert ORDER[0] == "labels"

@@ -13,7 +13,8 @@ from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
-from bev_semseg_ros.sim.scene.road.street import KINDS, Street
+from bev_semseg_ros.sim.scene.road.ground import build_ground
+from bev_semseg_ros.sim.scene.road.street import STREET_KINDS, Street
 
 
 def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:
@@ -39,7 +40,7 @@ def surface_height(triangles: np.ndarray, point: np.ndarray) -> float:
 
 @pytest.fixture(scope="module", params=range(12))
 def street(request) -> tuple[Street, Surfaces]:
-    return draw_street(request.param, KINDS[request.param % len(KINDS)])
+    return draw_street(request.param, STREET_KINDS[request.param % len(STREET_KINDS)])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -84,7 +85,7 @@ def test_ground_is_as_high_as_the_street_says(street):
     """The highest surface over a point is the one that objects are set on (rough verges aside)."""
     street, surfaces = street
     builder = MeshBuilder()
-    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    build_ground(street, np.random.default_rng(0), builder, surfaces)
     triangles = builder.build().triangles.astype(np.float64)
     for side in street.sides:
         for strip in side.strips:
@@ -98,14 +99,14 @@ def test_ground_is_as_high_as_the_street_says(street):
 def test_ground_faces_up(street):
     street, surfaces = street
     builder = MeshBuilder()
-    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    build_ground(street, np.random.default_rng(0), builder, surfaces)
     assert (builder.build().face_normals[:, 2] > -0.05).mean() > 0.98
 
 
 def test_ground_reaches_the_horizon_in_all_directions(street):
     street, surfaces = street
     builder = MeshBuilder()
-    street.build_ground(np.random.default_rng(0), builder, surfaces)
+    build_ground(street, np.random.default_rng(0), builder, surfaces)
     corners = builder.build().triangles.reshape(-1, 3)
     angle, distance = (
         np.arctan2(corners[:, 1], corners[:, 0]),

@@ -12,7 +12,7 @@ from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
 from bev_semseg_ros.sim.classes import BOX_CLASSES, MASK_LABEL
-from bev_semseg_ros.sim.scene.road.street import KINDS
+from bev_semseg_ros.sim.scene.road.street import STREET_KINDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 
@@ -23,7 +23,9 @@ FRAMES = 20
 @pytest.fixture(scope="module")
 def worlds(library: Library) -> list[World]:
     """Drives of all kinds of streets."""
-    return [World(seed, FRAMES, library, kind=KINDS[seed % len(KINDS)]) for seed in SEEDS]
+    return [
+        World(seed, FRAMES, library, kind=STREET_KINDS[seed % len(STREET_KINDS)]) for seed in SEEDS
+    ]
 
 
 def soup(view: View):

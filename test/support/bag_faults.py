@@ -1,27 +1,32 @@
-"""Ways to break a bag, and what the doctor must say of each."""
+"""Ways to break a bag, and what the doctor must find for each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
 from support.broken_bag import CALIBRATION, COUNT, STORE, Entry, on, without
 
+from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.doctor.observation import COMPRESSED
 
 TENTH = 100_000_000  # of a second, in ns
 
+# A change of all messages of a bag.
+Change = Callable[[list[Entry]], list[Entry]]
 
-def cloud(entry: Entry, change) -> Entry:
-    """The cloud with its (N, 4) floats changed."""
+
+def cloud(entry: Entry, change: Callable[[np.ndarray], None]) -> Entry:
+    """Return the cloud after `change` of its points (N, 4) in place."""
     points = entry.message.data.view(np.float32).reshape(-1, 4).copy()
     change(points)
     return entry.with_message(data=points.view(np.uint8).reshape(-1))
 
 
-def scale_intensity(largest: float):
+def scale_intensity(largest: float) -> Callable[[np.ndarray], None]:
     def change(points: np.ndarray) -> None:
         points[:, 3] *= np.float32(largest) / points[:, 3].max()
 
@@ -44,16 +49,16 @@ def truncated(entry: Entry) -> Entry:
     return entry.with_message(data=entry.message.data[:1000])
 
 
-def frame(name: str):
+def frame(name: str) -> Callable[[Entry], Entry]:
     return lambda entry: entry.with_message(header=replace(entry.message.header, frame_id=name))
 
 
-def shifted(nanoseconds: int):
+def shifted(nanoseconds: int) -> Callable[[Entry], Entry]:
     return lambda entry: entry.stamped(entry.time + nanoseconds)
 
 
-def late(nanoseconds: int):
-    """Images and camera_infos come later; their stamps are right."""
+def late(nanoseconds: int) -> Change:
+    """Let images and camera_infos come later, with the right stamps."""
     return lambda all_: [
         replace(entry, time=entry.time + nanoseconds)
         if entry.topic in ("/image", "/camera_info")
@@ -93,8 +98,8 @@ def tf_in_two_trees(entry: Entry) -> Entry:
     return entry.with_message(transforms=[first, *orphans])
 
 
-def in_a_map(is_static: bool):
-    """map -> ego -> lidar and camera, as the CARLA bridge has it: without base_link; the car stands turned."""
+def in_a_map(is_static: bool) -> Change:
+    """map -> ego -> lidar and camera, as the CARLA bridge has it, with the car turned."""
 
     def change(all_: list[Entry]) -> list[Entry]:
         (entry,) = (entry for entry in all_ if entry.topic == "/tf_static")
@@ -127,7 +132,7 @@ def camera_not_optical(entry: Entry) -> Entry:
 
 
 def slowly(all_: list[Entry]) -> list[Entry]:
-    """As if the drive took seven times as long."""
+    """Make the drive seven times as long."""
 
     def later(entry: Entry) -> Entry:
         time = all_[0].time + 7 * (entry.time - all_[0].time)
@@ -177,8 +182,9 @@ HIGH = replace(CALIBRATION, ego_from_lidar=transform(translation=(0, 0, 2.73)))
 BACKWARDS = replace(CALIBRATION, ego_from_lidar=transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)))
 ROOF = replace(CALIBRATION, lidar_frame="roof")
 
-# what is broken: (how, the calibration beside the bag, item, level, what must be said)
-BROKEN = {
+# What is broken -> how, the calibration beside the bag, and of the finding the item, the level and
+# a pattern of its text and remedy.
+BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
     "no camera_info": (
         without("/camera_info"),
         CALIBRATION,

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
+
+if TYPE_CHECKING:
+    from support.peer import Peer
 
 COUNT = 6
 START = 7_000_000_000
 STEP = 100_000_000
 
 
-def write_bag(path, peer, storage: StoragePlugin) -> None:
-    """COUNT pairs 0.1 s apart as the peer would send them, and a transform that no package here can carry."""
+def write_bag(path: Path, peer: Peer, storage: StoragePlugin) -> None:
+    """Write COUNT pairs 0.1 s apart, and a message whose package is not installed here.
+
+    Args:
+        path: The folder of the bag.
+        peer: Makes the messages of the pairs.
+        storage: The file format.
+    """
     from rclpy.serialization import serialize_message
 
     with Writer(path, version=9, storage_plugin=storage) as writer:

@@ -1,4 +1,4 @@
-"""A small bag of a simulated scene, as messages that a test may spoil before they are written."""
+"""A small bag of a simulated scene, as messages that a test may change before it writes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ CALIBRATION = Calibration(transform(translation=(0, 0, 1.73)), CAMERA)
 
 
 def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.ndarray:
-    """Points (N, 4) of a lidar 1.73 m above a plane with a wall at 40 m; it sees 90 degrees ahead."""
+    """Return points (N, 4) of a lidar 1.73 m above a plane that sees 90 degrees ahead.
+
+    A wall stands 40 m away.
+    """
     azimuth, elevation = np.meshgrid(
         np.radians(np.arange(-45, 45, 0.2)), np.radians(np.linspace(lowest, highest, beams))
     )
@@ -50,7 +53,7 @@ def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.nda
 
 
 class Drive:
-    """COUNT frames of 10 Hz that show the same."""
+    """A data set of COUNT equal frames, 0.1 s apart."""
 
     name = "drive"
 
@@ -75,7 +78,16 @@ class Drive:
 
 @dataclass(frozen=True)
 class Entry:
-    """A message of the bag, or its bytes; kind: its type; reliable, kept: the QoS that was offered."""
+    """A message of the bag.
+
+    Attributes:
+        topic: Its topic.
+        kind: Its type.
+        time: When it came, integer nanoseconds.
+        message: The message, or its bytes.
+        reliable: Whether its publisher offered RELIABLE.
+        kept: Whether its publisher offered TRANSIENT_LOCAL.
+    """
 
     topic: str
     kind: str
@@ -85,19 +97,23 @@ class Entry:
     kept: bool = False
 
     def with_message(self, **values: Any) -> Entry:
+        """Return the entry with other values of the message."""
         return replace(self, message=replace(self.message, **values))
 
     def stamped(self, nanoseconds: int) -> Entry:
+        """Return the entry with another stamp."""
         stamp = type(self.message.header.stamp)(*divmod(nanoseconds, 1_000_000_000))
         return self.with_message(header=replace(self.message.header, stamp=stamp))
 
 
 def good_bag(path: Path) -> Path:
+    """Write a bag in which the doctor finds nothing wrong."""
     write_bag(Drive(), path, "sqlite3")
     return path
 
 
 def entries(bag: Path) -> list[Entry]:
+    """Read the messages of a bag."""
     with Reader(bag) as reader:
         return [
             Entry(
@@ -112,11 +128,12 @@ def entries(bag: Path) -> list[Entry]:
 
 
 def on(topic: str, change: Callable[[Entry], Entry]) -> Callable[[list[Entry]], list[Entry]]:
-    """Changes every message of a topic."""
+    """Return a change of every message of a topic."""
     return lambda all_: [change(entry) if entry.topic == topic else entry for entry in all_]
 
 
 def without(topic: str) -> Callable[[list[Entry]], list[Entry]]:
+    """Return a change that removes a topic."""
     return lambda all_: [entry for entry in all_ if entry.topic != topic]
 
 
@@ -126,7 +143,14 @@ def write(
     calibration: Calibration | None = CALIBRATION,
     packed: bool = False,
 ) -> Path:
-    """packed: every message by itself, with zstd."""
+    """Write a bag.
+
+    Args:
+        path: Its folder.
+        content: Its messages.
+        calibration: Written into the folder; None for no file.
+        packed: Compress each message with zstd.
+    """
     forever = QosTime(9223372036, 854775807)
     connections: dict[tuple, Any] = {}
     writer = Writer(path, version=9, storage_plugin=StoragePlugin.SQLITE3)

@@ -21,7 +21,16 @@ def cloud(
     height: int = 1,
     row_padding: int = 0,
 ) -> PointCloud2:
-    """A cloud with these fields in this order, `gap` bytes before each and `row_padding` after each row."""
+    """Make a cloud.
+
+    Args:
+        values: (N,) values of each field.
+        kinds: Field -> its number type, in the order in which they lie in a point.
+        order: "<" for little-endian, ">" for big-endian.
+        gap: Bytes before each field.
+        height: Rows.
+        row_padding: Bytes after each row.
+    """
     offsets, step = [], 0
     for kind in kinds.values():
         offsets.append(step + gap)

@@ -1,6 +1,6 @@
-"""Faults of sensors and of what they send: shared by the tests and benchmarks/faults.py.
+"""Faults of sensors and of their messages, for the tests and benchmarks/faults.py.
 
-A drive is a list of events, and a fault is what it makes of a good one.
+A drive is a list of events. A fault turns a good drive into a faulty one.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ SEED = 3
 
 @dataclass(frozen=True)
 class Event:
-    """A message of `topic` that is published `due` seconds after the drive's beginning; `spoil` changes it before."""
+    """A message of a drive.
+
+    Attributes:
+        due: When it is published, seconds after the beginning of the drive.
+        topic: points, image or camera_info.
+        stamp: Its stamp, nanoseconds.
+        spoil: Changes the message before it is published.
+    """
 
     due: float
     topic: str
-    stamp: int  # ns
+    stamp: int
     spoil: Callable[[Any], None] | None = None
 
 
@@ -45,11 +52,15 @@ Drive = list[Event]
 
 @dataclass(frozen=True)
 class Fault:
-    """`inflict` makes a good drive one with the fault.
+    """A fault.
 
-    counter: a regular expression for the names of the counters of which at least one counts it; empty: the node works
-    on as if nothing was. period: seconds between two
-    moments of the drive; moments: how many it needs at least.
+    Attributes:
+        name: Its name.
+        inflict: Turns a good drive into one with the fault.
+        counter: A regular expression for names of counters; at least one of them counts the fault.
+            Empty: the node works on as if nothing had happened.
+        period: Seconds between two moments of the drive.
+        moments: How many moments the drive needs at least.
     """
 
     name: str
@@ -60,7 +71,10 @@ class Fault:
 
 
 def drive(moments: int, begin: int, period: float = PERIOD) -> Drive:
-    """A good drive of so many moments, the first one stamped `begin`: each image with its camera_info, and a cloud."""
+    """Return a good drive: at each moment a cloud and an image with its camera_info.
+
+    The first moment is stamped `begin`.
+    """
     return [
         Event(index * period, topic, begin + round(index * period * 1e9))
         for index in range(moments)
@@ -69,11 +83,10 @@ def drive(moments: int, begin: int, period: float = PERIOD) -> Drive:
 
 
 def play(peer: Peer, events: Drive) -> None:
-    """Publish each event when it is due. The peer's results are collected meanwhile."""
+    """Publish each event when it is due, and collect the peer's results meanwhile."""
     start = time.monotonic()
-    for event in sorted(
-        events, key=lambda event: event.due
-    ):  # stable: those due together keep their order
+    # The sort is stable: events that are due together keep their order.
+    for event in sorted(events, key=lambda event: event.due):
         peer._stamp = event.stamp
         message = peer.make(event.topic)
         if event.spoil is not None:
@@ -83,17 +96,20 @@ def play(peer: Peer, events: Drive) -> None:
 
 
 def fail(peer: Peer, fault: Fault, moments: int) -> None:
-    """Play a drive with the fault; the peer's next stamps follow it."""
+    """Play a drive with the fault; the peer's next stamps are later than its stamps."""
     moments, begin = max(moments, fault.moments), peer.next_stamp()
     play(peer, fault.inflict(drive(moments, begin, fault.period)))
     peer._stamp = begin + round(max(moments * fault.period, PERIOD) * 1e9)
 
 
 def recover(peer: Peer, timeout: float = 30.0) -> tuple[dict[str, str], float]:
-    """Play a good drive until the node has an answer with both sensors to one of its pairs.
+    """Play a good drive until the node answers one of its pairs with both sensors.
 
-    Returns that answer's timing and the seconds from the first pair until then. The answer has to be the one to
-    `peer.reference`, the markers of the same scene before the fault, if that is set.
+    The boxes of the answer must be those of `peer.reference` (the markers of the same scene before
+    the fault), if that is set.
+
+    Returns:
+        The timing of that answer, and the seconds from the first pair until it came.
     """
     start, sent = time.monotonic(), []
 
@@ -113,9 +129,12 @@ def recover(peer: Peer, timeout: float = 30.0) -> tuple[dict[str, str], float]:
 
 
 def storm(peer: Peer, count: int) -> tuple[int, int]:
-    """Set a parameter `count` times as fast as the node answers, while a good drive goes on; half the values are wrong.
+    """Set a parameter `count` times, as fast as the node answers, during a good drive.
 
-    Returns how many were taken and how many refused.
+    Half of the values are wrong.
+
+    Returns:
+        How many were accepted, and how many refused.
     """
 
     def request(index: int) -> SetParameters.Request:
@@ -145,25 +164,25 @@ def storm(peer: Peer, count: int) -> tuple[int, int]:
 
 
 def counted(timing: dict[str, str], counter: str) -> int:
-    """How much the counters are in all whose names match."""
+    """Return the sum of the counters whose names match."""
     return sum(int(value) for name, value in timing.items() if re.fullmatch(counter, name))
 
 
 def _moments(start: float, timeout: float) -> Iterator[float]:
-    """The ends of a drive's moments, as they come."""
+    """Yield the end of each moment of a drive, `time.monotonic()`."""
     index = 1
     while time.monotonic() < start + timeout:
         yield start + index * PERIOD
         index += 1
 
 
-# --- what goes wrong with a sensor -----------------------------------------------------------------------------------
+# --- faults of a sensor ---------------------------------------------------------------------------
 
 
 def _of(
     topics: tuple[str, ...] | str, change: Callable[[Event], Event]
 ) -> Callable[[Drive], Drive]:
-    """Changes every event of these topics."""
+    """Return a function that changes every event of these topics."""
     return lambda events: [change(event) if event.topic in topics else event for event in events]
 
 
@@ -180,7 +199,7 @@ def stuttering(topic: str) -> Callable[[Drive], Drive]:
 
 
 def out_of_order(topic: str) -> Callable[[Drive], Drive]:
-    """Every other message comes just after the one that should follow it."""
+    """Delay every other message until just after the next one."""
     return _of(
         topic,
         lambda event: (
@@ -213,7 +232,7 @@ def stamped(topics: tuple[str, ...] | str, stamp: Callable[[int], int]) -> Calla
     return _of(topics, lambda event: replace(event, stamp=stamp(event.stamp)))
 
 
-# --- what goes wrong with a message ----------------------------------------------------------------------------------
+# --- faults of a message --------------------------------------------------------------------------
 
 
 def spoilt(topics: tuple[str, ...] | str, spoil: Callable[[Any], None]) -> Callable[[Drive], Drive]:
@@ -221,7 +240,7 @@ def spoilt(topics: tuple[str, ...] | str, spoil: Callable[[Any], None]) -> Calla
 
 
 def with_points(message: Any, points: np.ndarray) -> None:
-    """A cloud of these points (N, 4) instead of its own."""
+    """Replace the points of a cloud by these (N, 4)."""
     message.width, message.row_step = len(points), 16 * len(points)
     del message.data[:]
     fill(message, points.astype(np.float32))
@@ -232,7 +251,7 @@ def truncated(message: Any) -> None:
 
 
 def resized(message: Any, width: float, height: float) -> None:
-    """A grey image, or intrinsics, of these shares of its size."""
+    """Scale the size of intrinsics, or of an image, which becomes grey."""
     message.width, message.height = int(width * message.width), int(height * message.height)
     if isinstance(message, CameraInfo):
         scale = np.diag([width, height, 1.0])
@@ -246,7 +265,7 @@ def resized(message: Any, width: float, height: float) -> None:
 
 
 def malformed(topic: str) -> Callable[[Drive], Drive]:
-    """Each message of the topic is damaged at random, in its own way."""
+    """Damage each message of the topic at random, each in its own way."""
 
     def inflict(events: Drive) -> Drive:
         number = iter(range(len(events)))
@@ -271,7 +290,8 @@ FAULTS = [
     Fault("image 0.5 s late", late("image", 0.5), "degraded/no_image"),
     Fault("points stuttering", stuttering("points"), "dropped/unmatched_image"),
     Fault("image stuttering", stuttering("image"), "degraded/no_image"),
-    # On a busy machine the older one may replace the newer in DDS (depth 1): then that one's partner is left over.
+    # On a busy machine the older message may replace the newer one in DDS (depth 1). The partner of
+    # the newer one is left over then.
     *[
         Fault(
             f"{topic} out of order",

@@ -1,4 +1,4 @@
-"""Damages any message at random, but so that it still can be sent."""
+"""Damage any message at random, in ways that still let it be sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ FLOATS = (0.0, -1.0, 1e-300, 1e300, -1e300, float("inf"), float("nan"))
 
 
 def scramble(message: Any, rng: np.random.Generator) -> None:
-    """Give one to three fields of a message other values of their types: extreme, slightly off, or of other lengths."""
+    """Change one to three fields of a message.
+
+    The new values have the fields' types; they are extreme, slightly off, or of another length.
+    """
     kinds = message.get_fields_and_field_types()
     for name in rng.choice(list(kinds), min(len(kinds), int(rng.integers(1, 4))), replace=False):
         setattr(message, str(name), _other(getattr(message, str(name)), kinds[str(name)], rng))
@@ -66,7 +69,7 @@ def _other(value: Any, kind: str, rng: np.random.Generator) -> Any:
 
 
 def _other_bytes(data: Any, rng: np.random.Generator) -> Any:
-    """Noise, less of it, or more than there should be."""
+    """Return noise of the same length, a shorter or a longer one."""
     length = int(
         rng.choice([0, 1, len(data) // 2, max(len(data) - 1, 0), len(data), 2 * len(data)])
     )

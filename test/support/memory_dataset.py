@@ -1,4 +1,4 @@
-"""A data set of a few made-up frames in memory, and a configuration small enough to train in seconds."""
+"""A data set of a few made-up frames in memory, and a configuration that trains in seconds."""
 
 from __future__ import annotations
 
@@ -40,28 +40,38 @@ TINY = Config(
 
 
 def with_training(config: Config = TINY, **settings) -> Config:
+    """Return a configuration with other settings of `training`."""
     return replace(config, training=replace(config.training, **settings))
 
 
 class TinyDataset:
-    """One car a frame before a road and a sky; `missing` names what every second frame lacks."""
+    """One car a frame before a road and a sky."""
 
     name = "tiny"
 
-    def __init__(self, count: int = 4, missing: str = "", size: tuple[int, int] = SIZE):
-        self.count, self.missing, self.size = count, missing, size
+    def __init__(self, count: int = 4, missing: str = "", size: tuple[int, int] = SIZE) -> None:
+        """Describe the frames.
+
+        Args:
+            count: so many frames.
+            missing: what every second frame lacks: "points", "image", "boxes" or "mask".
+            size: (width, height) of the images.
+        """
+        self.count = count
+        self.missing = missing
+        self.size = size
 
     def __len__(self) -> int:
         return self.count
 
     def scene(self, index: int) -> str:
+        """Return the scene of a frame: two frames make one."""
         return f"scene{index // 2}"
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         rng = np.random.default_rng(index)
-        boxes = Boxes(
-            [[12 + 2 * (index % 4), 3 - 2 * (index % 4), 0.8]], [[4.2, 1.8, 1.6]], [0.0], [0], [1]
-        )
+        center = [12 + 2 * (index % 4), 3 - 2 * (index % 4), 0.8]
+        boxes = Boxes([center], [[4.2, 1.8, 1.6]], [0.0], [0], [1])
         car = boxes.centers[0] + rng.uniform(-0.5, 0.5, (200, 3)) * boxes.sizes[0]
         ground = np.column_stack(
             [rng.uniform(2, 25, 300), rng.uniform(-12, 12, 300), np.zeros(300)]

@@ -1,4 +1,4 @@
-"""Where the tests find the project."""
+"""Folders of the project."""
 
 from __future__ import annotations
 

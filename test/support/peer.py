@@ -1,4 +1,4 @@
-"""What stands on the other side of a node's topics: it plays the sensors and collects the results."""
+"""The other side of a node's topics: it plays the sensors and collects the results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,17 @@ PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy mac
 
 
 class Peer:
-    """What stands on the other side of the node's topics, in this process. Sensors and results go by stamp (ns)."""
+    """The other side of a node's topics, in this process.
+
+    Messages and results are identified by their stamp, in nanoseconds.
+
+    Attributes:
+        namespace: Namespace of the node under test.
+        node: The ROS node of this peer.
+        received: Messages of the node by topic, such as "markers".
+        publishers: Publishers of points, image and camera_info.
+        reference: The markers that every pair should give; None if unknown.
+    """
 
     def __init__(self, calibration, namespace: str = "") -> None:
         self._calibration, self.namespace = calibration, namespace
@@ -62,11 +72,12 @@ class Peer:
             )
         }
         self._stamp = 1_000_000_000
-        self.reference: MarkerArray | None = None  # the right answer to every pair
+        self.reference: MarkerArray | None = None
 
     def spin_until(
         self, condition, timeout: float = PATIENCE, what: str | Callable[[], str] = "a message"
     ) -> None:
+        """Collect results until the condition holds; fail if `what` does not come in time."""
         end = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > end:
@@ -77,14 +88,13 @@ class Peer:
             self._executor.spin_once(timeout_sec=0.05)
 
     def spin_until_time(self, end: float, condition: Callable[[], Any] = lambda: False) -> None:
-        """Collect results until `time.monotonic()` is `end` or the condition holds."""
+        """Collect results until `time.monotonic()` reaches `end` or the condition holds."""
         while (left := end - time.monotonic()) > 0 and not condition():
             self._executor.spin_once(timeout_sec=left)
 
     def connect(self, *topics: str) -> None:
-        """Wait until the node and this process have found each other, with the QoS the node finally chooses."""
+        """Wait until both sides have found each other and the node has chosen its final QoS."""
         wanted = topics or ("points", "image", "camera_info")
-
         namespace = self.namespace
 
         def reliable(topic: str) -> bool:
@@ -116,7 +126,7 @@ class Peer:
         return self._stamp
 
     def call(self, kind: type, name: str, request, timeout: float = PATIENCE):
-        """The answer of a service of the node."""
+        """Return the answer of a service of the node."""
         client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
         future = client.call_async(request)
@@ -125,7 +135,7 @@ class Peer:
         return future.result()
 
     def set_parameters(self, **values):
-        """The answer of the node to a set of all of these at once."""
+        """Set all of these parameters at once and return the node's answer."""
         parameters = [
             Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
         ]
@@ -154,11 +164,11 @@ class Peer:
         return encode_camera(self._calibration.camera, self.header("front"))
 
     def make(self, topic: str):
-        """The message of a good drive, stamped like all of its moment."""
+        """Return the message of a good drive, stamped with the present moment."""
         return {"points": self.cloud, "image": self.image, "camera_info": self.info}[topic]()
 
     def send(self, cloud=None, image=None, info=True) -> int:
-        """Publish one moment's messages (stamped by `next_stamp` before they were made)."""
+        """Publish the messages of one moment; call `next_stamp` before they are made."""
         if info and image is not None:
             self.publishers["camera_info"].publish(self.info())
         if cloud is not None:
@@ -168,7 +178,7 @@ class Peer:
         return self._stamp
 
     def result(self, topic: str, stamp: int, timeout: float = PATIENCE):
-        """The message of `topic` with that stamp."""
+        """Return the message of `topic` with that stamp."""
 
         def stamp_of(message) -> int | None:
             if not hasattr(message, "markers"):
@@ -186,7 +196,7 @@ class Peer:
         return {value.key: value.value for value in self.result("timing", stamp).status[0].values}
 
     def timing_of(self, stamp: int) -> dict[str, str] | None:
-        """As `timing`, or None if it has not come yet."""
+        """Return the same as `timing`, or None if it has not come yet."""
         found = next(
             (
                 message
@@ -198,7 +208,7 @@ class Peer:
         return found and {value.key: value.value for value in found.status[0].values}
 
     def compare_with_reference(self, stamp: int) -> None:
-        """The boxes of a result are those of `reference`."""
+        """Assert that the boxes of a result are those of `reference`."""
         if self.reference is None:
             return
         expected, found = (

@@ -15,7 +15,7 @@ import pytest
 
 
 def shared_memory(pid: int) -> set[Path]:
-    """The files in /dev/shm that a process has mapped."""
+    """Return the files in /dev/shm that a process has mapped."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     return {
         Path(place)
@@ -29,11 +29,16 @@ PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy ma
 
 
 class Process:
-    """`bev-semseg ARGUMENTS`, or another program for Python, with its output in `lines`."""
+    """`bev-semseg ARGUMENTS`, or another Python program.
+
+    Attributes:
+        arguments: Its arguments.
+        lines: Its output so far.
+    """
 
     def __init__(self, *arguments: str, program: tuple[str, ...] = COMMAND) -> None:
         self.arguments, self.lines = arguments, []
-        self._news = threading.Condition()
+        self._has_output = threading.Condition()
         self._process = subprocess.Popen(
             [sys.executable, "-u", *program, *arguments],
             stdout=subprocess.PIPE,
@@ -46,23 +51,26 @@ class Process:
 
     def _read(self) -> None:
         for line in self._process.stdout:
-            with self._news:
+            with self._has_output:
                 self.lines.append(line.rstrip())
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
+                self._has_output.notify_all()
+        with self._has_output:
+            self._has_output.notify_all()
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE, after: int = 0) -> str:
-        """The first line since `after` that matches; fails with all output if none comes or the process ends."""
+        """Return the first line from number `after` on that matches.
+
+        The test fails with all output if none comes in time or the process ends.
+        """
         end = time.monotonic() + timeout
-        with self._news:
+        with self._has_output:
             while True:
                 for line in self.lines[after:]:
                     if re.search(pattern, line):
                         return line
                 if time.monotonic() > end or not self._reader.is_alive():
                     pytest.fail(f"no line {pattern!r} in:\n" + "\n".join(self.lines))
-                self._news.wait(0.2)
+                self._has_output.wait(0.2)
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self._process.send_signal(number)
@@ -73,7 +81,7 @@ class Process:
 
     @property
     def shared_memory(self) -> set[Path]:
-        """The files in /dev/shm that the process has mapped, but not this one."""
+        """The files in /dev/shm that the process has mapped and this one has not."""
         return shared_memory(self._process.pid) - shared_memory(os.getpid())
 
     @property
@@ -84,18 +92,18 @@ class Process:
 
     @property
     def children(self) -> set[int]:
-        """The processes that this one has started and that live."""
+        """The running processes that it has started."""
         lists = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return {int(number) for children in lists for number in children.read_text().split()}
 
     def wait(self, timeout: float = PATIENCE) -> int:
-        """The exit code, once all output is read."""
+        """Wait for the end, read all output, and return the exit code."""
         code = self._process.wait(timeout)
         self._reader.join()
         return code
 
     def end(self) -> None:
-        """With SIGINT, so that it leaves nothing in /dev/shm; killed if it does not heed that."""
+        """End it with SIGINT, so that it leaves nothing in /dev/shm; kill it if that fails."""
         try:
             if not self.has_ended:
                 self.interrupt()

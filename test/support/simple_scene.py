@@ -1,4 +1,4 @@
-"""A street small enough to reason about: flat road, three cars, and whatever a test puts before them."""
+"""A small street with known contents: a flat road, three cars and, if asked for, a wall."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAR_POSES = ((12.0, 3.0, 0.3), (20.0, -4.0, 2.8), (35.0, 2.0, -1.2))  # x, y, ya
 
 
 def cars(materials: MaterialTable) -> tuple[Mesh, Boxes]:
-    """Three cuboid cars and their boxes."""
+    """Return three cuboid cars and their boxes."""
     builder = MeshBuilder()
     builder.box((0, 0, 0), CAR_SIZE, 0, CAR, materials.add("wall", [0.2] * 3))
     shape = builder.build()
@@ -35,7 +35,12 @@ def cars(materials: MaterialTable) -> tuple[Mesh, Boxes]:
 
 
 def street(before: tuple[float, str] | None = None, seed: int = 5) -> View:
-    """A view along a flat road; before: x (m) and lidar material of a wall across it, 60 m wide and 6 m high."""
+    """Return a view along a flat road with three cars.
+
+    Args:
+        before: x (metres) and lidar material of a wall across the road, 60 m wide and 6 m high.
+        seed: Of the noise.
+    """
     materials = MaterialTable(np.random.default_rng(0))
     builder = MeshBuilder()
     x, y = np.meshgrid(np.linspace(-10, 130, 30), np.linspace(-70, 70, 30), indexing="ij")

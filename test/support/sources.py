@@ -1,4 +1,4 @@
-"""What the package's files import."""
+"""The source files of the package and their imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from support.paths import PACKAGE
 
 
 def imports(path: Path) -> set[str]:
-    """Every module a file imports, wherever in the file it does."""
+    """Find the modules that a file imports, at its top or inside functions.
+
+    Args:
+        path: A Python file.
+
+    Returns:
+        Dotted names. `from a import b` gives both "a" and "a.b".
+    """
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

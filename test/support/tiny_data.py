@@ -1,4 +1,4 @@
-"""Tiny data sets in every layout, written by hand so that readers are tested without real data."""
+"""Tiny data sets in every layout, for tests of readers without real data."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ KITTI_SIZE = (64, 32)
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """RGB or gray."""
+    """Write a PNG and the folders above it.
+
+    Args:
+        path: The file.
+        image: (h, w, 3) RGB or (h, w) gray.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
 
 
 def truncate(path: Path) -> None:
-    """Cut a file to half of its size."""
+    """Cut a file to half its size."""
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
 
@@ -49,7 +54,16 @@ def a2d2_file(
     subset: str = "camera_lidar_semantic_bboxes",
     camera: str = "front_center",
 ) -> Path:
-    """Path of a file of a frame; part: image, sidecar, lidar, mask or boxes."""
+    """Return the path of one file of an A2D2 frame.
+
+    Args:
+        root: The data set.
+        part: image, sidecar, lidar, mask or boxes.
+        scene: Name of the scene's folder.
+        number: Of the frame.
+        subset: Name of the subset's folder.
+        camera: Name of the camera.
+    """
     folder, ending = {
         "image": ("camera", "png"),
         "sidecar": ("camera", "json"),
@@ -62,6 +76,7 @@ def a2d2_file(
 
 
 def write_a2d2_rig(root: Path) -> None:
+    """Write cams_lidars.json with a front camera and a fisheye camera on the left side."""
     matrix = [[60.0, 0, 31.5], [0, 62.0, 19.5], [0, 0, 1]]
     rectified = [[56.0, 0, 31.0], [0, 60.0, 19.0], [0, 0, 1]]
     axes = {"x-axis": [1.0, 0.0, 0.0], "y-axis": [0.0, 1.0, 0.0]}
@@ -96,7 +111,19 @@ def write_a2d2_frame(
     subset: str = "camera_lidar_semantic_bboxes",
     camera: str = "front_center",
 ) -> None:
-    """One frame with everything: road below, sky above, one car; two boxes if it is the boxes subset."""
+    """Write an A2D2 frame with all its files.
+
+    The mask has road below, sky above and a car. The boxes subset has a car, a trailer and a
+    bicycle.
+
+    Args:
+        root: The data set.
+        scene: Name of the scene's folder.
+        number: Of the frame; seeds its pixels and points.
+        time_us: Time of the image, microseconds.
+        subset: Name of the subset's folder.
+        camera: Name of the camera.
+    """
 
     def where(part: str) -> Path:
         path = a2d2_file(root, part, scene, number, subset, camera)
@@ -169,7 +196,13 @@ def write_a2d2_frame(
 
 
 def write_kitti_frame(root: Path, name: str, labels: str | None = None) -> None:
-    """A frame of the object set: image, 50 points, calibration, one car 20 m ahead heading forward."""
+    """Write a frame of the KITTI object set: image, 50 points, calibration and labels.
+
+    Args:
+        root: The data set.
+        name: Number of the frame; seeds its pixels and points.
+        labels: Content of the label file; default: a car 20 m ahead that heads forward.
+    """
     training = root / "training"
     for folder in ("velodyne", "calib", "label_2"):
         (training / folder).mkdir(parents=True, exist_ok=True)
@@ -186,13 +219,18 @@ def write_kitti_frame(root: Path, name: str, labels: str | None = None) -> None:
 
 
 def write_kitti_table(root: Path, rows: list[tuple[str, str, int]]) -> None:
-    """frames.csv: frame, scene, nanoseconds."""
+    """Write frames.csv of a simulated KITTI data set.
+
+    Args:
+        root: The data set.
+        rows: (frame, scene, nanoseconds) of each frame.
+    """
     lines = ["frame,scene,time_ns", *(f"{frame},{scene},{time}" for frame, scene, time in rows)]
     (root / "training" / "frames.csv").write_text("\n".join(lines) + "\n")
 
 
 def write_kitti_drive(root: Path, count: int = 5) -> None:
-    """A simulated drive of 10 Hz in KITTI's layout: frames.csv and masks."""
+    """Write a simulated drive at 10 Hz in KITTI's layout, with frames.csv and masks."""
     for index in range(count):
         write_kitti_frame(root, f"{index:06d}")
         write_png(
@@ -211,7 +249,17 @@ def write_kitti_drive(root: Path, count: int = 5) -> None:
 def write_kitti_raw(
     root: Path, numbers: tuple[int, ...] = (2, 3), day: str = "2011_09_26", drive: int = 5
 ) -> Path:
-    """A drive of 5 time stamps with the frames of `numbers` and one tracklet (frames 1 to 3); returns its folder."""
+    """Write a KITTI raw drive of five time stamps with one tracklet in frames 1 to 3.
+
+    Args:
+        root: The folder of days.
+        numbers: Frames that have an image and points.
+        day: Name of the day's folder.
+        drive: Number of the drive.
+
+    Returns:
+        The folder of the drive.
+    """
     folder = root / day / f"{day}_drive_{drive:04d}_sync"
     for sensor in ("image_02", "velodyne_points"):
         (folder / sensor / "data").mkdir(parents=True)
@@ -239,8 +287,8 @@ def write_kitti_raw(
         for index in range(3)
     )
     (folder / "tracklet_labels.xml").write_text(
-        "<boost_serialization><tracklets><count>1</count><item><objectType>Van</objectType><h>2</h><w>1.8</w>"
-        f"<l>4.4</l><first_frame>1</first_frame><poses><count>3</count>{poses}</poses></item></tracklets>"
-        "</boost_serialization>"
+        "<boost_serialization><tracklets><count>1</count><item><objectType>Van</objectType>"
+        "<h>2</h><w>1.8</w><l>4.4</l><first_frame>1</first_frame>"
+        f"<poses><count>3</count>{poses}</poses></item></tracklets></boost_serialization>"
     )
     return folder

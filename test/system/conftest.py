@@ -1,4 +1,4 @@
-"""Real processes on a ROS domain of their own, a checkpoint of random weights and a calibration for them."""
+"""Fixtures of the tests with real nodes, which have a ROS domain of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy")
+from support.process import Process
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
@@ -21,50 +21,68 @@ os.environ.update(
     ROS_PYTHON_CHECK_FIELDS="1",
 )
 
-from support.peer import Peer  # noqa: E402 - the environment must be there before ROS is loaded
-from support.process import Process  # noqa: E402
+if TYPE_CHECKING:  # ROS is loaded after the environment is set, and not where it is absent
+    from support.peer import Peer
 
 
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the logs of ROS out of the home folder and choose the transport of the package."""
+    from bev_semseg_ros.ros.bag import recorder
     from bev_semseg_ros.ros.dds import use_shared_memory_profile
 
+    recorder.QUIET = 20.0  # seconds, only waited if a result is missing: the machine may be busy
     os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("log"))
     use_shared_memory_profile()
 
 
 @pytest.fixture(scope="session")
-def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network with random weights: what it sees means nothing, how it gets in and out does."""
+def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """make_checkpoint(**settings) -> a small network with random weights.
+
+    What it predicts means nothing; the tests are about how results get in and out. The settings
+    are those of Config, and `tasks`.
+    """
     import torch
 
     from bev_semseg_ros.config import Config, DecodingConfig, GridConfig, ImageConfig, ModelConfig
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.build import build_network
 
-    torch.manual_seed(1)
-    config = Config(
-        grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
-        image=ImageConfig(8192, 128),
-        decoding=DecodingConfig(max_boxes=12),
-        model=ModelConfig(
-            camera_encoder="residual",
-            neck_channels=16,
-            fusion_channels=8,
-            pillar_channels=16,
-            bev_channels=(16, 16, 16),
-            bev_blocks=(1, 1, 1),
-            head_channels=16,
-        ),
-    )
-    path = tmp_path_factory.mktemp("weights") / "random.pt"
-    checkpoint.save(path, build_network(config), config, {})
-    return path
+    def make(tasks: tuple[str, ...] = ("detection", "segmentation"), **settings: Any) -> Path:
+        torch.manual_seed(1)
+        config = Config(
+            grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
+            image=ImageConfig(8192, 128),
+            decoding=DecodingConfig(max_boxes=12),
+            model=ModelConfig(
+                camera_encoder="residual",
+                tasks=tasks,
+                neck_channels=16,
+                fusion_channels=8,
+                pillar_channels=16,
+                bev_channels=(16, 16, 16),
+                bev_blocks=(1, 1, 1),
+                head_channels=16,
+            ),
+            **settings,
+        )
+        path = tmp_path_factory.mktemp("weights") / "random.pt"
+        checkpoint.save(path, build_network(config), config, {})
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint_file(make_checkpoint: Callable[..., Path]) -> Path:
+    """A checkpoint with the tasks and classes of the shipped one."""
+    return make_checkpoint()
 
 
 @pytest.fixture(scope="session")
 def calibration():
-    """A lidar on the roof, tilted by 0.1 rad, and a camera below it that looks ahead."""
+    """Return a lidar on the roof, tilted by 0.1 rad, and a camera below it that looks ahead."""
     from bev_semseg_ros.data.calibration import Calibration
     from bev_semseg_ros.frame import Camera
     from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
@@ -79,6 +97,7 @@ def calibration():
 
 @pytest.fixture(scope="session")
 def calibration_file(calibration, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return `calibration` as a YAML file."""
     from bev_semseg_ros.data.calibration import save_calibration
 
     path = tmp_path_factory.mktemp("calibration") / "calibration.yaml"
@@ -88,7 +107,15 @@ def calibration_file(calibration, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @contextmanager
 def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..., Process]]:
-    """start(*ROS arguments, name=value, ...) -> Process of a node with these parameters; all are ended at the end."""
+    """Start nodes and end them with the context.
+
+    Args:
+        checkpoint_file: Their checkpoint unless another is asked for.
+        calibration_file: Their calibration unless another is asked for.
+
+    Yields:
+        start(*ros_arguments, **parameters), which returns the node's Process.
+    """
     processes = []
 
     def start(*ros_arguments: str, **parameters) -> Process:
@@ -112,14 +139,14 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
 
 @pytest.fixture(scope="module")
 def start_node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..., Process]]:
-    """See `nodes`; they live as long as the tests of a module."""
+    """Return the function of `nodes`; its nodes live until the last test of the module."""
     with nodes(checkpoint_file, calibration_file) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
 def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
-    """A node that is active."""
+    """Return a node that is active. It must still run after the last test."""
     with nodes(checkpoint_file, calibration_file) as start:
         process = start()
         process.wait_for("READY")
@@ -131,7 +158,9 @@ def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
 
 @pytest.fixture(scope="session")
 def peers(calibration):
-    """peers(namespace) -> Peer; all are closed at the end."""
+    """Return peers(namespace), which gives the Peer of a namespace; all are closed at the end."""
+    from support.peer import Peer
+
     found: dict[str, Peer] = {}
 
     def peer(namespace: str = "") -> Peer:
@@ -146,7 +175,7 @@ def peers(calibration):
 
 @pytest.fixture
 def peer(peers) -> Peer:
-    """The other side of `node`."""
+    """Return the other side of `node`, without the messages of the tests before."""
     for messages in peers().received.values():
         messages.clear()
     return peers()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
@@ -12,9 +14,11 @@ from support import tiny_data
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.frame import Annotation, Camera, Frame
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.bag.writer import write_bag
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
@@ -75,6 +79,42 @@ def test_drive_round_trips_with_its_times(drive, tmp_path, storage):
         assert [time for time, _ in topics[topic]] == [frame.timestamp_ns for frame in frames]
         assert all(stamp(message) == time for time, message in topics[topic])
     assert (summary.frames, summary.clouds, summary.images, summary.unrelated) == (4, 4, 4, 0)
+
+
+class OneFrame:
+    """A data set of a single frame."""
+
+    name = "one frame"
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def __len__(self) -> int:
+        return 1
+
+    def scene(self, index: int) -> str:
+        return self._frame.scene
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        return self._frame, Annotation()
+
+
+def test_ring_time_and_unit_of_points_are_kept(drive, tmp_path):
+    frame, _ = drive[0]
+    count = len(frame.points)
+    attributes = {
+        "ring": np.arange(count, dtype=np.uint16) % 64,
+        "time": np.linspace(-0.1, 0, count, dtype=np.float32),
+        "unit": np.arange(count, dtype=np.uint16) % 5,
+    }
+    dataset = OneFrame(replace(frame, point_attributes=attributes))
+    write_bag(dataset, tmp_path / "bag")
+    ((_, message),) = read(tmp_path / "bag")["/points"]
+    found = decode_point_attributes(message, stamp(message))
+    assert found.keys() == attributes.keys()
+    for name, expected in attributes.items():
+        np.testing.assert_array_equal(found[name], expected)
+    np.testing.assert_array_equal(decode_cloud(message), frame.points)
 
 
 def test_unrelated_frames_are_half_a_second_apart(tmp_path):
@@ -140,7 +180,7 @@ def test_undistorted_image_is_plumb_bob_with_zeros(drive, tmp_path):
     assert info.distortion_model == "plumb_bob" and info.d.tolist() == [0] * 5
 
 
-def test_static_transforms_place_sensors_in_the_model_frame(drive, tmp_path):
+def test_static_transforms_place_sensors_in_the_ego_frame(drive, tmp_path):
     write_bag(drive, tmp_path / "bag")
     ((_, message),) = read(tmp_path / "bag")["/tf_static"]
     poses = {item.child_frame_id: item for item in message.transforms}
@@ -220,7 +260,7 @@ def test_limit_that_leaves_nothing_is_refused(drive, tmp_path, limit):
         write_bag(drive, tmp_path / "bag", limit=limit)
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# --- the command
 
 
 def run(*arguments: str) -> int:
@@ -239,7 +279,7 @@ def test_command_says_that_frames_are_unrelated(tmp_path, capsys):
     for name in ("000001", "000002"):
         tiny_data.write_kitti_frame(tmp_path / "data", name)
     run("--data", str(tmp_path / "data"), "--out", str(tmp_path / "bag"))
-    assert "0.5 s apart" in capsys.readouterr().out
+    assert "is stamped 0.5 s after it" in capsys.readouterr().out
 
 
 def test_command_does_not_overwrite(drive, tmp_path, capsys):
@@ -254,7 +294,7 @@ def test_command_names_an_unknown_data_set(tmp_path, capsys):
     assert "looked for" in capsys.readouterr().err
 
 
-# --- real data -------------------------------------------------------------------------------------------------------
+# --- real data
 
 
 def test_real_drive_round_trips(real_data, tmp_path):

@@ -1,4 +1,4 @@
-"""A node's /diagnostics over real DDS: well while it is fed, and the reason in words when a sensor stops."""
+"""A node's /diagnostics over real DDS: OK with input, and the reason when a sensor stops."""
 
 from __future__ import annotations
 

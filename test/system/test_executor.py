@@ -1,4 +1,4 @@
-"""The executor's thread of a node in this process: it answers while the network loads, and survives errors."""
+"""The executor of a node in this process answers during loading and survives errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bev_semseg_ros.ros.node.perception import Perception
 
 @pytest.fixture
 def namespace(request) -> str:
-    """One for each test: what the node of the one before still had to say must not be taken for this one's."""
+    """One for each test: late messages of the node before must not reach this test."""
     return "/" + re.sub(r"\W", "_", request.node.name)
 
 
@@ -124,7 +124,7 @@ def test_services_answer_while_the_network_loads(start, peers, namespace, monkey
         return load(path)
 
     def ask() -> tuple[str, bool, str]:
-        """(state, whether a transition was done, why a parameter was refused) while the node loads."""
+        """Return (state, success of a transition, why a parameter was refused) during loading."""
         try:
             assert loading.wait(60)
             state = peer.call(GetState, "get_state", GetState.Request()).current_state.label

@@ -1,4 +1,4 @@
-"""What cars do to a node, over real DDS: it works on, counts it, and is right again with the first good input."""
+"""Faults of sensors over real DDS: the node works on, counts them, and recovers at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOMENTS = 5  # of a fault here; benchmarks/faults.py has more
 
 @pytest.fixture(scope="module")
 def car(start_node, peers):
-    """(node, peer): a node that has answered once, and the answer that it must give again after every fault."""
+    """(node, peer): a node and the answer that it must give again after every fault."""
     process, peer = start_node("-r", f"__ns:={NAMESPACE}"), peers(NAMESPACE)
     process.wait_for("READY")
     peer.connect()

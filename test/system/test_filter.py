@@ -1,4 +1,4 @@
-"""Which boxes a node publishes is changed while it runs: all of a set or nothing, from the next frame on."""
+"""The filter of the boxes changes while a node runs: a set of parameters as a whole or not at all."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def set_parameter(peer, name: str, value):
 
 
 def complaints(process) -> list[str]:
-    """Lines of errors, but for what Kilted's rclpy itself reports: the transition that a signal cut short."""
+    """Return lines with errors, except the one that Kilted's rclpy logs for SIGINT."""
     return [
         line
         for line in process.lines

@@ -1,4 +1,4 @@
-"""What is published, over real DDS within one process: only what somebody listens to is even computed."""
+"""Publishers over real DDS within one process: messages without a subscriber are not made."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
 
 @pytest.fixture
 def outputs(peer):
-    """(the outputs of a node, their messages by topic, subscribe(topic)) of the peer's context."""
+    """(publishers of a node, their messages by topic, subscribe(topic)) of the peer's context."""
     node = rclpy.create_node("outputs", context=peer.node.context)
     outputs, received, subscriptions = Publishers(node, LABEL_SETS, Health()), {}, []
 

@@ -73,7 +73,7 @@ def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
 
 
 def test_nothing_is_played_before_the_nodes_results_can_be_heard():
-    """A recorder that DDS had not yet matched lost a drive's first results, now and then all of them."""
+    """A recorder that DDS has not yet matched would lose the first results of a drive."""
     with (
         reserve_domain() as empty_domain,
         pytest.raises(

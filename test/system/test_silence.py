@@ -7,7 +7,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 @pytest.fixture(scope="module")
 def silent(start_node):
-    """A node of another namespace that insists on reliable publishers and waits for a clock nobody publishes."""
+    """A node that insists on reliable publishers and waits for a clock nobody publishes."""
     process = start_node("-r", "__ns:=/silent", reliability="reliable", use_sim_time="true")
     process.wait_for("READY")
     return process

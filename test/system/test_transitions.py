@@ -1,4 +1,4 @@
-"""Transitions in which something fails, in a node in this process: it says so, ends in a state, and works again."""
+"""Transitions that fail, in a node in this process: it says why, and can work again."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from bev_semseg_ros.ros.convert.message import stamp_ns
 NAMESPACE = "/large"
 SIZE = (1920, 1208)
 COUNT = 8
-PATIENCE = 3.0  # seconds
+PATIENCE = 15.0  # seconds; only an image that is lost costs so much
 
 
 @pytest.fixture(scope="module")

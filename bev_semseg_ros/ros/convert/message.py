@@ -1,4 +1,4 @@
-"""What the conversions of all message types share: the class of a type name, the stamp, the data bytes."""
+"""What all message types share: the class that a type name stands for, the stamp, the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ring, time and unit of the points of a sensor_msgs/PointCloud2, as the makers' drivers write them.
+"""Ring, time and unit of the points of a sensor_msgs/PointCloud2, whichever driver wrote them.
 
 | driver                         | ring            | time                                     |
 | ------------------------------ | --------------- | ---------------------------------------- |

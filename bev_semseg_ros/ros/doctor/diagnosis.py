@@ -99,7 +99,10 @@ class Diagnosis:
         return json.dumps(content, indent=2) + "\n"
 
     def write_parameters(self, path: Path) -> None:
-        """Write a parameter file of the node, and beside it a calibration that is in no file yet."""
+        """Write a parameter file of the node.
+
+        A calibration that is in no file yet is written beside it.
+        """
         values = dict(self.parameters)
         if self.calibration is not None:
             file = self.calibration_file

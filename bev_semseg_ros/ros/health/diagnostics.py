@@ -22,15 +22,15 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or newer messages were "
     "processed first",
-    "queue_full_STREAM": f"more than {MOST_WAITING} messages waited and this was the oldest: "
-    "max_wait is too long for this rate",
+    "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} waiting messages: max_wait is "
+    "too long for this rate",
     "late_STREAM": "older than a result that was already published, or a repeated stamp",
-    "time_jump_STREAM": "waiting when the stamps jumped back",
+    "time_jump_STREAM": "it was waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
     "no_stamp_STREAM": "its stamp is 0",
-    "no_transform": "TF does not know the pose of a sensor, or output_frame at the cloud's stamp "
-    "(extrinsics tf)",
-    "no_camera_info": "an image before the first camera_info",
+    "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
+    "stamp (only if extrinsics is tf)",
+    "no_camera_info": "the image came before the first camera_info",
     "no_STREAM": "the partner did not come",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
@@ -65,9 +65,8 @@ KEYS = {
     "second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
-    "input/INPUT/lost": "messages since the first one that were replaced by newer ones before the "
-    "node took them (depth 1), or that were lost on the way; counted while the topic has one "
-    "publisher",
+    "input/INPUT/lost": "messages that newer ones replaced before the node took them (depth 1), or "
+    "that were lost on the way; counted from the first message, while the topic has one publisher",
     "input/INPUT/age_ms": "time since the last message; never: none came",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "
@@ -82,8 +81,8 @@ KEYS = {
     "degraded/CAUSE": "frames published without a sensor since activation",
     "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames; none: there was no "
     "frame",
-    "latency_ms/p95": "its 95th percentile",
-    "latency_ms/p99": "its 99th percentile",
+    "latency_ms/p95": "95th percentile of the same",
+    "latency_ms/p99": "99th percentile of the same",
     "device": "the device of the network",
     "precision": "arithmetic of the network",
     "engine": "the engine that runs the dense layers",

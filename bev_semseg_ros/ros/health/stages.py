@@ -6,15 +6,15 @@ import time
 
 # Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "the matched messages wait while the previous frame is processed",
-    "decode_ms": "messages to arrays",
-    "prepare_ms": "points into the grid, image rectified and resized, both onto the device",
+    "wait_ms": "wait of the matched messages while the previous frame is processed",
+    "decode_ms": "conversion of messages to arrays",
+    "prepare_ms": "points selected and image rectified and resized, both copied to the device",
     "network_ms": "the network, from tensors to boxes and mask",
-    "publish_ms": "boxes filtered, messages made and published",
-    "total_ms": "the sum of these: from the frame's last message, or the end of the wait for it, "
-    "to the results",
-    "input_age_ms": "from the frame's stamp to the results, by the node's clock (bags need "
-    "use_sim_time)",
+    "publish_ms": "filtering of boxes, making and publishing of messages",
+    "total_ms": "sum of the stages above; it begins with the last message of the frame, or with "
+    "the end of the wait for that message",
+    "input_age_ms": "time from the stamp of the frame to its results, by the node's clock; with a "
+    "bag this needs use_sim_time",
 }
 
 

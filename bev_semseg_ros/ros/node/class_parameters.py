@@ -33,8 +33,8 @@ def threshold_specification(class_name: str) -> Specification:
     return Specification(
         threshold_name(class_name),
         NO_THRESHOLD,
-        f"Score threshold of class {class_name}: one for all distances, or one for each band of "
-        "distance_bands; 0: score_threshold.",
+        f"Score thresholds of class {class_name}: one for all distances, or one for each band of "
+        "distance_bands. 0: the value of score_threshold.",
         limits=(0.0, 1.0),
         is_live=True,
     )

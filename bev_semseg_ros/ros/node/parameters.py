@@ -57,132 +57,137 @@ class Parameters:
     """
 
     checkpoint: str = _parameter(
-        "", "Checkpoint file; empty: the one shipped in share/bev_semseg_ros/weights."
+        "", "Checkpoint file. If empty, the shipped one in share/bev_semseg_ros/weights is used."
     )
     calibration: str = _parameter(
         "",
-        "Extrinsics and ground height: our YAML, A2D2's cams_lidars.json or a KITTI calib file. "
-        "Required where extrinsics or intrinsics is calibration.",
+        "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
+        "file. It is required if extrinsics or intrinsics is calibration.",
     )
     extrinsics: str = _parameter(
         "calibration",
-        "Where the sensors' poses come from; tf needs tf2_ros.",
+        "Source of the poses of the sensors: the calibration file, the parameters lidar_pose and "
+        "camera_pose, or TF (needs tf2_ros).",
         choices=("calibration", "parameters", "tf"),
     )
     lidar_pose: tuple[float, ...] = _parameter(
         (),
-        "With extrinsics parameters: x, y, z (metres), roll, pitch, yaw (radians, fixed axes) of "
-        "the lidar in base_frame.",
+        "Pose of the lidar in base_frame: x, y, z (metres), roll, pitch, yaw (radians, about fixed "
+        "axes). Used if extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     camera_pose: tuple[float, ...] = _parameter(
         (),
-        "The same of the camera's body: x along the optical axis, y left, z up (not of its "
-        "optical frame).",
+        "Pose of the camera in base_frame, written like lidar_pose. It is the pose of the camera "
+        "body (x along the optical axis, y left, z up), not of the optical frame.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     base_frame: str = _parameter(
         "base_link",
-        "Frame of the vehicle: x forward, y left, z up. Poses and TF are brought there; with "
-        "extrinsics calibration, the name of that file's ego frame.",
+        "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
+        "it. If extrinsics is calibration, it is the name of the file's ego frame.",
     )
     ground_height: float = _parameter(
         0.0,
-        "z of the ground in base_frame, metres (0 for a base_footprint); a calibration file "
-        "holds its own.",
+        "z of the ground in base_frame, metres (0 for a base_footprint). Not used if extrinsics is "
+        "calibration, because the file contains the height.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "With extrinsics tf: each sensor's frame once (its latest transform), or at every "
-        f"message's stamp, waiting up to {LOOKUP_TIMEOUT:g} s for it.",
+        "How poses are looked up if extrinsics is tf. static: once, the latest transform. stamped: "
+        f"at the stamp of each message, with a wait of up to {LOOKUP_TIMEOUT:g} s.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the boxes; empty: the cloud's. With extrinsics calibration base_frame or a "
-        "frame_id of our YAML, with parameters base_frame, with tf any: one that moves (odom, "
-        f"map) is looked up at the cloud's stamp, which may take {LOOKUP_TIMEOUT:g} s.",
+        "Frame of the published boxes. If empty, it is the frame of the cloud. If extrinsics is "
+        "calibration, base_frame and the frame_ids in the YAML file are possible; if parameters, "
+        "base_frame; if tf, any frame. A moving frame (odom, map) is looked up at the stamp of "
+        f"the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     autostart: bool = _parameter(
-        True, "Configure and activate at start; false: wait for a lifecycle manager."
+        True, "Whether the node configures and activates itself. If false, it waits for a manager."
     )
     mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
-    device: str = _parameter("auto", "auto, cpu, cuda or cuda:N.")
+    device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
     precision: str = _parameter(
         "auto",
-        "Arithmetic of the network; auto: bf16 where the device computes it.",
+        "Arithmetic of the network. auto: bf16 if the device supports it.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     engine: str = _parameter(
         "auto",
-        "What runs the dense layers; auto: OpenVINO on a CPU where it is installed.",
+        "Library that runs the dense layers. auto: OpenVINO on a CPU, if it is installed.",
         choices=("auto", "torch", "openvino"),
     )
     num_threads: int = _parameter(
-        0, "Threads of the network on a CPU; 0: chosen by the machine.", limits=(0, 256)
+        0, "Threads of the network on a CPU. 0: the node chooses.", limits=(0, 256)
     )
     intrinsics: str = _parameter(
         "camera_info",
-        "Where K and the distortion come from.",
+        "Source of K and the distortion.",
         choices=("camera_info", "calibration"),
     )
     image_transport: str = _parameter(
         "raw",
-        "Images as sensor_msgs/Image, or as CompressedImage (JPEG or PNG) on `<image>/compressed`.",
+        "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG) on "
+        "`<image>/compressed`.",
         choices=("raw", "compressed"),
     )
     rectified: str = _parameter(
         "auto",
-        "Whether images are rectified already: P is their K then and D is not applied; auto: "
-        "those of topics named *_rect*.",
+        "Whether images are already rectified. Their K is then P, and D is not applied. auto: "
+        "images of topics named *_rect* are rectified.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
         "auto",
-        "QoS of the inputs; auto: best effort unless every publisher found is reliable. With "
-        "best_effort camera_info is as with auto: a latched one would not come otherwise.",
+        "QoS of the subscriptions. auto: reliable if every publisher offers it, otherwise best "
+        "effort. best_effort does not apply to camera_info, because a latched camera_info would "
+        "not arrive; it uses auto.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
-        0.05, "Largest difference of stamps within a pair, seconds.", limits=(0.0, 10.0), live=True
+        0.05, "Largest difference of the stamps of a pair, seconds.", limits=(0.0, 10.0), live=True
     )
     max_wait: float = _parameter(
         0.2,
-        f"How long a message waits for its partner, seconds. At most {MOST_WAITING} of a sensor "
-        f"wait ({MOST_WAITING / 30:.0f} s at 30 Hz), which take {MOST_WAITING} times their size.",
+        f"How long a message waits for its partner, seconds. At most {MOST_WAITING} messages of a "
+        f"sensor wait at a time ({MOST_WAITING / 30:.0f} s at 30 Hz). They occupy memory.",
         limits=(0.0, 10.0),
         live=True,
     )
     points_offset: float = _parameter(
         0.0,
-        "Added to the stamps of clouds where they are matched, seconds.",
+        "Seconds that are added to the stamps of clouds for matching.",
         limits=OFFSETS,
         live=True,
     )
     image_offset: float = _parameter(
         0.0,
-        "Added to the stamps of images where they are matched, seconds.",
+        "Seconds that are added to the stamps of images for matching.",
         limits=OFFSETS,
         live=True,
     )
     unmatched: str = _parameter(
         "process",
-        "What becomes of a message whose partner did not come: process it alone "
-        "(images only while no pairs form) or drop it.",
+        "What happens to a message without a partner. process: it is processed alone (an image "
+        "only while no pairs form). drop: it is dropped.",
         choices=("process", "drop"),
         live=True,
     )
     intensity_field: str = _parameter(
-        "intensity", "Field of the cloud with the intensity; empty: none.", live=True
+        "intensity", "Field of the cloud with the intensity. If empty, there is none.", live=True
     )
     intensity_scale: float = _parameter(
         0.0,
-        "Factor that brings the intensity to 0..1; 0: by its type and what the first clouds "
-        "reach (uint8: 1/255; uint16: 1/255 up to 255, else 1/65535; floats and the rest: 1 up "
-        "to 2, 1/255 up to 256, else 1/65535).",
+        "Factor that brings the intensity to 0..1. 0: the node chooses it by the type and by the "
+        "maximum in the first clouds. For uint8 it is 1/255. For uint16 it is 1/255 for a maximum "
+        "of up to 255, else 1/65535. For other types it is 1 for a maximum of up to 2, 1/255 for "
+        "up to 256, else 1/65535.",
         limits=(0.0, 1e6),
         live=True,
     )
@@ -191,38 +196,38 @@ class Parameters:
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Where one band of distance ends and the next begins, rising, metres from the lidar seen "
-        "from above: two numbers make three bands.",
+        "Limits between bands of distance, rising. Two numbers make three bands. The distance is "
+        "measured from the lidar, horizontally, in metres.",
         limits=(0.0, 1000.0),
         live=True,
     )
     nms_iou_threshold: float = _parameter(
         1.0,
-        "Of two published boxes that overlap by more (intersection over union seen from above) "
-        "the worse is dropped, whatever their classes; 1: only the checkpoint's own suppression "
-        "within a class.",
+        "If two boxes of any class overlap by more than this, the one with the lower score is not "
+        "published. The overlap is the intersection over union in the bird's-eye view. 1: only "
+        "the suppression within a class, which the checkpoint defines.",
         limits=(0.0, 1.0),
         live=True,
     )
     marker_lifetime: float = _parameter(
         0.5,
-        "Seconds after which a marker vanishes without an update; 0: never.",
+        "Seconds after which a marker disappears without an update. 0: never.",
         limits=(0.0, 60.0),
         live=True,
     )
     overlay_opacity: float = _parameter(
-        0.5, "Share of the class colours in ~/semseg/overlay.", limits=(0.0, 1.0), live=True
+        0.5, "Opacity of the class colours in ~/semseg/overlay.", limits=(0.0, 1.0), live=True
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "A frame is in time if it is published within this after its last message came; "
-        "/diagnostics warns of others.",
+        "Limit for the time from the last message of a frame to its results. /diagnostics says "
+        "WARN if a frame takes longer.",
         limits=(1.0, 60_000.0),
         live=True,
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "After so long without a frame in time /diagnostics says ERROR.",
+        "If no frame was in time for so long, /diagnostics says ERROR.",
         limits=(1.0, 60_000.0),
         live=True,
     )

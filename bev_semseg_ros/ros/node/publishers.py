@@ -60,12 +60,12 @@ TOPICS: dict[str, Topic] = {
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
         "the same boxes; `class_id` is the number that `~/label_info` names; not published for a "
-        "frame without the input to find boxes in (no cloud)",
+        "frame in which the network cannot find boxes (no cloud)",
         DETECTION,
     ),
     "~/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
-        "names of the classes in `~/detections`; threshold: the lowest score published",
+        "names of the classes in `~/detections`, and as threshold the lowest published score",
         DETECTION,
         LATCHED,
     ),
@@ -76,7 +76,7 @@ TOPICS: dict[str, Topic] = {
         "sensor_msgs/msg/Image", "the same over the rectified image, rgb8", SEGMENTATION
     ),
     "~/semseg/labels": Topic(
-        "sensor_msgs/msg/Image", "class numbers, mono8, 255: none", SEGMENTATION
+        "sensor_msgs/msg/Image", "class numbers, mono8; 255 is no class", SEGMENTATION
     ),
     "~/semseg/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
@@ -86,15 +86,16 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "of the rectified image at the size of the images above",
+        "intrinsics of the rectified image, for the size of the images above",
         SEGMENTATION,
     ),
     "~/timing": Topic(
-        "diagnostic_msgs/msg/DiagnosticArray", "one per frame: its processing times, counters"
+        "diagnostic_msgs/msg/DiagnosticArray",
+        "one message per frame: its processing times, and counters",
     ),
     "/diagnostics": Topic(
         "diagnostic_msgs/msg/DiagnosticArray",
-        "one per second while active: whether all is well, and if not, why",
+        "one message per second while active: whether all is well, and if not, why",
     ),
     **{
         f"~/debug/{stage}": Topic("std_msgs/msg/Float64", f"milliseconds of a frame: {text}")

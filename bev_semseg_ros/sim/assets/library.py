@@ -1,6 +1,8 @@
-"""The shapes a simulated street is furnished with: built once per process, drawn and placed many times."""
+"""The shapes of vehicles, people and plants: built once per process, placed many times."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,7 +10,8 @@ from bev_semseg_ros.sim.assets import people, plants
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
-# Shares of a street's cars as counted in KITTI, with a few of the rarer kinds that a detector misses otherwise.
+# How many shapes of each kind there are. The shares of cars are those counted in KITTI, with more
+# of the rare kinds, which a detector would miss otherwise.
 CAR_COUNTS = {
     "hatch": 11,
     "city": 3,
@@ -30,13 +33,24 @@ PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "he
 
 
 class Library:
-    """A pool of shapes, the same for the same seed. Every `draw_*` returns one of it, equally likely."""
+    """A pool of shapes; the same seed gives the same pool.
+
+    Every `draw_...` returns a shape of the pool, all of them equally likely.
+    """
 
     def __init__(self, seed: int) -> None:
+        """Build all shapes."""
         rng = np.random.default_rng(seed)
 
-        def pool(make, counts: dict[str, int]) -> list[Shape]:
-            return [make(rng, kind) for kind, count in counts.items() for _ in range(count)]
+        def pool(
+            make: Callable[[np.random.Generator, str], Shape], counts: dict[str, int]
+        ) -> list[Shape]:
+            """Make as many shapes of each kind as `counts` says."""
+            shapes = []
+            for kind, count in counts.items():
+                for _ in range(count):
+                    shapes.append(make(rng, kind))
+            return shapes
 
         self.cars = pool(cars.car, CAR_COUNTS)
         self.trucks = pool(trucks.truck, TRUCK_COUNTS)
@@ -49,25 +63,32 @@ class Library:
         }
 
     def draw_car(self, rng: np.random.Generator) -> Shape:
+        """Return a car or a van."""
         return self.cars[rng.integers(len(self.cars))]
 
     def draw_truck(self, rng: np.random.Generator) -> Shape:
-        """A lorry or a bus."""
+        """Return a lorry or a bus."""
         return self.trucks[rng.integers(len(self.trucks))]
 
     def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
-        """Somebody who walks, or for `still` stands or sits."""
+        """Return a person who walks, or one who stands or sits if `still`."""
         pool = self.still if still else self.walking
         return pool[rng.integers(len(pool))]
 
     def draw_cyclist(self, rng: np.random.Generator) -> Shape:
+        """Return a rider on a bicycle or a motorcycle."""
         return self.cyclists[rng.integers(len(self.cyclists))]
 
     def draw_parked_two_wheeler(self, rng: np.random.Generator) -> Shape:
+        """Return a bicycle or a motorcycle without a rider."""
         return self.parked_two_wheelers[rng.integers(len(self.parked_two_wheelers))]
 
     def draw_plant(self, kind: str, rng: np.random.Generator) -> Shape:
-        """A plant of a kind of PLANT_COUNTS; ValueError for any other."""
+        """Return a plant of a kind of PLANT_COUNTS.
+
+        Raises:
+            ValueError: If there is no such kind.
+        """
         if kind not in self.plants:
             raise ValueError(f"unknown plant {kind!r}, expected one of {', '.join(self.plants)}")
         return self.plants[kind][rng.integers(len(self.plants[kind]))]

@@ -1,10 +1,13 @@
-"""What surfaces are made of, for the camera and for the lidar alike."""
+"""Materials of surfaces, as the camera and the lidar see them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-# Columns of the camera's table. `albedo` and `albedo2` are blended by value noise; `albedo3` is the pattern's colour.
+# Columns of the camera's table. `albedo` and `albedo2` are blended by value noise; `albedo3` is the
+# colour of the pattern.
 CAMERA_COLUMNS = (
     "albedo_r",
     "albedo_g",
@@ -15,38 +18,39 @@ CAMERA_COLUMNS = (
     "albedo3_r",
     "albedo3_g",
     "albedo3_b",
-    "noise_frequency",  # 1/m of the blend between the two albedos
+    "noise_frequency",  # of the blend between the two albedos, 1/m
     "noise_contrast",
-    "fine_contrast",  # speckle
-    "fine_frequency",  # 1/m
-    "stain_contrast",  # large-scale brightness
-    "anisotropy",  # uv scale along u; 1: noise in space instead of uv (grooves, tyre tracks)
-    "crack",  # 0..1, dark cracks
-    "pattern",  # PATTERNS
-    "pattern_u",
-    "pattern_v",  # metres of one brick, slab, stripe, window bay ...
-    "pattern_line",  # joint width (m) or share
+    "fine_contrast",  # of the speckle
+    "fine_frequency",  # of the speckle, 1/m
+    "stain_contrast",  # of large-scale brightness
+    "anisotropy",  # factor on u for noise in uv (grooves, tracks); 1: noise in space
+    "crack",  # strength of dark cracks, 0 to 1
+    "pattern",  # number of one of PATTERNS
+    "pattern_u",  # width of a brick, slab, stripe or window bay in metres
+    "pattern_v",  # height of it in metres
+    "pattern_line",  # width of a joint in metres, or a share of the pattern
     "pattern_contrast",
-    "pattern_extra",  # facade: height of the shop floor
-    "specular",  # 0..1 weight of the mirror reflection
+    "pattern_extra",  # of a facade: height of the shop floor in metres
+    "specular",  # weight of the mirror reflection, 0 to 1
     "fresnel",  # reflectance at normal incidence
     "emission",
-    "cutout",  # CUTOUTS: parts of the surface that are not there
-    "cutout_frequency",
-    "cutout_threshold",
-    "translucency",  # leaves
-    "depth_bias",  # share of the depth by which a decal on a surface wins against it (road markings)
-    "seed",
+    "cutout",  # number of one of CUTOUTS: holes in the surface
+    "cutout_frequency",  # 1/m
+    "cutout_threshold",  # level of noise, or share of the surface that remains
+    "translucency",  # of leaves, 0 to 1
+    "depth_bias",  # share of the depth by which a decal is drawn nearer than its surface
+    "seed",  # of all noise
 )
 CAMERA_COLUMN = {name: index for index, name in enumerate(CAMERA_COLUMNS)}
 PATTERNS = ("none", "bricks", "facade", "slabs", "panels", "stripes", "blocks")
 CUTOUTS = ("none", "leaves", "twigs", "bars", "mesh", "slats")
 
-# Columns of the lidar's table (SIM_TO_REAL's return model): signal = reflectance * cos(incidence) ** exponent.
+# Columns of the lidar's table. The signal of a return is reflectance * cos(incidence) ** exponent.
 LIDAR_COLUMNS = ("reflectance", "log_sigma", "drop", "exponent", "transmission", "range_sigma")
 LIDAR_COLUMN = {name: index for index, name in enumerate(LIDAR_COLUMNS)}
 LIDAR_MATERIALS: dict[str, tuple[float, float, float, float, float, float]] = {
-    # reflectance, log-sigma per scene, drop-out, exponent of the incidence, share of rays let through, range noise (m)
+    # Reflectance, standard deviation of its logarithm from scene to scene, chance that a return is
+    # lost, exponent of the incidence, share of rays let through, range noise in metres.
     "road": (0.22, 0.25, 0.02, 0.3, 0, 0),
     "pavement": (0.30, 0.25, 0.02, 0.3, 0, 0),
     "grass": (0.35, 0.25, 0.03, 0.3, 0, 0.02),
@@ -66,8 +70,15 @@ LIDAR_MATERIALS: dict[str, tuple[float, float, float, float, float, float]] = {
 }
 
 
+# Linear RGB.
+Color = np.ndarray | Sequence[float]
+
+
 class MaterialTable:
-    """The materials of one scene. `add` returns the row that a Mesh's `materials` name."""
+    """The materials of one scene.
+
+    Both tables have K rows, one for each material.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -77,17 +88,29 @@ class MaterialTable:
     def add(
         self,
         lidar: str,
-        albedo,
-        albedo2=None,
-        albedo3=None,
+        albedo: Color,
+        albedo2: Color | None = None,
+        albedo3: Color | None = None,
         *,
         pattern: str = "none",
         cutout: str = "none",
         **columns: float,
     ) -> int:
-        """A material: `lidar` names a row of LIDAR_MATERIALS, albedos are linear RGB in 0..1, `columns` the camera's.
+        """Add a material.
 
-        What is not named: albedo2 near albedo, albedo3 darker, gentle noise, and the scene's random variation of both.
+        Args:
+            lidar: Key of LIDAR_MATERIALS.
+            albedo: (3,) linear RGB, 0 to 1.
+            albedo2: (3,) second colour of the noise; by default near `albedo`.
+            albedo3: (3,) colour of the pattern; by default darker than `albedo`.
+            pattern: One of PATTERNS.
+            cutout: One of CUTOUTS.
+            **columns: Values of CAMERA_COLUMNS; by default gentle noise. Contrasts and frequencies
+            are
+                varied at random.
+
+        Returns:
+            The row of the material, for `Mesh.materials`.
         """
         rng = self._rng
         albedo = np.asarray(albedo, np.float64)
@@ -95,14 +118,14 @@ class MaterialTable:
         row[0:3] = albedo
         row[3:6] = albedo * rng.uniform(0.6, 1.3) if albedo2 is None else albedo2
         row[6:9] = albedo * 0.6 if albedo3 is None else albedo3
-        defaults = {
+        defaults: dict[str, float] = {
             "noise_frequency": 2.0,
             "noise_contrast": 0.6,
             "fine_contrast": 0.1,
             "fine_frequency": 25.0,
             "stain_contrast": 0.15,
             "anisotropy": 1.0,
-            "seed": rng.integers(0, 500),
+            "seed": float(rng.integers(0, 500)),
         }
         for name, value in {**defaults, **columns}.items():
             row[CAMERA_COLUMN[name]] = value
@@ -118,28 +141,18 @@ class MaterialTable:
         row[CAMERA_COLUMN["cutout"]] = CUTOUTS.index(cutout)
         reflectance, log_sigma, drop, exponent, transmission, range_sigma = LIDAR_MATERIALS[lidar]
         tint = np.clip(np.exp(rng.normal(0, log_sigma)), 0.12, 2.2)
+        transmission *= rng.uniform(0.45, 1.65)
+        lidar_row = [reflectance * tint, log_sigma, drop, exponent, transmission, range_sigma]
         self._camera.append(row)
-        self._lidar.append(
-            np.array(
-                [
-                    reflectance * tint,
-                    log_sigma,
-                    drop,
-                    exponent,
-                    transmission * rng.uniform(0.45, 1.65),
-                    range_sigma,
-                ],
-                np.float32,
-            )
-        )
+        self._lidar.append(np.array(lidar_row, np.float32))
         return len(self._camera) - 1
 
     @property
     def camera(self) -> np.ndarray:
-        """(K, len(CAMERA_COLUMNS)) float32."""
+        """(K, len(CAMERA_COLUMNS)) float32, what the camera sees of each material."""
         return np.stack(self._camera)
 
     @property
     def lidar(self) -> np.ndarray:
-        """(K, len(LIDAR_COLUMNS)) float32."""
+        """(K, len(LIDAR_COLUMNS)) float32, what the lidar sees of each material."""
         return np.stack(self._lidar)

@@ -1,26 +1,37 @@
-"""A triangle soup that every sensor sees: geometry, and for each triangle its class, material and object."""
+"""Triangle meshes that every sensor sees, and a builder that collects primitives into one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bev_semseg_ros.geometry import rotation_z
 
+# Object index of triangles that belong to no annotated object.
 NO_OBJECT = -1
+
+# x, y, z of a point, as an array (3,) or as three numbers.
+Point = Sequence[float] | np.ndarray
 
 
 def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) of length one."""
+    """Return vectors (..., 3) scaled to length one."""
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-12)
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """triangles (T, 3, 3) metres; uvs (T, 3, 2) metres on the surface; normals (T, 3, 3) per corner, unit length;
-    labels (T,) uint8 segmentation class; materials (T,) int32 row of the scene's MaterialTable (in a library: slot);
-    objects (T,) int32 index of the annotated object, or NO_OBJECT.
+    """T triangles, each with a class, a material and an object.
+
+    Attributes:
+        triangles: (T, 3, 3) float32 corners in metres, counter-clockwise seen from outside.
+        uvs: (T, 3, 2) float32 texture coordinates in metres on the surface.
+        normals: (T, 3, 3) float32 unit normal of each corner.
+        labels: (T,) uint8 class, a value of `classes.MASK_LABEL`.
+        materials: (T,) int32 row of the scene's MaterialTable; in a Shape, the number of a slot.
+        objects: (T,) int32 index of the annotated object, or NO_OBJECT.
     """
 
     triangles: np.ndarray
@@ -41,32 +52,45 @@ class Mesh:
         scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
         object_index: int = NO_OBJECT,
     ) -> Mesh:
-        """A copy, scaled, turned by yaw and moved; `materials` maps the library's slots to the scene's materials."""
+        """Return a copy that is scaled, then turned, then moved.
+
+        Args:
+            position: New place of the origin in metres.
+            yaw: Angle about z in radians.
+            materials: (slots,) row of the scene's MaterialTable for each slot of the library's
+                mesh; None keeps the materials.
+            scale: Factors along x, y and z.
+            object_index: Object of all triangles.
+        """
         scaling = np.asarray(scale, np.float32)
         rotation = rotation_z(yaw).astype(np.float32).T
-        # As one long list of vectors: a stack of small matrix products is several times slower.
+        # One product with a long list of vectors is several times faster than a stack of small
+        # ones.
         triangles = ((self.triangles * scaling).reshape(-1, 3) @ rotation).reshape(-1, 3, 3)
-        normals = self.normals if len(set(scale)) == 1 else normalize(self.normals / scaling)
+        normals = self.normals
+        if len(set(scale)) > 1:
+            normals = normalize(normals / scaling)
+        rows = self.materials
+        if materials is not None:
+            rows = np.asarray(materials, np.int32)[rows]
         return Mesh(
             triangles + np.asarray(position, np.float32),
             self.uvs,
             (normals.reshape(-1, 3) @ rotation).reshape(-1, 3, 3),
             self.labels,
-            self.materials
-            if materials is None
-            else np.asarray(materials, np.int32)[self.materials],
+            rows,
             np.full(len(self), object_index, np.int32),
         )
 
     @property
     def face_normals(self) -> np.ndarray:
-        """(T, 3) unit normals of the triangles."""
+        """(T, 3) unit normals of the triangles by the right-hand rule."""
         a, b, c = self.triangles[:, 0], self.triangles[:, 1], self.triangles[:, 2]
         return normalize(np.cross(b - a, c - a))
 
 
 def concatenate(meshes: list[Mesh]) -> Mesh:
-    """One soup of several; an empty list gives an empty soup."""
+    """Join meshes into one; an empty list gives an empty mesh."""
     if not meshes:
         return Mesh(
             np.zeros((0, 3, 3), np.float32),
@@ -77,20 +101,27 @@ def concatenate(meshes: list[Mesh]) -> Mesh:
             np.zeros(0, np.int32),
         )
     return Mesh(
-        *(
-            np.concatenate([getattr(mesh, name) for mesh in meshes])
-            for name in ("triangles", "uvs", "normals", "labels", "materials", "objects")
-        )
+        np.concatenate([mesh.triangles for mesh in meshes]),
+        np.concatenate([mesh.uvs for mesh in meshes]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+        np.concatenate([mesh.labels for mesh in meshes]),
+        np.concatenate([mesh.materials for mesh in meshes]),
+        np.concatenate([mesh.objects for mesh in meshes]),
     )
 
 
 class MeshBuilder:
-    """Collects primitives into a Mesh."""
+    """Collects primitives into a Mesh.
+
+    In all methods, `label` is a value of `classes.MASK_LABEL` and `material` the value for
+    `Mesh.materials`. Lengths are in metres.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Mesh] = []
 
     def build(self) -> Mesh:
+        """Return everything added so far as one mesh."""
         return concatenate(self._parts)
 
     def add(
@@ -101,7 +132,15 @@ class MeshBuilder:
         uvs: np.ndarray | None = None,
         normals: np.ndarray | None = None,
     ) -> None:
-        """Triangles (T, 3, 3); flat normals and zero uvs unless given."""
+        """Add triangles.
+
+        Args:
+            triangles: (T, 3, 3) corners.
+            label: One, or one per triangle (T,).
+            material: One, or one per triangle (T,).
+            uvs: (T, 3, 2) texture coordinates; zeros by default.
+            normals: (T, 3, 3) unit normals; those of the flat triangles by default.
+        """
         triangles = np.asarray(triangles, np.float32).reshape(-1, 3, 3)
         count = len(triangles)
         if count == 0:
@@ -125,6 +164,7 @@ class MeshBuilder:
         )
 
     def append(self, mesh: Mesh) -> None:
+        """Add a mesh."""
         self._parts.append(mesh)
 
     def grid(
@@ -135,7 +175,16 @@ class MeshBuilder:
         uvs: np.ndarray | None = None,
         smooth: bool = True,
     ) -> None:
-        """A surface through points (R, C, 3); `material` one, or one per cell (R-1, C-1); uvs (R, C, 2)."""
+        """Add a surface through a grid of points.
+
+        Args:
+            points: (R, C, 3).
+            label: Class of the surface.
+            material: One, or one per cell (R - 1, C - 1).
+            uvs: (R, C, 2) texture coordinates; zeros by default.
+            smooth: Whether normals are interpolated between the points; else every triangle is
+                flat.
+        """
         points = np.asarray(points, np.float64)
         normals = None
         if smooth:
@@ -152,9 +201,26 @@ class MeshBuilder:
         )
 
     def quad(
-        self, a, b, c, d, label: int, material: int, size: tuple[float, float] | None = None
+        self,
+        a: Point,
+        b: Point,
+        c: Point,
+        d: Point,
+        label: int,
+        material: int,
+        size: tuple[float, float] | None = None,
     ) -> None:
-        """A rectangle a-b-c-d, counter-clockwise seen from outside; uv runs along a-b and a-d in metres."""
+        """Add a rectangle a-b-c-d, counter-clockwise seen from outside.
+
+        Args:
+            a: First corner.
+            b: Second corner; texture coordinate u runs from a to b.
+            c: Third corner.
+            d: Fourth corner; texture coordinate v runs from a to d.
+            label: Class of the surface.
+            material: Material of the surface.
+            size: Largest u and v; the lengths of the edges by default.
+        """
         width, height = size or (
             float(np.linalg.norm(np.subtract(b, a))),
             float(np.linalg.norm(np.subtract(d, a))),
@@ -170,21 +236,29 @@ class MeshBuilder:
 
     def box(
         self,
-        base,
+        base: Point,
         size: tuple[float, float, float],
         yaw: float,
         label: int,
         material: int,
         top_material: int | None = None,
     ) -> None:
-        """An upright cuboid of length, width, height standing on `base` (the middle of its lower face); no floor."""
+        """Add an upright cuboid without a floor.
+
+        Args:
+            base: Middle of its lower face.
+            size: Length, width, height.
+            yaw: Heading in radians.
+            label: Class of the surface.
+            material: Material of the surface.
+            top_material: Material of the upper face; by default that of the sides.
+        """
         length, width, height = size
         rotation = rotation_z(yaw)
 
         def corner(i: int, j: int, k: int) -> np.ndarray:
-            return np.asarray(base, np.float64) + rotation @ np.array(
-                [i * length / 2, j * width / 2, k * height]
-            )
+            offset = np.array([i * length / 2, j * width / 2, k * height])
+            return np.asarray(base, np.float64) + rotation @ offset
 
         self.quad(
             corner(-1, -1, 0),
@@ -219,18 +293,29 @@ class MeshBuilder:
 
     def tube(
         self,
-        start,
-        end,
+        start: Point,
+        end: Point,
         start_radius: float,
         end_radius: float,
         sides: int,
         label: int,
         material: int,
     ) -> None:
-        """A cone frustum from start to end, without caps, smooth."""
+        """Add a cone frustum without caps, with smooth normals.
+
+        Args:
+            start: Middle of its lower end.
+            end: Middle of its upper end.
+            start_radius: Radius at the lower end.
+            end_radius: Radius at the upper end.
+            sides: Number of sides.
+            label: Class of the surface.
+            material: Material of the surface.
+        """
         start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
         axis = normalize(end - start)
-        a = normalize(np.cross(axis, [0, 0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0, 0]))
+        helper = [0, 0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0, 0]
+        a = normalize(np.cross(axis, helper))
         angle = np.linspace(0, 2 * np.pi, sides + 1)
         ring = np.cos(angle)[:, None] * a + np.sin(angle)[:, None] * np.cross(axis, a)
         length = np.linalg.norm(end - start)
@@ -243,7 +328,14 @@ class MeshBuilder:
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
-    """(R, C, K) values at grid points -> (2 (R-1) (C-1), 3, K) at the corners of the grid's triangles."""
+    """Return values at the corners of a grid's triangles.
+
+    Args:
+        values: (R, C, K) values at the points of a grid.
+
+    Returns:
+        (2 * (R - 1) * (C - 1), 3, K), two triangles for each cell.
+    """
     a, b, c, d = values[:-1, :-1], values[1:, :-1], values[1:, 1:], values[:-1, 1:]
     return np.stack([np.stack([a, b, c], -2), np.stack([a, c, d], -2)], 2).reshape(
         -1, 3, values.shape[-1]

@@ -1,4 +1,4 @@
-"""People on foot, people on two wheels, and two-wheelers without anybody."""
+"""Pedestrians, riders on bicycles and motorcycles, and two-wheelers without riders."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import MaterialTable
-from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder, Point
 from bev_semseg_ros.sim.assets.shape import Shape, centered
 from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
+# Material slots of all shapes here, and the number of each.
 PEOPLE_SLOTS = (
     "trousers",
     "jacket",
@@ -35,27 +36,38 @@ PARKED_KINDS = ("bicycle", "motorcycle")
 PEDESTRIAN = MASK_LABEL["pedestrian"]
 TWO_WHEELER = MASK_LABEL["two_wheeler"]
 
-# Clothed bodies are bulky: with the bare radii below simulated pedestrians carry half of the lidar points of real ones.
+# Bounds of a factor on the radii of bodies and limbs. Clothes make them bulky: without it,
+# simulated pedestrians have half as many lidar points as real ones.
 BULK = (1.1, 1.45)
 
 
 def people_materials(rng: np.random.Generator, table: MaterialTable) -> np.ndarray:
-    """(len(PEOPLE_SLOTS),) int32: the material row of each slot, for a person in random clothes or a two-wheeler."""
+    """Add the materials of a person in random clothes and of a two-wheeler.
+
+    Args:
+        rng: Source of randomness.
+        table: Receives the materials.
+
+    Returns:
+        (len(PEOPLE_SLOTS),) int32, the row of each slot.
+    """
     uniform = rng.uniform
 
     def color(
         hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]
     ) -> np.ndarray:
+        """Return a colour between bounds of hue, saturation and value."""
         return hsv(uniform(*hue), uniform(*saturation), uniform(*value))
 
     def clothes() -> np.ndarray:
+        """Return a random colour of clothes."""
         return hsv(rng.random(), uniform(0, 0.9) * rng.random(), log_uniform(rng, 0.015, 0.8))
 
-    dark_trousers = rng.random() < 0.6
+    has_dark_trousers = rng.random() < 0.6
     rows = {
         "trousers": table.add(
             "cloth",
-            color((0.55, 0.7), (0, 0.6), (0.02, 0.2)) if dark_trousers else clothes(),
+            color((0.55, 0.7), (0, 0.6), (0.02, 0.2)) if has_dark_trousers else clothes(),
             fine_contrast=0.15,
             fine_frequency=15,
         ),
@@ -87,27 +99,46 @@ def people_materials(rng: np.random.Generator, table: MaterialTable) -> np.ndarr
 
 
 class _Figure:
-    """A person under construction; lengths are those of a body of 1.75 m and are scaled to `height`."""
+    """A person under construction.
+
+    All lengths are those of a body of 1.75 m; they are scaled to `height`. Points are x (forward),
+    y (left), z (up).
+    """
 
     def __init__(self, builder: MeshBuilder, height: float, bulk: float, label: int) -> None:
-        self.builder, self.scale, self.bulk, self.label = builder, height / 1.75, bulk, label
+        """Start a figure.
 
-    def limb(self, start, end, start_radius: float, end_radius: float, material: int) -> None:
+        Args:
+            builder: Receives the triangles.
+            height: Metres.
+            bulk: Factor on the radii of body and limbs.
+            label: Class of the surface.
+        """
+        self.builder = builder
+        self.scale = height / 1.75
+        self.bulk = bulk
+        self.label = label
+
+    def limb(
+        self, start: Point, end: Point, start_radius: float, end_radius: float, material: int
+    ) -> None:
+        """Add a tube from `start` to `end`."""
         bulk = self.scale * self.bulk
+        first, last = np.multiply(start, self.scale), np.multiply(end, self.scale)
         self.builder.tube(
-            np.multiply(start, self.scale),
-            np.multiply(end, self.scale),
-            start_radius * bulk,
-            end_radius * bulk,
-            6,
-            self.label,
-            material,
+            first, last, start_radius * bulk, end_radius * bulk, 6, self.label, material
         )
 
     def solid(
         self, rings: list[tuple[float, float, float, float]], material: int, bulk: bool = True
     ) -> None:
-        """A closed body of elliptic rings from below: x, z of the centre, half depth, half width."""
+        """Add a closed body of elliptic rings.
+
+        Args:
+            rings: For each ring, from below: x and z of its centre, half its depth, half its width.
+            material: Slot.
+            bulk: Whether clothes make the body bulky.
+        """
         angle = np.linspace(0, 2 * np.pi, 9)
         x, z, depth, width = (np.array(rings) * self.scale).T[:, None]
         factor = self.bulk if bulk else 1.0
@@ -121,29 +152,34 @@ class _Figure:
         )
         self.builder.grid(points, self.label, material)
 
-    def box(self, base, size, material: int) -> None:
+    def box(self, base: Point, size: tuple[float, float, float], material: int) -> None:
+        """Add an upright cuboid; `base` is the middle of its lower face."""
+        length, width, height = np.multiply(size, self.scale)
         self.builder.box(
-            np.multiply(base, self.scale),
-            tuple(np.multiply(size, self.scale)),
-            0,
-            self.label,
-            material,
+            np.multiply(base, self.scale), (length, width, height), 0, self.label, material
         )
 
-    def leg(self, hip, knee, foot) -> None:
-        """`foot`: the ankle; the shoe points forward from it."""
+    def leg(self, hip: Point, knee: Point, foot: Point) -> None:
+        """Add a leg; `foot` is the ankle, from which the shoe points forward."""
         self.limb(hip, knee, 0.095, 0.07, TROUSERS)
         self.limb(knee, foot, 0.068, 0.05, TROUSERS)
         self.box((foot[0] + 0.06, foot[1], foot[2] - 0.08), (0.28, 0.11, 0.1), SHOES)
 
-    def arm(self, shoulder, elbow, hand, sleeve: int) -> None:
+    def arm(self, shoulder: Point, elbow: Point, hand: Point, sleeve: int) -> None:
+        """Add an arm with a hand; `sleeve` is the slot of the forearm."""
         self.limb(shoulder, elbow, 0.062, 0.05, JACKET)
         self.limb(elbow, hand, 0.05, 0.038, sleeve)
         along = np.subtract(hand, elbow) / np.linalg.norm(np.subtract(hand, elbow))
-        self.limb(hand, hand + 0.1 * along, 0.04, 0.025, SKIN)
+        self.limb(hand, np.add(hand, 0.1 * along), 0.04, 0.025, SKIN)
 
     def trunk(self, hip: tuple[float, float], shoulder: tuple[float, float], coat: float) -> None:
-        """From hip (x, z) to shoulder (x, z); coat: how far (m) the jacket hangs below the hip."""
+        """Add a trunk.
+
+        Args:
+            hip: x and z.
+            shoulder: x and z.
+            coat: Metres that the jacket hangs below the hip.
+        """
         (hip_x, hip_z), (x, z) = hip, shoulder
         self.solid(
             [
@@ -159,7 +195,7 @@ class _Figure:
         )
 
     def head(self, x: float, z: float, helmet: bool = False) -> None:
-        """Neck, face and hair; (x, z): between the shoulders."""
+        """Add neck, face and hair or a helmet; x and z are those of the shoulders."""
         self.limb((x, 0, z + 0.05), (x + 0.01, 0, z + 0.15), 0.05, 0.05, SKIN)
         self.solid(
             [
@@ -184,103 +220,131 @@ class _Figure:
 
 
 def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
-    """A person of PEDESTRIAN_KINDS; segmentation and detection class pedestrian, slots PEOPLE_SLOTS."""
+    """Make a pedestrian.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of PEDESTRIAN_KINDS.
+
+    Returns:
+        A shape of mask and box class "pedestrian" with the slots PEOPLE_SLOTS.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
     _check(kind, PEDESTRIAN_KINDS)
     builder = MeshBuilder()
-    height = (
-        rng.uniform(1.05, 1.5)
-        if kind == "child"
-        else float(np.clip(rng.normal(1.74, 0.1), 1.5, 2.0))
-    )
+    if kind == "child":
+        height = rng.uniform(1.05, 1.5)
+    else:
+        height = float(np.clip(rng.normal(1.74, 0.1), 1.5, 2.0))
     figure = _Figure(builder, height, rng.uniform(*BULK), PEDESTRIAN)
     sleeve = JACKET if rng.random() < 0.75 else SKIN
     if kind == "sitting":
-        for side in (-1, 1):
-            foot = (rng.uniform(0.4, 0.6), side * 0.13, 0.08)
-            figure.leg((0, side * 0.1, 0.5), (0.45, side * 0.14, 0.52), foot)
-            figure.arm(
-                (0.0, side * 0.23, 0.98),
-                (0.08, side * 0.28, 0.74),
-                (0.32, side * 0.18, 0.62),
-                sleeve,
-            )
-        figure.trunk((0, 0.48), (0.02, 1.02), 0.05)
-        figure.head(0.03, 1.02)
-        figure.box((-0.05, 0, 0), (0.4, 0.42, 0.4), BAG)  # what it sits on
-        return centered(builder.build(), BOX_LABEL["pedestrian"], kind)
-    stride = 0.0 if kind == "standing" else rng.uniform(0.12, 0.42)
-    for side in (-1, 1):
-        swing = side * stride
-        spread = 0.09 + (0.05 * rng.random() if kind == "standing" else 0.0)
-        figure.leg(
-            (0, side * 0.09, 0.92),
-            (swing * 0.55 + 0.04, side * spread, 0.49),
-            (
-                swing - (0.05 if swing < 0 else 0),
-                side * spread,
-                0.08 + (0.05 if swing < -0.15 else 0),
-            ),
-        )
-        back = -0.8 * swing
-        figure.arm(
-            (0.01, side * 0.22, 1.39),
-            (0.5 * back - 0.02, side * 0.26, 1.12),
-            (0.9 * back + 0.1, side * 0.25, 0.9),
-            sleeve,
-        )
-    figure.trunk((0, 0.92), (0.02, 1.42), rng.choice([0.06, 0.15, 0.4], p=[0.5, 0.35, 0.15]))
-    figure.head(0.03, 1.41)
-    luggage = rng.random()
-    if luggage < 0.3:
-        figure.box((-0.25, 0, 1.02), (0.2, 0.32, 0.42), BAG)  # rucksack
-    elif luggage < 0.55:
-        figure.box(
-            (0.05, rng.choice([-1, 1]) * 0.36, 0.5), (0.35, 0.13, 0.34), BAG
-        )  # carried in one hand
+        _sit(figure, rng, sleeve)
+    else:
+        _stand(figure, rng, sleeve, kind)
     return centered(builder.build(), BOX_LABEL["pedestrian"], kind)
 
 
+def _sit(figure: _Figure, rng: np.random.Generator, sleeve: int) -> None:
+    """Add a sitting person and the seat."""
+    for side in (-1, 1):
+        foot = (rng.uniform(0.4, 0.6), side * 0.13, 0.08)
+        figure.leg((0, side * 0.1, 0.5), (0.45, side * 0.14, 0.52), foot)
+        shoulder, elbow = (0.0, side * 0.23, 0.98), (0.08, side * 0.28, 0.74)
+        figure.arm(shoulder, elbow, (0.32, side * 0.18, 0.62), sleeve)
+    figure.trunk((0, 0.48), (0.02, 1.02), 0.05)
+    figure.head(0.03, 1.02)
+    figure.box((-0.05, 0, 0), (0.4, 0.42, 0.4), BAG)
+
+
+def _stand(figure: _Figure, rng: np.random.Generator, sleeve: int, kind: str) -> None:
+    """Add a person who stands or walks, some with luggage."""
+    is_standing = kind == "standing"
+    stride = 0.0 if is_standing else rng.uniform(0.12, 0.42)
+    for side in (-1, 1):
+        swing = side * stride
+        spread = 0.09 + (0.05 * rng.random() if is_standing else 0.0)
+        ankle_x = swing - (0.05 if swing < 0 else 0)
+        ankle_z = 0.08 + (0.05 if swing < -0.15 else 0)
+        knee = (swing * 0.55 + 0.04, side * spread, 0.49)
+        figure.leg((0, side * 0.09, 0.92), knee, (ankle_x, side * spread, ankle_z))
+        back = -0.8 * swing
+        shoulder, elbow = (0.01, side * 0.22, 1.39), (0.5 * back - 0.02, side * 0.26, 1.12)
+        figure.arm(shoulder, elbow, (0.9 * back + 0.1, side * 0.25, 0.9), sleeve)
+    figure.trunk((0, 0.92), (0.02, 1.42), rng.choice([0.06, 0.15, 0.4], p=[0.5, 0.35, 0.15]))
+    figure.head(0.03, 1.41)
+    luggage = rng.random()
+    if luggage < 0.3:  # a rucksack
+        figure.box((-0.25, 0, 1.02), (0.2, 0.32, 0.42), BAG)
+    elif luggage < 0.55:  # a bag in one hand
+        y = rng.choice([-1, 1]) * 0.36
+        figure.box((0.05, y, 0.5), (0.35, 0.13, 0.34), BAG)
+
+
 def cyclist(rng: np.random.Generator, kind: str) -> Shape:
-    """A ridden two-wheeler of CYCLIST_KINDS; segmentation two_wheeler (rider too), detection class cyclist."""
+    """Make a two-wheeler with a rider.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of CYCLIST_KINDS.
+
+    Returns:
+        A shape of box class "cyclist" with the slots PEOPLE_SLOTS. The mask class of rider and
+        vehicle is "two_wheeler".
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
     _check(kind, CYCLIST_KINDS)
     builder = MeshBuilder()
-    motor = kind == "motorcyclist"
-    (_motorcycle if motor else _bicycle)(builder, rng)
-    figure = _Figure(
-        builder, float(np.clip(rng.normal(1.74, 0.08), 1.55, 1.95)), rng.uniform(*BULK), TWO_WHEELER
-    )
+    is_motorcycle = kind == "motorcyclist"
+    (_motorcycle if is_motorcycle else _bicycle)(builder, rng)
+    height = float(np.clip(rng.normal(1.74, 0.08), 1.55, 1.95))
+    figure = _Figure(builder, height, rng.uniform(*BULK), TWO_WHEELER)
     size = figure.scale
-    seat = (-0.2 / size, (0.82 if motor else 0.95) / size)
+    # Places on the vehicle are divided by the scale of the figure, which multiplies them again.
+    seat = (-0.2 / size, (0.82 if is_motorcycle else 0.95) / size)
     lean = rng.uniform(0.08, 0.3)
     shoulder = (seat[0] + lean, seat[1] + np.sqrt(0.54**2 - lean**2))
-    grip = np.array([0.32 if motor else 0.34, 0.24, 1.0 if motor else 1.05]) / size
+    grip = np.array([0.32, 0.24, 1.0] if is_motorcycle else [0.34, 0.24, 1.05]) / size
     phase = rng.uniform(0, 2 * np.pi)
     for side in (-1, 1):
-        turn = phase + np.pi * (side > 0)
-        pedal = (
-            np.array(
-                [0.05, 0.2, 0.38]
-                if motor
-                else [-0.05 + 0.16 * np.cos(turn), 0.12, 0.33 + 0.16 * np.sin(turn)]
-            )
-            / size
-            * (1, side, 1)
-        )
+        turn = phase + (np.pi if side > 0 else 0.0)
+        if is_motorcycle:
+            foot = [0.05, 0.2, 0.38]
+        else:
+            foot = [-0.05 + 0.16 * np.cos(turn), 0.12, 0.33 + 0.16 * np.sin(turn)]
+        pedal = np.array(foot) / size * (1, side, 1)
         hip = np.array([seat[0], side * 0.1, seat[1] + 0.02])
         figure.leg(hip, _joint(hip, pedal, 0.45, 0.46, np.array([1, 0, 0.5])), pedal)
-        hand, start = grip * (1, side, 1), np.array([shoulder[0], side * 0.2, shoulder[1] - 0.04])
-        figure.arm(
-            start, _joint(start, hand, 0.31, 0.3, np.array([0, 0.2 * side, -1])), hand, JACKET
-        )
+        hand = grip * (1, side, 1)
+        start = np.array([shoulder[0], side * 0.2, shoulder[1] - 0.04])
+        elbow = _joint(start, hand, 0.31, 0.3, np.array([0, 0.2 * side, -1]))
+        figure.arm(start, elbow, hand, JACKET)
     figure.trunk(seat, shoulder, 0.05)
-    figure.head(shoulder[0] + 0.06, shoulder[1] - 0.02, helmet=motor or rng.random() < 0.5)
-    if rng.random() < 0.3:
+    has_helmet = is_motorcycle or rng.random() < 0.5
+    figure.head(shoulder[0] + 0.06, shoulder[1] - 0.02, helmet=has_helmet)
+    has_rucksack = rng.random() < 0.3
+    if has_rucksack:
         figure.box((seat[0] + 0.5 * lean - 0.22, 0, seat[1] + 0.12), (0.2, 0.32, 0.42), BAG)
     return centered(builder.build(), BOX_LABEL["cyclist"], kind)
 
 
 def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
-    """A two-wheeler of PARKED_KINDS without rider: segmentation two_wheeler, no box."""
+    """Make a two-wheeler without a rider.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of PARKED_KINDS.
+
+    Returns:
+        A shape of mask class "two_wheeler" without a box, with the slots PEOPLE_SLOTS.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
     _check(kind, PARKED_KINDS)
     builder = MeshBuilder()
     (_motorcycle if kind == "motorcycle" else _bicycle)(builder, rng)
@@ -288,6 +352,7 @@ def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
 
 
 def _check(kind: str, kinds: tuple[str, ...]) -> None:
+    """Raise ValueError if the kind is not one of `kinds`."""
     if kind not in kinds:
         raise ValueError(f"unknown kind {kind!r}, expected one of {', '.join(kinds)}")
 
@@ -295,21 +360,26 @@ def _check(kind: str, kinds: tuple[str, ...]) -> None:
 def _joint(
     start: np.ndarray, end: np.ndarray, first: float, second: float, bend: np.ndarray
 ) -> np.ndarray:
-    """Knee or elbow between two points, for bones of two lengths, bent to the side of `bend`."""
+    """Return the place (3,) of a knee or an elbow.
+
+    Args:
+        start: (3,) hip or shoulder.
+        end: (3,) ankle or hand.
+        first: Length of the upper bone.
+        second: Length of the lower bone.
+        bend: (3,) direction to which the joint bends.
+    """
     along = end - start
-    distance = np.linalg.norm(along)
+    distance = float(np.linalg.norm(along))
     along = along / distance
     across = bend - bend @ along * along
     share = (distance**2 + first**2 - second**2) / (2 * distance)
-    return (
-        start
-        + share * along
-        + np.sqrt(max(first**2 - share**2, 0)) * across / np.linalg.norm(across)
-    )
+    height = np.sqrt(max(first**2 - share**2, 0))
+    return start + share * along + height * across / np.linalg.norm(across)
 
 
 def _wheel(builder: MeshBuilder, x: float, radius: float, thickness: float, spokes: int) -> None:
-    """A tyre as a ring of short tubes, with a hub and spokes."""
+    """Add a wheel: a tyre as a ring of short tubes, with a hub and spokes."""
     angle = np.linspace(0, 2 * np.pi, 15)
     inner = radius - thickness
     ring = np.stack([x + inner * np.cos(angle), 0 * angle, radius + inner * np.sin(angle)], -1)
@@ -321,21 +391,19 @@ def _wheel(builder: MeshBuilder, x: float, radius: float, thickness: float, spok
 
 
 def _bicycle(builder: MeshBuilder, rng: np.random.Generator) -> None:
+    """Add a bicycle, some with a bag on the carrier or a basket."""
     radius, half_base = rng.uniform(0.32, 0.35), rng.uniform(0.5, 0.56)
     for x in (-half_base, half_base):
         _wheel(builder, x, radius, 0.022, spokes=7)
-    crank, saddle, head, seat_post = (
-        (-0.05, 0, 0.3),
-        (-0.22, 0, 0.92),
-        (half_base - 0.14, 0, 0.85),
-        (-0.18, 0, 0.75),
-    )
+    crank, saddle = (-0.05, 0, 0.3), (-0.22, 0, 0.92)
+    head, seat_post = (half_base - 0.14, 0, 0.85), (-0.18, 0, 0.75)
     rear, front = (-half_base, 0, radius), (half_base, 0, radius)
-    low_step = rng.random() < 0.4  # without a top tube at the height of the saddle
+    has_low_step = rng.random() < 0.4
+    top_tube = (-0.1, 0, 0.5) if has_low_step else (-0.17, 0, 0.8)
     tubes = [
         (crank, saddle),
         (crank, head),
-        ((-0.1, 0, 0.5) if low_step else (-0.17, 0, 0.8), head),
+        (top_tube, head),
         (rear, crank),
         (rear, seat_post),
         (front, head),
@@ -355,16 +423,16 @@ def _bicycle(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> None:
-    """A motorcycle, or in four of ten cases a scooter."""
-    scooter = rng.random() < 0.4
-    radius, half_base = (0.23, 0.62) if scooter else (0.31, 0.7)
+    """Add a motorcycle, or in four of ten cases a scooter."""
+    is_scooter = rng.random() < 0.4
+    radius, half_base = (0.23, 0.62) if is_scooter else (0.31, 0.7)
     for x in (-half_base, half_base):
         _wheel(builder, x, radius, 0.055, spokes=5)
     bar = (half_base - 0.3, 0, 1.0)
     for y in (-0.07, 0.07):
         builder.tube((half_base, y, radius), (bar[0], y, 0.9), 0.025, 0.025, 5, TWO_WHEELER, METAL)
     builder.tube((bar[0], -0.34, 1.0), (bar[0], 0.34, 1.0), 0.02, 0.02, 5, TWO_WHEELER, METAL)
-    if scooter:
+    if is_scooter:
         builder.box((-0.3, 0, 0.3), (0.8, 0.32, 0.42), 0, TWO_WHEELER, FRAME)
         builder.box((0.1, 0, 0.22), (0.6, 0.34, 0.08), 0, TWO_WHEELER, FRAME)
         builder.box((half_base - 0.27, 0, 0.25), (0.08, 0.38, 0.65), 0, TWO_WHEELER, FRAME)

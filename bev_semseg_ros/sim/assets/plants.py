@@ -1,4 +1,4 @@
-"""Trees, bushes and hedges: cards cut into leaves by their material, round darker cores."""
+"""Trees, bushes and hedges: cards that their material cuts into leaves, round darker cores."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bev_semseg_ros.sim.assets.shape import Shape, extent
 from bev_semseg_ros.sim.assets.surfaces import SEASONS, grey, hsv, log_uniform
 from bev_semseg_ros.sim.classes import MASK_LABEL
 
+# Material slots of all plants, and the number of each.
 PLANT_SLOTS = ("bark", "leaves", "core", "twigs")
 BARK, LEAVES, CORE, TWIGS = range(len(PLANT_SLOTS))
 PLANT_KINDS = ("leafy", "poplar", "conifer", "bare", "bush", "hedge")
@@ -18,6 +19,7 @@ VEGETATION = MASK_LABEL["vegetation"]
 
 
 def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:
+    """Draw the colour of leaves in a season."""
     uniform = rng.uniform
     if season == "autumn" and rng.random() < 0.75:
         return hsv(uniform(0.02, 0.17), uniform(0.3, 0.97), uniform(0.2, 0.9))
@@ -27,9 +29,18 @@ def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:
 
 
 def plant_materials(rng: np.random.Generator, table: MaterialTable, season: str) -> np.ndarray:
-    """(len(PLANT_SLOTS),) int32: the material row of each slot, for one species in a season of SEASONS.
+    """Add the materials of one species.
 
-    Raises ValueError for another season.
+    Args:
+        rng: Source of randomness.
+        table: Receives the materials.
+        season: One of SEASONS.
+
+    Returns:
+        (len(PLANT_SLOTS),) int32, the row of each slot.
+
+    Raises:
+        ValueError: If the season is unknown.
     """
     if season not in SEASONS:
         raise ValueError(f"unknown season {season!r}, expected one of {', '.join(SEASONS)}")
@@ -85,10 +96,21 @@ def plant_materials(rng: np.random.Generator, table: MaterialTable, season: str)
 
 
 def plant(rng: np.random.Generator, kind: str) -> Shape:
-    """A plant of PLANT_KINDS; segmentation class vegetation, no box, slots PLANT_SLOTS.
+    """Make a plant.
 
-    A hedge is a segment along x, to be set end to end; all others stand upright over the origin. The size is the
-    extent of the mesh above the ground.
+    A hedge is a segment along x, to be placed end to end. All other plants stand upright on the
+    origin.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of PLANT_KINDS.
+
+    Returns:
+        A shape of mask class "vegetation" without a box, with the slots PLANT_SLOTS. Its size is
+        that of the mesh above the ground.
+
+    Raises:
+        ValueError: If the kind is unknown.
     """
     makers = {
         "leafy": _leafy,
@@ -106,7 +128,7 @@ def plant(rng: np.random.Generator, kind: str) -> Shape:
 
 
 def _standing(mesh: Mesh, kind: str) -> Shape:
-    """A Shape that keeps its origin (the foot of the trunk); its box is as wide as the far side needs."""
+    """Return a Shape whose origin is the foot of the trunk, in the middle of its box."""
     low, high = extent(mesh)
     reach = 2 * np.maximum(-low, high)
     return Shape(mesh, (float(reach[0]), float(reach[1]), float(high[2])), None, kind)
@@ -120,7 +142,16 @@ def _cards(
     half_size: float,
     material: int,
 ) -> None:
-    """Square cards at points (N, 3) in random attitudes, each facing and shaded about `outward` (N, 3)."""
+    """Add square cards of leaves in random attitudes.
+
+    Args:
+        builder: Receives the triangles.
+        rng: Source of randomness.
+        points: (N, 3) middles of the cards.
+        outward: (N, 3) directions that the normals are scattered about.
+        half_size: Half the mean length of an edge in metres.
+        material: Slot.
+    """
     count = len(points)
     a = normalize(rng.normal(size=(count, 3)))
     b = normalize(np.cross(a, normalize(rng.normal(size=(count, 3)))))
@@ -150,7 +181,17 @@ def _tuft(
     half_size: float,
     core: float = 0.72,
 ) -> None:
-    """An ellipsoid of leaf cards round a core of a share of its radii (0: none)."""
+    """Add an ellipsoid of leaf cards round a core.
+
+    Args:
+        builder: Receives the triangles.
+        rng: Source of randomness.
+        center: (3,).
+        radii: (3,) metres.
+        cards: Number of cards.
+        half_size: Half the mean length of a card's edge in metres.
+        core: Radii of the core as a share of `radii`; 0 for no core.
+    """
     if core > 0:
         around, up = np.linspace(0, 2 * np.pi, 7)[:, None], np.array([[-1.2, -0.45, 0.45, 1.2]])
         sphere = np.stack(
@@ -165,7 +206,7 @@ def _tuft(
 
 
 def _trunk(builder: MeshBuilder, rng: np.random.Generator, height: float, radius: float) -> None:
-    """From below the ground (on slopes) to `height`, somewhat crooked."""
+    """Add a slightly crooked trunk, from below the ground (for slopes) to `height`."""
     middle = np.array([*rng.normal(0, 0.05, 2), 0.4 * height])
     top = np.array([*rng.normal(0, 0.12, 2), height])
     builder.tube((0, 0, -0.3), middle, 1.1 * radius, 0.85 * radius, 7, VEGETATION, BARK)
@@ -173,6 +214,7 @@ def _trunk(builder: MeshBuilder, rng: np.random.Generator, height: float, radius
 
 
 def _leafy(builder: MeshBuilder, rng: np.random.Generator) -> None:
+    """Add a deciduous tree."""
     height, radius = rng.uniform(5, 14), rng.uniform(0.1, 0.3)
     bottom, spread = rng.uniform(0.14, 0.36) * height, height * rng.uniform(0.22, 0.36)
     _trunk(builder, rng, 0.75 * height, radius)
@@ -204,6 +246,7 @@ def _leafy(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _poplar(builder: MeshBuilder, rng: np.random.Generator) -> None:
+    """Add a poplar."""
     height, spread = rng.uniform(12, 22), rng.uniform(1.1, 2.0)
     bottom = rng.uniform(0.06, 0.15) * height
     _trunk(builder, rng, 0.7 * height, rng.uniform(0.15, 0.3))
@@ -220,6 +263,7 @@ def _poplar(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _conifer(builder: MeshBuilder, rng: np.random.Generator) -> None:
+    """Add a conifer."""
     height, spread = rng.uniform(6, 17), rng.uniform(0.14, 0.24)
     bottom = rng.uniform(0.04, 0.12) * height
     _trunk(builder, rng, 0.9 * height, rng.uniform(0.1, 0.25))
@@ -237,13 +281,14 @@ def _conifer(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _bare(builder: MeshBuilder, rng: np.random.Generator) -> None:
-    """Branches that fork three times, and cards of twigs round their ends."""
+    """Add a tree without leaves: branches that fork three times, and cards of twigs."""
     height, radius = rng.uniform(6, 13), rng.uniform(0.1, 0.26)
     tips: list[np.ndarray] = []
 
     def branch(
         start: np.ndarray, direction: np.ndarray, length: float, thickness: float, depth: int
     ) -> None:
+        """Add a branch and the branches that fork from it."""
         end = start + direction * length
         builder.tube(
             start, end, thickness, 0.65 * thickness, 6 if depth == 0 else 3, VEGETATION, BARK
@@ -270,13 +315,14 @@ def _bare(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _bush(builder: MeshBuilder, rng: np.random.Generator) -> None:
+    """Add a bush."""
     radius = rng.uniform(0.4, 1.5)
-    height = radius * rng.uniform(0.45, 0.9)  # half of it
-    radii = np.array([radius, radius * rng.uniform(0.6, 1.0), height])
+    half_height = radius * rng.uniform(0.45, 0.9)
+    radii = np.array([radius, radius * rng.uniform(0.6, 1.0), half_height])
     _tuft(
         builder,
         rng,
-        np.array([0, 0, 0.85 * height]),
+        np.array([0, 0, 0.85 * half_height]),
         radii,
         84,
         min(0.3, 0.12 + 0.15 * radius),
@@ -285,17 +331,14 @@ def _bush(builder: MeshBuilder, rng: np.random.Generator) -> None:
 
 
 def _hedge(builder: MeshBuilder, rng: np.random.Generator) -> None:
-    """A segment of two metres with cards on its sides and upper face."""
+    """Add a segment of a hedge, two metres long, with cards on its sides and its top."""
     length, half_width, height = 2.0, rng.uniform(0.25, 0.5), rng.uniform(0.7, 2.2)
     builder.box((0, 0, 0), (length, 1.5 * half_width, 0.9 * height), 0, VEGETATION, CORE)
     count, half = 92, np.array([length / 2, half_width, height / 2])
     normal = np.zeros((count, 3))
     normal[np.arange(count), rng.choice(3, count, p=(0, 0.68, 0.32))] = 1
-    side = np.where(normal[:, 2:] > 0, 1, rng.choice([-1, 1], (count, 1)))  # nothing below
-    spread = rng.uniform(-0.95, 0.95, (count, 3)) * (
-        0.8,
-        1,
-        1,
-    )  # cards hardly reach into the next segment
+    # There are no cards below the hedge, and hardly any reach into the next segment.
+    side = np.where(normal[:, 2:] > 0, 1, rng.choice([-1, 1], (count, 1)))
+    spread = rng.uniform(-0.95, 0.95, (count, 3)) * (0.8, 1, 1)
     points = np.where(normal > 0, 0.9 * side, spread) * half + (0, 0, half[2])
     _cards(builder, rng, points, normal * side, 0.2, LEAVES)

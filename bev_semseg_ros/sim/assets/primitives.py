@@ -1,15 +1,13 @@
-"""Quads, boxes, tubes and polygons, collected cheaply and built into one Mesh at once."""
+"""Rectangles, boxes, tubes and polygons, collected cheaply and built into one Mesh at once."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from bev_semseg_ros.geometry import rotation_z
-from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, normalize
+from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, Point, normalize
 
-# Faces of a box: front-left-lower corner order, counter-clockwise seen from outside; the top last, no floor.
+# Corners of a box of half length, half width and height 1.
 _BOX_CORNERS = np.array(
     [
         [-1, -1, 0],
@@ -23,16 +21,19 @@ _BOX_CORNERS = np.array(
     ],
     np.float64,
 )
+# Corners of its faces, counter-clockwise seen from outside: the sides, then the top; no floor.
 _BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
-_FACE_SIZES = np.array(
-    [[0, 2], [1, 2], [0, 2], [1, 2], [0, 1]]
-)  # which of length, width, height spans a face
-
-Point = Sequence[float] | np.ndarray
+# Which of length, width and height span each face.
+_FACE_SIZES = np.array([[0, 2], [1, 2], [0, 2], [1, 2], [0, 1]])
 
 
 class Primitives:
-    """A street has thousands of small parts: they are queued here as plain numbers and computed together by `build`."""
+    """Collects the primitives of a scene.
+
+    A street has thousands of small parts. They are kept as plain numbers here and `build` computes
+    all of a kind together, which is much faster than a MeshBuilder. Arguments are as in
+    MeshBuilder.
+    """
 
     def __init__(self) -> None:
         self._quads: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -51,7 +52,7 @@ class Primitives:
         material: int,
         size: tuple[float, float] | None = None,
     ) -> None:
-        """A rectangle a-b-c-d, counter-clockwise seen from outside; uv runs along a-b and a-d in metres."""
+        """Add a rectangle a-b-c-d; see `MeshBuilder.quad`."""
         self.quads(
             np.array([[a, b, c, d]], np.float64),
             label,
@@ -66,7 +67,14 @@ class Primitives:
         material: int | np.ndarray,
         sizes: np.ndarray | None = None,
     ) -> None:
-        """Rectangles (N, 4, 3); labels and materials one or (N,); sizes (N, 2) metres of uv, measured if not given."""
+        """Add N rectangles.
+
+        Args:
+            corners: (N, 4, 3), counter-clockwise seen from outside.
+            label: One, or one per rectangle (N,).
+            material: One, or one per rectangle (N,).
+            sizes: (N, 2) largest u and v; the lengths of the edges by default.
+        """
         corners = np.asarray(corners, np.float64)
         if sizes is None:
             sizes = np.linalg.norm(corners[:, [1, 3]] - corners[:, :1], axis=-1)
@@ -84,7 +92,7 @@ class Primitives:
         material: int,
         top_material: int | None = None,
     ) -> None:
-        """An upright cuboid of length, width, height standing on `base` (the middle of its lower face); no floor."""
+        """Add an upright cuboid without a floor; see `MeshBuilder.box`."""
         self._boxes.append((*base, *size, yaw))
         self._box_materials.append(
             (label, material, material if top_material is None else top_material)
@@ -100,13 +108,20 @@ class Primitives:
         label: int,
         material: int,
     ) -> None:
-        """A cone frustum from start to end, without caps, smooth."""
+        """Add a cone frustum without caps; see `MeshBuilder.tube`."""
         self._tubes.setdefault(sides, []).append(
             (start, end, start_radius, end_radius, label, material)
         )
 
     def polygon(self, points: np.ndarray, label: int, material: int) -> None:
-        """A flat convex polygon (P, 3), counter-clockwise seen from outside; uv in metres from its first corner."""
+        """Add a flat convex polygon.
+
+        Args:
+            points: (P, 3) corners, counter-clockwise seen from outside. Texture coordinates are
+                metres from the first one.
+            label: Class of the surface.
+            material: Material of the surface.
+        """
         points = np.asarray(points, np.float64)
         along = normalize(points[1] - points[0])
         across = np.cross(normalize(np.cross(along, points[-1] - points[0])), along)
@@ -122,15 +137,16 @@ class Primitives:
         self._builder.add(points[fan], label, material, uvs[fan])
 
     def append(self, mesh: Mesh) -> None:
+        """Add a mesh."""
         self._builder.append(mesh)
 
     @property
     def builder(self) -> MeshBuilder:
-        """Where surfaces with normals of their own go straight away."""
+        """The builder to which surfaces with their own normals are added directly."""
         return self._builder
 
     def build(self) -> Mesh:
-        """Everything added so far, as one soup."""
+        """Return everything added so far as one mesh."""
         if self._boxes:
             self._build_boxes()
         if self._quads:
@@ -153,6 +169,7 @@ class Primitives:
         return self._builder.build()
 
     def _build_boxes(self) -> None:
+        """Turn the collected boxes into rectangles."""
         numbers = np.array(self._boxes, np.float64)
         labels, sides, tops = np.array(self._box_materials).T
         base, size, yaw = numbers[:, :3], numbers[:, 3:6], numbers[:, 6]
@@ -170,6 +187,7 @@ class Primitives:
         )
 
     def _build_tubes(self, sides: int, tubes: list[tuple]) -> None:
+        """Add the triangles of the collected tubes with this number of sides."""
         start = np.array([tube[0] for tube in tubes], np.float64)
         end = np.array([tube[1] for tube in tubes], np.float64)
         radii = np.array([tube[2:4] for tube in tubes], np.float64)
@@ -180,24 +198,20 @@ class Primitives:
         a = normalize(np.cross(axis, helper))
         b = np.cross(axis, a)
         angle = np.linspace(0, 2 * np.pi, sides + 1)
-        ring = (
-            np.cos(angle)[:, None] * a[:, None] + np.sin(angle)[:, None] * b[:, None]
-        )  # (N, sides + 1, 3)
+        cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+        ring = cos * a[:, None] + sin * b[:, None]  # (N, sides + 1, 3)
         points = np.stack(
             [start[:, None] + ring * radii[:, :1, None], end[:, None] + ring * radii[:, 1:, None]],
             1,
         )
         around = angle * np.maximum(radii[:, :1], 0.02)
-        uvs = np.stack(
-            [
-                np.stack([around, np.broadcast_to(along, around.shape)], -1)
-                for along in (np.zeros_like(length)[:, None], length[:, None])
-            ],
-            1,
-        )
+        lengths = np.broadcast_to(length[:, None], around.shape)
+        lower_uvs = np.stack([around, np.zeros_like(around)], -1)
+        uvs = np.stack([lower_uvs, np.stack([around, lengths], -1)], 1)
         normals = np.stack([ring, ring], 1)
 
         def corners(values: np.ndarray) -> np.ndarray:
+            """Return values (N, 2, sides + 1, K) at the corners of the triangles (T, 3, K)."""
             p, q, r, t = values[:, 0, :-1], values[:, 0, 1:], values[:, 1, 1:], values[:, 1, :-1]
             return np.stack([np.stack([p, q, r], 2), np.stack([p, r, t], 2)], 2).reshape(
                 -1, 3, values.shape[-1]
@@ -212,11 +226,22 @@ class Primitives:
         )
 
 
-def disc(
+def polygon_corners(
     center: Point, right: Point, up: Point, radius: float, sides: int, turn: float = 0.0
 ) -> np.ndarray:
-    """(sides, 3) corners of a regular polygon in the plane of `right` and `up`, counter-clockwise seen against
-    right x up."""
+    """Return the corners of a regular polygon.
+
+    Args:
+        center: World point.
+        right: Unit vector in its plane.
+        up: Unit vector in its plane, at right angles to `right`.
+        radius: Metres from the centre to the corners.
+        sides: Number of corners.
+        turn: Angle in radians from `right` to the first corner.
+
+    Returns:
+        (sides, 3), counter-clockwise seen against right x up.
+    """
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False) + turn
     return np.asarray(center, np.float64) + radius * (
         np.cos(angle)[:, None] * np.asarray(right) + np.sin(angle)[:, None] * np.asarray(up)
@@ -224,6 +249,6 @@ def disc(
 
 
 def axes(yaw: float) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors forward and left of a heading."""
+    """Return the unit vectors (3,) that point forward and left at a heading in radians."""
     rotation = rotation_z(yaw)
     return rotation[:, 0], rotation[:, 1]

@@ -1,4 +1,4 @@
-"""Materials whose look is mixed with chance, so that a network does not trust colours and textures."""
+"""Materials with partly random looks, so that a network does not rely on colour and texture."""
 
 from __future__ import annotations
 
@@ -6,54 +6,61 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN, PATTERNS, MaterialTable
 
-SHARE = 0.25  # of the drives
+# Share of the drives whose materials are randomized.
+RANDOMIZED_SHARE = 0.25
 
 
 class RandomizedMaterials(MaterialTable):
-    """A MaterialTable whose camera's side is mixed with random colours, noise and patterns; the lidar's is as it was.
+    """A MaterialTable whose camera columns are mixed with random colours, noise and patterns.
 
-    weight: 0..1, how far; drawn if None, 0 in most drives.
+    The lidar columns are unchanged.
+
+    Attributes:
+        weight: Weight of the random look, 0 to 1.
     """
 
     def __init__(self, rng: np.random.Generator, weight: float | None = None) -> None:
+        """Start an empty table.
+
+        Args:
+            rng: Source of randomness.
+            weight: Weight of the random look, 0 to 1; None to draw it. It is 0 in most drives.
+        """
         super().__init__(rng)
         if weight is None:
-            weight = float(rng.uniform(0.1, 0.5)) if rng.random() < SHARE else 0.0
+            weight = float(rng.uniform(0.1, 0.5)) if rng.random() < RANDOMIZED_SHARE else 0.0
         self.weight = weight
         self._seed = int(rng.integers(2**31))
         self._mixed = np.zeros((0, len(CAMERA_COLUMN)), np.float32)
 
     @property
     def camera(self) -> np.ndarray:
-        """(K, len(CAMERA_COLUMNS)) float32; what is added later leaves earlier rows as they are."""
+        """(K, len(CAMERA_COLUMNS)) float32; adding a material leaves the earlier rows unchanged."""
         table = super().camera
         if len(table) != len(self._mixed):
             self._mixed = self._mix(table) if self.weight > 0 else table
         return self._mixed
 
     def _mix(self, table: np.ndarray) -> np.ndarray:
+        """Return a table (K, columns) mixed with random values."""
         weight, count = self.weight, len(table)
         chance = np.random.default_rng(self._seed).random((count, 24))
         spread = np.random.default_rng(self._seed + 1).normal(0, weight, (count, 2))
         mixed = table.copy()
         for index, first in enumerate((0, 3, 6)):
-            share, color = (
-                weight * chance[:, index : index + 1],
-                chance[:, 3 * index + 3 : 3 * index + 6] ** 1.5,
-            )
+            share = weight * chance[:, index : index + 1]
+            color = chance[:, 3 * index + 3 : 3 * index + 6] ** 1.5
             mixed[:, first : first + 3] = (1 - share) * table[:, first : first + 3] + share * color
 
         def column(name: str) -> np.ndarray:
+            """Return a column of the mixed table, to be changed in place."""
             return mixed[:, CAMERA_COLUMN[name]]
 
         column("noise_frequency")[:] *= np.exp(0.8 * spread[:, 0])
         column("noise_contrast")[:] *= np.exp(0.5 * spread[:, 1])
-        np.maximum(
-            column("fine_contrast"), weight * 0.5 * chance[:, 12], out=column("fine_contrast")
-        )
-        np.maximum(
-            column("stain_contrast"), weight * 0.6 * chance[:, 13], out=column("stain_contrast")
-        )
+        fine, stain = column("fine_contrast"), column("stain_contrast")
+        np.maximum(fine, weight * 0.5 * chance[:, 12], out=fine)
+        np.maximum(stain, weight * 0.6 * chance[:, 13], out=stain)
         plain = (column("pattern") == PATTERNS.index("none")) & (column("anisotropy") == 1)
         plain &= chance[:, 14] < 0.35 * weight
         choices = np.array([PATTERNS.index(name) for name in ("bricks", "panels", "stripes")])

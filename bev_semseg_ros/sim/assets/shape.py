@@ -1,4 +1,4 @@
-"""An object of the simulator's library: a mesh in its own frame and what is true of it."""
+"""An object of the simulator's library: a mesh in its own frame, its size and its class."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """mesh: x forward, z up, origin on the ground below the middle of the box; its `materials` are slots, which
-    Mesh.placed maps to a scene's materials. size: true length, width, height (m) of the body (mirrors stick out).
-    label: index of DETECTION_CLASSES, or None for what has no box. kind: what it is, e.g. "sedan".
+    """An object that can be placed in a scene.
+
+    Attributes:
+        mesh: x forward, z up, origin on the ground below the middle of the box. Its `materials` are
+            slots, which `Mesh.placed` maps to materials of a scene.
+        size: True length, width, height of the body in metres. Mirrors stick out of it.
+        label: Label of its box, a value of `classes.BOX_LABEL`; None for things without a box.
+        kind: What it is, such as "sedan".
     """
 
     mesh: Mesh
@@ -23,12 +28,19 @@ class Shape:
 
 
 def extent(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest corner (3,), (3,) of a mesh."""
+    """Return the lowest and the highest corner, (3,) each, of a mesh."""
     return mesh.triangles.min((0, 1)), mesh.triangles.max((0, 1))
 
 
 def centered(body: Mesh, label: int | None, kind: str, outside: Mesh | None = None) -> Shape:
-    """The Shape whose box is the body's extent, centred on the origin; `outside` (mirrors) is moved along with it."""
+    """Return a Shape whose box is the extent of a body.
+
+    Args:
+        body: Mesh in any place.
+        label: Label of the box, or None.
+        kind: What it is.
+        outside: Mesh that moves with the body but does not count for the box, such as mirrors.
+    """
     low, high = extent(body)
     middle = (low + high) / 2
     mesh = concatenate([body] if outside is None else [body, outside])

@@ -1,35 +1,41 @@
-"""The materials of one street: ground, paint, walls, metal. Colours are linear RGB."""
+"""The materials of one street: ground, paint, walls, metal. Colours are linear RGB (3,)."""
 
 from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 
 SEASONS = ("summer", "autumn", "winter", "spring")
-SEASON_SHARES = (0.45, 0.2, 0.2, 0.15)
+SEASON_PROBABILITIES = (0.45, 0.2, 0.2, 0.15)
 
 
 def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
-    """(3,) nearly grey."""
+    """Return a grey of a brightness, with a random tint of relative standard deviation `tint`."""
     return value * (1 + rng.normal(0, tint, 3))
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
-    """(3,) RGB of hue (turns), saturation, value."""
+    """Return the RGB of hue (turns), saturation and value."""
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is evenly distributed."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Rows of the scene's MaterialTable. facades: pairs (wall with windows, the same wall without)."""
+    """Rows of the scene's MaterialTable for the surfaces of a street.
+
+    `facades` holds pairs: a wall with windows and the same wall without them. `verges` holds what
+    verges may be made of.
+    """
 
     road: int
     side_road: int
@@ -63,10 +69,18 @@ class Surfaces:
     def draw(
         cls, rng: np.random.Generator, table: MaterialTable, season: str, wet: float, urban: bool
     ) -> Surfaces:
-        """The materials of one drive; `urban` streets have shops and cobbles more often."""
+        """Draw the materials of one drive.
+
+        Args:
+            rng: Source of randomness.
+            table: Receives the materials.
+            season: One of SEASONS.
+            wet: Wetness of the ground, 0 to 1.
+            urban: Whether shops and cobbles are frequent.
+        """
         u = rng.uniform
         value = log_uniform(rng, 0.05, 0.28) * (0.6 if wet else 1.0)
-        asphalt = {
+        asphalt: dict[str, Any] = {
             "noise_frequency": u(0.5, 4),
             "noise_contrast": 0.5,
             "fine_contrast": 0.18,
@@ -74,10 +88,10 @@ class Surfaces:
             "stain_contrast": 0.18,
             "crack": u(0, 0.5) if rng.random() < 0.4 else 0.0,
         }
-        shine = {"specular": wet, "fresnel": 0.06} if wet else {}
+        shine: dict[str, Any] = {"specular": wet, "fresnel": 0.06} if wet else {}
         if rng.random() < 0.4:
             asphalt["anisotropy"] = u(0.05, 0.4)
-        cobbled = {
+        cobbled: dict[str, Any] = {
             "pattern": "bricks" if rng.random() < 0.6 else "slabs",
             "pattern_u": u(0.1, 0.25),
             "pattern_v": u(0.1, 0.2),
@@ -85,9 +99,10 @@ class Surfaces:
             "pattern_contrast": u(0.2, 0.8),
         }
         cobbles = cobbled if rng.random() < (0.15 if urban else 0.03) else {}
-        decal = {"depth_bias": 0.0012, **shine}
+        decal: dict[str, Any] = {"depth_bias": 0.0012, **shine}
 
-        def ground(lidar: str, factor: float, **columns) -> int:
+        def ground(lidar: str, factor: float, **columns: Any) -> int:
+            """Add asphalt of a relative brightness, with `columns` instead of asphalt's own."""
             colors = [grey(rng, value * share) for share in (factor, u(0.6, 1.5), u(0.4, 1.3))]
             return table.add(lidar, *colors, **{**asphalt, **shine, **columns})
 
@@ -119,19 +134,18 @@ class Surfaces:
             fine_contrast=0.15,
             depth_bias=0.002,
         )
-        cone = (
-            np.array([0.30, 0.10, 0.08]) * u(0.5, 1.3)
-            if rng.random() < 0.7
-            else np.array([0.1, 0.25, 0.12])
-        )
-        hue = u(0.15, 0.38) if season != "autumn" else u(0.02, 0.3)
+        if rng.random() < 0.7:
+            lane_color = np.array([0.30, 0.10, 0.08]) * u(0.5, 1.3)
+        else:
+            lane_color = np.array([0.1, 0.25, 0.12])
+        foliage_hue = u(0.02, 0.3) if season == "autumn" else u(0.15, 0.38)
         return cls(
             road=ground("road", 1.0, **cobbles),
             side_road=ground("road", u(0.7, 1.3)),
             parking=ground("road", u(0.6, 1.6), **(cobbled if rng.random() < 0.3 else {})),
             patches=[ground("road", u(0.5, 1.6), fine_contrast=0.2, **decal) for _ in range(3)],
             tracks=ground("road", u(0.75, 1.25), depth_bias=0.0006),
-            coloured_lane=table.add("road", cone, fine_contrast=0.2, **decal),
+            coloured_lane=table.add("road", lane_color, fine_contrast=0.2, **decal),
             cover=table.add(
                 "metal",
                 grey(rng, u(0.02, 0.12)),
@@ -215,7 +229,7 @@ class Surfaces:
             reflector=table.add("retro", grey(rng, 0.8), noise_contrast=0.2),
             far_trees=table.add(
                 "leaves",
-                hsv(hue, u(0.15, 0.6), u(0.05, 0.25)),
+                hsv(foliage_hue, u(0.15, 0.6), u(0.05, 0.25)),
                 noise_frequency=u(0.1, 0.4),
                 noise_contrast=0.9,
                 fine_contrast=0.4,
@@ -226,7 +240,7 @@ class Surfaces:
 
 
 def random_print(rng: np.random.Generator, table: MaterialTable, lidar: str = "plastic") -> int:
-    """A poster, an awning, goods: any colours, any simple pattern."""
+    """Add the material of a poster, an awning or goods: any colours and any simple pattern."""
     return table.add(
         lidar,
         rng.random(3) * rng.uniform(0.3, 1),
@@ -242,12 +256,17 @@ def random_print(rng: np.random.Generator, table: MaterialTable, lidar: str = "p
 
 
 def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) -> int:
-    """A fence one can see through: `cutout` is "bars", "mesh" or "slats"; "none" is closed."""
-    color = (
-        grey(rng, rng.uniform(0.02, 0.5))
-        if rng.random() < 0.6
-        else hsv(rng.uniform(0.05, 0.4), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.4))
-    )
+    """Add the material of a fence.
+
+    Args:
+        rng: Source of randomness.
+        table: Receives the material.
+        cutout: "bars", "mesh" or "slats" for a fence with holes, "none" for a closed one.
+    """
+    if rng.random() < 0.6:
+        color = grey(rng, rng.uniform(0.02, 0.5))
+    else:
+        color = hsv(rng.uniform(0.05, 0.4), rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.4))
     return table.add(
         "metal" if cutout in ("bars", "mesh") else "wall",
         color,
@@ -259,8 +278,9 @@ def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) 
 
 
 def _pavement(rng: np.random.Generator, table: MaterialTable, road_value: float) -> int:
+    """Add the material of a pavement: slabs, bricks, or asphalt much like the road's."""
     u = rng.uniform
-    if rng.random() < 0.25:  # asphalt, told from the road by its kerb alone
+    if rng.random() < 0.25:  # asphalt: only the kerb tells it from the road
         return table.add(
             "pavement",
             grey(rng, road_value * u(0.7, 1.5)),
@@ -286,6 +306,7 @@ def _pavement(rng: np.random.Generator, table: MaterialTable, road_value: float)
 
 
 def _grass(rng: np.random.Generator, table: MaterialTable, season: str) -> int:
+    """Add the material of grass, some of it dry."""
     u = rng.uniform
     hue = u(0.17, 0.30) if season != "winter" else u(0.09, 0.25)
     color = hsv(hue, u(0.2, 0.7), u(0.10, 0.35))
@@ -304,6 +325,7 @@ def _grass(rng: np.random.Generator, table: MaterialTable, season: str) -> int:
 
 
 def _soil(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of soil."""
     u = rng.uniform
     return table.add(
         "grass",
@@ -317,6 +339,7 @@ def _soil(rng: np.random.Generator, table: MaterialTable) -> int:
 
 
 def _facade(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tuple[int, int]:
+    """Add a wall with windows and the same wall without; return both rows."""
     u, kind = rng.uniform, rng.random()
     if kind < 0.45:
         color = hsv(u(0.03, 0.17), u(0.02, 0.45), u(0.25, 0.85))
@@ -329,7 +352,7 @@ def _facade(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tupl
     else:
         color = grey(rng, u(0.03, 0.12))
     bricks = 0.6 <= kind < 0.85
-    bands = rng.random() < 0.25  # windows in bands, as offices have them
+    bands = rng.random() < 0.25  # bands of windows, as in offices
     shop = u(2.8, 4.3) if (urban and rng.random() < 0.65) or rng.random() < 0.12 else 0.0
     frame = grey(rng, u(0.5, 0.95)) if rng.random() < 0.7 else grey(rng, u(0.03, 0.2))
     facade = table.add(
@@ -365,6 +388,7 @@ def _facade(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tupl
 
 
 def _roof(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of a tiled roof."""
     u = rng.uniform
     colors = (
         hsv(u(0.01, 0.06), u(0.4, 0.75), u(0.12, 0.45)),

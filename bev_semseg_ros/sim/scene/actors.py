@@ -1,4 +1,4 @@
-"""Annotated objects: where they are at a time, their boxes, and the soup of those that move."""
+"""Annotated objects: where they are at a time, their boxes, and the mesh of those that move."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, Mesh, concatenate
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.scene.road.street import Street
 
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """At station s and offset t at time 0, moving along the road at `speed` (m/s, signed), heading `turn` off the
-    road's direction. scale: of the shape, the same along all axes."""
+    """A vehicle or a person with a box, standing or moving along the road at a constant speed.
+
+    Attributes:
+        shape: Mesh, size and class.
+        materials: (slots,) row of the scene's MaterialTable for each slot of the shape.
+        s: Station at time 0, metres along the road.
+        t: Offset to the left of the road's centre line in metres, constant.
+        turn: Heading relative to the direction of the road in radians, constant.
+        speed: Change of the station in m/s, negative against the stations.
+        scale: Factor on the size of the shape, the same along all axes.
+    """
 
     shape: Shape
     materials: np.ndarray
@@ -27,29 +36,59 @@ class Actor:
 
     @property
     def is_moving(self) -> bool:
+        """Whether the actor moves at all."""
         return self.speed != 0.0
 
     def pose(self, street: Street, time: float) -> tuple[np.ndarray, float]:
-        """World position (3,) of the ground below its middle, and its yaw."""
+        """Return the pose at a time in seconds.
+
+        Returns:
+            World position (3,) of the ground below the middle, and yaw in radians.
+        """
         s = self.s + self.speed * time
         return street.point(s, self.t), float(street.alignment.heading(s)) + self.turn
 
+    def velocity(self, street: Street, time: float) -> np.ndarray:
+        """Return the velocity over ground (2,) in m/s at a time in seconds, in the world frame."""
+        s = self.s + self.speed * time
+        heading = float(street.alignment.heading(s))
+        # An arc at an offset from the centre line is shorter on the inside of a bend.
+        ground_speed = self.speed * (1 - street.alignment.curvature * self.t)
+        return ground_speed * np.array([np.cos(heading), np.sin(heading)])
+
     def mesh(
-        self, index: int, position: np.ndarray | tuple = (0.0, 0.0, 0.0), yaw: float = 0.0
+        self,
+        object_index: int = NO_OBJECT,
+        position: tuple[float, float, float] | np.ndarray = (0.0, 0.0, 0.0),
+        yaw: float = 0.0,
     ) -> Mesh:
-        """Its triangles, carrying object `index`; in its own frame unless placed."""
-        return self.shape.mesh.placed(
-            tuple(position), yaw, self.materials, (self.scale,) * 3, index
-        )
+        """Return the triangles, with `object_index` as their object.
+
+        Args:
+            object_index: Number of the object.
+            position: Where to place the mesh; by default it stays in its own frame.
+            yaw: Heading in radians.
+        """
+        x, y, z = position
+        scale = (self.scale, self.scale, self.scale)
+        return self.shape.mesh.placed((x, y, z), yaw, self.materials, scale, object_index)
 
 
 def boxes_of(actors: list[Actor], street: Street, time: float) -> Boxes:
-    """The true boxes of all actors in the world frame, in their order."""
+    """Return the true boxes of actors at a time.
+
+    Args:
+        actors: M actors; the position in the list is the id of the box.
+        street: The street they are on.
+        time: Seconds since the start of the drive.
+
+    Returns:
+        M boxes in the world frame, in the order of the actors.
+    """
     if not actors:
         return Boxes.empty()
-    sizes = np.array([actor.shape.size for actor in actors]) * np.array(
-        [[actor.scale] for actor in actors]
-    )
+    scales = np.array([[actor.scale] for actor in actors])
+    sizes = np.array([actor.shape.size for actor in actors]) * scales
     poses = [actor.pose(street, time) for actor in actors]
     centers = np.array([position for position, _ in poses]) + np.array([0, 0, 0.5]) * sizes
     return Boxes(
@@ -58,32 +97,38 @@ def boxes_of(actors: list[Actor], street: Street, time: float) -> Boxes:
         np.array([yaw for _, yaw in poses]),
         np.array([actor.shape.label for actor in actors]),
         np.ones(len(actors)),
+        np.arange(len(actors)),
+        np.array([actor.velocity(street, time) for actor in actors]),
     )
 
 
-class Movers:
-    """The actors that move, as one soup whose parts are turned and moved together."""
+class MovingActors:
+    """The actors that move, as one mesh whose parts are turned and moved together."""
 
     def __init__(self, actors: list[Actor]) -> None:
+        """Join the meshes of the actors that move.
+
+        Args:
+            actors: All actors; the position in the list is the object index of the triangles.
+        """
         self._actors = [actor for actor in actors if actor.is_moving]
         meshes = [actor.mesh(index) for index, actor in enumerate(actors) if actor.is_moving]
         self._mesh = concatenate(meshes)
         self._counts = [len(mesh) for mesh in meshes]
 
     def at(self, street: Street, time: float) -> Mesh:
-        """The soup at a time, in the world frame."""
+        """Return the mesh at a time in seconds, in the world frame."""
         if not self._actors:
             return self._mesh
         poses = [actor.pose(street, time) for actor in self._actors]
-        positions = np.repeat(
-            np.array([position for position, _ in poses], np.float32), self._counts, axis=0
-        )[:, None]
+        positions = np.array([position for position, _ in poses], np.float32)
         yaws = np.array([yaw for _, yaw in poses])
-        cos, sin = (
-            np.repeat(f(yaws).astype(np.float32), self._counts)[:, None] for f in (np.cos, np.sin)
-        )
+        positions = self._per_triangle(positions)
+        cos = self._per_triangle(np.cos(yaws).astype(np.float32))
+        sin = self._per_triangle(np.sin(yaws).astype(np.float32))
 
         def turned(vectors: np.ndarray) -> np.ndarray:
+            """Turn vectors (T, 3, 3) by the yaws of their actors."""
             out = vectors.copy()
             out[..., 0] = cos * vectors[..., 0] - sin * vectors[..., 1]
             out[..., 1] = sin * vectors[..., 0] + cos * vectors[..., 1]
@@ -98,3 +143,7 @@ class Movers:
             mesh.materials,
             mesh.objects,
         )
+
+    def _per_triangle(self, values: np.ndarray) -> np.ndarray:
+        """Repeat a value (or a vector) per actor for each of its triangles: (T, 1) or (T, 1, 3)."""
+        return np.repeat(values, self._counts, axis=0)[:, None]

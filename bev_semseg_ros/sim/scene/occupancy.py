@@ -1,4 +1,4 @@
-"""Who stands where and when: keeps objects apart."""
+"""Occupied ground: keeps the objects of a scene apart."""
 
 from __future__ import annotations
 
@@ -6,23 +6,37 @@ import numpy as np
 
 
 class Occupancy:
-    """Oriented rectangles on the ground at K moments of a drive; a newcomer must be free of all of them at each."""
+    """Oriented rectangles on the ground at K moments of a drive.
+
+    A new rectangle must be free of all earlier ones at each moment.
+    """
 
     def __init__(self, moments: int) -> None:
+        """Start with free ground at `moments` moments."""
         self._moments = moments
         self._count = 0
         self._poses = np.zeros((64, moments, 3))  # x, y, yaw
         self._halves = np.zeros((64, 2))
 
     def claim(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
-        """Takes a rectangle's poses (K, 3) or (3,), x, y, yaw, if they are free; says whether it did."""
+        """Occupy a rectangle if it is free.
+
+        Args:
+            poses: World x, y, yaw: (K, 3) at the moments, or (3,) if it does not move.
+            length: Metres along its heading.
+            width: Metres across its heading.
+            margin: Distance in metres to keep from other rectangles.
+
+        Returns:
+            Whether the rectangle was free and is now occupied.
+        """
         if not self.is_free(poses, length, width, margin):
             return False
         self.take(poses, length, width)
         return True
 
     def take(self, poses: np.ndarray, length: float, width: float) -> None:
-        """Takes a rectangle's poses without asking."""
+        """Occupy a rectangle without checking that it is free; arguments as in `claim`."""
         if self._count == len(self._halves):
             self._poses = np.concatenate([self._poses, np.zeros_like(self._poses)])
             self._halves = np.concatenate([self._halves, np.zeros_like(self._halves)])
@@ -31,7 +45,7 @@ class Occupancy:
         self._count += 1
 
     def is_free(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
-        """True if a rectangle at poses (K, 3) or (3,) stays `margin` metres away from all that was taken."""
+        """Return whether a rectangle is free; arguments as in `claim`."""
         if self._count == 0:
             return True
         half = np.array([length / 2 + margin, width / 2 + margin])
@@ -54,7 +68,18 @@ def _overlap(
     other_yaw: np.ndarray,
     other_half: np.ndarray,
 ) -> np.ndarray:
-    """(N,) whether two rectangles overlap: no side of either separates them (separating axis theorem)."""
+    """Return which of N pairs of rectangles overlap (separating axis theorem).
+
+    Args:
+        delta: (N, 2) centre of the second minus centre of the first.
+        yaw: (N,) of the first.
+        half: (2,) half length and half width of the first.
+        other_yaw: (N,) of the second.
+        other_half: (N, 2) half length and half width of the second.
+
+    Returns:
+        (N,) bool.
+    """
     turn = other_yaw - yaw
     cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
     separated = np.zeros(len(delta), bool)

@@ -1,4 +1,4 @@
-"""What everyone who builds on one street shares."""
+"""What everything that is built along one street shares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from bev_semseg_ros.sim.scene.road.street import Street
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """One street, its materials, the shapes to furnish it with, the room that is left, and where the parts go."""
+    """A street under construction.
+
+    Attributes:
+        rng: Source of randomness; the order of draws decides the scene.
+        street: The street.
+        season: One of `surfaces.SEASONS`.
+        table: Materials of the scene.
+        surfaces: Rows of the table for the surfaces of a street.
+        library: Shapes of vehicles, people and plants.
+        occupancy: Ground that is occupied.
+        out: Collects the triangles of everything that does not move.
+    """
 
     rng: np.random.Generator
     street: Street
@@ -28,7 +39,13 @@ class Site:
     out: Primitives
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
-        """(3,) world x, y, yaw of what stands at a station and an offset, turned off the road's direction."""
+        """Return world x, y, yaw (3,) of something at a station and an offset.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+            turn: Heading relative to the direction of the road in radians.
+        """
         x, y, _ = self.street.alignment.points(s, t)
         return np.array([x, y, self.street.alignment.heading(s) + turn])
 
@@ -41,12 +58,25 @@ class Site:
         turn: float = 0.0,
         margin: float = 0.1,
     ) -> bool:
-        """Takes the room of something that stands (a square without a width) if it is free and off any side road."""
-        half = max(length, width or length) / 2
-        if abs(t) > self.street.half_width and self.street.is_crossed(
-            s - half, s + half, 1 if t > 0 else -1
-        ):
+        """Occupy the ground of something that stands, if it is free and not in a side road.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+            length: Metres along its heading.
+            width: Metres across its heading; None for a square.
+            turn: Heading relative to the direction of the road in radians.
+            margin: Distance in metres to keep from other things.
+
+        Returns:
+            Whether the ground was free and is now occupied.
+        """
+        width = width or length
+        half = max(length, width) / 2
+        sign = 1 if t > 0 else -1
+        is_beside_road = abs(t) > self.street.half_width
+        if is_beside_road and self.street.is_crossed(s - half, s + half, sign):
             return False
-        if abs(t) > self.street.alignment.offset_limit(1 if t > 0 else -1):
+        if abs(t) > self.street.alignment.offset_limit(sign):
             return False
-        return self.occupancy.claim(self.pose(s, t, turn), length, width or length, margin)
+        return self.occupancy.claim(self.pose(s, t, turn), length, width, margin)

@@ -1,4 +1,4 @@
-"""What stands round the vehicle at one moment: the input of every simulated sensor."""
+"""What surrounds the vehicle at one moment: the input of every simulated sensor."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ from bev_semseg_ros.sim.assets.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """static: the soup that stays for the whole drive (one and the same object, so that a sensor may keep what it built
-    of it); moving: the rest, where it is now; both in the world frame (z up, metres). world_from_ego (4, 4): the
-    vehicle's ego frame, attitude included. boxes: the true boxes of all objects in the ego frame; row k is the
-    object whose triangles carry `objects == k`. seed: of this frame, for noise; drive_seed: of the drive, for what
-    stays (light, camera, per-ring bias). wet: 0..1.
+    """The state of the world at one frame of a drive.
+
+    Meshes are in the world frame: z up, metres.
+
+    Attributes:
+        static: Mesh of everything that does not move. It is the same object for a whole drive, so a
+            sensor may keep what it built from it.
+        moving: Mesh of everything that moves, where it is now.
+        materials: Materials of both meshes.
+        world_from_ego: (4, 4) pose of the ego frame, with roll and pitch.
+        boxes: True boxes of all objects in the ego frame, with ids and velocities. Row k is the
+            object whose triangles have object index k.
+        timestamp_ns: Nanoseconds since the start of the drive.
+        seed: Seed of the frame, for noise.
+        drive_seed: Seed of the drive, for light, camera settings and bias.
+        season: One of `surfaces.SEASONS`.
+        wet: Wetness of the ground, 0 to 1.
     """
 
     static: Mesh

@@ -1,4 +1,4 @@
-"""A street, what stands on it and a drive along it: the simulator's truth, seen frame by frame by every sensor."""
+"""The simulated world: a street, what stands on it, and a drive along it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
-from bev_semseg_ros.sim.assets.surfaces import SEASON_SHARES, SEASONS, Surfaces
-from bev_semseg_ros.sim.scene.actors import Movers, boxes_of
+from bev_semseg_ros.sim.assets.surfaces import SEASON_PROBABILITIES, SEASONS, Surfaces
+from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.markings import Markings
-from bev_semseg_ros.sim.scene.road.street import KIND_SHARES, KINDS, Street
+from bev_semseg_ros.sim.scene.road.street import STREET_KIND_PROBABILITIES, STREET_KINDS, Street
 from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
 from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
 from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
@@ -22,15 +23,32 @@ from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
 from bev_semseg_ros.sim.scene.view import View
 
-# Of a vehicle on its springs: rad, rad, m.
-PITCH_SIGMA, ROLL_SIGMA, HEIGHT_SIGMA = np.radians(0.5), np.radians(0.4), 0.05
-MAX_MOMENTS = 24  # at which objects are held apart
+# Standard deviations of the attitude of a vehicle on its springs, in radians and metres.
+PITCH_SIGMA = np.radians(0.5)
+ROLL_SIGMA = np.radians(0.4)
+HEIGHT_SIGMA = 0.05
+# A moving vehicle sways by this share of the standard deviations, at this frequency in Hz.
+SWAY_SHARE = 0.3
+SWAY_FREQUENCY = 1.3
+# Objects are kept apart at no more than this many moments of a drive.
+MAX_MOMENTS = 24
 
 
 class World:
-    """One drive of `frames` frames at `rate_hz`; the same for the same seed, frames, library and rate.
+    """One drive along one random street.
 
-    kind: one of street.KINDS, drawn if None. Raises ValueError for an unknown kind, no frames or no rate.
+    The same arguments give the same drive.
+
+    Attributes:
+        seed: Seed of the drive.
+        frames: Number of frames.
+        rate_hz: Frames per second.
+        kind: Kind of street, one of STREET_KINDS.
+        season: One of `surfaces.SEASONS`.
+        wet: Wetness of the ground, 0 to 1.
+        materials: Materials of everything in the scene.
+        street: The street.
+        drive: How the vehicle moves.
     """
 
     def __init__(
@@ -41,17 +59,35 @@ class World:
         rate_hz: float = 10.0,
         kind: str | None = None,
     ) -> None:
+        """Build the street and everything on it.
+
+        Args:
+            seed: Seed of the drive.
+            frames: Number of frames.
+            library: Shapes to draw from.
+            rate_hz: Frames per second.
+            kind: One of STREET_KINDS; None to draw one.
+
+        Raises:
+            ValueError: If the kind is unknown, or if there are no frames or no rate.
+        """
         if frames < 1 or rate_hz <= 0:
             raise ValueError(
                 f"a drive needs at least one frame and a positive rate, "
                 f"got {frames} frames at {rate_hz} Hz"
             )
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"unknown kind of street {kind!r}, expected one of {', '.join(KINDS)}")
+        if kind is not None and kind not in STREET_KINDS:
+            raise ValueError(
+                f"unknown kind of street {kind!r}, expected one of {', '.join(STREET_KINDS)}"
+            )
         rng = np.random.default_rng(seed)
-        self.seed, self.frames, self.rate_hz = seed, frames, rate_hz
-        self.kind = str(rng.choice(KINDS, p=KIND_SHARES)) if kind is None else kind
-        self.season = str(rng.choice(SEASONS, p=SEASON_SHARES))
+        self.seed = seed
+        self.frames = frames
+        self.rate_hz = rate_hz
+        self.kind = (
+            str(rng.choice(STREET_KINDS, p=STREET_KIND_PROBABILITIES)) if kind is None else kind
+        )
+        self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
         self.wet = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.14 else 0.0
         self.materials = RandomizedMaterials(rng)
         surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, self.kind == "city")
@@ -70,48 +106,32 @@ class World:
             Occupancy(len(times)),
             primitives,
         )
-        self.street.build_ground(rng, primitives.builder, surfaces)
-        Markings(site).draw(self.drive.t)
-        traffic = Traffic(site, self.drive, times)
-        traffic.claim_ego()
-        traffic.drive()
-        styles = [_style(rng, self.kind) for _ in self.street.sides]
-        greenery = Greenery(site)
-        # What has its place by plan comes first; the rest takes the room that is left.
-        for side in self.street.sides:
-            traffic.park(side)
-        for part in (Buildings(site), Furniture(site), greenery, Boundaries(site, greenery)):
-            for side, style in zip(self.street.sides, styles, strict=True):
-                part.line(side, style)
-        greenery.horizon()
-        for side in self.street.sides:
-            traffic.walk(side)
-        traffic.cross()
-        traffic.cycle()
-        traffic.strew()
-        self._actors = traffic.actors
+        self._actors = self._furnish(site, times)
         for index, actor in enumerate(self._actors):
             if not actor.is_moving:
                 primitives.append(actor.mesh(index, *actor.pose(self.street, 0.0)))
         self._static: Mesh = primitives.build()
-        self._movers = Movers(self._actors)
+        self._moving = MovingActors(self._actors)
         self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
-        self._bounce = rng.uniform(0, 2 * np.pi, 3)
+        self._sway_phases = rng.uniform(0, 2 * np.pi, 3)
 
     def view(self, index: int) -> View:
-        """Frame `index` of the drive. Raises IndexError beyond its end."""
+        """Return the world at a frame of the drive.
+
+        Raises:
+            IndexError: If the drive has no such frame.
+        """
         if not 0 <= index < self.frames:
-            raise IndexError(f"frame {index} of a drive of {self.frames}")
+            raise IndexError(f"no frame {index} in a drive of {self.frames} frames")
         time = index / self.rate_hz
         world_from_ego = self._world_from_ego(time)
+        boxes = boxes_of(self._actors, self.street, time)
         return View(
             static=self._static,
-            moving=self._movers.at(self.street, time),
+            moving=self._moving.at(self.street, time),
             materials=self.materials,
             world_from_ego=world_from_ego,
-            boxes=transform_boxes(
-                invert(world_from_ego), boxes_of(self._actors, self.street, time)
-            ),
+            boxes=transform_boxes(invert(world_from_ego), boxes),
             timestamp_ns=round(time * 1e9),
             seed=self.seed * 100_003 + index,
             drive_seed=self.seed,
@@ -119,24 +139,66 @@ class World:
             wet=self.wet,
         )
 
+    def _furnish(self, site: Site, times: np.ndarray) -> list[Actor]:
+        """Build the ground and everything on it.
+
+        What has a planned place comes first. The rest takes the ground that is left.
+
+        Args:
+            site: The street under construction.
+            times: (K,) moments in seconds at which objects must not overlap.
+
+        Returns:
+            The annotated objects.
+        """
+        rng, sides = site.rng, self.street.sides
+        build_ground(self.street, rng, site.out.builder, site.surfaces)
+        Markings(site).draw(self.drive.t)
+        traffic = Traffic(site, self.drive, times)
+        traffic.reserve_ego_path()
+        traffic.add_moving_vehicles()
+        styles = [_style(rng, self.kind) for _ in sides]
+        greenery = Greenery(site)
+        for side in sides:
+            traffic.add_parked_vehicles(side)
+        for part in (Buildings(site), Furniture(site), greenery, Boundaries(site, greenery)):
+            for side, style in zip(sides, styles, strict=True):
+                part.populate(side, style)
+        greenery.add_horizon()
+        for side in sides:
+            traffic.add_walking_people(side)
+        traffic.add_people_on_carriageway()
+        traffic.add_cyclists()
+        traffic.add_scattered_vehicles()
+        return traffic.actors
+
     def _world_from_ego(self, time: float) -> np.ndarray:
-        """(4, 4) the vehicle on the road, leaning on its springs and swaying a little at about 1.3 Hz."""
+        """Return the pose (4, 4) of the vehicle, leaning and swaying on its springs."""
         s = self.drive.speed * time
-        sway = 0.3 * np.sin(2 * np.pi * 1.3 * time + self._bounce) if self.drive.speed else 0.0
-        roll, pitch, height = self._attitude + sway * np.array(
-            [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA]
-        )
-        yaw = self.street.alignment.heading(s) + self.drive.yaw
+        sigmas = np.array([ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
+        sway: np.ndarray | float = 0.0
+        if self.drive.speed:
+            sway = SWAY_SHARE * np.sin(2 * np.pi * SWAY_FREQUENCY * time + self._sway_phases)
+        roll, pitch, height = self._attitude + sway * sigmas
+        yaw = float(self.street.alignment.heading(s)) + self.drive.yaw
         position = self.street.point(s, self.drive.t, height)
-        return transform(
-            rotation_rpy(roll, pitch - np.arctan(self.street.alignment.slope(s)), yaw), position
-        )
+        slope = np.arctan(self.street.alignment.slope(s))
+        return transform(rotation_rpy(roll, pitch - slope, yaw), position)
 
 
 def _style(rng: np.random.Generator, kind: str) -> str:
-    """What stands behind the pavement: "city" a closed front, "houses" with gardens, "scattered" trees and fields."""
+    """Draw what stands behind the pavement on one side of a kind of street.
+
+    Returns:
+        "city" for a closed front of buildings, "houses" for houses with gardens, or "scattered"
+        for trees, fields and a few buildings.
+    """
     if kind == "avenue":
         return "city" if rng.random() < 0.4 else "scattered"
     if kind in ("city", "residential"):
-        return "scattered" if rng.random() < 0.15 else "city" if kind == "city" else "houses"
-    return str(rng.choice(["city", "houses", "scattered"])) if kind == "lot" else "scattered"
+        if rng.random() < 0.15:
+            return "scattered"
+        return "city" if kind == "city" else "houses"
+    if kind == "lot":
+        return str(rng.choice(["city", "houses", "scattered"]))
+    return "scattered"

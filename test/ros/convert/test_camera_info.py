@@ -84,7 +84,7 @@ def with_region(message: CameraInfo, left: int, top: int, width: int, height: in
 
 
 def test_a_binned_region_shows_the_same_directions():
-    """The sensor's pixels (100..103, 50..51) are one pixel of the image: its centre looks where their middle does."""
+    """The sensor's pixels (100..103, 50..51) are one pixel of the image, with one centre."""
     camera = decode_camera(
         with_region(info(binning_x=4, binning_y=2), 100, 50, 400, 300), np.eye(4)
     )

@@ -76,7 +76,8 @@ def test_a_mosaic_is_turned_into_colours():
 
 def test_exif_does_not_turn_the_image():
     jpeg = cv2.imencode(".jpg", BGR)[1].tobytes()
-    turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6: by 90 degrees
+    # Orientation 6: by 90 degrees.
+    turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     data = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(turned) + 2) + turned + jpeg[2:]
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (64, 48, 3)
     assert decode_compressed(message(data, "jpeg")).shape == RGB.shape

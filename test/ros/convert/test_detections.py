@@ -1,4 +1,7 @@
-"""Boxes as vision_msgs: the true ones where they are installed, and everywhere stand-ins with the same fields."""
+"""Boxes as vision_msgs.
+
+With the real messages where they are installed, and everywhere with stand-ins of the same fields.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +155,7 @@ def test_label_info_names_the_numbers():
     assert info.threshold == 0.25
 
 
-def test_the_true_messages_survive_the_wire(messages, message):
+def test_the_real_messages_survive_the_wire(messages, message):
     if messages != "vision_msgs":
         pytest.skip("stand-ins are no messages")
     from rclpy.serialization import deserialize_message, serialize_message

@@ -1,4 +1,4 @@
-"""The doctor on bags: a good one passes, and each way to break it is diagnosed by name, with what to do."""
+"""The doctor on bags: a good one passes, and each way to break it is named with what to do."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def findings(path: Path, **asked: str) -> dict[str, Finding]:
     return {finding.item: finding for finding in diagnose(read_bag(path, asked), WEIGHTS).findings}
 
 
-def test_a_good_bag_is_well(bag: Path) -> None:
+def test_a_good_bag_has_no_findings(bag: Path) -> None:
     found = findings(bag)
     assert [str(finding) for finding in found.values() if finding.level != "ok"] == []
 
@@ -123,17 +123,15 @@ def test_the_node_takes_every_parameter_that_is_written(
     Parameters(**yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"])
 
 
-def test_what_the_node_would_refuse_is_bounded_and_told_as_it_is_written() -> None:
+def test_a_parameter_that_the_node_would_refuse_is_bounded_and_returned() -> None:
     diagnosis = Diagnosis("input")
     assert diagnosis.set_parameter("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
     with pytest.raises(ValueError, match="mode: 'both'"):
         diagnosis.set_parameter("mode", "both")
 
 
-def test_images_that_come_late_within_max_wait_are_well(
-    content: list[Entry], tmp_path: Path
-) -> None:
-    """A camera takes a while to deliver: its stamps are right, and an offset would break what fits."""
+def test_images_that_come_late_within_max_wait_are_ok(content: list[Entry], tmp_path: Path) -> None:
+    """A camera takes a while to deliver: its stamps are right, and an offset would spoil them."""
     diagnosis = diagnose(read_bag(write(tmp_path / "bag", late(170_000_000)(content)), {}), WEIGHTS)
     assert [str(finding) for finding in diagnosis.findings if finding.level != "ok"] == []
     assert diagnosis.parameters == {}
@@ -175,9 +173,9 @@ def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
             prepare_points(points, CALIBRATION.ego_from_lidar, trained.config.grid),
             CALIBRATION.ego_from_lidar,
         )
-    compared = compare(statistics.summary(), trained.info)
-    (judged,) = (each for each in compared if each.item == "intensity")
-    assert judged.level == "ok", judged
+    found = compare(statistics.summary(), trained.info)
+    (finding,) = (each for each in found if each.item == "intensity")
+    assert finding.level == "ok", finding
 
 
 def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_path: Path) -> None:
@@ -229,7 +227,10 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
 def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """What the lidar is mounted on by static transforms is the vehicle; where all of TF moves it must be named."""
+    """The vehicle is what the lidar is mounted on by static transforms.
+
+    Where all transforms move, the vehicle must be named.
+    """
     fixed = read_bag(write(tmp_path / "fixed", in_a_map(is_static=True)(content), None), {})
     moving = read_bag(write(tmp_path / "moving", in_a_map(is_static=False)(content), None), {})
     assert diagnose(moving, WEIGHTS).calibration is None
@@ -279,8 +280,8 @@ def test_a_topic_that_was_named_wrongly_is_a_fault(topic: str, said: str, bag: P
 def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
     bag: Path, tmp_path: Path
 ) -> None:
-    loaded = checkpoint.load(WEIGHTS)
-    checkpoint.save(tmp_path / "old.pt", loaded.build(), loaded.config, {"seed": 1})
+    trained = checkpoint.load(WEIGHTS)
+    checkpoint.save(tmp_path / "old.pt", trained.build(), trained.config, {"seed": 1})
     found = diagnose(read_bag(bag, {}), tmp_path / "old.pt")
     assert found.count("fault") == found.count("warning") == 0
     assert "unknown for the training data" in next(
@@ -291,7 +292,7 @@ def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
 def test_after_the_first_minute_only_static_transforms_are_read(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """But for the one message that tells that the minute is over: a damaged one after it would be noticed."""
+    """Damage after the first minute goes unnoticed, but for the message that ends the minute."""
     hour = 3600 * 10 * TENTH
     (static,) = (entry for entry in content if entry.topic == "/tf_static")
     later = [replace(entry, time=entry.time + hour) for entry in content if entry is not static]
@@ -337,7 +338,7 @@ def test_damaged_messages_are_counted_and_nothing_ends(
     assert diagnosis.count("fault") and json.loads(diagnosis.as_json())["findings"]
 
 
-# --- the command -----------------------------------------------------------------------------------------------------
+# --- the command
 
 
 def test_the_exit_status_says_whether_something_must_be_mended(
@@ -353,7 +354,7 @@ def test_the_exit_status_says_whether_something_must_be_mended(
 def test_a_command_is_told_only_where_it_can_start_the_node(
     content: list[Entry], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """The calibration from TF stands in no file until one is written, and without any there is none to name."""
+    """The calibration from TF is in no file until one is written, so no command can name it."""
     bag, bare = (
         write(tmp_path / "bag", content, None),
         write(tmp_path / "bare", without("/tf_static")(content), None),
@@ -408,7 +409,7 @@ def test_json_holds_the_same_findings_and_the_numbers(
     assert sum(count for _, _, count in written["statistics"]["sync"]["histogram"]) == COUNT
 
 
-# --- real drives -----------------------------------------------------------------------------------------------------
+# --- real drives
 
 
 @pytest.mark.parametrize(

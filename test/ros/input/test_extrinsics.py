@@ -1,5 +1,8 @@
-"""Where the sensors sit, from each source. tf2_ros itself runs where it is installed; elsewhere a stand-in for its
-Buffer does, which proves our geometry and not tf2's."""
+"""The poses of the sensors from each source.
+
+tf2_ros is used if it is installed. Otherwise a substitute for its Buffer is, which tests our
+geometry and not that of tf2.
+"""
 
 from __future__ import annotations
 

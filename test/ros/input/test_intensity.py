@@ -80,7 +80,7 @@ def test_a_lidar_that_needs_no_recognition_is_not_spoken_of():
 
 
 def test_the_factor_does_not_flicker():
-    """A dark moment is dark, it is not another scale; and a bright one after the first clouds is bright."""
+    """A dark or bright cloud after the first ones does not change the scale."""
     scale = IntensityScale()
     for _ in range(CLOUDS):
         scale.decode(lidar("f4", 255), "intensity", 0.0)
@@ -99,7 +99,7 @@ def test_the_scale_may_grow_while_the_first_clouds_come():
     ("kind", "field"), [("u2", "intensity"), ("u2", "reflectivity"), ("f4", "intensity")]
 )
 def test_an_ouster_like_signal_is_scaled_far_down_unless_a_scale_is_given(kind, field):
-    """Ouster's signal counts photons, to about 3000 of 65535: no type tells; `input_check` finds it dim."""
+    """Ouster's signal counts photons, up to about 3000 of 65535; `input_check` finds it dim."""
     scale, message = IntensityScale(), lidar(kind, 3000, field)
     assert brightest(scale, message, field) == pytest.approx(3000 / 65535, abs=1e-3)
     assert brightest(scale, message, field, 1 / 3000) == pytest.approx(1, abs=1e-3)

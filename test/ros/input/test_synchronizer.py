@@ -210,7 +210,7 @@ def test_no_more_than_a_bounded_number_of_messages_waits_and_the_rest_has_a_caus
 
 
 def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[float, str, float]]:
-    """Of a 30 Hz camera and a 10 Hz lidar whose clouds come `delay` ms late, as `feed_at` takes them."""
+    """Return events of a 30 Hz camera and a 10 Hz lidar whose clouds are `delay` ms late."""
     images = [(stamp, "image", stamp) for stamp in np.arange(0, seconds * 1e3, 1e3 / 30)]
     clouds = [
         (stamp + delay, "points", stamp) for stamp in np.arange(0, seconds * 1e3 - delay, 100)
@@ -261,7 +261,7 @@ def test_a_cloud_whose_wait_ends_lets_the_older_pair_go_first():
 @pytest.mark.parametrize("phase", range(0, 100, 10))
 @pytest.mark.parametrize("delay", [-40, 0, 20, 61, 110])
 def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, delay):
-    """The camera's stamps are `phase` ms after the lidar's, its images come `delay` ms later than clouds."""
+    """Stamps of images are `phase` ms after those of clouds; images arrive `delay` ms later."""
     clouds = [(50 + stamp, "points", stamp) for stamp in range(0, 3000, 50)]
     images = [(50 + stamp + delay, "image", stamp) for stamp in range(phase, 3000, 100)]
     pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]

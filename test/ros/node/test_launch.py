@@ -1,5 +1,8 @@
-"""The launch file. Without ROS's launch a recording fake stands in for it: that proves names and wiring, not what the
-constructs mean, which the last test tries with the true launch where it is installed."""
+"""The launch file.
+
+A recording substitute replaces ROS's launch: that tests names and wiring, not what the constructs
+mean. The last test uses the real launch, if it is installed.
+"""
 
 from __future__ import annotations
 

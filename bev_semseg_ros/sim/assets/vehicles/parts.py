@@ -1,4 +1,4 @@
-"""What cars, lorries and buses have in common: the slots of their materials, wheels, colours."""
+"""What cars, lorries and buses have in common: material slots, wheels, panels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
 
+# Material slots of all vehicles, and the number of each.
 CAR_SLOTS = (
     "paint",
     "glass",
@@ -39,13 +40,22 @@ CAR_SLOTS = (
     CARGO,
 ) = range(len(CAR_SLOTS))
 
-WHEEL_SIDES = 12  # a multiple of four, so that the lowest vertex is exactly at the bottom
-# Hues of the quarter of the cars that are neither white, grey nor black.
+# A multiple of four, so that the lowest vertex of a wheel is exactly on the ground.
+WHEEL_SIDES = 12
+# Hues of most of the cars that are neither white, grey nor black.
 PAINT_HUES = (0.0, 0.02, 0.6, 0.62, 0.58, 0.98, 0.35, 0.12, 0.5)
 
 
 def paint_materials(rng: np.random.Generator, table: MaterialTable) -> np.ndarray:
-    """(len(CAR_SLOTS),) int32: the material row of each slot, for a car, lorry or bus of a random colour."""
+    """Add the materials of a car, lorry or bus of a random colour.
+
+    Args:
+        rng: Source of randomness.
+        table: Receives the materials.
+
+    Returns:
+        (len(CAR_SLOTS),) int32, the row of each slot.
+    """
     uniform = rng.uniform
     choice = rng.random()
     if choice < 0.72:
@@ -126,14 +136,24 @@ def paint_materials(rng: np.random.Generator, table: MaterialTable) -> np.ndarra
 
 def disc(
     builder: MeshBuilder,
-    center,
+    center: np.ndarray,
     radius: float,
     inner_radius: float,
     side: int,
     label: int,
     material: int | np.ndarray,
 ) -> None:
-    """A ring (or, with inner_radius 0, a disc) in the xz plane that looks to side * y; material: one, or per sector."""
+    """Add a disc or a ring in the xz plane.
+
+    Args:
+        builder: Receives the triangles.
+        center: Middle.
+        radius: Outer radius in metres.
+        inner_radius: Inner radius in metres, 0 for a disc.
+        side: 1 if it faces along y, -1 if it faces against y.
+        label: Class of the surface.
+        material: One, or one per sector (WHEEL_SIDES,).
+    """
     angle = side * np.linspace(0, -2 * np.pi, WHEEL_SIDES + 1)
     rim = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
     outer, inner = center + radius * rim, center + inner_radius * rim
@@ -145,15 +165,31 @@ def disc(
 
 
 def wheel(
-    builder: MeshBuilder, x: float, y: float, radius: float, width: float, label: int, spokes: bool
+    builder: MeshBuilder,
+    x: float,
+    y: float,
+    radius: float,
+    width: float,
+    label: int,
+    has_spokes: bool,
 ) -> None:
-    """A wheel that stands on the ground; y: its outer face, on the side that y's sign says."""
+    """Add a wheel that stands on the ground.
+
+    Args:
+        builder: Receives the triangles.
+        x: Position of the axle in metres.
+        y: Position of the outer face in metres; the face looks to the side of its sign.
+        radius: Metres.
+        width: Metres.
+        label: Class of the surface.
+        has_spokes: Whether the rim has dark gaps.
+    """
     side = 1 if y > 0 else -1
     builder.tube(
         (x, y - side * width, radius), (x, y, radius), radius, radius, WHEEL_SIDES, label, TYRE
     )
     disc(builder, np.array([x, y, radius]), radius, 0.66 * radius, side, label, TYRE)
-    sectors = np.where(np.arange(WHEEL_SIDES) % 2, PLASTIC if spokes else RIM, RIM)
+    sectors = np.where(np.arange(WHEEL_SIDES) % 2, PLASTIC if has_spokes else RIM, RIM)
     disc(builder, np.array([x, y - side * 0.02, radius]), 0.68 * radius, 0, side, label, sectors)
 
 
@@ -166,7 +202,17 @@ def upright(
     label: int,
     material: int,
 ) -> None:
-    """A rectangle across the vehicle at x that looks forward (facing 1) or backward (-1)."""
+    """Add a rectangle across the vehicle.
+
+    Args:
+        builder: Receives the triangles.
+        x: Position along the vehicle in metres.
+        facing: 1 if it faces forward, -1 if it faces backward.
+        y: Right and left edge in metres.
+        z: Lower and upper edge in metres.
+        label: Class of the surface.
+        material: Material of the surface.
+    """
     left, right = (y[0], y[1]) if facing > 0 else (y[1], y[0])
     builder.quad(
         (x, left, z[0]), (x, right, z[0]), (x, right, z[1]), (x, left, z[1]), label, material
@@ -181,7 +227,16 @@ def panel(
     label: int,
     material: int,
 ) -> None:
-    """A rectangle along the vehicle at y that looks outwards, to the side that y's sign says."""
+    """Add a rectangle along the vehicle that faces outwards.
+
+    Args:
+        builder: Receives the triangles.
+        y: Position across the vehicle in metres; it faces to the side of its sign.
+        x: Rear and front edge in metres.
+        z: Lower and upper edge in metres.
+        label: Class of the surface.
+        material: Material of the surface.
+    """
     start, end = (x[0], x[1]) if y < 0 else (x[1], x[0])
     builder.quad(
         (start, y, z[0]), (end, y, z[0]), (end, y, z[1]), (start, y, z[1]), label, material

@@ -1,4 +1,4 @@
-"""Lorries and buses: cabs and coaches of flat panels with windows, loads of several kinds."""
+"""Lorries and buses: cabs and coach bodies of flat panels with windows, and several loads."""
 
 from __future__ import annotations
 
@@ -26,22 +26,33 @@ from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 TRUCK = MASK_LABEL["truck"]
 TRUCK_KINDS = ("box", "platform", "tank", "semitrailer", "bus")
+# Metres.
 WHEEL_RADIUS = 0.48
 LOADING_HEIGHT = 1.0
 
 
 def truck(rng: np.random.Generator, kind: str) -> Shape:
-    """A lorry or bus of TRUCK_KINDS; segmentation and detection class truck, slots of vehicles.CAR_SLOTS."""
+    """Make a lorry or a bus.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of TRUCK_KINDS.
+
+    Returns:
+        A shape of mask and box class "truck" with the slots `parts.CAR_SLOTS`.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
     if kind not in TRUCK_KINDS:
         raise ValueError(f"unknown truck {kind!r}, expected one of {', '.join(TRUCK_KINDS)}")
     builder, mirrors = MeshBuilder(), MeshBuilder()
-    width, mirror_z = (_bus if kind == "bus" else _lorry)(builder, rng, kind)
+    width, mirror_z = _bus(builder, rng) if kind == "bus" else _lorry(builder, rng, kind)
     built = builder.build()
     front = float(built.triangles[..., 0].max())
     for side in (-1, 1):
-        mirrors.box(
-            (front - 0.25, side * (width / 2 + 0.12), mirror_z), (0.1, 0.2, 0.4), 0, TRUCK, PLASTIC
-        )
+        base = (front - 0.25, side * (width / 2 + 0.12), mirror_z)
+        mirrors.box(base, (0.1, 0.2, 0.4), 0, TRUCK, PLASTIC)
     return centered(built, BOX_LABEL["truck"], kind, outside=mirrors.build())
 
 
@@ -56,10 +67,18 @@ def _cabin(
     slant: float,
     rear_window: bool,
 ) -> None:
-    """A closed body from x = rear to front with a windscreen.
+    """Add a closed body with a windscreen.
 
-    heights: floor, foot and head of the windows, roof. side_x (C + 1,): borders of the sides' columns, rear to front;
-    sides: materials (C, 3) of the right and of the left side, from below; slant: how far the windscreen leans back.
+    Args:
+        builder: Receives the triangles.
+        rear: x of its rear in metres.
+        front: x of its front in metres.
+        width: Metres.
+        heights: Floor, lower and upper edge of the windows, roof in metres.
+        side_x: (C + 1,) borders of the columns of the sides in metres, from rear to front.
+        sides: Materials (C, 3) of the right and of the left side, from below.
+        slant: Metres by which the windscreen leans back.
+        rear_window: Whether there is a rear window.
     """
     floor, foot, head, roof = heights
     line = np.array(
@@ -106,7 +125,15 @@ def _cabin(
 def _crew(
     builder: MeshBuilder, x: float, width: float, foot: float, rng: np.random.Generator
 ) -> None:
-    """Seats and a driver, visible through the windows."""
+    """Add seats and a driver, visible through the windows.
+
+    Args:
+        builder: Receives the triangles.
+        x: Position of the seats in metres.
+        width: Width of the vehicle in metres.
+        foot: Height of the lower edge of the windows in metres.
+        rng: Source of randomness.
+    """
     for side in (-1, 1):
         builder.box((x, side * 0.28 * width, foot - 0.5), (0.16, 0.5, 0.85), 0, TRUCK, INTERIOR)
     builder.box((x + 0.9, 0, foot - 0.3), (0.3, 0.9 * width, 0.25), 0, TRUCK, INTERIOR)
@@ -116,17 +143,20 @@ def _crew(
 
 
 def _lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Builds it; returns its width and the height of its mirrors."""
+    """Add a lorry of a kind of TRUCK_KINDS; return its width and the height of its mirrors."""
     uniform = rng.uniform
-    articulated = kind == "semitrailer"
-    length = uniform(13.5, 16.5) if articulated else float(np.clip(rng.normal(7.8, 1.8), 5.2, 11.5))
-    size = np.clip((length - 5.2) / 5, 0, 1)  # long lorries are wide and high
-    width = 2.1 + 0.4 * size + uniform(0, 0.08)
-    height = 3.9 if articulated else min(2.5 + 0.9 * size + uniform(0, 0.5), 3.9)
-    cab_length = uniform(1.6, 2.0) + 0.3 * articulated
-    roof = (
-        min(height, 2.3 + 0.7 * size + uniform(0, 0.3)) if kind != "platform" else 2.3 + 0.7 * size
+    is_articulated = kind == "semitrailer"
+    length = (
+        uniform(13.5, 16.5) if is_articulated else float(np.clip(rng.normal(7.8, 1.8), 5.2, 11.5))
     )
+    # Long lorries are also wide and high.
+    size = np.clip((length - 5.2) / 5, 0, 1)
+    width = 2.1 + 0.4 * size + uniform(0, 0.08)
+    height = 3.9 if is_articulated else min(2.5 + 0.9 * size + uniform(0, 0.5), 3.9)
+    cab_length = uniform(1.6, 2.0) + (0.3 if is_articulated else 0.0)
+    roof = 2.3 + 0.7 * size
+    if kind != "platform":
+        roof = min(height, roof + uniform(0, 0.3))
     front, rear = length / 2, -length / 2
     cab_rear = front - cab_length
     foot, head = 0.55 * roof, 0.87 * roof
@@ -144,7 +174,7 @@ def _lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[f
         rear_window=False,
     )
     _crew(builder, cab_rear + 0.45, width, foot, rng)
-    load_front = cab_rear - (0.9 if articulated else 0.1)
+    load_front = cab_rear - (0.9 if is_articulated else 0.1)
     builder.box(
         ((cab_rear + rear) / 2, 0, 0.55),
         (cab_rear - rear - 0.06, 0.75 * width, LOADING_HEIGHT - 0.55),
@@ -152,21 +182,25 @@ def _lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[f
         TRUCK,
         PLASTIC,
     )
-    _load(builder, rng, "box" if articulated else kind, (rear + 0.02, load_front), width, height)
+    _load(builder, rng, "box" if is_articulated else kind, (rear + 0.02, load_front), width, height)
     axles = [front - 0.3 - WHEEL_RADIUS - uniform(0.1, 0.5)]
-    if articulated:
+    if is_articulated:
         axles += [front - 4.6, rear + 4.4, rear + 3.1, rear + 1.8]
     else:
-        axles += [rear + 0.22 * length] + ([rear + 0.22 * length + 1.15] if length > 8 else [])
+        rear_axle = rear + 0.22 * length
+        axles.append(rear_axle)
+        if length > 8:
+            axles.append(rear_axle + 1.15)
     for x in axles:
         for side in (-1, 1):
-            wheel(builder, x, side * (width / 2 - 0.02), WHEEL_RADIUS, 0.35, TRUCK, spokes=False)
-    if rng.random() < 0.5:  # side guards
-        for side in (-1, 1):
-            start, end = (
-                axles[-1] + WHEEL_RADIUS + 0.1,
-                axles[1 if articulated else 0] - WHEEL_RADIUS - 0.3,
+            wheel(
+                builder, x, side * (width / 2 - 0.02), WHEEL_RADIUS, 0.35, TRUCK, has_spokes=False
             )
+    has_side_guards = rng.random() < 0.5
+    if has_side_guards:
+        start = axles[-1] + WHEEL_RADIUS + 0.1
+        end = axles[1 if is_articulated else 0] - WHEEL_RADIUS - 0.3
+        for side in (-1, 1):
             panel(builder, side * (width / 2 - 0.05), (start, end), (0.5, 0.95), TRUCK, PLASTIC)
     _tail(builder, rear, width)
     return width, foot + 0.1
@@ -180,7 +214,16 @@ def _load(
     width: float,
     height: float,
 ) -> None:
-    """What stands on the frame between x[0] and x[1]."""
+    """Add what stands on the frame of a lorry.
+
+    Args:
+        builder: Receives the triangles.
+        rng: Source of randomness.
+        kind: "box", "tank" or "platform".
+        x: Rear and front end in metres.
+        width: Width of the lorry in metres.
+        height: Height of the lorry in metres.
+    """
     middle, length = (x[0] + x[1]) / 2, x[1] - x[0]
     if kind == "box":
         material = PAINT if rng.random() < 0.25 else CARGO
@@ -238,7 +281,7 @@ def _load(
 
 
 def _tail(builder: MeshBuilder, rear: float, width: float) -> None:
-    """Under-run bar with lamps and plate."""
+    """Add the under-run bar with lamps and the plate."""
     builder.box((rear + 0.06, 0, 0.5), (0.1, 0.94 * width, 0.22), 0, TRUCK, PLASTIC)
     for side in (-1, 1):
         y = side * 0.38 * width
@@ -246,18 +289,13 @@ def _tail(builder: MeshBuilder, rear: float, width: float) -> None:
     upright(builder, rear, -1, (-0.26, 0.26), (0.56, 0.67), TRUCK, PLATE)
 
 
-def _bus(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Builds it; returns its width and the height of its mirrors."""
+def _bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float]:
+    """Add a bus; return its width and the height of its mirrors."""
     uniform = rng.uniform
     length = uniform(6.5, 8.5) if rng.random() < 0.25 else uniform(10, 12.5)
     width, height = (2.3 if length < 9 else 2.5) + uniform(0, 0.05), uniform(2.8, 3.3)
-    rear, front, floor, foot, head = (
-        -length / 2,
-        length / 2,
-        0.32,
-        uniform(1.1, 1.35),
-        height - uniform(0.35, 0.5),
-    )
+    rear, front = -length / 2, length / 2
+    floor, foot, head = 0.32, uniform(1.1, 1.35), height - uniform(0.35, 0.5)
     bays = round((length - 1.6) / uniform(1.3, 1.7))
     edges = np.linspace(rear + 0.2, front - 1.5, bays + 1)
     side_x = np.concatenate(
@@ -303,7 +341,9 @@ def _bus(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[flo
                 builder.box((x + 0.2, y, foot + 0.1), (0.2, 0.17, 0.25), 0, TRUCK, SKIN)
     for x in (front - 2.5, rear + 0.26 * length):
         for side in (-1, 1):
-            wheel(builder, x, side * (width / 2 + 0.005), WHEEL_RADIUS, 0.3, TRUCK, spokes=False)
+            wheel(
+                builder, x, side * (width / 2 + 0.005), WHEEL_RADIUS, 0.3, TRUCK, has_spokes=False
+            )
     for side in (-1, 1):
         y = side * 0.42 * width
         upright(builder, rear - 0.01, -1, (y - 0.1, y + 0.1), (0.75, 1.1), TRUCK, REAR_LAMP)

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_TURN = 1.9  # rad of an arc that a road is followed for
+# The road ends where its arc has turned by this angle in radians.
+MAX_TURN = 1.9
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A circular arc that starts at the world's origin along x, with a longitudinal profile.
+    """A circular arc with a longitudinal profile.
 
-    Stations s run along the arc, offsets t to the left, both in metres. curvature 1/m (left is positive); stations,
-    elevations (S,): the profile, linear in between, so that what is laid on a surface through the stations lies on it.
+    The arc starts at the origin of the world along its x axis. Stations s run along the arc,
+    offsets t to its left, both in metres.
+
+    Attributes:
+        curvature: 1/m, positive to the left, never 0.
+        stations: (S,) ascending, metres.
+        elevations: (S,) height of the centre line in metres. The profile is linear between
+            stations, so a surface with vertices at all stations lies exactly on it.
     """
 
     curvature: float
@@ -23,7 +30,13 @@ class Alignment:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, fast: bool, near: float) -> Alignment:
-        """A random course, gentle for `fast` roads; finely divided up to station `near`."""
+        """Draw a random course.
+
+        Args:
+            rng: Source of randomness.
+            fast: Whether the road is for fast traffic, with gentle bends only.
+            near: Station in metres up to which the profile is finely divided.
+        """
         curvature = float(
             rng.normal(0, 0.003) if fast or rng.random() < 0.8 else rng.normal(0, 0.012)
         )
@@ -42,40 +55,57 @@ class Alignment:
         if rng.random() < 0.4:
             waves.append((rng.normal(0, 0.5), rng.uniform(60, 160)))
         z = np.zeros_like(s)
-        if rng.random() > 0.3:  # a grade, and what it gains in some 20 m: the ground ahead tilts
+        if rng.random() > 0.3:
+            # A grade at the vehicle and a change of it within about 20 m: the ground ahead tilts.
             z += rng.normal(0, 0.012) * s + rng.normal(0, 0.012) * s * np.abs(s) / (np.abs(s) + 20)
         for amplitude, length in waves:
             z += amplitude * np.sin(2 * np.pi * s / length + rng.uniform(0, 2 * np.pi))
         return cls(curvature, s, z - np.interp(0.0, s, z))
 
     def elevation(self, s: np.ndarray | float) -> np.ndarray:
-        """Height of the centre line at stations s; 0 at the origin."""
+        """Return the height of the centre line at stations; 0 at the origin."""
         return np.interp(s, self.stations, self.elevations)
 
     def slope(self, s: float) -> float:
-        """Rise per metre along the road, as a vehicle of some length feels it."""
+        """Return the rise per metre over the wheelbase of a vehicle at a station."""
         return float(self.elevation(s + 1.4) - self.elevation(s - 1.4)) / 2.8
 
     def heading(self, s: np.ndarray | float) -> np.ndarray | float:
-        """Direction of the road, radians from the world's x axis."""
+        """Return the direction of the road at stations, radians from the world's x axis."""
         return self.curvature * s
 
     def points(
         self, s: np.ndarray | float, t: np.ndarray | float, z: np.ndarray | float = 0.0
     ) -> np.ndarray:
-        """(..., 3) world points; z is measured from the centre line's elevation."""
+        """Return world points.
+
+        Args:
+            s: Stations in metres.
+            t: Offsets in metres.
+            z: Heights over the centre line in metres.
+
+        Returns:
+            (..., 3), of the shape to which the arguments broadcast.
+        """
         s, t, z = np.broadcast_arrays(np.asarray(s, np.float64), t, z)
         angle, radius = self.curvature * s, 1 / self.curvature
         x, y = np.sin(angle) * (radius - t), radius - np.cos(angle) * (radius - t)
         return np.stack([x, y, self.elevation(s) + z], -1)
 
     def locate(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Station and offset of world points, the inverse of `points` short of the arc's centre."""
+        """Return stations and offsets of world points: the inverse of `points`.
+
+        It holds up to the centre of the arc.
+        """
         radius = 1 / self.curvature
         side = np.sign(radius)
         angle = np.arctan2(side * x, side * (radius - y))
         return angle * radius, radius - side * np.hypot(x, radius - y)
 
     def offset_limit(self, side: int) -> float:
-        """The largest offset on a side (+1 left, -1 right) that stays clear of the arc's centre."""
+        """Return the largest offset in metres on a side that stays clear of the arc's centre.
+
+        Args:
+            side: 1 for the left side, -1 for the right side.
+        """
         return 0.75 / abs(self.curvature) if self.curvature * side > 0 else np.inf

@@ -1,4 +1,4 @@
-"""What is painted, patched and let into the road."""
+"""What is painted on the road, repaired in it and set into it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from itertools import pairwise
 import numpy as np
 
 from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.cross_section import Lane
 from bev_semseg_ros.sim.scene.site import Site
 
 PAINT, ROAD = MASK_LABEL["lane_marking"], MASK_LABEL["road"]
-PAINT_HEIGHT = 0.004  # m over the road; patches lie below the paint
+# Height of paint over the road in metres. Repairs lie lower.
+PAINT_HEIGHT = 0.004
+# Lines end at this station in metres.
+LINE_END = 250.0
 
 
 class Markings:
@@ -20,9 +24,13 @@ class Markings:
         self._site, self._rng, self._street = site, site.rng, site.street
 
     def draw(self, ego_offset: float) -> None:
-        """Everything on the road; some of it on the vehicle's own lane, whose middle is at `ego_offset`."""
+        """Add everything that is on the road.
+
+        Args:
+            ego_offset: Offset in metres of the vehicle's path, which gets arrows and letters.
+        """
         rng, surfaces = self._rng, self._site.surfaces
-        self._repairs(ego_offset)
+        self._repairs()
         if rng.random() < (0.97 if self._street.kind == "motorway" else 0.88):
             self._lines()
         if self._street.kind != "motorway":
@@ -54,10 +62,21 @@ class Markings:
         material: int,
         height: float = PAINT_HEIGHT,
     ) -> None:
-        """Rectangles between stations (N,) and offsets, cut where the road's profile bends so that they lie on it."""
+        """Add N rectangles along the road, which follow its profile.
+
+        Args:
+            starts: (N,) stations in metres.
+            ends: (N,) stations in metres.
+            t0: Offsets of the right edges in metres, one or (N,).
+            t1: Offsets of the left edges in metres, one or (N,).
+            label: Class of the surface.
+            material: Row of the MaterialTable.
+            height: Metres over the road.
+        """
         stations = self._street.alignment.stations
         starts, ends = np.maximum(starts, stations[0]), np.minimum(ends, stations[-1])
         starts, ends, t0, t1 = np.broadcast_arrays(starts, ends, t0, t1)
+        # Cut every rectangle at the stations, where the profile bends.
         breaks = np.unique(np.concatenate([starts, ends, stations]))
         first, last = np.searchsorted(breaks, starts), np.searchsorted(breaks, ends)
         counts = np.maximum(last - first, 0)
@@ -79,37 +98,38 @@ class Markings:
         material: int,
         height: float = PAINT_HEIGHT,
     ) -> None:
+        """Add one rectangle; arguments as in `_ribbons`."""
         self._ribbons(np.array([start]), np.array([end]), t0, t1, label, material, height)
 
     def _line(
         self, t: float, width: float, material: int, period: float = 0.0, length: float = 0.0
     ) -> None:
-        """A line along the road at offset t, dashed if it has a period."""
-        end = min(self._street.alignment.stations[-1], 250.0)
-        starts = (
-            np.arange(-14 + self._rng.uniform(0, period), end, period)
-            if period
-            else np.array([-20.0])
-        )
-        ends = starts + length if period else np.array([end])
+        """Add a line along the road.
+
+        Args:
+            t: Offset of its middle in metres.
+            width: Metres.
+            material: Row of the MaterialTable.
+            period: Distance in metres from dash to dash; 0 for a solid line.
+            length: Length of a dash in metres.
+        """
+        end = min(self._street.alignment.stations[-1], LINE_END)
+        if period:
+            starts = np.arange(-14 + self._rng.uniform(0, period), end, period)
+            ends = starts + length
+        else:
+            starts, ends = np.array([-20.0]), np.array([end])
         self._ribbons(starts, ends, t - width / 2, t + width / 2, PAINT, material)
 
     def _lines(self) -> None:
+        """Add the lines between lanes and at the edges of the carriageway."""
         rng, u, street, surfaces = self._rng, self._rng.uniform, self._street, self._site.surfaces
         width = u(0.1, 0.2)
         period = u(3, 12) if street.kind != "motorway" else 18.0
         length = period * u(0.3, 0.6)
         own = [lane for lane in street.lanes if abs(lane.offset) < street.half_width]
         for right, left in pairwise(own):
-            t = (right.offset + right.width / 2 + left.offset - left.width / 2) / 2
-            middle = right.direction != left.direction
-            if (street.median and middle) or rng.random() > (0.85 if len(own) > 1 else 0.0):
-                continue
-            if middle and rng.random() < 0.25:
-                for offset in (-0.13, 0.13) if rng.random() < 0.4 else (0.0,):
-                    self._line(t + offset, width, surfaces.second_marking)
-            else:
-                self._line(t, width, surfaces.marking, period, length)
+            self._line_between(right, left, width, period, length, len(own))
         if rng.random() < (0.95 if street.kind == "motorway" else 0.55):
             inset = u(0.1, 0.4)
             material = surfaces.marking if rng.random() < 0.8 else surfaces.second_marking
@@ -121,7 +141,26 @@ class Markings:
             if abs(lane.offset) > street.half_width:  # the other carriageway
                 self._line(lane.offset - lane.width / 2, width, surfaces.marking, period, length)
 
+    def _line_between(
+        self, right: Lane, left: Lane, width: float, period: float, length: float, lane_count: int
+    ) -> None:
+        """Add the line between two lanes, or none."""
+        rng, street, surfaces = self._rng, self._street, self._site.surfaces
+        t = (right.offset + right.width / 2 + left.offset - left.width / 2) / 2
+        is_middle = right.direction != left.direction
+        if street.median and is_middle:
+            return
+        if rng.random() > (0.85 if lane_count > 1 else 0.0):
+            return
+        if is_middle and rng.random() < 0.25:
+            offsets = (-0.13, 0.13) if rng.random() < 0.4 else (0.0,)
+            for offset in offsets:
+                self._line(t + offset, width, surfaces.second_marking)
+        else:
+            self._line(t, width, surfaces.marking, period, length)
+
     def _zebra(self, s: float) -> None:
+        """Add a zebra crossing at a station."""
         u, half = self._rng.uniform, self._street.half_width
         width = u(0.3, 0.5)
         t = np.arange(-half + 0.3, half - width, 2 * width)
@@ -133,9 +172,11 @@ class Markings:
             )
 
     def _flat(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return points on the paint at stations and offsets."""
         return self._street.alignment.points(s, t, PAINT_HEIGHT)
 
     def _arrow(self, s: float, t: float) -> None:
+        """Add an arrow at a station and an offset."""
         out, material = self._site.out, self._site.surfaces.marking
         shaft, turn = self._rng.uniform(2.0, 3.5), self._rng.choice([-0.8, 0.0, 0.0, 0.8])
         tip = np.array([s + shaft, s + shaft + 1.5, s + shaft]), t + np.array([-0.4, turn, 0.4])
@@ -143,7 +184,7 @@ class Markings:
         out.polygon(self._flat(*tip), PAINT, material)
 
     def _glyph(self, s: float, t: float) -> None:
-        """A few strokes, as of a painted bicycle, number or word."""
+        """Add a few strokes at a station and an offset, like a painted bicycle, number or word."""
         u = self._rng.uniform
         half = self._street.half_width
         if abs(t) > half - 1.2:
@@ -160,7 +201,7 @@ class Markings:
         )
 
     def _bays(self) -> None:
-        """Lines between parking places at an angle."""
+        """Add lines between parking places that are at an angle to the road."""
         for side in self._street.sides:
             for row in side.rows:
                 if row.angle == 0.0 or self._rng.random() < 0.35:
@@ -175,27 +216,18 @@ class Markings:
                     self._flat(corners_s, t + 0 * corners_s), PAINT, self._site.surfaces.marking
                 )
 
-    def _repairs(self, ego_offset: float) -> None:
-        """Patches, wheel tracks, covers, coloured lanes, fallen leaves."""
+    def _repairs(self) -> None:
+        """Add wheel tracks, a coloured lane, patches, manhole covers and fallen leaves."""
         rng, u, street, surfaces = self._rng, self._rng.uniform, self._street, self._site.surfaces
         half = street.half_width
         if rng.random() < 0.35:
             for lane in street.lanes:
                 if abs(lane.offset) < half:
-                    for offset in (-0.75, 0.75):
-                        self._rectangle(
-                            -14,
-                            150,
-                            lane.offset + offset - 0.28,
-                            lane.offset + offset + 0.28,
-                            ROAD,
-                            surfaces.tracks,
-                            0.001,
-                        )
+                    self._tracks(lane)
         if street.kind != "motorway" and rng.random() < 0.08:
             sign = rng.choice([-1, 1])
-            edges = sorted((sign * (half - 1.5), sign * half))
-            self._rectangle(-14, 150, *edges, ROAD, surfaces.coloured_lane, 0.0015)
+            right, left = sorted((sign * (half - 1.5), sign * half))
+            self._rectangle(-14, 150, right, left, ROAD, surfaces.coloured_lane, 0.0015)
         for _ in range(rng.poisson(2.0)):
             s, t = u(2, 40), u(-half, half - 1)
             patch = surfaces.patches[rng.integers(len(surfaces.patches))]
@@ -203,10 +235,19 @@ class Markings:
         for _ in range(rng.poisson(1.2)):
             s, t = u(3, 30), u(-half, half - 0.7)
             self._rectangle(s, s + 0.65, t, t + 0.6, ROAD, surfaces.cover, 0.003)
-        if (self._site.season == "autumn" and rng.random() < 0.6) or rng.random() < 0.05:
+        is_leafy_autumn = self._site.season == "autumn" and rng.random() < 0.6
+        if is_leafy_autumn or rng.random() < 0.05:
             self._leaves(half)
 
+    def _tracks(self, lane: Lane) -> None:
+        """Add the tracks of the wheels in a lane."""
+        for offset in (-0.75, 0.75):
+            middle = lane.offset + offset
+            tracks = self._site.surfaces.tracks
+            self._rectangle(-14, 150, middle - 0.28, middle + 0.28, ROAD, tracks, 0.001)
+
     def _leaves(self, half: float) -> None:
+        """Add fallen leaves, most of them at the edges of the carriageway."""
         rng, count = self._rng, 250
         s = 2 + 45 * rng.random(count) ** 1.5
         t = np.clip(

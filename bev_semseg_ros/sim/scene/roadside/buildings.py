@@ -1,4 +1,4 @@
-"""Houses, blocks, garages and what hangs on their fronts."""
+"""Houses, blocks and garages, and what hangs on their fronts."""
 
 from __future__ import annotations
 
@@ -7,49 +7,61 @@ import numpy as np
 from bev_semseg_ros.sim.assets.mesh import normalize
 from bev_semseg_ros.sim.assets.surfaces import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL
-from bev_semseg_ros.sim.scene.road.street import Side
+from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-BUILDING = MASK_LABEL["building"]
+BUILDING, SIGN = MASK_LABEL["building"], MASK_LABEL["sign"]
 UP = np.array([0.0, 0, 1])
-SUNK = 0.5  # m that walls reach below the lowest corner of the ground
+# Metres that walls reach below the lowest corner of the ground.
+SUNK = 0.5
+# Order of the corners that follow each corner of a floor plan.
+NEXT_CORNER = [1, 2, 3, 0]
+# Fronts beyond this station in metres have no doors and signs.
+DETAIL_END = 70
 
 
 class Buildings:
     """Puts buildings along one street."""
 
     def __init__(self, site: Site) -> None:
-        self._site, self._rng, self._street = site, site.rng, site.street
-        self._surfaces, self._table, self._out = site.surfaces, site.table, site.out
+        self._site = site
+        self._rng = site.rng
+        self._street = site.street
+        self._surfaces = site.surfaces
+        self._table = site.table
+        self._out = site.out
 
-    def line(self, side: Side, style: str) -> None:
-        """The houses of one side: "city" a closed front, "houses" one by one, "scattered" a few far ones."""
+    def populate(self, side: Side, style: str) -> None:
+        """Add the buildings of one side.
+
+        Args:
+            side: Side of the street.
+            style: "city" for a closed front, "houses" for single houses, "scattered" for a few
+                buildings far from the road.
+        """
         {"city": self._city, "houses": self._houses, "scattered": self._scattered}[style](side)
 
     def _city(self, side: Side) -> None:
+        """Add a closed front of buildings, with a gap at a side road."""
         u, street = self._rng.uniform, self._street
         setback = u(0, 1) if self._rng.random() < 0.7 else u(1, 8)
         s = -14 + u(0, 5)
         while s < 190:
             width = u(6, 24) if self._rng.random() < 0.8 else u(20, 50)
-            if street.is_crossed(s - 2, s + width + 2, side.sign):
-                before = street.crossing.station - street.crossing.half_width - 2 - s
+            crossing = street.crossing
+            if crossing is not None and crossing.covers(s - 2, s + width + 2, side.sign):
+                before = crossing.station - crossing.half_width - 2 - s
                 if before < 5:
-                    s = street.crossing.station + street.crossing.half_width + 2.01
+                    s = crossing.station + crossing.half_width + 2.01
                     continue
                 width = before
-            self.house(
-                s,
-                s + width,
-                side,
-                side.boundary + setback,
-                u(6, 20),
-                u(8, 16),
-                self._rng.random() < 0.65,
-            )
+            height, depth = u(6, 20), u(8, 16)
+            is_gabled = self._rng.random() < 0.65
+            self._house(s, s + width, side, side.boundary + setback, height, depth, is_gabled)
             s += width + (u(2, 12) if self._rng.random() < 0.12 else 0)
 
     def _houses(self, side: Side) -> None:
+        """Add single houses, with garages and sheds between them."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         setback = u(2, 8)
         s = -14 + u(0, 8)
@@ -57,65 +69,64 @@ class Buildings:
             width = u(7, 14)
             if not street.is_crossed(s - 1, s + width + 1, side.sign):
                 front = side.boundary + setback + u(0, 2)
-                self.house(s, s + width, side, front, u(3, 9), u(7, 11), rng.random() < 0.85)
+                self._house(s, s + width, side, front, u(3, 9), u(7, 11), rng.random() < 0.85)
             gap = u(3, 10)
-            if (
-                gap > 4.5
-                and rng.random() < 0.35
-                and not street.is_crossed(s + width, s + width + 4.5, side.sign)
-            ):
+            end = s + width
+            is_used = gap > 4.5 and rng.random() < 0.35
+            if is_used and not street.is_crossed(end, end + 4.5, side.sign):
                 if rng.random() < 0.5:
-                    self.garage(
-                        s + width + 0.4, s + width + 3.9, side, side.boundary + setback + u(0, 3)
-                    )
-                else:  # a shed or a small house at the pavement, about as large as a lorry
-                    self.house(
-                        s + width + 0.4,
-                        s + width + u(3, gap - 0.5),
-                        side,
-                        side.boundary + u(0.2, 1.5),
-                        u(2.2, 4.5),
-                        u(4, 8),
-                        rng.random() < 0.6,
-                    )
+                    self._garage(end + 0.4, end + 3.9, side, side.boundary + setback + u(0, 3))
+                else:
+                    self._shed(end, gap, side)
             s += width + gap
 
+    def _shed(self, start: float, gap: float, side: Side) -> None:
+        """Add a shed or a small house at the pavement, about as large as a lorry."""
+        u = self._rng.uniform
+        end = start + u(3, gap - 0.5)
+        front, height, depth = side.boundary + u(0.2, 1.5), u(2.2, 4.5), u(4, 8)
+        self._house(start + 0.4, end, side, front, height, depth, self._rng.random() < 0.6)
+
     def _scattered(self, side: Side) -> None:
+        """Add a few buildings far from the road."""
         u = self._rng.uniform
         for _ in range(self._rng.integers(0, 4)):
             s = u(20, 160)
             width = u(8, 30)
             if not self._street.is_crossed(s - 1, s + width + 1, side.sign):
-                self.house(
-                    s,
-                    s + width,
-                    side,
-                    side.boundary + u(14, 32),
-                    u(4, 14),
-                    10.0,
-                    self._rng.random() < 0.5,
-                )
+                front, height = side.boundary + u(14, 32), u(4, 14)
+                is_gabled = self._rng.random() < 0.5
+                self._house(s, s + width, side, front, height, 10.0, is_gabled)
 
     def _corners(
         self, start: float, end: float, side: Side, front: float, depth: float
     ) -> np.ndarray | None:
-        """(4, 3) ground corners, counter-clockwise from above, the front edge first, if there is room for them."""
-        if (
-            front + depth > self._street.alignment.offset_limit(side.sign)
-            or end > self._street.alignment.stations[-1]
-        ):
+        """Occupy the ground of a building.
+
+        Args:
+            start: First station in metres.
+            end: Last station in metres.
+            side: Side of the street.
+            front: Distance of the front from the middle of the road in metres.
+            depth: Metres.
+
+        Returns:
+            (4, 3) corners below the ground, counter-clockwise from above, the edge of the front
+            first; None if there is no room.
+        """
+        alignment = self._street.alignment
+        if front + depth > alignment.offset_limit(side.sign) or end > alignment.stations[-1]:
             return None
         s = np.array([start, end, end, start] if side.sign > 0 else [end, start, start, end])
         distance = np.array([front, front, front + depth, front + depth])
-        corners = self._street.alignment.points(s, side.sign * distance, side.height(distance))
-        if not self._site.claim(
-            (start + end) / 2, side.sign * (front + depth / 2), end - start, depth, margin=-0.1
-        ):
+        corners = alignment.points(s, side.sign * distance, side.height(distance))
+        middle_s, middle_t = (start + end) / 2, side.sign * (front + depth / 2)
+        if not self._site.claim(middle_s, middle_t, end - start, depth, margin=-0.1):
             return None
         corners[:, 2] = corners[:, 2].min() - SUNK
         return corners
 
-    def house(
+    def _house(
         self,
         start: float,
         end: float,
@@ -123,61 +134,70 @@ class Buildings:
         front: float,
         height: float,
         depth: float,
-        gabled: bool,
+        is_gabled: bool,
     ) -> None:
-        """A building between two stations whose front lies at distance `front` from the road's middle."""
+        """Add a building if there is room.
+
+        Args:
+            start: First station in metres.
+            end: Last station in metres.
+            side: Side of the street.
+            front: Distance of the front from the middle of the road in metres.
+            height: Height of the walls in metres.
+            depth: Metres.
+            is_gabled: Whether it has a gable roof instead of a flat one.
+        """
         rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
         base = self._corners(start, end, side, front, depth)
         if base is None:
             return
         facade, wall = surfaces.facades[rng.integers(len(surfaces.facades))]
-        blind, windowed_sides = rng.random() < 0.12, rng.random() < 0.5
-        ground = float(self._street.alignment.elevation([start, end]).max() + side.height(front))
+        is_front_blind = rng.random() < 0.12
+        has_side_windows = rng.random() < 0.5
+        elevations = self._street.alignment.elevation(np.array([start, end]))
+        ground = float(elevations.max() + side.height(front))
         rise = ground - base[0, 2] + height
         top = base + UP * rise
-        following = [1, 2, 3, 0]
-        widths = np.linalg.norm(base[following] - base, axis=-1)
-        flank = facade if windowed_sides else wall
-        materials = [wall if blind else facade, flank, wall, flank]
+        widths = np.linalg.norm(base[NEXT_CORNER] - base, axis=-1)
+        flank = facade if has_side_windows else wall
         out.quads(
-            np.stack([base, base[following], top[following], top], 1),
+            np.stack([base, base[NEXT_CORNER], top[NEXT_CORNER], top], 1),
             BUILDING,
-            materials,
+            np.array([wall if is_front_blind else facade, flank, wall, flank]),
             np.stack([widths, np.full(4, rise - SUNK)], -1),
         )
         yaw = float(self._street.alignment.heading((start + end) / 2))
-        if gabled:
+        if is_gabled:
             self._gable_roof(top, wall, depth, yaw)
         else:
-            out.quad(*top, BUILDING, surfaces.concrete)
+            out.quad(top[0], top[1], top[2], top[3], BUILDING, surfaces.concrete)
             if rng.random() < 0.5:
-                out.box(
-                    top.mean(0), (u(2, 5), u(2, 4), u(1, 2.5)), yaw, BUILDING, surfaces.concrete
-                )
-        if start < 70:
-            self._dress_front(base, widths[0], rise, wall, yaw, side)
+                size = (u(2, 5), u(2, 4), u(1, 2.5))
+                out.box(top.mean(0), size, yaw, BUILDING, surfaces.concrete)
+        if start < DETAIL_END:
+            _Front(self._site, base, float(widths[0]), rise, wall, yaw).dress()
 
     def _gable_roof(self, top: np.ndarray, wall: int, depth: float, yaw: float) -> None:
-        rng, u, out, roof = (
-            self._rng,
-            self._rng.uniform,
-            self._out,
-            self._surfaces.roofs[self._rng.integers(3)],
-        )
+        """Add a gable roof, with dormers and a chimney on some.
+
+        Args:
+            top: (4, 3) upper corners of the walls, the edge of the front first.
+            wall: Material of the gables.
+            depth: Depth of the building in metres, which the height of the roof depends on.
+            yaw: Heading of the building in radians.
+        """
+        rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
+        roof = surfaces.roofs[rng.integers(3)]
         rise = UP * u(0.25, 0.6) * depth
         overhang = 0.12 * UP
-        if rng.random() < 0.65:  # eaves to the street
+        has_eaves_to_street = rng.random() < 0.65
+        if has_eaves_to_street:
             first, second = (top[0] + top[3]) / 2 + rise, (top[1] + top[2]) / 2 + rise
             out.quad(top[0] - overhang, top[1] - overhang, second, first, BUILDING, roof)
             out.quad(top[2] - overhang, top[3] - overhang, first, second, BUILDING, roof)
             gables = (top[[3, 0]], first), (top[[1, 2]], second)
             if rng.random() < 0.4:
-                for _ in range(rng.integers(1, 4)):  # dormers
-                    f = u(0.15, 0.85)
-                    spot = 0.6 * (top[0] * (1 - f) + top[1] * f) + 0.4 * (
-                        first * (1 - f) + second * f
-                    )
-                    out.box(spot - 0.3 * UP, (1.4, 1.6, 1.6), yaw, BUILDING, wall, roof)
+                self._dormers(top, first, second, wall, roof, yaw)
         else:
             first, second = (top[0] + top[1]) / 2 + rise, (top[2] + top[3]) / 2 + rise
             out.quad(top[3] - overhang, top[0] - overhang, first, second, BUILDING, roof)
@@ -186,142 +206,168 @@ class Buildings:
         for edge, peak in gables:
             out.polygon(np.stack([*edge, peak]), BUILDING, wall)
         if rng.random() < 0.6:
-            out.box(
-                first * 0.6 + second * 0.4 - 0.8 * UP,
-                (0.6, 0.6, u(1.2, 2.0)),
-                yaw,
-                BUILDING,
-                self._surfaces.brick if rng.random() < 0.5 else self._surfaces.concrete,
-            )
+            foot = first * 0.6 + second * 0.4 - 0.8 * UP
+            size = (0.6, 0.6, u(1.2, 2.0))
+            chimney = surfaces.brick if rng.random() < 0.5 else surfaces.concrete
+            out.box(foot, size, yaw, BUILDING, chimney)
 
-    def _dress_front(
-        self, base: np.ndarray, width: float, rise: float, wall: int, yaw: float, side: Side
+    def _dormers(
+        self,
+        top: np.ndarray,
+        first: np.ndarray,
+        second: np.ndarray,
+        wall: int,
+        roof: int,
+        yaw: float,
     ) -> None:
-        """Doors, porches, pipes, posters, hanging signs, awnings, balconies on the wall base[0]-base[1]."""
-        rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
-        along = normalize(base[1] - base[0])
-        outward = normalize(base[0] - base[3])
-        ground = base[0] + UP * SUNK
+        """Add dormers on the front half of a roof whose ridge runs from `first` to `second`."""
+        for _ in range(self._rng.integers(1, 4)):
+            f = self._rng.uniform(0.15, 0.85)
+            eaves, ridge = top[0] * (1 - f) + top[1] * f, first * (1 - f) + second * f
+            spot = 0.6 * eaves + 0.4 * ridge
+            self._out.box(spot - 0.3 * UP, (1.4, 1.6, 1.6), yaw, BUILDING, wall, roof)
 
-        def panel(
-            at: float, size: float, low: float, high: float, gap: float, label: int, material: int
-        ) -> None:
-            corner, across, up = (
-                ground + along * at + outward * gap + UP * low,
-                along * size,
-                UP * (high - low),
-            )
-            out.quad(corner, corner + across, corner + across + up, corner + up, label, material)
+    def _garage(self, start: float, end: float, side: Side, front: float) -> None:
+        """Add a flat-roofed box with an up-and-over door, if there is room.
 
-        at = u(0.1, 0.8) * max(width - 1.5, 0.1)
-        if rng.random() < 0.7:
-            door = self._table.add(
-                "wall", rng.random(3) * u(0.1, 0.6), noise_contrast=0.3, fine_contrast=0.1
-            )
-            panel(at, u(0.9, 1.4), -0.3, 2.15, 0.05, BUILDING, door)
-            if rng.random() < 0.35:  # porch
-                out.box(
-                    ground + along * (at + 0.6) + outward * 0.7 + UP * 2.4,
-                    (2.0, 1.4, 0.15),
-                    yaw,
-                    BUILDING,
-                    surfaces.roofs[0],
-                )
-                for end in (-0.3, 1.5):
-                    foot = ground + along * (at + end) + outward * 1.3
-                    out.tube(
-                        foot - UP * 0.3, foot + UP * 2.4, 0.06, 0.06, 6, BUILDING, surfaces.wood
-                    )
-        if rng.random() < 0.25:
-            panel(
-                u(0.05, 0.6) * width,
-                u(0.15, 0.4) * width,
-                -0.2,
-                u(2.0, 2.8),
-                0.04,
-                BUILDING,
-                surfaces.window if rng.random() < 0.5 else surfaces.dark,
-            )
-        for _ in range(rng.poisson(0.7)):
-            at, kind = u(0.05, 0.9) * width, rng.random()
-            if kind < 0.45:
-                foot = ground + along * at + outward * 0.08
-                out.tube(
-                    foot - UP * 0.3,
-                    foot + UP * (rise - SUNK),
-                    0.06,
-                    0.06,
-                    5,
-                    BUILDING,
-                    surfaces.metal,
-                )
-            elif kind < 0.75:
-                low = u(0.6, 3.0)
-                panel(
-                    at,
-                    u(0.5, 2.5),
-                    low,
-                    low + u(0.5, 1.6),
-                    0.05,
-                    BUILDING,
-                    random_print(rng, self._table),
-                )
-            else:  # a sign on a bracket
-                low, size = u(2.4, 4.5), u(0.4, 1.0)
-                corner = ground + along * at + outward * 0.1 + UP * low
-                out.quad(
-                    corner,
-                    corner + outward * size,
-                    corner + outward * size + UP * size,
-                    corner + UP * size,
-                    MASK_LABEL["sign"],
-                    random_print(rng, self._table, "retro"),
-                )
-        kind = rng.random()
-        if kind < 0.15:
-            low, reach = u(2.4, 3.2), outward * u(0.8, 1.8)
-            a, b = ground + UP * low, ground + along * width + UP * low
-            out.quad(
-                a + reach,
-                b + reach,
-                b + UP * 0.5,
-                a + UP * 0.5,
-                BUILDING,
-                random_print(rng, self._table),
-            )
-        elif kind < 0.3 and rise > 6:
-            count, material = rng.integers(2, 5), wall if rng.random() < 0.5 else surfaces.metal
-            for floor in range(1, int((rise - SUNK) // 3)):
-                for index in range(count):
-                    spot = (
-                        ground
-                        + along * width * (index + 0.5) / count
-                        + outward * 0.5
-                        + UP * (floor * 3.0 + 0.1)
-                    )
-                    out.box(
-                        spot, (min(2.5, width / count * 0.7), 1.0, 1.0), yaw, BUILDING, material
-                    )
-
-    def garage(self, start: float, end: float, side: Side, front: float) -> None:
-        """A flat-roofed box with an up-and-over door."""
+        Args:
+            start: First station in metres.
+            end: Last station in metres.
+            side: Side of the street.
+            front: Distance of the front from the middle of the road in metres.
+        """
         base = self._corners(start, end, side, front, 5.0)
         if base is None:
             return
         rng, surfaces = self._rng, self._surfaces
         _, wall = surfaces.facades[rng.integers(len(surfaces.facades))]
         top = base + UP * (SUNK + rng.uniform(2.3, 2.9))
-        following = [1, 2, 3, 0]
-        self._out.quads(np.stack([base, base[following], top[following], top], 1), BUILDING, wall)
-        self._out.quad(*top, BUILDING, surfaces.concrete)
+        walls = np.stack([base, base[NEXT_CORNER], top[NEXT_CORNER], top], 1)
+        self._out.quads(walls, BUILDING, wall)
+        self._out.quad(top[0], top[1], top[2], top[3], BUILDING, surfaces.concrete)
         along, outward = normalize(base[1] - base[0]), normalize(base[0] - base[3])
         corner = base[0] + along * 0.45 + outward * 0.03 + UP * SUNK
-        door = along * (np.linalg.norm(base[1] - base[0]) - 0.9)
+        across, up = along * (np.linalg.norm(base[1] - base[0]) - 0.9), UP * 2.1
+        door = [surfaces.wood, surfaces.metal, surfaces.dark][rng.integers(3)]
+        self._out.quad(corner, corner + across, corner + across + up, corner + up, BUILDING, door)
+
+
+class _Front:
+    """The front of one building, which things hang on."""
+
+    def __init__(
+        self, site: Site, base: np.ndarray, width: float, rise: float, wall: int, yaw: float
+    ) -> None:
+        """Describe a front.
+
+        Args:
+            site: The street under construction.
+            base: (4, 3) lower corners of the building; the front is the edge from 0 to 1.
+            width: Width of the front in metres.
+            rise: Height of the walls above `base` in metres.
+            wall: Material of the walls.
+            yaw: Heading of the building in radians.
+        """
+        self._rng = site.rng
+        self._table = site.table
+        self._surfaces = site.surfaces
+        self._out = site.out
+        self._width = width
+        self._rise = rise
+        self._wall = wall
+        self._yaw = yaw
+        self._along = normalize(base[1] - base[0])
+        self._outward = normalize(base[0] - base[3])
+        self._ground = base[0] + UP * SUNK
+
+    def dress(self) -> None:
+        """Add doors, porches, pipes, posters, hanging signs, awnings and balconies."""
+        rng, u, surfaces = self._rng, self._rng.uniform, self._surfaces
+        at = u(0.1, 0.8) * max(self._width - 1.5, 0.1)
+        if rng.random() < 0.7:
+            self._add_door(at)
+        if rng.random() < 0.25:  # a large window or a gateway
+            at, size, high = u(0.05, 0.6) * self._width, u(0.15, 0.4) * self._width, u(2.0, 2.8)
+            material = surfaces.window if rng.random() < 0.5 else surfaces.dark
+            self._add_panel(at, size, -0.2, high, 0.04, material)
+        for _ in range(rng.poisson(0.7)):
+            self._add_small_thing()
+        kind = rng.random()
+        if kind < 0.15:
+            self._add_awning()
+        elif kind < 0.3 and self._rise > 6:
+            self._add_balconies()
+
+    def _add_panel(
+        self, at: float, size: float, low: float, high: float, gap: float, material: int
+    ) -> None:
+        """Add a rectangle parallel to the front.
+
+        Args:
+            at: Distance of its edge from the edge of the front in metres.
+            size: Width in metres.
+            low: Height of its lower edge over the ground in metres.
+            high: Height of its upper edge over the ground in metres.
+            gap: Distance from the front in metres.
+            material: Row of the MaterialTable.
+        """
+        corner = self._ground + self._along * at + self._outward * gap + UP * low
+        across, up = self._along * size, UP * (high - low)
         self._out.quad(
-            corner,
-            corner + door,
-            corner + door + UP * 2.1,
-            corner + UP * 2.1,
-            BUILDING,
-            [surfaces.wood, surfaces.metal, surfaces.dark][rng.integers(3)],
+            corner, corner + across, corner + across + up, corner + up, BUILDING, material
         )
+
+    def _add_door(self, at: float) -> None:
+        """Add a door, some with a porch, at a distance from the edge of the front."""
+        rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
+        color = rng.random(3) * u(0.1, 0.6)
+        door = self._table.add("wall", color, noise_contrast=0.3, fine_contrast=0.1)
+        self._add_panel(at, u(0.9, 1.4), -0.3, 2.15, 0.05, door)
+        if rng.random() >= 0.35:
+            return
+        roof = self._ground + self._along * (at + 0.6) + self._outward * 0.7 + UP * 2.4
+        out.box(roof, (2.0, 1.4, 0.15), self._yaw, BUILDING, surfaces.roofs[0])
+        for end in (-0.3, 1.5):
+            foot = self._ground + self._along * (at + end) + self._outward * 1.3
+            out.tube(foot - UP * 0.3, foot + UP * 2.4, 0.06, 0.06, 6, BUILDING, surfaces.wood)
+
+    def _add_small_thing(self) -> None:
+        """Add a pipe, a poster, or a sign on a bracket."""
+        rng, u, out = self._rng, self._rng.uniform, self._out
+        at, kind = u(0.05, 0.9) * self._width, rng.random()
+        if kind < 0.45:
+            foot = self._ground + self._along * at + self._outward * 0.08
+            top = foot + UP * (self._rise - SUNK)
+            out.tube(foot - UP * 0.3, top, 0.06, 0.06, 5, BUILDING, self._surfaces.metal)
+        elif kind < 0.75:
+            low = u(0.6, 3.0)
+            size, high = u(0.5, 2.5), low + u(0.5, 1.6)
+            self._add_panel(at, size, low, high, 0.05, random_print(rng, self._table))
+        else:
+            low, size = u(2.4, 4.5), u(0.4, 1.0)
+            corner = self._ground + self._along * at + self._outward * 0.1 + UP * low
+            across, up = self._outward * size, UP * size
+            material = random_print(rng, self._table, "retro")
+            out.quad(corner, corner + across, corner + across + up, corner + up, SIGN, material)
+
+    def _add_awning(self) -> None:
+        """Add an awning along the whole front."""
+        u = self._rng.uniform
+        low, reach = u(2.4, 3.2), self._outward * u(0.8, 1.8)
+        a = self._ground + UP * low
+        b = self._ground + self._along * self._width + UP * low
+        material = random_print(self._rng, self._table)
+        self._out.quad(a + reach, b + reach, b + UP * 0.5, a + UP * 0.5, BUILDING, material)
+
+    def _add_balconies(self) -> None:
+        """Add balconies at every storey."""
+        rng, width = self._rng, self._width
+        count = rng.integers(2, 5)
+        material = self._wall if rng.random() < 0.5 else self._surfaces.metal
+        size = (min(2.5, width / count * 0.7), 1.0, 1.0)
+        for floor in range(1, int((self._rise - SUNK) // 3)):
+            for index in range(count):
+                across = self._along * width * (index + 0.5) / count
+                up = UP * (floor * 3.0 + 0.1)
+                spot = self._ground + across + self._outward * 0.5 + up
+                self._out.box(spot, size, self._yaw, BUILDING, material)

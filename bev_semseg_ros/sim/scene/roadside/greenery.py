@@ -6,7 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.plants import plant_materials
 from bev_semseg_ros.sim.classes import MASK_LABEL
-from bev_semseg_ros.sim.scene.road.street import Side
+from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 from bev_semseg_ros.sim.scene.site import Site
 
 VEGETATION = MASK_LABEL["vegetation"]
@@ -18,137 +18,179 @@ class Greenery:
 
     def __init__(self, site: Site) -> None:
         rng = site.rng
-        self._site, self._rng, self._street = site, rng, site.street
+        self._site = site
+        self._rng = rng
+        self._street = site.street
         self._materials = [plant_materials(rng, site.table, site.season) for _ in range(3)]
         self._common = "poplar" if rng.random() < 0.2 else "leafy"
-        self._bare = {"winter": 0.75, "autumn": 0.15}.get(site.season, 0.06)
+        self._bare_share = {"winter": 0.75, "autumn": 0.15}.get(site.season, 0.06)
 
     def _place(
         self, kind: str, s: float, t: float, scale: tuple[float, float, float], sink: float = 0.0
     ) -> None:
-        shape = self._site.library.draw_plant(kind, self._rng)
-        materials = self._materials[self._rng.integers(len(self._materials))]
-        self._site.out.append(
-            shape.mesh.placed(
-                tuple(self._street.point(s, t, -sink)),
-                self._rng.uniform(-np.pi, np.pi),
-                materials,
-                scale,
-            )
-        )
+        """Add a plant.
 
-    def tree(self, s: float, t: float, scale: float = 1.0, room: float = 0.8) -> None:
-        """A tree of the street's kind, or now and then another, if `room` metres round its trunk are free."""
+        Args:
+            kind: One of `plants.PLANT_KINDS`.
+            s: Station in metres.
+            t: Offset in metres.
+            scale: Factors on length, width and height.
+            sink: Metres that it reaches into the ground.
+        """
+        shape = self._site.library.draw_plant(kind, self._rng)
+        materials = self._draw_materials()
+        x, y, z = self._street.point(s, t, -sink)
+        yaw = self._rng.uniform(-np.pi, np.pi)
+        self._site.out.append(shape.mesh.placed((x, y, z), yaw, materials, scale))
+
+    def _draw_materials(self) -> np.ndarray:
+        """Return the materials of a random species."""
+        return self._materials[self._rng.integers(len(self._materials))]
+
+    def _tree(self, s: float, t: float, scale: float = 1.0, room: float = 0.8) -> None:
+        """Add a tree, most often of the street's kind, if there is room for its trunk.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+            scale: Factor on the size.
+            room: Metres of ground needed along and across the road.
+        """
         if not self._site.claim(s, t, room):
             return
         rng = self._rng
-        kind = (
-            "bare"
-            if rng.random() < self._bare
-            else "conifer"
-            if rng.random() < 0.1
-            else self._common
-        )
+        kind = self._common
+        if rng.random() < self._bare_share:
+            kind = "bare"
+        elif rng.random() < 0.1:
+            kind = "conifer"
         scale *= rng.uniform(0.7, 1.25)
         self._place(kind, s, t, (scale, scale, scale * rng.uniform(0.9, 1.15)))
 
-    def bush(self, s: float, t: float, room: float = 1.0) -> None:
-        """A bush of any shape, also as large as a car or as tall and thin as a person."""
+    def _bush(self, s: float, t: float, room: float = 1.0) -> None:
+        """Add a bush of any shape if there is room.
+
+        Some are as large as a car, others as tall and thin as a person. Arguments as in `_tree`.
+        """
         if not self._site.claim(s, t, room):
             return
         u, kind = self._rng.uniform, self._rng.random()
         if kind < 0.6:
-            scale = (u(0.5, 1.4),) * 3
+            size = u(0.5, 1.4)
+            scale = (size, size, size)
         elif kind < 0.8:
             scale = (u(1.5, 2.4), u(0.7, 1.2), u(0.7, 1.2))
         else:
             scale = (u(0.25, 0.45), u(0.25, 0.45), u(0.8, 1.5))
         self._place("bush", s, t, scale, 0.05)
 
-    def line(self, side: Side, style: str) -> None:
-        """The trees and shrubs of one side."""
+    def populate(self, side: Side, style: str) -> None:
+        """Add the trees and shrubs of one side.
+
+        Args:
+            side: Side of the street.
+            style: What stands behind the pavement; see `Buildings.populate`.
+        """
         rng, u, street = self._rng, self._rng.uniform, self._street
         for strip in side.strips:
-            width, middle = strip.end - strip.start, (strip.start + strip.end) / 2
-            if (
-                strip.use == "verge"
-                and width > 0.7
-                and rng.random() < 0.5
-                and street.kind != "motorway"
-            ) or (strip.use == "pavement" and width > 1.8 and rng.random() < 0.18):
-                self._row(side.sign * (middle if strip.use == "verge" else strip.start + 0.7))
-            if strip.use == "verge":
-                for _ in range(rng.poisson(1.2)):
-                    self.bush(
-                        u(4, 45), side.sign * u(min(strip.start + 0.3, strip.end), strip.end), 0.8
-                    )
-                self._tufts(side, strip.start + 0.15, strip.end)
+            self._plant_strip(side, strip)
         if side.sign > 0 and street.median > 1.0 and rng.random() < 0.5:
             self._row(0.0)
-        yard = side.first("yard")
         if style == "scattered":
-            for _ in range(rng.integers(5, 26)):
-                s, t = (
-                    -8 + 150 * rng.random() ** 1.4,
-                    side.sign * u(side.boundary + 0.6, side.boundary + u(4, 25)),
-                )
-                if rng.random() < 0.6:
-                    self.tree(s, t)
-                else:
-                    self.bush(s, t)
-            if rng.random() < 0.35:
-                self._forest_edge(side, side.boundary + u(1.5, 12))
-            if yard.label == VEGETATION:
-                self._tufts(side, yard.start, min(yard.start + 4, yard.end))
+            self._fields(side)
         elif style == "houses":
-            for _ in range(rng.poisson(12)):
-                s, t = u(-8, 90), side.sign * u(side.boundary + 0.6, side.boundary + 7)
-                if rng.random() < 0.4:
-                    self.tree(s, t, 0.8)
-                else:
-                    self.bush(s, t)
-        if (
-            rng.random() < 0.3 and street.kind != "motorway"
-        ):  # old trees whose crowns hang over the road
+            self._gardens(side)
+        if rng.random() < 0.3 and street.kind != "motorway":
+            # Old trees whose crowns hang over the road.
             for _ in range(rng.integers(1, 5)):
-                self.tree(u(6, 60), side.sign * (side.boundary + u(0.3, 4)), u(1.2, 1.8))
+                self._tree(u(6, 60), side.sign * (side.boundary + u(0.3, 4)), u(1.2, 1.8))
         for _ in range(rng.poisson(0.5)):
             self._mound(u(8, 50), side.sign * (side.boundary + u(0.5, 6)))
         for _ in range(rng.poisson(0.4)):
             self._stump(u(6, 45), side.sign * (side.boundary + u(0.3, 4)))
 
+    def _plant_strip(self, side: Side, strip: Strip) -> None:
+        """Plant a verge or a wide pavement."""
+        rng, u = self._rng, self._rng.uniform
+        width, middle = strip.end - strip.start, (strip.start + strip.end) / 2
+        if strip.use == "verge":
+            if width > 0.7 and rng.random() < 0.5 and self._street.kind != "motorway":
+                self._row(side.sign * middle)
+            for _ in range(rng.poisson(1.2)):
+                s, distance = u(4, 45), u(min(strip.start + 0.3, strip.end), strip.end)
+                self._bush(s, side.sign * distance, 0.8)
+            self._tufts(side, strip.start + 0.15, strip.end)
+        elif strip.use == "pavement" and width > 1.8 and rng.random() < 0.18:
+            self._row(side.sign * (strip.start + 0.7))
+
+    def _fields(self, side: Side) -> None:
+        """Add trees, bushes and the edge of a forest behind the pavement."""
+        rng, u = self._rng, self._rng.uniform
+        for _ in range(rng.integers(5, 26)):
+            s = -8 + 150 * rng.random() ** 1.4
+            t = side.sign * u(side.boundary + 0.6, side.boundary + u(4, 25))
+            if rng.random() < 0.6:
+                self._tree(s, t)
+            else:
+                self._bush(s, t)
+        if rng.random() < 0.35:
+            self._forest_edge(side, side.boundary + u(1.5, 12))
+        yard = side.first("yard")
+        if yard is not None and yard.label == VEGETATION:
+            self._tufts(side, yard.start, min(yard.start + 4, yard.end))
+
+    def _gardens(self, side: Side) -> None:
+        """Add the trees and bushes of gardens."""
+        rng, u = self._rng, self._rng.uniform
+        for _ in range(rng.poisson(12)):
+            s, t = u(-8, 90), side.sign * u(side.boundary + 0.6, side.boundary + 7)
+            if rng.random() < 0.4:
+                self._tree(s, t, 0.8)
+            else:
+                self._bush(s, t)
+
     def _row(self, t: float) -> None:
+        """Add a row of trees along the road at an offset in metres, dense if they are poplars."""
         alley = self._common == "poplar" and self._rng.random() < 0.6
         gap = self._rng.uniform(3, 6) if alley else self._rng.uniform(5, 14)
         for s in np.arange(self._rng.uniform(-10, -10 + gap), 125, gap):
             if self._rng.random() < 0.85:
-                self.tree(s + self._rng.normal(0, 0.2), t, room=0.5)
+                self._tree(s + self._rng.normal(0, 0.2), t, room=0.5)
 
-    def hedge(
+    def add_hedge(
         self, side: Side, pieces: list[tuple[float, float]], distance: float, height: float
     ) -> None:
-        """A clipped hedge along pieces of road, from station to station."""
-        materials = self._materials[self._rng.integers(len(self._materials))]
+        """Add a clipped hedge.
+
+        Args:
+            side: Side of the street.
+            pieces: First and last station in metres of each piece.
+            distance: Distance from the middle of the road in metres.
+            height: Metres.
+        """
+        materials = self._draw_materials()
         for start, end in pieces:
             shape = self._site.library.draw_plant("hedge", self._rng)
             length, width, tall = shape.size
             middle = (start + end) / 2
-            self._site.out.append(
-                shape.mesh.placed(
-                    tuple(self._street.point(middle, side.sign * distance, -0.05)),
-                    float(self._street.alignment.heading(middle)) + np.pi * self._rng.integers(2),
-                    materials,
-                    ((end - start) * 1.04 / length, 0.9 / width, height / tall),
-                )
-            )
+            x, y, z = self._street.point(middle, side.sign * distance, -0.05)
+            heading = float(self._street.alignment.heading(middle))
+            yaw = heading + np.pi * self._rng.integers(2)
+            scale = ((end - start) * 1.04 / length, 0.9 / width, height / tall)
+            self._site.out.append(shape.mesh.placed((x, y, z), yaw, materials, scale))
 
     def _forest_edge(self, side: Side, distance: float) -> None:
-        """Trees and undergrowth before a dark wall of leaves."""
+        """Add trees and undergrowth in front of a dark wall of leaves.
+
+        Args:
+            side: Side of the street.
+            distance: Distance from the middle of the road in metres.
+        """
         rng, u = self._rng, self._rng.uniform
         for s in np.arange(-8, 100, u(3, 6)):
-            self.tree(s + u(-1, 1), side.sign * (distance + u(0, 3)), room=0.5)
+            self._tree(s + u(-1, 1), side.sign * (distance + u(0, 3)), room=0.5)
             if rng.random() < 0.4:
-                self.bush(s, side.sign * (distance - u(0, 1.5)))
+                self._bush(s, side.sign * (distance - u(0, 1.5)))
         s = np.arange(-20, 180, 6.0)
         s = s[s < self._street.alignment.stations[-1]]
         if distance + 4 > self._street.alignment.offset_limit(side.sign):
@@ -165,7 +207,7 @@ class Greenery:
         )
 
     def _tufts(self, side: Side, start: float, end: float) -> None:
-        """Blades of rough grass."""
+        """Add blades of rough grass between two distances from the middle of the road."""
         rng = self._rng
         if end - start < 0.3 or rng.random() < 0.5:
             return
@@ -187,7 +229,7 @@ class Greenery:
         )
 
     def _mound(self, s: float, t: float) -> None:
-        """A heap of soil, gravel or leaves."""
+        """Add a heap of soil, gravel or leaves if there is room."""
         u, surfaces = self._rng.uniform, self._site.surfaces
         size = np.array([u(0.8, 3), u(0.8, 2.2), u(0.4, 1.5)])
         if not self._site.claim(s, t, size[:2].max() * 2):
@@ -212,7 +254,7 @@ class Greenery:
         )
 
     def _stump(self, s: float, t: float) -> None:
-        """A stump or a bare trunk, as wide as a person."""
+        """Add a stump or a bare trunk, as wide as a person, if there is room."""
         if not self._site.claim(s, t, 0.6):
             return
         radius, height = self._rng.uniform(0.1, 0.3), self._rng.uniform(0.4, 2.2)
@@ -225,36 +267,44 @@ class Greenery:
             top, top + UP * 0.02, radius, 0.01, 8, VEGETATION, self._site.surfaces.wood
         )
 
-    def horizon(self) -> None:
-        """Silhouettes of woods and houses at 170 to 380 m, all round."""
-        rng, u = self._rng, self._rng.uniform
+    def add_horizon(self) -> None:
+        """Add silhouettes of woods and houses 170 to 380 m away, all round."""
+        u = self._rng.uniform
         far = float(self._street.alignment.elevation(150.0))
         base = max(0.0, *(float(side.height(side.boundary + 100)) for side in self._street.sides))
         for radius in (u(170, 230), u(300, 380)):
-            count = 97
-            wooded = rng.random() < 0.65
-            if wooded:
-                walk = np.cumsum(rng.normal(0, 1, count))
-                walk -= np.linspace(0, walk[-1], count)
-                height = u(-3, 8) + u(0.3, 1.8) * walk + rng.normal(0, 0.7, count)
-            else:
-                height = np.repeat(rng.uniform(0, 22, count // 4 + 1) * u(0.3, 1), 4)[:count]
-            top = np.maximum(height, -2) + max(far, 0.0) + base * 0.3
-            angle = np.linspace(-np.pi, np.pi, count)
-            x, y = radius * np.cos(angle), radius * np.sin(angle)
-            points = np.stack(
-                [np.stack([x, y, np.full(count, -40.0)], -1), np.stack([x, y, top], -1)], 1
-            )
-            uvs = np.stack(
-                [
-                    np.stack([angle * radius, 0 * angle], -1),
-                    np.stack([angle * radius, 40 + top], -1),
-                ],
-                1,
-            )
-            label, material = (
-                (VEGETATION, self._site.surfaces.far_trees)
-                if wooded
-                else (MASK_LABEL["building"], self._site.surfaces.facades[rng.integers(6)][0])
-            )
-            self._site.out.builder.grid(points, label, material, uvs, smooth=False)
+            self._silhouette(radius, max(far, 0.0), base * 0.3)
+
+    def _silhouette(self, radius: float, road: float, land: float) -> None:
+        """Add a ring of woods or houses.
+
+        Args:
+            radius: Metres.
+            road: Height of the distant road in metres.
+            land: Height of the land over the road in metres.
+        """
+        rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
+        count = 97
+        is_wooded = rng.random() < 0.65
+        if is_wooded:
+            walk = np.cumsum(rng.normal(0, 1, count))
+            walk -= np.linspace(0, walk[-1], count)
+            height = u(-3, 8) + u(0.3, 1.8) * walk + rng.normal(0, 0.7, count)
+        else:
+            height = np.repeat(rng.uniform(0, 22, count // 4 + 1) * u(0.3, 1), 4)[:count]
+        top = np.maximum(height, -2) + road + land
+        angle = np.linspace(-np.pi, np.pi, count)
+        x, y, along = radius * np.cos(angle), radius * np.sin(angle), angle * radius
+        lower, upper = np.stack([x, y, np.full(count, -40.0)], -1), np.stack([x, y, top], -1)
+        lower_uvs, upper_uvs = np.stack([along, 0 * angle], -1), np.stack([along, 40 + top], -1)
+        if is_wooded:
+            label, material = VEGETATION, surfaces.far_trees
+        else:
+            label, material = MASK_LABEL["building"], surfaces.facades[rng.integers(6)][0]
+        self._site.out.builder.grid(
+            np.stack([lower, upper], 1),
+            label,
+            material,
+            np.stack([lower_uvs, upper_uvs], 1),
+            smooth=False,
+        )

@@ -1,7 +1,8 @@
 import torch
-from bev_semseg_ros.model.pillars import PillarEncoder
 
 from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 
 GRID = GridConfig(x_max=6.4, y_min=-3.2, y_max=3.2)  # 32 x 32 pillars
 
@@ -11,11 +12,24 @@ def encoder(extra=0):
     return PillarEncoder(GRID, extra, 8).eval()
 
 
-def run(module, points, frames=None, batch=1, extra=None):
+def batch_of(points, frames=None, count=1):
+    """A batch of `count` frames without images; frames: of each point, None: all of the first."""
     points = torch.tensor(points, dtype=torch.float32).reshape(-1, 4)
     frames = torch.zeros(len(points), dtype=torch.int64) if frames is None else torch.tensor(frames)
+    return Batch(
+        points,
+        frames,
+        torch.zeros(count, 32, 32, 3, dtype=torch.uint8),
+        torch.zeros(count, 3, 4),
+        torch.ones(count, dtype=torch.bool),
+        torch.zeros(count, dtype=torch.bool),
+        torch.eye(4).expand(count, 4, 4),
+    )
+
+
+def run(module, points, frames=None, count=1, extra=None):
     with torch.inference_mode():
-        return module(points, frames, batch, extra)
+        return module(batch_of(points, frames, count), extra)
 
 
 def occupied(canvas):
@@ -27,12 +41,12 @@ def test_one_point_occupies_its_own_pillar_and_no_other():
 
 
 def test_an_empty_cloud_leaves_the_canvas_empty():
-    canvas = run(encoder(), [], batch=2)
+    canvas = run(encoder(), [], count=2)
     assert canvas.shape == (2, 32, 32, 8) and not canvas.any()
 
 
 def test_points_land_in_the_canvas_of_their_frame():
-    canvas = run(encoder(), [[1.05, 0.7, 0.5, 0.3], [3.1, -1.1, 0.5, 0.3]], [1, 0], batch=2)
+    canvas = run(encoder(), [[1.05, 0.7, 0.5, 0.3], [3.1, -1.1, 0.5, 0.3]], [1, 0], count=2)
     assert occupied(canvas) == [[0, 15, 10], [1, 5, 19]]
 
 
@@ -57,6 +71,25 @@ def test_the_order_of_the_points_does_not_matter():
 
 def test_the_canvas_passes_gradients_to_the_weights():
     module = encoder().train()
-    points = torch.rand(50, 4)
-    module(points, torch.zeros(50, dtype=torch.int64), 1).sum().backward()
+    module(batch_of(torch.rand(50, 4).tolist()), None).sum().backward()
     assert module.linear.weight.grad.abs().sum() > 0
+
+
+def test_features_of_the_fusion_change_what_a_pillar_says():
+    module, point = encoder(3), [[1.05, 0.7, 0.5, 0.3]]
+    plain, told = (run(module, point, extra=torch.full((1, 3), value)) for value in (0.0, 5.0))
+    assert occupied(told) == [[0, 5, 19]] and not torch.equal(plain, told)
+
+
+def test_a_linear_layer_that_saw_geometry_alone_gets_new_inputs_that_count_nothing():
+    module, value = encoder(3), encoder(0).linear.weight.detach()
+    fitted = module.fit_weight("linear.weight", value)
+    assert torch.equal(fitted[:, :10], value) and not fitted[:, 10:].any()
+    assert fitted.shape == module.linear.weight.shape
+
+
+def test_weights_that_saw_other_features_or_widths_are_not_fitted():
+    module = encoder(3)
+    assert module.fit_weight("linear.weight", torch.zeros(8, 27)) is None
+    assert module.fit_weight("linear.weight", torch.zeros(16, 10)) is None
+    assert module.fit_weight("norm.weight", torch.zeros(8, 10)) is None

@@ -1,12 +1,9 @@
 import pytest
 import torch
-from bev_semseg_ros.model.camera_encoder import (
-    EfficientNetLite0,
-    ResidualEncoder,
-    build_camera_encoder,
-    load_imagenet_weights,
-    normalize,
-)
+
+from bev_semseg_ros.model.encoders.camera import normalize
+from bev_semseg_ros.model.encoders.efficientnet import EfficientNetLite0
+from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 
 
 def image(height, width, count=1):
@@ -57,7 +54,7 @@ def imagenet_state():
 
 def test_weights_of_the_imagenet_family_are_taken_over():
     encoder, state = EfficientNetLite0(), imagenet_state()
-    load_imagenet_weights(encoder, state)
+    encoder.load_pretrained(state)
     assert torch.equal(
         encoder.blocks[3].depthwise_conv.weight, state["_blocks.3._depthwise_conv.weight"]
     )
@@ -67,7 +64,7 @@ def test_weights_of_something_else_are_refused_by_name():
     state = imagenet_state()
     del state["_blocks.2._bn1.weight"]
     with pytest.raises(ValueError, match=r"blocks\.2\.bn1\.weight"):
-        load_imagenet_weights(EfficientNetLite0(), state)
+        EfficientNetLite0().load_pretrained(state)
 
 
 @pytest.mark.parametrize("kind", [EfficientNetLite0, ResidualEncoder])
@@ -88,8 +85,3 @@ def test_training_under_autocast_gives_bfloat16_features():
     with torch.autocast("cpu", torch.bfloat16):
         features = encoder(image(64, 64, 2))
     assert {feature.dtype for feature in features} == {torch.bfloat16}
-
-
-def test_an_unknown_encoder_is_refused_by_name():
-    with pytest.raises(ValueError, match="resnext"):
-        build_camera_encoder("resnext")

@@ -1,0 +1,167 @@
+"""The ground of a street as a mesh: carriageway, strips, side road, and the plain below them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.assets.surfaces import Surfaces
+from bev_semseg_ros.sim.scene.road.cross_section import (
+    ROAD,
+    SIDEWALK,
+    VEGETATION,
+    Crossing,
+    Side,
+    Strip,
+)
+from bev_semseg_ros.sim.scene.road.street import MEDIAN_KERB, Street
+
+# A rough strip is a grid of cells of this size in metres, between these stations.
+ROUGH_CELL = 0.8
+ROUGH_START, ROUGH_END = -8.0, 55.0
+# Radii in metres of the rings of the plain.
+PLAIN_RADII = np.array([1.0, 30, 60, 100, 150, 220, 320, 450])
+
+
+def build_ground(
+    street: Street, rng: np.random.Generator, builder: MeshBuilder, surfaces: Surfaces
+) -> None:
+    """Add the ground of a street to a mesh.
+
+    Args:
+        street: The street.
+        rng: Source of randomness.
+        builder: Receives the triangles.
+        surfaces: Materials.
+    """
+    _Ground(street, rng, builder, surfaces).build()
+
+
+class _Ground:
+    """Builds the ground of one street; arguments as in `build_ground`."""
+
+    def __init__(
+        self, street: Street, rng: np.random.Generator, builder: MeshBuilder, surfaces: Surfaces
+    ) -> None:
+        self._street = street
+        self._alignment = street.alignment
+        self._rng = rng
+        self._builder = builder
+        self._surfaces = surfaces
+
+    def build(self) -> None:
+        """Add everything."""
+        street = self._street
+        stations, half_width = self._alignment.stations, street.half_width
+        self._band(stations, (-half_width, half_width), (0, 0), ROAD, self._surfaces.road)
+        if street.median:
+            self._add_island()
+        for side in street.sides:
+            for run in street.runs(side.sign):
+                for strip in side.strips:
+                    if strip.roughness > 0:
+                        self._add_rough_strip(run, side.sign, strip)
+                    else:
+                        self._add_strip(run, side.sign, strip)
+            if street.crossing is not None and side.sign in street.crossing.signs:
+                self._add_side_road(side, street.crossing)
+        self._add_plain()
+
+    def _band(
+        self,
+        stations: np.ndarray,
+        offsets: tuple[float, float],
+        heights: tuple[float, float],
+        label: int,
+        material: int,
+    ) -> None:
+        """Add a flat band along the road.
+
+        Args:
+            stations: (S,) metres.
+            offsets: Offsets of its edges in metres.
+            heights: Heights of its edges over the centre line in metres.
+            label: Class of the surface.
+            material: Row of the MaterialTable.
+        """
+        (t0, t1), (z0, z1) = offsets, heights
+        if t0 > t1:  # so that the surface faces up
+            t0, t1, z0, z1 = t1, t0, z1, z0
+        t = np.array([t0, t1])
+        uvs = np.stack(np.broadcast_arrays(stations[:, None], [t0, t1 + abs(z1 - z0)]), -1)
+        points = self._alignment.points(stations[:, None], t, np.array([z0, z1]))
+        self._builder.grid(points, label, material, uvs, smooth=False)
+
+    def _add_strip(self, stations: np.ndarray, sign: int, strip: Strip) -> None:
+        """Add a flat strip of a side."""
+        offsets = (sign * strip.start, sign * strip.end)
+        self._band(stations, offsets, (strip.low, strip.high), strip.label, strip.material)
+
+    def _add_island(self) -> None:
+        """Add the median: kerbs round grass or paving."""
+        rng, surfaces, median = self._rng, self._surfaces, self._street.median
+        inner = median - 0.15
+        is_planted = median > 0.6 and rng.random() < 0.7
+        if is_planted:
+            label, material = VEGETATION, surfaces.verges[rng.integers(len(surfaces.verges))]
+        else:
+            label, material = SIDEWALK, surfaces.pavements[0]
+        stations = self._alignment.stations
+        self._band(stations, (-inner, inner), (MEDIAN_KERB, MEDIAN_KERB), label, material)
+        edge = median - 0.01
+        for sign in (1, -1):
+            for start, end, low in ((inner, edge, MEDIAN_KERB), (edge, median, 0.0)):
+                offsets = (sign * start, sign * end)
+                self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
+
+    def _add_rough_strip(self, stations: np.ndarray, sign: int, strip: Strip) -> None:
+        """Add an uneven strip; it is flat far away, and its edges are those of a flat strip."""
+        near = stations[(stations > ROUGH_START) & (stations < ROUGH_END)]
+        if len(near) < 2:
+            self._add_strip(stations, sign, strip)
+            return
+        for part in (stations[stations <= near[0]], stations[stations >= near[-1]]):
+            if len(part) > 1:
+                self._add_strip(part, sign, strip)
+        s = np.unique(np.concatenate([near, np.arange(near[0], near[-1], ROUGH_CELL)]))
+        columns = max(3, int((strip.end - strip.start) / ROUGH_CELL) + 1)
+        distance = np.linspace(strip.start, strip.end, columns)
+        z = np.interp(distance, [strip.start, strip.end], [strip.low, strip.high])
+        z = z + np.zeros((len(s), 1))
+        bumps = self._rng.normal(0, strip.roughness, (len(s) - 2, len(distance) - 2))
+        z[1:-1, 1:-1] += bumps
+        t = sign * distance
+        if sign < 0:
+            t, z = t[::-1], z[:, ::-1]
+        uvs = np.stack(np.broadcast_arrays(s[:, None], t), -1)
+        points = self._alignment.points(s[:, None], t, z)
+        self._builder.grid(points, strip.label, strip.material, uvs)
+
+    def _add_side_road(self, side: Side, crossing: Crossing) -> None:
+        """Add a side road, one kerb lower than the ground beside it, and the kerbs of the step."""
+        builder, surfaces = self._builder, self._surfaces
+        ends = [strip.end for strip in side.strips]
+        distance = np.unique([self._street.half_width, *ends])
+        z = side.height(distance) - side.kerb
+        z[0] = 0.0
+        edges = crossing.station + np.array([-1, 1]) * crossing.half_width
+        points = self._alignment.points(edges[:, None], side.sign * distance, z)
+        uvs = np.stack(np.broadcast_arrays(distance, edges[:, None]), -1)
+        order = slice(None, None, side.sign)
+        builder.grid(points[:, order], ROAD, surfaces.side_road, uvs[:, order], smooth=False)
+        if side.kerb > 0:
+            for edge in range(2):
+                wall = np.stack([points[edge], points[edge] + [0, 0, side.kerb]])
+                wall_uvs = np.stack([uvs[edge], uvs[edge] + [0, side.kerb]])
+                builder.grid(wall, SIDEWALK, surfaces.kerb, wall_uvs, smooth=False)
+
+    def _add_plain(self) -> None:
+        """Add a disc below everything else, so that no gap between strips shows the sky."""
+        heights = [side.height(strip.end) for side in self._street.sides for strip in side.strips]
+        depth = 0.4 - min(heights)
+        radius, angle = PLAIN_RADII[:, None], np.linspace(-np.pi, np.pi, 49)
+        x, y = radius * np.cos(angle), radius * np.sin(angle)
+        s, _ = self._alignment.locate(x, y)
+        z = self._alignment.elevation(np.clip(s, -40, 430)) - max(depth, 0.6)
+        material = self._surfaces.verges[0]
+        self._builder.grid(np.stack([x, y, z], -1), VEGETATION, material, np.stack([x, y], -1))

@@ -1,0 +1,210 @@
+"""Road signs, sign gantries and traffic lights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.primitives import axes, polygon_corners
+from bev_semseg_ros.sim.assets.surfaces import grey
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.scene.road.cross_section import Side
+from bev_semseg_ros.sim.scene.site import Site
+
+POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
+UP = np.array([0.0, 0, 1])
+SIGN_COLORS = (
+    (0.70, 0.03, 0.03),
+    (0.85, 0.85, 0.85),
+    (0.05, 0.15, 0.60),
+    (0.85, 0.65, 0.05),
+    (0.03, 0.25, 0.10),
+)
+PLATES = ("round", "triangle", "diamond", "octagon", "rectangle")
+PLATE_PROBABILITIES = (0.35, 0.25, 0.1, 0.05, 0.25)
+# From below: green, amber, red.
+LIGHT_COLORS = ((0.02, 0.5, 0.15), (0.7, 0.4, 0.02), (0.8, 0.03, 0.03))
+
+
+class Signs:
+    """Adds signs and traffic lights along one street.
+
+    Nothing is added where there is no room.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._rng = site.rng
+        self._street = site.street
+        self._out = site.out
+
+    def add_sign(self, s: float, t: float) -> None:
+        """Add one or two plates on a post, seen from the front or from behind.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+        """
+        rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
+        if not self._site.claim(s, t, 0.3):
+            return
+        height = u(2.0, 3.3)
+        foot = self._street.point(s, t)
+        self._out.tube(foot - UP * 0.1, foot + UP * height, 0.035, 0.035, 5, POLE, surfaces.metal)
+        yaw = self._yaw(s) + rng.normal(0, 0.12)
+        is_seen_from_front = rng.random() < 0.7
+        if not is_seen_from_front:
+            yaw += np.pi
+        forward, _ = axes(yaw)
+        rim = self._site.table.add("retro", self._draw_color(), noise_contrast=0.2)
+        face = self._site.table.add(
+            "retro",
+            self._draw_color(),
+            None,
+            grey(rng, 0.05),
+            pattern="blocks",
+            pattern_u=u(0.08, 0.3),
+            pattern_v=u(0.08, 0.2),
+            pattern_line=0.3,
+        )
+        for index in range(rng.integers(1, 3)):
+            radius = u(0.28, 0.45)
+            center = foot + UP * (height - 0.35 - 0.75 * index) - forward * 0.05
+            self._plate(center, yaw, radius, rim, face)
+
+    def add_gantry(self, side: Side, s: float) -> None:
+        """Add one or two boards on an arm over a motorway.
+
+        Args:
+            side: Side of the post.
+            s: Station in metres.
+        """
+        surfaces, u, yaw = self._site.surfaces, self._rng.uniform, self._yaw(s)
+        t, height = side.sign * (self._street.half_width + 3.2), u(5.6, 6.5)
+        if not self._site.claim(s, t, 0.8):
+            return
+        foot = self._street.point(s, t, -0.2)
+        forward, left = axes(yaw)
+        reach = -side.sign * left * (u(5, 2 * self._street.half_width) + 3)
+        top = foot + UP * height
+        self._out.tube(foot, top, 0.2, 0.18, 8, POLE, surfaces.metal)
+        self._out.tube(top, foot + reach + UP * height, 0.15, 0.12, 6, POLE, surfaces.metal)
+        board = self._site.table.add(
+            "retro",
+            self._draw_color(),
+            None,
+            grey(self._rng, 0.85),
+            pattern="blocks",
+            pattern_u=u(0.3, 0.9),
+            pattern_v=u(0.3, 0.6),
+            pattern_line=0.3,
+        )
+        for share in (0.45, 0.9)[: self._rng.integers(1, 3)]:
+            center = foot + reach * share + UP * height
+            self._face(center - forward * 0.25, yaw, u(2.5, 4), u(1.8, 3), board)
+            self._face(center - forward * 0.2, yaw + np.pi, 3.0, 2.2, surfaces.metal)
+
+    def add_traffic_light(self, s: float, t: float) -> None:
+        """Add a traffic light for those who approach on its side, some with a second head.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+        """
+        rng, out, surfaces = self._rng, self._out, self._site.surfaces
+        if not self._site.claim(s, t, 0.3):
+            return
+        yaw = self._yaw(s) + (0.0 if t < 0 else np.pi)
+        forward, left = axes(yaw)
+        foot = self._street.point(s, t)
+        material = (surfaces.metal, surfaces.dark)[rng.integers(2)]
+        out.tube(foot - UP * 0.1, foot + UP * 3.4, 0.07, 0.06, 6, POLE, material)
+        heads = [foot - forward * 0.15 + UP * 2.3]
+        if rng.random() < 0.4:  # a second one on an arm over the road
+            out.tube(foot + UP * 3.3, foot + UP * 5.6, 0.07, 0.06, 6, POLE, material)
+            end = foot + left * rng.uniform(2, 5) + UP * 5.6
+            out.tube(foot + UP * 5.6, end, 0.05, 0.05, 5, POLE, material)
+            heads.append(end - UP * 0.6)
+        lamps = self._lamps()
+        for head in heads:
+            out.box(head, (0.25, 0.3, 0.95), yaw, SIGN, surfaces.dark)
+            for index, lamp in enumerate(lamps):
+                center = head - forward * 0.135 + UP * (0.19 + 0.29 * index)
+                out.polygon(polygon_corners(center, -left, UP, 0.105, 10), SIGN, lamp)
+
+    def _lamps(self) -> list[int]:
+        """Return the materials of the lamps of a traffic light, from below; one is lit."""
+        lit = self._rng.integers(3)
+        lamps = []
+        for index, color in enumerate(LIGHT_COLORS):
+            brightness, emission = (1.0, 1.5) if index == lit else (0.1, 0.0)
+            albedo = np.array(color) * brightness
+            lamps.append(
+                self._site.table.add("plastic", albedo, noise_contrast=0.0, emission=emission)
+            )
+        return lamps
+
+    def _plate(self, center: np.ndarray, yaw: float, radius: float, rim: int, face: int) -> None:
+        """Add a plate of a random form that faces drivers who approach along `yaw`.
+
+        Args:
+            center: (3,) world point.
+            yaw: Direction of approach in radians.
+            radius: Metres.
+            rim: Material of the rim.
+            face: Material of the face.
+        """
+        rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
+        forward, left = axes(yaw)
+        back = center + forward * 0.025
+        form = str(rng.choice(PLATES, p=PLATE_PROBABILITIES))
+        if form == "rectangle":
+            width, height = radius * u(1.2, 3.2), radius * u(1.0, 1.8)
+            self._face(center, yaw, width, height, face)
+            self._face(back, yaw + np.pi, width, height, surfaces.metal)
+            return
+        # Drawn for every form, so that the random numbers that follow do not depend on the form.
+        triangle_turn = np.pi / 2 if rng.random() < 0.8 else -np.pi / 2
+        sides, turn = {
+            "round": (20, 0.0),
+            "triangle": (3, triangle_turn),
+            "diamond": (4, 0.0),
+            "octagon": (8, np.pi / 8),
+        }[form]
+        front = center - forward * 0.012
+        rim_corners = polygon_corners(center, -left, UP, radius, sides, turn)
+        face_corners = polygon_corners(front, -left, UP, radius * 0.75, sides, turn)
+        back_corners = polygon_corners(back, left, UP, radius, sides, turn)
+        self._out.polygon(rim_corners, SIGN, rim)
+        self._out.polygon(face_corners, SIGN, face)
+        self._out.polygon(back_corners, SIGN, surfaces.metal)
+
+    def _face(
+        self, center: np.ndarray, yaw: float, width: float, height: float, material: int
+    ) -> None:
+        """Add a rectangle that faces drivers who approach along `yaw`.
+
+        Args:
+            center: (3,) world point.
+            yaw: Direction of approach in radians.
+            width: Metres.
+            height: Metres.
+            material: Row of the MaterialTable.
+        """
+        _, left = axes(yaw)
+        across, up = left * width / 2, UP * height / 2
+        self._out.quad(
+            center + across - up,
+            center - across - up,
+            center - across + up,
+            center + across + up,
+            SIGN,
+            material,
+        )
+
+    def _yaw(self, s: float) -> float:
+        """Return the heading of the road at a station in radians."""
+        return float(self._street.alignment.heading(s))
+
+    def _draw_color(self) -> tuple[float, float, float]:
+        """Return a random colour of signs."""
+        return SIGN_COLORS[self._rng.integers(len(SIGN_COLORS))]

@@ -1,0 +1,138 @@
+"""The choice of parts by name."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import replace
+
+import pytest
+from support.samples import small_config
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model import build
+from bev_semseg_ros.model.build import build_network, build_tasks, choose, point_attributes
+from bev_semseg_ros.model.encoders.residual import ResidualEncoder
+from bev_semseg_ros.model.necks.fpn import Fpn
+from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
+
+
+class OwnNeck(Fpn):
+    """A neck of one's own."""
+
+
+class OwnTask(SegmentationTask):
+    """A second segmentation."""
+
+    name = "surface"
+
+
+@pytest.fixture
+def own_module(monkeypatch):
+    """Make an importable module with the classes above and a few that are none of the kind."""
+    module = types.ModuleType("parts_of_a_test")
+    module.OwnNeck, module.OwnTask = OwnNeck, OwnTask
+    module.function, module.number = len, 7
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module.__name__
+
+
+SETTINGS = [
+    ("camera_encoder", build.CAMERA_ENCODERS),
+    ("lidar_encoder", build.LIDAR_ENCODERS),
+    ("neck", build.NECKS),
+    ("fusion", build.FUSIONS),
+]
+
+
+@pytest.mark.parametrize("setting, table", SETTINGS, ids=[name for name, _ in SETTINGS])
+def test_an_unknown_choice_is_refused_with_its_setting_and_what_is_known(setting, table):
+    with pytest.raises(ValueError, match=rf"model\.{setting}: unknown 'magic'") as error:
+        build_network(small_config(**{setting: "magic"}))
+    assert all(name in str(error.value) for name in table)
+
+
+def test_an_unknown_task_is_refused_with_its_setting_and_what_is_known():
+    with pytest.raises(ValueError, match=r"model\.tasks: unknown 'depth'.*detection, segmentation"):
+        build_network(small_config(tasks=("segmentation", "depth")))
+
+
+def test_an_unknown_label_set_is_refused_with_its_setting_and_what_is_known():
+    with pytest.raises(ValueError, match=r"labels\.segmentation: .*'cityscapes'.*driving_13"):
+        build_network(small_config({"segmentation": "cityscapes"}))
+
+
+def test_a_task_twice_is_refused():
+    with pytest.raises(ValueError, match=r"model\.tasks: 'detection' stands there twice"):
+        build_network(small_config(tasks=("detection", "detection")))
+
+
+def test_labels_of_a_task_that_does_not_exist_are_refused():
+    config = Config(labels=Config().labels | {"depth": "driving_13"})
+    with pytest.raises(ValueError, match=r"labels\.depth: no such task; known are detection, seg"):
+        build_tasks(config)
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_a_task_without_its_label_set_is_refused(task):
+    labels = {name: value for name, value in Config().labels.items() if name != task}
+    with pytest.raises(ValueError, match=rf"labels\.{task}: .*needs a label set"):
+        build_tasks(replace(Config(), labels=labels))
+
+
+def test_label_sets_of_tasks_that_the_network_does_not_have_do_no_harm():
+    assert [task.name for task in build_tasks(small_config(tasks=("detection",)))] == ["detection"]
+
+
+def test_a_class_of_ones_own_is_taken(own_module):
+    model = build_network(small_config(neck=f"{own_module}:OwnNeck"))
+    assert type(model.camera.neck) is OwnNeck
+
+
+def test_a_task_of_ones_own_stands_beside_the_others_with_labels_of_its_own(own_module):
+    tasks = ("detection", "segmentation", f"{own_module}:OwnTask")
+    tasks = build_tasks(small_config({"surface": "groups_6"}, tasks=tasks))
+    assert {task.name: task.labels.name for task in tasks} == {
+        "detection": "boxes_4",
+        "segmentation": "driving_13",
+        "surface": "groups_6",
+    }
+
+
+@pytest.mark.parametrize("name", ["OwnTask", "function", "number", "absent", ""])
+def test_a_class_of_another_kind_is_refused(own_module, name):
+    with pytest.raises(ValueError, match=r"model\.neck: .* is no class derived from Neck"):
+        build_network(small_config(neck=f"{own_module}:{name}"))
+
+
+@pytest.mark.parametrize("name", ["os:system", "builtins:eval", "subprocess:Popen"])
+def test_what_lies_in_other_modules_is_never_called(name):
+    with pytest.raises(ValueError, match="is no class derived from"):
+        choose("model.neck", name, build.NECKS, Neck)
+
+
+@pytest.mark.parametrize("name", ["no_such_module:Neck", ":Neck", ".neck:Neck", "a..b:Neck"])
+def test_a_module_that_cannot_be_imported_is_named(name):
+    with pytest.raises(ValueError, match=r"model\.neck: .* cannot be imported.*PYTHONPATH"):
+        choose("model.neck", name, build.NECKS, Neck)
+
+
+def test_a_known_name_gives_its_class():
+    table = build.CAMERA_ENCODERS
+    assert choose("model.camera_encoder", "residual", table, ResidualEncoder) is ResidualEncoder
+
+
+def test_the_point_attributes_of_the_lidar_encoder_are_known_without_a_network():
+    assert point_attributes(Config()) == ()
+    with pytest.raises(ValueError, match=r"model\.lidar_encoder"):
+        point_attributes(small_config(lidar_encoder="magic"))
+
+
+def test_label_sets_of_a_checkpoint_spare_the_file(tmp_path):
+    config = small_config({"segmentation": str(tmp_path / "gone.yaml")})
+    with pytest.raises(FileNotFoundError, match=r"gone\.yaml"):
+        build_tasks(config)
+    tasks = build_tasks(config, {"segmentation": load_label_set("camvid_11")})
+    assert tasks[1].labels.name == "camvid_11"

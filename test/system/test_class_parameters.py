@@ -1,0 +1,161 @@
+"""The parameters that follow the classes of a checkpoint, in a node in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.node.perception import Perception
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+BOXES, KITTI = load_label_set("boxes_4").classes, load_label_set("kitti_boxes").classes
+
+
+@pytest.fixture(scope="module")
+def kitti_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
+    """A checkpoint whose boxes have the classes of KITTI."""
+    return make_checkpoint(labels={"detection": "kitti_boxes", "segmentation": "driving_13"})
+
+
+@pytest.fixture(scope="module")
+def segmentation_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
+    """A checkpoint that detects nothing."""
+    return make_checkpoint(("segmentation",), labels={"segmentation": "driving_13"})
+
+
+@pytest.fixture
+def start(checkpoint_file, calibration_file):
+    """start(name=value, ...) -> an unconfigured node that was given these parameters."""
+    nodes: list[Perception] = []
+
+    def make(**given: str) -> Perception:
+        values = {
+            "checkpoint": checkpoint_file,
+            "calibration": calibration_file,
+            "engine": "torch",
+            "precision": "fp32",
+            "num_threads": 1,
+            **given,
+        }
+        arguments = ["--ros-args", "-r", "__ns:=/classes"]
+        for name, value in values.items():
+            arguments += ["-p", f"{name}:={value}"]
+        rclpy.init(args=arguments)
+        nodes.append(Perception())
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.close()
+        node.destroy_node()
+    rclpy.shutdown()
+
+
+def names(node: Perception) -> set[str]:
+    """The class parameters that the node has declared."""
+    declared = node.list_parameters([], 0).names
+    return {name for name in declared if name.startswith("score_threshold_") or name == "classes"}
+
+
+def thresholds(classes: tuple[str, ...]) -> set[str]:
+    return {f"score_threshold_{name}" for name in classes}
+
+
+def change(node: Perception, name: str, value) -> SetParametersResult:
+    return node.set_parameters_atomically([Parameter(name, value=value)])
+
+
+def value(node: Perception, name: str) -> list:
+    return list(node.get_parameter(name).value)
+
+
+def use(node: Perception, checkpoint: Path) -> None:
+    """Configure the node with another checkpoint."""
+    node.trigger_cleanup()
+    assert change(node, "checkpoint", str(checkpoint)).successful
+    assert node.trigger_configure() == SUCCESS
+
+
+def test_they_exist_while_the_node_is_configured(start):
+    node = start()
+    assert names(node) == set()
+    assert node.trigger_configure() == SUCCESS
+    assert names(node) == {"classes", *thresholds(BOXES)}
+    assert value(node, "classes") == list(BOXES)
+    assert value(node, "score_threshold_car") == [0.0]
+    assert node.trigger_cleanup() == SUCCESS
+    assert names(node) == set()
+
+
+def test_they_follow_the_checkpoint_and_values_hold_for_classes_of_the_same_name(
+    start, checkpoint_file, kitti_checkpoint
+):
+    node = start(score_threshold_Car="[0.6]", score_threshold_car="[0.5]")
+    assert node.trigger_configure() == SUCCESS
+    assert value(node, "score_threshold_car") == [0.5]
+    assert change(node, "score_threshold_car", [0.4]).successful
+    assert change(node, "classes", ["car", "truck"]).successful
+    use(node, kitti_checkpoint)
+    assert names(node) == {"classes", *thresholds(KITTI)}
+    assert value(node, "score_threshold_Car") == [0.6]
+    assert value(node, "classes") == list(KITTI)
+    use(node, checkpoint_file)
+    assert value(node, "score_threshold_car") == [0.4]
+    assert node.parameters.box_filter.lowest == pytest.approx(0.3)
+
+
+def test_a_checkpoint_with_other_classes_works(start, kitti_checkpoint):
+    node = start(checkpoint=str(kitti_checkpoint))
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    assert change(node, "classes", ["Tram"]).successful
+    assert change(node, "score_threshold_Tram", [0.7]).successful
+    assert node.parameters.box_filter.lowest == 0.7
+    assert node.trigger_deactivate() == SUCCESS
+
+
+def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_checkpoint, capfd):
+    node = start(checkpoint=str(segmentation_checkpoint), score_threshold_car="[0.5]")
+    assert node.trigger_configure() == SUCCESS
+    assert names(node) == set()
+    assert (
+        "score_threshold_car is ignored: the checkpoint detects no boxes" in capfd.readouterr().err
+    )
+    assert node.trigger_activate() == SUCCESS
+    assert node.trigger_deactivate() == SUCCESS
+
+
+def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones(start, capfd):
+    node = start(score_threshold_tram="[0.5]")
+    assert "unknown parameters" not in capfd.readouterr().err
+    assert node.trigger_configure() == SUCCESS
+    assert (
+        "parameter score_threshold_tram is ignored: the checkpoint has no class 'tram'; its "
+        "classes are car, truck, pedestrian, cyclist"
+    ) in capfd.readouterr().err
+
+
+def test_an_unknown_class_to_publish_makes_configure_fail_with_the_known_ones(start, capfd):
+    node = start(classes="[car, tram]")
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert names(node) == set()
+    assert "classes: 'tram' is not one of car, truck, pedestrian, cyclist" in capfd.readouterr().err
+
+
+def test_a_set_of_a_parameter_that_does_not_exist_is_refused_with_the_reason(start):
+    node = start()
+    early = change(node, "score_threshold_car", [0.5])
+    assert not early.successful
+    assert "configure the node first" in early.reason
+    assert node.trigger_configure() == SUCCESS
+    unknown = change(node, "score_threshold_tram", [0.5])
+    assert not unknown.successful
+    assert "its classes are car, truck, pedestrian, cyclist" in unknown.reason
+    assert change(node, "score_threshold_car", [0.5]).successful

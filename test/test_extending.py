@@ -1,0 +1,135 @@
+"""docs/extending.md, followed word for word: its files are written and its commands are run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+
+from bev_semseg_ros.cli.main import main
+
+PAGE = (ROOT / "docs" / "extending.md").read_text()
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.M | re.S)
+
+
+@dataclass
+class Section:
+    """The files and commands of one section of the page."""
+
+    files: dict[str, str]
+    commands: list[str]
+
+
+def sections() -> dict[str, Section]:
+    found = {}
+    for part in re.split(r"^## ", PAGE, flags=re.M):
+        blocks = BLOCK.findall(part)
+        files = {name: text for _, name, text in blocks if name}
+        commands = [text for language, name, text in blocks if language == "sh" and not name]
+        found[part.splitlines()[0]] = Section(files, commands)
+    return found
+
+
+SECTIONS = sections()
+
+
+def write(folder: Path, section: Section) -> None:
+    for name, text in section.files.items():
+        (folder / name).write_text(text)
+
+
+def run_in_shell(folder: Path, section: Section) -> str:
+    """Run a section as a reader does."""
+    write(folder, section)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    output = ""
+    for command in section.commands:
+        result = subprocess.run(
+            # The page's own PYTHONPATH goes before the one that finds this checkout.
+            ["sh", "-ec", command.replace("PYTHONPATH=.", "PYTHONPATH=.:$PYTHONPATH")],
+            cwd=folder,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        output += result.stdout + result.stderr
+    return output
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the `bev-semseg` commands of a section in this process, which has torch loaded."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+
+    def run_section(section: Section) -> str:
+        write(folder, section)
+        for line in "".join(section.commands).splitlines():
+            words = shlex.split(line)
+            if words[0] == "bev-semseg":
+                assert main(words[1:]) == 0, capsys.readouterr().err
+            else:
+                assert words == ["export", "PYTHONPATH=."]
+        return capsys.readouterr().out
+
+    return run_section
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the page begins with: simulated frames and quick.yaml."""
+    folder = tmp_path_factory.mktemp("extending")
+    run_in_shell(folder, SECTIONS["# Extending"])
+    return folder
+
+
+def test_every_file_and_command_of_the_page_is_run() -> None:
+    blocks = [block for block in re.findall(r"^```(\w*)", PAGE, re.M) if block]
+    run_here = sum(len(each.files) + len(each.commands) for each in SECTIONS.values())
+    assert len(blocks) == run_here
+
+
+@pytest.mark.slow
+def test_a_task_is_one_file_and_one_line(folder: Path) -> None:
+    output = run_in_shell(folder, SECTIONS["A task"])
+    assert "distance:" in output and "boxes, boxes_4:" in output and "masks, driving_13:" in output
+    report = json.loads((folder / "distance.json").read_text())
+    assert report["distance"]["num_frames"] == 3 and report["distance"]["relative_error"] > 0
+    assert len(list((folder / "pictures").glob("*.png"))) == 1
+
+
+@pytest.mark.slow
+def test_a_neck_is_one_file(folder: Path, run) -> None:
+    run(SECTIONS["A neck"])
+    assert (folder / "runs" / "neck" / "checkpoint.pt").is_file()
+
+
+@pytest.mark.slow
+def test_a_lidar_encoder_gets_pose_ring_and_time(folder: Path, run) -> None:
+    run(SECTIONS["A lidar encoder in the sensor's own frame"])
+    assert (folder / "runs" / "rings" / "checkpoint.pt").is_file()
+
+
+@pytest.mark.slow
+def test_classes_are_chosen_mixed_and_written_by_hand(folder: Path, run) -> None:
+    output = run(SECTIONS["Classes"])
+    report = json.loads((folder / "fine.json").read_text())["segmentation"]
+    assert list(report["by_labels"]) == ["a2d2_38", "driving_13", "camvid_11", "groups_6"]
+    assert "begun anew: logits.weight, logits.bias (its classes are others)" in output
+    assert "camera encoder: taken" in output
+
+
+def test_the_table_of_label_sets_is_complete() -> None:
+    from bev_semseg_ros.labels import shipped_label_sets
+
+    named = re.findall(r"^\| `(\w+)` \| (?:masks|boxes) \|", PAGE, re.M)
+    assert sorted(named) == shipped_label_sets()
