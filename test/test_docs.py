@@ -28,7 +28,8 @@ This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* para
 at once (`ros2 param set`). The node reads the others when it is configured.
 
 `classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
-threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of them.
+threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of
+them.
 
 - The node declares these parameters when it is configured, and removes them when it is cleaned up.
   While they do not exist, `ros2 param set` refuses them and says so. Give their values on the

@@ -73,8 +73,8 @@ class A2D2Dataset:
     box_labels = load_label_set(BOX_LABELS)
     mask_labels = load_label_set(MASK_LABELS)
     layout = (
-        f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) with scene "
-        "folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
+        f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) "
+        "with scene folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
     )
 
     def __init__(self, path: str | Path, camera: str = "front_center") -> None:
@@ -409,7 +409,7 @@ def _sized_image(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def _scene_folders(path: Path) -> list[Path]:
-    """The scenes of a root (boxes subset first), of a subset folder, or the one scene folder itself."""
+    """Return the scenes of a root (boxes subset first) or a subset, or the scene folder itself."""
     for folders in ([path / BOXES_SUBSET, path / SEMANTIC_SUBSET], [path]):
         scenes = [
             scene
@@ -445,7 +445,7 @@ def _expected_parts(scene: Path) -> set[str]:
 
 
 def _upwards(path: Path, name: str) -> Path:
-    """The file `name` in the folder, in its parent or in its parent's parent, as a scene lies two below the root."""
+    """Return the file `name` of the root: a scene lies up to two folders below it."""
     folders = [path.resolve(), *path.resolve().parents[:2]]
     for folder in folders:
         if (folder / name).is_file():

@@ -62,7 +62,10 @@ class KittiDataset:
 
     name = "kitti"
     box_labels = load_label_set(BOX_LABELS)
-    layout = "KITTI object: a folder with training/velodyne or training/image_2, or such a training folder"
+    layout = (
+        "KITTI object: a folder with training/velodyne or training/image_2, "
+        "or such a training folder"
+    )
 
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)

@@ -57,7 +57,7 @@ def frame(points=True, image=True, seed=0):
 
 @pytest.fixture(scope="module")
 def networks():
-    """Networks whose answers differ from place to place: statistics of a few batches, a lively heatmap."""
+    """Return networks whose answers differ from place to place."""
     made = {}
     for fusion in ("projective", "cross_attention"):
         torch.manual_seed(0)
@@ -211,7 +211,7 @@ def test_an_empty_cloud_is_answered(simple):
 def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(simple):
     assert (
         simple.predict(frame()).boxes.scores.min(initial=1)
-        >= simple.config.decoding.score_threshold
+        >= simple.config.postprocess.score_threshold
     )
     assert len(simple.predict(frame(), score_threshold=THRESHOLD).boxes) > len(
         simple.predict(frame()).boxes

@@ -92,7 +92,7 @@ def test_camera_reads_back_as_the_rigs(written):
 
 
 def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
-    """A picture that is white where the lidar sees a car, distorted as recorded, is white there after rectification."""
+    """A picture that is white where the lidar sees a car is white there after rectification."""
     rig, _, result, *_ = written
     camera = rig.camera
     mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
