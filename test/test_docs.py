@@ -76,8 +76,9 @@ TOPICS_HEAD = """
 
 Each message has the stamp and the frame of the sensor that it comes from. Topics are reliable with
 depth 1. The node publishes a topic only while somebody subscribes to it, except for latched topics
-and `/diagnostics`. Topics of `vision_msgs` exist only where that package is installed. The line
-READY in the log names the absent ones.
+and `/diagnostics`. Topics of boxes or of the segmentation exist only if the checkpoint has that
+task. Topics of `vision_msgs` exist only where that package is installed. The line READY in the log
+names the absent ones.
 
 """
 TIMING_HEAD = """

@@ -38,7 +38,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """make_checkpoint(**settings) -> a small network with random weights.
+    """Return make_checkpoint(**settings), which saves a small network with random weights.
 
     What it predicts means nothing; the tests are about how results get in and out. The settings
     are those of Config, and `tasks`.
@@ -50,7 +50,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     from bev_semseg_ros.model.build import build_network
 
     def make(tasks: tuple[str, ...] = ("detection", "segmentation"), **settings: Any) -> Path:
-        torch.manual_seed(1)
+        torch.manual_seed(7)  # gives boxes of several classes, some of which overlap
         config = Config(
             grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
             image=ImageConfig(8192, 128),
@@ -67,8 +67,13 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
             ),
             **settings,
         )
+        network = build_network(config)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                if name.endswith(("heatmap.weight", "logits.weight")):
+                    parameter.normal_(std=5.0)  # new ones give every place the same score
         path = tmp_path_factory.mktemp("weights") / "random.pt"
-        checkpoint.save(path, build_network(config), config, {})
+        checkpoint.save(path, network, config, {})
         return path
 
     return make

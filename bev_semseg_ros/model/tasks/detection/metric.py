@@ -212,7 +212,7 @@ class DetectionMetric(Metric):
         predicted = predicted[scored]
         finest = view_of(self.labels, annotation.box_labels).shared
         for shared in (finest, *finest.coarser_sets()):
-            if annotation.box_labels.maps_to(shared):
+            if annotation.box_labels.maps_to(shared) and self.labels.maps_to(shared):
                 truth = annotation.with_labels(box_labels=shared)
                 required = counted(frame, truth, self.grid)
                 scores = self._scores.setdefault(shared, DetectionScores(shared))

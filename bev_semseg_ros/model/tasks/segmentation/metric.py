@@ -79,7 +79,10 @@ class SegmentationMetric(Metric):
     def _sets(self, mask_labels: LabelSet) -> list[LabelSet]:
         """Return the sets that ground truth of `mask_labels` is scored on, finest first."""
         finest = view_of(self.labels, mask_labels).shared
-        coarser = [each for each in finest.coarser_sets() if mask_labels.maps_to(each)]
+        coarser = []
+        for labels in finest.coarser_sets():
+            if mask_labels.maps_to(labels) and self.labels.maps_to(labels):
+                coarser.append(labels)
         return [finest, *coarser]
 
     def result(self) -> dict[str, Any]:
