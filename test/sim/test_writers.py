@@ -138,9 +138,8 @@ def test_a_half_hidden_object_is_marked_occluded():
     hidden = full[~((full.objects == 1) & (np.arange(len(full)) % 4 > 0))]
     closer = hidden.positions.copy()
     pixels, _ = project(rig.camera.image_from_ego, full.positions[full.objects == 1])
-    ground = np.flatnonzero(hidden.objects < 0)[
-        :300
-    ]  # put 300 points of something near before the object
+    # Put 300 points of something near in front of the object.
+    ground = np.flatnonzero(hidden.objects < 0)[:300]
     ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
     centre = np.linalg.inv(rig.camera.camera_from_ego)[:3, 3]
     closer[ground] = centre + 0.4 * (ray - centre)
