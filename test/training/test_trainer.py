@@ -13,7 +13,7 @@ from support import tiny_data
 from support.memory_dataset import TINY, TinyDataset, with_training
 from support.paths import ROOT
 
-from bev_semseg_ros.config import Config, load
+from bev_semseg_ros.config import Config, load, with_settings
 from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference import checkpoint
@@ -216,19 +216,20 @@ def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
+    ("setting", "reason"),
     [
-        ({"tasks": ("driving",)}, r"training\.tasks: 'driving'.*detection, segmentation"),
-        ({"precision": "int3"}, "training.precision"),
-        ({"crop": (100, 64)}, "training.crop"),
-        ({"crop": (64, 0)}, "training.crop"),
-        ({"batch_size": 0}, "training.batch_size"),
-        ({"validation_split": "val"}, "training.validation_split"),
+        ("tasks=[driving]", r"training\.tasks: 'driving'.*detection, segmentation"),
+        ("precision=int3", r"training\.precision"),
+        ("crop=[100, 64]", r"training: crop: expected multiples of 32"),
+        ("crop=[64, 0]", r"training: crop: expected multiples of 32"),
+        ("batch_size=0", r"training\.batch_size"),
+        ("validation_split=val", r"training\.validation_split"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path, settings, reason):
+def test_wrong_settings_are_named(tmp_path, setting, reason):
     with pytest.raises(ValueError, match=reason):
-        train(with_training(**settings), [tmp_path], tmp_path / "run")
+        config = with_settings(TINY, [f"training.{setting}"])
+        train(config, [tmp_path], tmp_path / "run")
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path):
