@@ -1,13 +1,14 @@
-# `make demo` shows the node at work, `make test` runs every test that this machine can run, `make fast` runs those that
-# start no ROS nodes and are not slow. All need x86_64 Linux, Python 3.11 to 3.13 with venv (on Ubuntu the package
-# python3-venv) and a package index, nothing else.
+# make demo   shows the node at work
+# make test   runs lint and every test that this machine can run
+# make fast   runs the tests that start no ROS nodes and are not slow
+# All of them need x86_64 Linux, Python 3.11 to 3.13 with venv (package python3-venv on Ubuntu) and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # A sourced ROS would leak its own packages and middleware into the environment.
 CLEAN := env -u PYTHONPATH -u RMW_IMPLEMENTATION -u ROS_DISTRO -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# One worker a file, because files share nodes; in the order of the folders, which has the longest files first.
+# The tests of a file run in one worker, because they share nodes. The folders' order puts the longest files first.
 PYTEST := $(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test fast lint environment clean
@@ -17,7 +18,7 @@ environment: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt setup.py
 	$(CLEAN) $(PYTHON) -m venv $(VENV)
 	touch $(VENV)/COLCON_IGNORE
-	$(PIP) -c constraints.txt torch  # with what it needs: that differs between its builds
+	$(PIP) -c constraints.txt torch  # with its dependencies, which differ between its builds
 	$(PIP) --no-deps -r constraints.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@

@@ -1,4 +1,4 @@
-"""Detect objects and segment images from one lidar and one camera, for training and on a vehicle."""
+"""Detect objects and segment images from a lidar and a camera, in training and on a vehicle."""
 
 from __future__ import annotations
 

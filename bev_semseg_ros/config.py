@@ -190,7 +190,7 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=_CHECKS)
-class DecodingConfig:
+class PostprocessConfig:
     """Which boxes are taken from the heatmaps."""
 
     score_threshold: Share = 0.3
@@ -216,7 +216,7 @@ class Config:
     loss: LossConfig = dataclasses.field(default_factory=LossConfig)
     augmentation: AugmentationConfig = dataclasses.field(default_factory=AugmentationConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
-    decoding: DecodingConfig = dataclasses.field(default_factory=DecodingConfig)
+    postprocess: PostprocessConfig = dataclasses.field(default_factory=PostprocessConfig)
 
     def __post_init__(self) -> None:
         values = math.prod(self.grid.shape) * self.model.pillar_channels

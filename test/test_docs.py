@@ -28,7 +28,8 @@ This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* para
 at once (`ros2 param set`). The node reads the others when it is configured.
 
 `classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
-threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of them.
+threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of
+them.
 
 - The node declares these parameters when it is configured, and removes them when it is cleaned up.
   While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
@@ -76,8 +77,9 @@ TOPICS_HEAD = """
 
 Each message has the stamp and the frame of the sensor that it comes from. Topics are reliable with
 depth 1. The node publishes a topic only while somebody subscribes to it, except for latched topics
-and `/diagnostics`. Topics of `vision_msgs` exist only where that package is installed. The line
-READY in the log names the absent ones.
+and `/diagnostics`. Topics of boxes or of the segmentation exist only if the checkpoint has that
+task. Topics of `vision_msgs` exist only where that package is installed. The line READY in the log
+names the absent ones.
 
 """
 TIMING_HEAD = """

@@ -109,7 +109,8 @@ def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
     package.validate()
     assert package.package_format == 3
     wanted = """rclpy sensor_msgs message_filters visualization_msgs vision_msgs nav_msgs
-        std_msgs geometry_msgs diagnostic_msgs lifecycle_msgs tf2_ros tf2_ros_py tf2_msgs launch launch_ros ros2launch
+        std_msgs geometry_msgs diagnostic_msgs lifecycle_msgs tf2_ros tf2_ros_py tf2_msgs launch
+        launch_ros ros2launch
         rviz2 python3-numpy python3-opencv python3-pytorch-pip python3-rosbags-pip"""
     assert set(wanted.split()) <= {dependency.name for dependency in package.exec_depends}
     compared = {dependency.name for dependency in package.test_depends}

@@ -1,4 +1,4 @@
-"""Files and messages from strangers: they run no code, write nowhere else, and are refused before they cost memory."""
+"""Files and messages from strangers run no code, write nowhere else and cost no memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def memory():
     assert peak < MEMORY
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ---------------------------------------------------------------------------------------
 
 RUNS_CODE = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]"
 
@@ -77,7 +77,7 @@ def test_a_setting_that_stands_for_billions_of_values_is_refused_in_short():
         {"model": {"bev_channels": [10**9, 96, 128]}},
         {"model": {"bev_blocks": [10**9, 1, 1]}},
         {"image": {"max_pixels": 10**12}},
-        {"decoding": {"max_boxes": 10**12}},
+        {"postprocess": {"max_boxes": 10**12}},
         {
             "grid": {"x_max": 800.0, "y_min": -400.0, "y_max": 400.0},
             "model": {"pillar_channels": 1024},
@@ -124,7 +124,7 @@ def test_what_no_camera_can_be_is_refused(change):
         replace(CAMERA, **change)
 
 
-# --- bags ------------------------------------------------------------------------------------------------------------
+# --- bags ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_damaged_bag_is_named(bag, spoil):
         context.try_shutdown()
 
 
-# --- messages --------------------------------------------------------------------------------------------------------
+# --- messages ------------------------------------------------------------------------------------
 
 
 def decoded(topic: str, message) -> Frame:

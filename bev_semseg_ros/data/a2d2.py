@@ -2,6 +2,11 @@
 
 Points and 3D boxes lie in the *view* frame of the camera (x forward, y left, z up). Images and
 labels are distorted as recorded. `row` and `col` of a point belong to the rectified image.
+
+`bev-semseg synth` adds one key to the boxes in `label3D`, which is optional: `velocity`, three
+numbers in metres per second over ground along the axes of the view frame. Where a box has it, its
+`id` is the same object's number in all frames of the scene. The `id` of published boxes counts the
+boxes of one frame and is not read.
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar_semantic",
     "camera_lidar",
 )
+
+MAX_ID = 2**63 - 1  # ids are kept as int64
 
 MASK_LABELS, BOX_LABELS = "a2d2_38", "a2d2_boxes"  # the data set's own classes
 
@@ -66,8 +73,8 @@ class A2D2Dataset:
     box_labels = load_label_set(BOX_LABELS)
     mask_labels = load_label_set(MASK_LABELS)
     layout = (
-        f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) with scene "
-        "folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
+        f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) "
+        "with scene folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
     )
 
     def __init__(self, path: str | Path, camera: str = "front_center") -> None:
@@ -320,6 +327,8 @@ def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
     """Read the boxes of a label3D file, with labels of the set "a2d2_boxes".
 
+    Boxes with a `velocity` get their id and velocity; the others have neither.
+
     Args:
         path: the file.
         ego_from_view: (4, 4) takes points of the camera's view frame to the ego frame.
@@ -329,6 +338,7 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
     """
     classes = load_label_set(BOX_LABELS)
     centers, sizes, yaws, labels = [], [], [], []
+    ids, velocities = [], []
     for name, box in read_json(path).items():
         where = f"{path}: {name}"
         if not isinstance(box, dict):
@@ -352,9 +362,33 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
         sizes.append(size)
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
+        number, velocity = _read_motion(box, where)
+        ids.append(number)
+        velocities.append((ego_from_view[:3, :3] @ velocity)[:2])
     return Boxes(
-        np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels))
+        np.array(centers),
+        np.array(sizes),
+        np.array(yaws),
+        np.array(labels),
+        np.ones(len(labels)),
+        np.array(ids),
+        np.array(velocities),
     )
+
+
+def _read_motion(box: dict[str, Any], where: str) -> tuple[int, np.ndarray]:
+    """Return id and velocity (3,) of a box in the view frame; -1 and NaN where it has none.
+
+    Args:
+        box: Entry of a label3D file.
+        where: File and box, with which an error begins.
+    """
+    if "velocity" not in box:
+        return -1, np.full(3, np.nan)
+    number = box.get("id")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_ID:
+        raise ValueError(f"{where}.id: expected a whole number from 0 to {MAX_ID}, got {number!r}")
+    return number, numbers(box["velocity"], (3,), f"{where}.velocity")
 
 
 def _time_us(sidecar: Path) -> int:
@@ -375,7 +409,7 @@ def _sized_image(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def _scene_folders(path: Path) -> list[Path]:
-    """The scenes of a root (boxes subset first), of a subset folder, or the one scene folder itself."""
+    """Return the scenes of a root (boxes subset first) or a subset, or the scene folder itself."""
     for folders in ([path / BOXES_SUBSET, path / SEMANTIC_SUBSET], [path]):
         scenes = [
             scene
@@ -411,7 +445,7 @@ def _expected_parts(scene: Path) -> set[str]:
 
 
 def _upwards(path: Path, name: str) -> Path:
-    """The file `name` in the folder, in its parent or in its parent's parent, as a scene lies two below the root."""
+    """Return the file `name` of the root: a scene lies up to two folders below it."""
     folders = [path.resolve(), *path.resolve().parents[:2]]
     for folder in folders:
         if (folder / name).is_file():

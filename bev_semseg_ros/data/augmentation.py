@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from bev_semseg_ros.config import AugmentationConfig, GridConfig
-from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes, wrap_angle
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
-from bev_semseg_ros.preprocessing import Sample, points_in_grid
+from bev_semseg_ros.preprocessing import Sample, points_in_grid, prepare, rectify
 
 # Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
 RING_STEP = 0.0070
@@ -43,6 +43,28 @@ class Example:
     ignored: np.ndarray | None = None
     box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+
+
+def make_example(frame: Frame, annotation: Annotation, config: Config) -> Example:
+    """Return a frame and its ground truth as the network sees them.
+
+    Args:
+        frame: as recorded.
+        annotation: its ground truth.
+        config: of the network.
+    """
+    sample = prepare(frame, config)
+    mask = None
+    if annotation.mask is not None and frame.camera is not None and sample.camera is not None:
+        mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
+    return Example(
+        sample,
+        mask,
+        annotation.boxes,
+        annotation.ignored,
+        annotation.box_labels,
+        annotation.mask_labels,
+    )
 
 
 def augment(

@@ -1,4 +1,4 @@
-"""Data sets: what they all can do, how one is opened, how they are split and joined."""
+"""Data sets: their common interface, and how they are opened, split and joined."""
 
 from __future__ import annotations
 
@@ -13,47 +13,67 @@ from bev_semseg_ros.data.kitti import KittiDataset
 from bev_semseg_ros.data.kitti_raw import KittiRawDataset
 from bev_semseg_ros.frame import Annotation, Frame
 
-KINDS = (A2D2Dataset, KittiDataset, KittiRawDataset)  # what `open_dataset` tries, in this order
+READERS = (A2D2Dataset, KittiDataset, KittiRawDataset)  # what `open_dataset` tries, in this order
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 class Dataset(Protocol):
-    """Frames and what is true of them, in a fixed order; an index out of range raises IndexError.
+    """Frames with their ground truth, in a fixed order.
 
-    A class of `KINDS` also says which folders it reads: `matches(path)`, a static method, whether this is one; `layout`
-    in words what such a folder holds; called with the path it gives the data set.
-    Reading a frame raises ValueError naming a damaged file; files that are missing are named in `Frame.missing`.
+    A class of `READERS` has two members more: `layout` says in words what its folders hold, and the
+    static method `matches(path)` returns whether a folder is one of them. Called with the path it
+    gives the data set.
+
+    Attributes:
+        name: short name of the data set.
     """
 
     name: str
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
 
-    def __getitem__(self, index: int) -> tuple[Frame, Annotation]: ...
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        """Read a frame. Missing files are named in `Frame.missing`.
+
+        Raises:
+            IndexError: there is no such frame.
+            ValueError: names a damaged file.
+        """
+        ...
 
     def scene(self, index: int) -> str:
-        """Name of the scene (the drive) a frame belongs to, without reading the frame."""
+        """Return the name of the scene (the drive) of a frame, without reading the frame."""
         ...
 
 
 def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
-    """The data set in a folder: A2D2, KITTI object, KITTI raw (what `bev-semseg synth` writes is one of these).
+    """Open the data set in a folder: A2D2, KITTI object or KITTI raw.
 
-    split: "train" or "val" takes whole scenes, never single frames, because neighbouring frames of a drive look alike.
-    It depends on the scenes' names alone (see `validation_scenes`); KITTI object frames without frames.csv are each a
-    scene of their own. A set of one scene has no "val": all of it is "train" and "val" is empty.
-    Raises ValueError for a folder of no known layout (listing what was looked for) or an unknown split.
+    `bev-semseg synth` writes these layouts, too.
+
+    Args:
+        path: the folder.
+        split: "train" or "val" takes whole scenes, because neighbouring frames of a drive look
+            alike; None takes all. It depends on the names of the scenes alone, see
+            `validation_scenes`. KITTI object frames without frames.csv are each a scene of their
+            own. A single scene is all "train".
+
+    Raises:
+        ValueError: a folder of no known layout (the message lists what was looked for), or an
+            unknown split.
     """
     path = Path(path)
     if split is not None and split not in SPLITS:
         raise ValueError(f"unknown split {split!r}, expected one of {', '.join(SPLITS)}")
     if not path.is_dir():
         raise ValueError(f"{path}: no such folder")
-    kind = next((kind for kind in KINDS if kind.matches(path)), None)
+    kind = next((kind for kind in READERS if kind.matches(path)), None)
     if kind is None:
         raise ValueError(
-            f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in KINDS)
+            f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in READERS)
         )
     dataset = kind(path)
     if len(dataset) == 0:
@@ -62,10 +82,11 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
 
 
 def validation_scenes(scenes: Iterable[str]) -> set[str]:
-    """The scenes kept for validation: those whose name's SHA-256 is divisible by 5, about one in five.
+    """Return the scenes kept for validation, about one in five.
 
-    Of two or more scenes at least one is kept for validation (the one with the smallest hash if there is none) and at
-    least one for training (the one with the largest). A single scene is for training.
+    They are those whose name's SHA-256 is divisible by 5. Of two or more scenes at least one is
+    kept for validation (that with the smallest hash if there is none), and at least one for
+    training (that with the largest). A single scene is for training.
     """
     hashes = {
         scene: int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big")

@@ -1,14 +1,20 @@
 """KITTI object detection: training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
 
-`bev-semseg synth` writes two things beyond KITTI, both optional. `semantic/<frame>.png` holds 8-bit
-classes, 255 to be ignored: of the set "driving_13", or of the one in `semantic/labels.yaml`.
-`frames.csv` has the columns frame, scene, time_ns.
+`bev-semseg synth` writes three things beyond KITTI, all of them optional:
+
+- `semantic/<frame>.png` holds 8-bit classes, 255 to be ignored: of the set "driving_13", or of the
+  one in `semantic/labels.yaml`.
+- `motion/<frame>.csv` has the columns box, id, vx, vy. `box` is the number of the line in
+  `label_2/<frame>.txt`, from 1. `id` is the same object's number in all frames of a scene. `vx` and
+  `vy` are its velocity over ground in metres per second along x and y of the ego frame, NaN where
+  it is unknown. Boxes without a row have neither.
+- `frames.csv` has the columns frame, scene, time_ns.
 """
 
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +40,10 @@ _PARTS = {
 }
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
+_MOTION = "motion"
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
+MAX_ID = 2**63 - 1  # ids are kept as int64
 IGNORED = frozenset({"Person_sitting"})  # KITTI counts them neither as found nor as missed
 DONT_CARE = "DontCare"  # an area of the image, not an object
 
@@ -54,7 +62,10 @@ class KittiDataset:
 
     name = "kitti"
     box_labels = load_label_set(BOX_LABELS)
-    layout = "KITTI object: a folder with training/velodyne or training/image_2, or such a training folder"
+    layout = (
+        "KITTI object: a folder with training/velodyne or training/image_2, "
+        "or such a training folder"
+    )
 
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
@@ -112,7 +123,12 @@ class KittiDataset:
                 ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(
                     kitti_rectified_from_lidar(rows, files["calib"])
                 )
-                boxes, ignored, dont_care = read_labels(files["boxes"], ego_from_rectified)
+                motion_path = self._folder / _MOTION / f"{name}.csv"
+                boxes, ignored, dont_care = read_labels(
+                    files["boxes"],
+                    ego_from_rectified,
+                    motion_path if motion_path.is_file() else None,
+                )
                 annotation = replace(annotation, boxes=boxes, ignored=ignored, dont_care=dont_care)
         if "mask" in files:
             mask = _read_mask(files["mask"], image, self.mask_labels)
@@ -130,13 +146,29 @@ class KittiDataset:
         return frame, annotation
 
 
-def read_labels(path: Path, ego_from_rectified: np.ndarray) -> tuple[Boxes, np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Motion:
+    """Identity and velocity of a box.
+
+    Attributes:
+        number: the object's id, -1 where unknown.
+        velocity: metres per second over ground along x and y of the ego frame, NaN where unknown.
+    """
+
+    number: int = -1
+    velocity: tuple[float, float] = (np.nan, np.nan)
+
+
+def read_labels(
+    path: Path, ego_from_rectified: np.ndarray, motion_path: Path | None = None
+) -> tuple[Boxes, np.ndarray, np.ndarray]:
     """Read a label file.
 
     Args:
         path: the file.
         ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
             camera 0, to the ego frame.
+        motion_path: file with the ids and velocities of the boxes, None if there is none.
 
     Returns:
         Boxes in the ego frame with labels of the set "kitti_boxes"; (M,) bool: those that count
@@ -146,6 +178,8 @@ def read_labels(path: Path, ego_from_rectified: np.ndarray) -> tuple[Boxes, np.n
         ValueError: names file and line.
     """
     classes = load_label_set(BOX_LABELS)
+    motions = {} if motion_path is None else read_motions(motion_path)
+    found: list[Motion] = []
     centers, sizes, yaws, labels, ignored, dont_care = [], [], [], [], [], []
     for index, line in enumerate(read_text(path).splitlines(), 1):
         if not (fields := line.split()):
@@ -169,10 +203,48 @@ def read_labels(path: Path, ego_from_rectified: np.ndarray) -> tuple[Boxes, np.n
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
         ignored.append(fields[0] in IGNORED)
+        found.append(motions.pop(index, Motion()))
+    if motions:
+        raise ValueError(
+            f"{motion_path}: row for box {min(motions)}, but that line of {path} holds no box"
+        )
     boxes = Boxes(
-        np.array(centers), np.array(sizes), np.array(yaws), np.array(labels), np.ones(len(labels))
+        np.array(centers),
+        np.array(sizes),
+        np.array(yaws),
+        np.array(labels),
+        np.ones(len(labels)),
+        np.array([motion.number for motion in found]),
+        np.array([motion.velocity for motion in found]),
     )
     return boxes, np.array(ignored, bool), np.array(dont_care).reshape(-1, 4)
+
+
+def read_motions(path: Path) -> dict[int, Motion]:
+    """Read ids and velocities by the number of the box's line in the label file.
+
+    Raises:
+        ValueError: names file and line.
+    """
+    motions: dict[int, Motion] = {}
+    reader = csv.DictReader(read_text(path).splitlines())
+    if not {"box", "id", "vx", "vy"} <= set(reader.fieldnames or ()):
+        raise ValueError(f"{path}: expected the columns box, id, vx, vy, got {reader.fieldnames}")
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        try:
+            line, number = int(row["box"]), int(row["id"])
+            velocity = float(row["vx"]), float(row["vy"])
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{where}: expected whole numbers for box and id, numbers for vx and vy"
+            ) from None
+        if not -1 <= number <= MAX_ID or np.isinf(velocity).any():
+            raise ValueError(f"{where}: expected an id from -1 to {MAX_ID} and finite velocities")
+        if line in motions:
+            raise ValueError(f"{where}: second row for box {line}")
+        motions[line] = Motion(number, velocity)
+    return motions
 
 
 def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.ndarray:

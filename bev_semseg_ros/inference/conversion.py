@@ -68,13 +68,15 @@ def _settings(values: dict[str, Any]) -> dict[str, Any]:
     for former, name in (("decoder", "neck"), ("fpn_channels", "neck_channels")):
         if former in model:
             model[name] = model.pop(former)
-    loss, decoding = dict(values.get("loss", {})), dict(values.get("decoding", {}))
+    loss, postprocess = dict(values.get("loss", {})), dict(values.get("decoding", {}))
     loss.pop("heatmap_sigma", None)  # it now belongs to the label set
-    decoding.pop("suppression_radius", None)
+    postprocess.pop("suppression_radius", None)
     training = dict(values.get("training", {}))
     if sorted(training.get("tasks", _TASKS)) == _TASKS:
         training.pop("tasks", None)  # all of them
-    return {**values, "model": model, "loss": loss, "decoding": decoding, "training": training}
+    kept = {key: value for key, value in values.items() if key != "decoding"}
+    changed = {"model": model, "loss": loss, "postprocess": postprocess, "training": training}
+    return kept | changed
 
 
 def _label_sets(content: dict[str, Any], values: dict[str, Any]) -> dict[str, LabelSet]:

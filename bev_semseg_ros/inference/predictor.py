@@ -183,7 +183,8 @@ class Predictor:
             else:
                 lower_precision(branch, PRECISIONS[self.precision])
                 compiler = torch_compiler(threads)
-            if self.device.type == "cpu":
+            is_run = name == "bev" or network.uses_images
+            if self.device.type == "cpu" and is_run:
                 setattr(self._network, name, CompiledByShape(branch, compiler))
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "

@@ -112,6 +112,11 @@ class Network(nn.Module):
         # torch's stubs do not know that modules take a memory format.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @property
+    def uses_images(self) -> bool:
+        """True if a task or the fusion looks at images. If not, the camera branch never runs."""
+        return bool(self._outputs["image"]) or self.fusion.uses_image
+
     def head(self, task: Task) -> Head:
         """Return the head of a task."""
         branch = self.camera if task.view == "image" else self.bev
@@ -139,8 +144,7 @@ class Network(nn.Module):
         Frames without an image do not pass through the branch, since they must not touch
         BatchNorm; their outputs are zeros.
         """
-        is_needed = bool(self._outputs["image"]) or self.fusion.uses_image
-        if not is_needed or not batch.has_image.any():
+        if not self.uses_images or not batch.has_image.any():
             return {}, None
         if batch.has_image.all():
             results = list(self.camera(batch.image))

@@ -17,18 +17,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.augmentation import Example, make_example
 from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes
 from bev_semseg_ros.model.tasks.task import Task
-from bev_semseg_ros.preprocessing import Sample, prepare, rectify
+from bev_semseg_ros.preprocessing import Sample
 from bev_semseg_ros.progress import Progress
 
 VERSION = 4  # of the files below and of what preparation does
@@ -189,19 +188,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
 
 def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, Example]:
     frame, annotation = dataset[i]
-    sample = prepare(frame, config)
-    mask = None
-    if annotation.mask is not None and frame.camera is not None and sample.camera is not None:
-        mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
-    example = Example(
-        sample,
-        mask,
-        annotation.boxes,
-        annotation.ignored,
-        annotation.box_labels,
-        annotation.mask_labels,
-    )
-    return frame.name, example
+    return frame.name, make_example(frame, annotation, config)
 
 
 class _Files:

@@ -94,10 +94,11 @@ def load_checkpoints(
     for path in paths:
         given = checkpoint.load(path)
         taught = _Taught.by(given)
-        taken = _begin(network, given, taught, say)
-        has_trunk |= taught.includes("camera.encoder.")
+        parts = _begin(network, given, taught, say)
+        trunk = parts.get(_PARTS["camera.encoder."])
+        has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.begun_anew
         infos.append(given.info)
-        if not taken:
+        if not any(report.taken for report in parts.values()):
             raise ValueError(
                 f"{given.path}: none of its weights fits this network (the report above says why); "
                 "leave --init out, or choose the parts that the checkpoint has"
@@ -132,14 +133,19 @@ class _Taught:
         return True
 
 
-def _begin(network: Network, given: Checkpoint, taught: _Taught, say: Callable[[str], None]) -> int:
-    """Take what fits of one checkpoint, report, and return how many weights were taken."""
+def _begin(
+    network: Network, given: Checkpoint, taught: _Taught, say: Callable[[str], None]
+) -> dict[str, PartReport]:
+    """Take what fits of one checkpoint and return what became of each part, by its name."""
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
     for key in weights:
         report = parts.setdefault(_part_of(key), PartReport(_part_of(key)))
         name = key.removeprefix(_prefix_of(key))
         value, note = _fit(network, given, taught, key, weights[key])
+        if not weights[key].is_floating_point():  # BatchNorm's counter of batches fits everywhere
+            weights[key] = weights[key] if value is None else value
+            continue
         if value is None:
             report.begun_anew[name] = note
             continue
@@ -151,11 +157,15 @@ def _begin(network: Network, given: Checkpoint, taught: _Taught, say: Callable[[
     say(f"{given.path}:")
     for report in parts.values():
         say(f"  {report}")
-    unused = [key for key in given.weights if key not in weights]
+    unused = [
+        key
+        for key, value in given.weights.items()
+        if key not in weights and value.is_floating_point()
+    ]
     for part in dict.fromkeys(map(_part_of, unused)):
         count = sum(_part_of(key) == part for key in unused)
         say(f"  {part}: not used, {count} weights; this network has no such part")
-    return sum(report.taken for report in parts.values())
+    return parts
 
 
 def _fit(

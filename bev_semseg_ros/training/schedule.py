@@ -9,7 +9,12 @@ from bev_semseg_ros.config import TrainingConfig
 
 
 def one_cycle(progress: float, warmup: float) -> float:
-    """Factor of the peak learning rate at `progress` (0..1): linear over the share `warmup`, then a cosine to zero."""
+    """Return the factor of the peak learning rate: linear over the warm-up, then a cosine to zero.
+
+    Args:
+        progress: 0..1 of the training.
+        warmup: 0..1 of the training, in which the factor rises.
+    """
     progress = min(max(progress, 0.0), 1.0)
     if progress < warmup:
         return max(progress / warmup, 1e-3)
@@ -18,7 +23,7 @@ def one_cycle(progress: float, warmup: float) -> float:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A training's length: in minutes of training if `minutes` is set, else in steps."""
+    """How long a training lasts: in minutes if `minutes` is set, else in steps."""
 
     steps: int
     minutes: float
@@ -26,14 +31,15 @@ class Schedule:
 
     @classmethod
     def of(cls, config: TrainingConfig, steps_per_epoch: int) -> Schedule:
+        """Return the schedule of a configuration."""
         return cls(
             config.max_steps or config.epochs * steps_per_epoch, config.max_minutes, config.warmup
         )
 
     def progress(self, step: int, minutes: float) -> float:
-        """0..1: how much of the training is over after so many steps and minutes."""
+        """Return 0..1: how much of the training is over after so many steps and minutes."""
         return min(minutes / self.minutes if self.minutes else step / max(self.steps, 1), 1.0)
 
     def factor(self, step: int, minutes: float) -> float:
-        """Factor of the peak learning rate for the step after these."""
+        """Return the factor of the peak learning rate for the step after these."""
         return one_cycle(self.progress(step, minutes), self.warmup)

@@ -340,7 +340,7 @@ def _changed_settings(saved: Config, wanted: Config) -> list[str]:
     """
     free = {
         "name",
-        "decoding",
+        "postprocess",
         "epochs",
         "max_steps",
         "max_minutes",

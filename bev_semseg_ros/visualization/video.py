@@ -5,6 +5,7 @@ Browsers play H.264, but OpenCV's wheels cannot write it.
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from pathlib import Path
@@ -14,10 +15,16 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-try:
-    import av
-except ImportError:
-    av = None
+
+def _import_pyav() -> Any | None:
+    """Return PyAV, or None if it is not installed."""
+    try:
+        return importlib.import_module("av")
+    except ImportError:
+        return None
+
+
+av = _import_pyav()
 
 WITHOUT_H264 = (
     "The video is MPEG-4 Part 2, which browsers do not play. For H.264 install PyAV: pip install av"
@@ -84,15 +91,18 @@ class H264Video(Video):
 
     def _open(self, size: tuple[int, int]) -> None:
         # The index stands first, so that a browser plays while it loads.
+        if av is None:
+            raise ModuleNotFoundError("PyAV is not installed: pip install av")
         self._path.touch()  # PyAV's errors do not name the file
         self._container = av.open(str(self._path), "w", options={"movflags": "+faststart"})
+        self._frame_type = av.VideoFrame
         self._stream = self._container.add_stream("libx264", Fraction(self._rate))
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"  # the only one that all browsers decode
         self._stream.options = {"crf": "23", "preset": "veryfast"}
 
     def _append(self, picture: np.ndarray) -> None:
-        frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        frame = self._frame_type.from_ndarray(picture, "rgb24")
         self._container.mux(self._stream.encode(frame))
 
     def _close(self) -> None:

@@ -41,7 +41,7 @@ def real_file(real_data, frame, folder, ending):
     return path
 
 
-# --- hand-made files -------------------------------------------------------------------------------------------------
+# --- hand-made files -----------------------------------------------------------------------------
 
 
 def test_frame_has_everything(root):
@@ -337,7 +337,7 @@ def test_missing_description_of_the_set_is_named(root, name):
         A2D2Dataset(root)
 
 
-# --- real files ------------------------------------------------------------------------------------------------------
+# --- real files ----------------------------------------------------------------------------------
 
 
 def test_real_frames_are_counted_once(real):

@@ -62,7 +62,7 @@ class Clouds:
 
 
 def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "KINDS", (*datasets.KINDS, Clouds))
+    monkeypatch.setattr(datasets, "READERS", (*datasets.READERS, Clouds))
     with pytest.raises(ValueError, match=r"SCENE_NUMBER\.npy"):
         open_dataset(tmp_path)
     for name in ("a_1", "a_2", "b_1"):

@@ -27,7 +27,7 @@ def label_line(kind: str) -> str:
     return f"{kind} 0.00 0 -1.57 10 10 30 30 1.50 1.60 4.00 1.00 1.65 20.00 -1.5707963\n"
 
 
-# --- hand-made files -------------------------------------------------------------------------------------------------
+# --- hand-made files -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("below", ["", "training"])
@@ -66,7 +66,8 @@ def test_fourth_column_of_p2_moves_the_camera(root):
 def test_box_stands_on_its_bottom_centre_and_heads_forward(root):
     _, annotation = KittiDataset(root)[0]
     boxes = annotation.boxes
-    # Camera 0's (1, 1.65, 20) is the bottom; the camera is 0.27 m before and 0.08 m below the velodyne, at 1.73 m.
+    # Camera 0's (1, 1.65, 20) is the bottom. The camera is 0.27 m before and 0.08 m below the
+    # velodyne, which is at 1.73 m.
     np.testing.assert_allclose(boxes.centers, [[20.27, -1.0, 1.73 - 0.08 - 1.65 + 0.75]], atol=1e-9)
     np.testing.assert_allclose(boxes.sizes, [[4.0, 1.6, 1.5]])
     np.testing.assert_allclose(boxes.yaws, [0], atol=1e-6)
@@ -246,7 +247,7 @@ def test_wrong_table_is_refused(root, text, message):
         KittiDataset(root)
 
 
-# --- real files ------------------------------------------------------------------------------------------------------
+# --- real files ----------------------------------------------------------------------------------
 
 
 def test_real_frames_are_complete(real):

@@ -58,6 +58,7 @@ def former_content(network_config: Config, **changes: object) -> dict:
     model = values["model"]
     model["decoder"], model["fpn_channels"] = model.pop("neck"), model.pop("neck_channels")
     values["loss"]["heatmap_sigma"] = [1.5, 2.0, 0.9, 1.1]
+    values["decoding"] = values.pop("postprocess")
     values["decoding"]["suppression_radius"] = [1.6, 2.5, 0.4, 0.7]
     values["training"]["tasks"] = ["detection", "segmentation"]
     boxes, masks = load_label_set("boxes_4"), load_label_set("driving_13")

@@ -1,3 +1,5 @@
+"""The predictor: engines and modes agree, choices are checked, label sets and tasks come along."""
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from bev_semseg_ros.inference.engine import cache_folder, torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.tasks.task import Head, Task
 from bev_semseg_ros.preprocessing import Sample, prepare
+from bev_semseg_ros.resources import shipped_checkpoint
 
 BASE = Config(grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8))
 SIZE = (160, 96)
@@ -53,7 +57,7 @@ def frame(points=True, image=True, seed=0):
 
 @pytest.fixture(scope="module")
 def networks():
-    """Networks whose answers differ from place to place: statistics of a few batches, a lively heatmap."""
+    """Return networks whose answers differ from place to place."""
     made = {}
     for fusion in ("projective", "cross_attention"):
         torch.manual_seed(0)
@@ -207,7 +211,7 @@ def test_an_empty_cloud_is_answered(simple):
 def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(simple):
     assert (
         simple.predict(frame()).boxes.scores.min(initial=1)
-        >= simple.config.decoding.score_threshold
+        >= simple.config.postprocess.score_threshold
     )
     assert len(simple.predict(frame(), score_threshold=THRESHOLD).boxes) > len(
         simple.predict(frame()).boxes
@@ -306,3 +310,89 @@ def test_the_description_says_what_was_chosen(networks):
 def test_a_choice_that_cannot_be_had_is_refused_by_name(networks, choice, reason):
     with pytest.raises(ValueError, match=reason):
         Predictor(networks["projective"], config("projective"), **choice)
+
+
+class MeanHead(Head):
+    """One number for each pixel of P2."""
+
+    outputs = ("brightness",)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(channels, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.layer(x),)
+
+
+class BrightnessTask(Task):
+    """A further task of the image without classes, as a user would write it."""
+
+    name = "brightness"
+    view = "image"
+    needs = frozenset({"image"})
+
+    def build_head(self, channels: int) -> MeanHead:
+        return MeanHead(channels)
+
+    def postprocess(self, outputs, sample, score_threshold=None) -> np.ndarray:
+        return outputs["brightness"][0, 0].float().cpu().numpy()
+
+    def picture(self, result: np.ndarray, sample: Sample) -> np.ndarray:
+        return np.full((*sample.image.shape[:2], 3), 7, np.uint8)
+
+
+def config_with_a_further_task() -> Config:
+    base = config("projective")
+    tasks = (*base.model.tasks, f"{BrightnessTask.__module__}:{BrightnessTask.__name__}")
+    return replace(base, model=replace(base.model, tasks=tasks, camera_encoder="residual"))
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    wanted = config_with_a_further_task()
+    ready = Predictor(
+        build_network(wanted), wanted, device="cpu", precision="fp32", engine=engine, num_threads=1
+    )
+    assert [task.name for task in ready.tasks] == ["detection", "segmentation", "brightness"]
+    assert set(ready.label_sets) == {"detection", "segmentation"}  # it has no classes
+    prediction = ready.predict(frame())
+    assert prediction.boxes is not None and prediction.mask is not None
+    assert set(prediction.results) == {"brightness"}
+    assert prediction.results["brightness"].shape == (SIZE[1] // 4, SIZE[0] // 4)
+    pictures = ready.pictures(frame(), prediction)
+    assert set(pictures) == {"brightness"} and pictures["brightness"].shape == (96, 160, 3)
+    blind = ready.predict(frame(image=False))
+    assert blind.results == {} and ready.pictures(frame(image=False), blind) == {}
+
+
+def test_a_network_of_one_further_task_alone_predicts_nothing_else(tmp_path):
+    wanted = config_with_a_further_task()
+    wanted = replace(wanted, model=replace(wanted.model, tasks=wanted.model.tasks[-1:]))
+    checkpoint.save(tmp_path / "a.pt", build_network(wanted), wanted, {})
+    ready = Predictor.load(tmp_path / "a.pt", "cpu", engine="torch", num_threads=1)
+    prediction = ready.predict(frame())
+    assert ready.label_sets == {} and prediction.boxes is prediction.mask is None
+    assert set(prediction.results) == {"brightness"}
+
+
+def test_the_label_sets_are_those_of_the_checkpoint(tmp_path):
+    wanted = replace(config("none"), labels={"detection": "kitti_boxes", "segmentation": "a2d2_38"})
+    checkpoint.save(tmp_path / "a.pt", build_network(wanted), wanted, {})
+    ready = Predictor.load(tmp_path / "a.pt", "cpu", engine="torch", num_threads=1)
+    assert {task: labels.name for task, labels in ready.label_sets.items()} == wanted.labels
+    assert [task.name for task in ready.tasks] == ["detection", "segmentation"]
+    prediction = ready.predict(frame(), score_threshold=0.0)
+    assert prediction.mask.max() < 38 and set(prediction.boxes.labels) <= set(range(8))
+
+
+def test_without_a_path_the_shipped_weights_are_loaded():
+    ready = Predictor.load(device="cpu", engine="torch", precision="fp32", num_threads=1)
+    shipped = checkpoint.load(shipped_checkpoint())
+    assert ready.config == shipped.config and ready.info == shipped.info
+    assert {task: labels.name for task, labels in ready.label_sets.items()} == {
+        "detection": "boxes_4",
+        "segmentation": "driving_13",
+    }

@@ -140,6 +140,16 @@ def test_a_network_without_image_tasks_and_fusion_does_not_look_at_images():
     assert model.camera.encoder.stem[1].num_batches_tracked == 0
 
 
+def test_a_camera_branch_that_has_nothing_to_say_is_not_compiled():
+    config = small_config(fusion="none", tasks=("detection",))
+    model = network(config)
+    assert not model.uses_images
+    predictor = Predictor(model, config, precision="fp32", num_threads=1)
+    assert predictor.is_warm((96, 64))
+    predictor.prepare((96, 64))
+    assert predictor.predict_sample(sample()).boxes is not None
+
+
 @pytest.mark.parametrize("tasks", [("detection", "segmentation"), ("segmentation", "detection")])
 def test_the_order_of_the_tasks_does_not_change_what_belongs_to_which(tasks):
     outputs = run(network(small_config(tasks=tasks)), sample())

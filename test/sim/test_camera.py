@@ -59,7 +59,10 @@ def view(
     seed: int = 5,
     plate: bool = False,
 ) -> View:
-    """Cubes (centre in the ego frame, edge, label) over flat ground; `plate` hangs out of sight above the road."""
+    """Cubes (centre in the ego frame, edge, label) over flat ground.
+
+    `plate` hangs out of sight above the road.
+    """
     table = MaterialTable(np.random.default_rng(0))
     grey, red = (
         table.add("road", (0.2, 0.2, 0.2), noise_contrast=0, fine_contrast=0, stain_contrast=0),
@@ -179,7 +182,7 @@ def test_frames_of_one_drive_differ_by_grain_alone():
 def test_a_plate_shades_the_ground_under_the_sun():
     drive = sunny_seed()
     sun = invert(WORLD_FROM_EGO)[:3, :3] @ random_light(drive, "summer", 0.0).sun_direction
-    # Where the middle of the plate (10, 0, 12) throws its shadow; looked at from 8 metres before it.
+    # Where the middle of the plate (10, 0, 12) throws its shadow, seen from 8 metres before it.
     shadow = np.array([10.0, 0, 12]) - sun * 12 / sun[2]
     above = transform(rotation_rpy(0, 0.6, 0), (shadow[0] - 8, shadow[1], 1.7 + 4))
     looking = replace(camera(), camera_from_ego=OPTICAL_FROM_VIEW @ invert(above))

@@ -8,15 +8,13 @@ import pytest
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.people import (
     CYCLIST_KINDS,
-    PARKED_KINDS,
     PEDESTRIAN_KINDS,
-    PEOPLE_SLOTS,
     cyclist,
-    parked_two_wheeler,
     pedestrian,
-    people_materials,
 )
+from bev_semseg_ros.sim.assets.people_materials import PEOPLE_SLOTS, people_materials
 from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.assets.two_wheelers import PARKED_KINDS, parked_two_wheeler
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 MAKERS = {

@@ -49,7 +49,7 @@ def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.nda
 
 
 def first_behind_glass(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> int | None:
-    """Slot that a ray meets first after a pane it went through; None if it does not go through one."""
+    """Slot that a ray meets first after a pane it went through; None without a pane."""
     slots = shape.mesh.materials[crossings(shape, origin, direction)]
     if len(slots) == 0 or slots[0] != GLASS:
         return None

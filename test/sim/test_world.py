@@ -28,7 +28,7 @@ def worlds(library: Library) -> list[World]:
     ]
 
 
-def soup(view: View):
+def mesh_of(view: View):
     return concatenate([view.static, view.moving])
 
 
@@ -53,7 +53,9 @@ def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def test_same_seed_gives_the_same_drive(library):
     views = [World(7, 5, library).view(3) for _ in range(2)]
     for name in ("triangles", "labels", "materials", "objects"):
-        np.testing.assert_array_equal(getattr(soup(views[0]), name), getattr(soup(views[1]), name))
+        np.testing.assert_array_equal(
+            getattr(mesh_of(views[0]), name), getattr(mesh_of(views[1]), name)
+        )
     np.testing.assert_array_equal(views[0].materials.camera, views[1].materials.camera)
     np.testing.assert_array_equal(views[0].boxes.centers, views[1].boxes.centers)
     np.testing.assert_array_equal(views[0].world_from_ego, views[1].world_from_ego)
@@ -69,7 +71,7 @@ def test_other_seed_gives_another_street(library):
     assert len(World(1, 1, library).view(0).static) != len(World(2, 1, library).view(0).static)
 
 
-def test_static_soup_is_shared_by_all_views(worlds):
+def test_static_mesh_is_shared_by_all_views(worlds):
     assert worlds[0].view(0).static is worlds[0].view(5).static
 
 
@@ -88,11 +90,11 @@ def test_annotated_objects_do_not_overlap(worlds, index):
 
 @pytest.mark.parametrize("index", [0, FRAMES // 2, FRAMES - 1])
 def test_nothing_stands_in_the_vehicle(worlds, index):
-    """No triangle's corner lies where vehicle and camera are, above the ground and below a lorry's mirrors."""
+    """No corner of a triangle lies where vehicle and camera are."""
     for world in worlds:
         view = world.view(index)
         corners = apply(
-            invert(view.world_from_ego), soup(view).triangles.astype(np.float64)
+            invert(view.world_from_ego), mesh_of(view).triangles.astype(np.float64)
         ).reshape(-1, 3)
         x, y, z = corners.T
         blocked = (np.abs(x) < 2.3) & (np.abs(y) < 0.9) & (z > 0.35) & (z < 2.2)
@@ -112,7 +114,7 @@ def test_lane_ahead_is_free_for_some_metres(worlds, index):
 def test_boxes_hold_the_triangles_of_their_objects(worlds, index):
     for world in worlds:
         view = world.view(index)
-        mesh = soup(view)
+        mesh = mesh_of(view)
         corners = apply(invert(view.world_from_ego), mesh.triangles.astype(np.float64))
         assert set(np.unique(mesh.objects)) - {NO_OBJECT} == set(range(len(view.boxes)))
         for row in range(len(view.boxes)):
@@ -132,7 +134,7 @@ def test_segmentation_class_agrees_with_the_box(worlds):
     }
     for world in worlds:
         view = world.view(0)
-        mesh = soup(view)
+        mesh = mesh_of(view)
         for row, label in enumerate(view.boxes.labels):
             labels = mesh.labels[mesh.objects == row]
             most = list(MASK_LABEL)[np.bincount(labels).argmax()]
@@ -175,7 +177,7 @@ def test_vehicle_drives_forward_at_its_speed(library):
 
 
 def test_every_segmentation_class_occurs(worlds):
-    found = np.unique(np.concatenate([soup(world.view(0)).labels for world in worlds]))
+    found = np.unique(np.concatenate([mesh_of(world.view(0)).labels for world in worlds]))
     missing = {name for name, label in MASK_LABEL.items() if label not in found} - {"sky"}
     assert not missing
 
@@ -207,16 +209,16 @@ def test_ground_lies_under_the_vehicle(worlds, index):
 def test_materials_of_all_triangles_exist(worlds):
     for world in worlds:
         view = world.view(0)
-        materials = soup(view).materials
+        materials = mesh_of(view).materials
         assert materials.min() >= 0 and materials.max() < len(view.materials.camera) == len(
             view.materials.lidar
         )
 
 
-def test_soup_is_finite_and_of_a_usable_size(worlds):
+def test_the_mesh_is_finite_and_of_a_usable_size(worlds):
     sizes = []
     for world in worlds:
-        mesh = soup(world.view(0))
+        mesh = mesh_of(world.view(0))
         assert (
             np.isfinite(mesh.triangles).all()
             and np.isfinite(mesh.normals).all()

@@ -92,7 +92,7 @@ def test_camera_reads_back_as_the_rigs(written):
 
 
 def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
-    """A picture that is white where the lidar sees a car, distorted as recorded, is white there after rectification."""
+    """A picture that is white where the lidar sees a car is white there after rectification."""
     rig, _, result, *_ = written
     camera = rig.camera
     mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
@@ -138,9 +138,8 @@ def test_a_half_hidden_object_is_marked_occluded():
     hidden = full[~((full.objects == 1) & (np.arange(len(full)) % 4 > 0))]
     closer = hidden.positions.copy()
     pixels, _ = project(rig.camera.image_from_ego, full.positions[full.objects == 1])
-    ground = np.flatnonzero(hidden.objects < 0)[
-        :300
-    ]  # put 300 points of something near before the object
+    # Put 300 points of something near in front of the object.
+    ground = np.flatnonzero(hidden.objects < 0)[:300]
     ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
     centre = np.linalg.inv(rig.camera.camera_from_ego)[:3, 3]
     closer[ground] = centre + 0.4 * (ray - centre)

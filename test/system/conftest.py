@@ -38,14 +38,20 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """make_checkpoint(**settings) -> a small network with random weights.
+    """Return make_checkpoint(**settings), which saves a small network with random weights.
 
     What it predicts means nothing; the tests are about how results get in and out. The settings
     are those of Config, and `tasks`.
     """
     import torch
 
-    from bev_semseg_ros.config import Config, DecodingConfig, GridConfig, ImageConfig, ModelConfig
+    from bev_semseg_ros.config import (
+        Config,
+        GridConfig,
+        ImageConfig,
+        ModelConfig,
+        PostprocessConfig,
+    )
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.build import build_network
 
@@ -54,7 +60,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         config = Config(
             grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
             image=ImageConfig(8192, 128),
-            decoding=DecodingConfig(max_boxes=12),
+            postprocess=PostprocessConfig(max_boxes=12),
             model=ModelConfig(
                 camera_encoder="residual",
                 tasks=tasks,

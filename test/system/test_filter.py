@@ -1,4 +1,4 @@
-"""The filter of the boxes changes while a node runs: a set of parameters as a whole or not at all."""
+"""The filter of boxes changes while a node runs: all parameters of a set or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured offline is what drives: the node's answers to a bag are the `Predictor`'s to the same messages."""
+"""The node's answers to a bag are those of the `Predictor` to the same messages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
 class Drive:
-    """COUNT frames of a tilted lidar and a camera with a distorted, larger image than the network's."""
+    """Return COUNT frames of a tilted lidar and a camera with a larger, distorted image."""
 
     name = "drive"
 
@@ -215,7 +215,7 @@ def pixels(message) -> np.ndarray:
 
 
 def test_every_output_is_one_of_those_compared_here():
-    """But for what says how it went, and for messages that are not installed everywhere (test_detections.py)."""
+    """Diagnostics are left out, and messages that are not installed everywhere."""
     of_frames = {
         topic
         for topic, (kind, *_) in TOPICS.items()

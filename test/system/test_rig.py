@@ -1,4 +1,4 @@
-"""The same scene through another rig, over real DDS: no calibration file, the lidar upside down, images compressed."""
+"""The same scene through another rig: no calibration file, lidar upside down, JPEG images."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rig(start_node, peers):
         publisher.get_subscription_count, what="the node's subscription to compressed images"
     )
     found = process, peer, publisher
-    # Without a calibration the node learns the images' size from the first, and makes the network ready for it.
+    # Without a calibration the node learns the size of the images from the first one.
     end = time.monotonic() + 30
     while peer.timing(send_compressed(found))["mode"] != "fused":
         assert time.monotonic() < end, "the node does not get ready for images"

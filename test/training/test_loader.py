@@ -10,14 +10,27 @@ import pytest
 from support import tiny_data
 from support.memory_dataset import SKY, TINY, TinyDataset, with_training
 
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model.build import build_network, build_tasks
+from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.training.cache import Cache, build, describe, open_cache
-from bev_semseg_ros.training.loader import Loader
+from bev_semseg_ros.training.loader import Loader, TrainingBatch
 
 
-def cache_of(dataset: TinyDataset, folder: Path) -> Cache:
-    build(dataset, TINY, folder)
+def cache_of(dataset: TinyDataset, folder: Path, config: Config = TINY) -> Cache:
+    build(dataset, config, folder)
     return Cache(folder)
+
+
+def loader_of(caches: list[Cache], config: Config = TINY) -> Loader:
+    return Loader(caches, build_network(config), config)
+
+
+def first_batch(caches: list[Cache], config: Config = TINY) -> TrainingBatch:
+    return next(loader_of(caches, config).batches(0))
 
 
 def test_cache_gives_back_what_preparation_makes(tmp_path):
@@ -78,7 +91,7 @@ def test_data_of_no_known_layout_is_refused_by_name(tmp_path):
 
 
 def test_description_tells_what_the_input_looks_like(tmp_path):
-    info = describe([cache_of(TinyDataset(), tmp_path / "cache")])
+    info = describe([cache_of(TinyDataset(), tmp_path / "cache")], build_tasks(TINY))
     assert info["num_frames"] == 4 and info["image_sizes"] == [[128, 64]]
     assert info["class_pixels"][SKY] == 4 * 128 * 32
     assert (
@@ -88,14 +101,14 @@ def test_description_tells_what_the_input_looks_like(tmp_path):
 
 
 def test_an_epoch_shows_every_frame_once(tmp_path):
-    loader = Loader([cache_of(TinyDataset(6), tmp_path / "cache")], TINY)
-    names = [name for step in loader.steps(0) for name in step.names]
+    loader = loader_of([cache_of(TinyDataset(6), tmp_path / "cache")])
+    names = [name for batch in loader.batches(0) for name in batch.names]
     assert sorted(names) == [f"frame{i}" for i in range(6)]
 
 
-def test_steps_depend_on_seed_and_epoch_alone(tmp_path):
+def test_batches_depend_on_seed_and_epoch_alone(tmp_path):
     cache = cache_of(TinyDataset(), tmp_path / "cache")
-    first, again, next_epoch = (list(Loader([cache], TINY).steps(epoch)) for epoch in (0, 0, 1))
+    first, again, next_epoch = (list(loader_of([cache]).batches(epoch)) for epoch in (0, 0, 1))
     for a, b in zip(first, again, strict=True):
         assert (
             a.names == b.names
@@ -106,7 +119,7 @@ def test_steps_depend_on_seed_and_epoch_alone(tmp_path):
 
 
 def test_batches_have_the_size_of_the_crop(tmp_path):
-    step = next(Loader([cache_of(TinyDataset(), tmp_path / "cache")], TINY).steps(0))
+    step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")])
     assert tuple(step.batch.image.shape) == (2, 32, 64, 3)
 
 
@@ -115,7 +128,7 @@ def test_whole_images_are_grouped_by_size(tmp_path):
         cache_of(TinyDataset(3), tmp_path / "wide"),
         cache_of(TinyDataset(3, size=(128, 128)), tmp_path / "high"),
     ]
-    steps = list(Loader(caches, with_training(crop=(0, 0))).steps(0))
+    steps = list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
     shapes = {tuple(step.batch.image.shape[1:3]) for step in steps}
     assert shapes == {cache.image_shape(0) for cache in caches} and len(shapes) == 2
 
@@ -125,35 +138,165 @@ def test_whole_images_are_grouped_by_size(tmp_path):
 )
 def test_what_a_task_does_not_need_is_left_out(tmp_path, task, fusion):
     config = with_training(replace(TINY, model=replace(TINY.model, fusion=fusion)), tasks=(task,))
-    step = next(Loader([cache_of(TinyDataset(), tmp_path / "cache")], config).steps(0))
+    step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
     assert bool(step.batch.has_points.any()) == (task == "detection")
     assert bool(step.batch.has_image.any()) == (task == "segmentation")
-    assert (step.targets.mask is not None) == (task == "segmentation")
+    assert set(step.targets) == {task}
 
 
-def test_frames_without_truth_for_the_task_are_left_out(tmp_path):
-    loader = Loader(
+def test_frames_without_labels_for_the_task_are_left_out(tmp_path):
+    loader = loader_of(
         [cache_of(TinyDataset(4, missing="mask"), tmp_path / "cache")],
         with_training(tasks=("segmentation",)),
     )
     assert len(loader.frames) == 2
 
 
-def test_data_without_any_truth_is_refused(tmp_path):
+def test_data_without_any_label_is_refused(tmp_path):
     class Unlabelled(TinyDataset):
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
             return frame, replace(annotation, boxes=None, ignored=None)
 
-    with pytest.raises(ValueError, match="points and boxes"):
-        Loader([cache_of(Unlabelled(), tmp_path / "cache")], with_training(tasks=("detection",)))
+    with pytest.raises(ValueError, match=r"none of 4 frames .*detection needs boxes, points"):
+        loader_of([cache_of(Unlabelled(), tmp_path / "cache")], with_training(tasks=("detection",)))
 
 
 def test_a_frame_that_lost_its_lidar_demands_no_boxes(tmp_path):
     config = replace(TINY, augmentation=replace(TINY.augmentation, lidar_drop=1.0))
-    step = next(Loader([cache_of(TinyDataset(), tmp_path / "cache")], config).steps(0))
-    assert (
-        not step.batch.has_points.any()
-        and not step.targets.negative_weight.any()
-        and not len(step.targets.cells)
+    step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
+    assert not step.batch.has_points.any() and set(step.targets) == {"segmentation"}
+
+
+def test_a_task_that_the_network_lacks_is_named(tmp_path):
+    config = with_training(tasks=("driving",))
+    with pytest.raises(ValueError, match=r"training\.tasks: 'driving'.*detection, segmentation"):
+        loader_of([cache_of(TinyDataset(), tmp_path / "cache")], config)
+
+
+def test_ids_and_velocities_of_boxes_survive_the_cache(tmp_path):
+    class Moving(TinyDataset):
+        def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+            frame, annotation = super().__getitem__(index)
+            boxes = replace(annotation.boxes, ids=[40 + index], velocities=[[index, np.nan]])
+            return frame, replace(annotation, boxes=boxes)
+
+    cache = cache_of(Moving(), tmp_path / "cache")
+    for index in range(len(cache)):
+        boxes = cache[index].boxes
+        assert boxes.ids.tolist() == [40 + index]
+        np.testing.assert_array_equal(boxes.velocities, [[index, np.nan]])
+
+
+class TimedPillars(PillarEncoder):
+    """Pillars that ask for the time and the beam of each point."""
+
+    attributes = ("time", "ring")
+
+
+class TimedDataset(TinyDataset):
+    """Every point says which it is; only every second frame knows the beams."""
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = super().__getitem__(index)
+        assert frame.points is not None
+        number = np.arange(len(frame.points), dtype=np.float32)
+        attributes = {"time": frame.points[:, 0].copy(), "unit": number}
+        if index % 2:
+            attributes["ring"] = number
+        return replace(frame, point_attributes=attributes), annotation
+
+
+def timed_config() -> Config:
+    encoder = f"{TimedPillars.__module__}:{TimedPillars.__name__}"
+    return replace(TINY, model=replace(TINY.model, lidar_encoder=encoder))
+
+
+def test_the_attributes_that_an_encoder_wants_are_kept_and_no_others(tmp_path):
+    cache = cache_of(TimedDataset(), tmp_path / "cache", timed_config())
+    for index in range(len(cache)):
+        sample = cache[index].sample
+        expected = prepare(TimedDataset()[index][0], TINY).point_attributes
+        assert set(sample.point_attributes) == {"time", "ring"}
+        np.testing.assert_array_equal(sample.point_attributes["time"], expected["time"])
+        if index % 2:
+            np.testing.assert_array_equal(sample.point_attributes["ring"], expected["ring"])
+        else:
+            assert np.isnan(sample.point_attributes["ring"]).all()
+
+
+def test_an_encoder_that_wants_no_attributes_keeps_none(tmp_path):
+    cache = cache_of(TimedDataset(), tmp_path / "cache")
+    assert cache[0].sample.point_attributes == {}
+    assert (tmp_path / "cache" / "attributes.bin").stat().st_size == 0
+
+
+def test_the_attributes_reach_the_network_beside_their_points(tmp_path):
+    quiet = replace(TINY.augmentation, flip=0, rotation=0, scale=0, height=0)
+    config = replace(timed_config(), augmentation=quiet)
+    batch = first_batch([cache_of(TimedDataset(), tmp_path / "cache", config)], config).batch
+    assert set(batch.point_attributes) == {"time", "ring"}
+    np.testing.assert_allclose(
+        batch.point_attributes["time"].numpy(), batch.points[:, 0].numpy(), atol=1e-5
     )
+
+
+def test_another_encoder_prepares_frames_of_its_own(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 1)
+    for config in (TINY, timed_config(), TINY):
+        open_cache(tmp_path / "data", config, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def write_mixed(root: Path) -> tuple[Path, Path]:
+    """Write frames of A2D2 and of a simulated drive in KITTI's layout."""
+    tiny_data.write_a2d2_rig(root / "a2d2")
+    for number in (7, 8):
+        tiny_data.write_a2d2_frame(root / "a2d2", number=number)
+    tiny_data.write_kitti_drive(root / "kitti", 2)
+    return root / "a2d2", root / "kitti"
+
+
+def test_a_cache_keeps_the_label_sets_of_its_data(tmp_path):
+    a2d2, kitti = (
+        open_cache(path, TINY, tmp_path / "cache") for path in write_mixed(tmp_path / "data")
+    )
+    assert (a2d2.box_labels.name, a2d2.mask_labels.name) == ("a2d2_boxes", "a2d2_38")
+    assert (kitti.box_labels.name, kitti.mask_labels.name) == ("kitti_boxes", "driving_13")
+    names = [a2d2.box_labels.classes[label] for label in a2d2[0].boxes.labels]
+    assert names == ["Car", "Trailer", "Bicycle"]
+
+
+def test_data_in_different_label_sets_make_one_batch(tmp_path):
+    caches = [open_cache(path, TINY, tmp_path / "cache") for path in write_mixed(tmp_path / "data")]
+    config = with_training(
+        replace(TINY, labels=TINY.labels | {"segmentation": "a2d2_38"}), batch_size=4
+    )
+    batch = first_batch(caches, config)
+    masks = batch.targets["segmentation"]
+    assert {labels.name for labels in masks} == {"a2d2_38", "driving_13"}
+    assert sorted(len(part["frames"]) for part in masks.values()) == [2, 2]
+    config = with_training(batch_size=4)
+    masks = first_batch(caches, config).targets["segmentation"]
+    assert [labels.name for labels in masks] == ["driving_13"]
+
+
+def test_one_data_set_with_two_label_sets_is_refused_with_the_frame(tmp_path):
+    class Odd(TinyDataset):
+        def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+            frame, annotation = super().__getitem__(index)
+            if index == 2:
+                annotation = replace(annotation, mask_labels=load_label_set("camvid_11"))
+            return frame, annotation
+
+    with pytest.raises(ValueError, match=r"tiny, frame frame2: its labels are of another set"):
+        cache_of(Odd(), tmp_path / "cache")
+
+
+def test_labels_that_cannot_meet_the_network_s_are_refused_with_both_names(tmp_path):
+    labels = tmp_path / "own.yaml"
+    labels.write_text("classes: {thing: {color: [1, 2, 3]}}")
+    config = replace(TINY, labels=TINY.labels | {"segmentation": str(labels)})
+    cache = cache_of(TinyDataset(), tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"driving_13 cannot train .*own.*coarser"):
+        describe([cache], build_tasks(config))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from support import tiny_data
 from support.memory_dataset import TINY, TinyDataset, with_training
 from support.paths import ROOT
 
-from bev_semseg_ros.config import Config, load
+from bev_semseg_ros.config import Config, load, with_settings
+from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
+from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.training.cache import Cache, build, describe
 from bev_semseg_ros.training.loader import Loader
-from bev_semseg_ros.training.trainer import Training, train
+from bev_semseg_ros.training.trainer import Trainer, train
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +31,17 @@ def cache(tmp_path_factory) -> Cache:
     return Cache(folder)
 
 
-def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loader) -> Training:
+def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loader) -> Trainer:
     torch.manual_seed(config.seed)
-    info = describe([cache]) | {"tasks": list(config.training.tasks)}
-    return Training(config, loader([cache], config), out, info)
+    network = build_network(config)
+    trainer = Trainer(config, network, loader([cache], network, config), out)
+    trainer.info |= describe([cache], network.tasks)
+    return trainer
 
 
 def begun(
     config: Config, cache: Cache, out: Path, init: tuple = (), loader: type[Loader] = Loader
-) -> Training:
+) -> Trainer:
     result = training(config, cache, out, loader)
     result.begin(list(init))
     return result
@@ -59,13 +66,11 @@ def test_every_loss_falls(cache, tmp_path):
 def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
     run = begun(TINY, cache, tmp_path / "run")
     run.run()
-    config, weights, info = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
-    assert config == TINY and set(weights) == set(Network(TINY).state_dict())
-    assert (
-        info["steps"] == 4
-        and info["image_sizes"] == [[128, 64]]
-        and info["tasks"] == list(TINY.training.tasks)
-    )
+    loaded = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert loaded.config == TINY
+    assert set(loaded.weights) == set(build_network(TINY).state_dict())
+    assert loaded.info["steps"] == 4 and loaded.info["image_sizes"] == [[128, 64]]
+    assert loaded.info["tasks"] == ["detection", "segmentation"]
     epochs = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"]
     assert [entry["epoch"] for entry in epochs] == [1, 2]
 
@@ -73,10 +78,10 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
 @pytest.mark.slow
 def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     class Interrupted(Loader):
-        def steps(self, epoch):
+        def batches(self, epoch):
             if epoch == 1:
                 raise KeyboardInterrupt
-            return super().steps(epoch)
+            return super().batches(epoch)
 
     unbroken = begun(TINY, cache, tmp_path / "unbroken")
     unbroken.run()
@@ -94,7 +99,7 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"tasks": ("segmentation",)}, r"training\.tasks was \['detection', 'segmentation'\]"),
+        ({"tasks": ("segmentation",)}, r"training\.tasks was \[\] and is now \['segmentation'\]"),
         ({"learning_rate": 1.0}, r"training\.learning_rate was 0\.002 and is now 1\.0"),
     ],
 )
@@ -114,7 +119,9 @@ def test_a_run_may_be_prolonged(cache, tmp_path):
 
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(cache, tmp_path):
     run = begun(TINY, cache, tmp_path)
-    run.network.bev.head.heatmap.weight.register_hook(lambda gradient: gradient * float("nan"))
+    run.network.bev.heads.detection.heatmap.weight.register_hook(
+        lambda gradient: gradient * float("nan")
+    )
     with pytest.raises(FloatingPointError, match=r"step 0: the gradient.*frame\d"):
         run.run()
     assert all(torch.isfinite(value).all() for value in run.network.state_dict().values())
@@ -122,9 +129,12 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(cache, 
 
 def test_the_mean_of_a_loss_is_over_the_steps_that_had_it(cache, tmp_path):
     class Partial(Loader):
-        def steps(self, epoch):
-            for number, step in enumerate(super().steps(epoch)):
-                yield replace(step, targets=replace(step.targets, mask=None)) if number else step
+        def batches(self, epoch):
+            for number, batch in enumerate(super().batches(epoch)):
+                targets = dict(batch.targets)
+                if number:
+                    del targets["segmentation"]
+                yield replace(batch, targets=targets)
 
     run = begun(with_training(epochs=1), cache, tmp_path, loader=Partial)
     seen = []
@@ -140,7 +150,7 @@ def test_the_mean_of_a_loss_is_over_the_steps_that_had_it(cache, tmp_path):
 def test_a_loss_that_is_not_finite_stops_with_step_and_frames(cache, tmp_path):
     run = begun(TINY, cache, tmp_path)
     with torch.no_grad():
-        run.network.bev.head.heatmap.bias.fill_(float("nan"))
+        run.network.bev.heads.detection.heatmap.bias.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"step 0.*heatmap nan.*frame\d"):
         run.run()
 
@@ -177,10 +187,14 @@ def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path
     camera, lidar = (runs[task].network.state_dict() for task in ("segmentation", "detection"))
     weights = joined.network.state_dict()
     assert weights["camera.encoder.stem.0.weight"].equal(camera["camera.encoder.stem.0.weight"])
-    assert weights["bev.head.heatmap.weight"].equal(lidar["bev.head.heatmap.weight"])
-    points = lidar["pillars.linear.weight"].shape[1]
-    assert weights["pillars.linear.weight"][:, :points].equal(lidar["pillars.linear.weight"])
-    assert not weights["pillars.linear.weight"][:, points:].any()
+    assert weights["bev.heads.detection.heatmap.weight"].equal(
+        lidar["bev.heads.detection.heatmap.weight"]
+    )
+    points = lidar["lidar_encoder.linear.weight"].shape[1]
+    assert weights["lidar_encoder.linear.weight"][:, :points].equal(
+        lidar["lidar_encoder.linear.weight"]
+    )
+    assert not weights["lidar_encoder.linear.weight"][:, points:].any()
 
 
 def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
@@ -196,23 +210,26 @@ def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
     assert peaks[id(encoder.blocks[5].project_conv.weight)] == pytest.approx(
         0.3 * config.training.learning_rate
     )
-    assert peaks[id(run.network.bev.head.heatmap.weight)] == config.training.learning_rate
+    assert (
+        peaks[id(run.network.bev.heads.detection.heatmap.weight)] == config.training.learning_rate
+    )
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
+    ("setting", "reason"),
     [
-        ({"tasks": ("driving",)}, "training.tasks"),
-        ({"precision": "int3"}, "training.precision"),
-        ({"crop": (100, 64)}, "training.crop"),
-        ({"crop": (64, 0)}, "training.crop"),
-        ({"batch_size": 0}, "training.batch_size"),
-        ({"validation_split": "val"}, "training.validation_split"),
+        ("tasks=[driving]", r"training\.tasks: 'driving'.*detection, segmentation"),
+        ("precision=int3", r"training\.precision"),
+        ("crop=[100, 64]", r"training: crop: expected multiples of 32"),
+        ("crop=[64, 0]", r"training: crop: expected multiples of 32"),
+        ("batch_size=0", r"training\.batch_size"),
+        ("validation_split=val", r"training\.validation_split"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path, settings, reason):
+def test_wrong_settings_are_named(tmp_path, setting, reason):
     with pytest.raises(ValueError, match=reason):
-        train(with_training(**settings), [tmp_path], tmp_path / "run")
+        config = with_settings(TINY, [f"training.{setting}"])
+        train(config, [tmp_path], tmp_path / "run")
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path):
@@ -231,7 +248,7 @@ def test_ten_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp
     config = load(ROOT / "config" / "a2d2.yaml")
     config = with_training(config, max_steps=10, batch_size=2, crop=(128, 96), validation_frames=1)
     path = train(config, [real_data / "a2d2"], tmp_path / "run")
-    assert checkpoint.load(path)[2]["steps"] == 10
+    assert checkpoint.load(path).info["steps"] == 10
     assert (
         json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][-1]["validation"]
         is not None
@@ -248,3 +265,36 @@ def test_validation_follows_every_epoch(real_data, tmp_path):
         "validation"
     ]
     assert validation["ap_car"] is not None and validation["miou"] is None
+
+
+def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path / "a2d2")
+    for number in (7, 8):
+        tiny_data.write_a2d2_frame(tmp_path / "a2d2", number=number)
+    tiny_data.write_kitti_drive(tmp_path / "kitti", 2)
+    config = with_training(
+        replace(TINY, labels=TINY.labels | {"segmentation": "a2d2_38"}), epochs=1, batch_size=4
+    )
+    data = [tmp_path / "a2d2", tmp_path / "kitti"]
+    path = train(config, data, tmp_path / "run")
+    loaded = checkpoint.load(path)
+    assert loaded.label_sets["segmentation"].name == "a2d2_38"
+    assert loaded.info["data"] == ["a2d2", "kitti"]
+    assert len(loaded.info["class_pixels"]) == 38
+    assert math.isfinite(
+        json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][0]["loss"][
+            "segmentation"
+        ]
+    )
+    predictor = Predictor.load(path, "cpu", engine="torch", precision="fp32", num_threads=1)
+    both = ConcatDataset([open_dataset(folder) for folder in data])
+    report = evaluate(predictor, both)
+    segmentation = report.result()["segmentation"]
+    frames = {name: each["num_frames"] for name, each in segmentation["by_labels"].items()}
+    assert frames == {"a2d2_38": 2, "driving_13": 4, "camvid_11": 4, "groups_6": 4}
+    # The figures of the report are those on which every frame was scored.
+    assert segmentation["labels"] == "driving_13" and segmentation["num_frames"] == 4
+    assert segmentation["group_labels"] == "groups_6"
+    assert all(f"masks, {name}: " in report.table() for name in frames)
+    detection = report.result()["detection"]
+    assert detection["labels"] == "boxes_4" and detection["num_frames"] == 4

@@ -251,8 +251,8 @@ class Subscription:
                 volatile.append(publisher)
         if best_effort and self._reliability == ReliabilityPolicy.RELIABLE:
             return (
-                f"QoS cannot match on {self.topic}: {_names(best_effort)} offers best effort, asked "
-                "for is reliable; set reliability to auto or best_effort"
+                f"QoS cannot match on {self.topic}: {_names(best_effort)} offers best effort, "
+                "asked for is reliable; set reliability to auto or best_effort"
             )
         if volatile and self._durability == DurabilityPolicy.TRANSIENT_LOCAL:
             return (

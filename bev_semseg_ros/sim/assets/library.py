@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets import people, plants
+from bev_semseg_ros.sim.assets import people, plants, two_wheelers
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
@@ -57,7 +57,7 @@ class Library:
         self.walking = pool(people.pedestrian, WALKING_COUNTS)
         self.still = pool(people.pedestrian, STILL_COUNTS)
         self.cyclists = pool(people.cyclist, CYCLIST_COUNTS)
-        self.parked_two_wheelers = pool(people.parked_two_wheeler, PARKED_COUNTS)
+        self.parked_two_wheelers = pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS)
         self.plants = {
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }

@@ -257,6 +257,7 @@ class MeshBuilder:
         rotation = rotation_z(yaw)
 
         def corner(i: int, j: int, k: int) -> np.ndarray:
+            """Return a corner; i, j, k are its signs along the box's axes (k: 0 or 1)."""
             offset = np.array([i * length / 2, j * width / 2, k * height])
             return np.asarray(base, np.float64) + rotation @ offset
 

@@ -68,6 +68,7 @@ def is_cut(noise, camera_table, material, x, y, z, nx, ny):
 
 @kernel
 def _cut_mask(noise, camera_table, materials, points, normals, result):
+    """Write for each point whether it is a hole; see `cut_mask`."""
     for i in range(len(points)):
         result[i] = is_cut(
             noise,

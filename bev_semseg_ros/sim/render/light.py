@@ -100,15 +100,16 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
         horizon = np.array([1.3, 0.9, 0.6]) * rng.uniform(0.5, 1.2)
         zenith = np.array([0.25, 0.35, 0.6]) * rng.uniform(0.5, 1.3)
         cloud, cover = np.array([1.0, 0.7, 0.6]) * rng.uniform(0.4, 1.2), rng.uniform(0.1, 0.8)
-    foggy = rng.random() < 0.08
+    is_foggy = rng.random() < 0.08
+    ground = sky * rng.uniform(0.2, 0.55) * np.array([1.05, 1.0, 0.92]) + 0.08 * sun
     return Light(
-        direction,
-        sun,
-        sky,
-        sky * rng.uniform(0.2, 0.55) * np.array([1.05, 1.0, 0.92]) + 0.08 * sun,
-        horizon,
-        zenith,
-        cloud,
+        sun_direction=direction,
+        sun=sun,
+        sky_ambient=sky,
+        ground_ambient=ground,
+        horizon=horizon,
+        zenith=zenith,
+        cloud=cloud,
         skyline=rng.uniform(0.04, 0.45) * np.array([1.0, 1.0, 0.9]),
         cloud_cover=cover,
         cloud_frequency=rng.uniform(0.4, 2.2),
@@ -116,12 +117,17 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
         cloud_seed=rng.uniform(0, 200),
         glow=rng.uniform(0, 0.6),
         haze_exponent=rng.uniform(0.35, 1.0),
-        fog_length=rng.uniform(100, 300)
-        if foggy
-        else math.exp(rng.uniform(math.log(600), math.log(12000))),
+        fog_length=_draw_fog_length(rng, is_foggy),
         shadow_blur=rng.uniform(0, 0.4),
         skyline_height=rng.uniform(0.02, 0.6),
     )
+
+
+def _draw_fog_length(rng: np.random.Generator, is_foggy: bool) -> float:
+    """Draw the metres after which 1/e of the contrast remains."""
+    if is_foggy:
+        return rng.uniform(100, 300)
+    return math.exp(rng.uniform(math.log(600), math.log(12000)))
 
 
 @pasted

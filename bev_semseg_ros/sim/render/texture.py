@@ -123,9 +123,8 @@ def _shop(surface, noise, table, m, u, v, bay, height, seed):
     elif v < 0.95 and (u * 0.37) % 1.0 < 0.3 * variant:  # an object in front of the window
         for c in range(3):
             surface[c] = 0.5 * hash_unit(math.floor(u * 0.37), c + 40, seed)
-    elif (
-        1.1 < v < 2.0 and (u * 0.8) % 1.0 < 0.6 and hash_unit(math.floor(u * 0.8), 50, seed) < 0.2
-    ):  # poster
+    elif 1.1 < v < 2.0 and (u * 0.8) % 1.0 < 0.6 and hash_unit(math.floor(u * 0.8), 50, seed) < 0.2:
+        # A poster.
         for c in range(3):
             surface[c] = 0.9 * hash_unit(math.floor(u * 0.8), c + 60, seed)
     surface[EMISSION] += 0.25 * max(lamp - 0.7, 0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.people import people_materials
+from bev_semseg_ros.sim.assets.people_materials import people_materials
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles.parts import paint_materials
 from bev_semseg_ros.sim.scene.actors import Actor

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from bev_semseg_ros.geometry import invert, rotation_rpy, transform, transform_boxes
+from bev_semseg_ros.geometry import (
+    invert,
+    rotation_rpy,
+    rotation_z,
+    transform,
+    transform_boxes,
+)
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.assets.primitives import Primitives
@@ -125,13 +133,18 @@ class World:
             raise IndexError(f"no frame {index} in a drive of {self.frames} frames")
         time = index / self.rate_hz
         world_from_ego = self._world_from_ego(time)
-        boxes = boxes_of(self._actors, self.street, time)
+        true_boxes = boxes_of(self._actors, self.street, time)
+        # Velocities over ground are horizontal: only the heading of the ego frame turns them, not
+        # its roll and pitch.
+        yaw = float(np.arctan2(world_from_ego[1, 0], world_from_ego[0, 0]))
+        velocities = true_boxes.velocities @ rotation_z(yaw)[:2, :2]
+        boxes = transform_boxes(invert(world_from_ego), true_boxes)
         return View(
             static=self._static,
             moving=self._moving.at(self.street, time),
             materials=self.materials,
             world_from_ego=world_from_ego,
-            boxes=transform_boxes(invert(world_from_ego), boxes),
+            boxes=replace(boxes, velocities=velocities),
             timestamp_ns=round(time * 1e9),
             seed=self.seed * 100_003 + index,
             drive_seed=self.seed,

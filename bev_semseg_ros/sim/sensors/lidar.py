@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 
-from bev_semseg_ros.geometry import apply, invert, project
+from bev_semseg_ros.geometry import apply, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
-from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, Mesh
-from bev_semseg_ros.sim.render.cutout import cut_mask
+from bev_semseg_ros.sim.sensors.ray_casting import cast
 from bev_semseg_ros.sim.sensors.rig import Lidar, Rig
 
 if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera
     from bev_semseg_ros.sim.scene.view import View
 
-# A ray is given up after passing this many surfaces (glass, holes between leaves).
-MAX_CASTS = 5
 # Points nearer than this many metres are not returned.
 MIN_RANGE = 0.9
-# Metres that the vehicle may drive before the part of the static scene in Embree is replaced.
-STATIC_MARGIN = 60.0
 # Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
 SIGNAL_THRESHOLD = 0.06
 # Distances in metres at which a ray is tested against the image. The lidar and the camera are at
@@ -69,27 +61,6 @@ class Scan:
             self.distances[index],
             self.objects[index],
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Hits:
-    """The first surface that stops each of H rays.
-
-    Attributes:
-        rays: (H,) index of the ray, ascending.
-        distances: (H,) metres along the ray.
-        materials: (H,) row of the scene's MaterialTable.
-        cosines: (H,) cosine of the angle of incidence.
-        uprightness: (H,) absolute z of the surface's unit normal, 1 for level ground.
-        objects: (H,) row of `View.boxes`, or NO_OBJECT.
-    """
-
-    rays: np.ndarray
-    distances: np.ndarray
-    materials: np.ndarray
-    cosines: np.ndarray
-    uprightness: np.ndarray
-    objects: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,14 +108,14 @@ def scan(view: View, rig: Rig) -> Scan:
     )
     origins, directions = _beams(rig, rays, azimuths, jitter)
     world = view.world_from_ego
-    hits = _cast(view, rig, apply(world, origins), directions @ world[:3, :3].T, rng)
+    hits = cast(view, rig.max_range, apply(world, origins), directions @ world[:3, :3].T, rng)
     index = hits.rays
 
     table = view.materials.lidar[hits.materials]
     exponents = table[:, LIDAR_COLUMN["exponent"]]
     signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
     # Water on level ground mirrors the beam away.
-    signals = signals * (1 - 0.5 * view.wet * (hits.uprightness > 0.9))
+    signals = signals * np.where(hits.uprightness > 0.9, 1 - 0.5 * view.wet, 1.0)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
@@ -284,170 +255,3 @@ def _clear_of_roof(
     )
     edge_height = origins[:, 2] + np.where(np.isfinite(leaves), leaves, 0) * directions[:, 2]
     return (origins[:, 0] >= front) | (edge_height >= height)
-
-
-def _cast(
-    view: View, rig: Rig, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
-) -> _Hits:
-    """Find the first surface that stops each ray.
-
-    A surface lets a ray pass where its material has a hole, and at random if it is transparent.
-
-    Args:
-        view: State of the world.
-        rig: Gives the maximum range.
-        origins: (N, 3) in the world frame.
-        directions: (N, 3) unit vectors in the world frame.
-        rng: Source of randomness for transparent surfaces.
-
-    Returns:
-        The hits; rays that hit nothing have none.
-    """
-    meshes = [_static_mesh(view, rig), _EmbreeMesh.around(view.moving, view, rig.max_range)]
-    camera_table, lidar_table = view.materials.camera, view.materials.lidar
-    active = np.arange(len(origins))
-    travelled = np.zeros(len(origins))
-    found: list[_Hits] = []
-    for _ in range(MAX_CASTS):
-        starts = (origins[active] + travelled[active, None] * directions[active]).astype(np.float32)
-        ways = directions[active].astype(np.float32)
-        steps = (rig.max_range - travelled[active]).astype(np.float32)
-        materials = np.full(len(active), -1)
-        objects = np.full(len(active), NO_OBJECT)
-        normals = np.zeros((len(active), 3), np.float32)
-        for mesh in meshes:
-            mesh.nearest(starts, ways, steps, materials, objects, normals)
-        hit = materials >= 0
-        active = active[hit]
-        starts, ways, steps = starts[hit], ways[hit], steps[hit]
-        materials, objects, normals = materials[hit], objects[hit], normals[hit]
-        cosines = np.abs(np.sum(normals * ways, axis=1))
-        passed = cut_mask(camera_table, materials, starts + steps[:, None] * ways, normals)
-        transmission = lidar_table[materials, LIDAR_COLUMN["transmission"]]
-        passed |= rng.random(len(active)) < transmission * np.minimum(1, cosines + 0.4)
-        distances = travelled[active] + steps
-        stays = ~passed
-        found.append(
-            _Hits(
-                active[stays],
-                distances[stays],
-                materials[stays],
-                cosines[stays],
-                np.abs(normals[stays, 2]),
-                objects[stays],
-            )
-        )
-        active = active[passed]
-        if not len(active):
-            break
-        # Start the next cast just behind the surface.
-        travelled[active] = distances[passed] + 0.002
-    return _in_order(found)
-
-
-def _in_order(parts: list[_Hits]) -> _Hits:
-    """Join hits and sort them by ray."""
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    order = np.argsort(joined("rays"), kind="stable")
-    return _Hits(
-        joined("rays")[order],
-        joined("distances")[order],
-        joined("materials")[order],
-        joined("cosines")[order],
-        joined("uprightness")[order],
-        joined("objects")[order],
-    )
-
-
-class _EmbreeMesh:
-    """A part of a Mesh in Embree, with what a hit needs to know."""
-
-    def __init__(self, mesh: Mesh, kept: np.ndarray) -> None:
-        """Copy triangles into Embree.
-
-        Args:
-            mesh: Mesh in the world frame.
-            kept: (K,) rows of the triangles to copy.
-        """
-        self._materials, self._objects = mesh.materials[kept], mesh.objects[kept]
-        self._scene = None
-        if len(self._materials):
-            self._scene = EmbreeScene()
-            TriangleMesh(self._scene, np.ascontiguousarray(mesh.triangles[kept], np.float32))
-
-    @classmethod
-    def around(cls, mesh: Mesh, view: View, reach: float) -> _EmbreeMesh:
-        """Copy the triangles of a mesh that rays of a view can hit.
-
-        Args:
-            mesh: Mesh in the world frame.
-            view: Gives the pose of the vehicle.
-            reach: Metres within which triangles are copied. Those that are wholly behind the
-                vehicle, beyond a margin, are left out.
-        """
-        corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
-        extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
-        forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
-        kept = (np.linalg.norm(corner, axis=1) < reach + 2 * extent) & (
-            forward > -10.0 - 2 * extent
-        )
-        return cls(mesh, np.flatnonzero(kept))
-
-    def nearest(
-        self,
-        origins: np.ndarray,
-        directions: np.ndarray,
-        distances: np.ndarray,
-        materials: np.ndarray,
-        objects: np.ndarray,
-        normals: np.ndarray,
-    ) -> None:
-        """Find the nearest hits of rays, where they are nearer than what is known so far.
-
-        Args:
-            origins: (N, 3) float32 in the world frame.
-            directions: (N, 3) float32 unit vectors.
-            distances: (N,) float32, largest distance of interest in metres; overwritten by a hit.
-            materials: (N,) rows of the MaterialTable; overwritten by a hit.
-            objects: (N,) objects; overwritten by a hit.
-            normals: (N, 3) float32 unit normals; overwritten by a hit.
-        """
-        if self._scene is None or not len(origins):
-            return
-        answer = self._scene.run(origins, directions, distances.copy(), query="INTERSECT", output=1)
-        triangle = answer["primID"]
-        hit = triangle >= 0
-        triangle = triangle[hit]
-        distances[hit] = answer["tfar"][hit]
-        materials[hit] = self._materials[triangle]
-        objects[hit] = self._objects[triangle]
-        normal = answer["Ng"][hit]
-        normals[hit] = normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-20)
-
-
-# The latest copy of a static mesh, with the pose of the vehicle and the range at that time. The key
-# is `View.static`, which is one and the same object for a whole drive.
-_static_meshes: weakref.WeakKeyDictionary[Mesh, tuple[_EmbreeMesh, np.ndarray, float]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def _static_mesh(view: View, rig: Rig) -> _EmbreeMesh:
-    """Return the static scene in Embree.
-
-    Copying it takes longer than casting all rays, so one copy serves for a stretch of the drive.
-    """
-    if view.static in _static_meshes:
-        copy, pose, reach = _static_meshes[view.static]
-        moved = invert(pose) @ view.world_from_ego
-        # What the image shows now must lie in the half-space that was copied then.
-        is_near = bool(np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN)
-        faces_forward = moved[0, 3] > -5 and moved[0, 0] > 0.8
-        if is_near and faces_forward and reach == rig.max_range:
-            return copy
-    copy = _EmbreeMesh.around(view.static, view, rig.max_range + STATIC_MARGIN)
-    _static_meshes[view.static] = copy, view.world_from_ego.copy(), rig.max_range
-    return copy

@@ -88,7 +88,8 @@ class A2D2Writer(Writer):
 
     The layout is that of `camera_lidar_semantic_bboxes` with `cams_lidars.json` beside it (Geyer
     et al., arXiv 2004.06320). Points and boxes lie in the view frame of the camera: x forward,
-    y left, z up, origin at the camera.
+    y left, z up, origin at the camera. Boxes have the additional key `velocity`, and their `id` is
+    the same in all frames of a scene; see `bev_semseg_ros.data.a2d2`.
     """
 
     SUBSET = "camera_lidar_semantic_bboxes"
@@ -227,7 +228,8 @@ class A2D2Writer(Writer):
             turned = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
             corners = self.CORNER_SIGNS * size / 2 @ turned + center
             truncation = np.searchsorted(TRUNCATION_SHARES, labels.truncations[index])
-            content[f"box_{index}"] = {
+            number, velocity = labels.boxes.ids[index], labels.boxes.velocities[index]
+            box = {
                 "2d_bbox": labels.bounds[index].tolist(),
                 "3d_points": corners.tolist(),
                 "alpha": 0.0,
@@ -237,10 +239,14 @@ class A2D2Writer(Writer):
                 "center": center.tolist(),
                 "size": size.tolist(),
                 "class": labels.names[index],
-                "id": index,
+                "id": int(number) if number >= 0 else index,
                 "occlusion": float(labels.occlusions[index]),
                 "truncation": float(truncation),
             }
+            if number >= 0 and np.isfinite(velocity).all():
+                in_view = self._view_from_ego[:3, :3] @ [*velocity, 0.0]
+                box["velocity"] = in_view.tolist()
+            content[f"box_{index}"] = box
         return content
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
@@ -19,17 +20,18 @@ SCENE_PERIOD_NS = 60_000_000_000
 
 
 class KittiWriter(Writer):
-    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with two additions.
+    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with three additions.
 
-    The additions are `training/semantic/<frame>.png`, a mask of class numbers, and
-    `training/frames.csv` with the columns frame, scene and time_ns.
+    The additions are `training/semantic/<frame>.png`, a mask of class numbers;
+    `training/frames.csv` with the columns frame, scene and time_ns; and
+    `training/motion/<frame>.csv` with ids and velocities, see `bev_semseg_ros.data.kitti`.
 
     Labels lie in the frame of the rectified camera 0. The image is that of camera 2, which is
     BASELINE metres to the left of camera 0; the fourth column of P2 says so.
     """
 
     BASELINE = 0.06
-    FOLDERS = ("image_2", "label_2", "calib", "velodyne", "semantic")
+    FOLDERS = ("image_2", "label_2", "calib", "velodyne", "semantic", "motion")
     VAN_NAME = "Van"
 
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
@@ -59,6 +61,7 @@ class KittiWriter(Writer):
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
         lines = self._label_lines(labels)
         (self._root / "label_2" / f"{name}.txt").write_text("".join(line + "\n" for line in lines))
+        self._write_motion(self._root / "motion" / f"{name}.csv", labels.boxes)
 
     def finish(self, scenes: list[int]) -> None:
         with open(self._root / "frames.csv", "w", newline="") as file:
@@ -69,7 +72,20 @@ class KittiWriter(Writer):
                     time_ns = scene * SCENE_PERIOD_NS + frame * FRAME_PERIOD_US * 1000
                     table.writerow([self._frame_name(scene, frame), f"scene_{scene:04d}", time_ns])
 
+    @staticmethod
+    def _write_motion(path: Path, boxes: Boxes) -> None:
+        """Write the ids and velocities of a frame; boxes without an id have no row."""
+        with open(path, "w", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["box", "id", "vx", "vy"])
+            for line, (number, (vx, vy)) in enumerate(
+                zip(boxes.ids, boxes.velocities, strict=True), 1
+            ):
+                if number >= 0:
+                    table.writerow([line, number, f"{vx:.4f}", f"{vy:.4f}"])
+
     def _frame_name(self, scene: int, frame: int) -> str:
+        """Return the number of a frame in the data set, which its files are named by."""
         return f"{scene * self._frames + frame:06d}"
 
     def _calibration(self) -> str:

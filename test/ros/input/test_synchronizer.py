@@ -314,7 +314,7 @@ def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_co
         assert sync.deadline is None or sync.deadline > now
 
     for index, (now, stream, stamp) in enumerate(sorted(arrivals)):
-        while sync.deadline is not None and sync.deadline <= now:  # as the queue does
+        while sync.deadline is not None and sync.deadline <= now:  # as the pair queue does
             due = sync.deadline
             check(sync.expire(due), index, due)
         if all(

@@ -16,13 +16,13 @@ FOUND, FALSE, DROPPED = 1, 0, -1
 
 
 def match(
-    predicted: np.ndarray, truth: np.ndarray, required: np.ndarray, threshold: float
+    predicted: np.ndarray, ground_truth: np.ndarray, required: np.ndarray, threshold: float
 ) -> np.ndarray:
     """Match predictions with the ground truth.
 
     Args:
         predicted: (P, 2) centres by falling score.
-        truth: (T, 2) centres.
+        ground_truth: (T, 2) centres.
         required: (T,) bool: False where the truth is ignored.
         threshold: metres.
 
@@ -30,8 +30,8 @@ def match(
         (P,) FOUND, FALSE or DROPPED.
     """
     outcome = np.full(len(predicted), FALSE)
-    distance = np.linalg.norm(predicted[:, None] - truth[None], axis=2)
-    for index in range(len(predicted) if len(truth) else 0):
+    distance = np.linalg.norm(predicted[:, None] - ground_truth[None], axis=2)
+    for index in range(len(predicted) if len(ground_truth) else 0):
         nearest = int(np.argmin(distance[index]))
         if distance[index, nearest] < threshold:
             outcome[index] = FOUND if required[nearest] else DROPPED

@@ -10,7 +10,7 @@ from bev_semseg_ros.model.tasks.task import Head
 
 # dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
 REGRESSION_CHANNELS = 10
-# A score of 0.02 everywhere at first, since nearly all cells are empty (Lin et al. 2017, focal loss).
+# A score of 0.02 everywhere at first, since nearly all cells are empty (Lin et al. 2017).
 HEATMAP_BIAS = -4.0
 
 

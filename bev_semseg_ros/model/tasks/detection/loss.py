@@ -22,29 +22,31 @@ def heatmap_loss(logits: Tensor, heatmaps: Targets, labels: LabelSet) -> Tensor:
         labels: the network's label set.
     """
     total, positives = logits.new_zeros(()), logits.new_zeros(())
-    for truth_labels, truth in heatmaps.items():
+    for truth_labels, ground_truth in heatmaps.items():
         view = view_of(labels, truth_labels)
-        ours = logits if len(truth["frames"]) == len(logits) else logits[truth["frames"]]
+        ours = (
+            logits if len(ground_truth["frames"]) == len(logits) else logits[ground_truth["frames"]]
+        )
         if not view.is_identity:
             ours = view.merge_independent(ours.float())
-        total = total + focal_loss(ours, truth["heatmap"], truth["negative_weight"])
-        positives = positives + (truth["heatmap"] == 1).sum()
+        total = total + focal_loss(ours, ground_truth["heatmap"], ground_truth["negative_weight"])
+        positives = positives + (ground_truth["heatmap"] == 1).sum()
     return total / positives.clamp_min(1)
 
 
-def focal_loss(logits: Tensor, truth: Tensor, negative_weight: Tensor) -> Tensor:
+def focal_loss(logits: Tensor, ground_truth: Tensor, negative_weight: Tensor) -> Tensor:
     """Return the summed penalty-reduced focal loss (Law & Deng 2018, alpha 2, beta 4).
 
     Args:
         logits: (B, K, X, Y).
-        truth: (B, K, X, Y) float, one at centres.
+        ground_truth: (B, K, X, Y) float, one at centres.
         negative_weight: (B, X, Y).
     """
     logits = logits.float()
     score = torch.sigmoid(logits)
     positive = (1 - score) ** 2 * F.softplus(-logits)
-    negative = score**2 * F.softplus(logits) * (1 - truth) ** 4 * negative_weight[:, None]
-    return torch.where(truth == 1, positive, negative).sum()
+    negative = score**2 * F.softplus(logits) * (1 - ground_truth) ** 4 * negative_weight[:, None]
+    return torch.where(ground_truth == 1, positive, negative).sum()
 
 
 def regression_loss(regression: Tensor, targets: Targets) -> Tensor:

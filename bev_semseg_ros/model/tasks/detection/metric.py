@@ -68,7 +68,7 @@ def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarra
 
 
 def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera | None) -> np.ndarray:
-    """Return (M,) bool: boxes of whose 2D box more than half lies inside one of the areas (D, 4)."""
+    """Return (M,) bool: boxes whose 2D box lies by more than half in one of the areas (D, 4)."""
     inside = np.zeros(len(boxes), bool)
     if camera is None or not len(areas) or not len(boxes):
         return inside
@@ -113,7 +113,7 @@ class DetectionScores:
             for threshold in THRESHOLDS
         }
 
-    def add(self, predicted: Boxes, truth: Boxes, required: np.ndarray) -> None:
+    def add(self, predicted: Boxes, ground_truth: Boxes, required: np.ndarray) -> None:
         """Score a frame.
 
         Args:
@@ -122,15 +122,15 @@ class DetectionScores:
             required: (T,) bool: what has to be found.
         """
         predicted = predicted[np.argsort(-predicted.scores, kind="stable")]
-        demanded = truth.labels[required & (truth.labels >= 0)]
+        demanded = ground_truth.labels[required & (ground_truth.labels >= 0)]
         self._num_truth.append(np.bincount(demanded, minlength=len(self.labels)))
         for (label, threshold), matches in self._matches.items():
             of_class = predicted[predicted.labels == label]
-            is_class = truth.labels == label
-            relevant = is_class | np.isin(truth.labels, self._neutral(label))
+            is_class = ground_truth.labels == label
+            relevant = is_class | np.isin(ground_truth.labels, self._neutral(label))
             outcome = match(
                 of_class.centers[:, :2],
-                truth.centers[relevant, :2],
+                ground_truth.centers[relevant, :2],
                 (required & is_class)[relevant],
                 threshold,
             )
@@ -212,11 +212,11 @@ class DetectionMetric(Metric):
         predicted = predicted[scored]
         finest = view_of(self.labels, annotation.box_labels).shared
         for shared in (finest, *finest.coarser_sets()):
-            if annotation.box_labels.maps_to(shared):
-                truth = annotation.with_labels(box_labels=shared)
-                required = counted(frame, truth, self.grid)
+            if annotation.box_labels.maps_to(shared) and self.labels.maps_to(shared):
+                ground_truth = annotation.with_labels(box_labels=shared)
+                required = counted(frame, ground_truth, self.grid)
                 scores = self._scores.setdefault(shared, DetectionScores(shared))
-                true_boxes = Boxes.empty() if truth.boxes is None else truth.boxes
+                true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
                 scores.add(self._relabelled(predicted, shared), true_boxes, required)
 
     def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:

@@ -66,14 +66,14 @@ class DetectionTask(Task):
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
     ) -> Boxes:
         """Return the boxes of a frame in the ego frame, by falling score."""
-        decoding = self.config.decoding
+        settings = self.config.postprocess
         return decode_boxes(
             outputs["heatmap"],
             outputs["regression"],
             self.config.grid,
             self.labels,
-            decoding.score_threshold if score_threshold is None else score_threshold,
-            decoding.max_boxes,
+            settings.score_threshold if score_threshold is None else score_threshold,
+            settings.max_boxes,
         )[0]
 
     def metric(self) -> DetectionMetric:

@@ -22,18 +22,18 @@ RESAMPLES = 500
 NAMES_PER_LINE = 7
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+def confusion(ground_truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     """Return (C, C) int64 pixel counts, ground truth by rows.
 
     Args:
-        truth: (h, w) uint8; pixels of no class are left out.
+        ground_truth: (h, w) uint8; pixels of no class are left out.
         predicted: (h, w) uint8; pixels of no class count as missed.
         num_classes: C.
     """
-    known = truth < num_classes
+    known = ground_truth < num_classes
     # A column beyond the classes gathers predictions that are no class of this set.
     columns = np.minimum(predicted[known], num_classes)
-    pairs = truth[known].astype(np.int64) * (num_classes + 1) + columns
+    pairs = ground_truth[known].astype(np.int64) * (num_classes + 1) + columns
     counts = np.bincount(pairs, minlength=num_classes * (num_classes + 1))
     return counts.reshape(num_classes, num_classes + 1)
 
@@ -42,9 +42,9 @@ def intersection_over_union(counts: np.ndarray) -> np.ndarray:
     """Return (..., C) of confusions (..., C, C + 1); NaN for classes not in the ground truth."""
     square = counts[..., :-1]
     hits = np.diagonal(square, axis1=-2, axis2=-1).astype(np.float64)
-    truth = counts.sum(-1)
-    union = truth + square.sum(-2) - hits
-    return np.where(truth > 0, hits / np.maximum(union, 1), np.nan)
+    ground_truth = counts.sum(-1)
+    union = ground_truth + square.sum(-2) - hits
+    return np.where(ground_truth > 0, hits / np.maximum(union, 1), np.nan)
 
 
 class SegmentationMetric(Metric):
@@ -69,17 +69,20 @@ class SegmentationMetric(Metric):
             return
         size = (annotation.mask.shape[1], annotation.mask.shape[0])
         predicted = cv2.resize(prediction.mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        truth = rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST)
+        ground_truth = rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST)
         for shared in self._sets(annotation.mask_labels):
             of_truth = annotation.mask_labels.mask_table(shared)
             of_prediction = self.labels.mask_table(shared)
-            counts = confusion(of_truth[truth], of_prediction[predicted], len(shared))
+            counts = confusion(of_truth[ground_truth], of_prediction[predicted], len(shared))
             self._confusions.setdefault(shared, []).append(counts)
 
     def _sets(self, mask_labels: LabelSet) -> list[LabelSet]:
         """Return the sets that ground truth of `mask_labels` is scored on, finest first."""
         finest = view_of(self.labels, mask_labels).shared
-        coarser = [each for each in finest.coarser_sets() if mask_labels.maps_to(each)]
+        coarser = []
+        for labels in finest.coarser_sets():
+            if mask_labels.maps_to(labels) and self.labels.maps_to(labels):
+                coarser.append(labels)
         return [finest, *coarser]
 
     def result(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ def _draw_size(rng: np.random.Generator, profile: Profile) -> tuple[float, float
     common = rng.normal()
 
     def draw(extent: Extent) -> float:
+        """Draw one of the lengths."""
         deviation = extent.sigma * (0.8 * common + 0.6 * rng.normal())
         return float(np.clip(extent.mean + deviation, extent.low, extent.high))
 

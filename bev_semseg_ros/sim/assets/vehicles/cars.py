@@ -210,9 +210,11 @@ def _interior(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> 
     def block(
         base: tuple[float, float, float], size: tuple[float, float, float], material: int
     ) -> None:
+        """Add a cuboid; `base` is the middle of its lower face."""
         builder.box(base, size, 0, CAR, material)
 
     def seat(x: float, y: float, width: float) -> None:
+        """Add the back of a seat and a head rest."""
         block((x, y, low), (0.14, width, belt + 0.06 - low), INTERIOR)
         block((x, y, belt + 0.08), (0.1, 0.25, min(0.19, ceiling - belt - 0.08)), INTERIOR)
 

@@ -146,9 +146,10 @@ def _lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[f
     """Add a lorry of a kind of TRUCK_KINDS; return its width and the height of its mirrors."""
     uniform = rng.uniform
     is_articulated = kind == "semitrailer"
-    length = (
-        uniform(13.5, 16.5) if is_articulated else float(np.clip(rng.normal(7.8, 1.8), 5.2, 11.5))
-    )
+    if is_articulated:
+        length = uniform(13.5, 16.5)
+    else:
+        length = float(np.clip(rng.normal(7.8, 1.8), 5.2, 11.5))
     # Long lorries are also wide and high.
     size = np.clip((length - 5.2) / 5, 0, 1)
     width = 2.1 + 0.4 * size + uniform(0, 0.08)

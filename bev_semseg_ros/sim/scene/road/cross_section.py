@@ -245,6 +245,7 @@ class _SideBuilder:
         self._add("verge", width, VEGETATION, material, 0.0, roughness)
 
     def _draw_verge_material(self) -> int:
+        """Return a random material of verges."""
         verges = self._surfaces.verges
         return verges[self._rng.integers(len(verges))]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.people import people_materials
+from bev_semseg_ros.sim.assets.people_materials import people_materials
 from bev_semseg_ros.sim.assets.primitives import axes
 from bev_semseg_ros.sim.assets.surfaces import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL

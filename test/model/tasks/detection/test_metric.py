@@ -8,7 +8,7 @@ import pytest
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.labels import BOX_IGNORED, load_label_set
+from bev_semseg_ros.labels import BOX_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric, in_dont_care
 
 LABELS = load_label_set("boxes_4")
@@ -321,6 +321,24 @@ def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
     assert result["car"]["ap"] == 1
     assert result["by_labels"]["a2d2_boxes"]["num_frames"] == 1
     assert result["by_labels"]["a2d2_boxes"]["VanSUV"]["ap"] == 0
+
+
+def test_a_network_of_ones_own_set_is_scored_on_what_both_map_to_and_no_further():
+    own = LabelSet("own", ("sedan", "wagon"), np.zeros((2, 3)))
+    data = LabelSet(
+        "data",
+        ("auto",),
+        np.zeros((1, 3)),
+        coarser={"boxes_4": ("car",)},
+        finer={"own": {"sedan": "auto", "wagon": "auto"}},
+    )
+    metric = DetectionMetric(own, GridConfig())
+    truth = boxes((10, 0), labels=0)
+    annotation = Annotation(boxes=truth, box_labels=data)
+    found = predicted_as(boxes((10, 0), labels=1))
+    metric.add(frame_with_points_in(truth), annotation, found, "fused")
+    assert list(metric.result()["by_labels"]) == ["data"]
+    assert metric.result()["auto"]["ap"] == 1
 
 
 def test_the_table_names_every_set_and_class_and_the_headline_every_class_of_the_main_one():

@@ -107,7 +107,7 @@ def test_there_are_at_most_max_boxes():
 
 def test_the_task_takes_threshold_and_number_of_boxes_from_the_configuration():
     config = small_config()
-    config = replace(config, decoding=replace(config.decoding, max_boxes=3))
+    config = replace(config, postprocess=replace(config.postprocess, max_boxes=3))
     task = DetectionTask(config, LABELS)
     outputs = outputs_of(ground_truth())
     outputs["heatmap"] -= 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.frame import Annotation, Camera, Frame, Prediction
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.segmentation.metric import (
     SegmentationMetric,
     confusion,
@@ -223,6 +223,19 @@ def test_a_coarser_network_is_scored_on_finer_ground_truth_in_its_own_classes():
     result = score(truth, found, DRIVING, A2D2)
     assert result["labels"] == "driving_13"
     assert result["iou"]["car"] == result["iou"]["truck"] == 1 and result["iou"]["sky"] is None
+
+
+def test_a_network_of_ones_own_set_is_scored_on_what_both_map_to_and_no_further():
+    own = LabelSet("own", ("tarmac", "hut", "air"), np.zeros((3, 3)))
+    data = LabelSet(
+        "data",
+        ("ground", "sky"),
+        np.zeros((2, 3)),
+        coarser={"groups_6": ("road", "sky")},
+        finer={"own": {"tarmac": "ground", "hut": "ground", "air": "sky"}},
+    )
+    result = score(filled(data, "ground"), filled(own, "hut"), own, data)
+    assert list(result["by_labels"]) == ["data"] and result["iou"]["ground"] == 1
 
 
 def test_the_table_names_every_set_and_class_and_the_headline_both_means():

@@ -1,0 +1,77 @@
+"""docs/python_api.md: its code runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.memory_dataset import TinyDataset
+from support.paths import ROOT
+from support.tiny_data import write_kitti_drive
+
+import bev_semseg_ros
+
+PAGE = (ROOT / "docs" / "python_api.md").read_text()
+BLOCKS = re.findall(r"^```python(?: file=(\S+))?\n(.*?)^```$", PAGE, re.M | re.S)
+
+
+def test_the_api_is_what_the_page_names() -> None:
+    named = re.findall(r"`(?:from bev_semseg_ros import )?([\w, ]+)`", PAGE.split("## ")[0])
+    names = {name.strip() for text in named for name in text.split(",")}
+    assert names == set(bev_semseg_ros.__all__)
+    assert all(getattr(bev_semseg_ros, name) is not None for name in names)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="Predictr"):
+        _ = bev_semseg_ros.Predictr
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    code = (
+        "import sys; from bev_semseg_ros import open_dataset, Frame; print('torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.strip() == "False", result.stderr
+
+
+@pytest.mark.slow
+def test_five_lines_predict_on_ones_own_arrays(tmp_path: Path) -> None:
+    frame, _ = TinyDataset()[0]
+    assert frame.camera is not None
+    names = {
+        "points": frame.points,
+        "image": frame.image,
+        "K": frame.camera.matrix,
+        "width": frame.camera.size[0],
+        "height": frame.camera.size[1],
+        "ego_from_lidar": np.eye(4),
+        "camera_from_ego": frame.camera.camera_from_ego,
+    }
+    (_, predict), (_, over_a_data_set), _ = BLOCKS
+    assert len(predict.strip().splitlines()) <= 6
+    exec(predict, names)
+    assert names["prediction"].boxes is not None and names["prediction"].mask.ndim == 2
+    write_kitti_drive(tmp_path, 2)
+    exec(over_a_data_set.replace('"DATA"', repr(str(tmp_path))), names)
+
+
+@pytest.mark.slow
+def test_the_training_script_runs(tmp_path: Path) -> None:
+    ((name, text),) = [block for block in BLOCKS if block[0]]
+    assert len(text.splitlines()) <= 50
+    (tmp_path / name).write_text(text)
+    write_kitti_drive(tmp_path / "data", 4)
+    result = subprocess.run(
+        [sys.executable, name, "data"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "boxes in the first frame" in result.stdout and (tmp_path / "my_network.pt").is_file()

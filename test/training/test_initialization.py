@@ -1,0 +1,237 @@
+"""Where weights begin: what a checkpoint gives, what begins anew, and that both are said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from support.memory_dataset import TINY, with_training
+from torch import Tensor
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.training.initialization import load_checkpoints
+
+BOTH = {"tasks": ["detection", "segmentation"], "uses_both_sensors": True}
+LINEAR = "lidar_encoder.linear.weight"
+CLASS_LAYERS = {
+    "detection": "bev.heads.detection.heatmap.",
+    "segmentation": "camera.heads.segmentation.logits.",
+}
+
+
+def with_model(config: Config = TINY, **settings: object) -> Config:
+    return replace(config, model=replace(config.model, **settings))
+
+
+def with_labels(**labels: str) -> Config:
+    return replace(TINY, labels=TINY.labels | labels)
+
+
+def random_network(config: Config, seed: int) -> Network:
+    """A network none of whose weights, biases and statistics is like another one's."""
+    torch.manual_seed(seed)
+    network = build_network(config)
+    with torch.no_grad():
+        for value in network.state_dict().values():
+            if value.is_floating_point():
+                value.uniform_(0.5, 1.5)
+    return network
+
+
+def saved(folder: Path, config: Config, info: dict | None = None, name: str = "a.pt") -> Path:
+    checkpoint.save(
+        folder / name, random_network(config, 1), config, BOTH if info is None else info
+    )
+    return folder / name
+
+
+def begun(
+    config: Config, *paths: Path
+) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str], bool]:
+    """Return weights before and after, the report, and whether the camera's trunk was taken."""
+    network = random_network(config, 2)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    lines: list[str] = []
+    has_trunk, infos = load_checkpoints(network, paths, lines.append)
+    assert len(infos) == len(paths)
+    return before, network.state_dict(), lines, has_trunk
+
+
+def kept(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    """Return the weights that a checkpoint did not change."""
+    floats = [key for key, value in before.items() if value.is_floating_point()]
+    return {key for key in floats if torch.equal(before[key], after[key])}
+
+
+def line_of(part: str, lines: list[str]) -> str:
+    (found,) = (line.strip() for line in lines if line.strip().startswith(f"{part}:"))
+    return found
+
+
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention", "none"])
+def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path, fusion):
+    config = with_model(fusion=fusion)
+    path = saved(tmp_path, config)
+    before, after, lines, has_trunk = begun(config, path)
+    given = checkpoint.load(path).weights
+    assert all(torch.equal(after[key], given[key]) for key in before) and has_trunk
+    assert lines[0] == f"{path}:" and not any("anew" in line for line in lines)
+    parts = {
+        "camera encoder",
+        "neck",
+        "lidar encoder",
+        "BEV backbone",
+        "head of detection",
+        "head of segmentation",
+    }
+    if fusion == "projective":
+        parts |= {"fusion, image part"}
+    if fusion == "cross_attention":
+        parts |= {"fusion, image part", "fusion, BEV part"}
+    assert {line.strip().partition(":")[0] for line in lines[1:]} == parts
+    assert all(": taken, " in line for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("task", "labels"), [("segmentation", "a2d2_38"), ("detection", "kitti_boxes")]
+)
+def test_with_another_label_set_only_the_layers_of_classes_begin_anew(tmp_path, task, labels):
+    before, after, lines, _ = begun(with_labels(**{task: labels}), saved(tmp_path, TINY))
+    assert kept(before, after) == {key for key in before if key.startswith(CLASS_LAYERS[task])}
+    line = line_of(f"head of {task}", lines)
+    assert "weights taken; begun anew: " in line and "(its classes are others)" in line
+    assert not any("anew" in each for each in lines if each.strip() != line)
+
+
+def test_as_many_other_classes_are_other_classes_all_the_same(tmp_path):
+    file = tmp_path / "own.yaml"
+    names = "\n".join(f"  thing{i}: {{color: [{i}, 0, 0]}}" for i in range(13))
+    file.write_text(f"classes:\n{names}\n")
+    before, after, lines, _ = begun(with_labels(segmentation=str(file)), saved(tmp_path, TINY))
+    layers = {key for key in before if key.startswith(CLASS_LAYERS["segmentation"])}
+    assert len(layers) == 2 and kept(before, after) == layers
+    assert "its classes are others" in line_of("head of segmentation", lines)
+
+
+def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tmp_path):
+    path = saved(tmp_path, with_model(fusion="none"))
+    before, after, lines, _ = begun(TINY, path)
+    given = checkpoint.load(path).weights[LINEAR]
+    inputs = given.shape[1]
+    assert torch.equal(after[LINEAR][:, :inputs], given) and not after[LINEAR][:, inputs:].any()
+    new = after[LINEAR].shape[1] - inputs
+    line = line_of("lidar encoder", lines)
+    assert new > 0 and f"linear.weight: {new} new inputs begin at zero" in line
+    assert line.startswith("lidar encoder: taken")
+    # The checkpoint has nothing for the part of the fusion.
+    fusion = line_of("fusion, image part", lines)
+    assert "begun anew" in fusion and "(not in the checkpoint)" in fusion
+    assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
+
+
+def test_features_of_another_number_are_not_shifted_but_begin_anew_and_both_shapes_are_said(
+    tmp_path,
+):
+    path = saved(tmp_path, with_model(fusion_channels=4))
+    before, after, lines, _ = begun(TINY, path)
+    there, here = checkpoint.load(path).weights[LINEAR].shape, before[LINEAR].shape
+    assert there != here and torch.equal(after[LINEAR], before[LINEAR])
+    line = line_of("lidar encoder", lines)
+    assert f"begun anew: linear.weight ({tuple(there)} there, {tuple(here)} here)" in line
+    assert LINEAR in kept(before, after)
+
+
+def test_fewer_inputs_than_the_checkpoint_has_begin_anew_too(tmp_path):
+    before, after, lines, _ = begun(with_model(fusion="none"), saved(tmp_path, TINY))
+    assert torch.equal(after[LINEAR], before[LINEAR])
+    assert "begun anew: linear.weight" in line_of("lidar encoder", lines)
+    unused = line_of("fusion, image part", lines)
+    assert "not used" in unused and "this network has no such part" in unused
+
+
+def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
+    camera = with_training(TINY, tasks=("segmentation",))
+    lidar = with_training(with_model(fusion="none"), tasks=("detection",))
+    first = saved(tmp_path, camera, {"tasks": ["segmentation"]}, "camera.pt")
+    second = tmp_path / "lidar.pt"
+    checkpoint.save(second, random_network(lidar, 3), lidar, {"tasks": ["detection"]})
+    before, after, lines, has_trunk = begun(TINY, first, second)
+    of_camera, of_lidar = checkpoint.load(first).weights, checkpoint.load(second).weights
+    assert has_trunk
+    for key in before:
+        if key.startswith("camera.fusion."):
+            assert torch.equal(after[key], before[key]), key  # nobody taught it
+        elif key.startswith("camera."):
+            assert torch.equal(after[key], of_camera[key]), key
+        elif key != LINEAR:
+            assert torch.equal(after[key], of_lidar[key]), key
+    split = lines.index(f"{second}:")
+    reason = "(the checkpoint was not trained for it)"
+    for part, begin, end in (
+        ("BEV backbone", 0, split),
+        ("head of detection", 0, split),
+        ("fusion, image part", 0, split),
+        ("camera encoder", split, len(lines)),
+        ("head of segmentation", split, len(lines)),
+    ):
+        line = line_of(part, lines[begin:end])
+        assert "begun anew" in line or "kept" in line, line
+        assert reason in line
+
+
+def test_a_checkpoint_of_the_lidar_alone_has_no_trained_trunk(tmp_path):
+    path = saved(tmp_path, TINY, {"tasks": ["detection"], "uses_both_sensors": False})
+    before, after, _, has_trunk = begun(TINY, path)
+    assert not has_trunk
+    floats = {key for key, value in before.items() if value.is_floating_point()}
+    assert kept(before, after) == {key for key in floats if key.startswith("camera.")}
+
+
+def test_a_training_of_boxes_with_both_sensors_has_taught_the_camera_too(tmp_path):
+    path = saved(tmp_path, TINY, {"tasks": ["detection"], "uses_both_sensors": True})
+    before, after, _, has_trunk = begun(TINY, path)
+    assert has_trunk and not kept(before, after)
+
+
+def test_a_part_that_this_network_lacks_is_reported_as_not_used(tmp_path):
+    config = with_model(tasks=("segmentation",), fusion="none")
+    before, after, lines, _ = begun(config, saved(tmp_path, TINY))
+    line = line_of("head of detection", lines)
+    assert "not used" in line and "this network has no such part" in line
+    assert kept(before, after) == {LINEAR}
+
+
+def test_another_trunk_begins_anew_and_the_former_is_not_used(tmp_path):
+    config = with_model(camera_encoder="efficientnet_lite0")
+    before, after, lines, has_trunk = begun(config, saved(tmp_path, TINY))
+    assert not has_trunk  # so that the training begins it from ImageNet
+    trunk = {
+        key
+        for key, value in before.items()
+        if key.startswith("camera.encoder.") and value.is_floating_point()
+    }
+    assert trunk <= kept(before, after)
+    of_trunk = [line for line in lines if line.strip().startswith("camera encoder:")]
+    assert "begun anew" in of_trunk[0] and "not used" in of_trunk[1]
+
+
+def test_a_checkpoint_of_which_nothing_fits_is_an_error_that_names_it(tmp_path):
+    path = saved(tmp_path, TINY, {"tasks": ["segmentation"]})
+    config = with_model(tasks=("detection",), camera_encoder="efficientnet_lite0", neck_channels=24)
+    network, lines = random_network(config, 2), []
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(ValueError, match=r"a\.pt: none of its weights fits.*--init"):
+        load_checkpoints(network, [path], lines.append)
+    assert lines  # the report says why
+    floats = {key for key, value in before.items() if value.is_floating_point()}
+    assert kept(before, network.state_dict()) == floats
+
+
+def test_the_report_is_printed_unless_it_is_asked_for(tmp_path, capsys):
+    load_checkpoints(random_network(TINY, 2), [saved(tmp_path, TINY)])
+    assert "BEV backbone: taken" in capsys.readouterr().out
