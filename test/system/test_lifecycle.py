@@ -12,6 +12,8 @@ from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersA
 from support.process import Process
 from visualization_msgs.msg import Marker
 
+from bev_semseg_ros.ros.node.main import EXIT_BAD_PARAMETERS
+
 NAMESPACE = "/managed"
 
 
@@ -301,6 +303,14 @@ def test_a_wrong_parameter_ends_the_node_with_one_clear_line(start_node, name, v
     process = start_node("-r", "__ns:=/wrong", **{name: value})
     code, lines = process.wait(), [line for line in process.lines if line.strip()]
     assert (code, len(lines)) == (2, 1) and name in lines[0], lines
+
+
+def test_a_class_that_the_checkpoint_does_not_have_ends_the_node_like_any_wrong_parameter(
+    start_node,
+):
+    process = start_node("-r", "__ns:=/wrong_class", classes="[car, tram]")
+    code, errors = process.wait(), [line for line in process.lines if "ERROR" in line]
+    assert code == EXIT_BAD_PARAMETERS and "'tram' is not one of car, truck" in errors[-1], errors
 
 
 @pytest.mark.parametrize("content", [None, "/**: {ros__parameters: {slop: ["])

@@ -90,7 +90,9 @@ def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
         executor.spin()
         return EXIT_OK
     if not node.start(executor):
-        return EXIT_CONFIGURE_FAILED if rclpy.ok() else EXIT_OK
+        if not rclpy.ok():
+            return EXIT_OK
+        return EXIT_BAD_PARAMETERS if node.has_bad_parameters else EXIT_CONFIGURE_FAILED
     # Not spin_until_future_complete, which keeps a callback for every message.
     while rclpy.ok() and not node.failed:
         executor.spin_once()

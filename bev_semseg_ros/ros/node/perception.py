@@ -56,6 +56,7 @@ class Perception(LifecycleNode):
         health: What the node counts and warns of.
         session: The subscriptions and threads; None unless the node is active.
         failed: True once the device has failed; the node is unconfigured then.
+        has_bad_parameters: True if configure failed because of a parameter that follows the classes.
     """
 
     parameters = Parameters()  # until they are declared
@@ -77,6 +78,7 @@ class Perception(LifecycleNode):
         self.health = Health()
         self.session: Session | None = None
         self.failed = False
+        self.has_bad_parameters = False
         self._configuration: Configuration | None = None
         self._loading: threading.Thread | None = None
         self._is_configured = False  # True from the beginning of configure
@@ -182,6 +184,7 @@ class Perception(LifecycleNode):
 
     def _configure(self) -> None:
         self._is_configured = True
+        self.has_bad_parameters = False
         cv2.setNumThreads(1)  # its threads would take the cores from the network's
         parameters = self.parameters
         calibration = load_calibration(parameters.calibration) if parameters.calibration else None
@@ -221,7 +224,11 @@ class Perception(LifecycleNode):
         )
         self._stop_if_shut_down()
         loaded = time.monotonic()
-        self._declare_by_class(predictor)
+        try:
+            self._declare_by_class(predictor)
+        except ValueError:
+            self.has_bad_parameters = True  # starting the node again will not help
+            raise
         predictor.warm_up(camera.size if camera else None)
         self.get_logger().info(
             f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
