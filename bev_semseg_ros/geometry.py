@@ -193,11 +193,12 @@ def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
     """
     headings = np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws)], -1)
     headings = headings @ matrix[:2, :2].T
+    heading = np.arctan2(matrix[1, 0], matrix[0, 0])  # a tilt must not change speeds
     return replace(
         boxes,
         centers=apply(matrix, boxes.centers),
         yaws=np.arctan2(headings[:, 1], headings[:, 0]),
-        velocities=boxes.velocities @ matrix[:2, :2].T,
+        velocities=boxes.velocities @ rotation_z(heading)[:2, :2].T,
     )
 
 
