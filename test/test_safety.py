@@ -12,7 +12,7 @@ import torch
 from support import tiny_data
 
 from bev_semseg_ros import config as configuration
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, ModelConfig
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Camera, Frame
@@ -89,11 +89,17 @@ def test_a_configuration_that_would_not_fit_into_memory_is_refused(values):
         configuration.from_dict(values)
 
 
+def small_network():
+    from bev_semseg_ros.model.build import build_network
+
+    return build_network(Config(model=ModelConfig(camera_encoder="residual")))
+
+
 def test_a_checkpoint_that_asks_for_a_huge_network_is_refused(tmp_path):
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.inference.predictor import Predictor
 
-    checkpoint.save(tmp_path / "huge.pt", torch.nn.Linear(1, 1), Config(), {})
+    checkpoint.save(tmp_path / "huge.pt", small_network(), Config(), {})
     content = torch.load(tmp_path / "huge.pt", weights_only=True)
     content["config"]["model"]["bev_channels"] = [10**6, 10**6, 10**6]
     torch.save(content, tmp_path / "huge.pt")

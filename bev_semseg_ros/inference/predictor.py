@@ -128,6 +128,8 @@ class Predictor:
         info: of the checkpoint.
         tasks: what the network predicts.
         label_sets: task -> its label set, for the tasks that have classes.
+        finds_boxes_in_images: True if BEV tasks have an answer without a cloud.
+        point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants.
         device: what the network runs on.
         precision: fp32, bf16 or fp16.
         engine: torch or openvino.
@@ -167,6 +169,8 @@ class Predictor:
         self.label_sets: dict[str, LabelSet] = {
             task.name: task.labels for task in network.tasks if task.labels is not None
         }
+        self.finds_boxes_in_images = network.fusion.finds_boxes_in_images
+        self.point_attributes = network.lidar_encoder.attributes
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.engine = choose_engine(engine, self.device)
@@ -233,16 +237,6 @@ class Predictor:
     ) -> Predictor:
         """Return a predictor for an evaluation during training: plain torch, a copy as of now."""
         return cls(network, config, device=device, precision=precision, engine="torch")
-
-    @property
-    def finds_boxes_in_images(self) -> bool:
-        """True if BEV tasks have an answer without a cloud."""
-        return self._network.fusion.finds_boxes_in_images
-
-    @property
-    def point_attributes(self) -> tuple[str, ...]:
-        """Names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants."""
-        return self._network.lidar_encoder.attributes
 
     def warm_up(self, camera_size: tuple[int, int] | None = None) -> None:
         """Compile the network and run it once.

@@ -38,13 +38,15 @@ def stamp(message) -> int:
 
 
 def cloud(message) -> np.ndarray:
-    assert [(field.name, field.offset, field.datatype) for field in message.fields] == [
+    """Return x, y, z and intensity; further fields may follow them."""
+    assert [(field.name, field.offset, field.datatype) for field in message.fields][:4] == [
         ("x", 0, 7),
         ("y", 4, 7),
         ("z", 8, 7),
         ("intensity", 12, 7),
     ]
-    return message.data.view(np.float32).reshape(message.height * message.width, 4)
+    rows = message.data.reshape(message.height * message.width, message.point_step)
+    return np.ascontiguousarray(rows[:, :16]).view(np.float32)
 
 
 def image(message) -> np.ndarray:
