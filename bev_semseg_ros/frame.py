@@ -106,7 +106,7 @@ class Boxes:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """How a camera looks at the ego frame.
+    """Intrinsics, distortion and pose of a camera.
 
     Attributes:
         matrix: (3, 3) K of the image as recorded.
@@ -221,15 +221,15 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """The ground truth of a frame. None means unlabelled, which is not "nothing there".
+    """The ground truth of a frame. None means unlabelled, empty means labelled without objects.
 
     Attributes:
         boxes: in the ego frame.
         ignored: (M,) bool: boxes that count neither as found nor as missed.
         mask: (H, W) uint8 classes of `mask_labels`, `labels.MASK_IGNORED` to be left out, in the
             geometry of `Frame.image` as recorded.
-        dont_care: (D, 4) left, top, right, bottom in pixels of the rectified image: areas where
-            objects may stand that nobody boxed.
+        dont_care: (D, 4) left, top, right, bottom in pixels of the rectified image: areas with
+            possibly unlabelled objects.
         box_labels: label set of `boxes`, the data set's own.
         mask_labels: label set of `mask`, the data set's own.
     """
@@ -285,7 +285,7 @@ def relabel_boxes(
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network said of a frame.
+    """The results of the network for a frame.
 
     Attributes:
         boxes: in the ego frame, by falling score. None where the network could not look for any:
@@ -295,7 +295,7 @@ class Prediction:
         camera: describes that image; None without one.
         mode: mode in which the network really ran.
         network_ms: time in the network, from tensors to results, milliseconds.
-        results: what further tasks said, by the task's name.
+        results: results of further tasks, by the task's name.
     """
 
     boxes: Boxes | None

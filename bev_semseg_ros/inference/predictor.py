@@ -49,7 +49,7 @@ def cpu_flags() -> frozenset[str]:
 
 
 def computes_bf16() -> bool:
-    """Return True if the processor computes bfloat16 itself.
+    """Return True if the processor has native bfloat16.
 
     Elsewhere it is emulated, and slower than float32.
     """
@@ -119,14 +119,13 @@ def choose_engine(engine: str, device: torch.device) -> str:
 class Predictor:
     """A network that is ready to run. Not thread-safe, except `is_warm` and `prepare`.
 
-    The torch engine's OpenMP threads spin while they wait, which beside other work costs many times
-    what it saves: set OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its
-    own, which do not spin.
+    The torch engine's OpenMP threads busy-wait and slow down other processes: set
+    OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its own, which do not.
 
     Attributes:
-        config: of the checkpoint.
-        info: of the checkpoint.
-        tasks: what the network predicts.
+        config: Configuration stored in the checkpoint.
+        info: Metadata stored in the checkpoint.
+        tasks: Tasks of the network.
         label_sets: task -> its label set, for the tasks that have classes.
         finds_boxes_in_images: True if BEV tasks have an answer without a cloud.
         point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants.
@@ -235,7 +234,7 @@ class Predictor:
     def from_network(
         cls, network: Network, config: Config, device: str = "auto", precision: str = "fp32"
     ) -> Predictor:
-        """Return a predictor for an evaluation during training: plain torch, a copy as of now."""
+        """Return a predictor with a snapshot of the weights, for evaluation during training."""
         return cls(network, config, device=device, precision=precision, engine="torch")
 
     def warm_up(self, camera_size: tuple[int, int] | None = None) -> None:
@@ -274,7 +273,7 @@ class Predictor:
     def predict(
         self, frame: Frame, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
-        """Return what the network says of a frame, see `predict_sample`."""
+        """Run the network on a frame, see `predict_sample`."""
         if mode == "lidar_only":
             frame = replace(frame, image=None)  # not to be rectified for nothing
         return self.predict_sample(prepare(frame, self.config), mode, score_threshold)
@@ -282,7 +281,7 @@ class Predictor:
     def predict_sample(
         self, sample: Sample, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
-        """Return what the network says of a prepared frame.
+        """Run the network on a prepared frame.
 
         In `fused` mode the network does without a sensor that is missing; `Prediction.mode` says
         so.
@@ -293,7 +292,7 @@ class Predictor:
             score_threshold: lowest score of a box; None: the configuration's.
 
         Raises:
-            ValueError: an unknown mode, or one that leaves nothing to look at.
+            ValueError: an unknown mode, or one that leaves no input.
         """
         if mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")

@@ -1,7 +1,7 @@
 """A label set as data: classes, colours, and the coarser or finer sets that it relates to.
 
-Nothing else in the package knows a class by its name or number. Sets are YAML files. The shipped
-ones lie in `labels/sets`; a file of one's own has the same form (docs/extending.md):
+Network, node and metrics get their classes only from here. Sets are YAML files. The shipped ones
+lie in `labels/sets`; a file of one's own has the same form (docs/extending.md):
 
     classes:                      # in the order of their numbers
       car: {color: [40, 120, 255], heatmap_sigma: 1.6, suppression_radius: 1.6, neutral: [truck]}
@@ -24,7 +24,7 @@ import yaml
 
 MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
-BOX_NONE = -2  # of a box: what it holds is no object in this set
+BOX_NONE = -2  # of a box: not an object in this set, to be removed
 
 MAX_CLASSES = 254
 MAX_FILE_BYTES = 200_000  # a label set is a few kilobytes; YAML's aliases could make more of it
@@ -96,7 +96,7 @@ class LabelSet:
         return table.take(mask, 0)
 
     def maps_to(self, other: LabelSet) -> bool:
-        """Return whether every class here has a class, or a reason to have none, in `other`."""
+        """Return whether every class here maps to a class of `other`, to ignored or to none."""
         return self._names_in(other) is not None
 
     def mapping_to(self, other: LabelSet) -> np.ndarray:
@@ -149,7 +149,7 @@ class LabelSet:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values that `from_dict` makes the same set of, for a checkpoint."""
+        """Return plain values for a checkpoint, which `from_dict` accepts."""
         return {
             "name": self.name,
             "classes": list(self.classes),

@@ -51,8 +51,8 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
         setting: for the message of an error, such as "model.neck".
         name: a key of the table, or "module:Class".
         table: the named choices.
-        kind: what a class of one's own must derive from. A checkpoint names such classes, so
-            nothing else is ever called.
+        kind: what a class of one's own must derive from. Its module is imported before this can
+            be checked.
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), a module that cannot be
@@ -89,7 +89,7 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
 
     Args:
         config: names them in `model.tasks` and their label sets in `labels`.
-        label_sets: of a checkpoint, by task; they go before the configuration's.
+        label_sets: of a checkpoint, by task; they override the configuration's.
 
     Raises:
         ValueError: an unknown task or label set, a task twice, labels of no task.

@@ -74,7 +74,7 @@ class Network(nn.Module):
 
     Attributes:
         tasks: what the network predicts, in order.
-        fusion: how the camera helps the BEV.
+        fusion: module that brings image features to the BEV.
     """
 
     def __init__(
@@ -141,8 +141,8 @@ class Network(nn.Module):
     def run_camera(self, batch: Batch) -> tuple[NetworkOutputs, Tensor | None]:
         """Return the image tasks' outputs and the fusion's map.
 
-        Frames without an image do not pass through the branch, since they must not touch
-        BatchNorm; their outputs are zeros.
+        Frames without an image do not pass through the branch, because they would distort the
+        statistics of BatchNorm. Their outputs are zeros.
         """
         if not self.uses_images or not batch.has_image.any():
             return {}, None

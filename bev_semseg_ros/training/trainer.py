@@ -62,7 +62,7 @@ def train(
     Raises:
         ValueError: names a setting or file that is wrong.
         FileNotFoundError: names a file or folder that is missing.
-        FloatingPointError: the loss is no longer finite.
+        FloatingPointError: a loss or the gradient is no longer finite.
     """
     out = Path(out)
     _check(config, out, resume, init)
@@ -123,12 +123,12 @@ def _validation(
 
 
 class Trainer:
-    """A network in training: everything that has to be kept to go on.
+    """Training state: network, optimizer, schedule and counters.
 
     Call `begin` or `resume`, then `run`.
 
     Attributes:
-        info: what the checkpoint will say of the training; what the tasks need must be in it before
+        info: metadata stored in the checkpoint; it must hold the statistics of the tasks before
             `begin`.
         path: of the checkpoint.
         validation: frames evaluated after every epoch; None: none.
@@ -167,7 +167,7 @@ class Trainer:
         """Continue from the run's own checkpoint.
 
         Raises:
-            ValueError: the settings are others.
+            ValueError: settings or label sets differ from the saved run.
         """
         saved = checkpoint.load(self.path)
         if changed := _changed_settings(saved.config, self.config):
@@ -191,7 +191,7 @@ class Trainer:
         self.metrics = json.loads(state["metrics"])
 
     def _prepare(self, is_pretrained: bool) -> None:
-        """Freeze and group what a pretrained trunk wants to be treated with care."""
+        """Freeze pretrained blocks, and make the optimizer with its parameter groups."""
         training = self.config.training
         self.pretrained = is_pretrained
         if is_pretrained:

@@ -26,7 +26,7 @@ class LidarEncoder(nn.Module):
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, grid: GridConfig, point_channels: int, channels: int) -> None:
-        """Args as of every lidar encoder.
+        """Keep the grid and the numbers of channels.
 
         Args:
             grid: the canvas has its `shape`.

@@ -30,7 +30,7 @@ class Fusion(nn.Module):
     finds_boxes_in_images: ClassVar[bool] = False
 
     def __init__(self, config: Config, camera_channels: Sequence[int]) -> None:
-        """Args as of every fusion.
+        """Build the parts outside the dense branches.
 
         Args:
             config: the whole configuration.

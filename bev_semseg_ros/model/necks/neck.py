@@ -18,7 +18,7 @@ class Neck(nn.Module):
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
-        """Args as of every neck.
+        """Keep the number of channels.
 
         Args:
             in_channels: of C2..C5.

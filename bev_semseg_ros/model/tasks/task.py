@@ -71,7 +71,7 @@ class Metric:
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the few figures that are watched during training."""
+        """Return the few figures to log during training."""
         return {}
 
 
@@ -90,7 +90,7 @@ class Task:
     needs: ClassVar[frozenset[str]]
 
     def __init__(self, config: Config, labels: LabelSet | None) -> None:
-        """Args as of every task.
+        """Keep the configuration and the label set.
 
         Args:
             config: the whole configuration.
@@ -100,7 +100,7 @@ class Task:
         self.labels = labels
 
     def build_head(self, channels: int) -> Head:
-        """Return the head on a map of so many channels."""
+        """Return the head for a map of `channels` channels."""
         raise NotImplementedError
 
     def encode(self, example: Example) -> Any:
@@ -146,12 +146,15 @@ class Task:
         return None
 
     def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
-        """Take back, in place, a share of what class weights did to a head; False if it has none.
+        """Apply logit adjustment to the head, in place.
 
         Args:
             head: of this task, trained.
             info: of the checkpoint.
-            share: 0 takes back nothing, 1 all of it.
+            share: fraction of the class weights' effect to take back, 0 to 1.
+
+        Returns:
+            False if the task has no class weights.
 
         Raises:
             ValueError: the `info` does not say which weights there were.
@@ -162,7 +165,7 @@ class Task:
         """Look at an example before the training, say to count classes."""
 
     def statistics(self) -> dict[str, Any]:
-        """Return plain values, of what `observe` saw, that the checkpoint keeps in its `info`."""
+        """Return statistics gathered by `observe`, to be stored in the checkpoint's `info`."""
         return {}
 
     def begin_training(self, info: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ class Perception(LifecycleNode):
         health: What the node counts and warns of.
         session: The subscriptions and threads; None unless the node is active.
         failed: True once the device has failed; the node is unconfigured then.
-        has_bad_parameters: True if configure failed because of a parameter for the classes.
+        has_bad_parameters: True if configure failed because of a per-class parameter.
     """
 
     parameters = Parameters()  # until they are declared
