@@ -56,6 +56,17 @@ class BoxFilter:
                     f"or {bands}, one for each of the bands that distance_bands makes"
                 )
 
+    @cached_property
+    def _is_kept_class(self) -> np.ndarray:
+        """For each known class whether it is kept: (classes,) bool."""
+        return np.array([name in self._kept_classes for name in self.known_classes], bool)
+
+    @cached_property
+    def _threshold_table(self) -> np.ndarray:
+        """The lowest score that is kept: (classes, bands) float."""
+        bands = len(self.distance_bands) + 1
+        return np.array([np.broadcast_to(scores, bands) for scores in self.thresholds])
+
     @property
     def _kept_classes(self) -> tuple[str, ...]:
         return self.known_classes if self.classes is None else self.classes
@@ -74,13 +85,10 @@ class BoxFilter:
         """Return the boxes that are kept, in their order; `boxes` are in the ego frame."""
         if not len(boxes):
             return boxes
-        is_kept_class = np.array([name in self._kept_classes for name in self.known_classes])
         distances = np.hypot(boxes.centers[:, 0], boxes.centers[:, 1])
         band = np.searchsorted(self.distance_bands, distances, side="right")
-        bands = len(self.distance_bands) + 1
-        thresholds = np.array([np.broadcast_to(scores, bands) for scores in self.thresholds])
-        is_kept = boxes.scores >= thresholds[boxes.labels, band]
-        boxes = boxes[is_kept & is_kept_class[boxes.labels]]
+        is_kept = boxes.scores >= self._threshold_table[boxes.labels, band]
+        boxes = boxes[is_kept & self._is_kept_class[boxes.labels]]
         return boxes if self.nms_iou_threshold >= 1 else suppress(boxes, self.nms_iou_threshold)
 
 
