@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,13 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
+
+THRESHOLD_PREFIX = "score_threshold_"
+
+
+def threshold_name(class_name: str) -> str:
+    """Return the name of a class's threshold; ROS allows letters, digits and _ in names."""
+    return THRESHOLD_PREFIX + re.sub(r"\W", "_", class_name)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class BoxFilter:
         for name, scores in zip(self.known_classes, self.thresholds, strict=True):
             if len(scores) not in (1, bands):
                 raise ValueError(
-                    f"score_threshold_{name}: {len(scores)} values, expected 1 for all distances "
+                    f"{threshold_name(name)}: {len(scores)} values, expected 1 for all distances "
                     f"or {bands}, one for each of the bands that distance_bands makes"
                 )
 

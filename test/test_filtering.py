@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bev_semseg_ros.filtering import BoxFilter, suppress
+from bev_semseg_ros.filtering import BoxFilter, suppress, threshold_name
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import bev_iou
 
@@ -126,6 +126,12 @@ def test_nothing_comes_of_nothing():
 def test_wrong_settings_are_refused_by_name(settings, reason):
     with pytest.raises(ValueError, match=reason):
         BoxFilter(CLASSES, **{"thresholds": ALL, "distance_bands": (20.0, 40.0), **settings})
+
+
+def test_a_threshold_of_a_class_with_a_space_is_refused_by_the_name_that_ros_allows():
+    assert threshold_name("Utility vehicle") == "score_threshold_Utility_vehicle"
+    with pytest.raises(ValueError, match="^score_threshold_Utility_vehicle: 2 values"):
+        BoxFilter(("Utility vehicle",), ((0.3, 0.4),), (20.0, 40.0))
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,20 @@ declared when the node is configured and undeclared when it is cleaned up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bev_semseg_ros.filtering import THRESHOLD_PREFIX, threshold_name
 from bev_semseg_ros.ros.node.specification import Specification
 
 CLASSES = "classes"
-PREFIX = "score_threshold_"
 NO_THRESHOLD = (0.0,)  # the common one, score_threshold, holds
-
-
-def threshold_name(class_name: str) -> str:
-    """Return the name of a class's threshold; ROS allows letters, digits and _ in names."""
-    return PREFIX + re.sub(r"\W", "_", class_name)
 
 
 def is_class_parameter(name: str) -> bool:
     """Return whether a parameter of this name exists for some set of classes."""
-    return name == CLASSES or name.startswith(PREFIX)
+    return name == CLASSES or name.startswith(THRESHOLD_PREFIX)
 
 
 def threshold_specification(class_name: str) -> Specification:
@@ -67,7 +61,12 @@ class ClassParameters:
 
     @classmethod
     def defaults(cls, known: tuple[str, ...]) -> ClassParameters:
-        """Return the defaults for these classes."""
+        """Return the defaults for these classes.
+
+        Raises:
+            ValueError: If two classes would have the same threshold.
+        """
+        _check_names_differ(known)
         return cls(known, known, {threshold_name(name): NO_THRESHOLD for name in known})
 
     def __post_init__(self) -> None:
@@ -116,7 +115,7 @@ class ClassParameters:
             return None
         if self.known:
             return (
-                f"the checkpoint has no class {name.removeprefix(PREFIX)!r}; its classes are "
+                f"the checkpoint has no class {name.removeprefix(THRESHOLD_PREFIX)!r}; its classes are "
                 f"{', '.join(self.known)}"
             )
         return (
@@ -124,6 +123,18 @@ class ClassParameters:
             "checkpoint: configure the node first, or give the value on the command line or in the "
             "parameter file"
         )
+
+
+def _check_names_differ(classes: tuple[str, ...]) -> None:
+    class_of: dict[str, str] = {}
+    for name in classes:
+        parameter = threshold_name(name)
+        if parameter in class_of:
+            raise ValueError(
+                f"the checkpoint's classes {class_of[parameter]!r} and {name!r} would share the "
+                f"parameter {parameter}: rename one of them in its label set"
+            )
+        class_of[parameter] = name
 
 
 def for_classes(
@@ -173,7 +184,7 @@ def check_given(given: Mapping[str, Any]) -> None:
         ValueError: If a value has the wrong type or range; the message names the parameter.
     """
     for name, value in given.items():
-        if name.startswith(PREFIX):
-            threshold_specification(name.removeprefix(PREFIX)).check(value)
+        if name.startswith(THRESHOLD_PREFIX):
+            threshold_specification(name.removeprefix(THRESHOLD_PREFIX)).check(value)
         elif name == CLASSES:
             Specification(CLASSES, ("",), "").check(value)

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bev_semseg_ros.ros.node.class_parameters import (
-    ClassParameters,
-    check_given,
-    for_classes,
-    threshold_name,
-)
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters, check_given, for_classes
 
 BOXES = ("car", "truck", "pedestrian", "cyclist")
 OTHERS = ("car", "tram")
@@ -101,5 +96,6 @@ def test_a_parameter_that_does_not_exist_is_explained():
     assert parameters.why_unknown("slop") is None
 
 
-def test_a_name_with_other_characters_becomes_one_that_ros_allows():
-    assert threshold_name("Utility vehicle") == "score_threshold_Utility_vehicle"
+def test_two_classes_whose_thresholds_would_have_the_same_name_are_refused():
+    with pytest.raises(ValueError, match="'a b' and 'a_b' .* parameter score_threshold_a_b: "):
+        for_classes(("a b", "car", "a_b"), {}, {})
