@@ -130,7 +130,7 @@ def test_wrong_settings_are_refused_by_name(settings, reason):
 
 def test_a_threshold_of_a_class_with_a_space_is_refused_by_the_name_that_ros_allows():
     assert threshold_name("Utility vehicle") == "score_threshold_Utility_vehicle"
-    with pytest.raises(ValueError, match="^score_threshold_Utility_vehicle: 2 values"):
+    with pytest.raises(ValueError, match=r"^score_threshold_Utility_vehicle: 2 values"):
         BoxFilter(("Utility vehicle",), ((0.3, 0.4),), (20.0, 40.0))
 
 

@@ -128,6 +128,8 @@ def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_c
     assert (
         "score_threshold_car is ignored: the checkpoint detects no boxes" in capfd.readouterr().err
     )
+    refused = change(node, "score_threshold_car", [0.5])
+    assert refused.reason == "parameter score_threshold_car: the checkpoint detects no boxes"
     assert node.trigger_activate() == SUCCESS
     assert node.trigger_deactivate() == SUCCESS
 

@@ -46,10 +46,11 @@ class ClassParameters:
     """Checked values of the parameters that follow the classes of a checkpoint.
 
     Attributes:
-        known: The classes of the checkpoint's boxes. Without any, none of these parameters exist:
-            the node is not configured, or its checkpoint detects nothing.
+        known: The classes of the checkpoint's boxes. Without any, none of these parameters exist.
         classes: The classes whose boxes are published.
         thresholds: Score thresholds by parameter name; 0 stands for the common one.
+        is_configured: Whether a checkpoint is loaded. If it is and `known` is empty, the
+            checkpoint detects no boxes.
 
     Raises:
         ValueError: If a value is not allowed; the message names the parameter.
@@ -58,16 +59,18 @@ class ClassParameters:
     known: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    is_configured: bool = False
 
     @classmethod
     def defaults(cls, known: tuple[str, ...]) -> ClassParameters:
-        """Return the defaults for these classes.
+        """Return the defaults for a checkpoint with these classes.
 
         Raises:
             ValueError: If two classes would have the same threshold.
         """
         _check_names_differ(known)
-        return cls(known, known, {threshold_name(name): NO_THRESHOLD for name in known})
+        thresholds = {threshold_name(name): NO_THRESHOLD for name in known}
+        return cls(known, known, thresholds, is_configured=True)
 
     def __post_init__(self) -> None:
         for name, specification in self.specifications().items():
@@ -115,9 +118,11 @@ class ClassParameters:
             return None
         if self.known:
             return (
-                f"the checkpoint has no class {name.removeprefix(THRESHOLD_PREFIX)!r}; its classes are "
-                f"{', '.join(self.known)}"
+                f"the checkpoint has no class {name.removeprefix(THRESHOLD_PREFIX)!r}; its "
+                f"classes are {', '.join(self.known)}"
             )
+        if self.is_configured:
+            return "the checkpoint detects no boxes"
         return (
             "not declared. It exists while the node is configured, for the classes of its "
             "checkpoint: configure the node first, or give the value on the command line or in the "
@@ -160,10 +165,9 @@ def for_classes(
     values |= {name: value for name, value in remembered.items() if name in names}
     warnings = []
     for name in sorted(given):
-        if not is_class_parameter(name) or name in names:
-            continue
-        reason = parameters.why_unknown(name) if known else "the checkpoint detects no boxes"
-        warnings.append(f"parameter {name} is ignored: {reason}")
+        reason = parameters.why_unknown(name)
+        if reason is not None:
+            warnings.append(f"parameter {name} is ignored: {reason}")
     if CLASSES in remembered and CLASSES in values:
         # They may be those of another checkpoint.
         kept = tuple(name for name in remembered[CLASSES] if name in known)

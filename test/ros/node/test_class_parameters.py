@@ -96,6 +96,12 @@ def test_a_parameter_that_does_not_exist_is_explained():
     assert parameters.why_unknown("slop") is None
 
 
+def test_a_configured_checkpoint_without_detection_says_that_it_detects_no_boxes():
+    parameters, _ = for_classes((), {}, {})
+    assert parameters.why_unknown("classes") == "the checkpoint detects no boxes"
+    assert parameters.why_unknown("score_threshold_car") == "the checkpoint detects no boxes"
+
+
 def test_two_classes_whose_thresholds_would_have_the_same_name_are_refused():
-    with pytest.raises(ValueError, match="'a b' and 'a_b' .* parameter score_threshold_a_b: "):
+    with pytest.raises(ValueError, match=r"'a b' and 'a_b' .* parameter score_threshold_a_b: "):
         for_classes(("a b", "car", "a_b"), {}, {})
