@@ -151,6 +151,17 @@ def test_an_unknown_class_to_publish_makes_configure_fail_with_the_known_ones(st
     assert "classes: 'tram' is not one of car, truck, pedestrian, cyclist" in capfd.readouterr().err
 
 
+def test_given_classes_that_another_checkpoint_does_not_have_make_configure_fail(
+    start, kitti_checkpoint, capfd
+):
+    node = start(classes="[car]")
+    assert node.trigger_configure() == SUCCESS
+    node.trigger_cleanup()
+    assert change(node, "checkpoint", str(kitti_checkpoint)).successful
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "classes: 'car' is not one of Car" in capfd.readouterr().err
+
+
 def test_a_set_of_a_parameter_that_does_not_exist_is_refused_with_the_reason(start):
     node = start()
     early = change(node, "score_threshold_car", [0.5])

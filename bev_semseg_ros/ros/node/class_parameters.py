@@ -51,6 +51,7 @@ class ClassParameters:
         thresholds: Score thresholds by parameter name; 0 stands for the common one.
         is_configured: Whether a checkpoint is loaded. If it is and `known` is empty, the
             checkpoint detects no boxes.
+        was_set: Names of the parameters that were set since the values were chosen.
 
     Raises:
         ValueError: If a value is not allowed; the message names the parameter.
@@ -60,6 +61,7 @@ class ClassParameters:
     classes: tuple[str, ...] = ()
     thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     is_configured: bool = False
+    was_set: frozenset[str] = frozenset()
 
     @classmethod
     def defaults(cls, known: tuple[str, ...]) -> ClassParameters:
@@ -96,7 +98,12 @@ class ClassParameters:
         specifications = self.specifications()
         checked = {name: specifications[name].check(value) for name, value in values.items()}
         classes = checked.pop(CLASSES, self.classes)
-        return replace(self, classes=classes, thresholds={**self.thresholds, **checked})
+        return replace(
+            self,
+            classes=classes,
+            thresholds={**self.thresholds, **checked},
+            was_set=self.was_set | values.keys(),
+        )
 
     def threshold_of(self, class_name: str) -> tuple[float, ...]:
         """Return the thresholds of a class, 0 where the common one holds."""
@@ -105,9 +112,10 @@ class ClassParameters:
     def to_remember(self) -> dict[str, tuple[Any, ...]]:
         """Return the values to give to `for_classes` when the node is configured again.
 
-        The value () of classes stands for all classes, whatever they are then.
+        They are those that were set while the node was configured. The command line and parameter
+        files hold anyway. The value () of classes stands for all classes, whatever they are then.
         """
-        values = self.values()
+        values = {name: value for name, value in self.values().items() if name in self.was_set}
         if values.get(CLASSES) == self.known:
             values[CLASSES] = ()
         return values
@@ -173,12 +181,13 @@ def for_classes(
         kept = tuple(name for name in remembered[CLASSES] if name in known)
         lost = [name for name in remembered[CLASSES] if name not in known]
         if lost:
-            warnings.append(
-                f"parameter classes: {', '.join(map(repr, lost))} is left out, which was set "
-                f"before: the checkpoint has only {', '.join(known)}"
+            warning = (
+                f"parameter classes: {', '.join(map(repr, lost))}, set before, is left out: the "
+                f"checkpoint has only {', '.join(known)}"
             )
+            warnings.append(warning if kept else f"{warning}. All classes are published")
         values[CLASSES] = kept or known
-    return parameters.changed(values), warnings
+    return replace(parameters.changed(values), was_set=frozenset()), warnings
 
 
 def check_given(given: Mapping[str, Any]) -> None:

@@ -68,7 +68,30 @@ def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
 
 def test_if_none_of_them_exists_all_are_published():
     before = ClassParameters.defaults(BOXES).changed({"classes": ["truck"]})
-    parameters, _ = for_classes(OTHERS, {}, before.to_remember())
+    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember())
+    assert parameters.classes == OTHERS
+    assert "All classes are published" in warning
+
+
+def test_only_values_that_were_set_are_remembered_not_those_that_were_given():
+    given = {"classes": ["truck"], "score_threshold_car": [0.5]}
+    parameters, _ = for_classes(BOXES, given, {})
+    assert parameters.to_remember() == {}
+    changed = parameters.changed({"score_threshold_truck": [0.7]})
+    assert changed.to_remember() == {"score_threshold_truck": (0.7,)}
+
+
+def test_given_classes_that_another_checkpoint_does_not_have_are_refused_by_it_too():
+    given = {"classes": ["truck"]}
+    first, _ = for_classes(BOXES, given, {})
+    with pytest.raises(ValueError, match="classes: 'truck' is not one of car, tram"):
+        for_classes(OTHERS, given, first.to_remember())
+
+
+def test_all_classes_that_were_set_in_place_of_given_ones_are_all_of_another_checkpoint():
+    given = {"classes": ["car"]}
+    first, _ = for_classes(BOXES, given, {})
+    parameters, _ = for_classes(OTHERS, given, first.changed({"classes": BOXES}).to_remember())
     assert parameters.classes == OTHERS
 
 
