@@ -162,6 +162,18 @@ def test_given_classes_that_another_checkpoint_does_not_have_make_configure_fail
     assert "classes: 'car' is not one of Car" in capfd.readouterr().err
 
 
+def test_other_distance_bands_set_while_unconfigured_do_not_make_configure_fail(start, capfd):
+    node = start()
+    assert node.trigger_configure() == SUCCESS
+    assert change(node, "score_threshold_car", [0.5, 0.4, 0.3]).successful
+    node.trigger_cleanup()
+    assert change(node, "distance_bands", [30.0]).successful
+    assert node.trigger_configure() == SUCCESS
+    assert "score_threshold_car: [0.5, 0.4, 0.3], set before, is not used" in capfd.readouterr().err
+    assert value(node, "score_threshold_car") == [0.0]
+    assert change(node, "score_threshold_car", [0.5, 0.4]).successful
+
+
 def test_a_set_of_a_parameter_that_does_not_exist_is_refused_with_the_reason(start):
     node = start()
     early = change(node, "score_threshold_car", [0.5])

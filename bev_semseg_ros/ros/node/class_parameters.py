@@ -151,7 +151,10 @@ def _check_names_differ(classes: tuple[str, ...]) -> None:
 
 
 def for_classes(
-    known: tuple[str, ...], given: Mapping[str, Any], remembered: Mapping[str, tuple[Any, ...]]
+    known: tuple[str, ...],
+    given: Mapping[str, Any],
+    remembered: Mapping[str, tuple[Any, ...]],
+    bands: int,
 ) -> tuple[ClassParameters, list[str]]:
     """Choose the values for the classes of a checkpoint.
 
@@ -160,6 +163,7 @@ def for_classes(
         given: Values from the command line and parameter files, by name.
         remembered: Values that were set while the node was configured before, by name; they come
             before those in `given`.
+        bands: Number of bands that distance_bands makes now.
 
     Returns:
         The parameters, and warnings about values that cannot be used.
@@ -170,24 +174,42 @@ def for_classes(
     parameters = ClassParameters.defaults(known)
     names = parameters.values().keys()
     values = {name: value for name, value in given.items() if name in names}
-    values |= {name: value for name, value in remembered.items() if name in names}
     warnings = []
     for name in sorted(given):
         reason = parameters.why_unknown(name)
         if reason is not None:
             warnings.append(f"parameter {name} is ignored: {reason}")
-    if CLASSES in remembered and CLASSES in values:
-        # They may be those of another checkpoint.
-        kept = tuple(name for name in remembered[CLASSES] if name in known)
-        lost = [name for name in remembered[CLASSES] if name not in known]
-        if lost:
-            warning = (
-                f"parameter classes: {', '.join(map(repr, lost))}, set before, is left out: the "
-                f"checkpoint has only {', '.join(known)}"
+    for name, value in remembered.items():
+        if name not in names:
+            continue
+        if name == CLASSES:
+            values[name], warning = _remembered_classes(value, known)
+            warnings += warning
+        elif len(value) in (1, bands):
+            values[name] = value
+        else:
+            warnings.append(
+                f"parameter {name}: {list(value)}, set before, is not used: distance_bands makes "
+                f"{bands} bands now. Set it again"
             )
-            warnings.append(warning if kept else f"{warning}. All classes are published")
-        values[CLASSES] = kept or known
     return replace(parameters.changed(values), was_set=frozenset()), warnings
+
+
+def _remembered_classes(
+    classes: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return those of the classes that the checkpoint has, all of it without any; and warnings."""
+    kept = tuple(name for name in classes if name in known)
+    lost = [name for name in classes if name not in known]
+    if not lost:
+        return kept or known, []
+    warning = (
+        f"parameter classes: {', '.join(map(repr, lost))}, set before, is left out: the "
+        f"checkpoint has only {', '.join(known)}"
+    )
+    if not kept:
+        warning += ". All classes are published"
+    return kept or known, [warning]
 
 
 def check_given(given: Mapping[str, Any]) -> None:

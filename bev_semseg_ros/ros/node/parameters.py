@@ -348,10 +348,13 @@ def declare(node: Any) -> Parameters:
 
 
 def choose_by_class(
-    node: Any, classes: tuple[str, ...], remembered: Mapping[str, tuple[Any, ...]]
+    node: Any,
+    classes: tuple[str, ...],
+    remembered: Mapping[str, tuple[Any, ...]],
+    distance_bands: tuple[float, ...],
 ) -> tuple[ClassParameters, list[str]]:
     """Choose the values of the parameters that follow the classes; see `for_classes`."""
-    return for_classes(classes, given_values(node), remembered)
+    return for_classes(classes, given_values(node), remembered, len(distance_bands) + 1)
 
 
 def declare_by_class(node: Any, parameters: ClassParameters) -> None:

@@ -324,7 +324,9 @@ class Perception(LifecycleNode):
         classes: tuple[str, ...] = ()
         if DETECTION in predictor.label_sets:
             classes = predictor.label_sets[DETECTION].classes
-        by_class, warnings = choose_by_class(self, classes, self._class_values)
+        by_class, warnings = choose_by_class(
+            self, classes, self._class_values, self.parameters.distance_bands
+        )
         for warning in warnings:
             self.get_logger().warning(warning)
         # First taken and then declared: they are checked before the first `ros2 param set`.

@@ -8,10 +8,11 @@ from bev_semseg_ros.ros.node.class_parameters import ClassParameters, check_give
 
 BOXES = ("car", "truck", "pedestrian", "cyclist")
 OTHERS = ("car", "tram")
+BANDS = 3
 
 
 def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
-    parameters, warnings = for_classes(BOXES, {}, {})
+    parameters, warnings = for_classes(BOXES, {}, {}, BANDS)
     assert parameters.values() == {
         "score_threshold_car": (0.0,),
         "score_threshold_truck": (0.0,),
@@ -23,19 +24,21 @@ def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
 
 
 def test_without_a_detection_task_there_are_none_and_given_ones_are_warned_of():
-    parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {})
+    parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {}, BANDS)
     assert parameters.values() == parameters.specifications() == {}
     assert warnings == ["parameter score_threshold_car is ignored: the checkpoint detects no boxes"]
 
 
 def test_given_values_hold():
-    parameters, _ = for_classes(BOXES, {"score_threshold_car": [0.5], "classes": ["car"]}, {})
+    parameters, _ = for_classes(
+        BOXES, {"score_threshold_car": [0.5], "classes": ["car"]}, {}, BANDS
+    )
     assert parameters.threshold_of("car") == (0.5,)
     assert parameters.classes == ("car",)
 
 
 def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones():
-    parameters, warnings = for_classes(OTHERS, {"score_threshold_truck": [0.5]}, {})
+    parameters, warnings = for_classes(OTHERS, {"score_threshold_truck": [0.5]}, {}, BANDS)
     assert "score_threshold_truck" not in parameters.values()
     assert warnings == [
         "parameter score_threshold_truck is ignored: the checkpoint has no class 'truck'; its "
@@ -45,14 +48,16 @@ def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones():
 
 def test_an_unknown_class_to_publish_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="classes: 'truck' is not one of car, tram"):
-        for_classes(OTHERS, {"classes": ["car", "truck"]}, {})
+        for_classes(OTHERS, {"classes": ["car", "truck"]}, {}, BANDS)
 
 
 def test_values_set_before_come_before_given_ones_for_classes_of_the_same_name():
     before = ClassParameters.defaults(BOXES).changed(
         {"score_threshold_car": [0.0], "score_threshold_truck": [0.7]}
     )
-    parameters, warnings = for_classes(OTHERS, {"score_threshold_car": [0.5]}, before.to_remember())
+    parameters, warnings = for_classes(
+        OTHERS, {"score_threshold_car": [0.5]}, before.to_remember(), BANDS
+    )
     assert parameters.threshold_of("car") == (0.0,)
     assert parameters.classes == OTHERS  # all before, so all now
     assert warnings == []
@@ -60,7 +65,7 @@ def test_values_set_before_come_before_given_ones_for_classes_of_the_same_name()
 
 def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
     before = ClassParameters.defaults(BOXES).changed({"classes": ["car", "truck"]})
-    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember())
+    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember(), BANDS)
     assert parameters.classes == ("car",)
     assert "'truck'" in warning
     assert "car, tram" in warning
@@ -68,14 +73,14 @@ def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
 
 def test_if_none_of_them_exists_all_are_published():
     before = ClassParameters.defaults(BOXES).changed({"classes": ["truck"]})
-    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember())
+    parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember(), BANDS)
     assert parameters.classes == OTHERS
     assert "All classes are published" in warning
 
 
 def test_only_values_that_were_set_are_remembered_not_those_that_were_given():
     given = {"classes": ["truck"], "score_threshold_car": [0.5]}
-    parameters, _ = for_classes(BOXES, given, {})
+    parameters, _ = for_classes(BOXES, given, {}, BANDS)
     assert parameters.to_remember() == {}
     changed = parameters.changed({"score_threshold_truck": [0.7]})
     assert changed.to_remember() == {"score_threshold_truck": (0.7,)}
@@ -83,15 +88,17 @@ def test_only_values_that_were_set_are_remembered_not_those_that_were_given():
 
 def test_given_classes_that_another_checkpoint_does_not_have_are_refused_by_it_too():
     given = {"classes": ["truck"]}
-    first, _ = for_classes(BOXES, given, {})
+    first, _ = for_classes(BOXES, given, {}, BANDS)
     with pytest.raises(ValueError, match="classes: 'truck' is not one of car, tram"):
-        for_classes(OTHERS, given, first.to_remember())
+        for_classes(OTHERS, given, first.to_remember(), BANDS)
 
 
 def test_all_classes_that_were_set_in_place_of_given_ones_are_all_of_another_checkpoint():
     given = {"classes": ["car"]}
-    first, _ = for_classes(BOXES, given, {})
-    parameters, _ = for_classes(OTHERS, given, first.changed({"classes": BOXES}).to_remember())
+    first, _ = for_classes(BOXES, given, {}, BANDS)
+    parameters, _ = for_classes(
+        OTHERS, given, first.changed({"classes": BOXES}).to_remember(), BANDS
+    )
     assert parameters.classes == OTHERS
 
 
@@ -119,12 +126,27 @@ def test_a_parameter_that_does_not_exist_is_explained():
     assert parameters.why_unknown("slop") is None
 
 
+def test_a_threshold_set_for_other_distance_bands_is_left_out_with_a_warning():
+    before = ClassParameters.defaults(BOXES).changed(
+        {"score_threshold_car": [0.5, 0.4, 0.3], "score_threshold_truck": [0.7]}
+    )
+    parameters, (warning,) = for_classes(
+        BOXES, {"score_threshold_car": [0.6]}, before.to_remember(), bands=2
+    )
+    assert parameters.threshold_of("car") == (0.6,)
+    assert parameters.threshold_of("truck") == (0.7,)
+    assert warning == (
+        "parameter score_threshold_car: [0.5, 0.4, 0.3], set before, is not used: distance_bands "
+        "makes 2 bands now. Set it again"
+    )
+
+
 def test_a_configured_checkpoint_without_detection_says_that_it_detects_no_boxes():
-    parameters, _ = for_classes((), {}, {})
+    parameters, _ = for_classes((), {}, {}, BANDS)
     assert parameters.why_unknown("classes") == "the checkpoint detects no boxes"
     assert parameters.why_unknown("score_threshold_car") == "the checkpoint detects no boxes"
 
 
 def test_two_classes_whose_thresholds_would_have_the_same_name_are_refused():
     with pytest.raises(ValueError, match=r"'a b' and 'a_b' .* parameter score_threshold_a_b: "):
-        for_classes(("a b", "car", "a_b"), {}, {})
+        for_classes(("a b", "car", "a_b"), {}, {}, BANDS)
