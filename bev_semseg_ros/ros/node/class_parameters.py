@@ -51,7 +51,7 @@ class ClassParameters:
         thresholds: Score thresholds by parameter name; 0 stands for the common one.
         is_configured: Whether a checkpoint is loaded. If it is and `known` is empty, the
             checkpoint detects no boxes.
-        was_set: Names of the parameters that were set since the values were chosen.
+        was_set: Names of the parameters that were changed since the values were chosen.
 
     Raises:
         ValueError: If a value is not allowed; the message names the parameter.
@@ -97,12 +97,15 @@ class ClassParameters:
         """
         specifications = self.specifications()
         checked = {name: specifications[name].check(value) for name, value in values.items()}
+        # rclpy also reports values that are only declared: these are not new.
+        before = self.values()
+        was_set = {name for name, value in checked.items() if value != before[name]}
         classes = checked.pop(CLASSES, self.classes)
         return replace(
             self,
             classes=classes,
             thresholds={**self.thresholds, **checked},
-            was_set=self.was_set | values.keys(),
+            was_set=self.was_set | was_set,
         )
 
     def threshold_of(self, class_name: str) -> tuple[float, ...]:
@@ -183,8 +186,8 @@ def for_classes(
         if name not in names:
             continue
         if name == CLASSES:
-            values[name], warning = _remembered_classes(value, known)
-            warnings += warning
+            values[name], warnings_of_classes = _remembered_classes(value, known)
+            warnings += warnings_of_classes
         elif len(value) in (1, bands):
             values[name] = value
         else:
@@ -198,7 +201,7 @@ def for_classes(
 def _remembered_classes(
     classes: tuple[str, ...], known: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return those of the classes that the checkpoint has, all of it without any; and warnings."""
+    """Return the classes to publish, all if the checkpoint has none of them; and warnings."""
     kept = tuple(name for name in classes if name in known)
     lost = [name for name in classes if name not in known]
     if not lost:
