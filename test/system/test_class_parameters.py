@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
+from bev_semseg_ros.ros.node.parameters import declare_by_class, undeclare_by_class
 from bev_semseg_ros.ros.node.perception import Perception
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -184,3 +188,25 @@ def test_a_set_of_a_parameter_that_does_not_exist_is_refused_with_the_reason(sta
     assert not unknown.successful
     assert "its classes are car, truck, pedestrian, cyclist" in unknown.reason
     assert change(node, "score_threshold_car", [0.5]).successful
+
+
+def test_parameters_can_be_listed_while_another_thread_declares_them(start):
+    node = start()
+    parameters = ClassParameters.defaults(BOXES)
+
+    def declare_and_undeclare() -> None:
+        for _ in range(100):
+            declare_by_class(node, parameters)
+            undeclare_by_class(node, parameters)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # the threads take turns within the loops of rclpy
+    try:
+        thread = threading.Thread(target=declare_and_undeclare)
+        thread.start()
+        while thread.is_alive():
+            assert "slop" in node.list_parameters([], 0).names
+    finally:
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert names(node) == set()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import Executor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
@@ -26,6 +26,7 @@ from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.extrinsics import open_extrinsics
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
+from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
 from bev_semseg_ros.ros.node.parameters import (
     Parameters,
     choose_by_class,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 SHUTDOWN_GRACE = 1.0
 
 
-class Perception(LifecycleNode):
+class Perception(LockedParametersNode):
     """The perception node.
 
     configure loads and warms up the network, activate subscribes and works, deactivate stops,
@@ -71,7 +72,6 @@ class Perception(LifecycleNode):
         self.parameters = declare(self)
         if unknown := unknown_parameters(self):
             self.get_logger().warning(f"unknown parameters are ignored: {unknown}")
-        self._parameters_lock = threading.Lock()
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._take_parameters)
         self._refuse_impossible_transitions()
@@ -293,12 +293,13 @@ class Perception(LifecycleNode):
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
         """Set parameters; a refusal of an unknown class names the known ones."""
-        for parameter in parameter_list:
-            reason = self.parameters.by_class.why_unknown(parameter.name)
-            if reason is not None:
-                reason = f"parameter {parameter.name}: {reason}"
-                return SetParametersResult(successful=False, reason=reason)
-        return super().set_parameters_atomically(parameter_list)
+        with self.parameters_lock:
+            for parameter in parameter_list:
+                reason = self.parameters.by_class.why_unknown(parameter.name)
+                if reason is not None:
+                    reason = f"parameter {parameter.name}: {reason}"
+                    return SetParametersResult(successful=False, reason=reason)
+            return super().set_parameters_atomically(parameter_list)
 
     def _check_parameters(self, changes: list[Any]) -> SetParametersResult:
         values = {change.name: change.value for change in changes}
@@ -310,35 +311,35 @@ class Perception(LifecycleNode):
 
     def _take_parameters(self, changes: list[Any]) -> None:
         values = {change.name: change.value for change in changes}
-        with self._parameters_lock:
-            self.parameters = self.parameters.changed(values, configured=False)  # checked before
+        self.parameters = self.parameters.changed(values, configured=False)  # checked before
         if self.session is not None:
             self.session.tune(self.parameters)
 
     def _set_by_class(self, by_class: ClassParameters) -> None:
-        with self._parameters_lock:
-            self.parameters = replace(self.parameters, by_class=by_class)
+        self.parameters = replace(self.parameters, by_class=by_class)
 
     def _declare_by_class(self, predictor: Predictor) -> None:
         """Declare the parameters that follow the classes of the checkpoint's boxes."""
         classes: tuple[str, ...] = ()
         if DETECTION in predictor.label_sets:
             classes = predictor.label_sets[DETECTION].classes
-        by_class, warnings = choose_by_class(
-            self, classes, self._class_values, self.parameters.distance_bands
-        )
+        # distance_bands must not change in between: the thresholds have to fit it.
+        with self.parameters_lock:
+            by_class, warnings = choose_by_class(
+                self, classes, self._class_values, self.parameters.distance_bands
+            )
+            self._set_by_class(by_class)  # the declaration is checked against them
+            declare_by_class(self, by_class)
         for warning in warnings:
             self.get_logger().warning(warning)
-        # First taken and then declared: they are checked before the first `ros2 param set`.
-        self._set_by_class(by_class)
-        declare_by_class(self, by_class)
 
     def _undeclare_by_class(self) -> None:
         """Undeclare them; their values hold when a checkpoint with these classes comes again."""
-        by_class = self.parameters.by_class
-        self._class_values |= by_class.to_remember()
-        undeclare_by_class(self, by_class)
-        self._set_by_class(ClassParameters())
+        with self.parameters_lock:
+            by_class = self.parameters.by_class
+            self._class_values |= by_class.to_remember()
+            undeclare_by_class(self, by_class)
+            self._set_by_class(ClassParameters())
 
 
 def _camera(parameters: Parameters, calibration: Calibration | None) -> Camera | None:

@@ -52,12 +52,10 @@ def test_an_unknown_class_to_publish_is_refused_with_the_known_ones():
 
 
 def test_values_set_before_come_before_given_ones_for_classes_of_the_same_name():
-    before = ClassParameters.defaults(BOXES).changed(
-        {"score_threshold_car": [0.0], "score_threshold_truck": [0.7]}
-    )
-    parameters, warnings = for_classes(
-        OTHERS, {"score_threshold_car": [0.5]}, before.to_remember(), BANDS
-    )
+    given = {"score_threshold_car": [0.5]}
+    first, _ = for_classes(BOXES, given, {}, BANDS)
+    before = first.changed({"score_threshold_car": [0.0], "score_threshold_truck": [0.7]})
+    parameters, warnings = for_classes(OTHERS, given, before.to_remember(), BANDS)
     assert parameters.threshold_of("car") == (0.0,)
     assert parameters.classes == OTHERS  # all before, so all now
     assert warnings == []
