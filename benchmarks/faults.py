@@ -83,13 +83,16 @@ class Proof:
         inflict()
         seconds = time.monotonic() - start
         after, recovery = recover(self.car)
+        # The subscription of `arrivals` may find a restarted node later than the one of `recover`.
+        recovered = time.monotonic()
         fused = [
             start,
             *(
                 arrival
                 for arrival, timing in self.car.arrivals
-                if arrival > start and timing["mode"] == "fused"
+                if start < arrival < recovered and timing["mode"] == "fused"
             ),
+            recovered,
         ]
         gap = max(later - earlier for earlier, later in itertools.pairwise(fused))
         if node is self.node:

@@ -44,5 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
     result = names | report.result()
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(report.table())
+    print(report.table(result))
     return 0

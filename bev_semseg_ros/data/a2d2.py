@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.data.calibration import a2d2_calibration
-from bev_semseg_ros.data.files import numbers, read_image, read_json
+from bev_semseg_ros.data.files import MAX_ID, numbers, read_image, read_json
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply
-from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
 MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
 
@@ -36,9 +36,10 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar",
 )
 
-MAX_ID = 2**63 - 1  # ids are kept as int64
 
 MASK_LABELS, BOX_LABELS = "a2d2_38", "a2d2_boxes"  # the data set's own classes
+# Beside class_list.json: the coarser set of masks that do not tell all categories apart.
+MASK_LABELS_FILE = "mask_labels.json"
 
 _SCENE = re.compile(r"\d{8}_\d{6}")
 # Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
@@ -124,9 +125,11 @@ class A2D2Dataset:
         else:
             time_us = 0 if cloud is None else cloud.newest_us
         mask = boxes = None
+        mask_labels = self.mask_labels
         if "mask" in files:
             palette = self._palettes[_subset(files["mask"])]
             mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
+            mask_labels = palette.labels
         if "boxes" in files:
             boxes = read_boxes(files["boxes"], self._ego_from_view)
         frame = Frame(
@@ -143,18 +146,21 @@ class A2D2Dataset:
             point_attributes={} if cloud is None else cloud.attributes(time_us),
         )
         return frame, Annotation(
-            boxes, mask=mask, box_labels=self.box_labels, mask_labels=self.mask_labels
+            boxes, mask=mask, box_labels=self.box_labels, mask_labels=mask_labels
         )
 
 
 class Palette:
-    """The colours of a class_list.json as classes of the label set "a2d2_38".
+    """The colours of a class_list.json as classes of a label set.
+
+    Attributes:
+        labels: "a2d2_38", or the coarser set that mask_labels.json beside the file names.
 
     Raises:
-        ValueError: names the file and what is no colour or no category.
+        ValueError: names the file and what is no colour, no category or no label set.
     """
 
-    _UNKNOWN = 255
+    _UNKNOWN, _IGNORED = 255, 254
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -163,19 +169,24 @@ class Palette:
             raise ValueError(
                 f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}"
             )
-        labels = load_label_set(MASK_LABELS)
+        categories = load_label_set(MASK_LABELS)
+        self.labels = _mask_labels(path.with_name(MASK_LABELS_FILE), categories)
+        numbers = categories.mask_table(self.labels)
         # One byte for every 24-bit colour: one look-up a pixel touches few cache lines.
         self._class_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
         for color, name in entries.items():
             if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
                 raise ValueError(f"{path}: expected colours as #rrggbb, got {color!r}")
             category = re.sub(r" [1-9]$", "", str(name))  # the number counts instances
-            if category not in labels.classes:
+            if category not in categories.classes:
                 raise ValueError(f"{path}: unknown A2D2 category {name!r}")
-            self._class_of_color[int(color[1:], 16)] = labels.index(category)
+            number = numbers[categories.index(category)]
+            self._class_of_color[int(color[1:], 16)] = (
+                self._IGNORED if number == MASK_IGNORED else number
+            )
 
     def decode(self, label: np.ndarray, path: Path) -> np.ndarray:
-        """Return a label image as classes of "a2d2_38".
+        """Return a label image as classes of `labels`.
 
         Args:
             label: (H, W, 3) uint8 RGB.
@@ -196,7 +207,21 @@ class Palette:
                 f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
                 f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}"
             )
+        classes[classes == self._IGNORED] = MASK_IGNORED
         return classes
+
+
+def _mask_labels(path: Path, categories: LabelSet) -> LabelSet:
+    """Return the label set that a mask_labels.json names, A2D2's categories without one."""
+    if not path.is_file():
+        return categories
+    try:
+        labels = load_label_set(str(read_json(path).get("label_set")))
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{path}: label_set: {error}") from error
+    if not categories.maps_to(labels):
+        raise ValueError(f"{path}: A2D2's categories do not map to the label set {labels.name}")
+    return labels
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared frames
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

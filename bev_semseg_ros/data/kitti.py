@@ -25,7 +25,14 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
-from bev_semseg_ros.data.files import numbers, read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import (
+    MAX_ID,
+    numbers,
+    read_gray,
+    read_image,
+    read_text,
+    read_velodyne,
+)
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
@@ -43,7 +50,6 @@ _LABELS = "labels.yaml"
 _MOTION = "motion"
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
-MAX_ID = 2**63 - 1  # ids are kept as int64
 IGNORED = frozenset({"Person_sitting"})  # KITTI counts them neither as found nor as missed
 DONT_CARE = "DontCare"  # an area of the image, not an object
 
@@ -70,7 +76,11 @@ class KittiDataset:
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
         own_labels = self._folder / _PARTS["mask"][0] / _LABELS
-        self.mask_labels = load_label_set(own_labels if own_labels.is_file() else MASK_LABELS)
+        self.mask_labels = load_label_set(MASK_LABELS)
+        if own_labels.is_file():
+            # Named after the data set: the file has the same name in all of them.
+            name = f"{self._folder.resolve().parent.name}_labels"
+            self.mask_labels = replace(load_label_set(own_labels), name=name)
         self._expected = [
             part
             for part, (folder, _) in _PARTS.items()

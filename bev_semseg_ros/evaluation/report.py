@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
-from bev_semseg_ros.model.tasks.task import Metric, Task
+from bev_semseg_ros.model.tasks.task import Metric, Task, merged
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
@@ -27,6 +27,7 @@ class Report:
         """
         self.mode = mode
         self.num_frames = 0
+        self._tasks = list(tasks)
         self._metrics: dict[str, Metric] = {}
         for task in tasks:
             metric = task.metric()
@@ -50,18 +51,20 @@ class Report:
         figures = {name: metric.result() for name, metric in self._metrics.items()}
         return {"mode": self.mode, "num_frames": self.num_frames, **figures}
 
-    def table(self) -> str:
-        """Return the figures for reading."""
-        lines = [f"{self.num_frames} frames, mode {self.mode}"]
-        for metric in self._metrics.values():
-            lines += ["", *metric.table(metric.result())]
+    def table(self, result: Mapping[str, Any]) -> str:
+        """Return the figures of `result` for reading."""
+        lines = [f"{result['num_frames']} frames, mode {result['mode']}"]
+        for name, metric in self._metrics.items():
+            lines += ["", *metric.table(result[name])]
         return "\n".join(line.rstrip() for line in lines)
 
     def headline(self) -> dict[str, float | None]:
         """Return the few figures of all tasks that are watched during training."""
         figures: dict[str, float | None] = {}
-        for metric in self._metrics.values():
-            figures |= metric.headline(metric.result())
+        for task in self._tasks:
+            metric = self._metrics.get(task.name)
+            if metric is not None:
+                figures = merged(figures, metric.headline(metric.result()), task)
         return figures
 
 

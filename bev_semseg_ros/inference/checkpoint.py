@@ -1,8 +1,9 @@
 """A trained network on disk: weights, configuration, label sets, and what its input looked like.
 
-A checkpoint is a file of plain values and tensors, read with `weights_only=True`: loading one runs
-no code of its own. It stays torch's format, not safetensors: a run's checkpoint also holds the
-optimizer, which safetensors cannot, and two formats would be more to read than one.
+A checkpoint is a file of plain values and tensors, read with `weights_only=True`: reading one runs
+no code of the file. `Checkpoint.build` imports the modules of classes of one's own that it names.
+The format stays torch's, not safetensors: a run's checkpoint also holds the optimizer, which
+safetensors cannot, and two formats would be more to read than one.
 """
 
 from __future__ import annotations
@@ -69,6 +70,15 @@ class Checkpoint:
             network = build_network(self.config, self.label_sets)
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{self.path}: {error}") from error
+        self.load_into(network)
+        return network
+
+    def load_into(self, network: Network) -> None:
+        """Put the weights into a network.
+
+        Raises:
+            ValueError: names the file and the first weight that does not fit.
+        """
         wanted = network.state_dict()
         wrong = [
             key
@@ -83,7 +93,6 @@ class Checkpoint:
                 f"{len(wrong) - 1} more are missing, unknown or of another shape"
             )
         network.load_state_dict(self.weights)
-        return network
 
 
 def save(

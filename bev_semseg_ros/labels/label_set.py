@@ -134,7 +134,7 @@ class LabelSet:
 
     def _names_in(self, other: LabelSet) -> tuple[str, ...] | None:
         """Return for each class its name in another set, or None if the sets do not relate."""
-        if self == other:
+        if self.classes == other.classes:
             return self.classes
         if other.name in self.coarser:
             return self.coarser[other.name]
@@ -203,9 +203,10 @@ class LabelSet:
                 )
 
 
-def shipped_label_sets() -> list[str]:
+@cache
+def shipped_label_sets() -> tuple[str, ...]:
     """Return the names of the shipped sets."""
-    return sorted(path.stem for path in _SETS.glob("*.yaml"))
+    return tuple(sorted(path.stem for path in _SETS.glob("*.yaml")))
 
 
 def load_label_set(name: str | Path) -> LabelSet:
@@ -247,6 +248,8 @@ def _shipped(name: str) -> LabelSet:
 
 
 def _read(path: Path) -> LabelSet:
+    if path.parent != _SETS and path.stem in shipped_label_sets():
+        raise ValueError(f"{path}: {path.stem} is the name of a shipped label set; rename the file")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected a label set")
     try:

@@ -48,7 +48,7 @@ class Batch:
             attributes: the point attributes to carry.
 
         Raises:
-            ValueError: the images differ in size.
+            ValueError: the images differ in size, or one has no camera.
         """
         sizes = {sample.image.shape[:2] for sample in samples if sample.image is not None}
         if len(sizes) > 1:
@@ -61,7 +61,9 @@ class Batch:
             for sample in samples
         ]
         for index, sample in enumerate(samples):
-            if sample.image is not None and sample.camera is not None:
+            if sample.image is not None:
+                if sample.camera is None:
+                    raise ValueError("a sample has an image and no camera")
                 image[index] = sample.image
                 projections[index] = sample.camera.image_from_ego
         frames = np.repeat(np.arange(len(samples)), [len(cloud) for cloud in clouds])

@@ -68,7 +68,7 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
         )
     try:
         found = getattr(importlib.import_module(module_name), class_name, None)
-    except (ImportError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the module does when it is imported
         raise ValueError(
             f"{setting}: {module_name!r} cannot be imported ({error}); its folder must be on "
             "PYTHONPATH"

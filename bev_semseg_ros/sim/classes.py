@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 
-_MASK_CLASSES = load_label_set("driving_13").classes
+# The label set of the simulated masks.
+MASK_LABEL_SET = "driving_13"
+_MASK_CLASSES = load_label_set(MASK_LABEL_SET).classes
 
 # Value of pixels without a class in a simulated mask.
 IGNORED_PIXEL = MASK_IGNORED

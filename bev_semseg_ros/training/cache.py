@@ -26,7 +26,7 @@ from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes
-from bev_semseg_ros.model.tasks.task import Task
+from bev_semseg_ros.model.tasks.task import Task, merged
 from bev_semseg_ros.preprocessing import Sample
 from bev_semseg_ros.progress import Progress
 
@@ -338,5 +338,5 @@ def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -
             task.observe(example)
     info = {"num_frames": len(frames), **statistics.summary()}
     for task in tasks:
-        info |= task.statistics()
+        info = merged(info, task.statistics(), task)
     return info

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
+from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.network import Network
 
 
@@ -110,22 +111,25 @@ def load_checkpoints(
 class _Taught:
     """Which parts a training has taught.
 
-    A training of image tasks alone leaves the BEV branch as it began, and one of BEV tasks without
-    a camera leaves the camera branch.
+    A training leaves the heads of other tasks as they began. One of image tasks alone leaves the
+    BEV branch, too, and one of BEV tasks without a camera leaves the camera branch.
     """
 
     views: frozenset[str]
+    tasks: frozenset[str]
     uses_both_sensors: bool
 
     @classmethod
     def by(cls, given: Checkpoint) -> _Taught:
-        tasks = given.build().tasks
-        names = given.info.get("tasks") or [task.name for task in tasks]
+        tasks = build_tasks(given.config, given.label_sets)
+        names = frozenset(given.info.get("tasks") or [task.name for task in tasks])
         views = frozenset(task.view for task in tasks if task.name in names)
-        return cls(views, bool(given.info.get("uses_both_sensors")))
+        return cls(views, names, bool(given.info.get("uses_both_sensors")))
 
     def includes(self, key: str) -> bool:
         """Return True if the training taught the part that a weight belongs to."""
+        if ".heads." in key and key.split(".heads.")[1].split(".")[0] not in self.tasks:
+            return False
         if self.views == {"image"}:
             return key.startswith("camera.") and not key.startswith("camera.fusion.")
         if self.views == {"bev"} and not self.uses_both_sensors:
@@ -176,6 +180,12 @@ def _fit(
         return None, "not in the checkpoint"
     if not taught.includes(key):
         return None, "the checkpoint was not trained for it"
+    setting = _SETTINGS.get(_part_of(key))
+    if setting is not None:
+        there = getattr(given.config.model, setting)
+        here = getattr(network.tasks[0].config.model, setting)
+        if there != here:
+            return None, f"model.{setting} is {there} there, {here} here"
     if _depends_on_other_classes(network, given, key):
         return None, "its classes are others"
     value = given.weights[key]
@@ -208,6 +218,18 @@ _PARTS: Mapping[str, str] = {
     "lidar_encoder.": "lidar encoder",
     "bev.backbone.": "BEV backbone",
     "bev.fusion.": "fusion, BEV part",
+    "fusion.": "fusion",
+}
+
+
+# Parts -> the setting of `model` that chooses their class. Weights of another class never fit.
+_SETTINGS: Mapping[str, str] = {
+    "camera encoder": "camera_encoder",
+    "neck": "neck",
+    "fusion": "fusion",
+    "fusion, image part": "fusion",
+    "lidar encoder": "lidar_encoder",
+    "fusion, BEV part": "fusion",
 }
 
 

@@ -78,6 +78,21 @@ class Loader:
                 f"{'; '.join(needs)}"
             )
 
+        self._check_labels(caches)
+
+    def _check_labels(self, caches: Sequence[Cache]) -> None:
+        """Encode one frame of each data set for each task.
+
+        Raises:
+            ValueError: labels that do not meet the network's, now and not in the middle of a run.
+        """
+        for cache in caches:
+            for task in self.tasks:
+                labelled = (i for i in range(len(cache)) if cache.has_labels(i, [task]))
+                first = next(labelled, None)
+                if first is not None:
+                    task.encode(self.restrict(cache[first]))
+
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""

@@ -24,7 +24,7 @@ from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor, choose_device, choose_precision
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.model.tasks.task import to_device
+from bev_semseg_ros.model.tasks.task import merged, to_device
 from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.training.cache import describe, open_cache
 from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
@@ -68,7 +68,10 @@ def train(
     _check(config, out, resume, init)
     cv2.setNumThreads(1)  # the loader has threads of its own
     torch.manual_seed(config.seed)
-    network = build_network(config)  # first: a wrong name is an error before frames are prepared
+    # First: a wrong name is an error before frames are prepared. A run that is resumed has its
+    # label sets in its checkpoint.
+    label_sets = checkpoint.load(out / "checkpoint.pt").label_sets if resume else None
+    network = build_network(config, label_sets)
     trained_tasks(network.tasks, config)
     caches = [
         open_cache(path, config, out.parent / "cache", config.training.split) for path in data
@@ -78,7 +81,7 @@ def train(
     if resume:
         trainer.resume()
     else:
-        trainer.info |= describe(caches, network.tasks)
+        trainer.info |= describe(caches, trainer.loader.tasks)
         trainer.info["data"] = [Path(path).name for path in data]
         trainer.begin([Path(path) for path in init])
     out.mkdir(parents=True, exist_ok=True)
@@ -175,14 +178,8 @@ class Trainer:
                 f"{self.path}: {changed[0]}, and a run keeps its settings; "
                 "--init begins another from it"
             )
-        for task in self.network.tasks:
-            if task.labels is not None and saved.label_sets.get(task.name) != task.labels:
-                raise ValueError(
-                    f"{self.path}: the label set of {task.name} has changed since; "
-                    "--init begins another run from it"
-                )
         state = checkpoint.load_training(self.path)
-        self.network.load_state_dict(saved.weights)
+        saved.load_into(self.network)
         self.info = saved.info
         self._prepare(state["pretrained"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -263,7 +260,7 @@ class Trainer:
         for task in self.loader.tasks:
             if task.name in outputs and task.name in step.targets:
                 targets = to_device(step.targets[task.name], self.device)
-                parts |= task.losses(outputs[task.name], targets)
+                parts = merged(parts, task.losses(outputs[task.name], targets), task)
         values = {name: float(value.detach()) for name, value in parts.items()}
         frames = ", ".join(step.names)
         if not all(math.isfinite(value) for value in values.values()):
@@ -350,11 +347,12 @@ def _changed_settings(saved: Config, wanted: Config) -> list[str]:
     }
 
     def differing(a: dict[str, Any], b: dict[str, Any], where: str) -> Iterator[str]:
-        for key in a.keys() - free:
-            if isinstance(a[key], dict):
-                yield from differing(a[key], b[key], f"{where}{key}.")
-            elif a[key] != b[key]:
-                yield f"{where}{key} was {a[key]} and is now {b[key]}"
+        for key in (a.keys() | b.keys()) - free:
+            before, now = a.get(key), b.get(key)
+            if isinstance(before, dict) and isinstance(now, dict):
+                yield from differing(before, now, f"{where}{key}.")
+            elif before != now:
+                yield f"{where}{key} was {before} and is now {now}"
 
     return sorted(differing(configuration.to_dict(saved), configuration.to_dict(wanted), ""))
 

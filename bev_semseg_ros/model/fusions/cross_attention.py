@@ -10,12 +10,11 @@ from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, project
+from bev_semseg_ros.model.fusions.fusion import NEAREST_DEPTH, Fusion, NarrowedMap, project
 
 C4 = 2  # index into C2..C5
 TOKEN_STRIDE = 16
 QUERY_HEIGHT = 0.8  # metres above the ground: where the middle of most objects is
-NEAREST_DEPTH = 0.1  # metres before the camera within which nothing projects
 
 
 class CrossAttentionFusion(Fusion):

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.model.batch import Batch
 
+NEAREST_DEPTH = 0.1  # metres before the camera within which nothing projects
+
 
 class Fusion(nn.Module):
     """The interface of fusions, and the fusion "none": the BEV sees the lidar alone.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.fusions.fusion import (
+    NEAREST_DEPTH,
     Fusion,
     NarrowedMap,
     image_matrix_of_points,
@@ -17,7 +18,6 @@ from bev_semseg_ros.model.fusions.fusion import (
 )
 
 P2_STRIDE = 4
-NEAREST_DEPTH = 0.1  # metres before the camera within which nothing projects
 
 
 class ProjectiveFusion(Fusion):

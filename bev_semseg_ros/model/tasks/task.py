@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
@@ -20,15 +21,14 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.preprocessing import Sample
 
 View = Literal["image", "bev"]
-# What an example may have, for `Task.needs`.
-PARTS = ("points", "image", "boxes", "mask")
-
 Outputs = Mapping[str, Tensor]  # of one task, by the names of its head's `outputs`
 Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
 
 
 class Head(nn.Module):
     """The interface of heads: `forward(x: Tensor) -> tuple[Tensor, ...]`, x (B, C, H, W).
+
+    End each output in a `layers.Float32Conv`: outputs must be float32 whatever the precision.
 
     Attributes:
         outputs: names of what `forward` returns, in order.
@@ -81,7 +81,7 @@ class Task:
     Attributes:
         name: key of the task's outputs, of its part of a report, and of its label set.
         view: the map that the head sits on.
-        needs: of PARTS: what a frame must have to train the task.
+        needs: of points, image, boxes and mask: what a frame must have to train the task.
         labels: the task's classes, None for a task without classes.
     """
 
@@ -172,22 +172,22 @@ class Task:
         """Take from a checkpoint's `info` what the losses need, say the weights of classes."""
 
 
-def example_parts(example: Example) -> frozenset[str]:
-    """Return which of PARTS an example has."""
-    sample = example.sample
-    there = {
-        "points": sample.points is not None,
-        "image": sample.image is not None,
-        "boxes": example.boxes is not None,
-        "mask": example.mask is not None,
-    }
-    return frozenset(part for part, is_there in there.items() if is_there)
+def merged(known: Mapping[str, Any], further: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the values of several tasks by name.
+
+    Raises:
+        ValueError: a task uses a name that another one has taken.
+    """
+    if taken := sorted(set(known) & set(further)):
+        raise ValueError(
+            f"task {task.name}: another task has a value named {taken[0]!r}, too; give the losses, "
+            "statistics and headline figures of each task names of their own"
+        )
+    return {**known, **further}
 
 
 def stack(arrays: Sequence[np.ndarray]) -> Tensor:
     """Return arrays of one shape as one tensor with a new first axis."""
-    import torch
-
     return torch.from_numpy(np.stack(arrays))
 
 

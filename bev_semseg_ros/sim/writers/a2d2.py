@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.a2d2 import MASK_LABELS_FILE
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
-from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL
+from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
 from bev_semseg_ros.sim.sensors.rig import (
@@ -126,6 +127,8 @@ class A2D2Writer(Writer):
     def begin(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         write_json(self._root / "class_list.json", a2d2_class_list())
+        # Of A2D2's 38 categories the masks hold one for each of the simulator's classes.
+        write_json(self._root / MASK_LABELS_FILE, {"label_set": MASK_LABEL_SET})
         write_json(self._root.parent / "cams_lidars.json", self._calibration())
 
     def write(
