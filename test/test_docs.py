@@ -35,7 +35,8 @@ them.
   While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
   command line or in the parameter file, or set them after the node was configured.
 - A value that was set stays in force when the node is configured again, also with another
-  checkpoint, if that has a class of this name.
+  checkpoint, if that has a class of this name. A threshold with one value for each band is left
+  out, with a warning, if `distance_bands` makes another number of bands by then.
 - The node ignores a threshold in a parameter file for an unknown class, with a warning. An unknown
   class in `classes` makes configure fail.
 
@@ -78,8 +79,8 @@ TOPICS_HEAD = """
 Each message has the stamp and the frame of the sensor that it comes from. Topics are reliable with
 depth 1. The node publishes a topic only while somebody subscribes to it, except for latched topics
 and `/diagnostics`. Topics of boxes or of the segmentation exist only if the checkpoint has that
-task. Topics of `vision_msgs` exist only where that package is installed. The line READY in the log
-names the absent ones.
+task. Topics of `vision_msgs` exist only where that package is installed. Results of other tasks are
+not published. The line READY in the log names the absent topics and these tasks.
 
 """
 TIMING_HEAD = """

@@ -1,4 +1,4 @@
-"""The parameters that follow the classes of a checkpoint, in a node in this process."""
+"""What follows the tasks and classes of a checkpoint, in a node in this process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import declare_by_class, undeclare_by_class
 from bev_semseg_ros.ros.node.perception import Perception
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 BOXES, KITTI = load_label_set("boxes_4").classes, load_label_set("kitti_boxes").classes
+
+
+class LaneTask(SegmentationTask):
+    """A task of a user's own, for which the node has no topic."""
+
+    name = "lanes"
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +142,18 @@ def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_c
     refused = change(node, "score_threshold_car", [0.5])
     assert refused.reason == "parameter score_threshold_car: the checkpoint detects no boxes"
     assert node.trigger_activate() == SUCCESS
+    assert node.trigger_deactivate() == SUCCESS
+
+
+def test_the_line_ready_names_tasks_whose_results_are_not_published(start, make_checkpoint, capfd):
+    tasks = ("detection", "segmentation", f"{LaneTask.__module__}:{LaneTask.__name__}")
+    labels = {"detection": "boxes_4", "segmentation": "driving_13", "lanes": "driving_13"}
+    node = start(checkpoint=str(make_checkpoint(tasks, labels=labels)))
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    ready = [line for line in capfd.readouterr().err.splitlines() if "READY" in line]
+    assert len(ready) == 1
+    assert "; no topic for the results of lanes" in ready[0]
     assert node.trigger_deactivate() == SUCCESS
 
 

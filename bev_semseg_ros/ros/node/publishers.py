@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import cv2
@@ -102,6 +102,12 @@ TOPICS: dict[str, Topic] = {
         for stage, text in STAGES.items()
     },
 }
+
+
+def unpublished(tasks: Iterable[str]) -> list[str]:
+    """Return the names of those tasks whose results no topic carries."""
+    published = {topic.task for topic in TOPICS.values()}
+    return [name for name in tasks if name not in published]
 
 
 class Publishers:

@@ -22,7 +22,7 @@ from bev_semseg_ros.ros.input.subscriptions import SILENCE, Subscription, open_s
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
-from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
+from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers, unpublished
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
@@ -144,6 +144,8 @@ class Session:
         text = f"{predictor.description}; mode {mode}; {topics}"
         if absent:
             text += f"; without {', '.join(absent)}: vision_msgs is not installed"
+        if others := unpublished(task.name for task in predictor.tasks):
+            text += f"; no topic for the results of {', '.join(others)}"
         detects = DETECTION in predictor.label_sets
         if mode == "camera_only" and detects and not predictor.finds_boxes_in_images:
             text += f"; {NO_BOXES}"
