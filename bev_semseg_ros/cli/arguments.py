@@ -10,6 +10,7 @@ from bev_semseg_ros.frame import MODES
 
 if TYPE_CHECKING:
     from bev_semseg_ros.data.dataset import Dataset
+    from bev_semseg_ros.inference.predictor import Predictor
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,3 +52,26 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
     if len(dataset) == 0:
         raise ValueError(f"{arguments.data}: no frames in the split {arguments.split!r}")
     return dataset
+
+
+def load_predictor(arguments: argparse.Namespace) -> Predictor:
+    """Load the checkpoint of the command line onto its device.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If the checkpoint is damaged, or a choice is not possible here.
+    """
+    from bev_semseg_ros.inference.predictor import Predictor
+
+    return Predictor.load(
+        arguments.checkpoint,
+        device=arguments.device,
+        precision=arguments.precision,
+        engine=arguments.engine,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
+from bev_semseg_ros.cli.arguments import add_network_arguments, load_predictor, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
-    from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.progress import Progress
 
     dataset = open_data(arguments)
-    predictor = Predictor.load(
-        arguments.checkpoint,
-        device=arguments.device,
-        precision=arguments.precision,
-        engine=arguments.engine,
-    )
+    predictor = load_predictor(arguments)
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:
         report = evaluate(predictor, dataset, arguments.mode, threshold, on_frame=progress.advance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import add_network_arguments, open_data
+from bev_semseg_ros.cli.arguments import add_network_arguments, load_predictor, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the pictures and print how many. Return the exit status."""
-    from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.visualization.pictures import write_pictures
 
     dataset = open_data(arguments)
-    predictor = Predictor.load(
-        arguments.checkpoint,
-        device=arguments.device,
-        precision=arguments.precision,
-        engine=arguments.engine,
-    )
+    predictor = load_predictor(arguments)
     count = write_pictures(
         predictor,
         dataset,
