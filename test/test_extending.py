@@ -132,4 +132,4 @@ def test_the_table_of_label_sets_is_complete() -> None:
     from bev_semseg_ros.labels import shipped_label_sets
 
     named = re.findall(r"^\| `(\w+)` \| (?:masks|boxes) \|", PAGE, re.M)
-    assert sorted(named) == shipped_label_sets()
+    assert tuple(sorted(named)) == shipped_label_sets()

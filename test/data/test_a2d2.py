@@ -478,3 +478,22 @@ def test_ego_frame_round_trip_of_a_real_camera(real):
     np.testing.assert_allclose(
         invert(view_from_camera)[:3, 3], 0, atol=1e-12
     )  # the cloud's origin is the camera
+
+
+def test_masks_that_tell_fewer_classes_apart_say_which(root):
+    path = tiny_data.a2d2_file(root, "mask").parents[3] / "mask_labels.json"
+    path.write_text('{"label_set": "driving_13"}')
+    _, annotation = A2D2Dataset(root)[0]
+    assert annotation.mask_labels.name == "driving_13"
+    path.unlink()
+    _, whole = A2D2Dataset(root)[0]
+    expected = whole.with_labels(mask_labels=annotation.mask_labels)
+    np.testing.assert_array_equal(annotation.mask, expected.mask)
+
+
+@pytest.mark.parametrize("name", ["driving_12", "boxes_4"])
+def test_a_mask_label_set_that_does_not_fit_is_named(root, name):
+    path = tiny_data.a2d2_file(root, "mask").parents[3] / "mask_labels.json"
+    path.write_text(json.dumps({"label_set": name}))
+    with pytest.raises(ValueError, match=rf"mask_labels\.json.*{name}"):
+        A2D2Dataset(root)[0]

@@ -15,6 +15,7 @@ from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.encoders.lidar import LidarEncoder
+from bev_semseg_ros.model.tasks.task import merged
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
 FUSIONS = ("projective", "cross_attention", "none")
@@ -318,3 +319,9 @@ def test_a_few_steps_learn_one_frame():
 
 def test_the_grid_of_these_tests_has_the_cells_that_they_name():
     assert GRID.shape == (128, 128) and GRID.output_shape == (64, 64)
+
+
+def test_two_tasks_cannot_give_values_of_one_name():
+    task = network().tasks[0]
+    with pytest.raises(ValueError, match=rf"task {task.name}: another task has a value named 'a'"):
+        merged({"a": 1}, {"a": 2}, task)

@@ -300,3 +300,12 @@ def test_labels_that_cannot_meet_the_network_s_are_refused_with_both_names(tmp_p
     cache = cache_of(TinyDataset(), tmp_path / "cache")
     with pytest.raises(ValueError, match=r"driving_13 cannot train .*own.*coarser"):
         describe([cache], build_tasks(config))
+
+
+def test_labels_that_do_not_meet_the_networks_are_refused_before_the_training(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("classes:\n  thing: {color: [1, 2, 3]}\n")
+    build(TinyDataset(), TINY, tmp_path / "cache")
+    config = replace(TINY, labels={"detection": "boxes_4", "segmentation": str(own)})
+    with pytest.raises(ValueError, match="driving_13 cannot train or score a network of own"):
+        Loader([Cache(tmp_path / "cache")], build_network(config), config)

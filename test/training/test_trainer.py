@@ -295,6 +295,24 @@ def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tm
     # The figures of the report are those on which every frame was scored.
     assert segmentation["labels"] == "driving_13" and segmentation["num_frames"] == 4
     assert segmentation["group_labels"] == "groups_6"
-    assert all(f"masks, {name}: " in report.table() for name in frames)
+    assert all(f"masks, {name}: " in report.table(report.result()) for name in frames)
     detection = report.result()["detection"]
     assert detection["labels"] == "boxes_4" and detection["num_frames"] == 4
+
+
+def test_a_run_resumes_with_the_label_sets_of_its_checkpoint(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "classes:\n  road: {color: [1, 2, 3]}\n"
+        "finer:\n  driving_13: {road: [road], ignored: "
+        "[lane_marking, sidewalk, building, barrier, pole, sign, vegetation, sky, car, truck, "
+        "pedestrian, two_wheeler]}\n"
+    )
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    labels = {"detection": "boxes_4", "segmentation": str(own)}
+    config = with_training(replace(TINY, labels=labels), epochs=1)
+    train(config, [tmp_path / "data"], tmp_path / "run")
+    own.unlink()
+    longer = with_training(config, epochs=2)
+    path = train(longer, [tmp_path / "data"], tmp_path / "run", resume=True)
+    assert checkpoint.load(path).label_sets["segmentation"].classes == ("road",)
