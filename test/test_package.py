@@ -53,6 +53,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace / "install" / "bev_semseg_ros"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["launch", "config", "rviz", "weights"])
 def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
     in_tree = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}

@@ -76,6 +76,7 @@ def test_a_wrong_setting_is_refused(capsys, tmp_path):
     assert "training.epoch" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
     checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     out = tmp_path / "figures" / "a2d2.json"

@@ -18,6 +18,8 @@ from bev_semseg_ros.model.tasks.task import Head, Task
 from bev_semseg_ros.preprocessing import Sample, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
 
+pytestmark = pytest.mark.slow
+
 BASE = Config(grid=GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8))
 SIZE = (160, 96)
 CAMERA = Camera(
@@ -95,7 +97,6 @@ def test_folding_and_tracing_change_no_answer(networks, simple):
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
 @pytest.mark.parametrize("mode", ["fused", "lidar_only"])
-@pytest.mark.slow
 def test_openvino_answers_as_torch_does_in_float32(networks, fusion, mode):
     pytest.importorskip("openvino")
     first, second = (
@@ -111,7 +112,6 @@ def test_openvino_answers_as_torch_does_in_float32(networks, fusion, mode):
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-@pytest.mark.slow
 def test_bfloat16_keeps_the_mask_and_the_scores_apart(networks, simple, engine):
     if engine == "openvino":
         pytest.importorskip("openvino")
@@ -123,7 +123,6 @@ def test_bfloat16_keeps_the_mask_and_the_scores_apart(networks, simple, engine):
     assert heatmap.dtype == torch.float32 and len(heatmap.unique()) > 0.5 * heatmap.numel()
 
 
-@pytest.mark.slow
 def test_openvino_converts_once_and_then_reads_its_cache(networks, tmp_path):
     pytest.importorskip("openvino")
     choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path / "cache"}
@@ -136,7 +135,6 @@ def test_openvino_converts_once_and_then_reads_its_cache(networks, tmp_path):
     assert np.array_equal(first.boxes.scores, second.boxes.scores)
 
 
-@pytest.mark.slow
 def test_a_damaged_cache_is_made_anew(networks, tmp_path):
     pytest.importorskip("openvino")
     choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path}
@@ -218,7 +216,6 @@ def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(
     )
 
 
-@pytest.mark.slow
 def test_images_of_changing_size_are_answered(simple):
     sizes = set()
     for width in (160, 128, 192, 160, 96, 224):
@@ -280,7 +277,6 @@ def test_a_new_image_size_can_be_prepared_without_predicting_with_it(networks):
     assert ready.is_warm((100, 100))
 
 
-@pytest.mark.slow
 def test_the_size_in_use_outlives_many_others(networks):
     ready = predictor(networks, engine="torch", precision="fp32")
     ready.warm_up(SIZE)

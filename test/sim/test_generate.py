@@ -11,6 +11,8 @@ from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.sim.generate import generate
 
+pytestmark = pytest.mark.slow
+
 SIZE = (160, 100)
 
 
@@ -38,7 +40,6 @@ def a2d2(tmp_path_factory):
     return out
 
 
-@pytest.mark.slow
 def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):
     generate(tmp_path / "set", "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
     assert digests(tmp_path / "set") == digests(kitti)
@@ -70,7 +71,6 @@ def test_scenes_differ(kitti):
     assert not np.array_equal(dataset[0][0].image, dataset[1][0].image)
 
 
-@pytest.mark.slow
 def test_complete_scenes_are_kept_and_more_are_added(a2d2, tmp_path):
     out = tmp_path / "set"
     shutil.copytree(a2d2, out)
@@ -114,7 +114,6 @@ def test_wrong_numbers_are_named(tmp_path, wrong):
         generate(tmp_path / "set", progress=False, **request)
 
 
-@pytest.mark.slow
 def test_command_line_writes_and_reports_errors(tmp_path, capsys):
     parser = argparse.ArgumentParser()
     synth.add_arguments(parser)

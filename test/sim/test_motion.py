@@ -42,6 +42,7 @@ def world_velocities(view: View, boxes: Boxes) -> np.ndarray:
     return boxes.velocities @ rotation_z(yaw)[:2, :2].T
 
 
+@pytest.mark.slow
 def test_an_object_keeps_its_id_over_a_drive(drives):
     for views in drives:
         ids = views[0].boxes.ids
@@ -72,6 +73,7 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
         assert (along > 0.9 * np.linalg.norm(boxes.velocities[moving], axis=1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(RIGS))
 def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)

@@ -23,6 +23,8 @@ from bev_semseg_ros.training.cache import Cache, build, describe
 from bev_semseg_ros.training.loader import Loader
 from bev_semseg_ros.training.trainer import Trainer, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory) -> Cache:
@@ -47,7 +49,6 @@ def begun(
     return result
 
 
-@pytest.mark.slow
 def test_every_loss_falls(cache, tmp_path):
     quiet = replace(
         TINY.augmentation, flip=0, rotation=0, scale=0, height=0, point_drop=0, ring_drop=0
@@ -75,7 +76,6 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
     assert [entry["epoch"] for entry in epochs] == [1, 2]
 
 
-@pytest.mark.slow
 def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     class Interrupted(Loader):
         def batches(self, epoch):

@@ -48,6 +48,8 @@ from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.node.parameters import Parameters
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = ROOT / "weights" / "bev_semseg.pt"
 
 
