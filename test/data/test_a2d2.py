@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from support import tiny_data
+from support.a2d2 import CORNER_SIGNS
 
 from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation, read_boxes, read_points
@@ -375,22 +376,10 @@ def real_label3d(real, real_data):
 
 
 def test_real_box_corners_reproduce_3d_points(real, real_data):
-    signs = np.array(
-        [
-            [-1, 1, -1],
-            [1, 1, -1],
-            [1, -1, -1],
-            [-1, -1, -1],
-            [-1, 1, 1],
-            [1, 1, 1],
-            [1, -1, 1],
-            [-1, -1, 1],
-        ]
-    )  # A2D2's order
     for _, _, label3d in real_label3d(real, real_data):
         for box in label3d.values():
             rotation = axis_angle_rotation(np.array(box["axis"]), box["rot_angle"])
-            corners = (signs * box["size"] / 2) @ rotation.T + box["center"]
+            corners = (CORNER_SIGNS * box["size"] / 2) @ rotation.T + box["center"]
             assert np.abs(corners - box["3d_points"]).max() < 1e-6
 
 

@@ -3,6 +3,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from support.a2d2 import CORNER_SIGNS
 from support.simple_scene import CAR, ROAD, street
 
 from bev_semseg_ros.data import a2d2
@@ -227,21 +228,9 @@ def test_a2d2_azimuth_belongs_to_the_lidar_the_sidecar_names(a2d2_root):
 
 def test_a2d2_corners_are_those_of_the_box_for_both_signs_of_the_axis(a2d2_root):
     boxes = json.loads(a2d2_files(a2d2_root, "label3D", ".json").read_text())
-    signs = np.array(
-        [
-            [-1, 1, -1],
-            [1, 1, -1],
-            [1, -1, -1],
-            [-1, -1, -1],
-            [-1, 1, 1],
-            [1, 1, 1],
-            [1, -1, 1],
-            [-1, -1, 1],
-        ]
-    )
     for box in boxes.values():
         rotation = a2d2.axis_angle_rotation(np.array(box["axis"]), box["rot_angle"])
-        corners = np.array(box["center"]) + (signs * np.array(box["size"]) / 2) @ rotation.T
+        corners = np.array(box["center"]) + (CORNER_SIGNS * np.array(box["size"]) / 2) @ rotation.T
         assert np.allclose(corners, box["3d_points"], atol=1e-9)
     assert {box["axis"][2] for box in boxes.values()} == {-1.0, 1.0}
     assert all(0 <= box["rot_angle"] <= np.pi for box in boxes.values())

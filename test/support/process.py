@@ -25,6 +25,20 @@ def shared_memory(pid: int) -> set[Path]:
 
 
 COMMAND = ("-m", "bev_semseg_ros.cli.main")
+
+
+def node_arguments(*remappings: str, **parameters: object) -> list[str]:
+    """Return the command line of a node whose answers are the same on every machine.
+
+    Args:
+        remappings: Further arguments of ROS, such as "-r", "__ns:=/name".
+        parameters: Parameters by name, with `checkpoint` and `calibration`.
+    """
+    values = {"engine": "torch", "precision": "fp32", "num_threads": 1} | parameters
+    options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
+    return ["--ros-args", *remappings, *options]
+
+
 PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
 

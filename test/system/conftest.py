@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.process import Process
+from support.process import Process, node_arguments
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
@@ -130,17 +130,9 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
     processes = []
 
     def start(*ros_arguments: str, **parameters) -> Process:
-        values = {
-            "checkpoint": checkpoint_file,
-            "calibration": calibration_file,
-            "engine": "torch",
-            "precision": "fp32",
-            "num_threads": 1,
-            "score_threshold": 0.01,
-            **parameters,
-        }
-        options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
-        processes.append(Process("node", "--ros-args", *ros_arguments, *options))
+        files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
+        values = files | {"score_threshold": 0.01} | parameters
+        processes.append(Process("node", *node_arguments(*ros_arguments, **values)))
         return processes[-1]
 
     yield start

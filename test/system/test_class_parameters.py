@@ -12,6 +12,7 @@ import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from support.process import node_arguments
 
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
@@ -47,18 +48,8 @@ def start(checkpoint_file, calibration_file):
     nodes: list[Perception] = []
 
     def make(**given: str) -> Perception:
-        values = {
-            "checkpoint": checkpoint_file,
-            "calibration": calibration_file,
-            "engine": "torch",
-            "precision": "fp32",
-            "num_threads": 1,
-            **given,
-        }
-        arguments = ["--ros-args", "-r", "__ns:=/classes"]
-        for name, value in values.items():
-            arguments += ["-p", f"{name}:={value}"]
-        rclpy.init(args=arguments)
+        files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
+        rclpy.init(args=node_arguments("-r", "__ns:=/classes", **(files | given)))
         nodes.append(Perception())
         return nodes[-1]
 

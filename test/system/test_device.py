@@ -13,7 +13,7 @@ from lifecycle_msgs.msg import TransitionEvent
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import QoSProfile
-from support.process import Process
+from support.process import Process, node_arguments
 
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.node.main import EXIT_DEVICE_FAILED
@@ -43,20 +43,13 @@ def test_what_one_frame_did_is_none(error):
 
 @pytest.fixture
 def arguments(checkpoint_file, calibration_file) -> list[str]:
-    values = {
-        "checkpoint": checkpoint_file,
-        "calibration": calibration_file,
-        "engine": "torch",
-        "precision": "fp32",
-        "num_threads": 1,
-        "mode": "lidar_only",
-    }
-    return [
-        "--ros-args",
+    return node_arguments(
         "-r",
         f"__ns:={NAMESPACE}",
-        *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
-    ]
+        checkpoint=checkpoint_file,
+        calibration=calibration_file,
+        mode="lidar_only",
+    )
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from support.process import node_arguments
 
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.subscriptions import Subscription
@@ -29,21 +30,8 @@ def namespace(request) -> str:
 @pytest.fixture
 def start(checkpoint_file, calibration_file, namespace):
     """start() -> (node, its executor): an active node in this process."""
-    values = {
-        "checkpoint": checkpoint_file,
-        "calibration": calibration_file,
-        "engine": "torch",
-        "precision": "fp32",
-        "num_threads": 1,
-    }
-    rclpy.init(
-        args=[
-            "--ros-args",
-            "-r",
-            f"__ns:={namespace}",
-            *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
-        ]
-    )
+    files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
+    rclpy.init(args=node_arguments("-r", f"__ns:={namespace}", **files))
     node, executor = Perception(), SingleThreadedExecutor()
 
     def start() -> tuple[Perception, SingleThreadedExecutor]:

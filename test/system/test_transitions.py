@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
+from support.process import node_arguments
 
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.node.perception import Perception
@@ -16,22 +17,8 @@ STEPS = ("configure", "activate", "deactivate", "cleanup")
 
 @pytest.fixture
 def node(checkpoint_file, calibration_file):
-    values = {
-        "checkpoint": checkpoint_file,
-        "calibration": calibration_file,
-        "engine": "torch",
-        "precision": "fp32",
-        "num_threads": 1,
-        "mode": "lidar_only",
-    }
-    rclpy.init(
-        args=[
-            "--ros-args",
-            "-r",
-            "__ns:=/transitions",
-            *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
-        ]
-    )
+    files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
+    rclpy.init(args=node_arguments("-r", "__ns:=/transitions", mode="lidar_only", **files))
     node = Perception()
     yield node
     node.close()
