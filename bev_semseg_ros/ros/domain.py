@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-# The UDP ports of domains 102 to 214 can collide with Linux's ephemeral ports, and people commonly
+# The UDP ports of domains 101 to 214 can collide with Linux's ephemeral ports, and people commonly
 # choose small numbers by hand.
-DOMAINS = (*range(30, 102), *range(215, 233))
+DOMAINS = (*range(30, 101), *range(215, 233))
 
 
 class DomainError(OSError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
+from bev_semseg_ros.resources import share_path
+from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.domain import DOMAINS, DomainError, reserve_domain
 
 HOLD = """
@@ -72,12 +76,42 @@ def test_no_free_domain_is_an_error_that_names_the_lock_files(tmp_path):
         reserve_domain(tmp_path, [40])
 
 
+def num_participants() -> int:
+    """Return how many participants of this machine a participant with our profile looks for."""
+    profile = ElementTree.parse(share_path("config/fastdds_shm.xml"))
+    (element,) = profile.iter("maxInitialPeersRange")
+    return int(element.text)
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_all_candidates_avoid_the_ephemeral_ports_of_linux(domain):
     first_port = 7400 + 250 * domain  # of the DDS standard (RTPS 2.2, 9.6.1)
-    last_port = first_port + 11 + 2 * 50  # with 50 participants
+    last_port = first_port + 11 + 2 * (num_participants() - 1)
     if first_port < 32768:
         assert last_port < 32768
     else:
         assert first_port > 60999
         assert last_port < 65536
+
+
+NODE = """
+import rclpy
+rclpy.init()
+rclpy.create_node("last")
+print("alive", flush=True)
+"""
+
+
+@pytest.mark.ros
+def test_a_node_lives_in_the_last_domain():
+    """Fast DDS ended the process with exit(1) where a port of the domain passed 65535."""
+    pytest.importorskip("rclpy")
+    environment = os.environ | {
+        "ROS_DOMAIN_ID": str(max(DOMAINS)),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    use_shared_memory_profile(environment)
+    process = subprocess.run(
+        [sys.executable, "-c", NODE], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stdout) == (0, "alive\n"), process.stdout + process.stderr

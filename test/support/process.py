@@ -60,7 +60,8 @@ class Process:
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        self._reader = threading.Thread(target=self._read)
+        # A daemon: a process that a failed test leaves behind must not keep pytest from ending.
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 
 import numpy as np
 import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.context import Context
+from rclpy.duration import Duration
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import MarkerArray
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.frame import Boxes
@@ -82,3 +90,38 @@ def test_nothing_is_played_before_the_nodes_results_can_be_heard():
         subscriber(empty_domain.number, {}, np.eye(4), LABELS, timeout=0.2),
     ):
         pytest.fail("entered without a node")
+
+
+def test_a_result_that_cannot_be_read_is_an_error_and_no_lost_message():
+    """It ended the recorder's thread, and all that came later counted as lost by the transport."""
+    with reserve_domain() as domain:
+        context = Context()
+        rclpy.init(args=[], context=context, domain_id=domain.number)
+        node = rclpy.create_node("perception", context=context)
+        timing, *_ = [
+            node.create_publisher(kind, f"/perception/{topic}", 10)
+            for kind, topic in (
+                (DiagnosticArray, "timing"),
+                (MarkerArray, "markers"),
+                (Image, "semseg/labels"),
+            )
+        ]
+        with (
+            pytest.raises(RecordingError, match="cannot be read: list index out of range"),
+            subscriber(domain.number, {}, np.eye(4), LABELS),
+        ):
+            timing.publish(DiagnosticArray())
+            timing.wait_for_all_acked(Duration(seconds=10))
+            wait_until(lambda: not is_running("recorder"))
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+def is_running(name: str) -> bool:
+    return any(thread.name == name for thread in threading.enumerate())
+
+
+def wait_until(condition, timeout: float = 10.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)

@@ -122,9 +122,10 @@ class Player:
                 time.monotonic_ns of its publication.
         """
         first = None
-        start = time.monotonic()
+        start = 0.0
         for topic, stamp, data in self._messages():
-            first = stamp if first is None else first
+            if first is None:  # not before: opening the bag takes time
+                first, start = stamp, time.monotonic()
             self._wait_until(start + (stamp - first) / 1e9 / rate, stamp, rate)
             if not self._node.context.ok():
                 return

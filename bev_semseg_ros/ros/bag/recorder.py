@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -243,17 +243,16 @@ def subscriber(
     """
     results: dict[int, Result] = {}
     context = Context()
-    with _environment(environment):
-        rclpy.init(args=[], context=context, domain_id=domain)
-        node = rclpy.create_node("recorder", context=context)
-    matched = {}
-    for message_type, topic, callback in _callbacks(results, ego_from_lidar, labels, further):
-        matched[topic] = _subscribe(node, message_type, topic, callback)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name="recorder")
-    thread.start()
-    try:
+    with ExitStack() as stack:
+        with _environment(environment):
+            rclpy.init(args=[], context=context, domain_id=domain)
+            stack.callback(rclpy.try_shutdown, context=context)
+            node = rclpy.create_node("recorder", context=context)
+        stack.callback(node.destroy_node)
+        matched = {}
+        for message_type, topic, callback in _callbacks(results, ego_from_lidar, labels, further):
+            matched[topic] = _subscribe(node, message_type, topic, callback)
+        stack.enter_context(_spinning(node, context))
         end = time.monotonic() + timeout
         missing = []
         for topic, event in matched.items():
@@ -264,11 +263,37 @@ def subscriber(
                 f"the node's topics were not found within {timeout:g} s: {', '.join(missing)}"
             )
         yield results
+
+
+@contextmanager
+def _spinning(node: Node, context: Context) -> Iterator[None]:
+    """Run a node's callbacks in a thread while the context is entered.
+
+    Raises:
+        RecordingError: If a callback failed; its own error is the cause.
+    """
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    closing = threading.Event()
+    errors: list[Exception] = []
+
+    def spin() -> None:
+        try:
+            while not closing.is_set():
+                executor.spin_once(timeout_sec=0.1)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=spin, name="recorder")
+    thread.start()
+    try:
+        yield
     finally:
-        executor.shutdown()
+        closing.set()
         thread.join()
-        node.destroy_node()
-        rclpy.try_shutdown(context=context)
+        executor.shutdown()  # not while it spins: its thread could then wait for ever
+    if errors:
+        raise RecordingError(f"a result of the node cannot be read: {errors[0]}") from errors[0]
 
 
 def _subscribe(
