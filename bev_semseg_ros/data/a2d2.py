@@ -73,6 +73,7 @@ class A2D2Dataset:
     name = "a2d2"
     box_labels = load_label_set(BOX_LABELS)
     mask_labels = load_label_set(MASK_LABELS)
+    outside = ("cams_lidars.json", "class_list.json", MASK_LABELS_FILE)
     layout = (
         f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) "
         "with scene folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"

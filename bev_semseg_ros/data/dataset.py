@@ -23,7 +23,8 @@ class Dataset(Protocol):
 
     A class of `READERS` has two members more: `layout` says in words what its folders hold, and the
     static method `matches(path)` returns whether a folder is one of them. Called with the path it
-    gives the data set.
+    gives the data set. A third is for readers that also read files above the path: `outside`, the
+    patterns of their names.
 
     Attributes:
         name: short name of the data set.
@@ -79,6 +80,14 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
     if len(dataset) == 0:
         raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")
     return dataset if split is None else SplitDataset(dataset, split)
+
+
+def outside_files(path: Path) -> list[Path]:
+    """Return the files above a data set's folder that its reader may read, such as calibrations."""
+    kind = next((kind for kind in READERS if kind.matches(path)), None)
+    patterns = getattr(kind, "outside", ())
+    folders = path.resolve().parents[:2]
+    return sorted(file for each in patterns for folder in folders for file in folder.glob(each))
 
 
 def validation_scenes(scenes: Iterable[str]) -> set[str]:

@@ -79,7 +79,9 @@ class KittiDataset:
         self.mask_labels = load_label_set(MASK_LABELS)
         if own_labels.is_file():
             # Named after the data set: the file has the same name in all of them.
-            name = f"{self._folder.resolve().parent.name}_labels"
+            root = self._folder.resolve()
+            root = root.parent if root.name == "training" else root
+            name = f"{root.name}_labels"
             self.mask_labels = replace(load_label_set(own_labels), name=name)
         self._expected = [
             part

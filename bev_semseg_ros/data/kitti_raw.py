@@ -127,6 +127,7 @@ class KittiRawDataset:
     name = "kitti_raw"
     box_labels = load_label_set(BOX_LABELS)
     mask_labels = load_label_set(MASK_LABELS)  # it has no masks
+    outside = ("calib_*.txt",)
     layout = (
         f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, "
         "a day's folder with such drives, or a folder with days"

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -66,19 +67,22 @@ class CompiledByShape(nn.Module):
         super().__init__()
         self.module = module
         self._compile = compile_module
-        self._compiled: dict[tuple[torch.Size, ...], Compiled] = {}
+        self._compiled: OrderedDict[tuple[torch.Size, ...], Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
     def forward(self, *inputs: Tensor) -> Sequence[Tensor]:
         """Run the module, compiled for inputs of these shapes."""
         key = tuple(tensor.shape for tensor in inputs)
-        compiled = self._compiled.pop(key, None) or self._compile(self.module, inputs)
+        with self._lock:
+            compiled = self._compiled.get(key)
+        compiled = compiled or self._compile(self.module, inputs)
         self._keep(key, compiled)
         return compiled(*inputs)
 
     def holds(self, *shapes: Sequence[int]) -> bool:
         """Return True if inputs of these shapes cost no compilation."""
-        return tuple(map(torch.Size, shapes)) in self._compiled
+        with self._lock:
+            return tuple(map(torch.Size, shapes)) in self._compiled
 
     def prepare(self, *inputs: Tensor) -> None:
         """Compile for inputs of these shapes, and only then hold the result."""
@@ -90,8 +94,9 @@ class CompiledByShape(nn.Module):
     def _keep(self, key: tuple[torch.Size, ...], compiled: Compiled) -> None:
         with self._lock:
             self._compiled[key] = compiled
+            self._compiled.move_to_end(key)
             while len(self._compiled) > MAX_SHAPES:
-                del self._compiled[next(iter(self._compiled))]
+                self._compiled.popitem(last=False)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ lie in `labels/sets`; a file of one's own has the same form (docs/extending.md):
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,15 @@ class LabelSet:
         return len(self.classes)
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, LabelSet)
-            and self.name == other.name
-            and self.classes == other.classes
-        )
+        # Everything counts: sets of one name may map or be decoded differently.
+        return isinstance(other, LabelSet) and self._identity == other._identity
 
     def __hash__(self) -> int:
-        return hash((self.name, self.classes))
+        return hash(self._identity)
+
+    @cached_property
+    def _identity(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     def index(self, name: str) -> int:
         """Return the number of a class.
@@ -126,9 +128,9 @@ class LabelSet:
 
     def coarser_sets(self) -> list[LabelSet]:
         """Return the shipped sets that this one maps to, itself left out, finest first."""
-        names = dict.fromkeys(self.coarser)
-        for name in list(names):
-            names |= dict.fromkeys(load_label_set(name).coarser)
+        names = list(self.coarser)
+        for name in names:  # it grows meanwhile: a mapping may lead through several sets
+            names += [next_ for next_ in load_label_set(name).coarser if next_ not in names]
         sets = [load_label_set(name) for name in names]
         return sorted(sets, key=lambda labels: -len(labels))
 

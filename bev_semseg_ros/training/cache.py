@@ -21,7 +21,7 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, make_example
-from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset
+from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset, outside_files
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
@@ -309,9 +309,16 @@ def _fingerprint(path: Path, config: Config, split: str) -> str:
     for folder, folders, files in os.walk(path, followlinks=True):
         folders.sort()
         for file in sorted(files):
-            status = os.stat(os.path.join(folder, file))
-            digest.update(f"{folder}/{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+            _add_file(digest, os.path.join(folder, file))
+    for outside in outside_files(path):
+        _add_file(digest, str(outside))
     return digest.hexdigest()[:12]
+
+
+def _add_file(digest: hashlib._Hash, file: str) -> None:
+    """Add what changes when a file is written again."""
+    status = os.stat(file)
+    digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
 
 
 def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -> dict[str, Any]:

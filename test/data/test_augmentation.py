@@ -274,3 +274,39 @@ def test_the_pose_of_the_lidar_follows_the_scene(scale):
     mirrored = flip(example).sample
     found = apply(invert(mirrored.ego_from_lidar), mirrored.points[:, :3].astype(float))
     np.testing.assert_allclose(found, seen * [1, -1, 1], atol=1e-5)
+
+
+def test_a_lidar_without_intensity_is_imitated():
+    points = augmented(intensity_zero=1.0).sample.points
+    assert len(points) and (points[:, 3] == 0).all()
+
+
+def test_intensity_changes_by_one_factor_and_stays_at_most_1():
+    before = make_example()
+    values = np.linspace(0, 1, len(before.sample.points), dtype=np.float32)
+    points = before.sample.points.copy()
+    points[:, 3] = values
+    before = replace(before, sample=replace(before.sample, points=points))
+    factors = set()
+    for seed in range(8):
+        found = augmented(before, seed, intensity_gain=0.5).sample.points[:, 3]
+        factor = found[1] / values[1]
+        np.testing.assert_allclose(found, np.minimum(values * factor, 1), atol=1e-6)
+        factors.add(round(float(factor), 3))
+    assert len(factors) > 4 and max(factors) > 1 > min(factors)
+
+
+def test_other_light_changes_the_image_alone():
+    before, after = make_example(), augmented(photometric=1.0)
+    assert not np.array_equal(before.sample.image, after.sample.image)
+    assert np.array_equal(before.mask, after.mask)
+    assert np.array_equal(before.sample.camera.matrix, after.sample.camera.matrix)
+    assert np.array_equal(before.sample.points, after.sample.points)
+
+
+def augmented(example: Example | None = None, seed: int = 0, **settings: float) -> Example:
+    """An example that only these settings vary; the image keeps its size."""
+    config = replace(QUIET, **settings)
+    grid = GridConfig(x_max=102.4, y_min=-51.2, y_max=51.2)
+    rng = np.random.default_rng(seed)
+    return augment(example or make_example(), config, grid, (0, 0), rng)

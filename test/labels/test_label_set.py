@@ -19,6 +19,7 @@ from bev_semseg_ros.labels import (
     shared_label_set,
     shipped_label_sets,
 )
+from bev_semseg_ros.model.tasks.label_view import view_of
 from bev_semseg_ros.sim.classes import A2D2_CATEGORY
 
 SIZES = {
@@ -144,7 +145,7 @@ def write_set(
     """Write a label set whose classes have some colours, or the properties given."""
     entries = classes or ["lane", "rest"]
     if isinstance(entries, list):
-        entries = {each: {"color": [10 * i, 0, 255]} for i, each in enumerate(entries)}
+        entries = {each: {"color": [6 * i, 0, 255]} for i, each in enumerate(entries)}
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({"classes": entries, **mappings}, sort_keys=False))
     return path
@@ -307,6 +308,33 @@ def test_a_file_of_ones_own_with_a_coarser_set_meets_every_set_that_has_it_too(t
         "junk": "ignored",
     }
     assert shared_label_set(labels, load_label_set("a2d2_38")) == load_label_set("groups_6")
+
+
+def test_sets_of_one_name_that_map_differently_are_not_the_same(tmp_path):
+    groups = load_label_set("groups_6")
+    sets = []
+    for folder, coarser in (
+        ("one", {"road": ["a"], "vehicle": ["b"]}),
+        ("two", {"road": ["b"], "vehicle": ["a"]}),
+    ):
+        (tmp_path / folder).mkdir()
+        path = write_set(tmp_path / folder, ["a", "b"], coarser={"groups_6": coarser})
+        sets.append(load_label_set(path))
+    assert sets[0] != sets[1] and sets[0] == load_label_set(tmp_path / "one" / "own.yaml")
+    for labels in sets:
+        mapping = view_of(labels, load_label_set("driving_13")).from_network
+        assert mapping.tolist() == labels.mapping_to(groups).tolist()
+
+
+def test_coarser_sets_are_all_that_a_set_maps_to_finest_first(tmp_path):
+    classes = load_label_set("a2d2_38").classes
+    united = {name: [f"my {name}"] for name in classes}
+    own = load_label_set(
+        write_set(tmp_path, [f"my {name}" for name in classes], coarser={"a2d2_38": united})
+    )
+    names = [labels.name for labels in own.coarser_sets()]
+    assert names == ["a2d2_38", "driving_13", "camvid_11", "groups_6"]
+    assert all(own.maps_to(load_label_set(name)) for name in names)
 
 
 def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path):
     first = open_cache(tmp_path / "data", TINY, tmp_path / "cache")
     tiny_data.write_kitti_drive(tmp_path / "far", 2)
     assert (len(first), len(open_cache(tmp_path / "data", TINY, tmp_path / "cache"))) == (1, 2)
+
+
+def test_data_is_prepared_anew_when_a_calibration_above_it_changes(tmp_path):
+    root = tmp_path / "a2d2"
+    tiny_data.write_a2d2_rig(root)
+    tiny_data.write_a2d2_frame(root)
+    path = tiny_data.a2d2_file(root, "lidar").parents[2]
+
+    def poses() -> np.ndarray:
+        return open_cache(path, TINY, tmp_path / "cache").index["camera_from_ego"]
+
+    before = poses()
+    rig = root / "cams_lidars.json"
+    values = json.loads(rig.read_text())
+    values["cameras"]["front_center"]["view"]["origin"][2] += 1.0
+    rig.write_text(json.dumps(values))
+    assert not np.allclose(before, poses())
 
 
 def test_data_of_no_known_layout_is_refused_by_name(tmp_path):

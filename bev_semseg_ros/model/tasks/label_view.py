@@ -105,4 +105,4 @@ def _find_view(network: LabelSet, labels: LabelSet) -> LabelView | None:
     shared = shared_label_set(network, labels)
     if shared is None:
         return None
-    return LabelView(shared, network.mapping_to(shared), shared == network)
+    return LabelView(shared, network.mapping_to(shared), shared is network)
