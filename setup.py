@@ -2,7 +2,7 @@
 
 Only setuptools is a dependency here. The other packages come from constraints.txt
 (`make environment`), or from the system and requirements-ros.txt (docs/installation.md).
-The version stands in package.xml.
+Only package.xml states the version.
 """
 
 from glob import glob

@@ -1,6 +1,6 @@
 """Launch the perception node, and RViz and a bag if asked for.
 
-An empty argument leaves the value of the parameter file.
+The description of each argument says what an empty value means.
 """
 
 import os

@@ -24,8 +24,9 @@ DOCUMENTS = [
 
 HEAD = """# Parameters of the perception node
 
-This page is generated from `bev_semseg_ros/ros/node/parameters.py`. *Live* parameters take effect
-at once (`ros2 param set`). The node reads the others when it is configured.
+`test/test_docs.py` generates this page and holds this introduction. The table comes from
+`bev_semseg_ros/ros/node/parameters.py` and `bev_semseg_ros/ros/node/class_parameters.py`. *Live*
+parameters take effect at once (`ros2 param set`). The node reads the others when it is configured.
 
 `classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
 threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of
@@ -34,9 +35,9 @@ them.
 - The node declares these parameters when it is configured, and removes them when it is cleaned up.
   While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
   command line or in the parameter file, or set them after the node was configured.
-- A value that was set stays in force when the node is configured again, also with another
-  checkpoint, if that has a class of this name. A threshold with one value for each band is left
-  out, with a warning, if `distance_bands` makes another number of bands by then.
+- A value you set survives a new configure. With another checkpoint, it survives if that checkpoint
+  has the class. If `distance_bands` has since changed the number of bands, the node ignores the
+  thresholds of the old bands and warns.
 - The node ignores a threshold in a parameter file for an unknown class, with a warning. An unknown
   class in `classes` makes configure fail.
 
@@ -45,8 +46,9 @@ them.
 
 INPUTS_HEAD = """# Topics of the perception node
 
-This page is generated from `bev_semseg_ros/ros/node/publishers.py` and
-`bev_semseg_ros/ros/health/diagnostics.py`.
+`test/test_docs.py` generates this page. It holds the introductions and the table of subscriptions.
+The other tables come from `bev_semseg_ros/ros/node/publishers.py`,
+`bev_semseg_ros/ros/health/diagnostics.py` and `bev_semseg_ros/ros/health/stages.py`.
 
 ## Subscriptions
 
@@ -76,11 +78,20 @@ INPUTS = (
 TOPICS_HEAD = """
 ## Publications
 
-Each message has the stamp and the frame of the sensor that it comes from. Topics are reliable with
-depth 1. The node publishes a topic only while somebody subscribes to it, except for latched topics
-and `/diagnostics`. Topics of boxes or of the segmentation exist only if the checkpoint has that
-task. Topics of `vision_msgs` exist only where that package is installed. Results of other tasks are
-not published. The line READY in the log names the absent topics and these tasks.
+Stamps and frames of the messages:
+
+- Boxes (`~/markers`, `~/detections`) have the stamp of the cloud and the frame `output_frame`. If
+  that is empty, they have the frame of the cloud.
+- Images and `~/semseg/camera_info` have the stamp and the frame of the camera image.
+- `~/timing` has those of the cloud, or of the image for a frame without a cloud.
+- `/diagnostics` and the label infos have the time of publication and no frame.
+- `~/debug/*` have neither a stamp nor a frame.
+
+Topics are reliable with depth 1. The node publishes a topic only while it has a subscriber, except
+for latched topics and `/diagnostics`. Topics of boxes or of the segmentation exist only if the
+checkpoint has that task. Topics of `vision_msgs` exist only where that package is installed.
+Results of other tasks are not published. The line READY in the log names the absent topics and
+these tasks.
 
 """
 TIMING_HEAD = """
@@ -97,7 +108,7 @@ The node publishes one status per second while it is active, and one when it is 
 status is named `NODE: perception` and has the device as `hardware_id`. The message of the status
 gives the reason for its level:
 
-- ERROR: for `max_silence_ms`, no frame was in time.
+- ERROR: for `max_silence_ms`, no frame finished within `max_processing_time_ms`.
 - WARN: a frame took longer than `max_processing_time_ms`, or something is wrong with the input.
 
 INPUT is points, image or camera_info. OUTPUT is an output topic without `~/`. CAUSE is one of the

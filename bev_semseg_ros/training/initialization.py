@@ -1,4 +1,4 @@
-"""Where a network's weights begin: ImageNet for the camera trunk, or earlier checkpoints."""
+"""Where a network's weights begin: ImageNet for the camera encoder, or earlier checkpoints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PartReport:
 
 
 def load_pretrained(network: Network) -> bool:
-    """Begin the camera trunk from ImageNet; False if there are no such weights for it.
+    """Begin the camera encoder from ImageNet; False if there are no such weights for it.
 
     Raises:
         ValueError: the package that carries the weights is not installed.
@@ -86,7 +86,7 @@ def load_checkpoints(
         say: gets the report, a line for each part.
 
     Returns:
-        Whether the camera trunk was among what was taken, and each checkpoint's `info`.
+        Whether the camera encoder was among what was taken, and each checkpoint's `info`.
 
     Raises:
         ValueError: a checkpoint has nothing that fits.

@@ -366,7 +366,7 @@ def _parameter_groups(
         network: the network.
         learning_rate: at its peak.
         weight_decay: of weights; biases and BatchNorm have none.
-        trunk: factor of the learning rate for the camera trunk.
+        trunk: factor of the learning rate for the camera encoder.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     in_trunk = {id(parameter) for parameter in network.camera.encoder.parameters()}

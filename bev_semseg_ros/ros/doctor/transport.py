@@ -96,7 +96,7 @@ def _add_size(stream: Stream, is_live: bool, diagnosis: Diagnosis) -> None:
             item,
             "warning",
             f"{size}, best effort: Fast DDS's default transport drops them silently",
-            f"{PROFILE}; `bev-semseg play` does it by itself",
+            f"{PROFILE}; `bev-semseg play` does it automatically",
         )
     else:
         diagnosis.add(

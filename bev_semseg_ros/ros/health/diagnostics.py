@@ -49,7 +49,8 @@ TIMING_KEYS = {
     "mode": "the mode in which it was processed",
     **STAGES,
     "overhead_ms": "total_ms without network_ms",
-    "boxes": f"boxes published; `{NOT_SEARCHED}` if the network had no input to find them in",
+    "boxes": f"boxes published; `{NOT_SEARCHED}` if the frame had no input from which the network "
+    "finds boxes",
     "points": "points of the cloud",
     "received/STREAM": "messages since activation",
     "published": "frames published since activation, this one included",
@@ -61,26 +62,26 @@ TIMING_KEYS = {
 # is a topic without ~/.
 KEYS = {
     "mode": "the parameter mode",
-    "mode_actual": "the mode in which the last frame was processed; none: no frame in the last "
-    "second",
+    "mode_actual": "the mode in which the last frame was processed, or `none` if there was no "
+    "frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
     "input/INPUT/lost": "messages that newer ones replaced before the node took them (depth 1), or "
     "that were lost on the way; counted from the first message, while the topic has one publisher",
-    "input/INPUT/age_ms": "time since the last message; never: none came",
+    "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "
     "one message",
     "published": "frames published since activation",
-    "input_age_ms": "from the last frame's stamp to its results, by the node's clock; none: there "
-    "was no frame",
-    "sync_offset_ms": "stamp of the cloud minus stamp of the image, median over the last frames; "
-    "none: there was no pair",
+    "input_age_ms": "time from the last frame's stamp to its results, by the node's clock, or "
+    "`none` if there was no frame",
+    "sync_offset_ms": "stamp of the cloud minus stamp of the image, median over the last frames, "
+    "or `none` if there was no pair",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "dropped_last_second/CAUSE": "the same in the last second",
     "degraded/CAUSE": "frames published without a sensor since activation",
-    "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames; none: there was no "
-    "frame",
+    "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
+    "was no frame",
     "latency_ms/p95": "95th percentile of the same",
     "latency_ms/p99": "99th percentile of the same",
     "device": "the device of the network",

@@ -6,7 +6,7 @@ import time
 
 # Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "wait of the matched messages while the previous frame is processed",
+    "wait_ms": "time the matched messages waited for the previous frame to finish",
     "decode_ms": "conversion of messages to arrays",
     "prepare_ms": "points selected and image rectified and resized, both copied to the device",
     "network_ms": "the network, from tensors to boxes and mask",

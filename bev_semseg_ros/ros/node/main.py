@@ -23,8 +23,8 @@ SHUTDOWN_LIMIT = 10.0
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "could not configure or activate: a file or the device; the last line "
-    f"says why (also: could not shut down within {SHUTDOWN_LIMIT:g} s)",
+    EXIT_CONFIGURE_FAILED: "configure or activate failed because of a file or the device (the last "
+    f"log line says why), or shutdown took more than {SHUTDOWN_LIMIT:g} s",
     EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not "
     "help",
     EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again",

@@ -103,9 +103,9 @@ class Parameters:
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the published boxes. If empty, it is the frame of the cloud. If extrinsics is "
-        "calibration, base_frame and the frame_ids in the YAML file are possible; if parameters, "
-        "base_frame; if tf, any frame. A moving frame (odom, map) is looked up at the stamp of "
+        "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed frames: "
+        "with extrinsics calibration, base_frame and the frame_ids of the YAML file; with parameters, "
+        "base_frame; with tf, any frame. A moving frame (odom, map) is looked up at the stamp of "
         f"the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     autostart: bool = _parameter(
@@ -139,15 +139,16 @@ class Parameters:
     )
     rectified: str = _parameter(
         "auto",
-        "Whether images are already rectified. Their K is then P, and D is not applied. auto: "
-        "images of topics named *_rect* are rectified.",
+        "Whether images are already rectified. For rectified images the node uses P of camera_info "
+        "in place of K, and ignores D. auto: images are rectified if the last part of the topic's "
+        "name contains _rect.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
         "auto",
         "QoS of the subscriptions. auto: reliable if every publisher offers it, otherwise best "
-        "effort. best_effort does not apply to camera_info, because a latched camera_info would "
-        "not arrive; it uses auto.",
+        "effort. camera_info uses auto even with best_effort, because otherwise a latched "
+        "camera_info would not arrive.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
@@ -204,8 +205,8 @@ class Parameters:
     nms_iou_threshold: float = _parameter(
         1.0,
         "If two boxes of any class overlap by more than this, the one with the lower score is not "
-        "published. The overlap is the intersection over union in the bird's-eye view. 1: only "
-        "the suppression within a class, which the checkpoint defines.",
+        "published. The overlap is the intersection over union in the bird's-eye view. 1 turns "
+        "this off; the suppression within each class, set by the checkpoint, remains.",
         limits=(0.0, 1.0),
         live=True,
     )
@@ -227,7 +228,7 @@ class Parameters:
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "If no frame was in time for so long, /diagnostics says ERROR.",
+        "/diagnostics says ERROR if for this long no frame finished within max_processing_time_ms.",
         limits=(1.0, 60_000.0),
         live=True,
     )

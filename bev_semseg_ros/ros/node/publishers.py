@@ -65,7 +65,8 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
-        "names of the classes in `~/detections`, and as threshold the lowest published score",
+        "names of the classes in `~/detections` and, in its `threshold` field, the lowest score "
+        "that is published",
         DETECTION,
         LATCHED,
     ),
