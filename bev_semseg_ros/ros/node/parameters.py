@@ -104,8 +104,8 @@ class Parameters:
     output_frame: str = _parameter(
         "",
         "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed frames: "
-        "with extrinsics calibration, base_frame and the frame_ids of the YAML file; with parameters, "
-        "base_frame; with tf, any frame. A moving frame (odom, map) is looked up at the stamp of "
+        "with extrinsics calibration, base_frame and the frame_ids of the YAML file; with "
+        "parameters, base_frame; with tf, any frame. A moving frame (odom, map) is looked up at the stamp of "
         f"the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     autostart: bool = _parameter(
