@@ -105,8 +105,8 @@ class Parameters:
         "",
         "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed frames: "
         "with extrinsics calibration, base_frame and the frame_ids of the YAML file; with "
-        "parameters, base_frame; with tf, any frame. A moving frame (odom, map) is looked up at the "
-        f"stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
+        "parameters, base_frame; with tf, any frame. A moving frame (odom, map) is looked up at "
+        f"the stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     autostart: bool = _parameter(
         True, "Whether the node configures and activates itself. If false, it waits for a manager."
