@@ -30,7 +30,7 @@ test: environment lint
 	$(PYTEST)
 
 fast: environment
-	$(PYTEST) -m "not ros and not slow"
+	$(PYTEST) --ignore=test/system -m "not ros and not slow"
 
 lint: environment
 	$(BIN)/ruff check .

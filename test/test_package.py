@@ -55,6 +55,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["launch", "config", "rviz", "weights"])
+@pytest.mark.slow
 def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
     in_tree = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert in_tree, f"{folder}/ is empty"
@@ -63,17 +64,20 @@ def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
     } == in_tree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["perception_node", "bev-semseg"])
 def test_executables_are_where_ros2_run_looks(install: Path, name: str) -> None:
     assert os.access(install / "lib" / "bev_semseg_ros" / name, os.X_OK)
 
 
+@pytest.mark.slow
 def test_the_ament_index_knows_the_package(install: Path) -> None:
     assert (
         install / "share" / "ament_index" / "resource_index" / "packages" / "bev_semseg_ros"
     ).is_file()
 
 
+@pytest.mark.slow
 def test_the_version_is_the_same_everywhere(install: Path) -> None:
     version = parse_package(str(ROOT / "package.xml")).version
     (installed,) = install.glob("lib/python*/site-packages")
@@ -84,6 +88,7 @@ def test_the_version_is_the_same_everywhere(install: Path) -> None:
     assert next(changelog.foreach_version(reverse=True))[0] == version
 
 
+@pytest.mark.slow
 def test_an_installed_package_knows_its_version(install: Path) -> None:
     (installed,) = install.glob("lib/python*/site-packages")
     command = "import bev_semseg_ros; print(bev_semseg_ros.__version__)"

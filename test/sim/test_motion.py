@@ -18,6 +18,7 @@ from bev_semseg_ros.sim.sensors.lidar import scan
 from bev_semseg_ros.sim.sensors.rig import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
+pytestmark = pytest.mark.slow
 FRAMES = 4
 RATE_HZ = 10.0
 SIZE = (160, 100)
@@ -42,7 +43,6 @@ def world_velocities(view: View, boxes: Boxes) -> np.ndarray:
     return boxes.velocities @ rotation_z(yaw)[:2, :2].T
 
 
-@pytest.mark.slow
 def test_an_object_keeps_its_id_over_a_drive(drives):
     for views in drives:
         ids = views[0].boxes.ids
@@ -73,7 +73,6 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
         assert (along > 0.9 * np.linalg.norm(boxes.velocities[moving], axis=1)).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", list(RIGS))
 def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)

@@ -111,6 +111,7 @@ def test_lorries_and_buses_are_labelled_truck(kind: str):
     assert set(shape.mesh.labels) == {MASK_LABEL["truck"]}
 
 
+@pytest.mark.slow
 @every_car
 def test_a_ray_through_a_side_window_meets_the_interior(shape: Shape):
     length, width, height = shape.size
@@ -139,6 +140,7 @@ def test_a_ray_through_the_windscreen_meets_the_interior(shape: Shape):
     assert any(slot in INSIDE for slot in seen)
 
 
+@pytest.mark.slow
 @every_car
 def test_nothing_of_the_interior_shows_outside(shape: Shape):
     """Rays from all sides first meet the shell."""

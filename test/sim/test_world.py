@@ -16,6 +16,7 @@ from bev_semseg_ros.sim.scene.road.street import STREET_KINDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 
+pytestmark = pytest.mark.slow
 SEEDS = range(20)
 FRAMES = 20
 
@@ -50,7 +51,6 @@ def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-@pytest.mark.slow
 def test_same_seed_gives_the_same_drive(library):
     views = [World(7, 5, library).view(3) for _ in range(2)]
     for name in ("triangles", "labels", "materials", "objects"):
@@ -72,7 +72,6 @@ def test_other_seed_gives_another_street(library):
     assert len(World(1, 1, library).view(0).static) != len(World(2, 1, library).view(0).static)
 
 
-@pytest.mark.slow
 def test_static_mesh_is_shared_by_all_views(worlds):
     assert worlds[0].view(0).static is worlds[0].view(5).static
 
