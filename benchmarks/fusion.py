@@ -48,7 +48,12 @@ class Shuffled:
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = self._dataset[index]
         if index in self._images:
-            frame = replace(frame, image=self._dataset[self._images[index]][0].image)
+            other = self._dataset[self._images[index]][0]
+            cameras = {
+                name: replace(seen, image=other.cameras[name].image)
+                for name, seen in frame.cameras.items()
+            }
+            frame = replace(frame, cameras=cameras)
         return frame, annotation
 
     def scene(self, index: int) -> str:

@@ -122,7 +122,7 @@ def street_like_sample(config: Config) -> Sample:
         IMAGE_SIZE,
         camera_from_ego,
     )
-    return Sample(points[inside][:NUM_POINTS], image, camera)
+    return Sample.of(points[inside][:NUM_POINTS], image, camera)
 
 
 def measure(network: Network, config: Config, engine: str, threads: int, runs: int) -> dict:

@@ -82,7 +82,7 @@ class Network:
         return True
 
     def predict_sample(self, sample: Any, mode: str, threshold: float) -> Prediction:
-        return Prediction(self.boxes, self.mask, sample.camera, "fused", 0.0)
+        return Prediction.of(self.boxes, self.mask, sample.camera, "fused", 0.0)
 
 
 class Unsent(Publishers):

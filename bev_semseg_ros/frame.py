@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,12 @@ MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
 MAX_SIDE = 32_768  # pixels of an image's width or height
 MAX_ASPECT = 32  # of an image; a longer one is damaged and would be enlarged beyond all memory
 
+# How the sensors of a rig with one lidar and one camera are named.
+LIDAR, CAMERA = "lidar", "camera"
+
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
 
-# What a point may carry beside x, y, z and intensity, as `Frame.point_attributes` names it.
+# What a point may carry beside x, y, z and intensity, as `LidarScan.attributes` names it.
 POINT_ATTRIBUTES = {
     "ring": "number of the beam, from 0",
     "time": "seconds after the frame's time, negative before it",
@@ -193,30 +196,161 @@ def scale_matrix(
 
 
 @dataclass(frozen=True, eq=False)
+class LidarScan:
+    """One sweep of one lidar, or of several that the data set gives as one cloud.
+
+    Attributes:
+        points: (N, 4) float32 x, y, z in the lidar's frame and intensity 0..1; None if it gave
+            nothing.
+        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+        attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
+    """
+
+    points: np.ndarray | None
+    ego_from_lidar: np.ndarray
+    attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class CameraImage:
+    """One image of one camera.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB as recorded; None if the camera gave nothing.
+        camera: how it looks at the ego frame.
+    """
+
+    image: np.ndarray | None
+    camera: Camera
+
+
+_Value = TypeVar("_Value")
+
+
+def only(values: Mapping[str, _Value], kind: str) -> _Value | None:
+    """Return the value of a rig's only sensor, None if there is no sensor of the kind.
+
+    Args:
+        values: by the sensors' names.
+        kind: of the sensors, for the message: "lidars" or "cameras".
+
+    Raises:
+        ValueError: there are several.
+    """
+    if len(values) > 1:
+        raise ValueError(f"there are several {kind} ({', '.join(values)}): choose one by its name")
+    return next(iter(values.values()), None)
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One moment as the sensors saw it.
 
+    The first lidar and the first camera are the reference sensors. `points`, `image` and their
+    like are short for those of a rig with one lidar and one camera; `Frame.of` makes such a frame.
+
     Attributes:
         timestamp_ns: time of the moment, nanoseconds.
-        points: (N, 4) float32 x, y, z in the lidar's frame and intensity 0..1; None without lidar.
-        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
-        image: (H, W, 3) uint8 RGB as recorded; None without a camera.
-        camera: how `image` looks at the ego frame.
+        lidars: scans by the lidars' names. A known lidar that gave nothing has no points.
+        cameras: images by the cameras' names. A known camera that gave nothing has no image.
         name: of the frame within its data set.
         scene: drive that the frame belongs to.
         missing: what should have been there, such as "image".
-        point_attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
     """
 
     timestamp_ns: int
-    points: np.ndarray | None
-    ego_from_lidar: np.ndarray
-    image: np.ndarray | None
-    camera: Camera | None
+    lidars: Mapping[str, LidarScan] = field(default_factory=dict)
+    cameras: Mapping[str, CameraImage] = field(default_factory=dict)
     name: str = ""
     scene: str = ""
     missing: tuple[str, ...] = ()
-    point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        timestamp_ns: int,
+        points: np.ndarray | None,
+        ego_from_lidar: np.ndarray,
+        image: np.ndarray | None = None,
+        camera: Camera | None = None,
+        **others: Any,
+    ) -> Frame:
+        """Return a frame of one lidar and at most one camera.
+
+        Args:
+            timestamp_ns: time of the moment, nanoseconds.
+            points: (N, 4) x, y, z in the lidar's frame and intensity 0..1; None without.
+            ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+            image: (H, W, 3) uint8 RGB as recorded; None without.
+            camera: how `image` looks at the ego frame; None without a camera.
+            **others: `point_attributes`, and further attributes of the frame.
+
+        Raises:
+            ValueError: an image whose camera is not known.
+        """
+        if image is not None and camera is None:
+            raise ValueError("an image needs its camera")
+        attributes = others.pop("point_attributes", {})
+        return cls(
+            timestamp_ns,
+            {LIDAR: LidarScan(points, ego_from_lidar, attributes)},
+            {} if camera is None else {CAMERA: CameraImage(image, camera)},
+            **others,
+        )
+
+    @property
+    def has_points(self) -> bool:
+        """True if a lidar gave points."""
+        return any(scan.points is not None for scan in self.lidars.values())
+
+    @property
+    def has_image(self) -> bool:
+        """True if a camera gave an image."""
+        return any(seen.image is not None for seen in self.cameras.values())
+
+    @property
+    def lidar(self) -> LidarScan | None:
+        """The scan of the only lidar."""
+        return only(self.lidars, "lidars")
+
+    @property
+    def points(self) -> np.ndarray | None:
+        """(N, 4) points of the only lidar, in its frame."""
+        return None if self.lidar is None else self.lidar.points
+
+    @property
+    def ego_from_lidar(self) -> np.ndarray:
+        """(4, 4) pose of the only lidar."""
+        return np.eye(4) if self.lidar is None else self.lidar.ego_from_lidar
+
+    @property
+    def point_attributes(self) -> Mapping[str, np.ndarray]:
+        """(N,) arrays of the only lidar's points."""
+        return {} if self.lidar is None else self.lidar.attributes
+
+    @property
+    def image(self) -> np.ndarray | None:
+        """(H, W, 3) image of the only camera."""
+        seen = only(self.cameras, "cameras")
+        return None if seen is None else seen.image
+
+    @property
+    def camera(self) -> Camera | None:
+        """The only camera."""
+        seen = only(self.cameras, "cameras")
+        return None if seen is None else seen.camera
+
+    def without_images(self) -> Frame:
+        """Return the frame as if no camera had given an image."""
+        blind = {name: replace(seen, image=None) for name, seen in self.cameras.items()}
+        return replace(self, cameras=blind)
+
+    def without_points(self) -> Frame:
+        """Return the frame as if no lidar had given points."""
+        blind = {
+            name: replace(scan, points=None, attributes={}) for name, scan in self.lidars.items()
+        }
+        return replace(self, lidars=blind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,20 +360,25 @@ class Annotation:
     Attributes:
         boxes: in the ego frame.
         ignored: (M,) bool: boxes that count neither as found nor as missed.
-        mask: (H, W) uint8 classes of `mask_labels`, `labels.MASK_IGNORED` to be left out, in the
-            geometry of `Frame.image` as recorded.
-        dont_care: (D, 4) left, top, right, bottom in pixels of the rectified image: areas with
-            possibly unlabelled objects.
+        masks: for each labelled camera (H, W) uint8 classes of `mask_labels`,
+            `labels.MASK_IGNORED` to be left out, in the geometry of its image as recorded.
+        dont_care: for each camera that has such areas (D, 4) left, top, right, bottom in pixels of
+            the rectified image: there may be unlabelled objects.
         box_labels: label set of `boxes`, the data set's own.
-        mask_labels: label set of `mask`, the data set's own.
+        mask_labels: label set of `masks`, the data set's own.
     """
 
     boxes: Boxes | None = None
     ignored: np.ndarray | None = None
-    mask: np.ndarray | None = None
-    dont_care: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dont_care: Mapping[str, np.ndarray] = field(default_factory=dict)
     box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(H, W) mask of the only labelled camera."""
+        return only(self.masks, "labelled cameras")
 
     def with_labels(
         self, box_labels: LabelSet | None = None, mask_labels: LabelSet | None = None
@@ -256,9 +395,10 @@ class Annotation:
         if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
             boxes, ignored = relabel_boxes(self.boxes, self.ignored, self.box_labels, box_labels)
             changed = replace(changed, boxes=boxes, ignored=ignored)
-        if mask_labels is not None and self.mask is not None and mask_labels != self.mask_labels:
+        if mask_labels is not None and self.masks and mask_labels != self.mask_labels:
             table = self.mask_labels.mask_table(mask_labels)
-            changed = replace(changed, mask=table[self.mask])
+            masks = {camera: table[mask] for camera, mask in self.masks.items()}
+            changed = replace(changed, masks=masks)
         return replace(
             changed,
             box_labels=box_labels or self.box_labels,
@@ -290,17 +430,42 @@ class Prediction:
     Attributes:
         boxes: in the ego frame, by falling score. None where the network could not look for any:
             without points, if its fusion finds boxes in points alone, or without such a task.
-        mask: (h, w) uint8 classes in the rectified image at the network's size; None without an
-            image or without such a task.
-        camera: describes that image; None without one.
+        masks: for each camera that gave an image (h, w) uint8 classes in the rectified image at
+            the network's size; empty without such a task.
+        cameras: describe those images.
         mode: mode in which the network really ran.
         network_ms: time in the network, from tensors to results, milliseconds.
-        results: results of further tasks, by the task's name.
+        results: results of further tasks, by the task's name; of a task on images one for each
+            camera, by the camera's name.
     """
 
     boxes: Boxes | None
-    mask: np.ndarray | None
-    camera: Camera | None
+    masks: Mapping[str, np.ndarray]
+    cameras: Mapping[str, Camera]
     mode: Mode
     network_ms: float
     results: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        boxes: Boxes | None,
+        mask: np.ndarray | None,
+        camera: Camera | None,
+        mode: Mode,
+        network_ms: float = 0.0,
+    ) -> Prediction:
+        """Return a prediction for a rig with at most one camera; see the attributes."""
+        masks = {} if mask is None else {CAMERA: mask}
+        cameras = {} if camera is None else {CAMERA: camera}
+        return cls(boxes, masks, cameras, mode, network_ms)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(h, w) mask of the only camera."""
+        return only(self.masks, "cameras")
+
+    @property
+    def camera(self) -> Camera | None:
+        """The only camera."""
+        return only(self.cameras, "cameras")

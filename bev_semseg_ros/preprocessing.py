@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
-from bev_semseg_ros.frame import Camera, Frame, scale_matrix
+from bev_semseg_ros.frame import CAMERA, Camera, Frame, LidarScan, only, scale_matrix
 
 # Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
 MAX_GRID_POINTS = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class RectifiedImage:
+    """An image as the network sees it.
+
+    Attributes:
+        image: (h, w, 3) uint8 RGB, rectified, at the network's size.
+        camera: the pinhole camera of this image.
+    """
+
+    image: np.ndarray
+    camera: Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,29 +34,85 @@ class Sample:
     """What the network sees of a frame.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the ego frame, inside the grid, and intensity; None
-            without a lidar.
-        image: (h, w, 3) uint8 RGB, rectified, at the network's size; None without a camera.
-        camera: how `image` looks at the ego frame; None without a camera.
-        ego_from_lidar: (4, 4) pose of the lidar.
+        points: (N, 4) float32 x, y, z in the ego frame, inside the grid, and intensity, of all
+            lidars; None if no lidar gave points.
+        images: by the cameras' names, those that gave one.
+        ego_from_lidar: (L, 4, 4) poses of the lidars.
+        point_lidar: (N,) int64 the lidar of each point, an index of `ego_from_lidar`.
         point_attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
     """
 
     points: np.ndarray | None
-    image: np.ndarray | None
-    camera: Camera | None
-    ego_from_lidar: np.ndarray = field(default_factory=lambda: np.eye(4))
+    images: Mapping[str, RectifiedImage] = field(default_factory=dict)
+    ego_from_lidar: np.ndarray = field(default_factory=lambda: np.eye(4)[None])
+    point_lidar: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def with_points(self, points: np.ndarray, kept: np.ndarray) -> Sample:
+    def __post_init__(self) -> None:
+        if self.points is not None and len(self.point_lidar) != len(self.points):
+            object.__setattr__(self, "point_lidar", np.zeros(len(self.points), np.int64))
+
+    @classmethod
+    def of(
+        cls,
+        points: np.ndarray | None,
+        image: np.ndarray | None = None,
+        camera: Camera | None = None,
+        ego_from_lidar: np.ndarray | None = None,
+        point_attributes: Mapping[str, np.ndarray] | None = None,
+    ) -> Sample:
+        """Return a sample of one lidar and at most one camera.
+
+        Args:
+            points: (N, 4) in the ego frame; None without.
+            image: (h, w, 3) rectified; None without.
+            camera: of `image`.
+            ego_from_lidar: (4, 4) pose of the lidar; None for the identity.
+            point_attributes: (N,) arrays by name.
+
+        Raises:
+            ValueError: an image whose camera is not known.
+        """
+        if image is not None and camera is None:
+            raise ValueError("an image needs its camera")
+        seen = {} if image is None or camera is None else {CAMERA: RectifiedImage(image, camera)}
+        pose = np.eye(4) if ego_from_lidar is None else ego_from_lidar
+        return cls(points, seen, pose[None], point_attributes=point_attributes or {})
+
+    @property
+    def image(self) -> np.ndarray | None:
+        """(h, w, 3) image of the only camera."""
+        seen = only(self.images, "cameras")
+        return None if seen is None else seen.image
+
+    @property
+    def camera(self) -> Camera | None:
+        """The only camera."""
+        seen = only(self.images, "cameras")
+        return None if seen is None else seen.camera
+
+    def with_points(self, points: np.ndarray, kept: np.ndarray | slice) -> Sample:
         """Return the sample with some of its points.
 
         Args:
             points: (M, 4) the new points.
-            kept: indices or mask of the present points that they are.
+            kept: indices, mask or slice of the present points that they are.
         """
         attributes = {name: values[kept] for name, values in self.point_attributes.items()}
-        return replace(self, points=points, point_attributes=attributes)
+        lidar = self.point_lidar[kept]
+        return replace(self, points=points, point_lidar=lidar, point_attributes=attributes)
+
+    def without_points(self) -> Sample:
+        """Return the sample as if no lidar had given points."""
+        return replace(self, points=None, point_lidar=np.zeros(0, np.int64), point_attributes={})
+
+    def without_images(self) -> Sample:
+        """Return the sample as if no camera had given an image."""
+        return replace(self, images={})
+
+    def of_camera(self, name: str) -> Sample:
+        """Return the sample as if there were one camera alone."""
+        return replace(self, images={name: self.images[name]})
 
 
 def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
@@ -224,6 +293,15 @@ def select_points(
     Returns:
         (M, 4) float32 in the ego frame, inside the grid, all finite; (M,) their indices.
     """
+    moved, inside = _move_into_grid(points, ego_from_lidar, grid)
+    kept = _some(len(inside))
+    return moved[kept], inside[kept]
+
+
+def _move_into_grid(
+    points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points (M, 4) inside the grid, in the ego frame, and their indices (M,)."""
     if not len(points):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
@@ -233,22 +311,75 @@ def select_points(
     with_intensity[3, 3] = 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
-    if len(inside) > MAX_GRID_POINTS:
-        # At random, since every n-th would be the same beams again and again.
-        drawn = np.random.default_rng(0).random(len(inside))
-        inside = inside[drawn < MAX_GRID_POINTS / len(inside)]
     return moved.take(inside, 0), inside
 
 
+def _some(count: int) -> slice | np.ndarray:
+    """Return which of `count` points are kept: all of them, or about MAX_GRID_POINTS."""
+    if count <= MAX_GRID_POINTS:
+        return slice(None)
+    # At random, since every n-th would be the same beams again and again.
+    drawn = np.random.default_rng(0).random(count)
+    return drawn < MAX_GRID_POINTS / count
+
+
 def prepare(frame: Frame, config: Config) -> Sample:
-    """Return what the network sees of a frame. What the frame lacks is None."""
-    sample = Sample(None, None, None, frame.ego_from_lidar)
-    if frame.points is not None:
-        points, kept = select_points(frame.points, frame.ego_from_lidar, config.grid)
-        attributes = {name: values[kept] for name, values in frame.point_attributes.items()}
-        sample = replace(sample, points=points, point_attributes=attributes)
-    if frame.image is not None and frame.camera is not None:
-        size = network_size(frame.camera.size, config.image)
-        image = rectify(frame.image, frame.camera, size)
-        sample = replace(sample, image=image, camera=frame.camera.rectified(size))
-    return sample
+    """Return what the network sees of a frame. What the frame lacks is absent."""
+    sample = _merge_lidars(list(frame.lidars.values()), config.grid)
+    images = {}
+    for name, seen in frame.cameras.items():
+        if seen.image is not None:
+            size = network_size(seen.camera.size, config.image)
+            image = rectify(seen.image, seen.camera, size)
+            images[name] = RectifiedImage(image, seen.camera.rectified(size))
+    return replace(sample, images=images)
+
+
+def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig) -> Sample:
+    """Return the scans as one cloud inside the grid."""
+    poses = np.stack([scan.ego_from_lidar for scan in scans]) if scans else np.eye(4)[None]
+    moved, lidars, attributes = [], [], []
+    for number, (scan, units) in enumerate(zip(scans, _units(scans), strict=True)):
+        if scan.points is None:
+            continue
+        inside, kept = _move_into_grid(scan.points, scan.ego_from_lidar, grid)
+        moved.append(inside)
+        lidars.append(np.full(len(kept), number))
+        given = {**scan.attributes, **units}
+        attributes.append({name: values[kept] for name, values in given.items()})
+    if not moved:
+        return Sample(None, ego_from_lidar=poses)
+    points = moved[0] if len(moved) == 1 else np.concatenate(moved)
+    sample = Sample(
+        points,
+        {},
+        poses,
+        np.concatenate(lidars),
+        {
+            name: np.concatenate(
+                [
+                    part.get(name, np.full(len(cloud), np.nan))
+                    for part, cloud in zip(attributes, moved, strict=True)
+                ]
+            )
+            for name in sorted(set().union(*attributes))
+        },
+    )
+    kept_of_all = _some(len(points))
+    return sample.with_points(points[kept_of_all], kept_of_all)
+
+
+def _units(scans: Sequence[LidarScan]) -> list[dict[str, np.ndarray]]:
+    """Return the attribute "unit" of each scan, so that no two lidars share a number.
+
+    A single scan keeps what it has.
+    """
+    if len(scans) < 2:
+        return [{} for _ in scans]
+    units, first = [], 0
+    for scan in scans:
+        count = 0 if scan.points is None else len(scan.points)
+        unit = first + np.asarray(scan.attributes.get("unit", np.zeros(count)))
+        units.append({"unit": unit})
+        first = int(unit.max(initial=first)) + 1
+    return units

@@ -173,7 +173,9 @@ def test_masks_keep_their_classes_and_pixels_without_a_source_are_ignored():
 def test_a_sample_lacks_what_the_frame_lacks():
     camera = pinhole(128, 64)
     points = np.array([[5, 0, 1, 0.5]], np.float32)
-    sample = prepare(Frame(0, points, np.eye(4), None, camera), Config())
+    sample = prepare(Frame.of(0, points, np.eye(4), None, camera), Config())
     assert sample.image is None and sample.camera is None and len(sample.points) == 1
-    sample = prepare(Frame(0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), camera), Config())
+    sample = prepare(
+        Frame.of(0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), camera), Config()
+    )
     assert sample.points is None and sample.camera.size == sample.image.shape[1::-1]

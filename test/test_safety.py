@@ -215,10 +215,10 @@ def decoded(topic: str, message) -> Frame:
     from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
     if topic == "points":
-        return Frame(0, decode_cloud(message), np.eye(4), None, None)
+        return Frame.of(0, decode_cloud(message), np.eye(4), None, None)
     if topic == "image":
-        return Frame(0, None, np.eye(4), decode_image(message), CAMERA)
-    return Frame(
+        return Frame.of(0, None, np.eye(4), decode_image(message), CAMERA)
+    return Frame.of(
         0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), decode_camera(message, np.eye(4))
     )
 

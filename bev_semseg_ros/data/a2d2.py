@@ -24,7 +24,7 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import a2d2_calibration
 from bev_semseg_ros.data.files import MAX_ID, numbers, read_image, read_json
-from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
@@ -133,7 +133,7 @@ class A2D2Dataset:
             mask_labels = palette.labels
         if "boxes" in files:
             boxes = read_boxes(files["boxes"], self._ego_from_view)
-        frame = Frame(
+        frame = Frame.of(
             time_us * 1000,
             None if cloud is None else cloud.points,
             self._ego_from_view,
@@ -146,8 +146,9 @@ class A2D2Dataset:
             ),
             point_attributes={} if cloud is None else cloud.attributes(time_us),
         )
+        masks = {} if mask is None else {CAMERA: mask}
         return frame, Annotation(
-            boxes, mask=mask, box_labels=self.box_labels, mask_labels=mask_labels
+            boxes, masks=masks, box_labels=self.box_labels, mask_labels=mask_labels
         )
 
 

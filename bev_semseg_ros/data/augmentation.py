@@ -1,22 +1,29 @@
 """Augmentation that keeps the sensors consistent.
 
 Whatever moves the points moves the boxes and the camera, too. A scene is moved by one transform of
-the ego frame. The camera follows with the inverse, so that a point still projects to the pixel that
+the ego frame. The cameras follow with the inverse, so that a point still projects to the pixel that
 shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
-from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
 from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes, wrap_angle
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
-from bev_semseg_ros.preprocessing import Sample, points_in_grid, prepare, rectify
+from bev_semseg_ros.preprocessing import (
+    RectifiedImage,
+    Sample,
+    points_in_grid,
+    prepare,
+    rectify,
+)
 
 # Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
 RING_STEP = 0.0070
@@ -29,20 +36,29 @@ class Example:
 
     Attributes:
         sample: what the network sees.
-        mask: (h, w) uint8 classes of `mask_labels` in the geometry of `sample.image`; None if
-            unlabelled.
+        masks: for each labelled image (h, w) uint8 classes of `mask_labels`, by the camera's name.
         boxes: in the ego frame, with classes of `box_labels`; None if unlabelled.
         ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
         box_labels: label set of `boxes`.
-        mask_labels: label set of `mask`.
+        mask_labels: label set of `masks`.
     """
 
     sample: Sample
-    mask: np.ndarray | None = None
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
     ignored: np.ndarray | None = None
     box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(h, w) mask of the only labelled image."""
+        return only(self.masks, "labelled cameras")
+
+    def of_camera(self, name: str) -> Example:
+        """Return the example as if there were one camera alone. Tasks on images get such ones."""
+        masks = {name: self.masks[name]} if name in self.masks else {}
+        return replace(self, sample=self.sample.of_camera(name), masks=masks)
 
 
 def make_example(frame: Frame, annotation: Annotation, config: Config) -> Example:
@@ -54,12 +70,15 @@ def make_example(frame: Frame, annotation: Annotation, config: Config) -> Exampl
         config: of the network.
     """
     sample = prepare(frame, config)
-    mask = None
-    if annotation.mask is not None and frame.camera is not None and sample.camera is not None:
-        mask = rectify(annotation.mask, frame.camera, sample.camera.size, cv2.INTER_NEAREST)
+    masks = {}
+    for name, seen in sample.images.items():
+        if name in annotation.masks:
+            recorded = frame.cameras[name].camera
+            size = seen.camera.size
+            masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
     return Example(
         sample,
-        mask,
+        masks,
         annotation.boxes,
         annotation.ignored,
         annotation.box_labels,
@@ -80,7 +99,7 @@ def augment(
         example: the example.
         config: how strongly it is varied.
         grid: the BEV grid.
-        crop: (width, height) to which the image is cut; with (0, 0) it keeps its size and is
+        crop: (width, height) to which images are cut; with (0, 0) they keep their size and are
             mirrored and recoloured only.
         rng: source of chance.
     """
@@ -97,32 +116,25 @@ def augment(
         inside = points_in_grid(sample.points, grid)
         sample = sample.with_points(sample.points[inside], inside)
         example = replace(example, sample=thin_points(sample, config, rng))
-    if sample.image is not None:
+    for name, seen in sample.images.items():
         if crop != (0, 0):
-            size = (sample.image.shape[1], sample.image.shape[0])
-            example = warp_image(example, random_view(size, crop, config, rng), crop)
+            size = (seen.image.shape[1], seen.image.shape[0])
+            view = random_view(size, crop, config, rng)
+            example = warp_image(example, view, crop, name)
         if rng.random() < config.photometric:
-            example = recolor_image(example, rng)
+            example = recolor_image(example, rng, name)
     return drop_sensor(example, config, rng)
 
 
 def flip(example: Example) -> Example:
-    """Return the scene mirrored left to right: y of points and boxes, columns of the image."""
-    sample, boxes, mask = example.sample, example.boxes, example.mask
+    """Return the scene mirrored left to right: y of points and boxes, columns of the images."""
+    sample, boxes = example.sample, example.boxes
     mirror = np.diag([1.0, -1, 1, 1])
     # A mirrored pose maps mirrored points of the lidar to mirrored points of the ego frame.
     sample = replace(sample, ego_from_lidar=mirror @ sample.ego_from_lidar @ mirror)
     if sample.points is not None:
         sample = replace(sample, points=sample.points * np.array([1, -1, 1, 1], np.float32))
-    if sample.image is not None and sample.camera is not None:
-        camera = sample.camera
-        # A mirrored world seen in a mirrored image is again what a proper camera sees: only the
-        # principal point moves.
-        matrix = camera.matrix.copy()
-        matrix[0] = [matrix[0, 0], -matrix[0, 1], camera.size[0] - 1 - matrix[0, 2]]
-        pose = np.diag([-1.0, 1, 1, 1]) @ camera.camera_from_ego @ mirror
-        image = np.ascontiguousarray(sample.image[:, ::-1])
-        sample = replace(sample, image=image, camera=Camera(matrix, camera.size, pose))
+    sample = _with_images(sample, lambda seen: _mirrored(seen, mirror))
     if boxes is not None:
         boxes = replace(
             boxes,
@@ -130,13 +142,28 @@ def flip(example: Example) -> Example:
             yaws=-boxes.yaws,
             velocities=boxes.velocities * [1, -1],
         )
-    if mask is not None:
-        mask = np.ascontiguousarray(mask[:, ::-1])
-    return replace(example, sample=sample, mask=mask, boxes=boxes)
+    masks = {name: np.ascontiguousarray(mask[:, ::-1]) for name, mask in example.masks.items()}
+    return replace(example, sample=sample, masks=masks, boxes=boxes)
+
+
+def _mirrored(seen: RectifiedImage, mirror: np.ndarray) -> RectifiedImage:
+    camera = seen.camera
+    # A mirrored world seen in a mirrored image is again what a proper camera sees: only the
+    # principal point moves.
+    matrix = camera.matrix.copy()
+    matrix[0] = [matrix[0, 0], -matrix[0, 1], camera.size[0] - 1 - matrix[0, 2]]
+    pose = np.diag([-1.0, 1, 1, 1]) @ camera.camera_from_ego @ mirror
+    return RectifiedImage(
+        np.ascontiguousarray(seen.image[:, ::-1]), Camera(matrix, camera.size, pose)
+    )
+
+
+def _with_images(sample: Sample, change: Callable[[RectifiedImage], RectifiedImage]) -> Sample:
+    return replace(sample, images={name: change(seen) for name, seen in sample.images.items()})
 
 
 def move(example: Example, yaw: float, scale: float, height: float) -> Example:
-    """Return the scene turned, scaled and lifted. The image stays.
+    """Return the scene turned, scaled and lifted. The images stay.
 
     Args:
         example: the example.
@@ -146,20 +173,22 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
     """
     sample, boxes = example.sample, example.boxes
     motion = transform(rotation_z(yaw), (0, 0, height))
-    pose = sample.ego_from_lidar.copy()
-    pose[:3, 3] *= scale
-    sample = replace(sample, ego_from_lidar=motion @ pose)
+    poses = sample.ego_from_lidar.copy()
+    poses[:, :3, 3] *= scale
+    sample = replace(sample, ego_from_lidar=motion @ poses)
     if sample.points is not None:
         points = sample.points.copy()
         turned = points[:, :3] @ (scale * motion[:3, :3].T).astype(np.float32)
         points[:, :3] = turned + motion[:3, 3].astype(np.float32)
         sample = replace(sample, points=points)
-    if sample.camera is not None:
+
+    def moved(seen: RectifiedImage) -> RectifiedImage:
         # Pixels do not change when camera and scene are scaled together: the pose stays rigid.
-        pose = sample.camera.camera_from_ego.copy()
+        pose = seen.camera.camera_from_ego.copy()
         pose[:3, 3] *= scale
-        camera = replace(sample.camera, camera_from_ego=pose @ invert(motion))
-        sample = replace(sample, camera=camera)
+        return replace(seen, camera=replace(seen.camera, camera_from_ego=pose @ invert(motion)))
+
+    sample = _with_images(sample, moved)
     if boxes is not None:
         scaled = replace(
             boxes,
@@ -235,41 +264,44 @@ def random_view(
     return turn @ view
 
 
-def warp_image(example: Example, view: np.ndarray, size: tuple[int, int]) -> Example:
-    """Return the example with image and mask warped; K follows.
+def warp_image(example: Example, view: np.ndarray, size: tuple[int, int], name: str) -> Example:
+    """Return the example with one image and its mask warped; K follows.
 
     Beyond the image its content is reflected, which keeps its statistics, and the mask is ignored.
 
     Args:
-        example: the example; without an image it stays as it is.
+        example: the example.
         view: (3, 3) new pixels from old ones, affine.
         size: (width, height) of the new image.
+        name: of the camera.
     """
-    sample, mask = example.sample, example.mask
-    if sample.image is None or sample.camera is None:
-        return example
+    seen = example.sample.images[name]
     image = cv2.warpAffine(
-        sample.image, view[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        seen.image, view[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
-    if mask is not None:
-        mask = cv2.warpAffine(
-            mask,
+    masks = dict(example.masks)
+    if name in masks:
+        masks[name] = cv2.warpAffine(
+            masks[name],
             view[:2],
             size,
             flags=cv2.INTER_NEAREST,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=MASK_IGNORED,
         )
-    camera = Camera(view @ sample.camera.matrix, size, sample.camera.camera_from_ego)
-    return replace(example, sample=replace(sample, image=image, camera=camera), mask=mask)
+    camera = Camera(view @ seen.camera.matrix, size, seen.camera.camera_from_ego)
+    return replace(_with_image(example, name, RectifiedImage(image, camera)), masks=masks)
 
 
-def recolor_image(example: Example, rng: np.random.Generator) -> Example:
-    """Return the example with its image under other light, see `recolor`."""
-    sample = example.sample
-    if sample.image is None:
-        return example
-    return replace(example, sample=replace(sample, image=recolor(sample.image, rng)))
+def recolor_image(example: Example, rng: np.random.Generator, name: str) -> Example:
+    """Return the example with one image under other light, see `recolor`."""
+    seen = example.sample.images[name]
+    return _with_image(example, name, replace(seen, image=recolor(seen.image, rng)))
+
+
+def _with_image(example: Example, name: str, seen: RectifiedImage) -> Example:
+    images = {**example.sample.images, name: seen}
+    return replace(example, sample=replace(example.sample, images=images))
 
 
 def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -291,17 +323,21 @@ def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def drop_sensor(example: Example, config: AugmentationConfig, rng: np.random.Generator) -> Example:
-    """Return, now and then, the example without its camera or without its lidar.
+    """Return, now and then, the example without its cameras, one of them, or without its points.
 
-    So one network learns to serve every mode. The other sensor always stays. With the camera the
-    mask goes, too, since nothing else could tell it.
+    So one network learns to serve every mode. The other sensor always stays. With a camera its mask
+    goes, too, since nothing else could tell it.
     """
     sample, draw = example.sample, rng.random()
-    if sample.points is None or sample.image is None:
+    if sample.points is None or not sample.images:
         return example
     if draw < config.camera_drop:
-        return replace(example, sample=replace(sample, image=None, camera=None), mask=None)
+        return replace(example, sample=sample.without_images(), masks={})
     if draw < config.camera_drop + config.lidar_drop:
-        without = replace(sample, points=None, point_attributes={})
-        return replace(example, sample=without)
+        return replace(example, sample=sample.without_points())
+    if len(sample.images) > 1 and rng.random() < config.camera_drop:
+        lost = str(rng.choice(sorted(sample.images)))
+        images = {name: seen for name, seen in sample.images.items() if name != lost}
+        masks = {name: mask for name, mask in example.masks.items() if name != lost}
+        return replace(example, sample=replace(sample, images=images), masks=masks)
     return example

@@ -33,7 +33,7 @@ from bev_semseg_ros.data.files import (
     read_text,
     read_velodyne,
 )
-from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
@@ -141,15 +141,17 @@ class KittiDataset:
                     ego_from_rectified,
                     motion_path if motion_path.is_file() else None,
                 )
-                annotation = replace(annotation, boxes=boxes, ignored=ignored, dont_care=dont_care)
+                annotation = replace(
+                    annotation, boxes=boxes, ignored=ignored, dont_care={CAMERA: dont_care}
+                )
         if "mask" in files:
             mask = _read_mask(files["mask"], image, self.mask_labels)
-            annotation = replace(annotation, mask=mask)
-        frame = Frame(
+            annotation = replace(annotation, masks={CAMERA: mask})
+        frame = Frame.of(
             0 if self._table is None else self._table[name][1],
             read_velodyne(files["lidar"]) if "lidar" in files else None,
             KITTI_EGO_FROM_LIDAR,
-            image,
+            None if camera is None else image,  # of use only where it is known what it shows
             camera,
             name=name,
             scene=self.scene(index),

@@ -164,7 +164,7 @@ class KittiRawDataset:
             "timestamps": number in drive.times,
             "boxes": drive.tracklets is not None,
         }
-        frame = Frame(
+        frame = Frame.of(
             drive.times.get(number, number * 100_000_000),
             points,
             drive.calibration.ego_from_lidar,

@@ -109,11 +109,9 @@ def spaced(count: int, limit: int | None) -> list[int]:
 
 def has_input(frame: Frame, mode: Mode) -> bool:
     """Return True if a frame has something that the mode can look at."""
-    has_points = frame.points is not None
-    has_image = frame.image is not None and frame.camera is not None
     wanted = {
-        "fused": has_points or has_image,
-        "lidar_only": has_points,
-        "camera_only": has_image,
+        "fused": frame.has_points or frame.has_image,
+        "lidar_only": frame.has_points,
+        "camera_only": frame.has_image,
     }
     return wanted[mode]

@@ -63,15 +63,30 @@ class CompiledByShape(nn.Module):
         self,
         module: nn.Module,
         compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled],
+        one_by_one: bool = False,
     ) -> None:
+        """Compile nothing yet.
+
+        Args:
+            module: to be compiled.
+            compile_module: compiles it for some inputs.
+            one_by_one: run the rows of the inputs one after the other, so that another number of
+                them costs no compilation.
+        """
         super().__init__()
         self.module = module
         self._compile = compile_module
+        self._one_by_one = one_by_one
         self._compiled: OrderedDict[tuple[torch.Size, ...], Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
     def forward(self, *inputs: Tensor) -> Sequence[Tensor]:
         """Run the module, compiled for inputs of these shapes."""
+        if self._one_by_one and len(inputs[0]) > 1:
+            rows = zip(*(tensor.split(1) for tensor in inputs), strict=True)
+            # What an engine returns stays valid until its next run.
+            parts = [[part.clone() for part in self(*row)] for row in rows]
+            return [torch.cat(part) for part in zip(*parts, strict=True)]
         key = tuple(tensor.shape for tensor in inputs)
         with self._lock:
             compiled = self._compiled.get(key)

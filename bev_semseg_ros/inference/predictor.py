@@ -6,7 +6,6 @@ import copy
 import importlib.util
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +187,9 @@ class Predictor:
                 compiler = torch_compiler(threads)
             is_run = name == "bev" or network.uses_images
             if self.device.type == "cpu" and is_run:
-                setattr(self._network, name, CompiledByShape(branch, compiler))
+                # A rig may lose any of its cameras at any moment.
+                compiled = CompiledByShape(branch, compiler, one_by_one=name == "camera")
+                setattr(self._network, name, compiled)
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
             f"threads {threads}"
@@ -245,12 +246,11 @@ class Predictor:
         """
         grid = self.config.grid
         middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
-        sample = Sample(middle, None, None)
+        sample = Sample.of(middle)
         if camera_size is not None:
             width, height = network_size(camera_size, self.config.image)
             camera = Camera(np.diag([width, width, 1.0]), (width, height), np.eye(4))
-            image = np.zeros((height, width, 3), np.uint8)
-            sample = replace(sample, image=image, camera=camera)
+            sample = Sample.of(middle, np.zeros((height, width, 3), np.uint8), camera)
         modes: tuple[Mode, ...] = ("fused", "lidar_only")
         for mode in modes:  # a lost image must not cost a compilation either
             for _ in range(2):  # traced code is optimised at its second run
@@ -275,7 +275,7 @@ class Predictor:
     ) -> Prediction:
         """Run the network on a frame, see `predict_sample`."""
         if mode == "lidar_only":
-            frame = replace(frame, image=None)  # not to be rectified for nothing
+            frame = frame.without_images()  # not to be rectified for nothing
         return self.predict_sample(prepare(frame, self.config), mode, score_threshold)
 
     def predict_sample(
@@ -297,35 +297,49 @@ class Predictor:
         if mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
         if mode == "camera_only":
-            sample = replace(sample, points=None, point_attributes={})
-        if mode == "lidar_only" or sample.image is None:
-            sample = replace(sample, image=None, camera=None)
-        if sample.points is None and sample.image is None:
+            sample = sample.without_points()
+        if mode == "lidar_only":
+            sample = sample.without_images()
+        if sample.points is None and not sample.images:
             raise ValueError(f"mode {mode}: the frame has no {_INPUTS[mode]}")
         batch = Batch.from_samples([sample], self.point_attributes).to(self.device)
         self._synchronize()
         start = time.perf_counter()
         with torch.inference_mode(), torch_threads(1):
             outputs = self._network(batch)
-            results = {
-                task.name: task.postprocess(outputs[task.name], sample, score_threshold)
-                for task in self.tasks
-                if task.name in outputs
-            }
+            results: dict[str, Any] = {}
+            for task in self.tasks:
+                if task.name in outputs and task.view == "bev":
+                    outputs_of_task = outputs[task.name]
+                    results[task.name] = task.postprocess(outputs_of_task, sample, score_threshold)
+                elif task.name in outputs:
+                    results[task.name] = {
+                        name: task.postprocess(
+                            outputs.of_image(task.name, number),
+                            sample.of_camera(name),
+                            score_threshold,
+                        )
+                        for number, (_, name) in enumerate(batch.image_keys)
+                    }
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3
-        boxes, mask = results.pop("detection", None), results.pop("segmentation", None)
-        return Prediction(boxes, mask, sample.camera, _ran(sample), elapsed, results)
+        boxes, masks = results.pop("detection", None), results.pop("segmentation", {})
+        cameras = {name: seen.camera for name, seen in sample.images.items()}
+        return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results)
 
     def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
-        """Return task -> RGB picture for the tasks that draw their own results."""
+        """Return title -> RGB picture for the tasks that draw their own results."""
         sample = prepare(frame, self.config)
-        drawn = {
-            task.name: task.picture(prediction.results[task.name], sample)
-            for task in self.tasks
-            if task.name in prediction.results
-        }
-        return {name: picture for name, picture in drawn.items() if picture is not None}
+        drawn: dict[str, np.ndarray | None] = {}
+        for task in self.tasks:
+            result = prediction.results.get(task.name)
+            if result is not None and task.view == "bev":
+                drawn[task.name] = task.picture(result, sample)
+            elif result is not None:
+                for name, of_camera in result.items():
+                    title = task.name if len(result) == 1 else f"{task.name}, {name}"
+                    drawn[title] = task.picture(of_camera, sample.of_camera(name))
+        return {title: picture for title, picture in drawn.items() if picture is not None}
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -340,4 +354,4 @@ def _ran(sample: Sample) -> Mode:
     """Return the mode that a sample's inputs amount to."""
     if sample.points is None:
         return "camera_only"
-    return "lidar_only" if sample.image is None else "fused"
+    return "fused" if sample.images else "lidar_only"

@@ -11,32 +11,38 @@ from torch import Tensor
 
 from bev_semseg_ros.preprocessing import Sample
 
-EMPTY_IMAGE = (32, 32)  # height and width where no frame of a batch has an image
-
 
 @dataclass
 class Batch:
     """Several samples as tensors.
 
+    Images are numbered throughout the batch, those of one size one after the other. `images` holds
+    them by size.
+
     Attributes:
         points: (N, 4) float32 x, y, z in the ego frame and intensity, of all frames.
         point_batch: (N,) int64 the frame of each point.
-        image: (B, h, w, 3) uint8 RGB, zeros where `has_image` is False.
-        image_from_ego: (B, 3, 4) float32 projection of homogeneous ego points to pixels.
-        has_points: (B,) bool: the lidar was there.
-        has_image: (B,) bool: the camera was there.
-        ego_from_lidar: (B, 4, 4) float32 pose of the lidar, for encoders that work in its frame.
+        point_lidar: (N,) int64 the lidar of each point, an index of `ego_from_lidar`.
+        has_points: (B,) bool: a lidar was there.
+        ego_from_lidar: (L, 4, 4) float32 poses of the lidars of all frames, for encoders that work
+            in a lidar's frame.
+        images: for each size (I', h, w, 3) uint8 RGB.
+        image_from_ego: (I, 3, 4) float32 projection of homogeneous ego points to pixels.
+        image_slots: (B, C) int64 numbers of each frame's images, -1 behind the last one.
+        image_keys: of each image its frame and the name of its camera.
         point_attributes: (N,) float32 by the names of `frame.POINT_ATTRIBUTES`, as far as the
             lidar encoder asked for them; NaN for points whose data do not have it.
     """
 
     points: Tensor
     point_batch: Tensor
-    image: Tensor
-    image_from_ego: Tensor
+    point_lidar: Tensor
     has_points: Tensor
-    has_image: Tensor
     ego_from_lidar: Tensor
+    images: tuple[Tensor, ...]
+    image_from_ego: Tensor
+    image_slots: Tensor
+    image_keys: tuple[tuple[int, str], ...]
     point_attributes: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -46,36 +52,29 @@ class Batch:
         Args:
             samples: B of them.
             attributes: the point attributes to carry.
-
-        Raises:
-            ValueError: the images differ in size, or one has no camera.
         """
-        sizes = {sample.image.shape[:2] for sample in samples if sample.image is not None}
-        if len(sizes) > 1:
-            raise ValueError(f"images of one batch must have one size, got {sorted(sizes)}")
-        height, width = sizes.pop() if sizes else EMPTY_IMAGE
-        image = np.zeros((len(samples), height, width, 3), np.uint8)
-        projections = np.zeros((len(samples), 3, 4), np.float32)
         clouds = [
             np.zeros((0, 4), np.float32) if sample.points is None else sample.points
             for sample in samples
         ]
-        for index, sample in enumerate(samples):
-            if sample.image is not None:
-                if sample.camera is None:
-                    raise ValueError("a sample has an image and no camera")
-                image[index] = sample.image
-                projections[index] = sample.camera.image_from_ego
         frames = np.repeat(np.arange(len(samples)), [len(cloud) for cloud in clouds])
-        poses = np.stack([sample.ego_from_lidar for sample in samples]).astype(np.float32)
+        poses = [sample.ego_from_lidar for sample in samples]
+        first_lidar = np.cumsum([0, *map(len, poses)])
+        lidars = [
+            first + sample.point_lidar
+            for first, sample in zip(first_lidar[:-1], samples, strict=True)
+        ]
+        images, projections, slots, keys = _stack_images(samples)
         return cls(
             torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)),
             torch.from_numpy(frames),
-            torch.from_numpy(image),
-            torch.from_numpy(projections),
+            torch.from_numpy(np.concatenate(lidars).astype(np.int64, copy=False)),
             torch.tensor([sample.points is not None for sample in samples]),
-            torch.tensor([sample.image is not None for sample in samples]),
-            torch.from_numpy(poses),
+            torch.from_numpy(np.concatenate(poses).astype(np.float32)),
+            images,
+            projections,
+            slots,
+            keys,
             {name: _attribute(samples, clouds, name) for name in attributes},
         )
 
@@ -84,11 +83,13 @@ class Batch:
         return Batch(
             self.points.to(device, non_blocking=True),
             self.point_batch.to(device, non_blocking=True),
-            self.image.to(device, non_blocking=True),
-            self.image_from_ego.to(device, non_blocking=True),
+            self.point_lidar.to(device, non_blocking=True),
             self.has_points.to(device, non_blocking=True),
-            self.has_image.to(device, non_blocking=True),
             self.ego_from_lidar.to(device, non_blocking=True),
+            tuple(images.to(device, non_blocking=True) for images in self.images),
+            self.image_from_ego.to(device, non_blocking=True),
+            self.image_slots.to(device, non_blocking=True),
+            self.image_keys,
             {
                 name: values.to(device, non_blocking=True)
                 for name, values in self.point_attributes.items()
@@ -99,9 +100,34 @@ class Batch:
         return len(self.has_points)
 
     @property
-    def image_size(self) -> tuple[int, int]:
-        """(h, w) of the images."""
-        return int(self.image.shape[1]), int(self.image.shape[2])
+    def image_sizes(self) -> list[tuple[int, int]]:
+        """(h, w) of every image."""
+        return [
+            (int(images.shape[1]), int(images.shape[2])) for images in self.images for _ in images
+        ]
+
+
+def _stack_images(
+    samples: Sequence[Sample],
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor, tuple[tuple[int, str], ...]]:
+    """Return the attributes of a batch from `images` to `image_keys`."""
+    by_size: dict[tuple[int, ...], list[tuple[int, str]]] = {}
+    for index, sample in enumerate(samples):
+        for name, seen in sample.images.items():
+            by_size.setdefault(seen.image.shape[:2], []).append((index, name))
+    keys = [key for group in by_size.values() for key in group]
+    number_of = {key: number for number, key in enumerate(keys)}
+    slots = np.full((len(samples), max(len(sample.images) for sample in samples)), -1)
+    for index, sample in enumerate(samples):
+        for slot, name in enumerate(sample.images):
+            slots[index, slot] = number_of[index, name]
+    projections = [samples[index].images[name].camera.image_from_ego for index, name in keys]
+    images = tuple(
+        torch.from_numpy(np.stack([samples[index].images[name].image for index, name in group]))
+        for group in by_size.values()
+    )
+    matrices = np.array(projections, np.float32).reshape(-1, 3, 4)
+    return images, torch.from_numpy(matrices), torch.from_numpy(slots), tuple(keys)
 
 
 def _attribute(samples: Sequence[Sample], clouds: list[np.ndarray], name: str) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,52 @@ from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.necks.neck import Neck
 from bev_semseg_ros.model.tasks.task import Head, Task
 
-NetworkOutputs = dict[str, dict[str, Tensor]]  # task -> its head's outputs
+TaskOutputs = dict[str, dict[str, Tensor]]  # task -> its head's outputs
+
+
+@dataclass
+class NetworkOutputs:
+    """The outputs of the tasks that have an answer.
+
+    Attributes:
+        bev: of the BEV tasks, (B, ...).
+        images: of the image tasks, (I', ...) for each of `Batch.images`.
+    """
+
+    bev: TaskOutputs = field(default_factory=dict)
+    images: list[TaskOutputs] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the tasks that have an answer."""
+        yield from self.bev
+        yield from self.images[0] if self.images else ()
+
+    def __contains__(self, task: str) -> bool:
+        return task in list(self)
+
+    def __getitem__(self, task: str) -> dict[str, Tensor]:
+        """Return the outputs of a task in a batch whose images have one size.
+
+        Raises:
+            KeyError: the task has no answer.
+            ValueError: the images differ in size.
+        """
+        if task in self.bev:
+            return self.bev[task]
+        if len(self.images) > 1:
+            raise ValueError("images of one batch must have one size")
+        if not self.images:
+            raise KeyError(task)
+        return self.images[0][task]
+
+    def of_image(self, task: str, number: int) -> dict[str, Tensor]:
+        """Return the outputs of an image task for one image of the batch, (1, ...)."""
+        for outputs in self.images:
+            count = len(next(iter(outputs[task].values())))
+            if number < count:
+                return {name: part[number : number + 1] for name, part in outputs[task].items()}
+            number -= count
+        raise IndexError(f"{task}: no such image")
 
 
 class CameraBranch(nn.Module):
@@ -125,47 +171,41 @@ class Network(nn.Module):
         return head
 
     def forward(self, batch: Batch) -> NetworkOutputs:
-        """Return the outputs of the tasks that have an answer: task -> output -> (B, ...).
+        """Return the outputs of the tasks that have an answer.
 
-        Image tasks have one if a frame has an image. BEV tasks have one if a frame has points, or
-        if the fusion finds boxes in images.
+        Image tasks have one for every image. BEV tasks have one if a frame has points, or if the
+        fusion finds boxes in images.
         """
-        outputs, image_map = self.run_camera(batch)
+        images, image_maps = self.run_camera(batch)
+        outputs = NetworkOutputs(images=images)
         has_input = batch.has_points.any() or (
-            image_map is not None and self.fusion.finds_boxes_in_images
+            bool(image_maps) and self.fusion.finds_boxes_in_images
         )
         if has_input and self._outputs["bev"]:
-            outputs |= self._by_task("bev", self.bev(*self.bev_inputs(batch, image_map)))
+            outputs.bev = self._by_task("bev", self.bev(*self.bev_inputs(batch, image_maps)))
         return outputs
 
-    def run_camera(self, batch: Batch) -> tuple[NetworkOutputs, Tensor | None]:
-        """Return the image tasks' outputs and the fusion's map.
-
-        Frames without an image do not pass through the branch, because they would distort the
-        statistics of BatchNorm. Their outputs are zeros.
-        """
-        if not self.uses_images or not batch.has_image.any():
-            return {}, None
-        if batch.has_image.all():
-            results = list(self.camera(batch.image))
-        else:
-            index = batch.has_image.nonzero()[:, 0]
-            results = [
-                part.new_zeros(len(batch), *part.shape[1:]).index_copy(0, index, part)
-                for part in self.camera(batch.image[index])
-            ]
+    def run_camera(self, batch: Batch) -> tuple[list[TaskOutputs], list[Tensor]]:
+        """Return for each of `batch.images` the image tasks' outputs, and the fusion's maps."""
+        outputs: list[TaskOutputs] = []
+        image_maps: list[Tensor] = []
+        if not self.uses_images:
+            return outputs, image_maps
         count = len(self._outputs["image"])
-        image_map = results[count] if len(results) > count else None
-        return self._by_task("image", results[:count]), image_map
+        for images in batch.images:
+            results = list(self.camera(images))
+            outputs.append(self._by_task("image", results[:count]))
+            image_maps += results[count:]
+        return outputs, image_maps
 
-    def bev_inputs(self, batch: Batch, image_map: Tensor | None) -> tuple[Tensor, ...]:
+    def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the inputs of the BEV branch: the canvas and what the fusion adds."""
-        point_features = self.fusion.point_features(image_map, batch)
+        point_features = self.fusion.point_features(image_maps, batch)
         canvas = self.lidar_encoder(batch, point_features)
-        return (canvas, *self.fusion.bev_inputs(image_map, batch))
+        return (canvas, *self.fusion.bev_inputs(image_maps, batch))
 
-    def _by_task(self, view: str, results: Sequence[Tensor]) -> NetworkOutputs:
-        outputs: NetworkOutputs = {}
+    def _by_task(self, view: str, results: Sequence[Tensor]) -> TaskOutputs:
+        outputs: TaskOutputs = {}
         for (task, name), result in zip(self._outputs[view], results, strict=True):
             outputs.setdefault(task, {})[name] = result
         return outputs

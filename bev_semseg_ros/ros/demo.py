@@ -265,7 +265,7 @@ def _predictions(recording: Recording) -> list[Prediction | None]:
             continue
         mode = cast(Mode, result.timing.get("mode", "fused"))
         network_ms = float(result.timing.get("network_ms", 0))
-        predictions.append(Prediction(result.boxes, result.mask, None, mode, network_ms))
+        predictions.append(Prediction.of(result.boxes, result.mask, None, mode, network_ms))
     return predictions
 
 

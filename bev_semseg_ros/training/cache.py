@@ -26,12 +26,20 @@ from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes
-from bev_semseg_ros.model.tasks.task import Task, merged
-from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 4  # of the files below and of what preparation does
+VERSION = 5  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
+# What the index has for each image, and the shape of an entry.
+_IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
+    "camera": (),
+    "image_shape": (2,),
+    "matrix": (3, 3),
+    "camera_from_ego": (4, 4),
+    "has_mask": (),
+}
 BOX_COLUMNS = 12  # centre 3, size 3, yaw, label, ignored, id, velocity 2
 
 
@@ -52,6 +60,7 @@ class Cache:
         self.mask_labels = LabelSet.from_dict(names["mask"])
         self._attributes: list[str] = names["attributes"]
         self.points = _mapped(folder / "points.bin", np.float32).reshape(-1, 4)
+        self.lidars = _mapped(folder / "lidars.bin", np.uint8)
         self.images = _mapped(folder / "images.bin", np.uint8).reshape(-1, 3)
         self.masks = _mapped(folder / "masks.bin", np.uint8)
         columns = max(len(self._attributes), 1)
@@ -62,27 +71,33 @@ class Cache:
 
     def __getitem__(self, i: int) -> Example:
         index = self.index
-        sample = Sample(None, None, None, index["ego_from_lidar"][i])
-        mask = boxes = ignored = None
+        poses = index["ego_from_lidar"][slice(*index["lidar_offset"][i : i + 2])]
+        sample = Sample(None, ego_from_lidar=poses)
+        boxes = ignored = None
         if index["has_points"][i]:
             rows = slice(*index["point_offset"][i : i + 2])
             columns = self.attributes[rows]
             sample = replace(
                 sample,
                 points=np.array(self.points[rows]),
+                point_lidar=self.lidars[rows].astype(np.int64),
                 point_attributes={
                     name: np.array(columns[:, column])
                     for column, name in enumerate(self._attributes)
                 },
             )
-        height, width = index["image_shape"][i]
-        if height:
-            pixels = slice(*index["pixel_offset"][i : i + 2])
+        images, masks = {}, {}
+        for number in self._images_of(i):
+            name = str(index["camera"][number])
+            height, width = index["image_shape"][number]
+            pixels = slice(*index["pixel_offset"][number : number + 2])
             image = np.array(self.images[pixels]).reshape(height, width, 3)
-            camera = Camera(index["matrix"][i], (width, height), index["camera_from_ego"][i])
-            sample = replace(sample, image=image, camera=camera)
-            if index["has_mask"][i]:
-                mask = np.array(self.masks[pixels]).reshape(height, width)
+            pose = index["camera_from_ego"][number]
+            camera = Camera(index["matrix"][number], (width, height), pose)
+            images[name] = RectifiedImage(image, camera)
+            if index["has_mask"][number]:
+                masks[name] = np.array(self.masks[pixels]).reshape(height, width)
+        sample = replace(sample, images=images)
         if index["has_boxes"][i]:
             rows = index["boxes"][slice(*index["box_offset"][i : i + 2])]
             boxes = Boxes(
@@ -95,25 +110,29 @@ class Cache:
                 rows[:, 10:12],
             )
             ignored = rows[:, 8].astype(bool)
-        return Example(sample, mask, boxes, ignored, self.box_labels, self.mask_labels)
+        return Example(sample, masks, boxes, ignored, self.box_labels, self.mask_labels)
 
     def name(self, i: int) -> str:
         """Return the name of a frame."""
         return str(self.index["name"][i])
 
-    def image_shape(self, i: int) -> tuple[int, int]:
-        """Return (height, width) of an image, (0, 0) if there is none. It reads no image."""
-        height, width = self.index["image_shape"][i]
-        return int(height), int(width)
+    def image_shapes(self, i: int) -> list[tuple[int, int]]:
+        """Return (height, width) of a frame's images. It reads no image."""
+        shapes = self.index["image_shape"]
+        return [(int(shapes[n][0]), int(shapes[n][1])) for n in self._images_of(i)]
+
+    def _images_of(self, i: int) -> range:
+        """Return the rows of the index that describe a frame's images."""
+        return range(*self.index["image_offset"][i : i + 2])
 
     def has_labels(self, i: int, tasks: Sequence[Task]) -> bool:
         """Return True if a frame has what at least one of the tasks needs. It reads no frame."""
         index = self.index
         there = {
             "points": bool(index["has_points"][i]),
-            "image": bool(index["image_shape"][i][0]),
+            "image": bool(self._images_of(i)),
             "boxes": bool(index["has_boxes"][i]),
-            "mask": bool(index["has_mask"][i]),
+            "mask": any(index["has_mask"][number] for number in self._images_of(i)),
         }
         return any(all(there[part] for part in task.needs) for task in tasks)
 
@@ -181,7 +200,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
                 progress.advance()
     # numpy's stubs take the arrays' names for other arguments.
     np.savez(partial / "index.npz", **_index(rows))  # type: ignore[arg-type]
-    boxes, mask = labels or (Example(Sample(None, None, None)).box_labels,) * 2
+    boxes, mask = labels or (Example(Sample(None)).box_labels,) * 2
     sets = {"boxes": boxes.to_dict(), "mask": mask.to_dict(), "attributes": list(attributes)}
     (partial / "labels.json").write_text(json.dumps(sets))
 
@@ -198,7 +217,7 @@ class _Files:
         self._attributes = attributes
         self._files = {
             name: open(folder / f"{name}.bin", "wb")  # noqa: SIM115 - closed by __exit__
-            for name in ("points", "attributes", "images", "masks")
+            for name in ("points", "lidars", "attributes", "images", "masks")
         }
 
     def __enter__(self) -> _Files:
@@ -216,28 +235,15 @@ class _Files:
             "has_points": sample.points is not None,
             "points": 0,
             "ego_from_lidar": sample.ego_from_lidar,
-            "image_shape": (0, 0),
-            "pixels": 0,
-            "matrix": np.eye(3),
-            "camera_from_ego": np.eye(4),
-            "has_mask": example.mask is not None,
+            "images": [self._write_image(example, camera) for camera in sample.images],
             "has_boxes": boxes is not None,
             "boxes": np.zeros((0, BOX_COLUMNS)),
         }
         if sample.points is not None:
             self._append("points", sample.points.astype(np.float32, copy=False))
+            self._append("lidars", sample.point_lidar.astype(np.uint8))
             self._append("attributes", self._columns(sample, len(sample.points)))
             row["points"] = len(sample.points)
-        if sample.image is not None and sample.camera is not None:
-            mask = example.mask
-            if mask is None:
-                mask = np.full(sample.image.shape[:2], MASK_IGNORED, np.uint8)
-            self._append("images", sample.image)
-            self._append("masks", mask)
-            row["image_shape"] = mask.shape
-            row["pixels"] = mask.size
-            row["matrix"] = sample.camera.matrix
-            row["camera_from_ego"] = sample.camera.camera_from_ego
         if boxes is not None:
             ignored = example.ignored
             if ignored is None:
@@ -255,6 +261,21 @@ class _Files:
             )
         return row
 
+    def _write_image(self, example: Example, camera: str) -> dict[str, Any]:
+        """Append an image and its mask; return its row of the index."""
+        seen = example.sample.images[camera]
+        mask = example.masks.get(camera)
+        self._append("images", seen.image)
+        shape = seen.image.shape[:2]
+        self._append("masks", np.full(shape, MASK_IGNORED, np.uint8) if mask is None else mask)
+        return {
+            "camera": camera,
+            "image_shape": shape,
+            "matrix": seen.camera.matrix,
+            "camera_from_ego": seen.camera.camera_from_ego,
+            "has_mask": mask is not None,
+        }
+
     def _columns(self, sample: Sample, count: int) -> np.ndarray:
         """Return (N, A) float32: the attributes that are kept, NaN where the data lack one."""
         columns = np.full((count, len(self._attributes)), np.nan, np.float32)
@@ -268,26 +289,24 @@ class _Files:
 
 
 def _index(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    images = [image for row in rows for image in row["images"]]
     index = {
-        key: np.array([row[key] for row in rows])
-        for key in (
-            "name",
-            "has_points",
-            "ego_from_lidar",
-            "image_shape",
-            "matrix",
-            "camera_from_ego",
-            "has_mask",
-            "has_boxes",
-        )
+        key: np.array([row[key] for row in rows]) for key in ("name", "has_points", "has_boxes")
+    }
+    index |= {
+        key: np.array([image[key] for image in images]).reshape(len(images), *shape)
+        for key, shape in _IMAGE_COLUMNS.items()
     }
     for key, counts in (
         ("point_offset", [row["points"] for row in rows]),
-        ("pixel_offset", [row["pixels"] for row in rows]),
+        ("lidar_offset", [len(row["ego_from_lidar"]) for row in rows]),
+        ("image_offset", [len(row["images"]) for row in rows]),
+        ("pixel_offset", [int(np.prod(image["image_shape"])) for image in images]),
         ("box_offset", [len(row["boxes"]) for row in rows]),
     ):
         index[key] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    index["boxes"] = np.concatenate([row["boxes"] for row in rows])
+    for key in ("ego_from_lidar", "boxes"):
+        index[key] = np.concatenate([row[key] for row in rows])
     return index
 
 
@@ -337,12 +356,15 @@ def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -
     statistics = InputStatistics()
     for cache, i in frames[:: max(1, len(frames) // limit)]:
         example = cache[i]
-        if example.sample.points is not None:
-            statistics.add_points(example.sample.points, example.sample.ego_from_lidar)
-        if example.sample.camera is not None:
-            statistics.add_camera(example.sample.camera)
+        sample = example.sample
+        if sample.points is not None:
+            for number, pose in enumerate(sample.ego_from_lidar):
+                statistics.add_points(sample.points[sample.point_lidar == number], pose)
+        for seen in sample.images.values():
+            statistics.add_camera(seen.camera)
         for task in tasks:
-            task.observe(example)
+            for part in parts_of(example, task):
+                task.observe(part)
     info = {"num_frames": len(frames), **statistics.summary()}
     for task in tasks:
         info = merged(info, task.statistics(), task)

@@ -14,7 +14,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, augment
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.model.tasks.task import Targets, Task
+from bev_semseg_ros.model.tasks.task import Targets, Task, parts_of
 from bev_semseg_ros.training.cache import Cache
 
 THREADS = 2
@@ -91,7 +91,8 @@ class Loader:
                 labelled = (i for i in range(len(cache)) if cache.has_labels(i, [task]))
                 first = next(labelled, None)
                 if first is not None:
-                    task.encode(self.restrict(cache[first]))
+                    for part in parts_of(self.restrict(cache[first]), task):
+                        task.encode(part)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -109,7 +110,7 @@ class Loader:
         shuffled = rng.permutation(len(self.frames))
         groups = [shuffled]
         if self.config.training.crop == (0, 0) and self.uses_camera:
-            shapes = np.array([cache.image_shape(i) for cache, i in self.frames])[shuffled]
+            shapes = np.array([_image_shape(cache, i) for cache, i in self.frames])[shuffled]
             groups = [shuffled[(shapes == shape).all(1)] for shape in np.unique(shapes, axis=0)]
         size = self.config.training.batch_size
         batches = []
@@ -150,27 +151,28 @@ class Loader:
             )
             examples.append(self._learnable(example))
             names.append(cache.name(i))
+        batch = Batch.from_samples([example.sample for example in examples], self._attributes)
+        images = [examples[frame].of_camera(camera) for frame, camera in batch.image_keys]
         targets: dict[str, Targets] = {}
         for task in self.tasks:
-            collated = task.collate([task.encode(example) for example in examples])
+            parts = images if task.view == "image" else examples
+            collated = task.collate([task.encode(part) for part in parts])
             if collated is not None:
                 targets[task.name] = collated
-        samples = [example.sample for example in examples]
-        batch = Batch.from_samples(samples, self._attributes)
         return TrainingBatch(batch, targets, tuple(names))
 
     def restrict(self, example: Example) -> Example:
         """Return the parts of an example that training uses; the others would cost time."""
         sample = example.sample
         if "points" not in self._inputs:
-            sample = replace(sample, points=None, point_attributes={})
+            sample = sample.without_points()
         if "image" not in self._inputs:
-            sample = replace(sample, image=None, camera=None)
+            sample = sample.without_images()
         example = replace(example, sample=sample)
         if "boxes" not in self._inputs:
             example = replace(example, boxes=None, ignored=None)
         if "mask" not in self._inputs:
-            example = replace(example, mask=None)
+            example = replace(example, masks={})
         return example
 
     def _learnable(self, example: Example) -> Example:
@@ -178,6 +180,20 @@ class Loader:
         if example.sample.points is None and not self._sees_without_points:
             return replace(example, boxes=None, ignored=None)
         return example
+
+
+def _image_shape(cache: Cache, i: int) -> tuple[int, int]:
+    """Return (height, width) of a frame's images, (0, 0) if there is none.
+
+    Raises:
+        ValueError: they differ.
+    """
+    shapes = set(cache.image_shapes(i))
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{cache.name(i)}: its images differ in size; set training.crop, to which all are cut"
+        )
+    return shapes.pop() if shapes else (0, 0)
 
 
 def trained_tasks(tasks: Sequence[Task], config: Config) -> list[Task]:

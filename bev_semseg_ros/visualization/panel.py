@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import Annotation, Camera, Frame, Prediction
+from bev_semseg_ros.frame import Annotation, Frame, Prediction
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.preprocessing import prepare, rectify
+from bev_semseg_ros.preprocessing import RectifiedImage, prepare, rectify
 from bev_semseg_ros.visualization.bev import draw_bev
 from bev_semseg_ros.visualization.drawing import (
     BACKGROUND,
@@ -41,7 +41,8 @@ def panel(
 ) -> np.ndarray:
     """Draw what is known of a frame, at the size the network sees.
 
-    Without an image there is only the bird's-eye view.
+    Each camera has its pictures, those of all at the first one's size. Without an image there is
+    only the bird's-eye view.
 
     Args:
         frame: What the sensors saw.
@@ -71,86 +72,84 @@ def panel(
         )
         return _titled(picture, _bev_title(annotation, prediction))
 
-    if sample.image is None or sample.camera is None or frame.camera is None:
+    if not sample.images:
         body = bev(BEV_ALONE)
         footer = legend(body.shape[1], None, box_labels)
         return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
-    size = sample.camera.size
-    true_mask, true_labels = _ground_truth_mask(annotation, mask_labels)
-    if true_mask is not None:
-        true_mask = rectify(true_mask, frame.camera, size, cv2.INTER_NEAREST)
-    cells = [
-        _image_cell(sample.image, sample.camera, annotation),
-        _mask_cell("ground truth", true_mask, true_labels, size),
-        *_prediction_cells(sample.image, sample.camera, prediction, mask_labels, box_labels),
-    ]
+    if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
+        annotation = annotation.with_labels(mask_labels=mask_labels)
+    true_labels = annotation.mask_labels
+    size = next(iter(sample.images.values())).camera.size
+    cells = []
+    for name, seen in sample.images.items():
+        true_mask = annotation.masks.get(name)
+        if true_mask is not None:
+            recorded = frame.cameras[name].camera
+            true_mask = rectify(true_mask, recorded, seen.camera.size, cv2.INTER_NEAREST)
+        mask = prediction.masks.get(name)
+        pictures_of_camera = [
+            _image_cell(seen, annotation),
+            _mask_cell("ground truth", true_mask, true_labels, seen.camera.size),
+            *_prediction_cells(seen, prediction, mask, mask_labels, box_labels),
+        ]
+        for title, picture in pictures_of_camera:
+            title = title if len(sample.images) == 1 else f"{name}: {title}"
+            cells.append(_titled(cv2.resize(picture, size), title))
     for title, picture in (pictures or {}).items():
         cells.append(_titled(cv2.resize(picture, size), title))
     left = _in_two_columns(cells)
     body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
-    has_own_labels = true_mask is not None and true_labels != mask_labels
+    has_own_labels = bool(annotation.masks) and true_labels != mask_labels
     footer = legend(body.shape[1], mask_labels, box_labels, true_labels if has_own_labels else None)
     return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
 
-def _ground_truth_mask(
-    annotation: Annotation, mask_labels: LabelSet | None
-) -> tuple[np.ndarray | None, LabelSet]:
-    """Return the ground-truth mask in the network's classes if it maps to them, else in its own."""
-    if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
-        annotation = annotation.with_labels(mask_labels=mask_labels)
-    return annotation.mask, annotation.mask_labels
-
-
-def _image_cell(image: np.ndarray, camera: Camera, annotation: Annotation) -> np.ndarray:
-    """Draw the image with ground-truth boxes."""
+def _image_cell(seen: RectifiedImage, annotation: Annotation) -> tuple[str, np.ndarray]:
+    """Return title and picture: the image with ground-truth boxes."""
     if annotation.boxes is None:
-        return _titled(image, "image")
+        return "image", seen.image
     picture = draw_boxes_on_image(
-        image,
+        seen.image,
         annotation.boxes,
-        camera.image_from_ego,
+        seen.camera.image_from_ego,
         annotation.box_labels,
         GROUND_TRUTH_COLOR,
         tags=False,
     )
-    return _titled(picture, "image, ground-truth boxes")
+    return "image, ground-truth boxes", picture
 
 
 def _prediction_cells(
-    image: np.ndarray,
-    camera: Camera,
+    seen: RectifiedImage,
     prediction: Prediction,
+    mask: np.ndarray | None,
     mask_labels: LabelSet | None,
     box_labels: LabelSet | None,
-) -> list[np.ndarray]:
-    """Draw the predicted mask, and the image with what was predicted over it."""
-    mask = prediction.mask
-    if mask is not None and mask.shape != image.shape[:2]:
+) -> list[tuple[str, np.ndarray]]:
+    """Return titles and pictures: the predicted mask, and what was predicted over the image."""
+    camera = seen.camera
+    if mask is not None and mask.shape != seen.image.shape[:2]:
         mask = cv2.resize(mask, camera.size, interpolation=cv2.INTER_NEAREST_EXACT)
-    picture = image
+    picture = seen.image
     title = "overlay"
     if mask is not None and mask_labels is not None:
         picture = overlay(picture, mask, mask_labels)
     if prediction.boxes is not None and box_labels is not None:
         picture = draw_boxes_on_image(picture, prediction.boxes, camera.image_from_ego, box_labels)
         title = "overlay, predicted boxes"
-    return [
-        _mask_cell("prediction", mask, mask_labels, camera.size),
-        _titled(picture, title),
-    ]
+    return [_mask_cell("prediction", mask, mask_labels, camera.size), (title, picture)]
 
 
 def _mask_cell(
     title: str, mask: np.ndarray | None, labels: LabelSet | None, size: tuple[int, int]
-) -> np.ndarray:
-    """Draw a mask in the colours of its classes, or an empty picture of a size if there is none."""
+) -> tuple[str, np.ndarray]:
+    """Return title and picture: a mask in its colours, or an empty picture if there is none."""
     if mask is not None and labels is not None:
-        return _titled(labels.colorize(mask), title)
+        return title, labels.colorize(mask)
     picture = _background(size[1], size[0]) + np.uint8(_EMPTY)
     put_text(picture, "none", (size[0] / 2 - 14, size[1] / 2), MUTED)
-    return _titled(picture, title)
+    return title, picture
 
 
 def _in_two_columns(cells: Sequence[np.ndarray]) -> np.ndarray:

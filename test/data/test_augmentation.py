@@ -17,7 +17,7 @@ from bev_semseg_ros.data.augmentation import (
     random_view,
     warp_image,
 )
-from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.frame import CAMERA, Boxes, Camera
 from bev_semseg_ros.geometry import (
     OPTICAL_FROM_VIEW,
     apply,
@@ -77,7 +77,7 @@ def make_example() -> Example:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     image = np.stack([columns // 2, rows, columns % 2 * 0], -1).astype(np.uint8)
     mask = (columns * 12 // WIDTH).astype(np.uint8)
-    return Example(Sample(points, image, camera), mask, boxes, np.array([False, True]))
+    return Example(Sample.of(points, image, camera), {CAMERA: mask}, boxes, np.array([False, True]))
 
 
 def pixels_of(example: Example) -> np.ndarray:
@@ -133,7 +133,7 @@ def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
     checked = 0
     for _ in range(20):
         view = random_view((WIDTH, HEIGHT), crop, QUIET, rng)
-        warped = warp_image(example, view, crop)
+        warped = warp_image(example, view, crop, CAMERA)
         points = example.sample.points[:, :3].astype(np.float64)
         old, _ = project(example.sample.camera.image_from_ego, points)
         new, _ = project(warped.sample.camera.image_from_ego, points)
@@ -152,16 +152,15 @@ def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
 
 def test_mask_follows_the_image():
     example, crop = make_example(), (160, 96)
-    warped = warp_image(
-        example, random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1)), crop
-    )
+    view = random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1))
+    warped = warp_image(example, view, crop, CAMERA)
     expected = warped.sample.image[..., 0].astype(int) * 2 * 12 // WIDTH
     known = warped.mask != MASK_IGNORED
     assert (np.abs(expected - warped.mask)[known] <= 1).all() and known.mean() > 0.8
 
 
 def test_beyond_the_image_the_mask_is_ignored():
-    warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96))
+    warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96), CAMERA)
     assert (warped.mask[60:] == MASK_IGNORED).all() and (
         warped.mask[:49, :79] != MASK_IGNORED
     ).all()
@@ -226,7 +225,7 @@ def test_without_camera_there_is_no_mask_to_learn():
 
 def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
     example = make_example()
-    alone = replace(example, sample=Sample(example.sample.points, None, None), mask=None)
+    alone = replace(example, sample=Sample.of(example.sample.points), masks={})
     result = augment(
         alone, replace(QUIET, lidar_drop=1.0), GridConfig(), (0, 0), np.random.default_rng(0)
     )
@@ -266,13 +265,13 @@ def test_the_pose_of_the_lidar_follows_the_scene(scale):
     """An encoder that works in the lidar's frame finds the points where the lidar saw them."""
     example = make_example()
     pose = transform(rotation_rpy(0.02, 0.1, 0.3), (1.0, 0.2, 1.9))
-    example = replace(example, sample=replace(example.sample, ego_from_lidar=pose))
+    example = replace(example, sample=replace(example.sample, ego_from_lidar=pose[None]))
     seen = apply(invert(pose), example.sample.points[:, :3].astype(float))
     moved = move(example, yaw=0.2, scale=scale, height=0.3).sample
-    found = apply(invert(moved.ego_from_lidar), moved.points[:, :3].astype(float))
+    found = apply(invert(moved.ego_from_lidar[0]), moved.points[:, :3].astype(float))
     np.testing.assert_allclose(found, scale * seen, atol=1e-4)
     mirrored = flip(example).sample
-    found = apply(invert(mirrored.ego_from_lidar), mirrored.points[:, :3].astype(float))
+    found = apply(invert(mirrored.ego_from_lidar[0]), mirrored.points[:, :3].astype(float))
     np.testing.assert_allclose(found, seen * [1, -1, 1], atol=1e-5)
 
 

@@ -55,7 +55,7 @@ class Clouds:
         return len(self._files)
 
     def __getitem__(self, index):
-        return Frame(index, np.load(self._files[index]), np.eye(4), None, None), Annotation()
+        return Frame.of(index, np.load(self._files[index]), np.eye(4), None, None), Annotation()
 
     def scene(self, index):
         return self._files[index].stem.partition("_")[0]

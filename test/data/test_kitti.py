@@ -7,6 +7,7 @@ import pytest
 from support import tiny_data
 
 from bev_semseg_ros.data.kitti import KittiDataset
+from bev_semseg_ros.frame import CAMERA
 from bev_semseg_ros.geometry import apply, box_image_bounds, points_in_boxes, project
 from bev_semseg_ros.labels import BOX_IGNORED, load_label_set
 
@@ -98,7 +99,7 @@ def test_dont_care_is_an_area_and_no_box(tmp_path):
         tmp_path, "000000", "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10\n"
     )
     _, annotation = KittiDataset(tmp_path)[0]
-    assert len(annotation.boxes) == 0 and annotation.dont_care.tolist() == [[1, 2, 3, 4]]
+    assert len(annotation.boxes) == 0 and annotation.dont_care[CAMERA].tolist() == [[1, 2, 3, 4]]
 
 
 def test_empty_label_file_says_that_nothing_is_there(tmp_path):
@@ -140,7 +141,8 @@ def test_missing_file_is_named_and_the_rest_given(tmp_path, folder, part):
     frame, annotation = KittiDataset(tmp_path)[0]
     assert frame.missing == (part,)
     assert (frame.points is None) == (part == "lidar")
-    assert (frame.image is None) == (part == "image")
+    # Nobody knows what an image shows without its calibration.
+    assert (frame.image is None) == (part in ("image", "calib"))
     assert (annotation.boxes is None) == (part in ("boxes", "calib"))
     assert (annotation.mask is None) == (part == "mask")
 

@@ -11,7 +11,7 @@ from support.memory_dataset import TINY, TinyDataset
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.evaluation.report import Report, evaluate, spaced
-from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
@@ -29,7 +29,7 @@ def perfect(
     for index in range(len(dataset)):
         frame, annotation = dataset[index]
         boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
-        report.add(frame, annotation, Prediction(boxes, annotation.mask, frame.camera, ran, 1.0))
+        report.add(frame, annotation, Prediction.of(boxes, annotation.mask, frame.camera, ran, 1.0))
     return report
 
 
@@ -103,7 +103,7 @@ def test_the_table_names_every_class_and_survives_nulls():
     class Bare(TinyDataset):
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
-            return frame, replace(annotation, boxes=None, ignored=None, mask=None)
+            return frame, replace(annotation, boxes=None, ignored=None, masks={})
 
     text = table(perfect(Bare()))
     assert "mIoU -" in text and "mAP -" in text
@@ -150,7 +150,9 @@ def test_data_of_finer_labels_is_scored_on_the_classes_of_the_network():
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
             mask = np.full_like(annotation.mask, fine[0].index("Nature object"))
-            return frame, replace(annotation, mask=mask, mask_labels=fine[0], box_labels=fine[1])
+            return frame, replace(
+                annotation, masks={CAMERA: mask}, mask_labels=fine[0], box_labels=fine[1]
+            )
 
     data = Fine()
     report = Report(build_tasks(TINY))
@@ -158,7 +160,7 @@ def test_data_of_finer_labels_is_scored_on_the_classes_of_the_network():
         frame, annotation = data[index]
         mask = np.full_like(annotation.mask, CLASSES.index("vegetation"))
         report.add(
-            frame, annotation, Prediction(annotation.boxes, mask, frame.camera, "fused", 1.0)
+            frame, annotation, Prediction.of(annotation.boxes, mask, frame.camera, "fused", 1.0)
         )
     result = report.result()
     assert result["segmentation"]["labels"] == "driving_13"

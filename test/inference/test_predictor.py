@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bev_semseg_ros.config import Config, GridConfig
-from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.frame import Camera, CameraImage, Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import cache_folder, torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
@@ -48,7 +48,7 @@ def frame(points=True, image=True, seed=0):
         .repeat(16, 0)
         .repeat(16, 1)
     )
-    return Frame(
+    return Frame.of(
         0,
         cloud if points else None,
         np.eye(4),
@@ -202,7 +202,8 @@ def test_the_mask_has_the_size_of_the_networks_image(simple):
 
 def test_an_empty_cloud_is_answered(simple):
     assert (
-        simple.predict_sample(Sample(np.zeros((0, 4), np.float32), None, None)).mode == "lidar_only"
+        simple.predict_sample(Sample.of(np.zeros((0, 4), np.float32), None, None)).mode
+        == "lidar_only"
     )
 
 
@@ -221,7 +222,11 @@ def test_images_of_changing_size_are_answered(simple):
     for width in (160, 128, 192, 160, 96, 224):
         camera = replace(CAMERA, size=(width, 96))
         image = np.zeros((96, width, 3), np.uint8)
-        sizes.add(simple.predict(replace(frame(), image=image, camera=camera)).mask.shape)
+        sizes.add(
+            simple.predict(
+                replace(frame(), cameras={"camera": CameraImage(image, camera)})
+            ).mask.shape
+        )
     assert len(sizes) > 2
 
 

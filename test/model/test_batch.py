@@ -1,32 +1,49 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
-from support.samples import camera_sample, lidar_sample, sample
+from support.samples import camera_sample, lidar_sample, rig_sample, sample
 
 from bev_semseg_ros.model.batch import Batch
 
 
-def test_frames_are_stacked_with_what_they_lack_marked():
-    batch = Batch.from_samples([sample(0), lidar_sample(1), camera_sample(2)])
-    assert len(batch) == 3 and batch.image_size == (64, 96)
+def test_frames_are_stacked_with_what_they_lack_left_out():
+    samples = [sample(0), lidar_sample(1), camera_sample(2)]
+    batch = Batch.from_samples(samples)
+    assert len(batch) == 3
     assert batch.has_points.tolist() == [True, True, False]
-    assert batch.has_image.tolist() == [True, False, True]
     assert torch.bincount(batch.point_batch).tolist() == [400, 400]
-    assert not batch.image[1].any() and batch.image[2].any()
+    assert batch.image_keys == ((0, "camera"), (2, "camera"))
+    assert batch.image_slots.tolist() == [[0], [-1], [1]]
+    (images,) = batch.images
+    assert np.array_equal(images[1].numpy(), samples[2].image)
 
 
-def test_images_of_different_size_are_refused():
-    with pytest.raises(ValueError, match="one size"):
-        Batch.from_samples([sample(size=(96, 64)), sample(size=(64, 64))])
+def test_images_are_grouped_by_size_and_every_frame_finds_its_own():
+    several = rig_sample({"left": (96, 64), "front": (64, 64), "right": (96, 64)})
+    samples = [sample(0, size=(64, 64)), several]
+    batch = Batch.from_samples(samples)
+    assert [tuple(images.shape) for images in batch.images] == [(2, 64, 64, 3), (2, 64, 96, 3)]
+    assert batch.image_sizes == [(64, 64), (64, 64), (64, 96), (64, 96)]
+    pictures = [image for images in batch.images for image in images]
+    for number, (frame, camera) in enumerate(batch.image_keys):
+        seen = samples[frame].images[camera]
+        assert np.array_equal(pictures[number].numpy(), seen.image)
+        matrix = seen.camera.image_from_ego.astype(np.float32)
+        assert np.array_equal(batch.image_from_ego[number].numpy(), matrix)
+    names = [[batch.image_keys[slot] for slot in row if slot >= 0] for row in batch.image_slots]
+    assert names == [[(0, "camera")], [(1, "left"), (1, "front"), (1, "right")]]
 
 
-def test_every_frame_carries_the_pose_of_its_lidar():
-    poses = np.stack([np.eye(4), np.diag([1, -1, -1, 1.0])])
-    batch = Batch.from_samples([replace(sample(), ego_from_lidar=pose) for pose in poses])
+def test_every_point_carries_the_pose_of_its_lidar():
+    poses = np.stack([np.eye(4), np.diag([1, -1, -1, 1.0]), np.diag([-1, 1, -1, 1.0])])
+    lidar = np.arange(400) % 2
+    one = replace(sample(), ego_from_lidar=poses[:1])
+    two = replace(sample(), ego_from_lidar=poses[1:], point_lidar=lidar)
+    batch = Batch.from_samples([one, two])
     assert batch.ego_from_lidar.dtype == torch.float32
     assert np.array_equal(batch.ego_from_lidar.numpy(), poses)
+    assert batch.point_lidar.tolist() == [0] * 400 + (1 + lidar).tolist()
 
 
 def test_only_the_attributes_that_were_asked_for_are_carried():
@@ -49,5 +66,5 @@ def test_a_batch_moves_to_a_device_as_a_whole():
     batch = Batch.from_samples([rings], ["ring"])
     moved = batch.to("meta")
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    tensors += moved.point_attributes.values()
-    assert len(tensors) == 8 and all(tensor.is_meta for tensor in tensors)
+    tensors += [*moved.images, *moved.point_attributes.values()]
+    assert len(tensors) == 9 and all(tensor.is_meta for tensor in tensors)

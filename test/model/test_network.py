@@ -7,7 +7,7 @@ from support.samples import GRID, camera_sample, lidar_sample, run, sample, smal
 
 from bev_semseg_ros.config import GridConfig, to_dict
 from bev_semseg_ros.data.augmentation import Example
-from bev_semseg_ros.frame import Boxes, Frame
+from bev_semseg_ros.frame import CAMERA, Boxes, Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
@@ -43,7 +43,7 @@ def heatmap(model, *samples):
 def test_outputs_have_the_promised_shapes(fusion, encoder):
     model = network(small_config(fusion=fusion, camera_encoder=encoder))
     outputs = run(model, sample(0), sample(1))
-    assert {task: list(found) for task, found in outputs.items()} == {
+    assert {task: list(outputs[task]) for task in outputs} == {
         "segmentation": ["logits"],
         "detection": ["heatmap", "regression"],
     }
@@ -71,13 +71,13 @@ def test_a_frame_without_an_image_in_a_batch_is_exactly_lidar_only(fusion, encod
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
 def test_another_image_changes_what_is_detected(fusion):
     model, here = network(small_config(fusion=fusion)), sample(0)
-    other = replace(here, image=sample(1).image)
+    other = replace(here, images=sample(1).images)
     assert (heatmap(model, here) - heatmap(model, other)).abs().max() > 1e-5
 
 
 def test_without_fusion_the_image_changes_no_box():
     model, here = network(small_config(fusion="none")), sample(0)
-    other = replace(here, image=sample(1).image)
+    other = replace(here, images=sample(1).images)
     assert torch.equal(heatmap(model, here), heatmap(model, other))
 
 
@@ -95,7 +95,7 @@ def test_the_lidar_alone_segments_nothing():
 
 
 def test_an_empty_cloud_is_answered():
-    empty = replace(sample(), points=np.zeros((0, 4), np.float32))
+    empty = sample().with_points(np.zeros((0, 4), np.float32), np.zeros(0, int))
     assert torch.isfinite(heatmap(network(), empty)).all()
 
 
@@ -131,8 +131,8 @@ def test_a_network_of_one_task_answers_that_alone(tasks, fusion):
 
 
 def test_what_a_sensor_cannot_show_is_not_answered():
-    assert run(network(small_config(tasks=("segmentation",))), lidar_sample()) == {}
-    assert run(network(small_config(tasks=("detection",))), camera_sample()) == {}
+    assert list(run(network(small_config(tasks=("segmentation",))), lidar_sample())) == []
+    assert list(run(network(small_config(tasks=("detection",))), camera_sample())) == []
 
 
 def test_a_network_without_image_tasks_and_fusion_does_not_look_at_images():
@@ -197,7 +197,7 @@ class RingEncoder(LidarEncoder):
         canvas = batch.points.new_zeros(len(batch), *self.grid.shape, self.channels)
         low = batch.points.new_tensor([self.grid.x_min, self.grid.y_min])
         x, y = ((batch.points[:, :2] - low) / self.grid.cell).long().unbind(1)
-        height = batch.ego_from_lidar[batch.point_batch, 2, 3]
+        height = batch.ego_from_lidar[batch.point_lidar, 2, 3]
         canvas[batch.point_batch, x, y] = torch.stack([batch.point_attributes["ring"], height], 1)
         return canvas
 
@@ -222,10 +222,10 @@ def test_attributes_and_pose_reach_a_lidar_encoder_that_asks_for_them(own_encode
     pose = np.eye(4)
     pose[2, 3] = 1.7
     point = np.array([[5.1, 0.3, 0.5, 0.2]], np.float32)
-    known = Sample(point, None, None, pose, {"ring": np.array([7.0])})
-    unknown = Sample(point, None, None, np.eye(4))
+    known = Sample.of(point, None, None, pose, {"ring": np.array([7.0])})
+    unknown = Sample.of(point, None, None, np.eye(4))
     batch = Batch.from_samples([known, unknown], model.lidar_encoder.attributes)
-    canvas, *_ = model.bev_inputs(batch, None)
+    canvas, *_ = model.bev_inputs(batch, [])
     assert canvas[0, 25, 65].tolist() == pytest.approx([7.0, 1.7])
     assert canvas[1, 25, 65].isnan().tolist() == [True, False]
 
@@ -235,7 +235,7 @@ def test_attributes_and_pose_reach_it_from_a_frame_through_a_predictor(own_encod
     pose = np.eye(4)
     pose[2, 3] = 1.7
     points = np.array([[5.1, 0.3, -1.2, 0.2], [500, 0, 0, 0], [9.1, 0.3, -1.2, 0.2]], np.float32)
-    frame = Frame(0, points, pose, None, None, point_attributes={"ring": np.array([3, 4, 5])})
+    frame = Frame.of(0, points, pose, None, None, point_attributes={"ring": np.array([3, 4, 5])})
     seen = []
     forward = RingEncoder.forward
 
@@ -283,10 +283,11 @@ def test_a_few_steps_learn_one_frame():
         seen.append(each.with_points(each.points[inside], inside))
     # So that the box counts as one that was seen.
     on_box = np.array([[7.0, 2.1, 0.8, 0.5]] * 5, np.float32)
-    seen[0] = replace(seen[0], points=np.concatenate([seen[0].points, on_box]))
+    points = np.concatenate([seen[0].points, on_box])
+    seen[0] = Sample.of(points, seen[0].image, seen[0].camera)
     examples = [
-        Example(seen[0], mask, box),
-        Example(seen[1], None, Boxes.empty()),
+        Example(seen[0], {CAMERA: mask}, box),
+        Example(seen[1], {}, Boxes.empty()),
     ]
     model = network(config).train()
     batch = Batch.from_samples(seen)

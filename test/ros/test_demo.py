@@ -25,7 +25,7 @@ def prediction(centers: list[list[float]], labels: list[int], mask: np.ndarray) 
         np.array(labels),
         np.ones(count),
     )
-    return Prediction(boxes, mask, None, "fused", 10.0)
+    return Prediction.of(boxes, mask, None, "fused", 10.0)
 
 
 def test_the_same_boxes_in_another_order_are_equal():

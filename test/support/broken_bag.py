@@ -65,7 +65,7 @@ class Drive:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         image = np.full((*CAMERA.size[::-1], 3), 90, np.uint8)
-        return Frame(
+        return Frame.of(
             (index + 10) * 100_000_000,
             scan(),
             CALIBRATION.ego_from_lidar,

@@ -14,7 +14,7 @@ from bev_semseg_ros.config import (
     ModelConfig,
     TrainingConfig,
 )
-from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
+from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.labels import load_label_set
 
@@ -89,18 +89,18 @@ class TinyDataset:
         mask[: height // 2] = SKY
         image = np.where(mask[..., None] == SKY, [90, 140, 220], [80, 80, 80]).astype(np.uint8)
         lacks = self.missing if index % 2 else ""
-        frame = Frame(
+        frame = Frame.of(
             index * 100_000_000,
             None if lacks == "points" else points,
             np.eye(4),
             None if lacks == "image" else image,
             camera,
-            f"frame{index}",
-            self.scene(index),
+            name=f"frame{index}",
+            scene=self.scene(index),
         )
         annotation = Annotation(
             None if lacks == "boxes" else boxes,
             None if lacks == "boxes" else np.zeros(1, bool),
-            None if lacks in ("mask", "image") else mask,
+            {} if lacks in ("mask", "image") else {CAMERA: mask},
         )
         return frame, annotation

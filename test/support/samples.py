@@ -10,6 +10,7 @@ import torch
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs
 from bev_semseg_ros.preprocessing import Sample
@@ -44,17 +45,35 @@ def sample(seed: int = 0, points: int = 400, size: tuple[int, int] = (96, 64)) -
     cloud = np.concatenate([positions, rng.random((points, 1))], 1).astype(np.float32)
     matrix = np.array([[60, 0, size[0] / 2], [0, 60, size[1] / 2], [0, 0, 1.0]])
     image = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
-    return Sample(cloud, image, Camera(matrix, size, CAMERA_FROM_EGO))
+    return Sample.of(cloud, image, Camera(matrix, size, CAMERA_FROM_EGO))
 
 
 def lidar_sample(seed: int = 0) -> Sample:
     """Return a sample without an image."""
-    return Sample(sample(seed).points, None, None)
+    return Sample.of(sample(seed).points)
+
+
+def rig_sample(sizes: dict[str, tuple[int, int]], seed: int = 0) -> Sample:
+    """Return points and the images of several cameras, each turned further to the right.
+
+    Args:
+        sizes: name of a camera -> (width, height) of its image.
+        seed: of the chance.
+    """
+    images = {}
+    for number, (name, size) in enumerate(sizes.items()):
+        seen = sample(seed + number, size=size).images["camera"]
+        turn = transform(
+            rotation_z(0.7 * number)
+        )  # of the world to the left, as the camera sees it
+        pose = seen.camera.camera_from_ego @ turn
+        images[name] = replace(seen, camera=replace(seen.camera, camera_from_ego=pose))
+    return replace(sample(seed), images=images)
 
 
 def camera_sample(seed: int = 0) -> Sample:
     """Return a sample without points."""
-    return Sample(None, sample(seed).image, sample(seed).camera)
+    return Sample.of(None, sample(seed).image, sample(seed).camera)
 
 
 def run(network: Network, *samples: Sample) -> NetworkOutputs:

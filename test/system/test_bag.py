@@ -14,7 +14,7 @@ from support import tiny_data
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import Annotation, Camera, Frame
+from bev_semseg_ros.frame import LIDAR, Annotation, Camera, Frame
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
@@ -109,7 +109,7 @@ def test_ring_time_and_unit_of_points_are_kept(drive, tmp_path):
         "time": np.linspace(-0.1, 0, count, dtype=np.float32),
         "unit": np.arange(count, dtype=np.uint16) % 5,
     }
-    dataset = OneFrame(replace(frame, point_attributes=attributes))
+    dataset = OneFrame(replace(frame, lidars={LIDAR: replace(frame.lidar, attributes=attributes)}))
     write_bag(dataset, tmp_path / "bag")
     ((_, message),) = read(tmp_path / "bag")["/points"]
     found = decode_point_attributes(message, stamp(message))

@@ -70,7 +70,7 @@ class Drive:
         rng = np.random.default_rng(index)
         points = rng.uniform((2, -8, -1.8, 0), (18, 8, 0, 1), (800, 4)).astype(np.float32)
         image = np.kron(rng.integers(0, 255, (12, 24, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
-        return Frame(
+        return Frame.of(
             (index + 1) * 100_000_000,
             points,
             self._calibration.ego_from_lidar,
@@ -144,7 +144,7 @@ def frames(bag) -> list[Frame]:
             message = deserialize_message(bytes(data), message_class(connection.msgtype))
             moments.setdefault(stamp_ns(message.header.stamp), {})[connection.topic] = message
     return [
-        Frame(
+        Frame.of(
             stamp,
             decode_cloud(moment["/points"]),
             calibration.ego_from_lidar,

@@ -39,7 +39,7 @@ class Predictor:
         return True
 
     def predict_sample(self, sample, mode, threshold) -> Prediction:
-        return Prediction(
+        return Prediction.of(
             Boxes.empty(), None, None, "lidar_only" if sample.image is None else "fused", 1.0
         )
 
@@ -304,7 +304,7 @@ def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
 ):
     class FindsNoBoxes(Predictor):
         def predict_sample(self, sample, mode, threshold) -> Prediction:
-            return Prediction(None, None, None, "camera_only", 1.0)
+            return Prediction.of(None, None, None, "camera_only", 1.0)
 
     monkeypatch.setattr(Predictor, "label_sets", label_sets)
     rig = start(FindsNoBoxes(), extrinsics, streams=("image",), camera=calibration.camera)

@@ -63,7 +63,7 @@ def outputs(peer):
 
 def prediction(calibration, topic: str) -> tuple[Prediction, np.ndarray | None]:
     """(prediction, image) that lack whatever `topic` does not need: using it would be an error."""
-    return Prediction(
+    return Prediction.of(
         BOXES if topic in OF_BOXES else None,
         MASK,
         calibration.camera if topic == "~/semseg/camera_info" else None,
@@ -138,7 +138,7 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     bare = Publishers(node, LABEL_SETS, Health())
     bare.publish_label_info(Parameters())
     bare.publish(
-        Prediction(BOXES, None, None, "lidar_only", 1.0),
+        Prediction.of(BOXES, None, None, "lidar_only", 1.0),
         None,
         Header(frame_id="roof"),
         np.eye(4),
@@ -157,7 +157,7 @@ def test_a_checkpoint_without_a_task_has_no_topics_for_it(outputs, task, absent)
     publishers = Publishers(node, {task: LABEL_SETS[task]}, Health())
     publishers.publish_label_info(Parameters())
     publishers.publish(
-        Prediction(None, MASK, None, "camera_only", 1.0),
+        Prediction.of(None, MASK, None, "camera_only", 1.0),
         IMAGE,
         Header(frame_id="roof"),
         np.eye(4),

@@ -12,7 +12,7 @@ from support import tiny_data
 from support.memory_dataset import SKY, TINY, TinyDataset, with_training
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.frame import LIDAR, Annotation, Frame
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
@@ -130,15 +130,15 @@ def test_batches_depend_on_seed_and_epoch_alone(tmp_path):
     for a, b in zip(first, again, strict=True):
         assert (
             a.names == b.names
-            and a.batch.image.equal(b.batch.image)
+            and a.batch.images[0].equal(b.batch.image)
             and a.batch.points.equal(b.batch.points)
         )
-    assert not first[0].batch.image.equal(next_epoch[0].batch.image)
+    assert not first[0].batch.images[0].equal(next_epoch[0].batch.image)
 
 
 def test_batches_have_the_size_of_the_crop(tmp_path):
     step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")])
-    assert tuple(step.batch.image.shape) == (2, 32, 64, 3)
+    assert tuple(step.batch.images[0].shape) == (2, 32, 64, 3)
 
 
 def test_whole_images_are_grouped_by_size(tmp_path):
@@ -147,7 +147,7 @@ def test_whole_images_are_grouped_by_size(tmp_path):
         cache_of(TinyDataset(3, size=(128, 128)), tmp_path / "high"),
     ]
     steps = list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
-    shapes = {tuple(step.batch.image.shape[1:3]) for step in steps}
+    shapes = {tuple(step.batch.images[0].shape[1:3]) for step in steps}
     assert shapes == {cache.image_shape(0) for cache in caches} and len(shapes) == 2
 
 
@@ -158,7 +158,7 @@ def test_what_a_task_does_not_need_is_left_out(tmp_path, task, fusion):
     config = with_training(replace(TINY, model=replace(TINY.model, fusion=fusion)), tasks=(task,))
     step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
     assert bool(step.batch.has_points.any()) == (task == "detection")
-    assert bool(step.batch.has_image.any()) == (task == "segmentation")
+    assert bool(step.batch.images) == (task == "segmentation")
     assert set(step.targets) == {task}
 
 
@@ -222,7 +222,9 @@ class TimedDataset(TinyDataset):
         attributes = {"time": frame.points[:, 0].copy(), "unit": number}
         if index % 2:
             attributes["ring"] = number
-        return replace(frame, point_attributes=attributes), annotation
+        return replace(
+            frame, lidars={LIDAR: replace(frame.lidar, attributes=attributes)}
+        ), annotation
 
 
 def timed_config() -> Config:

@@ -8,7 +8,7 @@ import pytest
 from support.memory_dataset import ROAD, TINY, TinyDataset
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import Annotation, Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.build import build_network
@@ -140,7 +140,7 @@ def test_a_box_is_tagged_with_the_name_in_its_label_set():
 def test_a_panel_of_whatever_is_there(missing):
     frame, annotation = TinyDataset(missing=missing)[1]
     mask = None if frame.image is None else annotation.mask
-    prediction = Prediction(box(12, 0), mask, frame.camera, "fused", 5.0)
+    prediction = Prediction.of(box(12, 0), mask, frame.camera, "fused", 5.0)
     assert panel(frame, annotation, prediction, TINY, LABEL_SETS).dtype == np.uint8
 
 
@@ -149,7 +149,7 @@ def test_a_panel_of_a_network_with_one_task(task):
     frame, annotation = TinyDataset()[0]
     boxes = box(12, 0) if task == "detection" else None
     mask = annotation.mask if task == "segmentation" else None
-    prediction = Prediction(boxes, mask, frame.camera, "fused", 5.0)
+    prediction = Prediction.of(boxes, mask, frame.camera, "fused", 5.0)
     picture = panel(frame, Annotation(), prediction, TINY, {task: LABEL_SETS[task]})
     is_shown = {
         "detection": (picture == BOXES.colors[0]).all(-1).any(),
@@ -160,7 +160,7 @@ def test_a_panel_of_a_network_with_one_task(task):
 
 def test_a_panel_needs_no_ground_truth():
     frame, _ = TinyDataset()[0]
-    prediction = Prediction(Boxes.empty(), None, None, "lidar_only", 5.0)
+    prediction = Prediction.of(Boxes.empty(), None, None, "lidar_only", 5.0)
     assert panel(frame, Annotation(), prediction, TINY, LABEL_SETS).ndim == 3
 
 
@@ -168,8 +168,10 @@ def test_ground_truth_of_a_finer_set_is_shown_in_the_classes_of_the_network():
     frame, annotation = TinyDataset()[0]
     fine = load_label_set("a2d2_38")
     mask = np.full_like(annotation.mask, fine.index("Slow drive area"))
-    prediction = Prediction(None, None, None, "camera_only", 5.0)
-    picture = panel(frame, Annotation(mask=mask, mask_labels=fine), prediction, TINY, LABEL_SETS)
+    prediction = Prediction.of(None, None, None, "camera_only", 5.0)
+    picture = panel(
+        frame, Annotation(masks={CAMERA: mask}, mask_labels=fine), prediction, TINY, LABEL_SETS
+    )
     pixels = mask.size
     assert (picture == CLASSES.colors[ROAD]).all(-1).sum() >= pixels
     assert not (picture == fine.colors[fine.index("Slow drive area")]).all(-1).any()
@@ -179,15 +181,17 @@ def test_ground_truth_of_an_unrelated_set_is_shown_in_its_own_classes():
     frame, annotation = TinyDataset()[0]
     own = LabelSet("own", ("puddle",), np.array([[1, 2, 253]]))
     mask = np.zeros_like(annotation.mask)
-    prediction = Prediction(None, None, None, "camera_only", 5.0)
-    picture = panel(frame, Annotation(mask=mask, mask_labels=own), prediction, TINY, LABEL_SETS)
+    prediction = Prediction.of(None, None, None, "camera_only", 5.0)
+    picture = panel(
+        frame, Annotation(masks={CAMERA: mask}, mask_labels=own), prediction, TINY, LABEL_SETS
+    )
     swatch = (picture == own.colors[0]).all(-1).sum() - mask.size
     assert swatch > 100  # in the legend
 
 
 def test_a_picture_of_a_further_task_is_shown_beside_the_others():
     frame, annotation = TinyDataset()[0]
-    prediction = Prediction(None, None, None, "camera_only", 5.0)
+    prediction = Prediction.of(None, None, None, "camera_only", 5.0)
     depth = np.full((10, 20, 3), (3, 200, 250), np.uint8)
     picture = panel(frame, annotation, prediction, TINY, LABEL_SETS, {"depth": depth})
     assert (picture == depth[0, 0]).all(-1).sum() == annotation.mask.size

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.fusions.fusion import NEAREST_DEPTH, Fusion, NarrowedMap, project
+from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, choose_camera
 
 C4 = 2  # index into C2..C5
 TOKEN_STRIDE = 16
@@ -40,14 +40,45 @@ class CrossAttentionFusion(Fusion):
         """Build the attention."""
         return TokenAttention(self._bev_channels, self._channels)
 
-    def bev_inputs(self, image_map: Tensor | None, batch: Batch) -> tuple[Tensor, ...]:
-        """Return the tokens (B, h, w, C), the reference points and whether they are valid."""
-        if image_map is None:
+    def bev_inputs(self, image_maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
+        """Return for each camera its tokens (B, h, w, C), reference points and their validity.
+
+        A query attends to the tokens of the camera that sees its centre best.
+
+        Raises:
+            ValueError: a batch of several frames whose images differ in size.
+        """
+        if not image_maps:
             return ()
-        references = reference_points(
-            self.centers, batch.image_from_ego, batch.has_image, batch.image_size
-        )
-        return (image_map, *references)
+        count = len(self.centers)
+        frames = torch.arange(len(batch), device=self.centers.device).repeat_interleave(count)
+        # The ground beside the vehicle projects below the image though what stands there is in it,
+        # so half of the image's height is allowed on both sides.
+        sight = choose_camera(batch, self.centers.repeat(len(batch), 1), frames, (0.0, 0.5))
+        place = (sight.pixel + 0.5) / TOKEN_STRIDE - 0.5
+        reference = torch.where(sight.seen[:, None], place, 0).view(len(batch), count, 2)
+        inputs: list[Tensor] = []
+        for slots in batch.image_slots.T:
+            seen = sight.seen & (sight.image == slots.repeat_interleave(count))
+            valid = seen.view(len(batch), count, 1).float()
+            inputs += (_tokens_of(slots, image_maps), reference, valid)
+        return tuple(inputs)
+
+
+def _tokens_of(slots: Tensor, image_maps: Sequence[Tensor]) -> Tensor:
+    """Return the tokens (B, h, w, C) of one camera of each frame, zeros where there is none.
+
+    Args:
+        slots: (B,) number of each frame's image, -1 where there is none.
+        image_maps: (I', h, w, C) for each size of the images.
+    """
+    if len(image_maps) == 1:
+        tokens = image_maps[0].index_select(0, slots.clamp_min(0))
+        return tokens * (slots >= 0).to(tokens.dtype)[:, None, None, None]
+    if len(slots) > 1:
+        raise ValueError("cross_attention: images of one batch must have one size")
+    images = [image for image_map in image_maps for image in image_map]
+    return images[int(slots[0])][None]
 
 
 def query_centers(grid: GridConfig, stride: int, height: float = QUERY_HEIGHT) -> Tensor:
@@ -67,40 +98,6 @@ def query_centers(grid: GridConfig, stride: int, height: float = QUERY_HEIGHT) -
     return torch.stack([x, y, torch.full_like(x, height)], -1).reshape(-1, 3)
 
 
-def reference_points(
-    centers: Tensor, image_from_ego: Tensor, has_image: Tensor, image_size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """Return where BEV queries look.
-
-    Args:
-        centers: (Q, 3) in the ego frame.
-        image_from_ego: (B, 3, 4).
-        has_image: (B,) bool.
-        image_size: (h, w), pixels.
-
-    Returns:
-        Reference points (B, Q, 2) in columns and rows of tokens, and whether they are valid
-        (B, Q, 1) as 0.0 or 1.0.
-    """
-    height, width = image_size
-    references, valid = [], []
-    for matrix in image_from_ego:
-        pixel, depth = project(matrix, centers)
-        # The ground beside the vehicle projects below the image though what stands there is in
-        # it, so half of the image's height is allowed on both sides.
-        inside = (
-            (depth > NEAREST_DEPTH)
-            & (pixel[:, 0] >= -0.5)
-            & (pixel[:, 0] < width - 0.5)
-            & (pixel[:, 1] >= -0.5 * height)
-            & (pixel[:, 1] < 1.5 * height)
-        )
-        references.append(torch.where(inside[:, None], (pixel + 0.5) / TOKEN_STRIDE - 0.5, 0))
-        valid.append(inside)
-    seen = torch.stack(valid) & has_image[:, None]
-    return torch.stack(references), seen[..., None].float()
-
-
 class TokenAttention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017) of BEV queries to camera tokens, residually.
 
@@ -118,15 +115,23 @@ class TokenAttention(nn.Module):
         self.output = nn.Conv2d(channels, bev_channels, 1)
         self.log_width = nn.Parameter(torch.linspace(0.0, 2.0, self.HEADS))  # in tokens
 
-    def forward(self, bev: Tensor, tokens: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, bev: Tensor, *inputs: Tensor) -> Tensor:
         """Return a map like `bev`.
 
         Args:
             bev: (B, C, X, Y).
-            tokens: (B, h, w, channels).
-            reference: (B, Q, 2) of `reference_points`, Q = X * Y.
-            valid: (B, Q, 1).
+            *inputs: for each camera tokens (B, h, w, channels), reference points (B, Q, 2) in
+                columns and rows of tokens, Q = X * Y, and whether they are valid (B, Q, 1) as 0.0
+                or 1.0.
         """
+        found = bev
+        for camera in range(0, len(inputs), 3):
+            tokens, reference, valid = inputs[camera : camera + 3]
+            found = found + self._attend(bev, tokens, reference, valid)
+        return found
+
+    def _attend(self, bev: Tensor, tokens: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
+        """Return what the queries find in the tokens of one camera, (B, C, X, Y)."""
         batch, rows, columns, channels = tokens.shape
         query = self.query(bev).flatten(2).transpose(1, 2)  # (B, Q, channels)
         tokens = tokens.reshape(batch, rows * columns, channels).to(query.dtype)
@@ -145,4 +150,4 @@ class TokenAttention(nn.Module):
         bias = -0.5 * distance[:, None] * sharpness
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         found = self.output(found.transpose(2, 3).reshape(batch, channels, *bev.shape[2:]))
-        return bev + found * valid.to(found.dtype).reshape(batch, 1, *bev.shape[2:])
+        return found * valid.to(found.dtype).reshape(batch, 1, *bev.shape[2:])

@@ -1,16 +1,18 @@
-"""What a fusion is: how features of the image reach the bird's-eye view.
+"""What a fusion is: how features of the images reach the bird's-eye view.
 
 A fusion has up to three parts. Its image part is dense and runs in the camera branch; its BEV part
 is dense and runs in the BEV branch. Between them, outside what an engine compiles, `point_features`
 gives features to single points, or `bev_inputs` hands maps on to the BEV part. A frame without an
-image gives exactly what the lidar alone gives.
+image gives exactly what the lidar alone gives. Where several cameras see a place, `choose_camera`
+takes the one that sees it nearest the middle of its image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
@@ -57,16 +59,16 @@ class Fusion(nn.Module):
         """
         return None
 
-    def point_features(self, image_map: Tensor | None, batch: Batch) -> Tensor | None:
+    def point_features(self, image_maps: Sequence[Tensor], batch: Batch) -> Tensor | None:
         """Return (N, point_channels) features of the points; None if it adds none.
 
         Args:
-            image_map: of the image part, None if no frame of the batch has an image.
+            image_maps: of the image part, one for each of `batch.images`; none without images.
             batch: the frames.
         """
         return None
 
-    def bev_inputs(self, image_map: Tensor | None, batch: Batch) -> tuple[Tensor, ...]:
+    def bev_inputs(self, image_maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
         """Return what the BEV part gets; nothing if no frame of the batch has an image."""
         return ()
 
@@ -114,8 +116,60 @@ class NarrowedMap(nn.Module):
         return self.narrow(chosen).permute(0, 2, 3, 1)
 
 
-def image_matrix_of_points(batch: Batch) -> Tensor:
-    """Return one matrix (3, 4) if the batch has one frame, else one per point (N, 3, 4)."""
-    if len(batch) == 1:
-        return batch.image_from_ego[0]
-    return batch.image_from_ego[batch.point_batch]
+class Sight(NamedTuple):
+    """Where points are seen best.
+
+    Attributes:
+        image: (N,) int64 number of the image, 0 where the point is not seen.
+        pixel: (N, 2) its place there, 0 where it is not seen.
+        seen: (N,) bool.
+    """
+
+    image: Tensor
+    pixel: Tensor
+    seen: Tensor
+
+
+def choose_camera(
+    batch: Batch, points: Tensor, frames: Tensor, margin: tuple[float, float] = (0.0, 0.0)
+) -> Sight:
+    """Return for each point the image of its frame that sees it nearest the image's middle.
+
+    Args:
+        batch: its images.
+        points: (N, 3) in the ego frame.
+        frames: (N,) int64 the frame of each point.
+        margin: how far outside a point may lie, in widths and heights of the image.
+    """
+    sizes = points.new_tensor([(width, height) for height, width in batch.image_sizes])
+    sight = None
+    nearest = points.new_zeros(0)
+    for slots in batch.image_slots.T:
+        if len(batch) == 1:  # one matrix for all points: the node's case
+            image = slots[0].expand(len(points))
+            pixel, depth = project(batch.image_from_ego[slots[0]], points)
+            size = sizes[slots[0]]
+        else:
+            image = slots[frames]
+            pixel, depth = project(batch.image_from_ego[image.clamp_min(0)], points)
+            size = sizes[image.clamp_min(0)]
+        reach = size * size.new_tensor(margin)
+        inside = (depth > NEAREST_DEPTH) & (image >= 0)
+        inside &= ((pixel >= -0.5 - reach) & (pixel < size - 0.5 + reach)).all(1)
+        found = Sight(torch.where(inside, image, 0), torch.where(inside[:, None], pixel, 0), inside)
+        if batch.image_slots.shape[1] == 1:
+            return found
+        distance = (((pixel + 0.5) / size - 0.5) ** 2).sum(1)
+        distance = torch.where(inside, distance, torch.inf)
+        if sight is None:
+            sight, nearest = found, distance
+            continue
+        better = distance < nearest
+        sight = Sight(
+            torch.where(better, found.image, sight.image),
+            torch.where(better[:, None], found.pixel, sight.pixel),
+            sight.seen | inside,
+        )
+        nearest = torch.minimum(nearest, distance)
+    assert sight is not None, "a batch with images has a slot"
+    return sight

@@ -9,13 +9,7 @@ from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.fusions.fusion import (
-    NEAREST_DEPTH,
-    Fusion,
-    NarrowedMap,
-    image_matrix_of_points,
-    project,
-)
+from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, choose_camera
 
 P2_STRIDE = 4
 
@@ -24,8 +18,8 @@ class ProjectiveFusion(Fusion):
     """Points take features of P2, as PointPainting (Vora et al. 2020) takes scores.
 
     A point's features are those of P2's cell, and a one that says it was seen; zeros for a point
-    outside the image or in a frame without one. The nearest cell will do: P2 is smooth, and a
-    gather of rows is all it costs.
+    that no image shows. Of several cameras it takes the one that `choose_camera` names. The nearest
+    cell will do: P2 is smooth, and a gather of rows is all it costs.
     """
 
     uses_image = True
@@ -40,21 +34,30 @@ class ProjectiveFusion(Fusion):
         """Build the layer that narrows P2."""
         return NarrowedMap(self._p2_channels, self._channels, level=None)
 
-    def point_features(self, image_map: Tensor | None, batch: Batch) -> Tensor:
+    def point_features(self, image_maps: Sequence[Tensor], batch: Batch) -> Tensor:
         """Return (N, fusion_channels + 1)."""
         points = batch.points
-        if image_map is None:
+        if not image_maps:
             return points.new_zeros(len(points), self.point_channels)
-        pixel, depth = project(image_matrix_of_points(batch), points[:, :3])
-        height, width = batch.image_size
-        inside = (
-            (depth > NEAREST_DEPTH) & (pixel >= -0.5).all(1) & batch.has_image[batch.point_batch]
-        )
-        inside &= (pixel[:, 0] < width - 0.5) & (pixel[:, 1] < height - 0.5)
+        sight = choose_camera(batch, points[:, :3], batch.point_batch)
         # P2's cell i covers the pixels 4 i .. 4 i + 3, and pixel centres are integers.
-        cell = torch.where(inside[:, None], (pixel + 0.5) / P2_STRIDE, 0).long()
-        rows, columns, channels = image_map.shape[1:]
-        index = (batch.point_batch * rows + cell[:, 1]) * columns + cell[:, 0]
-        features = image_map.reshape(-1, channels).index_select(0, index).to(points.dtype)
-        seen = inside[:, None].to(points.dtype)
+        cell = ((sight.pixel + 0.5) / P2_STRIDE).long()
+        if len(image_maps) == 1:
+            rows, columns, channels = image_maps[0].shape[1:]
+            index = (sight.image * rows + cell[:, 1]) * columns + cell[:, 0]
+            flat = image_maps[0].reshape(-1, channels)
+        else:
+            first, widths = _cells_of_images(image_maps)
+            index = first[sight.image] + cell[:, 1] * widths[sight.image] + cell[:, 0]
+            flat = torch.cat([image_map.flatten(0, 2) for image_map in image_maps])
+        features = flat.index_select(0, index).to(points.dtype)
+        seen = sight.seen[:, None].to(points.dtype)
         return torch.cat([features * seen, seen], 1)
+
+
+def _cells_of_images(image_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return where each image begins in the flattened maps (I,), and its columns (I,)."""
+    shapes = [image_map.shape[1:3] for image_map in image_maps for _ in image_map]
+    device = image_maps[0].device
+    cells = torch.tensor([rows * columns for rows, columns in shapes], device=device)
+    return cells.cumsum(0) - cells, torch.tensor([columns for _, columns in shapes], device=device)

@@ -106,7 +106,8 @@ class Task:
     def encode(self, example: Example) -> Any:
         """Return the ground truth of an augmented example as the loss wants it, in numpy.
 
-        Loader threads call this. None for an example that has none.
+        Loader threads call this. None for an example that has none. A task on images gets an
+        example with one camera for each image.
         """
         raise NotImplementedError
 
@@ -114,7 +115,7 @@ class Task:
         """Return what `encode` gave for the frames of a batch as tensors; None if no frame has any.
 
         Args:
-            encoded: one item, which may be None, for each frame of the batch.
+            encoded: one item, which may be None, for each frame of the batch, or for each image.
         """
         raise NotImplementedError
 
@@ -128,8 +129,8 @@ class Task:
         """Return what one frame's outputs mean.
 
         Args:
-            outputs: of a batch of this frame alone.
-            sample: what the network saw.
+            outputs: of a batch of this frame alone, or of this image alone.
+            sample: what the network saw; for a task on images with one camera.
             score_threshold: lowest score of a detection; None: the configuration's.
         """
         raise NotImplementedError
@@ -162,7 +163,7 @@ class Task:
         return False
 
     def observe(self, example: Example) -> None:
-        """Look at an example before the training, say to count classes."""
+        """Look at an example before the training, say to count classes; like `encode`."""
 
     def statistics(self) -> dict[str, Any]:
         """Return statistics gathered by `observe`, to be stored in the checkpoint's `info`."""
@@ -170,6 +171,13 @@ class Task:
 
     def begin_training(self, info: Mapping[str, Any]) -> None:
         """Take from a checkpoint's `info` what the losses need, say the weights of classes."""
+
+
+def parts_of(example: Example, task: Task) -> list[Example]:
+    """Return what a task encodes: the example, or for a task on images one of each camera."""
+    if task.view == "bev":
+        return [example]
+    return [example.of_camera(name) for name in example.sample.images]
 
 
 def merged(known: Mapping[str, Any], further: Mapping[str, Any], task: Task) -> dict[str, Any]:

@@ -222,11 +222,11 @@ class Pipeline:
             self._health.degrade(cause)
         used = match.points if points is not None else match.image
         stamp = stamp_ns(used[0].header.stamp)
-        frame = Frame(stamp, points, poses.ego_from_lidar, image, camera)
-        if points is None or not self._predictor.point_attributes:
-            return frame
-        attributes = self._decode_attributes(match.points[0])
-        return replace(frame, point_attributes=attributes)
+        attributes = {}
+        if points is not None and self._predictor.point_attributes:
+            attributes = self._decode_attributes(match.points[0])
+        pose = poses.ego_from_lidar
+        return Frame.of(stamp, points, pose, image, camera, point_attributes=attributes)
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
         """Return what the lidar encoder wants of each point, as far as the cloud has it."""

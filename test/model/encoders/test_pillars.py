@@ -3,6 +3,7 @@ import torch
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
+from bev_semseg_ros.preprocessing import Sample
 
 GRID = GridConfig(x_max=6.4, y_min=-3.2, y_max=3.2)  # 32 x 32 pillars
 
@@ -16,15 +17,8 @@ def batch_of(points, frames=None, count=1):
     """A batch of `count` frames without images; frames: of each point, None: all of the first."""
     points = torch.tensor(points, dtype=torch.float32).reshape(-1, 4)
     frames = torch.zeros(len(points), dtype=torch.int64) if frames is None else torch.tensor(frames)
-    return Batch(
-        points,
-        frames,
-        torch.zeros(count, 32, 32, 3, dtype=torch.uint8),
-        torch.zeros(count, 3, 4),
-        torch.ones(count, dtype=torch.bool),
-        torch.zeros(count, dtype=torch.bool),
-        torch.eye(4).expand(count, 4, 4),
-    )
+    of_frames = [points[frames == frame].numpy() for frame in range(count)]
+    return Batch.from_samples([Sample.of(cloud) for cloud in of_frames])
 
 
 def run(module, points, frames=None, count=1, extra=None):

@@ -1,16 +1,33 @@
+import numpy as np
 import pytest
 import torch
+from support.samples import small_config
 
 from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
+from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.fusions.cross_attention import (
+    CrossAttentionFusion,
     TokenAttention,
     query_centers,
-    reference_points,
 )
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
-# A camera at the origin, 1.6 m up, looking along x; an image of 64 x 48.
-IMAGE_FROM_EGO = torch.tensor([[32.0, -50, 0, 0], [24.0, 0, -50, 80], [1, 0, 0, 0]])
-SIZE = (48, 64)
+QUERIES = torch.tensor([[10.0, 0, 1.6], [-10, 0, 1.6]])  # ahead and behind
+
+
+def bev_inputs(*yaws):
+    """What the BEV part gets of one frame whose cameras, 1.6 m up, look in these directions."""
+    images = {}
+    for number, yaw in enumerate(yaws):
+        pose = OPTICAL_FROM_VIEW @ invert(transform(rotation_z(yaw), (0, 0, 1.6)))
+        camera = Camera(np.array([[50, 0, 32], [0, 50, 24], [0, 0, 1.0]]), (64, 48), pose)
+        images[str(number)] = RectifiedImage(np.zeros((48, 64, 3), np.uint8), camera)
+    fusion = CrossAttentionFusion(small_config(), (8, 8, 8, 8))
+    fusion.centers = QUERIES
+    tokens = torch.arange(len(yaws), dtype=torch.float32)[:, None, None, None].expand(-1, 3, 4, 8)
+    return fusion.bev_inputs([tokens], Batch.from_samples([Sample(None, images)]))
 
 
 def test_queries_stand_at_the_centres_of_their_cells():
@@ -21,14 +38,17 @@ def test_queries_stand_at_the_centres_of_their_cells():
 
 
 def test_a_query_looks_at_the_token_it_projects_to():
-    references, valid = reference_points(
-        torch.tensor([[10.0, 0, 1.6], [-10, 0, 1.6]]),
-        IMAGE_FROM_EGO[None],
-        torch.tensor([True]),
-        SIZE,
-    )
+    _, references, valid = bev_inputs(0.0)
     assert references[0, 0].tolist() == pytest.approx([32.5 / 16 - 0.5, 24.5 / 16 - 0.5])
     assert valid[0, :, 0].tolist() == [1, 0]
+
+
+def test_each_query_attends_to_the_tokens_of_the_camera_that_sees_it():
+    ahead_tokens, references, ahead, behind_tokens, same, behind = bev_inputs(0.0, np.pi)
+    assert (ahead_tokens == 0).all() and (behind_tokens == 1).all()
+    assert ahead[0, :, 0].tolist() == [1, 0] and behind[0, :, 0].tolist() == [0, 1]
+    middle = pytest.approx([32.5 / 16 - 0.5, 24.5 / 16 - 0.5])
+    assert references[0, 0].tolist() == middle and same[0, 1].tolist() == middle
 
 
 def attention(valid):

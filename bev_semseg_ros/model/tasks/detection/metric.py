@@ -1,9 +1,9 @@
 """Scores of boxes against the ground truth, by class.
 
-Counted ground truth has its centre inside the BEV grid, within 50 m of the origin and inside the
-image, and at least ten lidar points. Other ground truth is neither found nor missed: what is marked
-as ignored, and what the label set calls `neutral` for a class. Scored predictions have their centre
-inside grid, 50 m and image, and do not lie by more than half inside a `dont_care` area.
+Counted ground truth has its centre inside the BEV grid, within 50 m of the origin and inside one of
+the images, and at least ten lidar points. Other ground truth is neither found nor missed: what is
+marked as ignored, and what the label set calls `neutral` for a class. Scored predictions have their
+centre inside grid, 50 m and an image, and do not lie by more than half inside a `dont_care` area.
 
 A network is scored on the label set in which its classes and the ground truth meet, and on every
 coarser set that both map to.
@@ -38,8 +38,14 @@ MAX_RANGE = 50.0  # metres
 MIN_POINTS = 10
 
 
-def scorable(centers: np.ndarray, grid: GridConfig, camera: Camera | None) -> np.ndarray:
-    """Return (M,) bool: centres (M, 3) inside the grid, within 50 m, and inside a known image."""
+def scorable(centers: np.ndarray, grid: GridConfig, cameras: Sequence[Camera]) -> np.ndarray:
+    """Return (M,) bool: which centres are counted at all.
+
+    Args:
+        centers: (M, 3) in the ego frame.
+        grid: they lie inside it and within 50 m.
+        cameras: they lie inside one of the images, if there is a camera.
+    """
     x, y = centers[:, 0], centers[:, 1]
     inside = (
         (x >= grid.x_min)
@@ -48,29 +54,38 @@ def scorable(centers: np.ndarray, grid: GridConfig, camera: Camera | None) -> np
         & (y < grid.y_max)
         & (np.hypot(x, y) <= MAX_RANGE)
     )
-    if camera is not None and len(centers):
-        pixels, depth = project(camera.image_from_ego, centers)
-        inside &= (
-            (depth > 0) & (pixels >= -0.5).all(1) & (pixels < np.array(camera.size) - 0.5).all(1)
-        )
+    if cameras and len(centers):
+        inside &= np.any([_in_image(centers, camera) for camera in cameras], axis=0)
     return inside
+
+
+def _in_image(centers: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return (M,) bool: which centres (M, 3) an image shows."""
+    pixels, depth = project(camera.image_from_ego, centers)
+    limit = np.array(camera.size) - 0.5
+    return (depth > 0) & (pixels >= -0.5).all(1) & (pixels < limit).all(1)
 
 
 def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarray:
     """Return (M,) bool: which boxes of the ground truth a detector has to find."""
     boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
     num_points = np.zeros(len(boxes), np.int64)
-    if frame.points is not None:
-        points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(np.float64))
-        num_points = points_in_boxes(points, boxes).sum(1)
-    required = scorable(boxes.centers, grid, frame.camera) & (num_points >= MIN_POINTS)
+    for scan in frame.lidars.values():
+        if scan.points is not None:
+            points = apply(scan.ego_from_lidar, scan.points[:, :3].astype(np.float64))
+            num_points += points_in_boxes(points, boxes).sum(1)
+    required = scorable(boxes.centers, grid, _cameras(frame)) & (num_points >= MIN_POINTS)
     return required if annotation.ignored is None else required & ~annotation.ignored
 
 
-def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera | None) -> np.ndarray:
+def _cameras(frame: Frame) -> list[Camera]:
+    return [seen.camera for seen in frame.cameras.values()]
+
+
+def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera) -> np.ndarray:
     """Return (M,) bool: boxes whose 2D box lies by more than half in one of the areas (D, 4)."""
     inside = np.zeros(len(boxes), bool)
-    if camera is None or not len(areas) or not len(boxes):
+    if not len(areas) or not len(boxes):
         return inside
     bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego), nan=-1e6)
     limits = np.array(camera.size) - 1
@@ -207,8 +222,10 @@ class DetectionMetric(Metric):
             self.num_skipped += 1
             return
         predicted = prediction.boxes
-        scored = scorable(predicted.centers, self.grid, frame.camera)
-        scored &= ~in_dont_care(predicted, annotation.dont_care, frame.camera)
+        scored = scorable(predicted.centers, self.grid, _cameras(frame))
+        for name, areas in annotation.dont_care.items():
+            if name in frame.cameras:
+                scored &= ~in_dont_care(predicted, areas, frame.cameras[name].camera)
         predicted = predicted[scored]
         finest = view_of(self.labels, annotation.box_labels).shared
         for shared in (finest, *finest.coarser_sets()):

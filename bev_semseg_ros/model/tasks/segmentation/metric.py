@@ -62,19 +62,27 @@ class SegmentationMetric(Metric):
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
     ) -> None:
-        """Score a frame's mask, if it has a ground truth, an image and a predicted mask."""
-        if annotation.mask is None or frame.image is None or frame.camera is None:
+        """Score a frame's masks: of the cameras with image, ground truth and prediction."""
+        if prediction is None:
             return
-        if prediction is None or prediction.mask is None:
+        pairs = []
+        for name, mask in annotation.masks.items():
+            seen = frame.cameras.get(name)
+            if name in prediction.masks and seen is not None and seen.image is not None:
+                size = (mask.shape[1], mask.shape[0])
+                predicted = prediction.masks[name]
+                predicted = cv2.resize(predicted, size, interpolation=cv2.INTER_NEAREST_EXACT)
+                pairs.append((rectify(mask, seen.camera, size, cv2.INTER_NEAREST), predicted))
+        if not pairs:
             return
-        size = (annotation.mask.shape[1], annotation.mask.shape[0])
-        predicted = cv2.resize(prediction.mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        ground_truth = rectify(annotation.mask, frame.camera, size, cv2.INTER_NEAREST)
         for shared in self._sets(annotation.mask_labels):
             of_truth = annotation.mask_labels.mask_table(shared)
             of_prediction = self.labels.mask_table(shared)
-            counts = confusion(of_truth[ground_truth], of_prediction[predicted], len(shared))
-            self._confusions.setdefault(shared, []).append(counts)
+            counts = [
+                confusion(of_truth[ground_truth], of_prediction[predicted], len(shared))
+                for ground_truth, predicted in pairs
+            ]
+            self._confusions.setdefault(shared, []).append(np.sum(counts, axis=0))
 
     def _sets(self, mask_labels: LabelSet) -> list[LabelSet]:
         """Return the sets that ground truth of `mask_labels` is scored on, finest first."""

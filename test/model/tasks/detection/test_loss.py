@@ -12,7 +12,7 @@ from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.preprocessing import Sample
 
 GRID = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)
-NOTHING = Sample(None, None, None)
+NOTHING = Sample(None)
 
 
 def task(labels="boxes_4"):
@@ -22,7 +22,7 @@ def task(labels="boxes_4"):
 def targets(*frames, network="boxes_4"):
     """The targets of frames, each (boxes or None, name of their label set)."""
     one = task(network)
-    examples = [Example(NOTHING, None, boxes, None, load_label_set(data)) for boxes, data in frames]
+    examples = [Example(NOTHING, {}, boxes, None, load_label_set(data)) for boxes, data in frames]
     return one.collate([one.encode(example) for example in examples])
 
 

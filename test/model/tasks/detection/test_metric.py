@@ -33,18 +33,18 @@ def boxes(*centers: tuple[float, float], labels=CAR, scores=None) -> Boxes:
 
 def frame_with_points_in(truth: Boxes, num_points: int = 10, camera: Camera | None = None) -> Frame:
     points = np.repeat(truth.centers, num_points, 0)
-    return Frame(
+    return Frame.of(
         0,
         np.column_stack([points, np.zeros(len(points))]).astype(np.float32),
         np.eye(4),
         None,
         camera,
-        "f",
+        name="f",
     )
 
 
 def predicted_as(boxes: Boxes | None, mode: str = "fused") -> Prediction:
-    return Prediction(boxes, None, None, mode, 1.0)
+    return Prediction.of(boxes, None, None, mode, 1.0)
 
 
 def new_metric(labels: str = "boxes_4") -> DetectionMetric:
@@ -143,7 +143,7 @@ def test_prediction_in_dont_care_area_is_dropped():
     truth, predicted = boxes((10, 0)), boxes((30, 8), (10, 0), scores=[0.9, 0.8])
     bounds = np.array([[320 - 150 - 40, 150, 320 - 150 + 80, 250.0]])
     assert score(predicted, truth, camera=CAMERA)["car"]["ap_2m"] < 1
-    assert score(predicted, truth, camera=CAMERA, dont_care=bounds)["car"]["ap_2m"] == 1
+    assert score(predicted, truth, camera=CAMERA, dont_care={"camera": bounds})["car"]["ap_2m"] == 1
 
 
 def test_dont_care_needs_more_than_half_of_the_box():

@@ -122,7 +122,7 @@ def encode_for(network, boxes, names, data_labels, ignored=None):
     numbers = np.array([labels.index(name) for name in names])
     placed = Boxes(boxes.centers, boxes.sizes, boxes.yaws, numbers, boxes.scores)
     task = DetectionTask(Config(grid=GRID), load_label_set(network))
-    return task.encode(Example(Sample(None, None, None), None, placed, ignored, labels))
+    return task.encode(Example(Sample(None), {}, placed, ignored, labels))
 
 
 TWO = Boxes.concatenate([box(x=2.1, y=-3.1), box(x=9.1, y=3.1)])

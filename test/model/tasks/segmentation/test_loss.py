@@ -13,7 +13,7 @@ from bev_semseg_ros.model.tasks.segmentation.loss import (
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.preprocessing import Sample
 
-NOTHING = Sample(None, None, None)
+NOTHING = Sample(None)
 DRIVING, A2D2, GROUPS = (load_label_set(name) for name in ("driving_13", "a2d2_38", "groups_6"))
 BOTH_NETWORKS = pytest.mark.parametrize("network", [DRIVING, A2D2], ids=lambda labels: labels.name)
 
@@ -66,7 +66,7 @@ def masks(*label_sets, seed=0):
 
 
 def targets_of(task, made):
-    examples = [Example(NOTHING, mask, mask_labels=labels) for mask, labels in made]
+    examples = [Example(NOTHING, {"camera": mask}, mask_labels=labels) for mask, labels in made]
     return task.collate([task.encode(example) for example in examples])
 
 
@@ -182,7 +182,7 @@ def test_of_two_members_the_coarse_frame_does_not_care_which():
 def observed(network, made):
     task = make_task(network)
     for mask, labels in made:
-        task.observe(Example(NOTHING, mask, mask_labels=labels))
+        task.observe(Example(NOTHING, {"camera": mask}, mask_labels=labels))
     return task.statistics()["class_pixels"]
 
 

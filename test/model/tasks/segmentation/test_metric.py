@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bev_semseg_ros.frame import Annotation, Camera, Frame, Prediction
+from bev_semseg_ros.frame import CAMERA, Annotation, Camera, Frame, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.segmentation.metric import (
     SegmentationMetric,
@@ -27,14 +27,14 @@ def frame(width: int, height: int) -> Frame:
         (width, height),
         np.eye(4),
     )
-    return Frame(0, None, np.eye(4), np.zeros((height, width, 3), np.uint8), camera, "f")
+    return Frame.of(0, None, np.eye(4), np.zeros((height, width, 3), np.uint8), camera, name="f")
 
 
 def add(metric, truth, predicted, labels=DRIVING):
     """Score a mask against the ground truth, which is of a label set."""
     seen = frame(truth.shape[1], truth.shape[0])
-    prediction = Prediction(None, predicted, seen.camera, "fused", 1.0)
-    metric.add(seen, Annotation(mask=truth, mask_labels=labels), prediction, "fused")
+    prediction = Prediction.of(None, predicted, seen.camera, "fused", 1.0)
+    metric.add(seen, Annotation(masks={CAMERA: truth}, mask_labels=labels), prediction, "fused")
 
 
 def score(truth, predicted, network=DRIVING, labels=DRIVING) -> dict:
@@ -125,14 +125,14 @@ def test_a_frame_without_what_the_score_needs_is_passed_over(lacking):
     mask = filled(DRIVING, "road")
     seen = frame(8, 4)
     if lacking == "image":
-        seen = replace(seen, image=None)
-    prediction = Prediction(None, mask, seen.camera, "fused", 1.0)
+        seen = seen.without_images()
+    prediction = Prediction.of(None, mask, seen.camera, "fused", 1.0)
     if lacking == "predicted mask":
-        prediction = replace(prediction, mask=None)
+        prediction = replace(prediction, masks={})
     metric = SegmentationMetric(DRIVING)
     metric.add(
         seen,
-        Annotation(mask=None if lacking == "mask" else mask),
+        Annotation(masks={} if lacking == "mask" else {CAMERA: mask}),
         None if lacking == "prediction" else prediction,
         "fused",
     )

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ from torch.nn import functional as F
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.segmentation.postprocess import decode_mask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
+from bev_semseg_ros.preprocessing import Sample
 
 
 @pytest.mark.parametrize("smoothness", [1, 3, 50])
@@ -32,7 +31,7 @@ def test_an_image_of_one_class_is_that_class():
 def test_the_task_gives_a_mask_of_the_size_of_the_image():
     task = SegmentationTask(small_config(), load_label_set("driving_13"))
     seen = sample(size=(96, 64))
-    cut = replace(seen, image=np.ascontiguousarray(seen.image[:61, :93]))
+    cut = Sample.of(seen.points, np.ascontiguousarray(seen.image[:61, :93]), seen.camera)
     logits = torch.randn(1, 13, 16, 24)
     assert task.postprocess({"logits": logits}, seen).shape == (64, 96)
     assert task.postprocess({"logits": logits}, cut).shape == (61, 93)
