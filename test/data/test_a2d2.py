@@ -12,8 +12,8 @@ import pytest
 from support import tiny_data
 from support.a2d2 import CORNER_SIGNS
 
-from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation, read_boxes, read_points
+from bev_semseg_ros.data.a2d2 import dataset as a2d2
 from bev_semseg_ros.data.files import read_image, read_json
 from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.geometry import apply, box_image_bounds, project
