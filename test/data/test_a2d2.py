@@ -13,7 +13,6 @@ from support import tiny_data
 from support.a2d2 import CORNER_SIGNS
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation, read_boxes, read_points
-from bev_semseg_ros.data.a2d2 import dataset as a2d2
 from bev_semseg_ros.data.files import read_image, read_json
 from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.geometry import apply, box_image_bounds, project
@@ -237,7 +236,7 @@ def test_an_archive_that_unpacks_to_something_huge_is_refused_before(tmp_path, m
     path = tmp_path / "cloud.npz"
     np.savez_compressed(path, points=np.zeros((100_000, 3)), reflectance=np.zeros(100_000))
     assert path.stat().st_size < 100_000
-    monkeypatch.setattr(a2d2, "MAX_NPZ_BYTES", 1_000_000)
+    monkeypatch.setattr("bev_semseg_ros.data.a2d2.cloud.MAX_NPZ_BYTES", 1_000_000)
     with pytest.raises(ValueError, match=r"cloud\.npz: .*more than 1000000 bytes"):
         read_points(path)
 
