@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from support.bag_faults import (
-    BROKEN,
-    HIGH,
+from support.bag_changes import (
     TENTH,
     cloud,
     compressed,
@@ -22,6 +20,7 @@ from support.bag_faults import (
     scale_intensity,
     shifted,
 )
+from support.bag_faults import BROKEN, HIGH
 from support.broken_bag import (
     CALIBRATION,
     COUNT,
