@@ -84,7 +84,8 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, it is the name of the file's ego frame.",
+        "it. If extrinsics is calibration, the node gives this name to the ego frame of the "
+        "calibration file.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -172,8 +173,8 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. process: it is processed alone (an image "
-        "only while no pairs form). drop: it is dropped.",
+        "What happens to a message without a partner. process: a cloud is processed alone; an "
+        "image is processed alone while no pairs form, and dropped otherwise. drop: it is dropped.",
         choices=("process", "drop"),
         live=True,
     )
@@ -225,7 +226,8 @@ class Parameters:
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "/diagnostics says ERROR if for this long no frame finished within max_processing_time_ms.",
+        "/diagnostics says ERROR if during the last max_silence_ms there was no frame, or every "
+        "frame took longer than max_processing_time_ms.",
         limits=(1.0, 60_000.0),
         live=True,
     )
