@@ -11,7 +11,15 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from bev_semseg_ros.config import Config
     from bev_semseg_ros.data.dataset import open_dataset
-    from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
+    from bev_semseg_ros.frame import (
+        Annotation,
+        Boxes,
+        Camera,
+        CameraImage,
+        Frame,
+        LidarScan,
+        Prediction,
+    )
     from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.labels import LabelSet, load_label_set
 
@@ -21,9 +29,11 @@ _API = {
     "Annotation": "frame",
     "Boxes": "frame",
     "Camera": "frame",
+    "CameraImage": "frame",
     "Config": "config",
     "Frame": "frame",
     "LabelSet": "labels",
+    "LidarScan": "frame",
     "Prediction": "frame",
     "Predictor": "inference.predictor",
     "load_label_set": "labels",
@@ -34,9 +44,11 @@ __all__ = [
     "Annotation",
     "Boxes",
     "Camera",
+    "CameraImage",
     "Config",
     "Frame",
     "LabelSet",
+    "LidarScan",
     "Prediction",
     "Predictor",
     "load_label_set",

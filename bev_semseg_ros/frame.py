@@ -273,7 +273,11 @@ class Frame:
         ego_from_lidar: np.ndarray,
         image: np.ndarray | None = None,
         camera: Camera | None = None,
-        **others: Any,
+        *,
+        point_attributes: Mapping[str, np.ndarray] | None = None,
+        name: str = "",
+        scene: str = "",
+        missing: tuple[str, ...] = (),
     ) -> Frame:
         """Return a frame of one lidar and at most one camera.
 
@@ -283,19 +287,23 @@ class Frame:
             ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
             image: (H, W, 3) uint8 RGB as recorded; None without.
             camera: how `image` looks at the ego frame; None without a camera.
-            **others: `point_attributes`, and further attributes of the frame.
+            point_attributes: (N,) arrays by the names of POINT_ATTRIBUTES.
+            name: of the frame within its data set.
+            scene: drive that the frame belongs to.
+            missing: what should have been there.
 
         Raises:
             ValueError: an image whose camera is not known.
         """
         if image is not None and camera is None:
             raise ValueError("an image needs its camera")
-        attributes = others.pop("point_attributes", {})
         return cls(
             timestamp_ns,
-            {LIDAR: LidarScan(points, ego_from_lidar, attributes)},
+            {LIDAR: LidarScan(points, ego_from_lidar, point_attributes or {})},
             {} if camera is None else {CAMERA: CameraImage(image, camera)},
-            **others,
+            name,
+            scene,
+            missing,
         )
 
     @property

@@ -103,7 +103,7 @@ def test_a_task_is_one_file_and_one_line(folder: Path) -> None:
     output = run_in_shell(folder, SECTIONS["A task"])
     assert "distance:" in output and "boxes, boxes_4:" in output and "masks, driving_13:" in output
     report = json.loads((folder / "distance.json").read_text())
-    assert report["distance"]["num_frames"] == 3 and report["distance"]["relative_error"] > 0
+    assert report["distance"]["num_images"] == 3 and report["distance"]["relative_error"] > 0
     assert len(list((folder / "pictures").glob("*.png"))) == 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
-from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import (
@@ -179,3 +179,79 @@ def test_a_sample_lacks_what_the_frame_lacks():
         Frame.of(0, None, np.eye(4), np.zeros((64, 128, 3), np.uint8), camera), Config()
     )
     assert sample.points is None and sample.camera.size == sample.image.shape[1::-1]
+
+
+def test_several_lidars_become_one_cloud_with_a_number_for_each():
+    pose = transform(rotation_z(np.pi / 2), (1.0, 0, 0.5))
+    ahead = np.array([[5, 0, 1, 0.5], [500, 0, 1, 0.5], [6, 0, 1, 0.5]], np.float32)
+    beside = np.array([[0, -8, 0.5, 0.25]], np.float32)  # 9 m ahead of the ego frame
+    frame = Frame(
+        0,
+        {
+            "front": LidarScan(ahead, np.eye(4), {"ring": np.array([1, 2, 3])}),
+            "silent": LidarScan(None, np.eye(4)),
+            "left": LidarScan(beside, pose),
+        },
+    )
+    sample = prepare(frame, Config())
+    expected = [[5, 0, 1, 0.5], [6, 0, 1, 0.5], [9, 0, 1, 0.25]]
+    np.testing.assert_allclose(sample.points, expected, atol=1e-5)
+    assert sample.point_lidar.tolist() == [0, 0, 2]
+    np.testing.assert_array_equal(sample.ego_from_lidar[[0, 2]], [np.eye(4), pose])
+    np.testing.assert_array_equal(sample.point_attributes["ring"], [1, 3, np.nan])
+    unit = sample.point_attributes["unit"]
+    assert unit[0] == unit[1] != unit[2]
+
+
+def test_units_of_several_lidars_never_share_a_number():
+    cloud = np.full((4, 4), 1, np.float32)
+    units = {"unit": np.array([0, 1, 4, 2])}
+    scans = {name: LidarScan(cloud, np.eye(4), units) for name in ("a", "b")}
+    unit = prepare(Frame(0, scans), Config()).point_attributes["unit"]
+    assert len(set(unit.tolist())) == 8
+
+
+def test_the_only_lidar_keeps_its_units():
+    cloud = np.full((2, 4), 1, np.float32)
+    frame = Frame.of(0, cloud, np.eye(4), point_attributes={"unit": np.array([3, 1])})
+    assert prepare(frame, Config()).point_attributes["unit"].tolist() == [3, 1]
+
+
+def test_of_too_many_points_of_several_lidars_some_of_each_are_kept():
+    cloud = np.full((MAX_GRID_POINTS, 4), 1, np.float32)
+    scans = {name: LidarScan(cloud, np.eye(4)) for name in ("a", "b")}
+    sample = prepare(Frame(0, scans), Config())
+    counts = np.bincount(sample.point_lidar)
+    assert len(counts) == 2 and abs(counts / MAX_GRID_POINTS - 0.5).max() < 0.02
+
+
+def test_every_camera_has_its_image_and_one_that_gave_none_has_none():
+    wide, small = pinhole(400, 240), pinhole(128, 64)
+    frame = Frame(
+        0,
+        {},
+        {
+            "wide": CameraImage(np.full((240, 400, 3), 7, np.uint8), wide),
+            "blind": CameraImage(None, wide),
+            "small": CameraImage(np.full((64, 128, 3), 9, np.uint8), small),
+        },
+    )
+    sample = prepare(frame, Config())
+    assert list(sample.images) == ["wide", "small"]
+    for name, value in (("wide", 7), ("small", 9)):
+        seen = sample.images[name]
+        assert seen.camera.size == seen.image.shape[1::-1]
+        assert np.median(seen.image) == value
+
+
+def test_what_is_short_for_one_camera_says_if_there_are_several():
+    sample = prepare(
+        Frame(
+            0,
+            {},
+            {n: CameraImage(np.zeros((64, 128, 3), np.uint8), pinhole(128, 64)) for n in "ab"},
+        ),
+        Config(),
+    )
+    with pytest.raises(ValueError, match=r"several cameras \(a, b\)"):
+        _ = sample.image

@@ -14,7 +14,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, augment
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.model.tasks.task import Targets, Task, parts_of
+from bev_semseg_ros.model.tasks.task import Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
 
 THREADS = 2
@@ -151,14 +151,12 @@ class Loader:
             )
             examples.append(self._learnable(example))
             names.append(cache.name(i))
-        batch = Batch.from_samples([example.sample for example in examples], self._attributes)
-        images = [examples[frame].of_camera(camera) for frame, camera in batch.image_keys]
         targets: dict[str, Targets] = {}
         for task in self.tasks:
-            parts = images if task.view == "image" else examples
-            collated = task.collate([task.encode(part) for part in parts])
-            if collated is not None:
-                targets[task.name] = collated
+            encoded = encode_batch(examples, task)
+            if encoded is not None:
+                targets[task.name] = encoded
+        batch = Batch.from_samples([example.sample for example in examples], self._attributes)
         return TrainingBatch(batch, targets, tuple(names))
 
     def restrict(self, example: Example) -> Example:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.samples import GRID, camera_sample, lidar_sample, run, sample, small_config
+from support.samples import GRID, camera_sample, lidar_sample, rig_sample, run, sample, small_config
 
 from bev_semseg_ros.config import GridConfig, to_dict
 from bev_semseg_ros.data.augmentation import Example
@@ -116,6 +116,54 @@ def test_weights_are_stored_once(fusion):
     state = network(small_config(fusion=fusion)).state_dict()
     pointers = [value.data_ptr() for value in state.values() if value.numel()]
     assert len(pointers) == len(set(pointers))
+
+
+# Several cameras.
+
+RIG = {"front": (96, 64), "right": (64, 64), "far_right": (96, 64)}
+
+
+def test_every_image_has_the_outputs_it_has_alone():
+    model, seen = network(), rig_sample(RIG)
+    together = run(model, seen)
+    numbers = {name: n for n, (_, name) in enumerate(Batch.from_samples([seen]).image_keys)}
+    for name in RIG:
+        alone = run(model, seen.of_camera(name)).of_image("segmentation", 0)["logits"]
+        found = together.of_image("segmentation", numbers[name])["logits"]
+        assert torch.allclose(found, alone, atol=1e-5)
+
+
+def test_outputs_of_images_of_different_sizes_are_not_mixed():
+    outputs = run(network(), rig_sample(RIG))
+    with pytest.raises(ValueError, match="one size"):
+        outputs["segmentation"]
+    assert outputs["detection"]["heatmap"].shape == (1, 4, 64, 64)
+
+
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+def test_every_camera_that_sees_something_changes_what_is_detected(fusion):
+    model, seen = network(small_config(fusion=fusion)), rig_sample(RIG)
+    found = heatmap(model, seen)
+    for name in RIG:
+        rest = {other: image for other, image in seen.images.items() if other != name}
+        assert (heatmap(model, replace(seen, images=rest)) - found).abs().max() > 1e-5, name
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_frame_of_several_cameras_is_answered_in_a_batch_as_alone(fusion):
+    model = network(small_config(fusion=fusion))
+    rig = rig_sample({"front": (96, 64), "right": (96, 64)}, 3)
+    samples = [sample(0), rig, lidar_sample(1), rig.of_camera("right")]
+    together = heatmap(model, *samples)
+    for index, each in enumerate(samples):
+        assert torch.allclose(together[index], heatmap(model, each)[0], atol=1e-5), index
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_order_of_the_cameras_does_not_matter(fusion):
+    model, seen = network(small_config(fusion=fusion)), rig_sample(RIG)
+    turned = replace(seen, images=dict(reversed(seen.images.items())))
+    assert torch.allclose(heatmap(model, seen), heatmap(model, turned), atol=1e-5)
 
 
 # Any tasks, of any label sets.

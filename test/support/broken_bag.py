@@ -71,8 +71,8 @@ class Drive:
             CALIBRATION.ego_from_lidar,
             image,
             CAMERA,
-            f"{index}",
-            self.name,
+            name=f"{index}",
+            scene=self.name,
         ), Annotation()
 
 

@@ -14,8 +14,8 @@ from bev_semseg_ros.config import (
     ModelConfig,
     TrainingConfig,
 )
-from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Camera, Frame
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, rotation_z, transform
 from bev_semseg_ros.labels import load_label_set
 
 ROAD, SKY, CAR = (load_label_set("driving_13").index(name) for name in ("road", "sky", "car"))
@@ -104,3 +104,36 @@ class TinyDataset:
             {} if lacks in ("mask", "image") else {CAMERA: mask},
         )
         return frame, annotation
+
+
+class RigDataset(TinyDataset):
+    """The same frames seen by two lidars, which share the points, and by two cameras.
+
+    The camera "left" looks to the left and has a smaller image, which shows sky alone.
+    """
+
+    LEFT_SIZE = (64, 64)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = super().__getitem__(index)
+        assert frame.points is not None
+        rear_pose = transform(rotation_z(np.pi), (-2.0, 0.0, 0.5))
+        rear = frame.points[1::2].copy()
+        rear[:, :3] = apply(invert(rear_pose), rear[:, :3])
+        width, height = self.LEFT_SIZE
+        camera = Camera(
+            [[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]],
+            self.LEFT_SIZE,
+            OPTICAL_FROM_VIEW @ invert(transform(rotation_z(np.pi / 2), (0, 0, 1.5))),
+        )
+        image = np.full((height, width, 3), (90, 140, 220), np.uint8)
+        frame = replace(
+            frame,
+            lidars={
+                "front": LidarScan(frame.points[::2], np.eye(4)),
+                "rear": LidarScan(rear, rear_pose),
+            },
+            cameras={**frame.cameras, "left": CameraImage(image, camera)},
+        )
+        masks = {**annotation.masks, "left": np.full((height, width), SKY, np.uint8)}
+        return frame, replace(annotation, masks=masks)

@@ -76,8 +76,8 @@ class Drive:
             self._calibration.ego_from_lidar,
             image,
             self._camera,
-            f"{index}",
-            self.name,
+            name=f"{index}",
+            scene=self.name,
         ), Annotation()
 
 

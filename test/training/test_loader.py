@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny_data
-from support.memory_dataset import SKY, TINY, TinyDataset, with_training
+from support.memory_dataset import ROAD, SKY, TINY, RigDataset, TinyDataset, with_training
 
 from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.augmentation import drop_sensor
 from bev_semseg_ros.frame import LIDAR, Annotation, Frame
-from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.preprocessing import prepare
@@ -130,10 +131,10 @@ def test_batches_depend_on_seed_and_epoch_alone(tmp_path):
     for a, b in zip(first, again, strict=True):
         assert (
             a.names == b.names
-            and a.batch.images[0].equal(b.batch.image)
+            and a.batch.images[0].equal(b.batch.images[0])
             and a.batch.points.equal(b.batch.points)
         )
-    assert not first[0].batch.images[0].equal(next_epoch[0].batch.image)
+    assert not first[0].batch.images[0].equal(next_epoch[0].batch.images[0])
 
 
 def test_batches_have_the_size_of_the_crop(tmp_path):
@@ -148,7 +149,10 @@ def test_whole_images_are_grouped_by_size(tmp_path):
     ]
     steps = list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
     shapes = {tuple(step.batch.images[0].shape[1:3]) for step in steps}
-    assert shapes == {cache.image_shape(0) for cache in caches} and len(shapes) == 2
+    assert (
+        shapes == {shape for cache in caches for shape in cache.image_shapes(0)}
+        and len(shapes) == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -329,3 +333,52 @@ def test_labels_that_do_not_meet_the_networks_are_refused_before_the_training(tm
     config = replace(TINY, labels={"detection": "boxes_4", "segmentation": str(own)})
     with pytest.raises(ValueError, match="driving_13 cannot train or score a network of own"):
         Loader([Cache(tmp_path / "cache")], build_network(config), config)
+
+
+# Several lidars and cameras.
+
+
+def test_cache_gives_back_every_lidar_and_camera(tmp_path):
+    dataset = RigDataset()
+    cache = cache_of(dataset, tmp_path / "cache")
+    for index in range(len(dataset)):
+        sample, example = prepare(dataset[index][0], TINY), cache[index]
+        np.testing.assert_array_equal(example.sample.points, sample.points)
+        np.testing.assert_array_equal(example.sample.point_lidar, sample.point_lidar)
+        np.testing.assert_array_equal(example.sample.ego_from_lidar, sample.ego_from_lidar)
+        assert list(example.sample.images) == list(sample.images) == ["camera", "left"]
+        for name, seen in sample.images.items():
+            found = example.sample.images[name]
+            np.testing.assert_array_equal(found.image, seen.image)
+            np.testing.assert_allclose(found.camera.image_from_ego, seen.camera.image_from_ego)
+            assert example.masks[name].shape == seen.image.shape[:2]
+        assert (example.masks["left"] == SKY).all() and (example.masks["camera"] != SKY).any()
+
+
+def test_a_batch_has_the_images_of_all_cameras_and_each_its_own_mask(tmp_path):
+    config = with_training(crop=(32, 32))
+    cache = cache_of(RigDataset(), tmp_path / "cache", config)
+    step = first_batch([cache], config)
+    assert tuple(step.batch.images[0].shape) == (4, 32, 32, 3)
+    assert [camera for _, camera in step.batch.image_keys] == ["camera", "left"] * 2
+    ((_, targets),) = step.targets["segmentation"].items()
+    assert targets["frames"].tolist() == [0, 1, 2, 3]
+    assert set(targets["mask"][1].unique().tolist()) <= {SKY, MASK_IGNORED}
+    assert ROAD in targets["mask"][0]
+
+
+def test_whole_images_of_one_frame_that_differ_in_size_are_refused_with_the_remedy(tmp_path):
+    caches = [cache_of(RigDataset(), tmp_path / "cache")]
+    with pytest.raises(ValueError, match=r"frame0: its images differ in size; set training\.crop"):
+        list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
+
+
+def test_now_and_then_one_of_several_cameras_is_lost_with_its_mask(tmp_path):
+    example = cache_of(RigDataset(), tmp_path / "cache")[0]
+    config = replace(TINY.augmentation, camera_drop=0.4)
+    seen = set()
+    for seed in range(60):
+        found = drop_sensor(example, config, np.random.default_rng(seed))
+        assert found.masks.keys() == found.sample.images.keys()
+        seen.add(tuple(found.sample.images))
+    assert seen == {(), ("camera",), ("left",), ("camera", "left")}

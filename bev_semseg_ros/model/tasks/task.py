@@ -180,6 +180,17 @@ def parts_of(example: Example, task: Task) -> list[Example]:
     return [example.of_camera(name) for name in example.sample.images]
 
 
+def encode_batch(examples: Sequence[Example], task: Task) -> Targets | None:
+    """Return the targets of a task for a batch of examples; None if no frame has any.
+
+    Args:
+        examples: of a `Batch`, whose images have one size.
+        task: encodes them.
+    """
+    parts = [part for example in examples for part in parts_of(example, task)]
+    return task.collate([task.encode(part) for part in parts])
+
+
 def merged(known: Mapping[str, Any], further: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """Return the values of several tasks by name.
 
