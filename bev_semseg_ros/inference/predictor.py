@@ -303,6 +303,7 @@ class Predictor:
         if sample.points is None and not sample.images:
             raise ValueError(f"mode {mode}: the frame has no {_INPUTS[mode]}")
         batch = Batch.from_samples([sample], self.point_attributes).to(self.device)
+        numbers = {name: number for number, (_, name) in enumerate(batch.image_keys)}
         self._synchronize()
         start = time.perf_counter()
         with torch.inference_mode(), torch_threads(1):
@@ -315,11 +316,11 @@ class Predictor:
                 elif task.name in outputs:
                     results[task.name] = {
                         name: task.postprocess(
-                            outputs.of_image(task.name, number),
+                            outputs.of_image(task.name, numbers[name]),
                             sample.of_camera(name),
                             score_threshold,
                         )
-                        for number, (_, name) in enumerate(batch.image_keys)
+                        for name in sample.images
                     }
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3

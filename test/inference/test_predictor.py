@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bev_semseg_ros.config import Config, GridConfig
-from bev_semseg_ros.frame import Camera, CameraImage, Frame
+from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import cache_folder, torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
@@ -57,6 +58,25 @@ def frame(points=True, image=True, seed=0):
     )
 
 
+def rig_frame():
+    """Three cameras, of which one has a smaller image, and two lidars, which share the points."""
+    whole, other, third = frame(seed=0), frame(seed=1), frame(seed=2)
+    small = replace(CAMERA, size=(128, 96))
+    turned = replace(CAMERA, camera_from_ego=CAMERA.camera_from_ego @ transform(rotation_z(-0.8)))
+    rear_pose = transform(rotation_z(np.pi), (1.0, 0.0, 0.0))
+    rear = whole.points[1::2].copy()
+    rear[:, :3] = apply(invert(rear_pose), rear[:, :3])
+    return Frame(
+        0,
+        {"front": LidarScan(whole.points[::2], np.eye(4)), "rear": LidarScan(rear, rear_pose)},
+        {
+            "front": CameraImage(whole.image, CAMERA),
+            "small": CameraImage(np.ascontiguousarray(other.image[:, :128]), small),
+            "left": CameraImage(third.image, turned),
+        },
+    )
+
+
 @pytest.fixture(scope="module")
 def networks():
     """Return networks whose answers differ from place to place."""
@@ -86,12 +106,12 @@ def test_folding_and_tracing_change_no_answer(networks, simple):
     with torch.inference_mode():
         expected = networks["projective"](Batch.from_samples([prepare(frame(), simple.config)]))
         found = simple._network(Batch.from_samples([prepare(frame(), simple.config)]))
-    assert {task: set(outputs) for task, outputs in expected.items()} == {
+    assert {task: set(expected[task]) for task in expected} == {
         "detection": {"heatmap", "regression"},
         "segmentation": {"logits"},
     }
-    for task, outputs in expected.items():
-        for name, values in outputs.items():
+    for task in expected:
+        for name, values in expected[task].items():
             assert torch.allclose(found[task][name], values, atol=2e-4), (task, name)
 
 
@@ -362,9 +382,13 @@ def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
     prediction = ready.predict(frame())
     assert prediction.boxes is not None and prediction.mask is not None
     assert set(prediction.results) == {"brightness"}
-    assert prediction.results["brightness"].shape == (SIZE[1] // 4, SIZE[0] // 4)
+    assert list(prediction.results["brightness"]) == ["camera"]
+    assert prediction.results["brightness"]["camera"].shape == (SIZE[1] // 4, SIZE[0] // 4)
     pictures = ready.pictures(frame(), prediction)
     assert set(pictures) == {"brightness"} and pictures["brightness"].shape == (96, 160, 3)
+    rig = rig_frame()
+    pictures = ready.pictures(rig, ready.predict(rig))
+    assert list(pictures) == ["brightness, front", "brightness, small", "brightness, left"]
     blind = ready.predict(frame(image=False))
     assert blind.results == {} and ready.pictures(frame(image=False), blind) == {}
 
@@ -397,3 +421,60 @@ def test_without_a_path_the_shipped_weights_are_loaded():
         "detection": "boxes_4",
         "segmentation": "driving_13",
     }
+
+
+# Several lidars and cameras.
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_every_camera_has_the_mask_it_has_alone(networks, engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    ready = predictor(networks, engine=engine, precision="fp32")
+    rig = rig_frame()
+    together = ready.predict(rig)
+    assert list(together.masks) == list(together.cameras) == list(rig.cameras)
+    for name, seen in rig.cameras.items():
+        alone = ready.predict(replace(rig, cameras={name: seen}))
+        assert np.array_equal(together.masks[name], alone.masks[name]), name
+        assert together.cameras[name].size == together.masks[name].shape[::-1]
+
+
+def test_points_of_several_lidars_are_found_as_those_of_one(simple):
+    rig = rig_frame()
+    one = replace(rig, lidars={"lidar": LidarScan(prepare(rig, simple.config).points, np.eye(4))})
+    found, expected = (simple.predict(each, "fused", THRESHOLD).boxes for each in (rig, one))
+    assert len(expected) > 0
+    np.testing.assert_allclose(found.centers, expected.centers, atol=1e-4)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_engines_agree_on_a_rig_and_any_camera_may_be_missing(networks, engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    reference = predictor(networks, engine="torch", precision="fp32")
+    ready = predictor(networks, engine=engine, precision="fp32")
+    rig = rig_frame()
+    for missing in (None, *rig.cameras):
+        cameras = dict(rig.cameras)
+        if missing is not None:
+            cameras[missing] = replace(cameras[missing], image=None)
+        seen = replace(rig, cameras=cameras)
+        found, expected = (each.predict(seen, "fused", THRESHOLD) for each in (ready, reference))
+        assert list(found.masks) == [name for name in rig.cameras if name != missing]
+        assert len(found.boxes) == len(expected.boxes) > 0
+        np.testing.assert_allclose(found.boxes.centers, expected.boxes.centers, atol=1e-3)
+
+
+def test_a_lost_camera_costs_no_compilation(networks):
+    ready = predictor(networks, engine="torch", precision="fp32")
+    rig = rig_frame()
+    one_size = {name: rig.cameras[name] for name in ("front", "left")}
+    ready.predict(replace(rig, cameras=one_size))
+    compiled = []
+    compile_module = ready._network.camera._compile
+    ready._network.camera._compile = lambda *given: compiled.append(1) or compile_module(*given)
+    for cameras in ({"left": rig.cameras["left"]}, one_size, {"front": rig.cameras["front"]}):
+        ready.predict(replace(rig, cameras=cameras))
+    assert compiled == []

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.frame import (
+    Annotation,
+    Boxes,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+    Prediction,
+)
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
 from bev_semseg_ros.labels import BOX_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric, in_dont_care
 
@@ -349,3 +359,32 @@ def test_the_table_names_every_set_and_class_and_the_headline_every_class_of_the
     headline = DetectionMetric.headline(result)
     assert set(headline) == {"map", *(f"ap_{name}" for name in A2D2.classes)}
     assert headline["map"] == headline["ap_Car"] == 1
+
+
+# Several lidars and cameras.
+
+
+def rig_of(truth: Boxes, per_lidar: int) -> Frame:
+    """A camera that looks ahead, one that looks to the left, and two lidars."""
+    left = replace(
+        CAMERA, camera_from_ego=CAMERA.camera_from_ego @ transform(rotation_z(-np.pi / 2))
+    )
+    points = np.repeat(truth.centers, per_lidar, 0)
+    scan = LidarScan(np.column_stack([points, np.zeros(len(points))]).astype(np.float32), np.eye(4))
+    cameras = {"front": CameraImage(None, CAMERA), "left": CameraImage(None, left)}
+    return Frame(0, {"a": scan, "b": scan}, cameras)
+
+
+def test_what_any_of_the_images_shows_is_counted():
+    truth = boxes((20, 0), (0.5, 20), (0.5, -20))  # ahead, to the left, to the right
+    metric = new_metric()
+    metric.add(rig_of(truth, 10), Annotation(boxes=truth), predicted_as(truth), "fused")
+    assert metric.result()["classes"]["car"]["num_truth"] == 2
+
+
+def test_points_of_all_lidars_count():
+    truth = boxes((20, 0))
+    for per_lidar, expected in ((5, 1), (4, 0)):
+        metric = new_metric()
+        metric.add(rig_of(truth, per_lidar), Annotation(boxes=truth), predicted_as(truth), "fused")
+        assert metric.result()["classes"]["car"]["num_truth"] == expected
