@@ -58,7 +58,7 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
 
 @pytest.mark.ros
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
-    from bev_semseg_ros.ros.node.main import EXIT_CODES
+    from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
     assert main(["node", "--help"]) == 0
     text = capsys.readouterr().out

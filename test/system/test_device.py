@@ -16,9 +16,9 @@ from rclpy.qos import QoSProfile
 from support.process import Process, node_arguments
 
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.ros.node.main import EXIT_DEVICE_FAILED
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.pipeline import is_device_failure
+from bev_semseg_ros.ros.node.shutdown import EXIT_DEVICE_FAILED
 
 NAMESPACE = "/device"
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

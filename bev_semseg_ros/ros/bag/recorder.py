@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -33,9 +32,9 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.ros.bag.recording import Recording, Result
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
-from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.domain import reserve_domain
 from bev_semseg_ros.ros.node.publishers import TOPICS
+from bev_semseg_ros.ros.node.shutdown import end_process
 
 QUIET = 1.5  # seconds without a result after which no more are expected
 START = 120.0  # seconds within which a node loads and warms up
@@ -75,13 +74,7 @@ def record(
     folder.mkdir(parents=True, exist_ok=True)
     ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
     domain = reserve_domain()
-    environment = os.environ | {
-        "ROS_DOMAIN_ID": str(domain.number),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(folder / "ros"),
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    use_shared_memory_profile(environment)
+    environment = domain.environment(folder / "ros")
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     node_process = _process(
         ["node", "--ros-args", *arguments], environment, folder / "node.log", "READY"
@@ -172,13 +165,7 @@ def _process(
             _wait_for_line(lines, ready, arguments[0])
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.wait()
+        end_process(process)
         reader.join()
 
 
