@@ -200,12 +200,13 @@ def qos_profile(offered: Sequence[Qos], count: int = 0) -> QoSProfile:
 
 def play(
     bag: str | Path,
-    rate: float = 1.0,
-    loop: bool = False,
-    clock: bool = False,
-    wait: float = 10.0,
-    listener: str = "",
-    log: str | Path | None = None,
+    *,
+    rate: float,
+    loop: bool,
+    clock: bool,
+    wait: float,
+    listener: str,
+    log: str | Path | None,
 ) -> dict[str, Any]:
     """Play a bag until its end or SIGINT, as the only thing that this process does.
 
@@ -216,7 +217,7 @@ def play(
         clock: Publish /clock.
         wait: Seconds to wait for subscribers; the bag is played even if none come.
         listener: A node, as /namespace/name, that must be among the subscribers; "" for any.
-        log: A file that gets a line of JSON for each message.
+        log: A file that gets a line of JSON for each message; None for none.
 
     Returns:
         What was sent, in plain values: bag, rate, seconds, matched, sent, skipped.
