@@ -176,7 +176,7 @@ class Session:
             self._on_failure()  # closes this session
             return
         for subscription in self.subscriptions.values():
-            subscription.follow()
+            self._guarded(subscription.follow, takes_message=False)()
 
     def _report(self) -> None:
         for subscription in self.subscriptions.values():
