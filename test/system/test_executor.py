@@ -122,6 +122,36 @@ def test_a_subscription_that_cannot_follow_its_publishers_does_not_keep_the_othe
         peer.spin_until(lambda topic=topic: is_followed(topic), 30, f"the subscription of {topic}")
 
 
+def test_images_that_never_get_a_camera_info_are_counted(start, peers, namespace):
+    node, executor = start()
+    peer = peers(namespace)
+
+    def spin_until(condition, what: str) -> None:
+        def holds() -> bool:
+            executor.spin_once(timeout_sec=0)
+            return condition()
+
+        peer.spin_until(holds, what=what)
+
+    def is_matched() -> bool:
+        found = peer.node.get_subscriptions_info_by_topic(f"{namespace}/image")
+        return [info.qos_profile.reliability for info in found] == [ReliabilityPolicy.RELIABLE]
+
+    def send_image() -> None:
+        peer.next_stamp()
+        peer.publishers["image"].publish(peer.image())
+
+    publisher = peer.publishers["image"]
+    spin_until(lambda: is_matched() and publisher.get_subscription_count() == 1, "the subscription")
+    counts = node.health.counts
+    send_image()
+    spin_until(lambda: counts().dropped["no_camera_info"] == 1, "the end of its wait")
+    send_image()
+    spin_until(lambda: node.session.subscriptions["image"].received >= 2, "the second image")
+    node.trigger_deactivate()
+    assert counts().received["image"] == counts().dropped["no_camera_info"] == 2
+
+
 def test_services_answer_while_the_network_loads(start, peers, namespace, monkeypatch):
     peer, loading, asked, load = (
         peers(namespace),
