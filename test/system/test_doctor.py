@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from support.broken_bag import COUNT, Entry, entries, good_bag, on, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import YAML_NAME
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.dds import SWITCH, profile_variable
+from bev_semseg_ros.ros.doctor import live
+from bev_semseg_ros.ros.doctor.live import Backlog
+from bev_semseg_ros.ros.doctor.observation import Stream
 
 NAMESPACE = "/patient"
 TOPICS = {
@@ -153,6 +161,35 @@ def test_live_topics_are_diagnosed_like_a_bag(content, play, tmp_path) -> None:
             "focal length",
         )
     )
+
+
+def test_no_message_is_decoded_while_others_arrive(content, play, tmp_path, monkeypatch) -> None:
+    """The time of decoding delayed the arrivals of the messages that came meanwhile."""
+    play(write(tmp_path / "bag", content))
+    decoded, take = [], Stream.take
+
+    def notes_time(stream: Stream, *arguments) -> None:
+        decoded.append(time.time_ns())
+        take(stream, *arguments)
+
+    monkeypatch.setattr(Stream, "take", notes_time)
+    observation = live.listen(1.5, TOPICS)
+    arrivals = [time for stream in observation.streams.values() for time in stream.arrivals]
+    assert len(arrivals) == len(decoded) > 3
+    assert max(arrivals) < min(decoded)
+
+
+def test_messages_that_wait_to_be_decoded_take_limited_memory() -> None:
+    stream = Stream("camera_info", "/info", "sensor_msgs/msg/CameraInfo")
+    infos = [CameraInfo(header=Header(stamp=Time(sec=number))) for number in range(1, 6)]
+    messages = [serialize_message(info) for info in infos]
+    backlog = Backlog(max_bytes=2 * len(messages[0]))
+    for number, message in enumerate(messages, 1):
+        backlog.add(stream, message, {"received_timestamp": 100 * number})
+    assert stream.arrivals == [100, 200, 300]
+    backlog.decode()
+    assert stream.arrivals == [100, 200, 300, 400, 500]
+    assert stream.stamps == [number * 10**9 for number in range(1, 6)]
 
 
 def test_a_sender_whose_transport_cannot_carry_its_images_is_named(
