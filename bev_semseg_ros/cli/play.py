@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="listener",
         default="",
         metavar="NODE",
-        help="the node that must be among them, such as /perception (default: any)",
+        help="the node that must be among them, such as /perception (default: any); without it, a "
+        "node on a busy machine may lose the first messages",
     )
     parser.add_argument(
         "--log", metavar="FILE", help="write a line of JSON for each message that is published"
