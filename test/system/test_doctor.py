@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,16 +87,19 @@ def test_the_node_works_with_the_parameters_written(
     assert doctor.wait() == 0, doctor.lines
     command = shlex.split(doctor.wait_for(r"bev-semseg node"))
     assert command[:3] == ["bev-semseg", "node", "--ros-args"]
-    node = Process(
-        *command[1:], "-r", f"__ns:={NAMESPACE}", "-p", "engine:=torch", "-p", "num_threads:=1"
-    )
-    try:
+    arguments = [*command[1:], "-r", f"__ns:={NAMESPACE}"]
+    with ExitStack() as processes:
+        node = processes.enter_context(
+            Process(*arguments, "-p", "engine:=torch", "-p", "num_threads:=1")
+        )
         node.wait_for("READY")
         peer = peers(NAMESPACE)
         peer.spin_until(
             lambda: peer.node.count_publishers(f"{NAMESPACE}/perception/timing"), what="the node"
         )
-        player = Process("play", str(bag), "--rate", "0.4", "--for", f"{NAMESPACE}/perception")
+        player = processes.enter_context(
+            Process("play", str(bag), "--rate", "0.4", "--for", f"{NAMESPACE}/perception")
+        )
         wanted = {
             stamp_ns(entry.message.header.stamp)
             for entry in content
@@ -109,8 +113,6 @@ def test_the_node_works_with_the_parameters_written(
             lambda: player.has_ended and len(found()) > COUNT / 2, what="results of most pairs"
         )
         assert player.wait() == 0, player.lines
-    finally:
-        node.end()
     assert {message.status[0].message for message in peer.received["timing"]} == {"fused"} and len(
         wanted
     ) == COUNT
