@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="boxes below this score are left out (default: 0.05)",
     )
+    parser.add_argument(
+        "--region",
+        choices=("images", "grid"),
+        default="images",
+        help="where boxes are scored: what the images show (default), or the whole grid, for data "
+        "that is labelled all around",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments)
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:
-        report = evaluate(predictor, dataset, arguments.mode, threshold, on_frame=progress.advance)
+        report = evaluate(
+            predictor,
+            dataset,
+            arguments.mode,
+            threshold,
+            on_frame=progress.advance,
+            region=arguments.region,
+        )
     names = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint)}
     result = names | report.result()
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
@@ -12,20 +13,25 @@ from bev_semseg_ros.model.tasks.task import Metric, Task, merged
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
+# What of the bird's-eye view is scored: what the images show, or the whole grid.
+Region = Literal["images", "grid"]
 SCORE_THRESHOLD = 0.05  # low, since average precision ranks every prediction
 
 
 class Report:
     """Gathers the scores of frames for every task that has a metric."""
 
-    def __init__(self, tasks: Sequence[Task], mode: Mode = "fused") -> None:
+    def __init__(
+        self, tasks: Sequence[Task], mode: Mode = "fused", region: Region = "images"
+    ) -> None:
         """Start without frames.
 
         Args:
             tasks: of the network that predicts.
             mode: the mode that is asked for.
+            region: where BEV tasks are scored. The grid needs labels all around.
         """
-        self.mode = mode
+        self.mode, self.region = mode, region
         self.num_frames = 0
         self._tasks = list(tasks)
         self._metrics: dict[str, Metric] = {}
@@ -43,17 +49,23 @@ class Report:
             prediction: None for a frame that has nothing the mode could look at.
         """
         self.num_frames += 1
-        for metric in self._metrics.values():
-            metric.add(frame, annotation, prediction, self.mode)
+        # Without cameras no image limits what counts.
+        around = replace(frame, cameras={}) if self.region == "grid" else frame
+        for task in self._tasks:
+            if task.name in self._metrics:
+                seen = around if task.view == "bev" else frame
+                self._metrics[task.name].add(seen, annotation, prediction, self.mode)
 
     def result(self) -> dict[str, Any]:
-        """Return `mode`, `num_frames`, and the figures of each task under its name."""
+        """Return `mode`, `region`, `num_frames`, and the figures of each task by its name."""
         figures = {name: metric.result() for name, metric in self._metrics.items()}
-        return {"mode": self.mode, "num_frames": self.num_frames, **figures}
+        head = {"mode": self.mode, "region": self.region, "num_frames": self.num_frames}
+        return {**head, **figures}
 
     def table(self, result: Mapping[str, Any]) -> str:
         """Return the figures of `result` for reading."""
-        lines = [f"{result['num_frames']} frames, mode {result['mode']}"]
+        where = ", boxes on the whole grid" if result["region"] == "grid" else ""
+        lines = [f"{result['num_frames']} frames, mode {result['mode']}{where}"]
         for name, metric in self._metrics.items():
             lines += ["", *metric.table(result[name])]
         return "\n".join(line.rstrip() for line in lines)
@@ -75,6 +87,7 @@ def evaluate(
     score_threshold: float = SCORE_THRESHOLD,
     limit: int | None = None,
     on_frame: Callable[[], None] = lambda: None,
+    region: Region = "images",
 ) -> Report:
     """Run a predictor over a data set and score it.
 
@@ -88,8 +101,9 @@ def evaluate(
         score_threshold: boxes below it are not looked at.
         limit: so many frames, evenly spaced; None: all.
         on_frame: called after every frame.
+        region: where BEV tasks are scored.
     """
-    report = Report(predictor.tasks, mode)
+    report = Report(predictor.tasks, mode, region)
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
         prediction = None

@@ -11,7 +11,7 @@ from support.memory_dataset import TINY, TinyDataset
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.evaluation.report import Report, evaluate, spaced
-from bev_semseg_ros.frame import CAMERA, Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
@@ -90,6 +90,34 @@ def test_a_frame_with_nothing_for_the_mode_is_passed_over(predictor, mode, missi
     result = evaluate(predictor, TinyDataset(missing=missing), mode).result()
     scored = "detection" if mode == "lidar_only" else "segmentation"
     assert result["num_frames"] == 4 and result[scored]["num_frames"] == 2
+
+
+def test_the_region_grid_counts_what_no_image_shows():
+    class Behind(TinyDataset):
+        """The car of each frame stands beside the vehicle, where no image shows it."""
+
+        def __getitem__(self, index):
+            frame, annotation = super().__getitem__(index)
+            shift = np.array([-11.0 - 2 * (index % 4), 6.0, 0.0])
+            lidar = frame.lidars[LIDAR]
+            points = lidar.points.copy()
+            points[:, :3] += shift
+            boxes = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
+            lidars = {LIDAR: replace(lidar, points=points)}
+            return replace(frame, lidars=lidars), replace(annotation, boxes=boxes)
+
+    data = Behind()
+    for region, expected in (("images", 0), ("grid", len(data))):
+        report = Report(build_tasks(TINY), region=region)
+        for index in range(len(data)):
+            frame, annotation = data[index]
+            mask = annotation.mask
+            prediction = Prediction.of(annotation.boxes, mask, frame.camera, "fused", 1.0)
+            report.add(frame, annotation, prediction)
+        result = report.result()
+        assert result["region"] == region
+        assert result["detection"]["classes"]["car"]["num_truth"] == expected
+        assert result["segmentation"]["num_frames"] == len(data)
 
 
 def table(report: Report) -> str:
