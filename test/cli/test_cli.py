@@ -100,7 +100,8 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
     )
     figures = json.loads(out.read_text())
     assert list(figures)[:2] == ["data", "checkpoint"] and figures["num_frames"] == 8
-    assert figures["detection"]["num_frames"] == 5 and figures["detection"]["car"]["num_truth"] > 10
+    assert figures["detection"]["num_frames"] == 5
+    assert figures["detection"]["classes"]["car"]["num_truth"] > 10
     assert figures["segmentation"]["miou"] is None
     assert "car" in capsys.readouterr().out
 
