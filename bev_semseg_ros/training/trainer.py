@@ -31,7 +31,6 @@ from bev_semseg_ros.training.initialization import load_checkpoints, load_pretra
 from bev_semseg_ros.training.loader import Loader, TrainingBatch, trained_tasks
 from bev_semseg_ros.training.schedule import Schedule
 
-PRECISIONS = ("auto", "bf16", "fp32")
 LOG_STEPS = 10
 
 
@@ -92,11 +91,6 @@ def train(
 
 def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) -> None:
     training = config.training
-    if training.precision not in PRECISIONS:
-        raise ValueError(
-            f"training.precision: expected one of {', '.join(PRECISIONS)}, "
-            f"got {training.precision!r}"
-        )
     if training.validation_split and training.split in ("", training.validation_split):
         raise ValueError(
             f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
