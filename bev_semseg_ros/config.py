@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+
+from bev_semseg_ros.yaml_file import parse_yaml, read_yaml
 
 # A damaged or malicious file must not ask for more memory than there is.
 MAX_PILLARS = 4096  # along x or y
@@ -28,7 +29,7 @@ MAX_NETWORK_PIXELS = 16_777_216  # of the image that the network sees
 MAX_BOXES = 100_000
 MAX_TASKS = 32
 MAX_SEED = 2**32 - 1  # what torch and numpy both accept
-MAX_VALUES = 10_000  # of a file; YAML's aliases let a few bytes stand for billions
+MAX_VALUES = 10_000  # of a configuration
 
 _CHECKS = ConfigDict(extra="forbid", strict=True)
 
@@ -259,15 +260,6 @@ def _check_order(section: Any, lower: str, upper: str) -> None:
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 4e-3, which has no point, for text. YAML 1.2 and everybody else do not."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
 def to_dict(config: Any) -> dict[str, Any]:
     """Return a configuration, or a part of it, as plain dictionaries, lists and numbers."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
@@ -330,9 +322,10 @@ def load(path: str | Path) -> Config:
     Raises:
         ValueError: names the file and the setting that is wrong.
     """
+    content = read_yaml(Path(path))
     try:
-        return from_dict(yaml.load(Path(path).read_text(), _Loader) or {})
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        return from_dict({} if content is None else content)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -356,9 +349,9 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
         if not equals or not isinstance(place, dict):
             raise ValueError(f"{setting}: expected a setting such as training.epochs=3")
         try:
-            place[name] = yaml.load(text, _Loader)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{setting}: not a YAML value") from error
+            place[name] = parse_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{setting}: not a YAML value: {error}") from error
     return from_dict(values)
 
 
