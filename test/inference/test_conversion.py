@@ -167,7 +167,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_a_remedy(tmp_path, caps
         ({"config": None}, "damaged checkpoint of version 0.1"),
         ({"config": {"model": 3}}, "old.pt"),
         ({"config": {"grid": {"cells": 1}}}, "grid.cells"),
-        ({"config": {"loss": {"heatmap_sigma": [1.0]}}}, "different lengths"),
+        ({"config": {"loss": {"heatmap_sigma": [1.0]}}}, "heatmap_sigma: 1 values for 4 classes"),
         ({"config": {"loss": {"heatmap_sigma": 1.0}}}, "old.pt"),
         ({"info": None}, "old.pt"),
         ({"detection_classes": ["car", "ufo"]}, "ufo"),
