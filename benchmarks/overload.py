@@ -119,7 +119,7 @@ def main() -> None:
             f"{received}, {out}, {overwritten}",
         ),
         (
-            "age of a result in processing times of its frame (limit: 2)",
+            "age of a result, as a multiple of its own processing time (limit: 2)",
             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}",
         ),
         ("results of the newest pair available", f"{100 * result['newest']:.0f} %"),

@@ -151,8 +151,8 @@ class Camera:
         if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
             raise ValueError(
                 f"camera: the image is {self.size[0]} x {self.size[1]} pixels, "
-                f"expected 1 to {MAX_SIDE} "
-                f"and at most {MAX_ASPECT} times as many one way as the other"
+                f"expected 1 to {MAX_SIDE} pixels a side and an aspect ratio of at most "
+                f"{MAX_ASPECT}:1"
             )
 
     @property

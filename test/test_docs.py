@@ -24,9 +24,12 @@ DOCUMENTS = [
 
 HEAD = """# Parameters of the perception node
 
-`test/test_docs.py` generates this page and holds this introduction. The table comes from
-`bev_semseg_ros/ros/node/parameters.py` and `bev_semseg_ros/ros/node/class_parameters.py`. *Live*
-parameters take effect at once (`ros2 param set`). The node reads the others when it is configured.
+The program `test/test_docs.py` writes this page. It takes this introduction from its own text, and
+the table from `bev_semseg_ros/ros/node/parameters.py` and
+`bev_semseg_ros/ros/node/class_parameters.py`.
+
+*Live* parameters take effect at once (`ros2 param set`). The node reads the others when it is
+configured.
 
 `classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
 threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of
@@ -46,9 +49,10 @@ them.
 
 INPUTS_HEAD = """# Topics of the perception node
 
-`test/test_docs.py` generates this page. It holds the introductions and the table of subscriptions.
-The other tables come from `bev_semseg_ros/ros/node/publishers.py`,
-`bev_semseg_ros/ros/health/diagnostics.py` and `bev_semseg_ros/ros/health/stages.py`.
+The program `test/test_docs.py` writes this page. It takes the introductions and the table of
+subscriptions from its own text. It takes the other tables from
+`bev_semseg_ros/ros/node/publishers.py`, `bev_semseg_ros/ros/health/diagnostics.py` and
+`bev_semseg_ros/ros/health/stages.py`.
 
 ## Subscriptions
 
@@ -90,8 +94,8 @@ Stamps and frames of the messages:
 Topics are reliable with depth 1. The node publishes a topic only while it has a subscriber, except
 for latched topics and `/diagnostics`. Topics of boxes or of the segmentation exist only if the
 checkpoint has that task. Topics of `vision_msgs` exist only where that package is installed.
-Results of other tasks are not published. The line READY in the log names the absent topics and
-these tasks.
+Results of other tasks are not published. The line READY in the log names the topics that are absent
+for want of `vision_msgs`, and the tasks whose results no topic carries.
 
 """
 TIMING_HEAD = """
@@ -108,7 +112,8 @@ The node publishes one status per second while it is active, and one when it is 
 status is named `NODE: perception` and has the device as `hardware_id`. The message of the status
 gives the reason for its level:
 
-- ERROR: for `max_silence_ms`, no frame finished within `max_processing_time_ms`.
+- ERROR: during the last `max_silence_ms` there was no frame, or every frame took longer than
+  `max_processing_time_ms`.
 - WARN: a frame took longer than `max_processing_time_ms`, or something is wrong with the input.
 
 INPUT is points, image or camera_info. OUTPUT is an output topic without `~/`. CAUSE is one of the

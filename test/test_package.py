@@ -55,7 +55,6 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["launch", "config", "rviz", "weights"])
-@pytest.mark.slow
 def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
     in_tree = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert in_tree, f"{folder}/ is empty"

@@ -17,7 +17,7 @@ from support.process import node_arguments
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.parameters import declare_by_class, undeclare_by_class
+from bev_semseg_ros.ros.node.declaration import declare_by_class, undeclare_by_class
 from bev_semseg_ros.ros.node.perception import Perception
 
 SUCCESS = TransitionCallbackReturn.SUCCESS

@@ -12,7 +12,7 @@ from bev_semseg_ros.data.files import numbers, read_json
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 
-A2D2_GROUND_Z = -0.85  # of the vehicle frame in metres, measured on A2D2's lidar points
+A2D2_GROUND_Z = -0.85  # in A2D2's vehicle frame, metres, measured on A2D2's lidar points
 A2D2_LENSES = {"Telecam": ("plumb_bob", 5), "Fisheye": ("equidistant", 4)}
 
 
@@ -20,7 +20,7 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """Read the calibration of a camera of A2D2.
 
     The "lidar" frame is the camera's *view*, in which A2D2 gives its points. The ego frame has the
-    axes of the vehicle and its origin on the ground below the front-centre camera.
+    axes of A2D2's vehicle frame and its origin on the ground below the front-centre camera.
 
     Args:
         path: A2D2's cams_lidars.json.

@@ -89,7 +89,8 @@ def check_size(width: int, height: int) -> None:
         raise ValueError(f"the image is {width} x {height} pixels, at most {MAX_PIXELS} are taken")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ValueError(
-            f"the image is {width} x {height} pixels, its sides may be {MAX_ASPECT} to 1 at most"
+            f"the image is {width} x {height} pixels, its aspect ratio may be at most "
+            f"{MAX_ASPECT}:1"
         )
 
 

@@ -35,7 +35,8 @@ CAUSES = {
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
-    "bad_camera_info": "the camera_info cannot be used, or belongs to another image size",
+    "bad_camera_info": "the camera_info cannot be used, or belongs to another view: its aspect "
+    "ratio is not that of the image",
     "new_image_size": "the network is being compiled for images of this size, which takes seconds",
     "inference_error": "the network or the publishing failed",
     "callback_error": "an error of the node itself",
@@ -66,8 +67,9 @@ KEYS = {
     "frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
-    "input/INPUT/lost": "messages that newer ones replaced before the node took them (depth 1), or "
-    "that were lost on the way; counted from the first message, while the topic has one publisher",
+    "input/INPUT/lost": "messages that the node did not get: a newer one replaced them before the "
+    "node took them (depth 1), or they were lost on the way. The count begins with the first "
+    "message that arrives. It stands still while the topic has several publishers.",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "

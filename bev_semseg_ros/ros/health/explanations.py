@@ -21,12 +21,12 @@ def why_unmatched(miss: float | None, slop: float, max_wait: float, is_full: boo
     if miss is not None and miss <= slop:
         if is_full:
             return (
-                f"more than {MOST_WAITING} messages of one sensor come between image and cloud of "
-                "a moment, and no more can wait, whatever max_wait is: reduce the delay of the "
-                "later sensor or the rate of the other one"
+                f"more than {MOST_WAITING} messages of one sensor arrive before the other "
+                "sensor's message of the same moment, and no more can wait, whatever max_wait is: "
+                "reduce the delay of the later sensor or the rate of the other one"
             )
         return (
-            "image and cloud of a moment arrive more than max_wait "
+            "image and cloud of the same moment arrive more than max_wait "
             f"({max_wait:g} s) apart: raise max_wait"
         )
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
@@ -61,7 +61,7 @@ def explain_outcomes(
     if unmatched == "drop":
         why = "unmatched is drop"
     else:
-        why = "newer ones were processed before they had waited long enough"
+        why = "newer clouds were processed first"
     old = "dropped: their stamps repeat or are older than what was processed"
     counts = {
         f"{clouds} processed alone (lidar_only)": degraded["no_image"],

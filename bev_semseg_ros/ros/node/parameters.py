@@ -1,12 +1,12 @@
 """The node's parameters: one dataclass is their declaration, their check and their documentation.
 
-Those that follow the classes of the checkpoint are in `class_parameters`.
+Those that follow the classes of the checkpoint are in `class_parameters`. `declaration` declares
+all of them at a node.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +17,7 @@ from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 from bev_semseg_ros.ros.node.class_parameters import (
     ClassParameters,
-    check_given,
     classes_specification,
-    for_classes,
-    is_class_parameter,
     threshold_specification,
 )
 from bev_semseg_ros.ros.node.specification import Specification
@@ -87,7 +84,8 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, it is the name of the file's ego frame.",
+        "it. If extrinsics is calibration, the node gives this name to the ego frame of the "
+        "calibration file.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -175,8 +173,8 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. process: it is processed alone (an image "
-        "only while no pairs form). drop: it is dropped.",
+        "What happens to a message without a partner. process: a cloud is processed alone; an "
+        "image is processed alone while no pairs form, and dropped otherwise. drop: it is dropped.",
         choices=("process", "drop"),
         live=True,
     )
@@ -228,7 +226,8 @@ class Parameters:
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "/diagnostics says ERROR if for this long no frame finished within max_processing_time_ms.",
+        "/diagnostics says ERROR if during the last max_silence_ms there was no frame, or every "
+        "frame took longer than max_processing_time_ms.",
         limits=(1.0, 60_000.0),
         live=True,
     )
@@ -312,84 +311,6 @@ def nearest_allowed(name: str, value: Any) -> Any:
     if limits:
         value = min(max(value, limits[0]), limits[1])
     return getattr(Parameters().changed({name: value}, configured=False), name)
-
-
-def given_values(node: Any) -> dict[str, Any]:
-    """Return what the command line and parameter files set on an rclpy node, by name."""
-    # rclpy has no public way to ask for them.
-    overrides = getattr(node, "_parameter_overrides", {})
-    return {name: parameter.value for name, parameter in overrides.items()}
-
-
-def declare(node: Any) -> Parameters:
-    """Declare the parameters that exist whatever the checkpoint is.
-
-    Args:
-        node: The rclpy node.
-
-    Returns:
-        The values with which the node was started.
-
-    Raises:
-        ValueError: If a value is not allowed; the message names the parameter.
-    """
-    from rclpy.parameter import Parameter
-
-    values: dict[str, Any] = {}
-    for name, specification in SPECIFICATIONS.items():
-        default = specification.default
-        if default == ():
-            default = Parameter.Type.DOUBLE_ARRAY  # rclpy takes an empty list for one of bytes
-        elif specification.is_array:
-            default = list(default)
-        value = node.declare_parameter(name, default, specification.descriptor()).value
-        values[name] = specification.default if value is None else value
-    check_given(given_values(node))
-    return Parameters(**values)
-
-
-def choose_by_class(
-    node: Any,
-    classes: tuple[str, ...],
-    remembered: Mapping[str, tuple[Any, ...]],
-    distance_bands: tuple[float, ...],
-) -> tuple[ClassParameters, list[str]]:
-    """Choose the values of the parameters that follow the classes; see `for_classes`."""
-    return for_classes(classes, given_values(node), remembered, len(distance_bands) + 1)
-
-
-def declare_by_class(node: Any, parameters: ClassParameters) -> None:
-    """Declare the parameters that follow the classes, with their values."""
-    values = parameters.values()
-    for name, specification in parameters.specifications().items():
-        node.declare_parameter(
-            name, list(values[name]), specification.descriptor(), ignore_override=True
-        )
-
-
-def undeclare_by_class(node: Any, parameters: ClassParameters) -> None:
-    """Undeclare what `declare_by_class` has declared."""
-    for name in parameters.values():
-        if node.has_parameter(name):
-            node.undeclare_parameter(name)
-
-
-def unknown_parameters(node: Any) -> str:
-    """Name what the command line and parameter files set but no node of ours declares.
-
-    rclpy ignores such names without a warning. Names of class parameters are judged by
-    `for_classes`.
-
-    Returns:
-        The names, each with the name that was probably meant; empty if there are none.
-    """
-    texts = []
-    for name in sorted(getattr(node, "_parameter_overrides", {})):
-        if node.has_parameter(name) or is_class_parameter(name):
-            continue
-        nearest = difflib.get_close_matches(name, (*SPECIFICATIONS, "classes", "use_sim_time"), n=1)
-        texts.append(f"{name} (did you mean {nearest[0]}?)" if nearest else name)
-    return ", ".join(texts)
 
 
 def documented_parameters() -> list[Specification]:

@@ -26,15 +26,15 @@ from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.extrinsics import open_extrinsics
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
-from bev_semseg_ros.ros.node.parameters import (
-    Parameters,
+from bev_semseg_ros.ros.node.declaration import (
     choose_by_class,
     declare,
     declare_by_class,
     undeclare_by_class,
     unknown_parameters,
 )
+from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
+from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
 from bev_semseg_ros.ros.node.session import Configuration, Session
 

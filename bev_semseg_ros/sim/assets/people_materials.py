@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
-from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
 
 # Material slots of people and two-wheelers, and the number of each.
 PEOPLE_SLOTS = (

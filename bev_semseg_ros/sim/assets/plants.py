@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, normalize
 from bev_semseg_ros.sim.assets.shape import Shape, extent
-from bev_semseg_ros.sim.assets.surfaces import SEASONS, grey, hsv, log_uniform
+from bev_semseg_ros.sim.assets.surfaces import SEASONS
 from bev_semseg_ros.sim.classes import MASK_LABEL
 
 # Material slots of all plants, and the number of each.

@@ -142,7 +142,7 @@ A2D2_EGO_FROM_VEHICLE = transform(translation=(-1.711, 0.0, -A2D2_GROUND_Z))
 A2D2_VEHICLE_FROM_VIEW = transform(
     rotation_rpy(*np.radians([-1.359, 0.281, 1.225])), (1.7110, 0.0, 0.9431)
 )
-# In the vehicle frame: x, y, z in metres, yaw, pitch, roll in degrees.
+# In A2D2's vehicle frame: x, y, z in metres, yaw, pitch, roll in degrees.
 A2D2_LIDAR_POSES = {
     "front_center": (1.718, 0.0, 1.120, -90.45, 0.52, -11.26),
     "front_left": (1.712, 0.631, 1.118, -1.29, 0.44, -36.31),
@@ -153,7 +153,7 @@ A2D2_LIDAR_POSES = {
 
 
 def a2d2_vehicle_from_lidar(name: str) -> np.ndarray:
-    """Return the pose (4, 4) of one of the five lidars in the vehicle frame."""
+    """Return the pose (4, 4) of one of the five lidars in A2D2's vehicle frame."""
     x, y, z, yaw, pitch, roll = A2D2_LIDAR_POSES[name]
     return transform(rotation_rpy(*np.radians([roll, pitch, yaw])), (x, y, z))
 

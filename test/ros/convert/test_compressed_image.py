@@ -117,7 +117,7 @@ DEEP = cv2.imencode(".png", RGB[..., 0].astype(np.uint16))[1].tobytes()
         (png_claiming(60_000, 60_000), "png", "60000 x 60000 pixels, at most"),
         (jpeg_claiming(65_000, 65_000), "jpeg", "65000 x 65000 pixels, at most"),
         (jpeg_claiming(64, 0), "jpeg", "64 x 0 pixels"),
-        (png_claiming(1, 1_000_000), "png", "32 to 1"),
+        (png_claiming(1, 1_000_000), "png", "at most 32:1"),
         (DEEP, "16UC1; png compressed", "'16UC1; png compressed': 16 bits a channel, expected 8"),
         (
             b"\0" * 12 + DEEP,

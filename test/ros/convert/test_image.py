@@ -75,7 +75,7 @@ def test_an_rgb_image_is_not_copied():
         ({"step": 3}, "step 3 is less"),
         ({"height": 60}, "144 bytes of data, 1440 expected"),
         ({"width": 60_000, "height": 60_000, "step": 180_000}, "60000 x 60000 pixels, at most"),
-        ({"height": 257}, "8 x 257 pixels, its sides may be 32 to 1"),
+        ({"height": 257}, "8 x 257 pixels, its aspect ratio may be at most 32:1"),
     ],
 )
 def test_a_broken_image_is_refused_with_the_reason(changes, reason):

@@ -63,7 +63,7 @@ def test_what_was_dropped_is_told_with_the_parameter():
 
 def test_clouds_that_newer_ones_overtook_are_not_blamed_on_the_parameter():
     (outcome,) = outcomes(lost={"unmatched_points": 1}, unmatched="process")
-    assert "dropped (newer ones were processed" in outcome
+    assert "dropped (newer clouds were processed first)" in outcome
 
 
 @pytest.mark.parametrize("is_unmatched", [True, False])

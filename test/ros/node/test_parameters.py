@@ -1,7 +1,6 @@
 """The parameters' one definition: values, refusals, documentation."""
 
 from array import array
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,6 @@ from bev_semseg_ros.ros.node.parameters import (
     Parameters,
     documented_parameters,
     markdown_table,
-    unknown_parameters,
 )
 
 CLASSES = ("car", "truck", "pedestrian", "cyclist")
@@ -112,17 +110,6 @@ def test_a_class_threshold_of_0_is_the_common_one():
 
 def test_arrays_come_as_ros_gives_them():
     assert Parameters(distance_bands=array("d", [10.0])).distance_bands == (10.0,)
-
-
-def test_misspelt_names_are_named_with_what_was_meant():
-    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq", "score_threshold_car"))
-    node = SimpleNamespace(
-        _parameter_overrides=given, has_parameter=lambda name: name in SPECIFICATIONS
-    )
-    assert unknown_parameters(node) == (
-        "qqq, scor_threshold (did you mean score_threshold?), "
-        "use_simtime (did you mean use_sim_time?)"
-    )
 
 
 def test_every_parameter_has_a_description():

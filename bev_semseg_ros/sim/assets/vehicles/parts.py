@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
-from bev_semseg_ros.sim.assets.surfaces import grey, hsv, log_uniform
 
 # Material slots of all vehicles, and the number of each.
 CAR_SLOTS = (

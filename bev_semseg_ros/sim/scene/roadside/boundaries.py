@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.surfaces import fence_material
+from bev_semseg_ros.sim.assets.street_materials import fence_material
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery

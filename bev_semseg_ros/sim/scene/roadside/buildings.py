@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import normalize
-from bev_semseg_ros.sim.assets.surfaces import random_print
+from bev_semseg_ros.sim.assets.street_materials import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site

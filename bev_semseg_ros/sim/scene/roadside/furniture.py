@@ -8,7 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.people_materials import people_materials
 from bev_semseg_ros.sim.assets.primitives import axes
-from bev_semseg_ros.sim.assets.surfaces import random_print
+from bev_semseg_ros.sim.assets.street_materials import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.signs import Signs

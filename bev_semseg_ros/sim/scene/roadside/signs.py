@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.colors import grey
 from bev_semseg_ros.sim.assets.primitives import axes, polygon_corners
-from bev_semseg_ros.sim.assets.surfaces import grey
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site

@@ -1,0 +1,124 @@
+"""The points of A2D2's lidar files."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """The points of one file.
+
+    Attributes:
+        points: (N, 4) float32 x, y, z in the camera's view frame and reflectance 0..1.
+        times_us: (N,) int64 microseconds, None where the file has none.
+        units: (N,) uint8 number of the lidar in the file's sidecar, None where the file has none.
+    """
+
+    points: np.ndarray
+    times_us: np.ndarray | None
+    units: np.ndarray | None
+
+    @property
+    def newest_us(self) -> int:
+        """Time of the newest point, microseconds; 0 without times."""
+        if self.times_us is None or not len(self.times_us):
+            return 0
+        return int(self.times_us.max())
+
+    def attributes(self, time_us: int) -> dict[str, np.ndarray]:
+        """Return what each point carries, by the names of `frame.POINT_ATTRIBUTES`.
+
+        Args:
+            time_us: the frame's time, microseconds.
+        """
+        found: dict[str, np.ndarray] = {}
+        if self.times_us is not None:
+            found["time"] = ((self.times_us - time_us) * 1e-6).astype(np.float32)
+        if self.units is not None:
+            found["unit"] = self.units
+        return found
+
+
+# Arrays of an npz that are read. The sequences add `valid` and `rectime`.
+_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id")
+
+
+def read_points(path: Path) -> Cloud:
+    """Read a lidar file of the labelled subsets or of the sequences, which spell the keys apart.
+
+    Points that `valid` marks as false are left out.
+
+    Raises:
+        ValueError: names the file and what was expected of it.
+    """
+    arrays = _read_arrays(path)
+    for name in ("points", "reflectance"):
+        if name not in arrays:
+            raise ValueError(f"{path}: expected an array {name!r}")
+    count = len(arrays["points"]) if arrays["points"].ndim else 0
+    for name, array in arrays.items():
+        shape = (count, 3) if name == "points" else (count,)
+        if array.shape != shape or array.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{path}: {name}: expected numbers of shape {shape}, "
+                f"got {array.dtype} {array.shape}"
+            )
+    kept = np.ones(count, bool)
+    if "valid" in arrays:
+        kept = arrays["valid"].astype(bool)
+    points = np.empty((count, 4), np.float32)
+    points[:, :3] = arrays["points"]
+    points[:, 3] = arrays["reflectance"] / 255.0
+    # `timestamp` of the sequences is another clock, 37 s off; `rectime` is the cameras'.
+    times = arrays.get("rectime", arrays.get("timestamp"))
+    if times is not None:
+        times = np.nan_to_num(times[kept]).astype(np.int64)
+    units = arrays.get("lidar_id")
+    if units is not None:
+        units = np.clip(np.nan_to_num(units[kept]), 0, 255).astype(np.uint8)
+    return Cloud(points[kept], times, units)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("expected an npz archive, got a single array")
+        with archive:
+            with zipfile.ZipFile(path) as members:
+                unpacked = sum(member.file_size for member in members.infolist())
+            if unpacked > MAX_NPZ_BYTES:
+                raise ValueError(f"more than {MAX_NPZ_BYTES} bytes when unpacked")
+            for member in archive.files:
+                name = _plain_key(member)
+                if name in _ARRAYS:
+                    arrays.setdefault(name, archive[member])
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
+        raise ValueError(f"{path}: truncated or damaged npz: {error}") from error
+    return arrays
+
+
+def _plain_key(member: str) -> str:
+    while member.endswith(".npy"):
+        member = member[:-4]
+    return member.removeprefix("pcloud_attr.").removeprefix("pcloud_")

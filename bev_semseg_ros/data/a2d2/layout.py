@@ -1,0 +1,70 @@
+"""The folders of A2D2: subsets, their scenes, and the files of a frame."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
+    "camera_lidar_semantic_bboxes",
+    "camera_lidar_semantic",
+    "camera_lidar",
+)
+# Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
+PARTS = {
+    "image": ("camera", ".png"),
+    "sidecar": ("camera", ".json"),
+    "lidar": ("lidar", ".npz"),
+    "mask": ("label", ".png"),
+    "boxes": ("label3D", ".json"),
+}
+
+_SCENE = re.compile(r"\d{8}_\d{6}")
+
+
+def scene_folders(path: Path) -> list[Path]:
+    """Return the scenes of a root (boxes subset first) or a subset, or the scene folder itself."""
+    for folders in ([path / BOXES_SUBSET, path / SEMANTIC_SUBSET], [path]):
+        scenes = [
+            scene
+            for folder in folders
+            if folder.is_dir()
+            for scene in sorted(folder.iterdir())
+            if _is_scene(scene)
+        ]
+        if scenes:
+            return scenes
+    return [path] if _is_scene(path) else []
+
+
+def subset_folder(file: Path) -> Path:
+    """Return the subset folder of a scene's file."""
+    return file.parents[3]
+
+
+def expected_parts(scene: Path) -> set[str]:
+    """Return the names of the parts that every frame of a scene should have."""
+    subset = scene.resolve().parent.name
+    expected = {"image", "sidecar", "lidar"}
+    if subset in (BOXES_SUBSET, SEMANTIC_SUBSET) or (scene / "label").is_dir():
+        expected.add("mask")
+    if subset == BOXES_SUBSET or (scene / "label3D").is_dir():
+        expected.add("boxes")
+    return expected
+
+
+def find_upwards(path: Path, name: str) -> Path:
+    """Return the file `name` of the root: a scene lies up to two folders below it."""
+    folders = [path.resolve(), *path.resolve().parents[:2]]
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{name} is missing, which holds the cameras; looked in {', '.join(map(str, folders))}"
+    )
+
+
+def _is_scene(path: Path) -> bool:
+    return _SCENE.fullmatch(path.resolve().name) is not None and any(
+        (path / folder).is_dir() for folder, _ in PARTS.values()
+    )

@@ -1,0 +1,90 @@
+"""The colours of A2D2's label images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.data.files import read_json
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
+
+MASK_LABELS = "a2d2_38"  # the data set's own categories
+# Beside class_list.json: the coarser set of masks that do not tell all categories apart.
+MASK_LABELS_FILE = "mask_labels.json"
+
+
+class Palette:
+    """The colours of a class_list.json as classes of a label set.
+
+    Attributes:
+        labels: "a2d2_38", or the coarser set that mask_labels.json beside the file names.
+
+    Raises:
+        ValueError: names the file and what is no colour, no category or no label set.
+    """
+
+    _UNKNOWN, _IGNORED = 255, 254
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        entries = read_json(path)
+        if not 0 < len(entries) < self._UNKNOWN:
+            raise ValueError(
+                f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}"
+            )
+        categories = load_label_set(MASK_LABELS)
+        self.labels = _mask_labels(path.with_name(MASK_LABELS_FILE), categories)
+        numbers = categories.mask_table(self.labels)
+        # One byte for every 24-bit colour: one look-up a pixel touches few cache lines.
+        self._class_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
+        for color, name in entries.items():
+            if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
+                raise ValueError(f"{path}: expected colours as #rrggbb, got {color!r}")
+            category = re.sub(r" [1-9]$", "", str(name))  # the number counts instances
+            if category not in categories.classes:
+                raise ValueError(f"{path}: unknown A2D2 category {name!r}")
+            number = numbers[categories.index(category)]
+            self._class_of_color[int(color[1:], 16)] = (
+                self._IGNORED if number == MASK_IGNORED else number
+            )
+
+    def decode(self, label: np.ndarray, path: Path) -> np.ndarray:
+        """Return a label image as classes of `labels`.
+
+        Args:
+            label: (H, W, 3) uint8 RGB.
+            path: file it was read from, for the message of an error.
+
+        Returns:
+            (H, W) uint8.
+
+        Raises:
+            ValueError: names the file, a colour that is not in the list, and a pixel that has it.
+        """
+        packed = cv2.cvtColor(label, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
+        classes = self._class_of_color[packed]
+        unknown = classes == self._UNKNOWN
+        if unknown.any():
+            row, column = np.argwhere(unknown)[0]
+            raise ValueError(
+                f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
+                f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}"
+            )
+        classes[classes == self._IGNORED] = MASK_IGNORED
+        return classes
+
+
+def _mask_labels(path: Path, categories: LabelSet) -> LabelSet:
+    """Return the label set that a mask_labels.json names, A2D2's categories without one."""
+    if not path.is_file():
+        return categories
+    try:
+        labels = load_label_set(str(read_json(path).get("label_set")))
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f"{path}: label_set: {error}") from error
+    if not categories.maps_to(labels):
+        raise ValueError(f"{path}: A2D2's categories do not map to the label set {labels.name}")
+    return labels

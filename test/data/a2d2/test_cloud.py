@@ -1,0 +1,117 @@
+"""The points of A2D2's lidar files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.a2d2 import A2D2Dataset, read_points
+from bev_semseg_ros.frame import POINT_ATTRIBUTES
+
+
+def test_intensity_is_reflectance_of_255(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    frame, _ = A2D2Dataset(root)[0]
+    np.testing.assert_allclose(frame.points[:, 3], np.load(path)["reflectance"] / 255, rtol=1e-6)
+
+
+def test_points_carry_their_lidar_and_their_time(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    arrays["lidar_id"] = np.arange(12) % 5
+    arrays["timestamp"] = 1_533_647_182_922_733 + 1000 * np.arange(-11, 1)
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert set(frame.point_attributes) == {"unit", "time"} <= set(POINT_ATTRIBUTES)
+    assert frame.point_attributes["unit"].tolist() == arrays["lidar_id"].tolist()
+    np.testing.assert_allclose(frame.point_attributes["time"], 0.001 * np.arange(-11, 1), atol=1e-7)
+
+
+def test_points_that_are_left_out_take_their_attributes_along(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    arrays["lidar_id"] = np.arange(12)
+    arrays["valid"] = np.arange(12) % 2 == 0
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert frame.point_attributes["unit"].tolist() == [0, 2, 4, 6, 8, 10]
+    assert len(frame.points) == len(frame.point_attributes["time"]) == 6
+
+
+def test_a_file_without_times_and_lidars_gives_points_without_attributes(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    del arrays["lidar_id"], arrays["timestamp"]
+    np.savez(path, **arrays)
+    frame, _ = A2D2Dataset(root)[0]
+    assert len(frame.points) == 12 and not frame.point_attributes
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        (
+            {"points": np.zeros((4, 2)), "reflectance": np.zeros(4)},
+            r"points: expected numbers of shape \(4, 3\)",
+        ),
+        (
+            {"points": np.zeros((4, 3)), "reflectance": np.zeros(3)},
+            r"reflectance: expected numbers of shape \(4,\)",
+        ),
+        ({"points": np.zeros((4, 3))}, "expected an array 'reflectance'"),
+        ({"points": np.array([[{}, 0, 0]]), "reflectance": np.zeros(1)}, "allow_pickle"),
+    ],
+)
+def test_wrong_arrays_are_refused_with_what_was_expected(tmp_path, arrays, message):
+    path = tmp_path / "cloud.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=f"cloud.npz: .*{message}"):
+        read_points(path)
+
+
+def test_a_single_array_is_no_archive(tmp_path):
+    np.save(tmp_path / "cloud.npy", np.zeros((4, 3)))
+    (tmp_path / "cloud.npy").rename(tmp_path / "cloud.npz")
+    with pytest.raises(ValueError, match=r"cloud\.npz: .*npz archive"):
+        read_points(tmp_path / "cloud.npz")
+
+
+def test_an_archive_that_unpacks_to_something_huge_is_refused_before(tmp_path, monkeypatch):
+    path = tmp_path / "cloud.npz"
+    np.savez_compressed(path, points=np.zeros((100_000, 3)), reflectance=np.zeros(100_000))
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr("bev_semseg_ros.data.a2d2.cloud.MAX_NPZ_BYTES", 1_000_000)
+    with pytest.raises(ValueError, match=r"cloud\.npz: .*more than 1000000 bytes"):
+        read_points(path)
+
+
+def test_an_archive_packed_in_an_unknown_way_is_named(tmp_path):
+    path = tmp_path / "cloud.npz"
+    np.savez(path, points=np.zeros((4, 3)), reflectance=np.zeros(4))
+    content = bytearray(path.read_bytes())
+    for signature, offset in (
+        (b"PK\x03\x04", 8),
+        (b"PK\x01\x02", 10),
+    ):  # the method, in both of a zip's headers
+        content[content.index(signature) + offset] = 77
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cloud\.npz: .*compression method"):
+        read_points(path)
+
+
+def test_keys_of_the_sequences_are_understood_and_invalid_points_left_out(tmp_path):
+    points = np.arange(9.0).reshape(3, 3)
+    np.savez(
+        tmp_path / "cloud.npz",
+        **{
+            "pcloud_points": points,
+            "pcloud_attr.reflectance.npy": np.array([0, 255, 51]),
+            "pcloud_attr.valid": np.array([True, False, True]),
+            "pcloud_attr.rectime": np.array([3, 9, 5]),
+            "pcloud_attr.timestamp": np.array([100, 100, 100]),
+        },
+    )
+    cloud = read_points(tmp_path / "cloud.npz")
+    np.testing.assert_allclose(cloud.points, [[0, 1, 2, 0], [6, 7, 8, 0.2]], rtol=1e-6)
+    assert cloud.times_us.tolist() == [3, 5] and cloud.newest_us == 5

@@ -1,0 +1,49 @@
+"""The folders of A2D2: subsets and scenes."""
+
+from __future__ import annotations
+
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.a2d2 import A2D2Dataset
+
+
+def test_frame_of_two_subsets_is_given_once_with_the_files_of_both(root):
+    tiny_data.write_a2d2_frame(root, subset="camera_lidar_semantic")
+    tiny_data.a2d2_file(root, "image").unlink()  # the semantic subset still has it
+    dataset = A2D2Dataset(root)
+    assert len(dataset) == 1
+    assert dataset[0][0].missing == () and len(dataset[0][1].boxes) == 3
+
+
+def test_semantic_subset_has_no_boxes_and_misses_none(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path)
+    tiny_data.write_a2d2_frame(tmp_path, subset="camera_lidar_semantic")
+    frame, annotation = A2D2Dataset(tmp_path)[0]
+    assert annotation.boxes is None and frame.missing == ()
+
+
+@pytest.mark.parametrize(
+    "below", ["", "camera_lidar_semantic_bboxes", "camera_lidar_semantic_bboxes/20180807_145028"]
+)
+def test_root_subset_and_scene_open_alike(root, below):
+    frame, annotation = A2D2Dataset(root / below)[0]
+    assert frame.name == "20180807145028_000000007" and len(annotation.boxes) == 3
+
+
+@pytest.mark.parametrize(
+    "below", ["", "camera_lidar_semantic_bboxes", "camera_lidar_semantic_bboxes/20180807_145028"]
+)
+def test_the_working_folder_opens_as_a_dot(root, below, monkeypatch):
+    monkeypatch.chdir(root / below)
+    frame, annotation = A2D2Dataset(".")[0]
+    assert frame.scene == "20180807_145028" and len(annotation.boxes) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["cams_lidars.json", "camera_lidar_semantic_bboxes/class_list.json"]
+)
+def test_missing_description_of_the_set_is_named(root, name):
+    (root / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name.rpartition("/")[2]):
+        A2D2Dataset(root)

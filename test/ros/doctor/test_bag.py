@@ -1,0 +1,68 @@
+"""What the doctor reads of a bag."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.bag_changes import TENTH
+from support.broken_bag import COUNT, STORE, Entry, without, write
+from support.paths import WEIGHTS
+
+from bev_semseg_ros.ros.doctor.bag import read_bag
+from bev_semseg_ros.ros.doctor.diagnose import diagnose
+
+pytestmark = pytest.mark.slow
+
+
+def test_after_the_first_minute_only_static_transforms_are_read(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    """Damage after the first minute goes unnoticed, but for the message that ends the minute."""
+    hour = 3600 * 10 * TENTH
+    (static,) = (entry for entry in content if entry.topic == "/tf_static")
+    later = [replace(entry, time=entry.time + hour) for entry in content if entry is not static]
+    path = write(
+        tmp_path / "bag",
+        without("/tf_static")(content) + later + [replace(static, time=static.time + hour)],
+        None,
+        packed=True,
+    )
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        damaged = database.execute(
+            "UPDATE messages SET data = x'00' WHERE timestamp > ? AND topic_id != (SELECT id "
+            "FROM topics WHERE name = '/tf_static')",
+            (later[0].time,),
+        )
+        assert damaged.rowcount == len(later) - 3  # of one moment
+    database.close()
+    observation = read_bag(path, {})
+    assert {len(stream) for stream in observation.streams.values()} == {
+        COUNT
+    } and observation.seconds < 1
+    assert observation.transforms.frames == {"base_link", "lidar", "camera"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damaged_messages_are_counted_and_nothing_ends(
+    seed: int, content: list[Entry], tmp_path: Path
+) -> None:
+    """Cut off, or with other bytes where the header and the fields are."""
+    rng = np.random.default_rng(seed)
+
+    def damaged(entry: Entry) -> Entry:
+        data = bytearray(STORE.serialize_cdr(entry.message, entry.kind))
+        start = int(rng.integers(4, min(len(data), 300)))
+        if rng.random() < 0.5:
+            del data[start:]
+        data[start : start + 8] = rng.bytes(8)
+        return replace(entry, message=bytes(data))
+
+    diagnosis = diagnose(
+        read_bag(write(tmp_path / "bag", [damaged(entry) for entry in content]), {}), WEIGHTS
+    )
+    assert diagnosis.count("fault") and json.loads(diagnosis.as_json())["findings"]
