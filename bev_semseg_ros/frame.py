@@ -232,6 +232,9 @@ class Annotation:
             possibly unlabelled objects.
         box_labels: label set of `boxes`, the data set's own.
         mask_labels: label set of `mask`, the data set's own.
+
+    Raises:
+        ValueError: a box with a size that is not above 0, or with numbers that are not finite.
     """
 
     boxes: Boxes | None = None
@@ -240,6 +243,19 @@ class Annotation:
     dont_care: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+
+    def __post_init__(self) -> None:
+        if self.boxes is None:
+            return
+        placed = np.column_stack([self.boxes.centers, self.boxes.sizes, self.boxes.yaws])
+        wrong = ~np.isfinite(placed).all(1) | (self.boxes.sizes <= 0).any(1)
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            raise ValueError(
+                f"annotation: box {index} has the centre {self.boxes.centers[index].tolist()}, the "
+                f"size {self.boxes.sizes[index].tolist()} and the yaw {self.boxes.yaws[index]}; "
+                "expected finite numbers and sizes above 0: correct the box or leave it out"
+            )
 
     def with_labels(
         self, box_labels: LabelSet | None = None, mask_labels: LabelSet | None = None

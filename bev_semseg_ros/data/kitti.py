@@ -27,6 +27,7 @@ from bev_semseg_ros.data.calibration import (
 )
 from bev_semseg_ros.data.files import (
     MAX_ID,
+    box_size,
     numbers,
     read_gray,
     read_image,
@@ -211,7 +212,7 @@ def read_labels(
         heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
         middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
         centers.append(apply(ego_from_rectified, middle))
-        sizes.append((length, width, height))
+        sizes.append(box_size((length, width, height), where))
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
         ignored.append(fields[0] in IGNORED)

@@ -14,7 +14,7 @@ from bev_semseg_ros.data.calibration import (
     Calibration,
     kitti_raw_calibration,
 )
-from bev_semseg_ros.data.files import numbers, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import box_size, numbers, read_image, read_text, read_velodyne
 from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, IGNORED, MASK_LABELS
 from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
@@ -236,7 +236,7 @@ def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str
         index,
         label,
         class_name in IGNORED,
-        numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h"),
+        box_size([item.findtext(key) for key in "lwh"], f"{where}: l, w, h"),
         int(first_frame),
         poses,
     )

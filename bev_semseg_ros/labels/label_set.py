@@ -330,4 +330,5 @@ def _read(path: Path) -> LabelSet:
     try:
         return LabelSet(path.stem, **arguments)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        reason = str(error).removeprefix(f"label set {path.stem}: ")
+        raise ValueError(f"{path}: {reason}") from error

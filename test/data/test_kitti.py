@@ -116,6 +116,13 @@ def test_empty_label_file_says_that_nothing_is_there(tmp_path):
         ),
         (label_line("Car")[:40], "000000.txt, line 1: expected 15 fields"),
         (label_line("Car").replace("1.65", "x"), "000000.txt, line 1: expected numbers"),
+        (
+            label_line("Van") + label_line("Car").replace("1.60", "0.0"),
+            r"000000.txt, line 2: expected length, width and height above 0, got 4 x 0 x 1.5 m; "
+            "correct the box or delete it",
+        ),
+        (label_line("Car").replace("4.00", "-1"), "line 1: .*got -1 x 1.6 x 1.5 m"),
+        (label_line("Car").replace("4.00", "inf"), "line 1: expected finite numbers"),
     ],
 )
 def test_wrong_label_line_is_named(tmp_path, labels, message):

@@ -114,6 +114,17 @@ def test_unknown_tracklet_class_is_named(drive):
         KittiRawDataset(drive)
 
 
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [("0", "above 0, got 4.4 x 0 x 2 m"), ("-1.8", "got 4.4 x -1.8 x 2 m"), ("nan", "finite")],
+)
+def test_a_tracklet_without_a_size_is_named(drive, size, reason):
+    path = drive / "tracklet_labels.xml"
+    path.write_text(path.read_text().replace("<w>1.8</w>", f"<w>{size}</w>"))
+    with pytest.raises(ValueError, match=rf"labels.xml: tracklet 0: l, w, h: expected.*{reason}"):
+        KittiRawDataset(drive)
+
+
 # --- motion ---------------------------------------------------------------------------------------
 
 
