@@ -294,6 +294,7 @@ def relabel_boxes(
     labels = numbers[boxes.labels]
     if ignored is None:
         ignored = np.zeros(len(boxes), bool)
+    ignored = ignored | np.append(present.ignored_boxes(wanted), True)[boxes.labels]
     kept = labels != BOX_NONE
     changed = replace(boxes, labels=labels)[kept]
     return changed, (ignored[kept] | (changed.labels == BOX_IGNORED))

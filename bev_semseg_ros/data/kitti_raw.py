@@ -15,7 +15,7 @@ from bev_semseg_ros.data.calibration import (
     kitti_raw_calibration,
 )
 from bev_semseg_ros.data.files import box_size, numbers, read_image, read_text, read_velodyne
-from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, IGNORED, MASK_LABELS
+from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, MASK_LABELS
 from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import transform_boxes
@@ -31,7 +31,6 @@ class Tracklet:
     Attributes:
         id: Index in the file.
         label: Number of the class in the label set `kitti.BOX_LABELS`.
-        is_ignored: True if it counts neither as found nor as missed.
         size: (3,) length, width, height in metres.
         first_frame: Number of the frame of the first pose; the others follow.
         poses: (F, 4) x, y, z of the middle of the box's bottom, in metres, and yaw in radians, in
@@ -40,7 +39,6 @@ class Tracklet:
 
     id: int
     label: int
-    is_ignored: bool
     size: np.ndarray
     first_frame: int
     poses: np.ndarray
@@ -91,7 +89,6 @@ class Drive:
         )
         return Annotation(
             transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
-            np.array([tracklet.is_ignored for tracklet in present], bool),
             box_labels=KittiRawDataset.box_labels,
         )
 
@@ -235,7 +232,6 @@ def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str
     return Tracklet(
         index,
         label,
-        class_name in IGNORED,
         box_size([item.findtext(key) for key in "lwh"], f"{where}: l, w, h"),
         int(first_frame),
         poses,

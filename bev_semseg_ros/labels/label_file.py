@@ -8,6 +8,8 @@ The shipped sets lie in `labels/sets`. A file of one's own has the same form (do
       groups_6: {vehicle: [car], ignored: [...]}
     finer:                        # the same the other way round: whose classes are united here
       a2d2_38: {car: [Car], ignored: [...]}
+    ignored_in:                   # coarser set -> classes here whose boxes are ignored there,
+      groups_6: [car]             # although they have a class
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from bev_semseg_ros.yaml_file import read_yaml
 
-_KEYS = ("classes", "coarser", "finer")
+_KEYS = ("classes", "coarser", "finer", "ignored_in")
 _PROPERTIES = ("color", "neutral", "heatmap_sigma", "suppression_radius")
 
 
@@ -51,6 +53,10 @@ def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]
     finer = {}
     for other, united in _mapping(content.get("finer") or {}, f"{path}: finer").items():
         finer[str(other)] = _by_member(united, f"{path}: finer.{other}")
+    ignored_in = {}
+    for other, members in _mapping(content.get("ignored_in") or {}, f"{path}: ignored_in").items():
+        where = f"{path}: ignored_in.{other}"
+        ignored_in[str(other)] = _class_list(members, where)
     return {
         "classes": classes,
         "colors": [each["color"] for each in properties],
@@ -63,6 +69,7 @@ def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]
             for name, each in zip(classes, properties, strict=True)
             if each["neutral"]
         },
+        "ignored_in": ignored_in,
     }
 
 
@@ -85,13 +92,17 @@ def _properties(entry: Any, where: str, defaults: Mapping[str, float]) -> dict[s
     return {"color": None, **defaults, **entry, "neutral": tuple(neutral)}
 
 
+def _class_list(members: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(members, list):
+        raise ValueError(f"{where}: expected a list of classes, got {members!r}")
+    return tuple(map(str, members))
+
+
 def _by_member(united: Any, where: str) -> dict[str, str]:
     """Turn {coarse class: [fine classes]} into {fine class: coarse class}."""
     found: dict[str, str] = {}
     for coarse, members in _mapping(united, where).items():
-        if not isinstance(members, list):
-            raise ValueError(f"{where}.{coarse}: expected a list of classes, got {members!r}")
-        for member in map(str, members):
+        for member in _class_list(members, f"{where}.{coarse}"):
             if member in found:
                 raise ValueError(f"{where}: {member!r} stands under two classes")
             found[member] = str(coarse)

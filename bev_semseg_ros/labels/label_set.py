@@ -40,6 +40,8 @@ class LabelSet:
         heatmap_sigma: for each class the width of a ground-truth peak, in cells of the heatmap.
         suppression_radius: for each class, metres within which only the best box is kept.
         neutral: class -> classes (or "ignored") whose boxes count neither for nor against it.
+        ignored_in: name of a set of `coarser` -> classes here that have a class there, but whose
+            boxes are ignored there.
 
     Raises:
         ValueError: a value that makes no sense, or does not fit the others.
@@ -53,6 +55,7 @@ class LabelSet:
     heatmap_sigma: tuple[float, ...] = ()
     suppression_radius: tuple[float, ...] = ()
     neutral: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignored_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, value in _DEFAULTS.items():
@@ -101,7 +104,7 @@ class LabelSet:
 
     def maps_to(self, other: LabelSet) -> bool:
         """Return whether every class here maps to a class of `other`, to ignored or to none."""
-        return self._names_in(other) is not None
+        return self._relation(other) is not None
 
     def mapping_to(self, other: LabelSet) -> np.ndarray:
         """Return for each class its number in another set.
@@ -112,14 +115,27 @@ class LabelSet:
         Raises:
             ValueError: neither set says how the classes relate.
         """
-        names = self._names_in(other)
-        if names is None:
+        numbers = _SPECIAL | {name: number for number, name in enumerate(other.classes)}
+        names, _ = self._known_relation(other)
+        return np.array([numbers[name] for name in names], np.int64)
+
+    def ignored_boxes(self, other: LabelSet) -> np.ndarray:
+        """Return (N,) bool: classes whose boxes are ignored in another set, see `ignored_in`.
+
+        Raises:
+            ValueError: neither set says how the classes relate.
+        """
+        _, ignored = self._known_relation(other)
+        return np.array([name in ignored for name in self.classes])
+
+    def _known_relation(self, other: LabelSet) -> tuple[tuple[str, ...], frozenset[str]]:
+        relation = self._relation(other)
+        if relation is None:
             raise ValueError(
                 f"the label set {self.name} does not map to {other.name}: add the mapping under "
                 f"`coarser` of {self.name} or under `finer` of {other.name}"
             )
-        numbers = _SPECIAL | {name: number for number, name in enumerate(other.classes)}
-        return np.array([numbers[name] for name in names], np.int64)
+        return relation
 
     def mask_table(self, other: LabelSet) -> np.ndarray:
         """Return (256,) uint8: mask values of this set -> those of another, or MASK_IGNORED."""
@@ -136,20 +152,28 @@ class LabelSet:
         sets = [load_label_set(name) for name in names]
         return sorted(sets, key=lambda labels: -len(labels))
 
-    def _names_in(self, other: LabelSet) -> tuple[str, ...] | None:
-        """Return for each class its name in another set, or None if the sets do not relate."""
+    def _relation(self, other: LabelSet) -> tuple[tuple[str, ...], frozenset[str]] | None:
+        """Return how the classes relate to those of another set, or None if they do not.
+
+        Returns:
+            For each class its name in the other set, and the classes whose boxes are ignored there.
+        """
         if self.classes == other.classes:
-            return self.classes
+            return self.classes, frozenset()
         if other.name in self.coarser:
-            return self.coarser[other.name]
+            return self.coarser[other.name], frozenset(self.ignored_in.get(other.name, ()))
         if self.name in other.finer and set(self.classes) <= set(other.finer[self.name]):
-            return tuple(other.finer[self.name][name] for name in self.classes)
-        for name in self.coarser:  # by way of a set between
+            return tuple(other.finer[self.name][name] for name in self.classes), frozenset()
+        for name, ours in self.coarser.items():  # by way of a set between
             between = load_label_set(name)
-            further = between._names_in(other)
-            if further is not None:
-                ours = self.coarser[name]
-                return tuple(n if n in _SPECIAL else further[between.index(n)] for n in ours)
+            relation = between._relation(other)
+            if relation is not None:
+                further = dict(zip(between.classes, relation[0], strict=True))
+                ignored = set(self.ignored_in.get(name, ()))
+                for here, there in zip(self.classes, ours, strict=True):
+                    if there in relation[1]:
+                        ignored.add(here)
+                return tuple(further.get(there, there) for there in ours), frozenset(ignored)
         return None
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,6 +187,7 @@ class LabelSet:
             "heatmap_sigma": list(self.heatmap_sigma),
             "suppression_radius": list(self.suppression_radius),
             "neutral": {name: list(others) for name, others in self.neutral.items()},
+            "ignored_in": {name: list(classes) for name, classes in self.ignored_in.items()},
         }
 
     @classmethod
@@ -184,6 +209,10 @@ class LabelSet:
                 "heatmap_sigma": tuple(values["heatmap_sigma"]),
                 "suppression_radius": tuple(values["suppression_radius"]),
                 "neutral": {str(name): tuple(each) for name, each in values["neutral"].items()},
+                # Older checkpoints lack it.
+                "ignored_in": {
+                    str(name): tuple(each) for name, each in values.get("ignored_in", {}).items()
+                },
             }
             name = str(values["name"])
         except (KeyError, TypeError, AttributeError) as error:
@@ -243,6 +272,15 @@ class LabelSet:
                 )
 
     def _check_mappings(self) -> None:
+        for name, classes in self.ignored_in.items():
+            if name not in self.coarser:
+                raise ValueError(f"ignored_in.{name}: expected a set that `coarser` names")
+            for each in classes:
+                if each not in self.classes:
+                    raise ValueError(
+                        f"ignored_in.{name}: unknown class {each!r}, expected "
+                        f"{', '.join(self.classes)}"
+                    )
         shipped = shipped_label_sets()
         for name, there in self.coarser.items():
             if name not in shipped:

@@ -30,7 +30,7 @@ from bev_semseg_ros.model.tasks.task import Task, merged
 from bev_semseg_ros.preprocessing import Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 4  # of the files below and of what preparation does
+VERSION = 6  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
 BOX_COLUMNS = 12  # centre 3, size 3, yaw, label, ignored, id, velocity 2
 

@@ -93,6 +93,13 @@ def test_classes_map_to_the_four(tmp_path, kind, label, ignored):
     assert (annotation.boxes.labels.tolist(), annotation.ignored.tolist()) == ([label], [ignored])
 
 
+def test_a_sitting_person_counts_in_kittis_own_classes(tmp_path):
+    tiny_data.write_kitti_frame(tmp_path, "000000", label_line("Person_sitting"))
+    _, annotation = KittiDataset(tmp_path)[0]
+    annotation = annotation.with_labels(box_labels=load_label_set("kitti_boxes"))
+    assert annotation.ignored is None or not annotation.ignored.any()
+
+
 def test_dont_care_is_an_area_and_no_box(tmp_path):
     tiny_data.write_kitti_frame(
         tmp_path, "000000", "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10\n"

@@ -108,6 +108,22 @@ WRONG = {
         {"classes": {"car": COLOR}, "coarser": {"groups_6": {"vehicle": "car"}}},
         r"coarser\.groups_6\.vehicle: expected a list of classes, got 'car'",
     ),
+    "an unknown class among the ignored ones": (
+        {
+            "classes": {"car": COLOR},
+            "coarser": {"groups_6": {"vehicle": ["car"]}},
+            "ignored_in": {"groups_6": ["tram"]},
+        },
+        r"ignored_in\.groups_6: unknown class 'tram', expected car",
+    ),
+    "ignored ones that are no list": (
+        {"classes": {"car": COLOR}, "ignored_in": {"groups_6": "car"}},
+        r"ignored_in\.groups_6: expected a list of classes, got 'car'",
+    ),
+    "ignored ones in a set without a mapping": (
+        {"classes": {"car": COLOR}, "ignored_in": {"groups_6": ["car"]}},
+        r"ignored_in\.groups_6: expected a set that `coarser` names",
+    ),
     "an unknown class under finer": (
         {"classes": {"car": COLOR}, "finer": {"kitti_boxes": {"lorry": ["Truck"]}}},
         r"finer\.kitti_boxes: unknown class 'lorry', expected car",

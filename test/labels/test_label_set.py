@@ -49,6 +49,8 @@ def test_an_unknown_class_is_named_with_those_that_are_known():
         ({"suppression_radius": [0.0] * 13}, r"suppression_radius: .*above 0.*got 0"),
         ({"neutral": {"moon": ["road"]}}, "neutral: unknown class 'moon', expected road"),
         ({"neutral": {"road": ["moon"]}}, r"classes\.road\.neutral: .*got \['moon'\]"),
+        ({"ignored_in": {"groups_6": ["moon"]}}, r"ignored_in\.groups_6: unknown class 'moon'"),
+        ({"ignored_in": {"boxes_4": ["road"]}}, r"ignored_in\.boxes_4: .* that `coarser` names"),
         ({"coarser": {"groups_6": ["road"]}}, r"coarser\.groups_6: 1 values for 13 classes"),
         ({"coarser": {"groups_6": ["moon"] * 13}}, r"coarser\.groups_6: unknown class 'moon'"),
         ({"coarser": {"groups_7": ["road"] * 13}}, r"coarser\.groups_7: unknown label set"),
@@ -71,6 +73,12 @@ def test_a_part_that_a_checkpoint_lacks_is_named():
     del values["neutral"]
     with pytest.raises(ValueError, match=r"damaged label set.*neutral"):
         LabelSet.from_dict(values)
+
+
+def test_a_set_of_an_older_checkpoint_says_nothing_of_ignored_boxes():
+    values = load_label_set("driving_13").to_dict()
+    del values["ignored_in"]
+    assert LabelSet.from_dict(values) == load_label_set("driving_13")
 
 
 def test_a_set_that_is_made_in_python_is_checked_too():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from support.label_sets import names_in, write_set
 
@@ -110,3 +111,27 @@ def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):
         "ignored",
         "ignored",
     )
+
+
+def test_boxes_of_a_class_can_be_ignored_in_a_coarser_set_and_count_in_their_own():
+    labels, four = load_label_set("kitti_boxes"), load_label_set("boxes_4")
+    assert [labels.classes[i] for i in np.flatnonzero(labels.ignored_boxes(four))] == [
+        "Person_sitting"
+    ]
+    assert names_in(labels, four)["Person_sitting"] == "pedestrian"
+    assert not labels.ignored_boxes(labels).any()
+
+
+def test_boxes_that_a_set_between_two_others_ignores_stay_ignored(tmp_path):
+    united = {"Car": ["sedan"], "Person_sitting": ["guest"], "Pedestrian": ["visitor", "child"]}
+    path = write_set(
+        tmp_path,
+        ["sedan", "guest", "visitor", "child"],
+        coarser={"kitti_boxes": united},
+        ignored_in={"kitti_boxes": ["child"]},
+    )
+    labels = load_label_set(path)
+    four = load_label_set("boxes_4")
+    assert labels.ignored_boxes(load_label_set("kitti_boxes")).tolist() == [False] * 3 + [True]
+    assert labels.ignored_boxes(four).tolist() == [False, True, False, True]
+    assert set(names_in(labels, four).values()) == {"car", "pedestrian"}
