@@ -29,7 +29,7 @@ from bev_semseg_ros.model.tasks.detection.average_precision import (
     match,
 )
 from bev_semseg_ros.model.tasks.detection.postprocess import unsuppressed
-from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.label_view import shared_sets
 from bev_semseg_ros.model.tasks.task import Metric
 
 THRESHOLDS = (0.5, 1.0, 2.0, 4.0)  # metres
@@ -213,14 +213,12 @@ class DetectionMetric(Metric):
         scored = scorable(predicted.centers, self.grid, frame.camera)
         scored &= ~in_dont_care(predicted, annotation.dont_care, frame.camera)
         predicted = predicted[scored]
-        finest = view_of(self.labels, annotation.box_labels).shared
-        for shared in (finest, *finest.coarser_sets()):
-            if annotation.box_labels.maps_to(shared) and self.labels.maps_to(shared):
-                ground_truth = annotation.with_labels(box_labels=shared)
-                required = counted(frame, ground_truth, self.grid)
-                scores = self._scores.setdefault(shared, DetectionScores(shared))
-                true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
-                scores.add(self._relabelled(predicted, shared), true_boxes, required)
+        for shared in shared_sets(self.labels, annotation.box_labels):
+            ground_truth = annotation.with_labels(box_labels=shared)
+            required = counted(frame, ground_truth, self.grid)
+            scores = self._scores.setdefault(shared, DetectionScores(shared))
+            true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
+            scores.add(self._relabelled(predicted, shared), true_boxes, required)
 
     def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:
         """Return predicted boxes in a coarser set; of two that now are of one class, the better."""
