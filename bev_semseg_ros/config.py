@@ -17,6 +17,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS
 from bev_semseg_ros.yaml_file import parse_yaml, read_yaml
 
 # A damaged or malicious file must not ask for more memory than there is.
@@ -232,7 +233,10 @@ class Config:
     name: Name = "default"
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 1
     labels: dict[str, Name] = dataclasses.field(
-        default_factory=lambda: {"detection": "boxes_4", "segmentation": "driving_13"}
+        default_factory=lambda: {
+            "detection": DEFAULT_BOX_LABELS,
+            "segmentation": DEFAULT_MASK_LABELS,
+        }
     )
     grid: GridConfig = dataclasses.field(default_factory=GridConfig)
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)

@@ -14,7 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bev_semseg_ros.labels import BOX_IGNORED, BOX_NONE, LabelSet, load_label_set
+from bev_semseg_ros.labels import (
+    BOX_IGNORED,
+    BOX_NONE,
+    DEFAULT_BOX_LABELS,
+    DEFAULT_MASK_LABELS,
+    LabelSet,
+    load_label_set,
+)
 
 Mode = Literal["fused", "lidar_only", "camera_only"]
 MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
@@ -241,8 +248,8 @@ class Annotation:
     ignored: np.ndarray | None = None
     mask: np.ndarray | None = None
     dont_care: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
-    box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
-    mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+    box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
+    mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
 
     def __post_init__(self) -> None:
         if self.boxes is None:

@@ -67,7 +67,6 @@ class KittiDataset:
     """
 
     name = "kitti"
-    box_labels = load_label_set(BOX_LABELS)
     layout = (
         "KITTI object: a folder with training/velodyne or training/image_2, "
         "or such a training folder"
@@ -76,6 +75,7 @@ class KittiDataset:
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
         own_labels = self._folder / _PARTS["mask"][0] / _LABELS
+        self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = load_label_set(MASK_LABELS)
         if own_labels.is_file():
             # Named after the data set: the file has the same name in all of them.

@@ -66,7 +66,7 @@ class Drive:
     def annotation(self, number: int) -> Annotation:
         """Return the ground truth of a frame: boxes with the tracklets' ids and velocities."""
         if self.tracklets is None:
-            return Annotation(box_labels=KittiRawDataset.box_labels)
+            return Annotation(box_labels=load_label_set(BOX_LABELS))
         present = []
         poses = []
         velocities = []
@@ -89,7 +89,7 @@ class Drive:
         )
         return Annotation(
             transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
-            box_labels=KittiRawDataset.box_labels,
+            box_labels=load_label_set(BOX_LABELS),
         )
 
     @cached_property
@@ -122,8 +122,6 @@ class KittiRawDataset:
     """
 
     name = "kitti_raw"
-    box_labels = load_label_set(BOX_LABELS)
-    mask_labels = load_label_set(MASK_LABELS)  # it has no masks
     outside = ("calib_*.txt",)
     layout = (
         f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, "
@@ -131,6 +129,8 @@ class KittiRawDataset:
     )
 
     def __init__(self, path: str | Path) -> None:
+        self.box_labels = load_label_set(BOX_LABELS)
+        self.mask_labels = load_label_set(MASK_LABELS)  # it has no masks
         folders = _drive_folders(Path(path))
         days = {folder.resolve().parent for folder in folders}
         calibrations = {day: kitti_raw_calibration(day) for day in days}
@@ -217,7 +217,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
 def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str) -> Tracklet:
     """Return a tracklet from its XML; an error begins with `where`."""
     try:
-        label = KittiRawDataset.box_labels.index(class_name)
+        label = load_label_set(BOX_LABELS).index(class_name)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     first_frame = numbers(item.findtext("first_frame"), (), f"{where}: first_frame")

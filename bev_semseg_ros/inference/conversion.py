@@ -10,8 +10,6 @@ from bev_semseg_ros import config as configuration
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import LabelSet, load_label_set
 
-FORMER_FORMAT = "bev_semseg_ros/1"
-
 # What the parts of the network were called -> what they are called, the longer prefixes first.
 _WEIGHTS = (
     ("camera.decoder.", "camera.neck."),
@@ -35,7 +33,7 @@ def convert(path: str | Path, out: str | Path) -> None:
         FileNotFoundError: no such file.
         ValueError: damaged, or not of version 0.1.
     """
-    content = checkpoint.read(path, FORMER_FORMAT)
+    content = checkpoint.read(path, checkpoint.FORMER_FORMAT)
     try:
         values = dict(content["config"])
         label_sets = _label_sets(content, values)

@@ -20,6 +20,10 @@ MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
 BOX_NONE = -2  # of a box: not an object in this set, to be removed
 
+# The sets of the shipped network, and of data that name no other.
+DEFAULT_BOX_LABELS = "boxes_4"
+DEFAULT_MASK_LABELS = "driving_13"
+
 MAX_CLASSES = 254
 MAX_PROPERTY = 100  # of a class: cells of the heatmap or metres
 _SETS = Path(__file__).parent / "sets"

@@ -157,7 +157,7 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         for key, value in network.state_dict().items()
     )
     with pytest.raises(ValueError, match="cannot be resumed"):
-        checkpoint.load_training(tmp_path / "small.pt")
+        checkpoint.load(tmp_path / "small.pt").training_state()
 
 
 def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
@@ -194,4 +194,6 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     path = tmp_path / "run.pt"
     checkpoint.save(path, build_network(TINY), TINY, {}, training={"step": 3})
     assert main(["export", "--checkpoint", str(path), "--out", str(tmp_path / "." / "run.pt")]) == 2
-    assert "run.pt" in capsys.readouterr().err and checkpoint.load_training(path) == {"step": 3}
+    assert "run.pt" in capsys.readouterr().err and checkpoint.load(path).training_state() == {
+        "step": 3
+    }

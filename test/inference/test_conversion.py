@@ -129,7 +129,7 @@ def test_a_training_of_one_task_keeps_it_and_its_resume_state_is_left_out(tmp_pa
     assert main(["convert", str(path), "--out", str(tmp_path / "new.pt")]) == 0
     assert checkpoint.load(tmp_path / "new.pt").config.training.tasks == ("detection",)
     with pytest.raises(ValueError, match=r"new\.pt: holds weights only"):
-        checkpoint.load_training(tmp_path / "new.pt")
+        checkpoint.load(tmp_path / "new.pt").training_state()
 
 
 def test_converting_twice_says_that_there_is_nothing_to_convert(tmp_path, capsys):
