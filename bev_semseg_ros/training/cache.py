@@ -21,7 +21,7 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, make_example
-from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset, outside_files
+from bev_semseg_ros.data.dataset import Dataset, Split, open_frames, outside_files
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
@@ -130,12 +130,10 @@ def open_cache(
         split: of the data, see `open_dataset`; empty: everything.
 
     Raises:
-        ValueError: data without a frame, and what `open_dataset` and the readers raise.
+        ValueError: what `open_frames` and the readers raise.
     """
     path = Path(path)
-    dataset = open_dataset(path, split or None)
-    if len(dataset) == 0:
-        raise ValueError(f"{path}: no frames" + (f" in the split {split!r}" if split else ""))
+    dataset = open_frames(path, split or None)
     folder = root / f"{path.resolve().name}-{_fingerprint(path, config, split)}"
     if not (folder / "index.npz").is_file():
         build(dataset, config, folder)
