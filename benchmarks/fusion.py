@@ -79,8 +79,8 @@ def main() -> None:
     for name, result in results.items():
         figures = []
         # The classes are those in which the network's and the data's boxes meet.
-        for label, row in result.items():
-            if isinstance(row, dict) and row.get("ap") is not None:
+        for label, row in result["classes"].items():
+            if row["ap"] is not None:
                 figures.append(f"{label} {row['ap']:.3f}")
         classes = "  ".join(figures)
         print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")

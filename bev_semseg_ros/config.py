@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+
+from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS
+from bev_semseg_ros.yaml_file import parse_yaml, read_yaml
 
 # A damaged or malicious file must not ask for more memory than there is.
 MAX_PILLARS = 4096  # along x or y
@@ -27,13 +29,19 @@ MAX_LEVELS = 8  # of the BEV backbone
 MAX_NETWORK_PIXELS = 16_777_216  # of the image that the network sees
 MAX_BOXES = 100_000
 MAX_TASKS = 32
-MAX_VALUES = 10_000  # of a file; YAML's aliases let a few bytes stand for billions
+MAX_SEED = 2**32 - 1  # what torch and numpy both accept
+MAX_VALUES = 10_000  # of a configuration
 
 _CHECKS = ConfigDict(extra="forbid", strict=True)
 
 Channels = Annotated[int, Field(gt=0, le=MAX_CHANNELS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[Finite, Field(gt=0)]
+NotNegative = Annotated[Finite, Field(ge=0)]
+Angle = Annotated[float, Field(ge=0, le=math.pi)]  # radians
+LogSpread = Annotated[float, Field(ge=0, le=5)]  # standard deviation of a factor's logarithm
+Zoom = Annotated[float, Field(ge=0.01, le=100)]
 Pixels = Annotated[int, Field(gt=0, le=MAX_NETWORK_PIXELS)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -52,7 +60,7 @@ class GridConfig:
     y_max: Finite = 28.8
     z_min: Finite = -3.0
     z_max: Finite = 4.5
-    cell: Annotated[Finite, Field(gt=0)] = 0.2
+    cell: Positive = 0.2
     output_stride: int = 2
 
     def __post_init__(self) -> None:
@@ -134,10 +142,13 @@ class ModelConfig:
 class LossConfig:
     """How much each part of the loss counts."""
 
-    segmentation_weight: Annotated[Finite, Field(ge=0)] = 1.0  # lambda of the joint loss
-    regression_weight: Annotated[Finite, Field(ge=0)] = 0.5
-    class_weight_min: Annotated[Finite, Field(gt=0)] = 0.3
-    class_weight_max: Annotated[Finite, Field(gt=0)] = 4.0
+    segmentation_weight: NotNegative = 1.0  # lambda of the joint loss
+    regression_weight: NotNegative = 0.5
+    class_weight_min: Positive = 0.3
+    class_weight_max: Positive = 4.0
+
+    def __post_init__(self) -> None:
+        _check_order(self, "class_weight_min", "class_weight_max")
 
 
 @dataclass(frozen=True, config=_CHECKS)
@@ -145,20 +156,28 @@ class AugmentationConfig:
     """Augmentation keeps the sensors consistent: boxes and projection move with the points."""
 
     flip: Share = 0.5
-    rotation: Finite = 0.05  # standard deviation, radians
-    scale: Share = 0.04
-    height: Finite = 0.10  # standard deviation, metres
+    rotation: Angle = 0.05  # standard deviation, radians
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.04
+    height: NotNegative = 0.10  # standard deviation, metres
     point_drop: Share = 0.5
     ring_drop: Share = 0.12
     intensity_zero: Share = 0.5
-    intensity_gain: Finite = 0.4
-    image_zoom_min: Annotated[Finite, Field(gt=0)] = 0.93  # crops enlarge by a factor between
-    image_zoom_max: Annotated[Finite, Field(gt=0)] = 2.0  # these, log-uniform
-    image_aspect: Finite = 0.08
-    image_rotation: Finite = 0.035
+    intensity_gain: LogSpread = 0.4
+    image_zoom_min: Zoom = 0.93  # crops enlarge by a factor between these, log-uniform
+    image_zoom_max: Zoom = 2.0
+    image_aspect: LogSpread = 0.08
+    image_rotation: Angle = 0.035  # standard deviation, radians
     photometric: Share = 0.0
     camera_drop: Share = 0.2
     lidar_drop: Share = 0.05
+
+    def __post_init__(self) -> None:
+        _check_order(self, "image_zoom_min", "image_zoom_max")
+        if self.camera_drop + self.lidar_drop > 1:
+            raise ValueError(
+                "camera_drop and lidar_drop: expected a sum of at most 1, because only one of them "
+                f"is dropped at a time, got {self.camera_drop} and {self.lidar_drop}"
+            )
 
 
 @dataclass(frozen=True, config=_CHECKS)
@@ -167,17 +186,19 @@ class TrainingConfig:
 
     epochs: Annotated[int, Field(ge=0)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 8
-    learning_rate: Finite = 2e-3
-    trunk_learning_rate: Finite = 0.3  # times learning_rate, for pretrained weights
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    trunk_learning_rate: NotNegative = 0.3  # times learning_rate, for pretrained weights
     frozen_trunk_blocks: Annotated[int, Field(ge=0)] = 2
-    weight_decay: Finite = 0.02
+    weight_decay: NotNegative = 0.02
     warmup: Share = 0.15
-    gradient_clip: Annotated[Finite, Field(gt=0)] = 10.0
-    precision: str = "auto"  # bf16 where the processor computes it, else fp32; or one of them
-    tasks: tuple[Name, ...] = ()  # trained in this run; empty: all of model.tasks
+    gradient_clip: Positive = 10.0
+    # auto: bf16 where the processor computes it, else fp32
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    # trained in this run; empty: all of model.tasks
+    tasks: Annotated[tuple[Name, ...], Field(max_length=MAX_TASKS)] = ()
     crop: tuple[int, int] = (448, 288)  # width, height while training; (0, 0): the whole image
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
-    max_minutes: Annotated[Finite, Field(ge=0)] = 0.0  # end after this time; 0: see max_steps
+    max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
     validation_frames: Annotated[int, Field(ge=0)] = 50
@@ -186,6 +207,10 @@ class TrainingConfig:
         if self.crop != (0, 0) and any(side <= 0 or side % 32 for side in self.crop):
             raise ValueError(
                 f"crop: expected multiples of 32, or 0, 0 for whole images, got {list(self.crop)}"
+            )
+        if math.prod(self.crop) > MAX_NETWORK_PIXELS:
+            raise ValueError(
+                f"crop: expected at most {MAX_NETWORK_PIXELS} pixels, got {list(self.crop)}"
             )
 
 
@@ -205,10 +230,13 @@ class Config:
         labels: task -> its label set, a shipped one's name or a YAML file.
     """
 
-    name: str = "default"
-    seed: int = 1
+    name: Name = "default"
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 1
     labels: dict[str, Name] = dataclasses.field(
-        default_factory=lambda: {"detection": "boxes_4", "segmentation": "driving_13"}
+        default_factory=lambda: {
+            "detection": DEFAULT_BOX_LABELS,
+            "segmentation": DEFAULT_MASK_LABELS,
+        }
     )
     grid: GridConfig = dataclasses.field(default_factory=GridConfig)
     image: ImageConfig = dataclasses.field(default_factory=ImageConfig)
@@ -226,16 +254,14 @@ class Config:
             )
 
 
+def _check_order(section: Any, lower: str, upper: str) -> None:
+    """Refuse a section in which the setting `lower` is above the setting `upper`."""
+    least, most = getattr(section, lower), getattr(section, upper)
+    if least > most:
+        raise ValueError(f"{lower}: expected at most {upper}, which is {most}, got {least}")
+
+
 _CONFIG: TypeAdapter[Config] = TypeAdapter(Config)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 4e-3, which has no point, for text. YAML 1.2 and everybody else do not."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -300,9 +326,10 @@ def load(path: str | Path) -> Config:
     Raises:
         ValueError: names the file and the setting that is wrong.
     """
+    content = read_yaml(Path(path))
     try:
-        return from_dict(yaml.load(Path(path).read_text(), _Loader) or {})
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        return from_dict({} if content is None else content)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -326,9 +353,9 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
         if not equals or not isinstance(place, dict):
             raise ValueError(f"{setting}: expected a setting such as training.epochs=3")
         try:
-            place[name] = yaml.load(text, _Loader)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{setting}: not a YAML value") from error
+            place[name] = parse_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{setting}: not a YAML value: {error}") from error
     return from_dict(values)
 
 

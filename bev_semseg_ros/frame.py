@@ -14,7 +14,14 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from bev_semseg_ros.labels import BOX_IGNORED, BOX_NONE, LabelSet, load_label_set
+from bev_semseg_ros.labels import (
+    BOX_IGNORED,
+    BOX_NONE,
+    DEFAULT_BOX_LABELS,
+    DEFAULT_MASK_LABELS,
+    LabelSet,
+    load_label_set,
+)
 
 Mode = Literal["fused", "lidar_only", "camera_only"]
 MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
@@ -374,14 +381,30 @@ class Annotation:
             the rectified image: there may be unlabelled objects.
         box_labels: label set of `boxes`, the data set's own.
         mask_labels: label set of `masks`, the data set's own.
+
+    Raises:
+        ValueError: a box with a size that is not above 0, or with numbers that are not finite.
     """
 
     boxes: Boxes | None = None
     ignored: np.ndarray | None = None
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     dont_care: Mapping[str, np.ndarray] = field(default_factory=dict)
-    box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
-    mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+    box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
+    mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
+
+    def __post_init__(self) -> None:
+        if self.boxes is None:
+            return
+        placed = np.column_stack([self.boxes.centers, self.boxes.sizes, self.boxes.yaws])
+        wrong = ~np.isfinite(placed).all(1) | (self.boxes.sizes <= 0).any(1)
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            raise ValueError(
+                f"annotation: box {index} has the centre {self.boxes.centers[index].tolist()}, the "
+                f"size {self.boxes.sizes[index].tolist()} and the yaw {self.boxes.yaws[index]}; "
+                "expected finite numbers and sizes above 0: correct the box or leave it out"
+            )
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -426,6 +449,7 @@ def relabel_boxes(
     labels = numbers[boxes.labels]
     if ignored is None:
         ignored = np.zeros(len(boxes), bool)
+    ignored = ignored | np.append(present.ignored_boxes(wanted), True)[boxes.labels]
     kept = labels != BOX_NONE
     changed = replace(boxes, labels=labels)[kept]
     return changed, (ignored[kept] | (changed.labels == BOX_IGNORED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -327,13 +328,46 @@ def box_image_bounds(boxes: Boxes, image_from_ego: np.ndarray, near: float = 0.1
     bounds = np.full((len(boxes), 4), np.nan)
     for index, corners in enumerate(box_corners(boxes)):
         homogeneous = corners @ image_from_ego[:, :3].T + image_from_ego[:, 3]
-        kept = [corner for corner in homogeneous if corner[2] >= near]
-        for start, end in BOX_EDGES:
-            a, b = homogeneous[start], homogeneous[end]
-            if (a[2] < near) != (b[2] < near):
-                kept.append(a + (near - a[2]) / (b[2] - a[2]) * (b - a))
-        if kept:
-            pixels = np.array(kept)
-            pixels = pixels[:, :2] / pixels[:, 2:]
+        lines = visible_lines(homogeneous, BOX_EDGES, near)
+        if lines:
+            pixels = np.concatenate(lines)
             bounds[index] = [*pixels.min(0), *pixels.max(0)]
     return bounds
+
+
+def visible_lines(
+    corners: np.ndarray, lines: Iterable[tuple[int, int]], near: float
+) -> list[np.ndarray]:
+    """Project lines between corners, as far as they lie beyond `near`.
+
+    Args:
+        corners: (8, 3) homogeneous pixels.
+        lines: Numbers of the two corners of each line.
+        near: Depth in metres.
+
+    Returns:
+        (2, 2) pixels of each line that is not wholly nearer.
+    """
+    visible = []
+    for start, end in lines:
+        line = _cut(corners[start], corners[end], near)
+        if line is not None:
+            visible.append(line)
+    return visible
+
+
+def _cut(a: np.ndarray, b: np.ndarray, near: float) -> np.ndarray | None:
+    """Return the (2, 2) pixels of the part of a line beyond `near`; None if there is none.
+
+    Args:
+        a: (3,) homogeneous pixel of one end.
+        b: (3,) homogeneous pixel of the other end.
+        near: Depth in metres.
+    """
+    if max(a[2], b[2]) < near:
+        return None
+    if a[2] < near:
+        a = a + (near - a[2]) / (b[2] - a[2]) * (b - a)
+    elif b[2] < near:
+        b = b + (near - b[2]) / (a[2] - b[2]) * (a - b)
+    return np.stack([a[:2] / a[2], b[:2] / b[2]])

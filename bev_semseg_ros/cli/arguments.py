@@ -46,12 +46,9 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
     Raises:
         ValueError: If it has no frames.
     """
-    from bev_semseg_ros.data.dataset import open_dataset
+    from bev_semseg_ros.data.dataset import open_frames
 
-    dataset = open_dataset(arguments.data, arguments.split)
-    if len(dataset) == 0:
-        raise ValueError(f"{arguments.data}: no frames in the split {arguments.split!r}")
-    return dataset
+    return open_frames(arguments.data, arguments.split)
 
 
 def load_predictor(arguments: argparse.Namespace) -> Predictor:

@@ -16,7 +16,13 @@ import numpy as np
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
 from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes, wrap_angle
-from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
+from bev_semseg_ros.labels import (
+    DEFAULT_BOX_LABELS,
+    DEFAULT_MASK_LABELS,
+    MASK_IGNORED,
+    LabelSet,
+    load_label_set,
+)
 from bev_semseg_ros.preprocessing import (
     RectifiedImage,
     Sample,
@@ -47,8 +53,8 @@ class Example:
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     boxes: Boxes | None = None
     ignored: np.ndarray | None = None
-    box_labels: LabelSet = field(default_factory=lambda: load_label_set("boxes_4"))
-    mask_labels: LabelSet = field(default_factory=lambda: load_label_set("driving_13"))
+    box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
+    mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
 
     @property
     def mask(self) -> np.ndarray | None:

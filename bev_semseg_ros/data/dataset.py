@@ -82,6 +82,21 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
     return dataset if split is None else SplitDataset(dataset, split)
 
 
+def open_frames(path: str | Path, split: Split | None = None) -> Dataset:
+    """Open a data set, as `open_dataset` does, of which at least one frame is needed.
+
+    Raises:
+        ValueError: as of `open_dataset`, or no frame is in the split.
+    """
+    dataset = open_dataset(path, split)
+    if len(dataset) == 0:
+        raise ValueError(
+            f"{path}: no frames in the split {split!r}, because a single scene is all 'train'; "
+            "give more scenes, or no split"
+        )
+    return dataset
+
+
 def outside_files(path: Path) -> list[Path]:
     """Return the files above a data set's folder that its reader may read, such as calibrations."""
     kind = next((kind for kind in READERS if kind.matches(path)), None)

@@ -149,6 +149,29 @@ def read_velodyne(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.float32).reshape(-1, 4).copy()
 
 
+def box_size(values: Any, where: str) -> np.ndarray:
+    """Check and convert the size of a box that was read from a file.
+
+    Args:
+        values: Length, width and height in metres, or their texts.
+        where: File and entry, with which an error begins.
+
+    Returns:
+        (3,) finite float64 above 0.
+
+    Raises:
+        ValueError: `values` are not three finite numbers above 0.
+    """
+    size = numbers(values, (3,), where)
+    if (size <= 0).any():
+        shown = " x ".join(f"{side:g}" for side in size)
+        raise ValueError(
+            f"{where}: expected length, width and height above 0, got {shown} m; correct the box "
+            "or delete it"
+        )
+    return size
+
+
 def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Check and convert numbers that were read from a file.
 

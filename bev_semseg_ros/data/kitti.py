@@ -27,6 +27,7 @@ from bev_semseg_ros.data.calibration import (
 )
 from bev_semseg_ros.data.files import (
     MAX_ID,
+    box_size,
     numbers,
     read_gray,
     read_image,
@@ -50,7 +51,6 @@ _LABELS = "labels.yaml"
 _MOTION = "motion"
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
-IGNORED = frozenset({"Person_sitting"})  # KITTI counts them neither as found nor as missed
 DONT_CARE = "DontCare"  # an area of the image, not an object
 
 
@@ -67,7 +67,6 @@ class KittiDataset:
     """
 
     name = "kitti"
-    box_labels = load_label_set(BOX_LABELS)
     layout = (
         "KITTI object: a folder with training/velodyne or training/image_2, "
         "or such a training folder"
@@ -76,6 +75,7 @@ class KittiDataset:
     def __init__(self, path: str | Path) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
         own_labels = self._folder / _PARTS["mask"][0] / _LABELS
+        self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = load_label_set(MASK_LABELS)
         if own_labels.is_file():
             # Named after the data set: the file has the same name in all of them.
@@ -136,14 +136,12 @@ class KittiDataset:
                     kitti_rectified_from_lidar(rows, files["calib"])
                 )
                 motion_path = self._folder / _MOTION / f"{name}.csv"
-                boxes, ignored, dont_care = read_labels(
+                boxes, dont_care = read_labels(
                     files["boxes"],
                     ego_from_rectified,
                     motion_path if motion_path.is_file() else None,
                 )
-                annotation = replace(
-                    annotation, boxes=boxes, ignored=ignored, dont_care={CAMERA: dont_care}
-                )
+                annotation = replace(annotation, boxes=boxes, dont_care={CAMERA: dont_care})
         if "mask" in files:
             mask = _read_mask(files["mask"], image, self.mask_labels)
             annotation = replace(annotation, masks={CAMERA: mask})
@@ -175,7 +173,7 @@ class Motion:
 
 def read_labels(
     path: Path, ego_from_rectified: np.ndarray, motion_path: Path | None = None
-) -> tuple[Boxes, np.ndarray, np.ndarray]:
+) -> tuple[Boxes, np.ndarray]:
     """Read a label file.
 
     Args:
@@ -185,8 +183,7 @@ def read_labels(
         motion_path: file with the ids and velocities of the boxes, None if there is none.
 
     Returns:
-        Boxes in the ego frame with labels of the set "kitti_boxes"; (M,) bool: those that count
-        neither as found nor as missed; (D, 4) the DontCare areas.
+        Boxes in the ego frame with labels of the set "kitti_boxes"; (D, 4) the DontCare areas.
 
     Raises:
         ValueError: names file and line.
@@ -194,7 +191,7 @@ def read_labels(
     classes = load_label_set(BOX_LABELS)
     motions = {} if motion_path is None else read_motions(motion_path)
     found: list[Motion] = []
-    centers, sizes, yaws, labels, ignored, dont_care = [], [], [], [], [], []
+    centers, sizes, yaws, labels, dont_care = [], [], [], [], []
     for index, line in enumerate(read_text(path).splitlines(), 1):
         if not (fields := line.split()):
             continue
@@ -213,10 +210,9 @@ def read_labels(
         heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
         middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
         centers.append(apply(ego_from_rectified, middle))
-        sizes.append((length, width, height))
+        sizes.append(box_size((length, width, height), where))
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
-        ignored.append(fields[0] in IGNORED)
         found.append(motions.pop(index, Motion()))
     if motions:
         raise ValueError(
@@ -231,7 +227,7 @@ def read_labels(
         np.array([motion.number for motion in found]),
         np.array([motion.velocity for motion in found]),
     )
-    return boxes, np.array(ignored, bool), np.array(dont_care).reshape(-1, 4)
+    return boxes, np.array(dont_care).reshape(-1, 4)
 
 
 def read_motions(path: Path) -> dict[int, Motion]:

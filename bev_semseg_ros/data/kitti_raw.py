@@ -14,8 +14,8 @@ from bev_semseg_ros.data.calibration import (
     Calibration,
     kitti_raw_calibration,
 )
-from bev_semseg_ros.data.files import numbers, read_image, read_text, read_velodyne
-from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, IGNORED, MASK_LABELS
+from bev_semseg_ros.data.files import box_size, numbers, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, MASK_LABELS
 from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import transform_boxes
@@ -31,7 +31,6 @@ class Tracklet:
     Attributes:
         id: Index in the file.
         label: Number of the class in the label set `kitti.BOX_LABELS`.
-        is_ignored: True if it counts neither as found nor as missed.
         size: (3,) length, width, height in metres.
         first_frame: Number of the frame of the first pose; the others follow.
         poses: (F, 4) x, y, z of the middle of the box's bottom, in metres, and yaw in radians, in
@@ -40,7 +39,6 @@ class Tracklet:
 
     id: int
     label: int
-    is_ignored: bool
     size: np.ndarray
     first_frame: int
     poses: np.ndarray
@@ -68,7 +66,7 @@ class Drive:
     def annotation(self, number: int) -> Annotation:
         """Return the ground truth of a frame: boxes with the tracklets' ids and velocities."""
         if self.tracklets is None:
-            return Annotation(box_labels=KittiRawDataset.box_labels)
+            return Annotation(box_labels=load_label_set(BOX_LABELS))
         present = []
         poses = []
         velocities = []
@@ -91,8 +89,7 @@ class Drive:
         )
         return Annotation(
             transform_boxes(KITTI_EGO_FROM_LIDAR, boxes),
-            np.array([tracklet.is_ignored for tracklet in present], bool),
-            box_labels=KittiRawDataset.box_labels,
+            box_labels=load_label_set(BOX_LABELS),
         )
 
     @cached_property
@@ -125,8 +122,6 @@ class KittiRawDataset:
     """
 
     name = "kitti_raw"
-    box_labels = load_label_set(BOX_LABELS)
-    mask_labels = load_label_set(MASK_LABELS)  # it has no masks
     outside = ("calib_*.txt",)
     layout = (
         f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, "
@@ -134,6 +129,8 @@ class KittiRawDataset:
     )
 
     def __init__(self, path: str | Path) -> None:
+        self.box_labels = load_label_set(BOX_LABELS)
+        self.mask_labels = load_label_set(MASK_LABELS)  # it has no masks
         folders = _drive_folders(Path(path))
         days = {folder.resolve().parent for folder in folders}
         calibrations = {day: kitti_raw_calibration(day) for day in days}
@@ -220,7 +217,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
 def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str) -> Tracklet:
     """Return a tracklet from its XML; an error begins with `where`."""
     try:
-        label = KittiRawDataset.box_labels.index(class_name)
+        label = load_label_set(BOX_LABELS).index(class_name)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     first_frame = numbers(item.findtext("first_frame"), (), f"{where}: first_frame")
@@ -235,8 +232,7 @@ def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str
     return Tracklet(
         index,
         label,
-        class_name in IGNORED,
-        numbers([item.findtext(key) for key in "lwh"], (3,), f"{where}: l, w, h"),
+        box_size([item.findtext(key) for key in "lwh"], f"{where}: l, w, h"),
         int(first_frame),
         poses,
     )

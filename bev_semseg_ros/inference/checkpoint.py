@@ -28,6 +28,7 @@ from bev_semseg_ros.model.encoders.camera import IMAGE_MEAN, IMAGE_STD
 from bev_semseg_ros.model.network import Network
 
 FORMAT = "bev_semseg_ros/2"
+FORMER_FORMAT = "bev_semseg_ros/1"  # of version 0.1, which `conversion` reads
 HALF_MAX = torch.finfo(torch.float16).max
 _KINDS = {
     "config": dict,
@@ -51,6 +52,7 @@ class Checkpoint:
             the tasks observed) and how the training went (data, seed, tasks, begun_from, epochs,
             steps, minutes).
         path: of the file, for messages.
+        training: state with which the run resumes; None if the file holds weights alone.
     """
 
     config: Config
@@ -58,6 +60,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     info: dict[str, Any]
     path: Path
+    training: dict[str, Any] | None = None
 
     def build(self) -> Network:
         """Return the network with its weights.
@@ -93,6 +96,18 @@ class Checkpoint:
                 f"{len(wrong) - 1} more are missing, unknown or of another shape"
             )
         network.load_state_dict(self.weights)
+
+    def training_state(self) -> dict[str, Any]:
+        """Return what a training needs to resume.
+
+        Raises:
+            ValueError: the file holds weights alone, which were made to ship.
+        """
+        if self.training is None:
+            raise ValueError(
+                f"{self.path}: holds weights only and cannot be resumed; begin from it with --init"
+            )
+        return self.training
 
 
 def save(
@@ -188,22 +203,8 @@ def load(path: str | Path) -> Checkpoint:
         key: value.float() if value.is_floating_point() else value
         for key, value in content["weights"].items()
     }
-    return Checkpoint(config, label_sets, weights, content["info"], Path(path))
-
-
-def load_training(path: str | Path) -> dict[str, Any]:
-    """Return what a training needs to resume.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: as of `load`, or the file holds weights alone, which were made to ship.
-    """
-    content = read(path)
-    if "training" not in content:
-        raise ValueError(
-            f"{path}: holds weights only and cannot be resumed; begin from it with --init"
-        )
-    return content["training"]
+    training = content.get("training")
+    return Checkpoint(config, label_sets, weights, content["info"], Path(path), training)
 
 
 def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
@@ -250,7 +251,7 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
 
 
 def _other_format(path: str | Path, found: Any, wanted: str) -> str:
-    if isinstance(found, str) and found == "bev_semseg_ros/1" and wanted == FORMAT:
+    if found == FORMER_FORMAT and wanted == FORMAT:
         return (
             f"{path}: a checkpoint of version 0.1 (format {found}); convert it once with "
             f"`bev-semseg convert {path} --out NEW.pt`"

@@ -6,13 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import LabelSet, load_label_set
-
-FORMER_FORMAT = "bev_semseg_ros/1"
 
 # What the parts of the network were called -> what they are called, the longer prefixes first.
 _WEIGHTS = (
@@ -37,7 +33,7 @@ def convert(path: str | Path, out: str | Path) -> None:
         FileNotFoundError: no such file.
         ValueError: damaged, or not of version 0.1.
     """
-    content = checkpoint.read(path, FORMER_FORMAT)
+    content = checkpoint.read(path, checkpoint.FORMER_FORMAT)
     try:
         values = dict(content["config"])
         label_sets = _label_sets(content, values)
@@ -90,13 +86,11 @@ def _label_sets(content: dict[str, Any], values: dict[str, Any]) -> dict[str, La
             )
     boxes = replace(
         boxes,
-        colors=np.array(content["detection_colors"], np.uint8),
+        colors=content["detection_colors"],
         heatmap_sigma=tuple(values.get("loss", {}).get("heatmap_sigma", boxes.heatmap_sigma)),
         suppression_radius=tuple(
             values.get("decoding", {}).get("suppression_radius", boxes.suppression_radius)
         ),
     )
-    masks = replace(masks, colors=np.array(content["segmentation_colors"], np.uint8))
-    found = {"detection": boxes, "segmentation": masks}
-    # By way of plain values, which are checked: a set must not become one that cannot be loaded.
-    return {task: LabelSet.from_dict(labels.to_dict()) for task, labels in found.items()}
+    masks = replace(masks, colors=content["segmentation_colors"])
+    return {"detection": boxes, "segmentation": masks}

@@ -3,6 +3,8 @@
 from bev_semseg_ros.labels.label_set import (
     BOX_IGNORED,
     BOX_NONE,
+    DEFAULT_BOX_LABELS,
+    DEFAULT_MASK_LABELS,
     MASK_IGNORED,
     LabelSet,
     load_label_set,
@@ -13,6 +15,8 @@ from bev_semseg_ros.labels.label_set import (
 __all__ = [
     "BOX_IGNORED",
     "BOX_NONE",
+    "DEFAULT_BOX_LABELS",
+    "DEFAULT_MASK_LABELS",
     "MASK_IGNORED",
     "LabelSet",
     "load_label_set",

@@ -1,34 +1,31 @@
-"""A label set as data: classes, colours, and the coarser or finer sets that it relates to.
+"""A label set: classes, colours, and the coarser or finer sets that it relates to.
 
-Network, node and metrics get their classes only from here. Sets are YAML files. The shipped ones
-lie in `labels/sets`; a file of one's own has the same form (docs/extending.md):
-
-    classes:                      # in the order of their numbers
-      car: {color: [40, 120, 255], heatmap_sigma: 1.6, suppression_radius: 1.6, neutral: [truck]}
-    coarser:                      # another set -> its classes -> the classes here that they unite
-      groups_6: {vehicle: [car], ignored: [...]}
-    finer:                        # the same the other way round: whose classes are united here
-      a2d2_38: {car: [Car], ignored: [...]}
+Network, node and metrics get their classes only from here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+
+from bev_semseg_ros.labels.label_file import check_members, read_label_file
 
 MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
 BOX_NONE = -2  # of a box: not an object in this set, to be removed
 
+# The sets of the shipped network, and of data that name no other.
+DEFAULT_BOX_LABELS = "boxes_4"
+DEFAULT_MASK_LABELS = "driving_13"
+
 MAX_CLASSES = 254
-MAX_FILE_BYTES = 200_000  # a label set is a few kilobytes; YAML's aliases could make more of it
+MAX_PROPERTY = 100  # of a class: cells of the heatmap or metres
 _SETS = Path(__file__).parent / "sets"
 _SPECIAL = {"ignored": BOX_IGNORED, "none": BOX_NONE}
 _DEFAULTS = {"heatmap_sigma": 1.2, "suppression_radius": 1.0}
@@ -47,6 +44,11 @@ class LabelSet:
         heatmap_sigma: for each class the width of a ground-truth peak, in cells of the heatmap.
         suppression_radius: for each class, metres within which only the best box is kept.
         neutral: class -> classes (or "ignored") whose boxes count neither for nor against it.
+        ignored_in: name of a set of `coarser` -> classes here that have a class there, but whose
+            boxes are ignored there.
+
+    Raises:
+        ValueError: a value that makes no sense, or does not fit the others.
     """
 
     name: str
@@ -57,12 +59,19 @@ class LabelSet:
     heatmap_sigma: tuple[float, ...] = ()
     suppression_radius: tuple[float, ...] = ()
     neutral: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignored_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "colors", np.asarray(self.colors, np.uint8).reshape(-1, 3))
         for key, value in _DEFAULTS.items():
             if not getattr(self, key):
                 object.__setattr__(self, key, (value,) * len(self.classes))
+        try:
+            self._check()
+        except ValueError as error:
+            raise ValueError(f"label set {self.name}: {error}") from error
+        object.__setattr__(self, "colors", np.asarray(self.colors, np.uint8).reshape(-1, 3))
+        for key in _DEFAULTS:
+            object.__setattr__(self, key, tuple(map(float, getattr(self, key))))
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -99,7 +108,7 @@ class LabelSet:
 
     def maps_to(self, other: LabelSet) -> bool:
         """Return whether every class here maps to a class of `other`, to ignored or to none."""
-        return self._names_in(other) is not None
+        return self._relation(other) is not None
 
     def mapping_to(self, other: LabelSet) -> np.ndarray:
         """Return for each class its number in another set.
@@ -110,14 +119,27 @@ class LabelSet:
         Raises:
             ValueError: neither set says how the classes relate.
         """
-        names = self._names_in(other)
-        if names is None:
+        numbers = _SPECIAL | {name: number for number, name in enumerate(other.classes)}
+        names, _ = self._known_relation(other)
+        return np.array([numbers[name] for name in names], np.int64)
+
+    def ignored_boxes(self, other: LabelSet) -> np.ndarray:
+        """Return (N,) bool: classes whose boxes are ignored in another set, see `ignored_in`.
+
+        Raises:
+            ValueError: neither set says how the classes relate.
+        """
+        _, ignored = self._known_relation(other)
+        return np.array([name in ignored for name in self.classes])
+
+    def _known_relation(self, other: LabelSet) -> tuple[tuple[str, ...], frozenset[str]]:
+        relation = self._relation(other)
+        if relation is None:
             raise ValueError(
                 f"the label set {self.name} does not map to {other.name}: add the mapping under "
                 f"`coarser` of {self.name} or under `finer` of {other.name}"
             )
-        numbers = _SPECIAL | {name: number for number, name in enumerate(other.classes)}
-        return np.array([numbers[name] for name in names], np.int64)
+        return relation
 
     def mask_table(self, other: LabelSet) -> np.ndarray:
         """Return (256,) uint8: mask values of this set -> those of another, or MASK_IGNORED."""
@@ -134,20 +156,28 @@ class LabelSet:
         sets = [load_label_set(name) for name in names]
         return sorted(sets, key=lambda labels: -len(labels))
 
-    def _names_in(self, other: LabelSet) -> tuple[str, ...] | None:
-        """Return for each class its name in another set, or None if the sets do not relate."""
+    def _relation(self, other: LabelSet) -> tuple[tuple[str, ...], frozenset[str]] | None:
+        """Return how the classes relate to those of another set, or None if they do not.
+
+        Returns:
+            For each class its name in the other set, and the classes whose boxes are ignored there.
+        """
         if self.classes == other.classes:
-            return self.classes
+            return self.classes, frozenset()
         if other.name in self.coarser:
-            return self.coarser[other.name]
+            return self.coarser[other.name], frozenset(self.ignored_in.get(other.name, ()))
         if self.name in other.finer and set(self.classes) <= set(other.finer[self.name]):
-            return tuple(other.finer[self.name][name] for name in self.classes)
-        for name in self.coarser:  # by way of a set between
+            return tuple(other.finer[self.name][name] for name in self.classes), frozenset()
+        for name, ours in self.coarser.items():  # by way of a set between
             between = load_label_set(name)
-            further = between._names_in(other)
-            if further is not None:
-                ours = self.coarser[name]
-                return tuple(n if n in _SPECIAL else further[between.index(n)] for n in ours)
+            relation = between._relation(other)
+            if relation is not None:
+                further = dict(zip(between.classes, relation[0], strict=True))
+                ignored = set(self.ignored_in.get(name, ()))
+                for here, there in zip(self.classes, ours, strict=True):
+                    if there in relation[1]:
+                        ignored.add(here)
+                return tuple(further.get(there, there) for there in ours), frozenset(ignored)
         return None
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +191,7 @@ class LabelSet:
             "heatmap_sigma": list(self.heatmap_sigma),
             "suppression_radius": list(self.suppression_radius),
             "neutral": {name: list(others) for name, others in self.neutral.items()},
+            "ignored_in": {name: list(classes) for name, classes in self.ignored_in.items()},
         }
 
     @classmethod
@@ -171,38 +202,123 @@ class LabelSet:
             ValueError: a value is missing, of another type, or does not fit the others.
         """
         try:
-            labels = cls(
-                str(values["name"]),
-                tuple(map(str, values["classes"])),
-                np.array(values["colors"], np.uint8),
-                {str(name): tuple(map(str, there)) for name, there in values["coarser"].items()},
-                {str(name): dict(here) for name, here in values["finer"].items()},
-                tuple(map(float, values["heatmap_sigma"])),
-                tuple(map(float, values["suppression_radius"])),
-                {str(name): tuple(others) for name, others in values["neutral"].items()},
-            )
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            arguments: dict[str, Any] = {
+                "classes": tuple(values["classes"]),
+                "colors": list(values["colors"]),
+                "coarser": {str(name): tuple(each) for name, each in values["coarser"].items()},
+                "finer": {
+                    str(name): {str(theirs): ours for theirs, ours in here.items()}
+                    for name, here in values["finer"].items()
+                },
+                "heatmap_sigma": tuple(values["heatmap_sigma"]),
+                "suppression_radius": tuple(values["suppression_radius"]),
+                "neutral": {str(name): tuple(each) for name, each in values["neutral"].items()},
+                # Older checkpoints lack it.
+                "ignored_in": {
+                    str(name): tuple(each) for name, each in values.get("ignored_in", {}).items()
+                },
+            }
+            name = str(values["name"])
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"damaged label set: {error!r}") from error
-        labels._check()
-        return labels
+        try:
+            return cls(name, **arguments)
+        except ValueError as error:
+            raise ValueError(f"damaged {error}") from error
 
     def _check(self) -> None:
-        """Refuse a set from a checkpoint whose parts do not fit together."""
-        count = len(self)
-        lengths = {len(self.colors), len(self.heatmap_sigma), len(self.suppression_radius)}
-        lengths |= {len(there) for there in self.coarser.values()}
-        if not 0 < count <= MAX_CLASSES or lengths != {count}:
-            raise ValueError(f"damaged label set {self.name}: its parts are of different lengths")
-        if len(set(self.classes)) < count:
-            raise ValueError(f"damaged label set {self.name}: a class stands there twice")
-        named = [(load_label_set(name), there) for name, there in self.coarser.items()]
-        named += [(self, tuple(here.values())) for here in self.finer.values()]
-        for labels, names in named:
-            if unknown := set(names) - {*labels.classes, *_SPECIAL}:
+        """Refuse values that make no sense or do not fit together."""
+        self._check_classes()
+        parts: dict[str, Any] = {
+            "colors": self.colors,
+            "heatmap_sigma": self.heatmap_sigma,
+            "suppression_radius": self.suppression_radius,
+            **{f"coarser.{name}": there for name, there in self.coarser.items()},
+        }
+        for where, values in parts.items():
+            if len(values) != len(self):
+                raise ValueError(f"{where}: {len(values)} values for {len(self)} classes")
+        for name, color in zip(self.classes, self.colors, strict=True):
+            if not _is_color(color):
                 raise ValueError(
-                    f"damaged label set {self.name}: {min(map(str, unknown))!r} is no class of "
-                    f"{labels.name}"
+                    f"classes.{name}.color: expected [red, green, blue] of 0 to 255, got {color!r}"
                 )
+        for key in _DEFAULTS:
+            for name, value in zip(self.classes, getattr(self, key), strict=True):
+                if not _is_number(value) or not 0 < value < MAX_PROPERTY:
+                    raise ValueError(
+                        f"classes.{name}.{key}: expected a number above 0 and below "
+                        f"{MAX_PROPERTY}, got {value!r}"
+                    )
+        self._check_neutral()
+        self._check_mappings()
+
+    def _check_classes(self) -> None:
+        if not 0 < len(self) <= MAX_CLASSES:
+            raise ValueError(f"expected 1 to {MAX_CLASSES} classes, got {len(self)}")
+        for name in self.classes:
+            if not isinstance(name, str) or not name or name in _SPECIAL:
+                raise ValueError(f"classes: {name!r} cannot be the name of a class; choose another")
+        if twice := [name for name in self.classes if self.classes.count(name) > 1]:
+            raise ValueError(f"classes: {twice[0]!r} stands there twice")
+
+    def _check_neutral(self) -> None:
+        known = (*self.classes, "ignored")
+        for name, others in self.neutral.items():
+            if name not in self.classes:
+                raise ValueError(
+                    f"neutral: unknown class {name!r}, expected {', '.join(self.classes)}"
+                )
+            if any(other not in known for other in others):
+                raise ValueError(
+                    f"classes.{name}.neutral: expected a list of {', '.join(self.classes)} or "
+                    f"ignored, got {list(others)}"
+                )
+
+    def _check_mappings(self) -> None:
+        for name, classes in self.ignored_in.items():
+            if name not in self.coarser:
+                raise ValueError(f"ignored_in.{name}: expected a set that `coarser` names")
+            for each in classes:
+                if each not in self.classes:
+                    raise ValueError(
+                        f"ignored_in.{name}: unknown class {each!r}, expected "
+                        f"{', '.join(self.classes)}"
+                    )
+        shipped = shipped_label_sets()
+        for name, there in self.coarser.items():
+            if name not in shipped:
+                raise ValueError(
+                    f"coarser.{name}: unknown label set, expected one of {', '.join(shipped)}"
+                )
+            _check_names(there, load_label_set(name).classes, f"coarser.{name}")
+        for name, here in self.finer.items():
+            _check_names(list(here.values()), self.classes, f"finer.{name}")
+            if name in shipped:
+                check_members(here, load_label_set(name).classes, f"finer.{name}")
+
+
+def _is_color(value: Any) -> bool:
+    """Return True for three whole numbers of 0 to 255."""
+    try:
+        parts = np.asarray(value)
+    except ValueError:  # a list of lists of several lengths
+        return False
+    if parts.shape != (3,) or parts.dtype.kind not in "iuf":
+        return False
+    return bool(((parts >= 0) & (parts <= 255) & (parts == np.round(parts))).all())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_names(names: Sequence[Any], classes: Sequence[str], where: str) -> None:
+    """Refuse a name that is neither a class of the coarser set nor special."""
+    known = (*classes, *_SPECIAL)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}: unknown class {name!r}, expected {', '.join(known)}")
 
 
 @cache
@@ -252,129 +368,9 @@ def _shipped(name: str) -> LabelSet:
 def _read(path: Path) -> LabelSet:
     if path.parent != _SETS and path.stem in shipped_label_sets():
         raise ValueError(f"{path}: {path.stem} is the name of a shipped label set; rename the file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"{path}: more than {MAX_FILE_BYTES} bytes, expected a label set")
+    arguments = read_label_file(path, _DEFAULTS)
     try:
-        content = yaml.load(path.read_text(), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: damaged YAML: {error}") from error
-    content = _mapping(content, f"{path}")
-    if unknown := sorted(set(map(str, content)) - {"classes", "coarser", "finer"}):
-        raise ValueError(
-            f"{path}: unknown key {', '.join(unknown)}, expected classes, coarser, finer"
-        )
-    entries = _mapping(content.get("classes"), f"{path}: classes")
-    classes = tuple(map(str, entries))
-    if not 0 < len(classes) <= MAX_CLASSES:
-        raise ValueError(f"{path}: expected 1 to {MAX_CLASSES} classes, got {len(classes)}")
-    if reserved := [name for name in classes if name in _SPECIAL]:
-        raise ValueError(f"{path}: {reserved[0]!r} cannot be the name of a class")
-    properties = {
-        name: _properties(entry, classes, f"{path}: classes.{name}")
-        for name, entry in zip(classes, entries.values(), strict=True)
-    }
-    coarser = {}
-    for other, united in _mapping(content.get("coarser") or {}, f"{path}: coarser").items():
-        where = f"{path}: coarser.{other}"
-        if str(other) not in shipped_label_sets():
-            raise ValueError(
-                f"{where}: unknown label set, expected one of {', '.join(shipped_label_sets())}"
-            )
-        found = _by_member(united, where, load_label_set(str(other)).classes)
-        _check_members(found, classes, where)
-        coarser[str(other)] = tuple(found[name] for name in classes)
-    finer = {}
-    for other, united in _mapping(content.get("finer") or {}, f"{path}: finer").items():
-        where = f"{path}: finer.{other}"
-        finer[str(other)] = _by_member(united, where, classes)
-        if str(other) in shipped_label_sets():
-            _check_members(finer[str(other)], load_label_set(str(other)).classes, where)
-    return LabelSet(
-        path.stem,
-        classes,
-        np.array([properties[name]["color"] for name in classes]),
-        coarser,
-        finer,
-        tuple(properties[name]["heatmap_sigma"] for name in classes),
-        tuple(properties[name]["suppression_radius"] for name in classes),
-        {name: each["neutral"] for name, each in properties.items() if each["neutral"]},
-    )
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML without aliases, of which a few bytes could stand for billions of values."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node that is no alias."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="a label set has no aliases", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping whose keys all differ."""
-        seen = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                problem = f"{name!r} stands there twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-def _mapping(value: Any, where: str) -> dict[Any, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected a mapping, got {type(value).__name__}")
-    return value
-
-
-def _properties(entry: Any, classes: tuple[str, ...], where: str) -> dict[str, Any]:
-    entry = _mapping(entry, where)
-    known = ("color", "neutral", *_DEFAULTS)
-    if unknown := sorted(set(map(str, entry)) - set(known)):
-        raise ValueError(f"{where}: unknown key {', '.join(unknown)}, expected {', '.join(known)}")
-    color = entry.get("color")
-    if not (
-        isinstance(color, list)
-        and len(color) == 3
-        and all(isinstance(part, int) and 0 <= part <= 255 for part in color)
-    ):
-        raise ValueError(f"{where}.color: expected [red, green, blue] of 0 to 255, got {color!r}")
-    numbers = {key: entry.get(key, default) for key, default in _DEFAULTS.items()}
-    for key, value in numbers.items():
-        if not isinstance(value, int | float) or not 0 < value < 100:
-            raise ValueError(f"{where}.{key}: expected a number above 0, got {value!r}")
-    neutral = entry.get("neutral", [])
-    if not isinstance(neutral, list) or any(each not in (*classes, "ignored") for each in neutral):
-        raise ValueError(
-            f"{where}.neutral: expected a list of {', '.join(classes)} or ignored, got {neutral!r}"
-        )
-    return {"color": color, "neutral": tuple(neutral), **numbers}
-
-
-def _check_members(found: Mapping[str, str], classes: tuple[str, ...], where: str) -> None:
-    """Refuse a mapping that leaves out a class of the finer set, or has one that is not there."""
-    if unknown := sorted(set(found) - set(classes)):
-        raise ValueError(f"{where}: unknown class {unknown[0]!r}, expected {', '.join(classes)}")
-    if missing := [name for name in classes if name not in found]:
-        raise ValueError(
-            f"{where}: {', '.join(missing)} stand under no class; what has none stands under "
-            "ignored or none"
-        )
-
-
-def _by_member(united: Any, where: str, coarse_classes: Iterable[str]) -> dict[str, str]:
-    """Turn {coarse class: [fine classes]} into {fine class: coarse class}."""
-    known = [*coarse_classes, *_SPECIAL]
-    found: dict[str, str] = {}
-    for coarse, members in _mapping(united, where).items():
-        if coarse not in known:
-            raise ValueError(f"{where}: unknown class {coarse!r}, expected {', '.join(known)}")
-        if not isinstance(members, list):
-            raise ValueError(f"{where}.{coarse}: expected a list of classes, got {members!r}")
-        for member in map(str, members):
-            if member in found:
-                raise ValueError(f"{where}: {member!r} stands under two classes")
-            found[member] = str(coarse)
-    return found
+        return LabelSet(path.stem, **arguments)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"label set {path.stem}: ")
+        raise ValueError(f"{path}: {reason}") from error

@@ -21,7 +21,7 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, make_example
-from bev_semseg_ros.data.dataset import Dataset, Split, open_dataset, outside_files
+from bev_semseg_ros.data.dataset import Dataset, Split, open_frames, outside_files
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
@@ -30,7 +30,7 @@ from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 5  # of the files below and of what preparation does
+VERSION = 7  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
 # What the index has for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
@@ -149,12 +149,10 @@ def open_cache(
         split: of the data, see `open_dataset`; empty: everything.
 
     Raises:
-        ValueError: data without a frame, and what `open_dataset` and the readers raise.
+        ValueError: what `open_frames` and the readers raise.
     """
     path = Path(path)
-    dataset = open_dataset(path, split or None)
-    if len(dataset) == 0:
-        raise ValueError(f"{path}: no frames" + (f" in the split {split!r}" if split else ""))
+    dataset = open_frames(path, split or None)
     folder = root / f"{path.resolve().name}-{_fingerprint(path, config, split)}"
     if not (folder / "index.npz").is_file():
         build(dataset, config, folder)

@@ -21,6 +21,7 @@ from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.inference.predictor import Predictor, choose_device, choose_precision
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
@@ -31,7 +32,6 @@ from bev_semseg_ros.training.initialization import load_checkpoints, load_pretra
 from bev_semseg_ros.training.loader import Loader, TrainingBatch, trained_tasks
 from bev_semseg_ros.training.schedule import Schedule
 
-PRECISIONS = ("auto", "bf16", "fp32")
 LOG_STEPS = 10
 
 
@@ -70,16 +70,16 @@ def train(
     torch.manual_seed(config.seed)
     # First: a wrong name is an error before frames are prepared. A run that is resumed has its
     # label sets in its checkpoint.
-    label_sets = checkpoint.load(out / "checkpoint.pt").label_sets if resume else None
-    network = build_network(config, label_sets)
+    saved = checkpoint.load(out / "checkpoint.pt") if resume else None
+    network = build_network(config, None if saved is None else saved.label_sets)
     trained_tasks(network.tasks, config)
     caches = [
         open_cache(path, config, out.parent / "cache", config.training.split) for path in data
     ]
     trainer = Trainer(config, network, Loader(caches, network, config), out)
     trainer.validation = _validation(config, data, validation)
-    if resume:
-        trainer.resume()
+    if saved is not None:
+        trainer.resume(saved)
     else:
         trainer.info |= describe(caches, trainer.loader.tasks)
         trainer.info["data"] = [Path(path).name for path in data]
@@ -92,11 +92,6 @@ def train(
 
 def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) -> None:
     training = config.training
-    if training.precision not in PRECISIONS:
-        raise ValueError(
-            f"training.precision: expected one of {', '.join(PRECISIONS)}, "
-            f"got {training.precision!r}"
-        )
     if training.validation_split and training.split in ("", training.validation_split):
         raise ValueError(
             f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
@@ -166,19 +161,21 @@ class Trainer:
             self.info["camera_trunk"] = "ImageNet" if is_pretrained else "from scratch"
         self._prepare(is_pretrained)
 
-    def resume(self) -> None:
+    def resume(self, saved: Checkpoint) -> None:
         """Continue from the run's own checkpoint.
+
+        Args:
+            saved: the run's checkpoint.
 
         Raises:
             ValueError: settings or label sets differ from the saved run.
         """
-        saved = checkpoint.load(self.path)
         if changed := _changed_settings(saved.config, self.config):
             raise ValueError(
-                f"{self.path}: {changed[0]}, and a run keeps its settings; "
+                f"{saved.path}: {changed[0]}, and a run keeps its settings; "
                 "--init begins another from it"
             )
-        state = checkpoint.load_training(self.path)
+        state = saved.training_state()
         saved.load_into(self.network)
         self.info = saved.info
         self._prepare(state["pretrained"])

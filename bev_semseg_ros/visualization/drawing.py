@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.geometry import BOX_EDGES, box_corners
+from bev_semseg_ros.geometry import BOX_EDGES, box_corners, visible_lines
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 
 Color = tuple[int, int, int]
@@ -17,6 +17,7 @@ MUTED: Color = (120, 126, 134)
 GROUND_TRUTH_COLOR: Color = (245, 245, 245)
 UNKNOWN_COLOR: Color = (150, 150, 150)  # of boxes that are of no class
 
+_FRONT_CROSS = ((0, 7), (3, 4))  # corners at the ends of its lines
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS = 4  # of coordinates; OpenCV draws on whole pixels unless they carry such bits
 
@@ -118,46 +119,13 @@ def draw_boxes_on_image(
         label = int(boxes.labels[index])
         line_color = class_color(labels, label) if color is None else color
         corners = all_corners[index] @ image_from_ego[:, :3].T + image_from_ego[:, 3]
-        lines = _visible_lines(corners, near)
+        lines = visible_lines(corners, (*BOX_EDGES, *_FRONT_CROSS), near)
         for line in lines:
             draw_lines(picture, line, line_color)
         if lines and tags and label >= 0:
             text = f"{labels.classes[label].replace('_', ' ')} {boxes.scores[index]:.2f}"
             _put_box_tag(picture, text, np.concatenate(lines), line_color)
     return picture
-
-
-def _visible_lines(corners: np.ndarray, near: float) -> list[np.ndarray]:
-    """Return the lines of a box as (2, 2) pixels, as far as they lie beyond `near`.
-
-    Args:
-        corners: (8, 3) homogeneous pixels of the corners.
-        near: Depth in metres.
-    """
-    front_cross = ((0, 7), (3, 4))
-    lines = []
-    for start, end in (*BOX_EDGES, *front_cross):
-        line = _cut(corners[start], corners[end], near)
-        if line is not None:
-            lines.append(line)
-    return lines
-
-
-def _cut(a: np.ndarray, b: np.ndarray, near: float) -> np.ndarray | None:
-    """Return the (2, 2) pixels of the part of a line beyond `near`; None if there is none.
-
-    Args:
-        a: (3,) homogeneous pixel of one end.
-        b: (3,) homogeneous pixel of the other end.
-        near: Depth in metres.
-    """
-    if max(a[2], b[2]) < near:
-        return None
-    if a[2] < near:
-        a = a + (near - a[2]) / (b[2] - a[2]) * (b - a)
-    elif b[2] < near:
-        b = b + (near - b[2]) / (a[2] - b[2]) * (a - b)
-    return np.stack([a[:2] / a[2], b[:2] / b[2]])
 
 
 def _put_box_tag(picture: np.ndarray, text: str, pixels: np.ndarray, color: Color) -> None:

@@ -110,7 +110,8 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
     )
     figures = json.loads(out.read_text())
     assert list(figures)[:2] == ["data", "checkpoint"] and figures["num_frames"] == 8
-    assert figures["detection"]["num_frames"] == 5 and figures["detection"]["car"]["num_truth"] > 10
+    assert figures["detection"]["num_frames"] == 5
+    assert figures["detection"]["classes"]["car"]["num_truth"] > 10
     assert figures["segmentation"]["miou"] is None
     assert "car" in capsys.readouterr().out
 
@@ -166,7 +167,7 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         for key, value in network.state_dict().items()
     )
     with pytest.raises(ValueError, match="cannot be resumed"):
-        checkpoint.load_training(tmp_path / "small.pt")
+        checkpoint.load(tmp_path / "small.pt").training_state()
 
 
 def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
@@ -203,4 +204,6 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     path = tmp_path / "run.pt"
     checkpoint.save(path, build_network(TINY), TINY, {}, training={"step": 3})
     assert main(["export", "--checkpoint", str(path), "--out", str(tmp_path / "." / "run.pt")]) == 2
-    assert "run.pt" in capsys.readouterr().err and checkpoint.load_training(path) == {"step": 3}
+    assert "run.pt" in capsys.readouterr().err and checkpoint.load(path).training_state() == {
+        "step": 3
+    }

@@ -94,6 +94,13 @@ def test_classes_map_to_the_four(tmp_path, kind, label, ignored):
     assert (annotation.boxes.labels.tolist(), annotation.ignored.tolist()) == ([label], [ignored])
 
 
+def test_a_sitting_person_counts_in_kittis_own_classes(tmp_path):
+    tiny_data.write_kitti_frame(tmp_path, "000000", label_line("Person_sitting"))
+    _, annotation = KittiDataset(tmp_path)[0]
+    annotation = annotation.with_labels(box_labels=load_label_set("kitti_boxes"))
+    assert annotation.ignored is None or not annotation.ignored.any()
+
+
 def test_dont_care_is_an_area_and_no_box(tmp_path):
     tiny_data.write_kitti_frame(
         tmp_path, "000000", "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10\n"
@@ -117,6 +124,13 @@ def test_empty_label_file_says_that_nothing_is_there(tmp_path):
         ),
         (label_line("Car")[:40], "000000.txt, line 1: expected 15 fields"),
         (label_line("Car").replace("1.65", "x"), "000000.txt, line 1: expected numbers"),
+        (
+            label_line("Van") + label_line("Car").replace("1.60", "0.0"),
+            r"000000.txt, line 2: expected length, width and height above 0, got 4 x 0 x 1.5 m; "
+            "correct the box or delete it",
+        ),
+        (label_line("Car").replace("4.00", "-1"), "line 1: .*got -1 x 1.6 x 1.5 m"),
+        (label_line("Car").replace("4.00", "inf"), "line 1: expected finite numbers"),
     ],
 )
 def test_wrong_label_line_is_named(tmp_path, labels, message):

@@ -8,6 +8,7 @@ from support import tiny_data
 
 from bev_semseg_ros.data.kitti_raw import KittiRawDataset
 from bev_semseg_ros.geometry import apply, points_in_boxes, project
+from bev_semseg_ros.labels import load_label_set
 
 
 @pytest.fixture
@@ -111,6 +112,29 @@ def test_unknown_tracklet_class_is_named(drive):
     path = drive / "tracklet_labels.xml"
     path.write_text(path.read_text().replace("Van", "Ufo"))
     with pytest.raises(ValueError, match=r"tracklet_labels.xml: tracklet 0: unknown class 'Ufo'"):
+        KittiRawDataset(drive)
+
+
+def test_a_sitting_person_is_ignored_in_the_four_classes_and_counts_in_kittis_own(drive):
+    path = drive / "tracklet_labels.xml"
+    path.write_text(path.read_text().replace("Van", "Person (sitting)"))
+    for name, expected in (("kitti_boxes", False), ("boxes_4", True)):
+        dataset = KittiRawDataset(drive)
+        frames = (dataset[index][1] for index in range(len(dataset)))
+        annotation = next(each for each in frames if each.boxes is not None and len(each.boxes))
+        annotation = annotation.with_labels(box_labels=load_label_set(name))
+        ignored = annotation.ignored if annotation.ignored is not None else [False]
+        assert list(ignored) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [("0", "above 0, got 4.4 x 0 x 2 m"), ("-1.8", "got 4.4 x -1.8 x 2 m"), ("nan", "finite")],
+)
+def test_a_tracklet_without_a_size_is_named(drive, size, reason):
+    path = drive / "tracklet_labels.xml"
+    path.write_text(path.read_text().replace("<w>1.8</w>", f"<w>{size}</w>"))
+    with pytest.raises(ValueError, match=rf"labels.xml: tracklet 0: l, w, h: expected.*{reason}"):
         KittiRawDataset(drive)
 
 

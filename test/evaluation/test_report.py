@@ -49,11 +49,12 @@ def test_layout_of_the_json():
     segmentation, detection = result["segmentation"], result["detection"]
     assert {"num_frames", "miou", "iou", "group_miou", "group_iou"} <= set(segmentation)
     assert {"labels", "group_labels", "group_interval", "by_labels"} <= set(segmentation)
-    assert {"num_frames", "num_skipped", "map", "labels", "by_labels"} <= set(detection)
+    assert {"num_frames", "num_skipped", "map", "classes", "labels", "by_labels"} <= set(detection)
     assert list(segmentation["iou"]) == list(CLASSES)
     assert list(segmentation["group_iou"]) == list(GROUPS)
     keys = {"ap", "ap_0.5m", "ap_1m", "ap_2m", "ap_4m", "num_truth", "interval_2m"}
-    assert all(set(detection[name]) == keys for name in BOXES)
+    assert list(detection["classes"]) == list(BOXES)
+    assert all(set(row) == keys for row in detection["classes"].values())
 
 
 def test_frames_without_a_box_file_are_not_scored_for_detection():
@@ -82,7 +83,8 @@ def test_an_untrained_network_is_scored_in_every_mode(predictor, mode):
 
 def test_boxes_that_nobody_looked_for_are_not_scored_as_missed(predictor):
     result = evaluate(predictor, TinyDataset(), "camera_only").result()
-    assert result["detection"]["num_skipped"] == 4 and result["detection"]["car"]["ap"] is None
+    assert result["detection"]["num_skipped"] == 4
+    assert result["detection"]["classes"]["car"]["ap"] is None
 
 
 @pytest.mark.parametrize(("mode", "missing"), [("lidar_only", "points"), ("camera_only", "image")])
@@ -193,7 +195,8 @@ def test_data_of_finer_labels_is_scored_on_the_classes_of_the_network():
     result = report.result()
     assert result["segmentation"]["labels"] == "driving_13"
     assert result["segmentation"]["iou"]["vegetation"] == 1
-    assert result["detection"]["labels"] == "boxes_4" and result["detection"]["car"]["ap"] == 1
+    assert result["detection"]["labels"] == "boxes_4"
+    assert result["detection"]["classes"]["car"]["ap"] == 1
 
 
 def test_limited_frames_are_spread_evenly():

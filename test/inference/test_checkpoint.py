@@ -211,9 +211,9 @@ def test_the_file_of_a_label_set_is_not_needed_any_more(tmp_path):
 def test_training_resumes_from_what_was_saved_and_not_from_weights_alone(network, tmp_path):
     checkpoint.save(tmp_path / "run.pt", network, CONFIG, {}, training={"step": 7})
     checkpoint.save(tmp_path / "weights.pt", network, CONFIG, {})
-    assert checkpoint.load_training(tmp_path / "run.pt") == {"step": 7}
+    assert checkpoint.load(tmp_path / "run.pt").training_state() == {"step": 7}
     with pytest.raises(ValueError, match=r"weights\.pt.*--init"):
-        checkpoint.load_training(tmp_path / "weights.pt")
+        checkpoint.load(tmp_path / "weights.pt").training_state()
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(network, tmp_path):

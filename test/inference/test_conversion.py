@@ -129,7 +129,7 @@ def test_a_training_of_one_task_keeps_it_and_its_resume_state_is_left_out(tmp_pa
     assert main(["convert", str(path), "--out", str(tmp_path / "new.pt")]) == 0
     assert checkpoint.load(tmp_path / "new.pt").config.training.tasks == ("detection",)
     with pytest.raises(ValueError, match=r"new\.pt: holds weights only"):
-        checkpoint.load_training(tmp_path / "new.pt")
+        checkpoint.load(tmp_path / "new.pt").training_state()
 
 
 def test_converting_twice_says_that_there_is_nothing_to_convert(tmp_path, capsys):
@@ -167,7 +167,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_a_remedy(tmp_path, caps
         ({"config": None}, "damaged checkpoint of version 0.1"),
         ({"config": {"model": 3}}, "old.pt"),
         ({"config": {"grid": {"cells": 1}}}, "grid.cells"),
-        ({"config": {"loss": {"heatmap_sigma": [1.0]}}}, "different lengths"),
+        ({"config": {"loss": {"heatmap_sigma": [1.0]}}}, "heatmap_sigma: 1 values for 4 classes"),
         ({"config": {"loss": {"heatmap_sigma": 1.0}}}, "old.pt"),
         ({"info": None}, "old.pt"),
         ({"detection_classes": ["car", "ufo"]}, "ufo"),

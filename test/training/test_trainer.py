@@ -89,7 +89,7 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
         begun(TINY, cache, tmp_path / "broken", loader=Interrupted).run()
     resumed = training(TINY, cache, tmp_path / "broken")
     torch.manual_seed(99)  # resuming must not depend on it
-    resumed.resume()
+    resumed.resume(checkpoint.load(resumed.path))
     assert resumed.epoch == 1 and resumed.step == 2
     resumed.run()
     for key, value in unbroken.network.state_dict().items():
@@ -104,15 +104,17 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     ],
 )
 def test_a_run_is_not_resumed_with_settings_of_another(cache, tmp_path, settings, reason):
-    begun(TINY, cache, tmp_path).save()
+    run = begun(TINY, cache, tmp_path)
+    run.save()
+    saved = checkpoint.load(run.path)
     with pytest.raises(ValueError, match=rf"checkpoint\.pt: {reason}.*--init"):
-        training(with_training(**settings), cache, tmp_path).resume()
+        training(with_training(**settings), cache, tmp_path).resume(saved)
 
 
 def test_a_run_may_be_prolonged(cache, tmp_path):
     begun(TINY, cache, tmp_path).run()
     longer = training(with_training(epochs=3), cache, tmp_path)
-    longer.resume()
+    longer.resume(checkpoint.load(longer.path))
     longer.run()
     assert [entry["epoch"] for entry in longer.metrics] == [1, 2, 3]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.data.files import MAX_ID, numbers, read_json
+from bev_semseg_ros.data.files import MAX_ID, box_size, numbers, read_json
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.labels import load_label_set
@@ -54,9 +54,7 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
             label = classes.index(str(box.get("class")))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-        center, size, axis = (
-            numbers(box.get(key), (3,), f"{where}.{key}") for key in ("center", "size", "axis")
-        )
+        center, axis = (numbers(box.get(key), (3,), f"{where}.{key}") for key in ("center", "axis"))
         if abs(np.linalg.norm(axis) - 1) > 1e-3:
             raise ValueError(f"{where}.axis: expected a unit vector, got {axis.tolist()}")
         heading = axis_angle_rotation(
@@ -64,7 +62,7 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
         )[:, 0]
         heading = ego_from_view[:3, :3] @ heading
         centers.append(apply(ego_from_view, center))
-        sizes.append(size)
+        sizes.append(box_size(box.get("size"), f"{where}.size"))
         yaws.append(np.arctan2(heading[1], heading[0]))
         labels.append(label)
         number, velocity = _read_motion(box, where)

@@ -45,8 +45,6 @@ class A2D2Dataset:
     """
 
     name = "a2d2"
-    box_labels = load_label_set(BOX_LABELS)
-    mask_labels = load_label_set(MASK_LABELS)
     outside = ("cams_lidars.json", "class_list.json", MASK_LABELS_FILE)
     layout = (
         f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) "
@@ -54,6 +52,8 @@ class A2D2Dataset:
     )
 
     def __init__(self, path: str | Path, camera: str = "front_center") -> None:
+        self.box_labels = load_label_set(BOX_LABELS)
+        self.mask_labels = load_label_set(MASK_LABELS)
         root = Path(path).resolve()  # "." has neither a name nor parents
         scenes = scene_folders(root)
         calibration = a2d2_calibration(find_upwards(root, "cams_lidars.json"), camera)

@@ -21,11 +21,11 @@ from typing import Any
 import yaml
 
 from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic, rigid
-from bev_semseg_ros.data.files import numbers, read_text
+from bev_semseg_ros.data.files import numbers
 from bev_semseg_ros.frame import MAX_SIDE, Camera
+from bev_semseg_ros.yaml_file import read_yaml
 
 YAML_NAME = "calibration.yaml"
-MAX_VALUES = 10_000  # YAML's aliases let a few bytes stand for any number of values
 
 _LIDAR_KEYS = ("frame_id", "ego_from_lidar")
 _CAMERA_KEYS = (
@@ -59,13 +59,7 @@ def yaml_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: The file is damaged; the message names it, the entry and what was expected.
     """
-    try:
-        content = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"{path}: damaged YAML: {error}") from error
-    if _num_values(content) > MAX_VALUES:
-        raise ValueError(f"{path}: more than {MAX_VALUES} values, expected a calibration")
-    tree = _mapping(content, ("lidar",), ("camera",), str(path))
+    tree = _mapping(read_yaml(path), ("lidar",), ("camera",), str(path))
     lidar = _mapping(_with_present_keys(tree["lidar"]), _LIDAR_KEYS, (), f"{path}: lidar")
     ego_from_lidar = rigid(lidar["ego_from_lidar"], f"{path}: lidar.ego_from_lidar")
     lidar_frame = str(lidar["frame_id"])
@@ -132,22 +126,6 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
         }
     text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
     Path(path).write_text(_HEADER + text)
-
-
-def _num_values(content: Any) -> int:
-    """Count values, each as often as it is aliased, up to a little above MAX_VALUES."""
-    count = 1
-    left = [content]
-    while left and count <= MAX_VALUES:
-        item = left.pop()
-        children: list[Any] = []
-        if isinstance(item, dict):
-            children = list(item.values())
-        elif isinstance(item, list):
-            children = item
-        count += len(children)
-        left.extend(children)
-    return count
 
 
 def _with_present_keys(section: Any) -> Any:

@@ -100,6 +100,20 @@ def view_of(network: LabelSet, labels: LabelSet) -> LabelView:
     return view
 
 
+def shared_sets(network: LabelSet, labels: LabelSet) -> list[LabelSet]:
+    """Return the sets on which a network is scored against labels of another set, finest first.
+
+    Raises:
+        ValueError: they share no set; the message says what to add.
+    """
+    finest = view_of(network, labels).shared
+    shared = [finest]
+    for coarser in finest.coarser_sets():
+        if network.maps_to(coarser) and labels.maps_to(coarser):
+            shared.append(coarser)
+    return shared
+
+
 @lru_cache(maxsize=64)
 def _find_view(network: LabelSet, labels: LabelSet) -> LabelView | None:
     shared = shared_label_set(network, labels)

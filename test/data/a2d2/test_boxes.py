@@ -43,7 +43,14 @@ def test_unknown_box_class_is_named_with_its_box(root):
 
 @pytest.mark.parametrize(
     "key, value",
-    [("center", None), ("size", [1.0, 2.0]), ("axis", [0.0, 0.0, 0.0]), ("rot_angle", "left")],
+    [
+        ("center", None),
+        ("size", [1.0, 2.0]),
+        ("size", [4.0, 0.0, 2.0]),
+        ("size", [4.0, 2.0, -2.0]),
+        ("axis", [0.0, 0.0, 0.0]),
+        ("rot_angle", "left"),
+    ],
 )
 def test_wrong_value_of_a_box_is_named(root, key, value):
     path = tiny_data.a2d2_file(root, "boxes")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.model.tasks.bootstrap import interval, resample
+
 RECALLS = np.arange(10, 101) / 100
 MIN_PRECISION = 0.1
-RESAMPLES = 500
 FOUND, FALSE, DROPPED = 1, 0, -1
 
 
@@ -66,13 +67,11 @@ def bootstrap_interval(frames: np.ndarray, found: np.ndarray, num_truth: np.ndar
         found: (P,) bool.
         num_truth: (F,) how much there was to find in each frame.
     """
-    rng = np.random.default_rng(0)
-    count = len(num_truth)
-    times = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    times = resample(len(num_truth))
     times = times[times @ num_truth > 0]
     portion = max(1, 4_000_000 // max(len(found), 1))  # bounds the memory of a large set
     values = [
         average_precision(found, part[:, frames].astype(np.float64), part @ num_truth)
         for part in np.split(times, range(portion, len(times), portion))
     ]
-    return [float(x) for x in np.percentile(np.concatenate(values), [2.5, 97.5])]
+    return interval(np.concatenate(values))

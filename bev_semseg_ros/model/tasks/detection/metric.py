@@ -29,7 +29,7 @@ from bev_semseg_ros.model.tasks.detection.average_precision import (
     match,
 )
 from bev_semseg_ros.model.tasks.detection.postprocess import unsuppressed
-from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.label_view import shared_sets
 from bev_semseg_ros.model.tasks.task import Metric
 
 THRESHOLDS = (0.5, 1.0, 2.0, 4.0)  # metres
@@ -163,18 +163,21 @@ class DetectionScores:
         """Return the figures, None where there is no ground truth.
 
         Returns:
-            `num_frames`, `map`, and for each class `ap`, `ap_0.5m`, ..., `num_truth` and
-            `interval_2m`, the 95 % bootstrap interval over frames [low, high] of `ap_2m`.
+            `num_frames`, `map`, and `classes`: name of a class -> `ap`, `ap_0.5m`, ...,
+            `num_truth` and `interval_2m`, the 95 % bootstrap interval over frames [low, high] of
+            `ap_2m`.
         """
-        result: dict[str, Any] = {"num_frames": self.num_frames, "map": None}
         num_truth = np.array(self._num_truth).reshape(-1, len(self.labels))
-        for label, name in enumerate(self.labels.classes):
-            result[name] = self._class_result(label, num_truth[:, label])
-        scores = [result[name]["ap"] for name in self.labels.classes]
-        known = [score for score in scores if score is not None]
-        if known:
-            result["map"] = float(np.mean(known))
-        return result
+        classes = {
+            name: self._class_result(label, num_truth[:, label])
+            for label, name in enumerate(self.labels.classes)
+        }
+        known = [scores["ap"] for scores in classes.values() if scores["ap"] is not None]
+        return {
+            "num_frames": self.num_frames,
+            "map": float(np.mean(known)) if known else None,
+            "classes": classes,
+        }
 
     def _class_result(self, label: int, num_truth: np.ndarray) -> dict[str, Any]:
         total = int(num_truth.sum())
@@ -227,14 +230,12 @@ class DetectionMetric(Metric):
             if name in frame.cameras:
                 scored &= ~in_dont_care(predicted, areas, frame.cameras[name].camera)
         predicted = predicted[scored]
-        finest = view_of(self.labels, annotation.box_labels).shared
-        for shared in (finest, *finest.coarser_sets()):
-            if annotation.box_labels.maps_to(shared) and self.labels.maps_to(shared):
-                ground_truth = annotation.with_labels(box_labels=shared)
-                required = counted(frame, ground_truth, self.grid)
-                scores = self._scores.setdefault(shared, DetectionScores(shared))
-                true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
-                scores.add(self._relabelled(predicted, shared), true_boxes, required)
+        for shared in shared_sets(self.labels, annotation.box_labels):
+            ground_truth = annotation.with_labels(box_labels=shared)
+            required = counted(frame, ground_truth, self.grid)
+            scores = self._scores.setdefault(shared, DetectionScores(shared))
+            true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
+            scores.add(self._relabelled(predicted, shared), true_boxes, required)
 
     def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:
         """Return predicted boxes in a coarser set; of two that now are of one class, the better."""
@@ -282,18 +283,14 @@ class DetectionMetric(Metric):
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
         """Return the mean AP and that of every class."""
-        classes = [name for name, value in result.items() if _is_class(value)]
-        return {"map": result["map"], **{f"ap_{name}": result[name]["ap"] for name in classes}}
-
-
-def _is_class(value: Any) -> bool:
-    return isinstance(value, Mapping) and "num_truth" in value
+        by_class = {f"ap_{name}": scores["ap"] for name, scores in result["classes"].items()}
+        return {"map": result["map"], **by_class}
 
 
 def _table(name: str, scores: Mapping[str, Any]) -> list[str]:
     head = f"boxes, {name}: {scores['num_frames']} frames, mAP {_cell(scores['map']).strip()}"
     columns = "  ".join(f"{f'{threshold:g}m':>5}" for threshold in THRESHOLDS)
-    classes = {each: row for each, row in scores.items() if _is_class(row)}
+    classes = scores["classes"]
     width = max([12, *map(len, classes)])
     lines = [head, f"  {'':{width}} {'truth':>5}  {'AP':>5}  {columns}  95 % of 2m"]
     keys = ["ap", *(f"ap_{threshold:g}m" for threshold in THRESHOLDS)]

@@ -14,11 +14,11 @@ import numpy as np
 
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.bootstrap import interval, resample
+from bev_semseg_ros.model.tasks.label_view import shared_sets
 from bev_semseg_ros.model.tasks.task import Metric
 from bev_semseg_ros.preprocessing import rectify
 
-RESAMPLES = 500
 NAMES_PER_LINE = 7
 
 
@@ -75,7 +75,7 @@ class SegmentationMetric(Metric):
                 pairs.append((rectify(mask, seen.camera, size, cv2.INTER_NEAREST), predicted))
         if not pairs:
             return
-        for shared in self._sets(annotation.mask_labels):
+        for shared in shared_sets(self.labels, annotation.mask_labels):
             of_truth = annotation.mask_labels.mask_table(shared)
             of_prediction = self.labels.mask_table(shared)
             counts = [
@@ -83,15 +83,6 @@ class SegmentationMetric(Metric):
                 for ground_truth, predicted in pairs
             ]
             self._confusions.setdefault(shared, []).append(np.sum(counts, axis=0))
-
-    def _sets(self, mask_labels: LabelSet) -> list[LabelSet]:
-        """Return the sets that ground truth of `mask_labels` is scored on, finest first."""
-        finest = view_of(self.labels, mask_labels).shared
-        coarser = []
-        for labels in finest.coarser_sets():
-            if mask_labels.maps_to(labels) and self.labels.maps_to(labels):
-                coarser.append(labels)
-        return [finest, *coarser]
 
     def result(self) -> dict[str, Any]:
         """Return the figures on every label set.
@@ -173,9 +164,6 @@ def _interval(confusions: Sequence[np.ndarray]) -> list[float] | None:
     stacked = np.array(confusions)
     if not len(stacked) or not stacked.any():
         return None
-    count = len(stacked)
-    times = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    totals = np.tensordot(times, stacked, 1)
+    totals = np.tensordot(resample(len(stacked)), stacked, 1)
     totals = totals[totals.any((1, 2))]  # a resample may hold only frames without a labelled pixel
-    means = np.nanmean(intersection_over_union(totals), 1)
-    return [float(bound) for bound in np.percentile(means, [2.5, 97.5])]
+    return interval(np.nanmean(intersection_over_union(totals), 1))

@@ -1,0 +1,135 @@
+"""A label set as a YAML file.
+
+The shipped sets lie in `labels/sets`. A file of one's own has the same form (docs/extending.md):
+
+    classes:                      # in the order of their numbers
+      car: {color: [40, 120, 255], heatmap_sigma: 1.6, suppression_radius: 1.6, neutral: [truck]}
+    coarser:                      # another set -> its classes -> the classes here that they unite
+      groups_6: {vehicle: [car], ignored: [...]}
+    finer:                        # the same the other way round: whose classes are united here
+      a2d2_38: {car: [Car], ignored: [...]}
+    ignored_in:                   # coarser set -> classes here whose boxes are ignored there,
+      groups_6: [car]             # although they have a class
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bev_semseg_ros.yaml_file import read_yaml
+
+_KEYS = ("classes", "coarser", "finer", "ignored_in")
+_PROPERTIES = ("color", "neutral", "heatmap_sigma", "suppression_radius")
+
+
+def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]:
+    """Read a label set's file.
+
+    Only the form of the file is checked here. `LabelSet` checks the values.
+
+    Args:
+        path: The YAML file.
+        defaults: Values of the properties that a class may leave out.
+
+    Returns:
+        The arguments of `LabelSet` by name, without the name of the set.
+
+    Raises:
+        ValueError: The file is damaged or of another form; the message names it and the place.
+    """
+    content = _mapping(read_yaml(path), f"{path}", _KEYS)
+    entries = _mapping(content.get("classes"), f"{path}: classes")
+    classes = tuple(map(str, entries))
+    properties = [
+        _properties(entry, f"{path}: classes.{name}", defaults)
+        for name, entry in zip(classes, entries.values(), strict=True)
+    ]
+    coarser = {}
+    for other, united in _mapping(content.get("coarser") or {}, f"{path}: coarser").items():
+        where = f"{path}: coarser.{other}"
+        coarser[str(other)] = _in_order(_by_member(united, where), classes, where)
+    finer = {}
+    for other, united in _mapping(content.get("finer") or {}, f"{path}: finer").items():
+        finer[str(other)] = _by_member(united, f"{path}: finer.{other}")
+    ignored_in = {}
+    for other, members in _mapping(content.get("ignored_in") or {}, f"{path}: ignored_in").items():
+        where = f"{path}: ignored_in.{other}"
+        ignored_in[str(other)] = _class_list(members, where)
+    return {
+        "classes": classes,
+        "colors": [each["color"] for each in properties],
+        "coarser": coarser,
+        "finer": finer,
+        "heatmap_sigma": tuple(each["heatmap_sigma"] for each in properties),
+        "suppression_radius": tuple(each["suppression_radius"] for each in properties),
+        "neutral": {
+            name: each["neutral"]
+            for name, each in zip(classes, properties, strict=True)
+            if each["neutral"]
+        },
+        "ignored_in": ignored_in,
+    }
+
+
+def _mapping(value: Any, where: str, known: tuple[str, ...] = ()) -> dict[Any, Any]:
+    """Return `value` if it is a mapping of known keys; without `known`, of any."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: expected a mapping, got {type(value).__name__}")
+    unknown = sorted(set(map(str, value)) - set(known))
+    if known and unknown:
+        raise ValueError(f"{where}: unknown key {', '.join(unknown)}, expected {', '.join(known)}")
+    return value
+
+
+def _properties(entry: Any, where: str, defaults: Mapping[str, float]) -> dict[str, Any]:
+    """Return the properties of a class, with defaults for those that are left out."""
+    entry = _mapping(entry, where, _PROPERTIES)
+    neutral = entry.get("neutral", [])
+    if not isinstance(neutral, list):
+        raise ValueError(f"{where}.neutral: expected a list of classes, got {neutral!r}")
+    return {"color": None, **defaults, **entry, "neutral": tuple(neutral)}
+
+
+def _class_list(members: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(members, list):
+        raise ValueError(f"{where}: expected a list of classes, got {members!r}")
+    return tuple(map(str, members))
+
+
+def _by_member(united: Any, where: str) -> dict[str, str]:
+    """Turn {coarse class: [fine classes]} into {fine class: coarse class}."""
+    found: dict[str, str] = {}
+    for coarse, members in _mapping(united, where).items():
+        for member in _class_list(members, f"{where}.{coarse}"):
+            if member in found:
+                raise ValueError(f"{where}: {member!r} stands under two classes")
+            found[member] = str(coarse)
+    return found
+
+
+def _in_order(found: Mapping[str, str], classes: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """Return for each class what `found` says of it."""
+    check_members(found, classes, where)
+    return tuple(found[name] for name in classes)
+
+
+def check_members(found: Mapping[str, str], classes: tuple[str, ...], where: str) -> None:
+    """Check that a mapping names every class of the finer set and no other.
+
+    Args:
+        found: Finer class -> coarser class.
+        classes: The classes of the finer set.
+        where: What an error begins with.
+
+    Raises:
+        ValueError: Names the class that is unknown or left out.
+    """
+    if unknown := sorted(set(found) - set(classes)):
+        raise ValueError(f"{where}: unknown class {unknown[0]!r}, expected {', '.join(classes)}")
+    if missing := [name for name in classes if name not in found]:
+        raise ValueError(
+            f"{where}: {', '.join(missing)} stand under no class; what has none stands under "
+            "ignored or none"
+        )

@@ -1,0 +1,137 @@
+"""How the classes of one label set map to those of another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.label_sets import names_in, write_set
+
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set, shared_label_set
+from bev_semseg_ros.model.tasks.label_view import view_of
+
+
+def test_a_set_between_two_others_leads_from_one_to_the_other():
+    found = names_in(load_label_set("a2d2_38"), load_label_set("camvid_11"))
+    assert (found["Solid line"], found["Truck"], found["Ego car"]) == ("road", "car", "ignored")
+
+
+def test_a_mask_keeps_its_ignored_pixels_in_another_set():
+    labels, groups = load_label_set("driving_13"), load_label_set("groups_6")
+    table = labels.mask_table(groups)
+    assert table[MASK_IGNORED] == MASK_IGNORED
+    assert groups.classes[table[labels.index("lane_marking")]] == "road"
+    assert (table[len(labels) :] == MASK_IGNORED).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("driving_13", "driving_13", "driving_13"),
+        ("driving_13", "a2d2_38", "driving_13"),
+        ("a2d2_38", "driving_13", "driving_13"),
+        ("a2d2_38", "camvid_11", "camvid_11"),
+        ("kitti_boxes", "a2d2_boxes", "boxes_4"),
+        ("kitti_boxes", "groups_6", None),
+    ],
+)
+def test_two_sets_meet_in_the_finest_that_both_map_to(first, second, shared):
+    found = shared_label_set(load_label_set(first), load_label_set(second))
+    assert (found and found.name) == shared
+
+
+def test_the_sets_of_different_tasks_do_not_map_and_the_message_says_what_to_add():
+    with pytest.raises(ValueError, match=r"boxes_4 does not map to groups_6.*coarser.*finer"):
+        load_label_set("boxes_4").mapping_to(load_label_set("groups_6"))
+
+
+def test_a_file_of_ones_own_with_a_coarser_set_meets_every_set_that_has_it_too(tmp_path):
+    path = write_set(
+        tmp_path,
+        ["lane", "car", "tree", "junk"],
+        coarser={
+            "groups_6": {"road": ["lane"], "vehicle": ["car"], "vegetation": ["tree"]}
+            | {"ignored": ["junk"]}
+        },
+    )
+    labels = load_label_set(path)
+    assert (labels.name, labels.classes) == ("own", ("lane", "car", "tree", "junk"))
+    assert names_in(labels, load_label_set("groups_6")) == {
+        "lane": "road",
+        "car": "vehicle",
+        "tree": "vegetation",
+        "junk": "ignored",
+    }
+    assert shared_label_set(labels, load_label_set("a2d2_38")) == load_label_set("groups_6")
+
+
+def test_sets_of_one_name_that_map_differently_are_not_the_same(tmp_path):
+    groups = load_label_set("groups_6")
+    sets = []
+    for folder, coarser in (
+        ("one", {"road": ["a"], "vehicle": ["b"]}),
+        ("two", {"road": ["b"], "vehicle": ["a"]}),
+    ):
+        (tmp_path / folder).mkdir()
+        path = write_set(tmp_path / folder, ["a", "b"], coarser={"groups_6": coarser})
+        sets.append(load_label_set(path))
+    assert sets[0] != sets[1] and sets[0] == load_label_set(tmp_path / "one" / "own.yaml")
+    for labels in sets:
+        mapping = view_of(labels, load_label_set("driving_13")).from_network
+        assert mapping.tolist() == labels.mapping_to(groups).tolist()
+
+
+def test_coarser_sets_are_all_that_a_set_maps_to_finest_first(tmp_path):
+    classes = load_label_set("a2d2_38").classes
+    united = {name: [f"my {name}"] for name in classes}
+    own = load_label_set(
+        write_set(tmp_path, [f"my {name}" for name in classes], coarser={"a2d2_38": united})
+    )
+    names = [labels.name for labels in own.coarser_sets()]
+    assert names == ["a2d2_38", "driving_13", "camvid_11", "groups_6"]
+    assert all(own.maps_to(load_label_set(name)) for name in names)
+
+
+def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):
+    classes = load_label_set("driving_13").classes
+    drivable = ["road", "lane_marking"]
+    rest = [name for name in classes if name not in (*drivable, "sky")]
+    path = write_set(
+        tmp_path,
+        ["drivable", "blocked"],
+        finer={"driving_13": {"drivable": drivable, "blocked": rest, "ignored": ["sky"]}},
+    )
+    labels = load_label_set(path)
+    found = names_in(load_label_set("driving_13"), labels)
+    assert {name for name, each in found.items() if each == "drivable"} == set(drivable)
+    assert found["sky"] == "ignored"
+    # By way of driving_13, labels of A2D2 have these classes, too.
+    by_way = names_in(load_label_set("a2d2_38"), labels)
+    assert (by_way["Solid line"], by_way["Sky"], by_way["Ego car"]) == (
+        "drivable",
+        "ignored",
+        "ignored",
+    )
+
+
+def test_boxes_of_a_class_can_be_ignored_in_a_coarser_set_and_count_in_their_own():
+    labels, four = load_label_set("kitti_boxes"), load_label_set("boxes_4")
+    assert [labels.classes[i] for i in np.flatnonzero(labels.ignored_boxes(four))] == [
+        "Person_sitting"
+    ]
+    assert names_in(labels, four)["Person_sitting"] == "pedestrian"
+    assert not labels.ignored_boxes(labels).any()
+
+
+def test_boxes_that_a_set_between_two_others_ignores_stay_ignored(tmp_path):
+    united = {"Car": ["sedan"], "Person_sitting": ["guest"], "Pedestrian": ["visitor", "child"]}
+    path = write_set(
+        tmp_path,
+        ["sedan", "guest", "visitor", "child"],
+        coarser={"kitti_boxes": united},
+        ignored_in={"kitti_boxes": ["child"]},
+    )
+    labels = load_label_set(path)
+    four = load_label_set("boxes_4")
+    assert labels.ignored_boxes(load_label_set("kitti_boxes")).tolist() == [False] * 3 + [True]
+    assert labels.ignored_boxes(four).tolist() == [False, True, False, True]
+    assert set(names_in(labels, four).values()) == {"car", "pedestrian"}

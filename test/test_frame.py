@@ -1,0 +1,40 @@
+"""Frames and their ground truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.frame import Annotation, Boxes
+
+
+def boxes(**changed) -> Boxes:
+    values = {
+        "centers": [[5.0, 0, 1], [9, 1, 1]],
+        "sizes": [[4.0, 2, 2], [1, 1, 1]],
+        "yaws": [0.0, 1],
+        "labels": [0, 1],
+        "scores": [1.0, 1],
+    }
+    return Boxes(**{name: np.array(each) for name, each in (values | changed).items()})
+
+
+def test_boxes_with_sizes_are_accepted():
+    assert len(Annotation(boxes()).boxes) == 2
+    assert len(Annotation(Boxes.empty()).boxes) == 0 and Annotation().boxes is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sizes": [[4.0, 2, 2], [1, 0, 1]]},
+        {"sizes": [[4.0, 2, 2], [-1, 1, 1]]},
+        {"sizes": [[4.0, 2, 2], [np.nan, 1, 1]]},
+        {"sizes": [[4.0, 2, 2], [np.inf, 1, 1]]},
+        {"centers": [[5.0, 0, 1], [9, np.nan, 1]]},
+        {"yaws": [0, np.nan]},
+    ],
+)
+def test_a_box_that_cannot_be_is_refused_with_its_number_and_the_remedy(changed):
+    with pytest.raises(ValueError, match=r"annotation: box 1 .*correct the box or leave"):
+        Annotation(boxes(**changed))
