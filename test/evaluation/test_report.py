@@ -158,7 +158,7 @@ def test_a_network_of_one_task_is_scored_in_that_alone(task):
     config = replace(TINY, model=replace(TINY.model, tasks=(task,)))
     predictor = Predictor.from_network(build_network(config), config)
     result = evaluate(predictor, TinyDataset()).result()
-    assert set(result) == {"mode", "num_frames", task}
+    assert set(result) == {"mode", "region", "num_frames", task}
     assert result[task]["num_frames"] == 4
 
 
