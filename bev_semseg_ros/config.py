@@ -77,6 +77,11 @@ class GridConfig:
                     f"expected even numbers of at most {MAX_PILLARS}"
                 )
 
+    def extended(self, back: float) -> GridConfig:
+        """Return the grid from `back` metres behind the vehicle on, a whole number of cells."""
+        step = self.cell * self.output_stride * 4
+        return dataclasses.replace(self, x_min=-math.ceil(back / step - 1e-6) * step)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Pillars along x and y."""

@@ -29,6 +29,13 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode", choices=MODES, default="fused", help="the sensors used (default: fused)"
     )
+    parser.add_argument(
+        "--grid",
+        choices=("forward", "around"),
+        default="forward",
+        help="around: boxes are looked for behind the vehicle, too, in twice the time (default: "
+        "forward)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
@@ -71,4 +78,5 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
         device=arguments.device,
         precision=arguments.precision,
         engine=arguments.engine,
+        grid=arguments.grid,
     )

@@ -62,15 +62,18 @@ class Checkpoint:
     path: Path
     training: dict[str, Any] | None = None
 
-    def build(self) -> Network:
+    def build(self, config: Config | None = None) -> Network:
         """Return the network with its weights.
+
+        Args:
+            config: a configuration with another grid; None: the checkpoint's.
 
         Raises:
             ValueError: names the file and the first weight that does not fit, or the part of the
                 network that this version does not know.
         """
         try:
-            network = build_network(self.config, self.label_sets)
+            network = build_network(config or self.config, self.label_sets)
         except (ValueError, FileNotFoundError) as error:
             raise ValueError(f"{self.path}: {error}") from error
         self.load_into(network)

@@ -6,16 +6,18 @@ import copy
 import importlib.util
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import MODES, Camera, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
 from bev_semseg_ros.inference.engine import (
     CompiledByShape,
     cache_folder,
@@ -27,7 +29,7 @@ from bev_semseg_ros.inference.engine import (
 )
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.network import Network, NetworkOutputs
 from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import Sample, network_size, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
@@ -145,6 +147,7 @@ class Predictor:
         engine: str = "auto",
         num_threads: int | None = None,
         cache: Path | None = None,
+        grid: str = "forward",
     ) -> None:
         """Make a copy of a network ready to run.
 
@@ -157,13 +160,20 @@ class Predictor:
             engine: see `choose_engine`.
             num_threads: on a CPU; None: all cores.
             cache: folder for what an engine converts; None keeps nothing.
+            grid: one of GRIDS. For "around" the network must be built for `pass_config(config)`.
 
         Raises:
             ValueError: a choice that is not possible here.
         """
-        self.config = config
+        self._looks_around = looks_around(grid)
+        self.config = whole_config(config) if self._looks_around else config
         self.info = info or {}
         self.tasks: list[Task] = network.tasks
+        if self._looks_around:
+            check_tasks(network.tasks)
+            # The network's own tasks are for one pass, these for the whole grid.
+            self.tasks = [type(task)(self.config, task.labels) for task in network.tasks]
+            self._first_x = pass_config(config).grid.x_min
         self.label_sets: dict[str, LabelSet] = {
             task.name: task.labels for task in network.tasks if task.labels is not None
         }
@@ -203,6 +213,7 @@ class Predictor:
         precision: str = "auto",
         engine: str = "auto",
         num_threads: int | None = None,
+        grid: str = "forward",
     ) -> Predictor:
         """Return a predictor from a checkpoint.
 
@@ -212,6 +223,7 @@ class Predictor:
             precision: see `choose_precision`.
             engine: see `choose_engine`.
             num_threads: on a CPU; None: all cores.
+            grid: "forward", or "around" to look behind, too; see `inference/around.py`.
 
         Raises:
             FileNotFoundError: no such file.
@@ -219,7 +231,7 @@ class Predictor:
         """
         path = shipped_checkpoint() if path is None else path
         loaded = checkpoint.load(path)
-        network = loaded.build()
+        network = loaded.build(pass_config(loaded.config) if looks_around(grid) else None)
         return cls(
             network,
             loaded.config,
@@ -229,6 +241,7 @@ class Predictor:
             engine=engine,
             num_threads=num_threads,
             cache=cache_folder(path, network),
+            grid=grid,
         )
 
     @classmethod
@@ -307,26 +320,60 @@ class Predictor:
         self._synchronize()
         start = time.perf_counter()
         with torch.inference_mode(), torch_threads(1):
-            outputs = self._network(batch)
-            results: dict[str, Any] = {}
-            for task in self.tasks:
-                if task.name in outputs and task.view == "bev":
-                    outputs_of_task = outputs[task.name]
-                    results[task.name] = task.postprocess(outputs_of_task, sample, score_threshold)
-                elif task.name in outputs:
-                    results[task.name] = {
-                        name: task.postprocess(
-                            outputs.of_image(task.name, numbers[name]),
-                            sample.of_camera(name),
-                            score_threshold,
-                        )
-                        for name in sample.images
-                    }
+            images, image_maps = self._network.run_camera(batch)
+            outputs = NetworkOutputs(images=images)
+            results: dict[str, Any] = {
+                task.name: {
+                    name: task.postprocess(
+                        outputs.of_image(task.name, numbers[name]),
+                        sample.of_camera(name),
+                        score_threshold,
+                    )
+                    for name in sample.images
+                }
+                for task in self._network.tasks
+                if task.view == "image" and task.name in outputs
+            }
+            results |= self._look(batch, image_maps, sample, score_threshold)
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3
         boxes, masks = results.pop("detection", None), results.pop("segmentation", {})
         cameras = {name: seen.camera for name, seen in sample.images.items()}
         return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results)
+
+    def _look(
+        self,
+        batch: Batch,
+        image_maps: Sequence[Tensor],
+        sample: Sample,
+        score_threshold: float | None,
+    ) -> dict[str, Any]:
+        """Return the results of the BEV tasks by name, of one pass or of two."""
+        if not self._looks_around:
+            return self._one_pass(batch, image_maps, sample, score_threshold)
+        ahead, behind = (
+            self._one_pass(each.within(self._first_x), image_maps, sample, score_threshold)
+            for each in (batch, batch.turned())
+        )
+        return {
+            task.name: task.join(ahead[task.name], behind[task.name])
+            for task in self.tasks
+            if task.name in ahead
+        }
+
+    def _one_pass(
+        self,
+        batch: Batch,
+        image_maps: Sequence[Tensor],
+        sample: Sample,
+        score_threshold: float | None,
+    ) -> dict[str, Any]:
+        outputs = self._network.run_bev(batch, image_maps)
+        return {
+            task.name: task.postprocess(outputs[task.name], sample, score_threshold)
+            for task in self._network.tasks
+            if task.name in outputs
+        }
 
     def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
         """Return title -> RGB picture for the tasks that draw their own results."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -98,6 +98,31 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.has_points)
+
+    def turned(self) -> Batch:
+        """Return the batch in an ego frame that looks back: turned by 180 degrees about z.
+
+        Images stay; the cameras see the same from there.
+        """
+        points = self.points * self.points.new_tensor([-1, -1, 1, 1])
+        signs = self.points.new_tensor([-1, -1, 1, 1])
+        return replace(
+            self,
+            points=points,
+            ego_from_lidar=self.ego_from_lidar * signs[:, None],
+            image_from_ego=self.image_from_ego * signs,
+        )
+
+    def within(self, x_min: float) -> Batch:
+        """Return the batch without the points whose x is below a limit."""
+        kept = self.points[:, 0] >= x_min
+        return replace(
+            self,
+            points=self.points[kept],
+            point_batch=self.point_batch[kept],
+            point_lidar=self.point_lidar[kept],
+            point_attributes={name: each[kept] for name, each in self.point_attributes.items()},
+        )
 
     @property
     def image_sizes(self) -> list[tuple[int, int]]:

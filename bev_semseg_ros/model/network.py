@@ -177,13 +177,7 @@ class Network(nn.Module):
         fusion finds boxes in images.
         """
         images, image_maps = self.run_camera(batch)
-        outputs = NetworkOutputs(images=images)
-        has_input = batch.has_points.any() or (
-            bool(image_maps) and self.fusion.finds_boxes_in_images
-        )
-        if has_input and self._outputs["bev"]:
-            outputs.bev = self._by_task("bev", self.bev(*self.bev_inputs(batch, image_maps)))
-        return outputs
+        return NetworkOutputs(self.run_bev(batch, image_maps), images)
 
     def run_camera(self, batch: Batch) -> tuple[list[TaskOutputs], list[Tensor]]:
         """Return for each of `batch.images` the image tasks' outputs, and the fusion's maps."""
@@ -197,6 +191,13 @@ class Network(nn.Module):
             outputs.append(self._by_task("image", results[:count]))
             image_maps += results[count:]
         return outputs, image_maps
+
+    def run_bev(self, batch: Batch, image_maps: Sequence[Tensor]) -> TaskOutputs:
+        """Return the BEV tasks' outputs, if they have an answer."""
+        sees_boxes = bool(image_maps) and self.fusion.finds_boxes_in_images
+        if not self._outputs["bev"] or not (batch.has_points.any() or sees_boxes):
+            return {}
+        return self._by_task("bev", self.bev(*self.bev_inputs(batch, image_maps)))
 
     def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the inputs of the BEV branch: the canvas and what the fusion adds."""

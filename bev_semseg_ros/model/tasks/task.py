@@ -135,6 +135,18 @@ class Task:
         """
         raise NotImplementedError
 
+    def join(self, ahead: Any, behind: Any) -> Any:
+        """Return one result of what was found ahead and behind, see `inference/around.py`.
+
+        Args:
+            ahead: what `postprocess` gave.
+            behind: the same in an ego frame turned by 180 degrees about z.
+
+        Raises:
+            ValueError: the task cannot look behind.
+        """
+        raise ValueError(f"the task {self.name} looks ahead only; use grid forward")
+
     def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
         """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
 

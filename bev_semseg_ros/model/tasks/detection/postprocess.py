@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,11 +11,14 @@ from torch.nn import functional as F
 
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.geometry import wrap_angle
+from bev_semseg_ros.geometry import rotation_z, transform, transform_boxes, wrap_angle
 from bev_semseg_ros.labels import LabelSet
 
 LOWEST_SCORE = 1e-6  # where no threshold is wanted
 MAX_LOG_SIZE = 4.0  # of a box: a side of 55 m
+HALF_TURN = transform(rotation_z(np.pi))
+# Half of the length and width around the lidar, metres, in which no other object has its centre.
+OWN_VEHICLE = (1.2, 0.6)
 
 
 def decode_boxes(
@@ -72,6 +77,27 @@ def _boxes(
     yaws = wrap_angle(np.where(is_backward, axis + np.pi, axis))
     sizes = np.exp(np.clip(log_sizes, -MAX_LOG_SIZE, MAX_LOG_SIZE))
     return Boxes(np.concatenate([positions, heights], 1), sizes, yaws, labels, scores)
+
+
+def join_boxes(ahead: Boxes, behind: Boxes, labels: LabelSet) -> Boxes:
+    """Return the boxes found ahead and behind in one ego frame, by falling score.
+
+    Each pass answers for its own half. What both see at the seam is suppressed, and so are boxes
+    inside the own vehicle.
+
+    Args:
+        ahead: in the ego frame.
+        behind: in an ego frame turned by 180 degrees about z.
+        labels: the network's label set.
+    """
+    halves = [boxes[boxes.centers[:, 0] >= 0] for boxes in (ahead, behind)]
+    halves[1] = transform_boxes(HALF_TURN, halves[1])
+    boxes = Boxes.concatenate(halves)
+    is_own = (np.abs(boxes.centers[:, :2]) < OWN_VEHICLE).all(1)
+    boxes = boxes[~is_own]
+    boxes = replace(boxes, yaws=wrap_angle(boxes.yaws))
+    boxes = boxes[np.argsort(-boxes.scores, kind="stable")]
+    return boxes[unsuppressed(boxes, np.array(labels.suppression_radius))]
 
 
 def unsuppressed(boxes: Boxes, radius: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.tasks.detection.head import DetectionHead
 from bev_semseg_ros.model.tasks.detection.loss import heatmap_loss, regression_loss
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
-from bev_semseg_ros.model.tasks.detection.postprocess import decode_boxes
+from bev_semseg_ros.model.tasks.detection.postprocess import decode_boxes, join_boxes
 from bev_semseg_ros.model.tasks.detection.targets import (
     EncodedBoxes,
     collate_boxes,
@@ -75,6 +75,10 @@ class DetectionTask(Task):
             settings.score_threshold if score_threshold is None else score_threshold,
             settings.max_boxes,
         )[0]
+
+    def join(self, ahead: Boxes, behind: Boxes) -> Boxes:
+        """Return the boxes found ahead and behind, by falling score, see `join_boxes`."""
+        return join_boxes(ahead, behind, self.labels)
 
     def metric(self) -> DetectionMetric:
         """Return a new metric."""

@@ -7,7 +7,12 @@ from support.samples import GRID, sample, small_config
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import wrap_angle
 from bev_semseg_ros.labels import load_label_set
-from bev_semseg_ros.model.tasks.detection.postprocess import decode_boxes, peaks, unsuppressed
+from bev_semseg_ros.model.tasks.detection.postprocess import (
+    decode_boxes,
+    join_boxes,
+    peaks,
+    unsuppressed,
+)
 from bev_semseg_ros.model.tasks.detection.targets import collate_boxes, encode_boxes
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 
@@ -113,3 +118,24 @@ def test_the_task_takes_threshold_and_number_of_boxes_from_the_configuration():
     outputs["heatmap"] -= 8
     assert len(task.postprocess(outputs, sample())) == 0
     assert len(task.postprocess(outputs, sample(), 0.1)) == 3
+
+
+def cars(*places):
+    count = len(places)
+    scores = np.linspace(0.9, 0.5, count)
+    centers = [(x, y, 0.8) for x, y in places]
+    return Boxes(centers, np.full((count, 3), 2.0), np.zeros(count), np.zeros(count), scores)
+
+
+def test_two_passes_answer_each_for_its_own_half():
+    ahead = cars((10, 2), (-3, 4))  # the second is the other pass's to find
+    behind = cars((20, 5), (-1, 3))
+    boxes = join_boxes(ahead, behind, LABELS)
+    assert boxes.centers[:, :2].tolist() == [[10, 2], [-20, -5]]
+    assert np.abs(boxes.yaws - [0, np.pi]).max() < 1e-9 or boxes.yaws[1] == -np.pi
+    assert (np.diff(boxes.scores) <= 0).all()
+
+
+def test_an_object_at_the_seam_comes_once_and_the_own_vehicle_never():
+    boxes = join_boxes(cars((0.1, 4), (0.5, 0.2)), cars((0.2, -4), (0.3, 0)), LABELS)
+    assert boxes.centers[:, :2].tolist() == [[0.1, 4]]

@@ -1,0 +1,53 @@
+"""Looking all around with a network that looks ahead.
+
+The grid of a network begins at the vehicle. With grid "around" the same network runs twice: on the
+world as it is, and on the world turned by 180 degrees. Both passes share the image features. So
+what stands behind is found exactly as well as if it stood ahead, although a point's position is one
+of the network's inputs, and the weights need no training for it. Each pass also sees `OVERLAP`
+metres of the other half, so that objects beside the vehicle are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.model.tasks.task import Task
+
+GRIDS = ("forward", "around")
+OVERLAP = 6.4  # metres; half of the longest object that stands beside the vehicle
+
+
+def looks_around(grid: str) -> bool:
+    """Return True for "around" and False for "forward".
+
+    Raises:
+        ValueError: neither of them.
+    """
+    if grid not in GRIDS:
+        raise ValueError(f"grid: expected {' or '.join(GRIDS)}, got {grid!r}")
+    return grid == "around"
+
+
+def whole_config(config: Config) -> Config:
+    """Return a configuration whose grid reaches as far behind the vehicle as ahead."""
+    return replace(config, grid=config.grid.extended(config.grid.x_max))
+
+
+def pass_config(config: Config) -> Config:
+    """Return the configuration of the network that one of the two passes runs."""
+    return replace(config, grid=config.grid.extended(OVERLAP))
+
+
+def check_tasks(tasks: Sequence[Task]) -> None:
+    """Refuse tasks whose results of two passes cannot be joined.
+
+    Raises:
+        ValueError: names the first one.
+    """
+    for task in tasks:
+        if task.view == "bev" and type(task).join is Task.join:
+            raise ValueError(
+                f"grid: the task {task.name} cannot look around (it has no `join`); use forward"
+            )
