@@ -124,6 +124,12 @@ class Parameters:
     num_threads: int = _parameter(
         0, "Threads of the network on a CPU. 0: the node chooses.", limits=(0, 256)
     )
+    grid: str = _parameter(
+        "forward",
+        "Where boxes are looked for. forward: in the grid of the checkpoint, which begins at the "
+        "vehicle. around: behind the vehicle, too; that part of the network then runs twice.",
+        choices=("forward", "around"),
+    )
     intrinsics: str = _parameter(
         "camera_info",
         "Source of K and the distortion.",

@@ -221,6 +221,7 @@ class Perception(LockedParametersNode):
             precision=parameters.precision,
             engine=parameters.engine,
             num_threads=parameters.num_threads or None,
+            grid=parameters.grid,
         )
         self._stop_if_shut_down()
         loaded = time.monotonic()

@@ -131,8 +131,8 @@ def test_two_passes_answer_each_for_its_own_half():
     ahead = cars((10, 2), (-3, 4))  # the second is the other pass's to find
     behind = cars((20, 5), (-1, 3))
     boxes = join_boxes(ahead, behind, LABELS)
-    assert boxes.centers[:, :2].tolist() == [[10, 2], [-20, -5]]
-    assert np.abs(boxes.yaws - [0, np.pi]).max() < 1e-9 or boxes.yaws[1] == -np.pi
+    np.testing.assert_allclose(boxes.centers[:, :2], [[10, 2], [-20, -5]], atol=1e-9)
+    np.testing.assert_allclose(np.abs(boxes.yaws), [0, np.pi], atol=1e-9)
     assert (np.diff(boxes.scores) <= 0).all()
 
 
