@@ -16,12 +16,7 @@ from document import ROOT, RUNS
 from bev_semseg_ros.ros.domain import reserve_domain
 
 sys.path.insert(0, str(ROOT / "test"))  # for support.*
-os.environ.update(
-    ROS_DOMAIN_ID=str(reserve_domain().number),  # held until this process ends
-    OMP_WAIT_POLICY="PASSIVE",
-    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-    ROS_LOG_DIR=str(RUNS / "log"),
-)
+os.environ.update(reserve_domain().environment(RUNS / "log"))  # held until this process ends
 
 from support.peer import Peer
 from support.process import Process
@@ -33,13 +28,10 @@ from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
-from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.sim.generate import generate
 
 SEED = 995_000  # never trained on
 FRAMES = 20
-
-use_shared_memory_profile()
 
 
 def simulated_drive() -> Dataset:

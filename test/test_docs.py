@@ -241,7 +241,7 @@ def test_documented_commands_are_understood(line: str, monkeypatch: pytest.Monke
 
 @pytest.mark.ros
 def test_the_deployment_document_names_every_exit_code() -> None:
-    from bev_semseg_ros.ros.node.main import EXIT_CODES
+    from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
     text = (ROOT / "docs" / "deployment.md").read_text()
     assert [

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the node, which ends the process, or print the help. Return the exit status."""
     if arguments.ros_arguments[:1] in (["-h"], ["--help"]):
-        from bev_semseg_ros.ros.node.main import EXIT_CODES
+        from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
         print(
             arguments.help_text,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 
-from bev_semseg_ros.ros.bag.player import play
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg play`."""
@@ -16,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag")
     parser.add_argument(
-        "--rate", type=float, default=1.0, metavar="R", help="times the recorded speed (default: 1)"
+        "--rate",
+        type=float,
+        default=1.0,
+        metavar="R",
+        help="times the recorded speed (default: %(default)g)",
     )
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
     parser.add_argument(
@@ -27,14 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=10.0,
         metavar="S",
-        help="seconds to wait for subscribers before playing anyway (default: %(default)s)",
+        help="seconds to wait for subscribers before playing anyway (default: %(default)g)",
     )
     parser.add_argument(
         "--for",
         dest="listener",
         default="",
         metavar="NODE",
-        help="the node that must be among them, such as /perception (default: any)",
+        help="the node that must be among them, such as /perception (default: any); without it, a "
+        "node on a busy machine may lose the first messages",
     )
     parser.add_argument(
         "--log", metavar="FILE", help="write a line of JSON for each message that is published"
@@ -43,14 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the bag and print what was sent. Return the exit status."""
+    from bev_semseg_ros.ros.bag.player import play
+
     summary = play(
         arguments.bag,
-        arguments.rate,
-        arguments.loop,
-        arguments.clock,
-        arguments.wait,
-        arguments.listener,
-        arguments.log,
+        rate=arguments.rate,
+        loop=arguments.loop,
+        clock=arguments.clock,
+        wait=arguments.wait,
+        listener=arguments.listener,
+        log=arguments.log,
     )
     print(json.dumps(summary), flush=True)
     return 0

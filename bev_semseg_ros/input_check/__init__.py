@@ -8,6 +8,7 @@ not know is reported as unknown and is never an error.
 from bev_semseg_ros.input_check.finding import LEVELS, Finding, Level
 from bev_semseg_ros.input_check.intensity import (
     better_intensity_scale,
+    expected_full_scale,
     full_scale,
     suited_intensity_scale,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "better_intensity_scale",
     "compare",
     "count_beams",
+    "expected_full_scale",
     "full_scale",
     "highest_intensity",
     "same_view",

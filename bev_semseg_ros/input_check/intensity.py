@@ -10,6 +10,8 @@ import numpy as np
 LARGEST_INTENSITY = 2.0  # a larger one comes from a sensor that does not count from 0 to 1
 LITTLE_INTENSITY = 0.1  # a lidar that reaches no more was scaled too far down
 DIM = 0.25  # of the training data's brightness
+# What an intensity of 1.0 is in the numbers of a lidar.
+UNIT_SCALE, BYTE_SCALE, WORD_SCALE = 1.0, 255.0, 65535.0
 
 
 def training_brightness(trained: Mapping[str, Any]) -> float | None:
@@ -48,12 +50,21 @@ def full_scale(field_type: str, largest: float) -> float:
         1, 255 or 65535.
     """
     if field_type == "u1":
-        return 255.0
+        return BYTE_SCALE
     if field_type == "u2":
-        return 255.0 if largest <= 255 else 65535.0
+        return BYTE_SCALE if largest <= BYTE_SCALE else WORD_SCALE
     if largest <= LARGEST_INTENSITY:
-        return 1.0
-    return 255.0 if largest <= 256 else 65535.0
+        return UNIT_SCALE
+    return BYTE_SCALE if largest <= BYTE_SCALE + 1 else WORD_SCALE
+
+
+def expected_full_scale(field_type: str) -> float:
+    """Return what an intensity of 1.0 is in a field that uses the whole range of its type.
+
+    Args:
+        field_type: Type of the field as numpy writes it; floating point counts from 0 to 1.
+    """
+    return {"u1": BYTE_SCALE, "u2": WORD_SCALE}.get(field_type, UNIT_SCALE)
 
 
 def suited_intensity_scale(largest: float, bright: float, trained: Mapping[str, Any]) -> float:

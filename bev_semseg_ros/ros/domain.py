@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from bev_semseg_ros.ros.dds import use_shared_memory_profile
+
 # The UDP ports of domains 101 to 214 can collide with Linux's ephemeral ports, and people commonly
 # choose small numbers by hand.
 DOMAINS = (*range(30, 101), *range(215, 233))
@@ -32,6 +34,25 @@ class ReservedDomain:
     def __init__(self, number: int, lock: int) -> None:
         self.number = number
         self._lock: int | None = lock
+
+    def environment(self, log_folder: str | Path) -> dict[str, str]:
+        """Return the environment of a process that runs in this domain, on this machine alone.
+
+        Args:
+            log_folder: Gets the logs of ROS.
+
+        Returns:
+            The variables of this process with the domain, the folder and the settings of the
+            package: its shared memory profile, and threads that do not spin while they wait.
+        """
+        variables = os.environ | {
+            "ROS_DOMAIN_ID": str(self.number),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "ROS_LOG_DIR": str(log_folder),
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        use_shared_memory_profile(variables)
+        return variables
 
     def release(self) -> None:
         """Free the domain. A second call does nothing."""

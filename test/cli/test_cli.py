@@ -29,6 +29,17 @@ def test_help_names_every_command_and_loads_no_torch():
     assert all(command in result.stdout for command in COMMANDS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_without_ros(command: str):
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['rclpy', 'sensor_msgs', 'rosbags']))\n"
+        f"from bev_semseg_ros.cli.main import main; sys.exit(main([{command!r}, '--help']))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert f"usage: bev-semseg {command}" in result.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -56,9 +67,8 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
-@pytest.mark.ros
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
-    from bev_semseg_ros.ros.node.main import EXIT_CODES
+    from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
     assert main(["node", "--help"]) == 0
     text = capsys.readouterr().out

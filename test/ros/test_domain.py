@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bev_semseg_ros.resources import share_path
-from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.dds import SWITCH, profile_variable
 from bev_semseg_ros.ros.domain import DOMAINS, DomainError, reserve_domain
 
 HOLD = """
@@ -103,15 +103,33 @@ print("alive", flush=True)
 
 
 @pytest.mark.ros
-def test_a_node_lives_in_the_last_domain():
+def test_a_node_lives_in_the_last_domain(tmp_path: Path):
     """Fast DDS ended the process with exit(1) where a port of the domain passed 65535."""
     pytest.importorskip("rclpy")
-    environment = os.environ | {
-        "ROS_DOMAIN_ID": str(max(DOMAINS)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
-    use_shared_memory_profile(environment)
+    environment = reserve_domain(tmp_path, [max(DOMAINS)]).environment(tmp_path)
     process = subprocess.run(
         [sys.executable, "-c", NODE], env=environment, capture_output=True, text=True, check=False
     )
     assert (process.returncode, process.stdout) == (0, "alive\n"), process.stdout + process.stderr
+
+
+def test_a_process_of_a_domain_hears_this_machine_alone_and_has_the_packages_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    monkeypatch.setenv("OF_THE_USER", "kept")
+    monkeypatch.delenv(profile_variable(), raising=False)
+    with reserve_domain(tmp_path, [40]) as domain:
+        variables = domain.environment(tmp_path / "log")
+        monkeypatch.setenv(SWITCH, "none")
+        without_profile = domain.environment(tmp_path / "log")
+    expected = {
+        "ROS_DOMAIN_ID": "40",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_LOG_DIR": str(tmp_path / "log"),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OF_THE_USER": "kept",
+    }
+    assert expected.items() <= variables.items()
+    assert profile_variable() in variables and profile_variable() not in without_profile
+    assert os.environ["ROS_DOMAIN_ID"] == "7"

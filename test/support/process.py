@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bev_semseg_ros.ros.node.shutdown import end_process
+
 
 def shared_memory(pid: int) -> set[Path]:
     """Return the files in /dev/shm that a process has mapped."""
@@ -44,6 +46,8 @@ PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy ma
 
 class Process:
     """`bev-semseg ARGUMENTS`, or another Python program.
+
+    At the end of a `with` block it is ended.
 
     Attributes:
         arguments: Its arguments.
@@ -119,12 +123,14 @@ class Process:
 
     def end(self) -> None:
         """End it with SIGINT, so that it leaves nothing in /dev/shm; kill it if that fails."""
-        try:
-            if not self.has_ended:
-                self.interrupt()
-            self.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        end_process(self._process)
+        self.wait()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
 
     def kill(self) -> None:
         if self._process.poll() is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +15,18 @@ from support.process import Process, node_arguments
 from bev_semseg_ros.ros.domain import reserve_domain
 
 DOMAIN = reserve_domain()  # held until this process ends; each worker of pytest-xdist has its own
-os.environ.update(
-    ROS_DOMAIN_ID=str(DOMAIN.number),
-    ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
-    ROS_PYTHON_CHECK_FIELDS="1",
-)
 
-if TYPE_CHECKING:  # ROS is loaded after the environment is set, and not where it is absent
+if TYPE_CHECKING:  # ROS is not loaded where it is absent
     from support.peer import Peer
 
 
 @pytest.fixture(scope="session", autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the logs of ROS out of the home folder and choose the transport of the package."""
+    """Run the nodes of this process and its child processes in a domain of their own."""
     from bev_semseg_ros.ros.bag import recorder
-    from bev_semseg_ros.ros.dds import use_shared_memory_profile
 
     recorder.QUIET = 20.0  # seconds, only waited if a result is missing: the machine may be busy
-    os.environ["ROS_LOG_DIR"] = str(tmp_path_factory.mktemp("log"))
-    use_shared_memory_profile()
+    os.environ.update(DOMAIN.environment(tmp_path_factory.mktemp("log")))
 
 
 @pytest.fixture(scope="session")
@@ -127,17 +120,16 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
     Yields:
         start(*ros_arguments, **parameters), which returns the node's Process.
     """
-    processes = []
+    processes = ExitStack()
 
     def start(*ros_arguments: str, **parameters) -> Process:
         files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
         values = files | {"score_threshold": 0.01} | parameters
-        processes.append(Process("node", *node_arguments(*ros_arguments, **values)))
-        return processes[-1]
+        process = Process("node", *node_arguments(*ros_arguments, **values))
+        return processes.enter_context(process)
 
-    yield start
-    for process in processes:
-        process.end()
+    with processes:
+        yield start
 
 
 @pytest.fixture(scope="module")

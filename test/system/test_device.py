@@ -16,9 +16,9 @@ from rclpy.qos import QoSProfile
 from support.process import Process, node_arguments
 
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.ros.node.main import EXIT_DEVICE_FAILED
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.pipeline import is_device_failure
+from bev_semseg_ros.ros.node.shutdown import EXIT_DEVICE_FAILED
 
 NAMESPACE = "/device"
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -145,16 +145,17 @@ main(["perception", *sys.argv[1:]])
 def test_a_node_without_a_manager_ends_with_a_code_of_its_own_so_that_it_is_started_again(
     arguments, peers
 ):
-    process, peer = Process(*arguments, program=("-c", FAILING_NODE)), peers(NAMESPACE)
-    process.wait_for("READY")
+    peer = peers(NAMESPACE)
+    with Process(*arguments, program=("-c", FAILING_NODE)) as process:
+        process.wait_for("READY")
 
-    def has_ended() -> bool:
-        peer.next_stamp()
-        peer.send(peer.cloud())
-        return process.has_ended
+        def has_ended() -> bool:
+            peer.next_stamp()
+            peer.send(peer.cloud())
+            return process.has_ended
 
-    peer.spin_until(has_ended)
-    assert process.wait() == EXIT_DEVICE_FAILED
+        peer.spin_until(has_ended)
+        assert process.wait() == EXIT_DEVICE_FAILED
     assert any(
         "the device failed: OutOfMemoryError: CUDA out of memory" in line for line in process.lines
     )

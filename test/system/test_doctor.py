@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from support.broken_bag import COUNT, Entry, entries, good_bag, on, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import YAML_NAME
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.dds import SWITCH, profile_variable
+from bev_semseg_ros.ros.doctor import live
+from bev_semseg_ros.ros.doctor.live import Backlog
+from bev_semseg_ros.ros.doctor.observation import Stream
 
 NAMESPACE = "/patient"
 TOPICS = {
@@ -78,16 +87,19 @@ def test_the_node_works_with_the_parameters_written(
     assert doctor.wait() == 0, doctor.lines
     command = shlex.split(doctor.wait_for(r"bev-semseg node"))
     assert command[:3] == ["bev-semseg", "node", "--ros-args"]
-    node = Process(
-        *command[1:], "-r", f"__ns:={NAMESPACE}", "-p", "engine:=torch", "-p", "num_threads:=1"
-    )
-    try:
+    arguments = [*command[1:], "-r", f"__ns:={NAMESPACE}"]
+    with ExitStack() as processes:
+        node = processes.enter_context(
+            Process(*arguments, "-p", "engine:=torch", "-p", "num_threads:=1")
+        )
         node.wait_for("READY")
         peer = peers(NAMESPACE)
         peer.spin_until(
             lambda: peer.node.count_publishers(f"{NAMESPACE}/perception/timing"), what="the node"
         )
-        player = Process("play", str(bag), "--rate", "0.4", "--for", f"{NAMESPACE}/perception")
+        player = processes.enter_context(
+            Process("play", str(bag), "--rate", "0.4", "--for", f"{NAMESPACE}/perception")
+        )
         wanted = {
             stamp_ns(entry.message.header.stamp)
             for entry in content
@@ -101,8 +113,6 @@ def test_the_node_works_with_the_parameters_written(
             lambda: player.has_ended and len(found()) > COUNT / 2, what="results of most pairs"
         )
         assert player.wait() == 0, player.lines
-    finally:
-        node.end()
     assert {message.status[0].message for message in peer.received["timing"]} == {"fused"} and len(
         wanted
     ) == COUNT
@@ -153,6 +163,35 @@ def test_live_topics_are_diagnosed_like_a_bag(content, play, tmp_path) -> None:
             "focal length",
         )
     )
+
+
+def test_no_message_is_decoded_while_others_arrive(content, play, tmp_path, monkeypatch) -> None:
+    """The time of decoding delayed the arrivals of the messages that came meanwhile."""
+    play(write(tmp_path / "bag", content))
+    decoded, take = [], Stream.take
+
+    def notes_time(stream: Stream, *arguments) -> None:
+        decoded.append(time.time_ns())
+        take(stream, *arguments)
+
+    monkeypatch.setattr(Stream, "take", notes_time)
+    observation = live.listen(1.5, TOPICS)
+    arrivals = [time for stream in observation.streams.values() for time in stream.arrivals]
+    assert len(arrivals) == len(decoded) > 3
+    assert max(arrivals) < min(decoded)
+
+
+def test_messages_that_wait_to_be_decoded_take_limited_memory() -> None:
+    stream = Stream("camera_info", "/info", "sensor_msgs/msg/CameraInfo")
+    infos = [CameraInfo(header=Header(stamp=Time(sec=number))) for number in range(1, 6)]
+    messages = [serialize_message(info) for info in infos]
+    backlog = Backlog(max_bytes=2 * len(messages[0]))
+    for number, message in enumerate(messages, 1):
+        backlog.add(stream, message, {"received_timestamp": 100 * number})
+    assert stream.arrivals == [100, 200, 300]
+    backlog.decode()
+    assert stream.arrivals == [100, 200, 300, 400, 500]
+    assert stream.stamps == [number * 10**9 for number in range(1, 6)]
 
 
 def test_a_sender_whose_transport_cannot_carry_its_images_is_named(

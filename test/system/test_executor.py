@@ -13,6 +13,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import ReliabilityPolicy
 from support.process import node_arguments
 
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
@@ -96,6 +97,59 @@ def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
     )
     if owner is CameraInfoMatcher:  # the others cost no message
         pairs_until(lambda: counted() == "1", "the number of errors")
+
+
+def test_a_subscription_that_cannot_follow_its_publishers_does_not_keep_the_others_from_it(
+    start, peers, namespace, monkeypatch
+):
+    _, executor = start()
+    follow = Subscription.follow
+
+    def fails_for_camera_info(subscription: Subscription) -> None:
+        if subscription.name == "camera_info":
+            raise MemoryError("no room for a subscription")
+        follow(subscription)
+
+    monkeypatch.setattr(Subscription, "follow", fails_for_camera_info)
+    peer = peers(namespace)  # its publishers are reliable
+
+    def is_followed(topic: str) -> bool:
+        executor.spin_once(timeout_sec=0)
+        found = peer.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
+        return any(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found)
+
+    for topic in ("points", "image"):
+        peer.spin_until(lambda topic=topic: is_followed(topic), 30, f"the subscription of {topic}")
+
+
+def test_images_that_never_get_a_camera_info_are_counted(start, peers, namespace):
+    node, executor = start()
+    peer = peers(namespace)
+
+    def spin_until(condition, what: str) -> None:
+        def holds() -> bool:
+            executor.spin_once(timeout_sec=0)
+            return condition()
+
+        peer.spin_until(holds, what=what)
+
+    def is_matched() -> bool:
+        found = peer.node.get_subscriptions_info_by_topic(f"{namespace}/image")
+        return [info.qos_profile.reliability for info in found] == [ReliabilityPolicy.RELIABLE]
+
+    def send_image() -> None:
+        peer.next_stamp()
+        peer.publishers["image"].publish(peer.image())
+
+    publisher = peer.publishers["image"]
+    spin_until(lambda: is_matched() and publisher.get_subscription_count() == 1, "the subscription")
+    counts = node.health.counts
+    send_image()
+    spin_until(lambda: counts().dropped["no_camera_info"] == 1, "the end of its wait")
+    send_image()
+    spin_until(lambda: node.session.subscriptions["image"].received >= 2, "the second image")
+    node.trigger_deactivate()
+    assert counts().received["image"] == counts().dropped["no_camera_info"] == 2
 
 
 def test_services_answer_while_the_network_loads(start, peers, namespace, monkeypatch):

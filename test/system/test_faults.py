@@ -49,16 +49,17 @@ def test_a_player_that_was_killed_can_be_started_again(node, peer, tmp_path):
     for _ in range(2):
         for messages in peer.received.values():
             messages.clear()
-        player = Process("play", str(tmp_path / "bag"), "--loop", "--for", "/perception")
-        peer.spin_until(
-            lambda: any(
-                status.message == "fused"
-                for message in peer.received["timing"]
-                for status in message.status
-            ),
-            what="a result of both sensors",
-        )
-        player.kill()
+        arguments = ("play", str(tmp_path / "bag"), "--loop", "--for", "/perception")
+        with Process(*arguments) as player:
+            peer.spin_until(
+                lambda: any(
+                    status.message == "fused"
+                    for message in peer.received["timing"]
+                    for status in message.status
+                ),
+                what="a result of both sensors",
+            )
+            player.kill()
     assert not node.has_ended
 
 

@@ -12,7 +12,7 @@ from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersA
 from support.process import Process
 from visualization_msgs.msg import Marker
 
-from bev_semseg_ros.ros.node.main import EXIT_BAD_PARAMETERS
+from bev_semseg_ros.ros.node.shutdown import EXIT_BAD_PARAMETERS
 
 NAMESPACE = "/managed"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -44,6 +45,12 @@ class Predictor:
         )
 
 
+def wait_until(condition: Callable[[], Any], timeout: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Rig:
     """A pipeline, the queue that feeds it, their health, and the timings of its frames."""
 
@@ -52,14 +59,23 @@ class Rig:
     ) -> None:
         self.health, self.timings, self._done = Health(), [], threading.Event()
         self.queue = LatestPairQueue(Synchronizer(0, 10**9, streams=streams), self.health)
-        publishers = SimpleNamespace(publish=lambda *_: None, publish_timing=self._publish_timing)
+        self.published = 0
+        self.publishing_fails = self.timing_fails = False
+        publishers = SimpleNamespace(publish=self._publish, publish_timing=self._publish_timing)
         values = parameters or Parameters()
         self.pipeline = Pipeline(
             predictor, extrinsics, self.queue, publishers, self.health, lambda: values, **options
         )
         self.pipeline.start()
 
+    def _publish(self, *_) -> None:
+        if self.publishing_fails:
+            raise OSError("no room for the results")
+        self.published += 1
+
     def _publish_timing(self, header, values) -> None:
+        if self.timing_fails:
+            raise OSError("no room for the timing")
         self.timings.append(values)
         self._done.set()
 
@@ -77,9 +93,7 @@ class Rig:
         return self.timings[-1]
 
     def wait_until_dropped(self) -> None:
-        deadline = time.monotonic() + 20
-        while not self.health.counts().dropped and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: self.health.counts().dropped)
 
 
 @pytest.fixture
@@ -311,3 +325,34 @@ def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
     image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="front"))
     assert rig.process(image=(image, None))["boxes"] == "none"
     assert rig.health.take_warnings() == warnings
+
+
+class CannotPredict(Predictor):
+    def predict_sample(self, sample, mode, threshold) -> Prediction:
+        raise MemoryError("no memory")
+
+
+@pytest.mark.parametrize("predictor", [CannotPredict, Predictor], ids=["network", "publishing"])
+def test_a_frame_without_result_counts_as_dropped_and_not_as_degraded(extrinsics, start, predictor):
+    rig = start(predictor(), extrinsics)
+    rig.publishing_fails = True
+    rig.queue.tune(0.0, 0.0, process_unmatched=True)
+    rig.send(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
+    rig.wait_until_dropped()
+    rig.pipeline.close()
+    counts = rig.health.counts()
+    assert (counts.published, counts.dropped, counts.degraded) == (0, {"inference_error": 1}, {})
+
+
+def test_a_frame_whose_timing_cannot_be_published_is_published(extrinsics, start):
+    rig, cloud = start(Predictor(), extrinsics), encode_cloud(CLOUD, Header(frame_id="roof"))
+    rig.queue.tune(0.0, 0.0, process_unmatched=True)
+    rig.timing_fails = True
+    rig.send(points=(cloud, None))
+    wait_until(lambda: rig.published)
+    rig.timing_fails = False
+    timing = rig.process(points=(cloud, None))
+    assert timing["published"] == timing["degraded/no_image"] == rig.published == 2
+    assert not any(key.startswith("dropped/") for key in timing)
+    (warning,) = rig.health.take_warnings()
+    assert warning == "the timing of a frame was not published: OSError: no room for the timing"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import HistoryPolicy, ReliabilityPolicy
 from rosbags.interfaces import (
     Qos,
@@ -37,11 +40,11 @@ def played(request, node, peers, tmp_path_factory):
     stamp = peer._stamp
     write_bag(folder / "bag", peer, request.param)
     peer._stamp = stamp
-    player = Process("play", str(folder / "bag"), "--rate", str(RATE), "--log", str(folder / "log"))
-    peer.spin_until(
-        lambda: player.has_ended, what="the end of the player"
-    )  # collecting results meanwhile
-    assert player.wait() == 0
+    arguments = ("--rate", str(RATE), "--log", str(folder / "log"), "--for", "/perception")
+    with Process("play", str(folder / "bag"), *arguments) as player:
+        # It collects results meanwhile.
+        peer.spin_until(lambda: player.has_ended, what="the end of the player")
+        assert player.wait() == 0
     peer.spin_until(
         lambda: any(
             stamp_ns(m.header.stamp) == START + STEP * (COUNT - 1) for m in peer.received["timing"]
@@ -50,6 +53,21 @@ def played(request, node, peers, tmp_path_factory):
     )
     log = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
     return json.loads(player.lines[-1]), log, peer
+
+
+@pytest.fixture
+def make_node(peer):
+    """make_node(name, **options), a node in the namespace /car that ends with the test."""
+    from rclpy import create_node
+
+    with ExitStack() as nodes:
+
+        def make(name: str, **options):
+            node = create_node(name, context=peer.node.context, namespace="car", **options)
+            nodes.callback(node.destroy_node)
+            return node
+
+        yield make
 
 
 def test_every_pair_comes_out_of_the_node(played):
@@ -77,18 +95,18 @@ def test_messages_are_published_with_the_timing_of_the_bag(played):
 
 
 def test_a_folder_that_is_no_bag_is_named(tmp_path):
-    player = Process("play", str(tmp_path))
-    assert player.wait() == 2 and str(tmp_path) in player.lines[-1]
+    with Process("play", str(tmp_path)) as player:
+        assert player.wait() == 2 and str(tmp_path) in player.lines[-1]
 
 
 def test_sigint_ends_the_player_with_its_report(tmp_path, peer):
     stamp = peer._stamp
     write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
     peer._stamp = stamp
-    player = Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0", "--clock")
-    player.wait_for("playing anyway")
-    player.interrupt()
-    assert player.wait() == 0 and '"sent"' in player.lines[-1]
+    with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0", "--clock") as player:
+        player.wait_for("playing anyway")
+        player.interrupt()
+        assert player.wait() == 0 and '"sent"' in player.lines[-1]
 
 
 def test_what_ros2_bag_could_not_see_gets_the_usual_depth():
@@ -112,8 +130,7 @@ def test_what_ros2_bag_could_not_see_gets_the_usual_depth():
     )
 
 
-def test_late_subscribers_get_every_message_of_a_topic_that_keeps_them(tmp_path, peer):
-    from rclpy import create_node
+def test_late_subscribers_get_every_message_of_a_topic_that_keeps_them(tmp_path, peer, make_node):
     from rclpy.qos import DurabilityPolicy, QoSProfile
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import CameraInfo
@@ -139,8 +156,7 @@ def test_late_subscribers_get_every_message_of_a_topic_that_keeps_them(tmp_path,
         )
         for width in range(1, 13):
             writer.write(connection, START, serialize_message(CameraInfo(width=width)))
-    node = create_node("player", context=peer.node.context)
-    Player(node, tmp_path / "bag").play()
+    Player(make_node("player"), tmp_path / "bag").play()
     widths = []
     peer.node.create_subscription(
         CameraInfo,
@@ -149,25 +165,43 @@ def test_late_subscribers_get_every_message_of_a_topic_that_keeps_them(tmp_path,
         QoSProfile(depth=20, durability=DurabilityPolicy.TRANSIENT_LOCAL),
     )
     peer.spin_until(lambda: len(widths) == 12, what="every kept message")
-    node.destroy_node()
 
 
-def test_the_player_waits_for_the_node_it_plays_for(tmp_path, peer):
-    from rclpy import create_node
-    from sensor_msgs.msg import Image
-
+@pytest.fixture
+def player(tmp_path, make_node) -> Player:
+    """A player of a bag with the topic /recorded/image."""
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
         writer.add_connection(
             "/recorded/image", "sensor_msgs/msg/Image", typestore=get_typestore(Stores.ROS2_JAZZY)
         )
-    nodes = [
-        create_node(name, context=peer.node.context, namespace="car")
-        for name in ("player", "viewer", "wanted")
-    ]
-    player = Player(nodes[0], tmp_path / "bag")
-    nodes[1].create_subscription(Image, "/recorded/image", lambda _: None, 1)
+    return Player(make_node("player"), tmp_path / "bag")
+
+
+def subscribe(node) -> None:
+    from sensor_msgs.msg import Image
+
+    node.create_subscription(Image, "/recorded/image", lambda _: None, 1)
+
+
+def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
+    """A node that cannot be asked is taken as it is."""
+    subscribe(make_node("viewer"))
+    wanted = make_node("wanted", start_parameter_services=False)
     assert player.wait_for_subscribers(10) and not player.wait_for_subscribers(2, "/car/wanted")
-    nodes[2].create_subscription(Image, "/recorded/image", lambda _: None, 1)
+    subscribe(wanted)
     assert player.wait_for_subscribers(10, "/car/wanted")
-    for node in nodes:
-        node.destroy_node()
+
+
+def test_the_player_waits_until_the_node_it_plays_for_has_found_it(player, make_node):
+    """A node that has not found the player's publishers loses what they publish."""
+    wanted = make_node("wanted")
+    subscribe(wanted)
+    assert player.wait_for_subscribers(10) and not player.wait_for_subscribers(2, "/car/wanted")
+    with ThreadPoolExecutor(1) as thread:
+        executor = SingleThreadedExecutor(context=wanted.context)
+        executor.add_node(wanted)
+        waits = thread.submit(player.wait_for_subscribers, 20, "/car/wanted")
+        while not waits.done():
+            executor.spin_once(timeout_sec=0.05)
+        executor.shutdown()
+    assert waits.result()

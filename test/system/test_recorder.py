@@ -85,7 +85,9 @@ def test_nothing_is_played_before_the_nodes_results_can_be_heard():
     with (
         reserve_domain() as empty_domain,
         pytest.raises(
-            RecordingError, match=r"not found within 0\.2 s: markers, semseg/labels, timing"
+            RecordingError,
+            match=r"not found within 0\.2 s: "
+            "/perception/markers, /perception/semseg/labels, /perception/timing",
         ),
         subscriber(empty_domain.number, {}, np.eye(4), LABELS, timeout=0.2),
     ):

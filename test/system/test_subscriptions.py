@@ -10,7 +10,30 @@ from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input import subscriptions
-from bev_semseg_ros.ros.input.subscriptions import Subscription
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
+from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
+from bev_semseg_ros.ros.node.parameters import Parameters
+
+
+def test_on_an_error_no_subscription_is_left(peer):
+    """The second of three fails: the first one received messages for ever."""
+    calls = []
+
+    def guard(callback):
+        calls.append(callback)
+        if len(calls) == 2:
+            raise MemoryError("no room for a second one")
+        return callback
+
+    before, health = list(peer.node.subscriptions), Health()
+    matcher = CameraInfoMatcher(
+        LatestPairQueue(Synchronizer(0, 0), health), health, True, lambda: 1
+    )
+    with pytest.raises(MemoryError):
+        open_subscriptions(peer.node, Parameters(), STREAMS, matcher, health, guard)
+    assert len(calls) == 2 and list(peer.node.subscriptions) == before
 
 
 @pytest.fixture
@@ -33,6 +56,22 @@ def listen(peer):
 
 def reliability(peer, source) -> ReliabilityPolicy:
     return peer.node.get_subscriptions_info_by_topic(source.topic)[0].qos_profile.reliability
+
+
+def test_a_subscription_that_could_not_be_made_is_made_the_next_time(peer, listen, monkeypatch):
+    source, messages = listen(PointCloud2)
+    publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    peer.spin_until(lambda: peer.node.count_publishers(source.topic))
+    with monkeypatch.context() as broken:
+        broken.setattr(source, "_kind", str)  # which rclpy refuses
+        with pytest.raises(AttributeError):
+            source.follow()
+    source.follow()
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    publisher.publish(peer.cloud())
+    peer.spin_until(lambda: messages, what="the message")
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
 def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):

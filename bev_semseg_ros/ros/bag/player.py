@@ -6,14 +6,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import rclpy
+from rcl_interfaces.srv import GetParameters
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import uninstall_signal_handlers
 from rosbags.interfaces import Connection, Qos
@@ -23,9 +24,61 @@ from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 
+ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
 CLOCK_PERIOD = 0.025  # seconds
 MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
+
+
+class Handshake:
+    """Finds out whether a node has found the publishers of this one.
+
+    DDS announces the endpoints of a process in the order in which they were made, and reliably. A
+    node that answers the request of a client has found all publishers that were made before it.
+    """
+
+    def __init__(self, node: Node, name: str) -> None:
+        """Begin.
+
+        Args:
+            node: The node whose publishers are to be found. Nothing else may spin it meanwhile.
+            name: The other node, with its namespace.
+        """
+        self._node, self._name = node, name
+        self._service = f"{name}/get_parameters"  # every node has it, unless that was switched off
+        self._client: Any = None
+        self._answers: list[Any] = []
+        self._asked = 0.0
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+
+    def is_done(self) -> bool:
+        """Ask the node, which must be in the graph, and return whether it has answered.
+
+        A node without the service cannot be asked: then this is true at once.
+        """
+        namespace, _, name = self._name.rpartition("/")
+        try:
+            services = self._node.get_service_names_and_types_by_node(name, namespace or "/")
+        except NodeNameNonExistentError:  # it has just ended
+            return False
+        if self._service not in dict(services):
+            return True
+        if self._client is None:
+            self._client = self._node.create_client(GetParameters, self._service)
+        now = time.monotonic()
+        if self._client.service_is_ready() and now - self._asked >= ASK_INTERVAL:
+            self._asked = now
+            self._answers.append(self._client.call_async(GetParameters.Request()))
+        self._executor.spin_once(timeout_sec=0.02)
+        return any(answer.done() for answer in self._answers)
+
+    def close(self) -> None:
+        """End the requests."""
+        self._executor.remove_node(self._node)
+        self._executor.shutdown()
+        if self._client is not None:
+            self._node.destroy_client(self._client)
 
 
 class Player:
@@ -84,6 +137,10 @@ class Player:
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
         """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
 
+        A subscriber that is seen here may not yet have found the publishers, and a best effort one
+        loses what is published until then. This can be known of a named node alone: it has found
+        them once it answers a request.
+
         Args:
             timeout: Seconds.
             name: A node, with its namespace, that must be among the subscribers; "" for any.
@@ -93,20 +150,23 @@ class Player:
         """
         start = changed = time.monotonic()
         counts: list[int] = []
-        while (now := time.monotonic()) - start < timeout and self._node.context.ok():
-            current = [
-                publisher.get_subscription_count() for publisher in self._publishers.values()
-            ]
-            if current != counts:
-                counts, changed = current, now
-            if any(counts) and now - changed >= SETTLED and self._is_subscriber(name):
-                return True
-            time.sleep(0.02)
-        return any(counts) and self._is_subscriber(name)
+        has_found_us = not name
+        with closing(Handshake(self._node, name)) as handshake:
+            while (now := time.monotonic()) - start < timeout and self._node.context.ok():
+                current = [
+                    publisher.get_subscription_count() for publisher in self._publishers.values()
+                ]
+                if current != counts:
+                    counts, changed = current, now
+                if not has_found_us:
+                    changed = now
+                    has_found_us = self._is_subscriber(name) and handshake.is_done()
+                elif any(counts) and now - changed >= SETTLED:
+                    return True
+                time.sleep(0.02)
+        return has_found_us and any(counts)
 
     def _is_subscriber(self, name: str) -> bool:
-        if not name:
-            return True
         for topic in self._publishers:
             for info in self._node.get_subscriptions_info_by_topic(topic):
                 if node_name(info) == name:
@@ -200,12 +260,13 @@ def qos_profile(offered: Sequence[Qos], count: int = 0) -> QoSProfile:
 
 def play(
     bag: str | Path,
-    rate: float = 1.0,
-    loop: bool = False,
-    clock: bool = False,
-    wait: float = 10.0,
-    listener: str = "",
-    log: str | Path | None = None,
+    *,
+    rate: float,
+    loop: bool,
+    clock: bool,
+    wait: float,
+    listener: str,
+    log: str | Path | None,
 ) -> dict[str, Any]:
     """Play a bag until its end or SIGINT, as the only thing that this process does.
 
@@ -215,8 +276,10 @@ def play(
         loop: Begin again at the end.
         clock: Publish /clock.
         wait: Seconds to wait for subscribers; the bag is played even if none come.
-        listener: A node, as /namespace/name, that must be among the subscribers; "" for any.
-        log: A file that gets a line of JSON for each message.
+        listener: A node, as /namespace/name, that must be among the subscribers; "" for any. Only
+            of a named node it is known whether it has found the publishers: others may lose the
+            first messages.
+        log: A file that gets a line of JSON for each message; None for none.
 
     Returns:
         What was sent, in plain values: bag, rate, seconds, matched, sent, skipped.
@@ -239,8 +302,10 @@ def play(
                 node.get_logger().warning(f"{topic} is skipped: {name} is not installed")
             is_matched = player.wait_for_subscribers(wait, listener)
             if not is_matched and rclpy.ok():
-                who = f"{listener} has not" if listener else "nobody"
-                node.get_logger().warning(f"{who} subscribed within {wait:g} s; playing anyway")
+                who = f"{listener} has not subscribed and answered"
+                if not listener:
+                    who = "nobody has subscribed"
+                node.get_logger().warning(f"{who} within {wait:g} s; playing anyway")
             start = time.monotonic()
             with open(log, "w") if log else nullcontext() as file:
                 player.play(rate, file)

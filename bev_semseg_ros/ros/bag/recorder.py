@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -33,10 +32,11 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.ros.bag.recording import Recording, Result
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
-from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.domain import reserve_domain
 from bev_semseg_ros.ros.node.publishers import TOPICS
+from bev_semseg_ros.ros.node.shutdown import end_process
 
+NODE = "/perception"
 QUIET = 1.5  # seconds without a result after which no more are expected
 START = 120.0  # seconds within which a node loads and warms up
 MATCHING = 30.0  # seconds; DDS repeats a lost announcement after three
@@ -75,13 +75,7 @@ def record(
     folder.mkdir(parents=True, exist_ok=True)
     ego_from_lidar = load_calibration(parameters["calibration"]).ego_from_lidar
     domain = reserve_domain()
-    environment = os.environ | {
-        "ROS_DOMAIN_ID": str(domain.number),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(folder / "ros"),
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    use_shared_memory_profile(environment)
+    environment = domain.environment(folder / "ros")
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     node_process = _process(
         ["node", "--ros-args", *arguments], environment, folder / "node.log", "READY"
@@ -102,7 +96,7 @@ def record(
 def _play(bag: Path, rate: float, environment: dict[str, str], folder: Path) -> dict[int, int]:
     """Play the bag to its end. Return Recording.published."""
     log = folder / "published.jsonl"
-    arguments = ["play", str(bag), "--rate", str(rate), "--for", "/perception", "--log", str(log)]
+    arguments = ["play", str(bag), "--rate", str(rate), "--for", NODE, "--log", str(log)]
     with _process(arguments, environment, folder / "player.log") as player:
         player.wait()
     if player.returncode != 0:
@@ -172,13 +166,7 @@ def _process(
             _wait_for_line(lines, ready, arguments[0])
         yield process
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.wait()
+        end_process(process)
         reader.join()
 
 
@@ -250,8 +238,8 @@ def subscriber(
             node = rclpy.create_node("recorder", context=context)
         stack.callback(node.destroy_node)
         matched = {}
-        for message_type, topic, callback in _callbacks(results, ego_from_lidar, labels, further):
-            matched[topic] = _subscribe(node, message_type, topic, callback)
+        for topic, callback in _callbacks(results, ego_from_lidar, labels, further):
+            matched[topic.replace("~", NODE)] = _subscribe(node, topic, callback)
         stack.enter_context(_spinning(node, context))
         end = time.monotonic() + timeout
         missing = []
@@ -296,10 +284,8 @@ def _spinning(node: Node, context: Context) -> Iterator[None]:
         raise RecordingError(f"a result of the node cannot be read: {errors[0]}") from errors[0]
 
 
-def _subscribe(
-    node: Node, message_type: Any, topic: str, callback: Callable[[Any], None]
-) -> threading.Event:
-    """Subscribe to a topic of the perception node. Return an event: a publisher is matched."""
+def _subscribe(node: Node, topic: str, callback: Callable[[Any], None]) -> threading.Event:
+    """Subscribe to a topic of `publishers.TOPICS`. Return an event: a publisher is matched."""
     event = threading.Event()
 
     def set_event(_: Any) -> None:
@@ -307,7 +293,7 @@ def _subscribe(
 
     events = SubscriptionEventCallbacks(matched=set_event)
     profile = QoSProfile(depth=10)
-    name = f"/perception/{topic}"
+    message_type, name = message_class(TOPICS[topic].kind), topic.replace("~", NODE)
     node.create_subscription(message_type, name, callback, profile, event_callbacks=events)
     return event
 
@@ -317,8 +303,8 @@ def _callbacks(
     ego_from_lidar: np.ndarray,
     labels: LabelSet,
     further: tuple[str, ...],
-) -> list[tuple[Any, str, Callable[[Any], None]]]:
-    """Return message type, topic and callback of each subscription; they fill `results`."""
+) -> list[tuple[str, Callable[[Any], None]]]:
+    """Return topic and callback of each subscription; the callbacks fill `results`."""
 
     def result(header: Any) -> Result:
         found = results.setdefault(stamp_ns(header.stamp), Result())
@@ -346,12 +332,9 @@ def _callbacks(
         if parts:
             result(parts[0].header).messages[topic] = message
 
-    callbacks: list[tuple[Any, str, Callable[[Any], None]]] = [
-        (MarkerArray, "markers", take_markers),
-        (Image, "semseg/labels", take_labels),
-        (DiagnosticArray, "timing", take_timing),
+    return [
+        ("~/markers", take_markers),
+        ("~/semseg/labels", take_labels),
+        ("~/timing", take_timing),
+        *((topic, partial(keep, topic)) for topic in further),
     ]
-    for topic in further:
-        message_type = message_class(TOPICS[topic].kind)
-        callbacks.append((message_type, topic.removeprefix("~/"), partial(keep, topic)))
-    return callbacks

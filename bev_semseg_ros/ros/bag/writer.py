@@ -28,6 +28,7 @@ from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, save_calibra
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
+from bev_semseg_ros.ros.convert.camera_info import camera_info_fields
 from bev_semseg_ros.ros.convert.point_cloud import pack_points
 
 BASE_FRAME = "base_link"  # the ego frame
@@ -229,24 +230,9 @@ def _image(image: np.ndarray, header: Any) -> Any:
 
 
 def _camera_info(camera: Camera, header: Any) -> Any:
-    """Make the camera_info: K and D of the recorded image, P of the rectified one."""
-    model, distortion = camera.distortion_model, camera.distortion
-    if model == "none":  # ROS has no name for it
-        model, distortion = "plumb_bob", np.zeros(5)
-    projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
     whole = _messages["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return _messages["sensor_msgs/msg/CameraInfo"](
-        header=header,
-        height=camera.size[1],
-        width=camera.size[0],
-        distortion_model=model,
-        d=distortion,
-        k=camera.matrix.reshape(-1),
-        r=np.eye(3).reshape(-1),
-        p=projection.reshape(-1),
-        binning_x=0,
-        binning_y=0,
-        roi=whole,
+        header=header, binning_x=0, binning_y=0, roi=whole, **camera_info_fields(camera)
     )
 
 

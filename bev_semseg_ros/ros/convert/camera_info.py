@@ -125,27 +125,43 @@ def _region(message: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     return (left, top), (width, height)
 
 
+def camera_info_fields(camera: Camera) -> dict[str, Any]:
+    """Return what a sensor_msgs/CameraInfo says of a camera, for any class of that message.
+
+    Args:
+        camera: The camera; its extrinsics are not part of the message.
+
+    Returns:
+        Values by the message's fields, arrays as float64: K and D of the image as recorded, P of
+        the rectified one. Header, binning and region of interest are left out.
+    """
+    model, distortion = camera.distortion_model, camera.distortion
+    if model == "none":  # ROS has no name for it
+        model, distortion = "plumb_bob", np.zeros(5)
+    projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
+    return {
+        "width": camera.size[0],
+        "height": camera.size[1],
+        "distortion_model": model,
+        "d": np.asarray(distortion, np.float64),
+        "k": camera.matrix.ravel(),
+        "r": np.eye(3).ravel(),
+        "p": projection.ravel(),
+    }
+
+
 def encode_camera(camera: Camera, header: Any) -> Any:
     """Convert a Camera to sensor_msgs/CameraInfo.
 
     Args:
-        camera: The camera; its extrinsics are not part of the message.
+        camera: The camera.
         header: The std_msgs/Header of the message.
 
     Returns:
-        The sensor_msgs/CameraInfo: K and D of the image as recorded, P of the rectified one.
+        The sensor_msgs/CameraInfo, see `camera_info_fields`.
     """
     from sensor_msgs.msg import CameraInfo
 
-    projection = np.hstack([camera.rectified_matrix, np.zeros((3, 1))])
-    is_plain = camera.distortion_model == "none"  # ROS has no name for it
-    return CameraInfo(
-        header=header,
-        width=camera.size[0],
-        height=camera.size[1],
-        distortion_model="plumb_bob" if is_plain else camera.distortion_model,
-        d=[0.0] * 5 if is_plain else camera.distortion.tolist(),
-        k=camera.matrix.ravel().tolist(),
-        r=np.eye(3).ravel().tolist(),
-        p=projection.ravel().tolist(),
-    )
+    fields = camera_info_fields(camera)
+    fields["d"] = fields["d"].tolist()  # rclpy takes no array for a sequence of any length
+    return CameraInfo(header=header, **fields)

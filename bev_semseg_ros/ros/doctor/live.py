@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,48 @@ DISCOVERY = 6.0  # seconds within which publishers must be found
 SETTLED = 1.0  # seconds to wait for more publishers once every input has one
 COUNTING = 1.0  # seconds for which the topics of a type are compared, if there are several
 SHARED_MEMORY = Path("/dev/shm")
+# Bytes of messages that may wait to be decoded: 3.8 s of 7 MB images at 10 Hz.
+MAX_WAITING = 256 * 2**20
 DEPTH = 10  # the node takes the newest message only, but here each one counts
 DEFAULTS = Parameters()
+
+
+class Backlog:
+    """Serialized messages with their times of arrival, which are decoded later.
+
+    Decoding takes milliseconds. If the callback did it, the next messages would seem to come late,
+    or would be replaced in DDS by newer ones.
+    """
+
+    def __init__(self, max_bytes: int = MAX_WAITING) -> None:
+        """Begin empty.
+
+        Args:
+            max_bytes: So much may wait. Beyond it, the oldest messages are decoded at once.
+        """
+        self._max_bytes = max_bytes
+        self._num_bytes = 0
+        self._waiting: deque[tuple[Stream, bytes, int]] = deque()
+
+    def add(self, stream: Stream, data: bytes, info: Mapping[str, Any]) -> None:
+        """Take a message of a stream, as rclpy gives it to a callback of a raw subscription."""
+        # The time at which DDS received it; 0 if the middleware does not know it.
+        arrival = info["received_timestamp"] or time.time_ns()
+        self._waiting.append((stream, data, arrival))
+        self._num_bytes += len(data)
+        while self._num_bytes > self._max_bytes:
+            self._decode_oldest()
+
+    def decode(self) -> None:
+        """Decode all that waits, and add it to the streams."""
+        while self._waiting:
+            self._decode_oldest()
+
+    def _decode_oldest(self) -> None:
+        stream, data, arrival = self._waiting.popleft()
+        self._num_bytes -= len(data)
+        message = deserialize_message(data, message_class(stream.message_type))
+        stream.take(message, arrival, len(data))
 
 
 def listen(seconds: float, asked: dict[str, str]) -> Observation:
@@ -61,13 +101,13 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
     node = rclpy.create_node("doctor", start_parameter_services=False)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    backlog = Backlog()
     try:
         types = _discover(node, executor, asked)
         available = _count(node, executor, types)
-        observation = _subscribe(node, seconds, asked, types, available)
+        observation = _subscribe(node, backlog, seconds, asked, types, available)
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
-        return observation
     except ExternalShutdownException:  # by a signal
         raise KeyboardInterrupt from None
     finally:
@@ -75,6 +115,8 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    backlog.decode()
+    return observation
 
 
 def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
@@ -145,12 +187,17 @@ def _count(
 
 def _subscribe(
     node: Node,
+    backlog: Backlog,
     seconds: float,
     asked: dict[str, str],
     types: dict[str, str],
     available: dict[str, tuple[str, int]],
 ) -> Observation:
-    """Subscribe to the inputs and to the transforms. Return the observation that fills."""
+    """Subscribe to the inputs and to the transforms.
+
+    Returns:
+        The observation. Messages of the inputs go to the backlog, which fills its streams.
+    """
     chosen, wrong = choose_topics(available, asked, types)
     observation = Observation(
         "live topics",
@@ -167,7 +214,7 @@ def _subscribe(
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
         is_latched = stream.name == "camera_info"
         profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
-        take = partial(_take, stream, message_type)
+        take = partial(backlog.add, stream)
         node.create_subscription(message_type, stream.topic, take, profile, raw=True)
     observation.transforms = _subscribe_to_transforms(node)
     return observation
@@ -185,10 +232,6 @@ def _subscribe_to_transforms(node: Node) -> TransformTree | None:
     node.create_subscription(message_type, "/tf_static", take_static, latched)
     node.create_subscription(message_type, "/tf", partial(tree.take, is_static=False), volatile)
     return tree
-
-
-def _take(stream: Stream, message_type: Any, data: bytes) -> None:
-    stream.take(deserialize_message(data, message_type), time.monotonic_ns(), len(data))
 
 
 def _offers(node: Node, topic: str) -> list[Offer]:

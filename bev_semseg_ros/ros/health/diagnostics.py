@@ -31,6 +31,7 @@ CAUSES = {
     "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
     "stamp (only if extrinsics is tf)",
     "no_camera_info": "the image came before the first camera_info",
+    "deactivated": "it was waiting when the node was deactivated, which logs the number",
     "no_STREAM": "the partner did not come",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",

@@ -6,7 +6,7 @@ from collections import Counter
 
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
-NO_ROOM = f"max_wait is longer than {MOST_WAITING} of them can wait"
+NO_ROOM = f"more than {MOST_WAITING} came within max_wait, and no more can wait"
 
 
 def why_unmatched(miss: float | None, slop: float, max_wait: float, is_full: bool) -> str:

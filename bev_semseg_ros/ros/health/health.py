@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 LAST_FRAMES = 100  # records of published frames that are kept
@@ -126,16 +126,18 @@ class Health:
         with self._lock:
             self._dropped[cause] += count
 
-    def degrade(self, cause: str) -> None:
-        """Count a frame that is published without one of its sensors."""
-        with self._lock:
-            self._degraded[cause] += 1
+    def publish(self, frame: FrameRecord, missing: Sequence[str] = ()) -> None:
+        """Count a published frame and keep its record.
 
-    def publish(self, frame: FrameRecord) -> None:
-        """Count a published frame and keep its record."""
+        Args:
+            frame: The record.
+            missing: Why a sensor is missing in it; `diagnostics.CAUSES` lists the causes. With one
+                the frame counts as degraded, too.
+        """
         with self._lock:
             self._published += 1
             self._frames.append(frame)
+            self._degraded.update(missing)
 
     def send(self, topic: str) -> None:
         """Count a message on the output `topic`."""

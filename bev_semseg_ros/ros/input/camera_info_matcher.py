@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 
 AHEAD_NS = 1_000_000_000  # a stamp so far ahead of the node's clock is warned of
+WAIT_NS = 1_000_000_000  # longest wait of an image for its camera_info
 NOUNS = {"points": "clouds", "image": "images"}
 
 
@@ -18,9 +20,11 @@ class CameraInfoMatcher:
 
     Drivers publish one camera_info per image, which may come a moment after it. Once an image
     and a camera_info had the same stamp, an image waits for its own camera_info until the next
-    image comes. A message without a stamp (0 is "not set" in ROS) is dropped: it cannot be paired.
+    image comes, and at most for WAIT_NS. Then it goes with the last camera_info, or is dropped if
+    none ever came. A message without a stamp (0 is "not set" in ROS) is dropped: it cannot be
+    paired.
 
-    Not thread-safe: for the executor's thread.
+    Not thread-safe: for the executor's thread. Call `expire` regularly and `close` at the end.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class CameraInfoMatcher:
         self._camera_info: Any = None
         self._stamps_are_equal = False  # of the last image and its camera_info
         self._waiting_image: Any = None
+        self._waiting_since = 0  # time.monotonic_ns()
 
     def tune(self, points_offset: float, image_offset: float) -> None:
         """Set the seconds that are added to the stamps for pairing, from now on."""
@@ -58,7 +63,7 @@ class CameraInfoMatcher:
         """Take a sensor_msgs/Image or CompressedImage."""
         self._offer_waiting_image()
         if self._needs_camera_info and self._must_wait(message):
-            self._waiting_image = message
+            self._waiting_image, self._waiting_since = message, time.monotonic_ns()
         else:
             self._offer_image(message)
 
@@ -66,6 +71,18 @@ class CameraInfoMatcher:
         """Take a sensor_msgs/CameraInfo."""
         self._camera_info = message
         self._offer_waiting_image()
+
+    def expire(self, now: int) -> None:
+        """End the wait of an image that has lasted for WAIT_NS at `now`, time.monotonic_ns()."""
+        if now - self._waiting_since >= WAIT_NS:
+            self._offer_waiting_image()
+
+    def close(self) -> None:
+        """Count an image that still waits as dropped."""
+        if self._waiting_image is not None:
+            self._waiting_image = None
+            self._health.receive("image")
+            self._health.drop("no_camera_info" if self._camera_info is None else "deactivated")
 
     def _must_wait(self, image: Any) -> bool:
         if self._camera_info is None:

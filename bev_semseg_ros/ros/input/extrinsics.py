@@ -162,7 +162,7 @@ class TfExtrinsics:
         self._base_frame, self._ground_height = base_frame, ground_height
         self._output_frame = output_frame
         self._found: dict[str, np.ndarray] = {}
-        self._newest = 0
+        self._last_stamp = 0
 
     def at(self, cloud: Header, image: Header | None) -> Poses:
         """Look up the poses; see `Extrinsics`."""
@@ -227,9 +227,9 @@ class TfExtrinsics:
 
     def _forget_if_time_jumped_back(self, stamp: int) -> None:
         """Clear tf2's memory when a bag begins again: tf2 would refuse its older transforms."""
-        if stamp < self._newest - TF_CACHE_NS:
+        if stamp < self._last_stamp - TF_CACHE_NS:
             self._buffer.clear()
-        self._newest = stamp
+        self._last_stamp = stamp
 
 
 def ego_below(base_from_lidar: np.ndarray, ground_height: float) -> np.ndarray:

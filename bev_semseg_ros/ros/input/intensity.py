@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.input_check import full_scale, highest_intensity
+from bev_semseg_ros.input_check import expected_full_scale, full_scale, highest_intensity
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
 
 CLOUDS = 10  # clouds that decide
@@ -81,7 +81,8 @@ class IntensityScale:
             return points
         if np.may_share_memory(points, np.asarray(message.data)):
             points = points.copy()  # a view of the message, which others may hold
-        points[:, 3] *= np.float32(self.factor)
+        with np.errstate(invalid="ignore"):  # signalling NaN of a damaged cloud; they stay NaN
+            points[:, 3] *= np.float32(self.factor)
         return points
 
     def _judge(self, values: np.ndarray, kind: str, decision: _Decision) -> None:
@@ -102,7 +103,7 @@ class IntensityScale:
                 decision.contrary.clear()
 
     def _explain(self, name: str, kind: str, decision: _Decision) -> None:
-        if decision.full != {"u1": 255, "u2": 65535}.get(kind, 1):
+        if decision.full != expected_full_scale(kind):
             self._warning = (
                 f"{name} of the cloud ({np.dtype(kind).name}) reaches {decision.largest:.0f}: "
                 f"scaled by 1/{decision.full:.0f}"

@@ -81,9 +81,15 @@ class LatestPairQueue:
             return None
 
     def close(self) -> None:
-        """Wake `take` for the last time."""
+        """Wake `take` for the last time, and count what it does not give out as dropped."""
         with self._condition:
             self.closed = True
+            left = self._synchronizer.clear()
+            if self._newest is not None:
+                self._newest = None
+                left += 1
+            if left:
+                self._health.drop("deactivated", left)
             self._condition.notify_all()
 
     def tune(self, slop: float, max_wait: float, process_unmatched: bool) -> None:

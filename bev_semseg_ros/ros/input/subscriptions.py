@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.node import Node
@@ -64,7 +65,7 @@ def open_subscriptions(
     health: Health,
     guard: Callable[[Callback], Callback],
 ) -> dict[str, Subscription]:
-    """Subscribe to the topics that `streams` need.
+    """Subscribe to the topics that `streams` need: to all of them, or on an error to none.
 
     Args:
         node: The node to subscribe with.
@@ -77,43 +78,34 @@ def open_subscriptions(
     Returns:
         The subscriptions by name: points, image, camera_info.
     """
-    reliability = parameters.reliability
-    subscriptions: list[Subscription] = []
-    if "image" in streams and parameters.intrinsics == "camera_info":
-        # Before the image's subscription: the executor takes a camera_info before its image then.
-        callback = guard(matcher.take_camera_info)
-        subscriptions.append(
-            Subscription(
-                node, CameraInfo, "camera_info", reliability, callback, health, latched=True
+    subscriptions: dict[str, Subscription] = {}
+    with ExitStack() as opened:
+
+        def subscribe(kind: type, topic: str, take: Callback, **options: Any) -> None:
+            subscription = Subscription(
+                node, kind, topic, parameters.reliability, guard(take), health, **options
             )
-        )
-    if "points" in streams:
-        callback = guard(matcher.take_points)
-        subscriptions.append(
-            Subscription(node, PointCloud2, "points", reliability, callback, health)
-        )
-    if "image" in streams:
-        # As image_transport names them: the suffix is added after remapping.
-        plain = node.resolve_topic_name("image")
-        compressed = plain + SUFFIX
-        kind, topic, other, transport = (
-            (Image, plain, compressed, "compressed")
-            if parameters.image_transport == "raw"
-            else (CompressedImage, compressed, plain, "raw")
-        )
-        subscriptions.append(
-            Subscription(
-                node,
-                kind,
-                topic,
-                reliability,
-                guard(matcher.take_image),
-                health,
-                name="image",
-                alternatives={other: f"set image_transport to {transport}"},
+            opened.callback(subscription.destroy)
+            subscriptions[subscription.name] = subscription
+
+        if "image" in streams and parameters.intrinsics == "camera_info":
+            # Before the image's: the executor takes a camera_info before its image then.
+            subscribe(CameraInfo, "camera_info", matcher.take_camera_info, latched=True)
+        if "points" in streams:
+            subscribe(PointCloud2, "points", matcher.take_points)
+        if "image" in streams:
+            # As image_transport names them: the suffix is added after remapping.
+            plain = node.resolve_topic_name("image")
+            compressed = plain + SUFFIX
+            kind, topic, other, transport = (
+                (Image, plain, compressed, "compressed")
+                if parameters.image_transport == "raw"
+                else (CompressedImage, compressed, plain, "raw")
             )
-        )
-    return {subscription.name: subscription for subscription in subscriptions}
+            alternatives = {other: f"set image_transport to {transport}"}
+            subscribe(kind, topic, matcher.take_image, name="image", alternatives=alternatives)
+        opened.pop_all()
+    return subscriptions
 
 
 def node_name(publisher: Any) -> str:
@@ -190,17 +182,19 @@ class Subscription:
         if (profile.reliability, profile.durability) == (self._reliability, self._durability):
             return
         self.destroy()
-        self._reliability, self._durability = profile.reliability, profile.durability
         take: Callback = self._take  # rclpy adds the MessageInfo to callbacks of two arguments
         self._subscription = self._node.create_subscription(
             self._kind, self._unresolved_topic, take, profile
         )
+        # Last: after an error the next call tries again.
+        self._reliability, self._durability = profile.reliability, profile.durability
 
     def destroy(self) -> None:
         """End the subscription."""
         if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._reliability = None
+            subscription, self._subscription = self._subscription, None
+            self._reliability = None
+            self._node.destroy_subscription(subscription)
 
     def observe(self) -> None:
         """Write the state of the topic to health."""

@@ -151,6 +151,13 @@ class Synchronizer:
                 self._misses.clear()
         return matches
 
+    def clear(self) -> int:
+        """Forget the messages that wait, and return how many they are."""
+        count = sum(map(len, self._waiting.values()))
+        for waiting in self._waiting.values():
+            waiting.clear()
+        return count
+
     @property
     def miss(self) -> int | None:
         """Smallest difference of stamps since the last pair; None if no messages came.

@@ -16,19 +16,13 @@ from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node.perception import Perception
-
-# A process that cannot shut down within so many seconds is ended, with exit code 1 and a trace of
-# where it hung.
-SHUTDOWN_LIMIT = 10.0
-EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
-EXIT_CODES = {  # as `bev-semseg node --help` shows them
-    EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "configure or activate failed because of a file or the device (the last "
-    f"log line says why), or shutdown took more than {SHUTDOWN_LIMIT:g} s",
-    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not "
-    "help",
-    EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again",
-}
+from bev_semseg_ros.ros.node.shutdown import (
+    EXIT_BAD_PARAMETERS,
+    EXIT_CONFIGURE_FAILED,
+    EXIT_DEVICE_FAILED,
+    EXIT_OK,
+    SHUTDOWN_LIMIT,
+)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -110,6 +110,7 @@ class Pipeline:
             try:
                 self.process(work)
             except Exception as error:  # whatever this frame does, the next one must be processed
+                # `process` counts a frame as published last, so that this one is not yet counted.
                 self._health.drop("inference_error")
                 if is_device_failure(error):
                     self._health.fail(f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -119,7 +120,11 @@ class Pipeline:
                 )
 
     def process(self, work: Work) -> None:
-        """Process a match and publish its results."""
+        """Process a match, publish its results and count it: as published or as dropped.
+
+        Raises:
+            Exception: If the frame could not be processed or published. It is not counted then.
+        """
         clock = StageClock(work.entered)
         clock.end("wait_ms")
         parameters = self._parameters()  # a change during this frame takes effect with the next one
@@ -131,8 +136,9 @@ class Pipeline:
         poses = self._look_up_poses(cloud_header, image_header)
         if poses is None:
             return
-        frame = self._decode(work.match, poses, parameters)
+        frame, missing = self._decode(work.match, poses, parameters)
         if frame is None:
+            self._health.drop(missing[0])
             return
         header: Header = cloud_header if frame.points is not None else image_header
         clock.end("decode_ms")
@@ -166,8 +172,9 @@ class Pipeline:
         offset_ms = None
         if cloud_header is not None and image_header is not None:
             offset_ms = (stamp_ns(cloud_header.stamp) - stamp_ns(image_header.stamp)) / 1e6
-        self._health.publish(FrameRecord(time.monotonic(), total_ms, prediction.mode, offset_ms))
-        self._publishers.publish_timing(
+        record = FrameRecord(time.monotonic(), total_ms, prediction.mode, offset_ms)
+        self._health.publish(record, missing)
+        self._publish_timing(
             header,
             {
                 "stamp": frame.timestamp_ns,
@@ -179,6 +186,16 @@ class Pipeline:
                 **self._health.timing_counters(),
             },
         )
+
+    def _publish_timing(self, header: Header, values: dict[str, Any]) -> None:
+        """Publish the timing of a frame that is published and counted, whatever happens here."""
+        try:
+            self._publishers.publish_timing(header, values)
+        except Exception as error:
+            self._health.warn(
+                "timing_error",
+                f"the timing of a frame was not published: {type(error).__name__}: {error}",
+            )
 
     def _look_up_poses(
         self, cloud_header: Header | None, image_header: Header | None
@@ -196,13 +213,15 @@ class Pipeline:
             self._health.warn("no_transform", f"frames are dropped: {error}")
             return None
 
-    def _decode(self, match: Match, poses: Poses, parameters: Parameters) -> Frame | None:
-        """Return the frame of what can be used of a match.
+    def _decode(
+        self, match: Match, poses: Poses, parameters: Parameters
+    ) -> tuple[Frame | None, list[str]]:
+        """Return the frame of what can be used of a match, and the causes why sensors are missing.
 
-        If nothing can, count the frame as dropped and return None.
+        If nothing can be used the frame is None.
         """
         points = image = camera = None
-        causes: list[str] = []  # why a sensor is missing
+        causes: list[str] = []
         if match.points is not None:
             message, _ = match.points
             try:
@@ -216,17 +235,15 @@ class Pipeline:
             except UnusableInput as error:
                 causes.append(self._leave_out(error))
         if points is None and image is None:
-            self._health.drop(causes[0])
-            return None
-        for cause in causes or _missing_partner(match, parameters.mode):
-            self._health.degrade(cause)
+            return None, causes
+        causes = causes or _missing_partner(match, parameters.mode)
         used = match.points if points is not None else match.image
         stamp = stamp_ns(used[0].header.stamp)
         frame = Frame(stamp, points, poses.ego_from_lidar, image, camera)
         if points is None or not self._predictor.point_attributes:
-            return frame
+            return frame, causes
         attributes = self._decode_attributes(match.points[0])
-        return replace(frame, point_attributes=attributes)
+        return replace(frame, point_attributes=attributes), causes
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
         """Return what the lidar encoder wants of each point, as far as the cloud has it."""

@@ -19,7 +19,7 @@ from bev_semseg_ros.ros.convert.detections import encode_detections, encode_labe
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import BoxMarkers
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
-from bev_semseg_ros.ros.health.diagnostics import status
+from bev_semseg_ros.ros.health.diagnostics import OK, status
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.stages import STAGES
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -231,7 +231,7 @@ class Publishers:
             self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
         if self.wanted("~/timing"):
             name = f"{self._node.get_fully_qualified_name()}: timing"
-            timing = status(name, 0, str(values["mode"]), values)
+            timing = status(name, OK, str(values["mode"]), values)
             self._send("~/timing", DiagnosticArray(header=header, status=[timing]))
 
     def publish_diagnostics(
@@ -267,5 +267,5 @@ class Publishers:
         return Header(stamp=self._node.get_clock().now().to_msg(), frame_id=frame)
 
     def _send(self, topic: str, message: Any) -> None:
-        self._health.send(topic)
         self._publishers[topic].publish(message)
+        self._health.send(topic)

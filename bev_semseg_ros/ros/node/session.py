@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers, unpublishe
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
-FOLLOW_INTERVAL = 0.2  # seconds between looks at the publishers' QoS
+# Seconds between looks at the publishers' QoS and at images that wait for their camera_info.
+FOLLOW_INTERVAL = 0.2
 STREAMS_OF_MODE = {
     "fused": ("points", "image"),
     "lidar_only": ("points",),
@@ -113,6 +115,7 @@ class Session:
         with ExitStack() as stack:
             pipeline.start()
             stack.callback(pipeline.close)
+            stack.callback(self._matcher.close)
             self.subscriptions: dict[str, Subscription] = open_subscriptions(
                 node, values, streams, self._matcher, health, self._guarded
             )
@@ -135,6 +138,11 @@ class Session:
     def close(self) -> None:
         """Stop the timers, unsubscribe, and finish the present frame."""
         self._resources.close()
+        left = self._health.counts().dropped["deactivated"]
+        if left and self._node.context.ok():
+            self._node.get_logger().info(
+                f"deactivated: {left} messages or pairs were waiting and are dropped"
+            )
 
     def describe(self, mode: str) -> str:
         """Return what was chosen and what is missing, in one line."""
@@ -176,7 +184,8 @@ class Session:
             self._on_failure()  # closes this session
             return
         for subscription in self.subscriptions.values():
-            subscription.follow()
+            self._guarded(subscription.follow, takes_message=False)()
+        self._matcher.expire(time.monotonic_ns())
 
     def _report(self) -> None:
         for subscription in self.subscriptions.values():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bev_semseg_ros.ros.health.explanations import explain_outcomes, why_unmatched
+from bev_semseg_ros.ros.health.explanations import NO_ROOM, explain_outcomes, why_unmatched
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
 
@@ -32,7 +32,7 @@ def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
 @pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])
 def test_what_had_no_room_to_wait_is_not_said_to_be_overtaken(stream, noun):
     assert outcomes(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
-        f"{noun} dropped (max_wait is longer than {MOST_WAITING} of them can wait)": 3
+        f"{noun} dropped ({NO_ROOM})": 3
     }
 
 

@@ -28,8 +28,7 @@ def test_the_counters_have_their_names_on_timing():
     health.receive("points")
     health.drop("overwritten", 2)
     health.drop("bad_points")
-    health.degrade("no_image")
-    health.publish(FrameRecord(1.0, 50.0, "lidar_only"))
+    health.publish(FrameRecord(1.0, 50.0, "lidar_only"), ["no_image"])
     assert health.timing_counters() == {
         "received/points": 1,
         "received/image": 0,

@@ -1,11 +1,12 @@
 """Images meet their intrinsics before they meet their clouds; impossible stamps are warned of."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from bev_semseg_ros.ros.health.health import Health
-from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.camera_info_matcher import WAIT_NS, CameraInfoMatcher
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 
@@ -78,6 +79,40 @@ def test_an_image_that_never_got_a_camera_info_is_counted(rig):
         rig.matcher.take_image(message(stamp))
     assert rig.dropped == {"no_camera_info": 1}
     assert rig.received["image"] == 1
+
+
+def test_the_last_image_does_not_wait_for_ever_for_its_camera_info(rig):
+    info, images = message(1), [message(1), message(2)]
+    rig.matcher.take_camera_info(info)
+    for image in images:
+        rig.matcher.take_image(image)
+    assert rig.image == (images[0], info)
+    came = time.monotonic_ns()
+    rig.matcher.expire(came + WAIT_NS // 2)
+    assert rig.received["image"] == 1
+    rig.matcher.expire(came + WAIT_NS)
+    assert rig.image == (images[1], info)
+    assert (rig.received["image"], rig.dropped) == (2, {})
+
+
+def test_a_single_image_without_a_camera_info_is_counted(rig):
+    rig.matcher.take_image(message(1))
+    rig.matcher.expire(time.monotonic_ns() + WAIT_NS)
+    assert (rig.received["image"], rig.dropped) == (1, {"no_camera_info": 1})
+
+
+@pytest.mark.parametrize(
+    ("infos", "dropped"), [((), {"no_camera_info": 1}), ((1,), {"deactivated": 1})]
+)
+def test_an_image_that_waits_at_the_end_is_counted(rig, infos, dropped):
+    for stamp in infos:
+        rig.matcher.take_camera_info(message(stamp))
+        rig.matcher.take_image(message(stamp))
+        assert rig.image is not None
+    rig.matcher.take_image(message(2))
+    for _ in range(2):  # once is enough
+        rig.matcher.close()
+    assert (rig.received["image"], rig.dropped) == (len(infos) + 1, dropped)
 
 
 def test_without_camera_infos_images_go_at_once():

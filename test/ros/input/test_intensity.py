@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -133,6 +135,19 @@ def test_a_few_broken_points_do_not_decide():
     scale = IntensityScale()
     scale.decode(message, "intensity", 0.0)
     assert scale.take_warning() is None and brightest(scale, lidar("f4", 1)) == pytest.approx(1)
+
+
+def test_a_damaged_intensity_stays_non_finite_and_nothing_is_printed():
+    """Random bytes may be signalling NaN, of which numpy warns when it multiplies."""
+    message = lidar("f4", 255)
+    points = np.frombuffer(message.data, np.float32).reshape(-1, 4).copy()
+    points.view(np.uint32)[5:8, 3] = 0x7FA00000, 0x7FC00000, 0x7F800000  # both NaN, and infinite
+    message.data[:] = type(message.data)("B", points.tobytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = IntensityScale().decode(message, "intensity", 0.0)
+    assert np.flatnonzero(~np.isfinite(scaled[:, 3])).tolist() == [5, 6, 7]
+    np.testing.assert_allclose(scaled[8:, 3], points[8:, 3] / 255, rtol=1e-6)
 
 
 def test_clouds_without_intensity_or_points_decide_nothing():

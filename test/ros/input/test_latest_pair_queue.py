@@ -48,6 +48,16 @@ def test_close_wakes_the_taker():
     assert taken == [None]
 
 
+def test_what_is_left_at_the_end_is_counted():
+    health = Health()
+    queue = make(health, max_wait=10**12)
+    offer_pair(queue, 100)  # one frame
+    queue.offer("points", 200 * MS, "cloud")
+    for _ in range(2):  # once is enough
+        queue.close()
+    assert health.counts().dropped == {"deactivated": 2}
+
+
 def test_in_is_out_and_dropped_whatever_the_threads_do():
     health = Health()
     queue, taken = make(health), []

@@ -1,0 +1,41 @@
+"""How the process of a node ends: its time limit, its exit codes, and how another process ends it.
+
+Needs no rclpy.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+# A process that cannot shut down within so many seconds is ended, with exit code 1 and a trace of
+# where it hung.
+SHUTDOWN_LIMIT = 10.0
+# Seconds after SIGINT at which another process kills it. The difference leaves the node the time to
+# write that trace.
+KILL_AFTER = SHUTDOWN_LIMIT + 5.0
+
+EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
+EXIT_CODES = {  # as `bev-semseg node --help` shows them
+    EXIT_OK: "ended by SIGINT or SIGTERM",
+    EXIT_CONFIGURE_FAILED: "configure or activate failed because of a file or the device (the last "
+    f"log line says why), or shutdown took more than {SHUTDOWN_LIMIT:g} s",
+    EXIT_BAD_PARAMETERS: "a parameter or the parameter file is wrong: starting it again will not "
+    "help",
+    EXIT_DEVICE_FAILED: "the device failed while working (out of memory or lost): start it again",
+}
+
+
+def end_process(process: subprocess.Popen) -> None:
+    """End a process with SIGINT, so that it frees its shared memory, and wait for its end.
+
+    Args:
+        process: The process, which may have ended already. It is killed after `KILL_AFTER`.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(KILL_AFTER)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
