@@ -1,11 +1,11 @@
 """Measure the time of the network block by block, in bf16 and in float32.
 
     python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N]
-                                 [--json OUT]
+                                 [--cameras N] [--json OUT]
 
 Beside each time stands its floor: the time that the arithmetic of the block would take at the
-convolution rate of this machine. The input is an image of 640x400 and 20,000 points, the grid is
-57.6 m wide with cells of 0.2 m. Without a checkpoint the weights are random.
+convolution rate of this machine. The input is an image of 640x400 for each camera and 20,000
+points, the grid is 57.6 m wide with cells of 0.2 m. Without a checkpoint the weights are random.
 
 Blocks are compiled and timed alone. They therefore include the cost of their inputs and outputs and
 add up to more than the branches, which are what the node runs. Set OMP_WAIT_POLICY=PASSIVE where
@@ -31,6 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import (
     CompiledByShape,
@@ -45,7 +46,7 @@ from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_eng
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
 FLAGS = (
     "avx2",
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", help="default: random weights")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cameras", type=int, default=1, help="number of cameras (default: 1)")
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
@@ -89,15 +91,21 @@ def main() -> None:
     else:
         config = Config()
         network = build_network(config)
-    result = measure(network.eval(), config, arguments.engine, arguments.threads, arguments.runs)
+    sample = street_like_sample(config, arguments.cameras)
+    result = measure(
+        network.eval(), config, sample, arguments.engine, arguments.threads, arguments.runs
+    )
     print_table(result)
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def street_like_sample(config: Config) -> Sample:
-    """Make an image of blobs and points as dense as those of a lidar (half of them within 12 m)."""
+def street_like_sample(config: Config, cameras: int = 1) -> Sample:
+    """Make images of blobs and points as dense as those of a lidar (half of them within 12 m).
+
+    Each camera looks 50 degrees further to the left than the one before.
+    """
     rng = np.random.default_rng(0)
     angle = rng.uniform(-0.7, 0.7, 2 * NUM_POINTS)
     distance = np.minimum(4 + rng.exponential(12, 2 * NUM_POINTS), 60)
@@ -117,17 +125,19 @@ def street_like_sample(config: Config) -> Sample:
         rng.integers(0, 256, (height // 16, width // 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     )
     camera_from_ego = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
-    camera = Camera(
-        np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]]),
-        IMAGE_SIZE,
-        camera_from_ego,
-    )
-    return Sample.of(points[inside][:NUM_POINTS], image, camera)
+    matrix = np.array([[560, 0, width / 2], [0, 560, height / 2], [0, 0, 1.0]])
+    images = {}
+    for number in range(cameras):
+        turn = transform(rotation_z(np.radians(-50 * number)))
+        camera = Camera(matrix, IMAGE_SIZE, camera_from_ego @ turn)
+        images[f"camera_{number}"] = RectifiedImage(image, camera)
+    return Sample(points[inside][:NUM_POINTS], images)
 
 
-def measure(network: Network, config: Config, engine: str, threads: int, runs: int) -> dict:
+def measure(
+    network: Network, config: Config, sample: Sample, engine: str, threads: int, runs: int
+) -> dict:
     """Measure everything that `--json` writes."""
-    sample = street_like_sample(config)
     engine = choose_engine(engine, torch.device("cpu"))
     rate_samples: dict[str, list[float]] = {"bf16": [], "fp32": []}
 
@@ -168,6 +178,7 @@ def measure(network: Network, config: Config, engine: str, threads: int, runs: i
         },
         "engine": engine,
         "threads": threads,
+        "cameras": len(sample.images),
         "conv_tflops": rates,
         "gflop": gflop,
         "network_ms": totals["bf16"],
@@ -192,11 +203,12 @@ def parts(
     ready = predictor._network
     plain = copy.deepcopy(network).eval()
     fold_batch_norm(plain)
+    (images,) = batch.images
     with torch.inference_mode():
-        features = plain.camera.encoder(batch.image)
+        features = plain.camera.encoder(images)
         p2 = plain.camera.neck(features)
-        _, image_map = plain.run_camera(batch)
-        bev_inputs = plain.bev_inputs(batch, image_map)
+        _, image_maps = plain.run_camera(batch)
+        bev_inputs = plain.bev_inputs(batch, image_maps)
         canvas = bev_inputs[0].permute(0, 3, 1, 2)
         bev = plain.bev.backbone(canvas)
         outputs = plain(batch)
@@ -216,22 +228,26 @@ def parts(
         return count, lambda: compiled(*inputs)
 
     # Counted before `block` lowers the precision of the blocks.
-    camera_flops = flops(lambda: plain.camera(batch.image))
-    input_flops = flops(lambda: plain.bev_inputs(batch, image_map))
+    camera_flops = flops(lambda: plain.camera(images))
+    input_flops = flops(lambda: plain.bev_inputs(batch, image_maps))
     bev_flops = flops(lambda: plain.bev(*bev_inputs))
     heads: dict[str, list] = {"image": [], "bev": []}
     postprocess: list[tuple[str, float, Callable[[], object]]] = []
     for task in plain.tasks:
         view = p2 if task.view == "image" else bev
         heads[task.view].append((f"  head: {task.name}", *block(plain.head(task), view)))
-        run = partial(task.postprocess, outputs[task.name], sample)
+        of_task, seen = outputs[task.name], sample
+        if task.view == "image":
+            first = next(iter(sample.images))
+            of_task, seen = outputs.of_image(task.name, 0), sample.of_camera(first)
+        run = partial(task.postprocess, of_task, seen)
         postprocess.append((f"postprocess: {task.name}", 0.0, run))
     return [
-        ("camera branch", camera_flops, lambda: ready.camera(batch.image)),
-        ("  camera encoder", *block(plain.camera.encoder, batch.image)),
+        ("camera branch", camera_flops, lambda: ready.camera(images)),
+        ("  camera encoder", *block(plain.camera.encoder, images)),
         ("  neck", *block(Listed(plain.camera.neck).eval(), *features)),
         *heads["image"],
-        ("fusion and lidar encoder", input_flops, lambda: ready.bev_inputs(batch, image_map)),
+        ("fusion and lidar encoder", input_flops, lambda: ready.bev_inputs(batch, image_maps)),
         ("BEV branch", bev_flops, lambda: ready.bev(*bev_inputs)),
         ("  BEV backbone", *block(plain.bev.backbone, canvas)),
         *heads["bev"],
@@ -273,7 +289,7 @@ def print_table(result: dict) -> None:
     print(f"{cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['flags'])}")
     print(
         f"convolutions: {rates['bf16']:.2f} TFLOP/s bf16, {rates['fp32']:.2f} float32; "
-        f"engine {result['engine']}, {result['threads']} threads\n"
+        f"engine {result['engine']}, {result['threads']} threads, {result['cameras']} cameras\n"
     )
     print(f"{'ms, p50':27}{'GFLOP':>8}{'bf16':>8}{'floor':>8}{'float32':>10}{'floor':>8}")
     for block in result["blocks"]:
