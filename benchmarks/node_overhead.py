@@ -108,7 +108,7 @@ class Moment:
             "plumb_bob",
             np.array([[1580.0, 0, 960], [0, 1580, 604], [0, 0, 1]]),
         )
-        self.calibration = Calibration(transform(translation=(0, 0, 1.8)), camera)
+        self.calibration = Calibration.of(transform(translation=(0, 0, 1.8)), camera)
         pixels = rng.integers(
             0, 256, (SIZE[1] // 8, SIZE[0] // 8, 1 if "bayer" in encoding else 3), np.uint8
         )

@@ -141,7 +141,7 @@ def _write_frames(
         else:
             stamp_ns += gap_ns
         if calibration is None or (calibration.camera is None and frame.camera is not None):
-            calibration = Calibration(frame.ego_from_lidar, frame.camera)
+            calibration = Calibration.of(frame.ego_from_lidar, frame.camera)
             write("/tf_static", stamp_ns, _transforms(calibration, stamp_ns))
         if not _has_extrinsics(calibration, frame):
             other_extrinsics += 1

@@ -190,7 +190,7 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
         camera_from_ego = invert(base_from_camera) @ base_from_lidar @ invert(ego_from_lidar)
         camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
     camera_frame = image.frame if image is not None else "camera"
-    return base, Calibration(ego_from_lidar, camera, points.frame, camera_frame)
+    return base, Calibration.of(ego_from_lidar, camera, points.frame, camera_frame)
 
 
 def _vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:

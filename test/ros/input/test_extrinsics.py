@@ -149,7 +149,7 @@ def from_file(**changes):
     return open_extrinsics(
         None,
         Parameters(**changes),
-        Calibration(ego_from_base @ pose_matrix(LIDAR), camera),
+        Calibration.of(ego_from_base @ pose_matrix(LIDAR), camera),
         names_frames=True,
     )
 
