@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import Calibration
-from bev_semseg_ros.frame import Boxes, Camera, Prediction
+from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
@@ -180,7 +180,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
     camera = moment.calibration.camera
     assert camera is not None
     extrinsics = FixedExtrinsics(
-        moment.calibration.ego_from_lidar, camera.camera_from_ego, "lidar", {}
+        {LIDAR: moment.calibration.ego_from_lidar}, {CAMERA: camera.camera_from_ego}, "lidar", {}
     )
     pipeline = Pipeline(
         Network(),
