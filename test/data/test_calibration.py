@@ -22,12 +22,13 @@ from bev_semseg_ros.data.calibration import (
 )
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, rotation_rpy, transform
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
 
 ALIASES = "a0: &a0 [1]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 13)
 )
 EXAMPLE = ROOT / "config" / "calibration_example.yaml"
+RIG_EXAMPLE = ROOT / "config" / "calibration_rig_example.yaml"
 
 
 def calibration(model: str, count: int) -> Calibration:
@@ -172,6 +173,20 @@ def test_one_lidar_and_one_camera_are_written_as_ever(tmp_path):
         written = Calibration.of(pose, seen, "velodyne_top", "cam0_optical")
         save_calibration(written, tmp_path / "rig.yaml")
         assert (tmp_path / "rig.yaml").read_text() == text
+
+
+def test_example_of_a_rig_is_a_valid_calibration_in_a_level_ego_frame():
+    read = load_calibration(RIG_EXAMPLE)
+    assert (list(read.lidars), list(read.cameras)) == (["roof", "rear"], ["front", "left", "right"])
+    reference = read.lidars["roof"].ego_from_lidar
+    np.testing.assert_array_equal(reference, transform(translation=(0, 0, reference[2, 3])))
+    directions = {}
+    for name, mount in read.cameras.items():
+        ego_from_camera = invert(mount.camera.camera_from_ego)
+        x, y, z = ego_from_camera[:3, 2]  # where it looks
+        directions[name] = round(np.degrees(np.arctan2(y, x)))
+        assert abs(z) < 1e-6 and 1 < ego_from_camera[2, 3] < 2
+    assert directions == {"front": 0, "left": 60, "right": -60}
 
 
 def rig(lidars: tuple[str, ...], cameras: tuple[str, ...]) -> Calibration:
