@@ -56,7 +56,7 @@ class Car(Peer):
     """
 
     def __init__(self, frame: Frame) -> None:
-        super().__init__(Calibration(frame.ego_from_lidar, frame.camera))
+        super().__init__(Calibration.of(frame.ego_from_lidar, frame.camera))
         from diagnostic_msgs.msg import DiagnosticArray
 
         self._frame = frame

@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import Calibration
-from bev_semseg_ros.frame import Boxes, Camera, Prediction
+from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Camera, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.preprocessing import network_size, prepare_points, rectify
@@ -108,7 +108,7 @@ class Moment:
             "plumb_bob",
             np.array([[1580.0, 0, 960], [0, 1580, 604], [0, 0, 1]]),
         )
-        self.calibration = Calibration(transform(translation=(0, 0, 1.8)), camera)
+        self.calibration = Calibration.of(transform(translation=(0, 0, 1.8)), camera)
         pixels = rng.integers(
             0, 256, (SIZE[1] // 8, SIZE[0] // 8, 1 if "bayer" in encoding else 3), np.uint8
         )
@@ -180,7 +180,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
     camera = moment.calibration.camera
     assert camera is not None
     extrinsics = FixedExtrinsics(
-        moment.calibration.ego_from_lidar, camera.camera_from_ego, "lidar", {}
+        {LIDAR: moment.calibration.ego_from_lidar}, {CAMERA: camera.camera_from_ego}, "lidar", {}
     )
     pipeline = Pipeline(
         Network(),

@@ -36,9 +36,10 @@ from support.broken_bag import CALIBRATION, on, without
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.geometry import transform
 
-HIGH = replace(CALIBRATION, ego_from_lidar=transform(translation=(0, 0, 2.73)))
-BACKWARDS = replace(CALIBRATION, ego_from_lidar=transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)))
-ROOF = replace(CALIBRATION, lidar_frame="roof")
+CAMERA = CALIBRATION.known_camera
+HIGH = Calibration.of(transform(translation=(0, 0, 2.73)), CAMERA)
+BACKWARDS = Calibration.of(transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)), CAMERA)
+ROOF = Calibration.of(CALIBRATION.ego_from_lidar, CAMERA, "roof")
 
 # What is broken -> how, the calibration beside the bag, and of the finding the item, the level and
 # a pattern of its text and remedy.

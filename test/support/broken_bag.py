@@ -31,7 +31,7 @@ CAMERA = Camera(
     (768, 232),
     OPTICAL_FROM_VIEW @ invert(transform(translation=(0.27, 0.06, 1.65))),
 )
-CALIBRATION = Calibration(transform(translation=(0, 0, 1.73)), CAMERA)
+CALIBRATION = Calibration.of(transform(translation=(0, 0, 1.73)), CAMERA)
 
 
 def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.ndarray:

@@ -96,7 +96,7 @@ def calibration():
         (128, 64),
         OPTICAL_FROM_VIEW @ invert(transform(translation=(0.3, 0, 1.4))),
     )
-    return Calibration(transform(rotation_rpy(0, 0.1, 0), (0, 0, 1.9)), camera, "roof", "front")
+    return Calibration.of(transform(rotation_rpy(0, 0.1, 0), (0, 0, 1.9)), camera, "roof", "front")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from std_msgs.msg import Header
 
 from bev_semseg_ros.config import Config, ImageConfig
-from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.image import encode_image
@@ -113,7 +113,10 @@ def start():
 @pytest.fixture
 def extrinsics(calibration) -> FixedExtrinsics:
     return FixedExtrinsics(
-        calibration.ego_from_lidar, calibration.camera.camera_from_ego, "roof", {}
+        {LIDAR: calibration.ego_from_lidar},
+        {CAMERA: calibration.camera.camera_from_ego},
+        "roof",
+        {},
     )
 
 
@@ -270,12 +273,12 @@ def test_a_size_for_which_the_network_cannot_be_made_ready_is_told_and_the_lidar
 
 
 class LosesTransform(FixedExtrinsics):
-    def at(self, cloud, image):
+    def at(self, clouds, images):
         raise MissingTransform("no transform from 'roof' to 'base_link'")
 
 
 def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(start):
-    rig = start(Predictor(), LosesTransform(np.eye(4), None, "", {}), streams=("points",))
+    rig = start(Predictor(), LosesTransform({LIDAR: np.eye(4)}, {}, "", {}), streams=("points",))
     rig.send(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
     rig.wait_until_dropped()
     counts = rig.health.counts()

@@ -73,7 +73,7 @@ def test_a_node_that_sees_no_images_is_complete_without_masks():
 
 def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
     (tmp_path / "bag").mkdir()
-    save_calibration(Calibration(np.eye(4)), tmp_path / "bag" / "calibration.yaml")
+    save_calibration(Calibration.of(np.eye(4)), tmp_path / "bag" / "calibration.yaml")
     before = dict(os.environ)
     with pytest.raises(RecordingError, match="no camera in it"):
         record(tmp_path / "bag", tmp_path / "out", LABELS)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from support.paths import ROOT
 from support.process import node_arguments
 
+from bev_semseg_ros.data.calibration import Calibration, LidarMount, save_calibration
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.pipeline import Pipeline
@@ -71,3 +77,29 @@ def test_cleanup_forgets_the_network_and_configure_says_how_long_it_took(node, c
     assert "warmed up in" in capfd.readouterr().err and node._configuration is not None
     take(node, "cleanup")
     assert node._configuration is None
+
+
+def test_of_a_rigs_calibration_the_node_uses_the_lidar_and_the_camera(
+    node, calibration, tmp_path, capfd
+):
+    rear = LidarMount(calibration.ego_from_lidar, "rear_lidar")
+    (left,) = calibration.cameras.values()
+    left = replace(left, frame_id="left_camera")
+    rig = Calibration({"rear": rear, **calibration.lidars}, {"left": left, **calibration.cameras})
+    save_calibration(rig, tmp_path / "rig.yaml")
+    calibrated(node, tmp_path / "rig.yaml", "fused")
+    assert take(node, *STEPS[:2]) == TransitionCallbackReturn.SUCCESS
+    assert node._configuration.lidar_frame == calibration.lidar_frame
+    assert take(node, *STEPS[2:]) == TransitionCallbackReturn.SUCCESS
+    calibrated(node, ROOT / "config" / "calibration_rig_example.yaml", "fused")
+    assert take(node, "configure") == TransitionCallbackReturn.FAILURE
+    assert "calibration_rig_example.yaml: no lidar 'lidar' in it, only roof, rear" in (
+        "".join(capfd.readouterr())
+    )
+
+
+def calibrated(node: Perception, file: Path, mode: str) -> None:
+    """Set the calibration file and the mode of an unconfigured node."""
+    values = {"calibration": str(file), "mode": mode}
+    results = node.set_parameters([Parameter(name, value=value) for name, value in values.items()])
+    assert all(result.successful for result in results)

@@ -1,7 +1,7 @@
-"""Calibrations: where the sensors sit and how the camera sees, from A2D2, KITTI or our own YAML."""
+"""Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
 
 from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
-from bev_semseg_ros.data.calibration.calibration import Calibration
+from bev_semseg_ros.data.calibration.calibration import Calibration, CameraMount, LidarMount
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
     kitti_object_calibration,
@@ -23,6 +23,8 @@ __all__ = [
     "KITTI_EGO_FROM_LIDAR",
     "YAML_NAME",
     "Calibration",
+    "CameraMount",
+    "LidarMount",
     "a2d2_calibration",
     "kitti_object_calibration",
     "kitti_object_camera",

@@ -48,7 +48,7 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
         raise ValueError(f"{where}.Lens: expected {' or '.join(A2D2_LENSES)}, got {lens!r}")
     distortion_model, num_coefficients = A2D2_LENSES[lens]
     width, height = numbers(entry.get("Resolution"), (2,), where + ".Resolution")
-    return Calibration(
+    return Calibration.of(
         ego_from_view,
         Camera(
             intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"),

@@ -1,42 +1,165 @@
-"""The calibration of a lidar and a camera, and checks of the matrices that files give."""
+"""The calibration of a rig, and checks of the names and matrices that files give."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.data.files import numbers
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, only
+
+SENSOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # a token of a ROS topic's name
+
+
+@dataclass(frozen=True, eq=False)
+class LidarMount:
+    """A lidar on the vehicle.
+
+    Attributes:
+        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+        frame_id: The lidar's frame in ROS.
+    """
+
+    ego_from_lidar: np.ndarray
+    frame_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMount:
+    """A camera on the vehicle.
+
+    Attributes:
+        camera: Where it sits and how it sees.
+        frame_id: The optical frame of the camera in ROS.
+    """
+
+    camera: Camera
+    frame_id: str
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Where the sensors sit and how the camera sees.
+    """Where the sensors of a rig sit and how its cameras see.
+
+    The first lidar and the first camera are the reference sensors. `ego_from_lidar`, `camera` and
+    their like are short for those of a rig with one lidar and at most one camera;
+    `Calibration.of` makes such a calibration.
 
     Attributes:
-        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
-        camera: The camera; None if only the lidar is known.
-        lidar_frame: frame_id of the lidar in ROS.
-        camera_frame: frame_id of the camera in ROS.
+        lidars: Lidars by their names, at least one.
+        cameras: Cameras by their names; empty if only lidars are known.
+
+    Raises:
+        ValueError: There is no lidar, a name cannot be part of a ROS topic, or sensors of a rig
+            with several of a kind share a frame_id.
     """
 
-    ego_from_lidar: np.ndarray
-    camera: Camera | None = None
-    lidar_frame: str = "lidar"
-    camera_frame: str = "camera"
+    lidars: Mapping[str, LidarMount]
+    cameras: Mapping[str, CameraMount] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.lidars:
+            raise ValueError("lidars: expected at least one lidar")
+        for name in self.lidars:
+            check_sensor_name(name, "lidars")
+        for name in self.cameras:
+            check_sensor_name(name, "cameras")
+        if len(self.lidars) > 1 or len(self.cameras) > 1:
+            self._check_frame_ids()
+
+    @classmethod
+    def of(
+        cls,
+        ego_from_lidar: np.ndarray,
+        camera: Camera | None = None,
+        lidar_frame: str = LIDAR,
+        camera_frame: str = CAMERA,
+    ) -> Calibration:
+        """Return the calibration of one lidar and at most one camera.
+
+        Args:
+            ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+            camera: The camera; None if only the lidar is known.
+            lidar_frame: frame_id of the lidar in ROS.
+            camera_frame: frame_id of the camera in ROS.
+        """
+        return cls(
+            {LIDAR: LidarMount(ego_from_lidar, lidar_frame)},
+            {} if camera is None else {CAMERA: CameraMount(camera, camera_frame)},
+        )
+
+    @property
+    def ego_from_lidar(self) -> np.ndarray:
+        """(4, 4) pose of the only lidar."""
+        return self._lidar.ego_from_lidar
+
+    @property
+    def lidar_frame(self) -> str:
+        """frame_id of the only lidar."""
+        return self._lidar.frame_id
+
+    @property
+    def camera(self) -> Camera | None:
+        """The only camera; None if only lidars are known."""
+        mount = only(self.cameras, "cameras")
+        return None if mount is None else mount.camera
+
+    @property
+    def camera_frame(self) -> str:
+        """frame_id of the only camera; its default if only lidars are known."""
+        mount = only(self.cameras, "cameras")
+        return CAMERA if mount is None else mount.frame_id
 
     @property
     def known_camera(self) -> Camera:
-        """The camera, where there must be one.
+        """The only camera, where there must be one.
 
         Raises:
-            ValueError: Only the lidar is known.
+            ValueError: Only lidars are known, or there are several cameras.
         """
         if self.camera is None:
             raise ValueError("the calibration has no camera")
         return self.camera
+
+    @property
+    def _lidar(self) -> LidarMount:
+        mount = only(self.lidars, "lidars")
+        assert mount is not None  # there is at least one
+        return mount
+
+    def _check_frame_ids(self) -> None:
+        """Check that every sensor has a frame of its own."""
+        owners: dict[str, str] = {}
+        sensors = [(f"lidars.{name}", mount.frame_id) for name, mount in self.lidars.items()]
+        sensors += [(f"cameras.{name}", mount.frame_id) for name, mount in self.cameras.items()]
+        for sensor, frame_id in sensors:
+            if frame_id in owners:
+                raise ValueError(
+                    f"{sensor}.frame_id: {frame_id!r} is the frame of {owners[frame_id]} too; give "
+                    "each sensor the frame_id of its own messages"
+                )
+            owners[frame_id] = sensor
+
+
+def check_sensor_name(name: Any, where: str) -> None:
+    """Check that a sensor's name can begin the names of its ROS topics and parameters.
+
+    Args:
+        name: The name.
+        where: File and section, with which an error begins.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if not isinstance(name, str) or not SENSOR_NAME.fullmatch(name):
+        raise ValueError(
+            f"{where}: {name!r} cannot be the name of a sensor: ROS topics and parameters begin "
+            "with it; use letters, digits and underscores, with no digit in front"
+        )
 
 
 def rigid(values: Any, where: str) -> np.ndarray:

@@ -120,7 +120,7 @@ def kitti_object_calibration(path: Path) -> Calibration:
             f"{path}: the image size is unknown: {image} is missing and P2 is of no KITTI "
             "recording day; write the calibration as YAML (config/calibration_example.yaml)"
         )
-    return Calibration(KITTI_EGO_FROM_LIDAR, camera)
+    return Calibration.of(KITTI_EGO_FROM_LIDAR, camera)
 
 
 def kitti_raw_calibration(folder: Path) -> Calibration:
@@ -151,7 +151,7 @@ def kitti_raw_calibration(folder: Path) -> Calibration:
         rectification @ _read_transform(lidar),
         (int(width), int(height)),
     )
-    return Calibration(KITTI_EGO_FROM_LIDAR, camera)
+    return Calibration.of(KITTI_EGO_FROM_LIDAR, camera)
 
 
 def kitti_raw_lidar_from_imu(path: Path) -> np.ndarray:

@@ -11,21 +11,40 @@ camera:                       # may be left out
   distortion: [...]           # in OpenCV's order
   rectified_matrix: 3x3       # K of the rectified image of the same size
   camera_from_ego: 4x4        # takes points of the ego frame to the optical camera frame
+
+A rig of several lidars or cameras has the sections `lidars` or `cameras` instead, with the same
+keys below the name of each sensor (an example is config/calibration_rig_example.yaml):
+
+lidars:
+  roof: {frame_id: ..., ego_from_lidar: ...}
+  rear: {frame_id: ..., ego_from_lidar: ...}
+cameras:
+  front: {frame_id: ..., width: ..., ...}
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
-from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic, rigid
+from bev_semseg_ros.data.calibration.calibration import (
+    Calibration,
+    CameraMount,
+    LidarMount,
+    check_sensor_name,
+    intrinsic,
+    rigid,
+)
 from bev_semseg_ros.data.files import numbers
-from bev_semseg_ros.frame import MAX_SIDE, Camera
+from bev_semseg_ros.frame import CAMERA, LIDAR, MAX_SIDE, Camera
 from bev_semseg_ros.yaml_file import read_yaml
 
 YAML_NAME = "calibration.yaml"
+
+_Mount = TypeVar("_Mount", LidarMount, CameraMount)
 
 _LIDAR_KEYS = ("frame_id", "ego_from_lidar")
 _CAMERA_KEYS = (
@@ -43,7 +62,7 @@ _FORMER_KEYS = {"model_from_lidar": "ego_from_lidar", "camera_from_model": "came
 _DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 _HEADER = """\
 # Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a.
-# The ego frame is x forward, y left, z up with its origin on the ground below the lidar.
+# The ego frame is x forward, y left, z up with its origin on the ground below the {lidar}.
 """
 
 
@@ -59,20 +78,74 @@ def yaml_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: The file is damaged; the message names it, the entry and what was expected.
     """
-    tree = _mapping(read_yaml(path), ("lidar",), ("camera",), str(path))
-    lidar = _mapping(_with_present_keys(tree["lidar"]), _LIDAR_KEYS, (), f"{path}: lidar")
-    ego_from_lidar = rigid(lidar["ego_from_lidar"], f"{path}: lidar.ego_from_lidar")
-    lidar_frame = str(lidar["frame_id"])
-    if tree.get("camera") is None:
-        return Calibration(ego_from_lidar, lidar_frame=lidar_frame)
-    values = _mapping(_with_present_keys(tree["camera"]), _CAMERA_KEYS, (), f"{path}: camera")
-    camera = _camera(values, path)
-    return Calibration(ego_from_lidar, camera, lidar_frame, str(values["frame_id"]))
+    tree = _mapping(read_yaml(path), (), ("lidar", "lidars", "camera", "cameras"), str(path))
+    lidars = _mounts(tree, "lidar", LIDAR, _lidar_mount, path)
+    cameras = _mounts(tree, "camera", CAMERA, _camera_mount, path)
+    if not lidars:
+        raise ValueError(f"{path}: missing lidar (lidars, if there are several)")
+    try:
+        return Calibration(lidars, cameras)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
-def _camera(values: dict[str, Any], path: Path) -> Camera:
-    """Return the camera of the section `camera`; `path` is for errors."""
-    where = f"{path}: camera"
+def _mounts(
+    tree: Mapping[str, Any],
+    kind: str,
+    default: str,
+    read: Callable[[Any, str], _Mount],
+    path: Path,
+) -> dict[str, _Mount]:
+    """Return the sensors of a kind by their names.
+
+    Args:
+        tree: The content of the file.
+        kind: The section of a single sensor. That of several has an s at its end.
+        default: The name of a single sensor.
+        read: Returns the sensor of a section; takes the section, and file and section for errors.
+        path: The file.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    several = f"{kind}s"
+    if kind in tree and several in tree:
+        raise ValueError(
+            f"{path}: has both {kind} and {several}; move what is in {kind} to {several}, below a "
+            "name"
+        )
+    if tree.get(kind) is not None:
+        return {default: read(tree[kind], f"{path}: {kind}")}
+    if several not in tree:
+        return {}
+    sections = tree[several]
+    if not isinstance(sections, dict) or not sections:
+        raise ValueError(
+            f"{path}: {several}: expected a mapping with a section for each {kind} by its name, "
+            f"got {sections!r}"
+        )
+    mounts = {}
+    for name, section in sections.items():
+        check_sensor_name(name, f"{path}: {several}")
+        mounts[name] = read(section, f"{path}: {several}.{name}")
+    return mounts
+
+
+def _lidar_mount(section: Any, where: str) -> LidarMount:
+    """Return the lidar of a section; `where` is for errors."""
+    values = _mapping(_with_present_keys(section), _LIDAR_KEYS, (), where)
+    ego_from_lidar = rigid(values["ego_from_lidar"], f"{where}.ego_from_lidar")
+    return LidarMount(ego_from_lidar, str(values["frame_id"]))
+
+
+def _camera_mount(section: Any, where: str) -> CameraMount:
+    """Return the camera of a section; `where` is for errors."""
+    values = _mapping(_with_present_keys(section), _CAMERA_KEYS, (), where)
+    return CameraMount(_camera(values, where), str(values["frame_id"]))
+
+
+def _camera(values: dict[str, Any], where: str) -> Camera:
+    """Return how the camera of a section sees; `where` is for errors."""
     for key in ("width", "height"):
         if not isinstance(values[key], int) or not 1 <= values[key] <= MAX_SIDE:
             raise ValueError(f"{where}.{key}: expected a number of pixels, got {values[key]!r}")
@@ -106,26 +179,38 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
         calibration: What to write.
         path: File to write to; an existing one is replaced.
     """
-    tree: dict[str, Any] = {
-        "lidar": {
-            "frame_id": calibration.lidar_frame,
-            "ego_from_lidar": calibration.ego_from_lidar.tolist(),
-        }
+    lidars = {
+        name: {"frame_id": mount.frame_id, "ego_from_lidar": mount.ego_from_lidar.tolist()}
+        for name, mount in calibration.lidars.items()
     }
-    camera = calibration.camera
-    if camera is not None:
-        tree["camera"] = {
-            "frame_id": calibration.camera_frame,
-            "width": camera.size[0],
-            "height": camera.size[1],
-            "matrix": camera.matrix.tolist(),
-            "distortion_model": camera.distortion_model,
-            "distortion": camera.distortion.tolist(),
-            "rectified_matrix": camera.rectified_matrix.tolist(),
-            "camera_from_ego": camera.camera_from_ego.tolist(),
-        }
+    cameras = {name: _camera_section(mount) for name, mount in calibration.cameras.items()}
+    tree = _sections(lidars, "lidar", LIDAR) | _sections(cameras, "camera", CAMERA)
     text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
-    Path(path).write_text(_HEADER + text)
+    header = _HEADER.format(lidar="lidar" if len(lidars) == 1 else "first lidar")
+    Path(path).write_text(header + text)
+
+
+def _sections(sensors: Mapping[str, Any], kind: str, default: str) -> dict[str, Any]:
+    """Return the section of a single sensor of a kind, or that of several or of another name."""
+    if not sensors:
+        return {}
+    if list(sensors) == [default]:
+        return {kind: sensors[default]}
+    return {f"{kind}s": sensors}
+
+
+def _camera_section(mount: CameraMount) -> dict[str, Any]:
+    camera = mount.camera
+    return {
+        "frame_id": mount.frame_id,
+        "width": camera.size[0],
+        "height": camera.size[1],
+        "matrix": camera.matrix.tolist(),
+        "distortion_model": camera.distortion_model,
+        "distortion": camera.distortion.tolist(),
+        "rectified_matrix": camera.rectified_matrix.tolist(),
+        "camera_from_ego": camera.camera_from_ego.tolist(),
+    }
 
 
 def _with_present_keys(section: Any) -> Any:
@@ -139,11 +224,11 @@ def _mapping(
     value: Any, required: tuple[str, ...], optional: tuple[str, ...], where: str
 ) -> dict[str, Any]:
     """Return `value` if it is a mapping with the required and at most the optional keys."""
+    known = required + optional
     if not isinstance(value, dict):
         raise ValueError(
-            f"{where}: expected a mapping with {', '.join(required)}, got {type(value).__name__}"
+            f"{where}: expected a mapping with {', '.join(known)}, got {type(value).__name__}"
         )
-    known = required + optional
     missing = [key for key in required if key not in value]
     unknown = [str(key) for key in value if key not in known]
     if missing:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,9 +24,15 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, save_calibration
+from bev_semseg_ros.data.calibration import (
+    YAML_NAME,
+    Calibration,
+    CameraMount,
+    LidarMount,
+    save_calibration,
+)
 from bev_semseg_ros.data.dataset import Dataset
-from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, Frame, LidarScan, only
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
 from bev_semseg_ros.ros.convert.camera_info import camera_info_fields
 from bev_semseg_ros.ros.convert.point_cloud import pack_points
@@ -38,11 +44,11 @@ FIRST_STAMP_NS = 1_000_000_000  # where frames have no time; 0 means "no time" i
 Storage = Literal["mcap", "sqlite3"]
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 _BAG_VERSION: Literal[9] = 9  # of metadata.yaml; Jazzy and later read it
-_TOPICS = {
-    "/points": "sensor_msgs/msg/PointCloud2",
-    "/image": "sensor_msgs/msg/Image",
-    "/camera_info": "sensor_msgs/msg/CameraInfo",
-    "/tf_static": "tf2_msgs/msg/TFMessage",
+_TYPES = {  # by the last part of the topic
+    "points": "sensor_msgs/msg/PointCloud2",
+    "image": "sensor_msgs/msg/Image",
+    "camera_info": "sensor_msgs/msg/CameraInfo",
+    "tf_static": "tf2_msgs/msg/TFMessage",
 }
 _FOREVER = QosTime(9223372036, 854775807)  # rosbag2 writes "infinite" so
 
@@ -83,6 +89,10 @@ def write_bag(
     "camera". /tf_static places both in "base_link", which is the ego frame. What a frame lacks is
     left out.
 
+    If the first frame has several lidars or several cameras, the name of each sensor comes first in
+    its topics, as in /roof/points, /left/image and /left/camera_info, and is its frame. A camera
+    with the name of a lidar has the frame NAME_optical.
+
     The stamps of a drive are kept, with gaps of up to 0.5 s in one scene. A frame that does not
     follow the one before it is stamped 0.5 s after it.
 
@@ -98,7 +108,8 @@ def write_bag(
 
     Raises:
         FileExistsError: If `path` exists.
-        ValueError: If the data set has no frames or a damaged file. No bag is left behind.
+        ValueError: If the data set has no frames, a damaged file, or sensors that cannot be
+            written under their names. No bag is left behind.
     """
     path = Path(path)
     if path.exists():
@@ -122,14 +133,9 @@ def write_bag(
 def _write_frames(
     dataset: Dataset, count: int, writer: Writer, calibration_path: Path
 ) -> BagSummary:
-    connections = {topic: _connect(writer, topic, kind) for topic, kind in _TOPICS.items()}
-
-    def write(topic: str, stamp_ns: int, message: Any) -> None:
-        writer.write(connections[topic], stamp_ns, _store.serialize_cdr(message, _TOPICS[topic]))
-
-    calibration: Calibration | None = None
+    bag: _Bag | None = None
     previous: Frame | None = None
-    stamp_ns = clouds = images = unrelated = other_extrinsics = 0
+    stamp_ns = unrelated = other_extrinsics = 0
     for index in range(count):
         frame, _ = dataset[index]
         gap_ns = _gap(previous, frame)
@@ -140,25 +146,133 @@ def _write_frames(
             unrelated += 1
         else:
             stamp_ns += gap_ns
-        if calibration is None or (calibration.camera is None and frame.camera is not None):
-            calibration = Calibration(frame.ego_from_lidar, frame.camera)
-            write("/tf_static", stamp_ns, _transforms(calibration, stamp_ns))
-        if not _has_extrinsics(calibration, frame):
+        if bag is None:
+            bag = _RigBag(writer) if _has_several(frame) else _Bag(writer)
+        try:
+            has_known_extrinsics = bag.write(frame, stamp_ns)
+        except ValueError as error:
+            raise ValueError(f"{dataset.name}, frame {frame.name or index}: {error}") from error
+        if not has_known_extrinsics:
             other_extrinsics += 1
-        if frame.points is not None:
-            clouds += 1
-            header = _header(stamp_ns, calibration.lidar_frame)
-            write("/points", stamp_ns, _cloud(frame.points, frame.point_attributes, header))
-        if frame.image is not None:
-            images += 1
-            header = _header(stamp_ns, calibration.camera_frame)
-            write("/image", stamp_ns, _image(frame.image, header))
-            if frame.camera is not None:
-                write("/camera_info", stamp_ns, _camera_info(frame.camera, header))
         previous = frame
-    if calibration is not None:
-        save_calibration(calibration, calibration_path)
-    return BagSummary(count, clouds, images, unrelated, other_extrinsics, calibration_path)
+    assert bag is not None  # there is at least one frame
+    save_calibration(bag.calibration, calibration_path)
+    return BagSummary(count, bag.clouds, bag.images, unrelated, other_extrinsics, calibration_path)
+
+
+class _Bag:
+    """The topics of a bag with one lidar and one camera.
+
+    Attributes:
+        calibration: Of the sensors so far, each as it was first seen.
+        clouds: Number of clouds.
+        images: Number of images.
+    """
+
+    calibration: Calibration
+
+    def __init__(self, writer: Writer) -> None:
+        """Begin without messages."""
+        self._writer = writer
+        self._connections: dict[str, Connection] = {}
+        self._lidars: dict[str, LidarMount] = {}
+        self._cameras: dict[str, CameraMount] = {}
+        self.clouds = self.images = 0
+        self._open_topics()
+
+    def write(self, frame: Frame, stamp_ns: int) -> bool:
+        """Write the messages of a frame.
+
+        Returns:
+            Whether its sensors sit where the calibration says.
+
+        Raises:
+            ValueError: If the frame has a sensor that the bag has no topic for.
+        """
+        frame = self._named(frame)
+        self._add_new_sensors(frame, stamp_ns)
+        for name, scan in frame.lidars.items():
+            if scan.points is not None:
+                self.clouds += 1
+                header = _header(stamp_ns, self._lidars[name].frame_id)
+                cloud = _cloud(scan.points, scan.attributes, header)
+                self._send(self._topic(name, "points"), stamp_ns, cloud)
+        for name, seen in frame.cameras.items():
+            if seen.image is not None:
+                self.images += 1
+                header = _header(stamp_ns, self._cameras[name].frame_id)
+                self._send(self._topic(name, "image"), stamp_ns, _image(seen.image, header))
+                info = _camera_info(seen.camera, header)
+                self._send(self._topic(name, "camera_info"), stamp_ns, info)
+        return _has_extrinsics(self.calibration, frame)
+
+    def _open_topics(self) -> None:
+        """Open the topics that the bag has even if they get no message."""
+        for topic in ("/points", "/image", "/camera_info", "/tf_static"):
+            self._connect(topic)
+
+    def _named(self, frame: Frame) -> Frame:
+        """Return a frame whose sensors have the names that they have in the bag."""
+        if _has_several(frame):
+            raise ValueError(
+                f"it has several sensors ({', '.join([*frame.lidars, *frame.cameras])}), but the "
+                "first frame had at most one lidar and one camera: write them into separate bags"
+            )
+        scan = frame.lidar or LidarScan(None, frame.ego_from_lidar)
+        seen = only(frame.cameras, "cameras")
+        cameras = {} if seen is None else {CAMERA: seen}
+        return replace(frame, lidars={LIDAR: scan}, cameras=cameras)
+
+    def _topic(self, name: str, last: str) -> str:
+        """Return the topic of a sensor."""
+        return f"/{last}"
+
+    def _add_new_sensors(self, frame: Frame, stamp_ns: int) -> None:
+        """Take sensors that were not seen before into the calibration and /tf_static."""
+        num_known = len(self._lidars) + len(self._cameras)
+        for name, scan in frame.lidars.items():
+            self._lidars.setdefault(name, LidarMount(scan.ego_from_lidar, name))
+        for name, seen in frame.cameras.items():
+            frame_id = f"{name}_optical" if name in self._lidars else name
+            self._cameras.setdefault(name, CameraMount(seen.camera, frame_id))
+        if len(self._lidars) + len(self._cameras) > num_known:
+            self.calibration = Calibration(dict(self._lidars), dict(self._cameras))
+            self._send("/tf_static", stamp_ns, _transforms(self.calibration, stamp_ns))
+
+    def _send(self, topic: str, stamp_ns: int, message: Any) -> None:
+        if topic not in self._connections:
+            self._connect(topic)
+        data = _store.serialize_cdr(message, _type(topic))
+        self._writer.write(self._connections[topic], stamp_ns, data)
+
+    def _connect(self, topic: str) -> None:
+        self._connections[topic] = _connect(self._writer, topic, _type(topic))
+
+
+class _RigBag(_Bag):
+    """The topics of a bag with several lidars or several cameras, which begin with their names."""
+
+    def _open_topics(self) -> None:
+        """Open no topic: those of a sensor are opened with its first message."""
+
+    def _named(self, frame: Frame) -> Frame:
+        """Return the frame; its sensors keep their names."""
+        if frame.lidars or self._lidars:
+            return frame
+        return replace(frame, lidars={LIDAR: LidarScan(None, frame.ego_from_lidar)})
+
+    def _topic(self, name: str, last: str) -> str:
+        """Return the topic of a sensor."""
+        return f"/{name}/{last}"
+
+
+def _has_several(frame: Frame) -> bool:
+    return len(frame.lidars) > 1 or len(frame.cameras) > 1
+
+
+def _type(topic: str) -> str:
+    """Return the type of a topic's messages."""
+    return _TYPES[topic.rpartition("/")[2]]
 
 
 def _gap(previous: Frame | None, frame: Frame) -> int | None:
@@ -171,12 +285,15 @@ def _gap(previous: Frame | None, frame: Frame) -> int | None:
 
 def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
     """Return whether the sensors of a frame sit where the calibration says."""
-    if not np.allclose(calibration.ego_from_lidar, frame.ego_from_lidar, atol=1e-6):
-        return False
-    if frame.camera is None or calibration.camera is None:
-        return True
-    expected = calibration.camera.camera_from_ego
-    return np.allclose(expected, frame.camera.camera_from_ego, atol=1e-6)
+    for name, scan in frame.lidars.items():
+        expected = calibration.lidars[name].ego_from_lidar
+        if not np.allclose(expected, scan.ego_from_lidar, atol=1e-6):
+            return False
+    for name, seen in frame.cameras.items():
+        expected = calibration.cameras[name].camera.camera_from_ego
+        if not np.allclose(expected, seen.camera.camera_from_ego, atol=1e-6):
+            return False
+    return True
 
 
 def _connect(writer: Writer, topic: str, kind: str) -> Connection:
@@ -238,9 +355,9 @@ def _camera_info(camera: Camera, header: Any) -> Any:
 
 def _transforms(calibration: Calibration, stamp_ns: int) -> Any:
     """Make the static transforms from the ego frame to the sensors."""
-    poses = {calibration.lidar_frame: calibration.ego_from_lidar}
-    if calibration.camera is not None:
-        poses[calibration.camera_frame] = invert(calibration.camera.camera_from_ego)
+    poses = {mount.frame_id: mount.ego_from_lidar for mount in calibration.lidars.values()}
+    for mount in calibration.cameras.values():
+        poses[mount.frame_id] = invert(mount.camera.camera_from_ego)
     transforms = [_transform(frame_id, pose, stamp_ns) for frame_id, pose in poses.items()]
     return _messages["tf2_msgs/msg/TFMessage"](transforms)
 

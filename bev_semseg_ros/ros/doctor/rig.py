@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data.calibration import Calibration, load_calibration
+from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS, Level
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
@@ -42,8 +43,18 @@ def find_calibration(
         FileNotFoundError: If it does not exist.
     """
     if file is not None:
-        calibration = load_calibration(file)
         diagnosis.calibration_file = file
+        try:
+            calibration = _of_node(load_calibration(file))
+        except LookupError as missing:
+            diagnosis.add(
+                "calibration",
+                "fault",
+                f"{file}: {missing}",
+                f"the node uses one lidar and one camera of the file: call them {LIDAR!r} and "
+                f"{CAMERA!r}",
+            )
+            return
         diagnosis.add("calibration", "ok", f"{file}: {_extent(calibration)}")
     else:
         try:
@@ -147,6 +158,20 @@ def height_above_ground(clouds: Sequence[Any], base_from_lidar: np.ndarray) -> f
     return float(np.median(heights)) if heights else None
 
 
+def _of_node(calibration: Calibration) -> Calibration:
+    """Return the calibration of the lidar and the camera that the node uses.
+
+    Raises:
+        LookupError: If it has sensors, but not these. The text names them.
+    """
+    if LIDAR not in calibration.lidars:
+        raise LookupError(f"no lidar {LIDAR!r} in it, only {', '.join(calibration.lidars)}")
+    if calibration.cameras and CAMERA not in calibration.cameras:
+        raise LookupError(f"no camera {CAMERA!r} in it, only {', '.join(calibration.cameras)}")
+    cameras = {name: mount for name, mount in calibration.cameras.items() if name == CAMERA}
+    return Calibration({LIDAR: calibration.lidars[LIDAR]}, cameras)
+
+
 def _extent(calibration: Calibration) -> str:
     return "lidar and camera" if calibration.camera is not None else "the lidar alone"
 
@@ -190,7 +215,7 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
         camera_from_ego = invert(base_from_camera) @ base_from_lidar @ invert(ego_from_lidar)
         camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
     camera_frame = image.frame if image is not None else "camera"
-    return base, Calibration(ego_from_lidar, camera, points.frame, camera_frame)
+    return base, Calibration.of(ego_from_lidar, camera, points.frame, camera_frame)
 
 
 def _vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:

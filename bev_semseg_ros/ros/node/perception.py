@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.frame import CAMERA, Camera
 from bev_semseg_ros.resources import shipped_checkpoint
 from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
@@ -190,11 +190,11 @@ class Perception(LockedParametersNode):
         calibration = load_calibration(parameters.calibration) if parameters.calibration else None
         brings_frames = names_frames(parameters.calibration)
         lidar_frame = None
-        if calibration is not None and brings_frames and parameters.extrinsics == "calibration":
-            lidar_frame = calibration.lidar_frame
         with ExitStack() as undo:
             extrinsics = open_extrinsics(self, parameters, calibration, brings_frames)
             undo.callback(extrinsics.close)
+            if brings_frames and parameters.extrinsics == "calibration":
+                lidar_frame = extrinsics.lidar_frame
             camera = _camera(parameters, calibration)
             predictor = self._load_predictor(parameters, camera)
             publishers = Publishers(self, predictor.label_sets, self.health)
@@ -351,13 +351,13 @@ def _camera(parameters: Parameters, calibration: Calibration | None) -> Camera |
     """
     if parameters.mode == "lidar_only":
         return None
-    camera = calibration.camera if calibration is not None else None
-    if camera is None and parameters.intrinsics == "calibration":
+    mount = calibration.cameras.get(CAMERA) if calibration is not None else None
+    if mount is None and parameters.intrinsics == "calibration":
         raise ValueError(
             "intrinsics is calibration and no calibration file has a camera: name one with the "
             "parameter calibration, or set intrinsics to camera_info"
         )
-    return camera
+    return None if mount is None else mount.camera
 
 
 def names_frames(calibration: str) -> bool:

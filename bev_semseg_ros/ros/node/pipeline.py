@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
-from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, Frame
 from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
@@ -207,11 +207,17 @@ class Pipeline:
         elif image_header is not None:
             box_header = Header(stamp=image_header.stamp, frame_id=self._cloud_frame)
         try:
-            return self._extrinsics.at(box_header, image_header)
+            poses = self._extrinsics.at(
+                {LIDAR: box_header}, {} if image_header is None else {CAMERA: image_header}
+            )
         except MissingTransform as error:
             self._health.drop("no_transform")
             self._health.warn("no_transform", f"frames are dropped: {error}")
             return None
+        if poses.missing:
+            text = "; ".join(poses.missing)
+            self._health.warn("no_transform", f"sensors are left out: {text}")
+        return poses
 
     def _decode(
         self, match: Match, poses: Poses, parameters: Parameters
@@ -231,7 +237,8 @@ class Pipeline:
         if match.image is not None:
             message, info = match.image
             try:
-                image, camera = self._decode_image(message, info, poses.camera_from_ego, parameters)
+                pose = poses.camera_from_ego.get(CAMERA)
+                image, camera = self._decode_image(message, info, pose, parameters)
             except UnusableInput as error:
                 causes.append(self._leave_out(error))
         if points is None and image is None:
@@ -242,8 +249,8 @@ class Pipeline:
         attributes = {}
         if points is not None and self._predictor.point_attributes:
             attributes = self._decode_attributes(match.points[0])
-        pose = poses.ego_from_lidar
-        frame = Frame.of(stamp, points, pose, image, camera, point_attributes=attributes)
+        ego_from_lidar = poses.ego_from_lidar[LIDAR]
+        frame = Frame.of(stamp, points, ego_from_lidar, image, camera, point_attributes=attributes)
         return frame, causes
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from bev_semseg_ros.data.calibration import Calibration
+from bev_semseg_ros.frame import CAMERA
 from bev_semseg_ros.ros.convert.camera_info import shows_rectified
 from bev_semseg_ros.ros.health.explanations import own_error
 from bev_semseg_ros.ros.health.health import Health
@@ -89,6 +90,7 @@ class Session:
         values = parameters()
         streams = STREAMS_OF_MODE[values.mode]
         calibration = configuration.calibration
+        mount = calibration.cameras.get(CAMERA) if calibration else None
         self._queue = LatestPairQueue(Synchronizer(0, 0, streams=streams), health)
         self._matcher = CameraInfoMatcher(
             self._queue,
@@ -104,7 +106,7 @@ class Session:
             health,
             parameters,
             node.context.ok,
-            camera=calibration.camera if calibration else None,
+            camera=mount.camera if mount else None,
             is_rectified=shows_rectified(values.rectified, node.resolve_topic_name("image")),
             lidar_frame=configuration.lidar_frame,
         )

@@ -13,7 +13,9 @@ from support.bag_faults import BROKEN
 from support.broken_bag import CALIBRATION, Entry, on, without, write
 from support.paths import WEIGHTS
 
+from bev_semseg_ros.data.calibration import Calibration, CameraMount, LidarMount
 from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.preprocessing import prepare_points
@@ -136,6 +138,25 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
     np.testing.assert_allclose(
         calibration.camera.camera_from_ego, CALIBRATION.camera.camera_from_ego, atol=0.05
     )
+
+
+def test_of_a_rig_s_calibration_the_sensors_of_the_node_are_examined(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    rear = LidarMount(np.eye(4), "rear_lidar")
+    (lidar,), (camera,) = CALIBRATION.lidars.values(), CALIBRATION.cameras.values()
+    left = CameraMount(camera.camera, "left_camera")
+    whole = Calibration({"rear": rear, LIDAR: lidar}, {"left": left, CAMERA: camera})
+    found = diagnose(read_bag(write(tmp_path / "whole", content, whole), {}), WEIGHTS)
+    assert found.count("fault") == found.count("warning") == 0
+    np.testing.assert_array_equal(found.calibration.ego_from_lidar, lidar.ego_from_lidar)
+    for name, lacking, said in (
+        ("no_lidar", Calibration({"rear": rear, "roof": lidar}), "no lidar 'lidar' .* rear, roof"),
+        ("no_camera", Calibration({LIDAR: lidar}, {"left": left}), "no camera 'camera' .* left"),
+    ):
+        finding = findings(write(tmp_path / name, content, lacking))["calibration"]
+        assert finding.level == "fault" and re.search(said, finding.text), str(finding)
+        assert "call them 'lidar' and 'camera'" in finding.remedy
 
 
 def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(
