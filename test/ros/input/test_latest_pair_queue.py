@@ -94,11 +94,11 @@ def test_that_no_pairs_form_is_observed_with_the_nearest_miss():
     health = Health()
     queue = make(health)
     queue.observe()
-    assert health.counts().pairing == Pairing(is_unmatched=True)
+    assert health.counts().pairing == Pairing("points", {"image": None})
     queue.offer("points", 0, "cloud")
     queue.offer("image", 60 * MS, "image")
     queue.observe()
-    assert health.counts().pairing == Pairing(is_unmatched=True, miss=0.06)
+    assert health.counts().pairing == Pairing("points", {"image": 0.06})
     offer_pair(queue, 100)
     queue.observe()
-    assert not health.counts().pairing.is_unmatched
+    assert not health.counts().pairing.misses
