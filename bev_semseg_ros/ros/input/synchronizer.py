@@ -211,8 +211,8 @@ class Synchronizer:
     @property
     def deadline(self) -> int | None:
         """When the next waiting message has waited long enough; None if none waits."""
-        waiting = [entry for entries in self._waiting.values() for entry in entries]
-        return min((entry.arrival + self.max_wait for entry in waiting), default=None)
+        arrivals = [entry.arrival for entries in self._waiting.values() for entry in entries]
+        return min(arrivals) + self.max_wait if arrivals else None
 
     def miss(self, stream: str) -> int | None:
         """Return how far `stream` misses the reference.
@@ -255,7 +255,7 @@ class Synchronizer:
             missed = self._missed[other][stream]
             if len(missed) < SILENT_MESSAGES:
                 missed.append(now)
-        self.reference = self._first_alive(now)
+        self._choose_reference(now)
 
     def _measure_misses(self, stream: str, stamp: int) -> None:
         is_reference = stream == self.reference
@@ -297,7 +297,12 @@ class Synchronizer:
 
         It is empty if a message was dropped instead, and None if all that is left waits on.
         """
-        self.reference = self._first_alive(now)
+        alive = self._choose_reference(now)
+        deadline = self.deadline
+        if deadline is None:
+            return None
+        if now < deadline and len(alive) > 1:
+            return self._first_ready(now)
         matches = self._open_matches(now)
         for stream, waiting in self._waiting.items():
             oldest = min((entry.arrival for entry in waiting), default=now)
@@ -309,17 +314,26 @@ class Synchronizer:
                         return match.first
                     if match.ready:
                         return match.ready
-                elif now - entry.arrival >= self.max_wait or self._is_last_alive(stream, now):
+                elif now - entry.arrival >= self.max_wait or alive == [stream]:
                     return self._decide_alone(entry, stream, now)
         return None
 
     def _decide_alone(self, entry: _Waiting, stream: str, now: int) -> _Parts:
-        """Return the messages of a match without a partner among the reference's; drop or go."""
+        """Return the match of a message that joins no reference message; drop it or let it go."""
         if self._may_go_alone(stream, now):
             return {stream: entry, **self._strays(entry, stream)}
         self._waiting[stream].remove(entry)
         self.dropped["unmatched_" + stream] += 1
         return {}
+
+    def _first_ready(self, now: int) -> _Parts | None:
+        """Return the oldest match that is complete, unless an older one only waits for streams."""
+        for anchor in self._waiting[self.reference]:
+            joined = self._joined(anchor, self.reference)
+            ready = self._ready(anchor, joined)
+            if ready:
+                return None if self._awaits_more(anchor, joined, now) else ready
+        return None
 
     def _open_matches(self, now: int) -> dict[tuple[str, int], _OpenMatch]:
         """Return the matches that wait, by stream and stamp of each of their messages."""
@@ -430,21 +444,21 @@ class Synchronizer:
             return False
         return abs(expected - entry.stamp) < abs(partner.stamp - entry.stamp)
 
-    def _first_alive(self, now: int) -> str:
-        for stream in self.streams:
-            was_given = now - self._given_at[stream] < SILENCE_NS
-            if was_given or not self._is_silent(stream, now):
-                return stream
-        return self.streams[0]
+    def _choose_reference(self, now: int) -> list[str]:
+        """Choose the reference, and return the streams that are not silent."""
+        alive = [stream for stream in self.streams if not self._is_silent(stream, now)]
+        self.reference = next(
+            stream
+            for stream in self.streams
+            if stream in alive or now - self._given_at[stream] < SILENCE_NS
+        )
+        return alive
 
     def _is_silent(self, stream: str, now: int) -> bool:
-        return any(
-            len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS
-            for missed in self._missed[stream].values()
-        )
-
-    def _is_last_alive(self, stream: str, now: int) -> bool:
-        return all(self._is_silent(other, now) for other in self._others(stream))
+        for missed in self._missed[stream].values():
+            if len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS:
+                return True
+        return False
 
     def _may_go_alone(self, stream: str, now: int) -> bool:
         if len(self.streams) == 1:
