@@ -96,11 +96,11 @@ class Synchronizer:
 
     - It is silent.
     - It has gone on: it had a message that is more than `slop` newer than the reference message.
-    - It is too far behind: its newest message is older than the reference message by more than
-      `max_wait`, `slop` and its period together.
+    - It is too slow: when its last message came, the newest reference message was by more than
+      `max_wait` and `slop` newer.
     - No message of it is due (a sensor at half the rate): the stamps that its period leads to are
-      further from the reference message than `slop` or half the reference's period, whichever is
-      less, plus a quarter of the shorter one of the two periods for jitter.
+      further from the reference message than half the reference's period, and so belong to
+      another, or further than `slop` and a quarter of the shorter period, which allows for jitter.
 
     No message waits longer than `max_wait`. A match is given out with what has joined as soon as a
     message has waited for so long in a stream that takes part in it. A message that joins no
@@ -175,7 +175,7 @@ class Synchronizer:
             return self.expire(now)
         self._late.clear()
         self._history[stream].add(stamp)
-        self._measure_misses(stream, stamp)
+        self._measure(stream, stamp)
         if self._has_lost_its_match(stream, stamp):
             self.dropped["late_" + stream] += 1
             return self.expire(now)
@@ -243,6 +243,8 @@ class Synchronizer:
         self._missed: dict[str, dict[str, list[int]]] = {
             stream: {other: [] for other in self._others(stream)} for stream in self.streams
         }
+        # How much newer the newest reference message was when the last message came.
+        self._lag = dict.fromkeys(self.streams, 0)
         # Stamp of the reference message, and the streams in the match.
         self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
 
@@ -257,8 +259,11 @@ class Synchronizer:
                 missed.append(now)
         self._choose_reference(now)
 
-    def _measure_misses(self, stream: str, stamp: int) -> None:
+    def _measure(self, stream: str, stamp: int) -> None:
+        """Measure how far a message is from those of other streams, and behind the reference."""
         is_reference = stream == self.reference
+        history = self._history[self.reference]
+        self._lag[stream] = history.newest - stamp if history else 0
         for other in self._others(stream) if is_reference else (self.reference,):
             miss = self._history[other].distance(stamp)
             if miss is not None:
@@ -403,14 +408,12 @@ class Synchronizer:
         if not history:
             return True
         behind = stamp - history.newest
-        if behind < -self.slop:
+        if behind < -self.slop or self._lag[stream] > self.max_wait + self.slop:
             return False
         if (period := history.period) is None:
             return True
-        if behind > self.max_wait + self.slop + period:
-            return False
         reference_period = reference_period or period
-        reach = min(self.slop, reference_period // 2) + min(period, reference_period) // 4
+        reach = min(self.slop + min(period, reference_period) // 4, reference_period // 2)
         steps = max(1, round(behind / period))
         return abs(steps * period - behind) <= reach
 
