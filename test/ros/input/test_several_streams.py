@@ -324,3 +324,18 @@ def test_sensors_in_step_make_whole_matches_whatever_their_delays(seed):
     given = play(sync, events, until=9999)
     assert len(given) == 49 and not any(each.match.missing for each in given)
     assert sync.dropped.total() == 0
+
+
+@pytest.mark.parametrize("phase", range(0, 100, 12))
+def test_faster_cameras_give_the_image_nearest_to_each_cloud(phase):
+    events = ticks(ROOF, 100, 100 + phase, 4000)
+    left = ticks(LEFT, 33, 100, 4000)
+    right = ticks(RIGHT, 33, 111, 4000)
+    given = play(make(), events + left + right)[2:]
+    for each in given:
+        cloud = each.match.parts[ROOF]
+        for stream, images in ((LEFT, left), (RIGHT, right)):
+            nearest = min(abs(stamp - cloud) for _, _, stamp in images)
+            assert abs(each.match.parts[stream] - cloud) == nearest
+        assert each.at <= cloud + 17
+    assert len(given) >= 35
