@@ -101,8 +101,8 @@ for want of `vision_msgs`, and the tasks whose results no topic carries.
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-The node publishes one status per frame. STREAM is points or image. CAUSE is one of the causes
-below.
+The node publishes one status per frame. STREAM is points or image; of several sensors it is
+`NAME/points` or `NAME/image`. CAUSE is one of the causes below.
 
 """
 DIAGNOSTICS_HEAD = """
@@ -124,7 +124,8 @@ CAUSES_HEAD = """
 ## Causes
 
 A cause says why a message or a frame was dropped, or why a frame was published without one of its
-sensors (degraded). STREAM is points or image.
+sensors (degraded). STREAM is points or image; of several sensors it is `NAME/points` or
+`NAME/image`, such as `late_front_left/image`.
 
 """
 

@@ -359,3 +359,10 @@ def test_a_frame_whose_timing_cannot_be_published_is_published(extrinsics, start
     assert not any(key.startswith("dropped/") for key in timing)
     (warning,) = rig.health.take_warnings()
     assert warning == "the timing of a frame was not published: OSError: no room for the timing"
+
+
+def test_each_sensor_that_is_missing_is_counted(extrinsics, start):
+    rig = start(Predictor(), extrinsics, streams=("points", "left/image", "right/image"))
+    rig.queue.tune(0.0, 0.0, process_unmatched=True)
+    timing = rig.process(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
+    assert timing["degraded/no_left/image"] == timing["degraded/no_right/image"] == 1

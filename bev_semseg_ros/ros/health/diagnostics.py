@@ -18,13 +18,15 @@ from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 
 # Why a message or frame was dropped, or published without one of its sensors (degraded).
-# STREAM is points or image.
+# STREAM is points or image; of several sensors it is NAME/points or NAME/image.
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or newer messages were "
-    "processed first",
+    "processed first. With several sensors the partner is a message of the reference, or for the "
+    "reference's own messages one of any other sensor",
     "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} waiting messages: max_wait is "
     "too long for this rate",
-    "late_STREAM": "older than a result that was already published, or a repeated stamp",
+    "late_STREAM": "older than a result that was already published, or a repeated stamp, or (with "
+    "several sensors) it came after the frame of its moment was processed without it",
     "time_jump_STREAM": "it was waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
     "no_stamp_STREAM": "its stamp is 0",
@@ -32,7 +34,7 @@ CAUSES = {
     "stamp (only if extrinsics is tf)",
     "no_camera_info": "the image came before the first camera_info",
     "deactivated": "it was waiting when the node was deactivated, which logs the number",
-    "no_STREAM": "the partner did not come",
+    "no_STREAM": "no message of that sensor came in time",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",

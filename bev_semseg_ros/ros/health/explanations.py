@@ -1,39 +1,47 @@
-"""Explain in words why clouds and images do not match, and what was done with those messages."""
+"""Explain in words why messages do not match, and what was done with them."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
+from bev_semseg_ros.ros.health.health import Pairing
+from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING, STREAMS
 
 NO_ROOM = f"more than {MOST_WAITING} came within max_wait, and no more can wait"
 
 
-def why_unmatched(miss: float | None, slop: float, max_wait: float, is_full: bool) -> str:
-    """Say why no pairs form, and what to change.
+def why_unmatched(
+    stream: str, reference: str, miss: float | None, slop: float, max_wait: float, is_full: bool
+) -> str:
+    """Say why a stream does not join the reference, and what to change.
 
     Args:
+        stream: The stream.
+        reference: The stream that is the reference.
         miss: Difference of the nearest stamps, seconds; None if unknown.
         slop: The parameter slop, seconds.
         max_wait: The parameter max_wait, seconds.
         is_full: Whether more messages had to wait than can.
     """
+    if {stream, reference} == set(STREAMS):  # one lidar and one camera need no names
+        prefix, both, offset = "", "image and cloud", "set points_offset or image_offset"
+        found = f"no image within slop ({slop:g} s) of a cloud"
+    else:
+        prefix, both, offset = f"{stream} and {reference}: ", "messages", "correct their offset"
+        found = f"no message within slop ({slop:g} s)"
     if miss is not None and miss <= slop:
         if is_full:
             return (
-                f"more than {MOST_WAITING} messages of one sensor arrive before the other "
+                f"{prefix}more than {MOST_WAITING} messages of one sensor arrive before the other "
                 "sensor's message of the same moment, and no more can wait, whatever max_wait is: "
                 "reduce the delay of the later sensor or the rate of the other one"
             )
         return (
-            "image and cloud of the same moment arrive more than max_wait "
-            f"({max_wait:g} s) apart: raise max_wait"
+            f"{prefix}{both} of the same moment arrive more than max_wait ({max_wait:g} s) apart: "
+            "raise max_wait"
         )
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
-    return (
-        f"no image within slop ({slop:g} s) of a cloud{nearest}: synchronise the sensors' clocks, "
-        "set points_offset or image_offset, or raise slop"
-    )
+    return f"{prefix}{found}{nearest}: synchronise the sensors' clocks, {offset}, or raise slop"
 
 
 def explain_outcomes(
@@ -44,6 +52,8 @@ def explain_outcomes(
     is_unmatched: bool,
 ) -> dict[str, int]:
     """Say what was done with messages without a partner or with old stamps.
+
+    It is for one lidar and one camera; `explain_stream` is for the streams of other sensors.
 
     All counts are those of the time to explain, such as the last second.
 
@@ -75,6 +85,44 @@ def explain_outcomes(
     for noun, cause in (("clouds", "late_points"), ("images", "late_image")):
         if dropped[cause] > published:  # a few late ones are not worth a warning
             counts[f"{noun} {old}"] = dropped[cause]
+    return {outcome: count for outcome, count in counts.items() if count}
+
+
+def explain_stream(
+    stream: str,
+    published: int,
+    dropped: Counter[str],
+    degraded: Counter[str],
+    unmatched: str,
+    pairing: Pairing,
+) -> dict[str, int]:
+    """Say what was done with the messages of one stream of several, and how often it is missing.
+
+    Args:
+        stream: The stream.
+        published: Frames with a result.
+        dropped: Messages and frames without a result, by cause.
+        degraded: Frames with a result that lack a sensor, by cause.
+        unmatched: The parameter unmatched.
+        pairing: How well the streams find the reference.
+
+    Returns:
+        The number of frames or messages by outcome.
+    """
+    messages = f"messages of {stream}"
+    counts = {
+        f"frames without {stream}": degraded[f"no_{stream}"],
+        f"{messages} dropped ({NO_ROOM})": dropped[f"queue_full_{stream}"],
+    }
+    if stream == pairing.reference:
+        why = "unmatched is drop" if unmatched == "drop" else "newer ones were processed first"
+        counts[f"{messages} dropped ({why})"] = dropped[f"unmatched_{stream}"]
+    elif stream in pairing.misses:  # else these are the surplus of a faster sensor
+        why = f"they do not match {pairing.reference}"
+        counts[f"{messages} dropped ({why})"] = dropped[f"unmatched_{stream}"]
+    if dropped[f"late_{stream}"] > published / 2:  # a few late ones are not worth a warning
+        why = "their frames were processed before they came, or their stamps repeat"
+        counts[f"{messages} dropped ({why})"] = dropped[f"late_{stream}"]
     return {outcome: count for outcome, count in counts.items() if count}
 
 

@@ -48,15 +48,16 @@ class InputState:
 
 @dataclass(frozen=True)
 class Pairing:
-    """How well clouds and images find each other.
+    """How well the messages of all streams find those of the reference.
 
     Attributes:
-        is_unmatched: True if two sensors should form pairs and none has formed for a while.
-        miss: Difference of the nearest stamps since the last pair, seconds; None if unknown.
+        reference: The stream that the others are matched with.
+        misses: The streams that have not joined the reference for a while, each with the
+            difference of the nearest stamps since it last did, seconds; None if unknown.
     """
 
-    is_unmatched: bool = False
-    miss: float | None = None
+    reference: str = ""
+    misses: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ class Counts:
     """All that `Health` holds, at one moment. Counters count since activation.
 
     Attributes:
-        received: Messages by stream ("points", "image").
+        received: Messages by stream.
         dropped: Messages and frames without a result, by cause.
         degraded: Frames published without one of their sensors, by cause.
         sent: Messages by output topic.
         published: Frames published.
         frames: The last published frames, oldest first.
         inputs: The subscribed topics, by name ("points", "image", "camera_info").
-        pairing: How well clouds and images find each other.
+        pairing: How well the streams find the reference.
         input_age_ms: From the last frame's stamp to its results; None before the first frame.
     """
 
@@ -82,7 +83,7 @@ class Counts:
     published: int = 0
     frames: tuple[FrameRecord, ...] = ()
     inputs: Mapping[str, InputState] = field(default_factory=dict)
-    pairing: Pairing = Pairing()
+    pairing: Pairing = field(default_factory=Pairing)
     input_age_ms: float | None = None
 
 
@@ -117,7 +118,7 @@ class Health:
             self._warnings: dict[str, str] = {}
 
     def receive(self, stream: str) -> None:
-        """Count a message of `stream` ("points" or "image")."""
+        """Count a message of `stream`."""
         with self._lock:
             self._received[stream] += 1
 
@@ -160,7 +161,7 @@ class Health:
             self._inputs[name] = state
 
     def set_pairing(self, pairing: Pairing) -> None:
-        """Keep how well clouds and images find each other."""
+        """Keep how well the streams find the reference."""
         with self._lock:
             self._pairing = pairing
 

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from bev_semseg_ros.ros.health.diagnostics import Monitor, Snapshot, Verdict, memory
-from bev_semseg_ros.ros.health.explanations import explain_outcomes, why_unmatched
+from bev_semseg_ros.ros.health.explanations import (
+    explain_outcomes,
+    explain_stream,
+    why_unmatched,
+)
 from bev_semseg_ros.ros.health.health import Counts, Health
 from bev_semseg_ros.ros.input.synchronizer import STREAMS
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -80,8 +84,13 @@ class Reporter:
         self._before = counts
         reasons = _why_messages_are_missing(counts, parameters, dropped)
         outcomes = explain_outcomes(
-            published, dropped, degraded, parameters.unmatched, counts.pairing.is_unmatched
+            published, dropped, degraded, parameters.unmatched, bool(counts.pairing.misses)
         )
+        for stream in counts.received:
+            if stream not in STREAMS:
+                outcomes |= explain_stream(
+                    stream, published, dropped, degraded, parameters.unmatched, counts.pairing
+                )
         # Outcomes are worth a line when one begins, and beside whatever else is wrong.
         if reasons or not outcomes.keys() <= self._outcomes_before:
             reasons += [f"{outcome}: {count}" for outcome, count in outcomes.items()]
@@ -99,9 +108,12 @@ def _why_messages_are_missing(
     counts: Counts, parameters: Parameters, dropped: Counter[str]
 ) -> list[str]:
     reasons = [state.problem for state in counts.inputs.values() if state.problem]
-    if not reasons and counts.pairing.is_unmatched:
-        is_full = any(dropped[f"queue_full_{stream}"] for stream in STREAMS)
+    if reasons:
+        return reasons
+    reference = counts.pairing.reference
+    for stream, miss in counts.pairing.misses.items():
+        is_full = any(dropped[f"queue_full_{each}"] for each in (stream, reference))
         reasons.append(
-            why_unmatched(counts.pairing.miss, parameters.slop, parameters.max_wait, is_full)
+            why_unmatched(stream, reference, miss, parameters.slop, parameters.max_wait, is_full)
         )
     return reasons

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bev_semseg_ros.ros.health.health import Health, Pairing
-from bev_semseg_ros.ros.input.synchronizer import SILENCE_NS, Match, Synchronizer
+from bev_semseg_ros.ros.input.synchronizer import Match, Synchronizer
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ class LatestPairQueue:
         """Begin empty.
 
         Args:
-            synchronizer: Pairs the messages.
-            health: Counts what is received and what is dropped.
+            synchronizer: Matches the messages.
+            health: Counts what is received and what is dropped, and is told of a new reference.
         """
         self._condition = threading.Condition()
         self._synchronizer, self._health = synchronizer, health
+        self._reference = synchronizer.reference  # the last one of which health was told
         self._newest: Work | None = None
         self.closed = False
 
@@ -49,7 +50,7 @@ class LatestPairQueue:
         """Take a message; blocks for no longer than a comparison of stamps takes.
 
         Args:
-            stream: "points" or "image".
+            stream: One of the synchronizer's streams.
             stamp: Its time for pairing, nanoseconds.
             message: Whatever `take` is to return.
         """
@@ -100,19 +101,38 @@ class LatestPairQueue:
             self._synchronizer.process_unmatched = process_unmatched
 
     def observe(self) -> None:
-        """Write to health how well clouds and images find each other."""
+        """Write to health how well the streams find the reference."""
         with self._condition:
-            miss = self._synchronizer.miss
-            silence = time.monotonic_ns() - self._synchronizer.last_pair
-            makes_pairs = len(self._synchronizer.streams) > 1
-        self._health.set_pairing(
-            Pairing(makes_pairs and silence > SILENCE_NS, None if miss is None else miss / 1e9)
-        )
+            reference = self._synchronizer.reference
+            unmatched = self._synchronizer.unmatched(time.monotonic_ns())
+        misses = {
+            stream: None if miss is None else miss / 1e9 for stream, miss in unmatched.items()
+        }
+        self._health.set_pairing(Pairing(reference, misses))
 
     def _put(self, matches: list[Match], now: int) -> None:
+        self._warn_of_new_reference()
         for cause, count in self._synchronizer.take_dropped().items():
             self._health.drop(cause, count)
         for match in matches:
             if self._newest is not None:
                 self._health.drop("overwritten")
             self._newest = Work(match, now)
+
+    def _warn_of_new_reference(self) -> None:
+        """Warn once when another stream becomes the reference.
+
+        Of two streams the silent one is warned of already, and the other one goes alone.
+        """
+        before, reference = self._reference, self._synchronizer.reference
+        streams = self._synchronizer.streams
+        if reference == before:
+            return
+        self._reference = reference
+        if len(streams) < 3:
+            return
+        if streams.index(reference) < streams.index(before):
+            why = "its messages come again"
+        else:
+            why = f"{before} is silent"
+        self._health.warn("reference", f"the reference is now {reference}: {why}")

@@ -1,49 +1,57 @@
-"""Pair clouds with images by their stamps. Pure Python: no ROS, no threads, no clock.
+"""Match the messages of several sensors by their stamps. Pure Python: no ROS, no threads, no clock.
 
-`message_filters.ApproximateTimeSynchronizer` is not used: it holds a lock while the callback runs
-and is silent when nothing matches. This synchronizer returns what is complete, counts what it drops
-by cause, and never waits longer than `max_wait`.
+`message_filters.ApproximateTimeSynchronizer` is not used: it holds a lock while the callback runs,
+is silent when nothing matches, and waits for every sensor, also for a dead one. This synchronizer
+returns what is complete, counts what it drops by cause, and never waits longer than `max_wait`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STREAMS = ("points", "image")
-# A stream is not waited for if it had no message for SILENCE_NS while its partner had at least
+from bev_semseg_ros.ros.input.stream_history import StreamHistory
+
+STREAMS = ("points", "image")  # of a vehicle with one lidar and one camera
+# A stream is not waited for if it had no message for SILENCE_NS while another one had at least
 # SILENT_MESSAGES. The number excludes a drive that was paused.
 SILENCE_NS = 1_000_000_000
 SILENT_MESSAGES = 3
 MOST_WAITING = 64  # messages of one stream, whatever max_wait is: 0.45 GB of 7 MB images
-STAMPS = 1024  # remembered stamps of one stream, 34 s at 30 Hz: they tell how late a message is
 BEFORE_ALL = -(2**63)  # a stamp; an offset may bring those of messages below 0
 LATE_MESSAGES = 3  # after so many late messages in a row, time has jumped back
-
-
-def _partner_of(stream: str) -> str:
-    return STREAMS[1 - STREAMS.index(stream)]
+MATCHES = 64  # remembered matches: they tell whose messages come too late
 
 
 @dataclass(frozen=True)
 class Match:
-    """Messages of one moment: a pair, or one message whose partner did not come.
+    """Messages of one moment, at most one of each stream.
 
     Attributes:
-        points: The cloud; None if only an image came.
-        image: The image; None if only a cloud came.
+        parts: The messages by stream; at least one.
+        missing: The other streams in use.
     """
 
-    points: Any = None
-    image: Any = None
+    parts: Mapping[str, Any]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> Any:
+        """The cloud of a vehicle with one lidar; None if it did not come."""
+        return self.parts.get("points")
+
+    @property
+    def image(self) -> Any:
+        """The image of a vehicle with one camera; None if it did not come."""
+        return self.parts.get("image")
 
     @property
     def is_pair(self) -> bool:
-        """True if both came."""
-        return self.points is not None and self.image is not None
+        """True if at least two streams have a message in it."""
+        return len(self.parts) > 1
 
 
 @dataclass(frozen=True)
@@ -53,34 +61,71 @@ class _Waiting:
     arrival: int
 
 
+_Parts = dict[str, _Waiting]
+
+
+@dataclass(frozen=True)
+class _OpenMatch:
+    """A reference message that waits, and what has joined it.
+
+    Attributes:
+        parts: All of them.
+        ready: What can go at once; empty if the match must wait.
+        first: What goes when the wait ends: an older match if that is still open, else `parts`.
+    """
+
+    parts: _Parts
+    ready: _Parts
+    first: _Parts
+
+
 class Synchronizer:
-    """Pairs the nearest stamps within `slop`.
+    """Matches the messages of all streams with those of one of them, the reference.
 
-    Two messages are a pair if each is the nearest to the other among all that wait. A pair is
-    given out at once, unless the rate of one sensor promises a nearer message; the pair then waits
-    until a message as new as itself has waited for `max_wait`.
+    The reference is the first of `streams` that is not dead. A stream is dead if it is silent (see
+    SILENCE_NS) and was in no match for SILENCE_NS. When it returns it is the reference again.
 
-    A message that finds no partner within `max_wait` goes alone or is dropped. It goes alone if
-    `process_unmatched` is set and it is a cloud, or an image while no pairs form (while they do, it
-    is a surplus image of a faster camera).
+    A message joins a reference message if their stamps differ by at most `slop` and each is the
+    nearest to the other among all that wait. If the rate of the stream promises a message that is
+    nearer to the reference message, the match waits for it. If the rate of the reference promises
+    a message that is nearer to the one that joins, the latter is left for the next match, or waited
+    with if no other stream has joined.
 
-    Matches come in the order of their stamps, and a match drops what is older. Stamps have jumped
-    back if one is older than any wait explains, if a stream begins again with its oldest stamp (a
-    bag that loops), or if only late messages come.
+    Once a stream has joined, the match is given out as soon as no other is awaited, and older
+    matches go first. A stream that has not joined is awaited unless one of these is known:
+
+    - It is silent.
+    - It has gone on: it had a message that is more than `slop` newer than the reference message.
+    - It is too slow: when its last message came, the newest reference message was by more than
+      `max_wait` and `slop` newer.
+    - No message of it is due (a sensor at half the rate): the stamps that its period leads to are
+      further from the reference message than half the reference's period, and so belong to
+      another, or further than `slop` and a quarter of the shorter period, which allows for jitter.
+
+    No message waits longer than `max_wait`. A match is given out with what has joined as soon as a
+    message has waited for so long in a stream that takes part in it. A message that joins no
+    reference message goes without it, or is dropped. It goes if `process_unmatched` is set and it
+    is one of the reference, or if no pairs form: while they do, it is a surplus message of a faster
+    sensor.
+
+    The stamps of the matches rise in each stream, and a match drops what is older in the streams
+    that take part in it. Stamps have jumped back if one is older than any wait explains, if a
+    stream begins again with its oldest stamp (a bag that loops), or if only late messages come.
 
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never
     jumps. Not thread-safe.
 
     Attributes:
-        slop: Largest difference of stamps within a pair.
-        max_wait: How long a message waits for its partner.
-        process_unmatched: Whether messages without a partner go alone.
-        streams: The streams in use.
+        slop: Largest difference of the stamps of a match from that of its reference message.
+        max_wait: How long a message waits for others.
+        process_unmatched: Whether messages that join no other go alone.
+        streams: The streams in use, in the order in which they become the reference: the lidars,
+            then the cameras.
+        reference: The stream that is the reference now.
         dropped: Messages without a result, by cause, since the last `take_dropped`:
-            unmatched_STREAM found no partner; queue_full_STREAM was the oldest of more than
-            `MOST_WAITING`; late_STREAM is older than a result already given, or repeated;
-            time_jump_STREAM waited when the stamps jumped back.
-        last_pair: `now` when the last pair was given out.
+            unmatched_STREAM joined no other; queue_full_STREAM was the oldest of more than
+            `MOST_WAITING`; late_STREAM is older than a result already given, repeated, or came
+            after its match was given out; time_jump_STREAM waited when the stamps jumped back.
     """
 
     def __init__(
@@ -88,15 +133,18 @@ class Synchronizer:
         slop: int,
         max_wait: int,
         process_unmatched: bool = True,
-        streams: tuple[str, ...] = STREAMS,
+        streams: Sequence[str] = STREAMS,
     ) -> None:
         """Begin without messages."""
         self.slop, self.max_wait = slop, max_wait
-        self.process_unmatched, self.streams = process_unmatched, streams
+        self.process_unmatched, self.streams = process_unmatched, tuple(streams)
+        self.reference = self.streams[0]
         self.dropped: Counter[str] = Counter()
-        # Since the last pair: distance of a stream's last stamp from those of its partner.
-        self._misses: dict[str, int] = {}
-        self.last_pair = -SILENCE_NS
+        # Since the two streams last were in a match: distance of the last stamp of the first one
+        # from those of the second one. One of them is the reference.
+        self._misses: dict[tuple[str, str], int] = {}
+        self._given_at = dict.fromkeys(self.streams, -SILENCE_NS)
+        self._joined_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self._reset()
 
     def take_dropped(self) -> Counter[str]:
@@ -108,7 +156,7 @@ class Synchronizer:
         """Take a message.
 
         Args:
-            stream: "points" or "image".
+            stream: One of `streams`.
             stamp: Its time.
             item: Whatever the match is to hold.
             now: When it arrived.
@@ -117,38 +165,35 @@ class Synchronizer:
             The matches that are complete by it, in order.
         """
         if self._has_jumped_back(stream, stamp):
-            for name, waiting in self._waiting.items():
-                self.dropped["time_jump_" + name] += len(waiting)
+            for name, entries in self._waiting.items():
+                self.dropped["time_jump_" + name] += len(entries)
             self._reset()
-        history = self._history[stream]
-        self._missed[stream].clear()
-        if len(missed := self._missed[_partner_of(stream)]) < SILENT_MESSAGES:
-            missed.append(now)
-        if self._is_late(stream, stamp):
+        self._note_arrival(stream, now)
+        if self._is_old(stream, stamp):
             self.dropped["late_" + stream] += 1
             self._late[stream] += 1
             return self.expire(now)
         self._late.clear()
-        self._oldest[stream] = min(stamp, self._oldest.get(stream, stamp))
-        history.append(stamp)
-        if stamps := self._history[_partner_of(stream)]:
-            self._misses[stream] = min(abs(each - stamp) for each in stamps)
-        self._waiting[stream].append(_Waiting(stamp, item, now))
-        self._waiting[stream].sort(key=lambda entry: entry.stamp)
+        self._history[stream].add(stamp)
+        self._measure(stream, stamp)
+        if self._has_lost_its_match(stream, stamp):
+            self.dropped["late_" + stream] += 1
+            return self.expire(now)
+        waiting = self._waiting[stream]
+        insort(waiting, _Waiting(stamp, item, now), key=lambda entry: entry.stamp)
         matches = self.expire(now)
-        if len(self._waiting[stream]) > MOST_WAITING:
-            del self._waiting[stream][0]
+        waiting = self._waiting[stream]
+        if len(waiting) > MOST_WAITING:
+            del waiting[0]
             self.dropped["queue_full_" + stream] += 1
         return matches
 
     def expire(self, now: int) -> list[Match]:
         """Return the matches that are complete at `now`, in order; call it at `deadline`."""
         matches = []
-        while (match := self._next(now)) is not None:
-            matches.append(match)
-            if match.is_pair:
-                self.last_pair = now
-                self._misses.clear()
+        while (parts := self._decide(now)) is not None:
+            if parts:
+                matches.append(self._give(parts, now))
         return matches
 
     def clear(self) -> int:
@@ -159,79 +204,237 @@ class Synchronizer:
         return count
 
     @property
-    def miss(self) -> int | None:
-        """Smallest difference of stamps since the last pair; None if no messages came.
-
-        It is at most `slop` if a partner did come, but too late: of two messages that miss each
-        other in time only the later one knows its partner.
-        """
-        return min(self._misses.values(), default=None)
+    def last_pair(self) -> int:
+        """`now` when the last match of at least two messages was given out."""
+        return max(self._joined_at.values())
 
     @property
     def deadline(self) -> int | None:
         """When the next waiting message has waited long enough; None if none waits."""
-        waiting = [entry for entries in self._waiting.values() for entry in entries]
-        return min((entry.arrival + self.max_wait for entry in waiting), default=None)
+        arrivals = [entry.arrival for entries in self._waiting.values() for entry in entries]
+        return min(arrivals) + self.max_wait if arrivals else None
+
+    def miss(self, stream: str) -> int | None:
+        """Return how far `stream` misses the reference.
+
+        Returns:
+            The smallest difference of stamps since both were in a match; None if there were no
+            messages. It is at most `slop` if a message did come, but too late: of two messages that
+            miss each other in time only the later one knows the other.
+        """
+        pairs = (stream, self.reference), (self.reference, stream)
+        return min((self._misses[pair] for pair in pairs if pair in self._misses), default=None)
+
+    def unmatched(self, now: int) -> dict[str, int | None]:
+        """Return by how much those streams miss the reference that have not joined it lately."""
+        return {
+            stream: self.miss(stream)
+            for stream in self.streams
+            if stream != self.reference and now - self._joined_at[stream] > SILENCE_NS
+        }
+
+    def _reset(self) -> None:
+        self._waiting: dict[str, list[_Waiting]] = {stream: [] for stream in self.streams}
+        self._history = {stream: StreamHistory() for stream in self.streams}
+        self._given = dict.fromkeys(self.streams, BEFORE_ALL)
+        self._late: Counter[str] = Counter()  # late messages in a row
+        # By stream and other stream: arrivals of the other's first messages since the stream's
+        # last one.
+        self._missed: dict[str, dict[str, list[int]]] = {
+            stream: {other: [] for other in self._others(stream)} for stream in self.streams
+        }
+        # How much newer the newest reference message was when the last message came.
+        self._lag = dict.fromkeys(self.streams, 0)
+        # Stamp of the reference message, and the streams in the match.
+        self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
+
+    def _others(self, stream: str) -> Iterator[str]:
+        return (other for other in self.streams if other != stream)
+
+    def _note_arrival(self, stream: str, now: int) -> None:
+        for other in self._others(stream):
+            self._missed[stream][other].clear()
+            missed = self._missed[other][stream]
+            if len(missed) < SILENT_MESSAGES:
+                missed.append(now)
+        self._choose_reference(now)
+
+    def _measure(self, stream: str, stamp: int) -> None:
+        """Measure how far a message is from those of other streams, and behind the reference."""
+        is_reference = stream == self.reference
+        history = self._history[self.reference]
+        self._lag[stream] = history.newest - stamp if history else 0
+        for other in self._others(stream) if is_reference else (self.reference,):
+            miss = self._history[other].distance(stamp)
+            if miss is not None:
+                self._misses[stream, other] = miss
 
     def _has_jumped_back(self, stream: str, stamp: int) -> bool:
         history = self._history[stream]
         if not history:
             return False
-        began_again = stamp == self._oldest[stream] and len(history) > 1
+        began_again = stamp == history.oldest and len(history) > 1
         return (
             began_again
-            or stamp < max(history) - self.slop - self.max_wait
-            or (self._late[stream] >= LATE_MESSAGES - 1 and self._is_late(stream, stamp))
+            or stamp < history.newest - self.slop - self.max_wait
+            or (self._late[stream] >= LATE_MESSAGES - 1 and self._is_old(stream, stamp))
         )
 
-    def _is_late(self, stream: str, stamp: int) -> bool:
+    def _is_old(self, stream: str, stamp: int) -> bool:
         return stamp <= self._given[stream] or stamp in self._history[stream]
 
-    def _reset(self) -> None:
-        self._waiting: dict[str, list[_Waiting]] = {stream: [] for stream in STREAMS}
-        self._history: dict[str, deque[int]] = {stream: deque(maxlen=STAMPS) for stream in STREAMS}
-        self._given = dict.fromkeys(STREAMS, BEFORE_ALL)
-        self._oldest: dict[str, int] = {}  # stamps
-        self._late: Counter[str] = Counter()  # late messages in a row
-        # Arrivals of the partner's first messages since the stream's last one.
-        self._missed: dict[str, list[int]] = {stream: [] for stream in STREAMS}
+    def _has_lost_its_match(self, stream: str, stamp: int) -> bool:
+        """True if the match that a message of `stream` belongs to was given out without it."""
+        if not self._matches:
+            return False
+        reference_stamp, streams = min(self._matches, key=lambda match: abs(match[0] - stamp))
+        distance = abs(reference_stamp - stamp)
+        if stream in streams or distance > self.slop:
+            return False
+        coming = [entry.stamp for entry in self._waiting[self.reference]]
+        history = self._history[self.reference]
+        if history.period is not None:
+            coming.append(history.newest + history.period)
+        return all(distance <= abs(each - stamp) for each in coming)
 
-    def _next(self, now: int) -> Match | None:
-        for stream in STREAMS:
-            other = _partner_of(stream)
-            for entry in self._waiting[stream]:
-                partner = _nearest(self._waiting[other], entry.stamp)
-                if partner is not None and self._are_nearest(entry, partner, stream):
-                    oldest = min(each.arrival for each in (partner, *self._waiting[stream]))
-                    waited = now - oldest >= self.max_wait
-                    if waited or not (
-                        self._nearer_is_due(entry, partner, other)
-                        or self._nearer_is_due(partner, entry, stream)
-                    ):
-                        return self._give({stream: entry, other: partner})
-                elif entry.arrival + self.max_wait <= now or self._is_silent(other, now):
-                    if self._may_go_alone(stream, now):
-                        return self._give({stream: entry})
-                    self._waiting[stream].remove(entry)
-                    self.dropped["unmatched_" + stream] += 1
-                    return self._next(now)
+    def _decide(self, now: int) -> _Parts | None:
+        """Return the messages of the next match.
+
+        It is empty if a message was dropped instead, and None if all that is left waits on.
+        """
+        alive = self._choose_reference(now)
+        deadline = self.deadline
+        if deadline is None:
+            return None
+        if now < deadline and len(alive) > 1:
+            return self._first_ready(now)
+        matches = self._open_matches(now)
+        for stream, waiting in self._waiting.items():
+            oldest = min((entry.arrival for entry in waiting), default=now)
+            for entry in waiting:
+                match = matches.get((stream, entry.stamp))
+                if match is not None:
+                    arrivals = [each.arrival for each in match.parts.values()]
+                    if now - min(oldest, *arrivals) >= self.max_wait:
+                        return match.first
+                    if match.ready:
+                        return match.ready
+                elif now - entry.arrival >= self.max_wait or alive == [stream]:
+                    return self._decide_alone(entry, stream, now)
         return None
 
-    def _are_nearest(self, entry: _Waiting, partner: _Waiting, stream: str) -> bool:
-        """True if `entry` of `stream` is within slop of `partner` and the nearest to it."""
-        if abs(partner.stamp - entry.stamp) > self.slop:
-            return False
-        return _nearest(self._waiting[stream], partner.stamp) is entry
+    def _decide_alone(self, entry: _Waiting, stream: str, now: int) -> _Parts:
+        """Return the match of a message that joins no reference message; drop it or let it go."""
+        if self._may_go_alone(stream, now):
+            return {stream: entry, **self._strays(entry, stream)}
+        self._waiting[stream].remove(entry)
+        self.dropped["unmatched_" + stream] += 1
+        return {}
 
-    def _give(self, chosen: dict[str, _Waiting]) -> Match:
-        for stream, entry in chosen.items():
-            self._given[stream] = entry.stamp
+    def _first_ready(self, now: int) -> _Parts | None:
+        """Return the oldest match that is complete, unless an older one only waits for streams."""
+        for anchor in self._waiting[self.reference]:
+            joined = self._joined(anchor, self.reference)
+            ready = self._ready(anchor, joined)
+            if ready:
+                return None if self._awaits_more(anchor, joined, now) else ready
+        return None
+
+    def _open_matches(self, now: int) -> dict[tuple[str, int], _OpenMatch]:
+        """Return the matches that wait, by stream and stamp of each of their messages."""
+        matches: dict[tuple[str, int], _OpenMatch] = {}
+        held: _Parts = {}  # the oldest match that only waits for more streams
+        for anchor in self._waiting[self.reference]:
+            joined = self._joined(anchor, self.reference)
+            if not joined:
+                continue
+            parts = {self.reference: anchor, **joined}
+            ready = {} if held else self._ready(anchor, joined)
+            if ready and self._awaits_more(anchor, joined, now):
+                ready, held = {}, parts
+            match = _OpenMatch(parts, ready, held or parts)
+            matches.update({(stream, entry.stamp): match for stream, entry in parts.items()})
+        return matches
+
+    def _joined(self, entry: _Waiting, stream: str) -> _Parts:
+        """Return the messages of other streams that are mutually nearest with `entry`."""
+        joined = {}
+        for other in self._others(stream):
+            partner = _nearest(self._waiting[other], entry.stamp)
+            if (
+                partner is not None
+                and abs(partner.stamp - entry.stamp) <= self.slop
+                and _nearest(self._waiting[stream], partner.stamp) is entry
+            ):
+                joined[other] = partner
+        return joined
+
+    def _strays(self, entry: _Waiting, stream: str) -> _Parts:
+        """Return what goes with a message that goes without the reference."""
+        if stream == self.reference:
+            return {}
+        return {
+            other: partner
+            for other, partner in self._joined(entry, stream).items()
+            if self.reference not in self._joined(partner, other)
+        }
+
+    def _ready(self, anchor: _Waiting, joined: _Parts) -> _Parts:
+        """Return the messages of the match round `anchor`; none if a nearer one is due."""
+        ready = {self.reference: anchor}
+        for stream, entry in joined.items():
+            if self._nearer_is_due(entry, anchor, self.reference):
+                continue  # it is left for the next reference message
+            if self._nearer_is_due(anchor, entry, stream):
+                return {}
+            ready[stream] = entry
+        return ready if len(ready) > 1 else {}
+
+    def _awaits_more(self, anchor: _Waiting, joined: _Parts, now: int) -> bool:
+        return any(
+            self._is_awaited(stream, anchor.stamp, now)
+            for stream in self._others(self.reference)
+            if stream not in joined
+        )
+
+    def _is_awaited(self, stream: str, stamp: int, now: int) -> bool:
+        """True if a message of `stream` may still join the reference message at `stamp`.
+
+        The docstring of the class lists the rules.
+        """
+        if self._is_silent(stream, now):
+            return False
+        history, reference_period = self._history[stream], self._history[self.reference].period
+        if not history:
+            return True
+        behind = stamp - history.newest
+        if behind < -self.slop or self._lag[stream] > self.max_wait + self.slop:
+            return False
+        if (period := history.period) is None:
+            return True
+        reference_period = reference_period or period
+        reach = min(self.slop + min(period, reference_period) // 4, reference_period // 2)
+        steps = max(1, round(behind / period))
+        return abs(steps * period - behind) <= reach
+
+    def _give(self, parts: _Parts, now: int) -> Match:
+        for stream, entry in parts.items():
+            self._given[stream], self._given_at[stream] = entry.stamp, now
             waiting = self._waiting[stream]
             older = [each for each in waiting if each.stamp < entry.stamp]
             if older:
                 self.dropped["unmatched_" + stream] += len(older)
             self._waiting[stream] = [each for each in waiting if each.stamp > entry.stamp]
-        return Match(**{stream: entry.item for stream, entry in chosen.items()})
+        if len(parts) > 1 and self.reference in parts:
+            self._matches.append((parts[self.reference].stamp, frozenset(parts)))
+            for stream in parts:
+                self._joined_at[stream] = now
+                self._misses.pop((stream, self.reference), None)
+                self._misses.pop((self.reference, stream), None)
+        return Match(
+            {stream: parts[stream].item for stream in self.streams if stream in parts},
+            tuple(stream for stream in self.streams if stream not in parts),
+        )
 
     def _nearer_is_due(self, entry: _Waiting, partner: _Waiting, stream: str) -> bool:
         """True if the next message of `stream`, at its rate, will be nearer to `entry`.
@@ -239,21 +442,33 @@ class Synchronizer:
         `partner` is the nearest message of `stream` now.
         """
         history = self._history[stream]
-        if len(history) < 2 or history[-1] >= entry.stamp:
+        expected = history.next
+        if expected is None or history.last >= entry.stamp:
             return False
-        expected = 2 * history[-1] - history[-2]
         return abs(expected - entry.stamp) < abs(partner.stamp - entry.stamp)
 
+    def _choose_reference(self, now: int) -> list[str]:
+        """Choose the reference, and return the streams that are not silent."""
+        alive = [stream for stream in self.streams if not self._is_silent(stream, now)]
+        self.reference = next(
+            stream
+            for stream in self.streams
+            if stream in alive or now - self._given_at[stream] < SILENCE_NS
+        )
+        return alive
+
     def _is_silent(self, stream: str, now: int) -> bool:
-        if stream not in self.streams:
-            return True
-        missed = self._missed[stream]
-        return len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS
+        for missed in self._missed[stream].values():
+            if len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS:
+                return True
+        return False
 
     def _may_go_alone(self, stream: str, now: int) -> bool:
         if len(self.streams) == 1:
             return True
-        return self.process_unmatched and (stream == "points" or now - self.last_pair >= SILENCE_NS)
+        return self.process_unmatched and (
+            stream == self.reference or now - self.last_pair >= SILENCE_NS
+        )
 
 
 def _nearest(waiting: Sequence[_Waiting], stamp: int) -> _Waiting | None:

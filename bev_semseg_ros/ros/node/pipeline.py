@@ -243,7 +243,7 @@ class Pipeline:
                 causes.append(self._leave_out(error))
         if points is None and image is None:
             return None, causes
-        causes = causes or _missing_partner(match, parameters.mode)
+        causes += _missing_streams(match, parameters.mode)
         used = match.points if points is not None else match.image
         stamp = stamp_ns(used[0].header.stamp)
         attributes = {}
@@ -377,11 +377,11 @@ class Pipeline:
             )
 
 
-def _missing_partner(match: Match, mode: str) -> list[str]:
-    """Return the cause for which a match lacks a sensor that the mode uses, if it does."""
-    if mode != "fused" or match.is_pair:
+def _missing_streams(match: Match, mode: str) -> list[str]:
+    """Return a cause for each sensor that the mode uses and a match lacks."""
+    if mode != "fused":
         return []
-    return ["no_image" if match.image is None else "no_points"]
+    return [f"no_{stream}" for stream in match.missing]
 
 
 def is_device_failure(error: Exception) -> bool:

@@ -4,7 +4,13 @@ from collections import Counter
 
 import pytest
 
-from bev_semseg_ros.ros.health.explanations import NO_ROOM, explain_outcomes, why_unmatched
+from bev_semseg_ros.ros.health.explanations import (
+    NO_ROOM,
+    explain_outcomes,
+    explain_stream,
+    why_unmatched,
+)
+from bev_semseg_ros.ros.health.health import Pairing
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
 
@@ -17,16 +23,51 @@ from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
     ],
 )
 def test_why_no_pairs_form(miss, texts):
-    assert all(text in why_unmatched(miss, 0.05, 0.2, is_full=False) for text in texts)
+    assert all(
+        text in why_unmatched("image", "points", miss, 0.05, 0.2, is_full=False) for text in texts
+    )
 
 
 def test_a_longer_wait_is_not_advised_where_there_is_no_room_to_wait():
-    text = why_unmatched(0.01, 0.05, 5.0, is_full=True)
+    text = why_unmatched("image", "points", 0.01, 0.05, 5.0, is_full=True)
     assert f"more than {MOST_WAITING} messages" in text and "raise max_wait" not in text
 
 
 def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
-    assert "synchronise the sensors' clocks" in why_unmatched(3600.0, 0.05, 10.0, is_full=True)
+    text = why_unmatched("image", "points", 3600.0, 0.05, 10.0, is_full=True)
+    assert "synchronise the sensors' clocks" in text
+
+
+def test_of_several_sensors_the_one_that_misses_the_reference_is_named():
+    text = why_unmatched("left/image", "roof/points", 0.06, 0.05, 0.2, is_full=False)
+    assert text.startswith("left/image and roof/points: no message within slop (0.05 s); ")
+    assert "misses by 0.060 s" in text and "points_offset" not in text
+    text = why_unmatched("left/image", "roof/points", 0.01, 0.05, 0.2, is_full=False)
+    assert text.startswith("left/image and roof/points: messages of the same moment arrive more")
+
+
+def test_what_is_missing_of_several_sensors_is_told_by_sensor():
+    dropped = Counter({"unmatched_left/image": 3, "unmatched_right/image": 20})
+    pairing = Pairing("roof/points", {"left/image": None})
+    told = {
+        stream: explain_stream(
+            stream, 10, dropped, Counter({"no_left/image": 10}), "process", pairing
+        )
+        for stream in ("left/image", "right/image")
+    }
+    assert told["left/image"] == {
+        "frames without left/image": 10,
+        "messages of left/image dropped (they do not match roof/points)": 3,
+    }
+    assert told["right/image"] == {}  # the surplus of a faster camera
+
+
+def test_messages_that_come_after_their_frames_are_told_of():
+    dropped = Counter({"late_left/image": 10})
+    (outcome,) = explain_stream(
+        "left/image", 10, dropped, Counter(), "process", Pairing("roof/points")
+    )
+    assert "their frames were processed before they came" in outcome
 
 
 @pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])

@@ -63,7 +63,7 @@ def test_a_reset_forgets_everything():
     health.receive("image")
     health.warn("bad_image", "bad")
     health.fail("the GPU is lost")
-    health.set_pairing(Pairing(is_unmatched=True))
+    health.set_pairing(Pairing("points", {"image": None}))
     health.set_input("image", InputState("/image", 1, 0.1))
     health.set_input_age(5.0)
     health.reset()

@@ -4,6 +4,7 @@ import threading
 import time
 
 from bev_semseg_ros.ros.health.health import Health, Pairing
+from bev_semseg_ros.ros.input import latest_pair_queue
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 
@@ -94,11 +95,78 @@ def test_that_no_pairs_form_is_observed_with_the_nearest_miss():
     health = Health()
     queue = make(health)
     queue.observe()
-    assert health.counts().pairing == Pairing(is_unmatched=True)
+    assert health.counts().pairing == Pairing("points", {"image": None})
     queue.offer("points", 0, "cloud")
     queue.offer("image", 60 * MS, "image")
     queue.observe()
-    assert health.counts().pairing == Pairing(is_unmatched=True, miss=0.06)
+    assert health.counts().pairing == Pairing("points", {"image": 0.06})
     offer_pair(queue, 100)
     queue.observe()
-    assert not health.counts().pairing.is_unmatched
+    assert not health.counts().pairing.misses
+
+
+class Clock:
+    """Stands in for the module time; its time passes only when told to."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.now = 10**12
+        monkeypatch.setattr(latest_pair_queue, "time", self)
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+
+def drive(queue: LatestPairQueue, clock: Clock, streams: tuple[str, ...]) -> None:
+    """Offer two seconds of messages at 10 Hz."""
+    for _ in range(20):
+        clock.now += 100 * MS
+        for stream in streams:
+            queue.offer(stream, clock.now, stream)
+
+
+def test_a_new_reference_is_told_once_and_so_is_the_return_of_the_old_one(monkeypatch):
+    health, clock = Health(), Clock(monkeypatch)
+    streams = ("roof/points", "rear/points", "front/image")
+    queue = make(health, streams=streams)
+    drive(queue, clock, streams)
+    assert health.take_warnings() == []
+    drive(queue, clock, streams[1:])
+    assert health.take_warnings() == [
+        "the reference is now rear/points: roof/points is silent",
+    ]
+    drive(queue, clock, streams[1:])
+    assert health.take_warnings() == []
+    drive(queue, clock, streams)
+    assert health.take_warnings() == [
+        "the reference is now roof/points: its messages come again",
+    ]
+
+
+def test_of_one_lidar_and_one_camera_no_reference_is_told(monkeypatch):
+    health, clock = Health(), Clock(monkeypatch)
+    queue = make(health)
+    drive(queue, clock, ("image",))
+    assert queue._synchronizer.reference == "image" and health.take_warnings() == []
+
+
+def test_the_stream_that_misses_the_reference_is_observed(monkeypatch):
+    health, clock = Health(), Clock(monkeypatch)
+    streams = ("roof/points", "left/image", "right/image")
+    queue = make(health, streams=streams)
+    for _ in range(20):
+        clock.now += 200 * MS
+        for stream in streams:
+            queue.offer(stream, clock.now - 60 * MS * (stream == "right/image"), stream)
+    queue.observe()
+    assert health.counts().pairing == Pairing("roof/points", {"right/image": 0.06})
+
+
+def test_messages_that_come_too_late_are_counted_by_sensor(monkeypatch):
+    health, clock = Health(), Clock(monkeypatch)
+    queue = make(health, streams=("roof/points", "left/image", "right/image"))
+    queue.offer("roof/points", 0, "cloud")
+    queue.offer("left/image", 0, "left")
+    clock.now += 25 * MS
+    assert queue.take(1).match.missing == ("right/image",)
+    queue.offer("right/image", 0, "right")
+    assert health.counts().dropped == {"late_right/image": 1}

@@ -1,0 +1,76 @@
+"""The stamps that a stream had lately: how fast it is, and what comes next. Pure Python."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median_low
+
+STAMPS = 1024  # remembered stamps of one stream, 34 s at 30 Hz: they tell how late a message is
+INTERVALS = 5  # the period is the median of so many intervals, so that a lost message is harmless
+
+
+class StreamHistory:
+    """The last STAMPS stamps of a stream, each of them once. All times are integer nanoseconds.
+
+    Attributes:
+        oldest: The smallest stamp ever added; None before the first.
+        period: Time between two stamps; None before the second.
+    """
+
+    def __init__(self) -> None:
+        """Begin without stamps."""
+        self._arrived: deque[int] = deque()
+        self._sorted: list[int] = []
+        self.oldest: int | None = None
+        self.period: int | None = None
+
+    def __len__(self) -> int:
+        """Return how many stamps are remembered."""
+        return len(self._sorted)
+
+    def __contains__(self, stamp: int) -> bool:
+        """Return whether `stamp` is remembered."""
+        index = bisect_left(self._sorted, stamp)
+        return index < len(self._sorted) and self._sorted[index] == stamp
+
+    def add(self, stamp: int) -> None:
+        """Remember a stamp that is not remembered yet."""
+        if len(self._arrived) == STAMPS:
+            del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
+        self._arrived.append(stamp)
+        insort(self._sorted, stamp)
+        self.oldest = stamp if self.oldest is None else min(stamp, self.oldest)
+        recent = self._sorted[-INTERVALS - 1 :]
+        if len(recent) > 1:
+            self.period = median_low(later - earlier for earlier, later in pairwise(recent))
+
+    @property
+    def newest(self) -> int:
+        """The largest stamp, whenever it came."""
+        return self._sorted[-1]
+
+    @property
+    def last(self) -> int:
+        """The stamp that came last."""
+        return self._arrived[-1]
+
+    @property
+    def next(self) -> int | None:
+        """The stamp that will come next at the pace of the last two; None before the second."""
+        if len(self._arrived) < 2:
+            return None
+        return 2 * self._arrived[-1] - self._arrived[-2]
+
+    def distance(self, stamp: int) -> int | None:
+        """Return how far the nearest remembered stamp is from `stamp`; None without stamps."""
+        return distance(self._sorted, stamp)
+
+
+def distance(stamps: Sequence[int], stamp: int) -> int | None:
+    """Return how far the nearest of `stamps`, which are in order, is from `stamp`."""
+    index = bisect_left(stamps, stamp)
+    nearest = stamps[max(index - 1, 0) : index + 1]
+    return min((abs(each - stamp) for each in nearest), default=None)
