@@ -17,6 +17,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -41,7 +42,9 @@ from bev_semseg_ros.ros.convert.message import fill
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
+from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
@@ -189,17 +192,18 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
         Unsent(node, LABEL_SETS, health),
         health,
         lambda: parameters,
-        camera=camera,
-        lidar_frame="lidar",
+        cameras={CAMERA: CameraInput(parameters.sensors.cameras[0], camera=camera)},
+        lidar_frames={LIDAR: "lidar"},
     )
-    matcher = CameraInfoMatcher(queue, health, True, time.time_ns)
+    intake = Intake(queue, health, time.time_ns)
+    matcher = CameraInfoMatcher(intake, health, True)
     stamps = iter(range(1, 1_000_000))
 
     def run() -> None:
         second = next(stamps)
         for message, take in (
             (moment.info, matcher.take_camera_info),
-            (moment.cloud, matcher.take_points),
+            (moment.cloud, partial(intake.offer, "points")),
             (moment.image, matcher.take_image),
         ):
             message.header.stamp.sec = second
@@ -235,10 +239,10 @@ def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
         "rectify and resize": lambda: rectify(pixels, camera, size),
         "all outputs": lambda: publishers.publish(
             prediction,
-            small,
+            {CAMERA: small},
             moment.cloud.header,
             cloud_from_ego,
-            moment.image.header,
+            {CAMERA: moment.image.header},
             parameters,
         ),
     }

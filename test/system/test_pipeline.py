@@ -20,12 +20,14 @@ from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics, MissingTransform
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
+from bev_semseg_ros.ros.node.sensors import Sensors
 
 CLOUD = np.full((20, 4), 0.5, np.float32)
 
@@ -139,8 +141,8 @@ def process(calibration, extrinsics, start):
             Predictor(),
             extrinsics,
             parameters=Parameters(**parameters),
-            camera=calibration.camera,
-            lidar_frame=calibration.lidar_frame,
+            cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)},
+            lidar_frames={LIDAR: calibration.lidar_frame},
         )
         for _ in range(times):  # each when the one before is done, or newer ones would replace it
             counters = rig.process(points=(cloud, None), image=(image, info))
@@ -247,7 +249,12 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, start
 
     for camera, is_rectified in ((plain, False), (bent, True), (bent, False)):
         rig = start(
-            Looks(), extrinsics, streams=("image",), camera=camera, is_rectified=is_rectified
+            Looks(),
+            extrinsics,
+            streams=("image",),
+            cameras={
+                CAMERA: CameraInput(Sensors().cameras[0], camera=camera, is_rectified=is_rectified)
+            },
         )
         image = encode_image(pixels, "rgb8", Header(frame_id="front"))
         rig.process(image=(image, encode_camera(camera, image.header) if with_info else None))
@@ -324,7 +331,8 @@ def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
             return Prediction.of(None, None, None, "camera_only", 1.0)
 
     monkeypatch.setattr(Predictor, "label_sets", label_sets)
-    rig = start(FindsNoBoxes(), extrinsics, streams=("image",), camera=calibration.camera)
+    cameras = {CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)}
+    rig = start(FindsNoBoxes(), extrinsics, streams=("image",), cameras=cameras)
     image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="front"))
     assert rig.process(image=(image, None))["boxes"] == "none"
     assert rig.health.take_warnings() == warnings

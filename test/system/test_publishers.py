@@ -10,7 +10,7 @@ import rclpy
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
-from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, Boxes, Prediction
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.health.health import Health
@@ -78,7 +78,12 @@ def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, t
     subscribe(topic)
     found, image = prediction(calibration, topic)
     publisher.publish(
-        found, image, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters()
+        found,
+        {} if image is None else {CAMERA: image},
+        Header(frame_id="roof"),
+        np.eye(4),
+        {CAMERA: Header(frame_id="front")},
+        Parameters(),
     )
     peer.spin_until(lambda: received[topic], what=topic)
 
@@ -86,7 +91,12 @@ def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, t
 def test_without_listeners_nothing_is_computed(outputs, calibration):
     found, _ = prediction(calibration, "")
     outputs[0].publish(
-        found, None, Header(frame_id="roof"), np.eye(4), Header(frame_id="front"), Parameters()
+        found,
+        {},
+        Header(frame_id="roof"),
+        np.eye(4),
+        {CAMERA: Header(frame_id="front")},
+        Parameters(),
     )
     outputs[0].publish_timing(Header(), {})
 
@@ -139,10 +149,10 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     bare.publish_label_info(Parameters())
     bare.publish(
         Prediction.of(BOXES, None, None, "lidar_only", 1.0),
-        None,
+        {},
         Header(frame_id="roof"),
         np.eye(4),
-        None,
+        {},
         Parameters(),
     )
     absent, is_wanted = bare.absent, bare.wanted("~/detections")
@@ -158,10 +168,10 @@ def test_a_checkpoint_without_a_task_has_no_topics_for_it(outputs, task, absent)
     publishers.publish_label_info(Parameters())
     publishers.publish(
         Prediction.of(None, MASK, None, "camera_only", 1.0),
-        IMAGE,
+        {CAMERA: IMAGE},
         Header(frame_id="roof"),
         np.eye(4),
-        Header(frame_id="front"),
+        {CAMERA: Header(frame_id="front")},
         Parameters(),
     )
     publishers.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LAST_FRAMES = 100  # records of published frames that are kept
@@ -102,11 +102,15 @@ class Health:
         self._lock = threading.Lock()
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything, as at activation."""
+    def reset(self, streams: Iterable[str] = ("points", "image")) -> None:
+        """Forget everything, as at activation.
+
+        Args:
+            streams: Those whose messages are counted, from 0 on.
+        """
         with self._lock:
             self.failure: str | None = None
-            self._received: Counter[str] = Counter({"points": 0, "image": 0})
+            self._received: Counter[str] = Counter(dict.fromkeys(streams, 0))
             self._dropped: Counter[str] = Counter()
             self._degraded: Counter[str] = Counter()
             self._sent: Counter[str] = Counter()

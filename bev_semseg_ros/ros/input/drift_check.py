@@ -15,7 +15,7 @@ CLOUDS = 10  # clouds that are collected before the lidar is judged: a single on
 class DriftCheck:
     """Reports once what differs from the training data of a checkpoint.
 
-    The camera is judged at its first image, the lidar after `CLOUDS` clouds.
+    Each camera is judged at its first image, the reference lidar after `CLOUDS` clouds.
     """
 
     def __init__(self, info: Mapping[str, Any]) -> None:
@@ -26,7 +26,7 @@ class DriftCheck:
         """
         self._info = info
         self._clouds, self._num_clouds = InputStatistics(), 0
-        self._camera_is_judged = False
+        self._judged: set[str] = set()  # cameras
 
     def check(
         self, frame: Frame, sample: Sample, extrinsics: str, intensity_scale: float
@@ -44,14 +44,18 @@ class DriftCheck:
         """
         findings: list[Finding] = []
         if sample.points is not None and self._num_clouds < CLOUDS:
-            self._clouds.add_points(sample.points, frame.ego_from_lidar)
+            of_reference = sample.point_lidar == 0
+            self._clouds.add_points(sample.points[of_reference], sample.ego_from_lidar[0])
             self._num_clouds += 1
             if self._num_clouds == CLOUDS:
                 findings += compare(self._clouds.summary(), self._info, extrinsics, intensity_scale)
-        if sample.camera is not None and frame.image is not None and not self._camera_is_judged:
-            self._camera_is_judged = True
-            height, width = frame.image.shape[:2]
+        for name, seen in sample.images.items():
+            recorded = frame.cameras[name].image
+            if name in self._judged or recorded is None:
+                continue
+            self._judged.add(name)
+            height, width = recorded.shape[:2]
             cameras = InputStatistics()
-            cameras.add_camera(sample.camera, (width, height))
+            cameras.add_camera(seen.camera, (width, height))
             findings += compare(cameras.summary(), self._info)
         return [finding for finding in findings if finding.level != "ok"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -14,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.node.parameters import Parameters
 
 try:
@@ -60,23 +62,23 @@ def choose_profile(
 def open_subscriptions(
     node: Node,
     parameters: Parameters,
-    streams: tuple[str, ...],
-    matcher: CameraInfoMatcher,
+    intake: Intake,
+    matchers: Mapping[str, CameraInfoMatcher],
     health: Health,
     guard: Callable[[Callback], Callback],
 ) -> dict[str, Subscription]:
-    """Subscribe to the topics that `streams` need: to all of them, or on an error to none.
+    """Subscribe to the topics of the sensors in use: to all of them, or on an error to none.
 
     Args:
         node: The node to subscribe with.
         parameters: The node's parameters.
-        streams: "points", "image" or both.
-        matcher: Takes the messages.
+        intake: Takes the clouds.
+        matchers: Take images and camera_infos, by the cameras' names.
         health: Takes the state of the subscriptions.
         guard: Wraps every callback, so that no exception reaches the executor.
 
     Returns:
-        The subscriptions by name: points, image, camera_info.
+        The subscriptions by name: points, image, camera_info, or NAME/points and so on.
     """
     subscriptions: dict[str, Subscription] = {}
     with ExitStack() as opened:
@@ -88,22 +90,32 @@ def open_subscriptions(
             opened.callback(subscription.destroy)
             subscriptions[subscription.name] = subscription
 
-        if "image" in streams and parameters.intrinsics == "camera_info":
-            # Before the image's: the executor takes a camera_info before its image then.
-            subscribe(CameraInfo, "camera_info", matcher.take_camera_info, latched=True)
-        if "points" in streams:
-            subscribe(PointCloud2, "points", matcher.take_points)
-        if "image" in streams:
+        sensors = parameters.sensors.used(parameters.mode)
+        for camera in sensors:
+            if camera.kind == "image" and parameters.intrinsics == "camera_info":
+                # Before the image's: the executor takes a camera_info before its image then.
+                take = matchers[camera.name].take_camera_info
+                subscribe(CameraInfo, camera.camera_info, take, latched=True)
+        for sensor in sensors:
+            if sensor.kind == "points":
+                subscribe(PointCloud2, sensor.stream, partial(intake.offer, sensor.stream))
+                continue
             # As image_transport names them: the suffix is added after remapping.
-            plain = node.resolve_topic_name("image")
+            plain = node.resolve_topic_name(sensor.stream)
             compressed = plain + SUFFIX
             kind, topic, other, transport = (
                 (Image, plain, compressed, "compressed")
-                if parameters.image_transport == "raw"
+                if parameters.of(sensor, "image_transport") == "raw"
                 else (CompressedImage, compressed, plain, "raw")
             )
-            alternatives = {other: f"set image_transport to {transport}"}
-            subscribe(kind, topic, matcher.take_image, name="image", alternatives=alternatives)
+            name = sensor.parameter("image_transport")
+            subscribe(
+                kind,
+                topic,
+                matchers[sensor.name].take_image,
+                name=sensor.stream,
+                alternatives={other: f"set {name} to {transport}"},
+            )
         opened.pop_all()
     return subscriptions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from typing import Any
@@ -39,14 +40,24 @@ def declare(node: Any) -> Parameters:
     values: dict[str, Any] = {}
     for name, specification in SPECIFICATIONS.items():
         default = specification.default
-        if default == ():
-            default = Parameter.Type.DOUBLE_ARRAY  # rclpy takes an empty list for one of bytes
+        if default == ():  # rclpy takes an empty list for one of bytes
+            of_names = specification.length is None
+            default = Parameter.Type.STRING_ARRAY if of_names else Parameter.Type.DOUBLE_ARRAY
         elif specification.is_array:
             default = list(default)
         value = node.declare_parameter(name, default, specification.descriptor()).value
         values[name] = specification.default if value is None else value
     check_given(given_values(node))
-    return Parameters(**values)
+    parameters = Parameters(**values)
+    return dataclasses.replace(parameters, by_sensor=_declare_by_sensor(node, parameters))
+
+
+def _declare_by_sensor(node: Any, parameters: Parameters) -> dict[str, Any]:
+    """Declare the parameters of named sensors, and return their values by name."""
+    return {
+        name: node.declare_parameter(name, specification.default, specification.descriptor()).value
+        for name, specification in parameters.sensor_specifications().items()
+    }
 
 
 def choose_by_class(

@@ -20,8 +20,14 @@ from bev_semseg_ros.ros.node.class_parameters import (
     classes_specification,
     threshold_specification,
 )
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 from bev_semseg_ros.ros.node.specification import Specification
 
+# The parameters that each named sensor has of its own, by its kind.
+OF_SENSORS = {
+    "points": ("points_offset", "intensity_field", "intensity_scale"),
+    "image": ("image_offset", "image_transport", "rectified"),
+}
 LOOKUP_TIMEOUT = 0.1  # longest wait for the transform of a stamp, seconds
 OFFSETS = (-1e5, 1e5)  # seconds, a day and more: covers TAI and time zones, not other epochs
 
@@ -34,9 +40,10 @@ def _parameter(
     limits: tuple[float, float] | None = None,
     live: bool = False,
     length: int | None = None,
+    fixed: bool = False,
 ) -> Any:
     """Return a dataclass field that is a parameter; see `Specification`."""
-    specification = Specification("", default, description, choices, limits, live, length)
+    specification = Specification("", default, description, choices, limits, live, length, fixed)
     return dataclasses.field(default=default, metadata={"specification": specification})
 
 
@@ -45,8 +52,9 @@ class Parameters:
     """Checked values of the parameters.
 
     Attributes:
-        by_class: The parameters that follow the classes of the checkpoint; all other attributes
-            are ROS parameters themselves.
+        by_class: The parameters that follow the classes of the checkpoint.
+        by_sensor: Those that follow the names of the sensors; all other attributes are ROS
+            parameters themselves.
 
     Raises:
         ValueError: If a value is not allowed; the message names the parameter, the value and what
@@ -60,6 +68,18 @@ class Parameters:
         "",
         "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
         "file. It is required if extrinsics or intrinsics is calibration.",
+    )
+    lidars: tuple[str, ...] = _parameter(
+        (),
+        "Names of the lidars, if there are several, the reference lidar first. Their topics are "
+        "NAME/points. If empty, there is one lidar on the topic points.",
+        fixed=True,
+    )
+    cameras: tuple[str, ...] = _parameter(
+        (),
+        "Names of the cameras, if there are several, the reference camera first. Their topics are "
+        "NAME/image and NAME/camera_info. If empty, there is one camera on image and camera_info.",
+        fixed=True,
     )
     extrinsics: str = _parameter(
         "calibration",
@@ -239,6 +259,7 @@ class Parameters:
     )
 
     by_class: ClassParameters = dataclasses.field(default_factory=ClassParameters)
+    by_sensor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, specification in SPECIFICATIONS.items():
@@ -247,10 +268,35 @@ class Parameters:
             raise ValueError("parameter base_frame: expected the name of a frame, got an empty one")
         if not _is_device(self.device):
             raise ValueError(f"parameter device: {self.device!r} is not auto, cpu, cuda or cuda:N")
+        for name, specification in self.sensor_specifications().items():
+            if name in self.by_sensor:
+                specification.check(self.by_sensor[name])
         try:
             _ = self.box_filter  # made here, so that a wrong one is refused
         except ValueError as error:
             raise ValueError(f"parameter {error}") from error
+
+    @cached_property
+    def sensors(self) -> Sensors:
+        """The lidars and cameras."""
+        return Sensors.named(self.lidars, self.cameras)
+
+    def of(self, sensor: Sensor, name: str) -> Any:
+        """Return the value of a parameter for one sensor: its own, or the common one."""
+        return self.by_sensor.get(sensor.parameter(name), getattr(self, name))
+
+    def sensor_specifications(self) -> dict[str, Specification]:
+        """Return the specifications of the parameters of named sensors, by name.
+
+        Each begins with the value of the common parameter.
+        """
+        found = {}
+        for sensor in (*self.sensors.lidars, *self.sensors.cameras):
+            for name in OF_SENSORS[sensor.kind] if sensor.prefix else ():
+                common = SPECIFICATIONS[name]
+                own = sensor.parameter(name)
+                found[own] = dataclasses.replace(common, name=own, default=getattr(self, name))
+        return found
 
     @cached_property
     def box_filter(self) -> BoxFilter:
@@ -281,11 +327,23 @@ class Parameters:
         common = {name: value for name, value in values.items() if name in SPECIFICATIONS}
         names_by_class = self.by_class.values().keys()
         by_class = {name: value for name, value in values.items() if name in names_by_class}
-        changed = dataclasses.replace(self, **common, by_class=self.by_class.changed(by_class))
+        of_sensors = self.sensor_specifications()
+        by_sensor = {name: value for name, value in values.items() if name in of_sensors}
+        changed = dataclasses.replace(
+            self,
+            **common,
+            by_class=self.by_class.changed(by_class),
+            by_sensor={**self.by_sensor, **by_sensor},
+        )
         fixed = [
             name
             for name in common
             if not SPECIFICATIONS[name].is_live and getattr(changed, name) != getattr(self, name)
+        ]
+        fixed += [
+            name
+            for name, value in by_sensor.items()
+            if not of_sensors[name].is_live and value != self.by_sensor.get(name, value)
         ]
         if configured and fixed:
             raise ValueError(
@@ -322,7 +380,22 @@ def nearest_allowed(name: str, value: Any) -> Any:
 def documented_parameters() -> list[Specification]:
     """Return all specifications, those of class parameters once for all classes."""
     classes = classes_specification(("CLASS", "..."))
-    return [*SPECIFICATIONS.values(), threshold_specification("CLASS"), classes]
+    of_sensors = [
+        dataclasses.replace(
+            SPECIFICATIONS[name],
+            name=f"NAME.{name}",
+            description=f"The same for the sensor NAME of {kind}. By default it has the value of "
+            f"{name}.",
+        )
+        for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))
+        for name in names
+    ]
+    return [
+        *SPECIFICATIONS.values(),
+        threshold_specification("CLASS"),
+        classes,
+        *of_sensors,
+    ]
 
 
 def markdown_table() -> str:

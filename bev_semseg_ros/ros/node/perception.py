@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
-from bev_semseg_ros.frame import CAMERA, Camera
+from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.resources import shipped_checkpoint
 from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
@@ -189,25 +189,33 @@ class Perception(LockedParametersNode):
         parameters = self.parameters
         calibration = load_calibration(parameters.calibration) if parameters.calibration else None
         brings_frames = names_frames(parameters.calibration)
-        lidar_frame = None
+        lidar_frames: dict[str, str] = {}
         with ExitStack() as undo:
-            extrinsics = open_extrinsics(self, parameters, calibration, brings_frames)
+            sensors = parameters.sensors
+            extrinsics = open_extrinsics(
+                self,
+                parameters,
+                calibration,
+                brings_frames,
+                [sensor.name for sensor in sensors.lidars],
+                [sensor.name for sensor in sensors.cameras],
+            )
             undo.callback(extrinsics.close)
-            if brings_frames and parameters.extrinsics == "calibration":
-                lidar_frame = extrinsics.lidar_frame
-            camera = _camera(parameters, calibration)
-            predictor = self._load_predictor(parameters, camera)
-            publishers = Publishers(self, predictor.label_sets, self.health)
+            if calibration and brings_frames and parameters.extrinsics == "calibration":
+                lidar_frames = {name: mount.frame_id for name, mount in calibration.lidars.items()}
+            cameras = _known_cameras(parameters, calibration)
+            predictor = self._load_predictor(parameters, cameras)
+            publishers = Publishers(self, predictor.label_sets, self.health, sensors.cameras)
             undo.pop_all()
         self._configuration = Configuration(
-            predictor, calibration, lidar_frame, extrinsics, publishers
+            predictor, calibration, lidar_frames, extrinsics, publishers
         )
         # What was loaded stays: without this the garbage collector looks through it, which costs a
         # frame 0.1 s now and then.
         gc.collect()
         gc.freeze()
 
-    def _load_predictor(self, parameters: Parameters, camera: Camera | None) -> Predictor:
+    def _load_predictor(self, parameters: Parameters, cameras: Mapping[str, Camera]) -> Predictor:
         """Load the network, declare the parameters that follow its classes, and warm it up."""
         # Loads torch: only now, so that services answer early.
         from bev_semseg_ros.inference.predictor import Predictor
@@ -230,7 +238,9 @@ class Perception(LockedParametersNode):
         except ValueError:
             self.has_bad_parameters = True  # starting the node again will not help
             raise
-        predictor.warm_up(camera.size if camera else None)
+        sizes: set[tuple[int, int] | None] = {camera.size for camera in cameras.values()}
+        for size in sizes or {None}:
+            predictor.warm_up(size)
         self.get_logger().info(
             f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
             f"{time.monotonic() - loaded:.1f} s"
@@ -343,21 +353,26 @@ class Perception(LockedParametersNode):
             self._set_by_class(ClassParameters())
 
 
-def _camera(parameters: Parameters, calibration: Calibration | None) -> Camera | None:
-    """Return the calibration's camera if the mode uses one.
+def _known_cameras(parameters: Parameters, calibration: Calibration | None) -> dict[str, Camera]:
+    """Return the cameras of the mode that the calibration knows, by name.
 
     Raises:
-        ValueError: If the parameter intrinsics needs it and there is none.
+        ValueError: If the parameter intrinsics needs one that it does not know.
     """
     if parameters.mode == "lidar_only":
-        return None
-    mount = calibration.cameras.get(CAMERA) if calibration is not None else None
-    if mount is None and parameters.intrinsics == "calibration":
-        raise ValueError(
-            "intrinsics is calibration and no calibration file has a camera: name one with the "
-            "parameter calibration, or set intrinsics to camera_info"
-        )
-    return None if mount is None else mount.camera
+        return {}
+    mounts = {} if calibration is None else calibration.cameras
+    found = {}
+    for sensor in parameters.sensors.cameras:
+        if sensor.name in mounts:
+            found[sensor.name] = mounts[sensor.name].camera
+        elif parameters.intrinsics == "calibration":
+            which = f"the camera {sensor.name!r}" if sensor.prefix else "a camera"
+            raise ValueError(
+                f"intrinsics is calibration and no calibration file has {which}: name one with the "
+                "parameter calibration, or set intrinsics to camera_info"
+            )
+    return found
 
 
 def names_frames(calibration: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64, Header
 
-from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.frame import Boxes, Camera, Prediction
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
@@ -23,6 +23,7 @@ from bev_semseg_ros.ros.health.diagnostics import OK, status
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.stages import STAGES
 from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(
@@ -42,12 +43,14 @@ class Topic(NamedTuple):
         content: What its messages hold, for docs/topics.md.
         task: The task whose results it carries; empty: it is published whatever the tasks are.
         qos: The QoS that is offered.
+        of_camera: Whether there is one for each camera, see `topic_of`.
     """
 
     kind: str
     content: str
     task: str = ""
     qos: QoSProfile = QOS
+    of_camera: bool = False
 
 
 # Topics with types of vision_msgs are published only where that is installed.
@@ -71,13 +74,19 @@ TOPICS: dict[str, Topic] = {
         LATCHED,
     ),
     "~/semseg/color": Topic(
-        "sensor_msgs/msg/Image", "classes in their colours, rgb8", SEGMENTATION
+        "sensor_msgs/msg/Image", "classes in their colours, rgb8", SEGMENTATION, of_camera=True
     ),
     "~/semseg/overlay": Topic(
-        "sensor_msgs/msg/Image", "the same over the rectified image, rgb8", SEGMENTATION
+        "sensor_msgs/msg/Image",
+        "the same over the rectified image, rgb8",
+        SEGMENTATION,
+        of_camera=True,
     ),
     "~/semseg/labels": Topic(
-        "sensor_msgs/msg/Image", "class numbers, mono8; 255 is no class", SEGMENTATION
+        "sensor_msgs/msg/Image",
+        "class numbers, mono8; 255 is no class",
+        SEGMENTATION,
+        of_camera=True,
     ),
     "~/semseg/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
@@ -89,6 +98,7 @@ TOPICS: dict[str, Topic] = {
         "sensor_msgs/msg/CameraInfo",
         "intrinsics of the rectified image, for the size of the images above",
         SEGMENTATION,
+        of_camera=True,
     ),
     "~/timing": Topic(
         "diagnostic_msgs/msg/DiagnosticArray",
@@ -105,6 +115,16 @@ TOPICS: dict[str, Topic] = {
 }
 
 
+def topic_of(topic: str, prefix: str) -> str:
+    """Return a topic of one camera: ~/semseg/color with the prefix front/ is ~/front/semseg/color.
+
+    Args:
+        topic: As `TOPICS` names it.
+        prefix: Of the camera; empty for the only one.
+    """
+    return topic.replace("~/", f"~/{prefix}", 1)
+
+
 def unpublished(tasks: Iterable[str]) -> list[str]:
     """Return the names of those tasks whose results no topic carries."""
     published = {topic.task for topic in TOPICS.values()}
@@ -118,7 +138,13 @@ class Publishers:
         absent: Topics that are not published because their message package is not installed.
     """
 
-    def __init__(self, node: Node, label_sets: Mapping[str, LabelSet], health: Health) -> None:
+    def __init__(
+        self,
+        node: Node,
+        label_sets: Mapping[str, LabelSet],
+        health: Health,
+        cameras: Sequence[Sensor] = Sensors().cameras,
+    ) -> None:
         """Create the publishers.
 
         Args:
@@ -126,7 +152,9 @@ class Publishers:
             label_sets: The label set of each task of the checkpoint, by the task's name. Topics of
                 other tasks are not published.
             health: Counts what is published.
+            cameras: Those of the vehicle. Topics of an image exist for each of them.
         """
+        self._prefixes = {camera.name: camera.prefix for camera in cameras}
         self._node, self._label_sets, self._health = node, label_sets, health
         self._publishers: dict[str, Any] = {}
         self.absent: list[str] = []
@@ -136,8 +164,10 @@ class Publishers:
             kind = message_class(topic.kind)
             if kind is None:
                 self.absent.append(name)
-            else:
-                self._publishers[name] = node.create_publisher(kind, name, topic.qos)
+                continue
+            prefixes = self._prefixes.values() if topic.of_camera else ("",)
+            for each in (topic_of(name, prefix) for prefix in prefixes):
+                self._publishers[each] = node.create_publisher(kind, each, topic.qos)
         self._markers: BoxMarkers | None = None
         if DETECTION in label_sets:
             self._markers = BoxMarkers(label_sets[DETECTION])
@@ -150,10 +180,10 @@ class Publishers:
     def publish(
         self,
         prediction: Prediction,
-        image: np.ndarray | None,
+        images: Mapping[str, np.ndarray],
         header: Header,
         frame_from_ego: np.ndarray,
-        image_header: Header | None,
+        image_headers: Mapping[str, Header],
         parameters: Parameters,
     ) -> None:
         """Publish the boxes and the segmentation of a frame.
@@ -161,15 +191,18 @@ class Publishers:
         Args:
             prediction: What the network found. Its boxes are None without the input to find them
                 in; old markers are deleted then, and no detections are published.
-            image: (h, w, 3) uint8 RGB, the image the network saw.
+            images: (h, w, 3) uint8 RGB, the images the network saw, by the cameras' names.
             header: Of the boxes; without a frame_id they cannot be published.
             frame_from_ego: (4, 4) takes the boxes to the frame of `header`.
-            image_header: Of the image; None without one.
+            image_headers: Of the images, by the cameras' names.
             parameters: The node's parameters.
         """
         self._publish_boxes(prediction.boxes, header, frame_from_ego, parameters)
-        if prediction.mask is not None and image_header is not None:
-            self._publish_mask(prediction, prediction.mask, image, image_header, parameters)
+        for name, mask in prediction.masks.items():
+            if name in image_headers:
+                camera, image = prediction.cameras.get(name), images.get(name)
+                prefix, image_header = self._prefixes[name], image_headers[name]
+                self._publish_mask(prefix, mask, camera, image, image_header, parameters)
 
     def _publish_boxes(
         self,
@@ -190,27 +223,32 @@ class Publishers:
 
     def _publish_mask(
         self,
-        prediction: Prediction,
+        prefix: str,
         mask: np.ndarray,
+        camera: Camera | None,
         image: np.ndarray | None,
         header: Header,
         parameters: Parameters,
     ) -> None:
-        wants_color, wants_overlay = self.wanted("~/semseg/color"), self.wanted("~/semseg/overlay")
+        color_topic, overlay_topic, labels_topic, info_topic = (
+            topic_of(f"~/semseg/{name}", prefix)
+            for name in ("color", "overlay", "labels", "camera_info")
+        )
+        wants_color, wants_overlay = self.wanted(color_topic), self.wanted(overlay_topic)
         if wants_color or wants_overlay:
             color = self._label_sets[SEGMENTATION].colorize(mask)
             if wants_color:
-                self._send("~/semseg/color", encode_image(color, "rgb8", header))
+                self._send(color_topic, encode_image(color, "rgb8", header))
             if wants_overlay and image is not None:
                 opacity = parameters.overlay_opacity
                 overlay = cv2.addWeighted(
                     color, opacity, np.ascontiguousarray(image), 1 - opacity, 0
                 )
-                self._send("~/semseg/overlay", encode_image(overlay, "rgb8", header))
-        if self.wanted("~/semseg/labels"):
-            self._send("~/semseg/labels", encode_image(mask, "mono8", header))
-        if prediction.camera is not None and self.wanted("~/semseg/camera_info"):
-            self._send("~/semseg/camera_info", encode_camera(prediction.camera, header))
+                self._send(overlay_topic, encode_image(overlay, "rgb8", header))
+        if self.wanted(labels_topic):
+            self._send(labels_topic, encode_image(mask, "mono8", header))
+        if camera is not None and self.wanted(info_topic):
+            self._send(info_topic, encode_camera(camera, header))
 
     def publish_timing(self, header: Header, values: Mapping[str, Any]) -> None:
         """Publish the processing times of a frame.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,30 +12,27 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from bev_semseg_ros.data.calibration import Calibration
-from bev_semseg_ros.frame import CAMERA
 from bev_semseg_ros.ros.convert.camera_info import shows_rectified
 from bev_semseg_ros.ros.health.explanations import own_error
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.reporter import Reporter
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
+from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.subscriptions import SILENCE, Subscription, open_subscriptions
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers, unpublished
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
 # Seconds between looks at the publishers' QoS and at images that wait for their camera_info.
 FOLLOW_INTERVAL = 0.2
-STREAMS_OF_MODE = {
-    "fused": ("points", "image"),
-    "lidar_only": ("points",),
-    "camera_only": ("image",),
-}
 
 
 @dataclass(frozen=True)
@@ -45,14 +42,15 @@ class Configuration:
     Attributes:
         predictor: The network, warmed up.
         calibration: The calibration file's content, if there is one.
-        lidar_frame: The lidar's frame_id in the calibration, if it brings the vehicle's own.
+        lidar_frames: The lidars' frame_ids in the calibration by their names, if it brings the
+            vehicle's own.
         extrinsics: The poses of the sensors.
         publishers: The publishers.
     """
 
     predictor: Predictor
     calibration: Calibration | None
-    lidar_frame: str | None
+    lidar_frames: Mapping[str, str]
     extrinsics: Extrinsics
     publishers: Publishers
 
@@ -64,7 +62,7 @@ class Session:
     happen in the pipeline's thread.
 
     Attributes:
-        subscriptions: The subscriptions by name: points, image, camera_info.
+        subscriptions: The subscriptions by name: points, image, camera_info, or NAME/points, ...
     """
 
     def __init__(
@@ -84,20 +82,23 @@ class Session:
             parameters: Returns the parameters as they are now.
             on_failure: Called by the executor once the device has failed.
         """
-        health.reset()
+        values = parameters()
+        known = (*values.sensors.lidars, *values.sensors.cameras)
+        health.reset(sensor.stream for sensor in known)
         self._node, self._configuration, self._health = node, configuration, health
         self._on_failure = on_failure
-        values = parameters()
-        streams = STREAMS_OF_MODE[values.mode]
-        calibration = configuration.calibration
-        mount = calibration.cameras.get(CAMERA) if calibration else None
+        self._sensors = values.sensors.used(values.mode)
+        streams = tuple(sensor.stream for sensor in self._sensors)
         self._queue = LatestPairQueue(Synchronizer(0, 0, streams=streams), health)
-        self._matcher = CameraInfoMatcher(
-            self._queue,
-            health,
-            values.intrinsics == "camera_info",
-            lambda: node.get_clock().now().nanoseconds,
-        )
+        clock = node.get_clock()
+        self._intake = Intake(self._queue, health, lambda: clock.now().nanoseconds)
+        self._matchers = {
+            sensor.name: CameraInfoMatcher(
+                self._intake, health, values.intrinsics == "camera_info", sensor.stream
+            )
+            for sensor in self._sensors
+            if sensor.kind == "image"
+        }
         pipeline = Pipeline(
             configuration.predictor,
             configuration.extrinsics,
@@ -106,9 +107,10 @@ class Session:
             health,
             parameters,
             node.context.ok,
-            camera=mount.camera if mount else None,
-            is_rectified=shows_rectified(values.rectified, node.resolve_topic_name("image")),
-            lidar_frame=configuration.lidar_frame,
+            cameras={
+                sensor.name: self._camera_input(sensor, values) for sensor in values.sensors.cameras
+            },
+            lidar_frames=configuration.lidar_frames,
         )
         self._reporter = Reporter(
             health, configuration.predictor, parameters, node.get_logger().warning
@@ -117,24 +119,29 @@ class Session:
         with ExitStack() as stack:
             pipeline.start()
             stack.callback(pipeline.close)
-            stack.callback(self._matcher.close)
+            for matcher in self._matchers.values():
+                stack.callback(matcher.close)
             self.subscriptions: dict[str, Subscription] = open_subscriptions(
-                node, values, streams, self._matcher, health, self._guarded
+                node, values, self._intake, self._matchers, health, self._guarded
             )
             for subscription in self.subscriptions.values():
                 stack.callback(subscription.destroy)
             # A steady clock: with use_sim_time the node's own stands still without /clock.
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
             for interval, callback in ((FOLLOW_INTERVAL, self._follow), (SILENCE, self._report)):
                 guarded = self._guarded(callback, takes_message=False)
-                timer = node.create_timer(interval, guarded, clock=clock)
+                timer = node.create_timer(interval, guarded, clock=steady)
                 stack.callback(node.destroy_timer, timer)
             self._resources = stack.pop_all()
 
     def tune(self, parameters: Parameters) -> None:
         """Take over the live parameters from now on."""
         self._queue.tune(parameters.slop, parameters.max_wait, parameters.unmatched == "process")
-        self._matcher.tune(parameters.points_offset, parameters.image_offset)
+        offsets = {
+            sensor.stream: parameters.of(sensor, f"{sensor.kind}_offset")
+            for sensor in self._sensors
+        }
+        self._intake.tune(offsets)
         self._configuration.publishers.publish_label_info(parameters)
 
     def close(self) -> None:
@@ -160,6 +167,17 @@ class Session:
         if mode == "camera_only" and detects and not predictor.finds_boxes_in_images:
             text += f"; {NO_BOXES}"
         return text
+
+    def _camera_input(self, sensor: Sensor, parameters: Parameters) -> CameraInput:
+        calibration = self._configuration.calibration
+        mounts = {} if calibration is None else calibration.cameras
+        topic = self._node.resolve_topic_name(sensor.stream)
+        return CameraInput(
+            sensor,
+            parameters.of(sensor, "image_transport"),
+            mounts[sensor.name].camera if sensor.name in mounts else None,
+            shows_rectified(parameters.of(sensor, "rectified"), topic),
+        )
 
     def _guarded(
         self, callback: Callable[..., Any], takes_message: bool = True
@@ -187,7 +205,8 @@ class Session:
             return
         for subscription in self.subscriptions.values():
             self._guarded(subscription.follow, takes_message=False)()
-        self._matcher.expire(time.monotonic_ns())
+        for matcher in self._matchers.values():
+            matcher.expire(time.monotonic_ns())
 
     def _report(self) -> None:
         for subscription in self.subscriptions.values():

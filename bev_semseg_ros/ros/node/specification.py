@@ -16,12 +16,13 @@ class Specification:
         name: Its name.
         default: Its default. A tuple makes it an array of the elements' type that cannot be empty
             (ROS has no type for an empty array), or, with `length`, an array of floats that is
-            empty by default.
+            empty by default. An empty one without `length` makes it an array of names.
         description: What it means.
         choices: The values that are allowed; for an array, those of its elements.
         limits: The lowest and the highest value that is allowed; for an array, of its elements.
         is_live: Whether a change takes effect at once; otherwise at the next configure.
         length: Number of elements of an array of floats that may also be empty.
+        is_fixed: Whether it cannot be changed once the node runs.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Specification:
     limits: tuple[float, float] | None = None
     is_live: bool = False
     length: int | None = None
+    is_fixed: bool = False
 
     @property
     def is_array(self) -> bool:
@@ -48,7 +50,9 @@ class Specification:
             text = self._type_name
         if not self.is_array:
             return text
-        return f"array of: {text}" if self.length is None else f"array of {self.length}: {text}"
+        if self.length is not None:
+            return f"array of {self.length}: {text}"
+        return f"array of: {text}" if self.default else "array of names"
 
     def check(self, value: Any) -> Any:
         """Return `value`, an array as a tuple.
@@ -70,7 +74,7 @@ class Specification:
         """Return the rcl_interfaces/ParameterDescriptor."""
         from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-        descriptor = ParameterDescriptor(description=self.description)
+        descriptor = ParameterDescriptor(description=self.description, read_only=self.is_fixed)
         if self.is_array:  # ranges are for single numbers
             descriptor.additional_constraints = self.allowed
         elif self.limits and isinstance(self.default, float):
@@ -100,19 +104,23 @@ class Specification:
     def _element_type(self) -> type:
         if not self.is_array:
             return type(self.default)
-        return type(self.default[0]) if self.default else float
+        if self.default:
+            return type(self.default[0])
+        return str if self.length is None else float
 
     @property
     def _type_name(self) -> str:
         name = self._element_type.__name__
         if not self.is_array:
             return name
-        if self.length is None:
-            return f"array of {name}, at least one"
-        return f"array of {self.length} {name}"
+        if self.length is not None:
+            return f"array of {self.length} {name}"
+        return f"array of {name}, at least one" if self.default else f"array of {name}"
 
     def _is_length(self, length: int) -> bool:
-        return length > 0 if self.length is None else length in (0, self.length)
+        if self.length is not None:
+            return length in (0, self.length)
+        return length > 0 or not self.default
 
     def _check_element(self, value: Any) -> None:
         if type(value) is not self._element_type:  # also refuses a bool for an int

@@ -7,6 +7,7 @@ import pytest
 
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import WAIT_NS, CameraInfoMatcher
+from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 
@@ -27,9 +28,8 @@ class Rig:
         self.health = Health()
         synchronizer = synchronizer or Synchronizer(0, 0, streams=("image",))
         self.queue = LatestPairQueue(synchronizer, self.health)
-        self.matcher = CameraInfoMatcher(
-            self.queue, self.health, needs_camera_info, lambda: int(now * 1e9)
-        )
+        self.intake = Intake(self.queue, self.health, lambda: int(now * 1e9))
+        self.matcher = CameraInfoMatcher(self.intake, self.health, needs_camera_info)
 
     @property
     def received(self) -> dict[str, int]:
@@ -124,8 +124,8 @@ def test_without_camera_infos_images_go_at_once():
 def test_offsets_are_added_where_stamps_are_matched_and_nowhere_else():
     rig = Rig(Synchronizer(10_000_000, 10**10), needs_camera_info=False)
     cloud, image = message(5), message(7)
-    rig.matcher.tune(points_offset=0.5, image_offset=-1.5)
-    rig.matcher.take_points(cloud)
+    rig.intake.tune({"points": 0.5, "image": -1.5})
+    rig.intake.offer("points", cloud)
     rig.matcher.take_image(image)
     match = rig.queue.take(5).match
     assert match.is_pair
@@ -136,7 +136,7 @@ def test_offsets_are_added_where_stamps_are_matched_and_nowhere_else():
 @pytest.mark.parametrize("seconds", [0, -3])
 def test_messages_without_a_stamp_are_dropped_with_a_warning(seconds):
     rig = Rig(Synchronizer(0, 0, streams=("points",)))
-    rig.matcher.take_points(message(seconds))
+    rig.intake.offer("points", message(seconds))
     assert rig.dropped == {"no_stamp_points": 1}
     assert rig.received["points"] == 1
     (warning,) = rig.health.take_warnings()
@@ -146,7 +146,7 @@ def test_messages_without_a_stamp_are_dropped_with_a_warning(seconds):
 
 def test_an_offset_may_bring_a_stamp_below_zero():
     rig, image = Rig(needs_camera_info=False), message(1)
-    rig.matcher.tune(0.0, -2.0)
+    rig.intake.tune({"image": -2.0})
     rig.matcher.take_image(image)
     assert rig.image == (image, None)
 

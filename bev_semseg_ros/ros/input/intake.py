@@ -1,0 +1,83 @@
+"""Refuse impossible stamps and correct the others, before messages are matched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+
+AHEAD_NS = 1_000_000_000  # a stamp so far ahead of the node's clock is warned of
+NOUNS = {"points": "clouds", "image": "images"}
+
+
+class Intake:
+    """Offers the messages of all streams to a queue.
+
+    A message without a stamp (0 is "not set" in ROS) is dropped: it cannot be matched.
+
+    Not thread-safe: for the executor's thread.
+    """
+
+    def __init__(self, queue: LatestPairQueue, health: Health, clock: Callable[[], int]) -> None:
+        """Begin without offsets.
+
+        Args:
+            queue: Takes the messages.
+            health: Counts messages that are not offered and warns of impossible stamps.
+            clock: Returns the node's time, nanoseconds.
+        """
+        self._queue, self._health, self._clock = queue, health, clock
+        self._offsets: dict[str, int] = {}
+        self._is_ahead: dict[str, bool] = {}
+
+    def tune(self, offsets: Mapping[str, float]) -> None:
+        """Set the seconds that are added to the stamps of each stream, from now on."""
+        self._offsets = {stream: round(offset * 1e9) for stream, offset in offsets.items()}
+
+    def offer(self, stream: str, message: Any, info: Any = None) -> None:
+        """Offer a message as (message, info).
+
+        Args:
+            stream: Its stream.
+            message: A sensor_msgs/PointCloud2, Image or CompressedImage.
+            info: The CameraInfo of an image.
+        """
+        stamp = stamp_ns(message.header.stamp)
+        if stamp <= 0:
+            self._health.receive(stream)
+            self._health.drop(f"no_stamp_{stream}")
+            self._health.warn(
+                f"no_stamp_{stream}",
+                f"{_noun(stream)} have no stamp ({stamp / 1e9:g} s) and are dropped: let "
+                "their driver set header.stamp",
+            )
+            return
+        self._warn_of_future(stream, stamp)
+        self._queue.offer(stream, stamp + self._offsets.get(stream, 0), (message, info))
+
+    def _warn_of_future(self, stream: str, stamp: int) -> None:
+        """Warn when stamps begin to come from the future. They are matched like any other."""
+        now = self._clock()
+        is_ahead = stamp - now > AHEAD_NS
+        if is_ahead and not self._is_ahead.get(stream, False):
+            if now == 0:
+                text = (
+                    "are stamped and the node's clock stands at 0: use_sim_time is set and "
+                    "nothing publishes /clock"
+                )
+            else:
+                text = (
+                    f"are stamped {(stamp - now) / 1e9:.1f} s ahead of the node's clock: "
+                    "synchronise the clocks (PTP, NTP)"
+                )
+            self._health.warn(f"future_{stream}", f"{_noun(stream)} {text}")
+        self._is_ahead[stream] = is_ahead
+
+
+def _noun(stream: str) -> str:
+    """Return what to call the messages of a stream: "clouds", or "images of front/image"."""
+    kind = stream.rpartition("/")[2]
+    return NOUNS[kind] if stream == kind else f"{NOUNS[kind]} of {stream}"

@@ -1,0 +1,117 @@
+"""From the clouds of one lidar to scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.frame import LidarScan
+from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.intensity import IntensityScale
+from bev_semseg_ros.ros.input.unusable import UnusableInput
+from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.sensors import Sensor
+
+
+class LidarInput:
+    """Decodes the clouds of one lidar. Warnings name it if there are several."""
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        health: Health,
+        attributes: Sequence[str],
+        expected_frame: str | None = None,
+    ) -> None:
+        """Begin without a cloud.
+
+        Args:
+            sensor: The lidar.
+            health: Takes warnings.
+            attributes: What the network wants of each point, of `frame.POINT_ATTRIBUTES`.
+            expected_frame: The frame_id the first cloud should have, if the calibration names one.
+        """
+        self._sensor, self._health = sensor, health
+        self._attributes, self._expected_frame = attributes, expected_frame
+        self._intensity = IntensityScale()
+
+    @property
+    def intensity_factor(self) -> float:
+        """The factor by which the intensity of the last cloud was multiplied."""
+        return self._intensity.factor
+
+    def decode(self, message: Any, pose: np.ndarray, parameters: Parameters) -> LidarScan:
+        """Return the scan of a sensor_msgs/PointCloud2.
+
+        Args:
+            message: The cloud.
+            pose: (4, 4) ego_from_lidar.
+            parameters: The node's parameters.
+
+        Raises:
+            UnusableInput: It cannot be used.
+        """
+        field = parameters.of(self._sensor, "intensity_field")
+        scale = parameters.of(self._sensor, "intensity_scale")
+        try:
+            points = self._intensity.decode(message, field, scale)
+        except ValueError as error:
+            raise UnusableInput("bad_points", f"bad cloud{self._where}: {error}") from error
+        is_finite = (
+            np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])
+        )
+        if not is_finite.any():
+            raise UnusableInput("empty_points", f"the cloud{self._where} has no finite point")
+        self._check_frame(message.header.frame_id, parameters)
+        if warning := self._intensity.take_warning():
+            self._warn("intensity_scale", f"{warning}{self._where}")
+        names = [each.name for each in message.fields]
+        if field and field not in names:
+            self._warn(
+                "intensity",
+                f"the cloud{self._where} has no field {field!r}, only {', '.join(names)}; its "
+                f"intensity counts as 0: set {self._sensor.parameter('intensity_field')}",
+            )
+        attributes = self._decode_attributes(message) if self._attributes else {}
+        return LidarScan(points, pose, attributes)
+
+    def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
+        """Return what the lidar encoder wants of each point, as far as the cloud has it."""
+        try:
+            attributes = decode_point_attributes(message, stamp_ns(message.header.stamp))
+        except ValueError as error:
+            self._warn("point_attributes", f"the cloud{self._where} is used without them: {error}")
+            return {}
+        if missing := [name for name in self._attributes if name not in attributes]:
+            self._warn(
+                "point_attributes",
+                f"the network wants {', '.join(missing)} of each point and the cloud{self._where} "
+                "has no such field: let the driver publish it, or expect less accuracy",
+            )
+        return {name: values for name, values in attributes.items() if name in self._attributes}
+
+    def _check_frame(self, frame: str, parameters: Parameters) -> None:
+        expected, self._expected_frame = self._expected_frame, None  # once is enough
+        if not frame and not parameters.output_frame:
+            self._warn(
+                "frame_id",
+                f"the header of the cloud{self._where} has no frame_id: markers cannot be placed",
+            )
+        elif expected is not None and frame != expected:
+            self._warn(
+                "frame_id",
+                f"the clouds{self._where} are in frame {frame!r}, the calibration is of "
+                f"{expected!r}: if these are not the same, use the calibration of the former, else "
+                "set the lidar's frame_id in the calibration to it",
+            )
+
+    @property
+    def _where(self) -> str:
+        return f" of {self._sensor.name}" if self._sensor.prefix else ""
+
+    def _warn(self, cause: str, text: str) -> None:
+        self._health.warn(f"{self._sensor.prefix}{cause}", text)

@@ -1,0 +1,82 @@
+"""The sensors of a vehicle as the node knows them: their names, streams and topics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bev_semseg_ros.frame import CAMERA, LIDAR
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A lidar or a camera.
+
+    Attributes:
+        name: Its name in frames and calibrations.
+        kind: "points" or "image".
+        prefix: Before the names of its topics and parameters: empty for the sensors of a vehicle
+            with one lidar and one camera, else its name and a slash.
+    """
+
+    name: str
+    kind: str
+    prefix: str = ""
+
+    @property
+    def stream(self) -> str:
+        """The name of its messages in counters and warnings, and their topic before remapping."""
+        return f"{self.prefix}{self.kind}"
+
+    @property
+    def camera_info(self) -> str:
+        """The topic of a camera's intrinsics, before remapping."""
+        return f"{self.prefix}camera_info"
+
+    def parameter(self, name: str) -> str:
+        """Return the name of a parameter of this sensor, such as front.image_offset."""
+        return f"{self.name}.{name}" if self.prefix else name
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """The lidars and the cameras, the reference sensors first.
+
+    Attributes:
+        lidars: At least one.
+        cameras: At least one.
+    """
+
+    lidars: tuple[Sensor, ...] = (Sensor(LIDAR, "points"),)
+    cameras: tuple[Sensor, ...] = (Sensor(CAMERA, "image"),)
+
+    @classmethod
+    def named(cls, lidars: Sequence[str], cameras: Sequence[str]) -> Sensors:
+        """Return the sensors of the parameters lidars and cameras; empty: one of the kind.
+
+        Raises:
+            ValueError: If a name cannot be a part of a topic, or comes twice.
+        """
+        for parameter, names in (("lidars", lidars), ("cameras", cameras)):
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(
+                        f"parameter {parameter}: {name!r} cannot be a part of a topic's name; use "
+                        "letters, digits and underscores, beginning with a letter"
+                    )
+                if list(names).count(name) > 1:
+                    raise ValueError(f"parameter {parameter}: {name!r} stands there twice")
+        default = cls()
+        return cls(
+            tuple(Sensor(name, "points", f"{name}/") for name in lidars) or default.lidars,
+            tuple(Sensor(name, "image", f"{name}/") for name in cameras) or default.cameras,
+        )
+
+    def used(self, mode: str) -> tuple[Sensor, ...]:
+        """Return the sensors that a mode uses, the reference first."""
+        lidars = () if mode == "camera_only" else self.lidars
+        cameras = () if mode == "lidar_only" else self.cameras
+        return (*lidars, *cameras)
