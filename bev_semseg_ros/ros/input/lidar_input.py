@@ -96,6 +96,7 @@ class LidarInput:
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough
+        section = f"lidars.{self._sensor.name}" if self._sensor.prefix else "lidar"
         if not frame and not parameters.output_frame:
             self._warn(
                 "frame_id",
@@ -106,7 +107,7 @@ class LidarInput:
                 "frame_id",
                 f"the clouds{self._where} are in frame {frame!r}, the calibration is of "
                 f"{expected!r}: if these are not the same, use the calibration of the former, else "
-                "set the lidar's frame_id in the calibration to it",
+                f"set {section}.frame_id in the calibration to it",
             )
 
     @property

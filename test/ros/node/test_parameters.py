@@ -118,4 +118,6 @@ def test_every_parameter_has_a_description():
 
 def test_the_table_has_a_row_for_each_and_one_for_all_classes():
     names = [line.split("`")[1] for line in markdown_table().splitlines()[2:]]
-    assert names == [*SPECIFICATIONS, "score_threshold_CLASS", "classes"]
+    of_sensors = [name for name in names if name.startswith("NAME.")]
+    assert names == [*SPECIFICATIONS, "score_threshold_CLASS", "classes", *of_sensors]
+    assert "NAME.image_offset" in of_sensors and "NAME.intensity_scale" in of_sensors
