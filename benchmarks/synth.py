@@ -18,7 +18,7 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig import RIGS
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 RANGES = (0, 10, 20, 30, 40, 50, 80)
 
@@ -37,7 +37,8 @@ def main() -> None:
         marks = [time.perf_counter()]
         view = World(args.seed + scene, 1, library).view(0)
         marks.append(time.perf_counter())
-        render(view, rig.camera)
+        for camera in rig.cameras.values():
+            render(view, camera)
         marks.append(time.perf_counter())
         points = scan(view, rig)
         marks.append(time.perf_counter())

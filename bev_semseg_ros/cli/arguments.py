@@ -26,6 +26,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("train", "val"),
         help="whole scenes, one in five of them for val (default: all frames)",
     )
+    add_cameras_argument(parser)
     parser.add_argument(
         "--mode", choices=MODES, default="fused", help="the sensors used (default: fused)"
     )
@@ -41,8 +42,20 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
 
 
+def add_cameras_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that chooses the cameras of a data set."""
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        metavar="NAME",
+        help="cameras to read, such as front_center front_left (A2D2) or image_02 image_03 "
+        "(KITTI), the reference camera first; all: every one there is (default: the reference "
+        "camera)",
+    )
+
+
 def open_data(arguments: argparse.Namespace) -> Dataset:
-    """Open the data set of `--data` and `--split`.
+    """Open the data set of `--data`, `--split` and `--cameras`.
 
     Args:
         arguments: The parsed command line.
@@ -51,11 +64,11 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
         The data set.
 
     Raises:
-        ValueError: If it has no frames.
+        ValueError: If it has no frames or not these cameras.
     """
     from bev_semseg_ros.data.dataset import open_frames
 
-    return open_frames(arguments.data, arguments.split)
+    return open_frames(arguments.data, arguments.split, arguments.cameras)
 
 
 def load_predictor(arguments: argparse.Namespace) -> Predictor:

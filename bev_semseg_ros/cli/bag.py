@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bev_semseg_ros.cli.arguments import add_cameras_argument
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg bag`."""
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("train", "val"),
         help="whole scenes, one in five of them for val (default: all frames)",
     )
+    add_cameras_argument(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
 
 
@@ -39,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.ros.bag.writer import write_bag
 
     summary = write_bag(
-        open_dataset(arguments.data, arguments.split),
+        open_dataset(arguments.data, arguments.split, arguments.cameras),
         arguments.out,
         arguments.storage,
         arguments.limit,

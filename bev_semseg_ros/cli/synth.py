@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.sim.sensors.rig import RIGS
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg synth`."""
     sizes = ", ".join(
-        f"{name} {rig.camera.size[0]}x{rig.camera.size[1]}" for name, rig in RIGS.items()
+        f"{name} {rig.reference_camera.size[0]}x{rig.reference_camera.size[1]}"
+        for name, rig in RIGS.items()
     )
     parser.add_argument(
         "out",
@@ -36,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help=f"default: the rig's, {sizes}",
     )
+    parser.add_argument(
+        "--full-turn",
+        action="store_true",
+        help="keep the lidar points that no camera sees (default: only those in an image)",
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 
 
@@ -50,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.image_size,
         arguments.workers,
         command=shlex.join(["bev-semseg", *sys.argv[1:]]),
+        full_turn=arguments.full_turn,
     )
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bev_semseg_ros.cli.arguments import add_cameras_argument
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg train`."""
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="data sets for a short evaluation after every epoch",
     )
+    add_cameras_argument(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME, as configured)"
     )
@@ -66,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         init=arguments.init,
         validation=arguments.val,
+        cameras=arguments.cameras,
     )
     print(checkpoint)
     return 0

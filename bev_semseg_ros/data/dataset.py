@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset
 from bev_semseg_ros.data.kitti import KittiDataset
 from bev_semseg_ros.data.kitti_raw import KittiRawDataset
+from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Frame
 
 READERS = (A2D2Dataset, KittiDataset, KittiRawDataset)  # what `open_dataset` tries, in this order
@@ -23,8 +24,10 @@ class Dataset(Protocol):
 
     A class of `READERS` has two members more: `layout` says in words what its folders hold, and the
     static method `matches(path)` returns whether a folder is one of them. Called with the path it
-    gives the data set. A third is for readers that also read files above the path: `outside`, the
-    patterns of their names.
+    gives the data set. Two more are for some readers. `outside` has the patterns of the names of
+    files above the path that are read, too. `camera_names(path)` is for data of several cameras: it
+    returns their names, the reference camera first, and the class then takes those to read as its
+    second argument.
 
     Attributes:
         name: short name of the data set.
@@ -50,7 +53,9 @@ class Dataset(Protocol):
         ...
 
 
-def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
+def open_dataset(
+    path: str | Path, split: Split | None = None, cameras: Sequence[str] | str | None = None
+) -> Dataset:
     """Open the data set in a folder: A2D2, KITTI object or KITTI raw.
 
     `bev-semseg synth` writes these layouts, too.
@@ -61,10 +66,14 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
             alike; None takes all. It depends on the names of the scenes alone, see
             `validation_scenes`. KITTI object frames without frames.csv are each a scene of their
             own. A single scene is all "train".
+        cameras: names of the cameras to read, such as "front_center" or "image_02". The first one
+            is the reference camera: its frames are the data set's, and the others follow. "all"
+            reads every camera there is; None the data set's reference camera alone. A single
+            camera is called "camera" in the frames, several have these names.
 
     Raises:
-        ValueError: a folder of no known layout (the message lists what was looked for), or an
-            unknown split.
+        ValueError: a folder of no known layout (the message lists what was looked for), an unknown
+            split, or a camera that is not there.
     """
     path = Path(path)
     if split is not None and split not in SPLITS:
@@ -76,24 +85,38 @@ def open_dataset(path: str | Path, split: Split | None = None) -> Dataset:
         raise ValueError(
             f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in READERS)
         )
-    dataset = kind(path)
+    dataset = kind(path) if cameras is None else _open_with_cameras(kind, path, cameras)
     if len(dataset) == 0:
         raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")
     return dataset if split is None else SplitDataset(dataset, split)
 
 
-def open_frames(path: str | Path, split: Split | None = None) -> Dataset:
+def open_frames(
+    path: str | Path, split: Split | None = None, cameras: Sequence[str] | str | None = None
+) -> Dataset:
     """Open a data set, as `open_dataset` does, of which at least one frame is needed.
 
     Raises:
         ValueError: as of `open_dataset`, or no frame is in the split.
     """
-    dataset = open_dataset(path, split)
+    dataset = open_dataset(path, split, cameras)
     if len(dataset) == 0:
         raise ValueError(
             f"{path}: no frames in the split {split!r}, because a single scene is all 'train'; "
             "give more scenes, or no split"
         )
+    return dataset
+
+
+def _open_with_cameras(kind: Any, path: Path, cameras: Sequence[str] | str) -> Dataset:
+    """Open a data set with the cameras of those names."""
+    if not hasattr(kind, "camera_names"):
+        raise ValueError(f"{path}: data of the kind {kind.name} have no cameras to choose from")
+    try:
+        chosen = chosen_cameras(kind.camera_names(path), cameras)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    dataset: Dataset = kind(path, chosen)
     return dataset
 
 

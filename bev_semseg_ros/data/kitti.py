@@ -1,6 +1,6 @@
 """KITTI object detection: training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
 
-`bev-semseg synth` writes three things beyond KITTI, all of them optional:
+`bev-semseg synth` writes some things beyond KITTI, all of them optional:
 
 - `semantic/<frame>.png` holds 8-bit classes, 255 to be ignored: of the set "driving_13", or of the
   one in `semantic/labels.yaml`.
@@ -9,11 +9,15 @@
   `vy` are its velocity over ground in metres per second along x and y of the ego frame, NaN where
   it is unknown. Boxes without a row have neither.
 - `frames.csv` has the columns frame, scene, time_ns.
+- `semantic_3/<frame>.png` is to `image_3` what `semantic` is to `image_2`.
+- `velodyne_NAME/<frame>.bin` has the points of a further lidar in its own frame, and the row
+  `Tr_NAME_to_velo` of the calibration takes them to the frame of the velodyne.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +25,8 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import (
     KITTI_EGO_FROM_LIDAR,
+    kitti_lidar_from_lidar,
+    kitti_lidar_row,
     kitti_object_camera,
     kitti_rectified_from_lidar,
     read_kitti_matrices,
@@ -34,18 +40,42 @@ from bev_semseg_ros.data.files import (
     read_text,
     read_velodyne,
 )
-from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Frame
+from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
 from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
-# Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
-_PARTS = {
-    "image": ("image_2", ".png"),
-    "lidar": ("velodyne", ".bin"),
-    "calib": ("calib", ".txt"),
-    "boxes": ("label_2", ".txt"),
-    "mask": ("semantic", ".png"),
+
+@dataclass(frozen=True)
+class _CameraFiles:
+    """Where the files of a camera lie.
+
+    Attributes:
+        images: folder of its images.
+        masks: folder of their masks.
+        projection: its row in the calibration.
+    """
+
+    images: str
+    masks: str
+    projection: str
+
+
+# Named as in KITTI raw. Boxes and areas of "DontCare" are those of the first one.
+_CAMERAS = {
+    "image_02": _CameraFiles("image_2", "semantic", "P2"),
+    "image_03": _CameraFiles("image_3", "semantic_3", "P3"),
 }
+_REFERENCE = "image_02"
+_LIDAR = "velodyne"
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
 _MOTION = "motion"
@@ -58,9 +88,14 @@ class KittiDataset:
     """The frames of a folder with `training`, or of a folder such as `training` itself.
 
     `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes" and
-    "mask", the last two only where their folder exists. Without "calib" there are neither a camera
-    nor boxes. Without frames.csv every frame is a scene of its own, named like the frame, at
-    time 0, since KITTI's frames are independent and untimed.
+    "mask", the last two only where their folder exists. Of a further camera or lidar the name
+    stands before it, as in "image_03 image". Without "calib" there are neither cameras, nor boxes,
+    nor further lidars. Without frames.csv every frame is a scene of its own, named like the frame,
+    at time 0, since KITTI's frames are independent and untimed.
+
+    Args:
+        path: the folder.
+        cameras: "image_02", "image_03" or both; the first is the reference camera.
 
     Raises:
         ValueError: names a damaged file.
@@ -72,29 +107,14 @@ class KittiDataset:
         "or such a training folder"
     )
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, cameras: Sequence[str] = (_REFERENCE,)) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
-        own_labels = self._folder / _PARTS["mask"][0] / _LABELS
+        self._cameras = list(cameras)
+        self._lidars = [_LIDAR, *_further_lidars(self._folder)]
         self.box_labels = load_label_set(BOX_LABELS)
-        self.mask_labels = load_label_set(MASK_LABELS)
-        if own_labels.is_file():
-            # Named after the data set: the file has the same name in all of them.
-            root = self._folder.resolve()
-            root = root.parent if root.name == "training" else root
-            name = f"{root.name}_labels"
-            self.mask_labels = replace(load_label_set(own_labels), name=name)
-        self._expected = [
-            part
-            for part, (folder, _) in _PARTS.items()
-            if part in ("image", "lidar", "calib") or (self._folder / folder).is_dir()
-        ]
-        self._names = sorted(
-            {
-                file.stem
-                for part in ("image", "lidar")
-                for file in (self._folder / _PARTS[part][0]).glob("*" + _PARTS[part][1])
-            }
-        )
+        self.mask_labels = self._read_mask_labels()
+        self._files = self._expected_files()
+        self._names = self._frame_names()
         self._table = (
             _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
         )
@@ -109,6 +129,16 @@ class KittiDataset:
     def matches(path: Path) -> bool:
         return _training_folder(path) is not None
 
+    @staticmethod
+    def camera_names(path: Path) -> list[str]:
+        """Return the cameras that have a folder of images; the left one is always there."""
+        folder = _training_folder(path) or path
+        return [
+            name
+            for name, files in _CAMERAS.items()
+            if name == _REFERENCE or (folder / files.images).is_dir()
+        ]
+
     def __len__(self) -> int:
         return len(self._names)
 
@@ -118,44 +148,138 @@ class KittiDataset:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         name = self._names[index]
-        files = {
-            part: self._folder / _PARTS[part][0] / (name + _PARTS[part][1])
-            for part in self._expected
-        }
-        missing = tuple(part for part, file in files.items() if not file.is_file())
-        files = {part: file for part, file in files.items() if part not in missing}
-        image = read_image(files["image"]) if "image" in files else None
-        camera = None
-        annotation = Annotation(box_labels=self.box_labels, mask_labels=self.mask_labels)
-        if "calib" in files:
-            rows = read_kitti_matrices(files["calib"])
-            size = None if image is None else image.shape[1::-1]
-            camera = kitti_object_camera(rows, files["calib"], size)
-            if "boxes" in files:
-                ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(
-                    kitti_rectified_from_lidar(rows, files["calib"])
-                )
-                motion_path = self._folder / _MOTION / f"{name}.csv"
-                boxes, dont_care = read_labels(
-                    files["boxes"],
-                    ego_from_rectified,
-                    motion_path if motion_path.is_file() else None,
-                )
-                annotation = replace(annotation, boxes=boxes, dont_care={CAMERA: dont_care})
-        if "mask" in files:
-            mask = _read_mask(files["mask"], image, self.mask_labels)
-            annotation = replace(annotation, masks={CAMERA: mask})
-        frame = Frame.of(
+        there, missing = {}, []
+        for part, (folder, ending) in self._files.items():
+            file = self._folder / folder / (name + ending)
+            if file.is_file():
+                there[part] = file
+            else:
+                missing.append(part)
+        rows = read_kitti_matrices(there["calib"]) if "calib" in there else None
+        cameras, masks = self._read_cameras(there, rows)
+        frame = Frame(
             0 if self._table is None else self._table[name][1],
-            read_velodyne(files["lidar"]) if "lidar" in files else None,
-            KITTI_EGO_FROM_LIDAR,
-            None if camera is None else image,  # of use only where it is known what it shows
-            camera,
-            name=name,
-            scene=self.scene(index),
-            missing=missing,
+            self._read_lidars(there, rows),
+            cameras,
+            name,
+            self.scene(index),
+            tuple(missing),
         )
+        annotation = Annotation(
+            masks=masks, box_labels=self.box_labels, mask_labels=self.mask_labels
+        )
+        if rows is not None and "boxes" in there:
+            annotation = self._with_boxes(annotation, name, there, rows)
         return frame, annotation
+
+    def _read_mask_labels(self) -> LabelSet:
+        """Return the label set beside the masks, or else the default."""
+        own_labels = self._folder / _CAMERAS[_REFERENCE].masks / _LABELS
+        if not own_labels.is_file():
+            return load_label_set(MASK_LABELS)
+        # Named after the data set: the file has the same name in all of them.
+        root = self._folder.resolve()
+        root = root.parent if root.name == "training" else root
+        return replace(load_label_set(own_labels), name=f"{root.name}_labels")
+
+    def _expected_files(self) -> dict[str, tuple[str, str]]:
+        """Return the folder and the ending of each part that a frame should have, by its name."""
+        files = {}
+        for camera in self._cameras:
+            files[self._part("image", camera)] = (_CAMERAS[camera].images, ".png")
+        for lidar in self._lidars:
+            folder = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
+            files[self._part("lidar", lidar)] = (folder, ".bin")
+        files["calib"] = ("calib", ".txt")
+        if (self._folder / "label_2").is_dir():
+            files["boxes"] = ("label_2", ".txt")
+        for camera in self._cameras:
+            folder = _CAMERAS[camera].masks
+            if (self._folder / folder).is_dir():
+                files[self._part("mask", camera)] = (folder, ".png")
+        return files
+
+    def _part(self, part: str, sensor: str) -> str:
+        """Return the name of a sensor's part; those of the reference sensors need no name."""
+        return part if sensor in (self._cameras[0], _LIDAR) else f"{sensor} {part}"
+
+    def _frame_names(self) -> list[str]:
+        """Return the names of the frames of which there is an image or a cloud, in order."""
+        names = set()
+        for part, (folder, ending) in self._files.items():
+            if part.endswith(("image", "lidar")):
+                names |= {file.stem for file in (self._folder / folder).glob("*" + ending)}
+        return sorted(names)
+
+    def _read_lidars(
+        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+    ) -> dict[str, LidarScan]:
+        """Return the scans of a frame; a further lidar needs the calibration's rows."""
+        scans = {}
+        for lidar, name in zip(self._lidars, sensor_names(self._lidars, LIDAR), strict=True):
+            pose = KITTI_EGO_FROM_LIDAR
+            if lidar != _LIDAR:
+                if rows is None:
+                    continue
+                pose = pose @ kitti_lidar_from_lidar(rows, lidar, there["calib"])
+            file = there.get(self._part("lidar", lidar))
+            scans[name] = LidarScan(None if file is None else read_velodyne(file), pose)
+        return scans
+
+    def _read_cameras(
+        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+    ) -> tuple[dict[str, CameraImage], dict[str, np.ndarray]]:
+        """Return images and masks of a frame; an image needs the calibration's rows."""
+        images, masks = {}, {}
+        for camera, name in zip(self._cameras, sensor_names(self._cameras, CAMERA), strict=True):
+            image_file = there.get(self._part("image", camera))
+            mask_file = there.get(self._part("mask", camera))
+            image = None if image_file is None else read_image(image_file)
+            if mask_file is not None:
+                masks[name] = _read_mask(mask_file, image, self.mask_labels)
+            if rows is not None:
+                size = None if image is None else (image.shape[1], image.shape[0])
+                row = _CAMERAS[camera].projection
+                known = kitti_object_camera(rows, there["calib"], size, row)
+                if known is not None:
+                    images[name] = CameraImage(image, known)
+        return images, masks
+
+    def _with_boxes(
+        self,
+        annotation: Annotation,
+        name: str,
+        there: dict[str, Path],
+        rows: dict[str, np.ndarray],
+    ) -> Annotation:
+        """Return a frame's ground truth with its boxes."""
+        rectified_from_lidar = kitti_rectified_from_lidar(rows, there["calib"])
+        ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
+        motion_path = self._folder / _MOTION / f"{name}.csv"
+        boxes, dont_care = read_labels(
+            there["boxes"], ego_from_rectified, motion_path if motion_path.is_file() else None
+        )
+        areas = {}
+        if _REFERENCE in self._cameras:
+            names = sensor_names(self._cameras, CAMERA)
+            areas[names[self._cameras.index(_REFERENCE)]] = dont_care
+        return replace(annotation, boxes=boxes, dont_care=areas)
+
+
+def _further_lidars(folder: Path) -> list[str]:
+    """Return the names of the lidars beside the velodyne.
+
+    A folder velodyne_NAME is a lidar's if the calibration says where it sits. Others use the same
+    pattern for something else, such as `velodyne_reduced` for cropped clouds.
+    """
+    names = sorted(
+        path.name.removeprefix(f"{_LIDAR}_") for path in folder.glob(f"{_LIDAR}_*") if path.is_dir()
+    )
+    calibration = min((folder / "calib").glob("*.txt"), default=None)
+    if not names or calibration is None:
+        return []
+    rows = read_kitti_matrices(calibration)
+    return [name for name in names if kitti_lidar_row(name) in rows]
 
 
 @dataclass(frozen=True)

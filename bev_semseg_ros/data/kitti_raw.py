@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration import (
-    KITTI_EGO_FROM_LIDAR,
-    Calibration,
-    kitti_raw_calibration,
-)
+from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
 from bev_semseg_ros.data.files import box_size, numbers, read_image, read_text, read_velodyne
 from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, MASK_LABELS
 from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
-from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
 from bev_semseg_ros.geometry import transform_boxes
 from bev_semseg_ros.labels import load_label_set
 
-_IMAGES, _CLOUDS, _TRACKLETS = "image_02", "velodyne_points", "tracklet_labels.xml"
+_CAMERAS = ("image_02", "image_03")  # left and right, in colour: folders and names
+_CLOUDS, _TRACKLETS = "velodyne_points", "tracklet_labels.xml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +58,16 @@ class Drive:
     Attributes:
         folder: Folder of the drive.
         name: Name of the drive.
-        calibration: Calibration of its day.
+        cameras: The cameras that are read, by their folders; the first is the reference camera.
         times: Frame number -> time in nanoseconds, as far as it was recorded.
         tracklets: Its tracklets; None if it has no labels.
     """
 
-    def __init__(self, folder: Path, calibration: Calibration) -> None:
+    def __init__(self, folder: Path, cameras: Mapping[str, Camera]) -> None:
         self.folder = folder
         self.name = folder.resolve().name
-        self.calibration = calibration
-        self.times = _read_times(folder)
+        self.cameras = cameras
+        self.times = _read_times(folder, next(iter(cameras)))
         tracklets = folder / _TRACKLETS
         self.tracklets = read_tracklets(tracklets) if tracklets.is_file() else None
 
@@ -110,11 +118,12 @@ class KittiRawDataset:
     The calibration lies in the folder of the day. `timestamps.txt`, `oxts` and the tracklets cover
     the whole drive, so the number of the frame is the index into them. The time is the cloud's,
     taken as UTC, else the image's, else number * 0.1 s. `Frame.missing` names what of "image",
-    "lidar", "timestamps", "boxes" should have been there.
+    "lidar", "timestamps", "boxes" should have been there, and "image_03 image" for a second camera.
 
     Args:
         path: A drive `<day>_drive_<number>_sync`, a day's folder with drives, or a folder with
             days.
+        cameras: "image_02", "image_03" or both; the first is the reference camera.
 
     Raises:
         FileNotFoundError: A calibration is missing.
@@ -124,23 +133,34 @@ class KittiRawDataset:
     name = "kitti_raw"
     outside = ("calib_*.txt",)
     layout = (
-        f"KITTI raw: a drive *_sync with {_IMAGES}/data or {_CLOUDS}/data, "
+        f"KITTI raw: a drive *_sync with {_CAMERAS[0]}/data or {_CLOUDS}/data, "
         "a day's folder with such drives, or a folder with days"
     )
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, cameras: Sequence[str] = _CAMERAS[:1]) -> None:
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = load_label_set(MASK_LABELS)  # it has no masks
         folders = _drive_folders(Path(path))
         days = {folder.resolve().parent for folder in folders}
-        calibrations = {day: kitti_raw_calibration(day) for day in days}
-        drives = [Drive(folder, calibrations[folder.resolve().parent]) for folder in folders]
-        self._frames = [(drive, name) for drive in drives for name in _frame_names(drive.folder)]
+        rigs = {
+            day: {camera: kitti_raw_calibration(day, camera).known_camera for camera in cameras}
+            for day in days
+        }
+        drives = [Drive(folder, rigs[folder.resolve().parent]) for folder in folders]
+        self._names = sensor_names(cameras, CAMERA)
+        self._frames = [(drive, name) for drive in drives for name in _frame_names(drive)]
 
     @staticmethod
     def matches(path: Path) -> bool:
         """Return whether a folder is such a data set."""
         return bool(_drive_folders(path))
+
+    @staticmethod
+    def camera_names(path: Path) -> list[str]:
+        """Return the cameras of which some drive has images; the left one is always there."""
+        drives = _drive_folders(path)
+        right = [name for name in _CAMERAS[1:] if any(_has_images(d, name) for d in drives)]
+        return [_CAMERAS[0], *right]
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -152,39 +172,42 @@ class KittiRawDataset:
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         drive, name = self._frames[index]
         number = int(name)
-        image = _read_image(drive, name)
+        images = {camera: _read_image(drive, camera, name) for camera in drive.cameras}
         cloud_file = drive.folder / _CLOUDS / "data" / f"{name}.bin"
         points = read_velodyne(cloud_file) if cloud_file.is_file() else None
+        reference, *others = images
         is_there = {
-            "image": image is not None,
+            "image": images[reference] is not None,
             "lidar": points is not None,
             "timestamps": number in drive.times,
             "boxes": drive.tracklets is not None,
-        }
-        frame = Frame.of(
+        } | {f"{camera} image": images[camera] is not None for camera in others}
+        frame = Frame(
             drive.times.get(number, number * 100_000_000),
-            points,
-            drive.calibration.ego_from_lidar,
-            image,
-            drive.calibration.camera,
-            name=f"{drive.name}_{name}",
-            scene=drive.name,
-            missing=tuple(part for part, found in is_there.items() if not found),
+            {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR)},
+            {
+                sensor: CameraImage(images[camera], drive.cameras[camera])
+                for sensor, camera in zip(self._names, images, strict=True)
+            },
+            f"{drive.name}_{name}",
+            drive.name,
+            tuple(part for part, found in is_there.items() if not found),
         )
         return frame, drive.annotation(number)
 
 
-def _read_image(drive: Drive, name: str) -> np.ndarray | None:
-    """Return a frame's image (H, W, 3), None if it is missing."""
-    path = drive.folder / _IMAGES / "data" / f"{name}.png"
+def _read_image(drive: Drive, camera: str, name: str) -> np.ndarray | None:
+    """Return a frame's image (H, W, 3) of a camera, None if it is missing."""
+    path = drive.folder / camera / "data" / f"{name}.png"
     if not path.is_file():
         return None
     image = read_image(path)
-    expected = drive.calibration.known_camera.size
+    expected = drive.cameras[camera].size
     found = (image.shape[1], image.shape[0])
     if found != expected:
         raise ValueError(
-            f"{path}: expected {expected} pixels (S_rect_02 of the calibration), got {found}"
+            f"{path}: expected {expected} pixels (S_rect_{camera.removeprefix('image_')} of the "
+            f"calibration), got {found}"
         )
     return image
 
@@ -238,11 +261,16 @@ def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str
     )
 
 
-def _read_times(drive: Path) -> dict[int, int]:
-    """Return frame number -> nanoseconds: of the cloud, or of the image if there is no cloud."""
+def _read_times(drive: Path, camera: str) -> dict[int, int]:
+    """Return frame number -> nanoseconds: of the cloud, or of the image if there is no cloud.
+
+    Args:
+        drive: Folder of the drive.
+        camera: Folder of the reference camera.
+    """
     times = {}
     # The clouds come second and replace the images' times. A cloud not taken is a blank line.
-    for path in (drive / _IMAGES / "timestamps.txt", drive / _CLOUDS / "timestamps.txt"):
+    for path in (drive / camera / "timestamps.txt", drive / _CLOUDS / "timestamps.txt"):
         lines = read_text(path).splitlines() if path.is_file() else []
         for number, line in enumerate(lines):
             if not line.strip():
@@ -257,9 +285,11 @@ def _read_times(drive: Path) -> dict[int, int]:
     return times
 
 
-def _frame_names(drive: Path) -> list[str]:
+def _frame_names(drive: Drive) -> list[str]:
     """Return the names of the frames of which there is an image or a cloud, in order."""
-    files = [*(drive / _IMAGES / "data").glob("*.png"), *(drive / _CLOUDS / "data").glob("*.bin")]
+    files = list((drive.folder / _CLOUDS / "data").glob("*.bin"))
+    for camera in drive.cameras:
+        files += (drive.folder / camera / "data").glob("*.png")
     return sorted({file.stem for file in files if file.stem.isdigit()})
 
 
@@ -274,4 +304,10 @@ def _drive_folders(path: Path) -> list[Path]:
 
 def _is_drive(folder: Path) -> bool:
     """Return whether a folder has images or clouds as a drive has them."""
-    return (folder / _IMAGES / "data").is_dir() or (folder / _CLOUDS / "data").is_dir()
+    has_clouds = (folder / _CLOUDS / "data").is_dir()
+    return has_clouds or any(_has_images(folder, camera) for camera in _CAMERAS)
+
+
+def _has_images(drive: Path, camera: str) -> bool:
+    """Return whether a drive has images of a camera."""
+    return (drive / camera / "data").is_dir()

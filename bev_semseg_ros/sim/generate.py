@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig import RIGS
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
 MANIFEST = "synth.json"
@@ -41,12 +42,24 @@ class _Request:
         rig: Name of the sensor rig, a key of RIGS.
         frames: Frames per scene.
         image_size: (width, height) of the images in pixels.
+        full_turn: Whether points that no camera sees are kept.
     """
 
     seed: int
     rig: str
     frames: int
     image_size: tuple[int, int]
+    full_turn: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the request as it stands in the manifest.
+
+        The full turn is left out if it is off: manifests of earlier versions do not have it.
+        """
+        content = asdict(self)
+        if not self.full_turn:
+            del content["full_turn"]
+        return content
 
 
 def generate(
@@ -59,6 +72,7 @@ def generate(
     workers: int | None = None,
     progress: bool = True,
     command: str = "",
+    full_turn: bool = False,
 ) -> None:
     """Write a data set of simulated drives in the layout of the rig's real data set.
 
@@ -67,7 +81,7 @@ def generate(
 
     Args:
         out: Folder of the data set, created if it does not exist.
-        rig: "a2d2" or "kitti".
+        rig: Name of the sensor rig, a key of RIGS.
         scenes: Number of drives, each of which is a scene.
         frames: Frames per drive, 0.1 s apart.
         seed: The same seed gives the same files.
@@ -75,10 +89,12 @@ def generate(
         workers: Number of processes; None for one per core. It does not change the result.
         progress: Whether to show a progress bar.
         command: Command line to record in synth.json.
+        full_turn: Whether to keep the lidar points that no camera sees. Real A2D2 and KITTI object
+            frames do not have them.
 
     Raises:
         ValueError: If an argument is out of range, or if the folder holds anything but the result
-            of an earlier run with the same seed, rig, frames and image size.
+            of an earlier run with the same seed, rig, frames, image size and full turn.
     """
     if rig not in RIGS:
         raise ValueError(f"unknown rig {rig!r}, expected one of {', '.join(RIGS)}")
@@ -87,17 +103,17 @@ def generate(
     _check_at_least("seed", seed, 0)
     if workers is not None:
         _check_at_least("workers", workers, 1)
-    width, height = RIGS[rig].camera.size if image_size is None else image_size
+    width, height = RIGS[rig].reference_camera.size if image_size is None else image_size
     if min(width, height) < MIN_IMAGE_SIZE or max(width, height) > MAX_IMAGE_SIZE:
         raise ValueError(
             f"image size: expected a width and a height of {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE} "
             f"pixels, got {width}x{height}"
         )
     out = Path(out)
-    request = _Request(seed, rig, frames, (int(width), int(height)))
+    request = _Request(seed, rig, frames, (int(width), int(height)), full_turn)
     done = _complete_scenes(out, request)
     resized = RIGS[rig].resized(request.image_size)
-    writer = WRITERS[rig](out, resized, seed, frames)
+    writer = WRITERS[resized.layout](out, resized, seed, frames)
     out.mkdir(parents=True, exist_ok=True)
     _write_manifest(out, request, done, command)
     writer.begin()
@@ -181,13 +197,15 @@ def _write_scene(out: Path, request: _Request, scene: int, library: Library) -> 
         The number of the scene.
     """
     rig = RIGS[request.rig].resized(request.image_size)
-    writer = WRITERS[request.rig](out, rig, request.seed, request.frames)
+    writer = WRITERS[rig.layout](out, rig, request.seed, request.frames)
     world_seed = int(np.random.SeedSequence([request.seed, scene]).generate_state(1)[0])
     world = World(world_seed, request.frames, library)
     for frame in range(request.frames):
         view = world.view(frame)
-        image, mask = render(view, rig.camera)
-        writer.write(scene, frame, view, scan(view, rig), image, mask)
+        pictures = {name: render(view, camera) for name, camera in rig.cameras.items()}
+        images = {name: image for name, (image, _) in pictures.items()}
+        masks = {name: mask for name, (_, mask) in pictures.items()}
+        writer.write(scene, frame, view, scan(view, rig, request.full_turn), images, masks)
     return scene
 
 
@@ -207,6 +225,7 @@ def _complete_scenes(out: Path, request: _Request) -> set[int]:
         return set()
     try:
         content = json.loads(manifest.read_text())
+        content = {"full_turn": False} | content
         earlier = {name: content[name] for name in asdict(request)}
         done = {int(scene) for scene in content["complete_scenes"]}
     except (ValueError, KeyError, TypeError) as error:
@@ -229,7 +248,7 @@ def _complete_scenes(out: Path, request: _Request) -> set[int]:
 def _write_manifest(out: Path, request: _Request, done: set[int], command: str) -> None:
     """Record the request and the complete scenes in the folder, atomically."""
     content = {
-        **asdict(request),
+        **request.to_dict(),
         "scenes": len(done),
         "complete_scenes": sorted(done),
         "version": __version__,

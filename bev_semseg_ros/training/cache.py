@@ -138,7 +138,11 @@ class Cache:
 
 
 def open_cache(
-    path: str | Path, config: Config, root: Path, split: Split | Literal[""] = ""
+    path: str | Path,
+    config: Config,
+    root: Path,
+    split: Split | Literal[""] = "",
+    cameras: Sequence[str] | None = None,
 ) -> Cache:
     """Return the prepared frames of a data set, prepared now if `root` does not hold them yet.
 
@@ -147,13 +151,14 @@ def open_cache(
         config: of the training.
         root: folder of the caches.
         split: of the data, see `open_dataset`; empty: everything.
+        cameras: of the data, see `open_dataset`.
 
     Raises:
         ValueError: what `open_frames` and the readers raise.
     """
     path = Path(path)
-    dataset = open_frames(path, split or None)
-    folder = root / f"{path.resolve().name}-{_fingerprint(path, config, split)}"
+    dataset = open_frames(path, split or None, cameras)
+    folder = root / f"{path.resolve().name}-{_fingerprint(path, config, split, cameras)}"
     if not (folder / "index.npz").is_file():
         build(dataset, config, folder)
     return Cache(folder)
@@ -313,8 +318,8 @@ def _mapped(path: Path, dtype: type) -> np.ndarray:
     return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
 
-def _fingerprint(path: Path, config: Config, split: str) -> str:
-    settings = [
+def _fingerprint(path: Path, config: Config, split: str, cameras: Sequence[str] | None) -> str:
+    settings: list[Any] = [
         VERSION,
         str(path.resolve()),
         split,
@@ -322,6 +327,8 @@ def _fingerprint(path: Path, config: Config, split: str) -> str:
         asdict(config.image),
         point_attributes(config),
     ]
+    if cameras is not None:
+        settings.append(list(cameras))
     digest = hashlib.sha256(json.dumps(settings).encode())
     for folder, folders, files in os.walk(path, followlinks=True):
         folders.sort()

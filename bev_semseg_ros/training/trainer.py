@@ -43,6 +43,7 @@ def train(
     resume: bool = False,
     init: Sequence[str | Path] = (),
     validation: Sequence[str | Path] = (),
+    cameras: Sequence[str] | None = None,
 ) -> Path:
     """Train a network.
 
@@ -55,6 +56,7 @@ def train(
         init: checkpoints to begin from.
         validation: data sets evaluated after every epoch, besides `training.validation_split` of
             the data itself.
+        cameras: names of the cameras to read of all these data sets, or "all", see `open_dataset`.
 
     Returns:
         The path of the checkpoint.
@@ -74,10 +76,11 @@ def train(
     network = build_network(config, None if saved is None else saved.label_sets)
     trained_tasks(network.tasks, config)
     caches = [
-        open_cache(path, config, out.parent / "cache", config.training.split) for path in data
+        open_cache(path, config, out.parent / "cache", config.training.split, cameras)
+        for path in data
     ]
     trainer = Trainer(config, network, Loader(caches, network, config), out)
-    trainer.validation = _validation(config, data, validation)
+    trainer.validation = _validation(config, data, validation, cameras)
     if saved is not None:
         trainer.resume(saved)
     else:
@@ -110,12 +113,15 @@ def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) 
 
 
 def _validation(
-    config: Config, data: Sequence[str | Path], paths: Sequence[str | Path]
+    config: Config,
+    data: Sequence[str | Path],
+    paths: Sequence[str | Path],
+    cameras: Sequence[str] | None,
 ) -> Dataset | None:
-    datasets = [open_dataset(path) for path in paths]
+    datasets = [open_dataset(path, None, cameras) for path in paths]
     split = config.training.validation_split
     if split:
-        datasets += [open_dataset(path, split) for path in data]
+        datasets += [open_dataset(path, split, cameras) for path in data]
     datasets = [dataset for dataset in datasets if len(dataset)]
     return ConcatDataset(datasets) if datasets else None
 

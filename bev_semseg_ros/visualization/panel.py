@@ -98,7 +98,8 @@ def panel(
             cells.append(_titled(cv2.resize(picture, size), title))
     for title, picture in (pictures or {}).items():
         cells.append(_titled(cv2.resize(picture, size), title))
-    left = _in_two_columns(cells)
+    # One camera's four pictures stand two by two, those of several in a row for each camera.
+    left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
     body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
     has_own_labels = bool(annotation.masks) and true_labels != mask_labels
     footer = legend(body.shape[1], mask_labels, box_labels, true_labels if has_own_labels else None)
@@ -152,17 +153,19 @@ def _mask_cell(
     return title, picture
 
 
-def _in_two_columns(cells: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrange pictures of one size in two columns, row by row."""
+def _in_columns(cells: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Arrange pictures of one size in `count` columns, row by row."""
     height, width = cells[0].shape[:2]
-    rows: list[np.ndarray] = []
-    for index in range(0, len(cells), 2):
-        left = cells[index]
-        right = cells[index + 1] if index + 1 < len(cells) else _background(height, width)
-        if rows:
-            rows.append(_background(GAP, 2 * width + GAP))
-        rows.append(np.hstack([left, _vertical_gap(height), right]))
-    return np.vstack(rows)
+    picture = _background(0, count * (width + GAP) - GAP)
+    for start in range(0, len(cells), count):
+        if start:
+            picture = np.vstack([picture, _background(GAP, picture.shape[1])])
+        row = _background(height, picture.shape[1])
+        for column, cell in enumerate(cells[start : start + count]):
+            left = column * (width + GAP)
+            row[:, left : left + width] = cell
+        picture = np.vstack([picture, row])
+    return picture
 
 
 def _head(frame: Frame, prediction: Prediction, width: int) -> np.ndarray:

@@ -67,6 +67,23 @@ def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--json", "out.json", "--checkpoint", "nowhere.pt"],
+        ["visualize", "--out", "out", "--checkpoint", "nowhere.pt"],
+        ["train", "--config", "c.yaml"],
+        ["bag", "--out", "bag"],
+    ],
+)
+def test_a_camera_that_the_data_lacks_is_named(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("name: small")
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    assert main([*arguments, "--data", "data", "--cameras", "image_02", "image_03"]) == 2
+    assert "data: no camera 'image_03', expected all or some of image_02" in capsys.readouterr().err
+
+
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
     from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 

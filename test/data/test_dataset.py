@@ -73,6 +73,8 @@ def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkey
     )
     assert whole.name == "clouds" and whole[2][0].points.shape == (5, 4)
     assert sorted(scene for part in parts for scene in scenes(part)) == ["a", "a", "b"]
+    with pytest.raises(ValueError, match="the kind clouds have no cameras to choose from"):
+        open_dataset(tmp_path, cameras="all")
 
 
 def test_missing_folder_is_named(tmp_path):

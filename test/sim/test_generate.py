@@ -10,6 +10,7 @@ from bev_semseg_ros.cli import synth
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.sim.generate import generate
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +81,40 @@ def test_complete_scenes_are_kept_and_more_are_added(a2d2, tmp_path):
     assert kept.read_bytes() == b"untouched"
     assert json.loads((out / "synth.json").read_text())["complete_scenes"] == [0, 1]
     assert len(list(out.rglob("*.npz"))) == 4
+
+
+def test_a_full_turn_is_recorded_and_gives_points_behind_the_vehicle(kitti, tmp_path):
+    out = tmp_path / "set"
+    generate(out, "kitti", 1, 1, 4, SIZE, workers=1, progress=False, full_turn=True)
+    assert json.loads((out / "synth.json").read_text())["full_turn"] is True
+    whole, cropped = (open_dataset(folder)[0] for folder in (out, kitti))
+    assert whole[0].points[:, 0].min() < -5 and cropped[0].points[:, 0].min() > 0
+    assert len(whole[1].boxes) >= len(cropped[1].boxes)
+    with pytest.raises(ValueError, match="full_turn True instead of False"):
+        generate(out, "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
+
+
+def test_a_manifest_without_the_key_means_no_full_turn(kitti):
+    assert "full_turn" not in json.loads((kitti / "synth.json").read_text())
+    before = digests(kitti)
+    generate(kitti, "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
+    assert digests(kitti) == before
+    with pytest.raises(ValueError, match="full_turn False instead of True"):
+        generate(kitti, "kitti", 2, 1, 4, SIZE, workers=1, progress=False, full_turn=True)
+
+
+@pytest.mark.parametrize("rig", ["a2d2_3", "kitti_2"])
+def test_a_rig_of_several_cameras_is_written_and_read(rig, tmp_path):
+    out = tmp_path / "set"
+    generate(out, rig, 1, 2, 4, SIZE, workers=1, progress=False)
+    dataset = open_dataset(out, cameras="all")
+    assert len(dataset) == 2
+    for index in range(2):
+        frame, annotation = dataset[index]
+        assert frame.missing == () and list(frame.cameras) == list(annotation.masks)
+        assert len(frame.cameras) == len(RIGS[rig].cameras)
+        images = [seen.image for seen in frame.cameras.values()]
+        assert not np.array_equal(images[0], images[1])
 
 
 @pytest.mark.parametrize(

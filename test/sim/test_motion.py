@@ -15,7 +15,7 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig import RIGS
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
 pytestmark = pytest.mark.slow
@@ -73,11 +73,11 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
         assert (along > 0.9 * np.linalg.norm(boxes.velocities[moving], axis=1)).all()
 
 
-@pytest.mark.parametrize("name", list(RIGS))
+@pytest.mark.parametrize("name", ["a2d2", "a2d2_3", "kitti", "kitti_2_lidars"])
 def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)
     for views, kind in zip(drives, KINDS_OF_STREET, strict=True):
-        read = write_and_read(name, rig, views, tmp_path / kind)
+        read = write_and_read(rig, views, tmp_path / kind)
         for view, boxes in zip(views, read, strict=True):
             assert len(boxes) == len(set(boxes.ids)) > 0
             true_boxes = view.boxes[boxes.ids]
@@ -86,13 +86,14 @@ def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
             assert np.abs(boxes.velocities - true_boxes.velocities).max() < 1e-4
 
 
-def write_and_read(name, rig, views: list[View], out: Path) -> list[Boxes]:
+def write_and_read(rig, views: list[View], out: Path) -> list[Boxes]:
     """Write a drive without pictures and return the boxes of its frames as they are read."""
-    writer = WRITERS[name](out, rig, 3, FRAMES)
+    writer = WRITERS[rig.layout](out, rig, 3, FRAMES)
     writer.begin()
-    blank = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    images = dict.fromkeys(rig.cameras, np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    masks = dict.fromkeys(rig.cameras, np.zeros((SIZE[1], SIZE[0]), np.uint8))
     for frame, view in enumerate(views):
-        writer.write(0, frame, view, scan(view, rig), blank, blank[..., 0])
+        writer.write(0, frame, view, scan(view, rig), images, masks)
     writer.finish([0])
     dataset = open_dataset(out)
     assert len({dataset.scene(index) for index in range(len(dataset))}) == 1

@@ -4,17 +4,20 @@ import cv2
 import numpy as np
 import pytest
 from support.a2d2 import CORNER_SIGNS
-from support.simple_scene import CAR, ROAD, street
+from support.rigs import QUICK_RIGS
+from support.simple_scene import CAR, POSES_AROUND, ROAD, street
 
 from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes
 from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
-from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig import RIGS, BoxConvention
+from bev_semseg_ros.sim.sensors.camera import render
+from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
+from bev_semseg_ros.sim.sensors.rig import BoxConvention
+from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view
@@ -22,20 +25,62 @@ from bev_semseg_ros.sim.writers.labels import label_view
 SIZE = (192, 121)
 
 
-@pytest.fixture(params=list(RIGS))
-def written(request, tmp_path):
-    """(rig, view, scan, mask, what the reader gives) of one frame."""
-    rig = RIGS[request.param].resized(SIZE)
+def pictures(rig):
+    """Return a random image and a random mask for each camera."""
+    rng = np.random.default_rng(1)
+    shape = SIZE[::-1]
+    classes = [*MASK_LABEL.values(), IGNORED_PIXEL]
+    images = {name: rng.integers(0, 255, (*shape, 3)).astype(np.uint8) for name in rig.cameras}
+    masks = {name: rng.choice(classes, shape).astype(np.uint8) for name in rig.cameras}
+    return images, masks
+
+
+def write(root, rig, view, result, images, masks):
+    """Write one frame as a data set."""
+    writer = WRITERS[rig.layout](root, rig, 3, 1)
+    writer.begin()
+    writer.write(0, 0, view, result, images, masks)
+    writer.finish([0])
+
+
+@pytest.fixture(scope="module", params=list(QUICK_RIGS))
+def written(request, tmp_path_factory):
+    """(rig, view, scan, images, masks, what the reader gives, folder) of one frame."""
+    root = tmp_path_factory.mktemp(request.param)
+    rig = QUICK_RIGS[request.param].resized(SIZE)
     view = street()
     result = scan(view, rig)
-    rng = np.random.default_rng(1)
-    image = rng.integers(0, 255, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
-    mask = rng.choice([*MASK_LABEL.values(), IGNORED_PIXEL], (SIZE[1], SIZE[0])).astype(np.uint8)
-    writer = WRITERS[rig.name](tmp_path, rig, 3, 1)
-    writer.begin()
-    writer.write(0, 0, view, result, image, mask)
-    writer.finish([0])
-    return rig, view, result, image, mask, open_dataset(tmp_path), tmp_path
+    images, masks = pictures(rig)
+    write(root, rig, view, result, images, masks)
+    return rig, view, result, images, masks, open_dataset(root, cameras="all"), root
+
+
+def sensor(names, alone, name):
+    """Return what a sensor of a rig is called in a frame."""
+    return alone if len(names) == 1 else name
+
+
+def scans_of(rig, result):
+    """Return which points each scan of a frame should have, by its name there."""
+    if rig.layout == "kitti":
+        names = [lidar.name for lidar in rig.lidars]
+        parts = {name: result.lidars == number for number, name in enumerate(names)}
+    else:
+        parts, left = {}, np.ones(len(result), bool)
+        for name, camera in rig.cameras.items():
+            parts[name] = left & inside_image(result.positions, camera)
+            left = left & ~parts[name]
+    return {sensor(parts, LIDAR, name): result[mine] for name, mine in parts.items()}
+
+
+def ego_points(frame):
+    """Return the points of all scans in the ego frame."""
+    return np.concatenate(
+        [
+            apply(scan.ego_from_lidar, scan.points[:, :3].astype(float))
+            for scan in frame.lidars.values()
+        ]
+    )
 
 
 def test_every_file_of_the_layout_is_there(written):
@@ -43,18 +88,28 @@ def test_every_file_of_the_layout_is_there(written):
     assert len(dataset) == 1 and dataset[0][0].missing == ()
 
 
-def test_points_read_back_in_the_ego_frame(written):
-    rig, _, result, _, _, dataset, _ = written
+def test_points_read_back_in_the_ego_frame_and_each_of_them_once(written):
+    rig, _, result, *_, dataset, _ = written
     frame, _ = dataset[0]
-    assert np.allclose(
-        apply(frame.ego_from_lidar, frame.points[:, :3].astype(float)),
-        result.positions,
-        atol=1e-4,
-    )
-    assert (
-        np.abs(frame.points[:, 3] - result.intensities).max()
-        <= 0.5 / (100 if rig.name == "kitti" else 255) + 1e-6
-    )
+    expected = scans_of(rig, result)
+    assert list(frame.lidars) == list(expected)
+    assert len(ego_points(frame)) == len(result)
+    for name, part in expected.items():
+        read = frame.lidars[name]
+        positions = apply(read.ego_from_lidar, read.points[:, :3].astype(float))
+        assert np.allclose(positions, part.positions, atol=1e-4)
+        step = 0.01 if rig.layout == "kitti" else 1 / 255
+        assert np.abs(read.points[:, 3] - part.intensities).max() <= 0.5 * step + 1e-6
+
+
+def test_without_a_choice_the_reference_camera_alone_is_read(written):
+    rig, _, result, images, *_, root = written
+    frame, annotation = open_dataset(root)[0]
+    assert list(frame.cameras) == list(annotation.masks) == [CAMERA]
+    assert np.array_equal(frame.image, next(iter(images.values())))
+    if rig.layout == "a2d2":
+        seen = inside_image(result.positions, rig.reference_camera)
+        assert list(frame.lidars) == [LIDAR] and len(frame.points) == seen.sum()
 
 
 def test_boxes_read_back_as_the_convention_draws_them(written):
@@ -69,33 +124,67 @@ def test_boxes_read_back_as_the_convention_draws_them(written):
 
 
 def test_boxes_contain_the_points_that_were_read(written):
-    _, _, result, _, _, dataset, _ = written
+    rig, _, result, *_, dataset, _ = written
     frame, annotation = dataset[0]
-    points = apply(frame.ego_from_lidar, frame.points[:, :3].astype(float))
-    inside = points_in_boxes(points, annotation.boxes, margin=0.2)
-    hits = np.stack([result.objects == index for index in range(len(annotation.boxes))])
+    inside = points_in_boxes(ego_points(frame), annotation.boxes, margin=0.2)
+    objects = np.concatenate([part.objects for part in scans_of(rig, result).values()])
+    hits = np.stack([objects == index for index in range(len(annotation.boxes))])
     assert (inside & hits).sum() > 0.9 * hits.sum()
 
 
-def test_image_and_mask_read_back_as_recorded(written):
-    *_, image, mask, dataset, _ = written
+def test_images_and_masks_read_back_as_recorded(written):
+    rig, _, _, images, masks, dataset, _ = written
     frame, annotation = dataset[0]
-    assert np.array_equal(frame.image, image)
     assert annotation.mask_labels == load_label_set("driving_13")  # no more than the simulator's
-    assert np.array_equal(annotation.mask, mask)
+    assert len(frame.cameras) == len(annotation.masks) == len(rig.cameras)
+    for name in rig.cameras:
+        read = sensor(rig.cameras, CAMERA, name)
+        assert np.array_equal(frame.cameras[read].image, images[name])
+        assert np.array_equal(annotation.masks[read], masks[name])
 
 
-def test_camera_reads_back_as_the_rigs(written):
+def test_cameras_read_back_as_the_rigs(written):
     rig, *_, dataset, _ = written
-    camera = dataset[0][0].camera
-    assert camera.size == SIZE and np.allclose(camera.matrix, rig.camera.matrix)
-    assert np.allclose(camera.image_from_ego, rig.camera.image_from_ego, atol=1e-6)
+    frame, _ = dataset[0]
+    for name, expected in rig.cameras.items():
+        camera = frame.cameras[sensor(rig.cameras, CAMERA, name)].camera
+        assert camera.size == SIZE and np.allclose(camera.matrix, expected.matrix)
+        assert camera.distortion_model == expected.distortion_model
+        assert np.allclose(camera.image_from_ego, expected.image_from_ego, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full_turn", [False, True])
+@pytest.mark.parametrize("name", list(RIGS))
+def test_points_of_cars_lie_on_cars_in_the_mask_of_each_camera(name, full_turn, tmp_path):
+    rig = RIGS[name].resized((320, 200))
+    view = street(poses=POSES_AROUND)
+    result = scan(view, rig, full_turn)
+    rendered = {camera: render(view, known) for camera, known in rig.cameras.items()}
+    images = {camera: image for camera, (image, _) in rendered.items()}
+    masks = {camera: mask for camera, (_, mask) in rendered.items()}
+    write(tmp_path, rig, view, result, images, masks)
+    frame, annotation = open_dataset(tmp_path, cameras="all")[0]
+    seen = set(np.unique(result.objects[result.objects >= 0]))
+    assert len(annotation.boxes) == len(seen) and (not full_turn or len(seen) == 4)
+    points = ego_points(frame)
+    assert len(points) == len(result)
+    hit = points_in_boxes(points, annotation.boxes, margin=0.1).any(0) & (points[:, 2] > 0.2)
+    for camera, picture in frame.cameras.items():
+        known = picture.camera
+        mask = rectify(annotation.masks[camera], known, known.size, cv2.INTER_NEAREST)
+        inside = hit & inside_image(points, known)
+        pixels = np.rint(project(known.image_from_ego, points[inside])[0]).astype(int)
+        pixels = np.clip(pixels, 0, np.array(known.size) - 1)
+        labels = mask[pixels[:, 1], pixels[:, 0]]
+        assert len(labels) > 50, camera
+        assert (labels == CAR).mean() > 0.93, camera
 
 
 def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
     """A picture that is white where the lidar sees a car is white there after rectification."""
     rig, _, result, *_ = written
-    camera = rig.camera
+    camera = rig.reference_camera
     mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
     rows, columns = np.mgrid[: SIZE[1], : SIZE[0]].reshape(2, -1)
     recorded = np.stack([columns, rows], 1).astype(np.float64).reshape(-1, 1, 2)
@@ -128,7 +217,7 @@ def test_convention_keeps_the_ground():
 
 def test_an_object_behind_a_wall_has_no_box():
     view = street((8.0, "wall"))
-    for rig in RIGS.values():
+    for rig in QUICK_RIGS.values():
         assert len(label_view(view, scan(view, rig), rig, "Van").boxes) == 0
 
 
@@ -138,11 +227,11 @@ def test_a_half_hidden_object_is_marked_occluded():
     full = scan(view, rig)
     hidden = full[~((full.objects == 1) & (np.arange(len(full)) % 4 > 0))]
     closer = hidden.positions.copy()
-    pixels, _ = project(rig.camera.image_from_ego, full.positions[full.objects == 1])
+    pixels, _ = project(rig.reference_camera.image_from_ego, full.positions[full.objects == 1])
     # Put 300 points of something near in front of the object.
     ground = np.flatnonzero(hidden.objects < 0)[:300]
     ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
-    centre = np.linalg.inv(rig.camera.camera_from_ego)[:3, 3]
+    centre = np.linalg.inv(rig.reference_camera.camera_from_ego)[:3, 3]
     closer[ground] = centre + 0.4 * (ray - centre)
     occluded = hidden.__class__(
         closer,
@@ -165,10 +254,7 @@ def a2d2_files(root, kind, suffix):
 def a2d2_root(tmp_path):
     rig = RIGS["a2d2"].resized(SIZE)
     view = street()
-    writer = WRITERS["a2d2"](tmp_path, rig, 3, 1)
-    writer.begin()
-    blank = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    writer.write(0, 0, view, scan(view, rig), blank, blank[..., 0])
+    write(tmp_path, rig, view, scan(view, rig), *pictures(rig))
     return tmp_path
 
 
@@ -242,16 +328,35 @@ def test_a2d2_class_list_is_the_published_one(real_data):
 
 
 def test_kitti_2d_boxes_are_clipped_projections(tmp_path):
-    rig = RIGS["kitti"]
+    rig = RIGS["kitti"].resized(SIZE)
     view = street()
-    writer = WRITERS["kitti"](tmp_path, rig, 3, 1)
-    writer.begin()
-    blank = np.zeros((rig.camera.size[1], rig.camera.size[0], 3), np.uint8)
-    writer.write(0, 0, view, scan(view, rig), blank, blank[..., 0])
+    write(tmp_path, rig, view, scan(view, rig), *pictures(rig))
     rows = [
         line.split() for line in (tmp_path / "training/label_2/000000.txt").read_text().splitlines()
     ]
     bounds = np.array([row[4:8] for row in rows], float)
     assert [row[0] for row in rows] == ["Car"] * 3 and [row[2] for row in rows] == ["0"] * 3
     assert (bounds[:, 2:] > bounds[:, :2]).all() and (bounds >= 0).all()
-    assert bounds[:, 2].max() <= rig.camera.size[0] - 1
+    assert bounds[:, 2].max() <= rig.reference_camera.size[0] - 1
+
+
+@pytest.mark.parametrize("name", ["a2d2_6", "kitti"])
+def test_an_object_behind_the_reference_camera_has_finite_labels(name):
+    rig = QUICK_RIGS[name].resized(SIZE)
+    view = street(poses=POSES_AROUND)
+    labels = label_view(view, scan(view, rig, full_turn=True), rig, "Van")
+    assert len(labels.boxes) == 4 and labels.truncations[1] == 1
+    assert np.isfinite(labels.bounds).all() and labels.occlusions[1] == 0
+
+
+def test_a2d2_cameras_have_frames_of_other_numbers_and_times(tmp_path):
+    rig = QUICK_RIGS["a2d2_3"].resized(SIZE)
+    view = street()
+    write(tmp_path, rig, view, scan(view, rig), *pictures(rig))
+    sidecars = sorted(tmp_path.glob("*/*/camera/cam_*/*.json"))
+    assert len({path.stem.rpartition("_")[2] for path in sidecars}) == 3
+    contents = [json.loads(path.read_text()) for path in sidecars]
+    times = [content["cam_tstamp"] for content in contents]
+    assert len(set(times)) == 3 and np.ptp(times) < 50_000
+    assert len({json.dumps(content["lidar_ids"]) for content in contents}) > 1
+    assert {path.parent.name for path in tmp_path.glob("*/*/label3D/*/*")} == {"cam_front_center"}

@@ -1,6 +1,8 @@
-"""A small street with known contents: a flat road, three cars and, if asked for, a wall."""
+"""A small street with known contents: a flat road, some cars and, if asked for, a wall."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,33 +15,41 @@ from bev_semseg_ros.sim.scene.view import View
 ROAD, CAR, BUILDING = (MASK_LABEL[name] for name in ("road", "car", "building"))
 CAR_SIZE = (4.2, 1.8, 1.5)
 CAR_POSES = ((12.0, 3.0, 0.3), (20.0, -4.0, 2.8), (35.0, 2.0, -1.2))  # x, y, yaw
+# Ahead of the vehicle, behind it, to its left and to its right.
+POSES_AROUND = ((14.0, 2.0, 0.3), (-8.0, 0.5, 0.1), (-1.5, 8.0, 1.2), (-0.5, -7.0, 0.0))
 
 
-def cars(materials: MaterialTable) -> tuple[Mesh, Boxes]:
-    """Return three cuboid cars and their boxes."""
+def cars(
+    materials: MaterialTable, poses: Sequence[tuple[float, float, float]]
+) -> tuple[Mesh, Boxes]:
+    """Return cuboid cars at poses (x, y, yaw) and their boxes."""
     builder = MeshBuilder()
     builder.box((0, 0, 0), CAR_SIZE, 0, CAR, materials.add("wall", [0.2] * 3))
     shape = builder.build()
     placed = [
-        shape.placed((x, y, 0), yaw, object_index=index)
-        for index, (x, y, yaw) in enumerate(CAR_POSES)
+        shape.placed((x, y, 0), yaw, object_index=index) for index, (x, y, yaw) in enumerate(poses)
     ]
-    count = len(CAR_POSES)
+    count = len(poses)
     return concatenate(placed), Boxes(
-        [[x, y, CAR_SIZE[2] / 2] for x, y, _ in CAR_POSES],
+        [[x, y, CAR_SIZE[2] / 2] for x, y, _ in poses],
         [CAR_SIZE] * count,
-        [yaw for _, _, yaw in CAR_POSES],
+        [yaw for _, _, yaw in poses],
         [0] * count,
         [1] * count,
     )
 
 
-def street(before: tuple[float, str] | None = None, seed: int = 5) -> View:
-    """Return a view along a flat road with three cars.
+def street(
+    before: tuple[float, str] | None = None,
+    seed: int = 5,
+    poses: Sequence[tuple[float, float, float]] = CAR_POSES,
+) -> View:
+    """Return a view along a flat road with cars.
 
     Args:
         before: x (metres) and lidar material of a wall across the road, 60 m wide and 6 m high.
         seed: Of the noise.
+        poses: x, y, yaw of the cars.
     """
     materials = MaterialTable(np.random.default_rng(0))
     builder = MeshBuilder()
@@ -55,5 +65,5 @@ def street(before: tuple[float, str] | None = None, seed: int = 5) -> View:
             BUILDING,
             materials.add(material, [0.4] * 3),
         )
-    moving, boxes = cars(materials)
+    moving, boxes = cars(materials, poses)
     return View(builder.build(), moving, materials, np.eye(4), boxes, 0, seed, 7, "summer", 0.0)

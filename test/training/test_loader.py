@@ -104,6 +104,18 @@ def test_data_is_prepared_anew_when_a_calibration_above_it_changes(tmp_path):
     assert not np.allclose(before, poses())
 
 
+def test_each_choice_of_cameras_has_a_cache_of_its_own(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path)
+    for camera in ("front_center", "side_left"):
+        tiny_data.write_a2d2_frame(tmp_path, camera=camera)
+    found = {}
+    for cameras in (None, ["side_left"], ["front_center", "side_left"]):
+        cache = open_cache(tmp_path, TINY, tmp_path.parent / "cache", cameras=cameras)
+        found[cache.folder] = list(cache[0].sample.images)
+        assert list(cache[0].masks) == found[cache.folder]
+    assert list(found.values()) == [["camera"], ["camera"], ["front_center", "side_left"]]
+
+
 def test_data_of_no_known_layout_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=str(tmp_path)):
         open_cache(tmp_path, TINY, tmp_path / "cache")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,13 @@ class Cloud:
         points: (N, 4) float32 x, y, z in the camera's view frame and reflectance 0..1.
         times_us: (N,) int64 microseconds, None where the file has none.
         units: (N,) uint8 number of the lidar in the file's sidecar, None where the file has none.
+        azimuths: (N,) float64 radians at which the lidar measured, None where the file has none.
     """
 
     points: np.ndarray
     times_us: np.ndarray | None
     units: np.ndarray | None
+    azimuths: np.ndarray | None = None
 
     @property
     def newest_us(self) -> int:
@@ -47,9 +50,47 @@ class Cloud:
             found["unit"] = self.units
         return found
 
+    def measurements(self, lidar_names: Mapping[int, str]) -> np.ndarray | None:
+        """Return what identifies each measurement, the same in the files of all cameras.
+
+        A lidar measures once at a time and an azimuth. In real files the time alone would do;
+        simulated beams share it. Both are the lidar's own, whatever camera a point is given for.
+
+        Args:
+            lidar_names: names of the lidars by their number in the sidecar, which differs from
+                frame to frame.
+
+        Returns:
+            (N,) of MEASUREMENT; None if the file or the sidecar does not tell.
+        """
+        if self.times_us is None or self.units is None or self.azimuths is None:
+            return None
+        if not set(np.unique(self.units)) <= set(lidar_names):
+            return None
+        codes = np.zeros(256, np.int64)
+        for number, name in lidar_names.items():
+            codes[number] = zlib.crc32(name.encode())
+        found = np.empty(len(self.points), MEASUREMENT)
+        found["lidar"] = codes[self.units]
+        found["time_us"] = self.times_us
+        found["azimuth"] = np.rint(self.azimuths * 1e6)
+        return found
+
+    def __getitem__(self, kept: np.ndarray) -> Cloud:
+        """Return the points that a mask selects."""
+        return Cloud(
+            self.points[kept],
+            None if self.times_us is None else self.times_us[kept],
+            None if self.units is None else self.units[kept],
+            None if self.azimuths is None else self.azimuths[kept],
+        )
+
+
+# What identifies a measurement: the lidar, the time in microseconds, the azimuth in microradians.
+MEASUREMENT = np.dtype([("lidar", np.int64), ("time_us", np.int64), ("azimuth", np.int64)])
 
 # Arrays of an npz that are read. The sequences add `valid` and `rectime`.
-_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id")
+_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id", "azimuth")
 
 
 def read_points(path: Path) -> Cloud:
@@ -85,7 +126,10 @@ def read_points(path: Path) -> Cloud:
     units = arrays.get("lidar_id")
     if units is not None:
         units = np.clip(np.nan_to_num(units[kept]), 0, 255).astype(np.uint8)
-    return Cloud(points[kept], times, units)
+    azimuths = arrays.get("azimuth")
+    if azimuths is not None:
+        azimuths = np.nan_to_num(azimuths[kept]).astype(np.float64)
+    return Cloud(points[kept], times, units, azimuths)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.data.a2d2.boxes import BOX_LABELS, read_boxes
-from bev_semseg_ros.data.a2d2.cloud import read_points
+from bev_semseg_ros.data.a2d2.camera_view import CameraView, FrameFiles, without_repeated
+from bev_semseg_ros.data.a2d2.cloud import Cloud
 from bev_semseg_ros.data.a2d2.layout import (
     BOXES_SUBSET,
-    PARTS,
+    REFERENCE_CAMERA,
     SEMANTIC_SUBSET,
     SEQUENCES,
-    expected_parts,
+    camera_names,
     find_upwards,
     scene_folders,
     subset_folder,
 )
 from bev_semseg_ros.data.a2d2.palette import MASK_LABELS, MASK_LABELS_FILE, Palette
-from bev_semseg_ros.data.calibration import a2d2_calibration
-from bev_semseg_ros.data.files import read_image, read_json
-from bev_semseg_ros.frame import CAMERA, Annotation, Frame
-from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
+from bev_semseg_ros.labels import LabelSet, load_label_set
 
 
 class A2D2Dataset:
-    """The frames of A2D2 that one camera sees.
+    """The frames of A2D2 that some of its cameras see.
 
     Opening a root takes its labelled subsets. The sequences (`camera_lidar`) are opened by their
     own path. A frame that several subsets hold is given once, with the files of all of them. What
@@ -35,9 +43,15 @@ class A2D2Dataset:
     the rest of the frame is given. The labelled subsets should have masks, the boxes subset boxes.
     The time is the sidecar's, else the newest point's, else 0. Labels are in A2D2's own classes.
 
+    The first camera gives the frames. Another camera's frame belongs to the one nearest in time,
+    within half a frame period, since its number says nothing; `Frame.missing` has the camera's name
+    if there is none, and such as "front_left image" if a file of it is missing. The points of each
+    camera are a scan of that name. A measurement that several cameras see is given once, with the
+    first of them. Only the front-centre camera has boxes.
+
     Args:
         path: a root with subset folders, one subset folder, or one scene folder.
-        camera: such as "front_center".
+        cameras: names such as "front_center"; the first is the reference camera.
 
     Raises:
         FileNotFoundError: cams_lidars.json or class_list.json is missing.
@@ -51,28 +65,22 @@ class A2D2Dataset:
         "with scene folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
     )
 
-    def __init__(self, path: str | Path, camera: str = "front_center") -> None:
+    def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE_CAMERA,)) -> None:
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = load_label_set(MASK_LABELS)
         root = Path(path).resolve()  # "." has neither a name nor parents
         scenes = scene_folders(root)
-        calibration = a2d2_calibration(find_upwards(root, "cams_lidars.json"), camera)
-        self._ego_from_view = calibration.ego_from_lidar
-        self._camera = calibration.known_camera
+        calibration = find_upwards(root, "cams_lidars.json")
+        self._views = [CameraView(scenes, calibration, camera) for camera in cameras]
+        self._reference = self._views[0]
+        self._keys = sorted(self._reference.files)
         self._palettes: dict[Path, Palette] = {}
-        self._files: dict[tuple[str, str], dict[str, Path]] = {}
-        self._expected: dict[tuple[str, str], set[str]] = {}
-        for scene in scenes:
-            expected = expected_parts(scene)
-            for part, (folder, ending) in PARTS.items():
-                for file in (scene / folder / f"cam_{camera}").glob(
-                    f"*_{folder}_{camera.replace('_', '')}_*{ending}"
-                ):
-                    key = scene.name, file.stem.rpartition("_")[2]
-                    self._files.setdefault(key, {}).setdefault(part, file)
-                    self._expected.setdefault(key, set()).update(expected)
-        self._keys = sorted(self._files)
-        masks = [files["mask"] for files in self._files.values() if "mask" in files]
+        masks = [
+            files.paths["mask"]
+            for view in self._views
+            for files in view.files.values()
+            if "mask" in files.paths
+        ]
         for subset in {subset_folder(mask) for mask in masks}:
             class_list = subset / "class_list.json"
             if not class_list.is_file():
@@ -85,6 +93,11 @@ class A2D2Dataset:
     def matches(path: Path) -> bool:
         return bool(scene_folders(path))
 
+    @staticmethod
+    def camera_names(path: Path) -> list[str]:
+        """Return the cameras that some scene has files of."""
+        return camera_names(scene_folders(path.resolve()))
+
     def __len__(self) -> int:
         return len(self._keys)
 
@@ -92,53 +105,100 @@ class A2D2Dataset:
         return self._keys[index][0]
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        key = self._keys[index]
-        files, size = self._files[key], self._camera.size
-        image = _sized_image(files["image"], size) if "image" in files else None
-        cloud = read_points(files["lidar"]) if "lidar" in files else None
-        if "sidecar" in files:
-            time_us = _time_us(files["sidecar"])
-        else:
-            time_us = 0 if cloud is None else cloud.newest_us
-        mask = boxes = None
-        mask_labels = self.mask_labels
-        if "mask" in files:
-            palette = self._palettes[subset_folder(files["mask"])]
-            mask = palette.decode(_sized_image(files["mask"], size), files["mask"])
-            mask_labels = palette.labels
-        if "boxes" in files:
-            boxes = read_boxes(files["boxes"], self._ego_from_view)
-        frame = Frame.of(
+        scene, number = self._keys[index]
+        reference = self._reference.files[scene, number]
+        cloud = reference.cloud()
+        time_us = reference.time_us(cloud)
+        found = {self._reference.name: reference}
+        missing = list(reference.missing)
+        for view in self._views[1:]:
+            tolerance_us = self._reference.half_period_us(scene)
+            files = view.nearest(scene, time_us, tolerance_us)
+            if files is None:
+                missing.append(view.name)
+            else:
+                found[view.name] = files
+                missing += [f"{view.name} {part}" for part in files.missing]
+        frame = Frame(
             time_us * 1000,
-            None if cloud is None else cloud.points,
-            self._ego_from_view,
-            image,
-            self._camera,
-            name=f"{key[0].replace('_', '')}_{key[1]}",
-            scene=key[0],
-            missing=tuple(
-                part for part in PARTS if part in self._expected[key] and part not in files
-            ),
-            point_attributes={} if cloud is None else cloud.attributes(time_us),
+            self._scans(found, cloud, time_us),
+            self._images(found),
+            f"{scene.replace('_', '')}_{number}",
+            scene,
+            tuple(missing),
         )
-        masks = {} if mask is None else {CAMERA: mask}
+        masks, mask_labels = self._masks(found)
         return frame, Annotation(
-            boxes, masks=masks, box_labels=self.box_labels, mask_labels=mask_labels
+            self._boxes(found), masks=masks, box_labels=self.box_labels, mask_labels=mask_labels
         )
 
+    def _sensor_names(self, alone: str) -> list[str]:
+        """Return what the sensors of the views are called in a frame."""
+        return sensor_names([view.name for view in self._views], alone)
 
-def _time_us(sidecar: Path) -> int:
-    time_us: Any = read_json(sidecar).get("cam_tstamp")
-    if not isinstance(time_us, int) or time_us < 0:
-        raise ValueError(f"{sidecar}: cam_tstamp: expected microseconds, got {time_us!r}")
-    return time_us
+    def _scans(
+        self, found: Mapping[str, FrameFiles], reference: Cloud | None, time_us: int
+    ) -> dict[str, LidarScan]:
+        """Return the points of each view.
 
+        Args:
+            found: files of the cameras that show the moment.
+            reference: points of the reference camera.
+            time_us: of the moment.
+        """
+        clouds = {} if reference is None else {self._reference.name: reference}
+        for view in self._views[1:]:
+            cloud = found[view.name].cloud() if view.name in found else None
+            if cloud is not None:
+                clouds[view.name] = cloud
+        if len(clouds) > 1:
+            clouds = without_repeated(clouds, {name: found[name].lidar_names() for name in clouds})
+        scans = {}
+        for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
+            if view.name in clouds:
+                cloud = clouds[view.name]
+                attributes = cloud.attributes(time_us)
+                scans[name] = LidarScan(cloud.points, view.ego_from_view, attributes)
+            else:
+                scans[name] = LidarScan(None, view.ego_from_view)
+        return scans
 
-def _sized_image(path: Path, size: tuple[int, int]) -> np.ndarray:
-    image = read_image(path)
-    if image.shape[1::-1] != size:
-        raise ValueError(
-            f"{path}: expected {size[0]} x {size[1]} pixels (Resolution in cams_lidars.json), "
-            f"got {image.shape[1]} x {image.shape[0]}"
-        )
-    return image
+    def _images(self, found: Mapping[str, FrameFiles]) -> dict[str, CameraImage]:
+        """Return the image of each camera, from the files of those that show the moment."""
+        images = {}
+        for view, name in zip(self._views, self._sensor_names(CAMERA), strict=True):
+            path = found[view.name].paths.get("image") if view.name in found else None
+            images[name] = CameraImage(
+                None if path is None else view.sized_image(path), view.camera
+            )
+        return images
+
+    def _masks(self, found: Mapping[str, FrameFiles]) -> tuple[dict[str, np.ndarray], LabelSet]:
+        """Return the masks by camera, and their label set.
+
+        Raises:
+            ValueError: a mask is damaged, or the masks of two cameras are of different label sets.
+        """
+        masks = {}
+        labels: LabelSet | None = None
+        for view, name in zip(self._views, self._sensor_names(CAMERA), strict=True):
+            path = found[view.name].paths.get("mask") if view.name in found else None
+            if path is None:
+                continue
+            palette = self._palettes[subset_folder(path)]
+            labels = labels or palette.labels
+            if palette.labels != labels:
+                raise ValueError(
+                    f"{path}: its classes are those of {palette.labels.name}, those of the other "
+                    f"cameras' masks {labels.name}; open one subset alone"
+                )
+            masks[name] = palette.decode(view.sized_image(path), path)
+        return masks, labels or self.mask_labels
+
+    def _boxes(self, found: Mapping[str, FrameFiles]) -> Boxes | None:
+        """Return the boxes of the first camera that has some; None if none has."""
+        for view in self._views:
+            path = found[view.name].paths.get("boxes") if view.name in found else None
+            if path is not None:
+                return read_boxes(path, view.ego_from_view)
+        return None

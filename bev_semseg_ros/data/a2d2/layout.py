@@ -19,6 +19,16 @@ PARTS = {
     "boxes": ("label3D", ".json"),
 }
 
+REFERENCE_CAMERA = "front_center"  # the only one with boxes
+CAMERAS = (
+    REFERENCE_CAMERA,
+    "front_left",
+    "front_right",
+    "side_left",
+    "side_right",
+    "rear_center",
+)
+
 _SCENE = re.compile(r"\d{8}_\d{6}")
 
 
@@ -42,13 +52,25 @@ def subset_folder(file: Path) -> Path:
     return file.parents[3]
 
 
-def expected_parts(scene: Path) -> set[str]:
-    """Return the names of the parts that every frame of a scene should have."""
+def camera_names(scenes: list[Path]) -> list[str]:
+    """Return the cameras that some scene has images or points of, the reference camera first."""
+    there = {
+        folder.name.removeprefix("cam_")
+        for scene in scenes
+        for kind in ("camera", "lidar")
+        for folder in (scene / kind).glob("cam_*")
+    }
+    return [name for name in CAMERAS if name in there]
+
+
+def expected_parts(scene: Path, camera: str) -> set[str]:
+    """Return the names of the parts that every frame of a camera in a scene should have."""
     subset = scene.resolve().parent.name
     expected = {"image", "sidecar", "lidar"}
     if subset in (BOXES_SUBSET, SEMANTIC_SUBSET) or (scene / "label").is_dir():
         expected.add("mask")
-    if subset == BOXES_SUBSET or (scene / "label3D").is_dir():
+    has_boxes = subset == BOXES_SUBSET or (scene / "label3D").is_dir()
+    if has_boxes and camera == REFERENCE_CAMERA:
         expected.add("boxes")
     return expected
 

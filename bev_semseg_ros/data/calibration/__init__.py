@@ -4,6 +4,8 @@ from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_cali
 from bev_semseg_ros.data.calibration.calibration import Calibration, CameraMount, LidarMount
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
+    kitti_lidar_from_lidar,
+    kitti_lidar_row,
     kitti_object_calibration,
     kitti_object_camera,
     kitti_raw_calibration,
@@ -26,6 +28,8 @@ __all__ = [
     "CameraMount",
     "LidarMount",
     "a2d2_calibration",
+    "kitti_lidar_from_lidar",
+    "kitti_lidar_row",
     "kitti_object_calibration",
     "kitti_object_camera",
     "kitti_raw_calibration",

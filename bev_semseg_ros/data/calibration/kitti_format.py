@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic
+from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic, rigid
 from bev_semseg_ros.data.files import png_size, read_text
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import invert, transform
@@ -68,15 +68,42 @@ def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.nd
     return rectification @ camera_from_lidar
 
 
+def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
+    """Compute where a further lidar of a simulated rig sits relative to the velodyne.
+
+    Args:
+        rows: Rows of an object calib file.
+        name: Name of the lidar.
+        path: That file, for errors.
+
+    Returns:
+        (4, 4) transform that takes points of the lidar to the frame of the velodyne.
+
+    Raises:
+        ValueError: The row is missing or damaged.
+    """
+    row = kitti_lidar_row(name)
+    return rigid(np.vstack([_row(rows, row, (3, 4), path), (0, 0, 0, 1)]), f"{path}: {row}")
+
+
+def kitti_lidar_row(name: str) -> str:
+    """Return the name of the row that says where a further lidar sits."""
+    return f"Tr_{name}_to_velo"
+
+
 def kitti_object_camera(
-    rows: dict[str, np.ndarray], path: Path, size: tuple[int, int] | None = None
+    rows: dict[str, np.ndarray],
+    path: Path,
+    size: tuple[int, int] | None = None,
+    projection_row: str = "P2",
 ) -> Camera | None:
-    """Build the left colour camera of the object set.
+    """Build a colour camera of the object set.
 
     Args:
         rows: Rows of an object calib file.
         path: That file, for errors.
         size: (width, height) of the image; default: that of the recording day with this K.
+        projection_row: "P2" for the left camera, "P3" for the right one.
 
     Returns:
         The camera; None if `size` is not given and no recording day had this K.
@@ -84,7 +111,7 @@ def kitti_object_camera(
     Raises:
         ValueError: A row is missing or damaged.
     """
-    projection = _projection(rows, "P2", path)
+    projection = _projection(rows, projection_row, path)
     if size is None:
         size = _size_of_recording_day(projection[0, 0])
     if size is None:
@@ -123,11 +150,12 @@ def kitti_object_calibration(path: Path) -> Calibration:
     return Calibration.of(KITTI_EGO_FROM_LIDAR, camera)
 
 
-def kitti_raw_calibration(folder: Path) -> Calibration:
-    """Read the calibration of a day of KITTI raw: the left colour camera of its "sync" drives.
+def kitti_raw_calibration(folder: Path, camera: str = "image_02") -> Calibration:
+    """Read the calibration of a day of KITTI raw: one camera of its "sync" drives.
 
     Args:
         folder: Folder of the day.
+        camera: Folder of the camera's images: "image_02" left or "image_03" right, in colour.
 
     Returns:
         The calibration.
@@ -145,13 +173,14 @@ def kitti_raw_calibration(folder: Path) -> Calibration:
             )
     rows = read_kitti_matrices(cameras)
     rectification = transform(_row(rows, "R_rect_00", (3, 3), cameras))
-    width, height = _row(rows, "S_rect_02", (2,), cameras)
-    camera = _camera(
-        _projection(rows, "P_rect_02", cameras),
+    number = camera.removeprefix("image_")
+    width, height = _row(rows, f"S_rect_{number}", (2,), cameras)
+    rectified = _camera(
+        _projection(rows, f"P_rect_{number}", cameras),
         rectification @ _read_transform(lidar),
         (int(width), int(height)),
     )
-    return Calibration.of(KITTI_EGO_FROM_LIDAR, camera)
+    return Calibration.of(KITTI_EGO_FROM_LIDAR, rectified)
 
 
 def kitti_raw_lidar_from_imu(path: Path) -> np.ndarray:
@@ -180,8 +209,8 @@ def _camera(
 ) -> Camera:
     """Build the camera of a rectified projection.
 
-    The camera stands 6 cm beside camera 0. KITTI puts this offset into the projection; here it
-    belongs to the extrinsics.
+    The camera stands beside camera 0. KITTI puts this offset into the projection; here it belongs
+    to the extrinsics.
 
     Args:
         projection: (3, 4) K [I | t].

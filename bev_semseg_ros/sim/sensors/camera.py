@@ -24,7 +24,7 @@ _SKY = MASK_LABEL["sky"]
 # A pinhole z-buffer cannot hold more than about 150 degrees.
 _MAX_TANGENT = 4.0
 # Maps for shadows and for ambient occlusion: side in pixels, side in metres, and distance in metres
-# of their middle ahead of the vehicle.
+# of their middle from the vehicle, in the camera's direction.
 _SHADOW_MAP = (1024, 105.0, 35.0)
 _HEIGHT_MAP = (512, 90.0, 30.0)
 # The maps move with the vehicle in steps of this many metres. The static part of a map is drawn
@@ -67,6 +67,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
     light, dome, imaging = _drive(view.drive_seed, view.season, float(view.wet))
     world_from_camera = invert(camera_from_world)
+    side = _main_direction(camera)
     scene = Scene(
         seen.triangles,
         seen.uvs,
@@ -78,8 +79,8 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         TAPS,
         light,
         dome,
-        _shadow_map(view, light, table),
-        _height_map(view, table),
+        _shadow_map(view, light, table, side),
+        _height_map(view, table, side),
         np.ascontiguousarray(world_from_camera[:3, :3]),
         world_from_camera[:3, 3].copy(),
         _SKY,
@@ -179,50 +180,68 @@ def _optics(
     return centres, np.ascontiguousarray(samples), buffer_matrix, buffer_size
 
 
-# The latest map of the static mesh for each direction of view. The key is `View.static`, which is
-# one and the same object for a whole drive.
+def _main_direction(camera: Camera) -> np.ndarray:
+    """Return where a camera looks: forward, left, back or right in the ego frame, as (3,).
+
+    Cameras that look to about the same side share their maps.
+    """
+    forward, left = camera.camera_from_ego[2, :2]
+    if abs(forward) >= abs(left):
+        return np.array([np.copysign(1.0, forward), 0.0, 0.0])
+    return np.array([0.0, np.copysign(1.0, left), 0.0])
+
+
+# The latest maps of the static mesh, by the direction they are drawn from and the side that they
+# lie on. The key is `View.static`, which is one and the same object for a whole drive.
 _static_maps: weakref.WeakKeyDictionary[Mesh, dict[bytes, ParallelMap]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 def _parallel_map(
-    view: View, table: np.ndarray, axes: np.ndarray, geometry: tuple[int, float, float]
+    view: View,
+    table: np.ndarray,
+    axes: np.ndarray,
+    geometry: tuple[int, float, float],
+    side: np.ndarray,
 ) -> ParallelMap:
-    """Draw the scene against the direction axes[2], round a point ahead of the vehicle.
+    """Draw the scene against the direction axes[2], round a point beside the vehicle.
 
     Args:
         view: State of the world.
         table: Camera columns of the materials.
         axes: (3, 3) unit rows; the last one points from the scene to the eye.
-        geometry: Side in pixels, side in metres, distance of the middle ahead of the vehicle.
+        geometry: Side in pixels, side in metres, distance of the middle from the vehicle.
+        side: (3,) unit vector of the ego frame towards the middle.
     """
-    size, extent, ahead = geometry
+    size, extent, distance = geometry
     pose = view.world_from_ego
-    centre = axes[:2] @ (pose[:3, 3] + ahead * pose[:3, 0])
+    centre = axes[:2] @ (pose[:3, 3] + distance * (pose[:3, :3] @ side))
     offset = np.round(centre / _MAP_STEP) * _MAP_STEP - extent / 2
     maps = _static_maps.setdefault(view.static, {})
-    static = maps.get(axes.tobytes())
+    key = axes.tobytes() + side.tobytes()
+    static = maps.get(key)
     if static is None or not np.array_equal(static.offset, offset):
         keys = np.full((size, size), -1e9, np.float32)
         static = ParallelMap(axes, offset, size / extent, keys)
         raster.draw_parallel(view.static, table, axes, offset, static.scale, keys)
-        maps[axes.tobytes()] = static
+        maps[key] = static
     keys = static.keys.copy()
     raster.draw_parallel(view.moving, table, axes, offset, static.scale, keys)
     return static._replace(keys=keys)
 
 
-def _shadow_map(view: View, light: Light, table: np.ndarray) -> ParallelMap:
+def _shadow_map(view: View, light: Light, table: np.ndarray, side: np.ndarray) -> ParallelMap:
     """Draw the scene as the sun sees it; one empty pixel if the sun casts no shadows."""
     if not light.has_shadows:
         return ParallelMap(np.eye(3), np.zeros(2), 1.0, np.zeros((1, 1), np.float32))
     sun = light.sun_direction
     across = np.cross([0.0, 0.0, 1.0], sun)
     across /= np.linalg.norm(across)
-    return _parallel_map(view, table, np.stack([across, np.cross(sun, across), sun]), _SHADOW_MAP)
+    axes = np.stack([across, np.cross(sun, across), sun])
+    return _parallel_map(view, table, axes, _SHADOW_MAP, side)
 
 
-def _height_map(view: View, table: np.ndarray) -> ParallelMap:
+def _height_map(view: View, table: np.ndarray, side: np.ndarray) -> ParallelMap:
     """Draw the scene from above."""
-    return _parallel_map(view, table, np.eye(3), _HEIGHT_MAP)
+    return _parallel_map(view, table, np.eye(3), _HEIGHT_MAP, side)

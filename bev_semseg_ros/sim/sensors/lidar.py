@@ -11,7 +11,7 @@ import numpy as np
 from bev_semseg_ros.geometry import apply, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.sensors.ray_casting import cast
-from bev_semseg_ros.sim.sensors.rig import Lidar, Rig
+from bev_semseg_ros.sim.sensors.rig import BodyPart, Lidar, Rig
 
 if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MIN_RANGE = 0.9
 # Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
 SIGNAL_THRESHOLD = 0.06
-# Distances in metres at which a ray is tested against the image. The lidar and the camera are at
-# different places, so where a ray crosses the border of the image depends on the distance.
+# Distances in metres at which a ray is tested against the images. A lidar and a camera are at
+# different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """N points of one turn of all lidars, cropped to the rectified image.
+    """N points of one turn of all lidars.
 
     Attributes:
         positions: (N, 3) float64, metres in the ego frame.
@@ -65,7 +65,7 @@ class Scan:
 
 @dataclass(frozen=True, eq=False)
 class _Rays:
-    """N rays that may end inside the image.
+    """N rays that may give a point.
 
     Attributes:
         lidars: (N,) index into `Rig.lidars`.
@@ -78,7 +78,7 @@ class _Rays:
     azimuths: np.ndarray
 
 
-def scan(view: View, rig: Rig) -> Scan:
+def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
     """Measure a view with the lidars of a rig.
 
     All rays of a turn are cast at one moment: the motion of vehicle and objects during the turn
@@ -86,14 +86,15 @@ def scan(view: View, rig: Rig) -> Scan:
 
     Args:
         view: State of the world.
-        rig: Lidars, and the camera whose image the points are cropped to.
+        rig: Lidars, the own vehicle, and the cameras whose images the points are cropped to.
+        full_turn: True keeps the points that no camera sees, too.
 
     Returns:
-        The points that are returned and lie in the image.
+        The points that are returned and lie in an image, or all that are returned.
     """
     drive_rng = np.random.default_rng([view.drive_seed, 64])
     rng = np.random.default_rng([view.seed, 64])
-    rays = _rays_of(rig)
+    rays = _rays_of(rig, full_turn)
     ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
     shape = (len(rig.lidars), ring_count)
     ring_bias = drive_rng.normal(0, rig.ring_sigma, shape)
@@ -132,12 +133,9 @@ def scan(view: View, rig: Rig) -> Scan:
     noise = rng.normal(0, 1, len(index)) * sigma
     distances = hits.distances + ring_bias[lidars, rings] + noise
     positions = origins[index] + directions[index] * distances[:, None]
-    kept = (
-        returned
-        & (distances > MIN_RANGE)
-        & (distances < rig.max_range)
-        & inside_image(positions, rig.camera)
-    )
+    kept = returned & (distances > MIN_RANGE) & (distances < rig.max_range)
+    if not full_turn:
+        kept &= _inside_any_image(positions, rig)
     everything = Scan(
         positions,
         np.clip(intensities, 0, 1),
@@ -148,6 +146,14 @@ def scan(view: View, rig: Rig) -> Scan:
         hits.objects,
     )
     return everything[kept]
+
+
+def _inside_any_image(positions: np.ndarray, rig: Rig, margin: float = 0.0) -> np.ndarray:
+    """Return which points (N, 3) project into at least one image, see `inside_image`."""
+    inside = np.zeros(len(positions), bool)
+    for camera in rig.cameras.values():
+        inside |= inside_image(positions, camera, margin)
+    return inside
 
 
 def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> np.ndarray:
@@ -203,8 +209,8 @@ def _beams(
 
 
 @functools.lru_cache(maxsize=4)
-def _rays_of(rig: Rig) -> _Rays:
-    """Return the rays of a full turn that may end in the image and clear the vehicle's roof."""
+def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
+    """Return the rays of a turn that clear the own vehicle and, if asked, may end in an image."""
     turns = [_full_turn(number, lidar) for number, lidar in enumerate(rig.lidars)]
     rays = _Rays(
         np.concatenate([turn.lidars for turn in turns]),
@@ -214,11 +220,12 @@ def _rays_of(rig: Rig) -> _Rays:
     ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
     no_jitter = np.zeros((len(rig.lidars), ring_count))
     origins, directions = _beams(rig, rays, rays.azimuths, no_jitter)
-    kept = np.zeros(len(origins), bool)
-    for distance in TEST_DISTANCES:
-        kept |= inside_image(origins + distance * directions, rig.camera, margin=0.03)
-    if rig.roof is not None:
-        kept &= _clear_of_roof(origins, directions, *rig.roof)
+    kept = np.full(len(origins), full_turn)
+    if not full_turn:
+        for distance in TEST_DISTANCES:
+            kept |= _inside_any_image(origins + distance * directions, rig, margin=0.03)
+    for part in rig.body:
+        kept &= ~_hits(origins, directions, part)
     return _Rays(rays.lidars[kept], rays.rings[kept], rays.azimuths[kept])
 
 
@@ -229,29 +236,23 @@ def _full_turn(number: int, lidar: Lidar) -> _Rays:
     return _Rays(np.full(rings.size, number), rings.ravel(), azimuths.ravel())
 
 
-def _clear_of_roof(
-    origins: np.ndarray, directions: np.ndarray, front: float, half_width: float, height: float
-) -> np.ndarray:
-    """Return which rays pass over the vehicle's roof.
-
-    A ray passes if it is above the roof where it leaves it over the front or over a side edge.
+def _hits(origins: np.ndarray, directions: np.ndarray, part: BodyPart) -> np.ndarray:
+    """Return which rays enter a part of the own vehicle.
 
     Args:
         origins: (N, 3) in the ego frame.
         directions: (N, 3) unit vectors in the ego frame.
-        front: x of the front edge in metres.
-        half_width: Half the width of the roof in metres.
-        height: Height of the roof in metres.
+        part: The part.
 
     Returns:
         (N,) bool.
     """
+    low = np.array([part.rear, -part.half_width, -np.inf])
+    high = np.array([part.front, part.half_width, part.height])
+    # A ray is inside a cuboid between the last entry and the first exit of the three pairs of
+    # planes. Parallel to a pair it is between them always or never: -inf to inf or NaN.
     with np.errstate(divide="ignore", invalid="ignore"):
-        to_front = (front - origins[:, 0]) / directions[:, 0]
-        to_side = (np.sign(directions[:, 1]) * half_width - origins[:, 1]) / directions[:, 1]
-    # The distance to an edge that a ray never meets is negative, infinite or NaN.
-    leaves = np.minimum(
-        np.where(to_front > 0, to_front, np.inf), np.where(to_side > 0, to_side, np.inf)
-    )
-    edge_height = origins[:, 2] + np.where(np.isfinite(leaves), leaves, 0) * directions[:, 2]
-    return (origins[:, 0] >= front) | (edge_height >= height)
+        to_low, to_high = (low - origins) / directions, (high - origins) / directions
+    entry = np.fmax.reduce(np.fmin(to_low, to_high), axis=1)
+    leave = np.fmin.reduce(np.fmax(to_low, to_high), axis=1)
+    return np.fmax(entry, 0) < leave

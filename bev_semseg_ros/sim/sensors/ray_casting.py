@@ -63,7 +63,11 @@ def cast(
     Returns:
         The hits; rays that hit nothing have none.
     """
-    meshes = [_static_mesh(view, max_range), EmbreeMesh.around(view.moving, view, max_range)]
+    looks_back = bool((directions @ view.world_from_ego[:3, 0]).min(initial=0) < 0)
+    meshes = [
+        _static_mesh(view, max_range, looks_back),
+        EmbreeMesh.around(view.moving, view, max_range, looks_back),
+    ]
     camera_table, lidar_table = view.materials.camera, view.materials.lidar
     active = np.arange(len(origins))
     travelled = np.zeros(len(origins))
@@ -140,21 +144,22 @@ class EmbreeMesh:
             TriangleMesh(self._scene, np.ascontiguousarray(mesh.triangles[kept], np.float32))
 
     @classmethod
-    def around(cls, mesh: Mesh, view: View, reach: float) -> EmbreeMesh:
+    def around(cls, mesh: Mesh, view: View, reach: float, looks_back: bool) -> EmbreeMesh:
         """Copy the triangles of a mesh that rays of a view can hit.
 
         Args:
             mesh: Mesh in the world frame.
             view: Gives the pose of the vehicle.
-            reach: Metres within which triangles are copied. Those that are wholly behind the
+            reach: Metres within which triangles are copied.
+            looks_back: Whether rays go backwards. If not, triangles that are wholly behind the
                 vehicle, beyond a margin, are left out.
         """
         corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
-        forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
-        kept = (np.linalg.norm(corner, axis=1) < reach + 2 * extent) & (
-            forward > -10.0 - 2 * extent
-        )
+        kept = np.linalg.norm(corner, axis=1) < reach + 2 * extent
+        if not looks_back:
+            forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
+            kept &= forward > -10.0 - 2 * extent
         return cls(mesh, np.flatnonzero(kept))
 
     def nearest(
@@ -189,26 +194,45 @@ class EmbreeMesh:
         normals[hit] = normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-20)
 
 
-# The latest copy of a static mesh, with the pose of the vehicle and the range at that time. The key
-# is `View.static`, which is one and the same object for a whole drive.
-_static_meshes: weakref.WeakKeyDictionary[Mesh, tuple[EmbreeMesh, np.ndarray, float]] = (
-    weakref.WeakKeyDictionary()
-)
+@dataclass(frozen=True, eq=False)
+class _StaticCopy:
+    """A part of a static mesh in Embree, and what it serves.
+
+    Attributes:
+        mesh: The part.
+        pose: (4, 4) pose of the vehicle when it was copied.
+        max_range: Length of the rays it was copied for.
+        looks_back: Whether it holds what is behind the vehicle.
+    """
+
+    mesh: EmbreeMesh
+    pose: np.ndarray
+    max_range: float
+    looks_back: bool
+
+    def serves(self, view: View, max_range: float, looks_back: bool) -> bool:
+        """Return whether it holds all that such rays of a view can hit."""
+        moved = invert(self.pose) @ view.world_from_ego
+        is_near = bool(np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN)
+        # What rays forward can hit now must lie in the half-space that was copied then.
+        faces_forward = bool(moved[0, 3] > -5 and moved[0, 0] > 0.8)
+        covers = self.looks_back or (faces_forward and not looks_back)
+        return is_near and covers and self.max_range == max_range
 
 
-def _static_mesh(view: View, max_range: float) -> EmbreeMesh:
+# The latest copy of a static mesh. The key is `View.static`, which is one and the same object for a
+# whole drive.
+_static_copies: weakref.WeakKeyDictionary[Mesh, _StaticCopy] = weakref.WeakKeyDictionary()
+
+
+def _static_mesh(view: View, max_range: float, looks_back: bool) -> EmbreeMesh:
     """Return the static scene in Embree.
 
     Copying it takes longer than casting all rays, so one copy serves for a stretch of the drive.
     """
-    if view.static in _static_meshes:
-        copy, pose, reach = _static_meshes[view.static]
-        moved = invert(pose) @ view.world_from_ego
-        # What the image shows now must lie in the half-space that was copied then.
-        is_near = bool(np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN)
-        faces_forward = moved[0, 3] > -5 and moved[0, 0] > 0.8
-        if is_near and faces_forward and reach == max_range:
-            return copy
-    copy = EmbreeMesh.around(view.static, view, max_range + STATIC_MARGIN)
-    _static_meshes[view.static] = copy, view.world_from_ego.copy(), max_range
-    return copy
+    copy = _static_copies.get(view.static)
+    if copy is None or not copy.serves(view, max_range, looks_back):
+        mesh = EmbreeMesh.around(view.static, view, max_range + STATIC_MARGIN, looks_back)
+        copy = _StaticCopy(mesh, view.world_from_ego.copy(), max_range, looks_back)
+        _static_copies[view.static] = copy
+    return copy.mesh

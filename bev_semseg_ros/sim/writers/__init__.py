@@ -6,5 +6,5 @@ from bev_semseg_ros.sim.writers.a2d2 import A2D2Writer
 from bev_semseg_ros.sim.writers.base import Writer
 from bev_semseg_ros.sim.writers.kitti import KittiWriter
 
-# Name of a rig -> writer of its data set's layout.
+# `Rig.layout` -> writer of that layout.
 WRITERS: dict[str, type[Writer]] = {"a2d2": A2D2Writer, "kitti": KittiWriter}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ from bev_semseg_ros.data.a2d2 import MASK_LABELS_FILE
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
 from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.sim.sensors.lidar import Scan
-from bev_semseg_ros.sim.sensors.rig import (
+from bev_semseg_ros.sim.sensors.a2d2_rig import (
     A2D2_LIDAR_POSES,
-    A2D2_VEHICLE_FROM_VIEW,
-    Rig,
     a2d2_vehicle_from_lidar,
+    a2d2_vehicle_from_view,
 )
+from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image
+from bev_semseg_ros.sim.sensors.rig import Rig
 from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_png
 from bev_semseg_ros.sim.writers.labels import Labels, label_view
 
 # Seconds between the starts of two scenes, if scenes are not longer than that.
 MIN_SCENE_PERIOD = 30
+# The frames of the second camera of a rig are numbered from this number on, those of the third from
+# twice this number, and each takes its image so many microseconds after the camera before it.
+CAMERA_NUMBER_STEP = 100_000
+CAMERA_DELAY_US = 1_700
 # Truncation grows by one level at each of these shares of a box outside the image.
 TRUNCATION_SHARES = (0.02, 0.5)
 
@@ -85,12 +90,17 @@ def a2d2_class_list() -> dict[str, str]:
 
 
 class A2D2Writer(Writer):
-    """Writes A2D2's subset with boxes and masks, seen by the front-centre camera.
+    """Writes A2D2's subset with boxes and masks.
 
     The layout is that of `camera_lidar_semantic_bboxes` with `cams_lidars.json` beside it (Geyer
-    et al., arXiv 2004.06320). Points and boxes lie in the view frame of the camera: x forward,
-    y left, z up, origin at the camera. Boxes have the additional key `velocity`, and their `id` is
-    the same in all frames of a scene; see `bev_semseg_ros.data.a2d2`.
+    et al., arXiv 2004.06320). The points of a camera are those inside its image. They lie in its
+    view frame: x forward, y left, z up, origin at the camera. Points outside all images, as a full
+    turn gives them, stand with the reference camera and have no `row` and `col` (NaN).
+
+    As published, boxes are written for the reference camera alone, in its view frame, and the
+    frames of two cameras have other numbers and times. The simulator's world stands still between
+    the times of the cameras. Boxes have the additional key `velocity`, and their `id` is the same
+    in all frames of a scene; see `bev_semseg_ros.data.a2d2`.
     """
 
     SUBSET = "camera_lidar_semantic_bboxes"
@@ -117,7 +127,11 @@ class A2D2Writer(Writer):
         self._start = first_day + datetime.timedelta(days=seed % 3650)
         duration = frames * FRAME_PERIOD_US // 1_000_000 + 1
         self._scene_period = datetime.timedelta(seconds=max(MIN_SCENE_PERIOD, duration))
-        self._view_from_ego = self.VIEW_FROM_OPTICAL @ rig.camera.camera_from_ego
+        self._view_from_ego = {
+            name: self.VIEW_FROM_OPTICAL @ camera.camera_from_ego
+            for name, camera in rig.cameras.items()
+        }
+        self._reference = next(iter(rig.cameras))
         self._colors = np.zeros((256, 3), np.uint8)
         color_of_name = {name: color for color, name in a2d2_class_list().items()}
         for name, label in MASK_LABEL.items():
@@ -132,54 +146,76 @@ class A2D2Writer(Writer):
         write_json(self._root.parent / "cams_lidars.json", self._calibration())
 
     def write(
-        self, scene: int, frame: int, view: View, scan: Scan, image: np.ndarray, mask: np.ndarray
+        self,
+        scene: int,
+        frame: int,
+        view: View,
+        scan: Scan,
+        images: Mapping[str, np.ndarray],
+        masks: Mapping[str, np.ndarray],
     ) -> None:
         begin = self._start + scene * self._scene_period
         time_us = int(begin.timestamp()) * 1_000_000 + frame * FRAME_PERIOD_US
-        # A2D2's sidecars number the lidars of a frame in no fixed order.
-        numbers = np.random.default_rng([view.seed, 22]).permutation(len(self._rig.lidars))
-        lidar_ids = {
-            str(numbers[index]): lidar.name for index, lidar in enumerate(self._rig.lidars)
+        inside = {
+            name: inside_image(scan.positions, camera) for name, camera in self._rig.cameras.items()
         }
-        sidecar = {
-            "cam_name": "front_center",
-            "cam_tstamp": time_us,
-            "lidar_ids": lidar_ids,
-        }
+        inside[self._reference] |= ~np.any(list(inside.values()), axis=0)
+        for index, camera in enumerate(self._rig.cameras):
+            number = frame + 1 + CAMERA_NUMBER_STEP * index
+            # A2D2's sidecars number the lidars of a frame in no fixed order.
+            seed = [view.seed, 22, index] if index else [view.seed, 22]
+            lidar_ids = np.random.default_rng(seed).permutation(len(self._rig.lidars))
+            sidecar = {
+                "cam_name": camera,
+                "cam_tstamp": time_us + CAMERA_DELAY_US * index,
+                "lidar_ids": {
+                    str(lidar_ids[row]): lidar.name for row, lidar in enumerate(self._rig.lidars)
+                },
+            }
+            write_png(self._path(begin, number, "camera", camera, ".png"), images[camera])
+            write_png(
+                self._path(begin, number, "label", camera, ".png"), self._colors[masks[camera]]
+            )
+            write_json(self._path(begin, number, "camera", camera, ".json"), sidecar)
+            path = self._path(begin, number, "lidar", camera, ".npz")
+            self._write_points(path, camera, scan[inside[camera]], time_us, lidar_ids)
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
-        write_png(self._path(begin, frame, "camera", ".png"), image)
-        write_png(self._path(begin, frame, "label", ".png"), self._colors[mask])
-        write_json(self._path(begin, frame, "camera", ".json"), sidecar)
-        self._write_points(self._path(begin, frame, "lidar", ".npz"), scan, time_us, numbers)
-        write_json(self._path(begin, frame, "label3D", ".json"), self._boxes(labels))
+        boxes_path = self._path(begin, frame + 1, "label3D", self._reference, ".json")
+        write_json(boxes_path, self._boxes(labels))
 
     def finish(self, scenes: list[int]) -> None:
         """Do nothing: no file of this layout depends on the other scenes."""
 
-    def _path(self, begin: datetime.datetime, frame: int, kind: str, suffix: str) -> Path:
+    def _path(
+        self, begin: datetime.datetime, number: int, kind: str, camera: str, suffix: str
+    ) -> Path:
         """Return the path of a file of a frame; its folder is created.
 
         Args:
             begin: Start of the scene.
-            frame: Number of the frame in the scene, from 0.
+            number: Number of the camera's frame in the scene, from 1.
             kind: Folder: "camera", "label", "lidar" or "label3D".
+            camera: Name of the camera.
             suffix: Ending of the file, with its dot.
         """
-        folder = self._root / f"{begin:%Y%m%d_%H%M%S}" / kind / "cam_front_center"
+        folder = self._root / f"{begin:%Y%m%d_%H%M%S}" / kind / f"cam_{camera}"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{begin:%Y%m%d%H%M%S}_{kind}_frontcenter_{frame + 1:09d}{suffix}"
+        token = camera.replace("_", "")
+        return folder / f"{begin:%Y%m%d%H%M%S}_{kind}_{token}_{number:09d}{suffix}"
 
     def _calibration(self) -> dict[str, Any]:
         """Return the content of cams_lidars.json."""
-        camera = self._rig.camera
-        front_center = {
-            "view": _axes(A2D2_VEHICLE_FROM_VIEW),
-            "Lens": "Telecam",
-            "Resolution": list(camera.size),
-            "CamMatrix": camera.rectified_matrix.tolist(),
-            "CamMatrixOriginal": camera.matrix.tolist(),
-            "Distortion": [camera.distortion.tolist()],
-            "tstamp_delay": 25000,
+        cameras = {
+            name: {
+                "view": _axes(a2d2_vehicle_from_view(name)),
+                "Lens": "Fisheye" if camera.distortion_model == "equidistant" else "Telecam",
+                "Resolution": list(camera.size),
+                "CamMatrix": camera.rectified_matrix.tolist(),
+                "CamMatrixOriginal": camera.matrix.tolist(),
+                "Distortion": [camera.distortion.tolist()],
+                "tstamp_delay": 25000,
+            }
+            for name, camera in self._rig.cameras.items()
         }
         vehicle = {
             "view": _axes(np.eye(4)),
@@ -190,20 +226,27 @@ class A2D2Writer(Writer):
             },
         }
         lidars = {name: {"view": _axes(a2d2_vehicle_from_lidar(name))} for name in A2D2_LIDAR_POSES}
-        return {"vehicle": vehicle, "lidars": lidars, "cameras": {"front_center": front_center}}
+        return {"vehicle": vehicle, "lidars": lidars, "cameras": cameras}
 
-    def _write_points(self, path: Path, scan: Scan, time_us: int, numbers: np.ndarray) -> None:
-        """Write the npz file of a frame.
+    def _write_points(
+        self, path: Path, camera: str, scan: Scan, time_us: int, lidar_ids: np.ndarray
+    ) -> None:
+        """Write the npz file of a camera's frame.
 
         Args:
             path: File to write.
-            scan: Points of all lidars.
-            time_us: Time of the image in microseconds.
-            numbers: (L,) number of each lidar in the sidecar.
+            camera: Name of the camera.
+            scan: The points that stand with it.
+            time_us: Time of the reference camera's image in microseconds.
+            lidar_ids: (L,) number of each lidar in the sidecar.
         """
-        points = apply(self._view_from_ego, scan.positions)
-        matrix = self._rig.camera.rectified_matrix
+        points = apply(self._view_from_ego[camera], scan.positions)
+        matrix = self._rig.cameras[camera].rectified_matrix
         depth = points[:, 0].copy()
+        row = matrix[1, 1] * (-points[:, 2] / depth) + matrix[1, 2]
+        column = matrix[0, 0] * (-points[:, 1] / depth) + matrix[0, 2]
+        outside = ~inside_image(scan.positions, self._rig.cameras[camera])
+        row[outside] = column[outside] = np.nan
         # A turn of a lidar takes one frame period. It has passed the camera's direction when the
         # image is taken, so points are older than the image by up to one period.
         turn = scan.azimuths / (2 * np.pi) % 1
@@ -212,17 +255,18 @@ class A2D2Writer(Writer):
             points=points,
             depth=depth,
             distance=np.linalg.norm(points, axis=1),
-            row=matrix[1, 1] * (-points[:, 2] / depth) + matrix[1, 2],
-            col=matrix[0, 0] * (-points[:, 1] / depth) + matrix[0, 2],
+            row=row,
+            col=column,
             reflectance=np.rint(255 * scan.intensities).astype(np.int64),
             azimuth=(np.pi / 2 - scan.azimuths) % (2 * np.pi),
-            lidar_id=numbers[scan.lidars].astype(np.float64),
+            lidar_id=lidar_ids[scan.lidars].astype(np.float64),
             timestamp=time_us - np.rint(FRAME_PERIOD_US * turn).astype(np.int64),
         )
 
     def _boxes(self, labels: Labels) -> dict[str, Any]:
         """Return the content of a label3D file."""
-        boxes = transform_boxes(self._view_from_ego, labels.boxes)
+        view_from_ego = self._view_from_ego[self._reference]
+        boxes = transform_boxes(view_from_ego, labels.boxes)
         content = {}
         for index, (center, size, yaw) in enumerate(
             zip(boxes.centers, boxes.sizes, boxes.yaws, strict=True)
@@ -247,7 +291,7 @@ class A2D2Writer(Writer):
                 "truncation": float(truncation),
             }
             if number >= 0 and np.isfinite(velocity).all():
-                in_view = self._view_from_ego[:3, :3] @ [*velocity, 0.0]
+                in_view = view_from_ego[:3, :3] @ [*velocity, 0.0]
                 box["velocity"] = in_view.tolist()
             content[f"box_{index}"] = box
         return content

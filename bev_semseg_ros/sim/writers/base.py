@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Writer(ABC):
 
         Args:
             out: Root folder of the data set.
-            rig: Sensors, with the camera at the size of the written images.
+            rig: Sensors, with the cameras at the size of the written images.
             seed: Seed of the data set.
             frames: Frames per scene.
         """
@@ -42,7 +43,13 @@ class Writer(ABC):
 
     @abstractmethod
     def write(
-        self, scene: int, frame: int, view: View, scan: Scan, image: np.ndarray, mask: np.ndarray
+        self,
+        scene: int,
+        frame: int,
+        view: View,
+        scan: Scan,
+        images: Mapping[str, np.ndarray],
+        masks: Mapping[str, np.ndarray],
     ) -> None:
         """Write one frame.
 
@@ -51,8 +58,9 @@ class Writer(ABC):
             frame: Number of the frame in the scene.
             view: State of the world at this frame.
             scan: What the rig's lidars measured.
-            image: (H, W, 3) uint8 RGB, distorted as the camera records it.
-            mask: (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry of the image.
+            images: For each camera of the rig (H, W, 3) uint8 RGB, distorted as it records it.
+            masks: For each camera (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry
+                of its image.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +21,25 @@ SCENE_PERIOD_NS = 60_000_000_000
 
 
 class KittiWriter(Writer):
-    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with three additions.
+    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with four additions.
 
-    The additions are `training/semantic/<frame>.png`, a mask of class numbers;
-    `training/frames.csv` with the columns frame, scene and time_ns; and
-    `training/motion/<frame>.csv` with ids and velocities, see `bev_semseg_ros.data.kitti`.
+    - `training/semantic/<frame>.png` is a mask of class numbers of image_2, and `semantic_3` one of
+      image_3.
+    - `training/frames.csv` has the columns frame, scene and time_ns.
+    - `training/motion/<frame>.csv` has ids and velocities, see `bev_semseg_ros.data.kitti`.
+    - A second lidar NAME is written as `training/velodyne_NAME/<frame>.bin` in its own frame. The
+      row Tr_NAME_to_velo of the calibration takes its points to the frame of the first lidar.
 
-    Labels lie in the frame of the rectified camera 0. The image is that of camera 2, which is
-    BASELINE metres to the left of camera 0; the fourth column of P2 says so.
+    Labels lie in the frame of the rectified camera 0. Camera 2 is BASELINE metres to the left of
+    camera 0; the fourth column of P2 says so, and that of P3 where camera 3 is.
     """
 
     BASELINE = 0.06
-    FOLDERS = ("image_2", "label_2", "calib", "velodyne", "semantic", "motion")
+    # Camera of the rig -> folders of its images and of its masks.
+    IMAGE_FOLDERS: Mapping[str, tuple[str, str]] = {
+        "image_02": ("image_2", "semantic"),
+        "image_03": ("image_3", "semantic_3"),
+    }
     VAN_NAME = "Van"
 
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
@@ -39,24 +47,36 @@ class KittiWriter(Writer):
         self._rig = rig
         self._frames = frames
         to_first_camera = transform(translation=(-self.BASELINE, 0, 0))
-        self._rect_from_ego = to_first_camera @ rig.camera.camera_from_ego
-        self._lidar_from_ego = invert(rig.lidars[0].ego_from_lidar)
+        self._rect_from_ego = to_first_camera @ rig.reference_camera.camera_from_ego
+        first, *others = [lidar.name for lidar in rig.lidars]
+        self._lidar_folders = [first, *(f"{first}_{name}" for name in others)]
 
     def begin(self) -> None:
-        for name in self.FOLDERS:
+        folders = ["label_2", "calib", "motion", *self._lidar_folders]
+        for camera in self._rig.cameras:
+            folders += self.IMAGE_FOLDERS[camera]
+        for name in folders:
             (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def write(
-        self, scene: int, frame: int, view: View, scan: Scan, image: np.ndarray, mask: np.ndarray
+        self,
+        scene: int,
+        frame: int,
+        view: View,
+        scan: Scan,
+        images: Mapping[str, np.ndarray],
+        masks: Mapping[str, np.ndarray],
     ) -> None:
         name = self._frame_name(scene, frame)
-        write_png(self._root / "image_2" / f"{name}.png", image)
-        write_png(self._root / "semantic" / f"{name}.png", mask)
-        points = np.concatenate(
-            [apply(self._lidar_from_ego, scan.positions), scan.intensities[:, None]], 1
-        )
-        points[:, 3] = np.round(points[:, 3], 2)
-        (self._root / "velodyne" / f"{name}.bin").write_bytes(points.astype("<f4").tobytes())
+        for camera in self._rig.cameras:
+            image_folder, mask_folder = self.IMAGE_FOLDERS[camera]
+            write_png(self._root / image_folder / f"{name}.png", images[camera])
+            write_png(self._root / mask_folder / f"{name}.png", masks[camera])
+        for number, folder in enumerate(self._lidar_folders):
+            ego_from_lidar = self._rig.lidars[number].ego_from_lidar
+            self._write_points(
+                self._root / folder / f"{name}.bin", scan[scan.lidars == number], ego_from_lidar
+            )
         (self._root / "calib" / f"{name}.txt").write_text(self._calibration())
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
         lines = self._label_lines(labels)
@@ -71,6 +91,15 @@ class KittiWriter(Writer):
                 for frame in range(self._frames):
                     time_ns = scene * SCENE_PERIOD_NS + frame * FRAME_PERIOD_US * 1000
                     table.writerow([self._frame_name(scene, frame), f"scene_{scene:04d}", time_ns])
+
+    @staticmethod
+    def _write_points(path: Path, scan: Scan, ego_from_lidar: np.ndarray) -> None:
+        """Write the points of one lidar, in its frame."""
+        points = np.concatenate(
+            [apply(invert(ego_from_lidar), scan.positions), scan.intensities[:, None]], 1
+        )
+        points[:, 3] = np.round(points[:, 3], 2)
+        path.write_bytes(points.astype("<f4").tobytes())
 
     @staticmethod
     def _write_motion(path: Path, boxes: Boxes) -> None:
@@ -90,19 +119,27 @@ class KittiWriter(Writer):
 
     def _calibration(self) -> str:
         """Return the text of a calibration file, the same for all frames."""
-        camera = self._rig.camera
+        camera = self._rig.reference_camera
         first = camera.matrix @ np.eye(3, 4)
         second = camera.matrix @ transform(translation=(self.BASELINE, 0, 0))[:3]
-        velodyne = (self._rect_from_ego @ self._rig.lidars[0].ego_from_lidar)[:3]
+        third = second
+        if "image_03" in self._rig.cameras:
+            right = self._rig.cameras["image_03"]
+            from_first = right.camera_from_ego @ invert(self._rect_from_ego)
+            third = right.matrix @ from_first[:3]
+        velodyne, *others = self._rig.lidars
         rows = {
             "P0": first,
             "P1": first,
             "P2": second,
-            "P3": second,
+            "P3": third,
             "R0_rect": np.eye(3),
-            "Tr_velo_to_cam": velodyne,
+            "Tr_velo_to_cam": (self._rect_from_ego @ velodyne.ego_from_lidar)[:3],
             "Tr_imu_to_velo": np.eye(4)[:3],
         }
+        for lidar in others:
+            to_velodyne = invert(velodyne.ego_from_lidar) @ lidar.ego_from_lidar
+            rows[f"Tr_{lidar.name}_to_velo"] = to_velodyne[:3]
         lines = []
         for name, row in rows.items():
             numbers = " ".join(f"{value:.12e}" for value in row.ravel())
@@ -119,7 +156,7 @@ class KittiWriter(Writer):
             x, y, z = apply(self._rect_from_ego, bottom)
             rotation = float(wrap_angle(np.array(-yaw - np.pi / 2)))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
-            bounds = clip_to_image(labels.bounds[index], self._rig.camera.size)
+            bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
             length, width, height = size
             numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
             fields = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.geometry import box_corners, box_image_bounds, project
 from bev_semseg_ros.sim.classes import BOX_CLASSES
 from bev_semseg_ros.sim.scene.view import View
@@ -28,8 +28,9 @@ class Labels:
     Attributes:
         boxes: M boxes in the ego frame, drawn by the rig's convention.
         names: M class names in the spelling of the data set.
-        bounds: (M, 4) left, top, right, bottom in pixels of the rectified image, not clipped.
-        truncations: (M,) share of `bounds` outside the image, 0 to 1.
+        bounds: (M, 4) left, top, right, bottom in pixels of the reference camera's rectified
+            image, not clipped; zeros for an object wholly behind that camera.
+        truncations: (M,) share of `bounds` outside that image, 0 to 1.
         occlusions: (M,) 0 fully visible, 1 partly hidden, 2 largely hidden.
     """
 
@@ -56,14 +57,15 @@ def label_view(view: View, scan: Scan, rig: Rig, van_name: str) -> Labels:
     seen = seen[view.boxes.labels[seen] >= 0]
     true_boxes = view.boxes[seen]
     boxes = rig.convention.apply(true_boxes)
-    bounds = box_image_bounds(boxes, rig.camera.image_from_ego)
-    clipped = clip_to_image(bounds, rig.camera.size)
+    camera = rig.reference_camera
+    bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego))
+    clipped = clip_to_image(bounds, camera.size)
     truncations = 1 - _areas(clipped) / np.maximum(_areas(bounds), 1e-9)
     names = []
     for label, height in zip(true_boxes.labels, true_boxes.sizes[:, 2], strict=True):
         is_van = BOX_CLASSES[label] == "car" and height > VAN_HEIGHT
         names.append(van_name if is_van else BOX_CLASSES[label].capitalize())
-    occlusions = _occlusions(scan, rig, seen, true_boxes, bounds)
+    occlusions = _occlusions(scan, camera, seen, true_boxes, bounds)
     return Labels(boxes, names, bounds, truncations, occlusions)
 
 
@@ -79,18 +81,18 @@ def _areas(bounds: np.ndarray) -> np.ndarray:
 
 
 def _occlusions(
-    scan: Scan, rig: Rig, seen: np.ndarray, true_boxes: Boxes, bounds: np.ndarray
+    scan: Scan, camera: Camera, seen: np.ndarray, true_boxes: Boxes, bounds: np.ndarray
 ) -> np.ndarray:
     """Return the occlusion levels (M,): how many points lie in front of an object, in its bounds.
 
     Args:
         scan: Points, each with the object it lies on.
-        rig: Sensors.
+        camera: The reference camera.
         seen: (M,) rows of the objects in `View.boxes`.
         true_boxes: M boxes in the ego frame, at their true size.
         bounds: (M, 4) rectangles in pixels.
     """
-    pixels, _ = project(rig.camera.image_from_ego, scan.positions)
+    pixels, depth = project(camera.image_from_ego, scan.positions)
     ranges = np.linalg.norm(scan.positions, axis=1)
     nearest = np.zeros(0)
     if len(true_boxes):
@@ -98,7 +100,8 @@ def _occlusions(
     occlusions = np.zeros(len(seen), np.int64)
     for row, (number, (left, top, right, bottom)) in enumerate(zip(seen, bounds, strict=True)):
         inside = (
-            (pixels[:, 0] > left)
+            (depth > 0)
+            & (pixels[:, 0] > left)
             & (pixels[:, 0] < right)
             & (pixels[:, 1] > top)
             & (pixels[:, 1] < bottom)

@@ -32,7 +32,7 @@ def test_the_ego_frame_has_its_origin_on_the_ground_under_the_camera(root):
 
 def test_side_camera_shares_the_ego_frame_and_is_a_fisheye(root):
     tiny_data.write_a2d2_frame(root, camera="side_left")
-    frame, _ = A2D2Dataset(root, camera="side_left")[0]
+    frame, _ = A2D2Dataset(root, ["side_left"])[0]
     assert frame.camera.distortion_model == "equidistant"
     ahead_of_camera = apply(frame.ego_from_lidar, np.array([[5.0, 0, 0]]))  # it looks to the left
     np.testing.assert_allclose(ahead_of_camera, [[0.7 - 1.7, 0.6 + 5, 1.8]], atol=1e-12)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.a2d2 import CORNER_SIGNS
 
-from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation
+from bev_semseg_ros.data.a2d2 import A2D2Dataset, axis_angle_rotation, read_points
 from bev_semseg_ros.data.files import read_image, read_json
 from bev_semseg_ros.geometry import apply, box_image_bounds, project
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
@@ -137,6 +137,13 @@ def test_real_points_were_measured_about_when_the_image_was_taken(real):
         assert set(attributes) == {"unit", "time"}
         assert len(attributes["time"]) == len(attributes["unit"]) == len(frame.points)
         assert np.abs(attributes["time"]).max() < 0.2 and len(np.unique(attributes["unit"])) > 1
+
+
+def test_real_measurements_are_told_apart(real_data):
+    for path in sorted((real_data / "a2d2").glob("*/*/lidar/*/*.npz")):
+        cloud = read_points(path)
+        found = cloud.measurements({number: f"lidar {number}" for number in range(5)})
+        assert len(np.unique(found)) == len(found) == len(cloud.points)
 
 
 def test_real_ground_points_lie_near_zero_height(real):
