@@ -1,4 +1,4 @@
-"""Detect objects and segment images from a lidar and a camera, in training and on a vehicle."""
+"""Detect objects and segment images from lidars and cameras, in training and on a vehicle."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import ReliabilityPolicy
 from support.process import node_arguments
 
-from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.subscriptions import Subscription
 from bev_semseg_ros.ros.node import perception as node_module
 from bev_semseg_ros.ros.node.perception import Perception
@@ -50,7 +50,7 @@ def start(checkpoint_file, calibration_file, namespace):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (CameraInfoMatcher, "take_points"),
+        (Intake, "offer"),
         (Subscription, "follow"),
         (Subscription, "explain"),
     ],

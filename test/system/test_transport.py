@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from bev_semseg_ros.data.calibration import save_calibration
+from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.message import stamp_ns
@@ -28,7 +27,7 @@ def large(start_node, peers, calibration, tmp_path_factory):
         [[1500, 0, 959.5], [0, 1500, 603.5], [0, 0, 1]], SIZE, calibration.camera.camera_from_ego
     )
     path = tmp_path_factory.mktemp("large") / "calibration.yaml"
-    save_calibration(replace(calibration, camera=camera), path)
+    save_calibration(Calibration.of(calibration.ego_from_lidar, camera), path)
     process = start_node(
         "-r", f"__ns:={NAMESPACE}", calibration=path, mode="camera_only", intrinsics="calibration"
     )
