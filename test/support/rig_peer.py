@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -124,6 +125,16 @@ class RigPeer:
         pixels = coarse.astype(np.uint8).repeat(8, 0).repeat(8, 1)
         header = _header(stamp, mount.frame_id)
         return encode_camera(camera, header), encode_image(pixels, "rgb8", header)
+
+    def settle(self) -> None:
+        """Wait until the node has taken what was sent: a newer message would replace it."""
+        name = f"{self._namespace}/perception/get_parameters"
+        client = self.node.create_client(GetParameters, name)
+        self.spin_until(client.service_is_ready, name)
+        for _ in range(2):  # the first answer may come before the messages of the same moment
+            future = client.call_async(GetParameters.Request(names=["mode"]))
+            self.spin_until(future.done, f"the answer of {name}")
+        self.node.destroy_client(client)
 
     def timing(self, stamp: int) -> dict[str, str]:
         """Return the timing of a frame, waiting for it."""

@@ -95,7 +95,7 @@ def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
     pairs_until(
         lambda: f"ZeroDivisionError: {name} was spoiled" in "".join(text), "the explanation"
     )
-    if owner is CameraInfoMatcher:  # the others cost no message
+    if owner is Intake:  # the others cost no message
         pairs_until(lambda: counted() == "1", "the number of errors")
 
 

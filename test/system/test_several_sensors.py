@@ -170,6 +170,7 @@ def test_a_late_message_is_left_out_and_counted_by_its_sensor(peer, stream):
     peer.send(stamp, [each for each in peer.streams if each != stream])
     assert change(before, peer.timing(stamp), f"degraded/no_{stream}") == 1
     peer.send(stamp, [stream])  # its frame is out
+    peer.settle()
     after = complete(peer)
     assert change(before, after, f"dropped/late_{stream}") == 1
     check_accounts(peer, before, after, dict.fromkeys(peer.streams, 2))
@@ -194,7 +195,9 @@ def test_messages_of_one_sensor_out_of_order_find_their_frames(peer):
     first, second = peer.next_stamp(), peer.next_stamp()
     rest = [each for each in peer.streams if each != "left/image"]
     peer.send(second, ["left/image"])
+    peer.settle()
     peer.send(first, ["left/image"])
+    peer.settle()
     peer.send(first, rest)
     peer.timing(first)
     peer.send(second, rest)
@@ -211,7 +214,7 @@ def test_images_of_another_size_are_left_out_until_the_network_is_ready_for_them
     while len(modes) < 2 or "semseg" not in modes[-1]:
         stamp = peer.next_stamp()
         peer.send(stamp, rest)
-        peer.send(stamp, ["left/image"], size=(144, 96))
+        peer.send(stamp, ["left/image"], size=(112, 64))
         sent += 1
         after = peer.timing(stamp)
         left = change(before, after, "degraded/left/new_image_size")

@@ -135,4 +135,5 @@ class LatestPairQueue:
             why = "its messages come again"
         else:
             why = f"{before} is silent"
-        self._health.warn("reference", f"the reference is now {reference}: {why}")
+        # Two changes within a second make two lines.
+        self._health.warn(f"reference_{reference}", f"the reference is now {reference}: {why}")
