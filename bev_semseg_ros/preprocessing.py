@@ -338,6 +338,10 @@ def prepare(frame: Frame, config: Config) -> Sample:
 def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig) -> Sample:
     """Return the scans as one cloud inside the grid."""
     poses = np.stack([scan.ego_from_lidar for scan in scans]) if scans else np.eye(4)[None]
+    if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
+        points, kept = select_points(scans[0].points, scans[0].ego_from_lidar, grid)
+        own = {name: values[kept] for name, values in scans[0].attributes.items()}
+        return Sample(points, {}, poses, point_attributes=own)
     moved, lidars, attributes = [], [], []
     for number, (scan, units) in enumerate(zip(scans, _units(scans), strict=True)):
         if scan.points is None:
