@@ -19,14 +19,8 @@ from launch import LaunchDescription
 
 PACKAGE = "bev_semseg_ros"
 INPUTS = ("points", "image", "camera_info")
-OUTPUTS = (
-    "markers",
-    "semseg/color",
-    "semseg/overlay",
-    "semseg/labels",
-    "semseg/camera_info",
-    "timing",
-)
+OUTPUTS = ("markers", "timing")
+OUTPUTS_OF_A_CAMERA = ("semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info")
 PARAMETERS = ("checkpoint", "calibration", "extrinsics", "device", "image_transport")
 
 
@@ -44,11 +38,19 @@ ARGUMENTS = {
     "extrinsics": ("", "calibration, parameters or tf; empty: that of params_file"),
     "device": ("", "auto, cpu, cuda or cuda:N; empty: that of params_file"),
     "image_transport": ("", "raw or compressed; empty: that of params_file"),
-    "points": ("", "topic of the clouds; empty: points in the namespace, or /points with a bag"),
-    "image": ("", "topic of the images; empty: image in the namespace, or /image with a bag"),
+    "lidars": ("", "names of several lidars, as front,rear; empty: those of params_file"),
+    "cameras": ("", "names of several cameras, as front,left,right; empty: those of params_file"),
+    "points": (
+        "",
+        "topic of the clouds of one lidar; empty: points in the namespace, or /points with a bag",
+    ),
+    "image": (
+        "",
+        "topic of the images of one camera; empty: image in the namespace, or /image with a bag",
+    ),
     "camera_info": (
         "",
-        "topic of the intrinsics; empty: camera_info in the namespace, or /camera_info with a bag",
+        "topic of its intrinsics; empty: camera_info in the namespace, or /camera_info with a bag",
     ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("", "true: take the time from /clock; empty: that of params_file"),
@@ -85,12 +87,17 @@ def start(context):
         and chosen.get("extrinsics", "calibration") == "calibration"
     ):
         texts["calibration"] = value["bag"]  # `bev-semseg bag` writes the file there
+    names = {kind: names_of(value[kind], chosen.get(kind)) for kind in ("lidars", "cameras")}
+    arrays = {kind: names[kind] for kind in names if value[kind]}
     # Strings, because launch_ros would otherwise parse a path as YAML, with " #" as a comment.
     overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
     time = {"use_sim_time": yaml.safe_load(value["use_sim_time"])} if value["use_sim_time"] else {}
     common = {"additional_env": added, "output": "screen"}
     # The topics of a bag, and those in the configuration of RViz, are outside of any namespace.
-    topics = {topic: value[topic] or (f"/{topic}" if value["bag"] else "") for topic in INPUTS}
+    topics = {
+        topic: value.get(topic) or (f"/{topic}" if value["bag"] else "")
+        for topic in input_topics(names)
+    }
     prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
     actions = [
         Node(
@@ -98,7 +105,10 @@ def start(context):
             executable="perception_node",
             name="perception",
             namespace=value["namespace"],
-            parameters=[value["params_file"], *[given for given in (overrides, time) if given]],
+            parameters=[
+                value["params_file"],
+                *[given for given in (overrides, arrays, time) if given],
+            ],
             remappings=[(old, new) for old, new in topics.items() if new],
             arguments=["--ros-args", "--log-level", value["log_level"]],
             respawn=yaml.safe_load(value["respawn"]),
@@ -124,8 +134,9 @@ def start(context):
                 **common,
             )
         )
-    shown = [(f"/{topic}", topics[topic] or f"{prefix}/{topic}") for topic in INPUTS]
-    shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in OUTPUTS]
+    shown = [(f"/{topic}", topics[topic] or f"{prefix}/{topic}") for topic in topics]
+    outputs = [*OUTPUTS, *of_sensors(names["cameras"], OUTPUTS_OF_A_CAMERA)]
+    shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in outputs]
     actions.append(
         Node(
             package="rviz2",
@@ -139,6 +150,25 @@ def start(context):
         )
     )
     return actions
+
+
+def names_of(argument, setting):
+    """Return the names that an argument gives, or else a parameter file; empty for one sensor."""
+    given = [name.strip() for name in argument.split(",") if name.strip()]
+    return given or list(setting or [])
+
+
+def of_sensors(names, topics):
+    """Return topics that exist for each sensor, with its name; as they are if there is one."""
+    return [f"{name}/{topic}" for name in names for topic in topics] or list(topics)
+
+
+def input_topics(names):
+    """Return the node's input topics."""
+    return [
+        *of_sensors(names["lidars"], INPUTS[:1]),
+        *of_sensors(names["cameras"], INPUTS[1:]),
+    ]
 
 
 def settings(params_file):

@@ -133,6 +133,8 @@ def test_the_arguments_are_the_documented_ones(launch_file):
         "extrinsics",
         "device",
         "image_transport",
+        "lidars",
+        "cameras",
         "points",
         "image",
         "camera_info",
@@ -195,6 +197,51 @@ def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
     assert {old: new for old, new in rviz["remappings"] if "perception" not in old} == {
         "/image": "/cam/image"
+    }
+
+
+def test_named_sensors_of_a_bag_are_heard(run, tmp_path):
+    actions = run(bag=str(tmp_path), namespace="car", lidars="roof, rear", cameras="front,left")
+    assert perception(actions)["remappings"] == [
+        ("roof/points", "/roof/points"),
+        ("rear/points", "/rear/points"),
+        ("front/image", "/front/image"),
+        ("front/camera_info", "/front/camera_info"),
+        ("left/image", "/left/image"),
+        ("left/camera_info", "/left/camera_info"),
+    ]
+    found = overrides(actions)
+    assert (found["lidars"], found["cameras"]) == (["roof", "rear"], ["front", "left"])
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    overlay = ("/perception/left/semseg/overlay", "/car/perception/left/semseg/overlay")
+    assert overlay in rviz["remappings"]
+
+
+def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
+    settings = {"/**": {"ros__parameters": {"cameras": ["front", "left"]}}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(settings))
+    actions = run(bag=str(tmp_path), params_file=str(tmp_path / "p.yaml"))
+    inputs = [old for old, _ in perception(actions)["remappings"]]
+    assert inputs == [
+        "points",
+        "front/image",
+        "front/camera_info",
+        "left/image",
+        "left/camera_info",
+    ]
+    assert "cameras" not in overrides(actions)
+
+
+def test_the_picture_of_a_rig_shows_the_sensors_of_the_example():
+    """rviz/perception_rig.rviz and config/calibration_rig_example.yaml name the same sensors."""
+    rig = yaml.safe_load((ROOT / "config" / "calibration_rig_example.yaml").read_text())
+    view = yaml.safe_load((ROOT / "rviz" / "perception_rig.rviz").read_text())
+    displays = view["Visualization Manager"]["Displays"]
+    topics = {each["Topic"]["Value"] for each in displays if "Topic" in each}
+    assert topics == {
+        "/perception/markers",
+        *(f"/{name}/points" for name in rig["lidars"]),
+        *(f"/perception/{name}/semseg/overlay" for name in rig["cameras"]),
     }
 
 
