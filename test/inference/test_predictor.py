@@ -426,16 +426,12 @@ def test_without_a_path_the_shipped_weights_are_loaded():
 # Several lidars and cameras.
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_every_camera_has_the_mask_it_has_alone(networks, engine):
-    if engine == "openvino":
-        pytest.importorskip("openvino")
-    ready = predictor(networks, engine=engine, precision="fp32")
+def test_every_camera_has_the_mask_it_has_alone(simple):
     rig = rig_frame()
-    together = ready.predict(rig)
+    together = simple.predict(rig)
     assert list(together.masks) == list(together.cameras) == list(rig.cameras)
     for name, seen in rig.cameras.items():
-        alone = ready.predict(replace(rig, cameras={name: seen}))
+        alone = simple.predict(replace(rig, cameras={name: seen}))
         assert np.array_equal(together.masks[name], alone.masks[name]), name
         assert together.cameras[name].size == together.masks[name].shape[::-1]
 
@@ -449,19 +445,16 @@ def test_points_of_several_lidars_are_found_as_those_of_one(simple):
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_engines_agree_on_a_rig_and_any_camera_may_be_missing(networks, engine):
-    if engine == "openvino":
-        pytest.importorskip("openvino")
-    reference = predictor(networks, engine="torch", precision="fp32")
-    ready = predictor(networks, engine=engine, precision="fp32")
+def test_engines_agree_on_a_rig_and_any_camera_may_be_missing(networks, simple):
+    pytest.importorskip("openvino")
+    ready = predictor(networks, engine="openvino", precision="fp32")
     rig = rig_frame()
     for missing in (None, *rig.cameras):
         cameras = dict(rig.cameras)
         if missing is not None:
             cameras[missing] = replace(cameras[missing], image=None)
         seen = replace(rig, cameras=cameras)
-        found, expected = (each.predict(seen, "fused", THRESHOLD) for each in (ready, reference))
+        found, expected = (each.predict(seen, "fused", THRESHOLD) for each in (ready, simple))
         assert list(found.masks) == [name for name in rig.cameras if name != missing]
         assert len(found.boxes) == len(expected.boxes) > 0
         np.testing.assert_allclose(found.boxes.centers, expected.boxes.centers, atol=1e-3)

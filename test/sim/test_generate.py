@@ -103,16 +103,15 @@ def test_a_manifest_without_the_key_means_no_full_turn(kitti):
         generate(kitti, "kitti", 2, 1, 4, SIZE, workers=1, progress=False, full_turn=True)
 
 
-@pytest.mark.parametrize("rig", ["a2d2_3", "kitti_2"])
-def test_a_rig_of_several_cameras_is_written_and_read(rig, tmp_path):
+def test_a_rig_of_several_cameras_is_written_and_read(tmp_path):
     out = tmp_path / "set"
-    generate(out, rig, 1, 2, 4, SIZE, workers=1, progress=False)
+    generate(out, "a2d2_3", 1, 2, 4, SIZE, workers=1, progress=False)
     dataset = open_dataset(out, cameras="all")
     assert len(dataset) == 2
     for index in range(2):
         frame, annotation = dataset[index]
         assert frame.missing == () and list(frame.cameras) == list(annotation.masks)
-        assert len(frame.cameras) == len(RIGS[rig].cameras)
+        assert len(frame.cameras) == len(RIGS["a2d2_3"].cameras)
         images = [seen.image for seen in frame.cameras.values()]
         assert not np.array_equal(images[0], images[1])
 

@@ -73,7 +73,7 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
         assert (along > 0.9 * np.linalg.norm(boxes.velocities[moving], axis=1)).all()
 
 
-@pytest.mark.parametrize("name", ["a2d2", "a2d2_3", "kitti", "kitti_2_lidars"])
+@pytest.mark.parametrize("name", ["a2d2", "kitti"])
 def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)
     for views, kind in zip(drives, KINDS_OF_STREET, strict=True):
