@@ -12,6 +12,8 @@ from bev_semseg_ros.data.kitti import KittiDataset
 from bev_semseg_ros.data.kitti_raw import KittiRawDataset
 from bev_semseg_ros.geometry import apply, project
 
+pytestmark = pytest.mark.slow
+
 BOTH = ["image_02", "image_03"]
 # The right camera stands 0.54 m to the right of the left one, which is 0.06 m left of camera 0.
 P3 = "700 0 31.5 -336 0 700 15.5 0 0 0 1 0.003"

@@ -15,6 +15,8 @@ from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
 from bev_semseg_ros.sim.sensors.rig import BodyPart
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 
+pytestmark = pytest.mark.slow
+
 ALL_RIGS = pytest.mark.parametrize("rig", QUICK_RIGS.values(), ids=list(QUICK_RIGS))
 
 
@@ -221,7 +223,6 @@ def street_scans(library):
     return {name: [scan(view, RIGS[name]) for view in views] for name in ("a2d2", "kitti")}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rig", "fewest", "most"), [("a2d2", 6000, 12000), ("kitti", 14000, 22000)]
 )
@@ -230,7 +231,6 @@ def test_a_street_gives_about_as_many_points_as_a_real_one(street_scans, rig, fe
     assert fewest <= np.mean(counts) <= most  # real frames: 8,130 and 18,850 on average
 
 
-@pytest.mark.slow
 def test_the_a2d2_rig_is_as_dark_as_the_real_one(street_scans):
     intensities = np.concatenate([result.intensities for result in street_scans["a2d2"]])
     assert 8 <= 255 * np.median(intensities) <= 20  # 13 in real frames

@@ -22,6 +22,8 @@ from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view
 
+pytestmark = pytest.mark.slow
+
 SIZE = (192, 121)
 
 
@@ -153,7 +155,6 @@ def test_cameras_read_back_as_the_rigs(written):
         assert np.allclose(camera.image_from_ego, expected.image_from_ego, atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("full_turn", [False, True])
 @pytest.mark.parametrize("name", list(RIGS))
 def test_points_of_cars_lie_on_cars_in_the_mask_of_each_camera(name, full_turn, tmp_path):

@@ -13,6 +13,8 @@ from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.data.files import read_image
 from bev_semseg_ros.geometry import apply
 
+pytestmark = pytest.mark.slow
+
 TIME_US = 1_533_647_182_922_733
 BOTH = ["front_center", "side_left"]
 
