@@ -16,6 +16,8 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
 
+pytestmark = pytest.mark.slow
+
 BOXES, CLASSES, CAMVID, GROUPS = (
     load_label_set(name).classes for name in ("boxes_4", "driving_13", "camvid_11", "groups_6")
 )

@@ -140,6 +140,7 @@ def test_outputs_of_images_of_different_sizes_are_not_mixed():
     assert outputs["detection"]["heatmap"].shape == (1, 4, 64, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
 def test_every_camera_that_sees_something_changes_what_is_detected(fusion):
     model, seen = network(small_config(fusion=fusion)), rig_sample(RIG)
@@ -149,6 +150,7 @@ def test_every_camera_that_sees_something_changes_what_is_detected(fusion):
         assert (heatmap(model, replace(seen, images=rest)) - found).abs().max() > 1e-5, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_a_frame_of_several_cameras_is_answered_in_a_batch_as_alone(fusion):
     model = network(small_config(fusion=fusion))
@@ -159,6 +161,7 @@ def test_a_frame_of_several_cameras_is_answered_in_a_batch_as_alone(fusion):
         assert torch.allclose(together[index], heatmap(model, each)[0], atol=1e-5), index
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_the_order_of_the_cameras_does_not_matter(fusion):
     model, seen = network(small_config(fusion=fusion)), rig_sample(RIG)

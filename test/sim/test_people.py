@@ -17,6 +17,8 @@ from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.two_wheelers import PARKED_KINDS, parked_two_wheeler
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
+pytestmark = pytest.mark.slow
+
 MAKERS = {
     **dict.fromkeys(PEDESTRIAN_KINDS, pedestrian),
     **dict.fromkeys(CYCLIST_KINDS, cyclist),

@@ -19,6 +19,8 @@ from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.surfaces import SEASONS
 from bev_semseg_ros.sim.classes import MASK_LABEL
 
+pytestmark = pytest.mark.slow
+
 PLANTS = [
     pytest.param((plant, kind, seed), id=f"{kind}-{seed}")
     for kind in PLANT_KINDS

@@ -20,6 +20,8 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
 from bev_semseg_ros.sim.assets.vehicles.trucks import TRUCK_KINDS, truck
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
+pytestmark = pytest.mark.slow
+
 INSIDE = (INTERIOR, FABRIC, SKIN)
 
 
@@ -111,7 +113,6 @@ def test_lorries_and_buses_are_labelled_truck(kind: str):
     assert set(shape.mesh.labels) == {MASK_LABEL["truck"]}
 
 
-@pytest.mark.slow
 @every_car
 def test_a_ray_through_a_side_window_meets_the_interior(shape: Shape):
     length, width, height = shape.size
@@ -140,7 +141,6 @@ def test_a_ray_through_the_windscreen_meets_the_interior(shape: Shape):
     assert any(slot in INSIDE for slot in seen)
 
 
-@pytest.mark.slow
 @every_car
 def test_nothing_of_the_interior_shows_outside(shape: Shape):
     """Rays from all sides first meet the shell."""
@@ -152,7 +152,6 @@ def test_nothing_of_the_interior_shows_outside(shape: Shape):
             assert len(hit) == 0 or shape.mesh.materials[hit[0]] not in (INTERIOR, SKIN)
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_library(library):
     first, second = library, Library(0)
     for name in ("cars", "trucks", "walking", "still", "cyclists", "parked_two_wheelers"):

@@ -21,6 +21,8 @@ from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
+pytestmark = pytest.mark.slow
+
 STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
