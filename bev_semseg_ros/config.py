@@ -45,6 +45,9 @@ Zoom = Annotated[float, Field(ge=0.01, le=100)]
 Pixels = Annotated[int, Field(gt=0, le=MAX_NETWORK_PIXELS)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
+# Where boxes are looked for: in the grid alone, or behind the vehicle, too (inference/around.py).
+GRIDS = ("forward", "around")
+
 
 @dataclass(frozen=True, config=_CHECKS)
 class GridConfig:
@@ -79,7 +82,7 @@ class GridConfig:
 
     def extended(self, back: float) -> GridConfig:
         """Return the grid from `back` metres behind the vehicle on, a whole number of cells."""
-        step = self.cell * self.output_stride * 4
+        step = self.cell * self.output_stride * 4  # whole cells of the backbone's coarser maps
         return dataclasses.replace(self, x_min=-math.ceil(back / step - 1e-6) * step)
 
     @property

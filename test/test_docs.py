@@ -125,7 +125,8 @@ CAUSES_HEAD = """
 
 A cause says why a message or a frame was dropped, or why a frame was published without one of its
 sensors (degraded). STREAM is points or image; of several sensors it is `NAME/points` or
-`NAME/image`, such as `late_front_left/image`.
+`NAME/image`, such as `late_front_left/image`. Other causes of one sensor then begin with its name,
+such as `front_left/bad_image`.
 
 """
 

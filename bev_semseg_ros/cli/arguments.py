@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bev_semseg_ros.config import GRIDS
 from bev_semseg_ros.frame import MODES
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--grid",
-        choices=("forward", "around"),
+        choices=GRIDS,
         default="forward",
         help="around: boxes are looked for behind the vehicle, too, in twice the time (default: "
         "forward)",

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import GRIDS, Config
 from bev_semseg_ros.model.tasks.task import Task
 
-GRIDS = ("forward", "around")
 OVERLAP = 6.4  # metres; half of the longest object that stands beside the vehicle
 
 

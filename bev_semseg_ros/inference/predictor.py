@@ -160,7 +160,8 @@ class Predictor:
             engine: see `choose_engine`.
             num_threads: on a CPU; None: all cores.
             cache: folder for what an engine converts; None keeps nothing.
-            grid: one of GRIDS. For "around" the network must be built for `pass_config(config)`.
+            grid: of `config.GRIDS`. For "around" the network must be built for
+                `pass_config(config)`.
 
         Raises:
             ValueError: a choice that is not possible here.

@@ -104,11 +104,10 @@ class Batch:
 
         Images stay; the cameras see the same from there.
         """
-        points = self.points * self.points.new_tensor([-1, -1, 1, 1])
         signs = self.points.new_tensor([-1, -1, 1, 1])
         return replace(
             self,
-            points=points,
+            points=self.points * signs,
             ego_from_lidar=self.ego_from_lidar * signs[:, None],
             image_from_ego=self.image_from_ego * signs,
         )

@@ -18,7 +18,8 @@ from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 
 # Why a message or frame was dropped, or published without one of its sensors (degraded).
-# STREAM is points or image; of several sensors it is NAME/points or NAME/image.
+# STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
+# are of one sensor then begin with NAME/.
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or newer messages were "
     "processed first. With several sensors the partner is a message of the reference, or for the "

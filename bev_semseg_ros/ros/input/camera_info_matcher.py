@@ -35,6 +35,7 @@ class CameraInfoMatcher:
         """
         self._intake, self._health = intake, health
         self._needs_camera_info, self._stream = needs_camera_info, stream
+        self._no_camera_info = f"{stream.removesuffix('image')}no_camera_info"
         self._camera_info: Any = None
         self._stamps_are_equal = False  # of the last image and its camera_info
         self._waiting_image: Any = None
@@ -63,7 +64,8 @@ class CameraInfoMatcher:
         if self._waiting_image is not None:
             self._waiting_image = None
             self._health.receive(self._stream)
-            self._health.drop("no_camera_info" if self._camera_info is None else "deactivated")
+            is_known = self._camera_info is not None
+            self._health.drop("deactivated" if is_known else self._no_camera_info)
 
     def _must_wait(self, image: Any) -> bool:
         if self._camera_info is None:
@@ -76,7 +78,7 @@ class CameraInfoMatcher:
             return
         if self._camera_info is None:
             self._health.receive(self._stream)
-            self._health.drop("no_camera_info")
+            self._health.drop(self._no_camera_info)
         else:
             self._offer_image(message)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
+from bev_semseg_ros.config import GRIDS
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
@@ -148,7 +149,7 @@ class Parameters:
         "forward",
         "Where boxes are looked for. forward: in the grid of the checkpoint, which begins at the "
         "vehicle. around: behind the vehicle, too; that part of the network then runs twice.",
-        choices=("forward", "around"),
+        choices=GRIDS,
     )
     intrinsics: str = _parameter(
         "camera_info",
@@ -325,6 +326,7 @@ class Parameters:
                 is configured.
         """
         common = {name: value for name, value in values.items() if name in SPECIFICATIONS}
+        self._refuse_common(common)
         names_by_class = self.by_class.values().keys()
         by_class = {name: value for name, value in values.items() if name in names_by_class}
         of_sensors = self.sensor_specifications()
@@ -351,6 +353,16 @@ class Parameters:
                 "the node first, or restart it"
             )
         return changed
+
+    def _refuse_common(self, values: Mapping[str, Any]) -> None:
+        """Refuse a change that no sensor would follow, since each has a parameter of its own."""
+        for sensor in (self.sensors.lidars[0], self.sensors.cameras[0]):
+            for name in OF_SENSORS[sensor.kind] if sensor.prefix else ():
+                if name in values and values[name] != getattr(self, name):
+                    raise ValueError(
+                        f"parameter {name}: the sensors have names; set "
+                        f"{sensor.parameter(name)} and its like"
+                    )
 
 
 # The parameters that exist whatever the checkpoint is, by name.

@@ -167,3 +167,13 @@ def test_a_simulated_clock_that_stands_still_is_warned_of():
     rig = Rig(needs_camera_info=False, now=0)
     rig.matcher.take_image(message(5))
     assert "nothing publishes /clock" in rig.health.take_warnings()[0]
+
+
+def test_of_several_cameras_the_one_without_camera_info_is_named():
+    health = Health()
+    queue = LatestPairQueue(Synchronizer(0, 0, streams=("left/image",)), health)
+    matcher = CameraInfoMatcher(Intake(queue, health, lambda: 1), health, True, "left/image")
+    matcher.take_image(message(1))
+    matcher.close()
+    counts = health.counts()
+    assert counts.received["left/image"] == 1 and counts.dropped == {"left/no_camera_info": 1}

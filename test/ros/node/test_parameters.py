@@ -121,3 +121,32 @@ def test_the_table_has_a_row_for_each_and_one_for_all_classes():
     of_sensors = [name for name in names if name.startswith("NAME.")]
     assert names == [*SPECIFICATIONS, "score_threshold_CLASS", "classes", *of_sensors]
     assert "NAME.image_offset" in of_sensors and "NAME.intensity_scale" in of_sensors
+
+
+# Sensors with names.
+
+
+def test_a_named_sensor_has_parameters_of_its_own():
+    parameters = Parameters(cameras=("front", "left"), image_offset=0.5)
+    front, left = parameters.sensors.cameras
+    changed = parameters.changed({"left.image_offset": 0.25}, configured=True)
+    assert [changed.of(each, "image_offset") for each in (front, left)] == [0.5, 0.25]
+    with pytest.raises(ValueError, match=r"left\.image_transport: read by configure only"):
+        known = {name: each.default for name, each in parameters.sensor_specifications().items()}
+        whole = parameters.changed(known, configured=False)
+        whole.changed({"left.image_transport": "compressed"}, configured=True)
+    with pytest.raises(ValueError, match=r"left\.image_transport: 'jpeg' is not one of"):
+        parameters.changed({"left.image_transport": "jpeg"}, configured=False)
+
+
+def test_a_common_value_that_no_named_sensor_would_follow_is_refused_with_the_remedy():
+    parameters = Parameters(cameras=("front", "left"))
+    with pytest.raises(ValueError, match=r"image_offset: the sensors have names; set front\.image"):
+        parameters.changed({"image_offset": 1.0}, configured=True)
+    assert parameters.changed({"points_offset": 1.0}, configured=True).points_offset == 1.0
+
+
+@pytest.mark.parametrize("names", [("front-left",), ("1st",), ("",), ("front", "front")])
+def test_names_that_make_no_topics_are_refused(names):
+    with pytest.raises(ValueError, match="parameter cameras: "):
+        _ = Parameters(cameras=names).sensors
