@@ -34,6 +34,16 @@ def real_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile the simulator's kernels, once for all workers of pytest-xdist."""
+    from support.kernels import compile_kernels
+
+    folder = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    compile_kernels((folder.parent if is_worker else folder) / "kernels.lock")
+
+
 def is_ros_file(path: Path) -> bool:
     """Return True if all tests of a file need ROS: a system test, or a file that asks for rclpy."""
     if ROOT / "test" / "system" in path.parents:

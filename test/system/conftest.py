@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.fork_server import ForkServer
-from support.process import Process, node_arguments
+from support.fork_server import Fork, ForkServer
+from support.process import COMMAND, Process, node_arguments
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
@@ -31,12 +31,25 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fork_server(environment: None) -> Iterator[None]:
+def fork_server(environment: None) -> Iterator[ForkServer]:
     """Start programs as forks, which saves each of them the time to load torch and ROS."""
-    Process.server = ForkServer()
-    yield
-    Process.server.close()
+    server = Process.server = ForkServer()
+    yield server
     Process.server = None
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def forked_recorder(fork_server: ForkServer) -> Iterator[None]:
+    """Have the recorder start its commands as forks, too."""
+    from bev_semseg_ros.ros.bag import recorder
+
+    def start(arguments: list[str], environment: dict[str, str]) -> Fork:
+        return fork_server.start([*COMMAND, *arguments], environment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "start_command", start)
+        yield
 
 
 @pytest.fixture(scope="session")
