@@ -9,12 +9,7 @@ import numpy as np
 
 from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
 from bev_semseg_ros.frame.frame import only
-from bev_semseg_ros.labels import (
-    DEFAULT_BOX_LABELS,
-    DEFAULT_MASK_LABELS,
-    LabelSet,
-    load_label_set,
-)
+from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS, LabelSet, load_label_set
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import (
-    Annotation,
-    Boxes,
-    Camera,
-    Frame,
-    Prediction,
-)
+from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric

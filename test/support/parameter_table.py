@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bev_semseg_ros.ros.node.class_parameters import (
-    classes_specification,
-    threshold_specification,
-)
+from bev_semseg_ros.ros.node.class_parameters import classes_specification, threshold_specification
 from bev_semseg_ros.ros.node.parameters import OF_SENSORS, SPECIFICATIONS
 from bev_semseg_ros.ros.node.specification import Specification
 

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from bev_semseg_ros.data.calibration import (
-    load_calibration,
-)
+from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 
 

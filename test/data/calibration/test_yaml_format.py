@@ -8,11 +8,7 @@ import yaml
 from support.calibrations import calibration
 from support.paths import ROOT
 
-from bev_semseg_ros.data.calibration import (
-    Calibration,
-    load_calibration,
-    save_calibration,
-)
+from bev_semseg_ros.data.calibration import Calibration, load_calibration, save_calibration
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, transform
 

@@ -18,13 +18,7 @@ from support.detections import (
     score_car,
 )
 
-from bev_semseg_ros.frame import (
-    Annotation,
-    Boxes,
-    CameraImage,
-    Frame,
-    LidarScan,
-)
+from bev_semseg_ros.frame import Annotation, Boxes, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.labels import BOX_IGNORED
 from bev_semseg_ros.model.tasks.detection.metric import in_dont_care

@@ -16,9 +16,7 @@ from support.detections import (
 )
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import (
-    Annotation,
-)
+from bev_semseg_ros.frame import Annotation
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
 

@@ -8,14 +8,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from std_msgs.msg import Header
-from support.vehicle_poses import (
-    CAMERA_POSE,
-    GROUND,
-    LIDAR_POSE,
-    S,
-    header,
-    transform_message,
-)
+from support.vehicle_poses import CAMERA_POSE, GROUND, LIDAR_POSE, S, header, transform_message
 
 from bev_semseg_ros.data.calibration import Calibration, CameraMount, LidarMount
 from bev_semseg_ros.frame import Camera

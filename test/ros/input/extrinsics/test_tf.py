@@ -20,11 +20,7 @@ from support.vehicle_poses import (
 
 from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.geometry import apply, invert
-from bev_semseg_ros.ros.input.extrinsics import (
-    MissingTransform,
-    TfExtrinsics,
-    pose_matrix,
-)
+from bev_semseg_ros.ros.input.extrinsics import MissingTransform, TfExtrinsics, pose_matrix
 
 
 def test_any_frame_of_tf_can_be_the_output_frame(buffer):
