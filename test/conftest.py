@@ -11,6 +11,8 @@ from typing import NoReturn
 
 # Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# One thread is enough for small networks, and the workers of pytest-xdist run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before ROS messages are loaded: without it, a field of a wrong type silently gets another value.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 

@@ -19,6 +19,7 @@ from support.inference import (
 
 from bev_semseg_ros.frame import CameraImage
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.engine import torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.preprocessing import Sample
@@ -103,9 +104,9 @@ def test_images_of_changing_size_are_answered(simple):
 
 
 def test_torch_keeps_its_threads(simple):
-    before = torch.get_num_threads()
-    simple.predict(frame())
-    assert torch.get_num_threads() == before
+    with torch_threads(3):
+        simple.predict(frame())
+        assert torch.get_num_threads() == 3
 
 
 def test_the_network_that_was_given_is_not_changed():

@@ -27,7 +27,8 @@ def managed(start_node, peers):
 
 
 def state(peer) -> str:
-    return peer.call(GetState, "get_state", GetState.Request()).current_state.label
+    answer = peer.call(GetState, "get_state", GetState.Request(), repeat=True)
+    return answer.current_state.label
 
 
 def change(peer, transition: int) -> bool:
