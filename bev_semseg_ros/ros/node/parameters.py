@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from bev_semseg_ros.config import GRIDS
+from bev_semseg_ros.config import GRIDS, GRIDS_MEANING
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
@@ -85,7 +85,7 @@ class Parameters:
     extrinsics: str = _parameter(
         "calibration",
         "Source of the poses of the sensors: the calibration file, the parameters lidar_pose and "
-        "camera_pose, or TF (needs tf2_ros).",
+        "camera_pose (only with one lidar and one camera), or TF (needs tf2_ros).",
         choices=("calibration", "parameters", "tf"),
     )
     lidar_pose: tuple[float, ...] = _parameter(
@@ -147,8 +147,7 @@ class Parameters:
     )
     grid: str = _parameter(
         "forward",
-        "Where boxes are looked for. forward: in the grid of the checkpoint, which begins at the "
-        "vehicle. around: behind the vehicle, too; that part of the network then runs twice.",
+        f"Where boxes are looked for. {GRIDS_MEANING}.",
         choices=GRIDS,
     )
     intrinsics: str = _parameter(
@@ -396,7 +395,7 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"The same for the sensor NAME of {kind}. By default it has the value of "
+            description=f"{name} of the sensor NAME in {kind}. By default it has the value of "
             f"{name}.",
         )
         for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))
