@@ -6,26 +6,25 @@ frame* is optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes 
 Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is in integer nanoseconds.
 """
 
-from bev_semseg_ros.frame.frame import (
-    CAMERA,
+from bev_semseg_ros.frame.annotation import Annotation
+from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
+from bev_semseg_ros.frame.camera import (
     DISTORTION_MODELS,
-    LIDAR,
     MAX_ASPECT,
     MAX_SIDE,
-    MODES,
-    POINT_ATTRIBUTES,
-    Annotation,
-    Boxes,
     Camera,
+    scale_matrix,
+)
+from bev_semseg_ros.frame.frame import (
+    CAMERA,
+    LIDAR,
+    POINT_ATTRIBUTES,
     CameraImage,
     Frame,
     LidarScan,
-    Mode,
-    Prediction,
     only,
-    relabel_boxes,
-    scale_matrix,
 )
+from bev_semseg_ros.frame.prediction import MODES, Mode, Prediction
 
 __all__ = [
     "CAMERA",
