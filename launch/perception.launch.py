@@ -54,8 +54,8 @@ ARGUMENTS = {
     ),
     "remap": (
         "",
-        "input topics by their names in the node, as roof/points:=/velodyne/points,"
-        "front/image:=/cam0/image_raw; empty: none but the three above",
+        "remappings of input topics, as roof/points:=/velodyne/points,front/image:=/cam0/image; "
+        "empty: only those of the three arguments above",
     ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("", "true: take the time from /clock; empty: that of params_file"),
