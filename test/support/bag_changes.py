@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from support.broken_bag import COUNT, STORE, Entry, on, without
 
-from bev_semseg_ros.ros.doctor.observation import COMPRESSED
+from bev_semseg_ros.ros.doctor.topics import COMPRESSED
 
 TENTH = 100_000_000  # of a second, in ns
 
