@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
     from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
 
-    bag, asked = _bag_and_topics(arguments)
+    bag, asked = bag_and_topics(arguments)
     file = arguments.calibration
     if file is None and bag is not None:
         file = calibration_beside(bag)
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if diagnosis.count("fault") else 0
 
 
-def _bag_and_topics(arguments: argparse.Namespace) -> tuple[Path | None, dict[str, str]]:
+def bag_and_topics(arguments: argparse.Namespace) -> tuple[Path | None, dict[str, str]]:
     """Return the bag, if there is one, and the topics that were asked for by their inputs.
 
     Raises:

@@ -141,7 +141,8 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
         text = f"{sensors} are not connected: {ends}"
         diagnosis.add("transforms", level, text, remedy)
     else:
-        text = f"{' and '.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
+        between = ", " if has_names(observation.sensors) else " and "
+        text = f"{between.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
         diagnosis.add("transforms", "ok", text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from bev_semseg_ros.ros.node.sensors import Sensor
 
 FRAMES = 6  # that are measured
 MAX_SECONDS = 10.0  # after which no further frame is measured
+BUSY = 0.5  # load of each core before the measurement, above which the finding says so
 ENOUGH = 0.95  # of the sensor's rate; a lower one is a warning
 # Where a camera looks of which nothing is known: ahead, from a usual height.
 ANY_CAMERA = OPTICAL_FROM_VIEW @ invert(transform(translation=(0.0, 0.0, 1.5)))
@@ -44,6 +46,8 @@ class Speed:
         network_ms: The network.
         frame_ms: All together.
         frames: How many frames were measured.
+        load: The load average of the machine before.
+        cores: How many processors this program may use.
         description: What the network ran on.
     """
 
@@ -52,6 +56,8 @@ class Speed:
     network_ms: float
     frame_ms: float
     frames: int
+    load: float
+    cores: int
     description: str
 
 
@@ -78,7 +84,7 @@ def check_speed(observation: Observation, checkpoint_file: Path, diagnosis: Diag
         text = f"the network does not run here: {' '.join(str(error).split())}"
         diagnosis.add("speed", "fault", text, "see whether the engine suits this machine")
         return
-    _add_speed(speed, observation.streams[used[0].stream], parameters, diagnosis)
+    report(speed, observation.streams[used[0].stream], parameters, diagnosis)
 
 
 def measure(
@@ -101,6 +107,7 @@ def measure(
         ValueError: If the network cannot run here with these parameters, or the messages cannot be
             used.
     """
+    load = os.getloadavg()[0]
     predictor = Predictor.load(
         checkpoint_file,
         device=parameters.device,
@@ -109,7 +116,7 @@ def measure(
         num_threads=parameters.num_threads or None,
         grid=parameters.grid,
     )
-    replay = _Replay(observation, sensors, parameters, calibration, predictor)
+    replay = Replay(observation, sensors, parameters, calibration, predictor)
     mode = next(each for each in MODES if each == parameters.mode)
     times = []
     with _one_thread_of_cv2():
@@ -137,11 +144,13 @@ def measure(
         round(float(network_ms), 2),
         round(float(frame_ms), 2),
         len(times) - 1,
+        round(load, 1),
+        len(os.sched_getaffinity(0)),
         predictor.description,
     )
 
 
-class _Replay:
+class Replay:
     """The observed messages as frames, decoded by the node's own code."""
 
     def __init__(
@@ -226,10 +235,15 @@ def _one_thread_of_cv2() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _add_speed(
-    speed: Speed, reference: Stream, parameters: Parameters, diagnosis: Diagnosis
-) -> None:
-    """Report the rate to expect, against that of the reference sensor."""
+def report(speed: Speed, reference: Stream, parameters: Parameters, diagnosis: Diagnosis) -> None:
+    """Report the rate to expect, against that of the reference sensor.
+
+    Args:
+        speed: What was measured.
+        reference: The messages that decide when a frame is made.
+        parameters: Those of the node.
+        diagnosis: Gets the finding and the figures.
+    """
     possible, wanted = 1e3 / speed.frame_ms, reference.rate
     diagnosis.statistics["speed"] = {
         "decode_ms": speed.decode_ms,
@@ -237,6 +251,7 @@ def _add_speed(
         "network_ms": speed.network_ms,
         "frame_ms": speed.frame_ms,
         "frames": speed.frames,
+        "load": speed.load,
         "network": speed.description,
         "possible_rate": round(possible, 2),
         "reference": reference.topic,
@@ -246,6 +261,8 @@ def _add_speed(
         f"the network takes {speed.network_ms:.0f} ms on this machine ({speed.description}), a "
         f"frame {speed.frame_ms:.0f} ms without publishing"
     )
+    if speed.load > BUSY * speed.cores:
+        text += f", while other programs had a load of {speed.load:.1f} on {speed.cores} cores"
     if not wanted:
         diagnosis.add("speed", "ok", f"{text}: expect up to {possible:.1f} frames/s")
     elif possible >= ENOUGH * wanted:
@@ -267,10 +284,9 @@ def _remedies(speed: Speed, parameters: Parameters) -> list[str]:
     if parameters.grid == "around":
         found.append("set grid: forward")
     if is_on_cpu:
-        found.append("run the node on a GPU (device: cuda)")
         if "engine torch" in speed.description:
             found.append("install openvino (engine: openvino)")
-        found.append("give it more cores (num_threads: 0 takes all)")
+        found.append("run the node on a GPU (device: cuda) or on more cores")
     elif "precision fp32" in speed.description:
         found.append("set precision: auto")
     if parameters.mode == "fused" and len(parameters.sensors.cameras) > 1:
