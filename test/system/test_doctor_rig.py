@@ -5,13 +5,17 @@ from __future__ import annotations
 import shlex
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from support.bag_changes import TENTH, compressed_on, shifted
 from support.broken_bag import Entry, entries, on, write
 from support.process import Process
 from support.rig_bag import RIG, rig_bag
 
 from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.ros.doctor import live
+from bev_semseg_ros.ros.doctor.topics import SensorNames, all_inputs
 
 NAMESPACE = "/rig_patient"
 TOPICS = {
@@ -27,15 +31,20 @@ def renamed(entry: Entry) -> Entry:
     return replace(entry, topic=TOPICS.get(entry.topic, entry.topic))
 
 
-def test_the_node_works_with_the_parameters_written_for_a_rig(
-    checkpoint_file, peers, tmp_path, capsys
-) -> None:
-    """Names, topics, poses, the clock of one camera and how its images come, from the doctor."""
-    content = [renamed(entry) for entry in entries(rig_bag(tmp_path / "good"))]
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory) -> Path:
+    """Return a bag with a driver's topics, JPEG images of one camera, and its clock 37 s ahead."""
+    folder = tmp_path_factory.mktemp("rig")
+    content = [renamed(entry) for entry in entries(rig_bag(folder / "good"))]
     for topic in ("/cam1/image_raw", "/cam1/camera_info"):
         content = on(topic, shifted(370 * TENTH))(content)
-    content = compressed_on("/cam1/image_raw")(content)
-    bag = write(tmp_path / "bag", content, RIG)
+    return write(folder / "bag", compressed_on("/cam1/image_raw")(content), RIG)
+
+
+def test_the_node_works_with_the_parameters_written_for_a_rig(
+    bag, checkpoint_file, peers, tmp_path, capsys
+) -> None:
+    """Names, topics, poses, the clock of one camera and how its images come, from the doctor."""
     options = ["--checkpoint", str(checkpoint_file), "--params", str(tmp_path / "p.yaml")]
     options += ["--points", "roof=/velodyne_points", "bumper=/livox/lidar"]
     options += ["--image", "left=/cam1/image_raw/compressed"]
@@ -77,3 +86,21 @@ def test_the_node_works_with_the_parameters_written_for_a_rig(
         peer.spin_until(lambda: len(complete()) >= ENOUGH, what="frames with all sensors")
         for values in complete():
             assert values["mode"] == "fused" and int(values["points"]) == 28800 + 7200
+
+
+def test_live_topics_of_a_rig_are_heard_by_the_names_of_its_sensors(bag) -> None:
+    asked = {name.lstrip("/"): topic for name, topic in TOPICS.items() if "info" not in name}
+    asked["left/image"] += "/compressed"
+    names = SensorNames(calibration=RIG)
+    with Process("play", str(bag), "--loop", "--wait", "0") as player:
+        player.wait_for("playing anyway")
+        observation = live.listen(3, asked, names)
+    assert [sensor.name for sensor in observation.sensors.all] == [
+        "roof",
+        "bumper",
+        "front",
+        "left",
+    ]
+    assert set(observation.streams) == set(all_inputs(observation.sensors))
+    assert all(len(stream) and stream.samples for stream in observation.streams.values())
+    assert observation.streams["left/camera_info"].topic == "/cam1/camera_info"
