@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from network import FLAGS
 
-from bev_semseg_ros.inference.predictor import cpu_flags
+from bev_semseg_ros.inference.choices import cpu_flags
 
 ROOT = Path(__file__).resolve().parent.parent
 RELIABILITY = ROOT / "docs" / "reliability.md"

@@ -33,6 +33,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.choices import PRECISIONS, choose_engine, cpu_flags
 from bev_semseg_ros.inference.engine import (
     CompiledByShape,
     convolution_rate,
@@ -42,7 +43,7 @@ from bev_semseg_ros.inference.engine import (
     torch_compiler,
     torch_threads,
 )
-from bev_semseg_ros.inference.predictor import PRECISIONS, Predictor, choose_engine, cpu_flags
+from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network

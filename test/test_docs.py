@@ -11,9 +11,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from support.parameter_table import markdown_table
 from support.paths import ROOT
-
-from bev_semseg_ros.ros.node.parameters import markdown_table
 
 DOCUMENTS = [
     "README.md",

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset
-from bev_semseg_ros.data.kitti import KittiDataset
-from bev_semseg_ros.data.kitti_raw import KittiRawDataset
+from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset
 from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Frame
 

@@ -22,7 +22,8 @@ from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
-from bev_semseg_ros.inference.predictor import Predictor, choose_device, choose_precision
+from bev_semseg_ros.inference.choices import choose_device, choose_precision
+from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.task import merged, to_device

@@ -124,7 +124,7 @@ def test_a_format_that_cannot_be_decoded_leaves_the_cloud_and_is_named(rig):
 
 
 def test_intrinsics_that_are_not_there_end_the_node_with_one_clear_line(start_node):
-    """What the sources of extrinsics refuse, test_extrinsics.py holds."""
+    """What the sources of extrinsics refuse, test/ros/input/extrinsics holds."""
     process = start_node(
         "-r",
         "__ns:=/nowhere",

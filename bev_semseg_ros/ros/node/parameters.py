@@ -16,11 +16,7 @@ from bev_semseg_ros.config import GRIDS
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
-from bev_semseg_ros.ros.node.class_parameters import (
-    ClassParameters,
-    classes_specification,
-    threshold_specification,
-)
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 from bev_semseg_ros.ros.node.specification import Specification
 
@@ -387,34 +383,3 @@ def nearest_allowed(name: str, value: Any) -> Any:
     if limits:
         value = min(max(value, limits[0]), limits[1])
     return getattr(Parameters().changed({name: value}, configured=False), name)
-
-
-def documented_parameters() -> list[Specification]:
-    """Return all specifications, those of class parameters once for all classes."""
-    classes = classes_specification(("CLASS", "..."))
-    of_sensors = [
-        dataclasses.replace(
-            SPECIFICATIONS[name],
-            name=f"NAME.{name}",
-            description=f"The same for the sensor NAME of {kind}. By default it has the value of "
-            f"{name}.",
-        )
-        for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))
-        for name in names
-    ]
-    return [
-        *SPECIFICATIONS.values(),
-        threshold_specification("CLASS"),
-        classes,
-        *of_sensors,
-    ]
-
-
-def markdown_table() -> str:
-    """Return the parameters as docs/parameters.md shows them."""
-    lines = [
-        "| parameter | default | allowed | live | meaning |",
-        "| --- | --- | --- | --- | --- |",
-        *(specification.table_row() for specification in documented_parameters()),
-    ]
-    return "\n".join(lines) + "\n"

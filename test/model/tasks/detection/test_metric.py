@@ -6,84 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import (
-    Annotation,
-    Boxes,
-    Camera,
-    CameraImage,
-    Frame,
-    LidarScan,
-    Prediction,
-)
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
-from bev_semseg_ros.labels import BOX_IGNORED, LabelSet, load_label_set
-from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric, in_dont_care
-
-LABELS = load_label_set("boxes_4")
-CAR, TRUCK = LABELS.index("car"), LABELS.index("truck")
-CAMERA = Camera(
-    [[500, 0, 320], [0, 500, 200], [0, 0, 1]],
-    (640, 400),
-    OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5))),
+from support.detections import (
+    CAMERA,
+    LABELS,
+    TRUCK,
+    boxes,
+    frame_with_points_in,
+    new_metric,
+    predicted_as,
+    score,
+    score_car,
 )
 
-
-def boxes(*centers: tuple[float, float], labels=CAR, scores=None) -> Boxes:
-    count = len(centers)
-    return Boxes(
-        [[x, y, 1] for x, y in centers],
-        np.tile([4, 2, 2], (count, 1)),
-        np.zeros(count),
-        np.broadcast_to(labels, count),
-        np.ones(count) if scores is None else scores,
-    )
-
-
-def frame_with_points_in(truth: Boxes, num_points: int = 10, camera: Camera | None = None) -> Frame:
-    points = np.repeat(truth.centers, num_points, 0)
-    return Frame.of(
-        0,
-        np.column_stack([points, np.zeros(len(points))]).astype(np.float32),
-        np.eye(4),
-        None,
-        camera,
-        name="f",
-    )
-
-
-def predicted_as(boxes: Boxes | None, mode: str = "fused") -> Prediction:
-    return Prediction.of(boxes, None, None, mode, 1.0)
-
-
-def new_metric(labels: str = "boxes_4") -> DetectionMetric:
-    return DetectionMetric(load_label_set(labels), GridConfig())
-
-
-def score(
-    predicted: Boxes,
-    truth: Boxes,
-    num_points: int = 10,
-    camera: Camera | None = None,
-    labels: str = "boxes_4",
-    box_labels: str = "boxes_4",
-    **annotation,
-) -> dict:
-    """The figures of one frame; labels: of the network, box_labels: of the ground truth."""
-    metric = new_metric(labels)
-    metric.add(
-        frame_with_points_in(truth, num_points, camera),
-        Annotation(boxes=truth, box_labels=load_label_set(box_labels), **annotation),
-        predicted_as(predicted),
-        "fused",
-    )
-    return metric.result()
-
-
-def score_car(predicted: Boxes, truth: Boxes, **options) -> dict:
-    """The figures of the cars of one frame; options: as of `score`."""
-    return score(predicted, truth, **options)["classes"]["car"]
+from bev_semseg_ros.frame import Annotation, Boxes, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import rotation_z, transform
+from bev_semseg_ros.labels import BOX_IGNORED
+from bev_semseg_ros.model.tasks.detection.metric import in_dont_care
 
 
 def test_perfect_predictions_score_one():
@@ -241,149 +179,6 @@ def test_interval_holds_the_figure_and_narrows_with_frames():
 
     few, many = interval(6), interval(60)
     assert many[1] - many[0] < few[1] - few[0]
-
-
-# Networks and ground truth of different label sets.
-
-A2D2, KITTI = load_label_set("a2d2_boxes"), load_label_set("kitti_boxes")
-
-
-def of(labels, *names):
-    return np.array([labels.index(name) for name in names])
-
-
-def test_a_network_is_scored_on_its_own_classes_and_on_every_coarser_set():
-    truth = boxes((10, 0), (20, 5), (30, -5), labels=of(A2D2, "Car", "VanSUV", "Trailer"))
-    result = score(truth, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["labels"] == "a2d2_boxes"
-    assert list(result["by_labels"]) == ["a2d2_boxes", "boxes_4"]
-    classes = result["classes"]
-    assert classes["VanSUV"]["ap"] == classes["Trailer"]["ap"] == result["map"] == 1
-    coarse = result["by_labels"]["boxes_4"]
-    assert coarse["classes"]["car"]["ap"] == 1 and coarse["classes"]["car"]["num_truth"] == 2
-    assert coarse["classes"]["truck"]["ap"] is None
-
-
-def test_confusing_two_members_costs_nothing_on_the_coarser_set():
-    truth = boxes((10, 0), labels=of(A2D2, "Car"))
-    found = boxes((10, 0), labels=of(A2D2, "VanSUV"))
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["classes"]["Car"]["ap"] == 0
-    assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
-
-
-def test_of_two_members_at_one_place_only_the_better_counts_on_the_coarser_set():
-    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Car"))
-    found = boxes(
-        (10, 0), (10.3, 0), (20, 0), labels=of(A2D2, "Car", "VanSUV", "Car"), scores=[0.9, 0.8, 0.7]
-    )
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
-
-
-def test_the_better_of_two_members_counts_in_whatever_order_they_come():
-    truth = boxes((10, 0), labels=of(A2D2, "VanSUV"))
-    found = boxes((11.4, 0), (10, 0), labels=of(A2D2, "Car", "VanSUV"), scores=[0.5, 0.9])
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
-
-
-def test_what_the_coarser_set_ignores_counts_neither_way_there():
-    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Trailer"))
-    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["classes"]["Car"]["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)
-    assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap_2m"] == 1
-
-
-def test_what_is_no_object_in_the_coarser_set_is_absent_there():
-    truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Cyclist", "Bicycle"))
-    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Cyclist", "Cyclist"), scores=[0.9, 0.8])
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    coarse = result["by_labels"]["boxes_4"]["classes"]["cyclist"]
-    assert coarse["num_truth"] == 1
-    assert coarse["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)
-
-
-def test_predictions_of_classes_that_the_coarser_set_ignores_are_left_out_there():
-    truth = boxes((10, 0), labels=of(A2D2, "Car"))
-    found = boxes((30, 0), (10, 0), labels=of(A2D2, "Trailer", "Car"), scores=[0.9, 0.8])
-    result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
-
-
-def test_a_network_of_the_coarser_set_is_scored_on_that_alone():
-    truth = boxes((10, 0), (20, 0), (30, 0), labels=of(A2D2, "VanSUV", "Bus", "Trailer"))
-    found = boxes((10, 0), (20, 0), (30, 0), labels=[CAR, TRUCK, CAR], scores=[0.8, 0.8, 0.9])
-    result = score(found, truth, box_labels="a2d2_boxes")
-    assert result["labels"] == "boxes_4" and list(result["by_labels"]) == ["boxes_4"]
-    assert result["classes"]["car"]["ap_2m"] == 1 and result["classes"]["truck"]["ap_2m"] == 1
-    assert result["classes"]["car"]["num_truth"] == 1
-
-
-def test_network_and_ground_truth_of_two_makers_meet_in_a_third_set():
-    truth = boxes((10, 0), (20, 0), labels=of(KITTI, "Van", "Tram"))
-    found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
-    result = score(found, truth, labels="a2d2_boxes", box_labels="kitti_boxes")
-    assert result["labels"] == "boxes_4"
-    assert result["classes"]["car"]["ap_2m"] == 1 and result["classes"]["car"]["num_truth"] == 1
-
-
-def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
-    metric = new_metric("a2d2_boxes")
-    found = boxes((10, 0), labels=of(A2D2, "Car"))
-    for labels, name in ((A2D2, "VanSUV"), (LABELS, "car"), (KITTI, "Van")):
-        truth = boxes((10, 0), labels=of(labels, name))
-        annotation = Annotation(boxes=truth, box_labels=labels)
-        metric.add(frame_with_points_in(truth), annotation, predicted_as(found), "fused")
-    result = metric.result()
-    assert result["labels"] == "boxes_4" and result["num_frames"] == 3
-    assert result["classes"]["car"]["ap"] == 1
-    assert result["by_labels"]["a2d2_boxes"]["num_frames"] == 1
-    assert result["by_labels"]["a2d2_boxes"]["classes"]["VanSUV"]["ap"] == 0
-
-
-def test_a_network_of_ones_own_set_is_scored_on_what_both_map_to_and_no_further():
-    own = LabelSet("own", ("sedan", "wagon"), np.zeros((2, 3)))
-    data = LabelSet(
-        "data",
-        ("auto",),
-        np.zeros((1, 3)),
-        coarser={"boxes_4": ("car",)},
-        finer={"own": {"sedan": "auto", "wagon": "auto"}},
-    )
-    metric = DetectionMetric(own, GridConfig())
-    truth = boxes((10, 0), labels=0)
-    annotation = Annotation(boxes=truth, box_labels=data)
-    found = predicted_as(boxes((10, 0), labels=1))
-    metric.add(frame_with_points_in(truth), annotation, found, "fused")
-    assert list(metric.result()["by_labels"]) == ["data"]
-    assert metric.result()["classes"]["auto"]["ap"] == 1
-
-
-def test_the_table_names_every_set_and_class_and_the_headline_every_class_of_the_main_one():
-    truth = boxes((10, 0), labels=of(A2D2, "Car"))
-    result = score(truth, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
-    text = "\n".join(DetectionMetric.table(result))
-    assert all(name in text for name in (*A2D2.classes, *LABELS.classes, "a2d2_boxes", "boxes_4"))
-    headline = DetectionMetric.headline(result)
-    assert set(headline) == {"map", *(f"ap_{name}" for name in A2D2.classes)}
-    assert headline["map"] == headline["ap_Car"] == 1
-
-
-@pytest.mark.parametrize("name", ["map", "labels", "num_frames", "num_skipped", "by_labels"])
-def test_a_class_may_have_the_name_of_a_figure(name):
-    own = LabelSet("own", (name, "other"), np.zeros((2, 3)))
-    truth, found = boxes((10, 0), (20, 0), labels=[0, 1]), boxes((10, 0), labels=[0])
-    metric = DetectionMetric(own, GridConfig())
-    annotation = Annotation(boxes=truth, box_labels=own)
-    metric.add(frame_with_points_in(truth), annotation, predicted_as(found), "fused")
-    result = metric.result()
-    assert result["classes"][name]["ap"] == 1 and result["classes"]["other"]["ap"] == 0
-    assert (result["map"], result["num_frames"], result["num_skipped"]) == (0.5, 1, 0)
-    assert result["labels"] == "own" and list(result["by_labels"]) == ["own"]
-    assert DetectionMetric.headline(result) == {"map": 0.5, f"ap_{name}": 1, "ap_other": 0}
-    assert any(line.split()[:2] == [name, "1"] for line in DetectionMetric.table(result))
 
 
 # Several lidars and cameras.

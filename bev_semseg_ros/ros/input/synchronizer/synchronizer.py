@@ -7,83 +7,27 @@ returns what is complete, counts what it drops by cause, and never waits longer 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from bev_semseg_ros.ros.input.stream_history import StreamHistory
+from bev_semseg_ros.ros.input.synchronizer.match import Match
+from bev_semseg_ros.ros.input.synchronizer.stream_history import StreamHistory
+from bev_semseg_ros.ros.input.synchronizer.succession import SILENCE_NS, Succession
+from bev_semseg_ros.ros.input.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
 
 STREAMS = ("points", "image")  # of a vehicle with one lidar and one camera
-# A stream is not waited for if it had no message for SILENCE_NS while another one had at least
-# SILENT_MESSAGES. The number excludes a drive that was paused.
-SILENCE_NS = 1_000_000_000
-SILENT_MESSAGES = 3
 MOST_WAITING = 64  # messages of one stream, whatever max_wait is: 0.45 GB of 7 MB images
 BEFORE_ALL = -(2**63)  # a stamp; an offset may bring those of messages below 0
 LATE_MESSAGES = 3  # after so many late messages in a row, time has jumped back
 MATCHES = 64  # remembered matches: they tell whose messages come too late
 
 
-@dataclass(frozen=True)
-class Match:
-    """Messages of one moment, at most one of each stream.
-
-    Attributes:
-        parts: The messages by stream; at least one.
-        missing: The other streams in use.
-    """
-
-    parts: Mapping[str, Any]
-    missing: tuple[str, ...] = ()
-
-    @property
-    def points(self) -> Any:
-        """The cloud of a vehicle with one lidar; None if it did not come."""
-        return self.parts.get("points")
-
-    @property
-    def image(self) -> Any:
-        """The image of a vehicle with one camera; None if it did not come."""
-        return self.parts.get("image")
-
-    @property
-    def is_pair(self) -> bool:
-        """True if at least two streams have a message in it."""
-        return len(self.parts) > 1
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    stamp: int
-    item: Any
-    arrival: int
-
-
-_Parts = dict[str, _Waiting]
-
-
-@dataclass(frozen=True)
-class _OpenMatch:
-    """A reference message that waits, and what has joined it.
-
-    Attributes:
-        parts: All of them.
-        ready: What can go at once; empty if the match must wait.
-        first: What goes when the wait ends: an older match if that is still open, else `parts`.
-    """
-
-    parts: _Parts
-    ready: _Parts
-    first: _Parts
-
-
 class Synchronizer:
     """Matches the messages of all streams with those of one of them, the reference.
 
-    The reference is the first of `streams` that is not dead. A stream is dead if it is silent (see
-    SILENCE_NS) and was in no match for SILENCE_NS. When it returns it is the reference again.
+    The reference is one of `streams`; `Succession` says which one, and which streams are silent.
 
     A message joins a reference message if their stamps differ by at most `slop` and each is the
     nearest to the other among all that wait. If the rate of the stream promises a message that is
@@ -121,7 +65,6 @@ class Synchronizer:
         process_unmatched: Whether messages that join no other go alone.
         streams: The streams in use, in the order in which they become the reference: the lidars,
             then the cameras.
-        reference: The stream that is the reference now.
         dropped: Messages without a result, by cause, since the last `take_dropped`:
             unmatched_STREAM joined no other; queue_full_STREAM was the oldest of more than
             `MOST_WAITING`; late_STREAM is older than a result already given, repeated, or came
@@ -138,12 +81,11 @@ class Synchronizer:
         """Begin without messages."""
         self.slop, self.max_wait = slop, max_wait
         self.process_unmatched, self.streams = process_unmatched, tuple(streams)
-        self.reference = self.streams[0]
+        self._succession = Succession(self.streams)
         self.dropped: Counter[str] = Counter()
         # Since the two streams last were in a match: distance of the last stamp of the first one
         # from those of the second one. One of them is the reference.
         self._misses: dict[tuple[str, str], int] = {}
-        self._given_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self._joined_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self._reset()
 
@@ -168,7 +110,7 @@ class Synchronizer:
             for name, entries in self._waiting.items():
                 self.dropped["time_jump_" + name] += len(entries)
             self._reset()
-        self._note_arrival(stream, now)
+        self._succession.note_arrival(stream, now)
         if self._is_old(stream, stamp):
             self.dropped["late_" + stream] += 1
             self._late[stream] += 1
@@ -180,7 +122,7 @@ class Synchronizer:
             self.dropped["late_" + stream] += 1
             return self.expire(now)
         waiting = self._waiting[stream]
-        insort(waiting, _Waiting(stamp, item, now), key=lambda entry: entry.stamp)
+        insort(waiting, Waiting(stamp, item, now), key=lambda entry: entry.stamp)
         matches = self.expire(now)
         waiting = self._waiting[stream]
         if len(waiting) > MOST_WAITING:
@@ -202,6 +144,11 @@ class Synchronizer:
         for waiting in self._waiting.values():
             waiting.clear()
         return count
+
+    @property
+    def reference(self) -> str:
+        """The stream that is the reference now."""
+        return self._succession.reference
 
     @property
     def last_pair(self) -> int:
@@ -234,37 +181,22 @@ class Synchronizer:
         }
 
     def _reset(self) -> None:
-        self._waiting: dict[str, list[_Waiting]] = {stream: [] for stream in self.streams}
+        self._waiting: dict[str, list[Waiting]] = {stream: [] for stream in self.streams}
         self._history = {stream: StreamHistory() for stream in self.streams}
         self._given = dict.fromkeys(self.streams, BEFORE_ALL)
         self._late: Counter[str] = Counter()  # late messages in a row
-        # By stream and other stream: arrivals of the other's first messages since the stream's
-        # last one.
-        self._missed: dict[str, dict[str, list[int]]] = {
-            stream: {other: [] for other in self._others(stream)} for stream in self.streams
-        }
+        self._succession.forget_arrivals()
         # How much newer the newest reference message was when the last message came.
         self._lag = dict.fromkeys(self.streams, 0)
         # Stamp of the reference message, and the streams in the match.
         self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
-
-    def _others(self, stream: str) -> Iterator[str]:
-        return (other for other in self.streams if other != stream)
-
-    def _note_arrival(self, stream: str, now: int) -> None:
-        for other in self._others(stream):
-            self._missed[stream][other].clear()
-            missed = self._missed[other][stream]
-            if len(missed) < SILENT_MESSAGES:
-                missed.append(now)
-        self._choose_reference(now)
 
     def _measure(self, stream: str, stamp: int) -> None:
         """Measure how far a message is from those of other streams, and behind the reference."""
         is_reference = stream == self.reference
         history = self._history[self.reference]
         self._lag[stream] = history.newest - stamp if history else 0
-        for other in self._others(stream) if is_reference else (self.reference,):
+        for other in self._succession.others(stream) if is_reference else (self.reference,):
             miss = self._history[other].distance(stamp)
             if miss is not None:
                 self._misses[stream, other] = miss
@@ -297,12 +229,12 @@ class Synchronizer:
             coming.append(history.newest + history.period)
         return all(distance <= abs(each - stamp) for each in coming)
 
-    def _decide(self, now: int) -> _Parts | None:
+    def _decide(self, now: int) -> Parts | None:
         """Return the messages of the next match.
 
         It is empty if a message was dropped instead, and None if all that is left waits on.
         """
-        alive = self._choose_reference(now)
+        alive = self._succession.choose(now)
         deadline = self.deadline
         if deadline is None:
             return None
@@ -323,7 +255,7 @@ class Synchronizer:
                     return self._decide_alone(entry, stream, now)
         return None
 
-    def _decide_alone(self, entry: _Waiting, stream: str, now: int) -> _Parts:
+    def _decide_alone(self, entry: Waiting, stream: str, now: int) -> Parts:
         """Return the match of a message that joins no reference message; drop it or let it go."""
         if self._may_go_alone(stream, now):
             return {stream: entry, **self._strays(entry, stream)}
@@ -331,7 +263,7 @@ class Synchronizer:
         self.dropped["unmatched_" + stream] += 1
         return {}
 
-    def _first_ready(self, now: int) -> _Parts | None:
+    def _first_ready(self, now: int) -> Parts | None:
         """Return the oldest match that is complete, unless an older one only waits for streams."""
         for anchor in self._waiting[self.reference]:
             joined = self._joined(anchor, self.reference)
@@ -340,10 +272,10 @@ class Synchronizer:
                 return None if self._awaits_more(anchor, joined, now) else ready
         return None
 
-    def _open_matches(self, now: int) -> dict[tuple[str, int], _OpenMatch]:
+    def _open_matches(self, now: int) -> dict[tuple[str, int], OpenMatch]:
         """Return the matches that wait, by stream and stamp of each of their messages."""
-        matches: dict[tuple[str, int], _OpenMatch] = {}
-        held: _Parts = {}  # the oldest match that only waits for more streams
+        matches: dict[tuple[str, int], OpenMatch] = {}
+        held: Parts = {}  # the oldest match that only waits for more streams
         for anchor in self._waiting[self.reference]:
             joined = self._joined(anchor, self.reference)
             if not joined:
@@ -352,24 +284,24 @@ class Synchronizer:
             ready = {} if held else self._ready(anchor, joined)
             if ready and self._awaits_more(anchor, joined, now):
                 ready, held = {}, parts
-            match = _OpenMatch(parts, ready, held or parts)
+            match = OpenMatch(parts, ready, held or parts)
             matches.update({(stream, entry.stamp): match for stream, entry in parts.items()})
         return matches
 
-    def _joined(self, entry: _Waiting, stream: str) -> _Parts:
+    def _joined(self, entry: Waiting, stream: str) -> Parts:
         """Return the messages of other streams that are mutually nearest with `entry`."""
         joined = {}
-        for other in self._others(stream):
-            partner = _nearest(self._waiting[other], entry.stamp)
+        for other in self._succession.others(stream):
+            partner = nearest(self._waiting[other], entry.stamp)
             if (
                 partner is not None
                 and abs(partner.stamp - entry.stamp) <= self.slop
-                and _nearest(self._waiting[stream], partner.stamp) is entry
+                and nearest(self._waiting[stream], partner.stamp) is entry
             ):
                 joined[other] = partner
         return joined
 
-    def _strays(self, entry: _Waiting, stream: str) -> _Parts:
+    def _strays(self, entry: Waiting, stream: str) -> Parts:
         """Return what goes with a message that goes without the reference."""
         if stream == self.reference:
             return {}
@@ -379,7 +311,7 @@ class Synchronizer:
             if self.reference not in self._joined(partner, other)
         }
 
-    def _ready(self, anchor: _Waiting, joined: _Parts) -> _Parts:
+    def _ready(self, anchor: Waiting, joined: Parts) -> Parts:
         """Return the messages of the match round `anchor`; none if a nearer one is due."""
         ready = {self.reference: anchor}
         for stream, entry in joined.items():
@@ -390,10 +322,10 @@ class Synchronizer:
             ready[stream] = entry
         return ready if len(ready) > 1 else {}
 
-    def _awaits_more(self, anchor: _Waiting, joined: _Parts, now: int) -> bool:
+    def _awaits_more(self, anchor: Waiting, joined: Parts, now: int) -> bool:
         return any(
             self._is_awaited(stream, anchor.stamp, now)
-            for stream in self._others(self.reference)
+            for stream in self._succession.others(self.reference)
             if stream not in joined
         )
 
@@ -402,7 +334,7 @@ class Synchronizer:
 
         The docstring of the class lists the rules.
         """
-        if self._is_silent(stream, now):
+        if self._succession.is_silent(stream, now):
             return False
         history, reference_period = self._history[stream], self._history[self.reference].period
         if not history:
@@ -417,9 +349,10 @@ class Synchronizer:
         steps = max(1, round(behind / period))
         return abs(steps * period - behind) <= reach
 
-    def _give(self, parts: _Parts, now: int) -> Match:
+    def _give(self, parts: Parts, now: int) -> Match:
         for stream, entry in parts.items():
-            self._given[stream], self._given_at[stream] = entry.stamp, now
+            self._given[stream] = entry.stamp
+            self._succession.note_given(stream, now)
             waiting = self._waiting[stream]
             older = [each for each in waiting if each.stamp < entry.stamp]
             if older:
@@ -436,7 +369,7 @@ class Synchronizer:
             tuple(stream for stream in self.streams if stream not in parts),
         )
 
-    def _nearer_is_due(self, entry: _Waiting, partner: _Waiting, stream: str) -> bool:
+    def _nearer_is_due(self, entry: Waiting, partner: Waiting, stream: str) -> bool:
         """True if the next message of `stream`, at its rate, will be nearer to `entry`.
 
         `partner` is the nearest message of `stream` now.
@@ -447,35 +380,9 @@ class Synchronizer:
             return False
         return abs(expected - entry.stamp) < abs(partner.stamp - entry.stamp)
 
-    def _choose_reference(self, now: int) -> list[str]:
-        """Choose the reference, and return the streams that are not silent."""
-        alive = [stream for stream in self.streams if not self._is_silent(stream, now)]
-        self.reference = next(
-            stream
-            for stream in self.streams
-            if stream in alive or now - self._given_at[stream] < SILENCE_NS
-        )
-        return alive
-
-    def _is_silent(self, stream: str, now: int) -> bool:
-        for missed in self._missed[stream].values():
-            if len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS:
-                return True
-        return False
-
     def _may_go_alone(self, stream: str, now: int) -> bool:
         if len(self.streams) == 1:
             return True
         return self.process_unmatched and (
             stream == self.reference or now - self.last_pair >= SILENCE_NS
         )
-
-
-def _nearest(waiting: Sequence[_Waiting], stamp: int) -> _Waiting | None:
-    """Return the message nearest to `stamp`, the older of two; `waiting` is in stamp order."""
-    index = bisect_left(waiting, stamp, key=lambda entry: entry.stamp)
-    return min(
-        waiting[max(index - 1, 0) : index + 1],
-        key=lambda entry: abs(entry.stamp - stamp),
-        default=None,
-    )

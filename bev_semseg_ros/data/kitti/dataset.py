@@ -1,18 +1,4 @@
-"""KITTI object detection: training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
-
-`bev-semseg synth` writes some things beyond KITTI, all of them optional:
-
-- `semantic/<frame>.png` holds 8-bit classes, 255 to be ignored: of the set "driving_13", or of the
-  one in `semantic/labels.yaml`.
-- `motion/<frame>.csv` has the columns box, id, vx, vy. `box` is the number of the line in
-  `label_2/<frame>.txt`, from 1. `id` is the same object's number in all frames of a scene. `vx` and
-  `vy` are its velocity over ground in metres per second along x and y of the ego frame, NaN where
-  it is unknown. Boxes without a row have neither.
-- `frames.csv` has the columns frame, scene, time_ns.
-- `semantic_3/<frame>.png` is to `image_3` what `semantic` is to `image_2`.
-- `velodyne_NAME/<frame>.bin` has the points of a further lidar in its own frame, and the row
-  `Tr_NAME_to_velo` of the calibration takes them to the frame of the velodyne.
-"""
+"""KITTI object detection: independent frames, or the drives that `bev-semseg synth` writes."""
 
 from __future__ import annotations
 
@@ -31,26 +17,11 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
-from bev_semseg_ros.data.files import (
-    MAX_ID,
-    box_size,
-    numbers,
-    read_gray,
-    read_image,
-    read_text,
-    read_velodyne,
-)
+from bev_semseg_ros.data.files import read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.sensors import sensor_names
-from bev_semseg_ros.frame import (
-    CAMERA,
-    LIDAR,
-    Annotation,
-    Boxes,
-    CameraImage,
-    Frame,
-    LidarScan,
-)
-from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
 
@@ -79,9 +50,6 @@ _LIDAR = "velodyne"
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
 _MOTION = "motion"
-
-MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
-DONT_CARE = "DontCare"  # an area of the image, not an object
 
 
 class KittiDataset:
@@ -280,105 +248,6 @@ def _further_lidars(folder: Path) -> list[str]:
         return []
     rows = read_kitti_matrices(calibration)
     return [name for name in names if kitti_lidar_row(name) in rows]
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Identity and velocity of a box.
-
-    Attributes:
-        number: the object's id, -1 where unknown.
-        velocity: metres per second over ground along x and y of the ego frame, NaN where unknown.
-    """
-
-    number: int = -1
-    velocity: tuple[float, float] = (np.nan, np.nan)
-
-
-def read_labels(
-    path: Path, ego_from_rectified: np.ndarray, motion_path: Path | None = None
-) -> tuple[Boxes, np.ndarray]:
-    """Read a label file.
-
-    Args:
-        path: the file.
-        ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
-            camera 0, to the ego frame.
-        motion_path: file with the ids and velocities of the boxes, None if there is none.
-
-    Returns:
-        Boxes in the ego frame with labels of the set "kitti_boxes"; (D, 4) the DontCare areas.
-
-    Raises:
-        ValueError: names file and line.
-    """
-    classes = load_label_set(BOX_LABELS)
-    motions = {} if motion_path is None else read_motions(motion_path)
-    found: list[Motion] = []
-    centers, sizes, yaws, labels, dont_care = [], [], [], [], []
-    for index, line in enumerate(read_text(path).splitlines(), 1):
-        if not (fields := line.split()):
-            continue
-        where = f"{path}, line {index}"
-        if len(fields) not in (15, 16):
-            raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
-        values = numbers(fields[1:15], (14,), where)
-        if fields[0] == DONT_CARE:
-            dont_care.append(values[3:7])
-            continue
-        try:
-            label = classes.index(fields[0])
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        height, width, length, x, y, z, rotation_y = values[7:]
-        heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
-        middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
-        centers.append(apply(ego_from_rectified, middle))
-        sizes.append(box_size((length, width, height), where))
-        yaws.append(np.arctan2(heading[1], heading[0]))
-        labels.append(label)
-        found.append(motions.pop(index, Motion()))
-    if motions:
-        raise ValueError(
-            f"{motion_path}: row for box {min(motions)}, but that line of {path} holds no box"
-        )
-    boxes = Boxes(
-        np.array(centers),
-        np.array(sizes),
-        np.array(yaws),
-        np.array(labels),
-        np.ones(len(labels)),
-        np.array([motion.number for motion in found]),
-        np.array([motion.velocity for motion in found]),
-    )
-    return boxes, np.array(dont_care).reshape(-1, 4)
-
-
-def read_motions(path: Path) -> dict[int, Motion]:
-    """Read ids and velocities by the number of the box's line in the label file.
-
-    Raises:
-        ValueError: names file and line.
-    """
-    motions: dict[int, Motion] = {}
-    reader = csv.DictReader(read_text(path).splitlines())
-    if not {"box", "id", "vx", "vy"} <= set(reader.fieldnames or ()):
-        raise ValueError(f"{path}: expected the columns box, id, vx, vy, got {reader.fieldnames}")
-    for row in reader:
-        where = f"{path}, line {reader.line_num}"
-        try:
-            line, number = int(row["box"]), int(row["id"])
-            velocity = float(row["vx"]), float(row["vy"])
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{where}: expected whole numbers for box and id, numbers for vx and vy"
-            ) from None
-        if not -1 <= number <= MAX_ID or np.isinf(velocity).any():
-            raise ValueError(f"{where}: expected an id from -1 to {MAX_ID} and finite velocities")
-        if line in motions:
-            raise ValueError(f"{where}: second row for box {line}")
-        motions[line] = Motion(number, velocity)
-    return motions
 
 
 def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.ndarray:

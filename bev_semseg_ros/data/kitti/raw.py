@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
-from bev_semseg_ros.data.files import box_size, numbers, read_image, read_text, read_velodyne
-from bev_semseg_ros.data.kitti import BOX_LABELS, DONT_CARE, MASK_LABELS
-from bev_semseg_ros.data.oxts import read_lidar_poses, velocities_over_ground
+from bev_semseg_ros.data.files import read_image, read_text, read_velodyne
+from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
+from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
+from bev_semseg_ros.data.kitti.tracklets import read_tracklets
 from bev_semseg_ros.data.sensors import sensor_names
 from bev_semseg_ros.frame import (
     CAMERA,
@@ -30,26 +29,6 @@ from bev_semseg_ros.labels import load_label_set
 
 _CAMERAS = ("image_02", "image_03")  # left and right, in colour: folders and names
 _CLOUDS, _TRACKLETS = "velodyne_points", "tracklet_labels.xml"
-
-
-@dataclass(frozen=True, eq=False)
-class Tracklet:
-    """One object throughout a drive.
-
-    Attributes:
-        id: Index in the file.
-        label: Number of the class in the label set `kitti.BOX_LABELS`.
-        size: (3,) length, width, height in metres.
-        first_frame: Number of the frame of the first pose; the others follow.
-        poses: (F, 4) x, y, z of the middle of the box's bottom, in metres, and yaw in radians, in
-            the lidar frame.
-    """
-
-    id: int
-    label: int
-    size: np.ndarray
-    first_frame: int
-    poses: np.ndarray
 
 
 class Drive:
@@ -210,55 +189,6 @@ def _read_image(drive: Drive, camera: str, name: str) -> np.ndarray | None:
             f"calibration), got {found}"
         )
     return image
-
-
-def read_tracklets(path: Path) -> list[Tracklet]:
-    """Read the tracklets of a drive.
-
-    Args:
-        path: The drive's tracklet_labels.xml.
-
-    Returns:
-        The tracklets, without areas of "DontCare".
-
-    Raises:
-        ValueError: The file is damaged; the message names it, the tracklet and what was expected.
-    """
-    try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{path}: truncated or damaged XML: {error}") from error
-    tracklets = []
-    for index, item in enumerate(root.findall("tracklets/item")):
-        # The object set spells the class with an underscore.
-        class_name = (item.findtext("objectType") or "").replace(" (sitting)", "_sitting")
-        if class_name != DONT_CARE:
-            tracklets.append(_tracklet(index, class_name, item, f"{path}: tracklet {index}"))
-    return tracklets
-
-
-def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str) -> Tracklet:
-    """Return a tracklet from its XML; an error begins with `where`."""
-    try:
-        label = load_label_set(BOX_LABELS).index(class_name)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-    first_frame = numbers(item.findtext("first_frame"), (), f"{where}: first_frame")
-    rows = [
-        [pose.findtext(key) for key in ("tx", "ty", "tz", "rz")]
-        for pose in item.findall("poses/item")
-    ]
-    if rows:
-        poses = numbers(rows, (len(rows), 4), f"{where}: tx, ty, tz, rz")
-    else:
-        poses = np.zeros((0, 4))
-    return Tracklet(
-        index,
-        label,
-        box_size([item.findtext(key) for key in "lwh"], f"{where}: l, w, h"),
-        int(first_frame),
-        poses,
-    )
 
 
 def _read_times(drive: Path, camera: str) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Frames and their ground truth."""
+"""Ground truth whose boxes cannot be is refused."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from bev_semseg_ros.data.kitti_raw import KittiRawDataset
+from bev_semseg_ros.data.kitti import KittiRawDataset
 from bev_semseg_ros.geometry import apply, points_in_boxes, project
 from bev_semseg_ros.labels import load_label_set
 

@@ -8,8 +8,7 @@ from support import tiny_data
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.data.files import read_image
-from bev_semseg_ros.data.kitti import KittiDataset
-from bev_semseg_ros.data.kitti_raw import KittiRawDataset
+from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset
 from bev_semseg_ros.geometry import apply, project
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,23 @@
+"""KITTI as published: object detection, and raw drives with tracklets.
+
+Object detection is training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
+Raw drives are synchronised and rectified (Geiger et al., IJRR 2013).
+
+`bev-semseg synth` writes some things beyond the layout of object detection, all of them optional:
+
+- `semantic/<frame>.png` holds 8-bit classes, 255 to be ignored: of the set "driving_13", or of the
+  one in `semantic/labels.yaml`.
+- `motion/<frame>.csv` has the columns box, id, vx, vy. `box` is the number of the line in
+  `label_2/<frame>.txt`, from 1. `id` is the same object's number in all frames of a scene. `vx` and
+  `vy` are its velocity over ground in metres per second along x and y of the ego frame, NaN where
+  it is unknown. Boxes without a row have neither.
+- `frames.csv` has the columns frame, scene, time_ns.
+- `semantic_3/<frame>.png` is to `image_3` what `semantic` is to `image_2`.
+- `velodyne_NAME/<frame>.bin` has the points of a further lidar in its own frame, and the row
+  `Tr_NAME_to_velo` of the calibration takes them to the frame of the velodyne.
+"""
+
+from bev_semseg_ros.data.kitti.dataset import KittiDataset
+from bev_semseg_ros.data.kitti.raw import KittiRawDataset
+
+__all__ = ["KittiDataset", "KittiRawDataset"]

@@ -1,0 +1,48 @@
+"""The vocabulary of the package: what a predictor takes, what it returns, and ground truth.
+
+Numpy only. Conventions follow REP 103: x forward, y left, z up, metres, radians. The *ego frame* is
+level with the vehicle and has its origin on the ground below the lidar's reference point. A *camera
+frame* is optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes points of b to a.
+Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is in integer nanoseconds.
+"""
+
+from bev_semseg_ros.frame.annotation import Annotation
+from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
+from bev_semseg_ros.frame.camera import (
+    DISTORTION_MODELS,
+    MAX_ASPECT,
+    MAX_SIDE,
+    Camera,
+    scale_matrix,
+)
+from bev_semseg_ros.frame.frame import (
+    CAMERA,
+    LIDAR,
+    POINT_ATTRIBUTES,
+    CameraImage,
+    Frame,
+    LidarScan,
+    only,
+)
+from bev_semseg_ros.frame.prediction import MODES, Mode, Prediction
+
+__all__ = [
+    "CAMERA",
+    "DISTORTION_MODELS",
+    "LIDAR",
+    "MAX_ASPECT",
+    "MAX_SIDE",
+    "MODES",
+    "POINT_ATTRIBUTES",
+    "Annotation",
+    "Boxes",
+    "Camera",
+    "CameraImage",
+    "Frame",
+    "LidarScan",
+    "Mode",
+    "Prediction",
+    "only",
+    "relabel_boxes",
+    "scale_matrix",
+]

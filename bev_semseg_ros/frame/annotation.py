@@ -1,0 +1,81 @@
+"""The ground truth of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
+from bev_semseg_ros.frame.frame import only
+from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS, LabelSet, load_label_set
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The ground truth of a frame. None means unlabelled, empty means labelled without objects.
+
+    Attributes:
+        boxes: in the ego frame.
+        ignored: (M,) bool: boxes that count neither as found nor as missed.
+        masks: for each labelled camera (H, W) uint8 classes of `mask_labels`,
+            `labels.MASK_IGNORED` to be left out, in the geometry of its image as recorded.
+        dont_care: for each camera that has such areas (D, 4) left, top, right, bottom in pixels of
+            the rectified image: there may be unlabelled objects.
+        box_labels: label set of `boxes`, the data set's own.
+        mask_labels: label set of `masks`, the data set's own.
+
+    Raises:
+        ValueError: a box with a size that is not above 0, or with numbers that are not finite.
+    """
+
+    boxes: Boxes | None = None
+    ignored: np.ndarray | None = None
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dont_care: Mapping[str, np.ndarray] = field(default_factory=dict)
+    box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
+    mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
+
+    def __post_init__(self) -> None:
+        if self.boxes is None:
+            return
+        placed = np.column_stack([self.boxes.centers, self.boxes.sizes, self.boxes.yaws])
+        wrong = ~np.isfinite(placed).all(1) | (self.boxes.sizes <= 0).any(1)
+        if wrong.any():
+            index = int(np.argmax(wrong))
+            raise ValueError(
+                f"annotation: box {index} has the centre {self.boxes.centers[index].tolist()}, the "
+                f"size {self.boxes.sizes[index].tolist()} and the yaw {self.boxes.yaws[index]}; "
+                "expected finite numbers and sizes above 0: correct the box or leave it out"
+            )
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(H, W) mask of the only labelled camera."""
+        return only(self.masks, "labelled cameras")
+
+    def with_labels(
+        self, box_labels: LabelSet | None = None, mask_labels: LabelSet | None = None
+    ) -> Annotation:
+        """Return the same ground truth in other label sets, None leaves a set as it is.
+
+        Boxes that are no objects in the new set are left out; those that it ignores get the label
+        BOX_IGNORED and are marked in `ignored`.
+
+        Raises:
+            ValueError: the present set does not map to the one asked for.
+        """
+        changed = self
+        if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
+            boxes, ignored = relabel_boxes(self.boxes, self.ignored, self.box_labels, box_labels)
+            changed = replace(changed, boxes=boxes, ignored=ignored)
+        if mask_labels is not None and self.masks and mask_labels != self.mask_labels:
+            table = self.mask_labels.mask_table(mask_labels)
+            masks = {camera: table[mask] for camera, mask in self.masks.items()}
+            changed = replace(changed, masks=masks)
+        return replace(
+            changed,
+            box_labels=box_labels or self.box_labels,
+            mask_labels=mask_labels or self.mask_labels,
+        )

@@ -1,0 +1,90 @@
+"""The device, the precision and the engine of a network, and what `auto` means for each."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+ENGINES = ("torch", "openvino")
+
+
+def cpu_flags() -> frozenset[str]:
+    """Return the features of the processor; empty where /proc/cpuinfo does not name them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(
+        next((line for line in lines if line.startswith("flags")), "").partition(":")[2].split()
+    )
+
+
+def computes_bf16() -> bool:
+    """Return True if the processor has native bfloat16.
+
+    Elsewhere it is emulated, and slower than float32.
+    """
+    return not cpu_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
+
+
+def choose_device(device: str) -> torch.device:
+    """Return torch's device for `auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:n`.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda") or (index and (kind == "cpu" or not index.isdigit())):
+        raise ValueError(f"device: expected auto, cpu, cuda or cuda:n, got {device!r}")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device: {device!r} was asked for and torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices; use cpu or auto"
+        )
+    return torch.device(device)
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Return the precision to compute in.
+
+    `auto` is bf16 where the device computes it, else fp16 on a GPU and fp32 on a CPU.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        return "bf16" if computes_bf16() else "fp32"
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: expected auto, {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision == "fp16" and device.type == "cpu":
+        raise ValueError("precision: fp16 is for GPUs; on a CPU use bf16, fp32 or auto")
+    return precision
+
+
+def choose_engine(engine: str, device: torch.device) -> str:
+    """Return the engine: `auto` is openvino on a CPU where it is installed, else torch.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    installed = importlib.util.find_spec("openvino") is not None
+    if engine == "auto":
+        return "openvino" if installed and device.type == "cpu" else "torch"
+    if engine not in ENGINES:
+        raise ValueError(f"engine: expected auto, {' or '.join(ENGINES)}, got {engine!r}")
+    if engine == "openvino" and not installed:
+        raise ValueError(
+            "engine: openvino is not installed; `pip install openvino`, or use torch or auto"
+        )
+    if engine == "openvino" and device.type != "cpu":
+        raise ValueError(
+            f"engine: openvino runs on a CPU and the device is {device}; use torch or auto"
+        )
+    return engine

@@ -1,0 +1,27 @@
+"""The poses of the sensors: from a calibration file, from parameters or from TF.
+
+The ego frame has the axes of `base_frame` and its origin on the ground below the reference lidar; a
+calibration file brings its own ego frame. `a_from_b` is a (4, 4) matrix that takes points of frame
+b to frame a.
+"""
+
+from bev_semseg_ros.ros.input.extrinsics.fixed import FixedExtrinsics
+from bev_semseg_ros.ros.input.extrinsics.poses import (
+    MissingTransform,
+    Poses,
+    ego_below,
+    pose_matrix,
+)
+from bev_semseg_ros.ros.input.extrinsics.source import Extrinsics, open_extrinsics
+from bev_semseg_ros.ros.input.extrinsics.tf import TfExtrinsics
+
+__all__ = [
+    "Extrinsics",
+    "FixedExtrinsics",
+    "MissingTransform",
+    "Poses",
+    "TfExtrinsics",
+    "ego_below",
+    "open_extrinsics",
+    "pose_matrix",
+]

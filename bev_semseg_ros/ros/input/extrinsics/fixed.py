@@ -1,0 +1,63 @@
+"""Poses that hold for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from std_msgs.msg import Header
+
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.ros.input.extrinsics.poses import Poses
+
+
+class FixedExtrinsics:
+    """Poses that hold for every frame, whatever the messages call their frames."""
+
+    def __init__(
+        self,
+        ego_from_lidar: Mapping[str, np.ndarray],
+        camera_from_ego: Mapping[str, np.ndarray],
+        lidar_frame: str,
+        frames: Mapping[str, np.ndarray],
+        output_frame: str = "",
+    ) -> None:
+        """Keep the poses.
+
+        Args:
+            ego_from_lidar: (4, 4) by the lidars' names, the reference lidar first.
+            camera_from_ego: (4, 4) of the optical frames, by the cameras' names.
+            lidar_frame: See `Extrinsics`.
+            frames: ego_from_frame of the frames that `output_frame` may name, by name.
+            output_frame: The parameter; empty: the frame of the reference lidar's cloud.
+
+        Raises:
+            ValueError: If `output_frame` is another frame.
+        """
+        if output_frame and output_frame not in frames:
+            raise ValueError(
+                f"parameter output_frame: {output_frame!r} is not known here, only "
+                f"{', '.join(frames)} (or empty: the cloud's frame); with extrinsics tf any frame "
+                "of TF is"
+            )
+        self.lidar_frame = lidar_frame
+        self._ego_from_lidar, self._camera_from_ego = ego_from_lidar, camera_from_ego
+        self._reference = next(iter(ego_from_lidar))
+        self._output_frame = output_frame
+        self._output_from_ego = invert(frames.get(output_frame, ego_from_lidar[self._reference]))
+
+    def at(self, clouds: Mapping[str, Header], images: Mapping[str, Header]) -> Poses:
+        """Return the poses; see `Extrinsics`."""
+        lidars, cameras = self._ego_from_lidar, self._camera_from_ego
+        missing = [f"lidar {name!r}: no pose is set" for name in clouds if name not in lidars]
+        missing += [f"camera {name!r}: no pose is set" for name in images if name not in cameras]
+        return Poses(
+            {name: lidars[name] for name in clouds if name in lidars},
+            {name: cameras[name] for name in images if name in cameras},
+            self._output_frame or clouds[self._reference].frame_id,
+            self._output_from_ego,
+            tuple(missing),
+        )
+
+    def close(self) -> None:
+        """Do nothing."""

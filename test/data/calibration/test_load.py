@@ -1,0 +1,86 @@
+"""What is read in place of our own YAML: the calibrations of data sets, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.data.dataset import open_dataset
+
+
+def test_missing_file_and_empty_folder_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such calibration file"):
+        load_calibration(tmp_path / "rig.yaml")
+    with pytest.raises(FileNotFoundError, match=r"looked for calibration.yaml, cams_lidars.json"):
+        load_calibration(tmp_path)
+
+
+def test_unknown_format_is_refused(tmp_path):
+    (tmp_path / "rig.ini").write_text("")
+    with pytest.raises(ValueError, match="unknown calibration format"):
+        load_calibration(tmp_path / "rig.ini")
+
+
+def write_each_layout(root) -> dict[str, Path]:
+    tiny_data.write_a2d2_rig(root / "a2d2")
+    tiny_data.write_a2d2_frame(root / "a2d2")
+    tiny_data.write_kitti_frame(root / "kitti", "000000")
+    tiny_data.write_kitti_raw(root / "kitti_raw")
+    return {
+        "a2d2": root / "a2d2" / "cams_lidars.json",
+        "kitti": root / "kitti" / "training" / "calib" / "000000.txt",
+        "kitti_raw": root / "kitti_raw" / "2011_09_26" / "calib_cam_to_cam.txt",
+    }
+
+
+@pytest.mark.parametrize("name", ["a2d2", "kitti", "kitti_raw"])
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_data_sets_calibration_is_that_of_their_frames(tmp_path, name, as_folder):
+    file = write_each_layout(tmp_path)[name]
+    frame, _ = open_dataset(tmp_path / name)[0]
+    read = load_calibration(file.parent if as_folder else file)
+    np.testing.assert_array_equal(read.ego_from_lidar, frame.ego_from_lidar)
+    np.testing.assert_array_equal(read.camera.image_from_ego, frame.camera.image_from_ego)
+    assert read.camera.size == frame.camera.size
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("a2d2", ('"Telecam"', '"Pinhole"'), "front_center.Lens: expected Telecam or Fisheye"),
+        ("a2d2", ('"front_center"', '"front"'), "no camera 'front_center'"),
+        ("a2d2", ("[64, 40]", "[64]"), "Resolution: expected shape"),
+        ("kitti", ("P2:", "P9:"), "expected P2 with 12 numbers, it is missing"),
+        ("kitti", ("R0_rect: 1", "R0_rect:"), "expected R0_rect with 9 numbers, it has 8"),
+        ("kitti", ("P2: 700", "P2: 0"), "P2: expected a camera matrix"),
+        ("kitti", ("P2: 700", "P2: nan"), "expected finite numbers in P2"),
+        ("kitti_raw", ("S_rect_02", "S_rect_09"), "expected S_rect_02"),
+        ("kitti_raw", ("S_rect_02: 64", "S_rect_02: inf"), "expected finite numbers in S_rect_02"),
+    ],
+)
+def test_wrong_data_set_calibration_is_named(tmp_path, name, change, message):
+    file = write_each_layout(tmp_path)[name]
+    file.write_text(file.read_text().replace(*change))
+    with pytest.raises(ValueError, match=rf"{file.name}: .*{message}"):
+        load_calibration(file)
+
+
+def test_kitti_without_its_image_needs_a_known_focal_length(tmp_path):
+    file = write_each_layout(tmp_path)["kitti"]
+    (tmp_path / "kitti" / "training" / "image_2" / "000000.png").unlink()
+    with pytest.raises(ValueError, match="image size is unknown"):
+        load_calibration(file)
+    file.write_text(file.read_text().replace("P2: 700", "P2: 721.5377"))
+    assert load_calibration(file).camera.size == (1242, 375)
+
+
+def test_known_focal_lengths_give_the_sizes_of_the_real_images(real_data, tmp_path):
+    for frame, _ in open_dataset(real_data / "kitti"):
+        (tmp_path / "lone.txt").write_text(
+            (real_data / "kitti/training/calib" / f"{frame.name}.txt").read_text()
+        )
+        assert load_calibration(tmp_path / "lone.txt").camera.size == frame.camera.size

@@ -1,0 +1,53 @@
+"""Fixtures shared by the tests of the extrinsics."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert
+
+
+@pytest.fixture
+def buffer(monkeypatch):
+    """A Buffer that knows base_link -> mast -> lidar and base_link -> camera (optical)."""
+    # Not above: the tests are skipped without rclpy.
+    from support.vehicle_poses import (
+        CAMERA_POSE,
+        LIDAR_POSE,
+        StandInBuffer,
+        StandInError,
+        transform_message,
+    )
+
+    from bev_semseg_ros.ros.input.extrinsics import pose_matrix, tf
+
+    if tf.tf2_ros is None:
+        monkeypatch.setattr(
+            tf,
+            "tf2_ros",
+            SimpleNamespace(TransformException=StandInError, Buffer=StandInBuffer),
+        )
+    buffer, mast = tf.tf2_ros.Buffer(), pose_matrix([0.5, 0, 1, 0, 0, 0.7])
+    for parent, child, matrix in (
+        ("base_link", "mast", mast),
+        ("mast", "lidar", invert(mast) @ pose_matrix(LIDAR_POSE)),
+        ("base_link", "camera", pose_matrix(CAMERA_POSE) @ invert(OPTICAL_FROM_VIEW)),
+    ):
+        buffer.set_transform_static(transform_message(parent, child, matrix), "test")
+    return buffer
+
+
+@pytest.fixture
+def waits(buffer, monkeypatch) -> dict[str, int]:
+    """How long each frame was last waited for, nanoseconds; filled by each look-up of `buffer`."""
+    found: dict[str, int] = {}
+    look_up = buffer.lookup_transform
+
+    def listen(target, source, time, timeout):
+        found[source] = timeout.nanoseconds
+        return look_up(target, source, time, timeout)
+
+    monkeypatch.setattr(buffer, "lookup_transform", listen)
+    return found

@@ -1,0 +1,144 @@
+"""The poses of one lidar and one camera from TF."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from support.vehicle_poses import (
+    GROUND,
+    LIDAR_POSE,
+    POINTS,
+    S,
+    at,
+    header,
+    poses,
+    transform_message,
+)
+
+from bev_semseg_ros.frame import LIDAR
+from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.ros.input.extrinsics import MissingTransform, TfExtrinsics, pose_matrix
+
+
+def test_any_frame_of_tf_can_be_the_output_frame(buffer):
+    found = poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
+    seen = apply(invert(pose_matrix(LIDAR_POSE)), POINTS)
+    np.testing.assert_allclose(
+        apply(found.output_from_ego @ found.ego_from_lidar[LIDAR], seen),
+        apply(invert(pose_matrix([0.5, 0, 1, 0, 0, 0.7])), POINTS),
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lidar", "camera", "output", "missing"),
+    [
+        ("radar", "camera", "", "radar"),
+        ("lidar", "left", "", "left"),
+        ("lidar", "camera", "map", "map"),
+    ],
+)
+def test_a_missing_transform_is_an_error_that_names_both_frames(
+    buffer, lidar, camera, output, missing
+):
+    with pytest.raises(MissingTransform, match=f"no transform from '{missing}' to 'base_link'"):
+        at(TfExtrinsics(buffer, "base_link", GROUND, output), header(lidar), header(camera))
+
+
+def test_a_cloud_without_frame_has_no_transform(buffer):
+    with pytest.raises(MissingTransform, match="no frame_id"):
+        at(TfExtrinsics(buffer, "base_link", GROUND), header(""))
+
+
+def moved(height: float) -> np.ndarray:
+    return pose_matrix([0, 0, height, 0, 0, 0])
+
+
+def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(buffer):
+    static, stamped = (
+        TfExtrinsics(buffer, "base_link", 0.0, is_stamped=flag) for flag in (False, True)
+    )
+    heights: list[tuple[float, float]] = []
+    for stamp, height in ((S, 1.5), (2 * S, 1.7)):
+        buffer.set_transform(transform_message("base_link", "lift", moved(height), stamp), "test")
+        heights.append(
+            tuple(
+                at(source, header("lift", stamp)).ego_from_lidar[LIDAR][2, 3]
+                for source in (static, stamped)
+            )
+        )
+    np.testing.assert_allclose(heights, [(1.5, 1.5), (1.5, 1.7)])
+
+
+@pytest.mark.parametrize("is_stamped", [False, True])
+def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_clouds_stamp(
+    buffer, is_stamped
+):
+    source = TfExtrinsics(buffer, "base_link", GROUND, "odom", is_stamped)
+    driven = {
+        S: pose_matrix([0, 0, 0, 0, 0, 0.2]),
+        2 * S: pose_matrix([7, 1, 0, 0, 0, 0.9]),
+    }  # odom_from_base
+    for stamp, odom_from_base in driven.items():
+        buffer.set_transform(
+            transform_message("base_link", "odom", invert(odom_from_base), stamp), "test"
+        )
+    seen = apply(invert(pose_matrix(LIDAR_POSE)), POINTS)
+    for stamp, odom_from_base in driven.items():
+        found = poses(source, stamp)
+        np.testing.assert_allclose(
+            apply(found.output_from_ego @ found.ego_from_lidar[LIDAR], seen),
+            apply(odom_from_base, POINTS),
+            atol=1e-9,
+        )
+    with pytest.raises(MissingTransform, match="'odom'"):
+        poses(source, 9 * S)
+
+
+def test_an_output_frame_that_moves_is_waited_for_and_a_static_sensor_is_not(buffer, waits):
+    poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
+    assert waits == {"lidar": 0, "camera": 0, "mast": S // 10}
+
+
+def test_an_output_frame_begins_again_with_the_bag(buffer):
+    source = TfExtrinsics(buffer, "base_link", GROUND, "odom")
+
+    def play(stamp: int):
+        buffer.set_transform(transform_message("base_link", "odom", moved(1.5), stamp), "test")
+        return poses(source, stamp)
+
+    play(100 * S)
+    with pytest.raises(MissingTransform, match="'odom'"):
+        play(S)  # as a sensor's
+    assert play(2 * S).output_frame == "odom"
+
+
+def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
+    buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
+    with pytest.raises(MissingTransform, match="'lift'"):
+        at(TfExtrinsics(buffer, "base_link", 0.0, is_stamped=True), header("lift", 9 * S))
+
+
+def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
+    source = TfExtrinsics(buffer, "base_link", 0.0, is_stamped=True)
+
+    def play(stamp: int):
+        buffer.set_transform(transform_message("base_link", "lift", moved(1.5), stamp), "test")
+        return at(source, header("lift", stamp))
+
+    play(100 * S)
+    with pytest.raises(MissingTransform):
+        play(S)  # the buffer refuses what is so old, and forgets when it is asked
+    assert play(2 * S).ego_from_lidar[LIDAR][2, 3] == 1.5
+
+
+def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
+    source = TfExtrinsics(buffer, "base_link", GROUND)
+    found = at(source, header(source.lidar_frame), header("camera"))
+    np.testing.assert_allclose(
+        apply(found.output_from_ego, np.zeros((1, 3))), [(0, 0, GROUND)], atol=1e-12
+    )
+    assert found.output_frame == "base_link"
