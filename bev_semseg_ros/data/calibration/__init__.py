@@ -2,6 +2,7 @@
 
 from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
 from bev_semseg_ros.data.calibration.calibration import (
+    SENSOR_NAME,
     SENSOR_NAME_RULE,
     Calibration,
     CameraMount,
@@ -29,6 +30,7 @@ from bev_semseg_ros.data.calibration.yaml_format import (
 __all__ = [
     "A2D2_GROUND_Z",
     "KITTI_EGO_FROM_LIDAR",
+    "SENSOR_NAME",
     "SENSOR_NAME_RULE",
     "YAML_NAME",
     "Calibration",

@@ -8,11 +8,6 @@ from dataclasses import dataclass
 from bev_semseg_ros.data.calibration import check_sensor_name
 from bev_semseg_ros.frame import CAMERA, LIDAR
 
-<<<<<<< HEAD
-=======
-SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
->>>>>>> doctor
 
 @dataclass(frozen=True)
 class Sensor:
@@ -65,15 +60,7 @@ class Sensors:
         """
         for parameter, names in (("lidars", lidars), ("cameras", cameras)):
             for name in names:
-<<<<<<< HEAD
                 check_sensor_name(name, f"parameter {parameter}")
-=======
-                if not SENSOR_NAME.fullmatch(name):
-                    raise ValueError(
-                        f"parameter {parameter}: {name!r} cannot be a part of a topic's name; use "
-                        "letters, digits and underscores, beginning with a letter"
-                    )
->>>>>>> doctor
                 if list(names).count(name) > 1:
                     raise ValueError(f"parameter {parameter}: {name!r} stands there twice")
         default = cls()
