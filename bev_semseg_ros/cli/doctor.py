@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+
+# Option -> the kind of input whose topics it names.
+TOPIC_OPTIONS = {"points": "points", "image": "image", "camera-info": "camera_info"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,13 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "faults (there may be warnings), 1 with faults, 2 for wrong arguments or a bag that cannot "
         "be read."
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "bag",
         type=Path,
         nargs="?",
         metavar="BAG",
-        help="folder of a rosbag2, of which the first minute is read",
+        help="folder of a rosbag2, of which the first minute is read; it stands before --lidars "
+        "and --cameras",
     )
     source.add_argument(
         "--live", type=float, metavar="SECONDS", help="listen to live topics for so long"
@@ -34,19 +39,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)",
     )
     parser.add_argument(
+        "--extrinsics",
+        choices=("calibration", "tf"),
+        default="calibration",
+        help="where the node is to take the poses from. calibration: the file; if there is none, "
+        "--params writes one from TF. tf: the node looks TF up itself, which needs tf2_ros "
+        "(default: calibration)",
+    )
+    parser.add_argument(
         "--base-frame",
         metavar="FRAME",
         default="",
         help="TF's frame with the vehicle's axes (default: base_footprint, base_link, or what the "
         "lidar is mounted on by /tf_static)",
     )
-    for name in ("points", "image", "camera-info"):
+    for kind, topic in (("lidars", "/NAME/points"), ("cameras", "/NAME/image")):
         parser.add_argument(
-            f"--{name}",
-            metavar="TOPIC",
-            default="",
-            help="default: the only one of its type, or the one with most messages",
+            f"--{kind}",
+            nargs="+",
+            metavar="NAME",
+            default=[],
+            help=f"names of the {kind}, as the node's parameter {kind}: their topics are {topic} "
+            "(default: those of the calibration if it begins a topic with one of its names, else "
+            f"one of the {kind} without a name)",
         )
+    for option in TOPIC_OPTIONS:
+        parser.add_argument(
+            f"--{option}",
+            nargs="+",
+            metavar="TOPIC",
+            default=[],
+            help="TOPIC, or NAME=TOPIC for sensors with names (default: the topic that begins with "
+            "the name; without names the only one of its type, or the one with most messages)",
+        )
+    parser.add_argument(
+        "--no-speed",
+        action="store_true",
+        help="leave out the last check, of how many frames a second to expect on this machine: it "
+        "runs the network, which costs seconds, at first for its compilation",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write findings and statistics")
     parser.add_argument(
         "--params",
@@ -58,30 +89,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings and write the files asked for. Return the exit status."""
+    from bev_semseg_ros.data.calibration import load_calibration
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
+    from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
 
-    asked = {
-        "points": arguments.points,
-        "image": arguments.image,
-        "camera_info": arguments.camera_info,
-    }
-    if arguments.live is None:
+    bag, asked = bag_and_topics(arguments)
+    file = arguments.calibration
+    if file is None and bag is not None:
+        file = calibration_beside(bag)
+    names = SensorNames(
+        tuple(arguments.lidars),
+        tuple(arguments.cameras),
+        None if file is None else load_calibration(file),
+    )
+    if bag is not None:
         from bev_semseg_ros.ros.doctor.bag import read_bag
 
-        observation = read_bag(arguments.bag, asked)
+        observation = read_bag(bag, asked, names)
     else:
         from bev_semseg_ros.ros.doctor.live import listen
 
-        observation = listen(arguments.live, asked)
+        observation = listen(arguments.live, asked, names)
+    checkpoint = arguments.checkpoint or shipped_checkpoint()
     diagnosis = diagnose(
         observation,
-        arguments.checkpoint or shipped_checkpoint(),
+        checkpoint,
         arguments.calibration,
         arguments.base_frame,
+        node_uses_tf=arguments.extrinsics == "tf",
     )
     if arguments.checkpoint is not None:
         diagnosis.set_parameter("checkpoint", str(arguments.checkpoint.resolve()))
+    if not arguments.no_speed:
+        from bev_semseg_ros.ros.doctor.speed import check_speed
+
+        check_speed(observation, checkpoint, diagnosis)
     print(diagnosis.table())
     print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     if arguments.json is not None:
@@ -89,3 +132,38 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.params is not None:
         diagnosis.write_parameters(arguments.params)
     return 1 if diagnosis.count("fault") else 0
+
+
+def bag_and_topics(arguments: argparse.Namespace) -> tuple[Path | None, dict[str, str]]:
+    """Return the bag, if there is one, and the topics that were asked for by their inputs.
+
+    Raises:
+        ValueError: If there is neither a bag nor --live, or a topic is not written as one.
+    """
+    bag: Path | None = arguments.bag
+    asked: dict[str, str] = {}
+    for option, kind in TOPIC_OPTIONS.items():
+        values: list[str] = getattr(arguments, kind)
+        if bag is None and arguments.live is None and len(values) > 1 and "=" not in values[-1]:
+            bag = Path(values.pop())  # argparse takes a BAG after `--points TOPIC` for a topic
+        asked |= _topics_by_input(option, kind, values)
+    if bag is None and arguments.live is None:
+        raise ValueError(
+            "expected a BAG or --live SECONDS (a BAG stands before --lidars and --cameras)"
+        )
+    return bag, asked
+
+
+def _topics_by_input(option: str, kind: str, values: Sequence[str]) -> dict[str, str]:
+    """Return input -> topic of the values of an option.
+
+    Raises:
+        ValueError: If several values have no name, or one has no topic.
+    """
+    asked = {}
+    for value in values:
+        name, separator, topic = value.rpartition("=")
+        if not topic or (separator and not name) or (not separator and len(values) > 1):
+            raise ValueError(f"--{option} {value}: expected NAME=TOPIC, as in front=/front/image")
+        asked[f"{name}/{kind}" if name else kind] = topic
+    return asked

@@ -35,6 +35,7 @@ def compare(
     trained: Summary,
     extrinsics: str = "calibration",
     intensity_scale: float = 1.0,
+    sensor: str = "",
 ) -> list[Finding]:
     """Compare input with the training data.
 
@@ -43,6 +44,7 @@ def compare(
         trained: A checkpoint's `info`.
         extrinsics: The node's parameter of that name, for the remedies.
         intensity_scale: The factor with which the input's intensity was decoded, likewise.
+        sensor: The name of the lidar in parameters and calibrations, if it has one, likewise.
 
     Returns:
         A finding for every rule; none for the rules about a sensor that `seen` lacks.
@@ -52,8 +54,8 @@ def compare(
         findings.append(_points(seen, trained, extrinsics))
     if seen.get("intensity_percentiles"):
         findings += [
-            _intensity(seen, trained, intensity_scale),
-            _ground(seen, trained, extrinsics),
+            _intensity(seen, trained, intensity_scale, sensor),
+            _ground(seen, trained, extrinsics, sensor),
             _range(seen, trained),
             _beams(seen, trained),
             _view(seen, trained, extrinsics),
@@ -83,14 +85,15 @@ def _points(seen: Summary, trained: Summary, extrinsics: str) -> Finding:
     return Finding("points", "ok", text)
 
 
-def _intensity(seen: Summary, trained: Summary, scale: float) -> Finding:
+def _intensity(seen: Summary, trained: Summary, scale: float, sensor: str) -> Finding:
     """Check that the intensity is on the scale of the training data."""
+    prefix = f"{sensor}." if sensor else ""
     largest = seen["largest_intensity"]
     bright = seen["intensity_percentiles"][-1]
     usual = training_brightness(trained)
     if largest <= 0:
         remedy = (
-            "set intensity_field (and intensity_scale) to what the cloud has; "
+            f"set {prefix}intensity_field (and {prefix}intensity_scale) to what the cloud has; "
             "without intensity expect less accuracy"
         )
         return Finding("intensity", "warning", "0 everywhere", remedy)
@@ -99,14 +102,14 @@ def _intensity(seen: Summary, trained: Summary, scale: float) -> Finding:
     if suits(largest, bright, usual):
         return Finding("intensity", "ok", text)
     better = better_intensity_scale(seen, trained, scale)
-    remedy = RETRAIN if better is None else f"set intensity_scale to {better:g}"
+    remedy = RETRAIN if better is None else f"set {prefix}intensity_scale to {better:g}"
     if largest > LARGEST_INTENSITY:
         text = f"goes up to {largest:g} where 0..1 is expected"
         return Finding("intensity", "fault", text, remedy)
     return Finding("intensity", "warning", text, remedy)
 
 
-def _ground(seen: Summary, trained: Summary, extrinsics: str) -> Finding:
+def _ground(seen: Summary, trained: Summary, extrinsics: str, sensor: str) -> Finding:
     """Check that the lowest points lie on the ground, as the lidar's height and tilt say."""
     if not seen.get("ground_height_percentiles"):
         return Finding("ground height", "ok", f"unknown: no points within {GROUND_RADIUS:g} m")
@@ -121,8 +124,9 @@ def _ground(seen: Summary, trained: Summary, extrinsics: str) -> Finding:
     error = height - _median(trained, "ground_height")
     if extrinsics == "calibration":
         direction = "lower" if error > 0 else "raise"
+        section = f"lidars.{sensor}" if sensor else "lidar"
         remedy = (
-            f"{direction} the lidar (z of lidar.ego_from_lidar) by about {abs(error):.2f} m "
+            f"{direction} the lidar (z of {section}.ego_from_lidar) by about {abs(error):.2f} m "
             "in the calibration, or correct its tilt"
         )
     else:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from support.broken_bag import COUNT, STORE, Entry, on, without
 
-from bev_semseg_ros.ros.doctor.observation import COMPRESSED
+from bev_semseg_ros.ros.doctor.topics import COMPRESSED
 
 TENTH = 100_000_000  # of a second, in ns
 
@@ -146,7 +146,9 @@ def half_best_effort(all_: list[Entry]) -> list[Entry]:
     ]
 
 
-def compressed(all_: list[Entry]) -> list[Entry]:
+def compressed_on(topic: str) -> Change:
+    """Return a change that compresses the images of a topic."""
+
     def jpeg(entry: Entry) -> Entry:
         pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
         message = STORE.types[COMPRESSED](
@@ -154,9 +156,12 @@ def compressed(all_: list[Entry]) -> list[Entry]:
             "rgb8; jpeg compressed bgr8",
             cv2.imencode(".jpg", pixels)[1].reshape(-1),
         )
-        return replace(entry, topic="/image/compressed", kind=COMPRESSED, message=message)
+        return replace(entry, topic=f"{topic}/compressed", kind=COMPRESSED, message=message)
 
-    return on("/image", jpeg)(all_)
+    return on(topic, jpeg)
+
+
+compressed = compressed_on("/image")
 
 
 def lost_images(all_: list[Entry]) -> list[Entry]:

@@ -83,6 +83,7 @@ def test_the_node_works_with_the_parameters_written(
         str(checkpoint_file),
         "--params",
         str(tmp_path / "p.yaml"),
+        "--no-speed",
     )
     assert doctor.wait() == 0, doctor.lines
     command = shlex.split(doctor.wait_for(r"bev-semseg node"))
@@ -125,6 +126,7 @@ def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
         "doctor",
         "--live",
         str(seconds),
+        "--no-speed",
         "--json",
         str(tmp_path / "out.json"),
         *arguments,

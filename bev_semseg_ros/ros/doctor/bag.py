@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
-from bev_semseg_ros.ros.doctor.observation import (
-    COMPRESSED,
-    INPUT_TYPES,
-    Observation,
-    Offer,
-    choose_topics,
-    open_streams,
-)
+from bev_semseg_ros.ros.doctor.observation import Observation, Offer, open_streams
+from bev_semseg_ros.ros.doctor.topics import COMPRESSED, INPUT_TYPES, SensorNames, choose_topics
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 
 SECONDS = 60.0  # of a long bag that are looked at
 TF_MESSAGE = "tf2_msgs/msg/TFMessage"
+NO_NAMES = SensorNames()
 
 _store = get_typestore(Stores.ROS2_JAZZY)
 
 
-def read_bag(path: str | Path, asked: dict[str, str]) -> Observation:
+def read_bag(
+    path: str | Path, asked: Mapping[str, str], names: SensorNames = NO_NAMES
+) -> Observation:
     """Look at the first SECONDS of a bag, and at all its static transforms.
 
     Static transforms may come once, at any time, so they are read to the end of the bag.
 
     Args:
         path: The folder of the bag.
-        asked: Input of INPUT_TYPES -> the topic to look at, or "".
+        asked: Input -> the topic to look at, or ""; see `choose_topics`.
+        names: The names of the sensors.
 
     Returns:
         What the bag holds.
 
     Raises:
-        ValueError: If the bag cannot be read. The text names it.
+        ValueError: If the bag cannot be read, or a topic was asked for that belongs to no sensor.
+            The text names it.
     """
     with BagReader(path) as reader:
-        return _read(reader, str(path), asked)
+        return _read(reader, str(path), asked, names)
 
 
-def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
+def _read(
+    reader: BagReader, source: str, asked: Mapping[str, str], names: SensorNames
+) -> Observation:
     types: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for connection in reader.connections:
@@ -54,9 +56,12 @@ def _read(reader: BagReader, source: str, asked: dict[str, str]) -> Observation:
     for topic, message_type in types.items():
         if message_type in (*INPUT_TYPES.values(), COMPRESSED):
             available[topic] = (message_type, counts[topic])
-    chosen, wrong = choose_topics(available, asked, types)
+    sensors = names.choose(types, asked)
+    chosen, wrong = choose_topics(available, asked, types, sensors)
     tree = TransformTree()
-    observation = Observation(source, 0.0, available=available, wrong=wrong, transforms=tree)
+    observation = Observation(
+        source, 0.0, sensors=sensors, available=available, wrong=wrong, transforms=tree
+    )
     observation.streams = open_streams(chosen, types)
     by_topic = {stream.topic: stream for stream in observation.streams.values()}
     for connection in reader.connections:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from bev_semseg_ros.data.calibration import YAML_NAME
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
@@ -17,8 +17,10 @@ from bev_semseg_ros.ros.doctor.streams import (
     check_stamps,
     check_topics,
 )
-from bev_semseg_ros.ros.doctor.sync import check_sync
+from bev_semseg_ros.ros.doctor.sync import check_all_sync
+from bev_semseg_ros.ros.doctor.topics import calibration_beside
 from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 
 def diagnose(
@@ -26,6 +28,7 @@ def diagnose(
     checkpoint_file: Path,
     calibration_file: Path | None = None,
     base_frame: str = "",
+    node_uses_tf: bool = False,
 ) -> Diagnosis:
     """Check everything that was observed, and find parameters with which the node works on it.
 
@@ -34,6 +37,7 @@ def diagnose(
         checkpoint_file: The network; its training data are compared with the input.
         calibration_file: Where the sensors sit. None for the bag's own, or else TF.
         base_frame: TF's frame with the axes of the vehicle; "" to find it out.
+        node_uses_tf: Whether the node is to look TF up itself, whatever calibration there is.
 
     Returns:
         The diagnosis.
@@ -46,6 +50,9 @@ def diagnose(
     diagnosis = Diagnosis(observation.source)
     diagnosis.statistics["seconds"] = round(observation.seconds, 3)
     check_topics(observation, diagnosis)
+    reference = next(
+        (each.stream for each in observation.sensors.lidars if observation.messages(each)), None
+    )
     for name, stream in observation.streams.items():
         diagnosis.statistics[name] = {
             "messages": len(stream),
@@ -57,39 +64,80 @@ def diagnose(
         check_layout(stream, diagnosis)
         check_frame(stream, diagnosis)
         check_stamps(stream, diagnosis)
-        check_rate(stream, diagnosis)
-    points = observation.streams.get("points")
-    image = observation.streams.get("image")
-    if points and image:
-        check_sync(points, image, diagnosis)
+        check_rate(stream, name == reference, diagnosis)
+    check_all_sync(observation, diagnosis)
     for stream in observation.streams.values():
         check_qos(stream, diagnosis)
     check_static_qos(observation.static_offers, diagnosis)
     check_transport(observation, diagnosis)
-    find_calibration(observation, calibration_file or _beside(observation), base_frame, diagnosis)
+    file = None if node_uses_tf else calibration_file or _beside(observation)
+    find_calibration(observation, file, base_frame, diagnosis, node_uses_tf)
     check_transforms(observation, diagnosis)
     check_frames(observation, diagnosis)
-    if points and points.samples:
-        check_cloud(points, diagnosis)
-    camera = check_intrinsics(observation, diagnosis)
-    check_training(observation, camera, loaded.config, loaded.info, diagnosis)
-    has_points = bool(points and points.samples)
-    has_image = camera is not None and _may_place_camera(diagnosis)
-    if has_points and not has_image:
-        diagnosis.set_parameter("mode", "lidar_only")
-    elif has_image and not has_points:
-        diagnosis.set_parameter("mode", "camera_only")
+    for sensor in observation.sensors.lidars:
+        points = observation.usable(sensor)
+        if points is not None:
+            check_cloud(sensor, points, diagnosis)
+    cameras = check_intrinsics(observation, diagnosis)
+    check_training(observation, cameras, loaded.config, loaded.info, diagnosis)
+    choose_sensors(observation, cameras, diagnosis)
     return diagnosis
+
+
+def choose_sensors(
+    observation: Observation, cameras: Collection[str], diagnosis: Diagnosis
+) -> None:
+    """Set the parameters lidars, cameras and mode to the sensors that the node can use.
+
+    Args:
+        observation: What was seen.
+        cameras: The names of the cameras whose intrinsics are known.
+        diagnosis: Gets the parameters, and a finding if a sensor is left out.
+    """
+    left_out: list[str] = []
+    usable: dict[str, list[Sensor]] = {"points": [], "image": []}
+    for sensor in observation.sensors.all:
+        is_understood = sensor.kind == "points" or sensor.name in cameras
+        has_messages = observation.usable(sensor) is not None
+        if has_messages and is_understood and _may_be_placed(sensor, diagnosis):
+            usable[sensor.kind].append(sensor)
+        elif sensor.prefix:
+            left_out.append(sensor.stream)
+    for parameter, sensors in (
+        ("lidars", observation.sensors.lidars),
+        ("cameras", observation.sensors.cameras),
+    ):
+        if not sensors[0].prefix:
+            continue
+        # The mode leaves out a kind of which none can be used, but its names must be known.
+        known = [sensor for sensor in sensors if _may_be_placed(sensor, diagnosis)]
+        used = usable[sensors[0].kind] or known or sensors
+        diagnosis.set_parameter(parameter, [sensor.name for sensor in used])
+        for sensor in sensors:
+            if sensor not in used:
+                diagnosis.leave_out(sensor)
+    if usable["points"] and not usable["image"]:
+        diagnosis.set_parameter("mode", "lidar_only")
+    elif usable["image"] and not usable["points"]:
+        diagnosis.set_parameter("mode", "camera_only")
+    if left_out:
+        diagnosis.add(
+            "sensors",
+            "warning",
+            f"the parameters leave out {', '.join(left_out)}, which the node cannot use as they "
+            "are",
+            "correct their faults, then ask the doctor again",
+        )
+
+
+def _may_be_placed(sensor: Sensor, diagnosis: Diagnosis) -> bool:
+    """Return whether the calibration has a sensor, or may have it because it is not written."""
+    calibration = diagnosis.calibration
+    if calibration is None:
+        return True
+    return sensor.name in (calibration.lidars if sensor.kind == "points" else calibration.cameras)
 
 
 def _beside(observation: Observation) -> Path | None:
     """Return the calibration that `bev-semseg bag` writes into a bag's folder, if there is one."""
-    if observation.is_live:
-        return None
-    file = Path(observation.source) / YAML_NAME
-    return file if file.is_file() else None
-
-
-def _may_place_camera(diagnosis: Diagnosis) -> bool:
-    """Return whether the calibration has the camera, or may have it because it is not written."""
-    return diagnosis.calibration is None or diagnosis.calibration.camera is not None
+    return None if observation.is_live else calibration_beside(Path(observation.source))

@@ -13,7 +13,13 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
 from bev_semseg_ros.input_check import LEVELS, Finding, Level
-from bev_semseg_ros.ros.node.parameters import nearest_allowed
+from bev_semseg_ros.ros.node.parameters import (
+    OF_SENSORS,
+    SPECIFICATIONS,
+    Parameters,
+    nearest_allowed,
+)
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 TABLE_WIDTH = 118
 
@@ -51,8 +57,13 @@ class Diagnosis:
         """
         self.findings.append(Finding(item, level, text, remedy))
 
-    def set_parameter(self, name: str, value: Any) -> Any:
+    def set_parameter(self, name: str, value: Any, sensor: Sensor | None = None) -> Any:
         """Set a parameter of the node to a value, or to the nearest that the node accepts.
+
+        Args:
+            name: The parameter.
+            value: Its value.
+            sensor: The sensor whose parameter it is; None for a parameter of the node.
 
         Returns:
             The value that was set.
@@ -61,8 +72,35 @@ class Diagnosis:
             ValueError: If no value near it is accepted: another type, an unknown choice.
         """
         accepted = nearest_allowed(name, value)
-        self.parameters[name] = accepted
+        if isinstance(accepted, tuple):
+            accepted = list(accepted)  # as YAML has it
+        self.parameters[name if sensor is None else sensor.parameter(name)] = accepted
         return accepted
+
+    def raise_parameter(self, name: str, value: float) -> float:
+        """Set a parameter of the node, unless a higher value was set before.
+
+        Returns:
+            The value that the parameter has then.
+        """
+        return float(self.set_parameter(name, max(value, self.parameters.get(name, value))))
+
+    def value_of(self, name: str, sensor: Sensor) -> Any:
+        """Return the value of a parameter for one sensor: what was set, or its default."""
+        return self.parameters.get(sensor.parameter(name), SPECIFICATIONS[name].default)
+
+    def leave_out(self, sensor: Sensor) -> None:
+        """Forget the topics and the parameters of a sensor that has a name."""
+        for name in (sensor.stream, sensor.camera_info):
+            self.topics.pop(name, None)
+        for name in OF_SENSORS[sensor.kind]:
+            self.parameters.pop(sensor.parameter(name), None)
+
+    def node_parameters(self) -> Parameters:
+        """Return the parameters of a node that is started on this input."""
+        common = {name: value for name, value in self.parameters.items() if name in SPECIFICATIONS}
+        by_sensor = {name: value for name, value in self.parameters.items() if name not in common}
+        return Parameters(**common, by_sensor=by_sensor)
 
     def count(self, level: Level) -> int:
         """Return the number of findings of a level."""
@@ -104,7 +142,7 @@ class Diagnosis:
         A calibration that is in no file yet is written beside it.
         """
         values = dict(self.parameters)
-        if self.calibration is not None:
+        if self.calibration is not None and not self._node_uses_tf:
             file = self.calibration_file
             if file is None:
                 file = path.with_name(path.stem + "_calibration.yaml")
@@ -124,6 +162,7 @@ class Diagnosis:
             path: The parameter file, if one is written.
         """
         is_unwritten = self.calibration is not None and self.calibration_file is None
+        is_unwritten = is_unwritten and not self._node_uses_tf
         if is_unwritten and path is None:
             return (
                 "To start the node, run this again with --params FILE.yaml: the calibration from "
@@ -131,6 +170,10 @@ class Diagnosis:
             )
         condition = ", once there is a calibration" if self.calibration is None else ""
         return f"The node on this input{condition}:\n  {self.command(path)}"
+
+    @property
+    def _node_uses_tf(self) -> bool:
+        return self.parameters.get("extrinsics") == "tf"
 
     def command(self, path: Path | None = None) -> str:
         """Return the command line that starts the node on this input.
@@ -142,7 +185,7 @@ class Diagnosis:
             The command. A calibration that is in no file stands as CALIBRATION.yaml in it.
         """
         values = {} if path else dict(self.parameters)
-        if path is None or self.calibration is None:
+        if not self._node_uses_tf and (path is None or self.calibration is None):
             values["calibration"] = str(self.calibration_file or "CALIBRATION.yaml")
         options = ["--params-file", str(path)] if path else []
         for name, value in values.items():
@@ -150,6 +193,11 @@ class Diagnosis:
         for name, topic in self.topics.items():
             options += ["-r", f"{name}:={topic}"]
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
+
+
+def item_of(item: str, sensor: Sensor) -> str:
+    """Return what a finding about one sensor is about; it says which one if it has a name."""
+    return f"{item} {sensor.stream}" if sensor.prefix else item
 
 
 def _counted(count: int, noun: str) -> str:
@@ -167,4 +215,4 @@ def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
 
 
 def _inline_yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).partition("\n")[0]

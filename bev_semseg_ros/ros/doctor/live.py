@@ -18,18 +18,18 @@ from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.doctor.observation import (
+from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream, open_streams
+from bev_semseg_ros.ros.doctor.topics import (
     COMPRESSED,
     INPUT_TYPES,
-    Observation,
-    Offer,
-    Stream,
+    SensorNames,
+    all_inputs,
     choose_topics,
-    open_streams,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
 from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.sensors import Sensors
 
 DISCOVERY = 6.0  # seconds within which publishers must be found
 SETTLED = 1.0  # seconds to wait for more publishers once every input has one
@@ -39,6 +39,7 @@ SHARED_MEMORY = Path("/dev/shm")
 MAX_WAITING = 256 * 2**20
 DEPTH = 10  # the node takes the newest message only, but here each one counts
 DEFAULTS = Parameters()
+NO_NAMES = SensorNames()
 
 
 class Backlog:
@@ -79,18 +80,20 @@ class Backlog:
         stream.take(message, arrival, len(data))
 
 
-def listen(seconds: float, asked: dict[str, str]) -> Observation:
+def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAMES) -> Observation:
     """Listen to live topics, with the QoS that the node would ask for.
 
     Args:
         seconds: How long, after the discovery of the topics.
-        asked: Input of INPUT_TYPES -> the topic to listen to, or "".
+        asked: Input -> the topic to listen to, or ""; see `choose_topics`.
+        names: The names of the sensors.
 
     Returns:
         What came.
 
     Raises:
-        ValueError: If `seconds` is not above 0.
+        ValueError: If `seconds` is not above 0, or a topic was asked for that belongs to no
+            sensor.
         KeyboardInterrupt: If a signal comes.
     """
     if not seconds > 0:
@@ -103,9 +106,10 @@ def listen(seconds: float, asked: dict[str, str]) -> Observation:
     executor.add_node(node)
     backlog = Backlog()
     try:
-        types = _discover(node, executor, asked)
-        available = _count(node, executor, types)
-        observation = _subscribe(node, backlog, seconds, asked, types, available)
+        types = _discover(node, executor, asked, names)
+        sensors = names.choose(types, asked)
+        available = _count(node, executor, types, sensors)
+        observation = _subscribe(node, backlog, seconds, asked, types, available, sensors)
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
     except ExternalShutdownException:  # by a signal
@@ -126,7 +130,7 @@ def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 
 
 def _discover(
-    node: Node, executor: SingleThreadedExecutor, asked: dict[str, str]
+    node: Node, executor: SingleThreadedExecutor, asked: Mapping[str, str], names: SensorNames
 ) -> dict[str, str]:
     """Return the topics that have a publisher -> their types, once every input has one."""
     end = time.monotonic() + DISCOVERY
@@ -134,30 +138,32 @@ def _discover(
     while True:
         _spin(executor, SETTLED)
         types: dict[str, str] = {}
-        for topic, names in node.get_topic_names_and_types():
+        for topic, kinds in node.get_topic_names_and_types():
             if node.count_publishers(topic):
-                inputs = [name for name in names if name in INPUT_TYPES.values()]
-                types[topic] = inputs[0] if inputs else names[0]
+                inputs = [kind for kind in kinds if kind in INPUT_TYPES.values()]
+                types[topic] = inputs[0] if inputs else kinds[0]
         if is_complete or time.monotonic() > end:
             return types
-        is_complete = _has_all_inputs(types, asked)
+        is_complete = _has_all_inputs(types, asked, names)
 
 
-def _has_all_inputs(types: dict[str, str], asked: dict[str, str]) -> bool:
+def _has_all_inputs(types: dict[str, str], asked: Mapping[str, str], names: SensorNames) -> bool:
     """Return whether every input, and every topic that was asked for, has a publisher."""
     if not all(topic in types for topic in asked.values() if topic):
         return False
     available = {topic: (name, 0) for topic, name in types.items()}
-    chosen, _ = choose_topics(available, asked, types)
-    return chosen.keys() == INPUT_TYPES.keys()
+    sensors = names.choose(types, asked)
+    chosen, _ = choose_topics(available, asked, types, sensors)
+    return chosen.keys() == set(all_inputs(sensors))
 
 
 def _count(
-    node: Node, executor: SingleThreadedExecutor, types: dict[str, str]
+    node: Node, executor: SingleThreadedExecutor, types: dict[str, str], sensors: Sensors
 ) -> dict[str, tuple[str, int]]:
     """Return the topics that could be an input -> (type, messages that came in COUNTING).
 
-    Messages are counted only where there is a choice between topics of a type.
+    Messages are counted only where there is a choice between topics of a type: not if every sensor
+    has a name.
     """
     wanted = (*INPUT_TYPES.values(), COMPRESSED)
     found = {topic: name for topic, name in types.items() if name in wanted}
@@ -170,9 +176,10 @@ def _count(
 
         return count
 
+    is_open = not all(sensor.prefix for sensor in sensors.all)
     subscriptions = []
     for topic, name in found.items():
-        if topics_of_type[name] > 1:
+        if is_open and topics_of_type[name] > 1:
             subscriptions.append(
                 node.create_subscription(
                     message_class(name), topic, counter(topic), qos_profile_sensor_data, raw=True
@@ -189,20 +196,22 @@ def _subscribe(
     node: Node,
     backlog: Backlog,
     seconds: float,
-    asked: dict[str, str],
+    asked: Mapping[str, str],
     types: dict[str, str],
     available: dict[str, tuple[str, int]],
+    sensors: Sensors,
 ) -> Observation:
     """Subscribe to the inputs and to the transforms.
 
     Returns:
         The observation. Messages of the inputs go to the backlog, which fills its streams.
     """
-    chosen, wrong = choose_topics(available, asked, types)
+    chosen, wrong = choose_topics(available, asked, types, sensors)
     observation = Observation(
         "live topics",
         seconds,
         is_live=True,
+        sensors=sensors,
         available=available,
         wrong=wrong,
         static_offers=_offers(node, "/tf_static"),
@@ -212,7 +221,7 @@ def _subscribe(
         stream.offers = _offers(node, stream.topic)
         message_type = message_class(stream.message_type)
         offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
-        is_latched = stream.name == "camera_info"
+        is_latched = stream.kind == "camera_info"
         profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
         take = partial(backlog.add, stream)
         node.create_subscription(message_type, stream.topic, take, profile, raw=True)

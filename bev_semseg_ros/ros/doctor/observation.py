@@ -17,17 +17,11 @@ from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compresse
 from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.doctor.topics import COMPRESSED, ONE_OF_EACH, kind_of
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
-# Input of the node -> its message type.
-INPUT_TYPES = {
-    "points": "sensor_msgs/msg/PointCloud2",
-    "image": "sensor_msgs/msg/Image",
-    "camera_info": "sensor_msgs/msg/CameraInfo",
-}
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 MIN_SAMPLES = 20  # messages of a stream that are kept; fewer than twice as many
-OWN_IMAGES = "/semseg/"  # in the topics of the node's own images, which a bag may hold, too
 # What drivers call the intensity; the first that a cloud has is taken.
 INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")
 
@@ -52,7 +46,8 @@ class Stream:
     """The messages of one of the node's inputs.
 
     Attributes:
-        name: The input, as in INPUT_TYPES.
+        name: The input: points, image or camera_info, after the sensor's name and a slash if it
+            has one.
         topic: Its topic.
         message_type: The type of its messages.
         offers: The QoS of its publishers.
@@ -83,6 +78,11 @@ class Stream:
     def __len__(self) -> int:
         return len(self.stamps)
 
+    @property
+    def kind(self) -> str:
+        """The kind of the input: points, image or camera_info."""
+        return kind_of(self.name)
+
     def take(self, message: Any, arrival: int, num_bytes: int) -> None:
         """Add a message.
 
@@ -112,9 +112,9 @@ class Stream:
 
     def _decode(self, message: Any) -> None:
         """Decode a message for its errors, and for the size of an image."""
-        if self.name == "points":
+        if self.kind == "points":
             decode_cloud(message)
-        elif self.name == "camera_info":
+        elif self.kind == "camera_info":
             self.camera(message)
         else:
             is_compressed = self.message_type == COMPRESSED
@@ -141,9 +141,10 @@ class Observation:
         source: The bag, or "live topics".
         seconds: How long it lasted.
         is_live: Whether the topics were live.
-        streams: The inputs that were found, by their names in INPUT_TYPES.
+        sensors: The lidars and cameras that were looked for.
+        streams: The inputs that were found, by their names.
         available: Topics that could be an input -> (message type, number of messages).
-        wrong: Inputs -> what is wrong with the topic that was asked for.
+        wrong: Inputs -> what is wrong with their topic.
         transforms: /tf_static and /tf, or None if they cannot be read.
         static_offers: The QoS of the publishers of /tf_static.
         shared_memory: Bytes of the largest segment that DDS has on this machine; 0 for a bag.
@@ -152,12 +153,26 @@ class Observation:
     source: str
     seconds: float
     is_live: bool = False
+    sensors: Sensors = ONE_OF_EACH
     streams: dict[str, Stream] = field(default_factory=dict)
     available: dict[str, tuple[str, int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     transforms: TransformTree | None = None
     static_offers: list[Offer] = field(default_factory=list)
     shared_memory: int = 0
+
+    def messages(self, sensor: Sensor) -> Stream | None:
+        """Return the clouds or images of a sensor; None if it has no topic."""
+        return self.streams.get(sensor.stream)
+
+    def camera_infos(self, sensor: Sensor) -> Stream | None:
+        """Return the camera_infos of a camera; None if it has no such topic."""
+        return self.streams.get(sensor.camera_info)
+
+    def usable(self, sensor: Sensor) -> Stream | None:
+        """Return the clouds or images of a sensor; None if none of them can be used."""
+        stream = self.messages(sensor)
+        return stream if stream is not None and stream.samples else None
 
 
 def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Stream]:
@@ -167,63 +182,12 @@ def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Str
         chosen: Input -> its topic.
         types: Topic -> its message type.
     """
-    is_rectified = shows_rectified("auto", chosen.get("image", "").removesuffix(SUFFIX))
-    return {
-        name: Stream(name, topic, types[topic], is_rectified=is_rectified)
-        for name, topic in chosen.items()
-    }
-
-
-def choose_topics(
-    available: dict[str, tuple[str, int]], asked: dict[str, str], types: dict[str, str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Choose the topics to look at.
-
-    Of several topics the one with most messages is chosen; of camera_infos the one beside the
-    image, if there is one; of images a compressed one if none is raw.
-
-    Args:
-        available: Topics that could be an input -> (message type, number of messages).
-        asked: Input -> the topic that was asked for, or "".
-        types: The message types of all topics.
-
-    Returns:
-        The topics by input, and for inputs whose topic was asked for wrongly what is wrong.
-    """
-    chosen: dict[str, str] = {}
-    wrong: dict[str, str] = {}
-    for name, message_type in INPUT_TYPES.items():
-        topic = asked.get(name, "")
-        if topic:
-            accepted = (message_type, COMPRESSED) if name == "image" else (message_type,)
-            if topic not in types:
-                wrong[name] = f"there is no topic {topic}"
-            elif types[topic] not in accepted:
-                wrong[name] = f"{topic} carries {types[topic]}, expected {message_type}"
-            else:
-                chosen[name] = topic
-            continue
-        counts = _counts(available, message_type)
-        if name == "image" and not counts:
-            counts = _counts(available, COMPRESSED, SUFFIX)
-        if name == "camera_info" and "image" in chosen:
-            beside = chosen["image"].removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
-            if beside in counts:
-                counts = {beside: counts[beside]}
-        if counts:
-            chosen[name] = max(counts, key=lambda topic: counts[topic])
-    return chosen, wrong
-
-
-def _counts(
-    available: dict[str, tuple[str, int]], message_type: str, suffix: str = ""
-) -> dict[str, int]:
-    """Return the topics of a type that are not the node's own -> their number of messages."""
-    counts = {}
-    for topic, (found_type, count) in available.items():
-        if found_type == message_type and topic.endswith(suffix) and OWN_IMAGES not in topic:
-            counts[topic] = count
-    return counts
+    streams = {}
+    for name, topic in chosen.items():
+        image = chosen.get(f"{name.removesuffix(kind_of(name))}image", "")
+        is_rectified = shows_rectified("auto", image.removesuffix(SUFFIX))
+        streams[name] = Stream(name, topic, types[topic], is_rectified=is_rectified)
+    return streams
 
 
 def intensity_field(message: Any) -> str:

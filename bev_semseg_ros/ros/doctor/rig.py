@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration import Calibration, load_calibration
+from bev_semseg_ros.data.calibration import (
+    Calibration,
+    CameraMount,
+    LidarMount,
+    load_calibration,
+)
 from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS, Level
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
 from bev_semseg_ros.ros.doctor.observation import Observation
+from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 # Frames with the axes of the vehicle (REP 105). The first lies on the ground.
 BASES = ("base_footprint", "base_link")
@@ -26,9 +33,15 @@ WORLDS = ("odom", "map", "earth", "world")
 MAX_OPTICAL_TILT = 0.7
 VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
 
+Mount = LidarMount | CameraMount
+
 
 def find_calibration(
-    observation: Observation, file: Path | None, base_frame: str, diagnosis: Diagnosis
+    observation: Observation,
+    file: Path | None,
+    base_frame: str,
+    diagnosis: Diagnosis,
+    node_uses_tf: bool = False,
 ) -> None:
     """Set the calibration of the diagnosis, and report where it comes from or what is missing.
 
@@ -37,6 +50,7 @@ def find_calibration(
         file: The calibration. None for the one that TF holds.
         base_frame: TF's frame with the axes of the vehicle; "" to find it out.
         diagnosis: Gets the calibration and the findings.
+        node_uses_tf: Whether the node is to look TF up itself. Then `file` must be None.
 
     Raises:
         ValueError: If the file is damaged.
@@ -44,18 +58,10 @@ def find_calibration(
     """
     if file is not None:
         diagnosis.calibration_file = file
-        try:
-            calibration = _of_node(load_calibration(file))
-        except LookupError as missing:
-            diagnosis.add(
-                "calibration",
-                "fault",
-                f"{file}: {missing}",
-                f"the node uses one lidar and one camera of the file: call them {LIDAR!r} and "
-                f"{CAMERA!r}",
-            )
+        calibration = _from_file(file, observation.sensors, diagnosis)
+        if calibration is None:
             return
-        diagnosis.add("calibration", "ok", f"{file}: {_extent(calibration)}")
+        diagnosis.add("calibration", "ok", f"{file}: {_extent(calibration, observation.sensors)}")
     else:
         try:
             base, calibration = _from_transforms(observation, base_frame)
@@ -68,20 +74,41 @@ def find_calibration(
                 "publish /tf_static with base_link",
             )
             return
-        height = calibration.ego_from_lidar[2, 3]
+        name, mount = next(iter(calibration.lidars.items()))
+        height = mount.ego_from_lidar[2, 3]
         source = base if base == BASES[0] else "the lowest points"
+        lidar = f"lidar {name}" if observation.sensors.lidars[0].prefix else "lidar"
         diagnosis.add(
             "calibration",
             "ok",
-            f"from TF: {_extent(calibration)}, in the axes of {base!r}; the lidar is "
-            f"{height:.2f} m above the ground, which {source} gave",
+            f"from TF: {_extent(calibration, observation.sensors)}, in the axes of {base!r}; the "
+            f"{lidar} is {height:.2f} m above the ground, which {source} gave",
         )
+        if node_uses_tf:
+            _set_tf(observation, base, mount, diagnosis)
     diagnosis.calibration = calibration
-    _check_camera_pose(calibration, diagnosis)
+    _check_camera_poses(calibration, observation.sensors, diagnosis)
+
+
+def _set_tf(
+    observation: Observation, base: str, reference: LidarMount, diagnosis: Diagnosis
+) -> None:
+    """Set the parameters with which the node looks TF up itself."""
+    tree = observation.transforms
+    assert tree is not None  # the calibration is from it
+    base_from_lidar = tree.lookup(base, reference.frame_id)
+    assert base_from_lidar is not None
+    diagnosis.set_parameter("extrinsics", "tf")
+    diagnosis.set_parameter("base_frame", base)
+    ground = round(float(base_from_lidar[2, 3] - reference.ego_from_lidar[2, 3]), 3)
+    diagnosis.set_parameter("ground_height", ground)
+    body = tree.rigid_root(base)
+    if any(tree.rigid_root(frame) != body for frame in _frames(observation)):
+        diagnosis.set_parameter("tf_lookup", "stamped")
 
 
 def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
-    """Check that TF has the frames of the headers and connects lidar and camera."""
+    """Check that TF has the frames of the headers and connects the sensors."""
     tree, frames = observation.transforms, _frames(observation)
     # A calibration file does without TF.
     level: Level = "fault" if diagnosis.calibration_file is None else "warning"
@@ -110,10 +137,12 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
         )
     elif len(roots) > 1:
         ends = ", ".join(f"{frame!r} hangs on {tree.root(frame)!r}" for frame in frames)
-        text = f"lidar and camera are not connected: {ends}"
+        sensors = "the sensors" if has_names(observation.sensors) else "lidar and camera"
+        text = f"{sensors} are not connected: {ends}"
         diagnosis.add("transforms", level, text, remedy)
     else:
-        text = f"{' and '.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
+        between = ", " if has_names(observation.sensors) else " and "
+        text = f"{between.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
         diagnosis.add("transforms", "ok", text)
 
 
@@ -122,19 +151,28 @@ def check_frames(observation: Observation, diagnosis: Diagnosis) -> None:
     calibration, file = diagnosis.calibration, diagnosis.calibration_file
     if calibration is None or file is None or file.suffix not in (".yaml", ".yml"):
         return  # other formats name no frames
-    frames = {"points": ("lidar", calibration.lidar_frame)}
-    if calibration.camera is not None:
-        frames["image"] = ("camera", calibration.camera_frame)
-    for name, (key, frame) in frames.items():
-        stream = observation.streams.get(name)
-        if stream is not None and stream.frame and stream.frame != frame:
+    for sensor in observation.sensors.all:
+        is_lidar = sensor.kind == "points"
+        mounts: Mapping[str, Mount] = calibration.lidars if is_lidar else calibration.cameras
+        stream = observation.messages(sensor)
+        if sensor.name not in mounts or stream is None or not stream.frame:
+            continue
+        frame = mounts[sensor.name].frame_id
+        key = "lidar" if is_lidar else "camera"
+        section = f"{key}s.{sensor.name}" if sensor.prefix else key
+        if stream.frame != frame:
             diagnosis.add(
-                f"calibration {name}",
+                f"calibration {stream.name}",
                 "warning",
                 f"{stream.topic} is in frame {stream.frame!r}, the calibration is of {frame!r}",
-                f"if it is the same sensor, set {key}.frame_id in the calibration to "
+                f"if it is the same sensor, set {section}.frame_id in the calibration to "
                 f"{stream.frame!r}; else take the right calibration",
             )
+
+
+def has_names(sensors: Sensors) -> bool:
+    """Return whether a sensor has a name: there may be several of its kind."""
+    return any(sensor.prefix for sensor in sensors.all)
 
 
 def height_above_ground(clouds: Sequence[Any], base_from_lidar: np.ndarray) -> float | None:
@@ -158,44 +196,87 @@ def height_above_ground(clouds: Sequence[Any], base_from_lidar: np.ndarray) -> f
     return float(np.median(heights)) if heights else None
 
 
-def _of_node(calibration: Calibration) -> Calibration:
-    """Return the calibration of the lidar and the camera that the node uses.
+def _from_file(file: Path, sensors: Sensors, diagnosis: Diagnosis) -> Calibration | None:
+    """Return the calibration of the sensors that the node uses, as far as the file has them.
+
+    Reports sensors that it lacks. Without any name it must have all or none of a kind.
 
     Raises:
-        LookupError: If it has sensors, but not these. The text names them.
+        ValueError: If the file is damaged.
+        FileNotFoundError: If it does not exist.
     """
-    if LIDAR not in calibration.lidars:
-        raise LookupError(f"no lidar {LIDAR!r} in it, only {', '.join(calibration.lidars)}")
-    if calibration.cameras and CAMERA not in calibration.cameras:
-        raise LookupError(f"no camera {CAMERA!r} in it, only {', '.join(calibration.cameras)}")
-    cameras = {name: mount for name, mount in calibration.cameras.items() if name == CAMERA}
-    return Calibration({LIDAR: calibration.lidars[LIDAR]}, cameras)
+    whole = load_calibration(file)
+    lidars, cameras = {}, {}
+    missing: list[str] = []
+    for sensor in sensors.lidars:
+        if sensor.name in whole.lidars:
+            lidars[sensor.name] = whole.lidars[sensor.name]
+        else:
+            _add_missing(file, sensor, "lidar", list(whole.lidars), diagnosis)
+            missing.append(sensor.name)
+    for sensor in sensors.cameras:
+        if sensor.name in whole.cameras:
+            cameras[sensor.name] = whole.cameras[sensor.name]
+        elif whole.cameras or sensor.prefix:
+            _add_missing(file, sensor, "camera", list(whole.cameras), diagnosis)
+            missing.append(sensor.name)
+    if not lidars or (missing and not has_names(sensors)):
+        return None
+    return Calibration(lidars, cameras)
 
 
-def _extent(calibration: Calibration) -> str:
-    return "lidar and camera" if calibration.camera is not None else "the lidar alone"
+def _add_missing(
+    file: Path, sensor: Sensor, kind: str, known: Sequence[str], diagnosis: Diagnosis
+) -> None:
+    """Report a sensor that the calibration file lacks."""
+    remedy = f"the node uses one lidar and one camera of the file: call them {LIDAR!r} and "
+    remedy += repr(CAMERA)
+    if sensor.prefix:
+        option = LISTS[sensor.kind]
+        remedy = f"add {sensor.name} to the file, or leave it out of {option}"
+    text = f"{file}: no {kind} {sensor.name!r} in it, only {', '.join(known) or 'lidars'}"
+    diagnosis.add(item_of("calibration", sensor), "fault", text, remedy)
+
+
+def _extent(calibration: Calibration, sensors: Sensors) -> str:
+    """Return what a calibration is of."""
+    if not has_names(sensors):
+        return "lidar and camera" if calibration.camera is not None else "the lidar alone"
+    names = f"lidars {', '.join(calibration.lidars)}"
+    if calibration.cameras:
+        names += f" and cameras {', '.join(calibration.cameras)}"
+    return names
 
 
 def _frames(observation: Observation) -> list[str]:
     """Return the frames of the clouds and the images, as far as headers name them."""
-    streams = [observation.streams.get(name) for name in ("points", "image")]
+    streams = [observation.messages(sensor) for sensor in observation.sensors.all]
     return [stream.frame for stream in streams if stream is not None and stream.frame]
 
 
 def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Calibration]:
     """Return the frame of the vehicle and the calibration that TF holds.
 
+    The ego frame lies below the first lidar that has clouds. A sensor whose frame TF does not
+    connect to that of the vehicle is left out.
+
     Raises:
         LookupError: If TF holds none. The text says why.
     """
     tree = observation.transforms
-    points, image = observation.streams.get("points"), observation.streams.get("image")
+    lidars = [
+        (sensor, stream)
+        for sensor in observation.sensors.lidars
+        if (stream := observation.usable(sensor)) is not None
+    ]
     if tree is None:
         raise LookupError("tf2_msgs is not installed here")
     if not tree.frames:
         raise LookupError("there are no transforms")
-    if points is None or not points.samples or points.frame.lstrip("/") not in tree.frames:
-        raise LookupError("TF does not know the frame of the clouds")
+    if not lidars or lidars[0][1].frame.lstrip("/") not in tree.frames:
+        of_lidar = f" of {lidars[0][0].name}" if lidars and lidars[0][0].prefix else ""
+        raise LookupError(f"TF does not know the frame of the clouds{of_lidar}")
+    points = lidars[0][1]
     base = base_frame.lstrip("/") or _vehicle_frame(tree, points.frame)
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
@@ -208,14 +289,27 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
             raise LookupError(f"no points within {GROUND_RADIUS:g} m show where the ground is")
         height = estimate
     ego_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
-    camera = None
-    info = observation.streams.get("camera_info")
-    base_from_camera = None if image is None or not image.frame else tree.lookup(base, image.frame)
-    if info is not None and info.samples and base_from_camera is not None:
-        camera_from_ego = invert(base_from_camera) @ base_from_lidar @ invert(ego_from_lidar)
-        camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
-    camera_frame = image.frame if image is not None else "camera"
-    return base, Calibration.of(ego_from_lidar, camera, points.frame, camera_frame)
+    ego_from_base = ego_from_lidar @ invert(base_from_lidar)
+    lidar_mounts = {}
+    for sensor, stream in lidars:
+        base_from_sensor = tree.lookup(base, stream.frame)
+        if base_from_sensor is not None:
+            mount = LidarMount(ego_from_base @ base_from_sensor, stream.frame)
+            lidar_mounts[sensor.name] = mount
+    camera_mounts = {}
+    for sensor in observation.sensors.cameras:
+        image, info = observation.messages(sensor), observation.camera_infos(sensor)
+        if image is None or not image.frame or info is None or not info.samples:
+            continue
+        base_from_camera = tree.lookup(base, image.frame)
+        if base_from_camera is not None:
+            camera_from_ego = invert(ego_from_base @ base_from_camera)
+            camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
+            camera_mounts[sensor.name] = CameraMount(camera, image.frame)
+    try:
+        return base, Calibration(lidar_mounts, camera_mounts)
+    except ValueError as error:
+        raise LookupError(f"TF cannot tell the sensors apart: {error}") from error
 
 
 def _vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
@@ -235,26 +329,47 @@ def _vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
     return base
 
 
-def _check_camera_pose(calibration: Calibration, diagnosis: Diagnosis) -> None:
-    """Check that the frame of the camera is optical: the most common mistake with TF."""
-    if calibration.camera is None:
-        return
-    pose = invert(calibration.camera.camera_from_ego)
-    x, y, z = pose[:3, 2]  # where it looks
+def _check_camera_poses(calibration: Calibration, sensors: Sensors, diagnosis: Diagnosis) -> None:
+    """Check that the frames of the cameras are optical, and that one of them looks ahead."""
+    views = {
+        name: invert(mount.camera.camera_from_ego) for name, mount in calibration.cameras.items()
+    }
+    looks_ahead = any(view[0, 2] >= 0 for view in views.values())
+    for sensor in sensors.cameras:
+        if sensor.name in views:
+            _check_camera_pose(sensor, views[sensor.name], looks_ahead, diagnosis)
+
+
+def _check_camera_pose(
+    sensor: Sensor, ego_from_camera: np.ndarray, looks_ahead: bool, diagnosis: Diagnosis
+) -> None:
+    """Check that the frame of a camera is optical: the most common mistake with TF.
+
+    Args:
+        sensor: The camera.
+        ego_from_camera: (4, 4) its pose.
+        looks_ahead: Whether one of the cameras looks ahead.
+        diagnosis: Gets the finding.
+    """
+    item = item_of("camera pose", sensor)
+    x, y, z = ego_from_camera[:3, 2]  # where it looks
     text = (
-        f"the camera looks along ({x:.2f}, {y:.2f}, {z:.2f}) from {pose[2, 3]:.2f} m above the "
-        "ground"
+        f"the camera looks along ({x:.2f}, {y:.2f}, {z:.2f}) from {ego_from_camera[2, 3]:.2f} m "
+        "above the ground"
     )
     if abs(z) > MAX_OPTICAL_TILT:
         diagnosis.add(
-            "camera pose",
+            item,
             "fault",
             text,
             "its frame is not optical (REP 103: x right, y down, z ahead): name the optical frame "
             "in the image's header or turn the transform",
         )
-    elif x < 0:
+    elif x < 0 and not looks_ahead:
         remedy = "the grid lies ahead: take the front camera"
-        diagnosis.add("camera pose", "fault", f"{text}: backwards", remedy)
+        diagnosis.add(item, "fault", f"{text}: backwards", remedy)
+    elif x < 0:
+        text += ": backwards, where the node looks for boxes with grid: around alone"
+        diagnosis.add(item, "ok", text)
     else:
-        diagnosis.add("camera pose", "ok", text)
+        diagnosis.add(item, "ok", text)

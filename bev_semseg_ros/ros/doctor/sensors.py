@@ -1,13 +1,15 @@
-"""Checks of what lidar and camera deliver, by itself and against the training data."""
+"""Checks of what lidars and cameras deliver, by itself and against the training data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.calibration import Calibration, CameraMount
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.input_check import (
@@ -22,17 +24,21 @@ from bev_semseg_ros.input_check import (
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
-from bev_semseg_ros.ros.doctor.rig import height_above_ground
+from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
 from bev_semseg_ros.ros.input.intensity import IntensityScale
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 MAX_NAN = 0.5  # share of the points; some drivers write NaN for rays without a return
+# Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.
+OF_EVERY_LIDAR = ("intensity", "ground height")
 MAX_OFF_CENTER = 0.25  # of the image's side; a principal point further out is not of this image
 
 
-def check_cloud(stream: Stream, diagnosis: Diagnosis) -> None:
+def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     """Check the coordinates of the clouds, and which field holds the intensity."""
+    item = item_of("coordinates", sensor)
     message = stream.samples[0]
     name = intensity_field(message)
     clouds = [decode_cloud(each, name) for each in stream.samples]
@@ -40,7 +46,7 @@ def check_cloud(stream: Stream, diagnosis: Diagnosis) -> None:
     num_finite = sum(int(np.isfinite(cloud[:, :3]).all(1).sum()) for cloud in clouds)
     num_empty = counts.count(0)
     nan_share = 1 - num_finite / max(sum(counts), 1)
-    diagnosis.statistics["points"] |= {
+    diagnosis.statistics[sensor.stream] |= {
         "points_median": float(np.median(counts)),
         "empty_clouds": num_empty,
         "nan_share": round(nan_share, 4),
@@ -48,7 +54,7 @@ def check_cloud(stream: Stream, diagnosis: Diagnosis) -> None:
     text = f"{np.median(counts):.0f} points in a cloud, {nan_share:.0%} of them NaN or infinite"
     if num_finite == 0:
         diagnosis.add(
-            "coordinates",
+            item,
             "fault",
             text if sum(counts) else "all clouds are empty",
             "see whether the lidar is covered or its driver waits for a calibration",
@@ -57,40 +63,41 @@ def check_cloud(stream: Stream, diagnosis: Diagnosis) -> None:
         if num_empty:
             text += f"; {num_empty} clouds are empty"
         remedy = "see whether the lidar is covered in part"
-        diagnosis.add("coordinates", "warning", text, remedy)
+        diagnosis.add(item, "warning", text, remedy)
     else:
-        diagnosis.add("coordinates", "ok", text)
-    _check_intensity(message, name, [cloud[:, 3] for cloud in clouds], diagnosis)
+        diagnosis.add(item, "ok", text)
+    _check_intensity(sensor, message, name, [cloud[:, 3] for cloud in clouds], diagnosis)
 
 
 def _check_intensity(
-    message: Any, name: str, values: list[np.ndarray], diagnosis: Diagnosis
+    sensor: Sensor, message: Any, name: str, values: list[np.ndarray], diagnosis: Diagnosis
 ) -> None:
     """Check which field holds the intensity and how far it counts.
 
     Args:
+        sensor: The lidar.
         message: A cloud.
         name: The field that holds the intensity; "" without any.
         values: The intensities of all clouds.
         diagnosis: Gets the finding.
     """
-    item = "intensity field"
+    item, parameter = item_of("intensity field", sensor), sensor.parameter("intensity_field")
     if not name:
         fields = ", ".join(field.name for field in message.fields)
-        diagnosis.set_parameter("intensity_field", "")
+        diagnosis.set_parameter("intensity_field", "", sensor)
         diagnosis.add(
             item,
             "warning",
             f"none; the cloud has {fields}",
-            "let the driver publish it; without (intensity_field empty) expect less accuracy",
+            f"let the driver publish it; without ({parameter} empty) expect less accuracy",
         )
         return
     if name != "intensity":
-        diagnosis.set_parameter("intensity_field", name)
+        diagnosis.set_parameter("intensity_field", name, sensor)
     datatype = next(int(field.datatype) for field in message.fields if field.name == name)
     kind = np.dtype(POINT_TYPES[datatype]).name
     highest = max(highest_intensity(each) for each in values)
-    diagnosis.statistics["points"] |= {
+    diagnosis.statistics[sensor.stream] |= {
         "intensity_field": name,
         "intensity_type": kind,
         "highest_intensity": round(highest, 4),
@@ -102,37 +109,52 @@ def _check_intensity(
     diagnosis.add(item, "ok", text)
 
 
-def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> Camera | None:
-    """Check the camera_info against the image, and decide where the node takes intrinsics from.
+def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> dict[str, Camera]:
+    """Check the camera_infos against the images, and decide where the node takes intrinsics from.
 
     Returns:
-        The camera, or None if no intrinsics of this image are known.
+        The cameras by their names, those alone of whose images intrinsics are known.
     """
-    image, infos = observation.streams.get("image"), observation.streams.get("camera_info")
-    if image is None or not image.samples:
-        return None
-    size = image.sizes.most_common(1)[0][0]
-    camera = None
-    if infos is not None:
-        camera = _camera_of_info(infos, size, diagnosis)
-    if camera is None:
-        calibration = diagnosis.calibration
-        known = None if calibration is None else calibration.camera
-        if known is None or not same_view(size, known.size):
-            return None
+    known: Mapping[str, CameraMount] = {}
+    if diagnosis.calibration is not None:
+        known = diagnosis.calibration.cameras
+    found: dict[str, Camera] = {}
+    in_file: dict[str, Camera] = {}
+    seen: list[Sensor] = []
+    for sensor in observation.sensors.cameras:
+        image, infos = observation.usable(sensor), observation.camera_infos(sensor)
+        if image is None:
+            continue
+        seen.append(sensor)
+        size = image.sizes.most_common(1)[0][0]
+        if infos is not None:
+            camera = _camera_of_info(sensor, infos, size, diagnosis)
+            if camera is not None:
+                found[sensor.name] = camera
+        if sensor.name in known and same_view(size, known[sensor.name].camera.size):
+            in_file[sensor.name] = known[sensor.name].camera
+    # The parameter holds for all cameras: the calibration is taken where it knows more of them.
+    if len(in_file) > len(found):
         diagnosis.set_parameter("intrinsics", "calibration")
-        camera = known
-    unchanged = "rectified already" if camera.is_rectified else "rectified by the node"
-    diagnosis.add("distortion", "ok", f"{camera.distortion_model}: the image is {unchanged}")
-    return camera
+        found = in_file
+    for sensor in seen:
+        if sensor.name in found:
+            camera = found[sensor.name]
+            unchanged = "rectified already" if camera.is_rectified else "rectified by the node"
+            text = f"{camera.distortion_model}: the image is {unchanged}"
+            diagnosis.add(item_of("distortion", sensor), "ok", text)
+    return found
 
 
-def _camera_of_info(infos: Stream, size: tuple[int, int], diagnosis: Diagnosis) -> Camera | None:
+def _camera_of_info(
+    sensor: Sensor, infos: Stream, size: tuple[int, int], diagnosis: Diagnosis
+) -> Camera | None:
     """Return the camera that the camera_infos describe, or None if it is not the image's."""
+    item = item_of("intrinsics", sensor)
     if infos.problems:
         problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
         diagnosis.add(
-            "intrinsics",
+            item,
             "fault",
             f"camera_info: {problem}",
             "calibrate the camera with a known model, or give K in the calibration file and set "
@@ -144,7 +166,7 @@ def _camera_of_info(infos: Stream, size: tuple[int, int], diagnosis: Diagnosis) 
     camera = infos.camera(infos.samples[0])
     if not same_view(size, camera.size):
         diagnosis.add(
-            "intrinsics",
+            item,
             "fault",
             f"the image is {size[0]} x {size[1]} pixels, its camera_info is of "
             f"{camera.size[0]} x {camera.size[1]}: not the same view",
@@ -152,11 +174,11 @@ def _camera_of_info(infos: Stream, size: tuple[int, int], diagnosis: Diagnosis) 
             "calibration",
         )
         return None
-    _check_center(camera, diagnosis)
+    _check_center(item, camera, diagnosis)
     return camera
 
 
-def _check_center(camera: Camera, diagnosis: Diagnosis) -> None:
+def _check_center(item: str, camera: Camera, diagnosis: Diagnosis) -> None:
     """Check that the principal point lies near the centre of the image."""
     (width, height), (x, y) = camera.size, camera.matrix[:2, 2]
     text = (
@@ -166,63 +188,113 @@ def _check_center(camera: Camera, diagnosis: Diagnosis) -> None:
     off_center = max(abs(x / width - 0.5), abs(y / height - 0.5))
     if off_center > MAX_OFF_CENTER:
         diagnosis.add(
-            "intrinsics",
+            item,
             "fault",
             f"{text}: the centre lies far from the image's",
             "K seems to be of another image size: scale it, or set binning or roi in the "
             "camera_info",
         )
     else:
-        diagnosis.add("intrinsics", "ok", text)
+        diagnosis.add(item, "ok", text)
 
 
 def check_training(
     observation: Observation,
-    camera: Camera | None,
+    cameras: Mapping[str, Camera],
     config: Config,
     trained: Mapping[str, Any],
     diagnosis: Diagnosis,
 ) -> None:
     """Compare the input, decoded as the node decodes it, with the training data.
 
-    Sets the intensity_scale that the comparison asks for.
+    Sets the intensity_scale that the comparison asks for. Of lidars beside the first one only
+    what does not depend on the others is judged: the network sees the points of all together.
 
     Args:
         observation: What was seen.
-        camera: The camera of the images, if it is known.
+        cameras: The cameras whose intrinsics are known, by their names.
         config: Of the network.
         trained: What the checkpoint says of its training data.
         diagnosis: Gets the findings of `input_check`.
     """
-    statistics = InputStatistics()
-    points, calibration = observation.streams.get("points"), diagnosis.calibration
+    sensors = observation.sensors
+    groups = [(sensor,) for sensor in sensors.all] if has_names(sensors) else [sensors.all]
+    first = next((each for each in sensors.lidars if observation.usable(each)), None)
+    for group in groups:
+        statistics, factor, pose = InputStatistics(), 1.0, np.eye(4)
+        for sensor in group:
+            stream = observation.usable(sensor)
+            if sensor.kind == "points" and stream is not None:
+                pose = lidar_pose(sensor, stream, diagnosis.calibration)
+                name = diagnosis.value_of("intensity_field", sensor)
+                factor = _add_clouds(stream, name, pose, config, statistics)
+            elif stream is not None and sensor.name in cameras:
+                camera = cameras[sensor.name]
+                size = stream.sizes.most_common(1)[0][0]
+                seen = camera.rectified(network_size(camera.size, config.image))
+                statistics.add_camera(seen, size)
+        sensor = group[0]
+        summary = diagnosis.statistics[item_of("input", sensor)] = statistics.summary()
+        scale = better_intensity_scale(summary, trained, factor)
+        if scale is not None:
+            diagnosis.set_parameter("intensity_scale", scale, sensor)
+        name = sensor.name if sensor.prefix else ""
+        for finding in compare(summary, trained, intensity_scale=factor, sensor=name):
+            if finding.item == "ground height" and not _is_placed(sensor, diagnosis.calibration):
+                finding = Finding(
+                    finding.item,
+                    "ok",
+                    "unknown without a calibration; if the lidar is level it sits about "
+                    f"{pose[2, 3]:.2f} m above the ground",
+                )
+            if sensor.kind == "points" and sensor != first:
+                finding = _of_further_lidar(finding)
+            diagnosis.findings.append(replace(finding, item=item_of(finding.item, sensor)))
+
+
+def _add_clouds(
+    stream: Stream, field: str, pose: np.ndarray, config: Config, statistics: InputStatistics
+) -> float:
+    """Add the clouds of a lidar to the statistics, and return the factor of their intensity.
+
+    Args:
+        stream: The clouds.
+        field: Holds the intensity.
+        pose: (4, 4) ego_from_lidar.
+        config: Of the network.
+        statistics: Gets the clouds.
+    """
     intensity = IntensityScale()  # as the node has it
-    pose = np.eye(4)
-    if points is not None and points.samples:
-        pose = _level_pose(points) if calibration is None else calibration.ego_from_lidar
-        name = diagnosis.parameters.get("intensity_field", "intensity")
-        for message in points.samples:
-            cloud = intensity.decode(message, name, 0.0)
-            statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
-    if camera is not None:
-        size = observation.streams["image"].sizes.most_common(1)[0][0]
-        statistics.add_camera(camera.rectified(network_size(camera.size, config.image)), size)
-    summary = diagnosis.statistics["input"] = statistics.summary()
-    scale = better_intensity_scale(summary, trained, intensity.factor)
-    if scale is not None:
-        diagnosis.set_parameter("intensity_scale", scale)
-    for finding in compare(summary, trained, intensity_scale=intensity.factor):
-        if finding.item == "ground height" and calibration is None:
-            finding = Finding(
-                finding.item,
-                "ok",
-                "unknown without a calibration; if the lidar is level it sits about "
-                f"{pose[2, 3]:.2f} m above the ground",
-            )
-        diagnosis.findings.append(finding)
+    for message in stream.samples:
+        cloud = intensity.decode(message, field, 0.0)
+        statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
+    return intensity.factor
 
 
-def _level_pose(points: Stream) -> np.ndarray:
-    """Return the pose of a lidar of which nothing is known: level, above the lowest points."""
+def _of_further_lidar(finding: Finding) -> Finding:
+    """Return what a finding means for a lidar beside the first one.
+
+    It need not look like the lidar of the training data, but its pose and its intensity count.
+    """
+    if finding.item in OF_EVERY_LIDAR or finding.level == "ok":
+        return finding
+    if finding.level == "fault":  # no point inside the grid
+        remedy = f"{finding.remedy}; the node uses points behind it with grid: around alone"
+        return replace(finding, level="warning", remedy=remedy)
+    return replace(finding, level="ok", remedy="")
+
+
+def lidar_pose(sensor: Sensor, points: Stream, calibration: Calibration | None) -> np.ndarray:
+    """Return ego_from_lidar (4, 4).
+
+    If nothing is known of the lidar it is taken for level, above the lowest points.
+    """
+    if calibration is not None and sensor.name in calibration.lidars:
+        return calibration.lidars[sensor.name].ego_from_lidar
     height = height_above_ground(points.samples, np.eye(4)) or 0.0
     return transform(translation=(0, 0, height))
+
+
+def _is_placed(sensor: Sensor, calibration: Calibration | None) -> bool:
+    """Return whether the calibration has a lidar."""
+    return calibration is not None and sensor.name in calibration.lidars

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import SENSOR_NAME
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor.observation import COMPRESSED, INPUT_TYPES, Observation, Stream
+from bev_semseg_ros.ros.doctor.observation import Observation, Stream
+from bev_semseg_ros.ros.doctor.topics import (
+    COMPRESSED,
+    INPUT_TYPES,
+    LISTS,
+    inputs_of,
+    kind_of,
+    topics_of,
+)
 from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 DEFAULTS = Parameters()
 MAX_JITTER = 0.3  # of a period; a higher one is called uneven
 GAP = 3.0  # periods without a message
 MAX_UNUSABLE = 0.1  # share of the messages; a higher one is a fault
-# Input -> what to do without its topic.
+# Kind of an input -> what to do without its topic.
 REMEDIES = {
     "points": "name it with --points, or run the node with mode:=camera_only",
     "image": "name it with --image, or run the node with mode:=lidar_only",
@@ -26,36 +36,51 @@ REMEDIES = {
 
 def check_topics(observation: Observation, diagnosis: Diagnosis) -> None:
     """Check that each input has a topic with messages that can be used."""
-    for name, message_type in INPUT_TYPES.items():
-        counts = {}
-        for topic, (found_type, count) in observation.available.items():
-            if found_type == message_type:
-                counts[topic] = count
-        stream = observation.streams.get(name)
-        if stream is None:
-            text = observation.wrong.get(name, f"no topic of type {message_type}")
-            if counts:
-                text += f"; there is {', '.join(counts)}"
-            diagnosis.add(f"topic {name}", "fault", text, REMEDIES[name])
-        else:
-            _check_topic(stream, counts, observation.is_live, diagnosis)
+    for sensor in observation.sensors.all:
+        for name in inputs_of(sensor):
+            stream = observation.streams.get(name)
+            if stream is None:
+                _add_absent(sensor, name, observation, diagnosis)
+            else:
+                _check_topic(sensor, stream, observation, diagnosis)
+    for kind, sensors in (
+        ("points", observation.sensors.lidars),
+        ("image", observation.sensors.cameras),
+    ):
+        if not sensors[0].prefix and kind in observation.streams:
+            _add_others(kind, observation, diagnosis)
+
+
+def _add_absent(sensor: Sensor, name: str, observation: Observation, diagnosis: Diagnosis) -> None:
+    """Report an input without a topic."""
+    kind = kind_of(name)
+    counts = _of_type(observation, INPUT_TYPES[kind])
+    text = observation.wrong.get(name, f"no topic of type {INPUT_TYPES[kind]}")
+    if counts:
+        text += f"; there is {', '.join(counts)}"
+    remedy = REMEDIES[kind]
+    if sensor.prefix:
+        option = f"--{kind.replace('_', '-')} {sensor.name}=TOPIC"
+        remedy = f"name it with {option}, or leave {sensor.name} out of {LISTS[kind]}"
+    diagnosis.add(f"topic {name}", "fault", text, remedy)
 
 
 def _check_topic(
-    stream: Stream, counts: dict[str, int], is_live: bool, diagnosis: Diagnosis
+    sensor: Sensor, stream: Stream, observation: Observation, diagnosis: Diagnosis
 ) -> None:
-    """Check the topic of an input; counts: messages of all topics of its type."""
+    """Check the topic of an input."""
     item = f"topic {stream.name}"
     if stream.message_type == COMPRESSED:
         diagnosis.topics[stream.name] = stream.topic.removesuffix(SUFFIX)
-        diagnosis.set_parameter("image_transport", "compressed")
+        diagnosis.set_parameter("image_transport", "compressed", sensor)
     else:
         diagnosis.topics[stream.name] = stream.topic
     if not len(stream):
-        remedy = "see the transport below" if is_live else "record it again"
+        remedy = "see the transport below" if observation.is_live else "record it again"
         diagnosis.add(item, "fault", f"{stream.topic}: no message came", remedy)
         return
     text = f"{stream.topic}: {len(stream)} messages"
+    counts = {} if sensor.prefix else _of_type(observation, INPUT_TYPES[stream.kind])
     others = [
         f"{topic} ({count} messages)" for topic, count in counts.items() if topic != stream.topic
     ]
@@ -65,6 +90,46 @@ def _check_topic(
         diagnosis.add(item, "ok", text)
     else:
         diagnosis.add(item, "fault", f"{text}, none of which can be used")
+
+
+def _add_others(kind: str, observation: Observation, diagnosis: Diagnosis) -> None:
+    """Report topics of other sensors of a kind, and how to examine them, too."""
+    examined = observation.streams[kind].topic
+    others = [topic for topic in topics_of(observation.available, kind) if topic != examined]
+    if not others:
+        return
+    names = _suggested_names([examined, *others], kind)
+    pairs = [
+        f"{name}={topic}"
+        for topic, name in names.items()
+        if topic.removesuffix(SUFFIX) != f"/{name}/{kind}"
+    ]
+    remedy = f"to examine several, name them: {LISTS[kind]} {' '.join(names.values())}"
+    if pairs:
+        remedy += f" --{kind} {' '.join(pairs)}"
+    diagnosis.add(
+        f"other {kind}",
+        "ok",
+        f"{examined} alone is examined; there is also {', '.join(others)}",
+        remedy,
+    )
+
+
+def _suggested_names(topics: list[str], kind: str) -> dict[str, str]:
+    """Return topics -> a name for the sensor of each: a part of its topic, or its number."""
+    names: dict[str, str] = {}
+    for number, topic in enumerate(topics, 1):
+        parts = topic.removesuffix(SUFFIX).strip("/").split("/")
+        name = parts[-2] if len(parts) > 1 else parts[0]
+        is_free = name not in names.values() and SENSOR_NAME.fullmatch(name)
+        names[topic] = name if is_free else f"{kind}_{number}"
+    return names
+
+
+def _of_type(observation: Observation, message_type: str) -> dict[str, int]:
+    """Return the topics of a type -> their number of messages."""
+    available = observation.available.items()
+    return {topic: count for topic, (found, count) in available if found == message_type}
 
 
 def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
@@ -94,7 +159,7 @@ def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
         is_compressed = stream.message_type == COMPRESSED
         encoding = message.format if is_compressed else message.encoding
         diagnosis.add(item, "ok", f"{width} x {height}, {encoding}, {size}")
-    elif stream.name == "points" and stream.samples:
+    elif stream.kind == "points" and stream.samples:
         message = stream.samples[0]
         fields = ", ".join(field.name for field in message.fields)
         if message.is_bigendian:
@@ -162,8 +227,14 @@ def check_stamps(stream: Stream, diagnosis: Diagnosis) -> None:
         diagnosis.add(item, "ok", "set, and they rise")
 
 
-def check_rate(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Check how often and how evenly the messages come."""
+def check_rate(stream: Stream, is_reference: bool, diagnosis: Diagnosis) -> None:
+    """Check how often and how evenly the messages come.
+
+    Args:
+        stream: The messages.
+        is_reference: Whether they are those of the reference lidar, which decide when boxes come.
+        diagnosis: Gets the findings.
+    """
     item = f"rate {stream.name}"
     arrivals = np.sort(np.array(stream.arrivals, np.int64))
     periods: np.ndarray = np.diff(arrivals) / 1e9
@@ -185,7 +256,7 @@ def check_rate(stream: Stream, diagnosis: Diagnosis) -> None:
         f"{stream.rate:.1f} a second, every {period * 1e3:.0f} ms with a jitter of "
         f"{jitter * 1e3:.0f} ms (p95), the longest gap {longest * 1e3:.0f} ms"
     )
-    if stream.name == "points" and 1.25 * period > DEFAULTS.marker_lifetime:
+    if is_reference and 1.25 * period > DEFAULTS.marker_lifetime:
         lifetime = diagnosis.set_parameter("marker_lifetime", round(3 * period, 1))
         remedy = f"boxes would blink: raise marker_lifetime to {lifetime:g} s"
         diagnosis.add(item, "warning", text, remedy)

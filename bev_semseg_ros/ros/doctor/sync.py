@@ -1,14 +1,18 @@
-"""Checks of how clouds and images meet: by their stamps, and by when they come."""
+"""Checks of how a sensor meets the reference: by the stamps, and by when the messages come."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor.observation import Stream
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
+from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.node.parameters import Parameters, nearest_allowed
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 DEFAULTS = Parameters()
+NOUNS = {"points": "cloud", "image": "image"}  # a message of each kind
 CLOCK_TOLERANCE = 0.15  # seconds; sensors differ by so much in how long they take to deliver
 # Shares of the clouds that have an image within slop.
 GOOD_SHARE = 0.9
@@ -19,31 +23,90 @@ LONGEST_DELAY = 1.0
 EDGES = np.array([-np.inf, -0.5, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf])
 
 
-def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
-    """Check how far the stamps of clouds and images are apart, and how long pairs take to come.
+@dataclass(frozen=True)
+class _Pair:
+    """The reference and another sensor, in words.
+
+    Attributes:
+        sensor: The other sensor.
+        references: The messages of the reference.
+        its: A message of the reference, after "before" or "after".
+        others: The messages of the other sensor.
+        other: One of them, without an article.
+    """
+
+    sensor: Sensor
+    references: str
+    its: str
+    others: str
+    other: str
+
+    @classmethod
+    def of(cls, reference: Sensor, sensor: Sensor) -> _Pair:
+        """Return the words for two sensors; they name those that have names."""
+        first, noun = NOUNS[reference.kind], NOUNS[sensor.kind]
+        of_reference = f" of {reference.name}" if reference.prefix else ""
+        of_sensor = f" of {sensor.name}" if sensor.prefix else ""
+        return cls(
+            sensor,
+            f"{first}s{of_reference}",
+            f"the {first}{of_reference}" if of_reference else f"its {first}",
+            f"{noun}s{of_sensor}",
+            f"{noun}{of_sensor}",
+        )
+
+    @property
+    def an_other(self) -> str:
+        """A message of the other sensor, with its article."""
+        return f"{'an' if self.sensor.kind == 'image' else 'a'} {self.other}"
+
+    @property
+    def offset(self) -> str:
+        """The parameter that corrects the stamps of the other sensor."""
+        return self.sensor.parameter(f"{self.sensor.kind}_offset")
+
+    def item(self, name: str) -> str:
+        """Return what a finding about the pair is about."""
+        return item_of(name, self.sensor)
+
+
+def check_all_sync(observation: Observation, diagnosis: Diagnosis) -> None:
+    """Check each sensor with messages against the reference: the first one that has any."""
+    found = []
+    for sensor in observation.sensors.all:
+        stream = observation.messages(sensor)
+        if stream is not None and len(stream):
+            found.append((sensor, stream))
+    for sensor, stream in found[1:]:
+        reference, messages = found[0]
+        check_sync(messages, stream, _Pair.of(reference, sensor), diagnosis)
+
+
+def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnosis) -> None:
+    """Check how far the stamps of a pair are apart, and how long pairs take to come.
 
     A sensor that delivers later than the other looks like one whose clock is slow. If the stamps
     match, they are believed, up to LONGEST_DELAY.
     """
-    clouds, images = np.array(points.stamps, np.int64), np.array(image.stamps, np.int64)
+    clouds, images = np.array(reference.stamps, np.int64), np.array(other.stamps, np.int64)
     if (clouds <= 0).any() or (images <= 0).any():
         return  # check_stamps has reported it
-    clouds_came = np.array(points.arrivals, np.int64)
-    images_came = np.array(image.arrivals, np.int64)
+    clouds_came = np.array(reference.arrivals, np.int64)
+    images_came = np.array(other.arrivals, np.int64)
     nearest, offsets = _nearest(clouds, images)
     share = _share_within_slop(offsets)
     delay_difference = np.median(images - images_came) - np.median(clouds - clouds_came)
     clock_offset = round(float(delay_difference) / 1e9, 4)
     counts = np.histogram(offsets, EDGES)[0].tolist()
-    diagnosis.statistics["sync"] = {
+    diagnosis.statistics[pair.item("sync")] = {
         "offset_median": round(float(np.median(offsets)), 4),
         "share_within_slop": round(share, 3),
         "histogram": _histogram(counts),
         "clock_offset": clock_offset,
     }
     text = (
-        f"{share:.0%} of the clouds have an image within slop ({DEFAULTS.slop:g} s); offsets in s: "
-        f"{_histogram_text(counts)}"
+        f"{share:.0%} of the {pair.references} have {pair.an_other} within slop "
+        f"({DEFAULTS.slop:g} s); offsets in s: {_histogram_text(counts)}"
     )
     share_by_arrival = _share_within_slop(_nearest(clouds, images - round(clock_offset * 1e9))[1])
     matches_by_arrival_alone = (
@@ -52,89 +115,97 @@ def check_sync(points: Stream, image: Stream, diagnosis: Diagnosis) -> None:
         and share_by_arrival >= GOOD_SHARE
     )
     if abs(clock_offset) > LONGEST_DELAY or matches_by_arrival_alone:
-        _add_clocks(clock_offset, text, diagnosis)
+        _add_clocks(clock_offset, text, pair, diagnosis)
         return
-    _add_share(share, offsets, text, diagnosis)
+    _add_share(share, offsets, text, pair, diagnosis)
     is_pair = np.abs(offsets) <= diagnosis.parameters.get("slop", DEFAULTS.slop)
-    _check_wait((images_came[nearest] - clouds_came)[is_pair] / 1e9, clock_offset, diagnosis)
+    later = (images_came[nearest] - clouds_came)[is_pair] / 1e9
+    _check_wait(later, clock_offset, pair, diagnosis)
 
 
-def _add_share(share: float, offsets: np.ndarray, text: str, diagnosis: Diagnosis) -> None:
-    """Report how many clouds find an image."""
+def _add_share(
+    share: float, offsets: np.ndarray, text: str, pair: _Pair, diagnosis: Diagnosis
+) -> None:
+    """Report how many messages of the reference find one of the other sensor."""
+    item = pair.item("sync")
     slop = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
     if share < POOR_SHARE and slop <= LONGEST_DELAY:
-        diagnosis.set_parameter("slop", slop)
+        slop = diagnosis.raise_parameter("slop", slop)
         remedy = f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s"
-        diagnosis.add("sync", "fault", text, remedy)
+        diagnosis.add(item, "fault", text, remedy)
     elif share < GOOD_SHARE:
-        diagnosis.add(
-            "sync",
-            "fault" if share < POOR_SHARE else "warning",
-            text,
-            "the node sees the other clouds without an image (lidar_only): see whether images are "
-            "lost",
+        without = f"without {pair.an_other}" + ("" if pair.sensor.prefix else " (lidar_only)")
+        remedy = (
+            f"the node sees the other {pair.references} {without}: see whether {pair.others} are "
+            "lost"
         )
+        diagnosis.add(item, "fault" if share < POOR_SHARE else "warning", text, remedy)
     else:
-        diagnosis.add("sync", "ok", text)
+        diagnosis.add(item, "ok", text)
 
 
-def _add_clocks(clock_offset: float, text: str, diagnosis: Diagnosis) -> None:
+def _add_clocks(clock_offset: float, text: str, pair: _Pair, diagnosis: Diagnosis) -> None:
     """Report that the stamps are of two clocks.
 
     Args:
-        clock_offset: How far the images' clock is ahead, seconds.
+        clock_offset: How far the other sensor's clock is ahead, seconds.
         text: What the stamps show.
+        pair: The two sensors.
         diagnosis: Gets the finding.
     """
     order = "after" if clock_offset > 0 else "before"
     text = (
-        f"images are stamped {abs(clock_offset):.2f} s {order} clouds that come at the same time; "
-        f"{text}"
+        f"{pair.others} are stamped {abs(clock_offset):.2f} s {order} {pair.references} that come "
+        f"at the same time; {text}"
     )
-    image_offset = round(-clock_offset, 2)
-    if nearest_allowed("image_offset", image_offset) == image_offset:
-        diagnosis.set_parameter("image_offset", image_offset)
+    kind = f"{pair.sensor.kind}_offset"
+    offset = round(-clock_offset, 2)
+    if nearest_allowed(kind, offset) == offset:
+        diagnosis.set_parameter(kind, offset, pair.sensor)
         remedy = (
-            "synchronise the sensors' clocks (PTP; TAI is 37 s ahead of UTC), or set image_offset "
-            f"to {image_offset:.2f}, which is as exact as the arrivals"
+            "synchronise the sensors' clocks (PTP; TAI is 37 s ahead of UTC), or set "
+            f"{pair.offset} to {offset:.2f}, which is as exact as the arrivals"
         )
     else:
         remedy = (
             "let both drivers stamp by the same clock, the time of day: one seems to count from "
             "its start, which no offset corrects for longer than until its next start"
         )
-    diagnosis.add("sync", "fault", text, remedy)
+    diagnosis.add(pair.item("sync"), "fault", text, remedy)
 
 
-def _check_wait(later: np.ndarray, clock_offset: float, diagnosis: Diagnosis) -> None:
+def _check_wait(later: np.ndarray, clock_offset: float, pair: _Pair, diagnosis: Diagnosis) -> None:
     """Check whether the node waits long enough for the partner of a message.
 
     Args:
-        later: (N,) how long after its cloud each image comes, seconds, negative for before.
-        clock_offset: How far the images' clock seems to be ahead, seconds.
+        later: (N,) how long after the reference's message the other one comes, seconds, negative
+            for before.
+        clock_offset: How far the other sensor's clock seems to be ahead, seconds.
+        pair: The two sensors.
         diagnosis: Gets the finding.
     """
     if not len(later):
         return
+    item = pair.item("wait")
     wait, usual = float(np.percentile(np.abs(later), 95)), float(np.median(later))
-    diagnosis.statistics["sync"]["wait_p95"] = round(wait, 4)
+    diagnosis.statistics[pair.item("sync")]["wait_p95"] = round(wait, 4)
     order = "before" if usual < 0 else "after"
     text = (
-        f"95 % of the pairs are complete within {wait:.2f} s; the image comes {abs(usual):.2f} s "
-        f"{order} its cloud"
+        f"95 % of the pairs are complete within {wait:.2f} s; the {pair.other} comes "
+        f"{abs(usual):.2f} s {order} {pair.its}"
     )
     if wait <= DEFAULTS.max_wait:
-        diagnosis.add("wait", "ok", text)
+        diagnosis.add(item, "ok", text)
         return
-    max_wait = diagnosis.set_parameter("max_wait", float(f"{1.5 * wait:.2g}"))
+    max_wait = diagnosis.raise_parameter("max_wait", float(f"{1.5 * wait:.2g}"))
     remedy = f"raise max_wait to {max_wait:g} s"
     if abs(clock_offset) > CLOCK_TOLERANCE:
         remedy += (
             "; but if the sensors' clocks differ by as much, synchronise them (PTP) or set "
-            f"image_offset to {-clock_offset:.2f} instead"
+            f"{pair.offset} to {-clock_offset:.2f} instead"
         )
     text += f"; the node waits {DEFAULTS.max_wait:g} s for a partner"
-    diagnosis.add("wait", "warning", text, remedy)
+    diagnosis.add(item, "warning", text, remedy)
 
 
 def _nearest(clouds: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

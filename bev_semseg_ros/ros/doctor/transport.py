@@ -55,30 +55,31 @@ def check_static_qos(offers: list[Offer], diagnosis: Diagnosis) -> None:
 
 def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
     """Check whether large messages arrive, or would arrive from the bag's player."""
-    for name in ("points", "image"):
-        stream = observation.streams.get(name)
+    for sensor in observation.sensors.all:
+        stream = observation.messages(sensor)
         if stream is None:
             continue
-        share = _arrived_share(stream, observation)
+        infos = observation.camera_infos(sensor) if sensor.kind == "image" else None
+        num_infos = 0 if infos is None else len(infos)
+        share = _arrived_share(stream, num_infos)
         if observation.is_live and share < MIN_ARRIVED:
-            _add_lost(stream, share, observation, diagnosis)
+            _add_lost(stream, share, num_infos, observation.shared_memory, diagnosis)
         elif len(stream):
             _add_size(stream, observation.is_live, diagnosis)
 
 
-def _add_lost(stream: Stream, share: float, observation: Observation, diagnosis: Diagnosis) -> None:
+def _add_lost(
+    stream: Stream, share: float, num_infos: int, shared_memory: int, diagnosis: Diagnosis
+) -> None:
     """Report a live stream of which messages were lost."""
     senders = ", ".join(sorted({offer.publisher for offer in stream.offers}))
-    infos = observation.streams.get("camera_info")
-    beside = ""
-    if stream.name == "image" and infos is not None and len(infos):
-        beside = f" and {len(infos)} camera_infos came"
+    beside = f" and {num_infos} camera_infos came" if num_infos else ""
     diagnosis.add(
         f"transport {stream.name}",
         "fault" if share < 0.5 else "warning",
         f"{len(stream)} messages came on {stream.topic} although {senders} publishes it{beside}: "
         "large messages do not get through; DDS's largest shared memory segment here has "
-        f"{observation.shared_memory / 2**20:.1f} MiB",
+        f"{shared_memory / 2**20:.1f} MiB",
         f"if {senders} is not idle: {PROFILE}",
     )
 
@@ -107,11 +108,8 @@ def _add_size(stream: Stream, is_live: bool, diagnosis: Diagnosis) -> None:
         )
 
 
-def _arrived_share(stream: Stream, observation: Observation) -> float:
+def _arrived_share(stream: Stream, num_infos: int) -> float:
     """Estimate the share of the messages that came, for images by their camera_infos."""
     if not len(stream):
         return 0.0
-    infos = observation.streams.get("camera_info")
-    if stream.name == "image" and infos is not None and len(infos):
-        return len(stream) / len(infos)
-    return 1.0
+    return len(stream) / num_infos if num_infos else 1.0

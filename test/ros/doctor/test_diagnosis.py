@@ -12,7 +12,7 @@ from support.bag_faults import BROKEN, HIGH
 from support.broken_bag import COUNT, Entry, on, without, write
 from support.paths import WEIGHTS
 
-from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.cli import main as cli
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
@@ -20,6 +20,11 @@ from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.node.parameters import Parameters
 
 pytestmark = pytest.mark.slow
+
+
+def main(arguments: list[str]) -> int:
+    """Run the doctor without the check of the speed, which takes seconds."""
+    return cli.main([*arguments, "--no-speed"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import sys
 import pytest
 from support.broken_bag import entries, good_bag
 
-from bev_semseg_ros.ros.doctor.observation import INPUT_TYPES, MIN_SAMPLES, Stream, choose_topics
+from bev_semseg_ros.ros.doctor.observation import MIN_SAMPLES, Stream
+from bev_semseg_ros.ros.doctor.topics import INPUT_TYPES, choose_topics
 
 CLOUD, IMAGE, INFO = INPUT_TYPES.values()
 AVAILABLE = {

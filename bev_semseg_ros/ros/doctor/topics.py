@@ -1,0 +1,209 @@
+"""Which sensors the doctor examines, and on which topics. Needs neither `rosbags` nor rclpy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bev_semseg_ros.data.calibration import YAML_NAME, Calibration
+from bev_semseg_ros.frame import CAMERA, LIDAR
+from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
+
+# Kind of an input -> its message type.
+INPUT_TYPES = {
+    "points": "sensor_msgs/msg/PointCloud2",
+    "image": "sensor_msgs/msg/Image",
+    "camera_info": "sensor_msgs/msg/CameraInfo",
+}
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+OWN_IMAGES = "/semseg/"  # in the topics of the node's own images, which a bag may hold, too
+ONE_OF_EACH = Sensors()
+# Kind of an input -> the option that names its sensors.
+LISTS = {"points": "--lidars", "image": "--cameras", "camera_info": "--cameras"}
+
+# Topics that could be an input -> (message type, number of messages).
+Available = Mapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class SensorNames:
+    """The names of the sensors, as far as the user or the calibration gives them.
+
+    Attributes:
+        lidars: As the node's parameter of that name.
+        cameras: As the node's parameter of that name.
+        calibration: Names the sensors where neither of the others does.
+    """
+
+    lidars: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+
+    def choose(self, topics: Collection[str], asked: Mapping[str, str]) -> Sensors:
+        """Return the sensors to examine.
+
+        The names of the calibration are taken if one of them begins a topic, as in /roof/points, or
+        was asked for. Otherwise there is one lidar and one camera.
+
+        Args:
+            topics: All topics there are.
+            asked: As for `choose_topics`.
+
+        Raises:
+            ValueError: If a name cannot be a part of a topic, or comes twice.
+        """
+        if self.lidars or self.cameras or self.calibration is None:
+            return Sensors.named(self.lidars, self.cameras)
+
+        def is_there(name: str, kind: str) -> bool:
+            own = f"/{name}/{kind}"
+            return own in topics or own + SUFFIX in topics or f"{name}/{kind}" in asked
+
+        def names(mounts: Collection[str], default: str, kind: str) -> tuple[str, ...]:
+            is_unnamed = tuple(mounts) == (default,) and not is_there(default, kind)
+            return () if is_unnamed else tuple(mounts)
+
+        lidars = names(self.calibration.lidars, LIDAR, "points")
+        cameras = names(self.calibration.cameras, CAMERA, "image")
+        has_named = set(lidars) - {LIDAR} or set(cameras) - {CAMERA}
+        is_used = any(is_there(name, "points") for name in lidars)
+        is_used = is_used or any(is_there(name, "image") for name in cameras)
+        return Sensors.named(lidars, cameras) if has_named and is_used else ONE_OF_EACH
+
+
+def calibration_beside(bag: Path) -> Path | None:
+    """Return the calibration that `bev-semseg bag` writes into a bag's folder, if there is one."""
+    file = bag / YAML_NAME
+    return file if file.is_file() else None
+
+
+def inputs_of(sensor: Sensor) -> tuple[str, ...]:
+    """Return the inputs of a sensor: their topics before remapping."""
+    return (sensor.stream,) if sensor.kind == "points" else (sensor.stream, sensor.camera_info)
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of an input, as in INPUT_TYPES."""
+    return name.rpartition("/")[2]
+
+
+def all_inputs(sensors: Sensors) -> list[str]:
+    """Return the inputs of all sensors."""
+    return [name for sensor in sensors.all for name in inputs_of(sensor)]
+
+
+def choose_topics(
+    available: Available,
+    asked: Mapping[str, str],
+    types: Mapping[str, str],
+    sensors: Sensors = ONE_OF_EACH,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Choose the topics to examine.
+
+    A sensor with a name has topics that begin with it, as in /roof/points. For another one, the
+    topic of its type with most messages is chosen. Of camera_infos the one beside the image is
+    chosen, if there is one; of images a compressed one if none is raw.
+
+    Args:
+        available: Topics that could be an input.
+        asked: Input -> the topic that was asked for, or "". Of several inputs of a kind each begins
+            with the sensor's name.
+        types: The message types of all topics.
+        sensors: The sensors.
+
+    Returns:
+        The topics by input, and for inputs without a topic that suits them what is wrong.
+
+    Raises:
+        ValueError: If a topic was asked for that belongs to no sensor.
+    """
+    chosen: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    asked = _by_input(asked, sensors)
+    for sensor in sensors.all:
+        for name in inputs_of(sensor):
+            kind = kind_of(name)
+            topic = asked.get(name, "")
+            if not topic and kind == "camera_info" and sensor.stream in chosen:
+                topic = _info_beside(chosen[sensor.stream], available)
+            if not topic and sensor.prefix:
+                topic = f"/{name}"
+                if topic not in types and kind == "image" and topic + SUFFIX in types:
+                    topic += SUFFIX
+            if not topic:
+                topic = _most_messages(available, kind)
+                if not topic:
+                    continue
+            accepted = (INPUT_TYPES[kind], COMPRESSED) if kind == "image" else (INPUT_TYPES[kind],)
+            if topic not in types:
+                wrong[name] = f"there is no topic {topic}"
+            elif types[topic] not in accepted:
+                wrong[name] = f"{topic} carries {types[topic]}, expected {INPUT_TYPES[kind]}"
+            else:
+                chosen[name] = topic
+    return chosen, wrong
+
+
+def topics_of(available: Available, kind: str) -> dict[str, int]:
+    """Return the topics of a kind of input -> their number of messages, without the node's own.
+
+    A compressed image is listed if there is no raw one beside it.
+    """
+    counts = _counts(available, INPUT_TYPES[kind])
+    if kind == "image":
+        for topic, count in _counts(available, COMPRESSED, SUFFIX).items():
+            if topic.removesuffix(SUFFIX) not in counts:
+                counts[topic] = count
+    return counts
+
+
+def _by_input(asked: Mapping[str, str], sensors: Sensors) -> dict[str, str]:
+    """Return what was asked for by the inputs of the sensors."""
+    inputs = all_inputs(sensors)
+    found = {}
+    for name, topic in asked.items():
+        if not topic:
+            continue
+        sensor, kind = name.rpartition("/")[0], kind_of(name)
+        of_kind = [each for each in inputs if kind_of(each) == kind]
+        names = [each.rpartition("/")[0] for each in of_kind]
+        option = f"--{kind.replace('_', '-')}"
+        if sensor in names:
+            found[name] = topic
+        elif sensor:
+            known = f"only {', '.join(names)}" if names[0] else "name it with " + LISTS[kind]
+            raise ValueError(f"{option} {sensor}={topic}: there is no {sensor!r}; {known}")
+        elif len(of_kind) > 1:
+            raise ValueError(
+                f"{option} {topic}: there are several ({', '.join(names)}); say whose topic it is, "
+                f"as in {option} {names[0]}={topic}"
+            )
+        else:
+            found[of_kind[0]] = topic
+    return found
+
+
+def _info_beside(image: str, available: Available) -> str:
+    """Return the topic of the camera_info beside an image's; "" if there is none."""
+    topic = image.removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
+    is_info = topic in available and available[topic][0] == INPUT_TYPES["camera_info"]
+    return topic if is_info else ""
+
+
+def _most_messages(available: Available, kind: str) -> str:
+    """Return the topic of a kind with most messages; "" if there is none."""
+    counts = _counts(available, INPUT_TYPES[kind])
+    if kind == "image" and not counts:
+        counts = _counts(available, COMPRESSED, SUFFIX)
+    return max(counts, key=lambda topic: counts[topic], default="")
+
+
+def _counts(available: Available, message_type: str, suffix: str = "") -> dict[str, int]:
+    """Return the topics of a type that are not the node's own -> their number of messages."""
+    counts = {}
+    for topic, (found_type, count) in available.items():
+        if found_type == message_type and topic.endswith(suffix) and OWN_IMAGES not in topic:
+            counts[topic] = count
+    return counts
