@@ -22,9 +22,10 @@ from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
-from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics, MissingTransform
+from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
+from bev_semseg_ros.ros.input.transforms import MissingTransform
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.sensors import Sensors
