@@ -52,7 +52,8 @@ def main() -> None:
         for measured in (cycles[0][name], cycles[-1][name]):
             row += [f"{measured['seconds']:.2f}", f"{measured['mib']:.0f}"]
         rows.append(row)
-    text = table(("", "first cycle, s", "MiB", f"cycle {args.cycles}, s", "MiB"), rows)
+    last = f"cycle {args.cycles}"
+    text = table(("", "first cycle, s", "first cycle, MiB", f"{last}, s", f"{last}, MiB"), rows)
     write(
         "lifecycle",
         f"{setting}.\n\n{text}",

@@ -52,6 +52,11 @@ ARGUMENTS = {
         "",
         "topic of its intrinsics; empty: camera_info in the namespace, or /camera_info with a bag",
     ),
+    "remap": (
+        "",
+        "remappings of input topics, as roof/points:=/velodyne/points,front/image:=/cam0/image; "
+        "empty: only those of the three arguments above",
+    ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("", "true: take the time from /clock; empty: that of params_file"),
     "bag": ("", "folder of a bag to play to the node; empty: none"),
@@ -98,6 +103,7 @@ def start(context):
         topic: value.get(topic) or (f"/{topic}" if value["bag"] else "")
         for topic in input_topics(names)
     }
+    topics |= remapped(value["remap"], topics)
     prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
     actions = [
         Node(
@@ -169,6 +175,24 @@ def input_topics(names):
         *of_sensors(names["lidars"], INPUTS[:1]),
         *of_sensors(names["cameras"], INPUTS[1:]),
     ]
+
+
+def remapped(argument, topics):
+    """Return what the argument remap says: input topic of the node -> topic to subscribe to.
+
+    Raises:
+        ValueError: If the argument has another form, or names no input topic.
+    """
+    found = {}
+    for rule in filter(None, (rule.strip() for rule in argument.split(","))):
+        old, _, new = (part.strip() for part in rule.partition(":="))
+        if old not in topics or not new:
+            raise ValueError(
+                f"remap: expected TOPIC:=NEW, where TOPIC is one of {', '.join(topics)}; got "
+                f"{rule!r}"
+            )
+        found[old] = new
+    return found
 
 
 def settings(params_file):

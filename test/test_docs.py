@@ -31,15 +31,15 @@ the table from `bev_semseg_ros/ros/node/parameters.py` and
 configured.
 
 `classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
-threshold for each class, such as `score_threshold_car`. A checkpoint without detection has none of
-them.
+threshold for each class, such as `score_threshold_car`. If the checkpoint has no detection, these
+parameters do not exist.
 
 - The node declares these parameters when it is configured, and removes them when it is cleaned up.
   While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
   command line or in the parameter file, or set them after the node was configured.
-- A value you set survives a new configure. With another checkpoint, it survives if that checkpoint
-  has the class. If `distance_bands` has since changed the number of bands, the node ignores the
-  thresholds of the old bands and warns.
+- A value you set survives cleanup and a new configure. If you change the checkpoint, the value
+  survives if the new checkpoint has the class. If you have since changed the number of
+  `distance_bands`, the node ignores the thresholds of the old bands and warns.
 - The node ignores a threshold in a parameter file for an unknown class, with a warning. An unknown
   class in `classes` makes configure fail.
 
@@ -53,27 +53,30 @@ subscriptions from its own text. It takes the other tables from
 `bev_semseg_ros/ros/node/publishers.py`, `bev_semseg_ros/ros/health/diagnostics.py` and
 `bev_semseg_ros/ros/health/stages.py`.
 
+If the parameters `lidars` and `cameras` name the sensors ([Several sensors](several_sensors.md)),
+the topics of one sensor begin with its NAME. The tables show both forms.
+
 ## Subscriptions
 
 """
 INPUTS = (
     (
-        "`points`",
+        "`points`, or `NAME/points`",
         "sensor_msgs/msg/PointCloud2",
         "any layout with fields x, y and z; at most {points} million points",
     ),
     (
-        "`image`",
+        "`image`, or `NAME/image`",
         "sensor_msgs/msg/Image",
         "rgb8, bgr8, rgba8, bgra8, mono8 or bayer; at most {pixels} million pixels",
     ),
     (
-        "`image/compressed`",
+        "`image/compressed`, or `NAME/image/compressed`",
         "sensor_msgs/msg/CompressedImage",
         "JPEG or PNG with 8 bits, in place of `image` if image_transport is compressed",
     ),
     (
-        "`camera_info`",
+        "`camera_info`, or `NAME/camera_info`",
         "sensor_msgs/msg/CameraInfo",
         "plumb_bob, rational_polynomial or equidistant; region of interest and binning are applied",
     ),
@@ -86,21 +89,23 @@ Stamps and frames of the messages:
 - Boxes (`~/markers`, `~/detections`) have the stamp of the cloud and the frame `output_frame`. If
   that is empty, they have the frame of the cloud.
 - Images and `~/semseg/camera_info` have the stamp and the frame of the camera image.
-- `~/timing` has those of the cloud, or of the image for a frame without a cloud.
+- `~/timing` has the stamp and the frame of the cloud. For a frame without a cloud, it has those of
+  the image.
 - `/diagnostics` and the label infos have the time of publication and no frame.
 - `~/debug/*` have neither a stamp nor a frame.
 
-Topics are reliable with depth 1. The node publishes a topic only while it has a subscriber, except
-for latched topics and `/diagnostics`. Topics of boxes or of the segmentation exist only if the
-checkpoint has that task. Topics of `vision_msgs` exist only where that package is installed.
-Results of other tasks are not published. The line READY in the log names the topics that are absent
-for want of `vision_msgs`, and the tasks whose results no topic carries.
+All topics are reliable with depth 1. The node publishes on a topic only while the topic has a
+subscriber, except on latched topics and `/diagnostics`. Topics of boxes or of the segmentation
+exist only if the checkpoint has that task. Topics with a type of `vision_msgs` exist only if that
+package is installed. Results of other tasks are not published. The line READY in the log names the
+topics that do not exist because `vision_msgs` is missing, and the tasks whose results are not
+published.
 
 """
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-The node publishes one status per frame. STREAM is points or image; of several sensors it is
+The node publishes one status per frame. STREAM is points or image; with named sensors it is
 `NAME/points` or `NAME/image`. CAUSE is one of the causes below.
 
 """
@@ -115,17 +120,17 @@ gives the reason for its level:
   `max_processing_time_ms`.
 - WARN: a frame took longer than `max_processing_time_ms`, or something is wrong with the input.
 
-INPUT is points, image or camera_info. OUTPUT is an output topic without `~/`. CAUSE is one of the
-causes below.
+INPUT is points, image or camera_info; with named sensors it is `NAME/points`, `NAME/image` or
+`NAME/camera_info`. OUTPUT is an output topic without `~/`. CAUSE is one of the causes below.
 
 """
 CAUSES_HEAD = """
 ## Causes
 
 A cause says why a message or a frame was dropped, or why a frame was published without one of its
-sensors (degraded). STREAM is points or image; of several sensors it is `NAME/points` or
-`NAME/image`, such as `late_front_left/image`. Other causes of one sensor then begin with its name,
-such as `front_left/bad_image`.
+sensors (degraded). STREAM is points or image; with named sensors it is `NAME/points` or
+`NAME/image`, such as `late_front_left/image`. Other causes that concern one sensor then begin with
+its name, such as `front_left/bad_image`.
 
 """
 
@@ -138,13 +143,13 @@ def topics_document() -> str:
     from bev_semseg_ros.data.files import MAX_PIXELS
     from bev_semseg_ros.ros.convert.point_cloud import MAX_POINTS
     from bev_semseg_ros.ros.health.diagnostics import CAUSES, KEYS, TIMING_KEYS
-    from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS
+    from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, topic_of
 
     limits = {"points": round(MAX_POINTS / 1e6), "pixels": round(MAX_PIXELS / 1e6)}
     inputs = [(name, kind, content.format_map(limits)) for name, kind, content in INPUTS]
     topics = [
         (
-            f"`{name}`",
+            f"`{name}`, or `{topic_of(name, 'NAME/')}`" if topic.of_camera else f"`{name}`",
             topic.kind,
             f"{topic.content}; latched" if topic.qos is LATCHED else topic.content,
         )
@@ -259,6 +264,16 @@ def test_the_reliability_document_has_a_place_for_every_result_and_names_its_com
                 and f"<!-- /{name} -->" in text
                 and f"benchmarks/{program.name}" in text
             )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["docs/integration.md", "docs/several_sensors.md", "config/calibration_rig_example.yaml"],
+)
+def test_the_rule_for_names_of_sensors_is_the_code_s(name: str) -> None:
+    from bev_semseg_ros.data.calibration import SENSOR_NAME_RULE
+
+    assert SENSOR_NAME_RULE in re.sub(r"\s+#?\s*", " ", (ROOT / name).read_text())
 
 
 def test_the_readme_names_every_command() -> None:

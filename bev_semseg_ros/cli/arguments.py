@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bev_semseg_ros.config import GRIDS
+from bev_semseg_ros.config import GRIDS, GRIDS_MEANING
 from bev_semseg_ros.frame import MODES
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         "--grid",
         choices=GRIDS,
         default="forward",
-        help="around: boxes are looked for behind the vehicle, too, in twice the time (default: "
-        "forward)",
+        help=f"where boxes are looked for. {GRIDS_MEANING} (default: forward)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")

@@ -16,7 +16,7 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"The same for the sensor NAME of {kind}. By default it has the value of "
+            description=f"{name} of the sensor NAME in {kind}. By default it has the value of "
             f"{name}.",
         )
         for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))

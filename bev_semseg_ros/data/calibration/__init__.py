@@ -1,7 +1,14 @@
 """Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
 
 from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
-from bev_semseg_ros.data.calibration.calibration import Calibration, CameraMount, LidarMount
+from bev_semseg_ros.data.calibration.calibration import (
+    SENSOR_NAME,
+    SENSOR_NAME_RULE,
+    Calibration,
+    CameraMount,
+    LidarMount,
+    check_sensor_name,
+)
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
     kitti_lidar_from_lidar,
@@ -23,11 +30,14 @@ from bev_semseg_ros.data.calibration.yaml_format import (
 __all__ = [
     "A2D2_GROUND_Z",
     "KITTI_EGO_FROM_LIDAR",
+    "SENSOR_NAME",
+    "SENSOR_NAME_RULE",
     "YAML_NAME",
     "Calibration",
     "CameraMount",
     "LidarMount",
     "a2d2_calibration",
+    "check_sensor_name",
     "kitti_lidar_from_lidar",
     "kitti_lidar_row",
     "kitti_object_calibration",

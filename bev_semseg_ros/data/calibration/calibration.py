@@ -12,7 +12,8 @@ import numpy as np
 from bev_semseg_ros.data.files import numbers
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, only
 
-SENSOR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # a token of a ROS topic's name
+SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # ROS hides topics with _ in front
+SENSOR_NAME_RULE = "letters, digits and underscores, beginning with a letter"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +151,7 @@ def check_sensor_name(name: Any, where: str) -> None:
 
     Args:
         name: The name.
-        where: File and section, with which an error begins.
+        where: File and section, or parameter, with which an error begins.
 
     Raises:
         ValueError: It cannot.
@@ -158,7 +159,7 @@ def check_sensor_name(name: Any, where: str) -> None:
     if not isinstance(name, str) or not SENSOR_NAME.fullmatch(name):
         raise ValueError(
             f"{where}: {name!r} cannot be the name of a sensor: ROS topics and parameters begin "
-            "with it; use letters, digits and underscores, with no digit in front"
+            f"with it; use {SENSOR_NAME_RULE}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import SENSOR_NAME
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
@@ -17,7 +18,7 @@ from bev_semseg_ros.ros.doctor.topics import (
     topics_of,
 )
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import SENSOR_NAME, Sensor
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 DEFAULTS = Parameters()
 MAX_JITTER = 0.3  # of a period; a higher one is called uneven

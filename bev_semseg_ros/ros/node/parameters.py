@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
-from bev_semseg_ros.config import GRIDS
+from bev_semseg_ros.config import GRIDS, GRIDS_MEANING
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
@@ -81,7 +81,7 @@ class Parameters:
     extrinsics: str = _parameter(
         "calibration",
         "Source of the poses of the sensors: the calibration file, the parameters lidar_pose and "
-        "camera_pose, or TF (needs tf2_ros).",
+        "camera_pose (only with one lidar and one camera), or TF (needs tf2_ros).",
         choices=("calibration", "parameters", "tf"),
     )
     lidar_pose: tuple[float, ...] = _parameter(
@@ -143,8 +143,7 @@ class Parameters:
     )
     grid: str = _parameter(
         "forward",
-        "Where boxes are looked for. forward: in the grid of the checkpoint, which begins at the "
-        "vehicle. around: behind the vehicle, too; that part of the network then runs twice.",
+        f"Where boxes are looked for. {GRIDS_MEANING}.",
         choices=GRIDS,
     )
     intrinsics: str = _parameter(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bev_semseg_ros.data.calibration import check_sensor_name
 from bev_semseg_ros.frame import CAMERA, LIDAR
-
-SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,7 @@ class Sensors:
         """
         for parameter, names in (("lidars", lidars), ("cameras", cameras)):
             for name in names:
-                if not SENSOR_NAME.fullmatch(name):
-                    raise ValueError(
-                        f"parameter {parameter}: {name!r} cannot be a part of a topic's name; use "
-                        "letters, digits and underscores, beginning with a letter"
-                    )
+                check_sensor_name(name, f"parameter {parameter}")
                 if list(names).count(name) > 1:
                     raise ValueError(f"parameter {parameter}: {name!r} stands there twice")
         default = cls()

@@ -158,7 +158,9 @@ def test_wrong_yaml_of_a_rig_names_file_section_and_sensor(tmp_path, change, mes
 
 
 @pytest.mark.parametrize("section", ["lidars", "cameras"])
-@pytest.mark.parametrize("name", ["front-left", "front left", "2nd", "", "/roof", "süd", 7, "a\n"])
+@pytest.mark.parametrize(
+    "name", ["front-left", "front left", "2nd", "_front", "", "/roof", "süd", 7, "a\n"]
+)
 def test_names_that_no_topic_can_have_are_refused(tmp_path, section, name):
     save_calibration(rig(("roof", "rear"), ("front", "left")), tmp_path / "rig.yaml")
     tree = yaml.safe_load((tmp_path / "rig.yaml").read_text())

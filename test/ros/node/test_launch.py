@@ -138,6 +138,7 @@ def test_the_arguments_are_the_documented_ones(launch_file):
         "points",
         "image",
         "camera_info",
+        "remap",
         "namespace",
         "use_sim_time",
         "bag",
@@ -215,6 +216,32 @@ def test_named_sensors_of_a_bag_are_heard(run, tmp_path):
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
     overlay = ("/perception/left/semseg/overlay", "/car/perception/left/semseg/overlay")
     assert overlay in rviz["remappings"]
+
+
+def test_topics_of_named_sensors_are_remapped(run, tmp_path):
+    remap = "roof/points:=/velodyne/points, front/camera_info:=/cam0/camera_info,"
+    actions = run(bag=str(tmp_path), lidars="roof", cameras="front", remap=remap)
+    assert perception(actions)["remappings"] == [
+        ("roof/points", "/velodyne/points"),
+        ("front/image", "/front/image"),
+        ("front/camera_info", "/cam0/camera_info"),
+    ]
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert ("/roof/points", "/velodyne/points") in rviz["remappings"]
+
+
+def test_without_a_bag_only_what_remap_names_is_remapped(run):
+    actions = run(cameras="front,left", remap="left/image:=/cam1/image_raw")
+    assert perception(actions)["remappings"] == [("left/image", "/cam1/image_raw")]
+
+
+@pytest.mark.parametrize(
+    "remap",
+    ["points:=/velodyne/points", "/roof/points:=/a", "roof/points", "roof/points:=", ":=/a"],
+)
+def test_a_remapping_of_no_input_topic_is_refused_with_those_there_are(run, remap):
+    with pytest.raises(ValueError, match=r"remap: .* one of roof/points, image, camera_info; got"):
+        run(lidars="roof", remap=remap)
 
 
 def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):

@@ -142,7 +142,9 @@ def test_a_common_value_that_no_named_sensor_would_follow_is_refused_with_the_re
     assert parameters.changed({"points_offset": 1.0}, configured=True).points_offset == 1.0
 
 
-@pytest.mark.parametrize("names", [("front-left",), ("1st",), ("",), ("front", "front")])
+@pytest.mark.parametrize(
+    "names", [("front-left",), ("1st",), ("_front",), ("",), ("front", "front")]
+)
 def test_names_that_make_no_topics_are_refused(names):
     with pytest.raises(ValueError, match="parameter cameras: "):
         _ = Parameters(cameras=names).sensors
