@@ -19,11 +19,11 @@ from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS, Level
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
 # Frames with the axes of the vehicle (REP 105). The first lies on the ground.
 BASES = ("base_footprint", "base_link")

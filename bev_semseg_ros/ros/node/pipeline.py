@@ -86,7 +86,7 @@ class Pipeline:
             for sensor in self._sensors.lidars
         }
         self._cloud_frame = extrinsics.lidar_frame  # of the last cloud of the reference lidar
-        self._drift_check = DriftCheck(predictor.info)
+        self._drift_check = DriftCheck(predictor.info, self._sensors)
         self._preparation: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="inference")
 
