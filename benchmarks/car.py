@@ -34,17 +34,19 @@ SEED = 995_000  # never trained on
 FRAMES = 20
 
 
-def simulated_drive() -> Dataset:
-    """Simulate a drive of FRAMES frames with A2D2's sensors, or open that of an earlier run."""
-    generate(RUNS / "drive", "a2d2", 1, FRAMES, SEED, progress=False)
-    return open_dataset(RUNS / "drive")
+def simulated_drive(rig: str = "a2d2") -> Dataset:
+    """Simulate a drive of FRAMES frames with a rig's sensors, or open that of an earlier run."""
+    path = RUNS / f"drive_{rig}"
+    generate(path, rig, 1, FRAMES, SEED, progress=False)
+    return open_dataset(path, cameras="all")
 
 
-def simulated_bag() -> Path:
+def simulated_bag(rig: str = "a2d2") -> Path:
     """Write the simulated drive as a bag, or return the one from an earlier run."""
-    if not (RUNS / "bag" / "metadata.yaml").is_file():
-        write_bag(simulated_drive(), RUNS / "bag")
-    return RUNS / "bag"
+    path = RUNS / f"bag_{rig}"
+    if not (path / "metadata.yaml").is_file():
+        write_bag(simulated_drive(rig), path)
+    return path
 
 
 class Car(Peer):

@@ -1,12 +1,14 @@
 """Measure memory, latency and counters of the node over a long drive.
 
-usage: python benchmarks/soak.py [--minutes M] [--frames N] [--rate HZ] [--bag BAG] [--checkpoint C]
+usage: python benchmarks/soak.py [--minutes M] [--frames N] [--rate HZ] [--rig RIG | --bag BAG]
+       [--checkpoint C]
 
 The player, in a process of its own, plays a bag in a loop until the minutes or the frames are over.
 Resident memory should grow by less than 1 % after the first fifth of the time. The median latency
-of the last third should be like that of the first. By the counters of the node, the clouds received
-should be the results plus the dropped clouds.
-Writes docs/reliability.md and runs/proof/soak.json.
+of the last third should be like that of the first. By the counters of the node, the clouds of the
+reference lidar should be the results plus the dropped clouds.
+Writes docs/reliability.md and runs/proof/soak.json; with a rig of several sensors another section,
+and soak_rig.json.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from car import Car, simulated_bag, simulated_drive
 from document import conditions, table, write
 from support.process import Process
 
+from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.sim.sensors.rigs import RIGS
+
 BAG_RATE = 10.0  # Hz at which the simulated drive was recorded
 SAMPLING = 1.0  # seconds between two measurements of the memory
 WARM_UP = 0.2  # fraction of the time
@@ -27,20 +32,30 @@ QUIET = 2.0  # seconds after the end of the player until everything is answered
 MIB = 2**20
 
 
-def balance(timing: dict[str, str]) -> dict[str, int]:
-    """Account for all clouds by the node's counters; `open` is neither answered nor dropped."""
+def balance(timing: dict[str, str], stream: str) -> dict[str, int]:
+    """Account for all clouds of the reference lidar by the node's counters.
+
+    Args:
+        timing: The last values of ~/timing.
+        stream: The lidar's: "points" or "NAME/points".
+
+    Returns:
+        Numbers of clouds; `open` are neither answered nor dropped.
+    """
     counters = {
         key: int(value)
         for key, value in timing.items()
         if key.startswith(("dropped/", "degraded/"))
     }
-    answered = int(timing["published"]) - counters.get("degraded/no_points", 0)
+    answered = int(timing["published"]) - counters.get(f"degraded/no_{stream}", 0)
+    others = [key.removeprefix("received/") for key in timing if key.startswith("received/")]
+    others.remove(stream)
     dropped = sum(
         value
         for key, value in counters.items()
-        if key.startswith("dropped/") and not key.endswith("image")
+        if key.startswith("dropped/") and not key.endswith(tuple(others))
     )
-    received = int(timing["received/points"])
+    received = int(timing[f"received/{stream}"])
     return {
         "in": received,
         "out": answered,
@@ -54,21 +69,26 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--rate", type=float, default=BAG_RATE, help="Hz (default: %(default)s)")
-    parser.add_argument(
-        "--bag",
-        type=Path,
-        help="recorded at 10 Hz, with its calibration; default: a simulated drive",
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--rig", choices=RIGS, default="a2d2", help="of the simulated drive (default: %(default)s)"
     )
+    source.add_argument("--bag", type=Path, help="recorded at 10 Hz, with its calibration")
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
     setting = conditions()
-    bag = args.bag or simulated_bag()
+    bag = args.bag or simulated_bag(args.rig)
+    sensors = load_calibration(bag)
+    has_several = len(sensors.lidars) > 1 or len(sensors.cameras) > 1
+    names = {"lidars": list(sensors.lidars), "cameras": list(sensors.cameras)}
+    stream = f"{names['lidars'][0]}/points" if has_several else "points"
+    parameters = {kind: f"[{', '.join(each)}]" for kind, each in names.items() if has_several}
+    if args.checkpoint:
+        parameters["checkpoint"] = args.checkpoint
     car = Car(simulated_drive()[0][0])
     for publisher in car.publishers.values():
         car.node.destroy_publisher(publisher)  # here the player sends, not the car
-    node = car.start_node(
-        calibration=bag, **({"checkpoint": args.checkpoint} if args.checkpoint else {})
-    )
+    node = car.start_node(calibration=bag, **parameters)
     player = Process(
         "play", str(bag), "--loop", "--rate", str(args.rate / BAG_RATE), "--for", "/perception"
     )
@@ -88,7 +108,7 @@ def main() -> None:
     player.interrupt()
     player.wait()
     car.spin_until_time(time.monotonic() + QUIET)
-    result = summary(car, memory, elapsed) | {
+    result = summary(car, memory, elapsed, stream) | {
         "conditions": setting,
         "rate_hz": args.rate,
         "bag": bag.name,
@@ -96,10 +116,11 @@ def main() -> None:
     node.interrupt()
     node.wait()
     car.close()
-    write("soak", f"{setting}.\n\n" + table(("", "result", "limit"), rows(result)), result)
+    section = "soak_rig" if has_several else "soak"
+    write(section, f"{setting}.\n\n" + table(("", "result", "limit"), rows(result)), result)
 
 
-def summary(car: Car, memory: list[tuple[float, int]], seconds: float) -> dict:
+def summary(car: Car, memory: list[tuple[float, int]], seconds: float, stream: str) -> dict:
     """Compute everything that the JSON file holds, except for the conditions."""
     times, bytes_ = np.array(memory).T
     warm = bytes_[times > WARM_UP * seconds]
@@ -119,7 +140,7 @@ def summary(car: Car, memory: list[tuple[float, int]], seconds: float) -> dict:
         "latency_ms": {f"p{p}": float(np.percentile(latency, p)) for p in (50, 95, 99)},
         "latency_drift": float(np.median(latency[-third:]) / np.median(latency[:third])),
         "network_drift": float(np.median(network[-third:]) / np.median(network[:third])),
-        "balance": balance(last),
+        "balance": balance(last, stream),
         "counters": {key: int(value) for key, value in last.items() if "/" in key},
     }
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
-from bev_semseg_ros.frame import CAMERA, Camera, Frame, LidarScan, only, scale_matrix
+from bev_semseg_ros.frame import CAMERA, Camera, EgoMotion, Frame, LidarScan, only, scale_matrix
+from bev_semseg_ros.geometry import invert
 
 # Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
 MAX_GRID_POINTS = 200_000
@@ -274,13 +275,6 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
 
 
 def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """Return lidar points as the network sees them, see `select_points`."""
-    return select_points(points, ego_from_lidar, grid)[0]
-
-
-def select_points(
-    points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig
-) -> tuple[np.ndarray, np.ndarray]:
     """Return lidar points as the network sees them.
 
     Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
@@ -291,25 +285,30 @@ def select_points(
         grid: the BEV grid.
 
     Returns:
-        (M, 4) float32 in the ego frame, inside the grid, all finite; (M,) their indices.
+        (M, 4) float32 in the ego frame, inside the grid, all finite.
     """
-    moved, inside = _move_into_grid(points, ego_from_lidar, grid)
-    kept = _some(len(inside))
-    return moved[kept], inside[kept]
+    moved, inside = _move_into_grid(LidarScan(points, ego_from_lidar), grid)
+    return moved[_some(len(inside))]
 
 
 def _move_into_grid(
-    points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig
+    scan: LidarScan, grid: GridConfig, motion: EgoMotion | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points (M, 4) inside the grid, in the ego frame, and their indices (M,)."""
-    if not len(points):
+    """Return the points (M, 4) inside the grid, in the ego frame, and their indices (M,).
+
+    With a motion, points are where they are at the frame's time.
+    """
+    points = scan.points
+    if points is None or not len(points):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
     # work. What is not finite makes the whole point so, and it is left out.
     with_intensity = np.zeros((4, 5))
-    with_intensity[:3, [0, 1, 2, 4]] = ego_from_lidar[:3]
+    with_intensity[:3, [0, 1, 2, 4]] = scan.ego_from_lidar[:3]
     with_intensity[3, 3] = 1
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
+    if motion is not None:
+        moved[:, :3] = motion.to_frame_time(moved[:, :3], scan.times)
     inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
     return moved.take(inside, 0), inside
 
@@ -324,29 +323,38 @@ def _some(count: int) -> slice | np.ndarray:
 
 
 def prepare(frame: Frame, config: Config) -> Sample:
-    """Return what the network sees of a frame. What the frame lacks is absent."""
-    sample = _merge_lidars(list(frame.lidars.values()), config.grid)
+    """Return what the network sees of a frame. What the frame lacks is absent.
+
+    If the motion of the vehicle is known, points and cameras are brought to the frame's time.
+    """
+    sample = _merge_lidars(list(frame.lidars.values()), config.grid, frame.motion)
     images = {}
     for name, seen in frame.cameras.items():
         if seen.image is not None:
             size = network_size(seen.camera.size, config.image)
             image = rectify(seen.image, seen.camera, size)
-            images[name] = RectifiedImage(image, seen.camera.rectified(size))
+            camera = seen.camera.rectified(size)
+            if frame.motion is not None:
+                pose = camera.camera_from_ego @ invert(frame.motion.pose_after(seen.seconds))
+                camera = replace(camera, camera_from_ego=pose)
+            images[name] = RectifiedImage(image, camera)
     return replace(sample, images=images)
 
 
-def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig) -> Sample:
+def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig, motion: EgoMotion | None) -> Sample:
     """Return the scans as one cloud inside the grid."""
     poses = np.stack([scan.ego_from_lidar for scan in scans]) if scans else np.eye(4)[None]
     if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
-        points, kept = select_points(scans[0].points, scans[0].ego_from_lidar, grid)
+        inside, kept = _move_into_grid(scans[0], grid, motion)
+        some = _some(len(kept))
+        points, kept = inside[some], kept[some]
         own = {name: values[kept] for name, values in scans[0].attributes.items()}
         return Sample(points, {}, poses, point_attributes=own)
     moved, lidars, attributes = [], [], []
     for number, (scan, units) in enumerate(zip(scans, _units(scans), strict=True)):
         if scan.points is None:
             continue
-        inside, kept = _move_into_grid(scan.points, scan.ego_from_lidar, grid)
+        inside, kept = _move_into_grid(scan, grid, motion)
         moved.append(inside)
         lidars.append(np.full(len(kept), number))
         given = {**scan.attributes, **units}

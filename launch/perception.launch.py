@@ -103,6 +103,13 @@ def start(context):
         topic: value.get(topic) or (f"/{topic}" if value["bag"] else "")
         for topic in input_topics(names)
     }
+    for topic in INPUTS:
+        if value[topic] and topic not in topics:
+            named = ", ".join(each for each in topics if each.endswith(f"/{topic}"))
+            raise ValueError(
+                f"{topic}: the sensors have names, and their topics are {named}; use remap, such "
+                f"as remap:={named.split(', ')[0]}:={value[topic]}"
+            )
     topics |= remapped(value["remap"], topics)
     prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
     actions = [
@@ -174,6 +181,7 @@ def input_topics(names):
     return [
         *of_sensors(names["lidars"], INPUTS[:1]),
         *of_sensors(names["cameras"], INPUTS[1:]),
+        "odometry",
     ]
 
 

@@ -80,6 +80,11 @@ INPUTS = (
         "sensor_msgs/msg/CameraInfo",
         "plumb_bob, rational_polynomial or equidistant; region of interest and binning are applied",
     ),
+    (
+        "`odometry`",
+        "nav_msgs/msg/Odometry",
+        "velocities of the vehicle along the axes of base_frame; only if ego_motion is odometry",
+    ),
 )
 TOPICS_HEAD = """
 ## Publications

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.config import Config, GridConfig, ImageConfig
-from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
+from bev_semseg_ros.frame import Camera, CameraImage, EgoMotion, Frame, LidarScan
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, rotation_z, transform
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import (
     MAX_GRID_POINTS,
@@ -255,3 +255,49 @@ def test_what_is_short_for_one_camera_says_if_there_are_several():
     )
     with pytest.raises(ValueError, match=r"several cameras \(a, b\)"):
         _ = sample.image
+
+
+MOTION = EgoMotion((20, 0, 0), (0, 0, 0.3))
+
+
+def seen_later(points: np.ndarray, seconds: float) -> np.ndarray:
+    """What stands still at `points` (N, 3) as it looks from the moving vehicle later on."""
+    return apply(invert(MOTION.pose_after(seconds)), points)
+
+
+def standing_points() -> np.ndarray:
+    points = np.random.default_rng(1).uniform((5, -20, 0.2), (50, 20, 1.8), (200, 3))
+    return points.astype(np.float32)
+
+
+def with_intensity(points: np.ndarray) -> np.ndarray:
+    return np.column_stack([points, np.full(len(points), 0.5)]).astype(np.float32)
+
+
+def test_lidars_of_different_moments_see_what_stands_at_the_same_place():
+    points = standing_points()
+    early, late = with_intensity(points), with_intensity(seen_later(points, 0.05))
+    lidars = {"a": LidarScan(early, np.eye(4)), "b": LidarScan(late, np.eye(4), seconds=0.05)}
+    still = prepare(Frame(0, lidars), Config()).points
+    moved = prepare(Frame(0, lidars, motion=MOTION), Config()).points
+    assert np.abs(still[:200] - still[200:]).max() > 0.9
+    np.testing.assert_allclose(moved[:200], moved[200:], atol=0.01)
+
+
+def test_points_of_one_sweep_are_moved_by_their_own_time():
+    points = standing_points()
+    times = np.linspace(-0.05, 0.05, len(points)).astype(np.float32)
+    seen = [seen_later(point[None], time)[0] for point, time in zip(points, times, strict=True)]
+    times[7], seen[7] = np.nan, seen_later(points[7:8], 0.02)[0]  # without a time: the scan's
+    scan = LidarScan(with_intensity(np.array(seen)), np.eye(4), {"time": times}, seconds=0.02)
+    sample = prepare(Frame(0, {"roof": scan}, motion=MOTION), Config())
+    np.testing.assert_allclose(sample.points[:, :3], points, atol=0.01)
+
+
+def test_the_camera_of_a_later_image_shows_points_where_the_image_does():
+    camera = pinhole(128, 96)
+    image = CameraImage(np.zeros((96, 128, 3), np.uint8), camera, seconds=0.04)
+    sample = prepare(Frame(0, {}, {"front": image}, motion=MOTION), Config())
+    points = standing_points()
+    in_image = apply(camera.camera_from_ego, seen_later(points, 0.04))
+    np.testing.assert_allclose(apply(sample.camera.camera_from_ego, points), in_image, atol=1e-3)

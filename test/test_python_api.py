@@ -53,13 +53,15 @@ def test_five_lines_predict_on_ones_own_arrays(tmp_path: Path) -> None:
         "ego_from_lidar": np.eye(4),
         "camera_from_ego": frame.camera.camera_from_ego,
     }
-    (_, predict), (_, with_a_rig), (_, over_a_data_set), _ = BLOCKS
+    (_, predict), (_, with_a_rig), (_, on_the_way), (_, over_a_data_set), _ = BLOCKS
     assert len(predict.strip().splitlines()) <= 6
     exec(predict, names)
     assert names["prediction"].boxes is not None and names["prediction"].mask.ndim == 2
     names["left_image"], names["left_camera"] = names["image"], names["camera"]
     exec(with_a_rig, names)
     assert names["prediction"].masks["left"].shape == names["prediction"].masks["front"].shape
+    exec(on_the_way, names)
+    assert names["frame"].motion is not None and names["prediction"].boxes is not None
     write_kitti_drive(tmp_path, 2)
     exec(over_a_data_set.replace('"DATA"', repr(str(tmp_path))), names)
 

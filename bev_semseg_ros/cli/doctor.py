@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs="+",
             metavar="NAME",
             default=[],
-            help=f"names of the {kind}, as the node's parameter {kind}: their topics are {topic} "
-            "(default: those of the calibration if it begins a topic with one of its names, else "
-            f"one of the {kind} without a name)",
+            help=f"names of the {kind}, as in the node's parameter {kind}; their topics are "
+            f"{topic} (default: the names in the calibration, if a topic begins with one of them; "
+            f"else there is one of the {kind}, without a name)",
         )
     for option in TOPIC_OPTIONS:
         parser.add_argument(

@@ -24,6 +24,7 @@ from bev_semseg_ros.frame.frame import (
     LidarScan,
     only,
 )
+from bev_semseg_ros.frame.motion import EgoMotion
 from bev_semseg_ros.frame.prediction import MODES, Mode, Prediction
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Boxes",
     "Camera",
     "CameraImage",
+    "EgoMotion",
     "Frame",
     "LidarScan",
     "Mode",

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from bev_semseg_ros.frame.camera import Camera
+from bev_semseg_ros.frame.motion import EgoMotion
 
 # How the sensors of a rig with one lidar and one camera are named.
 LIDAR, CAMERA = "lidar", "camera"
@@ -30,11 +31,19 @@ class LidarScan:
             nothing.
         ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
         attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
+        seconds: from the frame's time to that of the points that have no "time" of their own.
     """
 
     points: np.ndarray | None
     ego_from_lidar: np.ndarray
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def times(self) -> np.ndarray | float:
+        """Seconds from the frame's time to that of each point (N,), or to that of all points."""
+        own = self.attributes.get("time")
+        return self.seconds if own is None else np.where(np.isnan(own), self.seconds, own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +53,12 @@ class CameraImage:
     Attributes:
         image: (H, W, 3) uint8 RGB as recorded; None if the camera gave nothing.
         camera: how it looks at the ego frame.
+        seconds: from the frame's time to that of the image.
     """
 
     image: np.ndarray | None
     camera: Camera
+    seconds: float = 0.0
 
 
 _Value = TypeVar("_Value")
@@ -82,6 +93,8 @@ class Frame:
         name: of the frame within its data set.
         scene: drive that the frame belongs to.
         missing: what should have been there, such as "image".
+        motion: how the vehicle moves. Where it is known, preprocessing brings what was measured at
+            other moments to the frame's time.
     """
 
     timestamp_ns: int
@@ -90,6 +103,7 @@ class Frame:
     name: str = ""
     scene: str = ""
     missing: tuple[str, ...] = ()
+    motion: EgoMotion | None = None
 
     @classmethod
     def of(
@@ -104,6 +118,7 @@ class Frame:
         name: str = "",
         scene: str = "",
         missing: tuple[str, ...] = (),
+        motion: EgoMotion | None = None,
     ) -> Frame:
         """Return a frame of one lidar and at most one camera.
 
@@ -117,6 +132,7 @@ class Frame:
             name: of the frame within its data set.
             scene: drive that the frame belongs to.
             missing: what should have been there.
+            motion: how the vehicle moves, if that is known.
 
         Raises:
             ValueError: an image whose camera is not known.
@@ -130,6 +146,7 @@ class Frame:
             name,
             scene,
             missing,
+            motion,
         )
 
     @property

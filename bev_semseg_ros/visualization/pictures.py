@@ -42,10 +42,16 @@ def write_pictures(
     """
     out.mkdir(parents=True, exist_ok=True)
     count = 0
+    warm: set[tuple[int, int] | None] = set()
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
         if not has_input(frame, mode):
             continue
+        sizes: set[tuple[int, int] | None] = {seen.camera.size for seen in frame.cameras.values()}
+        sizes = sizes or {None}
+        for size in sizes - warm:
+            predictor.warm_up(size)  # the time in the first picture is that of all others
+        warm |= sizes
         prediction = predictor.predict(frame, mode, score_threshold)
         further = predictor.pictures(frame, prediction)
         picture = panel(

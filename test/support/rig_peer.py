@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import ReliabilityPolicy
@@ -32,7 +33,10 @@ class RigPeer:
     Attributes:
         streams: NAME/points of every lidar, then NAME/image of every camera.
         received: Messages of the node by topic.
+        speed: Of the vehicle, as the odometry of each moment says it, m/s; None for no odometry.
     """
+
+    speed: float | None = 0.0
 
     def __init__(self, calibration: Calibration, namespace: str) -> None:
         self._calibration, self._namespace = calibration, namespace
@@ -51,6 +55,9 @@ class RigPeer:
             )
             for topic in topics
         }
+        self._publishers["odometry"] = self.node.create_publisher(
+            Odometry, f"{namespace}/odometry", 1
+        )
         outputs: dict[str, type] = {"markers": MarkerArray, "timing": DiagnosticArray}
         outputs |= {f"{name}/semseg/labels": Image for name in calibration.cameras}
         self.received: dict[str, list[Any]] = {topic: [] for topic in outputs}
@@ -89,13 +96,17 @@ class RigPeer:
         return self._stamp
 
     def send(self, stamp: int, streams: Iterable[str], size: tuple[int, int] | None = None) -> None:
-        """Publish the messages of a moment.
+        """Publish the messages of a moment, and the odometry.
 
         Args:
             stamp: The moment, nanoseconds.
             streams: Those to send.
             size: (width, height) of the images, if it is another than that of the calibration.
         """
+        if self.speed is not None:
+            odometry = Odometry(header=_header(stamp, "odom"), child_frame_id="base_link")
+            odometry.twist.twist.linear.x = self.speed
+            self._publishers["odometry"].publish(odometry)
         for stream in streams:
             name, _, kind = stream.partition("/")
             if kind == "points":

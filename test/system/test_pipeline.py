@@ -22,9 +22,10 @@ from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
-from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics, MissingTransform
+from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
+from bev_semseg_ros.ros.input.transforms import MissingTransform
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.sensors import Sensors
@@ -212,6 +213,30 @@ def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(
     monkeypatch.setattr(Predictor, "info", {"ground_height_percentiles": [-20.0] * 5})
     _, (warning,) = process(CLOUD, (128, 64), times=CLOUDS, extrinsics=source)
     assert warning.startswith("ground height:") and remedy in warning
+
+
+def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, calibration, start):
+    monkeypatch.setattr(Predictor, "info", {"focal_length_percentiles": [600.0] * 5})
+    values = Parameters(lidars=("roof",), cameras=("left",))
+    poses = FixedExtrinsics(
+        {"roof": calibration.ego_from_lidar},
+        {"left": calibration.camera.camera_from_ego},
+        "roof",
+        {},
+    )
+    rig = start(Predictor(), poses, ("roof/points", "left/image"), values)
+    dim = np.tile(CLOUD, (100, 1))
+    dim[:, 3] = np.minimum(np.linspace(0, 3100, len(dim)), 3000)
+    cloud = encode_cloud(dim, Header(frame_id="roof"))
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    image = encode_image(pixels, "rgb8", Header(frame_id="left"))
+    info = encode_camera(calibration.camera, image.header)
+    for _ in range(CLOUDS):
+        rig.process(**{"roof/points": (cloud, None), "left/image": (image, info)})
+    warnings = rig.health.take_warnings()
+    assert any(warning.startswith("focal length left/image:") for warning in warnings)
+    (intensity,) = [each for each in warnings if each.startswith("intensity roof/points:")]
+    assert "set roof.intensity_scale to 0.000333" in intensity
 
 
 def test_a_cloud_without_frame_is_told(process):

@@ -8,7 +8,7 @@ from support.peer import LABELS
 from support.rig_peer import RigPeer
 
 from bev_semseg_ros.data.calibration import Calibration, CameraMount, LidarMount, save_calibration
-from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.frame import Camera, CameraImage, EgoMotion, Frame, LidarScan, Prediction
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
@@ -60,6 +60,7 @@ def process(start_node, calibration_path):
         lidars="[roof, bumper]",
         cameras="[front, left, right]",
         max_wait=1.0,
+        ego_motion="odometry",
         score_threshold=THRESHOLD,
     )
     found.wait_for("READY")
@@ -86,9 +87,28 @@ def test_the_node_answers_as_the_predictor_does_offline(peer, rig, checkpoint_fi
     peer.send(stamp, peer.streams)
     timing = peer.timing(stamp)
     assert timing["mode"] == "fused" and int(timing["points"]) == 800
+    expected = predict_offline(peer, rig, checkpoint_file, stamp)
+    for name in rig.cameras:
+        np.testing.assert_array_equal(peer.labels(name, stamp), expected.masks[name])
+    check_boxes(peer, rig, stamp, expected)
+
+
+def predict_offline(
+    peer: RigPeer,
+    rig: Calibration,
+    checkpoint_file,
+    stamp: int,
+    motion: EgoMotion | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Prediction:
+    """Predict what the peer sends of a moment; `seconds` are the lidars' delays, by name."""
     predictor = Predictor.load(checkpoint_file, "cpu", "fp32", "torch", num_threads=1)
     lidars = {
-        name: LidarScan(decode_cloud(peer.cloud(name, stamp)), mount.ego_from_lidar)
+        name: LidarScan(
+            decode_cloud(peer.cloud(name, stamp)),
+            mount.ego_from_lidar,
+            seconds=(seconds or {}).get(name, 0.0),
+        )
         for name, mount in rig.lidars.items()
     }
     cameras = {}
@@ -96,9 +116,11 @@ def test_the_node_answers_as_the_predictor_does_offline(peer, rig, checkpoint_fi
         info, image = peer.image(name, stamp)
         camera = decode_camera(info, mount.camera.camera_from_ego)
         cameras[name] = CameraImage(decode_image(image), camera)
-    expected = predictor.predict(Frame(stamp, lidars, cameras), "fused", THRESHOLD)
-    for name in rig.cameras:
-        np.testing.assert_array_equal(peer.labels(name, stamp), expected.masks[name])
+    return predictor.predict(Frame(stamp, lidars, cameras, motion=motion), "fused", THRESHOLD)
+
+
+def check_boxes(peer: RigPeer, rig: Calibration, stamp: int, expected: Prediction) -> None:
+    """Check that the markers of a moment show the boxes of a prediction."""
 
     def markers():
         messages = [each for each in peer.received["markers"] if each.markers]
@@ -109,6 +131,36 @@ def test_the_node_answers_as_the_predictor_does_offline(peer, rig, checkpoint_fi
     assert len(found) == len(expected.boxes) > 0
     np.testing.assert_array_equal(found.labels, expected.boxes.labels)
     np.testing.assert_allclose(found.centers, expected.boxes.centers, atol=1e-3)
+
+
+def test_the_cloud_of_another_moment_is_moved_by_the_odometry(peer, rig, checkpoint_file):
+    complete(peer)
+    stamp, later = peer.next_stamp(), 40_000_000
+    peer.speed = 15.0
+    peer.send(stamp, [])  # the odometry alone
+    peer.settle()
+    others = [stream for stream in peer.streams if stream != "bumper/points"]
+    peer.send(stamp, others)
+    peer.send(stamp + later, ["bumper/points"])
+    timing = peer.timing(stamp)
+    peer.speed = 0.0
+    assert timing["mode"] == "fused" and int(timing["points"]) == 800
+    motion = EgoMotion((15, 0, 0), (0, 0, 0))
+    moved = predict_offline(peer, rig, checkpoint_file, stamp, motion, {"bumper": later / 1e9})
+    check_boxes(peer, rig, stamp, moved)
+    still = predict_offline(peer, rig, checkpoint_file, stamp)
+    assert not np.allclose(still.boxes.scores[:5], moved.boxes.scores[:5])  # it makes a difference
+
+
+def test_frames_without_odometry_are_counted_and_explained(peer, process):
+    before = complete(peer)
+    peer.speed = None
+    for _ in range(4):  # 0.2 s after the last odometry it is too old
+        after = complete(peer)
+    peer.speed = 0.0
+    assert change(before, after, "published") == 4
+    assert change(before, after, "degraded/no_ego_motion") >= 1
+    process.wait_for("the ego motion is unknown: the nearest message on the topic odometry is")
 
 
 def change(before: dict[str, str], after: dict[str, str], key: str) -> int:
@@ -186,6 +238,42 @@ def test_at_half_rate_every_second_frame_goes_without_the_sensor(peer, stream):
         after = peer.timing(stamp)
     assert change(before, after, f"degraded/no_{stream}") == 4
     check_accounts(peer, before, after, sent)
+
+
+def test_faults_of_several_sensors_at_the_same_time_are_told_apart(peer):
+    before = complete(peer)
+    sent = dict.fromkeys(peer.streams, 0)
+    silent, slow, late = "roof/points", "right/image", "left/image"  # silent: the reference
+
+    def send(streams: list[str]) -> tuple[int, dict[str, str]]:
+        stamp = peer.next_stamp()
+        peer.send(stamp, streams)
+        for stream in streams:
+            sent[stream] += 1
+        return stamp, peer.timing(stamp)
+
+    lively = [stream for stream in peer.streams if stream != silent]
+    known = before
+    while change(before, known, f"degraded/no_{silent}") < 4:  # then its silence is known
+        _, known = send(lively)
+    for number in range(4):
+        absent = {late} if number % 2 else {late, slow}
+        stamp, after = send([stream for stream in lively if stream not in absent])
+        peer.send(stamp, [late])
+        sent[late] += 1
+        peer.settle()
+    again = complete(peer)
+    check_accounts(peer, before, again, {stream: count + 1 for stream, count in sent.items()})
+    assert again["mode"] == "fused"
+    missing = {stream: change(known, after, f"degraded/no_{stream}") for stream in peer.streams}
+    assert missing == {
+        silent: 4,
+        "bumper/points": 0,
+        "front/image": 0,
+        late: 4,
+        slow: 2,
+    }
+    assert change(known, again, f"dropped/late_{late}") == 4
 
 
 def test_messages_of_one_sensor_out_of_order_find_their_frames(peer):

@@ -195,11 +195,6 @@ class Diagnosis:
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
 
 
-def item_of(item: str, sensor: Sensor) -> str:
-    """Return what a finding about one sensor is about; it says which one if it has a name."""
-    return f"{item} {sensor.stream}" if sensor.prefix else item
-
-
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 

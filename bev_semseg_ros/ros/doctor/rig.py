@@ -19,11 +19,11 @@ from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS, Level
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
+from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
 # Frames with the axes of the vehicle (REP 105). The first lies on the ground.
 BASES = ("base_footprint", "base_link")
@@ -212,13 +212,13 @@ def _from_file(file: Path, sensors: Sensors, diagnosis: Diagnosis) -> Calibratio
         if sensor.name in whole.lidars:
             lidars[sensor.name] = whole.lidars[sensor.name]
         else:
-            _add_missing(file, sensor, "lidar", list(whole.lidars), diagnosis)
+            _add_missing(file, sensor, sensors, list(whole.lidars), diagnosis)
             missing.append(sensor.name)
     for sensor in sensors.cameras:
         if sensor.name in whole.cameras:
             cameras[sensor.name] = whole.cameras[sensor.name]
         elif whole.cameras or sensor.prefix:
-            _add_missing(file, sensor, "camera", list(whole.cameras), diagnosis)
+            _add_missing(file, sensor, sensors, list(whole.cameras), diagnosis)
             missing.append(sensor.name)
     if not lidars or (missing and not has_names(sensors)):
         return None
@@ -226,14 +226,20 @@ def _from_file(file: Path, sensors: Sensors, diagnosis: Diagnosis) -> Calibratio
 
 
 def _add_missing(
-    file: Path, sensor: Sensor, kind: str, known: Sequence[str], diagnosis: Diagnosis
+    file: Path, sensor: Sensor, sensors: Sensors, known: Sequence[str], diagnosis: Diagnosis
 ) -> None:
-    """Report a sensor that the calibration file lacks."""
-    remedy = f"the node uses one lidar and one camera of the file: call them {LIDAR!r} and "
-    remedy += repr(CAMERA)
+    """Report one of the sensors that the calibration file lacks; `known` are those it has."""
+    option = LISTS[sensor.kind]
     if sensor.prefix:
-        option = LISTS[sensor.kind]
         remedy = f"add {sensor.name} to the file, or leave it out of {option}"
+    elif has_names(sensors):
+        remedy = f"name those to use with {option}"
+    else:
+        remedy = (
+            "the node uses one lidar and one camera of the file: call them "
+            f"{LIDAR!r} and {CAMERA!r}"
+        )
+    kind = "lidar" if sensor.kind == "points" else "camera"
     text = f"{file}: no {kind} {sensor.name!r} in it, only {', '.join(known) or 'lidars'}"
     diagnosis.add(item_of("calibration", sensor), "fault", text, remedy)
 

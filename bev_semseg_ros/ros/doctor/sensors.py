@@ -24,11 +24,11 @@ from bev_semseg_ros.input_check import (
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, item_of
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
 from bev_semseg_ros.ros.input.intensity import IntensityScale
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
 MAX_NAN = 0.5  # share of the points; some drivers write NaN for rays without a return
 # Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.

@@ -33,6 +33,8 @@ CAUSES = {
     "no_stamp_STREAM": "its stamp is 0",
     "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
     "stamp (only if extrinsics is tf)",
+    "no_ego_motion": "the vehicle's motion at the time of the frame is not known (only if "
+    "ego_motion is odometry or tf): the frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
     "deactivated": "it was waiting when the node was deactivated, which logs the number",
     "no_STREAM": "no message of that sensor came in time",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.ros.node.sensors import Sensors, item_of
 
 CLOUDS = 10  # clouds that are collected before the lidar is judged: a single one may be odd
 
@@ -18,13 +20,14 @@ class DriftCheck:
     Each camera is judged at its first image, the reference lidar after `CLOUDS` clouds.
     """
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
+    def __init__(self, info: Mapping[str, Any], sensors: Sensors) -> None:
         """Begin with no frame.
 
         Args:
             info: The checkpoint's `info`, with the statistics of its training data.
+            sensors: The lidars and cameras. A finding names its sensor if it has a name.
         """
-        self._info = info
+        self._info, self._sensors = info, sensors
         self._clouds, self._num_clouds = InputStatistics(), 0
         self._judged: set[str] = set()  # cameras
 
@@ -48,14 +51,25 @@ class DriftCheck:
             self._clouds.add_points(sample.points[of_reference], sample.ego_from_lidar[0])
             self._num_clouds += 1
             if self._num_clouds == CLOUDS:
-                findings += compare(self._clouds.summary(), self._info, extrinsics, intensity_scale)
-        for name, seen in sample.images.items():
-            recorded = frame.cameras[name].image
-            if name in self._judged or recorded is None:
+                lidar = self._sensors.lidars[0]
+                found = compare(
+                    self._clouds.summary(),
+                    self._info,
+                    extrinsics,
+                    intensity_scale,
+                    lidar.name if lidar.prefix else "",
+                )
+                findings += [replace(each, item=item_of(each.item, lidar)) for each in found]
+        for camera in self._sensors.cameras:
+            if camera.name in self._judged or camera.name not in sample.images:
                 continue
-            self._judged.add(name)
+            recorded = frame.cameras[camera.name].image
+            if recorded is None:
+                continue
+            self._judged.add(camera.name)
             height, width = recorded.shape[:2]
             cameras = InputStatistics()
-            cameras.add_camera(seen.camera, (width, height))
-            findings += compare(cameras.summary(), self._info)
+            cameras.add_camera(sample.images[camera.name].camera, (width, height))
+            found = compare(cameras.summary(), self._info)
+            findings += [replace(each, item=item_of(each.item, camera)) for each in found]
         return [finding for finding in findings if finding.level != "ok"]

@@ -26,6 +26,7 @@ class LidarInput:
         health: Health,
         attributes: Sequence[str],
         expected_frame: str | None = None,
+        moves_points: bool = False,
     ) -> None:
         """Begin without a cloud.
 
@@ -34,9 +35,12 @@ class LidarInput:
             health: Takes warnings.
             attributes: What the network wants of each point, of `frame.POINT_ATTRIBUTES`.
             expected_frame: The frame_id the first cloud should have, if the calibration names one.
+            moves_points: Whether points are moved by the vehicle's motion. Their times are read
+                for that, too, if the clouds have them.
         """
         self._sensor, self._health = sensor, health
         self._attributes, self._expected_frame = attributes, expected_frame
+        self._used = {*attributes, "time"} if moves_points else set(attributes)
         self._intensity = IntensityScale()
 
     @property
@@ -44,13 +48,16 @@ class LidarInput:
         """The factor by which the intensity of the last cloud was multiplied."""
         return self._intensity.factor
 
-    def decode(self, message: Any, pose: np.ndarray, parameters: Parameters) -> LidarScan:
+    def decode(
+        self, message: Any, pose: np.ndarray, parameters: Parameters, seconds: float = 0.0
+    ) -> LidarScan:
         """Return the scan of a sensor_msgs/PointCloud2.
 
         Args:
             message: The cloud.
             pose: (4, 4) ego_from_lidar.
             parameters: The node's parameters.
+            seconds: From the frame's time to the stamp of the cloud.
 
         Raises:
             UnusableInput: It cannot be used.
@@ -76,11 +83,13 @@ class LidarInput:
                 f"the cloud{self._where} has no field {field!r}, only {', '.join(names)}; its "
                 f"intensity counts as 0: set {self._sensor.parameter('intensity_field')}",
             )
-        attributes = self._decode_attributes(message) if self._attributes else {}
-        return LidarScan(points, pose, attributes)
+        attributes = self._decode_attributes(message) if self._used else {}
+        if "time" in attributes:
+            attributes["time"] = attributes["time"] + np.float32(seconds)
+        return LidarScan(points, pose, attributes, seconds)
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
-        """Return what the lidar encoder wants of each point, as far as the cloud has it."""
+        """Return what is used of each point, as far as the cloud has it."""
         try:
             attributes = decode_point_attributes(message, stamp_ns(message.header.stamp))
         except ValueError as error:
@@ -92,7 +101,7 @@ class LidarInput:
                 f"the network wants {', '.join(missing)} of each point and the cloud{self._where} "
                 "has no such field: let the driver publish it, or expect less accuracy",
             )
-        return {name: values for name, values in attributes.items() if name in self._attributes}
+        return {name: values for name, values in attributes.items() if name in self._used}
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough

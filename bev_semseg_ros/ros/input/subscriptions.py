@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -66,6 +67,7 @@ def open_subscriptions(
     matchers: Mapping[str, CameraInfoMatcher],
     health: Health,
     guard: Callable[[Callback], Callback],
+    take_odometry: Callback | None = None,
 ) -> dict[str, Subscription]:
     """Subscribe to the topics of the sensors in use: to all of them, or on an error to none.
 
@@ -76,9 +78,10 @@ def open_subscriptions(
         matchers: Take images and camera_infos, by the cameras' names.
         health: Takes the state of the subscriptions.
         guard: Wraps every callback, so that no exception reaches the executor.
+        take_odometry: Takes the messages on odometry; None if they are not needed.
 
     Returns:
-        The subscriptions by name: points, image, camera_info, or NAME/points and so on.
+        The subscriptions by name: points, image, camera_info, or NAME/points and so on, odometry.
     """
     subscriptions: dict[str, Subscription] = {}
     with ExitStack() as opened:
@@ -116,6 +119,8 @@ def open_subscriptions(
                 name=sensor.stream,
                 alternatives={other: f"set {name} to {transport}"},
             )
+        if take_odometry is not None:
+            subscribe(Odometry, "odometry", take_odometry)
         opened.pop_all()
     return subscriptions
 
@@ -160,7 +165,7 @@ class Subscription:
 
         Args:
             node: The node to subscribe with.
-            kind: The message class, of sensor_msgs.
+            kind: The message class.
             topic: The topic before remapping.
             reliability: The parameter reliability.
             callback: Takes each message.
@@ -177,7 +182,7 @@ class Subscription:
         self._node, self._kind, self._unresolved_topic = node, kind, topic
         self._reliability_parameter, self._callback, self._health = reliability, callback, health
         self._latched, self._alternatives = latched, alternatives or {}
-        self._type = f"sensor_msgs/msg/{kind.__name__}"
+        self._type = f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
         self._subscription: Any = None
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE

@@ -123,6 +123,16 @@ class Parameters:
         "parameters, base_frame; with tf, any frame. A moving frame (odom, map) is looked up at "
         f"the stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
+    ego_motion: str = _parameter(
+        "none",
+        "Source of the vehicle's motion, by which points and cameras are brought to the time of "
+        "the frame. none: they are used as they came. odometry: the topic odometry. tf: how "
+        "base_frame moves in odom_frame (needs tf2_ros).",
+        choices=("none", "odometry", "tf"),
+    )
+    odom_frame: str = _parameter(
+        "odom", "Frame of TF in which base_frame moves. Used if ego_motion is tf."
+    )
     autostart: bool = _parameter(
         True, "Whether the node configures and activates itself. If false, it waits for a manager."
     )

@@ -24,6 +24,7 @@ from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.resources import shipped_checkpoint
 from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.ego_motion import open_motion
 from bev_semseg_ros.ros.input.extrinsics import open_extrinsics
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.declaration import (
@@ -201,6 +202,9 @@ class Perception(LockedParametersNode):
                 [sensor.name for sensor in sensors.cameras],
             )
             undo.callback(extrinsics.close)
+            motion = open_motion(self, parameters)
+            if motion is not None:
+                undo.callback(motion.close)
             if calibration and brings_frames and parameters.extrinsics == "calibration":
                 lidar_frames = {name: mount.frame_id for name, mount in calibration.lidars.items()}
             cameras = _known_cameras(parameters, calibration)
@@ -208,7 +212,7 @@ class Perception(LockedParametersNode):
             publishers = Publishers(self, predictor.label_sets, self.health, sensors.cameras)
             undo.pop_all()
         self._configuration = Configuration(
-            predictor, calibration, lidar_frames, extrinsics, publishers
+            predictor, calibration, lidar_frames, extrinsics, publishers, motion
         )
         # What was loaded stays: without this the garbage collector looks through it, which costs a
         # frame 0.1 s now and then.
@@ -282,6 +286,8 @@ class Perception(LockedParametersNode):
         if self._configuration is not None:
             self._configuration.publishers.destroy()
             self._configuration.extrinsics.close()
+            if self._configuration.motion is not None:
+                self._configuration.motion.close()
         self._undeclare_by_class()
         self._configuration = None
         self._is_configured = False

@@ -10,7 +10,7 @@ from typing import Any
 
 from std_msgs.msg import Header
 
-from bev_semseg_ros.frame import CameraImage, Frame, LidarScan
+from bev_semseg_ros.frame import CameraImage, EgoMotion, Frame, LidarScan
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
@@ -18,10 +18,12 @@ from bev_semseg_ros.ros.health.health import FrameRecord, Health
 from bev_semseg_ros.ros.health.stages import StageClock
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import DriftCheck
-from bev_semseg_ros.ros.input.extrinsics import Extrinsics, MissingTransform, Poses
+from bev_semseg_ros.ros.input.ego_motion import MotionSource, UnknownMotion
+from bev_semseg_ros.ros.input.extrinsics import Extrinsics, Poses
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue, Work
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
 from bev_semseg_ros.ros.input.synchronizer import Match
+from bev_semseg_ros.ros.input.transforms import MissingTransform
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
@@ -48,6 +50,7 @@ class Pipeline:
         is_running: Callable[[], bool] = lambda: True,
         cameras: Mapping[str, CameraInput] | None = None,
         lidar_frames: Mapping[str, str] | None = None,
+        motion: MotionSource | None = None,
     ) -> None:
         """Prepare the thread; `start` starts it.
 
@@ -62,8 +65,9 @@ class Pipeline:
             cameras: Decode the images of the cameras, by their names; None: of one camera.
             lidar_frames: The frame_ids the first clouds should have, by the lidars' names, if the
                 calibration names them.
+            motion: The vehicle's motion; None to do without.
         """
-        self._predictor, self._extrinsics = predictor, extrinsics
+        self._predictor, self._extrinsics, self._motion = predictor, extrinsics, motion
         self._queue, self._publishers, self._health = queue, publishers, health
         self._parameters, self._is_running = parameters, is_running
         self._sensors = parameters().sensors
@@ -73,12 +77,16 @@ class Pipeline:
         frames = lidar_frames or {}
         self._lidars = {
             sensor.name: LidarInput(
-                sensor, health, predictor.point_attributes, frames.get(sensor.name)
+                sensor,
+                health,
+                predictor.point_attributes,
+                frames.get(sensor.name),
+                moves_points=motion is not None,
             )
             for sensor in self._sensors.lidars
         }
         self._cloud_frame = extrinsics.lidar_frame  # of the last cloud of the reference lidar
-        self._drift_check = DriftCheck(predictor.info)
+        self._drift_check = DriftCheck(predictor.info, self._sensors)
         self._preparation: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="inference")
 
@@ -232,32 +240,56 @@ class Pipeline:
         lidars: dict[str, LidarScan] = {}
         cameras: dict[str, CameraImage] = {}
         stamps: list[int] = []
+        start = 0  # the corrected stamp of the first sensor, which is the frame's time
         causes: list[str] = []
         for sensor in (*self._sensors.lidars, *self._sensors.cameras):
             if sensor.stream not in match.parts:
                 continue
             message, info = match.parts[sensor.stream]
+            stamp = stamp_ns(message.header.stamp)
+            time = stamp + round(1e9 * parameters.of(sensor, f"{sensor.kind}_offset"))
+            seconds = (time - start) / 1e9 if stamps else 0.0
             try:
                 if sensor.kind == "points":
-                    lidars[sensor.name] = self._decode_cloud(sensor, message, poses, parameters)
+                    scan = self._decode_cloud(sensor, message, poses, parameters, seconds)
+                    lidars[sensor.name] = scan
                 else:
-                    cameras[sensor.name] = self._decode_image(sensor, message, info, poses)
-                stamps.append(stamp_ns(message.header.stamp))
+                    image = self._decode_image(sensor, message, info, poses)
+                    cameras[sensor.name] = replace(image, seconds=seconds)
+                start = start if stamps else time
+                stamps.append(stamp)
             except UnusableInput as error:
                 self._health.warn(f"{sensor.prefix}{error.cause}", str(error))
                 causes.append(f"{sensor.prefix}{error.cause}")
         if not stamps:
             return None, causes
         causes += _missing_streams(match, parameters.mode)
-        return Frame(stamps[0], lidars, cameras), causes
+        motion = self._look_up_motion(start, poses, causes) if lidars else None
+        return Frame(stamps[0], lidars, cameras, motion=motion), causes
+
+    def _look_up_motion(self, time: int, poses: Poses, causes: list[str]) -> EgoMotion | None:
+        """Return the vehicle's motion; if it should be known and is not, append to the causes."""
+        if self._motion is None:
+            return None
+        try:
+            return self._motion.at(time, poses.ego_from_base)
+        except UnknownMotion as error:
+            self._health.warn("no_ego_motion", f"the ego motion is unknown: {error}")
+            causes.append("no_ego_motion")
+            return None
 
     def _decode_cloud(
-        self, sensor: Sensor, message: Any, poses: Poses, parameters: Parameters
+        self,
+        sensor: Sensor,
+        message: Any,
+        poses: Poses,
+        parameters: Parameters,
+        seconds: float,
     ) -> LidarScan:
         pose = poses.ego_from_lidar.get(sensor.name)
         if pose is None:
             raise UnusableInput("no_transform", f"the pose of {sensor.name} is unknown")
-        return self._lidars[sensor.name].decode(message, pose, parameters)
+        return self._lidars[sensor.name].decode(message, pose, parameters, seconds)
 
     def _decode_image(self, sensor: Sensor, message: Any, info: Any, poses: Poses) -> CameraImage:
         pose = poses.camera_from_ego.get(sensor.name)

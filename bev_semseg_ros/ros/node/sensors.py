@@ -39,6 +39,11 @@ class Sensor:
         return f"{self.name}.{name}" if self.prefix else name
 
 
+def item_of(item: str, sensor: Sensor) -> str:
+    """Return what a finding about one sensor is about; it says which one if it has a name."""
+    return f"{item} {sensor.stream}" if sensor.prefix else item
+
+
 @dataclass(frozen=True)
 class Sensors:
     """The lidars and the cameras, the reference sensors first.

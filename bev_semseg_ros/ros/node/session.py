@@ -18,6 +18,7 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.reporter import Reporter
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.camera_input import CameraInput
+from bev_semseg_ros.ros.input.ego_motion import MotionSource, OdometryMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
 from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
@@ -46,6 +47,7 @@ class Configuration:
             vehicle's own.
         extrinsics: The poses of the sensors.
         publishers: The publishers.
+        motion: The vehicle's motion; None to do without.
     """
 
     predictor: Predictor
@@ -53,6 +55,7 @@ class Configuration:
     lidar_frames: Mapping[str, str]
     extrinsics: Extrinsics
     publishers: Publishers
+    motion: MotionSource | None = None
 
 
 class Session:
@@ -111,6 +114,7 @@ class Session:
                 sensor.name: self._camera_input(sensor, values) for sensor in values.sensors.cameras
             },
             lidar_frames=configuration.lidar_frames,
+            motion=configuration.motion,
         )
         self._reporter = Reporter(
             health, configuration.predictor, parameters, node.get_logger().warning
@@ -121,8 +125,15 @@ class Session:
             stack.callback(pipeline.close)
             for matcher in self._matchers.values():
                 stack.callback(matcher.close)
+            motion = configuration.motion
             self.subscriptions: dict[str, Subscription] = open_subscriptions(
-                node, values, self._intake, self._matchers, health, self._guarded
+                node,
+                values,
+                self._intake,
+                self._matchers,
+                health,
+                self._guarded,
+                motion.take if isinstance(motion, OdometryMotion) else None,
             )
             for subscription in self.subscriptions.values():
                 stack.callback(subscription.destroy)

@@ -63,7 +63,8 @@ def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
 @pytest.mark.slow
 def test_a_bag_is_looked_at_without_rclpy():
     code = (
-        "import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag; "
+        "import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag, "
+        "bev_semseg_ros.ros.doctor.speed; "
         "assert 'rclpy' not in sys.modules and 'sensor_msgs' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

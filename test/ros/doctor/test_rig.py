@@ -32,6 +32,7 @@ from bev_semseg_ros.data.calibration import (
     LidarMount,
     load_calibration,
 )
+from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_z, transform
 from bev_semseg_ros.input_check import Finding
 from bev_semseg_ros.ros.doctor.bag import read_bag
@@ -272,6 +273,28 @@ def test_a_sensor_that_tf_lacks_is_left_out(content: list[Entry], tmp_path: Path
     diagnosis = diagnose(read_bag(bag, {}, NAMES), WEIGHTS)
     assert "does not know 'left'" in by_item(diagnosis)["transforms"].text
     assert diagnosis.parameters["cameras"] == list(diagnosis.calibration.cameras) == ["front"]
+
+
+def test_one_lidar_without_a_name_goes_with_cameras_that_have_names(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    renamed = [
+        replace(each, topic="/points") if each.topic == "/roof/points" else each
+        for each in without("/bumper/points")(content)
+    ]
+    calibration = replace(RIG, lidars={LIDAR: RIG.lidars["roof"]})
+    observation = read_bag(
+        write(tmp_path / "bag", renamed, calibration), {}, SensorNames(calibration=calibration)
+    )
+    diagnosis = diagnose(observation, WEIGHTS)
+    assert diagnosis.count("fault") == diagnosis.count("warning") == 0
+    assert diagnosis.parameters == {"cameras": CAMERAS}
+    assert diagnosis.topics["points"] == "/points"
+    assert "of the clouds have an image of left" in by_item(diagnosis)["sync left/image"].text
+    unnamed = diagnose(read_bag(tmp_path / "bag", {"image": "/left/image"}), WEIGHTS)
+    assert "no camera 'camera' in it, only front, left" in by_item(unnamed)["calibration"].text
+    half_named = diagnose(read_bag(tmp_path / "bag", {}, SensorNames(("x",))), WEIGHTS)
+    assert "--cameras" in by_item(half_named)["calibration"].remedy
 
 
 def test_without_names_one_of_each_is_examined_and_the_others_are_told(

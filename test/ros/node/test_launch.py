@@ -194,6 +194,7 @@ def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
         ("points", "/points"),
         ("image", "/cam/image"),
         ("camera_info", "/camera_info"),
+        ("odometry", "/odometry"),
     ]
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
     assert {old: new for old, new in rviz["remappings"] if "perception" not in old} == {
@@ -210,6 +211,7 @@ def test_named_sensors_of_a_bag_are_heard(run, tmp_path):
         ("front/camera_info", "/front/camera_info"),
         ("left/image", "/left/image"),
         ("left/camera_info", "/left/camera_info"),
+        ("odometry", "/odometry"),
     ]
     found = overrides(actions)
     assert (found["lidars"], found["cameras"]) == (["roof", "rear"], ["front", "left"])
@@ -225,6 +227,7 @@ def test_topics_of_named_sensors_are_remapped(run, tmp_path):
         ("roof/points", "/velodyne/points"),
         ("front/image", "/front/image"),
         ("front/camera_info", "/cam0/camera_info"),
+        ("odometry", "/odometry"),
     ]
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
     assert ("/roof/points", "/velodyne/points") in rviz["remappings"]
@@ -240,8 +243,19 @@ def test_without_a_bag_only_what_remap_names_is_remapped(run):
     ["points:=/velodyne/points", "/roof/points:=/a", "roof/points", "roof/points:=", ":=/a"],
 )
 def test_a_remapping_of_no_input_topic_is_refused_with_those_there_are(run, remap):
-    with pytest.raises(ValueError, match=r"remap: .* one of roof/points, image, camera_info; got"):
+    with pytest.raises(
+        ValueError, match=r"remap: .* one of roof/points, image, camera_info, odometry"
+    ):
         run(lidars="roof", remap=remap)
+
+
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [("points", "roof/points:=/a"), ("camera_info", "left/camera_info:=/a")],
+)
+def test_a_topic_of_one_sensor_is_refused_where_the_sensors_have_names(run, argument, remedy):
+    with pytest.raises(ValueError, match=f"{argument}: the sensors have names.*{remedy}"):
+        run(lidars="roof,rear", cameras="left,right", **{argument: "/a"})
 
 
 def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
@@ -255,6 +269,7 @@ def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
         "front/camera_info",
         "left/image",
         "left/camera_info",
+        "odometry",
     ]
     assert "cameras" not in overrides(actions)
 

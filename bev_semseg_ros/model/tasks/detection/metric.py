@@ -179,6 +179,26 @@ class DetectionScores:
             "classes": classes,
         }
 
+    def resampled_map(self, times: np.ndarray) -> np.ndarray:
+        """Return (R,) mean AP of R resamples of the frames, NaN where a class has no truth.
+
+        Two networks that saw the same frames can so be compared frame by frame.
+
+        Args:
+            times: (R, F) how often each frame counts.
+        """
+        num_truth = np.array(self._num_truth).reshape(-1, len(self.labels))
+        values = []
+        for label in np.flatnonzero(num_truth.sum(0)):
+            total = (times @ num_truth[:, label]).astype(np.float64)
+            total[total == 0] = np.nan
+            for threshold in THRESHOLDS:
+                frames, found = self._matches[int(label), threshold].ranked()
+                weights = times[:, frames].astype(np.float64)
+                ap = average_precision(found, weights, np.nan_to_num(total, nan=1.0))
+                values.append(np.where(np.isnan(total), np.nan, ap))
+        return np.mean(values, axis=0)
+
     def _class_result(self, label: int, num_truth: np.ndarray) -> dict[str, Any]:
         total = int(num_truth.sum())
         result: dict[str, Any] = {

@@ -6,19 +6,13 @@ b to frame a.
 """
 
 from bev_semseg_ros.ros.input.extrinsics.fixed import FixedExtrinsics
-from bev_semseg_ros.ros.input.extrinsics.poses import (
-    MissingTransform,
-    Poses,
-    ego_below,
-    pose_matrix,
-)
+from bev_semseg_ros.ros.input.extrinsics.poses import Poses, ego_below, pose_matrix
 from bev_semseg_ros.ros.input.extrinsics.source import Extrinsics, open_extrinsics
 from bev_semseg_ros.ros.input.extrinsics.tf import TfExtrinsics
 
 __all__ = [
     "Extrinsics",
     "FixedExtrinsics",
-    "MissingTransform",
     "Poses",
     "TfExtrinsics",
     "ego_below",

@@ -21,6 +21,7 @@ class FixedExtrinsics:
         lidar_frame: str,
         frames: Mapping[str, np.ndarray],
         output_frame: str = "",
+        ego_from_base: np.ndarray | None = None,
     ) -> None:
         """Keep the poses.
 
@@ -30,6 +31,7 @@ class FixedExtrinsics:
             lidar_frame: See `Extrinsics`.
             frames: ego_from_frame of the frames that `output_frame` may name, by name.
             output_frame: The parameter; empty: the frame of the reference lidar's cloud.
+            ego_from_base: (4, 4) of the vehicle's frame; None: it is the ego frame.
 
         Raises:
             ValueError: If `output_frame` is another frame.
@@ -44,6 +46,7 @@ class FixedExtrinsics:
         self._ego_from_lidar, self._camera_from_ego = ego_from_lidar, camera_from_ego
         self._reference = next(iter(ego_from_lidar))
         self._output_frame = output_frame
+        self._ego_from_base = np.eye(4) if ego_from_base is None else ego_from_base
         self._output_from_ego = invert(frames.get(output_frame, ego_from_lidar[self._reference]))
 
     def at(self, clouds: Mapping[str, Header], images: Mapping[str, Header]) -> Poses:
@@ -56,6 +59,7 @@ class FixedExtrinsics:
             {name: cameras[name] for name in images if name in cameras},
             self._output_frame or clouds[self._reference].frame_id,
             self._output_from_ego,
+            self._ego_from_base,
             tuple(missing),
         )
 

@@ -43,4 +43,5 @@ def from_parameters(
         "",
         {parameters.base_frame: ego_from_base},
         parameters.output_frame,
+        ego_from_base,
     )

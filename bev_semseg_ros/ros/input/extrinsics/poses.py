@@ -10,10 +10,6 @@ import numpy as np
 from bev_semseg_ros.geometry import rotation_rpy, transform
 
 
-class MissingTransform(LookupError):
-    """TF does not know the transform between two frames; the message names both."""
-
-
 @dataclass(frozen=True, eq=False)
 class Poses:
     """The poses of one moment.
@@ -23,6 +19,7 @@ class Poses:
         camera_from_ego: (4, 4) of the optical frames, by the cameras' names.
         output_frame: Name of the frame of the boxes.
         output_from_ego: (4, 4).
+        ego_from_base: (4, 4) of the vehicle's frame, base_frame.
         missing: For each sensor whose pose is not known, its name and the reason.
     """
 
@@ -30,6 +27,7 @@ class Poses:
     camera_from_ego: Mapping[str, np.ndarray]
     output_frame: str
     output_from_ego: np.ndarray
+    ego_from_base: np.ndarray
     missing: tuple[str, ...] = ()
 
 

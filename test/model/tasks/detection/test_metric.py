@@ -21,7 +21,7 @@ from support.detections import (
 from bev_semseg_ros.frame import Annotation, Boxes, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.labels import BOX_IGNORED
-from bev_semseg_ros.model.tasks.detection.metric import in_dont_care
+from bev_semseg_ros.model.tasks.detection.metric import DetectionScores, in_dont_care
 
 
 def test_perfect_predictions_score_one():
@@ -179,6 +179,20 @@ def test_interval_holds_the_figure_and_narrows_with_frames():
 
     few, many = interval(6), interval(60)
     assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_a_resample_scores_what_the_frames_in_it_alone_would_score():
+    truth = boxes((10, 0), (20, 0))
+    found = [truth, boxes((10, 0)), boxes((15, 0))]
+    all_frames, two_frames = DetectionScores(LABELS), DetectionScores(LABELS)
+    for index, predicted in enumerate(found):
+        all_frames.add(predicted, truth, np.ones(2, bool))
+        for _ in range((0, 1, 2)[index]):
+            two_frames.add(predicted, truth, np.ones(2, bool))
+    resampled = all_frames.resampled_map(np.array([[1, 1, 1], [0, 1, 2]]))
+    expected = [all_frames.result()["map"], two_frames.result()["map"]]
+    np.testing.assert_allclose(resampled, expected)
+    assert 0 < expected[1] < expected[0] < 1
 
 
 # Several lidars and cameras.

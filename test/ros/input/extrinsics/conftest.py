@@ -21,15 +21,16 @@ def buffer(monkeypatch):
         transform_message,
     )
 
-    from bev_semseg_ros.ros.input.extrinsics import pose_matrix, tf
+    from bev_semseg_ros.ros.input import transforms
+    from bev_semseg_ros.ros.input.extrinsics import pose_matrix
 
-    if tf.tf2_ros is None:
+    if transforms.tf2_ros is None:
         monkeypatch.setattr(
-            tf,
+            transforms,
             "tf2_ros",
             SimpleNamespace(TransformException=StandInError, Buffer=StandInBuffer),
         )
-    buffer, mast = tf.tf2_ros.Buffer(), pose_matrix([0.5, 0, 1, 0, 0, 0.7])
+    buffer, mast = transforms.tf2_ros.Buffer(), pose_matrix([0.5, 0, 1, 0, 0, 0.7])
     for parent, child, matrix in (
         ("base_link", "mast", mast),
         ("mast", "lidar", invert(mast) @ pose_matrix(LIDAR_POSE)),

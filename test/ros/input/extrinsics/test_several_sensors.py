@@ -14,12 +14,12 @@ from bev_semseg_ros.data.calibration import Calibration, CameraMount, LidarMount
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert
 from bev_semseg_ros.ros.input.extrinsics import (
-    MissingTransform,
     TfExtrinsics,
     ego_below,
     open_extrinsics,
     pose_matrix,
 )
+from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
 from bev_semseg_ros.ros.node.parameters import Parameters
 
 REAR_POSE = [-1.0, 0.2, 1.9, 0, 0.1, 3.1]
@@ -71,7 +71,7 @@ def rig_buffer(buffer):
 
 def rig_from_tf(buffer, output_frame: str = "", is_stamped: bool = False) -> TfExtrinsics:
     return TfExtrinsics(
-        buffer,
+        Transforms(buffer),
         "base_link",
         GROUND,
         output_frame,

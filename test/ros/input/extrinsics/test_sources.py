@@ -12,13 +12,14 @@ from support.vehicle_poses import CAMERA_POSE, GROUND, LIDAR_POSE, POINTS, at, h
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert
+from bev_semseg_ros.ros.input import transforms
 from bev_semseg_ros.ros.input.extrinsics import (
     TfExtrinsics,
     ego_below,
     open_extrinsics,
     pose_matrix,
-    tf,
 )
+from bev_semseg_ros.ros.input.transforms import Transforms
 from bev_semseg_ros.ros.node.parameters import Parameters
 
 
@@ -59,7 +60,9 @@ def source(request, buffer):
     """The extrinsics of the same rig from each source."""
     if request.param in ("file", "parameters"):
         return from_file() if request.param == "file" else from_parameters()
-    return TfExtrinsics(buffer, "base_link", GROUND, is_stamped=request.param == "stamped")
+    return TfExtrinsics(
+        Transforms(buffer), "base_link", GROUND, is_stamped=request.param == "stamped"
+    )
 
 
 def test_points_of_a_lidar_in_any_orientation_come_to_stand_on_the_ground_below_it(source):
@@ -98,7 +101,7 @@ def test_boxes_come_out_in_the_vehicles_frame(buffer):
     seen = apply(invert(pose_matrix(LIDAR_POSE)), POINTS)
     for source in (
         from_parameters(output_frame="base_link"),
-        TfExtrinsics(buffer, "base_link", GROUND, "base_link"),
+        TfExtrinsics(Transforms(buffer), "base_link", GROUND, "base_link"),
     ):
         found = poses(source)
         assert found.output_frame == "base_link"
@@ -137,7 +140,7 @@ def test_a_vehicle_without_a_camera_needs_no_pose_of_one():
     assert at(from_parameters(camera_pose=[], mode="lidar_only"), header("x")).camera_from_ego == {}
 
 
-@pytest.mark.skipif(tf.tf2_ros is not None, reason="tf2_ros is installed")
+@pytest.mark.skipif(transforms.tf2_ros is not None, reason="tf2_ros is installed")
 def test_tf_without_tf2_ros_is_refused():
     with pytest.raises(ValueError, match="extrinsics is tf and tf2_ros is not installed"):
         from_parameters(extrinsics="tf")

@@ -20,11 +20,12 @@ from support.vehicle_poses import (
 
 from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.geometry import apply, invert
-from bev_semseg_ros.ros.input.extrinsics import MissingTransform, TfExtrinsics, pose_matrix
+from bev_semseg_ros.ros.input.extrinsics import TfExtrinsics, pose_matrix
+from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
 
 
 def test_any_frame_of_tf_can_be_the_output_frame(buffer):
-    found = poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
+    found = poses(TfExtrinsics(Transforms(buffer), "base_link", GROUND, "mast"))
     seen = apply(invert(pose_matrix(LIDAR_POSE)), POINTS)
     np.testing.assert_allclose(
         apply(found.output_from_ego @ found.ego_from_lidar[LIDAR], seen),
@@ -45,12 +46,16 @@ def test_a_missing_transform_is_an_error_that_names_both_frames(
     buffer, lidar, camera, output, missing
 ):
     with pytest.raises(MissingTransform, match=f"no transform from '{missing}' to 'base_link'"):
-        at(TfExtrinsics(buffer, "base_link", GROUND, output), header(lidar), header(camera))
+        at(
+            TfExtrinsics(Transforms(buffer), "base_link", GROUND, output),
+            header(lidar),
+            header(camera),
+        )
 
 
 def test_a_cloud_without_frame_has_no_transform(buffer):
     with pytest.raises(MissingTransform, match="no frame_id"):
-        at(TfExtrinsics(buffer, "base_link", GROUND), header(""))
+        at(TfExtrinsics(Transforms(buffer), "base_link", GROUND), header(""))
 
 
 def moved(height: float) -> np.ndarray:
@@ -59,7 +64,8 @@ def moved(height: float) -> np.ndarray:
 
 def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(buffer):
     static, stamped = (
-        TfExtrinsics(buffer, "base_link", 0.0, is_stamped=flag) for flag in (False, True)
+        TfExtrinsics(Transforms(buffer), "base_link", 0.0, is_stamped=flag)
+        for flag in (False, True)
     )
     heights: list[tuple[float, float]] = []
     for stamp, height in ((S, 1.5), (2 * S, 1.7)):
@@ -77,7 +83,7 @@ def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(b
 def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_clouds_stamp(
     buffer, is_stamped
 ):
-    source = TfExtrinsics(buffer, "base_link", GROUND, "odom", is_stamped)
+    source = TfExtrinsics(Transforms(buffer), "base_link", GROUND, "odom", is_stamped)
     driven = {
         S: pose_matrix([0, 0, 0, 0, 0, 0.2]),
         2 * S: pose_matrix([7, 1, 0, 0, 0, 0.9]),
@@ -99,12 +105,12 @@ def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_cloud
 
 
 def test_an_output_frame_that_moves_is_waited_for_and_a_static_sensor_is_not(buffer, waits):
-    poses(TfExtrinsics(buffer, "base_link", GROUND, "mast"))
+    poses(TfExtrinsics(Transforms(buffer), "base_link", GROUND, "mast"))
     assert waits == {"lidar": 0, "camera": 0, "mast": S // 10}
 
 
 def test_an_output_frame_begins_again_with_the_bag(buffer):
-    source = TfExtrinsics(buffer, "base_link", GROUND, "odom")
+    source = TfExtrinsics(Transforms(buffer), "base_link", GROUND, "odom")
 
     def play(stamp: int):
         buffer.set_transform(transform_message("base_link", "odom", moved(1.5), stamp), "test")
@@ -119,11 +125,14 @@ def test_an_output_frame_begins_again_with_the_bag(buffer):
 def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
     buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
     with pytest.raises(MissingTransform, match="'lift'"):
-        at(TfExtrinsics(buffer, "base_link", 0.0, is_stamped=True), header("lift", 9 * S))
+        at(
+            TfExtrinsics(Transforms(buffer), "base_link", 0.0, is_stamped=True),
+            header("lift", 9 * S),
+        )
 
 
 def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
-    source = TfExtrinsics(buffer, "base_link", 0.0, is_stamped=True)
+    source = TfExtrinsics(Transforms(buffer), "base_link", 0.0, is_stamped=True)
 
     def play(stamp: int):
         buffer.set_transform(transform_message("base_link", "lift", moved(1.5), stamp), "test")
@@ -136,7 +145,7 @@ def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
 
 
 def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
-    source = TfExtrinsics(buffer, "base_link", GROUND)
+    source = TfExtrinsics(Transforms(buffer), "base_link", GROUND)
     found = at(source, header(source.lidar_frame), header("camera"))
     np.testing.assert_allclose(
         apply(found.output_from_ego, np.zeros((1, 3))), [(0, 0, GROUND)], atol=1e-12

@@ -1,0 +1,129 @@
+"""Measure what the vehicle's motion costs, and what moving the points by it brings back.
+
+usage: python benchmarks/ego_motion.py DATA [--checkpoint C] [--speed V] [--yaw-rate W] [--delay S]
+
+DATA are simulated frames with velocities of the objects, such as
+
+    bev-semseg synth DATA --rig kitti_2_lidars --scenes 60 --frames 1 --seed 930000
+
+The simulator takes all points of a frame at one moment. Here each point is put to where a turning
+lidar on a moving vehicle sees it. The lidar turns once in 0.1 s and ends its sweep at the frame's
+time; lidars other than the first end theirs DELAY earlier. Objects move with their own velocities
+meanwhile. Each frame is scored three times: as simulated ("simulated"), as seen from the moving
+vehicle ("not moved"), and the same with the points moved by the vehicle's motion ("moved"). The
+motion of the objects is not known to the network and not corrected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report, spaced
+from bev_semseg_ros.frame import Annotation, Boxes, EgoMotion, Frame, LidarScan
+from bev_semseg_ros.geometry import apply, invert, points_in_boxes
+from bev_semseg_ros.inference.predictor import Predictor
+
+SWEEP = 0.1  # seconds of one turn
+
+
+def swept(scan: LidarScan, delay: float, motion: EgoMotion, objects: Boxes) -> LidarScan:
+    """Return a scan of one moment as it looks to a lidar that turns on a moving vehicle.
+
+    Args:
+        scan: as simulated, at the frame's time.
+        delay: seconds by which the end of the sweep is before the frame's time.
+        motion: of the vehicle.
+        objects: the ground truth, whose points move with it.
+    """
+    if scan.points is None:
+        return scan
+    points = scan.points
+    # Clockwise from behind, as a Velodyne turns.
+    turned = 0.5 - np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi)
+    times = ((turned - 1) * SWEEP - delay).astype(np.float32)
+    in_ego = apply(scan.ego_from_lidar, points[:, :3].astype(np.float64))
+    inside = points_in_boxes(in_ego, objects, margin=0.1)
+    for on_object, velocity in zip(inside, objects.velocities, strict=True):
+        if np.isfinite(velocity).all():
+            in_ego[on_object, :2] += times[on_object, None] * velocity
+    # Where a standing point is at time t in the vehicle's frame of then: moved backwards in time.
+    back = EgoMotion(-motion.linear, -motion.angular)
+    seen = apply(invert(scan.ego_from_lidar), back.to_frame_time(in_ego, times))
+    moved = np.column_stack([seen, points[:, 3]]).astype(np.float32)
+    return LidarScan(moved, scan.ego_from_lidar, {**scan.attributes, "time": times}, -delay)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--checkpoint", default="weights/bev_semseg.pt")
+    parser.add_argument("--speed", type=float, default=15.0, help="m/s")
+    parser.add_argument("--yaw-rate", type=float, default=0.1, help="rad/s")
+    parser.add_argument("--delay", type=float, default=0.05, help="seconds")
+    parser.add_argument("--limit", type=int, help="frames, evenly spaced; default: all")
+    arguments = parser.parse_args()
+    dataset = open_dataset(arguments.data)
+    predictor = Predictor.load(arguments.checkpoint)
+    motion = EgoMotion((arguments.speed, 0, 0), (0, 0, arguments.yaw_rate))
+    names = ("simulated", "not moved", "moved")
+    reports = {name: Report(predictor.tasks, "fused") for name in names}
+    costs = []
+    for index in spaced(len(dataset), arguments.limit):
+        frame, annotation = dataset[index]
+        for name, seen in views(frame, annotation, motion, arguments.delay).items():
+            reports[name].add(frame, annotation, predictor.predict(seen, "fused", SCORE_THRESHOLD))
+        costs.append(cost(frame, motion))
+    print(f"{arguments.data}, {len(costs)} frames, {predictor.description}")
+    print(f"{arguments.speed:g} m/s, {arguments.yaw_rate:g} rad/s, delay {arguments.delay:g} s")
+    print(f"moving a cloud takes {np.median(costs):.1f} ms (p50)")
+    for name, report in reports.items():
+        result = report.result()["detection"]
+        print(f"\n{name}: mAP {result['map']:.3f}")
+        for label, scores in result["classes"].items():
+            if scores["ap"] is not None:
+                low, high = scores["interval_2m"]
+                print(
+                    f"  {label:11} {scores['num_truth']:4} labels, AP {scores['ap']:.3f}, "
+                    f"at 2 m {scores['ap_2m']:.3f} ({low:.3f}-{high:.3f})"
+                )
+
+
+def views(
+    frame: Frame, annotation: Annotation, motion: EgoMotion, delay: float
+) -> dict[str, Frame]:
+    """Return the frame as simulated, as seen on the way, and the latter with its motion."""
+    objects = annotation.boxes or Boxes.empty()
+    first = next(iter(frame.lidars))
+    lidars = {
+        name: swept(scan, 0.0 if name == first else delay, motion, objects)
+        for name, scan in frame.lidars.items()
+    }
+    on_the_way = replace(frame, lidars=lidars)
+    return {
+        "simulated": frame,
+        "not moved": on_the_way,
+        "moved": replace(on_the_way, motion=motion),
+    }
+
+
+def cost(frame: Frame, motion: EgoMotion) -> float:
+    """Return how long it takes to move the points of a frame, milliseconds."""
+    clouds = [scan.points for scan in frame.lidars.values() if scan.points is not None]
+    started = time.perf_counter()
+    for points in clouds:
+        motion.to_frame_time(points[:, :3], np.zeros(len(points), np.float32))
+    return (time.perf_counter() - started) * 1e3
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    main()
+    print(f"\n{time.monotonic() - started:.0f} s")

@@ -1,0 +1,117 @@
+"""Transforms between named frames, from TF.
+
+It was written to the interface of Jazzy's tf2_ros and tested with a substitute: there is no wheel
+of tf2_ros.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+
+from bev_semseg_ros.geometry import rotation_from_quaternion, transform
+from bev_semseg_ros.ros.convert.message import stamp_ns
+
+try:
+    import tf2_ros
+except ImportError:  # there is no wheel of it
+    tf2_ros = None
+
+CACHE_NS = 10_000_000_000  # how far back tf2 remembers; it refuses what is older
+
+
+class MissingTransform(LookupError):
+    """TF does not know the transform between two frames; the message names both."""
+
+
+class Transforms:
+    """What tf2_ros knows. It may be asked in any thread."""
+
+    def __init__(self, buffer: Any, listener: Any = None) -> None:
+        """Begin to ask a buffer.
+
+        Args:
+            buffer: A tf2_ros.Buffer.
+            listener: The tf2_ros.TransformListener that fills it.
+        """
+        self._buffer, self._listener = buffer, listener
+        self._last_stamp = 0
+
+    @classmethod
+    def listening(cls, node: Node, parameter: str) -> Self:
+        """Begin to listen to TF.
+
+        Args:
+            node: The node that listens.
+            parameter: The parameter whose value asks for TF, for the message.
+
+        Raises:
+            ValueError: If tf2_ros is not installed.
+        """
+        if tf2_ros is None:
+            raise ValueError(
+                f"{parameter} is tf and tf2_ros is not installed: install "
+                f"ros-$ROS_DISTRO-tf2-ros-py or set {parameter} to another value"
+            )
+        buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
+        return cls(buffer, tf2_ros.TransformListener(buffer, node))
+
+    def look_up(
+        self, target: str, source: str, stamp: int | None = None, timeout: float = 0.0
+    ) -> np.ndarray:
+        """Return target_from_source (4, 4).
+
+        Args:
+            target: Name of a frame.
+            source: Name of a frame.
+            stamp: Nanoseconds; None for the latest transform.
+            timeout: How long to wait for a transform of that time, seconds.
+
+        Raises:
+            MissingTransform: If TF does not know it.
+        """
+        found = self._ask(target, source, stamp, timeout).transform
+        position, rotation = found.translation, found.rotation
+        matrix = transform(
+            rotation_from_quaternion((rotation.x, rotation.y, rotation.z, rotation.w)),
+            (position.x, position.y, position.z),
+        )
+        if not np.isfinite(matrix).all():
+            raise MissingTransform(f"the transform from {source!r} to {target!r} is not finite")
+        return matrix
+
+    def newest(self, target: str, source: str) -> int:
+        """Return the time of the latest transform between two frames, nanoseconds.
+
+        Raises:
+            MissingTransform: If TF does not know any.
+        """
+        return stamp_ns(self._ask(target, source, None, 0.0).header.stamp)
+
+    def forget_if_time_jumped_back(self, stamp: int) -> None:
+        """Clear tf2's memory when a bag begins again: tf2 would refuse its older transforms.
+
+        Args:
+            stamp: Of the present frame, nanoseconds.
+        """
+        if stamp < self._last_stamp - CACHE_NS:
+            self._buffer.clear()
+        self._last_stamp = stamp
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.unregister()
+
+    def _ask(self, target: str, source: str, stamp: int | None, timeout: float) -> Any:
+        time = Time() if stamp is None else Time(nanoseconds=stamp)  # zero: the latest
+        try:
+            return self._buffer.lookup_transform(target, source, time, Duration(seconds=timeout))
+        except tf2_ros.TransformException as error:
+            raise MissingTransform(
+                f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}"
+            ) from error

@@ -1,0 +1,44 @@
+"""The vehicle's motion brings what was measured at other moments to the frame's time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.frame import EgoMotion
+from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
+
+
+def test_straight_ahead_the_pose_after_a_while_lies_ahead():
+    pose = EgoMotion((20, 0, 0), (0, 0, 0)).pose_after(0.1)
+    np.testing.assert_allclose(pose, transform(None, (2, 0, 0)), atol=1e-12)
+
+
+def test_in_a_curve_the_pose_follows_the_circle():
+    speed, rate, seconds = 10.0, 0.4, 0.1
+    radius, turn = speed / rate, rate * seconds
+    expected = transform(rotation_z(turn), (radius * np.sin(turn), radius * (1 - np.cos(turn)), 0))
+    found = EgoMotion((speed, 0, 0), (0, 0, rate)).pose_after(seconds)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_points_are_moved_as_the_pose_of_their_moment_does():
+    motion = EgoMotion((15, 0.5, -0.1), (0.05, -0.03, 0.5))
+    points = np.random.default_rng(0).uniform((-70, -60, -2), (70, 60, 4), (500, 3))
+    seconds = np.linspace(-0.1, 0.1, 500)
+    moved = motion.to_frame_time(points, seconds)
+    exact = [
+        apply(motion.pose_after(time), point) for time, point in zip(seconds, points, strict=True)
+    ]
+    np.testing.assert_allclose(moved, exact, atol=0.005)
+    assert np.abs(moved - points).max() > 1  # it does something
+
+
+def test_before_and_after_are_inverse_poses():
+    motion = EgoMotion((12, 0, 0), (0, 0, -0.3))
+    np.testing.assert_allclose(motion.pose_after(-0.1), invert(motion.pose_after(0.1)), atol=1e-9)
+
+
+def test_numbers_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="ego motion: angular has numbers that are not finite"):
+        EgoMotion((1, 0, 0), (0, np.nan, 0))
