@@ -11,6 +11,8 @@ from typing import NoReturn
 
 # Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# One thread is enough for small networks, and the workers of pytest-xdist run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before ROS messages are loaded: without it, a field of a wrong type silently gets another value.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 
@@ -32,6 +34,16 @@ def real_data() -> Path:
             "kitti_raw"
         )
     return path
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile the simulator's kernels, once for all workers of pytest-xdist."""
+    from support.kernels import compile_kernels
+
+    folder = tmp_path_factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    compile_kernels((folder.parent if is_worker else folder) / "kernels.lock")
 
 
 def is_ros_file(path: Path) -> bool:

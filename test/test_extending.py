@@ -65,42 +65,50 @@ def run_in_shell(folder: Path, section: Section) -> str:
     return output
 
 
+def run_here(section: Section) -> None:
+    """Run the `bev-semseg` commands of a section in this process, which has torch loaded."""
+    write(Path.cwd(), section)
+    for line in "".join(section.commands).splitlines():
+        words = shlex.split(line)
+        if words[0] == "bev-semseg":
+            assert main(words[1:]) == 0, line
+        else:
+            assert words == ["export", "PYTHONPATH=."]
+
+
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run the `bev-semseg` commands of a section in this process, which has torch loaded."""
+    """Return run(section), which gives the output of its commands."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
 
     def run_section(section: Section) -> str:
-        write(folder, section)
-        for line in "".join(section.commands).splitlines():
-            words = shlex.split(line)
-            if words[0] == "bev-semseg":
-                assert main(words[1:]) == 0, capsys.readouterr().err
-            else:
-                assert words == ["export", "PYTHONPATH=."]
+        run_here(section)
         return capsys.readouterr().out
 
     return run_section
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the page begins with: simulated frames and quick.yaml."""
     folder = tmp_path_factory.mktemp("extending")
-    run_in_shell(folder, SECTIONS["# Extending"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(os, "cpu_count", lambda: 1)  # a worker for each core would take longer
+        run_here(SECTIONS["# Extending"])
     return folder
 
 
 def test_every_file_and_command_of_the_page_is_run() -> None:
     blocks = [block for block in re.findall(r"^```(\w*)", PAGE, re.M) if block]
-    run_here = sum(len(each.files) + len(each.commands) for each in SECTIONS.values())
-    assert len(blocks) == run_here
+    run_in_test = sum(len(each.files) + len(each.commands) for each in SECTIONS.values())
+    assert len(blocks) == run_in_test
 
 
 @pytest.mark.slow
-def test_a_task_is_one_file_and_one_line(folder: Path) -> None:
-    output = run_in_shell(folder, SECTIONS["A task"])
+def test_a_task_is_one_file_and_one_line(folder: Path, run) -> None:
+    output = run(SECTIONS["A task"])
     assert "distance:" in output and "boxes, boxes_4:" in output and "masks, driving_13:" in output
     report = json.loads((folder / "distance.json").read_text())
     assert report["distance"]["num_images"] == 3 and report["distance"]["relative_error"] > 0
@@ -108,8 +116,8 @@ def test_a_task_is_one_file_and_one_line(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_neck_is_one_file(folder: Path, run) -> None:
-    run(SECTIONS["A neck"])
+def test_a_neck_is_one_file(folder: Path) -> None:
+    run_in_shell(folder, SECTIONS["A neck"])
     assert (folder / "runs" / "neck" / "checkpoint.pt").is_file()
 
 

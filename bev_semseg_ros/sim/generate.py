@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.rig import Rig
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
@@ -112,7 +114,7 @@ def generate(
     out = Path(out)
     request = _Request(seed, rig, frames, (int(width), int(height)), full_turn)
     done = _complete_scenes(out, request)
-    resized = RIGS[rig].resized(request.image_size)
+    resized = _rig_of(request)
     writer = WRITERS[resized.layout](out, resized, seed, frames)
     out.mkdir(parents=True, exist_ok=True)
     _write_manifest(out, request, done, command)
@@ -126,6 +128,15 @@ def generate(
             writer.finish(sorted(done))
             _write_manifest(out, request, done, command)
             bar.advance(frames)
+
+
+@lru_cache(maxsize=1)
+def _rig_of(request: _Request) -> Rig:
+    """Return the rig of a request.
+
+    It is the same object for all scenes, because `scan` keeps the rays that it has found for a rig.
+    """
+    return RIGS[request.rig].resized(request.image_size)
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:
@@ -196,7 +207,7 @@ def _write_scene(out: Path, request: _Request, scene: int, library: Library) -> 
     Returns:
         The number of the scene.
     """
-    rig = RIGS[request.rig].resized(request.image_size)
+    rig = _rig_of(request)
     writer = WRITERS[rig.layout](out, rig, request.seed, request.frames)
     world_seed = int(np.random.SeedSequence([request.seed, scene]).generate_state(1)[0])
     world = World(world_seed, request.frames, library)

@@ -25,6 +25,8 @@ from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors import camera as camera_module
 from bev_semseg_ros.sim.sensors.camera import render
 
+pytestmark = pytest.mark.usefixtures("kernels")
+
 ROAD, CAR, SKY, SIGN = (MASK_LABEL[name] for name in ("road", "car", "sky", "sign"))
 SIZE = (200, 140)
 MATRIX = np.array([[150.0, 0, 103], [0, 155.0, 66], [0, 0, 1]])

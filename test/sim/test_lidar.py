@@ -1,4 +1,5 @@
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,9 +16,16 @@ from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
 from bev_semseg_ros.sim.sensors.rig import BodyPart
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 
-ALL_RIGS = pytest.mark.parametrize("rig", QUICK_RIGS.values(), ids=list(QUICK_RIGS))
+ALL_RIGS = pytest.mark.parametrize("name", list(QUICK_RIGS))
+
+
+@cache
+def street_scan(name, is_silent=False, full_turn=False):
+    """Return the scan of the street by a quick rig, which several tests look at."""
+    rig = QUICK_RIGS[name]
+    return scan(street(), silent(rig) if is_silent else rig, full_turn)
 
 
 def silent(rig):
@@ -25,8 +33,8 @@ def silent(rig):
 
 
 @ALL_RIGS
-def test_points_lie_on_the_beams_of_the_table(rig):
-    result = scan(street(), silent(rig))
+def test_points_lie_on_the_beams_of_the_table(name):
+    rig, result = QUICK_RIGS[name], street_scan(name, is_silent=True)
     for number, lidar in enumerate(rig.lidars):
         mine = result.lidars == number
         local = apply(invert(lidar.ego_from_lidar), result.positions[mine])
@@ -36,8 +44,8 @@ def test_points_lie_on_the_beams_of_the_table(rig):
 
 
 @ALL_RIGS
-def test_azimuth_and_distance_are_the_sensors_own(rig):
-    result = scan(street(), rig)
+def test_azimuth_and_distance_are_the_sensors_own(name):
+    rig, result = QUICK_RIGS[name], street_scan(name)
     lidar = rig.lidars[0]
     mine = result.lidars == 0
     local = apply(invert(lidar.ego_from_lidar), result.positions[mine])
@@ -56,8 +64,8 @@ def test_range_noise_has_the_rigs_sigma():
 
 
 @ALL_RIGS
-def test_every_point_projects_into_an_image_and_every_image_has_points(rig):
-    result = scan(street(), rig)
+def test_every_point_projects_into_an_image_and_every_image_has_points(name):
+    rig, result = QUICK_RIGS[name], street_scan(name)
     inside = np.zeros((len(rig.cameras), len(result)), bool)
     for row, camera in zip(inside, rig.cameras.values(), strict=True):
         pixels, depth = project(camera.image_from_ego, result.positions)
@@ -66,13 +74,13 @@ def test_every_point_projects_into_an_image_and_every_image_has_points(rig):
 
 
 @ALL_RIGS
-def test_a_full_turn_has_points_all_round_and_most_of_them_in_no_image(rig):
-    result = scan(street(), rig, full_turn=True)
+def test_a_full_turn_has_points_all_round_and_most_of_them_in_no_image(name):
+    rig, result = QUICK_RIGS[name], street_scan(name, full_turn=True)
     x, y, _ = result.positions.T
     quarters = np.arctan2(y, x) // (np.pi / 2)
     assert set(quarters) == {-2, -1, 0, 1}
     in_front = [inside_image(result.positions, camera) for camera in rig.cameras.values()]
-    cropped = scan(street(), rig)
+    cropped = street_scan(name)
     assert np.any(in_front, axis=0).sum() == pytest.approx(len(cropped), rel=0.02)
 
 
@@ -85,8 +93,8 @@ def crosses(part: BodyPart, starts, ends) -> np.ndarray:
 
 
 @ALL_RIGS
-def test_no_point_of_a_full_turn_is_measured_through_the_own_vehicle(rig):
-    result = scan(street(), silent(rig), full_turn=True)
+def test_no_point_of_a_full_turn_is_measured_through_the_own_vehicle(name):
+    rig, result = QUICK_RIGS[name], street_scan(name, is_silent=True, full_turn=True)
     near = result[np.linalg.norm(result.positions[:, :2], axis=1) < 20][::3]
     starts = np.stack([lidar.ego_from_lidar[:3, 3] for lidar in rig.lidars])[near.lidars]
     starts[:, 2] += [
@@ -111,18 +119,17 @@ def test_a_point_behind_the_vehicle_is_seen_over_the_roof_alone():
 
 
 @ALL_RIGS
-def test_points_of_an_object_lie_in_its_box(rig):
-    view = street()
-    result = scan(view, rig)
+def test_points_of_an_object_lie_in_its_box(name):
+    view, result = street(), street_scan(name)
     inside = points_in_boxes(result.positions, view.boxes, margin=0.15)
     hits = [result.objects == index for index in range(len(view.boxes))]
     assert all(hit.sum() > 20 and inside[index][hit].all() for index, hit in enumerate(hits))
 
 
 @ALL_RIGS
-def test_a_wall_hides_what_stands_behind_it(rig):
+def test_a_wall_hides_what_stands_behind_it(name):
     view = street((8.0, "wall"))
-    result = scan(view, rig)
+    result = scan(view, QUICK_RIGS[name])
     # Beside the wall, 30 m to the left and right, a wide image sees farther.
     low = (result.positions[:, 2] < 1.5) & (abs(result.positions[:, 1]) < 30)
     assert (result.objects == NO_OBJECT).all() and result.positions[low, 0].max() < 8.3
@@ -175,8 +182,8 @@ def test_dark_surfaces_far_away_are_lost_more_often():
 
 
 @ALL_RIGS
-def test_intensities_are_shares_and_differ_by_material(rig):
-    result = scan(street((40.0, "retro")), rig)
+def test_intensities_are_shares_and_differ_by_material(name):
+    result = scan(street((40.0, "retro")), QUICK_RIGS[name])
     sign = np.abs(result.positions[:, 0] - 40) < 0.3
     assert result.intensities.min() >= 0 and result.intensities.max() <= 1
     assert np.median(result.intensities[sign]) > 2 * np.median(result.intensities[~sign])
@@ -197,8 +204,8 @@ def test_rear_sensors_see_the_road_only_beyond_the_own_roof():
 
 
 @ALL_RIGS
-def test_same_seed_same_points_other_seed_other_noise(rig):
-    first, again, other = (scan(street(seed=seed), rig) for seed in (5, 5, 6))
+def test_same_seed_same_points_other_seed_other_noise(name):
+    first, again, other = (scan(street(seed=seed), QUICK_RIGS[name]) for seed in (5, 5, 6))
     assert np.array_equal(first.positions, again.positions) and np.array_equal(
         first.intensities, again.intensities
     )

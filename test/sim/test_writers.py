@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 
 SIZE = (192, 121)
 
@@ -155,13 +156,21 @@ def test_cameras_read_back_as_the_rigs(written):
         assert np.allclose(camera.image_from_ego, expected.image_from_ego, atol=1e-6)
 
 
+@cache
+def pictures_of_cars(name):
+    """Return (image, mask) of each camera of a rig among cars, which do not depend on its scan."""
+    view = street(poses=POSES_AROUND)
+    rig = RIGS[name].resized((320, 200))
+    return {camera: render(view, known) for camera, known in rig.cameras.items()}
+
+
 @pytest.mark.parametrize("full_turn", [False, True])
 @pytest.mark.parametrize("name", list(RIGS))
 def test_points_of_cars_lie_on_cars_in_the_mask_of_each_camera(name, full_turn, tmp_path):
     rig = RIGS[name].resized((320, 200))
     view = street(poses=POSES_AROUND)
     result = scan(view, rig, full_turn)
-    rendered = {camera: render(view, known) for camera, known in rig.cameras.items()}
+    rendered = pictures_of_cars(name)
     images = {camera: image for camera, (image, _) in rendered.items()}
     masks = {camera: mask for camera, (_, mask) in rendered.items()}
     write(tmp_path, rig, view, result, images, masks)

@@ -27,6 +27,7 @@ from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
 LABELS = load_label_set("boxes_4")  # of the boxes of the node under test
 
+REPEAT_AFTER = 5.0  # seconds without an answer
 PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
 
 
@@ -125,14 +126,30 @@ class Peer:
         self._stamp += 100_000_000
         return self._stamp
 
-    def call(self, kind: type, name: str, request, timeout: float = PATIENCE):
-        """Return the answer of a service of the node."""
+    def call(self, kind: type, name: str, request, timeout: float = PATIENCE, repeat: bool = False):
+        """Return the answer of a service of the node.
+
+        Args:
+            kind: Type of the service.
+            name: Of the service.
+            request: What is asked.
+            timeout: Seconds after which the test fails.
+            repeat: Ask again every few seconds, for requests that change nothing: an answer is lost
+                if the node has not found this client yet.
+        """
         client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
-        future = client.call_async(request)
-        self.spin_until(future.done, timeout, f"the answer of {name}")
+        futures = [client.call_async(request)]
+
+        def is_answered() -> bool:
+            if repeat and time.monotonic() > begun + len(futures) * REPEAT_AFTER:
+                futures.append(client.call_async(request))
+            return any(future.done() for future in futures)
+
+        begun = time.monotonic()
+        self.spin_until(is_answered, timeout, f"the answer of {name}")
         self.node.destroy_client(client)
-        return future.result()
+        return next(future.result() for future in futures if future.done())
 
     def set_parameters(self, **values):
         """Set all of these parameters at once and return the node's answer."""

@@ -10,8 +10,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from support.fork_server import Fork, ForkServer
 
 from bev_semseg_ros.ros.node.shutdown import end_process
 
@@ -50,20 +52,37 @@ class Process:
     At the end of a `with` block it is ended.
 
     Attributes:
+        server: Runs the programs as forks; None: each has an interpreter of its own.
         arguments: Its arguments.
         lines: Its output so far.
     """
 
-    def __init__(self, *arguments: str, program: tuple[str, ...] = COMMAND) -> None:
+    server: ClassVar[ForkServer | None] = None
+
+    def __init__(
+        self, *arguments: str, program: tuple[str, ...] = COMMAND, fresh: bool = False
+    ) -> None:
+        """Start it.
+
+        Args:
+            arguments: Its arguments.
+            program: How Python is told the program.
+            fresh: With an interpreter of its own, although there is a server.
+        """
         self.arguments, self.lines = arguments, []
         self._has_output = threading.Condition()
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", *program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self._process: subprocess.Popen[str] | Fork
+        if self.server is None or fresh:
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", *program, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+            )
+        else:
+            self._process = self.server.start([*program, *arguments], environment)
         # A daemon: a process that a failed test leaves behind must not keep pytest from ending.
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

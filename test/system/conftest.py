@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.process import Process, node_arguments
+from support.fork_server import Fork, ForkServer
+from support.process import COMMAND, Process, node_arguments
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
@@ -27,6 +28,28 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
     recorder.QUIET = 20.0  # seconds, only waited if a result is missing: the machine may be busy
     os.environ.update(DOMAIN.environment(tmp_path_factory.mktemp("log")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server(environment: None) -> Iterator[ForkServer]:
+    """Start programs as forks, which saves each of them the time to load torch and ROS."""
+    server = Process.server = ForkServer()
+    yield server
+    Process.server = None
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def forked_recorder(fork_server: ForkServer) -> Iterator[None]:
+    """Have the recorder start its commands as forks, too."""
+    from bev_semseg_ros.ros.bag import recorder
+
+    def start(arguments: list[str], environment: dict[str, str]) -> Fork:
+        return fork_server.start([*COMMAND, *arguments], environment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "start_command", start)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -118,14 +141,15 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
         calibration_file: Their calibration unless another is asked for.
 
     Yields:
-        start(*ros_arguments, **parameters), which returns the node's Process.
+        start(*ros_arguments, **parameters), which returns the node's Process. With `fresh=True` the
+        node has an interpreter of its own.
     """
     processes = ExitStack()
 
-    def start(*ros_arguments: str, **parameters) -> Process:
+    def start(*ros_arguments: str, fresh: bool = False, **parameters) -> Process:
         files = {"checkpoint": checkpoint_file, "calibration": calibration_file}
         values = files | {"score_threshold": 0.01} | parameters
-        process = Process("node", *node_arguments(*ros_arguments, **values))
+        process = Process("node", *node_arguments(*ros_arguments, **values), fresh=fresh)
         return processes.enter_context(process)
 
     with processes:

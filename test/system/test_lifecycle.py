@@ -20,14 +20,15 @@ NAMESPACE = "/managed"
 @pytest.fixture(scope="module")
 def managed(start_node, peers):
     """(process, peer) of a node that waits for a lifecycle manager."""
-    process = start_node("-r", f"__ns:={NAMESPACE}", autostart="false")
+    process = start_node("-r", f"__ns:={NAMESPACE}", autostart="false", fresh=True)
     peer = peers(NAMESPACE)
     assert state(peer) == "unconfigured"
     return process, peer
 
 
 def state(peer) -> str:
-    return peer.call(GetState, "get_state", GetState.Request()).current_state.label
+    answer = peer.call(GetState, "get_state", GetState.Request(), repeat=True)
+    return answer.current_state.label
 
 
 def change(peer, transition: int) -> bool:
@@ -193,7 +194,8 @@ def test_of_a_refused_set_nothing_is_taken(managed):
 
 
 def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
-    process, peer = start_node("-r", "__ns:=/loading_ends"), peers("/loading_ends")
+    process = start_node("-r", "__ns:=/loading_ends", fresh=True)
+    peer = peers("/loading_ends")
     state(peer)
     process.interrupt()
     assert process.wait() == 0 and not complaints(process)
@@ -274,7 +276,7 @@ def test_sigterm_ends_a_node_cleanly(start_node):
 
 
 def test_sigterm_while_the_node_configures_is_no_error(start_node, peers):
-    process, peer = start_node("-r", "__ns:=/early"), peers()
+    process, peer = start_node("-r", "__ns:=/early", fresh=True), peers()
     peer.spin_until(
         lambda: peer.node.count_publishers("/early/perception/transition_event"), what="the node"
     )

@@ -94,7 +94,7 @@ def bag(calibration, tmp_path_factory):
     ids=[*MODES, "fused and filtered"],
 )
 def answers(
-    request, bag, checkpoint_file, tmp_path_factory
+    request, bag, checkpoint_file, forked_recorder, tmp_path_factory
 ) -> tuple[str, Recording, dict[int, Prediction]]:
     """(mode, what the node answered, what the predictor answered by stamp)."""
     mode, settings = request.param

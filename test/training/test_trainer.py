@@ -246,11 +246,11 @@ def test_a_checkpoint_that_is_not_there_is_named_before_frames_are_prepared(tmp_
         train(TINY, [tmp_path / "nowhere"], tmp_path / "run", **choice)
 
 
-def test_ten_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp_path):
+def test_a_few_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp_path):
     config = load(ROOT / "config" / "a2d2.yaml")
-    config = with_training(config, max_steps=10, batch_size=2, crop=(128, 96), validation_frames=1)
+    config = with_training(config, max_steps=3, batch_size=2, crop=(128, 96), validation_frames=1)
     path = train(config, [real_data / "a2d2"], tmp_path / "run")
-    assert checkpoint.load(path).info["steps"] == 10
+    assert checkpoint.load(path).info["steps"] == 3
     assert (
         json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][-1]["validation"]
         is not None

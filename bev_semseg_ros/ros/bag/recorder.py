@@ -128,6 +128,22 @@ def _pairs(log: Path) -> dict[int, int]:
     }
 
 
+def start_command(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen:
+    """Start a `bev-semseg` command whose output can be read.
+
+    Args:
+        arguments: Of the command.
+        environment: Of the process.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "bev_semseg_ros.cli.main", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 @contextmanager
 def _process(
     arguments: list[str], environment: dict[str, str], log: Path, ready: str = ""
@@ -140,13 +156,7 @@ def _process(
         log: Gets its output.
         ready: The context is entered once a line of the output holds this.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bev_semseg_ros.cli.main", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start_command(arguments, environment)
     output = process.stdout
     assert output is not None  # because of PIPE
     lines: queue.Queue[str | None] = queue.Queue()

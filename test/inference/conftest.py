@@ -1,0 +1,14 @@
+"""Fixtures shared by the tests of inference."""
+
+from __future__ import annotations
+
+import pytest
+from support.inference import shared_predictor
+
+from bev_semseg_ros.inference.predictor import Predictor
+
+
+@pytest.fixture(scope="session")
+def simple() -> Predictor:
+    """Return a predictor of a small network, by torch in float32."""
+    return shared_predictor("torch", "fp32")

@@ -1,0 +1,109 @@
+"""A predictor that looks around finds behind what it would find ahead."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from support.inference import THRESHOLD, config, frame, network
+
+from bev_semseg_ros.frame import Boxes, Frame
+from bev_semseg_ros.geometry import rotation_z, transform
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.predictor import Predictor
+
+pytestmark = pytest.mark.slow
+
+
+def turned(seen: Frame) -> Frame:
+    """The same seen by a vehicle that stands the other way round."""
+    half_turn = transform(rotation_z(np.pi))
+    lidars = {
+        name: replace(scan, ego_from_lidar=half_turn @ scan.ego_from_lidar)
+        for name, scan in seen.lidars.items()
+    }
+    cameras = {}
+    for name, each in seen.cameras.items():
+        pose = each.camera.camera_from_ego @ half_turn
+        cameras[name] = replace(each, camera=replace(each.camera, camera_from_ego=pose))
+    return replace(seen, lidars=lidars, cameras=cameras)
+
+
+def around_frame() -> Frame:
+    """Points on both sides; one camera looks ahead and one back."""
+    ahead, behind = frame(seed=0), turned(frame(seed=4))
+    lidars = {"a": ahead.lidars["lidar"], "b": behind.lidars["lidar"]}
+    cameras = {"front": ahead.cameras["camera"], "back": behind.cameras["camera"]}
+    return Frame(0, lidars, cameras)
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory):
+    """Return around(fusion, engine), which loads a predictor that looks around, each once."""
+    folder = tmp_path_factory.mktemp("around")
+
+    @cache
+    def load(fusion="projective", engine="torch"):
+        path = folder / f"{fusion}.pt"
+        checkpoint.save(path, network(fusion), config(fusion), {})
+        return Predictor.load(path, "cpu", "fp32", engine, num_threads=1, grid="around")
+
+    return load
+
+
+def in_the_order_of(other: Boxes, found: Boxes) -> Boxes:
+    """Return the boxes in the order of their likes, since that of equal scores is open."""
+    mirrored = found.centers * (-1, -1, 1)
+    likes = [np.column_stack([mirrored, found.labels, 10 * found.scores])]
+    likes.append(np.column_stack([other.centers, other.labels, 10 * other.scores]))
+    order = np.linalg.norm(likes[0][:, None] - likes[1], axis=-1).argmin(0)
+    assert sorted(order) == list(range(len(found)))
+    return found[order]
+
+
+@pytest.mark.parametrize("mode", ["fused", "lidar_only"])
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+def test_behind_is_found_what_would_be_found_ahead(around, fusion, mode):
+    ready, seen = around(fusion), around_frame()
+    found = ready.predict(seen, mode, THRESHOLD).boxes
+    other = ready.predict(turned(seen), mode, THRESHOLD).boxes
+    assert (found.centers[:, 0] > 0).sum() > 3 and (found.centers[:, 0] < 0).sum() > 3
+    assert len(found) == len(other)
+    found = in_the_order_of(other, found)
+    np.testing.assert_allclose(found.centers * (-1, -1, 1), other.centers, atol=1e-3)
+    np.testing.assert_allclose(found.scores, other.scores, atol=1e-4)
+    difference = np.abs(found.yaws - other.yaws)
+    np.testing.assert_allclose(difference, np.pi, atol=1e-3)
+
+
+def test_both_engines_look_around_alike(around):
+    pytest.importorskip("openvino")
+    found, expected = (
+        around(engine=engine).predict(around_frame(), "fused", THRESHOLD)
+        for engine in ("openvino", "torch")
+    )
+    assert len(found.boxes) == len(expected.boxes)
+    np.testing.assert_allclose(found.boxes.centers, expected.boxes.centers, atol=1e-3)
+    assert all(np.array_equal(found.masks[name], expected.masks[name]) for name in found.masks)
+
+
+def test_far_ahead_the_same_is_found_as_by_looking_ahead(around, simple):
+    seen = around_frame()
+    found, expected = (each.predict(seen, "fused", THRESHOLD).boxes for each in (around(), simple))
+    # The best ones: the lower ends differ, since a pass also finds boxes at the vehicle.
+    far, far_expected = (boxes[boxes.centers[:, 0] > 12][:10] for boxes in (found, expected))
+    assert len(far_expected) == 10
+    np.testing.assert_allclose(far.centers, far_expected.centers, atol=1e-3)
+
+
+def test_the_configuration_of_a_predictor_that_looks_around_tells_the_whole_grid(around):
+    ready = around()
+    assert ready.config.grid.x_min == -ready.config.grid.x_max
+    assert all(task.config.grid == ready.config.grid for task in ready.tasks)
+
+
+def test_a_grid_that_does_not_exist_is_refused_with_those_that_do(around):
+    with pytest.raises(ValueError, match="grid: expected forward or around, got 'backward'"):
+        Predictor.load(grid="backward")

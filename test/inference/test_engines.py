@@ -1,0 +1,92 @@
+"""Engines and precisions agree, and what OpenVINO has converted is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.inference import SHIPPED, THRESHOLD, frame, network, new_predictor, shared_predictor
+
+from bev_semseg_ros.inference.engine import cache_folder
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.preprocessing import prepare
+
+pytestmark = pytest.mark.slow
+
+
+def test_folding_and_tracing_change_no_answer():
+    ready = shared_predictor("torch", "fp32", "projective", SHIPPED)
+    with torch.inference_mode():
+        batch = Batch.from_samples([prepare(frame(), ready.config)])
+        expected = network("projective", SHIPPED)(batch)
+        found = ready._network(batch)
+    assert {task: set(expected[task]) for task in expected} == {
+        "detection": {"heatmap", "regression"},
+        "segmentation": {"logits"},
+    }
+    for task in expected:
+        for name, values in expected[task].items():
+            assert torch.allclose(found[task][name], values, atol=2e-4), (task, name)
+
+
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+@pytest.mark.parametrize("mode", ["fused", "lidar_only"])
+def test_openvino_answers_as_torch_does_in_float32(fusion, mode):
+    pytest.importorskip("openvino")
+    first, second = (
+        shared_predictor(engine, "fp32", fusion, SHIPPED).predict(frame(), mode, THRESHOLD)
+        for engine in ("torch", "openvino")
+    )
+    assert len(first.boxes) == len(second.boxes) > 5
+    assert np.allclose(first.boxes.centers, second.boxes.centers, atol=1e-3)
+    assert np.allclose(first.boxes.scores, second.boxes.scores, atol=1e-4)
+    assert mode == "lidar_only" or (first.mask == second.mask).mean() > 0.999
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bfloat16_keeps_the_mask_and_the_scores_apart(engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    rough, exact = (
+        shared_predictor(*choices, "projective", SHIPPED)
+        for choices in ((engine, "bf16"), ("torch", "fp32"))
+    )
+    assert (rough.predict(frame()).mask == exact.predict(frame()).mask).mean() > 0.95
+    with torch.inference_mode():
+        batch = Batch.from_samples([prepare(frame(), rough.config)])
+        heatmap = rough._network(batch)["detection"]["heatmap"]
+    assert heatmap.dtype == torch.float32 and len(heatmap.unique()) > 0.5 * heatmap.numel()
+
+
+def test_openvino_converts_once_and_then_reads_its_cache(tmp_path):
+    pytest.importorskip("openvino")
+    choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path / "cache"}
+    first = new_predictor(**choices).predict(frame(), "fused", THRESHOLD)
+    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
+    second = new_predictor(**choices).predict(frame(), "fused", THRESHOLD)
+    assert len(made) == 4 and made == {
+        file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()
+    }
+    assert np.array_equal(first.boxes.scores, second.boxes.scores)
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path):
+    pytest.importorskip("openvino")
+    choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path}
+    new_predictor(**choices).predict(frame(image=False))
+    (file,) = tmp_path.glob("*.xml")
+    file.write_text("<net")
+    assert new_predictor(**choices).predict(frame(image=False)).mode == "lidar_only"
+    assert len(file.read_text()) > 1000
+
+
+def test_a_user_without_a_home_has_no_cache_and_no_error(tmp_path, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    (tmp_path / "a.pt").touch()
+    assert cache_folder(tmp_path / "a.pt", network("projective")) is None

@@ -1,0 +1,28 @@
+"""The compiled kernels of the simulator, which take half a minute of a core to compile."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from support.rigs import coarse
+from support.simple_scene import street
+
+from bev_semseg_ros.sim.sensors.camera import render
+from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.rigs import RIGS
+
+
+def compile_kernels(lock: Path) -> None:
+    """Compile what is not in numba's cache yet, one process at a time.
+
+    Without it, processes that begin to simulate at the same time all compile the same.
+
+    Args:
+        lock: File that all processes of a test run share; created if it does not exist.
+    """
+    rig = coarse(RIGS["kitti"].resized((64, 32)), 16)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed
+        render(street(), rig.reference_camera)
+        scan(street(), rig)
