@@ -13,6 +13,7 @@ from support.process import Process
 NAMESPACE = "/faulty"
 STORM = 1000
 MOMENTS = 5  # of a fault here; benchmarks/faults.py has more
+ATTEMPTS = 5  # a node on a busy machine may skip all moments of one: the newest input wins
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,13 @@ def car(start_node, peers):
 def test_a_fault_is_counted_and_good_input_gives_good_output_again(car, fault: Fault):
     process, peer = car
     before, _ = recover(peer)
-    fail(peer, fault, MOMENTS)
-    after, _ = recover(peer)
-    assert not process.has_ended
-    if fault.counter:
-        assert counted(after, fault.counter) > counted(before, fault.counter), after
+    for _ in range(ATTEMPTS):
+        fail(peer, fault, MOMENTS)
+        after, _ = recover(peer)
+        assert not process.has_ended
+        if not fault.counter or counted(after, fault.counter) > counted(before, fault.counter):
+            return
+    pytest.fail(f"{fault.counter} was not counted: {after}")
 
 
 def test_a_storm_of_parameters_is_answered_and_survived(car):
