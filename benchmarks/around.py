@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scores import print_boxes
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report, spaced
@@ -61,15 +62,7 @@ def main() -> None:
     print(f"{arguments.data}, {len(times['around'])} frames, {around.description}")
     print(f"time of the BEV part, p50: {time_ratio(times):.2f} times that of grid forward")
     for name, report in reports.items():
-        result = report.result()["detection"]
-        print(f"\n{name}: mAP {result['map']:.3f}")
-        for label, scores in result["classes"].items():
-            if scores["ap"] is not None:
-                low, high = scores["interval_2m"]
-                print(
-                    f"  {label:11} {scores['num_truth']:4} labels, AP {scores['ap']:.3f}, "
-                    f"at 2 m {scores['ap_2m']:.3f} ({low:.3f}-{high:.3f})"
-                )
+        print_boxes(name, report)
 
 
 def time_ratio(times: dict[str, list[float]]) -> float:

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scores import print_boxes
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report, spaced
@@ -85,15 +86,7 @@ def main() -> None:
     print(f"{arguments.speed:g} m/s, {arguments.yaw_rate:g} rad/s, delay {arguments.delay:g} s")
     print(f"moving a cloud takes {np.median(costs):.1f} ms (p50)")
     for name, report in reports.items():
-        result = report.result()["detection"]
-        print(f"\n{name}: mAP {result['map']:.3f}")
-        for label, scores in result["classes"].items():
-            if scores["ap"] is not None:
-                low, high = scores["interval_2m"]
-                print(
-                    f"  {label:11} {scores['num_truth']:4} labels, AP {scores['ap']:.3f}, "
-                    f"at 2 m {scores['ap_2m']:.3f} ({low:.3f}-{high:.3f})"
-                )
+        print_boxes(name, report)
 
 
 def views(

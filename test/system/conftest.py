@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,14 +61,9 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     are those of Config, and `tasks`.
     """
     import torch
+    from support.inference import SMALL
 
-    from bev_semseg_ros.config import (
-        Config,
-        GridConfig,
-        ImageConfig,
-        ModelConfig,
-        PostprocessConfig,
-    )
+    from bev_semseg_ros.config import Config, GridConfig, ImageConfig, PostprocessConfig
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.build import build_network
 
@@ -77,16 +73,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
             grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
             image=ImageConfig(8192, 128),
             postprocess=PostprocessConfig(max_boxes=12),
-            model=ModelConfig(
-                camera_encoder="residual",
-                tasks=tasks,
-                neck_channels=16,
-                fusion_channels=8,
-                pillar_channels=16,
-                bev_channels=(16, 16, 16),
-                bev_blocks=(1, 1, 1),
-                head_channels=16,
-            ),
+            model=replace(SMALL, tasks=tasks),
             **settings,
         )
         network = build_network(config)
