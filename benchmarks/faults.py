@@ -167,9 +167,7 @@ def is_alive(number: int) -> bool:
 
 
 def row(outcome: Outcome) -> list[str]:
-    counters = ", ".join(
-        f"{count} {name.partition('/')[2]}" for name, count in outcome.counters.items()
-    )
+    counters = ", ".join(f"{count} {name}" for name, count in outcome.counters.items())
     words: dict[str, str] = {}
     for line in outcome.words:
         words.setdefault(re.sub(r"[\d.]+", "#", line)[:60], line)

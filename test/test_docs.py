@@ -133,9 +133,18 @@ CAUSES_HEAD = """
 ## Causes
 
 A cause says why a message or a frame was dropped, or why a frame was published without one of its
-sensors (degraded). STREAM is points or image; with named sensors it is `NAME/points` or
-`NAME/image`, such as `late_front_left/image`. Other causes that concern one sensor then begin with
-its name, such as `front_left/bad_image`.
+sensors or without the ego motion (degraded). STREAM is points or image; with named sensors it is
+`NAME/points` or `NAME/image`, such as `late_front_left/image`. Other causes that concern one sensor
+then begin with its name, such as `front_left/bad_image`.
+
+- `no_STREAM` and `no_ego_motion` are counted only as `degraded/`.
+- `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `new_image_size` and `no_transform`
+  are counted as `degraded/` if the frame was published without the sensor, and as `dropped/` if the
+  frame was not published.
+- All other causes are counted only as `dropped/`.
+
+With several sensors, the *reference stream* is the stream of the reference lidar as long as that
+sends, see [Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails).
 
 """
 

@@ -36,6 +36,7 @@ class Diagnosis:
         topics: Input of the node -> its topic.
         calibration: What is known of the sensors' poses, or None.
         calibration_file: The file that holds it, or None if it is from TF.
+        ego_frame: A name for the ego frame of a calibration from TF.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Diagnosis:
     topics: dict[str, str] = field(default_factory=dict)
     calibration: Calibration | None = None
     calibration_file: Path | None = None
+    ego_frame: str = ""
 
     def add(self, item: str, level: Level, text: str, remedy: str = "") -> None:
         """Add a finding.
@@ -147,6 +149,7 @@ class Diagnosis:
             if file is None:
                 file = path.with_name(path.stem + "_calibration.yaml")
                 save_calibration(self.calibration, file)
+                values["base_frame"] = self.ego_frame
             values["calibration"] = str(file.resolve())
         head = (
             f"# Written by `bev-semseg doctor`. {self.summary}. Start the node with\n"

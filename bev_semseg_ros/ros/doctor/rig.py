@@ -86,6 +86,8 @@ def find_calibration(
         )
         if node_uses_tf:
             _set_tf(observation, base, mount, diagnosis)
+        elif observation.transforms is not None:
+            diagnosis.ego_frame = _name_outside(observation.transforms)
     diagnosis.calibration = calibration
     _check_camera_poses(calibration, observation.sensors, diagnosis)
 
@@ -105,6 +107,14 @@ def _set_tf(
     body = tree.rigid_root(base)
     if any(tree.rigid_root(frame) != body for frame in _frames(observation)):
         diagnosis.set_parameter("tf_lookup", "stamped")
+
+
+def _name_outside(tree: TransformTree) -> str:
+    """Return a name for the ego frame that TF does not have: in TF it would be another frame."""
+    name = "ego"
+    while name in tree.frames:
+        name = f"bev_{name}"
+    return name
 
 
 def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:

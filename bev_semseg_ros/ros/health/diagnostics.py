@@ -17,13 +17,14 @@ from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 
-# Why a message or frame was dropped, or published without one of its sensors (degraded).
+# Why a message or frame was dropped, or published without one of its sensors or without the ego
+# motion (degraded).
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
     "unmatched_STREAM": "no partner within slop came within max_wait, or newer messages were "
-    "processed first. With several sensors the partner is a message of the reference, or for the "
-    "reference's own messages one of any other sensor",
+    "processed first. With several sensors, a message of the reference stream needs a partner from "
+    "any other sensor; a message of another sensor needs one from the reference stream",
     "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} waiting messages: max_wait is "
     "too long for this rate",
     "late_STREAM": "older than a result that was already published, or a repeated stamp, or (with "
@@ -62,7 +63,8 @@ TIMING_KEYS = {
     "received/STREAM": "messages since activation",
     "published": "frames published since activation, this one included",
     "dropped/CAUSE": "messages and frames without a result since activation",
-    "degraded/CAUSE": "frames published without a sensor since activation",
+    "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
+    "activation",
 }
 
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
@@ -87,7 +89,8 @@ KEYS = {
     "or `none` if there was no pair",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "dropped_last_second/CAUSE": "the same in the last second",
-    "degraded/CAUSE": "frames published without a sensor since activation",
+    "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
+    "activation",
     "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
     "was no frame",
     "latency_ms/p95": "95th percentile of the same",

@@ -11,8 +11,8 @@ STAGES = {
     "prepare_ms": "points selected and image rectified and resized, both copied to the device",
     "network_ms": "the network, from tensors to boxes and mask",
     "publish_ms": "filtering of boxes, making and publishing of messages",
-    "total_ms": "sum of the stages above, from the arrival of the frame's last message, or from "
-    "the end of the wait for it, to the end of publishing",
+    "total_ms": "sum of the stages above. It begins when the last message of the frame arrives, or "
+    "when the node stops waiting for a missing one (max_wait), and ends after publishing",
     "input_age_ms": "time from the stamp of the frame to its results, by the node's clock; with a "
     "bag this needs use_sim_time",
 }

@@ -120,7 +120,10 @@ class TransformMotion:
                 for moment in (end - STEP_NS, end)
             )
         except MissingTransform as error:
-            raise UnknownMotion(str(error)) from error
+            raise UnknownMotion(
+                f"{error}; {self._base_frame!r} is the parameter base_frame, which must be a frame "
+                "of TF"
+            ) from error
         linear, angular = velocities(invert(before) @ after, STEP_NS / 1e9)
         return motion_of_ego(linear, angular, ego_from_base)
 

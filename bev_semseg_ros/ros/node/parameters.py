@@ -101,8 +101,10 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, the node gives this name to the ego frame of the "
-        "calibration file.",
+        "it. If extrinsics is calibration, this is only a name for the ego frame of the file. Its "
+        "origin is on the ground below the lidar: boxes with this output_frame are displaced from "
+        "TF's frame of the same name. For boxes in TF's frame, set extrinsics to tf; or choose a "
+        "name that TF does not have (not if ego_motion is tf, which looks base_frame up).",
     )
     ground_height: float = _parameter(
         0.0,
@@ -140,7 +142,8 @@ class Parameters:
     device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
     precision: str = _parameter(
         "auto",
-        "Arithmetic of the network. auto: bf16 if the device supports it.",
+        "Arithmetic of the network. auto: bf16 if the device computes it natively, otherwise fp16 "
+        "on a GPU and fp32 on a CPU.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     engine: str = _parameter(
@@ -149,7 +152,7 @@ class Parameters:
         choices=("auto", "torch", "openvino"),
     )
     num_threads: int = _parameter(
-        0, "Threads of the network on a CPU. 0: the node chooses.", limits=(0, 256)
+        0, "Threads of the network on a CPU. 0: all cores the process may use.", limits=(0, 256)
     )
     grid: str = _parameter(
         "forward",
@@ -193,20 +196,22 @@ class Parameters:
     )
     points_offset: float = _parameter(
         0.0,
-        "Seconds that are added to the stamps of clouds for matching.",
+        "Seconds that are added to the stamps of clouds, for matching and for ego_motion.",
         limits=OFFSETS,
         live=True,
     )
     image_offset: float = _parameter(
         0.0,
-        "Seconds that are added to the stamps of images for matching.",
+        "Seconds that are added to the stamps of images, for matching and for ego_motion.",
         limits=OFFSETS,
         live=True,
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. process: a cloud is processed alone; an "
-        "image is processed alone while no pairs form, and dropped otherwise. drop: it is dropped.",
+        "What happens to a message without a partner. process: a message of the reference stream "
+        "(with one lidar, a cloud) is processed alone; any other message is processed alone only "
+        "if no pair has formed for one second, else dropped. drop: it is dropped. In both cases a "
+        "message that waits is dropped when a newer one of its sensor is processed.",
         choices=("process", "drop"),
         live=True,
     )

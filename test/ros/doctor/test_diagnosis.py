@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.bag_changes import TENTH, shifted
+from support.bag_changes import TENTH, Change, as_it_is, in_a_map, shifted
 from support.bag_faults import BROKEN, HIGH
 from support.broken_bag import COUNT, Entry, on, without, write
 from support.paths import WEIGHTS
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         ("no camera_info", {"intrinsics": "calibration"}),
         ("unknown distortion", {"intrinsics": "calibration"}),
         ("no cloud", {"mode": "camera_only"}),
-        ("TF in two trees", {"mode": "lidar_only"}),
+        ("TF in two trees", {"mode": "lidar_only", "base_frame": "ego"}),
         ("image unlike K", {"mode": "lidar_only"}),
         ("rate too low", {"marker_lifetime": 2.1}),
         ("images 0.3 s late", {"max_wait": 0.45}),
@@ -68,6 +68,16 @@ def test_the_node_takes_every_parameter_that_is_written(
         ]
     )
     Parameters(**yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"])
+
+
+@pytest.mark.parametrize(("spoil", "name"), [(as_it_is, "ego"), (in_a_map(True), "bev_ego")])
+def test_no_frame_of_tf_has_the_name_of_the_ego_frame_of_a_calibration_from_tf(
+    spoil: Change, name: str, content: list[Entry], tmp_path: Path
+) -> None:
+    bag = write(tmp_path / "bag", spoil(content), None)
+    main(["doctor", str(bag), "--params", str(tmp_path / "p.yaml")])
+    written = yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"]
+    assert written["base_frame"] == name
 
 
 def test_a_parameter_that_the_node_would_refuse_is_bounded_and_returned() -> None:
