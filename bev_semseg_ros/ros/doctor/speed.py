@@ -108,14 +108,7 @@ def measure(
             used.
     """
     load = os.getloadavg()[0]
-    predictor = Predictor.load(
-        checkpoint_file,
-        device=parameters.device,
-        precision=parameters.precision,
-        engine=parameters.engine,
-        num_threads=parameters.num_threads or None,
-        grid=parameters.grid,
-    )
+    predictor = Predictor.load(checkpoint_file, **parameters.predictor_options)
     replay = Replay(observation, sensors, parameters, calibration, predictor)
     mode = next(each for each in MODES if each == parameters.mode)
     times = []

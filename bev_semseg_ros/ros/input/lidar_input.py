@@ -16,6 +16,9 @@ from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
 
+# Seconds of a point from its cloud's stamp. The vehicle's motion is not constant for longer.
+LONGEST_MOVE = 0.5
+
 
 class LidarInput:
     """Decodes the clouds of one lidar. Warnings name it if there are several."""
@@ -40,6 +43,7 @@ class LidarInput:
         """
         self._sensor, self._health = sensor, health
         self._attributes, self._expected_frame = attributes, expected_frame
+        self._moves_points = moves_points
         self._used = {*attributes, "time"} if moves_points else set(attributes)
         self._intensity = IntensityScale()
 
@@ -84,6 +88,16 @@ class LidarInput:
                 f"intensity counts as 0: set {self._sensor.parameter('intensity_field')}",
             )
         attributes = self._decode_attributes(message) if self._used else {}
+        if self._moves_points and "time" in attributes:
+            longest = float(np.nanmax(np.abs(attributes["time"]), initial=0.0))
+            if longest > LONGEST_MOVE:
+                del attributes["time"]
+                self._warn(
+                    "point_times",
+                    f"points of the cloud{self._where} are up to {longest:.3g} s from its stamp; "
+                    f"the ego motion holds for {LONGEST_MOVE:g} s: they are moved by the stamp "
+                    "alone; let the driver stamp points and clouds by the same clock",
+                )
         if "time" in attributes:
             attributes["time"] = attributes["time"] + np.float32(seconds)
         return LidarScan(points, pose, attributes, seconds)

@@ -292,6 +292,17 @@ class Parameters:
         """The lidars and cameras."""
         return Sensors.named(self.lidars, self.cameras)
 
+    @property
+    def predictor_options(self) -> dict[str, Any]:
+        """What the parameters ask of `Predictor.load`."""
+        return {
+            "device": self.device,
+            "precision": self.precision,
+            "engine": self.engine,
+            "num_threads": self.num_threads or None,
+            "grid": self.grid,
+        }
+
     def of(self, sensor: Sensor, name: str) -> Any:
         """Return the value of a parameter for one sensor: its own, or the common one."""
         return self.by_sensor.get(sensor.parameter(name), getattr(self, name))

@@ -227,14 +227,7 @@ class Perception(LockedParametersNode):
         checkpoint = parameters.checkpoint or shipped_checkpoint()
         self._stop_if_shut_down()
         start = time.monotonic()
-        predictor = Predictor.load(
-            checkpoint,
-            device=parameters.device,
-            precision=parameters.precision,
-            engine=parameters.engine,
-            num_threads=parameters.num_threads or None,
-            grid=parameters.grid,
-        )
+        predictor = Predictor.load(checkpoint, **parameters.predictor_options)
         self._stop_if_shut_down()
         loaded = time.monotonic()
         try:

@@ -17,10 +17,10 @@ from bev_semseg_ros.ros.node.sensors import Sensors
 TIMES = (0.0, 0.02, 0.09)
 
 
-def cloud_with_times() -> PointCloud2:
-    """Three points as a Velodyne's driver writes them."""
+def cloud_with_times(times: tuple[float, ...] = TIMES) -> PointCloud2:
+    """Points as a Velodyne's driver writes them."""
     names = ("x", "y", "z", "intensity", "time")
-    points = np.array([(9, 0, 0, 0.5, time) for time in TIMES], np.float32)
+    points = np.array([(9, 0, 0, 0.5, time) for time in times], np.float32)
     return PointCloud2(
         height=1,
         width=len(points),
@@ -40,6 +40,15 @@ def test_points_that_are_moved_have_their_time_after_the_frame_s(attributes):
     lidar = LidarInput(sensor, Health(), attributes, moves_points=True)
     scan = lidar.decode(cloud_with_times(), np.eye(4), Parameters(), seconds=0.03)
     np.testing.assert_allclose(scan.times, np.add(TIMES, 0.03), atol=1e-6)
+
+
+def test_points_are_not_moved_by_times_that_cannot_be_of_one_sweep():
+    health = Health()
+    lidar = LidarInput(Sensors.named((), ()).lidars[0], health, (), moves_points=True)
+    scan = lidar.decode(cloud_with_times((0.0, 8.0)), np.eye(4), Parameters(), seconds=0.03)
+    assert scan.times == 0.03
+    (warning,) = [each for each in health.take_warnings() if "from its stamp" in each]
+    assert "up to 8 s" in warning and "moved by the stamp alone" in warning
 
 
 def test_times_that_nobody_uses_are_not_read():
