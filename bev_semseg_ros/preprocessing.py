@@ -343,7 +343,7 @@ def prepare(frame: Frame, config: Config) -> Sample:
 
 def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig, motion: EgoMotion | None) -> Sample:
     """Return the scans as one cloud inside the grid."""
-    poses = np.stack([scan.ego_from_lidar for scan in scans]) if scans else np.eye(4)[None]
+    poses = np.stack([_pose(scan, motion) for scan in scans]) if scans else np.eye(4)[None]
     if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
         inside, kept = _move_into_grid(scans[0], grid, motion)
         some = _some(len(kept))
@@ -379,6 +379,13 @@ def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig, motion: EgoMotio
     )
     kept_of_all = _some(len(points))
     return sample.with_points(points[kept_of_all], kept_of_all)
+
+
+def _pose(scan: LidarScan, motion: EgoMotion | None) -> np.ndarray:
+    """Return (4, 4) ego_from_lidar at the frame's time: from there the moved points were seen."""
+    if motion is None:
+        return scan.ego_from_lidar
+    return motion.pose_after(scan.seconds) @ scan.ego_from_lidar
 
 
 def _units(scans: Sequence[LidarScan]) -> list[dict[str, np.ndarray]]:

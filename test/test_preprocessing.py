@@ -279,7 +279,11 @@ def test_lidars_of_different_moments_see_what_stands_at_the_same_place():
     early, late = with_intensity(points), with_intensity(seen_later(points, 0.05))
     lidars = {"a": LidarScan(early, np.eye(4)), "b": LidarScan(late, np.eye(4), seconds=0.05)}
     still = prepare(Frame(0, lidars), Config()).points
-    moved = prepare(Frame(0, lidars, motion=MOTION), Config()).points
+    sample = prepare(Frame(0, lidars, motion=MOTION), Config())
+    moved = sample.points
+    np.testing.assert_allclose(
+        sample.ego_from_lidar, [np.eye(4), MOTION.pose_after(0.05)], atol=1e-9
+    )
     assert np.abs(still[:200] - still[200:]).max() > 0.9
     np.testing.assert_allclose(moved[:200], moved[200:], atol=0.01)
 
