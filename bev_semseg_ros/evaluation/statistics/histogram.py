@@ -20,13 +20,17 @@ class Histogram:
             high: Upper end of the last bin.
             num_bins: Number of bins.
         """
-        self.edges = np.linspace(low, high, num_bins + 1)
+        self.low = low
+        self.width = (high - low) / num_bins
         self.counts = np.zeros(num_bins, np.int64)
 
     def add(self, values: np.ndarray) -> None:
         """Count values (N,), which must be finite."""
-        clipped = np.clip(values, self.edges[0], self.edges[-1])
-        self.counts += np.histogram(clipped, self.edges)[0]
+        # What is written in decimals lies on the ends of bins and is rounded to either side.
+        bins = np.floor((values - self.low) / self.width + 1e-4)
+        last = len(self.counts) - 1
+        clipped = np.clip(bins, 0, last).astype(np.int64)
+        self.counts += np.bincount(clipped, minlength=len(self.counts))
 
     def shares(self, num_groups: int | None = None) -> list[float]:
         """Return the share of the values in each bin, or in groups of neighbouring bins.
@@ -38,7 +42,7 @@ class Histogram:
         return [round(float(share), 4) for share in counts / max(counts.sum(), 1)]
 
     def percentiles(self, wanted: Sequence[float] = PERCENTILES) -> dict[str, float] | None:
-        """Return percentiles, exact to the width of a bin, by their number; None without values."""
+        """Return percentiles by their number: the lower ends of their bins. None without values."""
         total = self.counts.sum()
         if not total:
             return None
@@ -47,5 +51,5 @@ class Histogram:
         for percent in wanted:
             index = int(np.searchsorted(below, percent / 100))
             index = min(index, len(self.counts) - 1)
-            found[f"{percent:g}"] = round(float(self.edges[index : index + 2].mean()), 4)
+            found[f"{percent:g}"] = round(self.low + index * self.width, 4)
         return found
