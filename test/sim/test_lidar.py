@@ -183,10 +183,40 @@ def test_dark_surfaces_far_away_are_lost_more_often():
 
 @ALL_RIGS
 def test_intensities_are_shares_and_differ_by_material(name):
-    result = scan(street((40.0, "retro")), QUICK_RIGS[name])
-    sign = np.abs(result.positions[:, 0] - 40) < 0.3
+    result = scan(street((20.0, "retro")), QUICK_RIGS[name])
+    sign = np.abs(result.positions[:, 0] - 20) < 0.3
     assert result.intensities.min() >= 0 and result.intensities.max() <= 1
     assert np.median(result.intensities[sign]) > 2 * np.median(result.intensities[~sign])
+
+
+def wall_intensities(rig, distance: float) -> np.ndarray:
+    result = scan(street((distance, "wall")), rig)
+    wall = (result.positions[:, 2] > 0.3) & (result.objects == NO_OBJECT)
+    return result.intensities[wall]
+
+
+def test_a_faraway_wall_is_darker_for_the_hdl64_and_often_reported_as_black():
+    near, far = (wall_intensities(KITTI_RIG, distance) for distance in (10.0, 50.0))
+    assert (near == 0).mean() < 0.05 and (far == 0).mean() > 0.3
+    assert np.median(far[far > 0]) < 0.7 * np.median(near)
+
+
+def test_the_intensity_of_the_vlp16_does_not_depend_on_the_distance():
+    near, far = (wall_intensities(A2D2_RIG, distance) for distance in (10.0, 25.0))
+    assert (near > 0).all() and (far > 0).all()
+    assert np.median(far) == pytest.approx(np.median(near), rel=0.1)
+
+
+@ALL_RIGS
+def test_a_wet_road_returns_fewer_points_and_no_others_are_lost(name):
+    dry, wet = (dataclasses.replace(street((15.0, "wall")), wet=wet) for wet in (0.0, 0.8))
+    counts = []
+    for view in (dry, wet):
+        heights = scan(view, QUICK_RIGS[name]).positions[:, 2]
+        counts.append([np.sum(heights < 0.1), np.sum(heights > 0.3)])
+    (dry_road, dry_wall), (wet_road, wet_wall) = counts
+    assert wet_road < 0.7 * dry_road
+    assert wet_wall == pytest.approx(dry_wall, rel=0.02)
 
 
 def test_beams_leave_the_hdl64_at_two_heights():
