@@ -163,22 +163,30 @@ def test_holes_between_leaves_let_rays_pass():
     )
 
 
+class Repainted:
+    """The materials of a view, all with one reflectance."""
+
+    def __init__(self, view, reflectance: float) -> None:
+        self.camera, self.lidar = view.materials.camera, view.materials.lidar.copy()
+        self.lidar[:, LIDAR_COLUMN["reflectance"]] = reflectance
+
+
+def points_of_a_wall(rig, distance: float, reflectance: float) -> int:
+    view = street((distance, "wall"))
+    view = dataclasses.replace(view, materials=Repainted(view, reflectance))
+    positions = scan(view, rig).positions
+    return int(np.sum((positions[:, 0] > distance - 1) & (positions[:, 2] > 0.3)))
+
+
 def test_dark_surfaces_far_away_are_lost_more_often():
-    view = street((60.0, "wall"))
-    bright, dark = view.materials.lidar.copy(), view.materials.lidar.copy()
-    dark[:, LIDAR_COLUMN["reflectance"]] = 0.02
+    bright, dark = (points_of_a_wall(KITTI_RIG, 60.0, share) for share in (0.35, 0.02))
+    assert dark < 0.2 * bright
 
-    class Table:
-        def __init__(self, lidar):
-            self.lidar, self.camera = lidar, view.materials.camera
 
-    counts = [
-        np.sum(
-            scan(dataclasses.replace(view, materials=Table(lidar)), KITTI_RIG).positions[:, 0] > 59
-        )
-        for lidar in (bright, dark)
-    ]
-    assert counts[1] < 0.2 * counts[0]
+@ALL_RIGS
+def test_black_surfaces_are_lost_at_times_however_near_they_are(name):
+    white, black = (points_of_a_wall(QUICK_RIGS[name], 6.0, share) for share in (0.3, 0.01))
+    assert 0.1 * white < black < 0.7 * white
 
 
 @ALL_RIGS

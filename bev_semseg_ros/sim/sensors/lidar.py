@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MIN_RANGE = 0.9
 # Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
 SIGNAL_THRESHOLD = 0.06
+# Signal that is lost half of the time however near it is: black paint seen aslant.
+LEAST_SIGNAL = 0.012
 # Signal that is reported with intensity 0 half of the time up to `Rig.dark_range`.
 FAINT_SIGNAL = 0.05
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
@@ -121,6 +123,7 @@ def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
     signals = signals * np.where(hits.uprightness > 0.9, (1 - view.wet) ** 3, 1.0)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
+    threshold = np.maximum(threshold, LEAST_SIGNAL)
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
     drop_factors = drive_rng.uniform(0.6, 1.4, len(view.materials.lidar))
     drops = table[:, LIDAR_COLUMN["drop"]] * drop_factors[hits.materials]
