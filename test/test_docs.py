@@ -244,7 +244,7 @@ def documented_commands() -> list[str]:
     commands = []
     for name in DOCUMENTS:
         text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
-        commands += re.findall(r"^    (bev-semseg .+)$", text, re.MULTILINE)
+        commands += re.findall(r"^ {4,}(bev-semseg .+)$", text, re.MULTILINE)
     return sorted(set(commands))
 
 
