@@ -16,10 +16,9 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"{name} of the sensor NAME in {kind}. By default it has the value of "
-            f"{name}.",
+            description=f"{name} of the {kind} NAME alone. By default it is the value of {name}.",
         )
-        for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))
+        for kind, names in (("lidar", OF_SENSORS["points"]), ("camera", OF_SENSORS["image"]))
         for name in names
     ]
     return [
