@@ -61,7 +61,7 @@ A *frame* is the data of all sensors at one moment.
 
 ## Subscriptions
 
-"""
+"""  # noqa: E501
 INPUTS = (
     (
         "`points`, or `NAME/points`",
@@ -113,7 +113,7 @@ Some topics do not exist in every node:
 
 The line `READY` in the log names the topics that are missing for want of `vision_msgs`, and the
 tasks without topics.
-"""
+"""  # noqa: E501
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
@@ -124,8 +124,8 @@ DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `NODE: perception`. Its `hardware_id` is the device of the network. Its message gives
-the reason for the level:
+status is named `NODE: perception`. Its `hardware_id` is the device of the network. Its message
+gives the reason for the level:
 
 | level | condition |
 | --- | --- |
@@ -133,7 +133,7 @@ the reason for the level:
 | WARN | A frame took longer than `max_processing_time_ms`, or something is wrong with the input. |
 | OK | otherwise |
 
-"""
+"""  # noqa: E501
 CAUSES_HEAD = """
 ## Causes
 
@@ -144,9 +144,9 @@ A cause says what happened to a message or a frame. There are two kinds of count
   motion of the vehicle.
 
 With named sensors, a cause that concerns one sensor begins with its name, such as
-`front_left/bad_image`. A few terms come from [Several
-sensors](several_sensors.md#5-what-happens-when-a-sensor-fails): messages of other sensors join those
-of the *reference stream*, normally that of the (first) lidar.
+`front_left/bad_image`. Messages of other sensors join those of the *reference stream*, normally the
+clouds of the first lidar ([Several
+sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
 """
 DEGRADED = {"no_STREAM", "no_ego_motion"}

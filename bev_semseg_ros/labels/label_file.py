@@ -15,8 +15,8 @@ The properties of a class that are only for boxes:
 
 - `heatmap_sigma`: the detection head predicts a heatmap with a peak at the centre of each object.
   This is the width of the peak in the ground truth, in output cells.
-- `suppression_radius`: a distance in metres. Of boxes of the class that are closer together, only the
-  best is kept.
+- `suppression_radius`: a distance in metres. Of boxes of the class that are closer together, only
+  the best is kept.
 - `neutral`: other classes. A prediction of this class that matches a labelled box of one of them is
   ignored: with `truck` neutral for `car`, a car predicted at a labelled truck is no false positive.
   The word `ignored` stands for all boxes whose labels are ignored.

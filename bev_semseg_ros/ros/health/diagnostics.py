@@ -23,8 +23,8 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # are of one sensor then begin with NAME/.
 CAUSES = {
     "unmatched_STREAM": "the message found no partner, or newer messages were processed first. A "
-    "partner has a stamp within slop and arrives within max_wait. With several sensors, the partner "
-    "of a message must be of the reference stream. A message of that stream needs any other sensor",
+    "partner has a stamp within slop and arrives within max_wait. With several sensors, it must be "
+    "of the reference stream; for a message of that stream, it may be of any other sensor",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages waited, and this was the oldest: "
     "max_wait is too long for this rate",
     "late_STREAM": "the stamp of the message repeats, or is older than a result that was already "
@@ -37,7 +37,7 @@ CAUSES = {
     "no_ego_motion": "the motion of the vehicle is not known (only if ego_motion is odometry or "
     "tf): the frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
-    "deactivated": "the message was waiting when the node was deactivated; the log gives the number",
+    "deactivated": "the message was waiting when the node was deactivated",
     "no_STREAM": "no message of that sensor came in time",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
@@ -57,7 +57,7 @@ TIMING_KEYS = {
     "mode": "the mode in which it was processed",
     **STAGES,
     "overhead_ms": "total_ms without network_ms",
-    "boxes": f"boxes published; `{NOT_SEARCHED}` if the network could not look for boxes (no cloud)",
+    "boxes": f"boxes published; `{NOT_SEARCHED}` if it could not look for boxes (no cloud)",
     "points": "points of the cloud",
     "received/STREAM": "messages since activation",
     "published": "frames published since activation, this one included",
