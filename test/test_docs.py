@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from support.parameter_table import markdown_table
+from support.parameter_table import markdown_table, with_code
 from support.paths import ROOT
 
 DOCUMENTS = [
@@ -172,7 +172,7 @@ def topics_document() -> str:
     from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, topic_of
 
     limits = {"points": round(MAX_POINTS / 1e6), "pixels": round(MAX_PIXELS / 1e6)}
-    inputs = [(name, kind, content.format_map(limits)) for name, kind, content in INPUTS]
+    inputs = [(name, kind, with_code(content.format_map(limits))) for name, kind, content in INPUTS]
     topics = [
         (
             f"`{name}`, or `{topic_of(name, 'NAME/')}`" if topic.of_camera else f"`{name}`",
@@ -194,9 +194,13 @@ def topics_document() -> str:
     parts = [INPUTS_HEAD + table(columns, inputs), TOPICS_HEAD + table(columns, topics) + STAMPS]
     for head, meanings in ((TIMING_HEAD, TIMING_KEYS), (DIAGNOSTICS_HEAD, KEYS)):
         parts.append(
-            head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()])
+            head
+            + table(
+                ("key", "meaning"),
+                [(f"`{key}`", with_code(text)) for key, text in meanings.items()],
+            )
         )
-    causes = [(f"`{key}`", counted_as(key), text) for key, text in CAUSES.items()]
+    causes = [(f"`{key}`", counted_as(key), with_code(text)) for key, text in CAUSES.items()]
     parts.append(CAUSES_HEAD + table(("cause", "counted as", "meaning"), causes))
     return "".join(parts)
 

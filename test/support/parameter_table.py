@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from bev_semseg_ros.ros.node.class_parameters import classes_specification, threshold_specification
 from bev_semseg_ros.ros.node.parameters import OF_SENSORS, SPECIFICATIONS
@@ -34,6 +35,23 @@ def markdown_table() -> str:
     lines = [
         "| parameter | default | allowed | live | meaning |",
         "| --- | --- | --- | --- | --- |",
-        *(specification.table_row() for specification in documented_parameters()),
+        *(
+            dataclasses.replace(each, description=with_code(each.description)).table_row()
+            for each in documented_parameters()
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_code(text: str) -> str:
+    """Return a description with the names of parameters and their values as code.
+
+    Names that are everyday words, such as mode, are left as they are.
+    """
+    unusual = ("slop", "extrinsics", "intrinsics")
+    names = "|".join(name for name in SPECIFICATIONS if "_" in name or name in unusual)
+    values = "|".join({value for each in SPECIFICATIONS.values() for value in each.choices})
+    found = rf"(?<![\w/.~])(?:{names})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"
+    parts = re.split("(`[^`]*`)", text)  # code and other text in turn
+    parts[::2] = [re.sub(found, r"`\g<0>`", part) for part in parts[::2]]
+    return "".join(parts)

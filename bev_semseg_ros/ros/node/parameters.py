@@ -136,9 +136,16 @@ class Parameters:
         "odom", "Frame of TF in which base_frame moves. Used if ego_motion is tf."
     )
     autostart: bool = _parameter(
-        True, "Whether the node configures and activates itself. If false, it waits for a manager."
+        True,
+        "Whether the node configures and activates itself. If false, it waits for a lifecycle "
+        "manager.",
     )
-    mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
+    mode: str = _parameter(
+        "fused",
+        "Sensors to use. fused: lidars and cameras. With camera_only, the shipped network finds no "
+        "boxes.",
+        choices=MODES,
+    )
     device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
     precision: str = _parameter(
         "auto",
@@ -216,7 +223,7 @@ class Parameters:
         live=True,
     )
     intensity_field: str = _parameter(
-        "intensity", "Field of the cloud with the intensity. If empty, there is none.", live=True
+        "intensity", "Field of the cloud with the intensity. If empty, the intensity counts as 0.", live=True
     )
     intensity_scale: float = _parameter(
         0.0,
