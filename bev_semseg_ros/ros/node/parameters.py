@@ -223,7 +223,9 @@ class Parameters:
         live=True,
     )
     intensity_field: str = _parameter(
-        "intensity", "Field of the cloud with the intensity. If empty, the intensity counts as 0.", live=True
+        "intensity",
+        "Field of the cloud with the intensity. If empty, the intensity counts as 0.",
+        live=True,
     )
     intensity_scale: float = _parameter(
         0.0,
