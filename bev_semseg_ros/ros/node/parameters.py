@@ -101,10 +101,10 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, this is only a name for the ego frame of the file, "
-        "whose origin is on the ground below the lidar. Then choose a name that TF does not have: "
-        "boxes in a frame with TF's name would be displaced. Exception: if ego_motion is tf, "
-        "base_frame must be a frame of TF; leave output_frame empty.",
+        "it. If extrinsics is calibration, this is only a name for the ego frame of the file. Its "
+        "origin is on the ground below the lidar. Then choose a name that TF does not have, or "
+        "boxes in this frame are displaced. But if ego_motion is tf, base_frame must be a frame of "
+        "TF: leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -215,10 +215,10 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. drop: it is dropped. process: it is "
-        "processed alone if it is of the reference stream (with one lidar, a cloud), or if no pair "
-        "has formed for one second; otherwise it is dropped. In both cases, a waiting message is "
-        "dropped when a newer one of its sensor is processed.",
+        "What happens to a message without a partner. drop: it is dropped. process: a message of "
+        "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
+        "dropped, unless no pair has formed for one second: then it is processed alone, too. In "
+        "both cases, a waiting message is dropped when a newer one of its sensor is processed.",
         choices=("process", "drop"),
         live=True,
     )
