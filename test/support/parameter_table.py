@@ -49,9 +49,10 @@ def with_code(text: str) -> str:
     Names that are everyday words, such as mode, are left as they are.
     """
     unusual = ("slop", "extrinsics", "intrinsics")
+    others = "total_ms|network_ms|use_sim_time"
     names = "|".join(name for name in SPECIFICATIONS if "_" in name or name in unusual)
     values = "|".join({value for each in SPECIFICATIONS.values() for value in each.choices})
-    found = rf"(?<![\w/.~])(?:{names})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"
+    found = rf"(?<![\w/.~])(?:{names}|{others})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"
     parts = re.split("(`[^`]*`)", text)  # code and other text in turn
     parts[::2] = [re.sub(found, r"`\g<0>`", part) for part in parts[::2]]
     return "".join(parts)
