@@ -3,7 +3,7 @@ r"""Measure what the images of the side cameras bring for the boxes that only th
 usage: python benchmarks/side_cameras.py DATA --with C --without C [--limit N] [--json OUT]
 
 DATA is a data set of several cameras, the reference camera first. These commands gave the figures
-of docs/several_sensors.md:
+of docs/training.md:
 
     bev-semseg synth TRAIN --rig a2d2_3 --scenes 600 --frames 1 --seed 920000
     bev-semseg synth VAL --rig a2d2_3 --scenes 250 --frames 1 --seed 910000
