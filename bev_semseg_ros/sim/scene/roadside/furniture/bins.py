@@ -35,8 +35,8 @@ class Bins(Placer):
         is_round = rng.random() < 0.55
         if rng.random() < 0.5:
             post = self._pick((self._site.surfaces.metal, *materials.paints))
-            top = (-width / 2, 0.0, low + height + u(-0.1, 0.4))
-            self._rod(spot, (-width / 2, 0, -0.1), top, 0.035, POLE, post)
+            end = (-width / 2, 0.0, low + height + u(-0.1, 0.4))
+            self._rod(spot, (-width / 2, 0, -0.1), end, 0.035, POLE, post)
         else:
             height, low = u(0.75, 1.25), 0.0
         r = width / 2

@@ -43,6 +43,10 @@ class Furniture:
 
     Nothing of it has a box: it is what a detector must tell from people. Nothing is added where
     there is no room.
+
+    Attributes:
+        kinds: What is strewn along the street, with mean numbers.
+        materials: Materials of all furniture of the street.
     """
 
     def __init__(self, site: Site) -> None:
@@ -50,7 +54,7 @@ class Furniture:
         self._site = site
         self._rng = rng
         self._street = site.street
-        materials = FurnitureMaterials.draw(rng, site.table)
+        self.materials = materials = FurnitureMaterials.draw(rng, site.table)
         self._signs = Signs(site)
         self._lamps = Lamps(site, materials)
         self._islands = Islands(site, materials)
@@ -67,8 +71,8 @@ class Furniture:
             self._shops,
             self._seats,
         )
-        self._kinds = [kind for placer in placers for kind in placer.kinds]
-        self._kinds += self._sign_kinds()
+        kinds = [kind for placer in placers for kind in placer.kinds]
+        self.kinds = (*kinds, *self._sign_kinds())
         low, high = CROWDEDNESS
         self._crowdedness = float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -147,12 +151,12 @@ class Furniture:
             outer: Largest distance of public ground from the middle of the road in metres.
             is_town: Whether there is as much of it as in a town, or as little as in the country.
         """
-        means = np.array([kind.town if is_town else kind.country for kind in self._kinds])
+        means = np.array([kind.town if is_town else kind.country for kind in self.kinds])
         counts = self._rng.poisson(means * self._crowdedness)
         drawn = np.repeat(np.arange(len(counts)), counts)
         self._rng.shuffle(drawn)
         for index in drawn:
-            kind = self._kinds[index]
+            kind = self.kinds[index]
             distance = self._draw_distance(kind.zone, inner, outer)
             kind.add(side, self._draw_station(), side.sign * distance)
 
@@ -191,5 +195,5 @@ class Furniture:
         for distance in np.arange(side.boundary, side.boundary + FRONT_REACH, step):
             pose = self._site.pose(s, side.sign * (distance + step / 2))
             if not occupancy.is_free(pose, 0.1, step, margin=0.0):
-                return float(distance) if distance > side.boundary - 0.1 else None
+                return float(distance)
         return None

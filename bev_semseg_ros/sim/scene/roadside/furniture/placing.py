@@ -30,7 +30,7 @@ class Kind:
     Attributes:
         add: Adds one of them, or a group, at a side, a station and an offset.
         town: Mean number on a side of a street in a town.
-        zone: "kerb", "middle" or "wall": which part of the pavement it stands on.
+        zone: Where it stands: "kerb", "middle" or "wall" of the pavement, or "yard" behind it.
         country: Mean number on a side of a street in the country.
     """
 
@@ -88,7 +88,7 @@ class Placer:
 
     def _pick(self, values: Sequence[_T]) -> _T:
         """Return one of the values, all equally likely."""
-        return values[self._rng.integers(len(values))]
+        return values[int(self._rng.integers(len(values)))]
 
     def _place(
         self,

@@ -34,8 +34,8 @@ class RoadWorks(Placer):
         if rng.random() < 0.7:
             edge = street.half_width - u(-0.2, min(1.6, 0.4 * street.half_width))
         else:
-            edge = side.first("pavement").start if side.first("pavement") else street.half_width
-            edge += u(0.3, 1.0)
+            pavement = side.first("pavement")
+            edge = (pavement.start if pavement else street.half_width) + u(0.3, 1.0)
         gap = u(1.2, 5) if street.kind != "motorway" else u(5, 10)
         marks = rng.random()
         taper = u(0, 1.5)
