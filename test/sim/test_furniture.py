@@ -54,7 +54,7 @@ class CountingSite(Site):
         return is_free
 
 
-def empty_site(library: Library, seed: int = 0, kind: str = "lot") -> CountingSite:
+def empty_site(library: Library, seed: int = 0, kind: str = "residential") -> CountingSite:
     """Return a street without anything on it."""
     rng = np.random.default_rng(seed)
     table = RandomizedMaterials(rng, 0.0)
