@@ -157,15 +157,19 @@ class Furniture:
         self._rng.shuffle(drawn)
         for index in drawn:
             kind = self.kinds[index]
-            distance = self._draw_distance(kind.zone, inner, outer)
+            distance = self._draw_distance(side, kind.zone, inner, outer)
             kind.add(side, self._draw_station(), side.sign * distance)
 
-    def _draw_distance(self, zone: str, inner: float, outer: float) -> float:
+    def _draw_distance(self, side: Side, zone: str, inner: float, outer: float) -> float:
         """Draw a distance from the middle of the road within a zone of `Kind`.
 
-        Things stand at the kerb or at the houses, so that people can pass between them.
+        Things stand at the kerb or at the houses, so that people can pass between them, and in car
+        parks at the head of the parking places, too.
         """
         u = self._rng.uniform
+        bays = [strip for strip in side.strips if strip.use == "parking"]
+        if self._street.kind == "lot" and bays and self._rng.random() < 0.6:
+            return bays[self._rng.integers(len(bays))].end + u(-0.4, 0.2)
         if zone == "yard":
             return outer + u(0.6, 5.0)
         if zone == "kerb":
