@@ -68,7 +68,7 @@ def local(site: Site, mesh: Mesh, s: float = S, t: float = T) -> np.ndarray:
     return mesh.triangles.reshape(-1, 3).astype(np.float64) - site.street.point(s, t)
 
 
-def number_of(kind: Kind) -> str:
+def name_of(kind: Kind) -> str:
     """Return the name of a kind's method."""
     return getattr(kind.add, "__name__", "kind")
 
@@ -84,13 +84,13 @@ def test_each_kind_stands_on_its_ground_without_a_box(library, index):
         if len(mesh) == 0:  # no room at this place of the street
             continue
         made += 1
-        assert site.claims, f"{number_of(kind)} occupies no ground"
+        assert site.claims, f"{name_of(kind)} occupies no ground"
         assert set(np.unique(mesh.labels)) <= CLASSES
         assert (mesh.objects == NO_OBJECT).all()
         assert mesh.materials.min() >= 0 and mesh.materials.max() < len(site.table.camera)
         assert np.isfinite(mesh.triangles).all() and np.isfinite(mesh.normals).all()
         x, y, z = local(site, mesh).T
-        assert np.hypot(x, y).max() < 22, f"{number_of(kind)} strays {np.hypot(x, y).max():.1f} m"
+        assert np.hypot(x, y).max() < 22, f"{name_of(kind)} strays {np.hypot(x, y).max():.1f} m"
         assert z.max() < 6.5 and z.max() > 0.1
         assert z.min() > -2.0
     assert made >= 2
