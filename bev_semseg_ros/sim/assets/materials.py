@@ -50,8 +50,8 @@ CUTOUTS = ("none", "leaves", "twigs", "bars", "mesh", "slats")
 LIDAR_COLUMNS = ("reflectance", "log_sigma", "drop", "exponent", "transmission", "range_sigma")
 LIDAR_COLUMN = {name: index for index, name in enumerate(LIDAR_COLUMNS)}
 LIDAR_MATERIALS: dict[str, tuple[float, float, float, float, float, float]] = {
-    # Compared with real clouds of KITTI and A2D2: flat ground returns every ray within 30 m, the
-    # body of a car nineteen of twenty. Paint mirrors: aslant it is as dark as glass.
+    # Compared with real clouds: dry flat ground returns every ray within 18 m (A2D2) or 30 m
+    # (KITTI), the body of a bright car nineteen of twenty. Paint mirrors: aslant it is dark.
     #
     # Reflectance, standard deviation of its logarithm from scene to scene, chance that a return is
     # lost, exponent of the incidence, share of rays let through, range noise in metres.
