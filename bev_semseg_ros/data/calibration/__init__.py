@@ -1,6 +1,8 @@
 """Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
 
 from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
+from bev_semseg_ros.data.calibration.beams import Beams, read_beams
+from bev_semseg_ros.data.calibration.beams_text import write_beams
 from bev_semseg_ros.data.calibration.calibration import (
     SENSOR_NAME,
     SENSOR_NAME_RULE,
@@ -33,6 +35,7 @@ __all__ = [
     "SENSOR_NAME",
     "SENSOR_NAME_RULE",
     "YAML_NAME",
+    "Beams",
     "Calibration",
     "CameraMount",
     "LidarMount",
@@ -46,7 +49,9 @@ __all__ = [
     "kitti_raw_lidar_from_imu",
     "kitti_rectified_from_lidar",
     "load_calibration",
+    "read_beams",
     "read_kitti_matrices",
     "save_calibration",
+    "write_beams",
     "yaml_calibration",
 ]
