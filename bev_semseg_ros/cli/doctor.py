@@ -139,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         diagnosis.write_parameters(arguments.params)
     if arguments.write_beams:
         diagnosis.write_beams()
+        print(f"beams written into {diagnosis.calibration_file}")
     return 1 if diagnosis.count("fault") else 0
 
 

@@ -13,6 +13,7 @@ from bev_semseg_ros.data.calibration.calibration import (
 )
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
+    kitti_camera_row,
     kitti_lidar_from_lidar,
     kitti_lidar_row,
     kitti_object_calibration,
@@ -41,6 +42,7 @@ __all__ = [
     "LidarMount",
     "a2d2_calibration",
     "check_sensor_name",
+    "kitti_camera_row",
     "kitti_lidar_from_lidar",
     "kitti_lidar_row",
     "kitti_object_calibration",

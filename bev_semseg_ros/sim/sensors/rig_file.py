@@ -8,6 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.config import ImageConfig
 from bev_semseg_ros.data.calibration import CameraMount, LidarMount, load_calibration
+from bev_semseg_ros.data.kitti.cameras import camera_name
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.preprocessing import network_size
@@ -16,8 +17,6 @@ from bev_semseg_ros.sim.sensors.rig import BoxConvention, Lidar, Rig
 
 # The first lidar of KITTI's layout; the others keep their names.
 FIRST_LIDAR = "velodyne"
-# The first camera of KITTI's layout is image_02.
-FIRST_CAMERA = 2
 # Metres above the ground at which a sensor of a vehicle may sit.
 HEIGHTS = (0.1, 8.0)
 # Tangent of half the angle that the simulator can draw, about 150 degrees.
@@ -65,8 +64,8 @@ def load_rig(path: str | Path) -> Rig:
         lidars.append(lidar)
         max_range = max(max_range, reach)
     cameras = {}
-    for number, (name, camera_mount) in enumerate(calibration.cameras.items(), FIRST_CAMERA):
-        cameras[f"image_{number:02d}"] = _camera(camera_mount, _where(path, CAMERA, name))
+    for index, (name, camera_mount) in enumerate(calibration.cameras.items()):
+        cameras[camera_name(index)] = _camera(camera_mount, _where(path, CAMERA, name))
     return Rig(
         path.stem,
         "kitti",
