@@ -86,7 +86,7 @@ def check_beams(observation: Observation, diagnosis: Diagnosis) -> None:
 
 def _check_lidar(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     """Measure the beams of a lidar, and compare them with those of the calibration."""
-    item = item_of("beams", sensor)
+    item = item_of("beam angles", sensor)
     measured = measure_beams(stream.samples)
     if measured is None:
         text = "cannot be told apart in the clouds (needed only to simulate your vehicle)"

@@ -120,7 +120,7 @@ def examined(path: Path) -> Diagnosis:
 def test_a_calibration_of_other_beams_is_a_warning(beams, level, content: list[Entry], tmp_path):
     calibration = CALIBRATION.with_beams({} if beams is None else {LIDAR: beams})
     diagnosis = examined(write(tmp_path / "bag", content, calibration))
-    finding = next(each for each in diagnosis.findings if each.item == "beams")
+    finding = next(each for each in diagnosis.findings if each.item == "beam angles")
     assert finding.level == level and re.search("64 from -25 to 2 degrees", finding.text)
     assert bool(finding.remedy) == (level == "warning")
     # How far the lidar sees is not in the clouds, of which the farthest point is 40 m away.
