@@ -33,6 +33,7 @@ class Bonnet:
         roundness: Metres by which the corners of the front edge are set back.
         color: Linear RGB.
         fresnel: Reflectance of the paint at normal incidence.
+        cowl: Share of the length, at its rear, that is dark: the gap below the windscreen.
     """
 
     position: tuple[float, float, float]
@@ -44,6 +45,7 @@ class Bonnet:
     roundness: float
     color: tuple[float, float, float]
     fresnel: float
+    cowl: float
 
     def mesh(self, materials: MaterialTable) -> Mesh:
         """Return the surface in the ego frame; its paint is added to the materials."""
@@ -69,7 +71,9 @@ class Bonnet:
         points = np.stack(np.broadcast_arrays(x, y, z), -1)
         pose = transform(rotation_z(self.yaw), self.position)
         builder = MeshBuilder()
-        builder.grid(apply(pose, points), IGNORED_PIXEL, paint)
+        is_cowl = np.broadcast_to(back[1:] > 1 - self.cowl, (_ROWS - 1, _COLUMNS - 1))
+        rows = np.where(is_cowl, gap, paint)
+        builder.grid(apply(pose, points), IGNORED_PIXEL, rows)
         # Below the edge stands the front of the vehicle, which hides the road there.
         front = np.stack([points[0], points[0] - [0.05, 0, 0.5]])
         builder.grid(apply(pose, front), IGNORED_PIXEL, gap)

@@ -10,7 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, rotation_z, transform
+from bev_semseg_ros.geometry import (
+    OPTICAL_FROM_VIEW,
+    apply,
+    invert,
+    rotation_rpy,
+    rotation_z,
+    transform,
+)
 from bev_semseg_ros.sim.sensors.beam_patterns import Pattern, draw_pattern, draw_small_pattern
 from bev_semseg_ros.sim.sensors.bonnet import Bonnet
 from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
@@ -20,6 +27,11 @@ from bev_semseg_ros.sim.sensors.sweep import Sweep
 CAMERA = "image_02"
 # Shares of the cameras that look to the front, to a side and to the rear.
 DIRECTION_SHARES = {"front": 0.7, "side": 0.2, "rear": 0.1}
+# The street ends 40 m behind the vehicle, so most cameras that look to the rear belong to a vehicle
+# that backs: its rear is where others have their front.
+BACKING_SHARE = 0.75
+# A lidar and a camera are at most this many metres beside the middle of the vehicle.
+HALF_WIDTH = 0.9
 # Widths of a view in degrees, and pixels of an image; most images are as large as those of the
 # fixed rigs, so that they cost as much.
 VIEW_WIDTHS = (45.0, 110.0)
@@ -40,12 +52,14 @@ def random_rig(rng: np.random.Generator) -> Rig:
         rng: Source of randomness; the same state gives the same rig.
     """
     direction = str(rng.choice(list(DIRECTION_SHARES), p=list(DIRECTION_SHARES.values())))
-    yaw = _draw_yaw(rng, direction)
-    vehicle_from_ego = transform(rotation_z(yaw), (0.0, _clipped(rng, 0.15, 0.5), 0.0))
+    is_backing = direction == "rear" and rng.random() < BACKING_SHARE
+    yaw = 0.0 if is_backing else _draw_yaw(rng, direction)
+    side = _clipped(rng, 0.1, 0.3) if rng.random() < 0.7 else rng.uniform(-0.8, 0.8)
+    vehicle_from_ego = transform(rotation_z(yaw), (0.0, side, 0.0))
     view_width = np.radians(rng.uniform(*VIEW_WIDTHS))
     lidars = _draw_lidars(rng, view_width)
     lidar_height = float(lidars[0].ego_from_lidar[2, 3])
-    position = _draw_camera_position(rng, direction)
+    position = _draw_camera_position(rng, vehicle_from_ego)
     camera, below = _draw_camera(rng, view_width, position)
     max_range = float(np.exp(rng.uniform(np.log(35), np.log(200))))
     reach = max(max_range * rng.uniform(0.35, 0.7), 25.0)
@@ -65,7 +79,7 @@ def random_rig(rng: np.random.Generator) -> Rig:
         intensity_exponent=exponent,
         intensity_sigma=rng.uniform(0.15, 0.35),
         dark_share=0.06 if rng.random() < 0.33 else 0.0,
-        body=_draw_body(rng, lidar_height),
+        body=_draw_body(rng, lidar_height, is_backing),
         intensity_falloff=falloff,
         vehicle_from_ego=vehicle_from_ego,
         sweep=_draw_sweep(rng, lidars[0]),
@@ -86,7 +100,7 @@ def _draw_yaw(rng: np.random.Generator, direction: str) -> float:
         return 0.0
     if direction == "rear":
         return np.pi + float(np.radians(rng.normal(0, 3)))
-    return float(np.radians(rng.uniform(35, 125)) * rng.choice([-1, 1]))
+    return float(np.radians(rng.uniform(35, 105)) * rng.choice([-1, 1]))
 
 
 def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ...]:
@@ -146,13 +160,17 @@ def _lidar(name: str, pattern: Pattern, pose: np.ndarray, view_width: float) -> 
     )
 
 
-def _draw_camera_position(rng: np.random.Generator, direction: str) -> tuple[float, float, float]:
-    """Draw x, y, z of the camera in the ego frame, in metres."""
+def _draw_camera_position(
+    rng: np.random.Generator, vehicle_from_ego: np.ndarray
+) -> tuple[float, float, float]:
+    """Draw x, y, z of the camera in the ego frame, in metres; it is on the vehicle."""
     x = rng.uniform(-0.4, 1.0)
-    y = _clipped(rng, 0.25, 1.5) if rng.random() < 0.6 else rng.uniform(-1.5, 1.5)
-    if direction == "side":
-        x = rng.uniform(-0.2, 0.9)
-    return x, y, rng.triangular(1.1, 1.5, 2.2)
+    y = _clipped(rng, 0.25, 1.5) if rng.random() < 0.5 else rng.uniform(-1.5, 1.5)
+    z = rng.triangular(1.1, 1.5, 2.2)
+    in_vehicle = apply(vehicle_from_ego, np.array([x, y, z]))
+    in_vehicle[1] = np.clip(in_vehicle[1], -HALF_WIDTH, HALF_WIDTH)
+    x, y, z = apply(invert(vehicle_from_ego), in_vehicle).tolist()
+    return x, y, z
 
 
 def _draw_camera(
@@ -196,14 +214,27 @@ def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
     return rng.uniform(0.8, 3.0), rng.uniform(0.7, 1.2), rng.uniform(10, 35)  # strength of the echo
 
 
-def _draw_body(rng: np.random.Generator, lidar_height: float) -> tuple[BodyPart, ...]:
-    """Draw the own vehicle: its roof below the lidar, and what is below the windows."""
+def _draw_body(
+    rng: np.random.Generator, lidar_height: float, is_backing: bool
+) -> tuple[BodyPart, ...]:
+    """Draw the own vehicle: its roof below the lidar, and what is below the windows.
+
+    Args:
+        rng: Source of randomness.
+        lidar_height: Metres above the ground.
+        is_backing: Whether its rear is towards positive x.
+    """
     roof = lidar_height - rng.uniform(0.12, 0.4)
     front, rear = rng.uniform(1.6, 3.0), rng.uniform(-3.2, -1.6)
+    roof_front, roof_rear = rng.uniform(0.1, 0.9), rear + rng.uniform(0, 0.6)
     bonnet = rng.uniform(0.7, 1.0)
-    parts = [BodyPart(front, rear, rng.uniform(0.82, 0.98), min(bonnet, roof))]
+    half_width = rng.uniform(0.82, 0.98)
+    if is_backing:
+        front, rear = -rear, -front
+        roof_front, roof_rear = -roof_rear, -roof_front
+    parts = [BodyPart(front, rear, half_width, min(bonnet, roof))]
     if roof > bonnet:
-        parts.append(BodyPart(rng.uniform(0.1, 0.9), rear + rng.uniform(0, 0.6), 0.68, roof))
+        parts.append(BodyPart(roof_front, roof_rear, 0.68, roof))
     return tuple(parts)
 
 
@@ -249,7 +280,7 @@ def _draw_bonnet(
         below: Angle in radians by which the image's lower edge lies below the horizon.
         direction: Key of DIRECTION_SHARES.
     """
-    is_seen = rng.random() < 0.35
+    is_seen = rng.random() < (0.45 if direction != "side" else 0.15)
     distance = rng.uniform(0.9, 2.2)
     # The edge of the bonnet is seen at this angle below the horizon.
     angle = below * rng.uniform(0.5, 0.95)
@@ -260,6 +291,7 @@ def _draw_bonnet(
     grey = float(np.exp(rng.uniform(np.log(0.01), np.log(0.8))))
     tint = rng.uniform(0.15, 1.0, 3) if rng.random() < 0.35 else np.ones(3)
     fresnel = rng.uniform(0.04, 0.25)
+    cowl = rng.uniform(0.1, 0.35) if rng.random() < 0.6 else 0.0
     x, y, z = position
     edge = z - distance * np.tan(angle)
     # It has to be a bonnet's height, and to pass below the camera.
@@ -277,4 +309,5 @@ def _draw_bonnet(
         roundness,
         (red, green, blue),
         fresnel,
+        cowl,
     )
