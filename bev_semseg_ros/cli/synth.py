@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rig",
         required=True,
         metavar="RIG",
-        help=f"sensors, and with them the data set's layout: {', '.join(RIGS)}, or {RANDOM} for a "
-        "rig of its own for each drive, in KITTI's layout",
+        help=f"sensors, and with them the data set's layout: {', '.join(RIGS)}; {RANDOM} for a "
+        "rig of its own for each drive, in KITTI's layout; or a calibration YAML with the beams of "
+        "your lidars, for your own vehicle, in KITTI's layout (docs/your_vehicle.md)",
     )
     parser.add_argument(
         "--seed", type=int, required=True, help="the same seed gives the same files"
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=_size,
         metavar="WxH",
-        help=f"default: the rig's, {sizes}; not with --rig {RANDOM}",
+        help=f"default: the rig's, {sizes}, of a calibration YAML what the network sees; not with "
+        f"--rig {RANDOM}",
     )
     parser.add_argument(
         "--full-turn",

@@ -141,7 +141,8 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     noise = rng.normal(0, 1, len(index)) * sigma
     distances = hits.distances + ring_bias[lidars, rings] + noise
     positions = shots.points(index, distances, hits.objects)
-    kept = returned & (distances > MIN_RANGE) & (distances < rig.max_range)
+    limits = np.minimum([lidar.max_range for lidar in rig.lidars], rig.max_range)
+    kept = returned & (distances > MIN_RANGE) & (distances < limits[lidars])
     if not full_turn:
         kept &= _inside_any_image(positions, rig)
     everything = Scan(

@@ -29,6 +29,7 @@ class Lidar:
         azimuths: First azimuth of a sweep and the one at which it ends, in radians in the frame of
             the lidar. The default is a full turn.
         model: What kind of lidar it is, in words; for people and statistics.
+        max_range: Metres beyond which it returns no point, if that is less than `Rig.max_range`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Lidar:
     azimuth_step: float
     azimuths: tuple[float, float] = (0.0, 2 * np.pi)
     model: str = ""
+    max_range: float = float("inf")
 
 
 @dataclass(frozen=True)

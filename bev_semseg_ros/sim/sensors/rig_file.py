@@ -57,12 +57,10 @@ def load_rig(path: str | Path) -> Rig:
             "vehicle without a camera take that of config/calibration_example.yaml, and --full-turn"
         )
     lidars: list[Lidar] = []
-    max_range = 0.0
     for name, lidar_mount in calibration.lidars.items():
         where = _where(path, LIDAR, name)
-        lidar, reach = _lidar(name if lidars else FIRST_LIDAR, lidar_mount, where)
-        lidars.append(lidar)
-        max_range = max(max_range, reach)
+        lidars.append(_lidar(name if lidars else FIRST_LIDAR, lidar_mount, where))
+    max_range = max(lidar.max_range for lidar in lidars)
     cameras = {}
     for index, (name, camera_mount) in enumerate(calibration.cameras.items()):
         cameras[camera_name(index)] = _camera(camera_mount, _where(path, CAMERA, name))
@@ -90,8 +88,8 @@ def _where(path: Path, kind: str, name: str) -> str:
     return f"{path}: {kind}" if name == kind else f"{path}: {kind}s.{name}"
 
 
-def _lidar(name: str, mount: LidarMount, where: str) -> tuple[Lidar, float]:
-    """Return a lidar of the file and its range in metres.
+def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:
+    """Return a lidar of the file.
 
     Args:
         name: Its name in the data set.
@@ -100,15 +98,18 @@ def _lidar(name: str, mount: LidarMount, where: str) -> tuple[Lidar, float]:
     """
     _check_height(mount.ego_from_lidar, f"{where}.ego_from_lidar")
     pattern = beam_pattern(mount.beams, where)
-    heights = np.array(pattern.heights or np.zeros(len(pattern.elevations)))
-    lidar = Lidar(
+    heights = pattern.heights or (0.0,) * len(pattern.elevations)
+    first, last = np.radians(pattern.azimuths).tolist()
+    return Lidar(
         name,
         mount.ego_from_lidar,
         np.radians(pattern.elevations),
-        heights,
-        np.radians(pattern.azimuth_step),
+        np.array(heights),
+        float(np.radians(pattern.azimuth_step)),
+        (first, last),
+        "" if mount.beams is None else mount.beams.model,
+        pattern.max_range,
     )
-    return lidar, pattern.max_range
 
 
 def _camera(mount: CameraMount, where: str) -> Camera:

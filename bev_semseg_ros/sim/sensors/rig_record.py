@@ -58,6 +58,7 @@ def _lidar(lidar: Lidar) -> dict[str, Any]:
         "azimuths_deg": [round(float(value), 2) for value in np.degrees(lidar.azimuths)],
         "elevations_deg": [round(float(value), 3) for value in np.degrees(lidar.elevations)],
         "heights": _plain(lidar.heights),
+        "max_range": _plain(lidar.max_range),
     }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 
 from bev_semseg_ros.sim.sensors.random_rig import random_rig
 from bev_semseg_ros.sim.sensors.rig import Rig
+from bev_semseg_ros.sim.sensors.rig_file import load_rig
 from bev_semseg_ros.sim.sensors.rig_record import describe
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 
@@ -80,7 +82,7 @@ def rig_source(
     """Return the source that a user asked for.
 
     Args:
-        rig: Key of RIGS, "random", a rig, or a source.
+        rig: Key of RIGS, "random", the path of a calibration YAML, a rig, or a source.
         seed: Seed of the data set.
         image_size: (width, height) of the images in pixels; None for the rig's own.
 
@@ -93,10 +95,15 @@ def rig_source(
                 "image size: random rigs have sizes of their own; leave the image size out"
             )
         return RandomRigs(seed)
-    if isinstance(rig, str):
-        if rig not in RIGS:
-            raise ValueError(f"unknown rig {rig!r}, expected one of {', '.join((*RIGS, RANDOM))}")
+    if isinstance(rig, str) and rig in RIGS:
         return FixedRig(_with_image_size(RIGS[rig], image_size))
+    if isinstance(rig, str):
+        if not Path(rig).suffix:
+            raise ValueError(
+                f"unknown rig {rig!r}, expected one of {', '.join((*RIGS, RANDOM))}, or a "
+                "calibration YAML"
+            )
+        rig = load_rig(rig)
     if isinstance(rig, Rig):
         rig = _with_image_size(rig, image_size)
         content = json.dumps(describe(rig), sort_keys=True)
@@ -110,10 +117,11 @@ def _with_image_size(rig: Rig, size: tuple[int, int] | None) -> Rig:
     Raises:
         ValueError: If the size is out of range.
     """
-    width, height = rig.reference_camera.size if size is None else size
-    if min(width, height) < MIN_IMAGE_SIZE or max(width, height) > MAX_IMAGE_SIZE:
-        raise ValueError(
-            f"image size: expected a width and a height of {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE} "
-            f"pixels, got {width}x{height}"
-        )
-    return rig.resized((int(width), int(height)))
+    sizes = [camera.size for camera in rig.cameras.values()] if size is None else [size]
+    for width, height in sizes:
+        if min(width, height) < MIN_IMAGE_SIZE or max(width, height) > MAX_IMAGE_SIZE:
+            raise ValueError(
+                f"image size: expected a width and a height of {MIN_IMAGE_SIZE} to "
+                f"{MAX_IMAGE_SIZE} pixels, got {width}x{height}"
+            )
+    return rig if size is None else rig.resized((int(size[0]), int(size[1])))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR
+from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_camera_row
+from bev_semseg_ros.data.kitti.cameras import CameraFiles
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
 from bev_semseg_ros.sim.scene.view import View
@@ -25,7 +26,8 @@ class KittiWriter(Writer):
     """Writes KITTI's object layout (Geiger et al., CVPR 2012) with four additions.
 
     - `training/semantic/<frame>.png` is a mask of class numbers of image_2, and `semantic_3` one of
-      image_3.
+      image_3. There may be further cameras, image_4 and so on. Where a camera sits that does not
+      look where the first one looks stands in a row such as Tr_velo_to_image_03.
     - `training/frames.csv` has the columns frame, scene and time_ns.
     - `training/motion/<frame>.csv` has ids and velocities, see `bev_semseg_ros.data.kitti`.
     - A second lidar NAME is written as `training/velodyne_NAME/<frame>.bin` in its own frame. The
@@ -41,11 +43,6 @@ class KittiWriter(Writer):
     """
 
     BASELINE = 0.06
-    # Camera of the rig -> folders of its images and of its masks.
-    IMAGE_FOLDERS: Mapping[str, tuple[str, str]] = {
-        "image_02": ("image_2", "semantic"),
-        "image_03": ("image_3", "semantic_3"),
-    }
     VAN_NAME = "Van"
     LIDAR_FOLDER = "velodyne"
     RIGS_FOLDER = "training/rigs"
@@ -66,7 +63,8 @@ class KittiWriter(Writer):
     def begin(self) -> None:
         folders = ["label_2", "calib", "motion", *self._lidar_folders]
         for camera in self._rig.cameras:
-            folders += self.IMAGE_FOLDERS[camera]
+            files = CameraFiles.of(camera)
+            folders += [files.images, files.masks]
         for name in folders:
             (self._root / name).mkdir(parents=True, exist_ok=True)
 
@@ -81,9 +79,9 @@ class KittiWriter(Writer):
     ) -> None:
         name = self._frame_name(scene, frame)
         for camera in self._rig.cameras:
-            image_folder, mask_folder = self.IMAGE_FOLDERS[camera]
-            write_png(self._root / image_folder / f"{name}.png", images[camera])
-            write_png(self._root / mask_folder / f"{name}.png", masks[camera])
+            files = CameraFiles.of(camera)
+            write_png(self._root / files.images / f"{name}.png", images[camera])
+            write_png(self._root / files.masks / f"{name}.png", masks[camera])
         for number, folder in enumerate(self._lidar_folders):
             own = scan if self._rig.is_merged else scan[scan.lidars == number]
             self._write_points(self._root / folder / f"{name}.bin", own, self._poses[number])
@@ -132,21 +130,18 @@ class KittiWriter(Writer):
         camera = self._rig.reference_camera
         first = camera.matrix @ np.eye(3, 4)
         second = camera.matrix @ transform(translation=(self.BASELINE, 0, 0))[:3]
-        third = second
-        if "image_03" in self._rig.cameras:
-            right = self._rig.cameras["image_03"]
-            from_first = right.camera_from_ego @ invert(self._rect_from_ego)
-            third = right.matrix @ from_first[:3]
         others = [] if self._rig.is_merged else self._rig.lidars[1:]
         rows = {
             "P0": first,
             "P1": first,
             "P2": second,
-            "P3": third,
+            "P3": second,
             "R0_rect": np.eye(3),
             "Tr_velo_to_cam": (self._rect_from_ego @ KITTI_EGO_FROM_LIDAR)[:3],
             "Tr_imu_to_velo": np.eye(4)[:3],
         }
+        for name in list(self._rig.cameras)[1:]:
+            rows |= self._camera_rows(name)
         for lidar in others:
             to_velodyne = invert(KITTI_EGO_FROM_LIDAR) @ lidar.ego_from_lidar
             rows[f"Tr_{lidar.name}_to_velo"] = to_velodyne[:3]
@@ -156,18 +151,28 @@ class KittiWriter(Writer):
             lines.append(f"{name}: {numbers}\n")
         return "".join(lines)
 
+    def _camera_rows(self, name: str) -> dict[str, np.ndarray]:
+        """Return the rows of the calibration for a camera beside the first one."""
+        camera, row = self._rig.cameras[name], CameraFiles.of(name).projection
+        from_first = camera.camera_from_ego @ invert(self._rect_from_ego)
+        if np.allclose(from_first[:3, :3], np.eye(3), atol=1e-9):
+            return {row: camera.matrix @ from_first[:3]}
+        from_velodyne = camera.camera_from_ego @ KITTI_EGO_FROM_LIDAR
+        return {row: camera.matrix @ np.eye(3, 4), kitti_camera_row(name): from_velodyne[:3]}
+
     def _label_lines(self, labels: Labels) -> list[str]:
         """Return one line of a label file for each object."""
         lines = []
         for index, (size, yaw) in enumerate(
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
         ):
-            bottom = labels.boxes.centers[index] - [0, 0, size[2] / 2]
-            x, y, z = apply(self._rect_from_ego, bottom)
-            rotation = float(wrap_angle(np.array(-yaw - np.pi / 2)))
+            length, width, height = size
+            center = apply(self._rect_from_ego, labels.boxes.centers[index])
+            x, y, z = center + np.array([0, height / 2, 0])
+            heading = self._rect_from_ego[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0)
+            rotation = float(np.arctan2(-heading[2], heading[0]))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
             bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
-            length, width, height = size
             numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
             fields = [
                 labels.names[index],
