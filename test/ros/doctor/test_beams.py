@@ -112,7 +112,12 @@ def examined(path: Path) -> Diagnosis:
     ("beams", "level"),
     [
         (None, "ok"),
-        (Beams(elevations=tuple(np.linspace(-25, 2, 64).tolist()), azimuth_step=0.2, max_range=80), "ok"),
+        (
+            Beams(
+                elevations=tuple(np.linspace(-25, 2, 64).tolist()), azimuth_step=0.2, max_range=80
+            ),
+            "ok",
+        ),
         (Beams("made at home"), "ok"),
         (Beams("VLP-16"), "warning"),
     ],
