@@ -89,7 +89,10 @@ def _check_lidar(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     item = item_of("beam angles", sensor)
     measured = measure_beams(stream.samples)
     if measured is None:
-        text = "cannot be told apart in the clouds (needed only to simulate your vehicle)"
+        text = (
+            "the beams cannot be told apart in the clouds. Only to simulate your vehicle: write the "
+            "model of the lidar into the calibration, or let its driver publish the field ring"
+        )
         diagnosis.add(item, "ok", text)
         return
     elevations = np.array(measured.elevations)
