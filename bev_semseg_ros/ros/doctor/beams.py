@@ -90,8 +90,8 @@ def _check_lidar(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     measured = measure_beams(stream.samples)
     if measured is None:
         text = (
-            "the beams cannot be told apart in the clouds. Only to simulate your vehicle: write the "
-            "model of the lidar into the calibration, or let its driver publish the field ring"
+            "the beams cannot be told apart in the clouds. Only to simulate your vehicle: write "
+            "the model of the lidar into the calibration, or let its driver publish the field ring"
         )
         diagnosis.add(item, "ok", text)
         return

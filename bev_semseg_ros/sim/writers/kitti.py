@@ -163,14 +163,17 @@ class KittiWriter(Writer):
     def _label_lines(self, labels: Labels) -> list[str]:
         """Return one line of a label file for each object."""
         lines = []
+        # A label turns a box about the y axis of the camera, which need not be upright. Seen from
+        # above, its x and z axis point along these columns.
+        turned_axes = invert(self._rect_from_ego)[:2, [0, 2]]
         for index, (size, yaw) in enumerate(
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
         ):
             length, width, height = size
             center = apply(self._rect_from_ego, labels.boxes.centers[index])
             x, y, z = center + np.array([0, height / 2, 0])
-            heading = self._rect_from_ego[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0)
-            rotation = float(np.arctan2(-heading[2], heading[0]))
+            cosine, minus_sine = np.linalg.solve(turned_axes, (np.cos(yaw), np.sin(yaw)))
+            rotation = float(np.arctan2(-minus_sine, cosine))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
             bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
             numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
