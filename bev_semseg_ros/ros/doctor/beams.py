@@ -25,6 +25,7 @@ TIGHT_SHARE = 0.95  # of the points, which must lie in tight beams
 MAX_SPREAD = 0.3  # degrees from the 10th to the 90th percentile of a beam's elevations
 MIN_BLIND = 20.0  # degrees; a narrower sector without a point may be chance
 SAME_ANGLE = 0.2  # degrees
+MAX_CLOUDS = 10  # that are looked at, spread evenly; each takes up to half a second
 SMALLEST_STEP = 0.01  # degrees; what lies nearer is a second return of the same shot
 
 
@@ -57,7 +58,7 @@ def measure_beams(clouds: Sequence[Any]) -> Beams | None:
         the farthest point, rounded up to 10 m. None if the beams cannot be told apart.
     """
     rings = []
-    for message in clouds:
+    for message in clouds[:: -(-len(clouds) // MAX_CLOUDS) or 1]:
         found = _rings_of(message)
         if found is not None:
             rings.append(found)
