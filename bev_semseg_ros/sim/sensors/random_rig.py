@@ -280,9 +280,9 @@ def _draw_bonnet(
         below: Angle in radians by which the image's lower edge lies below the horizon.
         direction: Key of DIRECTION_SHARES.
     """
-    is_seen = rng.random() < (0.45 if direction != "side" else 0.15)
-    distance = rng.uniform(0.9, 2.2)
-    # The edge of the bonnet is seen at this angle below the horizon.
+    is_seen = rng.random() < (0.6 if direction != "side" else 0.15)
+    edge = rng.uniform(0.65, 1.2)
+    # The edge is seen at this angle below the horizon.
     angle = below * rng.uniform(0.5, 0.95)
     turn = rng.normal(0, 6) if direction != "side" else rng.normal(0, 25)
     length, width = rng.uniform(0.8, 1.6), rng.uniform(1.3, 1.9)
@@ -293,14 +293,16 @@ def _draw_bonnet(
     fresnel = rng.uniform(0.04, 0.25)
     cowl = rng.uniform(0.1, 0.35) if rng.random() < 0.6 else 0.0
     x, y, z = position
-    edge = z - distance * np.tan(angle)
-    # It has to be a bonnet's height, and to pass below the camera.
-    if not is_seen or not 0.5 < edge < z - 0.2 or edge + rise > z - 0.12:
+    # It has to be where a bonnet is, and to pass below the camera.
+    if not is_seen or angle < np.radians(3) or edge + rise > z - 0.15:
+        return None
+    distance = (z - edge) / np.tan(angle)
+    if not 0.8 < distance < 2.6:
         return None
     side = y + rng.normal(0, 0.25 if direction != "side" else 0.6)
     red, green, blue = grey * tint
     return Bonnet(
-        (x + distance, side, float(edge)),
+        (x + float(distance), side, edge),
         float(np.radians(turn)),
         length,
         width,
