@@ -85,6 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.yaml",
         help="write a parameter file with which the node works on this input",
     )
+    parser.add_argument(
+        "--write-beams",
+        action="store_true",
+        help="write the beams of the lidars, as measured, into the calibration file; `bev-semseg "
+        "synth --rig FILE` needs them",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -131,6 +137,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.json.write_text(diagnosis.as_json())
     if arguments.params is not None:
         diagnosis.write_parameters(arguments.params)
+    if arguments.write_beams:
+        diagnosis.write_beams()
+        print(f"beams written into {diagnosis.calibration_file}")
     return 1 if diagnosis.count("fault") else 0
 
 

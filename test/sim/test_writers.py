@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from support.a2d2 import CORNER_SIGNS
-from support.rigs import QUICK_RIGS
+from support.rigs import QUICK_RIGS, tilted_vehicle
 from support.simple_scene import CAR, POSES_AROUND, ROAD, street
 
 from bev_semseg_ros.data import a2d2
@@ -46,11 +46,12 @@ def write(root, rig, view, result, images, masks):
     writer.finish([0])
 
 
-@pytest.fixture(scope="module", params=list(QUICK_RIGS))
+@pytest.fixture(scope="module", params=[*QUICK_RIGS, "vehicle"])
 def written(request, tmp_path_factory):
     """(rig, view, scan, images, masks, what the reader gives, folder) of one frame."""
     root = tmp_path_factory.mktemp(request.param)
-    rig = QUICK_RIGS[request.param].resized(SIZE)
+    rig = tilted_vehicle() if request.param == "vehicle" else QUICK_RIGS[request.param]
+    rig = rig.resized(SIZE)
     view = street()
     result = scan(view, rig)
     images, masks = pictures(rig)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from support.paths import ROOT
+
+from bev_semseg_ros.geometry import rotation_rpy, transform
 from bev_semseg_ros.sim.sensors.rig import Rig
+from bev_semseg_ros.sim.sensors.rig_file import load_rig
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 # More cameras see more rays, each of which takes its time.
@@ -21,3 +25,14 @@ def coarse(rig: Rig, factor: int) -> Rig:
 QUICK_RIGS = {
     name: coarse(rig, 4) if len(rig.cameras) >= _MANY_CAMERAS else rig for name, rig in RIGS.items()
 }
+
+
+def tilted_vehicle() -> Rig:
+    """Return the rig of the example of a calibration with all its sensors out of level."""
+    rig = coarse(load_rig(ROOT / "config" / "calibration_rig_example.yaml"), 4)
+    tilt = transform(rotation_rpy(0.03, -0.05, 0.12))
+    lidars = [replace(each, ego_from_lidar=each.ego_from_lidar @ tilt) for each in rig.lidars]
+    cameras = {}
+    for name, camera in rig.cameras.items():
+        cameras[name] = replace(camera, camera_from_ego=tilt @ camera.camera_from_ego)
+    return replace(rig, lidars=tuple(lidars), cameras=cameras)

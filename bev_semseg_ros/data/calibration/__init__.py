@@ -1,6 +1,8 @@
 """Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
 
 from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
+from bev_semseg_ros.data.calibration.beams import Beams, read_beams
+from bev_semseg_ros.data.calibration.beams_text import write_beams
 from bev_semseg_ros.data.calibration.calibration import (
     SENSOR_NAME,
     SENSOR_NAME_RULE,
@@ -11,6 +13,7 @@ from bev_semseg_ros.data.calibration.calibration import (
 )
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
+    kitti_camera_row,
     kitti_lidar_from_lidar,
     kitti_lidar_row,
     kitti_object_calibration,
@@ -33,11 +36,13 @@ __all__ = [
     "SENSOR_NAME",
     "SENSOR_NAME_RULE",
     "YAML_NAME",
+    "Beams",
     "Calibration",
     "CameraMount",
     "LidarMount",
     "a2d2_calibration",
     "check_sensor_name",
+    "kitti_camera_row",
     "kitti_lidar_from_lidar",
     "kitti_lidar_row",
     "kitti_object_calibration",
@@ -46,7 +51,9 @@ __all__ = [
     "kitti_raw_lidar_from_imu",
     "kitti_rectified_from_lidar",
     "load_calibration",
+    "read_beams",
     "read_kitti_matrices",
     "save_calibration",
+    "write_beams",
     "yaml_calibration",
 ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration.beams import Beams
 from bev_semseg_ros.data.files import numbers
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, only
 
@@ -23,10 +24,12 @@ class LidarMount:
     Attributes:
         ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
         frame_id: The lidar's frame in ROS.
+        beams: What the file says of its beams, which only the simulator needs; None if nothing.
     """
 
     ego_from_lidar: np.ndarray
     frame_id: str
+    beams: Beams | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,14 @@ class Calibration:
             {LIDAR: LidarMount(ego_from_lidar, lidar_frame)},
             {} if camera is None else {CAMERA: CameraMount(camera, camera_frame)},
         )
+
+    def with_beams(self, beams: Mapping[str, Beams]) -> Calibration:
+        """Return the calibration with the beams of some lidars, by their names."""
+        lidars = {
+            name: replace(mount, beams=beams.get(name, mount.beams))
+            for name, mount in self.lidars.items()
+        }
+        return replace(self, lidars=lidars)
 
     @property
     def ego_from_lidar(self) -> np.ndarray:

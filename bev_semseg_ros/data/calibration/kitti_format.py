@@ -91,11 +91,16 @@ def kitti_lidar_row(name: str) -> str:
     return f"Tr_{name}_to_velo"
 
 
+def kitti_camera_row(name: str) -> str:
+    """Return the name of the row that says where a camera sits that looks elsewhere than P2's."""
+    return f"Tr_velo_to_{name}"
+
+
 def kitti_object_camera(
     rows: dict[str, np.ndarray],
     path: Path,
     size: tuple[int, int] | None = None,
-    projection_row: str = "P2",
+    name: str = "image_02",
 ) -> Camera | None:
     """Build a colour camera of the object set.
 
@@ -103,7 +108,8 @@ def kitti_object_camera(
         rows: Rows of an object calib file.
         path: That file, for errors.
         size: (width, height) of the image; default: that of the recording day with this K.
-        projection_row: "P2" for the left camera, "P3" for the right one.
+        name: "image_02" for the left camera, "image_03" for the right one; a simulated rig may
+            have more, and those that look elsewhere have a row Tr_velo_to_NAME.
 
     Returns:
         The camera; None if `size` is not given and no recording day had this K.
@@ -111,11 +117,16 @@ def kitti_object_camera(
     Raises:
         ValueError: A row is missing or damaged.
     """
-    projection = _projection(rows, projection_row, path)
+    projection = _projection(rows, f"P{int(name.removeprefix('image_'))}", path)
     if size is None:
         size = _size_of_recording_day(projection[0, 0])
     if size is None:
         return None
+    pose_row = kitti_camera_row(name)
+    if pose_row in rows:
+        pose = np.vstack([_row(rows, pose_row, (3, 4), path), (0, 0, 0, 1)])
+        camera_from_lidar = rigid(pose, f"{path}: {pose_row}")
+        return Camera(projection[:, :3], size, camera_from_lidar @ invert(KITTI_EGO_FROM_LIDAR))
     return _camera(projection, kitti_rectified_from_lidar(rows, path), size)
 
 

@@ -3,6 +3,7 @@
 lidar:
   frame_id: lidar
   ego_from_lidar: 4x4         # takes points of the lidar to the ego frame, so holds its height
+  beams: {model: VLP-16}      # for the simulation; may be left out (see `read_beams`)
 camera:                       # may be left out
   frame_id: camera
   width, height: int          # pixels
@@ -30,6 +31,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from bev_semseg_ros.data.calibration.beams import read_beams
 from bev_semseg_ros.data.calibration.calibration import (
     Calibration,
     CameraMount,
@@ -133,9 +135,10 @@ def _mounts(
 
 def _lidar_mount(section: Any, where: str) -> LidarMount:
     """Return the lidar of a section; `where` is for errors."""
-    values = _mapping(_with_present_keys(section), _LIDAR_KEYS, (), where)
+    values = _mapping(_with_present_keys(section), _LIDAR_KEYS, ("beams",), where)
     ego_from_lidar = rigid(values["ego_from_lidar"], f"{where}.ego_from_lidar")
-    return LidarMount(ego_from_lidar, str(values["frame_id"]))
+    beams = read_beams(values["beams"], f"{where}.beams") if "beams" in values else None
+    return LidarMount(ego_from_lidar, str(values["frame_id"]), beams)
 
 
 def _camera_mount(section: Any, where: str) -> CameraMount:
@@ -179,10 +182,7 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
         calibration: What to write.
         path: File to write to; an existing one is replaced.
     """
-    lidars = {
-        name: {"frame_id": mount.frame_id, "ego_from_lidar": mount.ego_from_lidar.tolist()}
-        for name, mount in calibration.lidars.items()
-    }
+    lidars = {name: _lidar_section(mount) for name, mount in calibration.lidars.items()}
     cameras = {name: _camera_section(mount) for name, mount in calibration.cameras.items()}
     tree = _sections(lidars, "lidar", LIDAR) | _sections(cameras, "camera", CAMERA)
     text = yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
@@ -197,6 +197,13 @@ def _sections(sensors: Mapping[str, Any], kind: str, default: str) -> dict[str, 
     if list(sensors) == [default]:
         return {kind: sensors[default]}
     return {f"{kind}s": sensors}
+
+
+def _lidar_section(mount: LidarMount) -> dict[str, Any]:
+    section = {"frame_id": mount.frame_id, "ego_from_lidar": mount.ego_from_lidar.tolist()}
+    if mount.beams is not None:
+        section["beams"] = mount.beams.to_dict()
+    return section
 
 
 def _camera_section(mount: CameraMount) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +18,13 @@ from bev_semseg_ros.data.calibration import (
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.sensors import sensor_names
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
-
-@dataclass(frozen=True)
-class _CameraFiles:
-    """Where the files of a camera lie.
-
-    Attributes:
-        images: folder of its images.
-        masks: folder of their masks.
-        projection: its row in the calibration.
-    """
-
-    images: str
-    masks: str
-    projection: str
-
-
-# Named as in KITTI raw. Boxes and areas of "DontCare" are those of the first one.
-_CAMERAS = {
-    "image_02": _CameraFiles("image_2", "semantic", "P2"),
-    "image_03": _CameraFiles("image_3", "semantic_3", "P3"),
-}
-_REFERENCE = "image_02"
 _LIDAR = "velodyne"
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
@@ -63,7 +42,7 @@ class KittiDataset:
 
     Args:
         path: the folder.
-        cameras: "image_02", "image_03" or both; the first is the reference camera.
+        cameras: "image_02", "image_03" and so on; the first is the reference camera.
 
     Raises:
         ValueError: names a damaged file.
@@ -75,7 +54,7 @@ class KittiDataset:
         "or such a training folder"
     )
 
-    def __init__(self, path: str | Path, cameras: Sequence[str] = (_REFERENCE,)) -> None:
+    def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE,)) -> None:
         self._folder = _training_folder(Path(path)) or Path(path)
         self._cameras = list(cameras)
         self._lidars = [_LIDAR, *_further_lidars(self._folder)]
@@ -100,12 +79,7 @@ class KittiDataset:
     @staticmethod
     def camera_names(path: Path) -> list[str]:
         """Return the cameras that have a folder of images; the left one is always there."""
-        folder = _training_folder(path) or path
-        return [
-            name
-            for name, files in _CAMERAS.items()
-            if name == _REFERENCE or (folder / files.images).is_dir()
-        ]
+        return camera_names(_training_folder(path) or path)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -142,7 +116,7 @@ class KittiDataset:
 
     def _read_mask_labels(self) -> LabelSet:
         """Return the label set beside the masks, or else the default."""
-        own_labels = self._folder / _CAMERAS[_REFERENCE].masks / _LABELS
+        own_labels = self._folder / CameraFiles.of(REFERENCE).masks / _LABELS
         if not own_labels.is_file():
             return load_label_set(MASK_LABELS)
         # Named after the data set: the file has the same name in all of them.
@@ -154,7 +128,7 @@ class KittiDataset:
         """Return the folder and the ending of each part that a frame should have, by its name."""
         files = {}
         for camera in self._cameras:
-            files[self._part("image", camera)] = (_CAMERAS[camera].images, ".png")
+            files[self._part("image", camera)] = (CameraFiles.of(camera).images, ".png")
         for lidar in self._lidars:
             folder = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
             files[self._part("lidar", lidar)] = (folder, ".bin")
@@ -162,7 +136,7 @@ class KittiDataset:
         if (self._folder / "label_2").is_dir():
             files["boxes"] = ("label_2", ".txt")
         for camera in self._cameras:
-            folder = _CAMERAS[camera].masks
+            folder = CameraFiles.of(camera).masks
             if (self._folder / folder).is_dir():
                 files[self._part("mask", camera)] = (folder, ".png")
         return files
@@ -207,8 +181,7 @@ class KittiDataset:
                 masks[name] = _read_mask(mask_file, image, self.mask_labels)
             if rows is not None:
                 size = None if image is None else (image.shape[1], image.shape[0])
-                row = _CAMERAS[camera].projection
-                known = kitti_object_camera(rows, there["calib"], size, row)
+                known = kitti_object_camera(rows, there["calib"], size, camera)
                 if known is not None:
                     images[name] = CameraImage(image, known)
         return images, masks
@@ -228,9 +201,9 @@ class KittiDataset:
             there["boxes"], ego_from_rectified, motion_path if motion_path.is_file() else None
         )
         areas = {}
-        if _REFERENCE in self._cameras:
+        if REFERENCE in self._cameras:
             names = sensor_names(self._cameras, CAMERA)
-            areas[names[self._cameras.index(_REFERENCE)]] = dont_care
+            areas[names[self._cameras.index(REFERENCE)]] = dont_care
         return replace(annotation, boxes=boxes, dont_care=areas)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.ros.doctor.beams import check_beams
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.rig import check_frames, check_transforms, find_calibration
@@ -78,6 +79,7 @@ def diagnose(
         points = observation.usable(sensor)
         if points is not None:
             check_cloud(sensor, points, diagnosis)
+    check_beams(observation, diagnosis)
     cameras = check_intrinsics(observation, diagnosis)
     check_training(observation, cameras, loaded.config, loaded.info, diagnosis)
     choose_sensors(observation, cameras, diagnosis)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bev_semseg_ros.data.calibration import Calibration, save_calibration
+from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
 from bev_semseg_ros.input_check import LEVELS, Finding, Level
 from bev_semseg_ros.ros.node.parameters import (
     OF_SENSORS,
@@ -37,6 +37,7 @@ class Diagnosis:
         calibration: What is known of the sensors' poses, or None.
         calibration_file: The file that holds it, or None if it is from TF.
         ego_frame: A name for the ego frame of a calibration from TF.
+        beams: Lidar -> its beams as measured.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Diagnosis:
     calibration: Calibration | None = None
     calibration_file: Path | None = None
     ego_frame: str = ""
+    beams: dict[str, Beams] = field(default_factory=dict)
 
     def add(self, item: str, level: Level, text: str, remedy: str = "") -> None:
         """Add a finding.
@@ -148,7 +150,7 @@ class Diagnosis:
             file = self.calibration_file
             if file is None:
                 file = path.with_name(path.stem + "_calibration.yaml")
-                save_calibration(self.calibration, file)
+                save_calibration(self.calibration.with_beams(self.beams), file)
                 values["base_frame"] = self.ego_frame
             values["calibration"] = str(file.resolve())
         head = (
@@ -157,6 +159,26 @@ class Diagnosis:
         )
         content = yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
         path.write_text(head + content)
+
+    def write_beams(self) -> None:
+        """Write the measured beams into the calibration file.
+
+        Raises:
+            ValueError: There is no such file, it is no YAML, or no beams could be measured.
+        """
+        if self.calibration_file is None:
+            raise ValueError(
+                "--write-beams: no calibration file to write to; name it with --calibration (with "
+                "--params the doctor writes one from TF, with the beams in it)"
+            )
+        known = {} if self.calibration is None else self.calibration.lidars
+        beams = {name: each for name, each in self.beams.items() if name in known}
+        if not beams:
+            raise ValueError(
+                f"--write-beams: no beams were measured of a lidar in {self.calibration_file}; see "
+                "the findings above"
+            )
+        write_beams(self.calibration_file, beams)
 
     def how_to_start(self, path: Path | None = None) -> str:
         """Say how to start the node on this input.

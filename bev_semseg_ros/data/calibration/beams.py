@@ -1,0 +1,128 @@
+"""The beams of a lidar, as a calibration file gives them for the simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.data.files import numbers
+
+MAX_BEAMS = 1024  # of one lidar
+MAX_STEP = 10.0  # degrees between two shots of a beam
+MAX_RANGE = 1000.0  # metres
+
+
+@dataclass(frozen=True)
+class Beams:
+    """What a calibration file says of the beams of a lidar. Only the simulator needs it.
+
+    A value that is given stands before that of the model.
+
+    Attributes:
+        model: The maker's model, such as "VLP-16"; "" if the file names none.
+        elevations: Elevation of each beam in degrees, in the frame of the lidar; empty if the file
+            gives none.
+        azimuth_step: Degrees between two shots of a beam; None if the file gives none.
+        azimuths: First and last azimuth in degrees, counter-clockwise from the x axis of the lidar;
+            None for what the model has, or else a full turn.
+        max_range: Metres; None if the file gives none.
+    """
+
+    model: str = ""
+    elevations: tuple[float, ...] = ()
+    azimuth_step: float | None = None
+    azimuths: tuple[float, float] | None = None
+    max_range: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values that are given, as they stand in a file."""
+        content: dict[str, Any] = {}
+        if self.model:
+            content["model"] = self.model
+        if self.elevations:
+            content["elevations"] = list(self.elevations)
+        if self.azimuth_step is not None:
+            content["azimuth_step"] = self.azimuth_step
+        if self.azimuths is not None:
+            content["azimuths"] = list(self.azimuths)
+        if self.max_range is not None:
+            content["max_range"] = self.max_range
+        return content
+
+
+_KEYS = ("model", "elevations", "azimuth_step", "azimuths", "max_range")
+
+
+def read_beams(section: Any, where: str) -> Beams:
+    """Check and convert the section `beams` of a lidar.
+
+    Args:
+        section: What the file has there.
+        where: File and section, with which an error begins.
+
+    Returns:
+        The beams. They need not suffice for a simulation.
+
+    Raises:
+        ValueError: The section is damaged; the message names the entry and what was expected.
+    """
+    if not isinstance(section, dict) or not section:
+        raise ValueError(
+            f"{where}: expected a mapping such as {{model: VLP-16}}, with the keys "
+            f"{', '.join(_KEYS)}; got {section!r}"
+        )
+    unknown = [str(key) for key in section if key not in _KEYS]
+    if unknown:
+        raise ValueError(f"{where}: unknown key {', '.join(unknown)}; known: {', '.join(_KEYS)}")
+    model = section.get("model", "")
+    if not isinstance(model, str):
+        raise ValueError(f"{where}.model: expected the name of a lidar, got {model!r}")
+    return Beams(
+        model,
+        _elevations(section, where),
+        _number(section, "azimuth_step", MAX_STEP, where),
+        _azimuths(section, where),
+        _number(section, "max_range", MAX_RANGE, where),
+    )
+
+
+def _elevations(section: dict[str, Any], where: str) -> tuple[float, ...]:
+    """Return the elevations of a section; empty without."""
+    if "elevations" not in section:
+        return ()
+    where += ".elevations"
+    values = section["elevations"]
+    if not isinstance(values, list) or not 1 <= len(values) <= MAX_BEAMS:
+        raise ValueError(f"{where}: expected a list of 1 to {MAX_BEAMS} angles, got {values!r}")
+    elevations = numbers(values, (len(values),), where)
+    if np.abs(elevations).max() > 90:
+        raise ValueError(f"{where}: expected degrees from -90 to 90, got {values!r}")
+    return tuple(elevations.tolist())
+
+
+def _azimuths(section: dict[str, Any], where: str) -> tuple[float, float] | None:
+    """Return the first and the last azimuth of a section; None without."""
+    if "azimuths" not in section:
+        return None
+    where += ".azimuths"
+    first, last = numbers(section["azimuths"], (2,), where).tolist()
+    if not -360 <= first < last <= min(first + 360, 360):
+        raise ValueError(
+            f"{where}: expected the first and the last angle in degrees, ascending and at most "
+            f"360 apart, got {section['azimuths']!r}"
+        )
+    return first, last
+
+
+def _number(section: dict[str, Any], key: str, highest: float, where: str) -> float | None:
+    """Return a number of a section that lies above 0; None without."""
+    if key not in section:
+        return None
+    value = float(numbers(section[key], (), f"{where}.{key}"))
+    if not 0 < value <= highest:
+        raise ValueError(
+            f"{where}.{key}: expected a number above 0 and up to {highest:g}, got {section[key]!r}"
+        )
+    return value

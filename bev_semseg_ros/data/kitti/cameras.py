@@ -1,0 +1,50 @@
+"""The cameras of KITTI's object layout: their names, and where their files lie."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# Boxes and areas of "DontCare" are those of this camera.
+REFERENCE = "image_02"
+FIRST = 2  # number of the reference camera; the gray cameras 0 and 1 are not read
+
+_IMAGE_FOLDER = re.compile(r"image_([2-9]|[1-9][0-9])")
+
+
+@dataclass(frozen=True)
+class CameraFiles:
+    """Where the files of a camera lie.
+
+    Attributes:
+        images: folder of its images.
+        masks: folder of their masks.
+        projection: its row in the calibration.
+    """
+
+    images: str
+    masks: str
+    projection: str
+
+    @classmethod
+    def of(cls, camera: str) -> CameraFiles:
+        """Return where the files of a camera lie, which is named as in KITTI raw: "image_02"."""
+        number = int(camera.removeprefix("image_"))
+        masks = "semantic" if camera == REFERENCE else f"semantic_{number}"
+        return cls(f"image_{number}", masks, f"P{number}")
+
+
+def camera_name(index: int) -> str:
+    """Return the name of a camera; the reference camera has the index 0."""
+    return f"image_{FIRST + index:02d}"
+
+
+def camera_names(folder: Path) -> list[str]:
+    """Return the cameras that have a folder of images, and the reference camera in any case."""
+    names = {REFERENCE}
+    for entry in folder.iterdir():
+        match = _IMAGE_FOLDER.fullmatch(entry.name)
+        if match is not None and entry.is_dir():
+            names.add(f"image_{int(match[1]):02d}")
+    return sorted(names)

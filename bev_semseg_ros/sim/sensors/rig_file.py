@@ -1,0 +1,138 @@
+"""One's own vehicle: the rig of a calibration file, the one that the node reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.config import ImageConfig
+from bev_semseg_ros.data.calibration import CameraMount, LidarMount, load_calibration
+from bev_semseg_ros.data.kitti.cameras import camera_name
+from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.preprocessing import network_size
+from bev_semseg_ros.sim.sensors.beams import beam_pattern
+from bev_semseg_ros.sim.sensors.rig import BoxConvention, Lidar, Rig
+
+# The first lidar of KITTI's layout; the others keep their names.
+FIRST_LIDAR = "velodyne"
+# Metres above the ground at which a sensor of a vehicle may sit.
+HEIGHTS = (0.1, 8.0)
+# Tangent of half the angle that the simulator can draw, about 150 degrees.
+MAX_TANGENT = 3.9
+# At which share of its range a lidar sees a dark surface half of the time.
+DARK_RANGE = (0.35, 0.5)
+
+
+def load_rig(path: str | Path) -> Rig:
+    """Return the rig of a calibration file.
+
+    Its frames are written in KITTI's layout. The images are written rectified, at the size at which
+    the network sees them. Boxes are drawn at their true size.
+
+    Args:
+        path: Calibration YAML, such as config/calibration_example.yaml, with the beams of each
+            lidar.
+
+    Returns:
+        The rig. Its first lidar is called "velodyne", its cameras "image_02", "image_03" and so on;
+        further lidars keep their names.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, or lacks something that the simulator needs; the message
+            says what to add.
+    """
+    path = Path(path)
+    if path.is_dir() or path.suffix not in (".yaml", ".yml"):
+        raise ValueError(
+            f"{path}: expected a calibration YAML such as config/calibration_example.yaml, with "
+            "the beams of each lidar; other formats do not hold them"
+        )
+    calibration = load_calibration(path)
+    if not calibration.cameras:
+        raise ValueError(
+            f"{path}: no camera, but the simulator writes images; add the section camera. For a "
+            "vehicle without a camera take that of config/calibration_example.yaml, and --full-turn"
+        )
+    lidars: list[Lidar] = []
+    for name, lidar_mount in calibration.lidars.items():
+        where = _where(path, LIDAR, name)
+        lidars.append(_lidar(name if lidars else FIRST_LIDAR, lidar_mount, where))
+    max_range = max(lidar.max_range for lidar in lidars)
+    cameras = {}
+    for index, (name, camera_mount) in enumerate(calibration.cameras.items()):
+        cameras[camera_name(index)] = _camera(camera_mount, _where(path, CAMERA, name))
+    return Rig(
+        path.stem,
+        "kitti",
+        cameras,
+        tuple(lidars),
+        BoxConvention(),
+        max_range=max_range,
+        range_sigma=0.02,
+        ring_sigma=0.012,
+        beam_sigma=np.radians(0.03),
+        signal_range=(DARK_RANGE[0] * max_range, DARK_RANGE[1] * max_range),
+        intensity_gain=0.85,
+        intensity_exponent=1.0,
+        intensity_sigma=0.30,
+        dark_share=0.0,
+        body=(),
+    )
+
+
+def _where(path: Path, kind: str, name: str) -> str:
+    """Return the file and the section of a sensor, for errors."""
+    return f"{path}: {kind}" if name == kind else f"{path}: {kind}s.{name}"
+
+
+def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:
+    """Return a lidar of the file.
+
+    Args:
+        name: Its name in the data set.
+        mount: What the file says of it.
+        where: File and section, with which an error begins.
+    """
+    _check_height(mount.ego_from_lidar, f"{where}.ego_from_lidar")
+    pattern = beam_pattern(mount.beams, where)
+    heights = pattern.heights or (0.0,) * len(pattern.elevations)
+    first, last = np.radians(pattern.azimuths).tolist()
+    return Lidar(
+        name,
+        mount.ego_from_lidar,
+        np.radians(pattern.elevations),
+        np.array(heights),
+        float(np.radians(pattern.azimuth_step)),
+        (first, last),
+        "" if mount.beams is None else mount.beams.model,
+        pattern.max_range,
+    )
+
+
+def _camera(mount: CameraMount, where: str) -> Camera:
+    """Return a camera of the file as the network sees its images; `where` is for errors."""
+    _check_height(invert(mount.camera.camera_from_ego), f"{where}.camera_from_ego")
+    camera = mount.camera.rectified(network_size(mount.camera.size, ImageConfig()))
+    borders = np.array([(-0.5, -0.5), np.array(camera.size) - 0.5])
+    tangents = np.abs(borders - camera.matrix[:2, 2]) / np.diag(camera.matrix)[:2]
+    if tangents.max() > MAX_TANGENT:
+        raise ValueError(
+            f"{where}.rectified_matrix: the rectified image shows more than "
+            f"{2 * np.degrees(np.arctan(MAX_TANGENT)):.0f} degrees, which the simulator cannot "
+            "draw; give a longer focal length there"
+        )
+    return camera
+
+
+def _check_height(ego_from_sensor: np.ndarray, where: str) -> None:
+    """Check that a sensor sits above the ground."""
+    height = float(ego_from_sensor[2, 3])
+    low, high = HEIGHTS
+    if not low <= height <= high:
+        raise ValueError(
+            f"{where}: the sensor is {height:.2f} m above the ground, expected {low:g} to {high:g} "
+            "m; the origin of the ego frame lies on the ground"
+        )

@@ -1,0 +1,192 @@
+"""One's own vehicle: the rig of a calibration file is simulated, and read back as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from support.paths import ROOT
+
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.data.calibration import Beams, load_calibration
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.geometry import (
+    OPTICAL_FROM_VIEW,
+    apply,
+    invert,
+    points_in_boxes,
+    rotation_rpy,
+    transform,
+)
+from bev_semseg_ros.sim import generate as module
+from bev_semseg_ros.sim.generate import generate
+from bev_semseg_ros.sim.sensors.beams import MODELS, beam_pattern
+from bev_semseg_ros.sim.sensors.rig_file import load_rig
+
+EXAMPLE = ROOT / "config" / "calibration_example.yaml"
+RIG_EXAMPLE = ROOT / "config" / "calibration_rig_example.yaml"
+Change = Callable[[dict], object]
+
+
+def changed(tmp_path: Path, change: Change, example: Path = EXAMPLE) -> Path:
+    """Write an example after a change of its content, and return its path."""
+    tree = yaml.safe_load(example.read_text())
+    change(tree)
+    path = tmp_path / "vehicle.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    return path
+
+
+def test_sensors_sit_where_the_file_says():
+    rig, file = load_rig(RIG_EXAMPLE), load_calibration(RIG_EXAMPLE)
+    assert [lidar.name for lidar in rig.lidars] == ["velodyne", "rear"]
+    for lidar, mount in zip(rig.lidars, file.lidars.values(), strict=True):
+        np.testing.assert_array_equal(lidar.ego_from_lidar, mount.ego_from_lidar)
+    assert list(rig.cameras) == ["image_02", "image_03", "image_04"]
+    for camera, mount in zip(rig.cameras.values(), file.cameras.values(), strict=True):
+        np.testing.assert_array_equal(camera.camera_from_ego, mount.camera.camera_from_ego)
+        # The network sees the rectified image: what it shows is the same at any size.
+        recorded = mount.camera.rectified_matrix[0, 0] / mount.camera.size[0]
+        assert camera.is_rectified and camera.matrix[0, 0] / camera.size[0] == pytest.approx(
+            recorded
+        )
+        assert 200_000 < camera.size[0] * camera.size[1] < 300_000
+
+
+def test_beams_are_those_of_the_model_with_what_else_is_given(tmp_path):
+    beams = {"model": "os1 64", "azimuth_step": 0.7, "azimuths": [-60, 60], "max_range": 90}
+    lidar = load_rig(changed(tmp_path, lambda tree: tree["lidar"].update(beams=beams))).lidars[0]
+    np.testing.assert_allclose(np.degrees(lidar.elevations), MODELS["OS1-64"].elevations)
+    assert np.degrees(lidar.azimuth_step) == pytest.approx(0.7) and lidar.max_range == 90
+    np.testing.assert_allclose(np.degrees(lidar.azimuths), (-60, 60))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_can_be_simulated(name):
+    pattern = beam_pattern(Beams(name), "")
+    assert len(set(pattern.elevations)) == len(pattern.elevations)
+    assert len(pattern.heights) in (0, len(pattern.elevations))
+    numbers = [int(number) for number in re.findall(r"\d+", name)]
+    is_a_count = any(16 <= number <= 128 for number in numbers)
+    if is_a_count:
+        assert len(pattern.elevations) in numbers
+    first, last = pattern.azimuths
+    shots = len(pattern.elevations) * (last - first) / pattern.azimuth_step
+    assert 15_000 < shots < 400_000 and 40 < pattern.max_range <= 350
+
+
+def no_camera(tree: dict) -> None:
+    del tree["camera"]
+
+
+def on_the_ground(tree: dict) -> None:
+    tree["lidar"]["ego_from_lidar"][2][3] = 0.0
+
+
+def below(tree: dict) -> None:
+    tree["camera"]["camera_from_ego"][1][3] = -1.5
+
+
+def wide(tree: dict) -> None:
+    tree["camera"]["rectified_matrix"][0][0] = 100.0
+
+
+def without_beams(tree: dict) -> None:
+    del tree["lidar"]["beams"]
+
+
+def with_beams(**beams: object) -> Change:
+    return lambda tree: tree["lidar"].update(beams=beams)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            without_beams,
+            r"lidar: no beams, .*add the model \(beams: \{model: VLP-16\}\) or .*measures",
+        ),
+        (with_beams(azimuth_step=0.2), "lidar.beams: missing elevations, max_range; add the model"),
+        (
+            with_beams(model="VLP-17"),
+            "lidar.beams.model: unknown lidar 'VLP-17'; known: VLP-16, .*add",
+        ),
+        (no_camera, "no camera, .*add the section camera"),
+        (on_the_ground, r"lidar.ego_from_lidar: the sensor is 0.00 m above the ground, expected"),
+        (below, "camera.camera_from_ego: the sensor is -1.50 m above the ground"),
+        (wide, "camera.rectified_matrix: the rectified image shows more than 151 degrees"),
+        (lambda tree: tree["camera"].pop("width"), "camera: missing width"),
+    ],
+)
+def test_a_file_that_lacks_something_is_told_what_to_add(change, message, tmp_path):
+    with pytest.raises(ValueError, match=rf"vehicle.yaml: {message}"):
+        load_rig(changed(tmp_path, change))
+
+
+def test_what_is_no_calibration_yaml_is_named(tmp_path, capsys):
+    (tmp_path / "cams_lidars.json").write_text("{}")
+    command = ["synth", str(tmp_path / "set"), "--scenes", "1", "--frames", "1", "--seed", "1"]
+    assert main([*command, "--rig", str(tmp_path / "cams_lidars.json")]) == 2
+    assert "expected a calibration YAML" in capsys.readouterr().err
+    assert main([*command, "--rig", str(tmp_path / "none.yaml")]) == 2
+    assert "no such calibration file" in capsys.readouterr().err
+    assert main([*command, "--rig", "waymo"]) == 2
+    assert "or a calibration YAML" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_library():
+    """Build the library of a seed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Library", cache(module.Library))
+        yield
+
+
+def tilted(tree: dict) -> None:
+    """Turn the lidars and the cameras of the rig out of level, and make the images small."""
+    for name, lidar in tree["lidars"].items():
+        pose = np.array(lidar["ego_from_lidar"]) @ transform(rotation_rpy(0.03, -0.04, 0.2))
+        lidar["ego_from_lidar"] = pose.tolist()
+        lidar["beams"] = {"model": "VLP-16", "azimuth_step": 0.4 if name == "rear" else 0.2}
+    for number, camera in enumerate(tree["cameras"].values()):
+        view = transform(rotation_rpy(0.02, 0.1, 1.2 * number + 0.1), (0.4, 0.1, 1.6))
+        camera["camera_from_ego"] = (OPTICAL_FROM_VIEW @ invert(view)).tolist()
+
+
+@pytest.mark.slow
+def test_a_simulated_vehicle_is_read_back_as_the_file_has_it(kernels, tmp_path):
+    path = changed(tmp_path, tilted, RIG_EXAMPLE)
+    out, size = tmp_path / "set", (160, 96)
+    generate(out, str(path), 1, 1, 4, size, workers=1, progress=False)
+    frame, annotation = open_dataset(out, cameras="all")[0]
+    rig, file = load_rig(path), load_calibration(path)
+    assert frame.missing == () and list(frame.lidars) == ["velodyne", "rear"]
+    assert list(frame.cameras) == list(annotation.masks) == ["image_02", "image_03", "image_04"]
+    for seen, mount in zip(frame.cameras.values(), file.cameras.values(), strict=True):
+        expected = mount.camera.rectified(size)
+        np.testing.assert_allclose(seen.camera.matrix, expected.matrix, atol=1e-6)
+        np.testing.assert_allclose(seen.camera.camera_from_ego, expected.camera_from_ego, atol=1e-9)
+    points = [apply(scan.ego_from_lidar, scan.points[:, :3]) for scan in frame.lidars.values()]
+    for cloud, lidar in zip(points, rig.lidars, strict=True):
+        local = apply(invert(lidar.ego_from_lidar), cloud)
+        elevations = np.degrees(np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1])))
+        off = np.abs(elevations[:, None] - np.arange(-15, 16, 2)).min(1)
+        assert len(cloud) > 300 and np.percentile(off, 99) < 0.15
+    inside = points_in_boxes(np.concatenate(points), annotation.boxes).any(1)
+    # Every object with a label has a point on it, which a box in the wrong place would miss.
+    assert len(inside) >= 3 and inside.mean() > 0.9
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_file_of_the_same_name_is_refused(kernels, tmp_path):
+    path = changed(tmp_path, with_beams(model="VLP-16"))
+    generate(tmp_path / "set", str(path), 1, 1, 4, (160, 96), workers=1, progress=False)
+    changed(tmp_path, with_beams(model="VLP-16", max_range=60))
+    with pytest.raises(ValueError, match=r"holds another data set .*rig_digest"):
+        generate(tmp_path / "set", str(path), 2, 1, 4, (160, 96), workers=1, progress=False)
