@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets import people, plants, two_wheelers
+from bev_semseg_ros.sim.assets import plants, two_wheelers
+from bev_semseg_ros.sim.assets.people import pedestrians, riders
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
@@ -25,10 +26,37 @@ CAR_COUNTS = {
     "pickup": 1,
 }
 TRUCK_COUNTS = {"box": 3, "semitrailer": 2, "platform": 1, "tank": 1, "bus": 3}
-WALKING_COUNTS = {"walking": 9, "child": 2}
-STILL_COUNTS = {"standing": 4, "sitting": 1}
-CYCLIST_COUNTS = {"cyclist": 7, "motorcyclist": 1}
-PARKED_COUNTS = {"bicycle": 4, "motorcycle": 2}
+# How many people there are of each kind; the kinds that walk, then those that stay.
+WALKING_COUNTS = {
+    "walking": 66,
+    "child": 16,
+    "running": 5,
+    "luggage": 8,
+    "pram": 7,
+    "pushing_bicycle": 7,
+    "umbrella": 6,
+    "walking_frame": 4,
+    "wheelchair": 3,
+    "leading_child": 4,
+    "led_child": 4,
+}
+STILL_COUNTS = {"standing": 70, "standing_child": 10, "sitting": 20}
+CYCLIST_COUNTS = {
+    "cyclist": 52,
+    "child_cyclist": 5,
+    "motorcyclist": 11,
+    "scooter_rider": 9,
+    "kick_scooter_rider": 3,
+}
+PARKED_COUNTS = {
+    "city_bicycle": 6,
+    "low_step_bicycle": 5,
+    "sports_bicycle": 3,
+    "cargo_bicycle": 1,
+    "motorcycle": 4,
+    "scooter": 4,
+    "kick_scooter": 1,
+}
 PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "hedge": 4}
 
 
@@ -54,9 +82,12 @@ class Library:
 
         self.cars = pool(cars.car, CAR_COUNTS)
         self.trucks = pool(trucks.truck, TRUCK_COUNTS)
-        self.walking = pool(people.pedestrian, WALKING_COUNTS)
-        self.still = pool(people.pedestrian, STILL_COUNTS)
-        self.cyclists = pool(people.cyclist, CYCLIST_COUNTS)
+        self.walking = pool(pedestrians.pedestrian, WALKING_COUNTS)
+        self.still = pool(pedestrians.pedestrian, STILL_COUNTS)
+        self.cyclists = pool(riders.cyclist, CYCLIST_COUNTS)
+        self.people: dict[str, list[Shape]] = {}
+        for shape in self.walking + self.still + self.cyclists:
+            self.people.setdefault(shape.kind, []).append(shape)
         self.parked_two_wheelers = pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS)
         self.plants = {
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
@@ -75,8 +106,20 @@ class Library:
         pool = self.still if still else self.walking
         return pool[rng.integers(len(pool))]
 
+    def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
+        """Return a person of a kind of WALKING_COUNTS, STILL_COUNTS or CYCLIST_COUNTS.
+
+        Raises:
+            ValueError: If there is no such kind.
+        """
+        if kind not in self.people:
+            raise ValueError(
+                f"unknown kind of person {kind!r}, expected one of {', '.join(self.people)}"
+            )
+        return self.people[kind][rng.integers(len(self.people[kind]))]
+
     def draw_cyclist(self, rng: np.random.Generator) -> Shape:
-        """Return a rider on a bicycle or a motorcycle."""
+        """Return a rider on a bicycle, a motorcycle or a scooter."""
         return self.cyclists[rng.integers(len(self.cyclists))]
 
     def draw_parked_two_wheeler(self, rng: np.random.Generator) -> Shape:
