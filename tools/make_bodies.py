@@ -72,8 +72,8 @@ LLOYD_STEPS = 8
 # Share of each of AGES, and the bounds of anny's age: 1/3 is a child of ten, 2/3 a young adult.
 AGE_SHARES = {"child": 0.17, "teenager": 0.12, "adult": 0.51, "old": 0.2}
 AGE_BOUNDS = {
-    "child": (0.19, 0.37),
-    "teenager": (0.38, 0.55),
+    "child": (0.19, 0.4),
+    "teenager": (0.41, 0.6),
     "adult": (0.62, 0.84),
     "old": (0.86, 1.0),
 }
@@ -134,7 +134,7 @@ def phenotype(
     if typical:
         return dict(gender=gender, age=0.67, muscle=0.5, weight=0.5, height=0.4, proportions=0.5)
     low, high = AGE_BOUNDS[age]
-    height = rng.normal(0.41 if gender else 0.385, 0.05) - (0.04 if age == "old" else 0.0)
+    height = rng.normal(0.43 if gender else 0.41, 0.05) - (0.04 if age == "old" else 0.0)
     return dict(
         gender=gender,
         age=rng.uniform(low, high),

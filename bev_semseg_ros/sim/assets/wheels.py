@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -55,17 +54,22 @@ def add_wheel(
         sides: Parts of the tyre.
     """
     angle = np.linspace(0, 2 * np.pi, sides + 1)
-    inner = radius - thickness
-    ring = np.stack([x + inner * np.cos(angle), y + 0 * angle, radius + inner * np.sin(angle)], -1)
-    for start, end in pairwise(ring):
-        builder.tube(start, end, thickness, thickness, 4, label, TYRE)
-    hub = np.array([x, y, radius])
+    radial = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
+    axle, hub = np.array([0, 1.0, 0]), np.array([x, y, radius])
+    ring = hub + (radius - thickness) * radial
+    across = np.linspace(0, 2 * np.pi, 5)[:, None]
+    tyre = np.cos(across) * radial[:, None] + np.sin(across) * axle
+    builder.grid(ring[:, None] + thickness * tyre, label, TYRE)
     if spokes == 0:
         disc = np.stack([np.broadcast_to(hub, ring[1:].shape), ring[:-1], ring[1:]], 1)
         builder.add(disc, label, METAL)
         return
-    for spoke in ring[: -1 : max(1, sides // spokes)]:
-        builder.tube(hub, spoke, 0.006, 0.006, 3, label, METAL)
+    ends = ring[: -1 : max(1, sides // spokes)]
+    tangents = np.cross(axle, ends - hub)
+    tangents = tangents / np.linalg.norm(tangents, axis=1, keepdims=True)
+    for half in (np.broadcast_to(0.006 * axle, ends.shape), 0.006 * tangents):
+        a, b, c, d = hub - half, hub + half, ends + half, ends - half
+        builder.add(np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]), label, METAL)
 
 
 def add_loft(

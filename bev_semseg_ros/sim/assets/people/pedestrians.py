@@ -70,7 +70,7 @@ class _Scene:
 
 def _walk(scene: _Scene) -> None:
     """Pose a walk of a random stride."""
-    pose_walking(scene.pose, scene.rng, scene.rng.uniform(0.5, 1.2))
+    pose_walking(scene.pose, scene.rng, scene.rng.uniform(0.7, 1.3))
 
 
 def _walking(scene: _Scene) -> None:

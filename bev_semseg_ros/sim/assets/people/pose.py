@@ -16,21 +16,27 @@ GRIP = 1.1
 
 def unit(vector: np.ndarray) -> np.ndarray:
     """Return a vector (3,) scaled to length one."""
-    return vector / (np.linalg.norm(vector) + 1e-9)
+    return vector / (np.sqrt(vector @ vector) + 1e-9)
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the cross product of two vectors (3,); for single ones np.cross is slow."""
+    (ax, ay, az), (bx, by, bz) = a, b
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def turn(axis: np.ndarray, angle: float) -> np.ndarray:
     """Return the rotation (3, 3) by an angle in radians about a unit axis (3,)."""
     x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * skew @ skew
 
 
 def _frame(direction: np.ndarray, hinge: np.ndarray) -> np.ndarray:
     """Return the frame (3, 3), as columns, of a bone with a direction and a hinge across it."""
     along = unit(direction)
     across = unit(hinge - hinge @ along * along)
-    return np.stack([along, across, np.cross(along, across)], 1)
+    return np.array([along, across, cross(along, across)]).T
 
 
 class Pose:
@@ -109,7 +115,7 @@ class Pose:
         direction = unit(joints[BONE[f"{lower}_{side}"]] - joints[BONE[f"{upper}_{side}"]])
         # An elbow bends forward, a knee backward.
         inward = FORWARD if is_arm else -FORWARD
-        return _frame(direction, np.cross(direction, inward))
+        return _frame(direction, cross(direction, inward))
 
     def limb(
         self, limb: str, side: str, upper: np.ndarray, lower: np.ndarray, inward: np.ndarray
@@ -125,7 +131,7 @@ class Pose:
         """
         is_arm = limb == "arm"
         bones = ("upper_arm", "forearm", "hand") if is_arm else ("thigh", "shin", "foot")
-        hinge = np.cross(upper, inward)
+        hinge = cross(upper, inward)
         for first, second, direction in (
             (bones[0], bones[1], upper),
             (bones[1], bones[2], lower),
@@ -201,7 +207,7 @@ class Pose:
         joints = self.body.joints
         rest = unit(joints[BONE[f"fingers_{side}"]] - joints[BONE[f"hand_{side}"]])
         now, wanted = rotation @ rest, unit(direction)
-        axis = np.cross(now, wanted)
+        axis = cross(now, wanted)
         sine = float(np.linalg.norm(axis))
         if sine > 1e-6:
             rotation = turn(axis / sine, float(np.arctan2(sine, now @ wanted))) @ rotation

@@ -45,7 +45,7 @@ def pose_walking(pose: Pose, rng: np.random.Generator, stride: float) -> None:
     pose.trunk(
         lean, u(-0.03, 0.08), u(-0.03, 0.03), 0.25 * stride * swing, -0.2 * swing, _glance(rng)
     )
-    arm_swing, elbow, out = u(0.3, 1.0) * stride, u(0.15, 0.5), u(0.08, 0.22)
+    arm_swing, elbow, out = u(0.3, 1.0) * stride, u(0.15, 0.5), u(0.1, 0.26)
     wide, turned = u(0.0, 0.06), u(0.0, 0.25)
     for side in SIDES:
         at = phase + (0.5 if side == "right" else 0.0)
