@@ -77,6 +77,8 @@ AGE_BOUNDS = {
     "adult": (0.62, 0.84),
     "old": (0.86, 1.0),
 }
+# Means of anny's height of men and women.
+HEIGHT_MEANS = (0.41, 0.43)
 
 
 def main() -> None:
@@ -131,18 +133,18 @@ def phenotype(
     rng: np.random.Generator, age: str, gender: float, typical: bool = False
 ) -> dict[str, float]:
     """Draw the parameters of a body; gender 0 is male. A typical body is not drawn."""
+    drawn = {
+        "age": rng.uniform(*AGE_BOUNDS[age]),
+        "muscle": float(np.clip(rng.normal(0.5, 0.15), 0.1, 0.9)),
+        "weight": float(np.clip(rng.normal(0.55, 0.2), 0.08, 1.0)),
+        "height": float(np.clip(rng.normal(HEIGHT_MEANS[int(gender)], 0.05), 0.2, 0.6)),
+        "proportions": rng.uniform(0.2, 0.8),
+    }
     if typical:
-        return dict(gender=gender, age=0.67, muscle=0.5, weight=0.5, height=0.4, proportions=0.5)
-    low, high = AGE_BOUNDS[age]
-    height = rng.normal(0.43 if gender else 0.41, 0.05) - (0.04 if age == "old" else 0.0)
-    return dict(
-        gender=gender,
-        age=rng.uniform(low, high),
-        muscle=float(np.clip(rng.normal(0.5, 0.15), 0.1, 0.9)),
-        weight=float(np.clip(rng.normal(0.55, 0.2), 0.08, 1.0)),
-        height=float(np.clip(height, 0.2, 0.6)),
-        proportions=rng.uniform(0.2, 0.8),
-    )
+        drawn = {"age": 0.67, "muscle": 0.5, "weight": 0.5, "height": 0.4, "proportions": 0.5}
+    elif age == "old":
+        drawn["height"] -= 0.04
+    return {"gender": gender, **drawn}
 
 
 def rest_body(
@@ -196,10 +198,12 @@ def decimated(
     is_body = component == np.bincount(component).argmax()  # without eyeballs
     distance = np.where(is_body, np.inf, -1.0)
     seeds = [int(np.argmax(np.where(is_body, vertices[:, 2], -1)))]
+    limit = np.inf
     while len(seeds) < count:
-        reached = dijkstra(graph, indices=seeds[-1], limit=max(distance[np.isfinite(distance)].max(), 0) if len(seeds) > 1 else np.inf)
+        reached = dijkstra(graph, indices=seeds[-1], limit=limit)
         distance = np.minimum(distance, reached)
         seeds.append(int(np.argmax(distance)))
+        limit = float(distance.max())
     for _ in range(LLOYD_STEPS):
         cell = _cells(graph, seeds)
         for number, seed in enumerate(seeds):

@@ -60,6 +60,48 @@ PARKED_COUNTS = {
 PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "hedge": 4}
 
 
+class Pool:
+    """Shapes that are built when they are first used.
+
+    Every shape has a random generator of its own, so it does not depend on which others are built.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[np.random.Generator, str], Shape],
+        counts: dict[str, int],
+        seed: int,
+    ) -> None:
+        """List the shapes.
+
+        Args:
+            make: Builds a shape of a kind.
+            counts: How many shapes of each kind there are.
+            seed: Seed of the library.
+        """
+        self._make = make
+        self._seed = seed
+        self.kinds = [kind for kind, count in counts.items() for _ in range(count)]
+        self._shapes: dict[int, Shape] = {}
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def __getitem__(self, index: int) -> Shape:
+        kind = self.kinds[index]
+        if index not in self._shapes:
+            rng = np.random.default_rng([self._seed, index, *self._make.__name__.encode()])
+            self._shapes[index] = self._make(rng, kind)
+        return self._shapes[index]
+
+    def draw(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
+        """Return a shape, one of a kind if it is not None; all are equally likely."""
+        if kind is None:
+            return self[int(rng.integers(len(self)))]
+        first = self.kinds.index(kind)
+        return self[first + int(rng.integers(self.kinds.count(kind)))]
+
+
 class Library:
     """A pool of shapes; the same seed gives the same pool.
 
@@ -82,13 +124,10 @@ class Library:
 
         self.cars = pool(cars.car, CAR_COUNTS)
         self.trucks = pool(trucks.truck, TRUCK_COUNTS)
-        self.walking = pool(pedestrians.pedestrian, WALKING_COUNTS)
-        self.still = pool(pedestrians.pedestrian, STILL_COUNTS)
-        self.cyclists = pool(riders.cyclist, CYCLIST_COUNTS)
-        self.people: dict[str, list[Shape]] = {}
-        for shape in self.walking + self.still + self.cyclists:
-            self.people.setdefault(shape.kind, []).append(shape)
-        self.parked_two_wheelers = pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS)
+        self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, seed)
+        self.still = Pool(pedestrians.pedestrian, STILL_COUNTS, seed + 1)
+        self.cyclists = Pool(riders.cyclist, CYCLIST_COUNTS, seed)
+        self.parked_two_wheelers = Pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS, seed)
         self.plants = {
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }
@@ -103,8 +142,7 @@ class Library:
 
     def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
         """Return a person who walks, or one who stands or sits if `still`."""
-        pool = self.still if still else self.walking
-        return pool[rng.integers(len(pool))]
+        return (self.still if still else self.walking).draw(rng)
 
     def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
         """Return a person of a kind of WALKING_COUNTS, STILL_COUNTS or CYCLIST_COUNTS.
@@ -112,19 +150,19 @@ class Library:
         Raises:
             ValueError: If there is no such kind.
         """
-        if kind not in self.people:
-            raise ValueError(
-                f"unknown kind of person {kind!r}, expected one of {', '.join(self.people)}"
-            )
-        return self.people[kind][rng.integers(len(self.people[kind]))]
+        for pool in (self.walking, self.still, self.cyclists):
+            if kind in pool.kinds:
+                return pool.draw(rng, kind)
+        known = (*WALKING_COUNTS, *STILL_COUNTS, *CYCLIST_COUNTS)
+        raise ValueError(f"unknown kind of person {kind!r}, expected one of {', '.join(known)}")
 
     def draw_cyclist(self, rng: np.random.Generator) -> Shape:
         """Return a rider on a bicycle, a motorcycle or a scooter."""
-        return self.cyclists[rng.integers(len(self.cyclists))]
+        return self.cyclists.draw(rng)
 
     def draw_parked_two_wheeler(self, rng: np.random.Generator) -> Shape:
-        """Return a bicycle or a motorcycle without a rider."""
-        return self.parked_two_wheelers[rng.integers(len(self.parked_two_wheelers))]
+        """Return a bicycle, a motorcycle or a scooter without a rider."""
+        return self.parked_two_wheelers.draw(rng)
 
     def draw_plant(self, kind: str, rng: np.random.Generator) -> Shape:
         """Return a plant of a kind of PLANT_COUNTS.

@@ -43,13 +43,15 @@ def add_motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosi
     )
     add_loft(
         builder,
-        [(-half_base - 0.15, 0.82, 0.04, 0.08), (-0.55, 0.76, 0.06, 0.13), (-0.15, 0.72, 0.07, 0.11)],
+        [
+            (-half_base - 0.15, 0.82, 0.04, 0.08),
+            (-0.55, 0.76, 0.06, 0.13),
+            (-0.15, 0.72, 0.07, 0.11),
+        ],
         TWO_WHEELER,
         BAG,
     )
-    builder.tube(
-        (-half_base, 0.07, radius), (-0.1, 0.08, 0.42), 0.04, 0.05, 5, TWO_WHEELER, METAL
-    )
+    builder.tube((-half_base, 0.07, radius), (-0.1, 0.08, 0.42), 0.04, 0.05, 5, TWO_WHEELER, METAL)
     builder.tube((-0.1, -0.17, 0.32), (-0.85, -0.2, 0.42), 0.045, 0.065, 6, TWO_WHEELER, METAL)
     lamp_x = bar_x + 0.1
     if has_fairing or is_tourer:
@@ -73,17 +75,13 @@ def add_scooter(builder: MeshBuilder, rng: np.random.Generator) -> RidingPositio
     for x in (-half_base, half_base):
         add_wheel(builder, x, radius, 0.055, spokes=0)
     bar_x = half_base - u(0.22, 0.28)
-    builder.tube(
-        (half_base, 0, radius), (bar_x, 0, bar_z), 0.035, 0.035, 5, TWO_WHEELER, METAL
-    )
+    builder.tube((half_base, 0, radius), (bar_x, 0, bar_z), 0.035, 0.035, 5, TWO_WHEELER, METAL)
     for y in (-0.32, 0.32):
         builder.tube(
             (bar_x, 0, bar_z), (bar_x - 0.08, y, bar_z), 0.018, 0.018, 4, TWO_WHEELER, METAL
         )
         mirror = (bar_x, 0.85 * y, bar_z + 0.16)
-        builder.tube(
-            (bar_x, 0.5 * y, bar_z), mirror, 0.006, 0.006, 3, TWO_WHEELER, METAL
-        )
+        builder.tube((bar_x, 0.5 * y, bar_z), mirror, 0.006, 0.006, 3, TWO_WHEELER, METAL)
         builder.box(mirror, (0.03, 0.12, 0.08), 0, TWO_WHEELER, TYRE)
     rear = -half_base - 0.2
     add_loft(

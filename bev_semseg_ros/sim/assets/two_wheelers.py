@@ -147,13 +147,13 @@ def _add_bicycle(
         top_start = crank + 0.25 * (saddle - crank)
     else:
         top_start = seat_tube
-    lower_head = head + [0.03, 0, -0.12]
+    lower_head = head + np.array([0.03, 0, -0.12])
     thin = 0.016 if kind == "sports_bicycle" else 0.02
     for start, end in ((crank, saddle), (crank, lower_head), (top_start, head)):
         tube(start, end, thin, FRAME)
     for y in (-0.05, 0.05):
-        tube(rear + [0, y, 0], crank, 0.011, FRAME, 4)
-        tube(rear + [0, y, 0], seat_tube, 0.011, FRAME, 4)
+        tube(rear + np.array([0, y, 0]), crank, 0.011, FRAME, 4)
+        tube(rear + np.array([0, y, 0]), seat_tube, 0.011, FRAME, 4)
     fork_top = lower_head
     if kind == "cargo_bicycle":
         fork_top = _add_cargo_box(builder, rng, g, front_radius)
@@ -164,8 +164,8 @@ def _add_bicycle(
     for y in (-g.bar_width, g.bar_width):
         tube(bar, [g.bar[0], 0.6 * y, g.bar[1] + 0.02], 0.013, METAL, 4)
         tube([g.bar[0], 0.6 * y, g.bar[1] + 0.02], [g.grip_x, y, g.bar[1]], 0.015, METAL, 4)
-    builder.box(saddle - [0.02, 0, 0.07], (0.26, 0.15, 0.07), 0, TWO_WHEELER, METAL)
-    tube(crank - [0, 0.03, 0], crank + [0, 0.03, 0], 0.09, METAL, 8)
+    builder.box(saddle - np.array([0.02, 0, 0.07]), (0.26, 0.15, 0.07), 0, TWO_WHEELER, METAL)
+    tube(crank - np.array([0, 0.03, 0]), crank + np.array([0, 0.03, 0]), 0.09, METAL, 8)
     if rng.random() < 0.6 and kind != "sports_bicycle":
         _add_fender(builder, g.rear, g.radius)
         _add_fender(builder, g.front, front_radius)
@@ -181,7 +181,7 @@ def _add_fender(builder: MeshBuilder, x: float, radius: float) -> None:
     angle = np.radians(np.linspace(20, 190, 7))
     outer = radius + 0.02
     arc = np.stack([x + outer * np.cos(angle), 0 * angle, radius + outer * np.sin(angle)], -1)
-    points = np.stack([arc + [0, 0.03, 0], arc - [0, 0.03, 0]], 1)
+    points = np.stack([arc + np.array([0, 0.03, 0]), arc - np.array([0, 0.03, 0])], 1)
     builder.grid(points, TWO_WHEELER, METAL)
 
 
@@ -207,11 +207,9 @@ def _add_luggage(
         builder.box((x - 0.15, 0, carrier_z), (0.05, 0.3, 0.55), 0, TWO_WHEELER, FABRIC)
         if rng.random() < 0.4:
             builder.box((x - 0.02, 0, carrier_z + 0.14), (0.17, 0.24, 0.34), 0, TWO_WHEELER, BAG)
-            head = np.array([x, 0, carrier_z + 0.52])
-            builder.tube(head, head + [0, 0, 0.12], 0.07, 0.08, 7, TWO_WHEELER, SKIN)
-            builder.tube(
-                head + [0, 0, 0.12], head + [0, 0, 0.22], 0.12, 0.03, 7, TWO_WHEELER, FABRIC
-            )
+            neck, brow, crown = (np.array([x, 0, carrier_z + z]) for z in (0.52, 0.64, 0.74))
+            builder.tube(neck, brow, 0.07, 0.08, 7, TWO_WHEELER, SKIN)
+            builder.tube(brow, crown, 0.12, 0.03, 7, TWO_WHEELER, FABRIC)
     if kind != "cargo_bicycle" and rng.random() < 0.22:
         basket = (g.front - 0.04, 0, g.head[1] - 0.06)
         builder.box(basket, (0.28, 0.36, 0.22), 0, TWO_WHEELER, BAG)

@@ -33,9 +33,7 @@ def add_rucksack(builder: MeshBuilder, figure: Figure, rng: np.random.Generator)
     builder.append(figure.attach(local.build(), "chest"))
 
 
-def add_hand_bag(
-    builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str
-) -> None:
+def add_hand_bag(builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str) -> None:
     """Add a bag that hangs from a hand of a settled figure."""
     u = rng.uniform
     x, y, z = figure.pose.joint(f"fingers_{side}")
@@ -56,18 +54,20 @@ def add_shoulder_bag(
     bag = hips + size * np.array([u(-0.08, 0.04), sign * u(0.23, 0.27), u(-0.1, 0.12)])
     height, length = size * u(0.2, 0.3), size * u(0.22, 0.38)
     builder.box(
-        bag - [0, 0, height / 2], (length, size * u(0.07, 0.14), height), 0, figure.label, BAG
+        bag - np.array([0, 0, height / 2]),
+        (length, size * u(0.07, 0.14), height),
+        0,
+        figure.label,
+        BAG,
     )
     shoulder = figure.pose.joint(f"upper_arm_{side}") + size * np.array([0, -0.03 * sign, 0.07])
     for x in (-0.09, 0.09):
         middle = shoulder + size * np.array([x, 0.04 * sign, -0.12])
         builder.tube(shoulder, middle, 0.015, 0.015, 4, figure.label, BAG)
-        builder.tube(middle, bag + [x, 0, height / 2], 0.012, 0.012, 4, figure.label, BAG)
+        builder.tube(middle, bag + np.array([x, 0, height / 2]), 0.012, 0.012, 4, figure.label, BAG)
 
 
-def add_suitcase(
-    builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str
-) -> None:
+def add_suitcase(builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str) -> None:
     """Add a suitcase on wheels that a hand of a settled figure pulls by its handle."""
     u = rng.uniform
     hand = figure.pose.joint(f"fingers_{side}")
@@ -78,8 +78,12 @@ def add_suitcase(
     local = MeshBuilder()
     add_loft(
         local,
-        [(0, 0, 0.42 * depth, 0.46 * width), (0, 0.04, depth / 2, width / 2)]
-        + [(0, height - 0.04, depth / 2, width / 2), (0, height, 0.42 * depth, 0.46 * width)],
+        [
+            (0.0, 0.0, 0.42 * depth, 0.46 * width),
+            (0.0, 0.04, depth / 2, width / 2),
+            (0.0, height - 0.04, depth / 2, width / 2),
+            (0.0, height, 0.42 * depth, 0.46 * width),
+        ],
         PEDESTRIAN,
         FABRIC,
         is_upright=True,
@@ -88,10 +92,10 @@ def add_suitcase(
     rotation = np.stack([forward, [0, 1.0, 0], along], 1)
     builder.append(transformed(local.build(), rotation, foot))
     for end in (-0.09, 0.09):
-        start = foot + height * along + [0, end, 0]
-        builder.tube(start, hand + [0, end, 0], 0.008, 0.008, 3, PEDESTRIAN, METAL)
-        wheel = foot + [0, 2 * end, -0.02]
-        builder.tube(wheel, wheel + [0, 0.03, 0], 0.04, 0.04, 6, PEDESTRIAN, TYRE)
+        start = foot + height * along + np.array([0, end, 0])
+        builder.tube(start, hand + np.array([0, end, 0]), 0.008, 0.008, 3, PEDESTRIAN, METAL)
+        wheel = foot + np.array([0, 2 * end, -0.02])
+        builder.tube(wheel, wheel + np.array([0, 0.03, 0]), 0.04, 0.04, 6, PEDESTRIAN, TYRE)
 
 
 def add_parcel(builder: MeshBuilder, figure: Figure, rng: np.random.Generator) -> None:
@@ -101,25 +105,23 @@ def add_parcel(builder: MeshBuilder, figure: Figure, rng: np.random.Generator) -
     middle = (left + right) / 2
     width = max(abs(left[1] - right[1]) - 0.04, 0.15)
     depth, height = u(0.2, 0.4), u(0.15, 0.4)
-    base = middle + [depth / 4, 0, -0.06]
+    base = middle + np.array([depth / 4, 0, -0.06])
     builder.box(base, (depth, width, height), 0, figure.label, BAG)
 
 
-def add_umbrella(
-    builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str
-) -> None:
+def add_umbrella(builder: MeshBuilder, figure: Figure, rng: np.random.Generator, side: str) -> None:
     """Add an open umbrella in a hand of a settled figure."""
     u = rng.uniform
     hand = figure.pose.joint(f"fingers_{side}")
     radius = u(0.42, 0.6)
     crown = figure.vertices[:, 2].max()
     top = np.array([hand[0] * 0.6, hand[1] * 0.5, crown + u(0.12, 0.25)])
-    builder.tube(hand - [0, 0, 0.1], top, 0.01, 0.01, 4, PEDESTRIAN, METAL)
+    builder.tube(hand - np.array([0, 0, 0.1]), top, 0.01, 0.01, 4, PEDESTRIAN, METAL)
     angle = np.linspace(0, 2 * np.pi, 9)
     rings = []
     for share, drop in ((1.0, 0.26), (0.6, 0.08), (0.02, 0.0)):
         ring = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1) * (share * radius)
-        rings.append(top + ring - [0, 0, drop * radius / 0.5])
+        rings.append(top + ring - np.array([0, 0, drop * radius / 0.5]))
     builder.grid(np.stack(rings, 1), PEDESTRIAN, FABRIC)
 
 
@@ -157,7 +159,7 @@ def add_pram(builder: MeshBuilder, rng: np.random.Generator, handle: np.ndarray)
             builder.box(trunk, (0.2, 0.26, 0.3), 0, PEDESTRIAN, BAG)
             builder.box((middle + 0.15, 0, 0.48), (0.3, 0.2, 0.1), 0, PEDESTRIAN, BAG)
             neck = np.array([middle - 0.06, 0, 0.8])
-            builder.tube(neck, neck + [0, 0, 0.17], 0.08, 0.06, 7, PEDESTRIAN, SKIN)
+            builder.tube(neck, neck + np.array([0, 0, 0.17]), 0.08, 0.06, 7, PEDESTRIAN, SKIN)
     angle = np.radians(np.linspace(0, u(90, 150), 6))
     hood = np.array([middle - 0.3, 0, 0.72 if is_pram else 0.9])
     arcs = []
@@ -212,6 +214,6 @@ def add_seat(builder: MeshBuilder, rng: np.random.Generator, place: np.ndarray) 
     for dx in (-0.18, 0.18):
         for dy in (-0.19, 0.19):
             leg = np.array([x + dx, y + dy, 0])
-            builder.tube(leg, leg + [0, 0, z], 0.015, 0.015, 4, PEDESTRIAN, METAL)
+            builder.tube(leg, leg + np.array([0, 0, z]), 0.015, 0.015, 4, PEDESTRIAN, METAL)
     if kind < 0.8:
         builder.box((x - 0.22, y, z + 0.1), (0.03, 0.42, 0.3), 0, PEDESTRIAN, FABRIC)

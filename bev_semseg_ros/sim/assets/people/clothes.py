@@ -172,8 +172,9 @@ def dressed(body: Body, outfit: Outfit, pool: BodyPool) -> tuple[np.ndarray, np.
     faces = pool.faces
     count = len(body.vertices)
     face_offsets = outfit.offsets[pool.regions]
-    offsets = np.bincount(faces.reshape(-1), np.repeat(face_offsets, 3), count)
-    offsets /= np.maximum(np.bincount(faces.reshape(-1), minlength=count), 1)
+    corners = faces.reshape(-1)
+    around = np.bincount(corners, minlength=count)
+    offsets = np.bincount(corners, np.repeat(face_offsets, 3), count) / np.maximum(around, 1)
     scale = min(1.0, body.height / 1.5)  # children's clothes are thinner
     normals = vertex_normals(body.vertices, faces)
     slots = outfit.slots[pool.regions].copy()

@@ -11,8 +11,7 @@ from bev_semseg_ros.sim.assets.people.pose import Pose
 from bev_semseg_ros.sim.assets.people_materials import HAIR, HAT
 
 _LEG_BONES = tuple(
-    BONE[name]
-    for name in ("pelvis", "thigh_left", "shin_left", "thigh_right", "shin_right")
+    BONE[name] for name in ("pelvis", "thigh_left", "shin_left", "thigh_right", "shin_right")
 )
 
 
@@ -65,7 +64,7 @@ class Figure:
         if ground is not None:
             shift = ground - float(self.vertices[:, 2].min())
             self.pose.hips[2] += shift
-            self.vertices = self.vertices + [0, 0, shift]
+            self.vertices = self.vertices + np.array([0, 0, shift])
 
     def part(self, bone: str) -> np.ndarray:
         """Return the vertices (K, 3) of the rest pose that follow a bone most."""
@@ -116,12 +115,12 @@ class Figure:
                 [x + 0.8 * depth * np.cos(angle), 0.9 * width * np.sin(angle), brow + 0 * angle], -1
             )
             tip = [0.08, 0, -0.02] * np.cos(angle)[:, None]
-            builder.grid(np.stack([inner, inner + tip + [0.01, 0, 0]]), self.label, HAT)
+            builder.grid(np.stack([inner, inner + tip + np.array([0.01, 0, 0])]), self.label, HAT)
         elif self.outfit.headwear == "hat":
             angle = np.linspace(0, 2 * np.pi, 13)
             ring = np.stack([depth * np.cos(angle), width * np.sin(angle), 0 * angle], -1)
             middle = np.array([x, 0, brow + 0.02])
-            brim = [middle + 0.9 * ring, middle + 1.6 * ring - [0, 0, 0.015]]
+            brim = [middle + 0.9 * ring, middle + 1.6 * ring - np.array([0, 0, 0.015])]
             builder.grid(np.stack(brim), self.label, HAT)
 
     def _add_hair(self, builder: MeshBuilder) -> None:
@@ -165,5 +164,7 @@ class Figure:
             radii = 1.06 * (high - low) / 2 + 0.012
             rings.append([*((low + high) / 2), z] + around * [*radii, 0.0])
         points = np.stack(rings[::-1], 1)
-        uvs = np.stack([points[..., 2], 0.2 * np.broadcast_to(angle[:, None], points.shape[:2])], -1)
+        uvs = np.stack(
+            [points[..., 2], 0.2 * np.broadcast_to(angle[:, None], points.shape[:2])], -1
+        )
         builder.grid(points, self.label, outfit.hem_slot, uvs)

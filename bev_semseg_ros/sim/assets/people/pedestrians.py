@@ -47,9 +47,7 @@ class _Scene:
         bodies = pool.of_age(*ages)
         body: Body = bodies[rng.integers(len(bodies))]
         self.rng = rng
-        self.figure = Figure(
-            pool, body, draw_outfit(rng, body, may_skirt=may_skirt), PEDESTRIAN
-        )
+        self.figure = Figure(pool, body, draw_outfit(rng, body, may_skirt=may_skirt), PEDESTRIAN)
         self.body = MeshBuilder()
         self.outside = MeshBuilder()
 
@@ -168,7 +166,7 @@ def _pushing(scene: _Scene, x: float, half_width: float, z: float) -> np.ndarray
     scene.figure.settle()
     place = np.array([x * size, 0, z * size])
     for side, sign in SIDES.items():
-        target = place + [0, half_width * sign, 0]
+        target = place + np.array([0, half_width * sign, 0])
         scene.pose.hold(side, target, np.array([-0.6, 0.5 * sign, -1]))
     scene.finish()
     return place
@@ -186,7 +184,7 @@ def _walking_frame(scene: _Scene) -> None:
     u = scene.rng.uniform
     half = u(0.22, 0.27)
     handle = _pushing(scene, u(0.28, 0.4), half, u(0.5, 0.55) * 1.75)
-    belongings.add_walking_frame(scene.outside, scene.rng, handle + [0, half, 0])
+    belongings.add_walking_frame(scene.outside, scene.rng, handle + np.array([0, half, 0]))
 
 
 def _pushing_bicycle(scene: _Scene) -> None:
@@ -205,8 +203,8 @@ def _pushing_bicycle(scene: _Scene) -> None:
     _walk(scene)
     scene.pose.trunk(0.06, 0.05, twist=0.15 * sign, look=(0.1, 0.0))
     scene.figure.settle()
-    near = shift + [grip_x, -sign * half, z]
-    far = shift + [grip_x + 0.1, 0, z]
+    near = shift + np.array([grip_x, -sign * half, z])
+    far = shift + np.array([grip_x + 0.1, 0, z])
     scene.pose.hold(other, near, np.array([-0.5, -0.5 * sign, -1]))
     scene.pose.hold(side, far, np.array([-0.5, sign, -0.6]))
     scene.finish()

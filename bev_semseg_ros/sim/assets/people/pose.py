@@ -222,7 +222,7 @@ class Pose:
         self.set_rotation(f"fingers_{side}", self.rotation(f"hand_{side}") @ bent)
 
     def hold(self, side: str, target: np.ndarray, outward: np.ndarray) -> None:
-        """Bring the middle of a hand to a place (3,) and close it; the elbow points outward (3,)."""
+        """Bring a hand to a place (3,) and close it; the elbow points outward (3,)."""
         hand = self.body.length(f"hand_{side}", f"fingers_{side}")
         shoulder = self.joint(f"upper_arm_{side}")
         toward = unit(target - shoulder)
@@ -240,7 +240,9 @@ class Pose:
         places = np.empty((len(BONES), 3))
         rotations = np.empty((len(BONES), 3, 3))
         for index, parent in enumerate(PARENTS):
-            rotations[index] = self._turned.get(index, np.eye(3) if parent < 0 else rotations[parent])
+            rotations[index] = self._turned.get(
+                index, np.eye(3) if parent < 0 else rotations[parent]
+            )
             if parent < 0:
                 places[index] = self.hips + rotations[index] @ (joints[index] - self.rest_hips)
             else:

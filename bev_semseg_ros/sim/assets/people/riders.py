@@ -107,7 +107,7 @@ def _place_feet(pose: Pose, rng: np.random.Generator, position: RidingPosition) 
             place[0] += 0.13 * sign
         foot = rotation_rpy(0, toes_down, sign * 0.1)
         ankle = place + foot @ np.array([-ball, 0, sole + 0.01])
-        pose.reach("leg", side, ankle, FORWARD + [0, knees_out * sign, 0.5])
+        pose.reach("leg", side, ankle, FORWARD + np.array([0, knees_out * sign, 0.5]))
         pose.set_rotation(f"foot_{side}", foot)
 
 
