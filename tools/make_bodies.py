@@ -136,7 +136,7 @@ def phenotype(
     drawn = {
         "age": rng.uniform(*AGE_BOUNDS[age]),
         "muscle": float(np.clip(rng.normal(0.5, 0.15), 0.1, 0.9)),
-        "weight": float(np.clip(rng.normal(0.55, 0.2), 0.08, 1.0)),
+        "weight": float(np.clip(rng.normal(0.6, 0.2), 0.08, 1.0)),
         "height": float(np.clip(rng.normal(HEIGHT_MEANS[int(gender)], 0.05), 0.2, 0.6)),
         "proportions": rng.uniform(0.2, 0.8),
     }

@@ -109,7 +109,7 @@ def test_sizes_are_those_of_people():
     rng = np.random.default_rng(0)
     walking = np.array([pedestrian(rng, "walking").size for _ in range(60)])
     riding = np.array([cyclist(rng, "cyclist").size for _ in range(40)])
-    np.testing.assert_allclose(walking.mean(0), (0.8, 0.62, 1.75), atol=0.12)
+    np.testing.assert_allclose(walking.mean(0), (0.75, 0.62, 1.75), atol=0.1)
     np.testing.assert_allclose(riding.mean(0), (1.76, 0.65, 1.76), atol=0.12)
     assert walking[:, 2].min() > 1.3 and walking[:, 2].max() < 2.15
 
@@ -175,7 +175,7 @@ def test_clothes_stand_off_the_skin(headwear: str):
     outfit = draw_outfit(np.random.default_rng(0), body, headwear)
     vertices, slots = dressed(body, outfit, pool)
     distance = np.linalg.norm(vertices - body.vertices, axis=1)
-    assert 0.004 < distance.mean() < 0.05 and distance.max() < 0.06
+    assert 0.004 < distance.mean() < 0.05 and distance.max() < 0.075
     assert len(slots) == len(pool.faces)
 
 

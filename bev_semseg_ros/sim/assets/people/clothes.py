@@ -69,6 +69,10 @@ def draw_outfit(
     _draw_hair(rng, outfit, body)
     _draw_lower(rng, outfit, body, may_skirt)
     _draw_upper(rng, outfit, may_skirt)
+    hangs_loose = may_skirt and outfit.hem == 1 and rng.random() < 0.7
+    if hangs_loose:
+        outfit.hem = rng.uniform(0.84, 0.97)
+        outfit.hem_slot = int(outfit.slots[REGION["hips" if rng.random() < 0.3 else "chest"]])
     shoe = ("foot", "ankle") if rng.random() < 0.15 else ("foot",)  # boots, or shoes
     outfit.wear(shoe, SHOES, rng.uniform(0.008, 0.015))
     _draw_headwear(rng, outfit, body, headwear)
@@ -90,7 +94,7 @@ def _draw_hair(rng: np.random.Generator, outfit: Outfit, body: Body) -> None:
 
 def _draw_lower(rng: np.random.Generator, outfit: Outfit, body: Body, may_skirt: bool) -> None:
     """Draw trousers, shorts or a skirt."""
-    loose = rng.uniform(0.006, 0.028)
+    loose = rng.uniform(0.012, 0.036)
     draw = rng.random()
     if body.is_female and may_skirt and draw < 0.2:
         has_tights = rng.random() < 0.5
@@ -103,7 +107,7 @@ def _draw_lower(rng: np.random.Generator, outfit: Outfit, body: Body, may_skirt:
         if rng.random() < 0.4:
             outfit.wear(("knee",), TROUSERS, loose)
     elif draw < 0.5:  # tight
-        outfit.wear(("hips", *_LEGS), TROUSERS, rng.uniform(0.004, 0.01))
+        outfit.wear(("hips", *_LEGS), TROUSERS, rng.uniform(0.005, 0.012))
     else:
         outfit.wear(("hips", *_LEGS), TROUSERS, loose)
 
@@ -112,13 +116,13 @@ def _draw_upper(rng: np.random.Generator, outfit: Outfit, may_coat: bool) -> Non
     """Draw a shirt with short or long sleeves, a jacket or a coat."""
     draw = rng.random()
     if draw < 0.22:
-        offset = rng.uniform(0.005, 0.018)
+        offset = rng.uniform(0.01, 0.026)
         outfit.wear(("shoulders", "chest", "belly", "upper_arm"), SHIRT, offset)
         if rng.random() < 0.5:
             outfit.wear(("hips",), SHIRT, outfit.offsets[REGION["hips"]] + 0.006)
         return
     is_coat = may_coat and draw > 0.86
-    offset = rng.uniform(0.02, 0.048) if draw > 0.6 else rng.uniform(0.008, 0.022)
+    offset = rng.uniform(0.03, 0.058) if draw > 0.6 else rng.uniform(0.014, 0.03)
     covered = _TORSO if draw > 0.4 else ("shoulders", "chest", "belly")
     outfit.wear(covered, JACKET, max(offset, outfit.offsets[REGION["hips"]] + 0.004))
     outfit.wear(("upper_arm", "elbow", "forearm"), JACKET, 0.75 * offset)
