@@ -10,6 +10,7 @@ import pytest
 from bev_semseg_ros.sim.assets.library import (
     CYCLIST_COUNTS,
     PARKED_COUNTS,
+    SEATED_COUNTS,
     STILL_COUNTS,
     WALKING_COUNTS,
     Library,
@@ -19,8 +20,6 @@ from bev_semseg_ros.sim.assets.people.bodies import BONE, BONES, body_pool
 from bev_semseg_ros.sim.assets.people.clothes import HEADWEAR, draw_outfit, dressed
 from bev_semseg_ros.sim.assets.people.pedestrians import (
     PEDESTRIAN_KINDS,
-    STILL_KINDS,
-    WALKING_KINDS,
     pedestrian,
 )
 from bev_semseg_ros.sim.assets.people.pose import SIDES, Pose
@@ -52,6 +51,7 @@ def test_declared_size_is_the_extent_on_the_ground(shape: Shape):
     half = np.array(shape.size) / 2
     low, high = points.min(0), points.max(0)
     assert low[2] == pytest.approx(0, abs=0.02)
+    assert np.all(np.array(shape.footprint) >= 2 * np.abs(points[:, :2]).max(0) - 0.01)
     if shape.kind in WITH_BELONGINGS:
         assert np.all(low[:2] < -half[:2] + 0.01) and np.all(high > [*half[:2] - 0.01, 0.9])
         return
@@ -116,7 +116,8 @@ def test_sizes_are_those_of_people():
 
 def test_a_pushed_bicycle_is_outside_of_the_persons_box():
     shape = pedestrian(np.random.default_rng(0), "pushing_bicycle")
-    assert shape.size[0] < 1.4
+    assert shape.size[0] < 1.4 < shape.footprint[0]
+    assert shape.size[1] < shape.footprint[1]
     assert np.ptp(shape.mesh.triangles[..., 0]) > 1.5
 
 
@@ -187,15 +188,14 @@ def test_the_licence_of_the_bodies_is_shipped():
 
 def test_every_kind_is_drawn(library: Library):
     rng = np.random.default_rng(0)
-    assert set(WALKING_COUNTS) == set(WALKING_KINDS)
-    assert set(STILL_COUNTS) == set(STILL_KINDS)
+    assert {*WALKING_COUNTS, *STILL_COUNTS, *SEATED_COUNTS} == set(PEDESTRIAN_KINDS)
     assert set(CYCLIST_COUNTS) == set(CYCLIST_KINDS)
     assert set(PARKED_COUNTS) == set(PARKED_KINDS)
     for kind in (*PEDESTRIAN_KINDS, *CYCLIST_KINDS):
         assert library.draw_person(kind, rng).kind == kind
-    assert {library.draw_pedestrian(rng, still=True).kind for _ in range(40)} == set(STILL_KINDS)
+    assert {library.draw_pedestrian(rng, still=True).kind for _ in range(40)} == set(STILL_COUNTS)
     walking = {library.draw_pedestrian(rng).kind for _ in range(60)}
-    assert {"walking", "child"} < walking <= set(WALKING_KINDS)
+    assert {"walking", "child"} < walking <= set(WALKING_COUNTS)
     assert library.draw_cyclist(rng).kind in CYCLIST_KINDS
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets import plants, two_wheelers
 from bev_semseg_ros.sim.assets.people import pedestrians, riders
+from bev_semseg_ros.sim.assets.pool import Pool
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
@@ -41,8 +42,11 @@ WALKING_COUNTS = {
     "led_child": 4,
 }
 STILL_COUNTS = {"standing": 70, "standing_child": 10, "sitting": 20}
+# Without a seat of their own, for benches and chairs of the scene.
+SEATED_COUNTS = {"seated": 20}
 CYCLIST_COUNTS = {
-    "cyclist": 52,
+    "cyclist": 48,
+    "waiting_cyclist": 6,
     "child_cyclist": 5,
     "motorcyclist": 11,
     "scooter_rider": 9,
@@ -58,48 +62,6 @@ PARKED_COUNTS = {
     "kick_scooter": 1,
 }
 PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "hedge": 4}
-
-
-class Pool:
-    """Shapes that are built when they are first used.
-
-    Every shape has a random generator of its own, so it does not depend on which others are built.
-    """
-
-    def __init__(
-        self,
-        make: Callable[[np.random.Generator, str], Shape],
-        counts: dict[str, int],
-        seed: int,
-    ) -> None:
-        """List the shapes.
-
-        Args:
-            make: Builds a shape of a kind.
-            counts: How many shapes of each kind there are.
-            seed: Seed of the library.
-        """
-        self._make = make
-        self._seed = seed
-        self.kinds = [kind for kind, count in counts.items() for _ in range(count)]
-        self._shapes: dict[int, Shape] = {}
-
-    def __len__(self) -> int:
-        return len(self.kinds)
-
-    def __getitem__(self, index: int) -> Shape:
-        kind = self.kinds[index]
-        if index not in self._shapes:
-            rng = np.random.default_rng([self._seed, index, *self._make.__name__.encode()])
-            self._shapes[index] = self._make(rng, kind)
-        return self._shapes[index]
-
-    def draw(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
-        """Return a shape, one of a kind if it is not None; all are equally likely."""
-        if kind is None:
-            return self[int(rng.integers(len(self)))]
-        first = self.kinds.index(kind)
-        return self[first + int(rng.integers(self.kinds.count(kind)))]
 
 
 class Library:
@@ -124,10 +86,11 @@ class Library:
 
         self.cars = pool(cars.car, CAR_COUNTS)
         self.trucks = pool(trucks.truck, TRUCK_COUNTS)
-        self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, seed)
-        self.still = Pool(pedestrians.pedestrian, STILL_COUNTS, seed + 1)
-        self.cyclists = Pool(riders.cyclist, CYCLIST_COUNTS, seed)
-        self.parked_two_wheelers = Pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS, seed)
+        self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, (seed, 2))
+        self.still = Pool(pedestrians.pedestrian, STILL_COUNTS, (seed, 3))
+        self.seated = Pool(pedestrians.pedestrian, SEATED_COUNTS, (seed, 4))
+        self.cyclists = Pool(riders.cyclist, CYCLIST_COUNTS, (seed, 5))
+        self.parked_two_wheelers = Pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS, (seed, 6))
         self.plants = {
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }
@@ -140,21 +103,26 @@ class Library:
         """Return a lorry or a bus."""
         return self.trucks[rng.integers(len(self.trucks))]
 
-    def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
-        """Return a person who walks, or one who stands or sits if `still`."""
-        return (self.still if still else self.walking).draw(rng)
-
     def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
-        """Return a person of a kind of WALKING_COUNTS, STILL_COUNTS or CYCLIST_COUNTS.
+        """Return a person on foot, on a seat or on a two-wheeler.
+
+        Args:
+            kind: A key of WALKING_COUNTS, STILL_COUNTS, SEATED_COUNTS or CYCLIST_COUNTS.
+            rng: Source of randomness.
 
         Raises:
             ValueError: If there is no such kind.
         """
-        for pool in (self.walking, self.still, self.cyclists):
+        pools = (self.walking, self.still, self.seated, self.cyclists)
+        for pool in pools:
             if kind in pool.kinds:
                 return pool.draw(rng, kind)
-        known = (*WALKING_COUNTS, *STILL_COUNTS, *CYCLIST_COUNTS)
-        raise ValueError(f"unknown kind of person {kind!r}, expected one of {', '.join(known)}")
+        known = sorted({name for pool in pools for name in pool.kinds})
+        raise ValueError(f"unknown person {kind!r}, expected one of {', '.join(known)}")
+
+    def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
+        """Return a person who walks, or one who stands or sits if `still`."""
+        return (self.still if still else self.walking).draw(rng)
 
     def draw_cyclist(self, rng: np.random.Generator) -> Shape:
         """Return a rider on a bicycle, a motorcycle or a scooter."""

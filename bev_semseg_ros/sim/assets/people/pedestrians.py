@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -128,10 +129,15 @@ def _standing(scene: _Scene) -> None:
         belongings.add_shoulder_bag(scene.body, scene.figure, rng, side)
 
 
-def _sitting(scene: _Scene) -> None:
-    """Sit on a chair or a block."""
+def _seated(scene: _Scene) -> None:
+    """Sit on something that is not part of the shape."""
     pose_sitting(scene.pose, scene.rng)
     scene.finish()
+
+
+def _sitting(scene: _Scene) -> None:
+    """Sit on a chair or a block."""
+    _seated(scene)
     seat = scene.figure.posed_part("pelvis", "thigh_left", "thigh_right")
     near = seat[np.abs(seat[:, 0] - scene.pose.hips[0]) < 0.15]
     place = np.array([scene.pose.hips[0] + 0.06, 0, near[:, 2].min() + 0.01])
@@ -139,21 +145,21 @@ def _sitting(scene: _Scene) -> None:
 
 
 def _leading_child(scene: _Scene) -> None:
-    """Walk with the right hand out for a child's hand, 0.45 m to the right."""
+    """Walk with the right hand out for a child's hand, 0.6 m to the right."""
     _walk(scene)
     shoulder = scene.pose.joint("upper_arm_right")
     scene.pose.hold(
-        "right", shoulder + scene.figure.size * np.array([0.1, -0.15, -0.6]), np.array([-1, -1, 0])
+        "right", shoulder + scene.figure.size * np.array([0.1, -0.16, -0.5]), np.array([-1, -1, 0])
     )
     scene.finish()
 
 
 def _led_child(scene: _Scene) -> None:
-    """Walk with the left hand up, in the hand of somebody 0.45 m to the left."""
+    """Walk with the left hand up, in the hand of somebody 0.6 m to the left."""
     _walk(scene)
     shoulder = scene.pose.joint("upper_arm_left")
     scene.pose.hold(
-        "left", shoulder + scene.figure.size * np.array([0.15, 0.3, 0.35]), np.array([0, 1, -1])
+        "left", shoulder + scene.figure.size * np.array([0.12, 0.3, 0.02]), np.array([0, 1, -1])
     )
     scene.finish()
 
@@ -289,10 +295,9 @@ _MAKERS: dict[str, tuple[tuple[str, ...], bool, Callable[[_Scene], None]]] = {
     "standing": (_GROWN, True, _standing),
     "standing_child": (("child",), True, _standing),
     "sitting": (("child", *_GROWN), False, _sitting),
+    "seated": (("child", *_GROWN), False, _seated),
 }
-STILL_KINDS = ("standing", "standing_child", "sitting")
-WALKING_KINDS = tuple(kind for kind in _MAKERS if kind not in STILL_KINDS)
-PEDESTRIAN_KINDS = (*WALKING_KINDS, *STILL_KINDS)
+PEDESTRIAN_KINDS = tuple(_MAKERS)
 
 
 def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
@@ -315,4 +320,6 @@ def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
     ages, may_skirt, make = _MAKERS[kind]
     scene = _Scene(rng, ages, may_skirt)
     make(scene)
-    return centered(scene.body.build(), BOX_LABEL["pedestrian"], kind, scene.outside.build())
+    shape = centered(scene.body.build(), BOX_LABEL["pedestrian"], kind, scene.outside.build())
+    length, width, _ = 2 * np.abs(shape.mesh.triangles).max((0, 1)).astype(float)
+    return replace(shape, reach=(length, width))

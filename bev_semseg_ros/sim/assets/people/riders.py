@@ -22,6 +22,10 @@ _VEHICLES: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
         ("teenager", "adult", "adult", "old"),
         dict(zip(BICYCLE_KINDS, (0.36, 0.3, 0.26, 0.08), strict=True)),
     ),
+    "waiting_cyclist": (
+        ("teenager", "adult", "old"),
+        dict(zip(BICYCLE_KINDS, (0.4, 0.35, 0.2, 0.05), strict=True)),
+    ),
     "child_cyclist": (("child",), {"city_bicycle": 0.6, "low_step_bicycle": 0.4}),
     "motorcyclist": (("adult",), {"motorcycle": 1.0}),
     "scooter_rider": (("teenager", "adult", "old"), {"scooter": 1.0}),
@@ -62,11 +66,14 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
     builder = MeshBuilder()
     leg = body.length("thigh_left", "shin_left") + body.length("shin_left", "foot_left")
     position = add_two_wheeler(builder, rng, vehicle, leg)
-    if position.seat is None:
-        _stand_on(figure.pose, position)
+    if kind == "waiting_cyclist":
+        _stand_astride(figure.pose, rng, position)
     else:
-        _sit_on(figure.pose, rng, position.seat)
-    _place_feet(figure.pose, rng, position)
+        if position.seat is None:
+            _stand_on(figure.pose, position)
+        else:
+            _sit_on(figure.pose, position.seat)
+        _place_feet(figure.pose, rng, position)
     _place_hands(figure.pose, rng, position)
     figure.settle(None)
     figure.add_to(builder)
@@ -75,7 +82,7 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
     return centered(builder.build(), BOX_LABEL["cyclist"], kind)
 
 
-def _sit_on(pose: Pose, rng: np.random.Generator, seat: tuple[float, float]) -> None:
+def _sit_on(pose: Pose, seat: tuple[float, float]) -> None:
     """Put the hips on a seat (x, z)."""
     size = pose.body.height / 1.75
     pose.hips = np.array([seat[0] + 0.02 * size, 0, seat[1] + 0.1 * size])
@@ -86,6 +93,23 @@ def _stand_on(pose: Pose, position: RidingPosition) -> None:
     legs = pose.body.length("thigh_left", "shin_left") + pose.body.length("shin_left", "foot_left")
     ankle = pose.body.joints[BONE["foot_left"]][2]
     pose.hips = np.array([position.foot[0] - 0.02, 0, position.foot[1] + ankle + 0.97 * legs])
+
+
+def _stand_astride(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
+    """Stand before the saddle, with one foot or both on the ground."""
+    legs = pose.body.length("thigh_left", "shin_left") + pose.body.length("shin_left", "foot_left")
+    ankle = pose.body.joints[BONE["foot_left"]][2]
+    saddle_x = position.seat[0] if position.seat else 0.0
+    lean = SIDES[str(rng.choice(list(SIDES)))]
+    pose.hips = np.array([saddle_x + 0.26, 0.04 * lean, ankle + 0.96 * legs])
+    has_foot_on_pedal = rng.random() < 0.6
+    for side, sign in SIDES.items():
+        place = np.array([pose.hips[0] + 0.02, 0.2 * sign, ankle])
+        if has_foot_on_pedal and sign != lean:
+            x, z, y = position.foot
+            place = np.array([x + position.crank - 0.08, sign * y, z + ankle + 0.02])
+        pose.reach("leg", side, place, FORWARD + np.array([0, 0.15 * sign, 0.3]))
+        pose.set_rotation(f"foot_{side}", rotation_rpy(0, 0, 0.15 * sign))
 
 
 def _place_feet(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
