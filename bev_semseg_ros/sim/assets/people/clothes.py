@@ -72,7 +72,7 @@ def draw_outfit(
     hangs_loose = may_skirt and outfit.hem == 1 and rng.random() < 0.7
     if hangs_loose:
         outfit.hem = rng.uniform(0.84, 0.97)
-        outfit.hem_slot = int(outfit.slots[REGION["hips" if rng.random() < 0.3 else "chest"]])
+        outfit.hem_slot = int(outfit.slots[REGION["chest"]])
     shoe = ("foot", "ankle") if rng.random() < 0.15 else ("foot",)  # boots, or shoes
     outfit.wear(shoe, SHOES, rng.uniform(0.008, 0.015))
     _draw_headwear(rng, outfit, body, headwear)

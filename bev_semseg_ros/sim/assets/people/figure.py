@@ -11,7 +11,8 @@ from bev_semseg_ros.sim.assets.people.pose import Pose
 from bev_semseg_ros.sim.assets.people_materials import HAIR, HAT
 
 _LEG_BONES = tuple(
-    BONE[name] for name in ("pelvis", "thigh_left", "shin_left", "thigh_right", "shin_right")
+    BONE[name]
+    for name in ("spine", "pelvis", "thigh_left", "shin_left", "thigh_right", "shin_right")
 )
 
 
@@ -155,13 +156,15 @@ class Figure:
         around = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
         rings = []
-        for z in np.linspace(hips[2] + 0.06 * self.size, outfit.hem * hips[2], 6):
+        # A long skirt is wide enough for a step.
+        width = 1.1 - 0.1 * outfit.hem
+        for z in np.linspace(hips[2] + 0.14 * self.size, outfit.hem * hips[2], 6):
             near = legs[np.abs(legs[:, 2] - z) < 0.09 * self.size][:, :2]
             if len(near):
                 # The cloth hangs down from what is widest above.
                 low = np.minimum(near.min(0), low + 0.02)
                 high = np.maximum(near.max(0), high - 0.02)
-            radii = 1.06 * (high - low) / 2 + 0.012
+            radii = width * (high - low) / 2 + 0.008
             rings.append([*((low + high) / 2), z] + around * [*radii, 0.0])
         points = np.stack(rings[::-1], 1)
         uvs = np.stack(
