@@ -84,7 +84,7 @@ HEIGHT_MEANS = (0.41, 0.43)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=180, help="number of people")
-    parser.add_argument("--triangles", type=int, default=1300, help="triangles of a body")
+    parser.add_argument("--triangles", type=int, default=1000, help="triangles of a body")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=BODIES_FILE)
     args = parser.parse_args()
