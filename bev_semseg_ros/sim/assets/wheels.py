@@ -59,7 +59,7 @@ def add_wheel(
     ring = hub + (radius - thickness) * radial
     across = np.linspace(0, 2 * np.pi, 5)[:, None]
     tyre = np.cos(across) * radial[:, None] + np.sin(across) * axle
-    builder.grid(ring[:, None] + thickness * tyre, label, TYRE)
+    builder.grid((ring[:, None] + thickness * tyre).swapaxes(0, 1), label, TYRE)
     if spokes == 0:
         disc = np.stack([np.broadcast_to(hub, ring[1:].shape), ring[:-1], ring[1:]], 1)
         builder.add(disc, label, METAL)
