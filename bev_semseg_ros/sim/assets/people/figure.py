@@ -154,17 +154,19 @@ class Figure:
         legs = self.vertices[is_leg]
         angle = np.linspace(0, 2 * np.pi, 13)
         around = np.stack([np.cos(angle), np.sin(angle), 0 * angle], -1)
-        low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        low, high, factor = np.full(2, np.inf), np.full(2, -np.inf), 1.0
         rings = []
-        # A long skirt is wide enough for a step.
-        width = 1.1 - 0.1 * outfit.hem
         for z in np.linspace(hips[2] + 0.14 * self.size, outfit.hem * hips[2], 6):
             near = legs[np.abs(legs[:, 2] - z) < 0.09 * self.size][:, :2]
             if len(near):
                 # The cloth hangs down from what is widest above.
                 low = np.minimum(near.min(0), low + 0.02)
                 high = np.maximum(near.max(0), high - 0.02)
-            radii = width * (high - low) / 2 + 0.008
+                spread = (near - (low + high) / 2) / ((high - low) / 2)
+                factor = max(0.95 * factor, float(np.sqrt(np.sum(spread**2, axis=1).max())))
+                if outfit.hem > 0.8:  # a jacket lies close
+                    factor = min(factor, 1.04)
+            radii = factor * (high - low) / 2 + 0.01
             rings.append([*((low + high) / 2), z] + around * [*radii, 0.0])
         points = np.stack(rings[::-1], 1)
         uvs = np.stack(
