@@ -304,7 +304,7 @@ class Traffic:
             scale: Factor on the size.
             margin: Distance to keep in metres.
         """
-        length, width, _ = (extent * scale for extent in shape.size)
+        length, width = (extent * scale for extent in shape.footprint)
         end = s + speed * self._times[-1]
         low, high = self._street.alignment.stations[[0, -1]]
         if min(s, end) <= low + length or max(s, end) >= high - length:

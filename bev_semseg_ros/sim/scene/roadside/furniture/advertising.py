@@ -120,7 +120,7 @@ class Advertising(Placer):
         spot = self._place(s, t, 0.3, 0.7, turn)
         if spot is None:
             return
-        shape = self._site.library.draw_pedestrian(rng, still=rng.random() < 0.6)
+        shape = self._site.library.draw_person(self._pick(("standing", "walking")), rng)
         size = u(0.5, 1.1)
         thin = (u(0.03, 0.1), size, size)
         rows = [materials.prints[0], *materials.cloths, *materials.plastics]

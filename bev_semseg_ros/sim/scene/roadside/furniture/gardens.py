@@ -132,7 +132,9 @@ class Gardens(Placer):
         plinth = self._pick(materials.stones)
         self._box(spot, (width, width, height + 0.1), BUILDING, plinth, up=-0.1)
         if rng.random() < 0.7:
-            shape = self._site.library.draw_pedestrian(rng, still=rng.random() < 0.7)
+            shape = self._site.library.draw_person(
+                self._pick(("standing", "sitting", "walking")), rng
+            )
             size = u(0.5, 1.2)
             self._figure(spot, shape, BUILDING, [stone], (size,) * 3, height)
         else:

@@ -59,9 +59,8 @@ class Shops(Placer):
     def _dummy(self, spot: Spot, label: int, up: float) -> None:
         """Add a dummy in clothes, its skin white, black or of a person's colour."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
-        shape = self._site.library.draw_pedestrian(rng, still=True)
-        if shape.size[2] < 1.3:  # seated
-            shape = self._site.library.draw_pedestrian(rng)
+        kind = self._pick(("standing", "standing", "walking", "standing_child"))
+        shape = self._site.library.draw_person(kind, rng)
         rows = [self._pick(materials.cloths) for _ in PEOPLE_SLOTS]
         rows[SKIN] = rows[HAIR] = self._pick(
             (materials.white, materials.rubber, *materials.plastics)
