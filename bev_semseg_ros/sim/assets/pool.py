@@ -14,7 +14,7 @@ Maker = Callable[[np.random.Generator, str], Shape]
 
 
 class Pool(Sequence[Shape]):
-    """Shapes of several kinds. The same seeds give the same shapes, in whatever order they are drawn.
+    """Shapes of several kinds. The same seeds give the same shapes, in any order of drawing.
 
     Each shape has a seed of its own, so that a shape may be built late: a process that simulates a
     few scenes builds only what stands in them.
