@@ -14,18 +14,32 @@ from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 # How many shapes of each kind there are. The shares of cars are those counted in KITTI, with more
 # of the rare kinds, which a detector would miss otherwise.
 CAR_COUNTS = {
-    "hatch": 11,
-    "city": 3,
-    "sedan": 7,
-    "wagon": 6,
-    "mpv": 4,
-    "suv": 3,
-    "van": 2,
-    "high_roof_van": 2,
-    "roadster": 1,
-    "pickup": 1,
+    "hatch": 32,
+    "city": 9,
+    "sedan": 20,
+    "wagon": 17,
+    "mpv": 12,
+    "suv": 10,
+    "van": 9,
+    "high_roof_van": 10,
+    "roadster": 3,
+    "pickup": 4,
 }
-TRUCK_COUNTS = {"box": 3, "semitrailer": 2, "platform": 1, "tank": 1, "bus": 3}
+TRUCK_COUNTS = {
+    "box": 14,
+    "semitrailer": 12,
+    "trailer_lorry": 5,
+    "platform": 6,
+    "tank": 4,
+    "tipper": 7,
+    "mixer": 4,
+    "refuse": 6,
+    "box_van": 10,
+    "ambulance": 3,
+    "tractor": 5,
+    "bus": 14,
+    "articulated_bus": 4,
+}
 WALKING_COUNTS = {"walking": 9, "child": 2}
 STILL_COUNTS = {"standing": 4, "sitting": 1}
 CYCLIST_COUNTS = {"cyclist": 7, "motorcyclist": 1}

@@ -12,7 +12,7 @@ PARKED_TRUCKS = (0.02, 0.3)
 PARKED_TRUCK_STREETS = 0.3
 # Kinds of lorries and buses that stand in parking places, and the most metres that one may be long
 # and wide.
-PARKED_KINDS = ("box", "platform", "bus")
+PARKED_KINDS = ("box_van", "box", "platform", "tipper", "ambulance", "bus")
 LONGEST, WIDEST = 9.0, 2.5
 
 

@@ -25,8 +25,8 @@ MOTORCYCLE_SHARE = 0.05
 # stop, and vehicles that deliver, collect refuse or have broken down.
 BUSES_AT_STOPS = {"city": 0.35, "residential": 0.12, "avenue": 0.35, "rural": 0.08}
 SECOND_ROW = {"city": 0.55, "residential": 0.3, "avenue": 0.35, "rural": 0.15, "motorway": 0.25}
-BUSES = ("bus",)
-DELIVERY = ("box", "platform", "tank")
+BUSES = ("bus", "articulated_bus")
+DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixer", "tank")
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
 EDGE_GAP = 0.3
 
