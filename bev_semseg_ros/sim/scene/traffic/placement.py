@@ -15,8 +15,8 @@ from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH, EGO_WIDTH, Drive
 from bev_semseg_ros.sim.scene.traffic.roles import draw_kind
 
-# Sets of clothes in one scene.
-CLOTHES = 14
+# Fewest and most sets of clothes in one scene.
+CLOTHES = (4, 14)
 # Bounds of a factor on the size of people.
 PERSON_SCALES = (0.92, 1.08)
 RIDER_SCALES = (0.95, 1.08)
@@ -39,13 +39,14 @@ class Placement:
         actors: All actors placed so far.
     """
 
-    def __init__(self, site: Site, drive: Drive, times: np.ndarray) -> None:
+    def __init__(self, site: Site, drive: Drive, times: np.ndarray, people: float) -> None:
         """Draw the colours of vehicles and clothes.
 
         Args:
             site: The street and what is shared by everything built on it.
             drive: How the vehicle itself moves.
             times: (K,) moments in seconds at which objects must not overlap.
+            people: Number of people that are expected, for which clothes are drawn.
         """
         rng, table = site.rng, site.table
         self.site = site
@@ -56,7 +57,8 @@ class Placement:
         # Ground of actors alone, for those who sit on something that is in the way of others.
         self._actor_ground = Occupancy(len(times))
         self._paints = [paint_materials(rng, table) for _ in range(rng.integers(5, 9))]
-        self._clothes = [people_materials(rng, table) for _ in range(CLOTHES)]
+        count = int(np.clip(people, *CLOTHES))
+        self._clothes = [people_materials(rng, table) for _ in range(count)]
 
     def reserve_ego_path(self) -> None:
         """Keep the vehicle's own path free, with some room ahead."""

@@ -23,8 +23,8 @@ SCATTERED_VEHICLES = {
 MOTORCYCLE_SHARE = 0.05
 # Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at a
 # stop, and vehicles that deliver, collect refuse or have broken down.
-BUSES_AT_STOPS = {"city": 0.35, "residential": 0.12, "avenue": 0.35, "rural": 0.08}
-SECOND_ROW = {"city": 0.55, "residential": 0.3, "avenue": 0.35, "rural": 0.15, "motorway": 0.25}
+BUSES_AT_STOPS = {"city": 0.45, "residential": 0.15, "avenue": 0.45, "rural": 0.1}
+SECOND_ROW = {"city": 0.7, "residential": 0.5, "avenue": 0.5, "rural": 0.3, "motorway": 0.3}
 BUSES = ("bus", "articulated_bus")
 DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixer", "tank")
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
