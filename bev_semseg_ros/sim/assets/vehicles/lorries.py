@@ -99,12 +99,12 @@ def add_articulated(
         load(builder, rng, Bay(joint + 0.6, cab_rear - 0.1, width, height))
         load(builder, rng, Bay(rear + 0.02, joint - 0.6, width, height))
         axles = [front - 1.3, joint + 2.0, joint - 1.4, rear + 1.3]
-        guards = ((joint + 2.0, front - 1.3), (rear + 1.3, joint - 1.4))
+        guards = [(joint + 2.0, front - 1.3), (rear + 1.3, joint - 1.4)]
     else:
         _add_frame(builder, rear, cab_rear, width)
         load(builder, rng, Bay(rear + 0.02, cab_rear - 0.9, width, height))
         axles = [front - 1.3, front - 4.6, rear + 4.4, rear + 3.1, rear + 1.8]
-        guards = ((rear + 4.4, front - 4.6),)
+        guards = [(rear + 4.4, front - 4.6)]
     _add_wheels(builder, axles, width)
     if rng.random() < 0.7:
         for guard in guards:

@@ -17,8 +17,8 @@ PEOPLE = {
     "city": 21.0,
     "residential": 12.0,
     "avenue": 16.0,
-    "rural": 2.0,
-    "lot": 16.0,
+    "rural": 1.5,
+    "lot": 18.0,
     "motorway": 0.15,
 }
 RIDERS = {
@@ -30,7 +30,7 @@ RIDERS = {
     "motorway": 0.0,
 }
 # Added to the share of lorries and buses in moving traffic, by kind of street.
-MORE_TRUCKS = {"motorway": 0.152, "avenue": 0.04, "rural": 0.04}
+MORE_TRUCKS = {"motorway": 0.15, "avenue": 0.04, "rural": 0.04}
 
 
 @dataclass(frozen=True)

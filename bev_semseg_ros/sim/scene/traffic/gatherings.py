@@ -118,5 +118,5 @@ class Gatherings:
 
     def _stand(self, s: float, t: float, turn: float, margin: float = 0.02) -> int:
         """Add someone who stands, now and then a child; return 1 if there was room."""
-        role = "child" if self._rng.random() < 0.1 else "stander"
+        role = "standing_child" if self._rng.random() < 0.1 else "stander"
         return int(self._place.add_person(role, s, t, turn, margin=margin))

@@ -10,7 +10,11 @@ ROLES: dict[str, dict[str, float]] = {
     "walker": {"walking": 1.0},
     "jogger": {"walking": 1.0},
     "child": {"child": 1.0},
+    # An adult and the child at his or her right hand.
+    "leader": {"walking": 1.0},
+    "led_child": {"child": 1.0},
     "stander": {"standing": 1.0},
+    "standing_child": {"child": 1.0},
     "sitter": {"sitting": 1.0},
     "cyclist": {"cyclist": 1.0},
     "waiting_cyclist": {"cyclist": 1.0},

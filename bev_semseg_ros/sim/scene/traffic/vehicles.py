@@ -19,12 +19,14 @@ SCATTERED_VEHICLES = {
     "rural": 1.2,
     "motorway": 0.1,
 }
-# Share of motorcycles among moving vehicles.
+# Share of lorries among these.
+SCATTERED_TRUCKS = 0.2
+# Share of motorcycles among moving vehicles, except in streets without people.
 MOTORCYCLE_SHARE = 0.05
 # Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at a
 # stop, and vehicles that deliver, collect refuse or have broken down.
 BUSES_AT_STOPS = {"city": 0.45, "residential": 0.15, "avenue": 0.45, "rural": 0.1}
-SECOND_ROW = {"city": 0.7, "residential": 0.5, "avenue": 0.5, "rural": 0.3, "motorway": 0.3}
+SECOND_ROW = {"city": 0.8, "residential": 0.8, "avenue": 0.6, "rural": 0.4, "motorway": 0.3}
 BUSES = ("bus", "articulated_bus")
 DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixer", "tank")
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
@@ -40,6 +42,7 @@ class Vehicles:
         self._rng = placement.site.rng
         self._street = placement.site.street
         self._library = placement.site.library
+        self._motorcycle_share = 0.0 if busyness.level == "empty" else MOTORCYCLE_SHARE
 
     def add_moving(self) -> None:
         """Add moving traffic; all vehicles of a lane have the same speed, so none hits another."""
@@ -69,7 +72,7 @@ class Vehicles:
             else:
                 turn = u(-np.pi, np.pi)
             t = side.sign * u(street.half_width * 0.3, side.boundary + 7)
-            self._place.add_vehicle(self._draw_shape(0.15), u(4, 70), t, turn)
+            self._place.add_vehicle(self._draw_shape(SCATTERED_TRUCKS), u(4, 70), t, turn)
         self._add_in_side_road()
 
     def _draw_shape(self, truck_share: float) -> Shape:
@@ -98,7 +101,7 @@ class Vehicles:
             if s > 150:
                 break
             along = lane.direction * speed
-            if rng.random() < MOTORCYCLE_SHARE:
+            if rng.random() < self._motorcycle_share:
                 t = lane.offset + rng.normal(0, 0.4)
                 turn = heading + rng.normal(0, 0.03)
                 self._place.add_rider("motorcyclist", s + 1, t, turn, along, margin=0.3)
