@@ -59,6 +59,6 @@ class Busyness:
         factor = LEVELS[level]
         # A crowd on foot leaves little room for riders.
         riders = RIDERS[kind] * factor**0.6 * rng.choice([0.3, 1.0, 2.2], p=[0.4, 0.4, 0.2])
-        low, high = [(0.06, 0.2), (0.2, 0.45), (0.45, 0.8)][rng.choice(3, p=[0.5, 0.35, 0.15])]
+        low, high = [(0.05, 0.18), (0.18, 0.42), (0.42, 0.75)][rng.choice(3, p=[0.5, 0.35, 0.15])]
         truck_share = rng.uniform(low, high) + MORE_TRUCKS.get(kind, 0.0)
         return cls(level, PEOPLE[kind] * factor, float(riders), float(truck_share))
