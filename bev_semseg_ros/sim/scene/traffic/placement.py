@@ -20,9 +20,9 @@ CLOTHES = (4, 14)
 # Bounds of a factor on the size of people.
 PERSON_SCALES = (0.92, 1.08)
 RIDER_SCALES = (0.95, 1.08)
-# Width in metres of the rectangle that is pushed against walls, and the steps it is pushed in.
+# Width in metres of the rectangle that is pushed against walls, and its last, short steps.
 PROBE_WIDTH = 0.5
-PROBE_STEP = 0.2
+PROBE_STEP = 0.1
 # Metres from the back of a seated person to the middle of the seat.
 SEAT_DEPTH = 0.25
 
@@ -182,14 +182,23 @@ class Placement:
             The last free offset in metres; None if the start is not free, or if nothing is in the
             way.
         """
-        last = None
-        for step in np.arange(0, reach, PROBE_STEP):
-            at = t + direction * step
-            pose = self.site.pose(s, at)
-            if not self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0):
-                return last
-            last = float(at)
-        return None
+
+        def is_free(step: float) -> bool:
+            """Return whether there is room after so many metres."""
+            pose = self.site.pose(s, t + direction * step)
+            return self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0)
+
+        step = 0.0
+        while is_free(step):
+            step += PROBE_WIDTH
+            if step > reach:
+                return None
+        if step == 0.0:
+            return None
+        step -= PROBE_WIDTH
+        while is_free(step + PROBE_STEP):
+            step += PROBE_STEP
+        return t + direction * step
 
     def draw_clothes(self) -> np.ndarray:
         """Return the materials of a random person."""
