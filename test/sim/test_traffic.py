@@ -178,7 +178,7 @@ def test_people_sit_on_the_seats_there_are(scene):
     scene.site.spots.extend(seats)
     scene.site.occupancy.take(scene.site.pose(12, 7), 6, 1)
     added = repeat(scene, Gatherings(scene.placement).seats, 4)
-    assert {actor.shape.kind for actor in added} <= set(ROLES["sitter"])
+    assert {actor.shape.kind for actor in added} <= set(ROLES["seated"])
     for actor in added:
         assert min(np.hypot(actor.s - seat.s, actor.t - seat.t) for seat in seats) < 0.6
 

@@ -156,7 +156,7 @@ class Placement:
             Whether there was room.
         """
         alignment = self.site.street.alignment
-        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        length, width = (extent * actor.scale for extent in actor.shape.footprint)
         end = actor.s + actor.speed * self._times[-1]
         low, high = alignment.stations[[0, -1]]
         if min(actor.s, end) <= low + length or max(actor.s, end) >= high - length:
@@ -221,7 +221,7 @@ class Placement:
 
     def _take(self, actor: Actor, poses: np.ndarray) -> None:
         """Add an actor and occupy its ground."""
-        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        length, width = (extent * actor.scale for extent in actor.shape.footprint)
         self.site.occupancy.take(poses, length, width)
         self._actor_ground.take(poses, length, width)
         self.actors.append(actor)
