@@ -133,10 +133,10 @@ def test_the_library_has_every_kind_of_every_role(library, role):
 # People
 
 
-def test_people_in_a_circle_face_its_middle(scene):
+def test_people_in_a_circle_face_its_middle(library):
     added = []
     for seed in range(10):
-        alone = bare(scene.site.library, 4)
+        alone = bare(library, seed)
         before = len(alone.actors)
         Gatherings(alone.placement).circle(alone.site.street.sides[seed % 2], 12 + 3.0 * seed)
         group = alone.actors[before:]
