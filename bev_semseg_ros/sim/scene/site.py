@@ -15,7 +15,7 @@ from bev_semseg_ros.sim.scene.road.street import Street
 
 
 @dataclass(frozen=True)
-class Spot:
+class Amenity:
     """A place where people gather.
 
     Attributes:
@@ -44,7 +44,7 @@ class Site:
         library: Shapes of vehicles, people and plants.
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
-        spots: Places where people gather, as far as they are built.
+        amenities: Places where people gather, as far as they are built.
     """
 
     rng: np.random.Generator
@@ -55,7 +55,7 @@ class Site:
     library: Library
     occupancy: Occupancy
     out: Primitives
-    spots: list[Spot] = field(default_factory=list)
+    amenities: list[Amenity] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
         """Return world x, y, yaw (3,) of something at a station and an offset.
