@@ -18,7 +18,7 @@ from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 from bev_semseg_ros.sim.scene.actors import Actor, boxes_of
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.street import STREET_KINDS, Street
-from bev_semseg_ros.sim.scene.site import Site, Amenity
+from bev_semseg_ros.sim.scene.site import Amenity, Site
 from bev_semseg_ros.sim.scene.traffic.busyness import LEVELS, Busyness
 from bev_semseg_ros.sim.scene.traffic.drive import Drive
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
