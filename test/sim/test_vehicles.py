@@ -182,7 +182,7 @@ def test_materials_cover_every_slot_and_let_the_lidar_through_glass_only():
 
 
 def test_unknown_kinds_are_named():
-    with pytest.raises(ValueError, match="tractor"):
-        truck(np.random.default_rng(0), "tractor")
+    with pytest.raises(ValueError, match="locomotive"):
+        truck(np.random.default_rng(0), "locomotive")
     with pytest.raises(ValueError, match="limousine"):
         car(np.random.default_rng(0), "limousine")

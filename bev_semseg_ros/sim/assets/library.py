@@ -15,18 +15,32 @@ from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 # How many shapes of each kind there are. The shares of cars are those counted in KITTI, with more
 # of the rare kinds, which a detector would miss otherwise.
 CAR_COUNTS = {
-    "hatch": 11,
-    "city": 3,
-    "sedan": 7,
-    "wagon": 6,
-    "mpv": 4,
-    "suv": 3,
-    "van": 2,
-    "high_roof_van": 2,
-    "roadster": 1,
-    "pickup": 1,
+    "hatch": 32,
+    "city": 9,
+    "sedan": 20,
+    "wagon": 17,
+    "mpv": 12,
+    "suv": 10,
+    "van": 9,
+    "high_roof_van": 10,
+    "roadster": 3,
+    "pickup": 4,
 }
-TRUCK_COUNTS = {"box": 3, "semitrailer": 2, "platform": 1, "tank": 1, "bus": 3}
+TRUCK_COUNTS = {
+    "box": 14,
+    "semitrailer": 12,
+    "trailer_lorry": 5,
+    "platform": 6,
+    "tank": 4,
+    "tipper": 7,
+    "mixer": 4,
+    "refuse": 6,
+    "box_van": 10,
+    "ambulance": 3,
+    "tractor": 5,
+    "bus": 14,
+    "articulated_bus": 4,
+}
 # How many people there are of each kind; the kinds that walk, then those that stay.
 WALKING_COUNTS = {
     "walking": 66,
@@ -84,8 +98,8 @@ class Library:
                     shapes.append(make(rng, kind))
             return shapes
 
-        self.cars = pool(cars.car, CAR_COUNTS)
-        self.trucks = pool(trucks.truck, TRUCK_COUNTS)
+        self.cars = Pool(cars.car, CAR_COUNTS, (seed, 0))
+        self.trucks = Pool(trucks.truck, TRUCK_COUNTS, (seed, 1))
         self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, (seed, 2))
         self.still = Pool(pedestrians.pedestrian, STILL_COUNTS, (seed, 3))
         self.seated = Pool(pedestrians.pedestrian, SEATED_COUNTS, (seed, 4))
@@ -95,13 +109,13 @@ class Library:
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }
 
-    def draw_car(self, rng: np.random.Generator) -> Shape:
-        """Return a car or a van."""
-        return self.cars[rng.integers(len(self.cars))]
+    def draw_car(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
+        """Return a car or a van: of a kind of CAR_COUNTS, or of any kind."""
+        return self.cars.draw(rng, kind)
 
-    def draw_truck(self, rng: np.random.Generator) -> Shape:
-        """Return a lorry or a bus."""
-        return self.trucks[rng.integers(len(self.trucks))]
+    def draw_truck(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
+        """Return a lorry or a bus: of a kind of TRUCK_COUNTS, or of any kind."""
+        return self.trucks.draw(rng, kind)
 
     def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
         """Return a person on foot, on a seat or on a two-wheeler.

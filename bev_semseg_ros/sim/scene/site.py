@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,23 @@ from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.street import Street
+
+
+@dataclass(frozen=True)
+class Amenity:
+    """A place where people gather.
+
+    Attributes:
+        use: "seat", "stop" (of a bus) or "zebra" (a crossing over the whole road).
+        s: Station in metres.
+        t: Offset in metres; 0 for a zebra crossing.
+        turn: Heading of who is there, relative to the direction of the road in radians.
+    """
+
+    use: str
+    s: float
+    t: float
+    turn: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +44,7 @@ class Site:
         library: Shapes of vehicles, people and plants.
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
+        amenities: Places where people gather, as far as they are built.
     """
 
     rng: np.random.Generator
@@ -37,6 +55,7 @@ class Site:
     library: Library
     occupancy: Occupancy
     out: Primitives
+    amenities: list[Amenity] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
         """Return world x, y, yaw (3,) of something at a station and an offset.
