@@ -162,12 +162,13 @@ class KittiWriter(Writer):
         for index, (size, yaw) in enumerate(
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
         ):
-            bottom = labels.boxes.centers[index] - [0, 0, size[2] / 2]
-            x, y, z = apply(self._rect_from_ego, bottom)
-            rotation = float(wrap_angle(np.array(-yaw - np.pi / 2)))
+            length, width, height = size
+            center = apply(self._rect_from_ego, labels.boxes.centers[index])
+            x, y, z = center + np.array([0, height / 2, 0])
+            heading = self._rect_from_ego[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0)
+            rotation = float(np.arctan2(-heading[2], heading[0]))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
             bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
-            length, width, height = size
             numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
             fields = [
                 labels.names[index],
