@@ -79,7 +79,7 @@ def random_rig(rng: np.random.Generator) -> Rig:
         intensity_exponent=exponent,
         intensity_sigma=rng.uniform(0.15, 0.35),
         dark_share=0.06 if rng.random() < 0.33 else 0.0,
-        body=_draw_body(rng, lidar_height, is_backing),
+        body=_draw_body(rng, lidar_height, direction, is_backing),
         intensity_falloff=falloff,
         vehicle_from_ego=vehicle_from_ego,
         sweep=_draw_sweep(rng, lidars[0]),
@@ -215,18 +215,21 @@ def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _draw_body(
-    rng: np.random.Generator, lidar_height: float, is_backing: bool
+    rng: np.random.Generator, lidar_height: float, direction: str, is_backing: bool
 ) -> tuple[BodyPart, ...]:
     """Draw the own vehicle: its roof below the lidar, and what is below the windows.
 
     Args:
         rng: Source of randomness.
         lidar_height: Metres above the ground.
+        direction: Key of DIRECTION_SHARES. A lidar that serves a camera to the rear stands near the
+            rear edge of the roof, which would hide the road from it otherwise.
         is_backing: Whether its rear is towards positive x.
     """
-    roof = lidar_height - rng.uniform(0.12, 0.4)
-    front, rear = rng.uniform(1.6, 3.0), rng.uniform(-3.2, -1.6)
-    roof_front, roof_rear = rng.uniform(0.1, 0.9), rear + rng.uniform(0, 0.6)
+    roof = lidar_height - rng.uniform(0.15, 0.5)
+    roof_front = rng.uniform(0.1, 0.9)
+    roof_rear = -rng.uniform(0.3, 1.0) if direction == "rear" else -rng.uniform(0.6, 2.2)
+    front, rear = roof_front + rng.uniform(1.0, 2.0), roof_rear - rng.uniform(0.2, 1.2)
     bonnet = rng.uniform(0.7, 1.0)
     half_width = rng.uniform(0.82, 0.98)
     if is_backing:
