@@ -78,7 +78,8 @@ def test_sweeps_offsets_and_conventions_all_occur():
     assert {sweep.direction for sweep in sweeps if sweep} == {-1, 1}
     assert max(abs(rig.effects.delay) for rig in rigs()) > 0.04
     assert any(rig.intensity_gain == 0 for rig in rigs())
-    assert any(np.isfinite(rig.intensity_falloff) for rig in rigs())
+    assert any(np.isfinite(rig.fade_range) for rig in rigs())
+    assert any(np.isfinite(rig.dark_range) for rig in rigs())
     assert 0.15 < np.mean([rig.bonnet is not None for rig in rigs()]) < 0.5
 
 

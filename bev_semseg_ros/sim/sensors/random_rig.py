@@ -62,8 +62,9 @@ def random_rig(rng: np.random.Generator) -> Rig:
     position = _draw_camera_position(rng, vehicle_from_ego)
     camera, below = _draw_camera(rng, view_width, position)
     max_range = float(np.exp(rng.uniform(np.log(35), np.log(200))))
-    reach = max(max_range * rng.uniform(0.35, 0.7), 25.0)
-    gain, exponent, falloff = _draw_intensity(rng)
+    reach = max(max_range * rng.uniform(0.22, 0.75), 20.0)
+    gain, exponent, fade_range = _draw_intensity(rng)
+    dark = rng.random()
     return Rig(
         name="random",
         layout="kitti",
@@ -78,9 +79,10 @@ def random_rig(rng: np.random.Generator) -> Rig:
         intensity_gain=gain,
         intensity_exponent=exponent,
         intensity_sigma=rng.uniform(0.15, 0.35),
-        dark_share=0.06 if rng.random() < 0.33 else 0.0,
+        dark_share=0.06 if dark < 0.15 else 0.0,
         body=_draw_body(rng, lidar_height, direction, is_backing),
-        intensity_falloff=falloff,
+        dark_range=rng.uniform(12, 40) if dark > 0.75 else float("inf"),
+        fade_range=fade_range,
         vehicle_from_ego=vehicle_from_ego,
         sweep=_draw_sweep(rng, lidars[0]),
         effects=_draw_effects(rng),
@@ -202,7 +204,7 @@ def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
     """Draw what a lidar calls intensity.
 
     Returns:
-        Gain, exponent and distance of the falloff, see `Rig`.
+        Gain, exponent and range from which on it fades, see `Rig`.
     """
     kind = rng.random()
     if kind < 0.12:  # none
@@ -211,7 +213,7 @@ def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
         return rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.6), float("inf")
     if kind < 0.82:  # 0 to 100 for surfaces that scatter, up to 255 for reflectors
         return 100 / 255, 1.0, float("inf")
-    return rng.uniform(0.8, 3.0), rng.uniform(0.7, 1.2), rng.uniform(10, 35)  # strength of the echo
+    return rng.uniform(0.6, 1.5), rng.uniform(0.7, 1.2), rng.uniform(5, 30)  # strength of the echo
 
 
 def _draw_body(

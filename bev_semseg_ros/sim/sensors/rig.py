@@ -129,16 +129,18 @@ class Rig:
         intensity_gain: Factor of intensity = gain * signal ** exponent.
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
-        dark_share: Share of the points that are reported with intensity 0.
+        dark_share: Share of the points that are reported with intensity 0, whatever their signal.
         body: The own vehicle, in the frame of the vehicle. It is not seen in images.
-        intensity_falloff: Distance in metres at which the reported intensity has fallen to a half,
-            for lidars that report the strength of the echo; infinite for those that compensate.
         vehicle_from_ego: (4, 4) pose of the ego frame in the frame of the vehicle, in which x is
             the direction of travel. Both are on the ground.
         sweep: When the beams are shot; None if all are shot at one moment.
         effects: What the camera and its driver add to the images; None for nothing.
         bonnet: The part of the own vehicle that the images show; None if they show none.
         is_merged: Whether the points of all lidars are written as one cloud.
+        dark_range: A lidar that reports weak returns with intensity 0 counts as weak what is below
+            a signal of 0.05, and beyond this many metres below one that grows with the square of
+            the distance. Infinite for a lidar that does not.
+        fade_range: Distance in metres from which on the intensity falls as 1 / distance.
     """
 
     name: str
@@ -156,12 +158,13 @@ class Rig:
     intensity_sigma: float
     dark_share: float
     body: tuple[BodyPart, ...]
-    intensity_falloff: float = float("inf")
     vehicle_from_ego: np.ndarray = field(default_factory=lambda: np.eye(4))
     sweep: Sweep | None = None
     effects: CameraEffects | None = None
     bonnet: Bonnet | None = None
     is_merged: bool = False
+    dark_range: float = np.inf
+    fade_range: float = np.inf
 
     @property
     def reference_camera(self) -> Camera:

@@ -16,7 +16,7 @@ def describe(rig: Rig) -> dict[str, Any]:
     """Return all numbers of a rig as YAML and JSON can hold them.
 
     Angles are in degrees in the summary of each sensor and in radians elsewhere. What is absent is
-    null, and a falloff of the intensity that there is not is `.inf`.
+    null, and a distance that there is not is `.inf`.
     """
     own = {
         field.name: _plain(getattr(rig, field.name))
