@@ -28,16 +28,17 @@ def writer_to(out):
     return WRITERS["kitti"](out, RIGS["kitti"], 4, 2)
 
 
+@pytest.mark.slow
 def test_runs_at_the_same_time_lose_no_scene(tmp_path):
     out = tmp_path / "set"
     runs = [
-        subprocess.Popen([sys.executable, "-c", RUN, str(out), str(first)]) for first in (0, 10, 20)
+        subprocess.Popen([sys.executable, "-c", RUN, str(out), str(first)]) for first in (0, 10)
     ]
-    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    assert [run.wait(120) for run in runs] == [0, 0]
     content = json.loads((out / "synth.json").read_text())
-    assert content["complete_scenes"] == list(range(30)) and content["scenes"] == 30
+    assert content["complete_scenes"] == list(range(20)) and content["scenes"] == 20
     frames = (out / "training" / "frames.csv").read_text().splitlines()
-    assert len(frames) == 1 + 30 * 2
+    assert len(frames) == 1 + 20 * 2
 
 
 def test_a_rig_of_the_same_name_and_other_numbers_is_another_data_set(tmp_path):

@@ -79,6 +79,7 @@ def test_sweeps_offsets_and_conventions_all_occur():
     assert max(abs(rig.effects.delay) for rig in rigs()) > 0.04
     assert any(rig.intensity_gain == 0 for rig in rigs())
     assert any(np.isfinite(rig.fade_range) for rig in rigs())
+    assert any(np.isfinite(rig.dark_range) for rig in rigs())
     assert 0.15 < np.mean([rig.bonnet is not None for rig in rigs()]) < 0.5
 
 
@@ -176,7 +177,11 @@ def test_a_merged_cloud_is_written_levelled_and_read_as_one(tmp_path):
     in_ego = apply(next(iter(frame.lidars.values())).ego_from_lidar, frame.points[:, :3])
     assert np.allclose(in_ego, points.positions, atol=1e-4)
     assert np.allclose(frame.camera.image_from_ego, camera.image_from_ego, atol=1e-6)
-    assert len(annotation.boxes) == len(np.unique(points.objects[points.objects >= 0]))
+    seen = np.unique(points.objects[points.objects >= 0])
+    drawn = rig.convention.apply(view.boxes[seen])
+    assert np.allclose(annotation.boxes.centers, drawn.centers, atol=1e-3)
+    assert np.allclose(np.sin(annotation.boxes.yaws - drawn.yaws), 0, atol=2e-3)
+    assert np.allclose(annotation.boxes.sizes, drawn.sizes, atol=1e-3)
     record = yaml.safe_load((tmp_path / "training/rigs/scene_0000.yaml").read_text())
     assert [lidar["beams"] for lidar in record["lidars"]] == [
         len(lidar.elevations) for lidar in rig.lidars

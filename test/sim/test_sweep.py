@@ -41,7 +41,8 @@ def test_beams_pass_the_front_at_the_frames_time_and_the_sides_before_and_after(
 
 def test_a_narrow_sweep_takes_its_period_from_edge_to_edge():
     raster = Sweep(0.1, -1.0, 2.0, 1, 0.0, False)
-    assert np.allclose(raster.times(np.array([-1.0, 0.0, 0.999])), [-0.05, 0, 0.05], atol=1e-3)
+    azimuths = np.array([-1.1, -1.0, 0.0, 0.999, 1.1])
+    assert np.allclose(raster.times(azimuths), [-0.05, -0.05, 0, 0.05, 0.05], atol=1e-3)
 
 
 def test_uncorrected_points_of_a_wall_are_bent_by_the_drive():

@@ -7,8 +7,6 @@ that the camera looks along x, and lies on the ground under the first lidar.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
@@ -64,8 +62,9 @@ def random_rig(rng: np.random.Generator) -> Rig:
     position = _draw_camera_position(rng, vehicle_from_ego)
     camera, below = _draw_camera(rng, view_width, position)
     max_range = float(np.exp(rng.uniform(np.log(35), np.log(200))))
-    reach = max(max_range * rng.uniform(0.35, 0.7), 25.0)
-    intensity = _draw_intensity(rng)
+    reach = max(max_range * rng.uniform(0.22, 0.75), 20.0)
+    gain, exponent, fade_range = _draw_intensity(rng)
+    dark = rng.random()
     return Rig(
         name="random",
         layout="kitti",
@@ -77,13 +76,13 @@ def random_rig(rng: np.random.Generator) -> Rig:
         ring_sigma=rng.uniform(0.0, 0.015),
         beam_sigma=np.radians(rng.uniform(0.0, 0.03)),
         signal_range=(reach, reach),
-        intensity_gain=intensity.gain,
-        intensity_exponent=intensity.exponent,
+        intensity_gain=gain,
+        intensity_exponent=exponent,
         intensity_sigma=rng.uniform(0.15, 0.35),
-        dark_share=0.06 if rng.random() < 0.33 else 0.0,
-        dark_range=intensity.dark_range,
-        fade_range=intensity.fade_range,
-        body=_draw_body(rng, lidar_height, is_backing),
+        dark_share=0.06 if dark < 0.15 else 0.0,
+        body=_draw_body(rng, lidar_height, direction, is_backing),
+        dark_range=rng.uniform(12, 40) if dark > 0.75 else float("inf"),
+        fade_range=fade_range,
         vehicle_from_ego=vehicle_from_ego,
         sweep=_draw_sweep(rng, lidars[0]),
         effects=_draw_effects(rng),
@@ -201,42 +200,38 @@ def _draw_camera(
     return camera, float(pitch + np.arctan((height - cy) / focal))
 
 
-class _Intensity(NamedTuple):
-    """What a lidar calls intensity; see `Rig`."""
+def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw what a lidar calls intensity.
 
-    gain: float
-    exponent: float
-    dark_range: float = float("inf")
-    fade_range: float = float("inf")
-
-
-def _draw_intensity(rng: np.random.Generator) -> _Intensity:
-    """Draw the convention of a maker."""
+    Returns:
+        Gain, exponent and range from which on it fades, see `Rig`.
+    """
     kind = rng.random()
     if kind < 0.12:  # none
-        return _Intensity(0.0, 1.0)
+        return 0.0, 1.0, float("inf")
     if kind < 0.62:  # reflectivity, of whatever scale
-        return _Intensity(rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.6))
+        return rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.6), float("inf")
     if kind < 0.82:  # 0 to 100 for surfaces that scatter, up to 255 for reflectors
-        return _Intensity(100 / 255, 1.0)
-    # The strength of the echo, as of an HDL-64E; some report weak returns with 0.
-    dark_range = rng.uniform(12, 40) if rng.random() < 0.5 else float("inf")
-    return _Intensity(rng.uniform(0.5, 1.2), rng.uniform(0.7, 1.2), dark_range, rng.uniform(10, 35))
+        return 100 / 255, 1.0, float("inf")
+    return rng.uniform(0.6, 1.5), rng.uniform(0.7, 1.2), rng.uniform(5, 30)  # strength of the echo
 
 
 def _draw_body(
-    rng: np.random.Generator, lidar_height: float, is_backing: bool
+    rng: np.random.Generator, lidar_height: float, direction: str, is_backing: bool
 ) -> tuple[BodyPart, ...]:
     """Draw the own vehicle: its roof below the lidar, and what is below the windows.
 
     Args:
         rng: Source of randomness.
         lidar_height: Metres above the ground.
+        direction: Key of DIRECTION_SHARES. A lidar that serves a camera to the rear stands near the
+            rear edge of the roof, which would hide the road from it otherwise.
         is_backing: Whether its rear is towards positive x.
     """
-    roof = lidar_height - rng.uniform(0.12, 0.4)
-    front, rear = rng.uniform(1.6, 3.0), rng.uniform(-3.2, -1.6)
-    roof_front, roof_rear = rng.uniform(0.1, 0.9), rear + rng.uniform(0, 0.6)
+    roof = lidar_height - rng.uniform(0.15, 0.5)
+    roof_front = rng.uniform(0.1, 0.9)
+    roof_rear = -rng.uniform(0.3, 1.0) if direction == "rear" else -rng.uniform(0.6, 2.2)
+    front, rear = roof_front + rng.uniform(1.0, 2.0), roof_rear - rng.uniform(0.2, 1.2)
     bonnet = rng.uniform(0.7, 1.0)
     half_width = rng.uniform(0.82, 0.98)
     if is_backing:

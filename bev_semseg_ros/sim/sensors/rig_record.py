@@ -57,7 +57,7 @@ def _lidar(lidar: Lidar) -> dict[str, Any]:
         "azimuth_step_deg": round(float(np.degrees(lidar.azimuth_step)), 4),
         "azimuths_deg": [round(float(value), 2) for value in np.degrees(lidar.azimuths)],
         "elevations_deg": [round(float(value), 3) for value in np.degrees(lidar.elevations)],
-        "heights": _plain(lidar.heights),
+        **({"heights": _plain(lidar.heights)} if lidar.heights.any() else {}),
         "max_range": _plain(lidar.max_range),
     }
 

@@ -48,9 +48,15 @@ class Sweep:
         return self._since_start(azimuths) - self._since_start(np.zeros(1)) + self.delay
 
     def _since_start(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return seconds after the start of the sweep."""
-        turned = self.direction * (azimuths - self.start) % (2 * np.pi)
-        return self.period * np.minimum(turned / self.span, 1.0)
+        """Return seconds after the start of the sweep.
+
+        A lidar that is tilted has beams a little beyond the ends of a narrow sweep. They count as
+        being at the end that they are near to.
+        """
+        middle = self.start + self.direction * self.span / 2
+        from_middle = self.direction * (azimuths - middle)
+        turned = (from_middle + np.pi) % (2 * np.pi) - np.pi + self.span / 2
+        return self.period * np.clip(turned / self.span, 0.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
