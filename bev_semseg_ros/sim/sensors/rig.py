@@ -121,8 +121,12 @@ class Rig:
         intensity_gain: Factor of intensity = gain * signal ** exponent.
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
-        dark_share: Share of the points that are reported with intensity 0.
+        dark_share: Share of the points that are reported with intensity 0, whatever their signal.
         body: The own vehicle. It is not seen in images.
+        dark_range: A lidar that reports weak returns with intensity 0 counts as weak what is below
+            a signal of 0.05, and beyond this many metres below one that grows with the square of
+            the distance. Infinite for a lidar that does not.
+        fade_range: Distance in metres from which on the intensity falls as 1 / distance.
     """
 
     name: str
@@ -140,6 +144,8 @@ class Rig:
     intensity_sigma: float
     dark_share: float
     body: tuple[BodyPart, ...]
+    dark_range: float = np.inf
+    fade_range: float = np.inf
 
     @property
     def reference_camera(self) -> Camera:
