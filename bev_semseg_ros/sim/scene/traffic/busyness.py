@@ -22,10 +22,10 @@ PEOPLE = {
     "motorway": 0.15,
 }
 RIDERS = {
-    "city": 6.5,
-    "residential": 5.5,
-    "avenue": 6.0,
-    "rural": 2.0,
+    "city": 7.5,
+    "residential": 6.2,
+    "avenue": 7.0,
+    "rural": 2.3,
     "lot": 3.0,
     "motorway": 0.0,
 }
@@ -59,6 +59,6 @@ class Busyness:
         factor = LEVELS[level]
         # A crowd on foot leaves little room for riders.
         riders = RIDERS[kind] * factor**0.6 * rng.choice([0.3, 1.0, 2.2], p=[0.4, 0.4, 0.2])
-        low, high = [(0.05, 0.18), (0.18, 0.42), (0.42, 0.75)][rng.choice(3, p=[0.5, 0.35, 0.15])]
+        low, high = [(0.07, 0.22), (0.22, 0.46), (0.46, 0.78)][rng.choice(3, p=[0.5, 0.35, 0.15])]
         truck_share = rng.uniform(low, high) + MORE_TRUCKS.get(kind, 0.0)
         return cls(level, PEOPLE[kind] * factor, float(riders), float(truck_share))

@@ -29,7 +29,8 @@ class Seats(Placer):
 
     def _offer(self, use: str, spot: Spot) -> None:
         """Tell those who place people about a seat or a stop; `spot` looks to where they look."""
-        s, t = (float(value) for value in self._street.alignment.locate(spot.x, spot.y))
+        located = self._street.alignment.locate(np.array(spot.x), np.array(spot.y))
+        s, t = (float(value) for value in located)
         turn = spot.yaw - float(self._street.alignment.heading(s))
         self._site.amenities.append(Amenity(use, s, t, turn))
 
