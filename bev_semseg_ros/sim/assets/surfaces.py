@@ -80,7 +80,8 @@ class Surfaces:
             "stain_contrast": 0.18,
             "crack": u(0, 0.5) if rng.random() < 0.4 else 0.0,
         }
-        shine: dict[str, Any] = {"specular": wet, "fresnel": 0.06} if wet else {}
+        # What wet ground mirrors is added in `render/wet_ground.py`.
+        shine: dict[str, Any] = {"specular": 0.15 * wet, "fresnel": 0.06} if wet else {}
         if rng.random() < 0.4:
             asphalt["anisotropy"] = u(0.05, 0.4)
         cobbled: dict[str, Any] = {

@@ -19,6 +19,7 @@ from bev_semseg_ros.sim.render.texture import (
     SURFACE,
     sample_surface,
 )
+from bev_semseg_ros.sim.scene.lamps import HEADLIGHT
 
 _TRANSLUCENCY = CAMERA_COLUMN["translucency"]
 _SEED = CAMERA_COLUMN["seed"]
@@ -69,6 +70,7 @@ class Scene(NamedTuple):
     rotation: np.ndarray  # (3, 3) world_from_camera
     origin: np.ndarray  # (3,) of the camera in the world frame
     sky_label: int
+    lamps: np.ndarray  # (L, LAMP_COLUMNS) lamps that light the scene; none by day
 
 
 @inline
@@ -157,6 +159,48 @@ def _mirror(scene, rx, ry, rz, seed, environment):
 
 
 @pasted
+def _lamp_light(scene, x, y, z, nx, ny, nz, rx, ry, rz, mirror, lit):
+    """Write the light (3,) of all lamps on a point.
+
+    nx, ny, nz is the normal and rx, ry, rz the direction that a mirror there shows. `mirror` is
+    the reflectance of the surface. `lit` receives diffuse (3) and mirrored (3) light.
+    """
+    lamps = scene.lamps
+    for c in range(6):
+        lit[c] = 0.0
+    for i in range(lamps.shape[0]):
+        lx, ly, lz = lamps[i, 0] - x, lamps[i, 1] - y, lamps[i, 2] - z
+        square = lx * lx + ly * ly + lz * lz + 0.05
+        distance = math.sqrt(square)
+        lx, ly, lz = lx / distance, ly / distance, lz / distance
+        along = -(lx * lamps[i, 3] + ly * lamps[i, 4] + lz * lamps[i, 5])
+        if along <= 0.02:
+            continue
+        narrow = lamps[i, 9]
+        if narrow > HEADLIGHT:
+            # Wide to the sides, cut off above the axis.
+            rise = -lz - lamps[i, 5] / max(along, 0.3)
+            beam = along**narrow
+            if rise > 0:
+                beam *= max(0.06, 1 - 40 * rise)
+            else:
+                beam *= max(0.15, 1 + 2.5 * rise)
+        else:
+            beam = along**narrow
+        power = beam / square
+        cosine = max(nx * lx + ny * ly + nz * lz, 0.0)
+        gloss = 0.0
+        if mirror > 0:
+            gloss = max(rx * lx + ry * ly + rz * lz, 0.0)
+            for _ in range(5):  # to the power of 32
+                gloss *= gloss
+            gloss *= 4 * mirror
+        for c in range(3):
+            lit[c] += lamps[i, 6 + c] * power * cosine
+            lit[3 + c] += lamps[i, 6 + c] * power * gloss
+
+
+@pasted
 def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
     """Write the radiance (3,) of triangle k seen along a direction.
 
@@ -233,6 +277,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             sun *= _lit_share(scene, x + 0.06 * nx, y + 0.06 * ny, z + 0.06 * nz, column, row)
     open_share = _open_share(scene, x + 0.15 * nx, y + 0.15 * ny, z, column, row)
     reflectance = 0.0
+    rx, ry, rz = vx, vy, vz
     if surface[SPECULAR] > 0:
         toward_viewer = min(max(-(nx * vx + ny * vy + nz * vz), 0.0), 1.0)
         grazing = 1 - toward_viewer
@@ -252,6 +297,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
                 highlight *= highlight
             for c in range(3):
                 environment[c] += 6 * highlight * sun * light.sun[c]
+    if scene.lamps.shape[0] > 0:
+        _lamp_light(scene, x, y, z, nx, ny, nz, rx, ry, rz, reflectance, environment[3:9])
     upward = 0.5 + 0.5 * nz
     clear = math.exp(-distance / light.fog_length)
     for c in range(3):
@@ -259,6 +306,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             light.ground_ambient[c] + (light.sky_ambient[c] - light.ground_ambient[c]) * upward
         ) * open_share
         value = surface[c] * (light.sun[c] * sun + ambient + 3 * surface[EMISSION])
+        if scene.lamps.shape[0] > 0:
+            value += surface[c] * environment[3 + c] * open_share + environment[6 + c]
         if reflectance > 0:
             value += reflectance * (environment[c] * (0.4 + 0.6 * open_share) - value)
         radiance[c] = value * clear + (1 - clear) * light.horizon[c]
@@ -379,7 +428,7 @@ def shade(
         radiance,
         mask,
         np.empty(SURFACE),
-        np.empty(3),
+        np.empty(9),  # what a mirror shows, and the diffuse and mirrored light of lamps
         np.empty(3),
         np.empty(SAMPLES, np.int32),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Site:
         library: Shapes of vehicles, people and plants.
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
+        lamps: World points (3,) of the heads of street lamps, which are lit at night.
     """
 
     rng: np.random.Generator
@@ -37,6 +38,7 @@ class Site:
     library: Library
     occupancy: Occupancy
     out: Primitives
+    lamps: list[np.ndarray] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
         """Return world x, y, yaw (3,) of something at a station and an offset.

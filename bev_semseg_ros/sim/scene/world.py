@@ -19,6 +19,7 @@ from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import SEASON_PROBABILITIES, SEASONS, Surfaces
 from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of
+from bev_semseg_ros.sim.scene.lamps import Lamps
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.markings import Markings
@@ -30,6 +31,7 @@ from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import Weather
 
 # Standard deviations of the attitude of a vehicle on its springs, in radians and metres.
 PITCH_SIGMA = np.radians(0.5)
@@ -53,6 +55,7 @@ class World:
         rate_hz: Frames per second.
         kind: Kind of street, one of STREET_KINDS.
         season: One of `surfaces.SEASONS`.
+        weather: Weather and time of day.
         wet: Wetness of the ground, 0 to 1.
         materials: Materials of everything in the scene.
         street: The street.
@@ -66,6 +69,7 @@ class World:
         library: Library,
         rate_hz: float = 10.0,
         kind: str | None = None,
+        weather: str | None = None,
     ) -> None:
         """Build the street and everything on it.
 
@@ -75,9 +79,10 @@ class World:
             library: Shapes to draw from.
             rate_hz: Frames per second.
             kind: One of STREET_KINDS; None to draw one.
+            weather: One of `weather.WEATHERS`; None to draw one.
 
         Raises:
-            ValueError: If the kind is unknown, or if there are no frames or no rate.
+            ValueError: If the kind or the weather is unknown, or if there are no frames or no rate.
         """
         if frames < 1 or rate_hz <= 0:
             raise ValueError(
@@ -96,9 +101,13 @@ class World:
             str(rng.choice(STREET_KINDS, p=STREET_KIND_PROBABILITIES)) if kind is None else kind
         )
         self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
-        self.wet = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.14 else 0.0
+        self.weather = Weather.draw(seed, weather)
+        self.wet = self.weather.wet
         self.materials = RandomizedMaterials(rng)
         surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, self.kind == "city")
+        self._mist: int | None = None
+        if self.weather.rain > 0 or self.weather.kind == "fog":
+            self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
         duration = (frames - 1) / rate_hz
         self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration)
         self.drive = Drive.draw(rng, self.street.ego_lane, duration)
@@ -114,7 +123,9 @@ class World:
             Occupancy(len(times)),
             primitives,
         )
-        self._actors = self._furnish(site, times)
+        actors = self._furnish(site, times)
+        self._lamps = Lamps(site, self.weather, seed)
+        self._actors = self._lamps.switch_on(actors)
         for index, actor in enumerate(self._actors):
             if not actor.is_moving:
                 primitives.append(actor.mesh(index, *actor.pose(self.street, 0.0)))
@@ -150,6 +161,9 @@ class World:
             drive_seed=self.seed,
             season=self.season,
             wet=self.wet,
+            weather=self.weather,
+            lamps=self._lamps.at(self._actors, time, world_from_ego),
+            mist=self._mist,
         )
 
     def _furnish(self, site: Site, times: np.ndarray) -> list[Actor]:

@@ -12,6 +12,7 @@ from bev_semseg_ros.geometry import apply, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.sensors.ray_casting import cast
 from bev_semseg_ros.sim.sensors.rig import BodyPart, Lidar, Rig
+from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 
 if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera
@@ -110,13 +111,13 @@ def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
     origins, directions = _beams(rig, rays, azimuths, jitter)
     world = view.world_from_ego
     hits = cast(view, rig.max_range, apply(world, origins), directions @ world[:3, :3].T, rng)
+    hits = weathered(hits, view, apply(world, origins), directions @ world[:3, :3].T, rng)
     index = hits.rays
 
     table = view.materials.lidar[hits.materials]
     exponents = table[:, LIDAR_COLUMN["exponent"]]
     signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
-    # Water on level ground mirrors the beam away.
-    signals = signals * np.where(hits.uprightness > 0.9, 1 - 0.5 * view.wet, 1.0)
+    signals = signals * transmission(view, hits)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
