@@ -12,7 +12,7 @@ from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
 from bev_semseg_ros.sim.classes import BOX_CLASSES, MASK_LABEL
-from bev_semseg_ros.sim.scene.road.street import STREET_KINDS
+from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 

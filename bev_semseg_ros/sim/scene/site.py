@@ -76,9 +76,13 @@ class Site:
         width = width or length
         half = max(length, width) / 2
         sign = 1 if t > 0 else -1
-        is_beside_road = abs(t) > self.street.half_width
-        if is_beside_road and self.street.is_crossed(s - half, s + half, sign):
-            return False
+        street = self.street
+        if abs(t) > street.half_width:
+            is_beyond = abs(t) > street.side(t).boundary
+            if street.is_crossed(s - half, s + half, sign, is_beyond):
+                return False
+            if street.is_on_side_road(s, t):
+                return False
         if abs(t) > self.street.alignment.offset_limit(sign):
             return False
         return self.occupancy.claim(self.pose(s, t, turn), length, width, margin)

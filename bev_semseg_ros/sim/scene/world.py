@@ -23,7 +23,8 @@ from bev_semseg_ros.sim.scene.lamps import Lamps
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.markings import Markings
-from bev_semseg_ros.sim.scene.road.street import STREET_KIND_PROBABILITIES, STREET_KINDS, Street
+from bev_semseg_ros.sim.scene.road.places import draw_place
+from bev_semseg_ros.sim.scene.road.street import Street
 from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
 from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
 from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
@@ -53,7 +54,8 @@ class World:
         seed: Seed of the drive.
         frames: Number of frames.
         rate_hz: Frames per second.
-        kind: Kind of street, one of STREET_KINDS.
+        place: Key of `places.PLACES`.
+        kind: Kind of street, one of `places.STREET_KINDS`.
         season: One of `surfaces.SEASONS`.
         weather: Weather and time of day.
         wet: Wetness of the ground, 0 to 1.
@@ -78,7 +80,7 @@ class World:
             frames: Number of frames.
             library: Shapes to draw from.
             rate_hz: Frames per second.
-            kind: One of STREET_KINDS; None to draw one.
+            kind: Key of `places.PLACES`; None to draw one.
             weather: One of `weather.WEATHERS`; None to draw one.
 
         Raises:
@@ -89,17 +91,11 @@ class World:
                 f"a drive needs at least one frame and a positive rate, "
                 f"got {frames} frames at {rate_hz} Hz"
             )
-        if kind is not None and kind not in STREET_KINDS:
-            raise ValueError(
-                f"unknown kind of street {kind!r}, expected one of {', '.join(STREET_KINDS)}"
-            )
         rng = np.random.default_rng(seed)
         self.seed = seed
         self.frames = frames
         self.rate_hz = rate_hz
-        self.kind = (
-            str(rng.choice(STREET_KINDS, p=STREET_KIND_PROBABILITIES)) if kind is None else kind
-        )
+        self.place, self.kind = draw_place(rng, kind)
         self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
         self.weather = Weather.draw(seed, weather)
         self.wet = self.weather.wet
@@ -109,8 +105,10 @@ class World:
         if self.weather.rain > 0 or self.weather.kind == "fog":
             self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
         duration = (frames - 1) / rate_hz
-        self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration)
+        self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration, self.place)
         self.drive = Drive.draw(rng, self.street.ego_lane, duration)
+        if self.place == "narrow":
+            self.drive = replace(self.drive, yaw=float(np.clip(self.drive.yaw, -0.03, 0.03)))
         times = np.linspace(0, duration, min(frames, MAX_MOMENTS))
         primitives = Primitives()
         site = Site(
@@ -184,7 +182,7 @@ class World:
         traffic = Traffic(site, self.drive, times)
         traffic.reserve_ego_path()
         traffic.add_moving_vehicles()
-        styles = [_style(rng, self.kind) for _ in sides]
+        styles = [_style(rng, self.kind, self.place) for _ in sides]
         greenery = Greenery(site)
         for side in sides:
             traffic.add_parked_vehicles(side)
@@ -213,13 +211,19 @@ class World:
         return transform(rotation_rpy(roll, pitch - slope, yaw), position)
 
 
-def _style(rng: np.random.Generator, kind: str) -> str:
-    """Draw what stands behind the pavement on one side of a kind of street.
+def _style(rng: np.random.Generator, kind: str, place: str) -> str:
+    """Draw what stands behind the pavement on one side of a kind of street and a place.
 
     Returns:
         "city" for a closed front of buildings, "houses" for houses with gardens, or "scattered"
         for trees, fields and a few buildings.
     """
+    if place == "narrow":
+        return "houses" if rng.random() < 0.3 else "city"
+    if place == "square":
+        return "city" if rng.random() < 0.9 else "scattered"
+    if place == "hills" and kind == "residential":
+        return "houses" if rng.random() < 0.8 else "scattered"
     if kind == "avenue":
         return "city" if rng.random() < 0.4 else "scattered"
     if kind in ("city", "residential"):
