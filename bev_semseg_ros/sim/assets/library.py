@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bev_semseg_ros.sim.assets import people, plants, two_wheelers
+from bev_semseg_ros.sim.assets.pool import Pool
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
@@ -52,8 +53,8 @@ class Library:
                     shapes.append(make(rng, kind))
             return shapes
 
-        self.cars = pool(cars.car, CAR_COUNTS)
-        self.trucks = pool(trucks.truck, TRUCK_COUNTS)
+        self.cars = Pool(cars.car, CAR_COUNTS, (seed, 0))
+        self.trucks = Pool(trucks.truck, TRUCK_COUNTS, (seed, 1))
         self.walking = pool(people.pedestrian, WALKING_COUNTS)
         self.still = pool(people.pedestrian, STILL_COUNTS)
         self.cyclists = pool(people.cyclist, CYCLIST_COUNTS)
@@ -62,13 +63,30 @@ class Library:
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }
 
-    def draw_car(self, rng: np.random.Generator) -> Shape:
-        """Return a car or a van."""
-        return self.cars[rng.integers(len(self.cars))]
+    def draw_car(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
+        """Return a car or a van: of a kind of CAR_COUNTS, or of any kind."""
+        return self.cars.draw(rng, kind)
 
-    def draw_truck(self, rng: np.random.Generator) -> Shape:
-        """Return a lorry or a bus."""
-        return self.trucks[rng.integers(len(self.trucks))]
+    def draw_truck(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
+        """Return a lorry or a bus: of a kind of TRUCK_COUNTS, or of any kind."""
+        return self.trucks.draw(rng, kind)
+
+    def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
+        """Return a person on foot or on a two-wheeler.
+
+        Args:
+            kind: A key of WALKING_COUNTS, STILL_COUNTS or CYCLIST_COUNTS.
+            rng: Source of randomness.
+
+        Raises:
+            ValueError: If there is no such kind.
+        """
+        everybody = [*self.walking, *self.still, *self.cyclists]
+        shapes = [shape for shape in everybody if shape.kind == kind]
+        if not shapes:
+            known = sorted({shape.kind for shape in everybody})
+            raise ValueError(f"unknown person {kind!r}, expected one of {', '.join(known)}")
+        return shapes[rng.integers(len(shapes))]
 
     def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
         """Return a person who walks, or one who stands or sits if `still`."""

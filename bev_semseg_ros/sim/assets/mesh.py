@@ -12,6 +12,23 @@ from bev_semseg_ros.geometry import rotation_z
 # Object index of triangles that belong to no annotated object.
 NO_OBJECT = -1
 
+# Corners of a cuboid of size 1 that stands on the origin.
+_BOX_CORNERS = np.array(
+    [
+        (-0.5, -0.5, 0),
+        (0.5, -0.5, 0),
+        (0.5, 0.5, 0),
+        (-0.5, 0.5, 0),
+        (-0.5, -0.5, 1),
+        (0.5, -0.5, 1),
+        (0.5, 0.5, 1),
+        (-0.5, 0.5, 1),
+    ]
+)
+# Corners of its faces, counter-clockwise seen from outside: the sides, then the top.
+_BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
+_UNIT_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
+
 # x, y, z of a point, as an array (3,) or as three numbers.
 Point = Sequence[float] | np.ndarray
 
@@ -254,42 +271,22 @@ class MeshBuilder:
             top_material: Material of the upper face; by default that of the sides.
         """
         length, width, height = size
-        rotation = rotation_z(yaw)
-
-        def corner(i: int, j: int, k: int) -> np.ndarray:
-            """Return a corner; i, j, k are its signs along the box's axes (k: 0 or 1)."""
-            offset = np.array([i * length / 2, j * width / 2, k * height])
-            return np.asarray(base, np.float64) + rotation @ offset
-
-        self.quad(
-            corner(-1, -1, 0),
-            corner(1, -1, 0),
-            corner(1, -1, 1),
-            corner(-1, -1, 1),
+        corners = _BOX_CORNERS * (length, width, height) @ rotation_z(yaw).T
+        faces = (corners + np.asarray(base, np.float64))[_BOX_FACES]
+        materials = np.full(len(_BOX_FACES), material)
+        if top_material is not None:
+            materials[-1] = top_material
+        spans = np.array([(length, height), (width, height)] * 2 + [(length, width)])
+        uvs = _UNIT_SQUARE * spans[:, None]
+        halves = [0, 1, 2, 0, 2, 3]
+        normals = np.array([(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1)], np.float64)
+        normals = np.repeat(normals @ rotation_z(yaw).T, 6, axis=0)
+        self.add(
+            faces[:, halves].reshape(-1, 3, 3),
             label,
-            material,
-        )
-        self.quad(
-            corner(1, 1, 0), corner(-1, 1, 0), corner(-1, 1, 1), corner(1, 1, 1), label, material
-        )
-        self.quad(
-            corner(1, -1, 0), corner(1, 1, 0), corner(1, 1, 1), corner(1, -1, 1), label, material
-        )
-        self.quad(
-            corner(-1, 1, 0),
-            corner(-1, -1, 0),
-            corner(-1, -1, 1),
-            corner(-1, 1, 1),
-            label,
-            material,
-        )
-        self.quad(
-            corner(-1, -1, 1),
-            corner(1, -1, 1),
-            corner(1, 1, 1),
-            corner(-1, 1, 1),
-            label,
-            material if top_material is None else top_material,
+            np.repeat(materials, 2),
+            uvs[:, halves].reshape(-1, 3, 2),
+            normals.reshape(-1, 3, 3),
         )
 
     def tube(

@@ -14,16 +14,17 @@ from bev_semseg_ros.sim.scene.road.street import Street
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """A vehicle or a person with a box, standing or moving along the road at a constant speed.
+    """A vehicle or a person with a box, standing or moving at a constant speed.
 
     Attributes:
         shape: Mesh, size and class.
         materials: (slots,) row of the scene's MaterialTable for each slot of the shape.
         s: Station at time 0, metres along the road.
-        t: Offset to the left of the road's centre line in metres, constant.
+        t: Offset to the left of the road's centre line at time 0 in metres.
         turn: Heading relative to the direction of the road in radians, constant.
         speed: Change of the station in m/s, negative against the stations.
         scale: Factor on the size of the shape, the same along all axes.
+        drift: Change of the offset in m/s: what crosses the road moves to the left or the right.
     """
 
     shape: Shape
@@ -33,11 +34,12 @@ class Actor:
     turn: float
     speed: float
     scale: float
+    drift: float = 0.0
 
     @property
     def is_moving(self) -> bool:
         """Whether the actor moves at all."""
-        return self.speed != 0.0
+        return self.speed != 0.0 or self.drift != 0.0
 
     def pose(self, street: Street, time: float) -> tuple[np.ndarray, float]:
         """Return the pose at a time in seconds.
@@ -45,16 +47,19 @@ class Actor:
         Returns:
             World position (3,) of the ground below the middle, and yaw in radians.
         """
-        s = self.s + self.speed * time
-        return street.point(s, self.t), float(street.alignment.heading(s)) + self.turn
+        s, t = self.s + self.speed * time, self.t + self.drift * time
+        return street.point(s, t), float(street.alignment.heading(s)) + self.turn
 
     def velocity(self, street: Street, time: float) -> np.ndarray:
         """Return the velocity over ground (2,) in m/s at a time in seconds, in the world frame."""
-        s = self.s + self.speed * time
+        s, t = self.s + self.speed * time, self.t + self.drift * time
         heading = float(street.alignment.heading(s))
         # An arc at an offset from the centre line is shorter on the inside of a bend.
-        ground_speed = self.speed * (1 - street.alignment.curvature * self.t)
-        return ground_speed * np.array([np.cos(heading), np.sin(heading)])
+        ground_speed = self.speed * (1 - street.alignment.curvature * t)
+        cos, sin = np.cos(heading), np.sin(heading)
+        return np.array(
+            [ground_speed * cos - self.drift * sin, ground_speed * sin + self.drift * cos]
+        )
 
     def mesh(
         self,

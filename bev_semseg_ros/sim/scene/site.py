@@ -14,6 +14,23 @@ from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.street import Street
 
 
+@dataclass(frozen=True)
+class Spot:
+    """A place where people gather.
+
+    Attributes:
+        use: "seat", "stop" (of a bus) or "zebra" (a crossing over the whole road).
+        s: Station in metres.
+        t: Offset in metres; 0 for a zebra crossing.
+        turn: Heading of who is there, relative to the direction of the road in radians.
+    """
+
+    use: str
+    s: float
+    t: float
+    turn: float
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """A street under construction.
@@ -28,6 +45,7 @@ class Site:
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
         lamps: World points (3,) of the heads of street lamps, which are lit at night.
+        spots: Places where people gather, as far as they are built.
     """
 
     rng: np.random.Generator
@@ -39,6 +57,7 @@ class Site:
     occupancy: Occupancy
     out: Primitives
     lamps: list[np.ndarray] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
         """Return world x, y, yaw (3,) of something at a station and an offset.

@@ -180,7 +180,6 @@ class World:
         build_ground(self.street, rng, site.out.builder, site.surfaces)
         Markings(site).draw(self.drive.t)
         traffic = Traffic(site, self.drive, times)
-        traffic.reserve_ego_path()
         traffic.add_moving_vehicles()
         styles = [_style(rng, self.kind, self.place) for _ in sides]
         greenery = Greenery(site)
@@ -190,11 +189,7 @@ class World:
             for side, style in zip(sides, styles, strict=True):
                 part.populate(side, style)
         greenery.add_horizon()
-        for side in sides:
-            traffic.add_walking_people(side)
-        traffic.add_people_on_carriageway()
-        traffic.add_cyclists()
-        traffic.add_scattered_vehicles()
+        traffic.add_the_rest()
         return traffic.actors
 
     def _world_from_ego(self, time: float) -> np.ndarray:

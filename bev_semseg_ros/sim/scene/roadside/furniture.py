@@ -12,7 +12,7 @@ from bev_semseg_ros.sim.assets.street_materials import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.signs import Signs
-from bev_semseg_ros.sim.scene.site import Site
+from bev_semseg_ros.sim.scene.site import Site, Spot
 
 BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
 POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
@@ -277,6 +277,9 @@ class Furniture:
         if not self._site.claim(s, t, 1.8, 0.6):
             return
         foot = self._street.point(s, t)
+        for offset in (-0.45, 0.45):
+            facing = -side.sign * np.pi / 2
+            self._site.spots.append(Spot("seat", s + offset, t - side.sign * 0.1, facing))
         _, left = axes(yaw)
         out.box(foot + UP * 0.42, (1.7, 0.45, 0.06), yaw, BARRIER, surfaces.wood)
         back = foot + left * side.sign * 0.25 + UP * 0.5
@@ -316,6 +319,7 @@ class Furniture:
         surfaces, yaw, out = self._site.surfaces, self._yaw(s), self._out
         if not self._site.claim(s, t, 4.2, 1.6):
             return
+        self._site.spots.append(Spot("stop", s, t, -side.sign * np.pi / 2))
         foot = self._street.point(s, t)
         forward, left = axes(yaw)
         back = foot + left * side.sign * 0.7
@@ -337,7 +341,10 @@ class Furniture:
         out.tube(foot, foot + UP * 0.72, 0.04, 0.04, 5, BARRIER, material)
         out.box(foot + UP * 0.72, (0.7, 0.7, 0.04), self._yaw(s), BARRIER, material)
         for _ in range(rng.integers(1, 5)):
-            self._chair(foot, u(-np.pi, np.pi), material)
+            turn = u(-np.pi, np.pi)
+            self._chair(foot, self._yaw(s) + turn, material)
+            at_s, at_t = s + 0.6 * np.cos(turn), t + 0.6 * np.sin(turn)
+            self._site.spots.append(Spot("seat", at_s, at_t, turn + np.pi))
         if rng.random() < 0.4:
             cloth, radius = random_print(rng, self._site.table), u(0.9, 1.6)
             out.tube(foot + UP * 0.7, foot + UP * 2.5, 0.03, 0.03, 5, POLE, surfaces.metal)

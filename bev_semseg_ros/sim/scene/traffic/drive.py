@@ -1,0 +1,54 @@
+"""The path of the vehicle itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bev_semseg_ros.sim.scene.road.cross_section import Lane
+
+# The vehicle itself, in metres; the origin of the ego frame is in its middle.
+EGO_LENGTH = 4.8
+EGO_WIDTH = 2.0
+# Metres ahead of the vehicle that stay free.
+EGO_CLEAR_AHEAD = 4.0
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How the vehicle moves: from station 0 along the road at a constant speed.
+
+    Attributes:
+        t: Offset to the left of the road's centre line in metres.
+        speed: Metres per second.
+        yaw: Heading relative to the direction of the road in radians.
+        duration: Seconds.
+    """
+
+    t: float
+    speed: float
+    yaw: float
+    duration: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, lane: Lane, duration: float) -> Drive:
+        """Draw a drive in a lane.
+
+        The vehicle stands in a quarter of the drives, often at an angle to the lane. Otherwise it
+        moves at 2 to 15 m/s.
+        """
+        is_standing = rng.random() < 0.25
+        if is_standing and rng.random() < 0.6:
+            yaw = rng.normal(0, 0.25)
+        else:
+            yaw = rng.normal(0, 0.025)
+        play = max(lane.width / 2 - EGO_WIDTH / 2 - 0.1, 0.05)
+        t = lane.offset + float(np.clip(rng.normal(0, 0.25), -play, play))
+        speed = 0.0 if is_standing else rng.uniform(2, 15)
+        return cls(t, speed, float(np.clip(yaw, -0.6, 0.6)), duration)
+
+    @property
+    def distance(self) -> float:
+        """Metres driven."""
+        return self.speed * self.duration

@@ -1,0 +1,228 @@
+"""Puts actors into a street, so that none meets another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.people_materials import people_materials
+from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.assets.vehicles.parts import paint_materials
+from bev_semseg_ros.sim.scene.actors import Actor
+from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.site import Site
+from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH, EGO_WIDTH, Drive
+from bev_semseg_ros.sim.scene.traffic.roles import draw_kind
+
+# Sets of clothes in one scene.
+CLOTHES = 14
+# Bounds of a factor on the size of people.
+PERSON_SCALES = (0.92, 1.08)
+RIDER_SCALES = (0.95, 1.08)
+# Width in metres of the rectangle that is pushed against walls, and the steps it is pushed in.
+PROBE_WIDTH = 0.5
+PROBE_STEP = 0.2
+# Metres from the back of a seated person to the middle of the seat.
+SEAT_DEPTH = 0.25
+
+
+class Placement:
+    """Puts actors into one street.
+
+    No actor meets another one, or anything else, during the whole drive. An actor for which there
+    is no room is left out.
+
+    Attributes:
+        site: The street and what is shared by everything built on it.
+        drive: How the vehicle itself moves.
+        actors: All actors placed so far.
+    """
+
+    def __init__(self, site: Site, drive: Drive, times: np.ndarray) -> None:
+        """Draw the colours of vehicles and clothes.
+
+        Args:
+            site: The street and what is shared by everything built on it.
+            drive: How the vehicle itself moves.
+            times: (K,) moments in seconds at which objects must not overlap.
+        """
+        rng, table = site.rng, site.table
+        self.site = site
+        self.drive = drive
+        self.actors: list[Actor] = []
+        self._rng = rng
+        self._times = times
+        # Ground of actors alone, for those who sit on something that is in the way of others.
+        self._actor_ground = Occupancy(len(times))
+        self._paints = [paint_materials(rng, table) for _ in range(rng.integers(5, 9))]
+        self._clothes = [people_materials(rng, table) for _ in range(CLOTHES)]
+
+    def reserve_ego_path(self) -> None:
+        """Keep the vehicle's own path free, with some room ahead."""
+        alignment, drive = self.site.street.alignment, self.drive
+        s = drive.speed * self._times
+        middle = alignment.points(s, drive.t)[:, :2]
+        yaw = alignment.heading(s) + drive.yaw
+        forward = np.stack([np.cos(yaw), np.sin(yaw)], -1)
+        middle = middle + EGO_CLEAR_AHEAD / 2 * forward
+        poses = np.column_stack([middle, yaw])
+        for occupancy in (self.site.occupancy, self._actor_ground):
+            occupancy.take(poses, EGO_LENGTH + EGO_CLEAR_AHEAD, EGO_WIDTH + 0.6)
+
+    def add_vehicle(
+        self,
+        shape: Shape,
+        s: float,
+        t: float,
+        turn: float,
+        speed: float = 0.0,
+        margin: float = 0.15,
+    ) -> bool:
+        """Add a vehicle of a random colour; arguments and result as in `add`."""
+        return self.add(Actor(shape, self.draw_paint(), s, t, turn, speed, 1.0), margin)
+
+    def add_person(
+        self, role: str, s: float, t: float, turn: float, pace: float = 0.0, margin: float = 0.05
+    ) -> bool:
+        """Add a person on foot, who moves to where he or she looks.
+
+        Args:
+            role: One of `roles.ROLES`.
+            s: Station at time 0 in metres.
+            t: Offset at time 0 in metres.
+            turn: Heading relative to the direction of the road in radians.
+            pace: Metres per second.
+            margin: Distance to keep in metres.
+
+        Returns:
+            Whether there was room.
+        """
+        actor = self._person(role, s, t, turn, pace, PERSON_SCALES)
+        return self.add(actor, margin)
+
+    def add_seated(self, role: str, s: float, t: float, turn: float) -> bool:
+        """Add a person on a seat that is there; arguments as in `add_person`.
+
+        Only other actors are in the way: the ground is that of the seat.
+        """
+        actor = self._person(role, s, t, turn, 0.0, PERSON_SCALES)
+        length, width, _ = actor.shape.size
+        # The legs reach forward of the seat.
+        ahead = 0.5 * length * actor.scale - SEAT_DEPTH
+        actor = replace(actor, s=s + ahead * np.cos(turn), t=t + ahead * np.sin(turn))
+        pose = self.site.pose(actor.s, actor.t, turn)
+        if not self._actor_ground.is_free(pose, length * actor.scale, width * actor.scale, 0.05):
+            return False
+        self._take(actor, pose)
+        return True
+
+    def add_rider(
+        self,
+        role: str,
+        s: float,
+        t: float,
+        turn: float,
+        speed: float,
+        drift: float = 0.0,
+        margin: float = 0.1,
+    ) -> bool:
+        """Add a two-wheeler with its rider.
+
+        Args:
+            role: One of `roles.ROLES`.
+            s: Station at time 0 in metres.
+            t: Offset at time 0 in metres.
+            turn: Heading relative to the direction of the road in radians.
+            speed: Change of the station in m/s.
+            drift: Change of the offset in m/s.
+            margin: Distance to keep in metres.
+
+        Returns:
+            Whether there was room.
+        """
+        shape = self.site.library.draw_person(draw_kind(role, self._rng), self._rng)
+        scale = self._rng.uniform(*RIDER_SCALES)
+        actor = Actor(shape, self.draw_clothes(), s, t, turn, speed, scale, drift)
+        return self.add(actor, margin)
+
+    def add(self, actor: Actor, margin: float) -> bool:
+        """Add an actor if it keeps `margin` metres away from everything and stays on the road.
+
+        Returns:
+            Whether there was room.
+        """
+        alignment = self.site.street.alignment
+        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        end = actor.s + actor.speed * self._times[-1]
+        low, high = alignment.stations[[0, -1]]
+        if min(actor.s, end) <= low + length or max(actor.s, end) >= high - length:
+            return False
+        if abs(actor.t) > alignment.offset_limit(1 if actor.t > 0 else -1):
+            return False
+        poses = self._poses(actor)
+        if not self.site.occupancy.is_free(poses, length, width, margin):
+            return False
+        self._take(actor, poses)
+        return True
+
+    def farthest(self, s: float, t: float, direction: int, reach: float) -> float | None:
+        """Return how far one can step sideways before something is in the way.
+
+        Args:
+            s: Station in metres.
+            t: Offset to start from in metres.
+            direction: 1 to step to the left, -1 to the right.
+            reach: Metres after which the search ends.
+
+        Returns:
+            The last free offset in metres; None if the start is not free, or if nothing is in the
+            way.
+        """
+        last = None
+        for step in np.arange(0, reach, PROBE_STEP):
+            at = t + direction * step
+            pose = self.site.pose(s, at)
+            if not self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0):
+                return last
+            last = float(at)
+        return None
+
+    def draw_paint(self) -> np.ndarray:
+        """Return the materials of a random vehicle."""
+        return self._paints[self._rng.integers(len(self._paints))]
+
+    def draw_clothes(self) -> np.ndarray:
+        """Return the materials of a random person."""
+        return self._clothes[self._rng.integers(len(self._clothes))]
+
+    def _person(
+        self,
+        role: str,
+        s: float,
+        t: float,
+        turn: float,
+        pace: float,
+        scales: tuple[float, float],
+    ) -> Actor:
+        """Return an actor; arguments as in `add_person`."""
+        shape = self.site.library.draw_person(draw_kind(role, self._rng), self._rng)
+        speed, drift = pace * np.cos(turn), pace * np.sin(turn)
+        scale = self._rng.uniform(*scales)
+        return Actor(shape, self.draw_clothes(), s, t, turn, float(speed), scale, float(drift))
+
+    def _take(self, actor: Actor, poses: np.ndarray) -> None:
+        """Add an actor and occupy its ground."""
+        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        self.site.occupancy.take(poses, length, width)
+        self._actor_ground.take(poses, length, width)
+        self.actors.append(actor)
+
+    def _poses(self, actor: Actor) -> np.ndarray:
+        """Return world x, y, yaw: (K, 3) at the moments of the drive, or (3,) if it stands."""
+        if not actor.is_moving:
+            return self.site.pose(actor.s, actor.t, actor.turn)
+        alignment = self.site.street.alignment
+        s, t = actor.s + actor.speed * self._times, actor.t + actor.drift * self._times
+        positions = alignment.points(s, t)[:, :2]
+        return np.column_stack([positions, alignment.heading(s) + actor.turn])

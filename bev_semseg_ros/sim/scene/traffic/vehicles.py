@@ -1,0 +1,142 @@
+"""Vehicles on the carriageway: in the lanes, in side roads, at bus stops, in second row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
+from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
+from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH
+from bev_semseg_ros.sim.scene.traffic.placement import Placement
+
+# Mean numbers of vehicles anywhere and at any angle, by kind of street.
+SCATTERED_VEHICLES = {
+    "residential": 3,
+    "city": 2.5,
+    "lot": 7,
+    "avenue": 2,
+    "rural": 1.2,
+    "motorway": 0.1,
+}
+# Share of motorcycles among moving vehicles.
+MOTORCYCLE_SHARE = 0.05
+# Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at a
+# stop, and vehicles that deliver, collect refuse or have broken down.
+BUSES_AT_STOPS = {"city": 0.35, "residential": 0.12, "avenue": 0.35, "rural": 0.08}
+SECOND_ROW = {"city": 0.55, "residential": 0.3, "avenue": 0.35, "rural": 0.15, "motorway": 0.25}
+BUSES = ("bus",)
+DELIVERY = ("box", "platform", "tank")
+# Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
+EDGE_GAP = 0.3
+
+
+class Vehicles:
+    """Adds vehicles on the carriageway of one street."""
+
+    def __init__(self, placement: Placement, busyness: Busyness) -> None:
+        self._place = placement
+        self._busyness = busyness
+        self._rng = placement.site.rng
+        self._street = placement.site.street
+        self._library = placement.site.library
+
+    def add_moving(self) -> None:
+        """Add moving traffic; all vehicles of a lane have the same speed, so none hits another."""
+        for lane in self._street.lanes:
+            self._fill_lane(lane)
+
+    def add_waiting(self) -> None:
+        """Add buses at stops, and lorries and vans in second row."""
+        rng, kind = self._rng, self._street.kind
+        for _ in range(rng.poisson(BUSES_AT_STOPS.get(kind, 0.0))):
+            self._add_at_edge(self._library.draw_truck(rng, str(rng.choice(BUSES))))
+        for _ in range(rng.poisson(SECOND_ROW.get(kind, 0.0))):
+            if rng.random() < 0.35:
+                shape = self._library.draw_car(rng, "high_roof_van")
+            else:
+                shape = self._library.draw_truck(rng, str(rng.choice(DELIVERY)))
+            self._add_at_edge(shape)
+
+    def add_scattered(self) -> None:
+        """Add vehicles anywhere and at any angle: on drives, in gateways, turning."""
+        rng, u, street = self._rng, self._rng.uniform, self._street
+        for _ in range(rng.poisson(SCATTERED_VEHICLES[street.kind])):
+            side = street.sides[rng.integers(2)]
+            is_at_right_angles = rng.random() < 0.6
+            if is_at_right_angles:
+                turn = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.1)
+            else:
+                turn = u(-np.pi, np.pi)
+            t = side.sign * u(street.half_width * 0.3, side.boundary + 7)
+            self._place.add_vehicle(self._draw_shape(0.15), u(4, 70), t, turn)
+        self._add_in_side_road()
+
+    def _draw_shape(self, truck_share: float) -> Shape:
+        """Return a lorry or a bus with a probability of `truck_share`, else a car."""
+        if self._rng.random() < truck_share:
+            return self._library.draw_truck(self._rng)
+        return self._library.draw_car(self._rng)
+
+    def _fill_lane(self, lane: Lane) -> None:
+        """Add the vehicles of a lane."""
+        rng, u, street = self._rng, self._rng.uniform, self._street
+        is_own = lane is street.ego_lane
+        is_motorway = street.kind == "motorway"
+        if is_own:
+            speed = self._place.drive.speed
+        else:
+            speed = rng.choice([0.0, u(3, 14), u(8, 16)], p=[0.15, 0.45, 0.4])
+        if is_motorway and not is_own and rng.random() < 0.8:
+            speed = max(u(8, 25), speed)
+        # Mean gap in metres; from 60 m on, gaps are distributed evenly.
+        headway = 60.0 if street.kind == "lot" else rng.choice([8.0, 20.0, 50.0])
+        s = EGO_LENGTH / 2 + EGO_CLEAR_AHEAD + u(0, 25) if is_own else u(-14, 15)
+        heading = 0.0 if lane.direction > 0 else np.pi
+        while True:
+            s += (rng.exponential(headway) if headway < 60 else u(30, 200)) + 2.0
+            if s > 150:
+                break
+            along = lane.direction * speed
+            if rng.random() < MOTORCYCLE_SHARE:
+                t = lane.offset + rng.normal(0, 0.4)
+                turn = heading + rng.normal(0, 0.03)
+                self._place.add_rider("motorcyclist", s + 1, t, turn, along, margin=0.3)
+                s += 2.2
+                continue
+            shape = self._draw_shape(self._busyness.truck_share)
+            s += shape.size[0] / 2
+            t = lane.offset + rng.normal(0, 0.15)
+            turn = heading + rng.normal(0, 0.02)
+            self._place.add_vehicle(shape, s, t, turn, along, margin=0.3)
+            s += shape.size[0] / 2
+
+    def _add_at_edge(self, shape: Shape) -> None:
+        """Add a vehicle that stands at the right or the left edge of the carriageway."""
+        rng, street = self._rng, self._street
+        side: Side = street.sides[rng.choice(2, p=[0.4, 0.6])]
+        middle = street.half_width - EDGE_GAP - shape.size[1] / 2
+        if rng.random() < 0.3:  # with two wheels on the kerb
+            middle += rng.uniform(0.3, 1.0)
+        stops = [spot for spot in self._place.site.spots if spot.use == "stop"]
+        s = rng.uniform(8, 55)
+        if shape.kind in BUSES and stops:
+            stop = stops[rng.integers(len(stops))]
+            s, side = stop.s, street.side(stop.t)
+        turn = (np.pi if side.sign > 0 else 0.0) + rng.normal(0, 0.02)
+        self._place.add_vehicle(shape, s, side.sign * middle, turn, margin=0.2)
+
+    def _add_in_side_road(self) -> None:
+        """Add vehicles that stand in the side road, if there is one."""
+        rng, u, street = self._rng, self._rng.uniform, self._street
+        crossing = street.crossing
+        if crossing is None:
+            return
+        for _ in range(rng.poisson(1.2)):
+            sign = crossing.signs[rng.integers(len(crossing.signs))]
+            is_approaching = rng.random() < 0.5
+            lane_sign = 1 if is_approaching == (sign < 0) else -1
+            s = crossing.station + crossing.half_width * u(0.3, 0.5) * lane_sign
+            turn = sign * np.pi / 2 + (np.pi if is_approaching else 0.0) + rng.normal(0, 0.1)
+            t = sign * (street.half_width + u(3, 25))
+            self._place.add_vehicle(self._draw_shape(self._busyness.truck_share), s, t, turn)
