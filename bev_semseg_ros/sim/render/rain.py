@@ -48,7 +48,8 @@ def add_spray(
             middle[:2] -= way * (half + behind)
             middle[2] += 0.6 * radius - boxes.sizes[row, 2] / 2
             pixel, depth = project(image_from_ego, middle[None])
-            edge, _ = project(image_from_ego, (middle + [0, 0, radius])[None])
+            top = middle + np.array([0.0, 0.0, radius])
+            edge, _ = project(image_from_ego, top[None])
             if depth[0] < 2:
                 continue
             size = float(np.hypot(*(edge - pixel)[0]))

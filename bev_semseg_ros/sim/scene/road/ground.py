@@ -147,22 +147,20 @@ class _Ground:
         ends = [strip.end for strip in side.strips]
         distance = np.unique([self._street.half_width, side.kerb_start, *ends])
         z = side.road_height(distance)
-        edges = np.array([crossing.start, crossing.end])
-        points = self._alignment.points(edges[:, None], side.sign * distance, z)
-        uvs = np.stack(np.broadcast_arrays(distance, edges[:, None]), -1)
-        order = slice(None, None, side.sign)
-        builder.grid(points[:, order], ROAD, surfaces.side_road, uvs[:, order], smooth=False)
+        stations = self._alignment.stations
+        between = stations[(stations > crossing.start) & (stations < crossing.end)]
+        s = np.concatenate([[crossing.start], between, [crossing.end]])[:, None]
+        self._grid(s, side.sign, distance, z, ROAD, surfaces.side_road)
         corner_end = side.kerb_start + crossing.corner_radius(side)
         walled = np.unique([corner_end, *distance[distance > corner_end]])
         for edge, away in ((crossing.start, -1), (crossing.end, 1)):
             self._add_corner(side, crossing, edge, away)
             self._add_side_pavement(side, crossing, edge, away)
             if side.kerb > 0 and len(walled) > 1:
-                low = self._alignment.points(edge, side.sign * walled, side.road_height(walled))
-                wall = np.stack([low, low + [0, 0, side.kerb]])
-                wall_uvs = np.stack(
-                    [np.stack([walled, z * np.ones_like(walled)], -1) for z in (0.0, side.kerb)]
-                )
+                low = side.road_height(walled)
+                rows = np.array([[0.0], [side.kerb]])
+                wall = self._alignment.points(edge, side.sign * walled, low + rows)
+                wall_uvs = np.stack(np.broadcast_arrays(walled, rows), -1)
                 builder.grid(wall, SIDEWALK, surfaces.kerb, wall_uvs, smooth=False)
 
     def _add_corner(self, side: Side, crossing: Crossing, edge: float, away: int) -> None:

@@ -21,8 +21,8 @@ BUILDING = MASK_LABEL["building"]
 # Chance that a side has parking places along the carriageway, by kind of street.
 PARKING_PROBABILITIES = {"residential": 0.7, "city": 0.6, "avenue": 0.5, "rural": 0.08}
 
-# What may follow the kerb, from the road outwards: p pavement, v verge, s shoulder, d ditch, b bank,
-# t terrace. One entry of the street's kind is drawn.
+# What may follow the kerb, from the road outwards: p pavement, v verge, s shoulder, d ditch, b
+# bank, t terrace. One entry of the street's kind is drawn.
 STRIP_ORDERS = {
     "city": ("p",) * 8 + ("vp", "vp", "pt"),
     "residential": ("p",) * 8 + ("vp",) * 5 + ("pt", "vpt"),
