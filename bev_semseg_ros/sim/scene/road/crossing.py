@@ -60,7 +60,7 @@ class Crossing:
             offset = (index + 0.5) * width
             # On the right of those who drive to the left, stations increase.
             lanes += [Lane(offset, width, 1), Lane(-offset, width, -1)]
-        has_signals = kind != "rural" and rng.random() < (0.6 if is_junction else 0.15)
+        has_signals = kind != "rural" and rng.random() < (0.65 if is_junction else 0.4)
         return cls(station, half_width, signs, pavement, radius, tuple(lanes), has_signals)
 
     @property
@@ -88,6 +88,15 @@ class Crossing:
     def corner_radius(self, side: Side) -> float:
         """Return the radius in metres of its corners on a side."""
         return min(self.radius, max(side.boundary - side.kerb_start - 0.4, 0.0))
+
+    def signal_station(self, side: Side, gap: float) -> float:
+        """Return the station of the signal on a side, `gap` metres before the corner.
+
+        Those who come along the street keep to the right, so the signal on the left side is for
+        those who come against the stations.
+        """
+        gap += self.corner_radius(side) if side.sign in self.signs else 0.0
+        return self.start - gap if side.sign < 0 else self.end + gap
 
     def corner_distance(self, s: np.ndarray | float, side: Side) -> np.ndarray:
         """Return the distance from the middle of the road at which a corner's kerb lies.

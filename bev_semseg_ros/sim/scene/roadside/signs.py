@@ -71,6 +71,88 @@ class Signs:
             center = foot + UP * (height - 0.35 - 0.75 * index) - forward * 0.05
             self._plate(center, yaw, radius, rim, face)
 
+    def add_low_sign(self, s: float, t: float) -> None:
+        """Add a plate whose middle is no higher than a person, on a post of its own.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+        """
+        u, surfaces = self._rng.uniform, self._site.surfaces
+        if not self._site.claim(s, t, 0.3):
+            return
+        radius, height = u(0.18, 0.35), u(0.8, 1.8)
+        foot = self._street.point(s, t)
+        material = (surfaces.metal, surfaces.reflector, surfaces.hazard)[self._rng.integers(3)]
+        thickness = u(0.025, 0.06)
+        top = foot + UP * height
+        self._out.tube(foot - UP * 0.1, top, thickness, thickness, 5, POLE, material)
+        self._low_plate(foot, s, height - 0.8 * radius, radius)
+
+    def add_temporary_sign(self, s: float, t: float) -> None:
+        """Add a sign on a foot of rubber, as at road works; arguments as in `add_low_sign`."""
+        u, surfaces = self._rng.uniform, self._site.surfaces
+        if not self._site.claim(s, t, 0.7, 0.5):
+            return
+        foot, radius, height = self._street.point(s, t), u(0.3, 0.5), u(0.7, 1.9)
+        self._out.box(foot, (0.8, 0.4, 0.12), self._yaw(s), POLE, surfaces.dark)
+        top = foot + UP * (height + 0.3)
+        self._out.tube(foot, top, 0.025, 0.025, 5, POLE, surfaces.metal)
+        self._low_plate(foot, s, height, radius)
+        if self._rng.random() < 0.3:
+            self._low_plate(foot, s, height - 1.5 * radius, 0.6 * radius)
+
+    def add_board_on_legs(self, s: float, t: float) -> None:
+        """Add a board on two legs: a direction sign, a notice; arguments as in `add_low_sign`."""
+        rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
+        width, height, low = u(0.5, 2.2), u(0.35, 1.5), u(0.3, 1.5)
+        if not self._site.claim(s, t, 0.4, width):
+            return
+        turn = np.pi * (rng.random() < 0.3) + rng.normal(0, 0.2)
+        if rng.random() < 0.3:
+            turn += np.sign(t) * np.pi / 2
+        yaw = self._yaw(s) + turn
+        forward, left = axes(yaw)
+        foot = self._street.point(s, t)
+        leg = (surfaces.metal, surfaces.dark, surfaces.wood)[rng.integers(3)]
+        for across in (-0.4 * width, 0.4 * width):
+            bottom = foot + left * across + forward * 0.04
+            top = bottom + UP * (low + height * u(0.6, 1.05))
+            self._out.tube(bottom - UP * 0.1, top, 0.03, 0.03, 5, POLE, leg)
+        center = foot + UP * (low + height / 2)
+        self._face(center, yaw, width, height, self._draw_face())
+        self._face(center + forward * 0.01, yaw + np.pi, width, height, surfaces.metal)
+
+    def _low_plate(self, foot: np.ndarray, s: float, height: float, radius: float) -> None:
+        """Add a plate that looks along the road, across it or away.
+
+        Args:
+            foot: (3,) world point below it.
+            s: Station in metres.
+            height: Height of its middle in metres.
+            radius: Metres.
+        """
+        rng = self._rng
+        turn = float(rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.55, 0.25, 0.1, 0.1]))
+        yaw = self._yaw(s) + turn + rng.normal(0, 0.2)
+        forward, _ = axes(yaw)
+        rim = self._site.table.add("retro", self._draw_color(), noise_contrast=0.2)
+        self._plate(foot + UP * height - forward * 0.06, yaw, radius, rim, self._draw_face())
+
+    def _draw_face(self) -> int:
+        """Add the material of a plate with writing or a picture."""
+        u = self._rng.uniform
+        return self._site.table.add(
+            "retro",
+            self._draw_color(),
+            None,
+            grey(self._rng, u(0.03, 0.9)),
+            pattern="blocks",
+            pattern_u=u(0.05, 0.3),
+            pattern_v=u(0.05, 0.2),
+            pattern_line=u(0.0, 0.4),
+        )
+
     def add_gantry(self, side: Side, s: float) -> None:
         """Add one or two boards on an arm over a motorway.
 

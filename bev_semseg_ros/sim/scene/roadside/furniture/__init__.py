@@ -1,0 +1,5 @@
+"""Street furniture, one module for each noun. Nothing here has a box."""
+
+from bev_semseg_ros.sim.scene.roadside.furniture.furniture import Furniture
+
+__all__ = ["Furniture"]

@@ -1,0 +1,270 @@
+"""Where a piece of street furniture stands, and the forms that many of them are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import cos, pi, sin
+from typing import TypeVar
+
+import numpy as np
+
+from bev_semseg_ros.sim.assets.furniture_materials import FurnitureMaterials
+from bev_semseg_ros.sim.assets.mesh import Mesh
+from bev_semseg_ros.sim.assets.primitives import polygon_corners
+from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.scene.road.cross_section import Side
+from bev_semseg_ros.sim.scene.site import Site
+
+UP = np.array([0.0, 0, 1])
+# x, y, z in the world.
+Place = tuple[float, float, float]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of thing that stands beside streets.
+
+    Attributes:
+        add: Adds one of them, or a group, at a side, a station and an offset.
+        town: Mean number on a side of a street in a town.
+        zone: "kerb", "middle" or "wall": which part of the pavement it stands on.
+        country: Mean number on a side of a street in the country.
+    """
+
+    add: Callable[[Side, float, float], None]
+    town: float
+    zone: str
+    country: float = 0.0
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place on the ground, with a heading.
+
+    Attributes:
+        x: World x in metres.
+        y: World y in metres.
+        z: Height of the ground in metres.
+        yaw: Heading in radians.
+    """
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+
+    def at(self, along: float = 0.0, across: float = 0.0, up: float = 0.0) -> Place:
+        """Return the point so many metres ahead, to the left and above."""
+        c, s = cos(self.yaw), sin(self.yaw)
+        return (self.x + c * along - s * across, self.y + s * along + c * across, self.z + up)
+
+    def moved(self, along: float, across: float = 0.0, up: float = 0.0, turn: float = 0.0) -> Spot:
+        """Return the spot so many metres ahead, to the left and above, turned by an angle."""
+        return Spot(*self.at(along, across, up), self.yaw + turn)
+
+
+class Placer:
+    """Puts things on one street; the base of everything that adds one noun's kinds of things.
+
+    Methods that add a thing take its side, its station s and its offset t in metres. They add
+    nothing if there is no room.
+    """
+
+    def __init__(self, site: Site, materials: FurnitureMaterials) -> None:
+        """Build on a site with the materials of its furniture."""
+        self._site = site
+        self._rng = site.rng
+        self._street = site.street
+        self._out = site.out
+        self._materials = materials
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What `Furniture` strews along a street, with mean numbers."""
+        return ()
+
+    def _pick(self, values: Sequence[_T]) -> _T:
+        """Return one of the values, all equally likely."""
+        return values[self._rng.integers(len(values))]
+
+    def _place(
+        self,
+        s: float,
+        t: float,
+        length: float,
+        width: float | None = None,
+        turn: float = 0.0,
+        margin: float = 0.05,
+    ) -> Spot | None:
+        """Occupy ground; arguments as in `Site.claim`.
+
+        Returns:
+            The spot, or None if there is no room.
+        """
+        if not self._site.claim(s, t, length, width, turn, margin):
+            return None
+        return self._spot(s, t, turn)
+
+    def _spot(self, s: float, t: float, turn: float = 0.0) -> Spot:
+        """Return the spot at a station and an offset, without occupying it."""
+        x, y, z = self._street.point(s, t)
+        return Spot(x, y, z, float(self._street.alignment.heading(s)) + turn)
+
+    @staticmethod
+    def _to_road(side: Side) -> float:
+        """Return the heading relative to the road of what faces the road."""
+        return -side.sign * pi / 2
+
+    def _box(
+        self,
+        spot: Spot,
+        size: tuple[float, float, float],
+        label: int,
+        material: int,
+        along: float = 0.0,
+        across: float = 0.0,
+        up: float = 0.0,
+        top: int | None = None,
+    ) -> None:
+        """Add a cuboid.
+
+        Args:
+            spot: Where it stands.
+            size: Length along the spot's heading, width, height.
+            label: Class of the surface.
+            material: Row of the MaterialTable.
+            along: Metres ahead of the spot.
+            across: Metres to the left of it.
+            up: Height of the lower face above it.
+            top: Material of the upper face; by default that of the sides.
+        """
+        self._out.box(spot.at(along, across, up), size, spot.yaw, label, material, top)
+
+    def _rod(
+        self,
+        spot: Spot,
+        start: Place,
+        end: Place,
+        radius: float,
+        label: int,
+        material: int,
+        sides: int = 5,
+    ) -> None:
+        """Add a rod between two points, each as metres along, across and up from a spot."""
+        self._out.tube(spot.at(*start), spot.at(*end), radius, radius, sides, label, material)
+
+    def _lathe(
+        self,
+        spot: Spot,
+        rings: Sequence[tuple[float, float]],
+        label: int,
+        material: int | Sequence[int],
+        sides: int = 8,
+        along: float = 0.0,
+        across: float = 0.0,
+    ) -> None:
+        """Add a round body, closed on top.
+
+        Args:
+            spot: Where it stands.
+            rings: Height and radius of each ring, from below.
+            label: Class of the surface.
+            material: One row of the MaterialTable, or rows that take turns between the rings.
+            sides: Number of sides.
+            along: Metres ahead of the spot.
+            across: Metres to the left of it.
+        """
+        rows = [material] if isinstance(material, int) else list(material)
+        x, y, z = spot.at(along, across)
+        rings = [*rings, (rings[-1][0] + 0.01, 0.005)]
+        for index, ((low, r), (high, other)) in enumerate(pairwise(rings)):
+            row = rows[min(index, len(rings) - 3) % len(rows)]
+            # A flat ring has no axis.
+            high = max(high, low + 0.002)
+            self._out.tube((x, y, z + low), (x, y, z + high), r, other, sides, label, row)
+
+    def _plate(
+        self, spot: Spot, width: float, height: float, up: float, label: int, front: int, back: int
+    ) -> None:
+        """Add an upright board whose front looks against the heading of a spot.
+
+        Args:
+            spot: Middle of the board on the ground.
+            width: Metres.
+            height: Metres.
+            up: Height of the lower edge above the spot.
+            label: Class of the surface.
+            front: Material of the front.
+            back: Material of the back.
+        """
+        half, top = width / 2, up + height
+        for along, right, row in ((-0.012, 1, front), (0.012, -1, back)):
+            corners = [
+                spot.at(along, right * half, up),
+                spot.at(along, -right * half, up),
+                spot.at(along, -right * half, top),
+                spot.at(along, right * half, top),
+            ]
+            self._out.quads(np.array([corners]), label, row, np.array([[width, height]]))
+
+    def _slanted_stripes(
+        self, spot: Spot, width: float, height: float, up: float, label: int, material: int
+    ) -> None:
+        """Add a board with stripes at 45 degrees on both sides; arguments as in `_plate`.
+
+        The material has stripes across u.
+        """
+        half = width / 2
+        slant = self._pick((-1.0, 1.0))
+        faces = []
+        for along, right in ((-0.025, 1), (0.025, -1)):
+            a, b = spot.at(along, right * half, up), spot.at(along, -right * half, up)
+            c = spot.at(along, -right * half, up + height)
+            d = spot.at(along, right * half, up + height)
+            faces += [[a, b, c], [a, c, d]]
+        left, right_end, rise = 5.0, 5.0 + slant * width, height
+        uvs = [
+            [[left, 0], [right_end, 0], [right_end + rise, height]],
+            [[left, 0], [right_end + rise, height], [left + rise, height]],
+        ] * 2
+        self._out.builder.add(np.array(faces), label, material, np.array(uvs))
+
+    def _disc(
+        self, spot: Spot, radius: float, up: float, label: int, material: int, along: float = 0.0
+    ) -> None:
+        """Add a round plate that looks against the heading of a spot; `up` is its middle."""
+        left = np.array([-sin(spot.yaw), cos(spot.yaw), 0.0])
+        corners = polygon_corners(spot.at(along, 0, up), -left, UP, radius, 14)
+        self._out.polygon(corners, label, material)
+
+    def _figure(
+        self,
+        spot: Spot,
+        shape: Shape,
+        label: int,
+        materials: Sequence[int],
+        scale: tuple[float, float, float],
+        up: float = 0.0,
+    ) -> None:
+        """Add the form of a person that is none.
+
+        Args:
+            spot: Where it stands.
+            shape: A pedestrian of the library.
+            label: Class of the surface.
+            materials: Rows that the slots of the shape take in turn.
+            scale: Factors along x, y and z.
+            up: Height of the feet above the spot.
+        """
+        slots = int(shape.mesh.materials.max()) + 1
+        rows = np.resize(np.asarray(materials, np.int32), slots)
+        placed = shape.mesh.placed(spot.at(0, 0, up), spot.yaw, rows, scale)
+        self._out.append(relabelled(placed, label))
+
+
+def relabelled(mesh: Mesh, label: int) -> Mesh:
+    """Return the mesh with another class."""
+    return replace(mesh, labels=np.full(len(mesh), label, np.uint8))
