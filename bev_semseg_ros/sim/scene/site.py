@@ -102,6 +102,8 @@ class Site:
                 return False
             if street.is_on_side_road(s, t):
                 return False
+        elif street.is_in_junction(s):
+            return False
         if abs(t) > self.street.alignment.offset_limit(sign):
             return False
         return self.occupancy.claim(self.pose(s, t, turn), length, width, margin)

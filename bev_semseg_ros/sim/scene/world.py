@@ -18,7 +18,7 @@ from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import SEASON_PROBABILITIES, SEASONS, Surfaces
-from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of
+from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of, leaning
 from bev_semseg_ros.sim.scene.lamps import Lamps
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.ground import build_ground
@@ -29,6 +29,7 @@ from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
 from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
 from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
+from bev_semseg_ros.sim.scene.roadside.monuments import add_monuments
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
 from bev_semseg_ros.sim.scene.view import View
@@ -126,7 +127,9 @@ class World:
         self._actors = self._lamps.switch_on(actors)
         for index, actor in enumerate(self._actors):
             if not actor.is_moving:
-                primitives.append(actor.mesh(index, *actor.pose(self.street, 0.0)))
+                place, yaw = actor.pose(self.street, 0.0)
+                grade = actor.grade(self.street, 0.0)
+                primitives.append(leaning(actor.mesh(index, place, yaw), place, yaw, grade))
         self._static: Mesh = primitives.build()
         self._moving = MovingActors(self._actors)
         self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
@@ -188,6 +191,9 @@ class World:
         for part in (Buildings(site), Furniture(site), greenery, Boundaries(site, greenery)):
             for side, style in zip(sides, styles, strict=True):
                 part.populate(side, style)
+        if self.place == "square":
+            for side in sides:
+                add_monuments(site, side)
         greenery.add_horizon()
         traffic.add_the_rest()
         return traffic.actors

@@ -110,13 +110,15 @@ class _Ground:
             label, material = VEGETATION, surfaces.verges[rng.integers(len(surfaces.verges))]
         else:
             label, material = SIDEWALK, surfaces.pavements[0]
-        stations = self._alignment.stations
-        self._band(stations, (-inner, inner), (MEDIAN_KERB, MEDIAN_KERB), label, material)
         edge = median - 0.01
-        for sign in (1, -1):
-            for start, end, low in ((inner, edge, MEDIAN_KERB), (edge, median, 0.0)):
-                offsets = (sign * start, sign * end)
-                self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
+        crossing = self._street.crossing
+        sign_of_gap = 1 if crossing is None else crossing.signs[0]
+        for stations in self._street.runs(sign_of_gap, margin=1.0):
+            self._band(stations, (-inner, inner), (MEDIAN_KERB, MEDIAN_KERB), label, material)
+            for sign in (1, -1):
+                for start, end, low in ((inner, edge, MEDIAN_KERB), (edge, median, 0.0)):
+                    offsets = (sign * start, sign * end)
+                    self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
 
     def _add_rough_strip(self, stations: np.ndarray, sign: int, strip: Strip) -> None:
         """Add an uneven strip; it is flat far away, and its edges are those of a flat strip."""

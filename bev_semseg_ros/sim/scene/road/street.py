@@ -14,6 +14,10 @@ from bev_semseg_ros.sim.scene.road.side_builder import draw_side
 
 # Height in metres of the raised island in the middle of a road.
 MEDIAN_KERB = 0.12
+# Metres from the middle of a vehicle to its axles, and the steepest that one leans, in metres per
+# metre.
+AXLE = 1.35
+MAX_LEAN = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +135,7 @@ class Street:
 
     def height(self, s: float, t: float) -> float:
         """Return the height of the ground over the centre line at a station and an offset."""
-        if abs(t) < self.median:
+        if abs(t) < self.median and not self.is_in_junction(s):
             return MEDIAN_KERB
         side = self.side(t)
         if self.is_on_side_road(s, t):
@@ -141,6 +145,23 @@ class Street:
     def point(self, s: float, t: float, z: float = 0.0) -> np.ndarray:
         """Return the world point (3,) at a station and an offset, z metres above the ground."""
         return self.alignment.points(s, t, self.height(s, t) + z)
+
+    def grade(self, s: float, t: float, turn: float) -> float:
+        """Return the rise per metre of the ground under a vehicle, at most MAX_LEAN.
+
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+            turn: Heading of the vehicle relative to the direction of the road in radians.
+        """
+        ahead, aside = AXLE * np.cos(turn), AXLE * np.sin(turn)
+        front, rear = self.point(s + ahead, t + aside)[2], self.point(s - ahead, t - aside)[2]
+        return float(np.clip((front - rear) / (2 * AXLE), -MAX_LEAN, MAX_LEAN))
+
+    def is_in_junction(self, s: float) -> bool:
+        """Return whether a station is between the corners of a side road."""
+        crossing = self.crossing
+        return crossing is not None and crossing.start - 1.0 <= s <= crossing.end + 1.0
 
     def is_on_side_road(self, s: float, t: float) -> bool:
         """Return whether a station and an offset are on a side road or in its mouth."""
