@@ -63,7 +63,7 @@ def _reflect(
             share = film * (0.03 + 0.97 * (1 - dz) ** 5)
             if share < 0.01:
                 continue
-            rough = 0.05 * (1.2 - film)
+            rough = 0.035 * (1.2 - film)
             dx += (hash_unit(column, row, 21) - 0.5) * rough
             dy += (hash_unit(column, row, 22) - 0.5) * rough
             dz = max(dz + (hash_unit(column, row, 23) - 0.5) * 3 * rough, 0.004)

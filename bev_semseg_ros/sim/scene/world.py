@@ -101,7 +101,9 @@ class World:
         self.weather = Weather.draw(seed, weather)
         self.wet = self.weather.wet
         self.materials = RandomizedMaterials(rng)
-        surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, self.kind == "city")
+        is_city = self.kind == "city"
+        is_paved = self.place in ("square", "narrow")
+        surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, is_city, is_paved)
         self._mist: int | None = None
         if self.weather.rain > 0 or self.weather.kind == "fog":
             self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
