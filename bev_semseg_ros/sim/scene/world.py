@@ -104,9 +104,6 @@ class World:
         is_city = self.kind == "city"
         is_paved = self.place in ("square", "narrow")
         surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, is_city, is_paved)
-        self._mist: int | None = None
-        if self.weather.rain > 0 or self.weather.kind == "fog":
-            self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
         duration = (frames - 1) / rate_hz
         self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration, self.place)
         self.drive = Drive.draw(rng, self.street.ego_lane, duration)
@@ -125,6 +122,12 @@ class World:
             primitives,
         )
         actors = self._furnish(site, times)
+        self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
+        self._sway_phases = rng.uniform(0, 2 * np.pi, 3)
+        # What the weather adds comes last, so that a street is the same in any weather.
+        self._mist: int | None = None
+        if self.weather.rain > 0 or self.weather.kind == "fog":
+            self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
         self._lamps = Lamps(site, self.weather, seed)
         self._actors = self._lamps.switch_on(actors)
         for index, actor in enumerate(self._actors):
@@ -134,8 +137,6 @@ class World:
                 primitives.append(leaning(actor.mesh(index, place, yaw), place, yaw, grade))
         self._static: Mesh = primitives.build()
         self._moving = MovingActors(self._actors)
-        self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
-        self._sway_phases = rng.uniform(0, 2 * np.pi, 3)
 
     def view(self, index: int) -> View:
         """Return the world at a frame of the drive.
