@@ -92,11 +92,11 @@ def add_drops(radiance: np.ndarray, rain: float, drive_seed: int, seed: int) -> 
         center = int(rng.uniform(0, width)), int(rng.uniform(0, height))
         axes = int(radius) + 1, int(radius * rng.uniform(1.0, 1.7)) + 1
         cv2.ellipse(alpha, center, axes, rng.uniform(-15, 15), 0, 360, rng.uniform(0.35, 0.95), -1)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), max(0.25 * typical, 0.6))
+    soft = cv2.GaussianBlur(alpha, (0, 0), max(0.25 * typical, 0.6))
     small_size = (max(width // 4, 1), max(height // 4, 1))
     small = cv2.resize(radiance, small_size, interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(2.2 * scale, 0.8))
     # Below the middle of the picture a drop shows the sky, above it the ground.
     mirrored = cv2.addWeighted(small, 0.65, np.ascontiguousarray(small[::-1]), 0.35, 0)
     mirrored = cv2.resize(mirrored, (width, height), interpolation=cv2.INTER_LINEAR)
-    radiance += alpha[..., None] * (mirrored - radiance)
+    radiance += soft[..., None] * (mirrored - radiance)

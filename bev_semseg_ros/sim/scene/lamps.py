@@ -10,7 +10,7 @@ import numpy as np
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets import people_materials
 from bev_semseg_ros.sim.assets.vehicles import parts
-from bev_semseg_ros.sim.classes import BOX_CLASSES, MASK_LABEL
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 if TYPE_CHECKING:
     from bev_semseg_ros.sim.scene.actors import Actor
@@ -28,6 +28,7 @@ MAX_LAMPS = 26
 REACH = 95.0
 # Headlights of the own vehicle in the ego frame in metres.
 OWN_HEADLIGHTS = np.array([[2.2, 0.68, 0.68], [2.2, -0.68, 0.68]])
+_VEHICLES = (BOX_LABEL["car"], BOX_LABEL["truck"])
 HEADLIGHT_COLORS = ((1.0, 0.86, 0.66), (0.92, 0.97, 1.05))
 STREET_COLORS = ((1.0, 0.62, 0.28), (1.0, 0.85, 0.65), (0.9, 0.97, 1.05))
 
@@ -101,7 +102,7 @@ class Lamps:
         ]
         others = []
         for actor in actors:
-            if self._drives(actor) and BOX_CLASSES[actor.shape.label] in ("car", "truck"):
+            if self._drives(actor) and actor.shape.label in _VEHICLES:
                 others.append(self._headlights(actor, self._street, time))
         lamps = np.concatenate([self._static, np.array(others).reshape(-1, LAMP_COLUMNS)])
         distance = np.linalg.norm(lamps[:, :3] - world_from_ego[:3, 3], axis=1)
@@ -112,12 +113,12 @@ class Lamps:
     @staticmethod
     def _drives(actor: Actor) -> bool:
         """Return whether an actor is on its way and so has its lamps on."""
-        return actor.is_moving and BOX_CLASSES[actor.shape.label] != "pedestrian"
+        return actor.is_moving and actor.shape.label != BOX_LABEL["pedestrian"]
 
     def _lit(self, actor: Actor) -> Actor:
         """Return an actor with its lamps on."""
         materials = np.array(actor.materials)
-        if BOX_CLASSES[actor.shape.label] == "cyclist":
+        if actor.shape.label == BOX_LABEL["cyclist"]:
             materials[people_materials.LAMP] = self._front
             materials[people_materials.REAR_LAMP] = self._rear
         else:

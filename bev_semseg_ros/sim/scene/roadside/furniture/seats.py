@@ -8,6 +8,7 @@ from bev_semseg_ros.sim.assets.people_materials import people_materials
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
+from bev_semseg_ros.sim.scene.site import Spot as Gathering
 
 BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
 POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
@@ -32,6 +33,9 @@ class Seats(Placer):
         spot = self._place(s, t, 1.8, 0.6)
         if spot is None:
             return
+        for offset in (-0.45, 0.45):
+            seat_t = t - side.sign * 0.1
+            self._site.spots.append(Gathering("seat", s + offset, seat_t, self._to_road(side)))
         if self._rng.random() < 0.2:
             self._box(spot, (1.7, 0.5, 0.45), BARRIER, self._pick(self._materials.stones))
             return
@@ -108,6 +112,7 @@ class Seats(Placer):
         spot = self._place(s, t, length + 0.2, depth)
         if spot is None:
             return
+        self._site.spots.append(Gathering("stop", s, t, self._to_road(side)))
         frame = self._pick((surfaces.metal, surfaces.dark, *self._materials.paints))
         back = side.sign * 0.45 * depth
         half = length / 2
@@ -148,7 +153,11 @@ class Seats(Placer):
         self._rod(spot, (0, 0, 0), (0, 0, height), 0.04, BARRIER, material)
         self._box(spot, (0.7, 0.7, 0.04), BARRIER, material, up=height)
         for _ in range(rng.integers(1, 5)):
-            self._chair(spot.moved(0, turn=u(-np.pi, np.pi)), material)
+            turn = u(-np.pi, np.pi)
+            self._chair(spot.moved(0, turn=turn), material)
+            turn += spot.yaw - float(self._street.alignment.heading(s))
+            at_s, at_t = s + 0.6 * np.cos(turn), t + 0.6 * np.sin(turn)
+            self._site.spots.append(Gathering("seat", at_s, at_t, turn + np.pi))
         if rng.random() < 0.4:
             cloth, r = self._pick((*self._materials.cloths, *self._materials.prints)), u(0.9, 1.6)
             self._rod(spot, (0, 0, height), (0, 0, 2.5), 0.03, POLE, surfaces.metal)
