@@ -184,7 +184,7 @@ class _SideBuilder:
         """Add the rows of a car park and the lanes between them."""
         u = self._rng.uniform
         is_large = place == "car_park"
-        for index in range(self._rng.integers(2, 5) if is_large else self._rng.integers(1, 4)):
+        for index in range(self._rng.integers(1, 4) if is_large else self._rng.integers(1, 4)):
             if is_large and self._rng.random() < 0.4:
                 self._add_rows_across(bay)
                 continue
@@ -205,7 +205,7 @@ class _SideBuilder:
         u = self._rng.uniform
         depth, lane, width = 5.0, u(5.5, 7.0), u(2.4, 2.8)
         start = -14 - u(0, 8)
-        for _ in range(self._rng.integers(3, 7)):
+        for _ in range(self._rng.integers(2, 5)):
             offset = self._sign * (self._at + width / 2)
             for shift in (0.0, depth):
                 # A place is in the middle of its stretch of road.

@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
 # Vehicles of the side road are not farther than this from the middle of the street, in metres.
-REACH = 65.0
+REACH = 45.0
 
 
 class CrossTraffic:

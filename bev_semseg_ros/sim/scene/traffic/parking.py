@@ -39,7 +39,7 @@ class Parking:
         occupied_share = u(0.25, 1.0)
         s = row.start if row.pitch else u(-14, -8)
         reversed_share = rng.random()
-        end = u(15, 45) if street.place == "lot" else u(20, 120)
+        end = u(15, 45) if street.kind == "lot" else u(20, 120)
         while s < end:
             shape = self._library.draw_car(rng)
             offset = row.offset + rng.normal(0, 0.08)
