@@ -135,9 +135,9 @@ def test_vehicles_lean_with_the_slope(library):
         if abs(world.street.alignment.slope(15.0)) > 0.03
     )
     street = world.street
-    along = street.grade(15.0, 0.0, 0.0)
+    along = street.grade(15.0, 0.0, 0.0, 4.5)
     assert along == pytest.approx(street.alignment.slope(15.0), abs=0.01)
-    assert street.grade(15.0, 0.0, np.pi) == pytest.approx(-along, abs=0.005)
+    assert street.grade(15.0, 0.0, np.pi, 4.5) == pytest.approx(-along, abs=0.005)
 
 
 def test_some_vehicles_stand_on_higher_or_lower_ground():

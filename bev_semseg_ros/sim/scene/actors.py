@@ -66,7 +66,8 @@ class Actor:
         """Return the rise per metre of the ground that it stands on; 0 for people on foot."""
         if self.shape.label == BOX_LABEL["pedestrian"]:
             return 0.0
-        return street.grade(self.s + self.speed * time, self.t + self.drift * time, self.turn)
+        s, t = self.s + self.speed * time, self.t + self.drift * time
+        return street.grade(s, t, self.turn, self.shape.size[0])
 
     def mesh(
         self,

@@ -184,7 +184,7 @@ class _SideBuilder:
         """Add the rows of a car park and the lanes between them."""
         u = self._rng.uniform
         is_large = place == "car_park"
-        for index in range(self._rng.integers(1, 4) if is_large else self._rng.integers(1, 4)):
+        for index in range(self._rng.integers(1, 4)):
             if is_large and self._rng.random() < 0.4:
                 self._add_rows_across(bay)
                 continue

@@ -14,10 +14,12 @@ from bev_semseg_ros.sim.scene.road.side_builder import draw_side
 
 # Height in metres of the raised island in the middle of a road.
 MEDIAN_KERB = 0.12
-# Metres from the middle of a vehicle to its axles, and the steepest that one leans, in metres per
-# metre.
-AXLE = 1.35
-MAX_LEAN = 0.1
+# Distance from the middle of a vehicle to its axles as a share of its length, the steepest that one
+# leans in metres per metre, and the most that one end is lifted by it in metres: upright boxes fit
+# no vehicle that leans more.
+AXLE = 0.3
+MAX_LEAN = 0.08
+MAX_LIFT = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,17 +148,19 @@ class Street:
         """Return the world point (3,) at a station and an offset, z metres above the ground."""
         return self.alignment.points(s, t, self.height(s, t) + z)
 
-    def grade(self, s: float, t: float, turn: float) -> float:
-        """Return the rise per metre of the ground under a vehicle, at most MAX_LEAN.
+    def grade(self, s: float, t: float, turn: float, length: float) -> float:
+        """Return the rise per metre that a vehicle leans with the ground under it.
 
         Args:
             s: Station in metres.
             t: Offset in metres.
             turn: Heading of the vehicle relative to the direction of the road in radians.
+            length: Length of the vehicle in metres.
         """
-        ahead, aside = AXLE * np.cos(turn), AXLE * np.sin(turn)
+        axle, limit = AXLE * length, min(MAX_LEAN, 2 * MAX_LIFT / length)
+        ahead, aside = axle * np.cos(turn), axle * np.sin(turn)
         front, rear = self.point(s + ahead, t + aside)[2], self.point(s - ahead, t - aside)[2]
-        return float(np.clip((front - rear) / (2 * AXLE), -MAX_LEAN, MAX_LEAN))
+        return float(np.clip((front - rear) / (2 * axle), -limit, limit))
 
     def is_in_junction(self, s: float) -> bool:
         """Return whether a station is between the corners of a side road."""
