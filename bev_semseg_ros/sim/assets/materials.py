@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,8 +84,8 @@ class MaterialTable:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._camera: list[np.ndarray] = []
-        self._lidar: list[np.ndarray] = []
+        self._camera: list[list[float]] = []
+        self._lidar: list[list[float]] = []
 
     def add(
         self,
@@ -115,7 +116,7 @@ class MaterialTable:
         """
         rng = self._rng
         albedo = np.asarray(albedo, np.float64)
-        row = np.zeros(len(CAMERA_COLUMNS), np.float32)
+        row = [0.0] * len(CAMERA_COLUMNS)
         row[0:3] = albedo
         row[3:6] = albedo * rng.uniform(0.6, 1.3) if albedo2 is None else albedo2
         row[6:9] = albedo * 0.6 if albedo3 is None else albedo3
@@ -137,15 +138,15 @@ class MaterialTable:
         ):
             row[CAMERA_COLUMN[name]] *= rng.uniform(low, high)
         for name in ("noise_frequency", "fine_frequency"):
-            row[CAMERA_COLUMN[name]] *= np.exp(rng.normal(0, 0.4))
+            row[CAMERA_COLUMN[name]] *= math.exp(rng.normal(0, 0.4))
         row[CAMERA_COLUMN["pattern"]] = PATTERNS.index(pattern)
         row[CAMERA_COLUMN["cutout"]] = CUTOUTS.index(cutout)
         reflectance, log_sigma, drop, exponent, transmission, range_sigma = LIDAR_MATERIALS[lidar]
-        tint = np.clip(np.exp(rng.normal(0, log_sigma)), 0.12, 2.2)
+        tint = min(max(math.exp(rng.normal(0, log_sigma)), 0.12), 2.2)
         transmission *= rng.uniform(0.45, 1.65)
         lidar_row = [reflectance * tint, log_sigma, drop, exponent, transmission, range_sigma]
         self._camera.append(row)
-        self._lidar.append(np.array(lidar_row, np.float32))
+        self._lidar.append(lidar_row)
         return len(self._camera) - 1
 
     def change(self, row: int, **columns: float) -> None:
@@ -161,9 +162,9 @@ class MaterialTable:
     @property
     def camera(self) -> np.ndarray:
         """(K, len(CAMERA_COLUMNS)) float32, what the camera sees of each material."""
-        return np.stack(self._camera)
+        return np.array(self._camera, np.float32)
 
     @property
     def lidar(self) -> np.ndarray:
         """(K, len(LIDAR_COLUMNS)) float32, what the lidar sees of each material."""
-        return np.stack(self._lidar)
+        return np.array(self._lidar, np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.geometry import rotation_z
-from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, Point, normalize
+from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, Point, cross, normalize, repeated
 
 # Corners of a box of half length, half width and height 1.
 _BOX_CORNERS = np.array(
@@ -79,9 +79,7 @@ class Primitives:
         if sizes is None:
             sizes = np.linalg.norm(corners[:, [1, 3]] - corners[:, :1], axis=-1)
         count = len(corners)
-        self._quads.append(
-            (corners, sizes, np.broadcast_to(label, count), np.broadcast_to(material, count))
-        )
+        self._quads.append((corners, sizes, repeated(label, count), repeated(material, count)))
 
     def box(
         self,
@@ -123,17 +121,11 @@ class Primitives:
             material: Material of the surface.
         """
         points = np.asarray(points, np.float64)
-        along = normalize(points[1] - points[0])
-        across = np.cross(normalize(np.cross(along, points[-1] - points[0])), along)
-        uvs = np.stack([(points - points[0]) @ along, (points - points[0]) @ across], -1)
-        fan = np.stack(
-            [
-                np.zeros(len(points) - 2, int),
-                np.arange(1, len(points) - 1),
-                np.arange(2, len(points)),
-            ],
-            -1,
-        )
+        offsets = points - points[0]
+        along = normalize(offsets[1:2])
+        across = cross(normalize(cross(along, offsets[-1:])), along)
+        uvs = offsets @ np.concatenate([along, across]).T
+        fan = [(0, number, number + 1) for number in range(1, len(points) - 1)]
         self._builder.add(points[fan], label, material, uvs[fan])
 
     def append(self, mesh: Mesh) -> None:
@@ -195,8 +187,8 @@ class Primitives:
         length = np.linalg.norm(axis, axis=-1)
         axis = normalize(axis)
         helper = np.where(np.abs(axis[:, 2:]) < 0.9, [[0.0, 0, 1]], [[1.0, 0, 0]])
-        a = normalize(np.cross(axis, helper))
-        b = np.cross(axis, a)
+        a = normalize(cross(axis, helper))
+        b = cross(axis, a)
         angle = np.linspace(0, 2 * np.pi, sides + 1)
         cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
         ring = cos * a[:, None] + sin * b[:, None]  # (N, sides + 1, 3)

@@ -16,6 +16,13 @@ from bev_semseg_ros.sim.sensors.lidar import Scan
 from bev_semseg_ros.sim.sensors.rig import Rig
 
 FRAME_PERIOD_US = 100_000
+# Run lengths alone make simulated images a tenth smaller than the default, in less time.
+_PNG_SETTINGS = [
+    cv2.IMWRITE_PNG_COMPRESSION,
+    1,
+    cv2.IMWRITE_PNG_STRATEGY,
+    cv2.IMWRITE_PNG_STRATEGY_RLE,
+]
 
 
 class Writer(ABC):
@@ -83,7 +90,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
         OSError: If OpenCV could not write the file.
     """
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    if not cv2.imwrite(str(path), stored, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+    if not cv2.imwrite(str(path), stored, _PNG_SETTINGS):
         raise OSError(f"{path}: could not be written; check the folder's permissions and space")
 
 

@@ -190,14 +190,24 @@ class DetectionScores:
         num_truth = np.array(self._num_truth).reshape(-1, len(self.labels))
         values = []
         for label in np.flatnonzero(num_truth.sum(0)):
-            total = (times @ num_truth[:, label]).astype(np.float64)
-            total[total == 0] = np.nan
             for threshold in THRESHOLDS:
-                frames, found = self._matches[int(label), threshold].ranked()
-                weights = times[:, frames].astype(np.float64)
-                ap = average_precision(found, weights, np.nan_to_num(total, nan=1.0))
-                values.append(np.where(np.isnan(total), np.nan, ap))
+                values.append(self.resampled_ap(int(label), threshold, times))
         return np.mean(values, axis=0)
+
+    def resampled_ap(self, label: int, threshold: float, times: np.ndarray) -> np.ndarray:
+        """Return (R,) AP of a class in R resamples of the frames, NaN without ground truth.
+
+        Args:
+            label: number of the class.
+            threshold: metres, one of THRESHOLDS.
+            times: (R, F) how often each frame counts.
+        """
+        num_truth = np.array([counts[label] for counts in self._num_truth])
+        total = (times @ num_truth).astype(np.float64)
+        frames, found = self._matches[label, threshold].ranked()
+        weights = times[:, frames].astype(np.float64)
+        ap = average_precision(found, weights, np.where(total > 0, total, 1.0))
+        return np.where(total > 0, ap, np.nan)
 
     def _class_result(self, label: int, num_truth: np.ndarray) -> dict[str, Any]:
         total = int(num_truth.sum())
@@ -266,6 +276,15 @@ class DetectionMetric(Metric):
         boxes = boxes[np.argsort(-boxes.scores, kind="stable")]
         return boxes[unsuppressed(boxes, np.array(shared.suppression_radius))]
 
+    @property
+    def scores(self) -> DetectionScores:
+        """The scores on the finest label set on which all frames were scored."""
+        scores = sorted(self._scores.values(), key=lambda each: -len(each.labels))
+        if not scores:
+            return DetectionScores(self.labels)
+        most = max(each.num_frames for each in scores)
+        return next(each for each in scores if each.num_frames == most)
+
     def result(self) -> dict[str, Any]:
         """Return the figures on every label set.
 
@@ -274,12 +293,9 @@ class DetectionMetric(Metric):
             scored, whose name is `labels`; `num_skipped`: frames with ground truth that lack a
             sensor of the mode, or the one that finds boxes; `by_labels`: name of a set -> figures.
         """
-        scores = sorted(self._scores.values(), key=lambda each: -len(each.labels))
-        if not scores:
-            scores = [DetectionScores(self.labels)]
-        most = max(each.num_frames for each in scores)
-        main = next(each for each in scores if each.num_frames == most)
-        by_labels = {each.labels.name: each.result() for each in scores}
+        main = self.scores
+        finest_first = sorted(self._scores.values(), key=lambda each: -len(each.labels))
+        by_labels = {each.labels.name: each.result() for each in finest_first or [main]}
         return {
             **by_labels[main.labels.name],
             "labels": main.labels.name,

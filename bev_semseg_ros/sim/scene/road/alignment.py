@@ -92,10 +92,13 @@ class Alignment:
         Returns:
             (..., 3), of the shape to which the arguments broadcast.
         """
-        s, t, z = np.broadcast_arrays(np.asarray(s, np.float64), t, z)
+        s = np.asarray(s, np.float64)
         angle, radius = self.curvature * s, 1 / self.curvature
-        x, y = np.sin(angle) * (radius - t), radius - np.cos(angle) * (radius - t)
-        return np.stack([x, y, self.elevation(s) + z], -1)
+        inward = radius - t
+        x, y, height = np.sin(angle) * inward, np.cos(angle) * inward, self.elevation(s) + z
+        out = np.empty((*np.broadcast(x, height).shape, 3))
+        out[..., 0], out[..., 1], out[..., 2] = x, radius - y, height
+        return out
 
     def locate(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return stations and offsets of world points: the inverse of `points`.
