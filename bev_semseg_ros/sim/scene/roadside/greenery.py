@@ -10,6 +10,8 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 from bev_semseg_ros.sim.scene.site import Site
 
 VEGETATION = MASK_LABEL["vegetation"]
+# Largest distance in metres of a leaf from the middle of a bush of scale 1.
+BUSH_REACH = 1.8
 UP = np.array([0.0, 0, 1])
 
 
@@ -82,6 +84,10 @@ class Greenery:
             scale = (u(1.5, 2.4), u(0.7, 1.2), u(0.7, 1.2))
         else:
             scale = (u(0.25, 0.45), u(0.25, 0.45), u(0.8, 1.5))
+        # Vehicles need the carriageway: bushes are cut back at its edge.
+        free = max(abs(t) - self._street.half_width, 0.0)
+        cut = min(1.0, (free + 0.1) / (BUSH_REACH * max(scale[:2])))
+        scale = (cut * scale[0], cut * scale[1], max(cut, 0.5) * scale[2])
         self._place("bush", s, t, scale, 0.05)
 
     def populate(self, side: Side, style: str) -> None:

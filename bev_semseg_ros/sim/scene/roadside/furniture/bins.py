@@ -35,13 +35,15 @@ class Bins(Placer):
         is_round = rng.random() < 0.55
         if rng.random() < 0.5:
             post = self._pick((self._site.surfaces.metal, *materials.paints))
-            top = (-width / 2, 0.0, low + height + u(-0.1, 0.4))
-            self._rod(spot, (-width / 2, 0, -0.1), top, 0.035, POLE, post)
+            end = (-width / 2, 0.0, low + height + u(-0.1, 0.4))
+            self._rod(spot, (-width / 2, 0, -0.1), end, 0.035, POLE, post)
         else:
             height, low = u(0.75, 1.25), 0.0
         r = width / 2
         if not is_round:
-            self._box(spot, (width * u(0.7, 1), width, height), BARRIER, body, up=low)
+            top, narrowing = (width * u(0.7, 1), width), u(0.7, 1.0)
+            foot = (top[0] * narrowing, top[1] * narrowing)
+            self._taper(spot, foot, top, height, BARRIER, body, up=low)
             if rng.random() < 0.4:
                 lid = (width * 1.05, width * 1.05, 0.05)
                 self._box(spot, lid, BARRIER, materials.rubber, up=low + height)
@@ -64,9 +66,8 @@ class Bins(Placer):
             spot = self._place(at, t + rng.normal(0, 0.3 * spread), depth, width, turn, margin=0.0)
             if spot is None:
                 continue
-            low = 0.75 * depth, 0.85 * width
-            self._box(spot, (*low, 0.5 * height), BARRIER, body, up=0.04)
-            self._box(spot, (depth, width, 0.45 * height), BARRIER, body, up=0.5 * height)
+            foot = (0.78 * depth, 0.86 * width)
+            self._taper(spot, foot, (depth, width), 0.92 * height, BARRIER, body, up=0.04)
             lid = self._pick((body, self._pick(materials.plastics)))
             size = (depth * 1.06, width * 1.04, 0.07)
             self._box(spot, size, BARRIER, lid, 0, 0, 0.95 * height)

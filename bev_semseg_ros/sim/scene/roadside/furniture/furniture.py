@@ -43,6 +43,10 @@ class Furniture:
 
     Nothing of it has a box: it is what a detector must tell from people. Nothing is added where
     there is no room.
+
+    Attributes:
+        kinds: What is strewn along the street, with mean numbers.
+        materials: Materials of all furniture of the street.
     """
 
     def __init__(self, site: Site) -> None:
@@ -50,7 +54,7 @@ class Furniture:
         self._site = site
         self._rng = rng
         self._street = site.street
-        materials = FurnitureMaterials.draw(rng, site.table)
+        self.materials = materials = FurnitureMaterials.draw(rng, site.table)
         self._signs = Signs(site)
         self._lamps = Lamps(site, materials)
         self._islands = Islands(site, materials)
@@ -67,8 +71,8 @@ class Furniture:
             self._shops,
             self._seats,
         )
-        self._kinds = [kind for placer in placers for kind in placer.kinds]
-        self._kinds += self._sign_kinds()
+        kinds = [kind for placer in placers for kind in placer.kinds]
+        self.kinds = (*kinds, *self._sign_kinds())
         low, high = CROWDEDNESS
         self._crowdedness = float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
@@ -148,21 +152,25 @@ class Furniture:
             outer: Largest distance of public ground from the middle of the road in metres.
             is_town: Whether there is as much of it as in a town, or as little as in the country.
         """
-        means = np.array([kind.town if is_town else kind.country for kind in self._kinds])
+        means = np.array([kind.town if is_town else kind.country for kind in self.kinds])
         counts = self._rng.poisson(means * self._crowdedness)
         drawn = np.repeat(np.arange(len(counts)), counts)
         self._rng.shuffle(drawn)
         for index in drawn:
-            kind = self._kinds[index]
-            distance = self._draw_distance(kind.zone, inner, outer)
+            kind = self.kinds[index]
+            distance = self._draw_distance(side, kind.zone, inner, outer)
             kind.add(side, self._draw_station(), side.sign * distance)
 
-    def _draw_distance(self, zone: str, inner: float, outer: float) -> float:
+    def _draw_distance(self, side: Side, zone: str, inner: float, outer: float) -> float:
         """Draw a distance from the middle of the road within a zone of `Kind`.
 
-        Things stand at the kerb or at the houses, so that people can pass between them.
+        Things stand at the kerb or at the houses, so that people can pass between them, and in car
+        parks at the head of the parking places, too.
         """
         u = self._rng.uniform
+        bays = [strip for strip in side.strips if strip.use == "parking"]
+        if self._street.kind == "lot" and bays and self._rng.random() < 0.6:
+            return bays[self._rng.integers(len(bays))].end + u(-0.4, 0.2)
         if zone == "yard":
             return outer + u(0.6, 5.0)
         if zone == "kerb":
@@ -192,5 +200,5 @@ class Furniture:
         for distance in np.arange(side.boundary, side.boundary + FRONT_REACH, step):
             pose = self._site.pose(s, side.sign * (distance + step / 2))
             if not occupancy.is_free(pose, 0.1, step, margin=0.0):
-                return float(distance) if distance > side.boundary - 0.1 else None
+                return float(distance)
         return None

@@ -70,12 +70,12 @@ class Gardens(Placer):
         spot = self._place(s, t, 0.9, turn=u(-np.pi, np.pi))
         if spot is None:
             return
-        r, trunk, crown = u(0.025, 0.09), u(1.6, 2.6), u(0.6, 2.2)
+        r, trunk, crown = u(0.025, 0.09), u(2.3, 3.0), u(0.6, 2.2)
         top = spot.at(0, 0, trunk + 0.4)
         self._out.tube(spot.at(0, 0, -0.1), top, r, 0.7 * r, 6, VEGETATION, surfaces.wood)
         kind = "bare" if self._site.season == "winter" and rng.random() < 0.7 else "bush"
         if rng.random() < 0.9:
-            self._add_plant(kind, spot, (crown, crown, crown * u(1.0, 1.8)), trunk - 0.3)
+            self._add_plant(kind, spot, (crown, crown, crown * u(1.0, 1.8)), trunk - 0.1)
         protection = rng.random()
         if protection < 0.5:
             count, reach, height = int(rng.integers(1, 4)), u(0.22, 0.4), u(1.2, 2.2)

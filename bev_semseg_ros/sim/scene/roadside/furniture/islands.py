@@ -13,7 +13,7 @@ SIDEWALK = MASK_LABEL["sidewalk"]
 KERB = 0.11
 # Chance that a street without a median has islands.
 ISLAND_PROBABILITIES = {"city": 0.3, "avenue": 0.35, "residential": 0.2, "rural": 0.08}
-# Moments of a drive hold the traffic apart; islands stand between the lanes.
+# Distance in metres that an island keeps from the paths of vehicles.
 MARGIN = 0.05
 
 
@@ -32,7 +32,7 @@ class Islands(Placer):
             middle = self._between_directions()
             if middle is not None:
                 for _ in range(rng.integers(1, 4)):
-                    self._island(u(7, 55), middle, u(2, 9), u(0.4, 1.4))
+                    self.add_island(u(7, 55), middle, u(2, 9), u(0.4, 1.4))
         if rng.random() < 0.25:
             self._kerb_extension()
         crossing = street.crossing
@@ -54,7 +54,7 @@ class Islands(Placer):
         leftmost = max(ahead, key=lambda lane: lane.offset)
         return leftmost.offset + leftmost.width / 2
 
-    def _island(self, s: float, t: float, length: float, width: float) -> None:
+    def add_island(self, s: float, t: float, length: float, width: float) -> None:
         """Add a raised island with a sign at one end or at both, and posts between them."""
         rng, surfaces = self._rng, self._site.surfaces
         spot = self._place(s, t, length, width, margin=MARGIN)

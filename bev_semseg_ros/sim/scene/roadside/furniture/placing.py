@@ -30,7 +30,7 @@ class Kind:
     Attributes:
         add: Adds one of them, or a group, at a side, a station and an offset.
         town: Mean number on a side of a street in a town.
-        zone: "kerb", "middle" or "wall": which part of the pavement it stands on.
+        zone: Where it stands: "kerb", "middle" or "wall" of the pavement, or "yard" behind it.
         country: Mean number on a side of a street in the country.
     """
 
@@ -88,7 +88,7 @@ class Placer:
 
     def _pick(self, values: Sequence[_T]) -> _T:
         """Return one of the values, all equally likely."""
-        return values[self._rng.integers(len(values))]
+        return values[int(self._rng.integers(len(values)))]
 
     def _place(
         self,
@@ -185,6 +185,33 @@ class Placer:
             # A flat ring has no axis.
             high = max(high, low + 0.002)
             self._out.tube((x, y, z + low), (x, y, z + high), r, other, sides, label, row)
+
+    def _taper(
+        self,
+        spot: Spot,
+        foot: tuple[float, float],
+        top: tuple[float, float],
+        height: float,
+        label: int,
+        material: int,
+        up: float = 0.0,
+    ) -> None:
+        """Add an upright body with four sides that widens or narrows upwards, closed on top.
+
+        Args:
+            spot: Where it stands.
+            foot: Length along the spot's heading and width of the lower end.
+            top: Length and width of the upper end.
+            height: Metres.
+            label: Class of the surface.
+            material: Row of the MaterialTable.
+            up: Height of the lower end above the spot.
+        """
+        signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+        low = [spot.at(i * foot[0] / 2, j * foot[1] / 2, up) for i, j in signs]
+        high = [spot.at(i * top[0] / 2, j * top[1] / 2, up + height) for i, j in signs]
+        faces = [[low[k], low[k - 3], high[k - 3], high[k]] for k in range(4)]
+        self._out.quads(np.array([*faces, high]), label, material)
 
     def _plate(
         self, spot: Spot, width: float, height: float, up: float, label: int, front: int, back: int

@@ -34,8 +34,8 @@ class RoadWorks(Placer):
         if rng.random() < 0.7:
             edge = street.half_width - u(-0.2, min(1.6, 0.4 * street.half_width))
         else:
-            edge = side.first("pavement").start if side.first("pavement") else street.half_width
-            edge += u(0.3, 1.0)
+            pavement = side.first("pavement")
+            edge = (pavement.start if pavement else street.half_width) + u(0.3, 1.0)
         gap = u(1.2, 5) if street.kind != "motorway" else u(5, 10)
         marks = rng.random()
         taper = u(0, 1.5)
@@ -52,7 +52,7 @@ class RoadWorks(Placer):
                 self._temporary_fence(side, float(s), side.sign * (edge + 0.3))
         for s in (start - 1.5, start + length + 0.5):
             if rng.random() < 0.6:
-                self._barrier_across(side, s, side.sign * (edge + 0.7))
+                self._barrier(s, side.sign * (edge + 0.7), 0.0)
         inner = edge + u(0.6, 1.4)
         for _ in range(rng.integers(0, 4)):
             self._pile(start + u(0, length), side.sign * inner)
@@ -110,18 +110,15 @@ class RoadWorks(Placer):
 
     def add_barrier(self, side: Side, s: float, t: float) -> None:
         """Add a barrier along the road: one or two striped boards on feet, some with lamps."""
-        self._barrier(self._place(s, t, self._rng.uniform(1.2, 2.5), 0.5, np.pi / 2))
+        self._barrier(s, t, np.pi / 2)
 
-    def _barrier_across(self, side: Side, s: float, t: float) -> None:
-        """Add a barrier that faces the traffic."""
-        self._barrier(self._place(s, t, 0.5, self._rng.uniform(1.0, 2.0)))
-
-    def _barrier(self, spot: Spot | None) -> None:
-        """Add the boards, feet and lamps of a barrier across the heading of a spot."""
-        if spot is None:
-            return
+    def _barrier(self, s: float, t: float, turn: float) -> None:
+        """Add a barrier across a heading relative to the road: boards, feet and lamps."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         width, top = u(1.0, 2.2), u(0.85, 1.1)
+        spot = self._place(s, t, 0.6, width, turn + rng.normal(0, 0.08))
+        if spot is None:
+            return
         material = self._pick(materials.striped)
         for across in (-0.45 * width, 0.45 * width):
             self._rod(spot, (0, across, 0), (0, across, top), 0.025, BARRIER, materials.paints[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.people_materials import HAIR, PEOPLE_SLOTS, SKIN
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
@@ -61,10 +62,10 @@ class Shops(Placer):
         shape = self._site.library.draw_pedestrian(rng, still=True)
         if shape.size[2] < 1.3:  # seated
             shape = self._site.library.draw_pedestrian(rng)
-        skin = self._pick((materials.white, materials.rubber, *materials.plastics))
-        # In the order of PEOPLE_SLOTS: trousers, jacket, skin, hair, shoes, bag.
-        clothes = [self._pick(materials.cloths) for _ in range(4)]
-        rows = [clothes[0], clothes[1], skin, skin, clothes[2], clothes[3]]
+        rows = [self._pick(materials.cloths) for _ in PEOPLE_SLOTS]
+        rows[SKIN] = rows[HAIR] = self._pick(
+            (materials.white, materials.rubber, *materials.plastics)
+        )
         size = u(0.88, 1.02)
         self._figure(spot.moved(0, 0, 0, rng.normal(0, 0.5)), shape, label, rows, (size,) * 3, up)
 
@@ -86,7 +87,7 @@ class Shops(Placer):
 
     def add_clothes_stand(self, side: Side, s: float, t: float) -> None:
         """Add a rail with clothes on hangers, straight or round."""
-        rng, u, materials = self._rng, self._rng.uniform, self._materials
+        rng, u = self._rng, self._rng.uniform
         is_round, height = rng.random() < 0.3, u(1.2, 1.75)
         length = 0.9 if is_round else u(0.8, 1.8)
         turn = float(self._pick((0.0, np.pi / 2))) + rng.normal(0, 0.15)
