@@ -30,7 +30,7 @@ setup(
     name=name,
     version=version,
     packages=find_packages(include=[name, name + ".*"]),
-    package_data={name: ["labels/sets/*.yaml"]},
+    package_data={name: ["labels/sets/*.yaml", "sim/assets/people/bodies.*"]},
     data_files=data_files(),
     install_requires=["setuptools"],
     extras_require={

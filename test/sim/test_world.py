@@ -120,7 +120,9 @@ def test_boxes_hold_the_triangles_of_their_objects(worlds, index):
         for row in range(len(view.boxes)):
             own = corners[mesh.objects == row].reshape(-1, 3)
             share = points_in_boxes(own, view.boxes[row : row + 1], margin=0.3).mean()
-            assert share >= 0.95, (
+            # A pram or a bicycle that somebody pushes is outside of the person's box.
+            is_person = BOX_CLASSES[view.boxes.labels[row]] == "pedestrian"
+            assert share >= (0.5 if is_person else 0.95), (
                 f"seed {world.seed}: object {row} has {share:.2f} of its corners in its box"
             )
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets import people, plants, two_wheelers
+from bev_semseg_ros.sim.assets import plants, two_wheelers
+from bev_semseg_ros.sim.assets.people import pedestrians, riders
 from bev_semseg_ros.sim.assets.pool import Pool
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
@@ -14,22 +15,66 @@ from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 # How many shapes of each kind there are. The shares of cars are those counted in KITTI, with more
 # of the rare kinds, which a detector would miss otherwise.
 CAR_COUNTS = {
-    "hatch": 11,
-    "city": 3,
-    "sedan": 7,
-    "wagon": 6,
-    "mpv": 4,
-    "suv": 3,
-    "van": 2,
-    "high_roof_van": 2,
-    "roadster": 1,
-    "pickup": 1,
+    "hatch": 32,
+    "city": 9,
+    "sedan": 20,
+    "wagon": 17,
+    "mpv": 12,
+    "suv": 10,
+    "van": 9,
+    "high_roof_van": 10,
+    "roadster": 3,
+    "pickup": 4,
 }
-TRUCK_COUNTS = {"box": 3, "semitrailer": 2, "platform": 1, "tank": 1, "bus": 3}
-WALKING_COUNTS = {"walking": 9, "child": 2}
-STILL_COUNTS = {"standing": 4, "sitting": 1}
-CYCLIST_COUNTS = {"cyclist": 7, "motorcyclist": 1}
-PARKED_COUNTS = {"bicycle": 4, "motorcycle": 2}
+TRUCK_COUNTS = {
+    "box": 14,
+    "semitrailer": 12,
+    "trailer_lorry": 5,
+    "platform": 6,
+    "tank": 4,
+    "tipper": 7,
+    "mixer": 4,
+    "refuse": 6,
+    "box_van": 10,
+    "ambulance": 3,
+    "tractor": 5,
+    "bus": 14,
+    "articulated_bus": 4,
+}
+# How many people there are of each kind; the kinds that walk, then those that stay.
+WALKING_COUNTS = {
+    "walking": 66,
+    "child": 16,
+    "running": 5,
+    "luggage": 8,
+    "pram": 7,
+    "pushing_bicycle": 7,
+    "umbrella": 6,
+    "walking_frame": 4,
+    "wheelchair": 3,
+    "leading_child": 4,
+    "led_child": 4,
+}
+STILL_COUNTS = {"standing": 70, "standing_child": 10, "sitting": 20}
+# Without a seat of their own, for benches and chairs of the scene.
+SEATED_COUNTS = {"seated": 20}
+CYCLIST_COUNTS = {
+    "cyclist": 48,
+    "waiting_cyclist": 6,
+    "child_cyclist": 5,
+    "motorcyclist": 11,
+    "scooter_rider": 9,
+    "kick_scooter_rider": 3,
+}
+PARKED_COUNTS = {
+    "city_bicycle": 6,
+    "low_step_bicycle": 5,
+    "sports_bicycle": 3,
+    "cargo_bicycle": 1,
+    "motorcycle": 4,
+    "scooter": 4,
+    "kick_scooter": 1,
+}
 PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "hedge": 4}
 
 
@@ -55,10 +100,11 @@ class Library:
 
         self.cars = Pool(cars.car, CAR_COUNTS, (seed, 0))
         self.trucks = Pool(trucks.truck, TRUCK_COUNTS, (seed, 1))
-        self.walking = pool(people.pedestrian, WALKING_COUNTS)
-        self.still = pool(people.pedestrian, STILL_COUNTS)
-        self.cyclists = pool(people.cyclist, CYCLIST_COUNTS)
-        self.parked_two_wheelers = pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS)
+        self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, (seed, 2))
+        self.still = Pool(pedestrians.pedestrian, STILL_COUNTS, (seed, 3))
+        self.seated = Pool(pedestrians.pedestrian, SEATED_COUNTS, (seed, 4))
+        self.cyclists = Pool(riders.cyclist, CYCLIST_COUNTS, (seed, 5))
+        self.parked_two_wheelers = Pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS, (seed, 6))
         self.plants = {
             kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
         }
@@ -72,34 +118,33 @@ class Library:
         return self.trucks.draw(rng, kind)
 
     def draw_person(self, kind: str, rng: np.random.Generator) -> Shape:
-        """Return a person on foot or on a two-wheeler.
+        """Return a person on foot, on a seat or on a two-wheeler.
 
         Args:
-            kind: A key of WALKING_COUNTS, STILL_COUNTS or CYCLIST_COUNTS.
+            kind: A key of WALKING_COUNTS, STILL_COUNTS, SEATED_COUNTS or CYCLIST_COUNTS.
             rng: Source of randomness.
 
         Raises:
             ValueError: If there is no such kind.
         """
-        everybody = [*self.walking, *self.still, *self.cyclists]
-        shapes = [shape for shape in everybody if shape.kind == kind]
-        if not shapes:
-            known = sorted({shape.kind for shape in everybody})
-            raise ValueError(f"unknown person {kind!r}, expected one of {', '.join(known)}")
-        return shapes[rng.integers(len(shapes))]
+        pools = (self.walking, self.still, self.seated, self.cyclists)
+        for pool in pools:
+            if kind in pool.kinds:
+                return pool.draw(rng, kind)
+        known = sorted({name for pool in pools for name in pool.kinds})
+        raise ValueError(f"unknown person {kind!r}, expected one of {', '.join(known)}")
 
     def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
         """Return a person who walks, or one who stands or sits if `still`."""
-        pool = self.still if still else self.walking
-        return pool[rng.integers(len(pool))]
+        return (self.still if still else self.walking).draw(rng)
 
     def draw_cyclist(self, rng: np.random.Generator) -> Shape:
-        """Return a rider on a bicycle or a motorcycle."""
-        return self.cyclists[rng.integers(len(self.cyclists))]
+        """Return a rider on a bicycle, a motorcycle or a scooter."""
+        return self.cyclists.draw(rng)
 
     def draw_parked_two_wheeler(self, rng: np.random.Generator) -> Shape:
-        """Return a bicycle or a motorcycle without a rider."""
-        return self.parked_two_wheelers[rng.integers(len(self.parked_two_wheelers))]
+        """Return a bicycle, a motorcycle or a scooter without a rider."""
+        return self.parked_two_wheelers.draw(rng)
 
     def draw_plant(self, kind: str, rng: np.random.Generator) -> Shape:
         """Return a plant of a kind of PLANT_COUNTS.

@@ -19,12 +19,20 @@ class Shape:
         size: True length, width, height of the body in metres. Mirrors stick out of it.
         label: Label of its box, a value of `classes.BOX_LABEL`; None for things without a box.
         kind: What it is, such as "sedan".
+        reach: Length and width, about the origin, of what sticks out of the box and needs ground
+            too, such as a pram before a person.
     """
 
     mesh: Mesh
     size: tuple[float, float, float]
     label: int | None
     kind: str
+    reach: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def footprint(self) -> tuple[float, float]:
+        """Length and width of the ground that it takes, about the origin, in metres."""
+        return max(self.size[0], self.reach[0]), max(self.size[1], self.reach[1])
 
 
 def extent(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:

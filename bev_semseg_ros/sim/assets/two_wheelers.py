@@ -1,19 +1,58 @@
-"""Bicycles and motorcycles, with which riders are combined in `people`."""
+"""Bicycles of several kinds, with and without a motor, which are parked, pushed or ridden."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.mesh import MeshBuilder
-from bev_semseg_ros.sim.assets.people_materials import BAG, FRAME, LAMP, METAL, REAR_LAMP, TYRE
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder, Point
+from bev_semseg_ros.sim.assets.motor_two_wheelers import MOTOR_BUILDERS
+from bev_semseg_ros.sim.assets.people_materials import (
+    BAG,
+    FABRIC,
+    FRAME,
+    LAMP,
+    METAL,
+    REAR_LAMP,
+    SKIN,
+)
 from bev_semseg_ros.sim.assets.shape import Shape, centered
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition, add_wheel
 
-PARKED_KINDS = ("bicycle", "motorcycle")
+BICYCLE_KINDS = ("city_bicycle", "low_step_bicycle", "sports_bicycle", "cargo_bicycle")
+PARKED_KINDS = (*BICYCLE_KINDS, *MOTOR_BUILDERS)
 
-TWO_WHEELER = MASK_LABEL["two_wheeler"]
+# Length of the cranks in metres.
+CRANK = 0.17
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """Places on a bicycle in metres: (x, z), x forward from the middle of the wheels.
+
+    Attributes:
+        radius: Of the wheels.
+        rear: x of the rear axle.
+        front: x of the front axle.
+        crank: Axle of the cranks.
+        saddle: Top of the saddle.
+        head: Top of the head tube.
+        bar: Middle of the handlebar.
+        grip_x: x of the grips.
+        bar_width: Half the width of the handlebar.
+    """
+
+    radius: float
+    rear: float
+    front: float
+    crank: tuple[float, float]
+    saddle: tuple[float, float]
+    head: tuple[float, float]
+    bar: tuple[float, float]
+    grip_x: float
+    bar_width: float
 
 
 def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
@@ -32,75 +71,164 @@ def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
     if kind not in PARKED_KINDS:
         raise ValueError(f"unknown two-wheeler {kind!r}, expected one of {', '.join(PARKED_KINDS)}")
     builder = MeshBuilder()
-    (add_motorcycle if kind == "motorcycle" else add_bicycle)(builder, rng)
+    add_two_wheeler(builder, rng, kind)
     return centered(builder.build(), None, kind)
 
 
-def _wheel(builder: MeshBuilder, x: float, radius: float, thickness: float, spokes: int) -> None:
-    """Add a wheel: a tyre as a ring of short tubes, with a hub and spokes."""
-    angle = np.linspace(0, 2 * np.pi, 15)
-    inner = radius - thickness
-    ring = np.stack([x + inner * np.cos(angle), 0 * angle, radius + inner * np.sin(angle)], -1)
-    for start, end in pairwise(ring):
-        builder.tube(start, end, thickness, thickness, 4, TWO_WHEELER, TYRE)
-    hub = np.array([x, 0, radius])
-    for spoke in ring[: -1 : max(1, 14 // spokes)]:
-        builder.tube(hub, spoke, 0.006, 0.006, 3, TWO_WHEELER, METAL)
+def add_two_wheeler(
+    builder: MeshBuilder, rng: np.random.Generator, kind: str, leg: float = 0.83
+) -> RidingPosition:
+    """Add a two-wheeler, standing upright on z = 0 with the middle of its wheels at x = 0.
+
+    Args:
+        builder: Receives the triangles.
+        rng: Source of randomness.
+        kind: One of PARKED_KINDS.
+        leg: Length of the rider's leg from hip to ankle in metres, for the height of the saddle.
+
+    Returns:
+        Where the rider sits, and where hands and feet are.
+    """
+    if kind in MOTOR_BUILDERS:
+        return MOTOR_BUILDERS[kind](builder, rng)
+    geometry = _geometry(rng, kind, leg)
+    _add_bicycle(builder, rng, kind, geometry)
+    return RidingPosition(
+        seat=geometry.saddle,
+        grip=(geometry.grip_x, geometry.bar_width - 0.05, geometry.bar[1] + 0.02),
+        foot=(*geometry.crank, 0.11),
+        crank=CRANK,
+    )
 
 
-def add_bicycle(builder: MeshBuilder, rng: np.random.Generator) -> None:
-    """Add a bicycle, some with a bag on the carrier or a basket."""
-    radius, half_base = rng.uniform(0.32, 0.35), rng.uniform(0.5, 0.56)
-    for x in (-half_base, half_base):
-        _wheel(builder, x, radius, 0.022, spokes=7)
-    crank, saddle = (-0.05, 0, 0.3), (-0.22, 0, 0.92)
-    head, seat_post = (half_base - 0.14, 0, 0.85), (-0.18, 0, 0.75)
-    rear, front = (-half_base, 0, radius), (half_base, 0, radius)
-    has_low_step = rng.random() < 0.4
-    top_tube = (-0.1, 0, 0.5) if has_low_step else (-0.17, 0, 0.8)
-    tubes = [
-        (crank, saddle),
-        (crank, head),
-        (top_tube, head),
-        (rear, crank),
-        (rear, seat_post),
-        (front, head),
-        (head, (half_base - 0.17, 0, 1.03)),
-    ]
-    for start, end in tubes:
-        builder.tube(start, end, 0.022, 0.022, 5, TWO_WHEELER, FRAME)
-    bar = half_base - 0.17
-    builder.tube((bar, -0.28, 1.04), (bar, 0.28, 1.04), 0.016, 0.016, 4, TWO_WHEELER, METAL)
-    builder.box((-0.22, 0, 0.9), (0.26, 0.15, 0.06), 0, TWO_WHEELER, METAL)
-    if rng.random() < 0.4:
-        builder.box((-0.5, 0, 0.72), (0.35, 0.28, 0.22), 0, TWO_WHEELER, BAG)  # on the carrier
-    if rng.random() < 0.25:
-        builder.box((half_base + 0.05, 0, 0.82), (0.28, 0.36, 0.22), 0, TWO_WHEELER, BAG)  # basket
-    builder.box((half_base - 0.08, 0, 0.86), (0.04, 0.06, 0.06), 0, TWO_WHEELER, LAMP)
-    builder.box((-half_base - 0.05, 0, 0.7), (0.03, 0.06, 0.06), 0, TWO_WHEELER, REAR_LAMP)
+def _geometry(rng: np.random.Generator, kind: str, leg: float) -> _Geometry:
+    """Draw the geometry of a bicycle for a rider's leg in metres."""
+    u = rng.uniform
+    size = float(np.clip(leg / 0.83, 0.62, 1.1))
+    is_sports, is_cargo = kind == "sports_bicycle", kind == "cargo_bicycle"
+    radius = (u(0.33, 0.36) if not is_cargo else 0.27) * min(size, 1.0)
+    base = u(1.0, 1.1) * size + (0.85 if is_cargo else 0.0)
+    rear, front = -base / 2, base / 2
+    crank = (rear + 0.44 * size, 0.28 * size)
+    reach = u(0.9, 0.97) * leg if is_sports else u(0.84, 0.94) * leg
+    saddle_z = crank[1] - CRANK + 0.1 + reach - 0.1 * size
+    saddle = (crank[0] - (0.17 if is_sports else 0.22) * size, saddle_z)
+    head_z = max(0.82 * size, saddle_z - 0.14)
+    head = (saddle[0] + u(0.58, 0.66) * size, head_z)
+    if is_sports:
+        bar = (head[0] + u(0.05, 0.11), saddle_z + u(-0.06, 0.06))
+        return _Geometry(radius, rear, front, crank, saddle, head, bar, bar[0], u(0.24, 0.32))
+    bar = (head[0] - 0.02, saddle_z + u(0.04, 0.2))
+    return _Geometry(
+        radius, rear, front, crank, saddle, head, bar, bar[0] - u(0.05, 0.18), u(0.27, 0.33)
+    )
 
 
-def add_motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> None:
-    """Add a motorcycle, or in four of ten cases a scooter."""
-    is_scooter = rng.random() < 0.4
-    radius, half_base = (0.23, 0.62) if is_scooter else (0.31, 0.7)
-    for x in (-half_base, half_base):
-        _wheel(builder, x, radius, 0.055, spokes=5)
-    bar = (half_base - 0.3, 0, 1.0)
-    for y in (-0.07, 0.07):
-        builder.tube((half_base, y, radius), (bar[0], y, 0.9), 0.025, 0.025, 5, TWO_WHEELER, METAL)
-    builder.tube((bar[0], -0.34, 1.0), (bar[0], 0.34, 1.0), 0.02, 0.02, 5, TWO_WHEELER, METAL)
-    if is_scooter:
-        builder.box((-0.3, 0, 0.3), (0.8, 0.32, 0.42), 0, TWO_WHEELER, FRAME)
-        builder.box((0.1, 0, 0.22), (0.6, 0.34, 0.08), 0, TWO_WHEELER, FRAME)
-        builder.box((half_base - 0.27, 0, 0.25), (0.08, 0.38, 0.65), 0, TWO_WHEELER, FRAME)
+def _add_bicycle(
+    builder: MeshBuilder, rng: np.random.Generator, kind: str, geometry: _Geometry
+) -> None:
+    """Add a bicycle of a kind of BICYCLE_KINDS, with random bags and fenders."""
+    g = geometry
+
+    def tube(start: Point, end: Point, radius: float, material: int, sides: int = 5) -> None:
+        """Add a tube of constant radius."""
+        builder.tube(start, end, radius, radius, sides, TWO_WHEELER, material)
+
+    def at(place: tuple[float, float], y: float = 0.0) -> np.ndarray:
+        """Return the point (3,) of a place x, z."""
+        return np.array([place[0], y, place[1]])
+
+    front_radius = g.radius * (0.78 if kind == "cargo_bicycle" else 1.0)
+    add_wheel(builder, g.rear, g.radius, 0.022, spokes=7)
+    add_wheel(builder, g.front, front_radius, 0.022, spokes=7)
+    rear, crank, saddle, head = at((g.rear, g.radius)), at(g.crank), at(g.saddle), at(g.head)
+    seat_tube = crank + 0.72 * (saddle - crank)
+    if kind in ("low_step_bicycle", "cargo_bicycle"):
+        top_start = crank + 0.25 * (saddle - crank)
     else:
-        builder.box((0.02, 0, 0.22), (0.5, 0.3, 0.4), 0, TWO_WHEELER, METAL)  # engine
-        builder.box((0.1, 0, 0.6), (0.5, 0.3, 0.25), 0, TWO_WHEELER, FRAME)  # tank
-        builder.box((-0.55, 0, 0.6), (0.5, 0.22, 0.14), 0, TWO_WHEELER, FRAME)
-        builder.tube((-0.1, -0.17, 0.3), (-0.8, -0.2, 0.4), 0.05, 0.06, 6, TWO_WHEELER, METAL)
-    builder.box((-0.3, 0, 0.74), (0.7, 0.28, 0.08), 0, TWO_WHEELER, BAG)  # seat
-    builder.box((bar[0] + 0.1, 0, 0.8), (0.12, 0.2, 0.18), 0, TWO_WHEELER, LAMP)
-    builder.box((-half_base - 0.12, 0, 0.62), (0.05, 0.16, 0.08), 0, TWO_WHEELER, REAR_LAMP)
-    if rng.random() < 0.35:
-        builder.box((-0.72, 0, 0.8), (0.36, 0.4, 0.32), 0, TWO_WHEELER, FRAME)  # top case
+        top_start = seat_tube
+    lower_head = head + np.array([0.03, 0, -0.12])
+    thin = 0.016 if kind == "sports_bicycle" else 0.02
+    for start, end in ((crank, saddle), (crank, lower_head), (top_start, head)):
+        tube(start, end, thin, FRAME)
+    for y in (-0.05, 0.05):
+        tube(rear + np.array([0, y, 0]), crank, 0.011, FRAME, 4)
+        tube(rear + np.array([0, y, 0]), seat_tube, 0.011, FRAME, 4)
+    fork_top = lower_head
+    if kind == "cargo_bicycle":
+        fork_top = _add_cargo_box(builder, rng, g, front_radius)
+    for y in (-0.045, 0.045):
+        tube(at((g.front, front_radius), y), fork_top, 0.013, FRAME, 4)
+    bar = at(g.bar)
+    tube(lower_head, bar, 0.016, METAL)
+    for y in (-g.bar_width, g.bar_width):
+        tube(bar, [g.bar[0], 0.6 * y, g.bar[1] + 0.02], 0.013, METAL, 4)
+        tube([g.bar[0], 0.6 * y, g.bar[1] + 0.02], [g.grip_x, y, g.bar[1]], 0.015, METAL, 4)
+    builder.box(saddle - np.array([0.02, 0, 0.07]), (0.26, 0.15, 0.07), 0, TWO_WHEELER, METAL)
+    tube(crank - np.array([0, 0.03, 0]), crank + np.array([0, 0.03, 0]), 0.09, METAL, 8)
+    if rng.random() < 0.6 and kind != "sports_bicycle":
+        _add_fender(builder, g.rear, g.radius)
+        _add_fender(builder, g.front, front_radius)
+    _add_luggage(builder, rng, kind, g)
+    lamp = (g.head[0] + 0.07, 0, g.head[1] - 0.06)
+    builder.box(lamp, (0.06, 0.06, 0.06), 0, TWO_WHEELER, LAMP)
+    rear_lamp = (g.saddle[0] - 0.09, 0, g.saddle[1] - 0.18)
+    builder.box(rear_lamp, (0.03, 0.06, 0.06), 0, TWO_WHEELER, REAR_LAMP)
+
+
+def _add_fender(builder: MeshBuilder, x: float, radius: float) -> None:
+    """Add a mudguard over a wheel."""
+    angle = np.radians(np.linspace(20, 190, 7))
+    outer = radius + 0.02
+    arc = np.stack([x + outer * np.cos(angle), 0 * angle, radius + outer * np.sin(angle)], -1)
+    points = np.stack([arc + np.array([0, 0.03, 0]), arc - np.array([0, 0.03, 0])], 1)
+    builder.grid(points, TWO_WHEELER, METAL)
+
+
+def _add_luggage(
+    builder: MeshBuilder, rng: np.random.Generator, kind: str, geometry: _Geometry
+) -> None:
+    """Add a carrier with bags or a child's seat, or a basket on the front wheel, to some."""
+    g, draw = geometry, rng.random()
+    if kind == "sports_bicycle" and draw > 0.1:
+        return
+    carrier_z = 2 * g.radius + 0.06
+    if draw < 0.6:
+        builder.box((g.rear, 0, carrier_z), (0.36, 0.13, 0.02), 0, TWO_WHEELER, METAL)
+    if draw < 0.15:
+        builder.box((g.rear, 0, carrier_z), (0.35, 0.28, 0.22), 0, TWO_WHEELER, BAG)
+    elif draw < 0.32:
+        for y in (-0.14, 0.14):
+            size = (0.3, 0.13, 0.3)
+            builder.box((g.rear - 0.03, y, carrier_z - 0.31), size, 0, TWO_WHEELER, BAG)
+    elif draw < 0.42:  # a child's seat, some with the child
+        x = g.rear + 0.05
+        builder.box((x, 0, carrier_z), (0.28, 0.3, 0.14), 0, TWO_WHEELER, FABRIC)
+        builder.box((x - 0.15, 0, carrier_z), (0.05, 0.3, 0.55), 0, TWO_WHEELER, FABRIC)
+        if rng.random() < 0.4:
+            builder.box((x - 0.02, 0, carrier_z + 0.14), (0.17, 0.24, 0.34), 0, TWO_WHEELER, BAG)
+            neck, brow, crown = (np.array([x, 0, carrier_z + z]) for z in (0.52, 0.64, 0.74))
+            builder.tube(neck, brow, 0.07, 0.08, 7, TWO_WHEELER, SKIN)
+            builder.tube(brow, crown, 0.12, 0.03, 7, TWO_WHEELER, FABRIC)
+    if kind != "cargo_bicycle" and rng.random() < 0.22:
+        basket = (g.front - 0.04, 0, g.head[1] - 0.06)
+        builder.box(basket, (0.28, 0.36, 0.22), 0, TWO_WHEELER, BAG)
+
+
+def _add_cargo_box(
+    builder: MeshBuilder, rng: np.random.Generator, geometry: _Geometry, front_radius: float
+) -> np.ndarray:
+    """Add the box between rider and front wheel; return the top of the fork (3,)."""
+    g, u = geometry, rng.uniform
+    back, front = g.head[0] + 0.12, g.front - front_radius - 0.02
+    fork_top = np.array([g.front - 0.1, 0, 2 * front_radius + 0.12])
+    width, height = u(0.45, 0.65), u(0.3, 0.5)
+    middle = ((back + front) / 2, 0, 0.3)
+    builder.box(middle, (front - back, width, height), 0, TWO_WHEELER, FABRIC)
+    if rng.random() < 0.35:  # a tent for children
+        roof = (middle[0], 0, 0.3 + height)
+        builder.box(roof, (0.7 * (front - back), 0.9 * width, 0.35), 0, TWO_WHEELER, BAG)
+    low = np.array([g.crank[0], 0, g.crank[1]])
+    for start, end in pairwise((low, np.array([front, 0, 0.27]), fork_top)):
+        builder.tube(start, end, 0.025, 0.025, 5, TWO_WHEELER, FRAME)
+    return fork_top

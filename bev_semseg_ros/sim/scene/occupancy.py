@@ -17,6 +17,7 @@ class Occupancy:
         self._count = 0
         self._poses = np.zeros((64, moments, 3))  # x, y, yaw
         self._halves = np.zeros((64, 2))
+        self._radii = np.zeros(64)  # from the middle to the corners
 
     def claim(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
         """Occupy a rectangle if it is free.
@@ -40,8 +41,10 @@ class Occupancy:
         if self._count == len(self._halves):
             self._poses = np.concatenate([self._poses, np.zeros_like(self._poses)])
             self._halves = np.concatenate([self._halves, np.zeros_like(self._halves)])
+            self._radii = np.concatenate([self._radii, np.zeros_like(self._radii)])
         self._poses[self._count] = poses
         self._halves[self._count] = length / 2, width / 2
+        self._radii[self._count] = np.hypot(length, width) / 2
         self._count += 1
 
     def is_free(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
@@ -51,13 +54,14 @@ class Occupancy:
         half = np.array([length / 2 + margin, width / 2 + margin])
         poses = np.broadcast_to(poses, (self._moments, 3))
         others, halves = self._poses[: self._count], self._halves[: self._count]
-        delta = others[..., :2] - poses[None, :, :2]
-        reach = np.hypot(*half) + np.hypot(halves[:, 0], halves[:, 1])
-        near, moment = np.nonzero((delta**2).sum(-1) < (reach**2)[:, None])
+        x, y = others[..., 0] - poses[:, 0], others[..., 1] - poses[:, 1]
+        reach = self._radii[: self._count] + np.hypot(*half)
+        near, moment = np.nonzero(x * x + y * y < (reach * reach)[:, None])
         if len(near) == 0:
             return True
+        delta = np.stack([x[near, moment], y[near, moment]], -1)
         return not _overlap(
-            delta[near, moment], poses[moment, 2], half, others[near, moment, 2], halves[near]
+            delta, poses[moment, 2], half, others[near, moment, 2], halves[near]
         ).any()
 
 

@@ -338,6 +338,7 @@ class _Front:
         self._table = site.table
         self._surfaces = site.surfaces
         self._out = site.out
+        self._occupancy = site.occupancy
         self._width = width
         self._rise = rise
         self._wall = wall
@@ -393,6 +394,7 @@ class _Front:
             return
         roof = self._ground + self._along * (at + 0.6) + self._outward * 0.7 + UP * 2.4
         out.box(roof, (2.0, 1.4, 0.15), self._yaw, BUILDING, surfaces.roofs[0])
+        self._occupancy.take(np.array([roof[0], roof[1], self._yaw]), 2.0, 1.4)
         for end in (-0.3, 1.5):
             foot = self._ground + self._along * (at + end) + self._outward * 1.3
             out.tube(foot - UP * 0.3, foot + UP * 2.4, 0.06, 0.06, 6, BUILDING, surfaces.wood)

@@ -14,6 +14,11 @@ VEGETATION = MASK_LABEL["vegetation"]
 BUSH_REACH = 1.8
 UP = np.array([0.0, 0, 1])
 
+# Height in metres over the ground below which no crown hangs over the carriageway, where vehicles
+# would drive through it, and how far those on a median may reach.
+TREE_CLEARANCE = 2.4
+MEDIAN_ROOM = 1.0
+
 
 class Greenery:
     """Plants one street."""
@@ -28,7 +33,13 @@ class Greenery:
         self._bare_share = {"winter": 0.75, "autumn": 0.15}.get(site.season, 0.06)
 
     def _place(
-        self, kind: str, s: float, t: float, scale: tuple[float, float, float], sink: float = 0.0
+        self,
+        kind: str,
+        s: float,
+        t: float,
+        scale: tuple[float, float, float],
+        sink: float = 0.0,
+        clearance: float = 0.0,
     ) -> None:
         """Add a plant.
 
@@ -38,8 +49,15 @@ class Greenery:
             t: Offset in metres.
             scale: Factors on length, width and height.
             sink: Metres that it reaches into the ground.
+            clearance: Height in metres below which it must not hang over the carriageway; where it
+                would, it is left out.
         """
         shape = self._site.library.draw_plant(kind, self._rng)
+        corners = shape.mesh.triangles * np.asarray(scale, np.float32)
+        low = corners[corners[..., 2] < clearance]
+        room = max(abs(t) - self._street.half_width, MEDIAN_ROOM)
+        if len(low) and np.hypot(low[:, 0], low[:, 1]).max() > room:
+            return
         materials = self._draw_materials()
         x, y, z = self._street.point(s, t, -sink)
         yaw = self._rng.uniform(-np.pi, np.pi)
@@ -67,7 +85,8 @@ class Greenery:
         elif rng.random() < 0.1:
             kind = "conifer"
         scale *= rng.uniform(0.7, 1.25)
-        self._place(kind, s, t, (scale, scale, scale * rng.uniform(0.9, 1.15)))
+        size = (scale, scale, scale * rng.uniform(0.9, 1.15))
+        self._place(kind, s, t, size, clearance=TREE_CLEARANCE)
 
     def _bush(self, s: float, t: float, room: float = 1.0) -> None:
         """Add a bush of any shape if there is room.

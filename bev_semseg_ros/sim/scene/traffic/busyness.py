@@ -17,20 +17,20 @@ PEOPLE = {
     "city": 21.0,
     "residential": 12.0,
     "avenue": 16.0,
-    "rural": 1.0,
-    "lot": 16.0,
+    "rural": 1.5,
+    "lot": 18.0,
     "motorway": 0.15,
 }
 RIDERS = {
-    "city": 5.0,
-    "residential": 4.0,
-    "avenue": 4.5,
-    "rural": 1.6,
-    "lot": 2.5,
+    "city": 6.5,
+    "residential": 5.5,
+    "avenue": 6.0,
+    "rural": 2.0,
+    "lot": 3.0,
     "motorway": 0.0,
 }
 # Added to the share of lorries and buses in moving traffic, by kind of street.
-MORE_TRUCKS = {"motorway": 0.152, "avenue": 0.04, "rural": 0.04}
+MORE_TRUCKS = {"motorway": 0.15, "avenue": 0.04, "rural": 0.04}
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,6 @@ class Busyness:
         factor = LEVELS[level]
         # A crowd on foot leaves little room for riders.
         riders = RIDERS[kind] * factor**0.6 * rng.choice([0.3, 1.0, 2.2], p=[0.4, 0.4, 0.2])
-        low, high = [(0.04, 0.16), (0.16, 0.4), (0.4, 0.8)][rng.choice(3, p=[0.5, 0.35, 0.15])]
+        low, high = [(0.05, 0.18), (0.18, 0.42), (0.42, 0.75)][rng.choice(3, p=[0.5, 0.35, 0.15])]
         truck_share = rng.uniform(low, high) + MORE_TRUCKS.get(kind, 0.0)
         return cls(level, PEOPLE[kind] * factor, float(riders), float(truck_share))

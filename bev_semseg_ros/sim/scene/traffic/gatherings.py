@@ -113,10 +113,10 @@ class Gatherings:
         for seat in seats:
             is_near = np.hypot(seat.s - first.s, seat.t - first.t) < SEAT_GROUP
             if is_near and rng.random() < SEAT_TAKEN:
-                added += self._place.add_seated("sitter", seat.s, seat.t, seat.turn)
+                added += self._place.add_seated("seated", seat.s, seat.t, seat.turn)
         return added
 
     def _stand(self, s: float, t: float, turn: float, margin: float = 0.02) -> int:
         """Add someone who stands, now and then a child; return 1 if there was room."""
-        role = "child" if self._rng.random() < 0.1 else "stander"
+        role = "standing_child" if self._rng.random() < 0.1 else "stander"
         return int(self._place.add_person(role, s, t, turn, margin=margin))

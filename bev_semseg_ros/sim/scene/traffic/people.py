@@ -37,6 +37,8 @@ FREQUENCIES = {
     "rural": (0.4, 0.15, 0.05, 0.18, 0.08, 0.04, 0.0, 0.0, 0.02, 0.0, 0.08, 0.0, 0.0),
     "motorway": (0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 }
+# Metres between an adult and the child at his or her hand.
+HAND_GAP = 0.6
 # Tries after which a street counts as full, for each person wanted.
 TRIES = 3
 
@@ -89,8 +91,22 @@ class People:
 
     def _family(self, side: Side, s: float) -> int:
         """Add one or two adults with children."""
+        if self._rng.random() < 0.35:
+            return self._hand_in_hand(side, s)
         adults, children = self._rng.integers(1, 3), self._rng.integers(1, 4)
         return self._walkers(side, s, ["walker"] * int(adults) + ["child"] * int(children))
+
+    def _hand_in_hand(self, side: Side, s: float) -> int:
+        """Add an adult with a child at his or her right hand."""
+        rng = self._rng
+        t, pace = draw_offset(rng, side, pavement(side)), rng.uniform(0.5, 1.3)
+        heading = np.pi * rng.integers(2) + rng.normal(0, 0.08)
+        to_right = heading - np.pi / 2
+        child_s, child_t = s + HAND_GAP * np.cos(to_right), t + HAND_GAP * np.sin(to_right)
+        added = int(self._place.add_person("leader", s, t, heading, pace))
+        if added:
+            added += self._place.add_person("led_child", child_s, child_t, heading, pace, 0.0)
+        return added
 
     def _jogger(self, side: Side, s: float) -> int:
         """Add a jogger or two."""

@@ -15,14 +15,14 @@ from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH, EGO_WIDTH, Drive
 from bev_semseg_ros.sim.scene.traffic.roles import draw_kind
 
-# Sets of clothes in one scene.
-CLOTHES = 14
+# Fewest and most sets of clothes in one scene.
+CLOTHES = (4, 14)
 # Bounds of a factor on the size of people.
 PERSON_SCALES = (0.92, 1.08)
 RIDER_SCALES = (0.95, 1.08)
-# Width in metres of the rectangle that is pushed against walls, and the steps it is pushed in.
+# Width in metres of the rectangle that is pushed against walls, and its last, short steps.
 PROBE_WIDTH = 0.5
-PROBE_STEP = 0.2
+PROBE_STEP = 0.1
 # Metres from the back of a seated person to the middle of the seat.
 SEAT_DEPTH = 0.25
 
@@ -39,13 +39,14 @@ class Placement:
         actors: All actors placed so far.
     """
 
-    def __init__(self, site: Site, drive: Drive, times: np.ndarray) -> None:
+    def __init__(self, site: Site, drive: Drive, times: np.ndarray, people: float) -> None:
         """Draw the colours of vehicles and clothes.
 
         Args:
             site: The street and what is shared by everything built on it.
             drive: How the vehicle itself moves.
             times: (K,) moments in seconds at which objects must not overlap.
+            people: Number of people that are expected, for which clothes are drawn.
         """
         rng, table = site.rng, site.table
         self.site = site
@@ -56,7 +57,8 @@ class Placement:
         # Ground of actors alone, for those who sit on something that is in the way of others.
         self._actor_ground = Occupancy(len(times))
         self._paints = [paint_materials(rng, table) for _ in range(rng.integers(5, 9))]
-        self._clothes = [people_materials(rng, table) for _ in range(CLOTHES)]
+        count = int(np.clip(people, *CLOTHES))
+        self._clothes = [people_materials(rng, table) for _ in range(count)]
 
     def reserve_ego_path(self) -> None:
         """Keep the vehicle's own path free, with some room ahead."""
@@ -153,7 +155,7 @@ class Placement:
             Whether there was room.
         """
         alignment = self.site.street.alignment
-        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        length, width = (extent * actor.scale for extent in actor.shape.footprint)
         end = actor.s + actor.speed * self._times[-1]
         low, high = alignment.stations[[0, -1]]
         if min(actor.s, end) <= low + length or max(actor.s, end) >= high - length:
@@ -179,14 +181,23 @@ class Placement:
             The last free offset in metres; None if the start is not free, or if nothing is in the
             way.
         """
-        last = None
-        for step in np.arange(0, reach, PROBE_STEP):
-            at = t + direction * step
-            pose = self.site.pose(s, at)
-            if not self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0):
-                return last
-            last = float(at)
-        return None
+
+        def is_free(step: float) -> bool:
+            """Return whether there is room after so many metres."""
+            pose = self.site.pose(s, t + direction * step)
+            return self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0)
+
+        step = 0.0
+        while is_free(step):
+            step += PROBE_WIDTH
+            if step > reach:
+                return None
+        if step == 0.0:
+            return None
+        step -= PROBE_WIDTH
+        while is_free(step + PROBE_STEP):
+            step += PROBE_STEP
+        return t + direction * step
 
     def draw_paint(self) -> np.ndarray:
         """Return the materials of a random vehicle."""
@@ -213,7 +224,7 @@ class Placement:
 
     def _take(self, actor: Actor, poses: np.ndarray) -> None:
         """Add an actor and occupy its ground."""
-        length, width, _ = (extent * actor.scale for extent in actor.shape.size)
+        length, width = (extent * actor.scale for extent in actor.shape.footprint)
         self.site.occupancy.take(poses, length, width)
         self._actor_ground.take(poses, length, width)
         self.actors.append(actor)

@@ -36,7 +36,8 @@ class Traffic:
             times: (K,) moments in seconds at which objects must not overlap.
         """
         self.busyness = Busyness.draw(site.rng, site.street.kind)
-        self._placement = Placement(site, drive, times)
+        people = self.busyness.people + self.busyness.riders
+        self._placement = Placement(site, drive, times, people)
         self._vehicles = Vehicles(self._placement, self.busyness)
         self._parking = Parking(self._placement)
 

@@ -19,14 +19,25 @@ SCATTERED_VEHICLES = {
     "rural": 1.2,
     "motorway": 0.1,
 }
-# Share of motorcycles among moving vehicles.
+# Share of lorries among these.
+SCATTERED_TRUCKS = 0.2
+# Share of motorcycles among moving vehicles, except in streets without people.
 MOTORCYCLE_SHARE = 0.05
 # Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at a
 # stop, and vehicles that deliver, collect refuse or have broken down.
-BUSES_AT_STOPS = {"city": 0.35, "residential": 0.12, "avenue": 0.35, "rural": 0.08}
-SECOND_ROW = {"city": 0.55, "residential": 0.3, "avenue": 0.35, "rural": 0.15, "motorway": 0.25}
-BUSES = ("bus",)
-DELIVERY = ("box", "platform", "tank")
+BUSES_AT_STOPS = {"city": 0.6, "residential": 0.3, "avenue": 0.6, "rural": 0.2}
+SECOND_ROW = {
+    "city": 1.1,
+    "residential": 1.1,
+    "avenue": 0.9,
+    "rural": 0.7,
+    "lot": 0.5,
+    "motorway": 0.4,
+}
+BUSES = ("bus", "articulated_bus")
+DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixer", "tank")
+# Kinds that are not seen in a kind of street.
+UNSEEN = {"motorway": ("tractor", "refuse"), "city": ("tractor",), "avenue": ("tractor",)}
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
 EDGE_GAP = 0.3
 
@@ -40,6 +51,8 @@ class Vehicles:
         self._rng = placement.site.rng
         self._street = placement.site.street
         self._library = placement.site.library
+        self._unseen = UNSEEN.get(self._street.kind, ())
+        self._motorcycle_share = 0.0 if busyness.level == "empty" else MOTORCYCLE_SHARE
 
     def add_moving(self) -> None:
         """Add moving traffic; all vehicles of a lane have the same speed, so none hits another."""
@@ -69,14 +82,15 @@ class Vehicles:
             else:
                 turn = u(-np.pi, np.pi)
             t = side.sign * u(street.half_width * 0.3, side.boundary + 7)
-            self._place.add_vehicle(self._draw_shape(0.15), u(4, 70), t, turn)
+            self._place.add_vehicle(self._draw_shape(SCATTERED_TRUCKS), u(4, 70), t, turn)
         self._add_in_side_road()
 
     def _draw_shape(self, truck_share: float) -> Shape:
         """Return a lorry or a bus with a probability of `truck_share`, else a car."""
-        if self._rng.random() < truck_share:
-            return self._library.draw_truck(self._rng)
-        return self._library.draw_car(self._rng)
+        if self._rng.random() >= truck_share:
+            return self._library.draw_car(self._rng)
+        kinds = [kind for kind in self._library.trucks.kinds if kind not in self._unseen]
+        return self._library.draw_truck(self._rng, str(self._rng.choice(kinds)))
 
     def _fill_lane(self, lane: Lane) -> None:
         """Add the vehicles of a lane."""
@@ -90,7 +104,7 @@ class Vehicles:
         if is_motorway and not is_own and rng.random() < 0.8:
             speed = max(u(8, 25), speed)
         # Mean gap in metres; from 60 m on, gaps are distributed evenly.
-        headway = 60.0 if street.kind == "lot" else rng.choice([8.0, 20.0, 50.0])
+        headway = 60.0 if street.kind == "lot" else rng.choice([7.0, 18.0, 45.0])
         s = EGO_LENGTH / 2 + EGO_CLEAR_AHEAD + u(0, 25) if is_own else u(-14, 15)
         heading = 0.0 if lane.direction > 0 else np.pi
         while True:
@@ -98,7 +112,7 @@ class Vehicles:
             if s > 150:
                 break
             along = lane.direction * speed
-            if rng.random() < MOTORCYCLE_SHARE:
+            if rng.random() < self._motorcycle_share:
                 t = lane.offset + rng.normal(0, 0.4)
                 turn = heading + rng.normal(0, 0.03)
                 self._place.add_rider("motorcyclist", s + 1, t, turn, along, margin=0.3)

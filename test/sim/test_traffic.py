@@ -1,0 +1,329 @@
+"""Traffic: how busy streets are, and where people, riders and vehicles are in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.geometry import rotation_z
+from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.assets.primitives import Primitives
+from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
+from bev_semseg_ros.sim.assets.surfaces import Surfaces
+from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
+from bev_semseg_ros.sim.scene.actors import Actor, boxes_of
+from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.road.street import STREET_KINDS, Street
+from bev_semseg_ros.sim.scene.site import Site, Spot
+from bev_semseg_ros.sim.scene.traffic.busyness import LEVELS, Busyness
+from bev_semseg_ros.sim.scene.traffic.drive import Drive
+from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
+from bev_semseg_ros.sim.scene.traffic.people import FREQUENCIES, SITUATIONS, People
+from bev_semseg_ros.sim.scene.traffic.placement import Placement
+from bev_semseg_ros.sim.scene.traffic.places import pavement
+from bev_semseg_ros.sim.scene.traffic.riders import Riders
+from bev_semseg_ros.sim.scene.traffic.road_users import RoadUsers
+from bev_semseg_ros.sim.scene.traffic.roles import ROLES
+from bev_semseg_ros.sim.scene.traffic.vehicles import Vehicles
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.world import World
+
+pytestmark = pytest.mark.slow
+TIMES = np.linspace(0, 1, 5)
+PEOPLE = (BOX_LABEL["pedestrian"], BOX_LABEL["cyclist"])
+BUSY = Busyness("busy", 30.0, 12.0, 0.3)
+
+
+@dataclass
+class Scene:
+    """A street without anything on it but the ground that the vehicle drives on."""
+
+    site: Site
+    placement: Placement
+
+    @property
+    def actors(self) -> list[Actor]:
+        return self.placement.actors
+
+
+def bare(library: Library, seed: int, kind: str = "city") -> Scene:
+    """Return a straight street before traffic is added."""
+    rng = np.random.default_rng(seed)
+    table = RandomizedMaterials(rng)
+    surfaces = Surfaces.draw(rng, table, "summer", 0.0, True)
+    street = Street.draw(rng, kind, surfaces, 60)
+    street = replace(street, alignment=replace(street.alignment, curvature=1e-6))
+    drive = Drive.draw(rng, street.ego_lane, TIMES[-1])
+    occupancy = Occupancy(len(TIMES))
+    site = Site(rng, street, "summer", table, surfaces, library, occupancy, Primitives())
+    placement = Placement(site, drive, TIMES, 5)
+    placement.reserve_ego_path()
+    return Scene(site, placement)
+
+
+@pytest.fixture
+def scene(library: Library) -> Scene:
+    """A street in a city."""
+    return bare(library, 4)
+
+
+def repeat(scene: Scene, add: Callable[..., int], times: int = 25) -> list[Actor]:
+    """Add a situation at many places, and return who it added."""
+    before = len(scene.actors)
+    added = 0
+    for index in range(times):
+        added += add(scene.site.street.sides[index % 2], 5 + 1.7 * index)
+    assert added == len(scene.actors) - before > 0
+    return scene.actors[before:]
+
+
+# How busy streets are
+
+
+def test_levels_of_busyness_spread_from_nobody_to_crowds():
+    rng = np.random.default_rng(0)
+    drawn = [Busyness.draw(rng, "city") for _ in range(400)]
+    assert {busyness.level for busyness in drawn} == set(LEVELS)
+    empty = [busyness for busyness in drawn if busyness.level == "empty"]
+    assert 0.02 < len(empty) / len(drawn) < 0.2
+    assert all(busyness.people == busyness.riders == 0 for busyness in empty)
+    people = np.array([busyness.people for busyness in drawn])
+    assert people.max() >= 4 * np.median(people) > 0
+    assert all(0 < busyness.truck_share < 1 for busyness in drawn)
+
+
+def test_towns_have_more_people_than_the_country():
+    rng = np.random.default_rng(0)
+    means = {
+        kind: np.mean([Busyness.draw(rng, kind).people for _ in range(100)])
+        for kind in STREET_KINDS
+    }
+    assert means["city"] > means["residential"] > means["rural"] > means["motorway"]
+
+
+@pytest.mark.parametrize("kind", STREET_KINDS)
+def test_every_kind_of_street_has_frequencies_of_all_situations(kind):
+    assert len(FREQUENCIES[kind]) == len(SITUATIONS)
+    assert sum(FREQUENCIES[kind]) == pytest.approx(1)
+
+
+def test_streets_hold_the_wanted_number_of_people_as_far_as_there_is_room(library):
+    scene = bare(library, 1)
+    nobody = Busyness("empty", 0.0, 0.0, 0.1)
+    People(scene.placement, nobody).add()
+    Riders(scene.placement, nobody).add()
+    Vehicles(scene.placement, nobody).add_moving()
+    assert not [actor for actor in scene.actors if actor.shape.label in PEOPLE]
+    scene = bare(library, 1)
+    People(scene.placement, BUSY).add()
+    Riders(scene.placement, BUSY).add()
+    assert 15 <= len(scene.actors) <= 80
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_library_has_every_kind_of_every_role(library, role):
+    for kind in ROLES[role]:
+        assert library.draw_person(kind, np.random.default_rng(0)).kind == kind
+
+
+# People
+
+
+def test_people_in_a_circle_face_its_middle(scene):
+    added = []
+    for seed in range(10):
+        alone = bare(scene.site.library, 4)
+        before = len(alone.actors)
+        Gatherings(alone.placement).circle(alone.site.street.sides[seed % 2], 12 + 3.0 * seed)
+        group = alone.actors[before:]
+        if len(group) < 3:
+            continue
+        places = np.array([(actor.s, actor.t) for actor in group])
+        to_middle = places.mean(0) - places
+        facing = np.array([(np.cos(actor.turn), np.sin(actor.turn)) for actor in group])
+        added += list((to_middle * facing).sum(1) > 0)
+    assert np.mean(added) > 0.85
+
+
+def test_a_queue_is_a_line_with_a_place_for_everyone(scene):
+    added = repeat(scene, Gatherings(scene.placement).queue, 1)
+    places = np.array([(actor.s, actor.t) for actor in added])
+    assert len(added) >= 3
+    assert np.ptp(places[:, 0]) > 3 * np.ptp(places[:, 1])
+
+
+def test_a_crowd_stands_close_together(scene):
+    added = repeat(scene, Gatherings(scene.placement).crowd, 1)
+    assert len(added) >= 6
+    assert np.ptp([actor.s for actor in added]) < 8
+
+
+def test_people_at_a_wall_stand_close_to_it(scene):
+    site, walls = scene.site, []
+    for side in site.street.sides:
+        front = side.boundary + 1.0
+        site.occupancy.take(site.pose(25, side.sign * (front + 5)), 60, 10)
+        walls.append(front)
+    added = repeat(scene, Gatherings(scene.placement).wall)
+    gaps = [walls[0 if actor.t > 0 else 1] - abs(actor.t) for actor in added]
+    assert min(gaps) > 0.1 and max(gaps) < 1.2
+
+
+def test_people_sit_on_the_seats_there_are(scene):
+    seats = [Spot("seat", 10.0 + 0.9 * index, 7.0, -np.pi / 2) for index in range(5)]
+    scene.site.spots.extend(seats)
+    scene.site.occupancy.take(scene.site.pose(12, 7), 6, 1)
+    added = repeat(scene, Gatherings(scene.placement).seats, 4)
+    assert {actor.shape.kind for actor in added} <= set(ROLES["seated"])
+    for actor in added:
+        assert min(np.hypot(actor.s - seat.s, actor.t - seat.t) for seat in seats) < 0.6
+
+
+def test_people_cross_the_road_from_side_to_side(scene):
+    added = repeat(scene, RoadUsers(scene.placement).crossing)
+    moving = [actor for actor in added if actor.is_moving]
+    assert len(moving) > 5
+    assert all(abs(actor.drift) > abs(actor.speed) for actor in moving)
+    assert {np.sign(actor.drift) for actor in moving} == {-1, 1}
+    on_road = [abs(actor.t) < scene.site.street.half_width for actor in added]
+    assert np.mean(on_road) > 0.5
+
+
+def test_people_use_the_zebra_crossing(scene):
+    scene.site.spots.append(Spot("zebra", 22.0, 0.0, 0.0))
+    added = repeat(scene, RoadUsers(scene.placement).crossing)
+    assert np.mean([abs(actor.s - 22) < 2 for actor in added]) > 0.4
+
+
+def test_people_at_the_kerb_look_over_the_road(scene):
+    for actor in repeat(scene, RoadUsers(scene.placement).kerb):
+        assert np.sin(actor.turn) * actor.t < 0
+        kerb = pavement(scene.site.street.side(actor.t)).start
+        assert kerb - 0.3 < abs(actor.t) < kerb + 1.2
+
+
+def test_people_stand_at_the_doors_of_parked_cars(scene):
+    car = scene.site.library.cars[0]
+    side = scene.site.street.sides[0]
+    t = side.sign * (scene.site.street.half_width - 1.2)
+    assert scene.placement.add_vehicle(car, 20.0, t, 0.0)
+    for actor in repeat(scene, RoadUsers(scene.placement).car, 40):
+        x, y = abs(actor.s - 20) - car.size[0] / 2, abs(actor.t - t) - car.size[1] / 2
+        assert 0 < max(x, y) < 0.9
+
+
+def test_no_car_means_nobody_at_a_car(scene):
+    assert RoadUsers(scene.placement).car(scene.site.street.sides[0], 10.0) == 0
+
+
+# Vehicles and riders
+
+
+def test_riders_move_where_they_look_and_some_wait(scene):
+    Riders(scene.placement, Busyness("busy", 0.0, 60.0, 0.1)).add()
+    moving = [actor for actor in scene.actors if actor.is_moving]
+    assert 5 < len(moving) < len(scene.actors)
+    for actor in moving:
+        assert np.cos(actor.turn) * actor.speed + np.sin(actor.turn) * actor.drift > 0
+
+
+def test_motorcyclists_ride_in_the_lanes_at_the_speed_of_the_cars(library):
+    found = 0
+    for seed in range(6):
+        scene = bare(library, seed, "motorway")
+        Vehicles(scene.placement, BUSY).add_moving()
+        for rider in scene.actors:
+            if rider.shape.label != BOX_LABEL["cyclist"]:
+                continue
+            found += 1
+            lane = min(scene.site.street.lanes, key=lambda lane: abs(lane.offset - rider.t))
+            others = [
+                actor.speed
+                for actor in scene.actors
+                if abs(actor.t - lane.offset) < 0.6 and actor is not rider
+            ]
+            assert rider.speed in others or not others
+    assert found > 3
+
+
+def test_buses_and_delivery_vehicles_stand_at_the_edge(library):
+    standing = []
+    for seed in range(8):
+        scene = bare(library, seed)
+        Vehicles(scene.placement, BUSY).add_waiting()
+        for actor in scene.actors:
+            standing.append(actor.shape.kind)
+            outer = abs(actor.t) + actor.shape.size[1] / 2 - scene.site.street.half_width
+            assert not actor.is_moving and -0.5 < outer < 0.8
+    assert len(standing) > 4
+
+
+def test_an_actor_that_crosses_the_road_has_the_velocity_of_its_box(library):
+    street = bare(library, 3).site.street
+    person = library.draw_person("walking", np.random.default_rng(0))
+    actor = Actor(person, np.zeros(1), 20.0, -3.0, 1.3, 0.4, 1.0, 1.2)
+    before, after = (boxes_of([actor], street, time) for time in (0.0, 0.1))
+    change = (after.centers - before.centers)[0, :2] / 0.1
+    np.testing.assert_allclose(change, before.velocities[0], atol=0.02)
+    assert np.linalg.norm(change) == pytest.approx(np.hypot(0.4, 1.2), rel=0.1)
+
+
+# Whole worlds
+
+
+@pytest.fixture(scope="module")
+def towns(library: Library) -> list[World]:
+    """Streets of kinds that people live in."""
+    kinds = ("city", "residential", "avenue", "lot")
+    return [World(seed, 1, library, kind=kinds[seed % 4]) for seed in range(16)]
+
+
+def test_towns_have_people_riders_and_lorries_in_number(towns):
+    labels = [world.view(0).boxes.labels for world in towns]
+    counts = np.array([[np.sum(row == BOX_LABEL[name]) for name in BOX_LABEL] for row in labels])
+    mean = dict(zip(BOX_LABEL, counts.mean(0), strict=True))
+    assert mean["pedestrian"] > 8 and mean["cyclist"] > 2 and mean["truck"] > 2
+    pedestrians = counts[:, list(BOX_LABEL).index("pedestrian")]
+    assert pedestrians.max() > 20 and pedestrians.min() < 4
+
+
+def test_nobody_stands_in_a_wall(towns):
+    """No triangle of a building reaches into the middle of a person."""
+    for world in towns:
+        view = world.view(0)
+        walls = view.static.triangles[_is_wall(view)].astype(np.float64)
+        for row in np.flatnonzero(np.isin(view.boxes.labels, PEOPLE)):
+            actor_box = view.boxes[row : row + 1]
+            center = view.world_from_ego[:3, :3] @ actor_box.centers[0] + view.world_from_ego[:3, 3]
+            yaw = np.arctan2(view.world_from_ego[1, 0], view.world_from_ego[0, 0])
+            half = np.array([*(actor_box.sizes[0, :2] / 2 - 0.1), 0.4])
+            local = (walls - center) @ rotation_z(yaw + actor_box.yaws[0])
+            assert not _meets(local, half), f"seed {world.seed}: a person in a wall at {center}"
+
+
+def _is_wall(view: View) -> np.ndarray:
+    mesh = view.static
+    return (mesh.objects == NO_OBJECT) & (mesh.labels == MASK_LABEL["building"])
+
+
+def _meets(triangles: np.ndarray, half: np.ndarray) -> bool:
+    """Return whether any triangle (T, 3, 3) meets a cuboid around the origin (by its axes)."""
+    low, high = triangles.min(1), triangles.max(1)
+    near = triangles[((low < half) & (high > -half)).all(1)]
+    if not len(near):
+        return False
+    normal = np.cross(near[:, 1] - near[:, 0], near[:, 2] - near[:, 0])
+    distance = np.abs((normal * near[:, 0]).sum(1))
+    near = near[distance < (np.abs(normal) * half).sum(1)]
+    share = np.linspace(0, 1, 60)
+    u, v = (grid.ravel() for grid in np.meshgrid(share, share))
+    u, v = u[u + v <= 1], v[u + v <= 1]
+    for a, b, c in near:
+        points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
+        if (np.abs(points) < half).all(1).any():
+            return True
+    return False
