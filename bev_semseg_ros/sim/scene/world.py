@@ -25,7 +25,7 @@ from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.markings import Markings
 from bev_semseg_ros.sim.scene.road.places import draw_place
 from bev_semseg_ros.sim.scene.road.street import Street
-from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
+from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries, reserve_walls
 from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
 from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
@@ -184,6 +184,7 @@ class World:
         """
         rng, sides = site.rng, self.street.sides
         build_ground(self.street, rng, site.out.builder, site.surfaces)
+        reserve_walls(site)
         Markings(site).draw(self.drive.t)
         traffic = Traffic(site, self.drive, times)
         traffic.add_moving_vehicles()
