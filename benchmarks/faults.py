@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -25,12 +24,12 @@ from support.faults import FAULTS, PERIOD, Fault, fail, recover, storm
 from support.process import Process
 
 STORM = 5000
-MAX_WORDS = 200  # characters of a log line in the table
 HEAD = (
     "fault",
-    "counters and log of the node",
+    "`dropped/`",
+    "`degraded/`",
     "duration, s",
-    "longest time without a fused result, s",
+    "gap, s",
     "recovery, ms",
 )
 HEARD = 1.2  # seconds until the node has logged its line about the last second
@@ -167,21 +166,22 @@ def is_alive(number: int) -> bool:
 
 
 def row(outcome: Outcome) -> list[str]:
-    counters = ", ".join(f"{count} {name}" for name, count in outcome.counters.items())
-    words: dict[str, str] = {}
-    for line in outcome.words:
-        words.setdefault(re.sub(r"[\d.]+", "#", line)[:60], line)
-    last = list(words.values())[-2:]
-    quoted = "; ".join(
-        textwrap.shorten(f'"{line}"', MAX_WORDS, placeholder=' ..."') for line in last
-    )
     return [
         outcome.fault,
-        "; ".join(part for part in (counters, quoted) if part) or "none",
+        _counts(outcome, "dropped/"),
+        _counts(outcome, "degraded/"),
         f"{outcome.seconds:.1f}",
         f"{outcome.gap:.1f}",
         f"{outcome.recovery_ms:.0f}",
     ]
+
+
+def _counts(outcome: Outcome, kind: str) -> str:
+    return ", ".join(
+        f"{count} {name.removeprefix(kind)}"
+        for name, count in outcome.counters.items()
+        if name.startswith(kind)
+    )
 
 
 def main() -> None:

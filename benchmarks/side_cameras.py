@@ -1,10 +1,23 @@
-"""Measure what the images of the side cameras bring for the boxes that only they see.
+r"""Measure what the images of the side cameras bring for the boxes that only they see.
 
 usage: python benchmarks/side_cameras.py DATA --with C --without C [--limit N] [--json OUT]
 
-DATA is a data set of several cameras, the reference camera first, such as
+DATA is a data set of several cameras, the reference camera first. These commands gave the figures
+of docs/training.md:
 
-    bev-semseg synth DATA --rig a2d2_3 --scenes 250 --frames 1 --seed 910000
+    bev-semseg synth TRAIN --rig a2d2_3 --scenes 600 --frames 1 --seed 920000
+    bev-semseg synth VAL --rig a2d2_3 --scenes 250 --frames 1 --seed 910000
+    cp -r TRAIN FRONT
+    find FRONT -path '*front_left/*' -name '*.png' -delete
+    find FRONT -path '*front_right/*' -name '*.png' -delete
+    SETTINGS="training.learning_rate=1.0e-3 training.max_steps=110
+        training.frozen_trunk_blocks=5 augmentation.image_zoom_max=1.3"
+    bev-semseg train --config config/synthetic.yaml --init weights/bev_semseg.pt --cameras all \
+        --data TRAIN --out runs/with/run --set $SETTINGS
+    bev-semseg train --config config/synthetic.yaml --init weights/bev_semseg.pt --cameras all \
+        --data FRONT --out runs/without/run --set $SETTINGS
+    python benchmarks/side_cameras.py VAL --with runs/with/run/checkpoint.pt \
+        --without runs/without/run/checkpoint.pt
 
 The network WITH gets all images, the network WITHOUT that of the reference camera alone. Both get
 the same points. Scored are the boxes outside the reference camera's image and inside another one.

@@ -1,6 +1,6 @@
 """Measure how fast the simulator makes frames, and what its lidars return.
 
-usage: python benchmarks/synth.py [--rig a2d2|kitti] [--scenes N] [--seed K]
+usage: python benchmarks/synth.py [--rig a2d2|kitti|random] [--scenes N] [--seed K]
 
 Every scene has one frame, as in training data. The benchmark uses one process with one thread and
 leaves out the first scene, during which code is compiled.
@@ -18,29 +18,33 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.rig_source import RANDOM, rig_source
 from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.sensors.sweep import Path, seen_from
 
 RANGES = (0, 10, 20, 30, 40, 50, 80)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rig", choices=sorted(RIGS), default="a2d2")
+    parser.add_argument("--rig", choices=(*sorted(RIGS), RANDOM), default="a2d2")
     parser.add_argument("--scenes", type=int, default=30)
     parser.add_argument("--seed", type=int, default=500_000)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    rig, library = RIGS[args.rig], Library(args.seed)
+    source, library = rig_source(args.rig, args.seed), Library(args.seed)
     seconds: dict[str, list[float]] = {"world": [], "image": [], "lidar": []}
     counts, intensities = [], []
     for scene in range(args.scenes + 1):
         marks = [time.perf_counter()]
-        view = World(args.seed + scene, 1, library).view(0)
+        rig, world = source.rig_of(scene), World(args.seed + scene, 1, library)
+        view = seen_from(world.view(0), rig.vehicle_from_ego)
         marks.append(time.perf_counter())
         for camera in rig.cameras.values():
             render(view, camera)
         marks.append(time.perf_counter())
-        points = scan(view, rig)
+        path = Path.of(world, 0, rig.sweep, rig.vehicle_from_ego) if rig.sweep else None
+        points = scan(view, rig, path=path)
         marks.append(time.perf_counter())
         if scene == 0:
             continue

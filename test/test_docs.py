@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from support.parameter_table import markdown_table
+from support.parameter_table import markdown_table, with_code
 from support.paths import ROOT
 
 DOCUMENTS = [
@@ -21,44 +21,47 @@ DOCUMENTS = [
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]
 
-HEAD = """# Parameters of the perception node
+GENERATED = "<!-- Generated: edit the sources that CONTRIBUTING.md names, not this page. -->"
 
-The program `test/test_docs.py` writes this page. It takes this introduction from its own text, and
-the table from `bev_semseg_ros/ros/node/parameters.py` and
-`bev_semseg_ros/ros/node/class_parameters.py`.
+HEAD = f"""# Parameters of the perception node
 
-*Live* parameters take effect at once (`ros2 param set`). The node reads the others when it is
-configured.
+{GENERATED}
 
-`classes` and `score_threshold_CLASS` depend on the classes of the checkpoint. There is one
-threshold for each class, such as `score_threshold_car`. If the checkpoint has no detection, these
-parameters do not exist.
+*Live* parameters take effect at once, for instance after `ros2 param set`. The node reads the
+others when it is configured.
 
-- The node declares these parameters when it is configured, and removes them when it is cleaned up.
-  While they do not exist, `ros2 param set` refuses them and says so. Give their values on the
-  command line or in the parameter file, or set them after the node was configured.
-- A value you set survives cleanup and a new configure. If you change the checkpoint, the value
-  survives if the new checkpoint has the class. If you have since changed the number of
-  `distance_bands`, the node ignores the thresholds of the old bands and warns.
-- The node ignores a threshold in a parameter file for an unknown class, with a warning. An unknown
-  class in `classes` makes configure fail.
+Two kinds of parameters depend on the classes of the checkpoint: `classes`, and one
+`score_threshold_CLASS` for each class, such as `score_threshold_car`. They exist only while the
+node is configured, and only if the checkpoint has a detection.
+
+- To set them earlier, give their values on the command line or in the parameter file.
+- A value that you set with `ros2 param set` survives *cleanup* and the next *configure*.
+- A threshold for an unknown class is ignored, with a warning. So is a threshold that you set for
+  another number of `distance_bands`.
+- An unknown class in the `classes` of a parameter file makes *configure* fail.
 
 """
 
 
-INPUTS_HEAD = """# Topics of the perception node
+INPUTS_HEAD = f"""# Topics of the perception node
 
-The program `test/test_docs.py` writes this page. It takes the introductions and the table of
-subscriptions from its own text. It takes the other tables from
-`bev_semseg_ros/ros/node/publishers.py`, `bev_semseg_ros/ros/health/diagnostics.py` and
-`bev_semseg_ros/ros/health/stages.py`.
+{GENERATED}
 
-If the parameters `lidars` and `cameras` name the sensors ([Several sensors](several_sensors.md)),
-the topics of one sensor begin with its NAME. The tables show both forms.
+The tables use these words in capitals:
+
+| word | stands for |
+| --- | --- |
+| NAME | the name of a sensor, if the parameters `lidars` and `cameras` give names ([Several sensors](several_sensors.md)) |
+| STREAM | `points` or `image`; with names `NAME/points` or `NAME/image` |
+| INPUT | a STREAM or `camera_info`; with names also `NAME/camera_info` |
+| OUTPUT | an output topic without `~/` |
+| CAUSE | one of the [causes](#causes) |
+
+A *frame* is the data of all sensors at one moment.
 
 ## Subscriptions
 
-"""
+"""  # noqa: E501
 INPUTS = (
     (
         "`points`, or `NAME/points`",
@@ -89,64 +92,72 @@ INPUTS = (
 TOPICS_HEAD = """
 ## Publications
 
-Stamps and frames of the messages:
-
-- Boxes (`~/markers`, `~/detections`) have the stamp of the cloud and the frame `output_frame`. If
-  that is empty, they have the frame of the cloud.
-- Images and `~/semseg/camera_info` have the stamp and the frame of the camera image.
-- `~/timing` has the stamp and the frame of the cloud. For a frame without a cloud, it has those of
-  the image.
-- `/diagnostics` and the label infos have the time of publication and no frame.
-- `~/debug/*` have neither a stamp nor a frame.
-
-All topics are reliable with depth 1. The node publishes on a topic only while the topic has a
-subscriber, except on latched topics and `/diagnostics`. Topics of boxes or of the segmentation
-exist only if the checkpoint has that task. Topics with a type of `vision_msgs` exist only if that
-package is installed. Results of other tasks are not published. The line READY in the log names the
-topics that do not exist because `vision_msgs` is missing, and the tasks whose results are not
-published.
-
 """
+STAMPS = """
+| messages | stamp | frame |
+| --- | --- | --- |
+| boxes (`~/markers`, `~/detections`) | that of the cloud | `output_frame`, or that of the cloud if this is empty |
+| images, `~/semseg/camera_info` | that of the camera image | that of the camera image |
+| `~/timing` | that of the cloud; without a cloud, that of the image | the same |
+| `/diagnostics`, label infos | time of publication | none |
+| `~/debug/*` | none | none |
+
+All topics are reliable with depth 1. Latched topics and `/diagnostics` are always published. The
+others are published only while they have a subscriber.
+
+Some topics do not exist in every node:
+
+- Topics of boxes, or of the segmentation, exist only if the checkpoint has that task.
+- Topics with a type of `vision_msgs` exist only if that package is installed.
+- Other tasks have no topics.
+
+The line `READY` in the log names the topics that are missing for want of `vision_msgs`, and the
+tasks without topics.
+"""  # noqa: E501
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-The node publishes one status per frame. STREAM is points or image; with named sensors it is
-`NAME/points` or `NAME/image`. CAUSE is one of the causes below.
+The node publishes one status per frame.
 
 """
 DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `NODE: perception` and has the device as `hardware_id`. The message of the status
-gives the reason for its level:
+status is named `NODE: perception`. Its `hardware_id` is the device of the network. Its message
+gives the reason for the level:
 
-- ERROR: during the last `max_silence_ms` there was no frame, or every frame took longer than
-  `max_processing_time_ms`.
-- WARN: a frame took longer than `max_processing_time_ms`, or something is wrong with the input.
+| level | condition |
+| --- | --- |
+| ERROR | For `max_silence_ms` there was no frame, or every frame took longer than `max_processing_time_ms`. |
+| WARN | A frame took longer than `max_processing_time_ms`, or something is wrong with the input. |
+| OK | otherwise |
 
-INPUT is points, image or camera_info; with named sensors it is `NAME/points`, `NAME/image` or
-`NAME/camera_info`. OUTPUT is an output topic without `~/`. CAUSE is one of the causes below.
-
-"""
+"""  # noqa: E501
 CAUSES_HEAD = """
 ## Causes
 
-A cause says why a message or a frame was dropped, or why a frame was published without one of its
-sensors or without the ego motion (degraded). STREAM is points or image; with named sensors it is
-`NAME/points` or `NAME/image`, such as `late_front_left/image`. Other causes that concern one sensor
-then begin with its name, such as `front_left/bad_image`.
+A cause says what happened to a message or a frame. There are two kinds of counters:
 
-- `no_STREAM` and `no_ego_motion` are counted only as `degraded/`.
-- `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `new_image_size` and `no_transform`
-  are counted as `degraded/` if the frame was published without the sensor, and as `dropped/` if the
-  frame was not published.
-- All other causes are counted only as `dropped/`.
+- `dropped/CAUSE` counts messages and frames that have no result.
+- `degraded/CAUSE` counts frames that were published without one of the sensors, or without the
+  motion of the vehicle.
 
-With several sensors, the *reference stream* is the stream of the reference lidar as long as that
-sends, see [Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails).
+With named sensors, a cause that concerns one sensor begins with its name, such as
+`front_left/bad_image`. Messages of other sensors join those of the *reference stream*, normally the
+clouds of the first lidar ([Several
+sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
 """
+DEGRADED = {"no_STREAM", "no_ego_motion"}
+EITHER = {
+    "bad_points",
+    "empty_points",
+    "bad_image",
+    "bad_camera_info",
+    "new_image_size",
+    "no_transform",
+}
 
 
 def parameters_document() -> str:
@@ -157,10 +168,11 @@ def topics_document() -> str:
     from bev_semseg_ros.data.files import MAX_PIXELS
     from bev_semseg_ros.ros.convert.point_cloud import MAX_POINTS
     from bev_semseg_ros.ros.health.diagnostics import CAUSES, KEYS, TIMING_KEYS
+    from bev_semseg_ros.ros.health.stages import STAGES
     from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, topic_of
 
     limits = {"points": round(MAX_POINTS / 1e6), "pixels": round(MAX_PIXELS / 1e6)}
-    inputs = [(name, kind, content.format_map(limits)) for name, kind, content in INPUTS]
+    inputs = [(name, kind, with_code(content.format_map(limits))) for name, kind, content in INPUTS]
     topics = [
         (
             f"`{name}`, or `{topic_of(name, 'NAME/')}`" if topic.of_camera else f"`{name}`",
@@ -168,18 +180,36 @@ def topics_document() -> str:
             f"{topic.content}; latched" if topic.qos is LATCHED else topic.content,
         )
         for name, topic in TOPICS.items()
+        if not name.startswith("~/debug/")
     ]
-    columns = ("topic", "type", "content")
-    parts = [INPUTS_HEAD + table(columns, inputs), TOPICS_HEAD + table(columns, topics)]
-    for head, meanings in (
-        (TIMING_HEAD, TIMING_KEYS),
-        (DIAGNOSTICS_HEAD, KEYS),
-        (CAUSES_HEAD, CAUSES),
-    ):
-        parts.append(
-            head + table(("key", "meaning"), [(f"`{key}`", text) for key, text in meanings.items()])
+    stages = ", ".join(f"`{stage}`" for stage in STAGES)
+    topics.append(
+        (
+            "`~/debug/KEY`",
+            "std_msgs/msg/Float64",
+            f"the same value as in `~/timing`. KEY is {stages}",
         )
+    )
+    columns = ("topic", "type", "content")
+    parts = [INPUTS_HEAD + table(columns, inputs), TOPICS_HEAD + table(columns, topics) + STAMPS]
+    for head, meanings in ((TIMING_HEAD, TIMING_KEYS), (DIAGNOSTICS_HEAD, KEYS)):
+        parts.append(
+            head
+            + table(
+                ("key", "meaning"),
+                [(f"`{key}`", with_code(text)) for key, text in meanings.items()],
+            )
+        )
+    causes = [(f"`{key}`", counted_as(key), with_code(text)) for key, text in CAUSES.items()]
+    parts.append(CAUSES_HEAD + table(("cause", "counted as", "meaning"), causes))
     return "".join(parts)
+
+
+def counted_as(cause: str) -> str:
+    """Return the kinds of counters that a cause can have."""
+    if cause in DEGRADED:
+        return "degraded"
+    return "degraded if the frame was published, else dropped" if cause in EITHER else "dropped"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -244,7 +274,7 @@ def documented_commands() -> list[str]:
     commands = []
     for name in DOCUMENTS:
         text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
-        commands += re.findall(r"^    (bev-semseg .+)$", text, re.MULTILINE)
+        commands += re.findall(r"^ {4,}(bev-semseg .+)$", text, re.MULTILINE)
     return sorted(set(commands))
 
 

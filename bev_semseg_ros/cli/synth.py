@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bev_semseg_ros.sim.generate import generate
+from bev_semseg_ros.sim.sensors.rig_source import RANDOM
 from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 
@@ -24,9 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder to write to; an interrupted run is resumed there",
     )
     parser.add_argument("--scenes", type=int, required=True, help="number of drives")
+    parser.add_argument(
+        "--first-scene",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of the first of these drives (default: 0). Several runs with ranges of their "
+        "own may write to one OUT at the same time, such as the tasks of an array job; together "
+        "they give the same files as one run",
+    )
     parser.add_argument("--frames", type=int, required=True, help="frames of a drive, 0.1 s apart")
     parser.add_argument(
-        "--rig", choices=tuple(RIGS), required=True, help="sensors, and the data set's layout"
+        "--rig",
+        required=True,
+        metavar="RIG",
+        help=f"sensors, and with them the data set's layout: {', '.join(RIGS)}, or {RANDOM} for a "
+        "rig of its own for each drive, in KITTI's layout",
     )
     parser.add_argument(
         "--seed", type=int, required=True, help="the same seed gives the same files"
@@ -35,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=_size,
         metavar="WxH",
-        help=f"default: the rig's, {sizes}",
+        help=f"default: the rig's, {sizes}; not with --rig {RANDOM}",
     )
     parser.add_argument(
         "--full-turn",
@@ -57,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.workers,
         command=shlex.join(["bev-semseg", *sys.argv[1:]]),
         full_turn=arguments.full_turn,
+        first_scene=arguments.first_scene,
     )
     return 0
 

@@ -10,6 +10,16 @@ The shipped sets lie in `labels/sets`. A file of one's own has the same form (do
       a2d2_38: {car: [Car], ignored: [...]}
     ignored_in:                   # coarser set -> classes here whose boxes are ignored there,
       groups_6: [car]             # although they have a class
+
+The properties of a class that are only for boxes:
+
+- `heatmap_sigma`: the detection head predicts a heatmap with a peak at the centre of each object.
+  This is the width of the peak in the ground truth, in output cells.
+- `suppression_radius`: a distance in metres. Of boxes of the class that are closer together, only
+  the best is kept.
+- `neutral`: other classes. A prediction of this class that matches a labelled box of one of them is
+  ignored: with `truck` neutral for `car`, a car predicted at a labelled truck is no false positive.
+  The word `ignored` stands for all boxes whose labels are ignored.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import yaml
 
 from bev_semseg_ros.cli import synth
 from bev_semseg_ros.cli.main import main
@@ -54,6 +55,44 @@ def a2d2(tmp_path_factory):
 def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):
     generate(tmp_path / "set", "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
     assert digests(tmp_path / "set") == digests(kitti)
+
+
+@pytest.fixture(scope="module")
+def random_rigs(tmp_path_factory):
+    """Three scenes of rigs of their own."""
+    out = tmp_path_factory.mktemp("random") / "set"
+    generate(out, "random", 3, 1, 4, workers=1, progress=False)
+    return out
+
+
+def test_ranges_of_scenes_give_the_same_files_as_one_run(random_rigs, tmp_path):
+    out = tmp_path / "set"
+    for first, count in ((1, 2), (0, 1)):
+        generate(out, "random", count, 1, 4, workers=1, progress=False, first_scene=first)
+    assert digests(out) == digests(random_rigs)
+
+
+def test_every_scene_has_a_rig_of_its_own_beside_it(random_rigs):
+    dataset = open_dataset(random_rigs)
+    sizes = set()
+    for index in range(3):
+        frame, annotation = dataset[index]
+        rig = random_rigs / "training" / "rigs" / f"{frame.scene}.yaml"
+        record = yaml.safe_load(rig.read_text())
+        assert list(frame.camera.size) == record["cameras"]["image_02"]["size"]
+        assert frame.missing == () and annotation.mask.shape == frame.image.shape[:2]
+        assert len(frame.points) > 300
+        sizes.add(frame.camera.size)
+    assert len(sizes) == 3
+
+
+def test_the_first_scene_of_a_range_has_its_own_number(kitti, tmp_path):
+    out = tmp_path / "set"
+    generate(out, "kitti", 1, 1, 4, SIZE, workers=1, progress=False, first_scene=1)
+    assert json.loads((out / "synth.json").read_text())["complete_scenes"] == [1]
+    name = "training/image_2/000001.png"
+    assert (out / name).read_bytes() == (kitti / name).read_bytes()
+    assert open_dataset(out).scene(0) == open_dataset(kitti).scene(1)
 
 
 @pytest.mark.parametrize("kind", ["a2d2", "kitti"])
@@ -149,6 +188,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         {"frames": 0},
         {"seed": -1},
         {"workers": 0},
+        {"first_scene": -1},
         {"image_size": (8, 8)},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from bev_semseg_ros.ros.node.class_parameters import classes_specification, threshold_specification
 from bev_semseg_ros.ros.node.parameters import OF_SENSORS, SPECIFICATIONS
@@ -16,10 +17,9 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"{name} of the sensor NAME in {kind}. By default it has the value of "
-            f"{name}.",
+            description=f"{name} of the {kind} NAME alone. By default it is the value of {name}.",
         )
-        for kind, names in (("lidars", OF_SENSORS["points"]), ("cameras", OF_SENSORS["image"]))
+        for kind, names in (("lidar", OF_SENSORS["points"]), ("camera", OF_SENSORS["image"]))
         for name in names
     ]
     return [
@@ -35,6 +35,24 @@ def markdown_table() -> str:
     lines = [
         "| parameter | default | allowed | live | meaning |",
         "| --- | --- | --- | --- | --- |",
-        *(specification.table_row() for specification in documented_parameters()),
+        *(
+            dataclasses.replace(each, description=with_code(each.description)).table_row()
+            for each in documented_parameters()
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def with_code(text: str) -> str:
+    """Return a description with the names of parameters and their values as code.
+
+    Names that are everyday words, such as mode, are left as they are.
+    """
+    unusual = ("slop", "extrinsics", "intrinsics")
+    others = "total_ms|network_ms|use_sim_time"
+    names = "|".join(name for name in SPECIFICATIONS if "_" in name or name in unusual)
+    values = "|".join({value for each in SPECIFICATIONS.values() for value in each.choices})
+    found = rf"(?<![\w/.~])(?:{names}|{others})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"
+    parts = re.split("(`[^`]*`)", text)  # code and other text in turn
+    parts[::2] = [re.sub(found, r"`\g<0>`", part) for part in parts[::2]]
+    return "".join(parts)

@@ -22,22 +22,23 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "no partner within slop came within max_wait, or newer messages were "
-    "processed first. With several sensors, a message of the reference stream needs a partner from "
-    "any other sensor; a message of another sensor needs one from the reference stream",
-    "queue_full_STREAM": f"the oldest of more than {MOST_WAITING} waiting messages: max_wait is "
-    "too long for this rate",
-    "late_STREAM": "older than a result that was already published, or a repeated stamp, or (with "
-    "several sensors) it came after the frame of its moment was processed without it",
-    "time_jump_STREAM": "it was waiting when the stamps jumped back",
+    "unmatched_STREAM": "the message found no partner, or newer messages were processed first. A "
+    "partner has a stamp within slop and arrives within max_wait. With several sensors, the "
+    "partner must be of the reference stream; that of a message of this stream can be of any other "
+    "sensor",
+    "queue_full_STREAM": f"more than {MOST_WAITING} messages waited, and this was the oldest: "
+    "max_wait is too long for this rate",
+    "late_STREAM": "the stamp of the message repeats, or is older than a result that was already "
+    "published. With several sensors also: its frame was already processed without it",
+    "time_jump_STREAM": "the message was waiting when the stamps jumped back",
     "overwritten": "a newer frame came before the network was free",
-    "no_stamp_STREAM": "its stamp is 0",
+    "no_stamp_STREAM": "the stamp of the message is 0",
     "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
     "stamp (only if extrinsics is tf)",
-    "no_ego_motion": "the vehicle's motion at the time of the frame is not known (only if "
-    "ego_motion is odometry or tf): the frame is processed as if the vehicle stood still",
+    "no_ego_motion": "the motion of the vehicle is not known (only if ego_motion is odometry or "
+    "tf): the frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
-    "deactivated": "it was waiting when the node was deactivated, which logs the number",
+    "deactivated": "the message was waiting when the node was deactivated",
     "no_STREAM": "no message of that sensor came in time",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
@@ -57,8 +58,7 @@ TIMING_KEYS = {
     "mode": "the mode in which it was processed",
     **STAGES,
     "overhead_ms": "total_ms without network_ms",
-    "boxes": f"boxes published; `{NOT_SEARCHED}` if the frame had no input from which the network "
-    "finds boxes",
+    "boxes": f"boxes published; `{NOT_SEARCHED}` if the network could not look for any (no cloud)",
     "points": "points of the cloud",
     "received/STREAM": "messages since activation",
     "published": "frames published since activation, this one included",
@@ -75,9 +75,9 @@ KEYS = {
     "frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
-    "input/INPUT/lost": "messages that the node did not get: a newer one replaced them before the "
-    "node took them (depth 1), or they were lost on the way. The count begins with the first "
-    "message that arrives. It stands still while the topic has several publishers.",
+    "input/INPUT/lost": "messages that did not reach the node, counted from the first that did. A "
+    "newer message replaced them (depth 1), or DDS lost them. Not counted while the topic has "
+    "several publishers.",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "
@@ -88,13 +88,13 @@ KEYS = {
     "sync_offset_ms": "stamp of the cloud minus stamp of the image, median over the last frames, "
     "or `none` if there was no pair",
     "dropped/CAUSE": "messages and frames without a result since activation",
-    "dropped_last_second/CAUSE": "the same in the last second",
+    "dropped_last_second/CAUSE": "messages and frames without a result in the last second",
     "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
     "activation",
     "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
     "was no frame",
-    "latency_ms/p95": "95th percentile of the same",
-    "latency_ms/p99": "99th percentile of the same",
+    "latency_ms/p95": "95th percentile of total_ms over these frames",
+    "latency_ms/p99": "99th percentile of total_ms over these frames",
     "device": "the device of the network",
     "precision": "arithmetic of the network",
     "engine": "the engine that runs the dense layers",

@@ -6,13 +6,13 @@ import time
 
 # Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "time the matched messages waited for the previous frame to finish",
+    "wait_ms": "wait of the matched messages until the previous frame is finished",
     "decode_ms": "conversion of messages to arrays",
-    "prepare_ms": "points selected and image rectified and resized, both copied to the device",
-    "network_ms": "the network, from tensors to boxes and mask",
+    "prepare_ms": "selection of points, rectification of images, copies to the device",
+    "network_ms": "the network, from tensors to boxes and masks",
     "publish_ms": "filtering of boxes, making and publishing of messages",
-    "total_ms": "sum of the stages above. It begins when the last message of the frame arrives, or "
-    "when the node stops waiting for a missing one (max_wait), and ends after publishing",
+    "total_ms": "sum of the stages above. It begins when the frame is complete, or when the node "
+    "stops waiting for a missing message (max_wait)",
     "input_age_ms": "time from the stamp of the frame to its results, by the node's clock; with a "
     "bag this needs use_sim_time",
 }

@@ -102,9 +102,9 @@ class Parameters:
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
         "it. If extrinsics is calibration, this is only a name for the ego frame of the file. Its "
-        "origin is on the ground below the lidar: boxes with this output_frame are displaced from "
-        "TF's frame of the same name. For boxes in TF's frame, set extrinsics to tf; or choose a "
-        "name that TF does not have (not if ego_motion is tf, which looks base_frame up).",
+        "origin is on the ground below the lidar. Then choose a name that TF does not have, or "
+        "boxes in this frame are displaced. But if ego_motion is tf, base_frame must be a frame of "
+        "TF: leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -120,25 +120,32 @@ class Parameters:
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed frames: "
-        "with extrinsics calibration, base_frame and the frame_ids of the YAML file; with "
-        "parameters, base_frame; with tf, any frame. A moving frame (odom, map) is looked up at "
-        f"the stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
+        "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed are "
+        "base_frame and the frame_ids of the YAML file (extrinsics: calibration), only base_frame "
+        "(parameters), or any frame of TF (tf). A moving frame (odom, map) is looked up at the "
+        f"stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     ego_motion: str = _parameter(
         "none",
-        "Source of the vehicle's motion, by which points and cameras are brought to the time of "
-        "the frame. none: they are used as they came. odometry: the topic odometry. tf: how "
-        "base_frame moves in odom_frame (needs tf2_ros).",
+        "Source of the motion of the vehicle, for which points and cameras are corrected. none: "
+        "no correction. odometry: the topic odometry. tf: the movement of base_frame in odom_frame "
+        "(needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
     odom_frame: str = _parameter(
         "odom", "Frame of TF in which base_frame moves. Used if ego_motion is tf."
     )
     autostart: bool = _parameter(
-        True, "Whether the node configures and activates itself. If false, it waits for a manager."
+        True,
+        "Whether the node configures and activates itself. If false, it waits for a lifecycle "
+        "manager.",
     )
-    mode: str = _parameter("fused", "Sensors to use.", choices=MODES)
+    mode: str = _parameter(
+        "fused",
+        "Sensors to use. fused: lidars and cameras. With camera_only, the shipped network finds no "
+        "boxes.",
+        choices=MODES,
+    )
     device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
     precision: str = _parameter(
         "auto",
@@ -208,22 +215,22 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. process: a message of the reference stream "
-        "(with one lidar, a cloud) is processed alone; any other message is processed alone only "
-        "if no pair has formed for one second, else dropped. drop: it is dropped. In both cases a "
-        "message that waits is dropped when a newer one of its sensor is processed.",
+        "What happens to a message without a partner. drop: it is dropped. process: a message of "
+        "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
+        "dropped, unless no pair has formed for one second: then it is processed alone, too. In "
+        "both cases, a waiting message is dropped when a newer one of its sensor is processed.",
         choices=("process", "drop"),
         live=True,
     )
     intensity_field: str = _parameter(
-        "intensity", "Field of the cloud with the intensity. If empty, there is none.", live=True
+        "intensity",
+        "Field of the cloud with the intensity. If empty, the intensity counts as 0.",
+        live=True,
     )
     intensity_scale: float = _parameter(
         0.0,
-        "Factor that brings the intensity to 0..1. 0: the node chooses it by the type and by the "
-        "maximum in the first clouds. For uint8 it is 1/255. For uint16 it is 1/255 for a maximum "
-        "of up to 255, else 1/65535. For other types it is 1 for a maximum of up to 2, 1/255 for "
-        "up to 256, else 1/65535.",
+        "Factor that brings the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535 by the "
+        "type of the field and its maximum in the first clouds.",
         limits=(0.0, 1e6),
         live=True,
     )
@@ -233,15 +240,16 @@ class Parameters:
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
         "Limits between bands of distance, rising. Two numbers make three bands. The distance is "
-        "measured from the lidar, horizontally, in metres.",
+        "horizontal, from the lidar, in metres.",
         limits=(0.0, 1000.0),
         live=True,
     )
     nms_iou_threshold: float = _parameter(
         1.0,
-        "If two boxes of any class overlap by more than this, the one with the lower score is not "
-        "published. The overlap is the intersection over union in the bird's-eye view. 1 turns "
-        "this off; the suppression within each class, set by the checkpoint, remains.",
+        "Of two boxes that overlap by more than this, the one with the lower score is not "
+        "published, whatever their classes. The overlap is the intersection over union in the "
+        "bird's-eye view. 1 turns this off. The suppression within each class, which the "
+        "checkpoint sets, remains.",
         limits=(0.0, 1.0),
         live=True,
     )
@@ -263,8 +271,8 @@ class Parameters:
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "/diagnostics says ERROR if during the last max_silence_ms there was no frame, or every "
-        "frame took longer than max_processing_time_ms.",
+        "/diagnostics says ERROR if for so long there was no frame, or every frame took longer "
+        "than max_processing_time_ms.",
         limits=(1.0, 60_000.0),
         live=True,
     )

@@ -57,19 +57,18 @@ class Topic(NamedTuple):
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
-        "boxes in class colours in output_frame; `text` holds class and score",
+        "boxes in the colours of their classes; `text` holds class and score",
         DETECTION,
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `class_id` is the number that `~/label_info` names; not published for a "
-        "frame in which the network cannot find boxes (no cloud)",
+        "the same boxes; `~/label_info` names the numbers in `class_id`; not published for a "
+        "frame without a cloud, in which the network cannot find boxes",
         DETECTION,
     ),
     "~/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
-        "names of the classes in `~/detections` and, in its `threshold` field, the lowest score "
-        "that is published",
+        "names of the classes in `~/detections`; `threshold` is the lowest score that is published",
         DETECTION,
         LATCHED,
     ),
@@ -78,7 +77,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/overlay": Topic(
         "sensor_msgs/msg/Image",
-        "the same over the rectified image, rgb8",
+        "classes in their colours over the rectified image, rgb8",
         SEGMENTATION,
         of_camera=True,
     ),
@@ -96,7 +95,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "intrinsics of the rectified image, for the size of the images above",
+        "intrinsics of the rectified image, at the size of these images",
         SEGMENTATION,
         of_camera=True,
     ),

@@ -138,16 +138,16 @@ class World:
         self._static: Mesh = primitives.build()
         self._moving = MovingActors(self._actors)
 
-    def view(self, index: int) -> View:
-        """Return the world at a frame of the drive.
+    def view(self, index: int, delay: float = 0.0) -> View:
+        """Return the world at a frame of the drive, or `delay` seconds later.
 
         Raises:
             IndexError: If the drive has no such frame.
         """
         if not 0 <= index < self.frames:
             raise IndexError(f"no frame {index} in a drive of {self.frames} frames")
-        time = index / self.rate_hz
-        world_from_ego = self._world_from_ego(time)
+        time = index / self.rate_hz + delay
+        world_from_ego = self.world_from_ego(time)
         true_boxes = boxes_of(self._actors, self.street, time)
         # Velocities over ground are horizontal: only the heading of the ego frame turns them, not
         # its roll and pitch.
@@ -202,8 +202,8 @@ class World:
         traffic.add_the_rest()
         return traffic.actors
 
-    def _world_from_ego(self, time: float) -> np.ndarray:
-        """Return the pose (4, 4) of the vehicle, leaning and swaying on its springs."""
+    def world_from_ego(self, time: float) -> np.ndarray:
+        """Return the pose (4, 4) of the vehicle at a time in seconds, swaying on its springs."""
         s = self.drive.speed * time
         sigmas = np.array([ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
         sway: np.ndarray | float = 0.0

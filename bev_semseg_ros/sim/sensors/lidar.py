@@ -1,4 +1,4 @@
-"""Spinning lidars: cast rays into a scene, decide which return, add noise."""
+"""Lidars: cast rays into a scene, decide which return, add noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from bev_semseg_ros.geometry import apply, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.sensors.ray_casting import cast
-from bev_semseg_ros.sim.sensors.rig import BodyPart, Lidar, Rig
+from bev_semseg_ros.sim.sensors.rig import BodyPart, Rig
+from bev_semseg_ros.sim.sensors.sweep import OneMoment, Path, Sweeping
 from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ SIGNAL_THRESHOLD = 0.06
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
 # different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
+# Before every ray is tested, one of each so many degrees of azimuth is, at so many elevations.
+_COARSE_STEP = np.radians(3.0)
+_COARSE_ELEVATIONS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +83,18 @@ class _Rays:
     azimuths: np.ndarray
 
 
-def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
+def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None) -> Scan:
     """Measure a view with the lidars of a rig.
 
-    All rays of a turn are cast at one moment: the motion of vehicle and objects during the turn
-    is neglected. The result depends only on the view, its seeds and the rig.
+    Without a path, or if the rig has no sweep, all rays are cast at one moment: the motion of
+    vehicle and objects is neglected. The result depends only on the view, its seeds, the rig and
+    the path.
 
     Args:
         view: State of the world.
         rig: Lidars, the own vehicle, and the cameras whose images the points are cropped to.
         full_turn: True keeps the points that no camera sees, too.
+        path: How the ego frame moves around the time of the view.
 
     Returns:
         The points that are returned and lie in an image, or all that are returned.
@@ -108,10 +114,11 @@ def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
     azimuths = rays.azimuths + steps[rays.lidars] * (
         ring_phase[rays.lidars, rays.rings] + turn_phase[rays.lidars]
     )
-    origins, directions = _beams(rig, rays, azimuths, jitter)
-    world = view.world_from_ego
-    hits = cast(view, rig.max_range, apply(world, origins), directions @ world[:3, :3].T, rng)
-    hits = weathered(hits, view, apply(world, origins), directions @ world[:3, :3].T, rng)
+    shots: OneMoment | Sweeping = OneMoment(view, *_beams(rig, rays, azimuths, jitter))
+    if path is not None and rig.sweep is not None:
+        shots = Sweeping(view, path, rig.sweep, *_beams(rig, rays, azimuths, jitter))
+    hits = cast(view, rig.max_range, shots.origins, shots.directions, rng)
+    hits = weathered(hits, view, shots.origins, shots.directions, rng)
     index = hits.rays
 
     table = view.materials.lidar[hits.materials]
@@ -127,13 +134,14 @@ def scan(view: View, rig: Rig, full_turn: bool = False) -> Scan:
     returned = rng.random(len(index)) < chance
 
     intensities = rig.intensity_gain * signals**rig.intensity_exponent
+    intensities = intensities / (1 + (hits.distances / rig.intensity_falloff) ** 2)
     intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(index)))
     intensities[rng.random(len(index)) < rig.dark_share] = 0
     lidars, rings = rays.lidars[index], rays.rings[index]
     sigma = np.hypot(rig.range_sigma, table[:, LIDAR_COLUMN["range_sigma"]])
     noise = rng.normal(0, 1, len(index)) * sigma
     distances = hits.distances + ring_bias[lidars, rings] + noise
-    positions = origins[index] + directions[index] * distances[:, None]
+    positions = shots.points(index, distances, hits.objects)
     kept = returned & (distances > MIN_RANGE) & (distances < rig.max_range)
     if not full_turn:
         kept &= _inside_any_image(positions, rig)
@@ -212,7 +220,7 @@ def _beams(
 @functools.lru_cache(maxsize=4)
 def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
     """Return the rays of a turn that clear the own vehicle and, if asked, may end in an image."""
-    turns = [_full_turn(number, lidar) for number, lidar in enumerate(rig.lidars)]
+    turns = [_turn(number, rig, full_turn) for number in range(len(rig.lidars))]
     rays = _Rays(
         np.concatenate([turn.lidars for turn in turns]),
         np.concatenate([turn.rings for turn in turns]),
@@ -225,16 +233,55 @@ def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
     if not full_turn:
         for distance in TEST_DISTANCES:
             kept |= _inside_any_image(origins + distance * directions, rig, margin=0.03)
+    origins = apply(rig.vehicle_from_ego, origins)
+    directions = directions @ rig.vehicle_from_ego[:3, :3].T
     for part in rig.body:
         kept &= ~_hits(origins, directions, part)
     return _Rays(rays.lidars[kept], rays.rings[kept], rays.azimuths[kept])
 
 
-def _full_turn(number: int, lidar: Lidar) -> _Rays:
-    """Return all rays of a full turn of the lidar with this index in `Rig.lidars`."""
-    steps = np.arange(0, 2 * np.pi - lidar.azimuth_step / 2, lidar.azimuth_step)
+def _turn(number: int, rig: Rig, full_turn: bool) -> _Rays:
+    """Return the rays of a turn of a lidar, without most of those that end in no image.
+
+    Args:
+        number: Index in `Rig.lidars`.
+        rig: The lidars and the cameras.
+        full_turn: True returns all rays.
+    """
+    lidar = rig.lidars[number]
+    first, end = lidar.azimuths
+    steps = np.arange(first, end - lidar.azimuth_step / 2, lidar.azimuth_step)
+    if not full_turn:
+        steps = steps[_near_images(steps, number, rig)]
     rings, azimuths = np.meshgrid(np.arange(len(lidar.elevations)), steps)
     return _Rays(np.full(rings.size, number), rings.ravel(), azimuths.ravel())
+
+
+def _near_images(azimuths: np.ndarray, number: int, rig: Rig) -> np.ndarray:
+    """Return at which azimuths (A,) a lidar may see what an image shows.
+
+    It tests few rays, so it answers yes within two steps of every ray that does.
+
+    Args:
+        azimuths: (A,) radians in the frame of the lidar.
+        number: Index of the lidar in `Rig.lidars`.
+        rig: The lidars and the cameras.
+    """
+    elevations = rig.lidars[number].elevations
+    beams = np.unique(
+        np.linspace(0, len(elevations) - 1, min(_COARSE_ELEVATIONS, len(elevations))).astype(int)
+    )
+    cell_count = round(2 * np.pi / _COARSE_STEP)
+    rings, cells = (grid.ravel() for grid in np.meshgrid(beams, np.arange(cell_count)))
+    rays = _Rays(np.full(len(rings), number), rings, cells * _COARSE_STEP)
+    ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
+    origins, directions = _beams(rig, rays, rays.azimuths, np.zeros((len(rig.lidars), ring_count)))
+    seen = np.zeros(cell_count, bool)
+    for distance in TEST_DISTANCES:
+        inside = _inside_any_image(origins + distance * directions, rig, margin=0.1)
+        seen[cells[inside]] = True
+    seen = np.logical_or.reduce([np.roll(seen, shift) for shift in range(-2, 3)])
+    return seen[np.rint(azimuths / _COARSE_STEP).astype(int) % cell_count]
 
 
 def _hits(origins: np.ndarray, directions: np.ndarray, part: BodyPart) -> np.ndarray:

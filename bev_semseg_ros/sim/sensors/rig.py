@@ -10,11 +10,14 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes, Camera, scale_matrix
 from bev_semseg_ros.sim.classes import BOX_CLASSES
+from bev_semseg_ros.sim.sensors.bonnet import Bonnet
+from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
+from bev_semseg_ros.sim.sensors.sweep import Sweep
 
 
 @dataclass(frozen=True, eq=False)
 class Lidar:
-    """A spinning lidar with B beams.
+    """A lidar with B beams that spin, or sweep from one side to the other.
 
     Attributes:
         name: Name in the calibration of the data set.
@@ -23,6 +26,9 @@ class Lidar:
         heights: (B,) height in metres above the sensor's origin at which each beam leaves. The
             blocks of an HDL-64E shoot from different heights.
         azimuth_step: Angle between two shots of a beam in radians.
+        azimuths: First azimuth of a sweep and the one at which it ends, in radians in the frame of
+            the lidar. The default is a full turn.
+        model: What kind of lidar it is, in words; for people and statistics.
     """
 
     name: str
@@ -30,6 +36,8 @@ class Lidar:
     elevations: np.ndarray
     heights: np.ndarray
     azimuth_step: float
+    azimuths: tuple[float, float] = (0.0, 2 * np.pi)
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,15 @@ class Rig:
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
         dark_share: Share of the points that are reported with intensity 0.
-        body: The own vehicle. It is not seen in images.
+        body: The own vehicle, in the frame of the vehicle. It is not seen in images.
+        intensity_falloff: Distance in metres at which the reported intensity has fallen to a half,
+            for lidars that report the strength of the echo; infinite for those that compensate.
+        vehicle_from_ego: (4, 4) pose of the ego frame in the frame of the vehicle, in which x is
+            the direction of travel. Both are on the ground.
+        sweep: When the beams are shot; None if all are shot at one moment.
+        effects: What the camera and its driver add to the images; None for nothing.
+        bonnet: The part of the own vehicle that the images show; None if they show none.
+        is_merged: Whether the points of all lidars are written as one cloud.
     """
 
     name: str
@@ -140,6 +156,12 @@ class Rig:
     intensity_sigma: float
     dark_share: float
     body: tuple[BodyPart, ...]
+    intensity_falloff: float = float("inf")
+    vehicle_from_ego: np.ndarray = field(default_factory=lambda: np.eye(4))
+    sweep: Sweep | None = None
+    effects: CameraEffects | None = None
+    bonnet: Bonnet | None = None
+    is_merged: bool = False
 
     @property
     def reference_camera(self) -> Camera:

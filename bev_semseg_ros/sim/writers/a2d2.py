@@ -121,6 +121,7 @@ class A2D2Writer(Writer):
     VIEW_FROM_OPTICAL = invert(OPTICAL_FROM_VIEW)
 
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
+        super().__init__(out, rig, seed, frames)
         self._root = out / self.SUBSET
         self._rig = rig
         first_day = datetime.datetime(2020, 1, 1, 8, tzinfo=datetime.UTC)

@@ -10,10 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import yaml
 
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
 from bev_semseg_ros.sim.sensors.rig import Rig
+from bev_semseg_ros.sim.sensors.rig_record import describe
 
 FRAME_PERIOD_US = 100_000
 # Run lengths alone make simulated images a tenth smaller than the default, in less time.
@@ -33,6 +35,9 @@ class Writer(ABC):
     the process that started the others.
     """
 
+    # Folder of the rigs of single scenes.
+    RIGS_FOLDER = "rigs"
+
     @abstractmethod
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
         """Prepare to write; nothing is created yet.
@@ -43,6 +48,8 @@ class Writer(ABC):
             seed: Seed of the data set.
             frames: Frames per scene.
         """
+        self._rig_folder = out / self.RIGS_FOLDER
+        self._described_rig = rig
 
     @abstractmethod
     def begin(self) -> None:
@@ -69,6 +76,14 @@ class Writer(ABC):
             masks: For each camera (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry
                 of its image.
         """
+
+    def write_rig(self, scene: int) -> None:
+        """Write the rig of a scene, where every scene has its own."""
+        self._rig_folder.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(
+            describe(self._described_rig), sort_keys=False, default_flow_style=None, width=100
+        )
+        (self._rig_folder / f"scene_{scene:04d}.yaml").write_text(text)
 
     @abstractmethod
     def finish(self, scenes: list[int]) -> None:

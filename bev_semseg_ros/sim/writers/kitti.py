@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
 from bev_semseg_ros.sim.scene.view import View
@@ -29,6 +30,11 @@ class KittiWriter(Writer):
     - `training/motion/<frame>.csv` has ids and velocities, see `bev_semseg_ros.data.kitti`.
     - A second lidar NAME is written as `training/velodyne_NAME/<frame>.bin` in its own frame. The
       row Tr_NAME_to_velo of the calibration takes its points to the frame of the first lidar.
+    - `training/rigs/<scene>.yaml` is the rig of a scene, where every scene has its own.
+
+    The frame of the first lidar is level, and its ground lies at z = -1.73, as the readers of this
+    layout take for granted. The points of a lidar that is mounted otherwise are written in such a
+    frame, too. If the rig is merged, the points of all its lidars are in that one cloud.
 
     Labels lie in the frame of the rectified camera 0. Camera 2 is BASELINE metres to the left of
     camera 0; the fourth column of P2 says so, and that of P3 where camera 3 is.
@@ -41,8 +47,11 @@ class KittiWriter(Writer):
         "image_03": ("image_3", "semantic_3"),
     }
     VAN_NAME = "Van"
+    LIDAR_FOLDER = "velodyne"
+    RIGS_FOLDER = "training/rigs"
 
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
+        super().__init__(out, rig, seed, frames)
         self._root = out / "training"
         self._rig = rig
         self._frames = frames
@@ -50,6 +59,9 @@ class KittiWriter(Writer):
         self._rect_from_ego = to_first_camera @ rig.reference_camera.camera_from_ego
         first, *others = [lidar.name for lidar in rig.lidars]
         self._lidar_folders = [first, *(f"{first}_{name}" for name in others)]
+        if rig.is_merged:
+            self._lidar_folders = [self.LIDAR_FOLDER]
+        self._poses = [KITTI_EGO_FROM_LIDAR, *(lidar.ego_from_lidar for lidar in rig.lidars[1:])]
 
     def begin(self) -> None:
         folders = ["label_2", "calib", "motion", *self._lidar_folders]
@@ -73,10 +85,8 @@ class KittiWriter(Writer):
             write_png(self._root / image_folder / f"{name}.png", images[camera])
             write_png(self._root / mask_folder / f"{name}.png", masks[camera])
         for number, folder in enumerate(self._lidar_folders):
-            ego_from_lidar = self._rig.lidars[number].ego_from_lidar
-            self._write_points(
-                self._root / folder / f"{name}.bin", scan[scan.lidars == number], ego_from_lidar
-            )
+            own = scan if self._rig.is_merged else scan[scan.lidars == number]
+            self._write_points(self._root / folder / f"{name}.bin", own, self._poses[number])
         (self._root / "calib" / f"{name}.txt").write_text(self._calibration())
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
         lines = self._label_lines(labels)
@@ -118,7 +128,7 @@ class KittiWriter(Writer):
         return f"{scene * self._frames + frame:06d}"
 
     def _calibration(self) -> str:
-        """Return the text of a calibration file, the same for all frames."""
+        """Return the text of a calibration file, the same for all frames of a scene."""
         camera = self._rig.reference_camera
         first = camera.matrix @ np.eye(3, 4)
         second = camera.matrix @ transform(translation=(self.BASELINE, 0, 0))[:3]
@@ -127,18 +137,18 @@ class KittiWriter(Writer):
             right = self._rig.cameras["image_03"]
             from_first = right.camera_from_ego @ invert(self._rect_from_ego)
             third = right.matrix @ from_first[:3]
-        velodyne, *others = self._rig.lidars
+        others = [] if self._rig.is_merged else self._rig.lidars[1:]
         rows = {
             "P0": first,
             "P1": first,
             "P2": second,
             "P3": third,
             "R0_rect": np.eye(3),
-            "Tr_velo_to_cam": (self._rect_from_ego @ velodyne.ego_from_lidar)[:3],
+            "Tr_velo_to_cam": (self._rect_from_ego @ KITTI_EGO_FROM_LIDAR)[:3],
             "Tr_imu_to_velo": np.eye(4)[:3],
         }
         for lidar in others:
-            to_velodyne = invert(velodyne.ego_from_lidar) @ lidar.ego_from_lidar
+            to_velodyne = invert(KITTI_EGO_FROM_LIDAR) @ lidar.ego_from_lidar
             rows[f"Tr_{lidar.name}_to_velo"] = to_velodyne[:3]
         lines = []
         for name, row in rows.items():
@@ -152,12 +162,13 @@ class KittiWriter(Writer):
         for index, (size, yaw) in enumerate(
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
         ):
-            bottom = labels.boxes.centers[index] - [0, 0, size[2] / 2]
-            x, y, z = apply(self._rect_from_ego, bottom)
-            rotation = float(wrap_angle(np.array(-yaw - np.pi / 2)))
+            length, width, height = size
+            center = apply(self._rect_from_ego, labels.boxes.centers[index])
+            x, y, z = center + np.array([0, height / 2, 0])
+            heading = self._rect_from_ego[:3, :3] @ (np.cos(yaw), np.sin(yaw), 0)
+            rotation = float(np.arctan2(-heading[2], heading[0]))
             alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
             bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
-            length, width, height = size
             numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
             fields = [
                 labels.names[index],

@@ -1,0 +1,160 @@
+"""`synth.json`: what a folder of simulated drives holds, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bev_semseg_ros import __version__
+from bev_semseg_ros.sim.writers.base import Writer
+
+MANIFEST = "synth.json"
+_TEMPORARY = MANIFEST + ".tmp"
+# Held while the manifest is read or written, and what the writer derives from it.
+_LOCK = ".synth.lock"
+# Left out of a manifest that would hold this value: manifests of earlier versions do not have it.
+_OPTIONAL = {"full_turn": False, "rig_digest": ""}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What decides the content of all frames; it is the same for all runs into one folder.
+
+    Attributes:
+        seed: Seed of the data set.
+        rig: Name of the sensor rig, or of the source of rigs.
+        frames: Frames per scene.
+        image_size: (width, height) of the images in pixels; None if each rig has its own.
+        full_turn: Whether points that no camera sees are kept.
+        rig_digest: Tells apart rigs of the same name; empty where the name says all.
+    """
+
+    seed: int
+    rig: str
+    frames: int
+    image_size: tuple[int, int] | None
+    full_turn: bool
+    rig_digest: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the request as it stands in the manifest."""
+        content = asdict(self)
+        for name, value in _OPTIONAL.items():
+            if content[name] == value:
+                del content[name]
+        return content
+
+
+class Manifest:
+    """The record of a folder. Several processes may add scenes to it at the same time."""
+
+    def __init__(self, out: Path, request: Request, command: str) -> None:
+        """Prepare the record; nothing is created yet.
+
+        Args:
+            out: Folder of the data set.
+            request: What is simulated.
+            command: Command line to record.
+        """
+        self._out, self._request, self._command = out, request, command
+
+    def begin(self, writer: Writer) -> set[int]:
+        """Create the folder and its record, and let the writer begin.
+
+        Returns:
+            The scenes that earlier runs of the same request completed.
+
+        Raises:
+            ValueError: If the folder holds anything else.
+        """
+        self._refuse_other_files()
+        self._out.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            done = self._complete_scenes()
+            self._write(done)
+            writer.begin()
+        return done
+
+    def add(self, scene: int, writer: Writer) -> None:
+        """Record a complete scene, and let the writer finish what depends on it."""
+        with self._locked():
+            done = self._complete_scenes() | {scene}
+            writer.finish(sorted(done))
+            self._write(done)
+
+    def _refuse_other_files(self) -> None:
+        """Raise ValueError if the folder holds files and no record."""
+        out = self._out
+        if (out / MANIFEST).is_file() or not out.exists():
+            return
+        own = (_LOCK, _TEMPORARY)
+        if not out.is_dir() or any(entry.name not in own for entry in out.iterdir()):
+            # Another run may have created the record since.
+            if (out / MANIFEST).is_file():
+                return
+            raise ValueError(
+                f"{out}: was not written by `bev-semseg synth` ({MANIFEST} is missing); "
+                "choose an empty or a new folder"
+            )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from the record."""
+        path = self._out / _LOCK
+        with open(path, "w") as file:
+            try:
+                # This kind of lock also works between machines that share a folder by NFS.
+                fcntl.lockf(file, fcntl.LOCK_EX)
+            except OSError as error:
+                raise OSError(
+                    f"{path}: the file system cannot lock files ({error}); write to a folder on "
+                    "another one and move it afterwards"
+                ) from error
+            yield
+
+    def _complete_scenes(self) -> set[int]:
+        """Return the scenes that are recorded.
+
+        Raises:
+            ValueError: If the record is damaged or is that of another request.
+        """
+        path = self._out / MANIFEST
+        if not path.is_file():
+            return set()
+        try:
+            content = _OPTIONAL | json.loads(path.read_text())
+            earlier = {name: content[name] for name in asdict(self._request)}
+            done = {int(scene) for scene in content["complete_scenes"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: damaged ({error}); remove the folder or choose another one"
+            ) from error
+        wanted = json.loads(json.dumps(asdict(self._request)))
+        differences = []
+        for name, value in wanted.items():
+            if earlier[name] != value:
+                differences.append(f"{name} {earlier[name]} instead of {value}")
+        if differences:
+            raise ValueError(
+                f"{self._out}: holds another data set ({', '.join(differences)}); "
+                "choose another folder or remove this one"
+            )
+        return done
+
+    def _write(self, done: set[int]) -> None:
+        """Write the record, atomically."""
+        content = {
+            **self._request.to_dict(),
+            "scenes": len(done),
+            "complete_scenes": sorted(done),
+            "version": __version__,
+            "command": self._command,
+        }
+        temporary = self._out / _TEMPORARY
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.replace(self._out / MANIFEST)

@@ -1,0 +1,318 @@
+"""Rigs of chance: the sensors of a vehicle that nobody trained on.
+
+What is drawn spans the vehicles in use: one lidar or several, of 16 to 128 beams, on a car's roof
+or a van's; one camera that looks to the front, to a side or to the rear. The ego frame is turned so
+that the camera looks along x, and lies on the ground under the first lidar.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.geometry import (
+    OPTICAL_FROM_VIEW,
+    apply,
+    invert,
+    rotation_rpy,
+    rotation_z,
+    transform,
+)
+from bev_semseg_ros.sim.sensors.beam_patterns import Pattern, draw_pattern, draw_small_pattern
+from bev_semseg_ros.sim.sensors.bonnet import Bonnet
+from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
+from bev_semseg_ros.sim.sensors.rig import BodyPart, BoxConvention, Lidar, Rig
+from bev_semseg_ros.sim.sensors.sweep import Sweep
+
+CAMERA = "image_02"
+# Shares of the cameras that look to the front, to a side and to the rear.
+DIRECTION_SHARES = {"front": 0.7, "side": 0.2, "rear": 0.1}
+# The street ends 40 m behind the vehicle, so most cameras that look to the rear belong to a vehicle
+# that backs: its rear is where others have their front.
+BACKING_SHARE = 0.75
+# A lidar and a camera are at most this many metres beside the middle of the vehicle.
+HALF_WIDTH = 0.9
+# Widths of a view in degrees, and pixels of an image; most images are as large as those of the
+# fixed rigs, so that they cost as much.
+VIEW_WIDTHS = (45.0, 110.0)
+PIXELS = (170_000, 300_000)
+LARGE_PIXELS = (300_000, 600_000)
+LARGE_SHARE = 0.12
+ASPECTS = (1.25, 3.2)
+COMMON_ASPECTS = (1.25, 4 / 3, 1.6, 16 / 9, 2.0)
+MAX_TILT = np.radians(3.0)
+# Rays that a lidar may shoot into the image; a finer pattern is made coarser.
+MAX_RAYS = 45_000
+
+
+def random_rig(rng: np.random.Generator) -> Rig:
+    """Draw a rig.
+
+    Args:
+        rng: Source of randomness; the same state gives the same rig.
+    """
+    direction = str(rng.choice(list(DIRECTION_SHARES), p=list(DIRECTION_SHARES.values())))
+    is_backing = direction == "rear" and rng.random() < BACKING_SHARE
+    yaw = 0.0 if is_backing else _draw_yaw(rng, direction)
+    side = _clipped(rng, 0.1, 0.3) if rng.random() < 0.7 else rng.uniform(-0.8, 0.8)
+    vehicle_from_ego = transform(rotation_z(yaw), (0.0, side, 0.0))
+    view_width = np.radians(rng.uniform(*VIEW_WIDTHS))
+    lidars = _draw_lidars(rng, view_width)
+    lidar_height = float(lidars[0].ego_from_lidar[2, 3])
+    position = _draw_camera_position(rng, vehicle_from_ego)
+    camera, below = _draw_camera(rng, view_width, position)
+    max_range = float(np.exp(rng.uniform(np.log(35), np.log(200))))
+    reach = max(max_range * rng.uniform(0.35, 0.7), 25.0)
+    gain, exponent, falloff = _draw_intensity(rng)
+    return Rig(
+        name="random",
+        layout="kitti",
+        cameras={CAMERA: camera},
+        lidars=lidars,
+        convention=BoxConvention({"car": (0.955, 0.955, 1.0)}, pull=0.02),
+        max_range=max_range,
+        range_sigma=rng.uniform(0.01, 0.04),
+        ring_sigma=rng.uniform(0.0, 0.015),
+        beam_sigma=np.radians(rng.uniform(0.0, 0.03)),
+        signal_range=(reach, reach),
+        intensity_gain=gain,
+        intensity_exponent=exponent,
+        intensity_sigma=rng.uniform(0.15, 0.35),
+        dark_share=0.06 if rng.random() < 0.33 else 0.0,
+        body=_draw_body(rng, lidar_height, direction, is_backing),
+        intensity_falloff=falloff,
+        vehicle_from_ego=vehicle_from_ego,
+        sweep=_draw_sweep(rng, lidars[0]),
+        effects=_draw_effects(rng),
+        bonnet=_draw_bonnet(rng, position, below, direction),
+        is_merged=True,
+    )
+
+
+def _clipped(rng: np.random.Generator, sigma: float, limit: float) -> float:
+    """Return a normally distributed number that is at most `limit` away from zero."""
+    return float(np.clip(rng.normal(0, sigma), -limit, limit))
+
+
+def _draw_yaw(rng: np.random.Generator, direction: str) -> float:
+    """Draw where the ego frame points, in radians to the left of the direction of travel."""
+    if direction == "front":
+        return 0.0
+    if direction == "rear":
+        return np.pi + float(np.radians(rng.normal(0, 3)))
+    return float(np.radians(rng.uniform(35, 105)) * rng.choice([-1, 1]))
+
+
+def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ...]:
+    """Draw the lidars: one in most rigs, else a second unit, or several small ones.
+
+    Args:
+        rng: Source of randomness.
+        view_width: Width of the camera's view in radians.
+    """
+    height = float(rng.triangular(1.2, 1.8, 2.8))
+    kind = rng.random()
+    if kind < 0.8:
+        return (_lidar("lidar", draw_pattern(rng), _draw_mount(rng, (0, 0), height), view_width),)
+    if kind < 0.93:
+        pattern = draw_pattern(rng)
+        second = (rng.uniform(-1.0, 1.5), rng.uniform(-0.7, 0.7))
+        second_height = height if rng.random() < 0.6 else rng.uniform(0.5, 1.2)
+        return (
+            _lidar("lidar", pattern, _draw_mount(rng, (0, 0), height), view_width),
+            _lidar("lidar_2", pattern, _draw_mount(rng, second, second_height), view_width),
+        )
+    pattern = draw_small_pattern(rng)
+    lidars = [_lidar("lidar", pattern, _draw_mount(rng, (0, 0), height), view_width)]
+    for number in range(2, int(rng.integers(4, 6))):
+        place = (rng.uniform(-1.0, 0.3), rng.uniform(-0.7, 0.7))
+        # The small ones at the edges of a roof are tilted outwards.
+        tilt = rotation_rpy(*np.radians(rng.uniform([-40, -15, -5], [40, 15, 5])))
+        pose = _draw_mount(rng, place, height) @ transform(tilt)
+        lidars.append(_lidar(f"lidar_{number}", pattern, pose, view_width))
+    return tuple(lidars)
+
+
+def _draw_mount(rng: np.random.Generator, place: tuple[float, float], height: float) -> np.ndarray:
+    """Draw the pose (4, 4) of a lidar at x, y and a height, nearly upright."""
+    roll, pitch = (np.clip(rng.normal(0, np.radians(1.2), 2), -MAX_TILT, MAX_TILT)).tolist()
+    yaw = np.radians(rng.normal(0, 1.5))
+    return transform(rotation_rpy(roll, pitch, yaw), (*place, height))
+
+
+def _lidar(name: str, pattern: Pattern, pose: np.ndarray, view_width: float) -> Lidar:
+    """Return a lidar of a pattern at a pose in the ego frame."""
+    step = np.radians(pattern.azimuth_step)
+    seen = min(view_width, np.radians(pattern.span))
+    step = max(step, len(pattern.elevations) * seen / MAX_RAYS)
+    azimuths = (0.0, 2 * np.pi)
+    if pattern.span < 360:
+        half = np.radians(pattern.span) / 2
+        azimuths = (-float(half), float(half))
+    return Lidar(
+        name,
+        pose,
+        np.radians(pattern.elevations),
+        pattern.heights,
+        float(step),
+        azimuths,
+        pattern.model,
+    )
+
+
+def _draw_camera_position(
+    rng: np.random.Generator, vehicle_from_ego: np.ndarray
+) -> tuple[float, float, float]:
+    """Draw x, y, z of the camera in the ego frame, in metres; it is on the vehicle."""
+    x = rng.uniform(-0.4, 1.0)
+    y = _clipped(rng, 0.25, 1.5) if rng.random() < 0.5 else rng.uniform(-1.5, 1.5)
+    z = rng.triangular(1.1, 1.5, 2.2)
+    in_vehicle = apply(vehicle_from_ego, np.array([x, y, z]))
+    in_vehicle[1] = np.clip(in_vehicle[1], -HALF_WIDTH, HALF_WIDTH)
+    x, y, z = apply(invert(vehicle_from_ego), in_vehicle).tolist()
+    return x, y, z
+
+
+def _draw_camera(
+    rng: np.random.Generator, view_width: float, position: tuple[float, float, float]
+) -> tuple[Camera, float]:
+    """Draw a camera of a view's width in radians.
+
+    Returns:
+        The camera, and the angle in radians by which the middle of the image's lower edge lies
+        below the horizon.
+    """
+    aspect = float(np.exp(rng.uniform(*np.log(ASPECTS))))
+    if rng.random() < 0.5:
+        aspect = float(rng.choice(COMMON_ASPECTS))
+    sizes = LARGE_PIXELS if rng.random() < LARGE_SHARE else PIXELS
+    pixels = np.exp(rng.uniform(*np.log(sizes)))
+    width, height = round(np.sqrt(pixels * aspect)), round(np.sqrt(pixels / aspect))
+    focal = width / 2 / np.tan(view_width / 2)
+    cx = width * (0.5 + rng.uniform(-0.03, 0.03))
+    cy = height * (0.5 + rng.uniform(-0.08, 0.08))
+    roll, pitch, yaw = np.radians(rng.normal(0, 1.5, 3))
+    ego_from_view = transform(rotation_rpy(roll, pitch, yaw), position)
+    matrix = np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]])
+    camera = Camera(matrix, (width, height), OPTICAL_FROM_VIEW @ invert(ego_from_view))
+    return camera, float(pitch + np.arctan((height - cy) / focal))
+
+
+def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw what a lidar calls intensity.
+
+    Returns:
+        Gain, exponent and distance of the falloff, see `Rig`.
+    """
+    kind = rng.random()
+    if kind < 0.12:  # none
+        return 0.0, 1.0, float("inf")
+    if kind < 0.62:  # reflectivity, of whatever scale
+        return rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.6), float("inf")
+    if kind < 0.82:  # 0 to 100 for surfaces that scatter, up to 255 for reflectors
+        return 100 / 255, 1.0, float("inf")
+    return rng.uniform(0.8, 3.0), rng.uniform(0.7, 1.2), rng.uniform(10, 35)  # strength of the echo
+
+
+def _draw_body(
+    rng: np.random.Generator, lidar_height: float, direction: str, is_backing: bool
+) -> tuple[BodyPart, ...]:
+    """Draw the own vehicle: its roof below the lidar, and what is below the windows.
+
+    Args:
+        rng: Source of randomness.
+        lidar_height: Metres above the ground.
+        direction: Key of DIRECTION_SHARES. A lidar that serves a camera to the rear stands near the
+            rear edge of the roof, which would hide the road from it otherwise.
+        is_backing: Whether its rear is towards positive x.
+    """
+    roof = lidar_height - rng.uniform(0.15, 0.5)
+    roof_front = rng.uniform(0.1, 0.9)
+    roof_rear = -rng.uniform(0.3, 1.0) if direction == "rear" else -rng.uniform(0.6, 2.2)
+    front, rear = roof_front + rng.uniform(1.0, 2.0), roof_rear - rng.uniform(0.2, 1.2)
+    bonnet = rng.uniform(0.7, 1.0)
+    half_width = rng.uniform(0.82, 0.98)
+    if is_backing:
+        front, rear = -rear, -front
+        roof_front, roof_rear = -roof_rear, -roof_front
+    parts = [BodyPart(front, rear, half_width, min(bonnet, roof))]
+    if roof > bonnet:
+        parts.append(BodyPart(roof_front, roof_rear, 0.68, roof))
+    return tuple(parts)
+
+
+def _draw_sweep(rng: np.random.Generator, lidar: Lidar) -> Sweep | None:
+    """Draw when the rays are shot; None for one rig of six, whose driver corrects everything."""
+    if rng.random() < 1 / 6:
+        return None
+    first, end = lidar.azimuths
+    direction = int(rng.choice([-1, 1]))
+    is_turn = end - first > 2 * np.pi - 1e-6
+    start = rng.uniform(-np.pi, np.pi) if is_turn else (first if direction > 0 else end)
+    return Sweep(
+        period=float(rng.choice([0.1, 0.05, 0.2], p=[0.8, 0.14, 0.06])),
+        start=float(start),
+        span=float(end - first),
+        direction=direction,
+        delay=_clipped(rng, 0.01, 0.03),
+        is_corrected=bool(rng.random() < 0.5),
+    )
+
+
+def _draw_effects(rng: np.random.Generator) -> CameraEffects:
+    """Draw the time offset, the vignetting and the compression of the camera."""
+    return CameraEffects(
+        delay=rng.uniform(-0.05, 0.05) if rng.random() < 0.4 else _clipped(rng, 0.005, 0.05),
+        vignette=rng.uniform(0.3, 0.95) if rng.random() < 0.3 else 0.0,
+        vignette_power=rng.uniform(2.0, 5.0),
+        jpeg_quality=int(rng.integers(35, 96)) if rng.random() < 0.6 else None,
+    )
+
+
+def _draw_bonnet(
+    rng: np.random.Generator,
+    position: tuple[float, float, float],
+    below: float,
+    direction: str,
+) -> Bonnet | None:
+    """Draw the own vehicle in the image, so that it covers a part of the lower edge.
+
+    Args:
+        rng: Source of randomness.
+        position: x, y, z of the camera in the ego frame.
+        below: Angle in radians by which the image's lower edge lies below the horizon.
+        direction: Key of DIRECTION_SHARES.
+    """
+    is_seen = rng.random() < (0.6 if direction != "side" else 0.15)
+    edge = rng.uniform(0.65, 1.2)
+    # The edge is seen at this angle below the horizon.
+    angle = below * rng.uniform(0.5, 0.95)
+    turn = rng.normal(0, 6) if direction != "side" else rng.normal(0, 25)
+    length, width = rng.uniform(0.8, 1.6), rng.uniform(1.3, 1.9)
+    rise, crown = rng.uniform(0.02, 0.14), rng.uniform(0.03, 0.12)
+    roundness = rng.uniform(0.05, 0.35)
+    grey = float(np.exp(rng.uniform(np.log(0.01), np.log(0.8))))
+    tint = rng.uniform(0.15, 1.0, 3) if rng.random() < 0.35 else np.ones(3)
+    fresnel = rng.uniform(0.04, 0.25)
+    cowl = rng.uniform(0.1, 0.35) if rng.random() < 0.6 else 0.0
+    x, y, z = position
+    # It has to be where a bonnet is, and to pass below the camera.
+    if not is_seen or angle < np.radians(3) or edge + rise > z - 0.15:
+        return None
+    distance = (z - edge) / np.tan(angle)
+    if not 0.8 < distance < 2.6:
+        return None
+    side = y + rng.normal(0, 0.25 if direction != "side" else 0.6)
+    red, green, blue = grey * tint
+    return Bonnet(
+        (x + float(distance), side, edge),
+        float(np.radians(turn)),
+        length,
+        width,
+        rise,
+        crown,
+        roundness,
+        (red, green, blue),
+        fresnel,
+        cowl,
+    )

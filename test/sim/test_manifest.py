@@ -1,0 +1,61 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bev_semseg_ros.sim.manifest import Manifest, Request
+from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.writers import WRITERS
+
+REQUEST = Request(4, "kitti", 2, (160, 100), False)
+# Adds ten scenes to the folder of its first argument, from the number of its second one on.
+RUN = """
+import pathlib, sys
+from bev_semseg_ros.sim.manifest import Manifest, Request
+from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.writers import WRITERS
+out, first = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+manifest = Manifest(out, Request(4, "kitti", 2, (160, 100), False), "")
+writer = WRITERS["kitti"](out, RIGS["kitti"], 4, 2)
+manifest.begin(writer)
+for scene in range(first, first + 10):
+    manifest.add(scene, writer)
+"""
+
+
+def writer_to(out):
+    return WRITERS["kitti"](out, RIGS["kitti"], 4, 2)
+
+
+@pytest.mark.slow
+def test_runs_at_the_same_time_lose_no_scene(tmp_path):
+    out = tmp_path / "set"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", RUN, str(out), str(first)]) for first in (0, 10)
+    ]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    content = json.loads((out / "synth.json").read_text())
+    assert content["complete_scenes"] == list(range(20)) and content["scenes"] == 20
+    frames = (out / "training" / "frames.csv").read_text().splitlines()
+    assert len(frames) == 1 + 20 * 2
+
+
+def test_a_rig_of_the_same_name_and_other_numbers_is_another_data_set(tmp_path):
+    Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
+    other = Request(4, "kitti", 2, (160, 100), False, "ab12")
+    with pytest.raises(ValueError, match="rig_digest"):
+        Manifest(tmp_path, other, "").begin(writer_to(tmp_path))
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ValueError, match="was not written by"):
+        Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "synth.json").write_text("{")
+    with pytest.raises(ValueError, match=r"synth\.json: damaged"):
+        Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
