@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "write a training run's weights in half precision, to ship",
     "convert": "bring a checkpoint of version 0.1 to this version's format",
     "evaluate": "score a checkpoint on labelled frames",
+    "statistics": "compare data sets on a page: points, objects, sizes, pixels, pictures",
     "visualize": "draw ground truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",
     "play": "publish a bag with its timing",

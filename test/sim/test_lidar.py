@@ -163,30 +163,68 @@ def test_holes_between_leaves_let_rays_pass():
     )
 
 
+class Repainted:
+    """The materials of a view, all with one reflectance."""
+
+    def __init__(self, view, reflectance: float) -> None:
+        self.camera, self.lidar = view.materials.camera, view.materials.lidar.copy()
+        self.lidar[:, LIDAR_COLUMN["reflectance"]] = reflectance
+
+
+def points_of_a_wall(rig, distance: float, reflectance: float) -> int:
+    view = street((distance, "wall"))
+    view = dataclasses.replace(view, materials=Repainted(view, reflectance))
+    positions = scan(view, rig).positions
+    return int(np.sum((positions[:, 0] > distance - 1) & (positions[:, 2] > 0.3)))
+
+
 def test_dark_surfaces_far_away_are_lost_more_often():
-    view = street((60.0, "wall"))
-    bright, dark = view.materials.lidar.copy(), view.materials.lidar.copy()
-    dark[:, LIDAR_COLUMN["reflectance"]] = 0.02
+    bright, dark = (points_of_a_wall(KITTI_RIG, 60.0, share) for share in (0.35, 0.02))
+    assert dark < 0.2 * bright
 
-    class Table:
-        def __init__(self, lidar):
-            self.lidar, self.camera = lidar, view.materials.camera
 
-    counts = [
-        np.sum(
-            scan(dataclasses.replace(view, materials=Table(lidar)), KITTI_RIG).positions[:, 0] > 59
-        )
-        for lidar in (bright, dark)
-    ]
-    assert counts[1] < 0.2 * counts[0]
+@ALL_RIGS
+def test_black_surfaces_are_lost_at_times_however_near_they_are(name):
+    white, black = (points_of_a_wall(QUICK_RIGS[name], 6.0, share) for share in (0.3, 0.01))
+    assert 0.1 * white < black < 0.7 * white
 
 
 @ALL_RIGS
 def test_intensities_are_shares_and_differ_by_material(name):
-    result = scan(street((40.0, "retro")), QUICK_RIGS[name])
-    sign = np.abs(result.positions[:, 0] - 40) < 0.3
+    result = scan(street((20.0, "retro")), QUICK_RIGS[name])
+    sign = np.abs(result.positions[:, 0] - 20) < 0.3
     assert result.intensities.min() >= 0 and result.intensities.max() <= 1
     assert np.median(result.intensities[sign]) > 2 * np.median(result.intensities[~sign])
+
+
+def wall_intensities(rig, distance: float) -> np.ndarray:
+    result = scan(street((distance, "wall")), rig)
+    wall = (result.positions[:, 2] > 0.3) & (result.objects == NO_OBJECT)
+    return result.intensities[wall]
+
+
+def test_a_faraway_wall_is_darker_for_the_hdl64_and_often_reported_as_black():
+    near, far = (wall_intensities(KITTI_RIG, distance) for distance in (10.0, 50.0))
+    assert (near == 0).mean() < 0.05 and (far == 0).mean() > 0.3
+    assert np.median(far[far > 0]) < 0.7 * np.median(near)
+
+
+def test_the_intensity_of_the_vlp16_does_not_depend_on_the_distance():
+    near, far = (wall_intensities(A2D2_RIG, distance) for distance in (10.0, 25.0))
+    assert (near > 0).all() and (far > 0).all()
+    assert np.median(far) == pytest.approx(np.median(near), rel=0.1)
+
+
+@ALL_RIGS
+def test_a_wet_road_returns_fewer_points_and_no_others_are_lost(name):
+    dry, wet = (dataclasses.replace(street((15.0, "wall")), wet=wet) for wet in (0.0, 0.8))
+    counts = []
+    for view in (dry, wet):
+        heights = scan(view, QUICK_RIGS[name]).positions[:, 2]
+        counts.append([np.sum(heights < 0.1), np.sum(heights > 0.3)])
+    (dry_road, dry_wall), (wet_road, wet_wall) = counts
+    assert wet_road < 0.7 * dry_road
+    assert wet_wall == pytest.approx(dry_wall, rel=0.02)
 
 
 def test_beams_leave_the_hdl64_at_two_heights():

@@ -150,7 +150,7 @@ def _a2d2() -> Rig:
         range_sigma=0.025,
         ring_sigma=0.012,
         beam_sigma=np.radians(0.02),
-        signal_range=(35.0, 50.0),
+        signal_range=(22.0, 40.0),
         intensity_gain=0.82,
         intensity_exponent=1.6,
         intensity_sigma=0.25,

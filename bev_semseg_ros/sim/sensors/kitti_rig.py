@@ -118,7 +118,7 @@ def _kitti() -> Rig:
         {"image_02": _camera(KITTI_CAMERA_POSITION[1])},
         (lidar,),
         BoxConvention({"car": (0.935, 0.935, 1.0)}, pull=0.025),
-        max_range=120.0,
+        max_range=80.0,
         range_sigma=0.02,
         ring_sigma=0.012,
         beam_sigma=np.radians(0.03),
@@ -126,7 +126,9 @@ def _kitti() -> Rig:
         intensity_gain=0.85,
         intensity_exponent=0.7,
         intensity_sigma=0.30,
-        dark_share=0.06,
+        dark_share=0.0,
+        dark_range=19.0,
+        fade_range=25.0,
         # The roof, and the car below the windows.
         body=(BodyPart(0.75, -1.7, 0.7, 1.52), BodyPart(2.9, -1.9, 0.91, 0.8)),
     ).resized(WRITTEN_SIZE)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MIN_RANGE = 0.9
 # Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
 SIGNAL_THRESHOLD = 0.06
+# Signal that is lost half of the time however near it is: black paint seen aslant.
+LEAST_SIGNAL = 0.012
+# Signal that is reported with intensity 0 half of the time up to `Rig.dark_range`.
+FAINT_SIGNAL = 0.05
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
 # different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
@@ -127,16 +131,18 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     signals = signals * transmission(view, hits)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
+    threshold = np.maximum(threshold, LEAST_SIGNAL)
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
     drop_factors = drive_rng.uniform(0.6, 1.4, len(view.materials.lidar))
     drops = table[:, LIDAR_COLUMN["drop"]] * drop_factors[hits.materials]
-    chance *= (1 - np.clip(drops, 0, 1)) * drive_rng.uniform(0.95, 1.0)
+    chance *= (1 - np.clip(drops, 0, 1)) * drive_rng.uniform(0.985, 1.0)
     returned = rng.random(len(index)) < chance
 
     intensities = rig.intensity_gain * signals**rig.intensity_exponent
     intensities = intensities / (1 + (hits.distances / rig.intensity_falloff) ** 2)
     intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(index)))
-    intensities[rng.random(len(index)) < rig.dark_share] = 0
+    intensities *= np.minimum(1, rig.fade_range / hits.distances)
+    intensities[rng.random(len(index)) < _dark_chances(signals, hits.distances, rig)] = 0
     lidars, rings = rays.lidars[index], rays.rings[index]
     sigma = np.hypot(rig.range_sigma, table[:, LIDAR_COLUMN["range_sigma"]])
     noise = rng.normal(0, 1, len(index)) * sigma
@@ -155,6 +161,14 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
         hits.objects,
     )
     return everything[kept]
+
+
+def _dark_chances(signals: np.ndarray, distances: np.ndarray, rig: Rig) -> np.ndarray:
+    """Return the chances (N,) that returns are reported with intensity 0."""
+    if not np.isfinite(rig.dark_range):
+        return np.full(len(signals), rig.dark_share)
+    faint = FAINT_SIGNAL * np.maximum(1, distances / rig.dark_range) ** 2
+    return np.maximum(rig.dark_share, 1 / (1 + (signals / faint) ** 4))
 
 
 def _inside_any_image(positions: np.ndarray, rig: Rig, margin: float = 0.0) -> np.ndarray:

@@ -129,7 +129,7 @@ class Rig:
         intensity_gain: Factor of intensity = gain * signal ** exponent.
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
-        dark_share: Share of the points that are reported with intensity 0.
+        dark_share: Share of the points that are reported with intensity 0, whatever their signal.
         body: The own vehicle, in the frame of the vehicle. It is not seen in images.
         intensity_falloff: Distance in metres at which the reported intensity has fallen to a half,
             for lidars that report the strength of the echo; infinite for those that compensate.
@@ -139,6 +139,10 @@ class Rig:
         effects: What the camera and its driver add to the images; None for nothing.
         bonnet: The part of the own vehicle that the images show; None if they show none.
         is_merged: Whether the points of all lidars are written as one cloud.
+        dark_range: A lidar that reports weak returns with intensity 0 counts as weak what is below
+            a signal of 0.05, and beyond this many metres below one that grows with the square of
+            the distance. Infinite for a lidar that does not.
+        fade_range: Distance in metres from which on the intensity falls as 1 / distance.
     """
 
     name: str
@@ -162,6 +166,8 @@ class Rig:
     effects: CameraEffects | None = None
     bonnet: Bonnet | None = None
     is_merged: bool = False
+    dark_range: float = np.inf
+    fade_range: float = np.inf
 
     @property
     def reference_camera(self) -> Camera:

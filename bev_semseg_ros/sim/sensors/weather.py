@@ -20,17 +20,13 @@ NEAR = 25.0
 def transmission(view: View, hits: Hits) -> np.ndarray:
     """Return the share (H,) of the signal of each hit that comes back to the sensor.
 
-    Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away, the
-    more so the flatter it arrives.
+    Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away,
+    nearly all of it where the road shines.
     """
     share = np.ones(len(hits.distances))
     if view.weather.fog_length > 0:
         share = np.exp(-2 * hits.distances / view.weather.fog_length)
-    if view.wet > 0:
-        is_level = hits.uprightness > 0.9
-        mirrored = view.wet * (0.35 + 0.5 * (1 - hits.cosines) ** 2)
-        share = share * np.where(is_level, 1 - mirrored, 1.0)
-    return share
+    return share * np.where(hits.uprightness > 0.9, (1 - view.wet) ** 3, 1.0)
 
 
 def weathered(

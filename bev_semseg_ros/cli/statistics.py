@@ -1,0 +1,117 @@
+"""`bev-semseg statistics`: a page that compares data sets."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bev_semseg_ros.cli.arguments import add_cameras_argument
+
+if TYPE_CHECKING:
+    from bev_semseg_ros.data.dataset import Dataset
+    from bev_semseg_ros.frame import Annotation, Frame
+    from bev_semseg_ros.visualization.statistics_page import Column
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `bev-semseg statistics`."""
+    parser.description = (
+        "Measure data sets and write a page of HTML that shows them side by side: points by "
+        "range, objects by class, points per object, sizes, intensity, pixels per class, and a "
+        "sheet of pictures. The pictures are of the data: write a page with pictures of real "
+        "frames to runs/, which git ignores, or leave them out with --no-pictures."
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="data sets: A2D2, KITTI, KITTI raw or simulated frames",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PAGE", help="file to write, such as page.html"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers, too")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val"),
+        help="whole scenes, one in five of them for val (default: all frames)",
+    )
+    add_cameras_argument(parser)
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="at most N frames of each set, evenly spaced (default: all)",
+    )
+    parser.add_argument(
+        "--pictures",
+        type=int,
+        default=6,
+        metavar="N",
+        help="frames of each set that are shown (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-pictures",
+        dest="pictures",
+        action="store_const",
+        const=0,
+        help="leave the pictures out: numbers alone",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page and print where it is. Return the exit status."""
+    import json
+
+    from bev_semseg_ros.data.dataset import open_frames
+    from bev_semseg_ros.visualization.statistics_page import render_page
+
+    datasets = [open_frames(path, arguments.split, arguments.cameras) for path in arguments.data]
+    columns = [
+        _column(name, dataset, arguments.limit, arguments.pictures)
+        for name, dataset in zip(_names(arguments.data), datasets, strict=True)
+    ]
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(render_page(columns), encoding="utf-8")
+    if arguments.json is not None:
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        summaries = {column.name: column.summary for column in columns}
+        arguments.json.write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
+    num_frames = sum(column.summary["frames"] for column in columns)
+    print(f"{arguments.out}: {num_frames} frames of {len(columns)} data sets")
+    return 0
+
+
+def _column(name: str, dataset: Dataset, limit: int | None, num_pictures: int) -> Column:
+    """Measure a data set and draw some of its frames."""
+    from bev_semseg_ros.evaluation.report import spaced
+    from bev_semseg_ros.evaluation.statistics.data_set import measure
+    from bev_semseg_ros.progress import Progress
+    from bev_semseg_ros.visualization.contact_sheet import jpeg, thumbnail
+    from bev_semseg_ros.visualization.statistics_page import Column
+
+    count = len(spaced(len(dataset), limit))
+    shown = set(spaced(count, num_pictures)) if num_pictures > 0 else set()
+    pictures = []
+    with Progress(f"measuring {name}", count) as progress:
+
+        def on_frame(number: int, frame: Frame, annotation: Annotation) -> None:
+            if number in shown:
+                pictures.append((frame.name, jpeg(thumbnail(frame, annotation))))
+            progress.advance()
+
+        statistics = measure(dataset, limit, on_frame)
+    return Column(name, statistics.summary(), pictures)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return short names of data sets: of the folder, or the whole path where two are the same."""
+    short = [path.resolve().name for path in paths]
+    return [
+        str(path) if short.count(name) > 1 else name
+        for path, name in zip(paths, short, strict=True)
+    ]

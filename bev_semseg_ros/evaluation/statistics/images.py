@@ -1,0 +1,94 @@
+"""Statistics of cameras and masks: sizes of images, fields of view, pixels per class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.frame import Annotation, Camera, Frame
+from bev_semseg_ros.labels import LabelSet
+
+PERSON = "pedestrian"  # the class of people in label sets that have one
+
+
+class ImageStatistics:
+    """Gathers the images and masks of frames."""
+
+    def __init__(self) -> None:
+        self._cameras: dict[str, Counter[tuple[int, int]]] = {}
+        self._fields_of_view: dict[str, list[tuple[float, float]]] = {}
+        self._pixels: dict[LabelSet, np.ndarray] = {}
+        self._num_masks = 0
+        self._num_with_people = 0
+
+    def add(self, frame: Frame, annotation: Annotation) -> None:
+        """Add a frame.
+
+        Args:
+            frame: What the sensors saw.
+            annotation: Its ground truth.
+        """
+        for name, seen in frame.cameras.items():
+            if seen.image is not None:
+                height, width = seen.image.shape[:2]
+                self._cameras.setdefault(name, Counter())[width, height] += 1
+                self._fields_of_view.setdefault(name, []).append(_field_of_view(seen.camera))
+        labels = annotation.mask_labels
+        for mask in annotation.masks.values():
+            counts = np.bincount(mask.ravel(), minlength=256)
+            self._num_masks += 1
+            self._pixels[labels] = self._pixels.get(labels, 0) + counts
+            for each in (labels, *labels.coarser_sets()):
+                if PERSON in each.classes:
+                    people = _in_set(counts, labels, each)[each.index(PERSON)]
+                    self._num_with_people += bool(people)
+                    break
+
+    def summary(self) -> dict[str, Any]:
+        """Summarise the frames so far.
+
+        Returns:
+            Plain values:
+
+            - cameras: for each camera `sizes`, a list of [width, height, images], and
+              `field_of_view`, the mean horizontal and vertical degrees of the rectified image.
+            - masks: number of labelled images.
+            - without_people: share of these without a pixel of a pedestrian; None without masks.
+            - pixels: for each label set, the data's own and the coarser ones, the share of each
+              class in the pixels that are of a class.
+        """
+        pixels: dict[str, dict[str, float]] = {}
+        for labels, counts in self._pixels.items():
+            for each in (labels, *labels.coarser_sets()):
+                numbers = _in_set(counts, labels, each)
+                shares = (numbers / max(numbers.sum(), 1)).round(5).tolist()
+                pixels.setdefault(each.name, dict(zip(each.classes, shares, strict=True)))
+        without = 1 - self._num_with_people / self._num_masks if self._num_masks else None
+        return {
+            "cameras": {
+                name: {
+                    "sizes": [[*size, count] for size, count in sorted(sizes.items())],
+                    "field_of_view": np.mean(self._fields_of_view[name], 0).round(1).tolist(),
+                }
+                for name, sizes in self._cameras.items()
+            },
+            "masks": self._num_masks,
+            "without_people": None if without is None else round(without, 4),
+            "pixels": pixels,
+        }
+
+
+def _field_of_view(camera: Camera) -> tuple[float, float]:
+    """Return the horizontal and the vertical degrees that the rectified image shows."""
+    width, height = camera.size
+    focal = camera.rectified_matrix[0, 0], camera.rectified_matrix[1, 1]
+    horizontal, vertical = np.degrees(2 * np.arctan2([width, height], [2 * f for f in focal]))
+    return float(horizontal), float(vertical)
+
+
+def _in_set(counts: np.ndarray, labels: LabelSet, wanted: LabelSet) -> np.ndarray:
+    """Return pixels by the classes of `wanted` from those (256,) by the values of a mask."""
+    gathered = np.bincount(labels.mask_table(wanted), weights=counts, minlength=256)
+    return gathered[: len(wanted)]

@@ -1,0 +1,167 @@
+"""Statistics of frames with known contents, and of every layout that can be opened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import tiny_data
+from support.memory_dataset import RigDataset, TinyDataset
+
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.evaluation.statistics.data_set import DataSetStatistics, measure
+from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.labels import load_label_set
+
+
+def of_one(frame: Frame, annotation: Annotation) -> dict:
+    statistics = DataSetStatistics()
+    statistics.add(frame, annotation)
+    return statistics.summary()
+
+
+def test_points_are_counted_where_they_are():
+    summary = measure(TinyDataset(3)).summary()
+    points = summary["points"]
+    assert summary["frames"] == points["frames"] == 3
+    assert points["per_frame"] == 500
+    assert sum(points["by_range"].values()) == pytest.approx(points["in_view_per_frame"], abs=1)
+    assert 200 < points["in_view_per_frame"] < 500  # ground beside the image is not in view
+    assert points["by_range"]["40-50"] == 0
+
+
+def test_points_without_a_camera_are_all_in_view():
+    frame, annotation = TinyDataset()[0]
+    points = of_one(replace(frame, cameras={}), Annotation(annotation.boxes))["points"]
+    assert points["in_view_per_frame"] == points["per_frame"] == 500
+
+
+def test_intensities_are_summed_up():
+    frame, annotation = TinyDataset()[0]
+    assert frame.points is not None and frame.lidar is not None
+    points = frame.points.copy()
+    points[:, 3] = 0.5
+    points[::2, 3] = 0
+    scan = replace(frame.lidar, points=points)
+    everywhere = replace(frame, lidars={"lidar": scan}, cameras={})
+    intensity = of_one(everywhere, annotation)["points"]["intensity"]
+    assert intensity["zero_share"] == 0.5
+    assert intensity["percentiles"]["95"] == pytest.approx(0.5, abs=0.001)
+    assert sum(intensity["histogram"]) == pytest.approx(1)
+
+
+def test_points_that_are_not_finite_are_left_out():
+    frame, annotation = TinyDataset()[0]
+    assert frame.points is not None
+    frame.points[:100, 0] = np.nan
+    assert of_one(frame, annotation)["points"]["per_frame"] == 400
+
+
+def test_objects_their_sizes_and_their_points():
+    objects = measure(TinyDataset(4)).summary()["objects"]
+    car = objects["classes"]["car"]
+    assert (car["count"], car["per_frame"], car["counted"]) == (4, 1, 4)
+    assert car["size"]["length"] == [4.2, 0]
+    by_range = car["points"]["10-20"]
+    assert by_range["objects"] == 4
+    assert 200 <= by_range["10"] <= by_range["50"] <= by_range["90"] < 230
+    # The points of the car fill it evenly, those of the ground below it lie lowest.
+    assert car["height_profile"][-1] == pytest.approx(0.1, abs=0.04)
+    assert sum(car["height_profile"]) == pytest.approx(1, abs=0.001)
+    assert objects["classes"]["truck"]["count"] == 0
+    assert objects["classes"]["truck"]["size"] is None
+
+
+def test_a_box_with_few_points_is_there_but_not_counted():
+    frame, _ = TinyDataset()[0]
+    far = Boxes([[24.0, 11.0, 5.0]], [[1, 1, 1]], [0], [0], [1])
+    car = of_one(frame, Annotation(far))["objects"]["classes"]["car"]
+    assert (car["count"], car["counted"], car["points"]) == (1, 0, {})
+
+
+def test_frames_without_people():
+    frame, annotation = TinyDataset()[0]
+    assert annotation.boxes is not None
+    pedestrian = load_label_set("boxes_4").index("pedestrian")
+    person = replace(annotation.boxes, labels=np.array([pedestrian]))
+    statistics = DataSetStatistics()
+    statistics.add(frame, annotation)
+    statistics.add(frame, Annotation(person))
+    statistics.add(frame, Annotation(person))
+    statistics.add(frame, Annotation())  # nobody labelled boxes
+    objects = statistics.summary()["objects"]
+    assert objects["frames"] == 3
+    assert objects["without_people"] == pytest.approx(1 / 3, abs=1e-3)
+    assert objects["people"][1] == pytest.approx(2 / 3, abs=1e-3)
+
+
+def test_ignored_boxes_are_no_objects():
+    frame, annotation = TinyDataset()[0]
+    ignored = replace(annotation, ignored=np.ones(1, bool))
+    assert of_one(frame, ignored)["objects"]["classes"]["car"]["count"] == 0
+
+
+def test_masks_are_counted_in_their_own_classes_and_in_coarser_ones():
+    images = measure(TinyDataset(2)).summary()["images"]
+    assert images["masks"] == 2 and images["without_people"] == 1
+    assert images["pixels"]["driving_13"]["road"] == 0.5
+    assert images["pixels"]["groups_6"] == {
+        "road": 0.5,
+        "vehicle": 0,
+        "vegetation": 0,
+        "sky": 0.5,
+        "building": 0,
+        "other": 0,
+    }
+    assert images["cameras"]["camera"]["sizes"] == [[128, 64, 2]]
+    assert images["cameras"]["camera"]["field_of_view"][0] == pytest.approx(53.1, abs=0.1)
+
+
+def test_every_sensor_of_a_rig_is_described():
+    summary = measure(RigDataset(2)).summary()
+    assert set(summary["points"]["lidars"]) == {"front", "rear"}
+    assert set(summary["images"]["cameras"]) == {"camera", "left"}
+    assert summary["images"]["masks"] == 4
+
+
+@pytest.mark.parametrize("missing", ["points", "image", "boxes", "mask"])
+def test_frames_that_lack_something_count_where_they_can(missing: str):
+    summary = measure(TinyDataset(4, missing)).summary()
+    assert summary["frames"] == 4
+    assert summary["points"]["frames"] == (2 if missing == "points" else 4)
+    assert summary["objects"]["frames"] == (2 if missing == "boxes" else 4)
+    assert summary["images"]["masks"] == (2 if missing in ("image", "mask") else 4)
+
+
+def test_nothing_at_all_has_no_shares():
+    summary = of_one(Frame(0), Annotation())
+    assert summary["points"]["frames"] == summary["objects"]["frames"] == 0
+    assert summary["objects"]["without_people"] is None
+    assert summary["images"]["without_people"] is None
+    assert summary["points"]["intensity"]["percentiles"] is None
+
+
+def test_a_limit_takes_frames_evenly():
+    seen: list[str] = []
+    summary = measure(TinyDataset(6), 3, lambda _, frame, __: seen.append(frame.name)).summary()
+    assert summary["frames"] == 3
+    assert seen == ["frame0", "frame2", "frame4"]
+
+
+def _a2d2(root: Path) -> None:
+    tiny_data.write_a2d2_rig(root)
+    tiny_data.write_a2d2_frame(root)
+
+
+@pytest.mark.parametrize(
+    "write", [_a2d2, tiny_data.write_kitti_drive, tiny_data.write_kitti_raw], ids=str
+)
+def test_every_layout_can_be_measured(write, tmp_path: Path):
+    write(tmp_path)
+    summary = measure(open_dataset(tmp_path)).summary()
+    assert summary["frames"] == summary["points"]["frames"] > 0
+    assert summary["objects"]["classes"]["car"]["count"] > 0
+    assert json.loads(json.dumps(summary)) == summary
