@@ -19,7 +19,7 @@ from bev_semseg_ros.sim.scene.actors import Actor, boxes_of
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
 from bev_semseg_ros.sim.scene.road.street import Street
-from bev_semseg_ros.sim.scene.site import Site, Spot
+from bev_semseg_ros.sim.scene.site import Amenity, Site
 from bev_semseg_ros.sim.scene.traffic.busyness import LEVELS, Busyness
 from bev_semseg_ros.sim.scene.traffic.drive import Drive
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
@@ -134,10 +134,10 @@ def test_the_library_has_every_kind_of_every_role(library, role):
 # People
 
 
-def test_people_in_a_circle_face_its_middle(scene):
+def test_people_in_a_circle_face_its_middle(library):
     added = []
     for seed in range(10):
-        alone = bare(scene.site.library, 4)
+        alone = bare(library, seed)
         before = len(alone.actors)
         Gatherings(alone.placement).circle(alone.site.street.sides[seed % 2], 12 + 3.0 * seed)
         group = alone.actors[before:]
@@ -175,8 +175,8 @@ def test_people_at_a_wall_stand_close_to_it(scene):
 
 
 def test_people_sit_on_the_seats_there_are(scene):
-    seats = [Spot("seat", 10.0 + 0.9 * index, 7.0, -np.pi / 2) for index in range(5)]
-    scene.site.spots.extend(seats)
+    seats = [Amenity("seat", 10.0 + 0.9 * index, 7.0, -np.pi / 2) for index in range(5)]
+    scene.site.amenities.extend(seats)
     scene.site.occupancy.take(scene.site.pose(12, 7), 6, 1)
     added = repeat(scene, Gatherings(scene.placement).seats, 4)
     assert {actor.shape.kind for actor in added} <= set(ROLES["seated"])
@@ -195,7 +195,7 @@ def test_people_cross_the_road_from_side_to_side(scene):
 
 
 def test_people_use_the_zebra_crossing(scene):
-    scene.site.spots.append(Spot("zebra", 22.0, 0.0, 0.0))
+    scene.site.amenities.append(Amenity("zebra", 22.0, 0.0, 0.0))
     added = repeat(scene, RoadUsers(scene.placement).crossing)
     assert np.mean([abs(actor.s - 22) < 2 for actor in added]) > 0.4
 

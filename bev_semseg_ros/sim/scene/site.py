@@ -15,7 +15,7 @@ from bev_semseg_ros.sim.scene.road.street import Street
 
 
 @dataclass(frozen=True)
-class Spot:
+class Amenity:
     """A place where people gather.
 
     Attributes:
@@ -45,7 +45,7 @@ class Site:
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
         lamps: World points (3,) of the heads of street lamps, which are lit at night.
-        spots: Places where people gather, as far as they are built.
+        amenities: Places where people gather, as far as they are built.
     """
 
     rng: np.random.Generator
@@ -57,7 +57,7 @@ class Site:
     occupancy: Occupancy
     out: Primitives
     lamps: list[np.ndarray] = field(default_factory=list)
-    spots: list[Spot] = field(default_factory=list)
+    amenities: list[Amenity] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
         """Return world x, y, yaw (3,) of something at a station and an offset.

@@ -7,7 +7,7 @@ import numpy as np
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
-from bev_semseg_ros.sim.scene.site import Site, Spot
+from bev_semseg_ros.sim.scene.site import Amenity, Site
 
 PAINT = MASK_LABEL["lane_marking"]
 # Height of paint over the road in metres.
@@ -52,7 +52,7 @@ class JunctionMarkings:
         for t in np.arange(-street.half_width + 0.3, street.half_width - width, 2 * width):
             if abs(t + width / 2) > street.median + width:
                 self._patch(min(start, end), max(start, end), t, t + width)
-        self._site.spots.append(Spot("zebra", (start + end) / 2, 0.0, 0.0))
+        self._site.amenities.append(Amenity("zebra", (start + end) / 2, 0.0, 0.0))
 
     def _paint_side(self, side: Side, has_zebra: bool) -> None:
         """Add the lines of the side road on one side, and a zebra crossing over it."""

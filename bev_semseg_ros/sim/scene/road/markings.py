@@ -9,7 +9,7 @@ import numpy as np
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow
 from bev_semseg_ros.sim.scene.road.junction_markings import JunctionMarkings
-from bev_semseg_ros.sim.scene.site import Site, Spot
+from bev_semseg_ros.sim.scene.site import Amenity, Site
 
 PAINT, ROAD = MASK_LABEL["lane_marking"], MASK_LABEL["road"]
 # Height of paint over the road in metres. Repairs lie lower.
@@ -191,7 +191,7 @@ class Markings:
         t = np.arange(-half + 0.3, half - width, 2 * width)
         t = t[np.abs(t + width / 2) > self._street.median + width]
         if len(t):
-            self._site.spots.append(Spot("zebra", s + 1.5, 0.0, 0.0))
+            self._site.amenities.append(Amenity("zebra", s + 1.5, 0.0, 0.0))
             starts = np.full(len(t), s)
             self._ribbons(
                 starts, starts + u(2.5, 4), t, t + width, PAINT, self._site.surfaces.marking

@@ -50,10 +50,10 @@ class Gatherings:
         """Add three to nine people who wait in a line, at a bus stop if there is one."""
         rng = self._rng
         t = draw_offset(rng, side, pavement(side))
-        stops = [spot for spot in self._place.site.spots if spot.use == "stop"]
+        stops = [spot for spot in self._place.site.amenities if spot.use == "stop"]
         if stops and rng.random() < 0.8:
             stop = stops[rng.integers(len(stops))]
-            s, t = stop.s + rng.choice([-1, 1]) * 2.6, stop.t
+            s, t = stop.s + rng.choice([-1, 1]) * rng.uniform(0.8, 3.0), stop.t
         direction = rng.choice([-1, 1])
         # At a shop the line leads away from the wall, elsewhere along the pavement.
         lateral = rng.uniform(-0.06, 0.06)
@@ -103,7 +103,7 @@ class Gatherings:
     def seats(self, side: Side, s: float) -> int:
         """Let people sit down on a bench or at a table; beside the road if there are no seats."""
         rng = self._rng
-        seats = [spot for spot in self._place.site.spots if spot.use == "seat"]
+        seats = [spot for spot in self._place.site.amenities if spot.use == "seat"]
         if not seats:
             t = draw_offset(rng, side, pavement(side))
             turn = -side.sign * np.pi / 2 + rng.normal(0, 0.6)

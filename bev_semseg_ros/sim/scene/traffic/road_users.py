@@ -31,7 +31,7 @@ class RoadUsers:
     def crossing(self, side: Side, s: float) -> int:
         """Add one to five people who cross the road, at a zebra crossing if there is one."""
         rng, u, street = self._rng, self._rng.uniform, self._street
-        zebras = [spot for spot in self._place.site.spots if spot.use == "zebra"]
+        zebras = [spot for spot in self._place.site.amenities if spot.use == "zebra"]
         is_at_zebra = bool(zebras) and rng.random() < 0.7
         if is_at_zebra:
             s = zebras[rng.integers(len(zebras))].s
@@ -58,7 +58,7 @@ class RoadUsers:
     def kerb(self, side: Side, s: float) -> int:
         """Add one to four people who wait at the kerb and look over the road."""
         rng = self._rng
-        zebras = [spot for spot in self._place.site.spots if spot.use == "zebra"]
+        zebras = [spot for spot in self._place.site.amenities if spot.use == "zebra"]
         if zebras:
             s = zebras[rng.integers(len(zebras))].s
         elif self._street.crossing is not None:

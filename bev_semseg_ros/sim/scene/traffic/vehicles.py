@@ -132,7 +132,7 @@ class Vehicles:
         middle = street.half_width - EDGE_GAP - shape.size[1] / 2
         if rng.random() < 0.3:  # with two wheels on the kerb
             middle += rng.uniform(0.3, 1.0)
-        stops = [spot for spot in self._place.site.spots if spot.use == "stop"]
+        stops = [spot for spot in self._place.site.amenities if spot.use == "stop"]
         s = rng.uniform(8, 55)
         if shape.kind in BUSES and stops:
             stop = stops[rng.integers(len(stops))]

@@ -8,7 +8,7 @@ from bev_semseg_ros.sim.assets.people_materials import people_materials
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
-from bev_semseg_ros.sim.scene.site import Spot as Gathering
+from bev_semseg_ros.sim.scene.site import Amenity
 
 BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
 POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
@@ -27,15 +27,20 @@ class Seats(Placer):
             Kind(self.add_shelter, 0.12, "wall", 0.05),
         )
 
+    def _offer(self, use: str, spot: Spot) -> None:
+        """Tell those who place people about a seat or a stop; `spot` looks to where they look."""
+        s, t = (float(value) for value in self._street.alignment.locate(spot.x, spot.y))
+        turn = spot.yaw - float(self._street.alignment.heading(s))
+        self._site.amenities.append(Amenity(use, s, t, turn))
+
     def add_bench(self, side: Side, s: float, t: float) -> None:
         """Add a bench with its back to the houses, or a block of stone."""
         surfaces, out = self._site.surfaces, self._out
         spot = self._place(s, t, 1.8, 0.6)
         if spot is None:
             return
-        for offset in (-0.45, 0.45):
-            seat_t = t - side.sign * 0.1
-            self._site.spots.append(Gathering("seat", s + offset, seat_t, self._to_road(side)))
+        for along in (-0.45, 0.45):
+            self._offer("seat", spot.moved(along, turn=self._to_road(side)))
         if self._rng.random() < 0.2:
             self._box(spot, (1.7, 0.5, 0.45), BARRIER, self._pick(self._materials.stones))
             return
@@ -90,6 +95,7 @@ class Seats(Placer):
         spot = self._place(s, t, 0.5, turn=rng.normal(0, 0.1))
         if spot is None:
             return
+        self._offer("stop", spot.moved(0, turn=self._to_road(side)))
         height, post = u(2.2, 2.9), self._pick((self._site.surfaces.metal, *materials.paints))
         self._rod(spot, (0, 0, -0.1), (0, 0, height), u(0.03, 0.06), POLE, post)
         colors = (materials.white, materials.blue, *materials.plastics)
@@ -112,7 +118,7 @@ class Seats(Placer):
         spot = self._place(s, t, length + 0.2, depth)
         if spot is None:
             return
-        self._site.spots.append(Gathering("stop", s, t, self._to_road(side)))
+        self._offer("stop", spot.moved(0, turn=self._to_road(side)))
         frame = self._pick((surfaces.metal, surfaces.dark, *self._materials.paints))
         back = side.sign * 0.45 * depth
         half = length / 2
@@ -153,11 +159,7 @@ class Seats(Placer):
         self._rod(spot, (0, 0, 0), (0, 0, height), 0.04, BARRIER, material)
         self._box(spot, (0.7, 0.7, 0.04), BARRIER, material, up=height)
         for _ in range(rng.integers(1, 5)):
-            turn = u(-np.pi, np.pi)
-            self._chair(spot.moved(0, turn=turn), material)
-            turn += spot.yaw - float(self._street.alignment.heading(s))
-            at_s, at_t = s + 0.6 * np.cos(turn), t + 0.6 * np.sin(turn)
-            self._site.spots.append(Gathering("seat", at_s, at_t, turn + np.pi))
+            self._chair(spot.moved(0, turn=u(-np.pi, np.pi)), material)
         if rng.random() < 0.4:
             cloth, r = self._pick((*self._materials.cloths, *self._materials.prints)), u(0.9, 1.6)
             self._rod(spot, (0, 0, height), (0, 0, 2.5), 0.03, POLE, surfaces.metal)
@@ -169,6 +171,7 @@ class Seats(Placer):
     def _chair(self, table: Spot, material: int) -> None:
         """Add a chair ahead of a table's spot, facing the table."""
         seat = table.moved(0.6)
+        self._offer("seat", seat.moved(0, turn=np.pi))
         self._box(seat, (0.42, 0.42, 0.05), BARRIER, material, up=0.42)
         self._box(seat, (0.04, 0.42, 0.42), BARRIER, material, 0.2, 0, 0.45)
         for i, j in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
