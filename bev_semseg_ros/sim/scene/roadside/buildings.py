@@ -199,7 +199,7 @@ class Buildings:
         if not self._site.claim(lot.s.mean(), lot.t.mean(), length, width, margin=-0.1):
             return None
         # In a bend the front is a chord, nearer to the road than the arc or farther from it.
-        edge = corners[1] - corners[0]
+        edge, depth = corners[1] - corners[0], float(np.linalg.norm(corners[3] - corners[0]))
         pose = np.array([*corners[:, :2].mean(0), np.arctan2(edge[1], edge[0])])
         self._site.occupancy.take(pose, float(np.hypot(edge[0], edge[1])), depth)
         corners[:, 2] = corners[:, 2].min() - SUNK

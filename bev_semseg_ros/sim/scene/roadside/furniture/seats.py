@@ -29,7 +29,9 @@ class Seats(Placer):
 
     def _offer(self, use: str, spot: Spot) -> None:
         """Tell those who place people about a seat or a stop; `spot` looks to where they look."""
-        s, t = (float(value) for value in self._street.alignment.locate(spot.x, spot.y))
+        s, t = (
+            float(value) for value in self._street.alignment.locate(*np.array([spot.x, spot.y]))
+        )
         turn = spot.yaw - float(self._street.alignment.heading(s))
         self._site.amenities.append(Amenity(use, s, t, turn))
 
