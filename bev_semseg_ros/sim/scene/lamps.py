@@ -24,7 +24,7 @@ LAMP_COLUMNS = 10
 HEADLIGHT = 5.0
 NO_LAMPS = np.zeros((0, LAMP_COLUMNS))
 # No more lamps than this light a frame, and none beyond these metres.
-MAX_LAMPS = 26
+MAX_LAMPS = 18
 REACH = 95.0
 # Headlights of the own vehicle in the ego frame in metres.
 OWN_HEADLIGHTS = np.array([[2.2, 0.68, 0.68], [2.2, -0.68, 0.68]])
