@@ -14,9 +14,10 @@ from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 from bev_semseg_ros.sim.render.light import random_light
 from bev_semseg_ros.sim.render.rain import add_drops
-from bev_semseg_ros.sim.scene.lamps import HEADLIGHT, MAX_LAMPS, NO_LAMPS
+from bev_semseg_ros.sim.scene.lamps import MAX_LAMPS, NO_LAMPS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import FAIR, WEATHER_PROBABILITIES, WEATHERS, Weather
 from bev_semseg_ros.sim.scene.world import World

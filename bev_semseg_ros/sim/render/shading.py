@@ -9,6 +9,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.render.cutout import CUTOUT
+from bev_semseg_ros.sim.render.lamp_light import lamp_light
 from bev_semseg_ros.sim.render.light import Light, dome_pixel, sky_radiance
 from bev_semseg_ros.sim.render.noise import hash_unit, inline, kernel, pasted, value_noise
 from bev_semseg_ros.sim.render.texture import (
@@ -19,7 +20,6 @@ from bev_semseg_ros.sim.render.texture import (
     SURFACE,
     sample_surface,
 )
-from bev_semseg_ros.sim.scene.lamps import HEADLIGHT
 
 _TRANSLUCENCY = CAMERA_COLUMN["translucency"]
 _SEED = CAMERA_COLUMN["seed"]
@@ -159,48 +159,6 @@ def _mirror(scene, rx, ry, rz, seed, environment):
 
 
 @pasted
-def _lamp_light(scene, x, y, z, nx, ny, nz, rx, ry, rz, mirror, lit):
-    """Write the light (3,) of all lamps on a point.
-
-    nx, ny, nz is the normal and rx, ry, rz the direction that a mirror there shows. `mirror` is
-    the reflectance of the surface. `lit` receives diffuse (3) and mirrored (3) light.
-    """
-    lamps = scene.lamps
-    for c in range(6):
-        lit[c] = 0.0
-    for i in range(lamps.shape[0]):
-        lx, ly, lz = lamps[i, 0] - x, lamps[i, 1] - y, lamps[i, 2] - z
-        square = lx * lx + ly * ly + lz * lz + 0.05
-        distance = math.sqrt(square)
-        lx, ly, lz = lx / distance, ly / distance, lz / distance
-        along = -(lx * lamps[i, 3] + ly * lamps[i, 4] + lz * lamps[i, 5])
-        if along <= 0.02:
-            continue
-        narrow = lamps[i, 9]
-        if narrow > HEADLIGHT:
-            # Wide to the sides, cut off above the axis.
-            rise = -lz - lamps[i, 5] / max(along, 0.3)
-            beam = along**narrow
-            if rise > 0:
-                beam *= max(0.06, 1 - 40 * rise)
-            else:
-                beam *= max(0.15, 1 + 2.5 * rise)
-        else:
-            beam = along**narrow
-        power = beam / square
-        cosine = max(nx * lx + ny * ly + nz * lz, 0.0)
-        gloss = 0.0
-        if mirror > 0:
-            gloss = max(rx * lx + ry * ly + rz * lz, 0.0)
-            for _ in range(5):  # to the power of 32
-                gloss *= gloss
-            gloss *= 4 * mirror
-        for c in range(3):
-            lit[c] += lamps[i, 6 + c] * power * cosine
-            lit[3 + c] += lamps[i, 6 + c] * power * gloss
-
-
-@pasted
 def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
     """Write the radiance (3,) of triangle k seen along a direction.
 
@@ -298,7 +256,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             for c in range(3):
                 environment[c] += 6 * highlight * sun * light.sun[c]
     if scene.lamps.shape[0] > 0:
-        _lamp_light(scene, x, y, z, nx, ny, nz, rx, ry, rz, reflectance, environment[3:9])
+        lamp_light(scene.lamps, x, y, z, nx, ny, nz, rx, ry, rz, reflectance, environment[3:9])
     upward = 0.5 + 0.5 * nz
     clear = math.exp(-distance / light.fog_length)
     for c in range(3):

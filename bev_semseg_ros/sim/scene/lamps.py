@@ -11,6 +11,7 @@ from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets import people_materials
 from bev_semseg_ros.sim.assets.vehicles import parts
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
+from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 
 if TYPE_CHECKING:
     from bev_semseg_ros.sim.scene.actors import Actor
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 # Columns of a lamp: position (3) and direction (3) in the world frame, intensity (3, linear RGB,
 # irradiance at 1 m), and how narrow the beam is. Beams narrower than HEADLIGHT are dipped.
 LAMP_COLUMNS = 10
-HEADLIGHT = 5.0
+# How narrow the beam of a headlight is.
+BEAM = HEADLIGHT + 9.0
 NO_LAMPS = np.zeros((0, LAMP_COLUMNS))
 # No more lamps than this light a frame, and none beyond these metres.
 MAX_LAMPS = 18
@@ -97,7 +99,7 @@ class Lamps:
         # The cut-off of dipped beams lies 1 % below the horizon.
         dipped = forward - np.array([0, 0, 0.012])
         own = [
-            [*place, *dipped, *self._headlight, 14.0]
+            [*place, *dipped, *self._headlight, BEAM]
             for place in apply(world_from_ego, OWN_HEADLIGHTS)
         ]
         others = []
@@ -131,4 +133,4 @@ class Lamps:
         position, yaw = actor.pose(street, time)
         forward = np.array([np.cos(yaw), np.sin(yaw), -0.012])
         place = position + forward * (actor.shape.size[0] / 2 + 0.1) + np.array([0, 0, 0.7])
-        return [*place, *forward, *(1.6 * self._headlight), 14.0]
+        return [*place, *forward, *(1.6 * self._headlight), BEAM]
