@@ -14,7 +14,8 @@ from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
 from bev_semseg_ros.sim.scene.road.ground import build_ground
-from bev_semseg_ros.sim.scene.road.street import STREET_KINDS, Street
+from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
+from bev_semseg_ros.sim.scene.road.street import Street
 
 
 def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:

@@ -17,7 +17,8 @@ from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 from bev_semseg_ros.sim.scene.actors import Actor, boxes_of
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
-from bev_semseg_ros.sim.scene.road.street import STREET_KINDS, Street
+from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
+from bev_semseg_ros.sim.scene.road.street import Street
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 from bev_semseg_ros.sim.scene.traffic.busyness import LEVELS, Busyness
 from bev_semseg_ros.sim.scene.traffic.drive import Drive

@@ -12,21 +12,20 @@ from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, concatenate
 from bev_semseg_ros.sim.classes import BOX_CLASSES, MASK_LABEL
-from bev_semseg_ros.sim.scene.road.street import STREET_KINDS
+from bev_semseg_ros.sim.scene.road.places import PLACES
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 
 pytestmark = pytest.mark.slow
-SEEDS = range(20)
+SEEDS = range(22)
 FRAMES = 20
 
 
 @pytest.fixture(scope="module")
 def worlds(library: Library) -> list[World]:
-    """Drives of all kinds of streets."""
-    return [
-        World(seed, FRAMES, library, kind=STREET_KINDS[seed % len(STREET_KINDS)]) for seed in SEEDS
-    ]
+    """Drives in all places, twice each, in any weather."""
+    places = list(PLACES)
+    return [World(seed, FRAMES, library, kind=places[seed % len(places)]) for seed in SEEDS]
 
 
 def mesh_of(view: View):

@@ -71,6 +71,7 @@ LIDAR_MATERIALS: dict[str, tuple[float, float, float, float, float, float]] = {
     "trunk": (0.30, 0.30, 0.02, 0.4, 0, 0),
     "metal": (0.40, 0.50, 0.06, 0.4, 0, 0),
     "marking": (0.55, 0.30, 0.00, 0.3, 0, 0),
+    "mist": (0.03, 0.50, 0.05, 0.0, 0, 0.05),
 }
 
 
@@ -150,6 +151,16 @@ class MaterialTable:
         self._camera.append(row)
         self._lidar.append(lidar_row)
         return len(self._camera) - 1
+
+    def change(self, row: int, **columns: float) -> None:
+        """Change columns of a material that was added.
+
+        Args:
+            row: Row of the material.
+            **columns: New values of CAMERA_COLUMNS.
+        """
+        for name, value in columns.items():
+            self._camera[row][CAMERA_COLUMN[name]] = value
 
     @property
     def camera(self) -> np.ndarray:

@@ -72,8 +72,10 @@ def soil_material(rng: np.random.Generator, table: MaterialTable) -> int:
 def facade_material(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tuple[int, int]:
     """Add a wall with windows and the same wall without; return both rows."""
     u, kind = rng.uniform, rng.random()
-    if kind < 0.45:
+    if kind < 0.4:
         color = hsv(u(0.03, 0.17), u(0.02, 0.45), u(0.25, 0.85))
+    elif kind < 0.47:  # white, as bright as the sky
+        color = grey(rng, u(0.8, 0.97))
     elif kind < 0.6:
         color = grey(rng, u(0.15, 0.85), 0.03)
     elif kind < 0.85:  # brick
@@ -84,10 +86,16 @@ def facade_material(rng: np.random.Generator, table: MaterialTable, urban: bool)
         color = grey(rng, u(0.03, 0.12))
     bricks = 0.6 <= kind < 0.85
     bands = rng.random() < 0.25  # bands of windows, as in offices
+    is_glass = urban and not bricks and rng.random() < 0.1
     shop = u(2.8, 4.3) if (urban and rng.random() < 0.65) or rng.random() < 0.12 else 0.0
     frame = grey(rng, u(0.5, 0.95)) if rng.random() < 0.7 else grey(rng, u(0.03, 0.2))
+    line, contrast = u(0.2, 0.62), u(0.38, 0.62)
+    if is_glass:  # all windows
+        line, contrast = u(0.94, 0.98), u(0.92, 0.98)
+    elif bands:
+        line, contrast = u(0.8, 1.0), u(0.4, 0.8)
     facade = table.add(
-        "wall",
+        "window" if is_glass else "wall",
         color,
         color * u(0.8, 1.05),
         frame,
@@ -98,8 +106,8 @@ def facade_material(rng: np.random.Generator, table: MaterialTable, urban: bool)
         pattern="facade",
         pattern_u=u(1.3, 3.8) if rng.random() < 0.75 else u(3.5, 8),
         pattern_v=u(2.6, 3.6),
-        pattern_line=u(0.8, 1.0) if bands else u(0.2, 0.62),
-        pattern_contrast=u(0.4, 0.8) if bands else u(0.38, 0.62),
+        pattern_line=line,
+        pattern_contrast=contrast,
         pattern_extra=shop,
     )
     wall = table.add(

@@ -59,7 +59,13 @@ class Surfaces:
 
     @classmethod
     def draw(
-        cls, rng: np.random.Generator, table: MaterialTable, season: str, wet: float, urban: bool
+        cls,
+        rng: np.random.Generator,
+        table: MaterialTable,
+        season: str,
+        wet: float,
+        urban: bool,
+        paved: bool = False,
     ) -> Surfaces:
         """Draw the materials of one drive.
 
@@ -69,6 +75,7 @@ class Surfaces:
             season: One of SEASONS.
             wet: Wetness of the ground, 0 to 1.
             urban: Whether shops and cobbles are frequent.
+            paved: Whether most roads are cobbled, as on squares and in narrow streets.
         """
         u = rng.uniform
         value = log_uniform(rng, 0.05, 0.28) * (0.6 if wet else 1.0)
@@ -80,7 +87,8 @@ class Surfaces:
             "stain_contrast": 0.18,
             "crack": u(0, 0.5) if rng.random() < 0.4 else 0.0,
         }
-        shine: dict[str, Any] = {"specular": wet, "fresnel": 0.06} if wet else {}
+        # What wet ground mirrors is added in `render/wet_ground.py`.
+        shine: dict[str, Any] = {"specular": 0.15 * wet, "fresnel": 0.06} if wet else {}
         if rng.random() < 0.4:
             asphalt["anisotropy"] = u(0.05, 0.4)
         cobbled: dict[str, Any] = {
@@ -90,7 +98,8 @@ class Surfaces:
             "pattern_line": u(0.01, 0.03),
             "pattern_contrast": u(0.2, 0.8),
         }
-        cobbles = cobbled if rng.random() < (0.15 if urban else 0.03) else {}
+        cobbled_share = 0.55 if paved else 0.15 if urban else 0.03
+        cobbles = cobbled if rng.random() < cobbled_share else {}
         decal: dict[str, Any] = {"depth_bias": 0.0012, **shine}
 
         def ground(lidar: str, factor: float, **columns: Any) -> int:
@@ -130,6 +139,11 @@ class Surfaces:
             lane_color = np.array([0.30, 0.10, 0.08]) * u(0.5, 1.3)
         else:
             lane_color = np.array([0.1, 0.25, 0.12])
+        verges = [grass, grass, soil, gravel, litter, grass_material(rng, table, season)]
+        if season in ("autumn", "winter"):
+            verges += [litter, litter]
+        # Worn kerbs look like the road.
+        kerb_value = value * u(0.8, 1.8) if rng.random() < 0.25 else u(0.15, 0.6)
         foliage_hue = u(0.02, 0.3) if season == "autumn" else u(0.15, 0.38)
         return cls(
             road=ground("road", 1.0, **cobbles),
@@ -148,7 +162,7 @@ class Surfaces:
             pavements=[pavement_material(rng, table, value) for _ in range(2)],
             kerb=table.add(
                 "pavement",
-                grey(rng, u(0.15, 0.6)),
+                grey(rng, kerb_value),
                 None,
                 grey(rng, 0.1),
                 pattern="slabs",
@@ -160,7 +174,7 @@ class Surfaces:
             marking=marking,
             second_marking=second if rng.random() < 0.25 else marking,
             grass=grass,
-            verges=[grass, grass, soil, gravel, litter, grass_material(rng, table, season)],
+            verges=verges,
             soil=soil,
             gravel=gravel,
             litter=litter,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from bev_semseg_ros.sim.render.noise import hash_unit, kernel
+from bev_semseg_ros.sim.scene.weather import FAIR, Weather
 
 _LUMINANCE = np.array([0.3, 0.6, 0.1], np.float32)
 # Radiance is clipped here before it is blurred, so that a reflection of the sun does not fill the
@@ -43,10 +44,15 @@ class Imaging:
     contrast: float
     saturation: float
     sharpening: float
+    darkest: float = 1e-3  # radiance that is still exposed to `key`
 
     @classmethod
-    def draw(cls, drive_seed: int) -> Imaging:
-        """Draw the camera of a drive, in the ranges of automotive cameras and dash cameras."""
+    def draw(cls, drive_seed: int, weather: Weather = FAIR) -> Imaging:
+        """Draw the camera of a drive, in the ranges of automotive cameras and dash cameras.
+
+        At night the exposure has a limit, images are grainy, and lamps bloom. Drops on the lens
+        blur it in rain, and a low sun is scattered in it.
+        """
         rng = np.random.default_rng([drive_seed, 12])
 
         def sometimes(chance: float, low: float, high: float) -> float:
@@ -54,7 +60,7 @@ class Imaging:
             value = rng.uniform(low, high)
             return value if rng.random() < chance else 0.0
 
-        return cls(
+        camera = cls(
             lens_blur=sometimes(0.5, 0.3, 0.7),
             percentile=rng.uniform(40, 75),
             key=math.exp(rng.uniform(math.log(0.07), math.log(0.34))),
@@ -71,6 +77,28 @@ class Imaging:
             saturation=rng.uniform(0.7, 1.35),
             sharpening=sometimes(0.3, 0.2, 0.8),
         )
+        u = rng.uniform
+        if weather.is_night:
+            camera = replace(
+                camera,
+                percentile=u(60, 85),
+                key=math.exp(u(math.log(0.05), math.log(0.22))),
+                bloom=u(0.03, 0.16),
+                bloom_radius=u(4, 14),
+                grain=u(0.008, 0.045),
+                saturation=camera.saturation * u(0.6, 1.0),
+                contrast=u(-0.25, 0.2),
+                veil=0.0,
+                darkest=math.exp(u(math.log(0.004), math.log(0.025))),
+            )
+        elif weather.kind == "low_sun":
+            camera = replace(
+                camera,
+                bloom=u(0.06, 0.22),
+                bloom_radius=u(15, 60),
+                veil=u(0.0, 0.12),
+            )
+        return camera
 
     def curve(self) -> np.ndarray:
         """Return the tone curve.
@@ -165,7 +193,7 @@ def develop(
         exposed = cv2.GaussianBlur(radiance, (0, 0), imaging.lens_blur * max(scale, 0.5))
     ground = (exposed[::4, ::4] @ _LUMINANCE)[~is_sky[::4, ::4]]
     key = np.percentile(ground, imaging.percentile) if len(ground) > 20 else 0.3
-    exposure = imaging.key / max(float(key), 1e-3)
+    exposure = imaging.key / max(float(key), imaging.darkest)
     gain = (exposure * np.asarray(imaging.white_balance)).astype(np.float32)
     picture: np.ndarray = np.empty((height, width, 3), np.uint8)
     _develop(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bev_semseg_ros.sim.render.noise import NOISE, fractal_noise, inline, kernel, pasted
+from bev_semseg_ros.sim.scene.weather import FAIR, Weather
 
 
 class Light(NamedTuple):
@@ -33,6 +34,7 @@ class Light(NamedTuple):
     fog_length: float  # metres after which 1/e of the contrast remains
     shadow_blur: float  # metres of penumbra
     skyline_height: float  # tangent of the skyline's elevation
+    sun_disc: float  # radiance of the sun's disc over that of the sun's light, 0 if it is not seen
 
     @property
     def has_shadows(self) -> bool:
@@ -40,39 +42,48 @@ class Light(NamedTuple):
         return float(self.sun.max()) > 0.12
 
 
-_WEATHERS = ("sun", "haze", "overcast", "dusk")
-_WEATHER_PROBABILITIES = (0.45, 0.17, 0.30, 0.08)
-_WET_WEATHER_PROBABILITIES = (0.15, 0.15, 0.62, 0.08)
+_SKIES = ("sun", "haze", "overcast", "dusk")
+_SKY_PROBABILITIES = (0.45, 0.17, 0.30, 0.08)
+_WET_SKY_PROBABILITIES = (0.15, 0.15, 0.62, 0.08)
 
 
-def random_light(drive_seed: int, season: str, wet: float) -> Light:
+def random_light(drive_seed: int, season: str, wet: float, weather: Weather = FAIR) -> Light:
     """Draw the light of a drive.
 
-    The sun is 8 to 68 degrees high (at most 30 in winter). The ratio of sun to sky goes from 5 on a
-    clear day to 0 under clouds.
+    In fair weather the sun is 8 to 68 degrees high (at most 30 in winter). The ratio of sun to sky
+    goes from 5 on a clear day to 0 under clouds. A low sun is 1.5 to 8 degrees high and most often
+    ahead. At night only lamps light the scene, besides a weak glow of the sky.
 
     Args:
         drive_seed: The same seed gives the same light.
         season: One of `surfaces.SEASONS`.
         wet: Wetness of the ground, 0 to 1. Overcast skies are more frequent if it is above 0.3.
+        weather: Weather and time of day.
     """
     rng = np.random.default_rng([drive_seed, 11])
-    weather = str(
-        rng.choice(_WEATHERS, p=_WET_WEATHER_PROBABILITIES if wet > 0.3 else _WEATHER_PROBABILITIES)
+    light = _by_day(rng, season, wet)
+    if weather.kind == "low_sun":
+        light = _low_sun(rng, light)
+    if weather.kind in ("rain", "fog") and not weather.is_night:
+        light = _veiled(rng, light, weather)
+    if weather.is_night:
+        light = _night(rng, light, weather)
+    if weather.fog_length > 0:
+        light = light._replace(fog_length=weather.fog_length)
+    return light
+
+
+def _by_day(rng: np.random.Generator, season: str, wet: float) -> Light:
+    """Draw the light of a day without rain or dense fog."""
+    sky_kind = str(
+        rng.choice(_SKIES, p=_WET_SKY_PROBABILITIES if wet > 0.3 else _SKY_PROBABILITIES)
     )
     highest = 30 if season == "winter" else 68
     elevation, azimuth = math.radians(rng.uniform(8, highest)), rng.uniform(-math.pi, math.pi)
-    if weather == "dusk":
+    if sky_kind == "dusk":
         elevation = min(elevation, math.radians(12))
-    direction = np.array(
-        [
-            math.cos(elevation) * math.cos(azimuth),
-            math.cos(elevation) * math.sin(azimuth),
-            math.sin(elevation),
-        ]
-    )
     sun_tint = np.array([1.1, 1.0, 0.82]) if elevation < 0.5 else np.array([1.03, 1.0, 0.95])
-    if weather == "sun":
+    if sky_kind == "sun":
         sun = rng.uniform(1.6, 5.0) * sun_tint
         sky = np.array([0.75, 0.9, 1.15]) * rng.uniform(0.6, 1.1)
         horizon = np.array([0.9, 1.0, 1.1]) * rng.uniform(1.0, 2.2)
@@ -80,7 +91,7 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
             0.5, 1.3
         )
         cloud, cover = np.full(3, rng.uniform(1.4, 3.0)), rng.uniform(0, 0.7)
-    elif weather == "haze":
+    elif sky_kind == "haze":
         sun = rng.uniform(0.5, 1.6) * sun_tint
         sky = np.array([0.95, 1.0, 1.05])
         horizon = np.full(3, rng.uniform(1.0, 1.6))
@@ -88,7 +99,7 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
             0.7, 1.2
         )
         cloud, cover = np.full(3, rng.uniform(1.0, 1.6)), rng.uniform(0.3, 1)
-    elif weather == "overcast":
+    elif sky_kind == "overcast":
         sun = np.full(3, rng.uniform(0, 0.25))
         sky = rng.uniform(0.85, 1.1) * (1 + rng.normal(0, 0.04, 3))
         horizon = rng.uniform(0.8, 1.25) * (1 + rng.normal(0, 0.04, 3))
@@ -103,7 +114,7 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
     is_foggy = rng.random() < 0.08
     ground = sky * rng.uniform(0.2, 0.55) * np.array([1.05, 1.0, 0.92]) + 0.08 * sun
     return Light(
-        sun_direction=direction,
+        sun_direction=_direction(elevation, azimuth),
         sun=sun,
         sky_ambient=sky,
         ground_ambient=ground,
@@ -120,6 +131,83 @@ def random_light(drive_seed: int, season: str, wet: float) -> Light:
         fog_length=_draw_fog_length(rng, is_foggy),
         shadow_blur=rng.uniform(0, 0.4),
         skyline_height=rng.uniform(0.02, 0.6),
+        sun_disc=0.0,
+    )
+
+
+def _direction(elevation: float, azimuth: float) -> np.ndarray:
+    """Return the unit vector (3,) of an elevation and an azimuth in radians."""
+    return np.array(
+        [
+            math.cos(elevation) * math.cos(azimuth),
+            math.cos(elevation) * math.sin(azimuth),
+            math.sin(elevation),
+        ]
+    )
+
+
+def _low_sun(rng: np.random.Generator, light: Light) -> Light:
+    """Return a light whose sun stands just above the horizon and glares."""
+    u = rng.uniform
+    # The road starts along the world's x axis.
+    azimuth = rng.normal(0, 0.45) if rng.random() < 0.6 else u(-math.pi, math.pi)
+    elevation = math.radians(u(1.5, 8))
+    tint = np.array([1.15, u(0.72, 0.95), u(0.4, 0.75)])
+    sky = np.array([0.55, 0.62, 0.82]) * u(0.35, 0.8)
+    return light._replace(
+        sun_direction=_direction(elevation, azimuth),
+        sun=u(1.5, 4.5) * tint,
+        sky_ambient=sky,
+        ground_ambient=sky * u(0.25, 0.5),
+        horizon=np.array([1.25, u(0.85, 1.05), u(0.55, 0.9)]) * u(0.7, 1.6),
+        zenith=np.array([u(0.15, 0.4), u(0.35, 0.55), 0.8]) * u(0.4, 0.9),
+        cloud=np.array([1.2, 0.9, 0.75]) * u(0.5, 1.4),
+        cloud_cover=u(0, 0.6),
+        glow=u(0.4, 1.1),
+        sun_disc=60.0,
+        fog_length=math.exp(u(math.log(250), math.log(4000))),
+        shadow_blur=u(0, 0.5),
+    )
+
+
+def _veiled(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
+    """Return the even light of a day with rain or fog."""
+    u = rng.uniform
+    horizon = u(0.45, 1.15) * (1 + rng.normal(0, 0.03, 3))
+    dense = weather.kind == "fog"
+    zenith = horizon * (u(0.9, 1.25) if dense else u(0.55, 1.1))
+    sky = horizon * u(0.85, 1.05)
+    return light._replace(
+        sun=np.full(3, u(0, 0.08)),
+        sky_ambient=sky,
+        ground_ambient=sky * u(0.25, 0.5),
+        horizon=horizon,
+        zenith=zenith,
+        cloud=horizon * (u(0.97, 1.03) if dense else u(0.7, 1.1)),
+        cloud_cover=u(0.5, 1),
+        cloud_contrast=0.0 if dense else u(0, 0.5),
+        skyline=light.skyline * 0.6,
+        glow=0.0,
+    )
+
+
+def _night(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
+    """Return the light of a night: the glow of a town, or next to none."""
+    u = rng.uniform
+    glow = math.exp(u(math.log(0.0015), math.log(0.025)))
+    tint = np.array([1.0, u(0.75, 0.95), u(0.55, 1.0)])
+    horizon = glow * u(0.6, 2.0) * tint
+    if weather.fog_length > 0:  # lamps light the fog or the rain itself
+        horizon = horizon + u(0.008, 0.03) * tint
+    return light._replace(
+        sun=np.zeros(3),
+        sky_ambient=glow * u(0.6, 1.2) * np.array([0.85, 0.9, 1.0]),
+        ground_ambient=glow * u(0.2, 0.6) * tint,
+        horizon=horizon,
+        zenith=horizon * u(0.15, 0.7) * np.array([0.7, 0.8, 1.0]),
+        cloud=horizon * u(0.5, 1.2),
+        skyline=horizon * u(0.2, 1.0) * tint,
+        glow=0.0,
     )
 
 
@@ -157,6 +245,8 @@ def sky_radiance(noise, light, dx, dy, dz, radiance):
         power6 = (toward_sun * toward_sun * toward_sun) ** 2
         power12 = power6 * power6
         halo = light.glow * (1.2 * power12 * power12 * power12 + 0.25 * power6)
+        if light.sun_disc > 0 and toward_sun > 0.99993:
+            halo += light.sun_disc
     for c in range(3):
         clear = light.horizon[c] + (light.zenith[c] - light.horizon[c]) * toward_zenith
         radiance[c] = clear + (light.cloud[c] * shade - clear) * cloudy + halo * light.sun[c]

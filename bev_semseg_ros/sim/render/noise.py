@@ -17,6 +17,7 @@ _SHARED_SOURCES = (
     "render/noise.py",
     "render/cutout.py",
     "render/light.py",
+    "render/lamp_light.py",
     "assets/materials.py",
     "render/texture.py",
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.render.cutout import CUTOUT
+from bev_semseg_ros.sim.render.lamp_light import lamp_light
 from bev_semseg_ros.sim.render.light import Light, dome_pixel, sky_radiance
 from bev_semseg_ros.sim.render.noise import hash_unit, inline, kernel, pasted, value_noise
 from bev_semseg_ros.sim.render.texture import (
@@ -69,6 +70,7 @@ class Scene(NamedTuple):
     rotation: np.ndarray  # (3, 3) world_from_camera
     origin: np.ndarray  # (3,) of the camera in the world frame
     sky_label: int
+    lamps: np.ndarray  # (L, LAMP_COLUMNS) lamps that light the scene; none by day
 
 
 @inline
@@ -233,6 +235,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             sun *= _lit_share(scene, x + 0.06 * nx, y + 0.06 * ny, z + 0.06 * nz, column, row)
     open_share = _open_share(scene, x + 0.15 * nx, y + 0.15 * ny, z, column, row)
     reflectance = 0.0
+    rx, ry, rz = vx, vy, vz
     if surface[SPECULAR] > 0:
         toward_viewer = min(max(-(nx * vx + ny * vy + nz * vz), 0.0), 1.0)
         grazing = 1 - toward_viewer
@@ -252,6 +255,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
                 highlight *= highlight
             for c in range(3):
                 environment[c] += 6 * highlight * sun * light.sun[c]
+    if scene.lamps.shape[0] > 0:
+        lamp_light(scene.lamps, x, y, z, nx, ny, nz, rx, ry, rz, reflectance, environment[3:9])
     upward = 0.5 + 0.5 * nz
     clear = math.exp(-distance / light.fog_length)
     for c in range(3):
@@ -259,6 +264,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
             light.ground_ambient[c] + (light.sky_ambient[c] - light.ground_ambient[c]) * upward
         ) * open_share
         value = surface[c] * (light.sun[c] * sun + ambient + 3 * surface[EMISSION])
+        if scene.lamps.shape[0] > 0:
+            value += surface[c] * environment[3 + c] * open_share + environment[6 + c]
         if reflectance > 0:
             value += reflectance * (environment[c] * (0.4 + 0.6 * open_share) - value)
         radiance[c] = value * clear + (1 - clear) * light.horizon[c]
@@ -379,7 +386,7 @@ def shade(
         radiance,
         mask,
         np.empty(SURFACE),
-        np.empty(3),
+        np.empty(9),  # what a mirror shows, and the diffuse and mirrored light of lamps
         np.empty(3),
         np.empty(SAMPLES, np.int32),
     )

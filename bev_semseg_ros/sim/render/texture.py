@@ -133,10 +133,16 @@ def _shop(surface, noise, table, m, u, v, bay, height, seed):
 
 @inline
 def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
-    """Draw storeys of windows over a shop floor; return the brightness of the wall."""
+    """Draw storeys of windows over a shop floor; return the brightness of the wall.
+
+    The emission of a facade is that of its lit windows, which it has at night.
+    """
+    glow = surface[EMISSION]
+    surface[EMISSION] = 0.0
     bay, storey, shop_height = table[m, _PATTERN_U], table[m, _PATTERN_V], table[m, _EXTRA]
     if v < shop_height:
         _shop(surface, noise, table, m, u, v, bay * 1.7, shop_height, seed)
+        surface[EMISSION] *= 0.04 + glow if glow > 0 else 1.0
         return 1.0
     # Style of the whole facade: 1 has arches, 2 and 3 have surrounds, 3 has pilasters.
     style = int(hash_unit(7, 7, seed) * 4)
@@ -163,6 +169,10 @@ def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
             _grey(surface, 0.55)
         else:
             _grey(surface, 0.015 + 0.05 * variant)
+        if glow > 0 and hash_unit(row + 5, column + 9, seed) < 0.25:
+            surface[RED], surface[GREEN] = 0.9, 0.6 + 0.25 * variant
+            surface[BLUE] = 0.3 + 0.5 * hash_unit(column, row, seed + 4)
+            surface[EMISSION] = glow * (0.3 + variant)
         _pane(surface, column, row, 0.06 + 0.3 * hash_unit(3, 5, seed))
         return 1.0
     if style >= 2 and abs(across) < half_width + 0.16 and abs(up) < half_height + 0.16:

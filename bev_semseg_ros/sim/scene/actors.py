@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, Mesh, concatenate
 from bev_semseg_ros.sim.assets.shape import Shape
+from bev_semseg_ros.sim.classes import BOX_LABEL
 from bev_semseg_ros.sim.scene.road.street import Street
 
 
@@ -61,6 +62,13 @@ class Actor:
             [ground_speed * cos - self.drift * sin, ground_speed * sin + self.drift * cos]
         )
 
+    def grade(self, street: Street, time: float) -> float:
+        """Return the rise per metre of the ground that it stands on; 0 for people on foot."""
+        if self.shape.label == BOX_LABEL["pedestrian"]:
+            return 0.0
+        s, t = self.s + self.speed * time, self.t + self.drift * time
+        return street.grade(s, t, self.turn, self.shape.size[0])
+
     def mesh(
         self,
         object_index: int = NO_OBJECT,
@@ -107,6 +115,25 @@ def boxes_of(actors: list[Actor], street: Street, time: float) -> Boxes:
     )
 
 
+def leaning(mesh: Mesh, place: np.ndarray, yaw: float, grade: float) -> Mesh:
+    """Return a mesh that follows a slope along its heading.
+
+    Args:
+        mesh: Mesh in the world frame.
+        place: (3,) point that keeps its height.
+        yaw: Heading in radians.
+        grade: Rise in metres per metre.
+    """
+    if abs(grade) < 0.005:
+        return mesh
+    triangles = mesh.triangles.copy()
+    ahead = (triangles[..., 0] - place[0]) * np.cos(yaw) + (triangles[..., 1] - place[1]) * np.sin(
+        yaw
+    )
+    triangles[..., 2] += (grade * ahead).astype(np.float32)
+    return replace(mesh, triangles=triangles)
+
+
 class MovingActors:
     """The actors that move, as one mesh whose parts are turned and moved together."""
 
@@ -128,7 +155,9 @@ class MovingActors:
         poses = [actor.pose(street, time) for actor in self._actors]
         positions = np.array([position for position, _ in poses], np.float32)
         yaws = np.array([yaw for _, yaw in poses])
+        grades = np.array([actor.grade(street, time) for actor in self._actors], np.float32)
         positions = self._per_triangle(positions)
+        grade = self._per_triangle(grades)
         cos = self._per_triangle(np.cos(yaws).astype(np.float32))
         sin = self._per_triangle(np.sin(yaws).astype(np.float32))
 
@@ -140,8 +169,10 @@ class MovingActors:
             return out
 
         mesh = self._mesh
+        triangles = turned(mesh.triangles) + positions
+        triangles[..., 2] += grade * mesh.triangles[..., 0]
         return Mesh(
-            turned(mesh.triangles) + positions,
+            triangles,
             mesh.uvs,
             turned(mesh.normals),
             mesh.labels,

@@ -44,6 +44,7 @@ class Site:
         library: Shapes of vehicles, people and plants.
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
+        lamps: World points (3,) of the heads of street lamps, which are lit at night.
         amenities: Places where people gather, as far as they are built.
     """
 
@@ -55,6 +56,7 @@ class Site:
     library: Library
     occupancy: Occupancy
     out: Primitives
+    lamps: list[np.ndarray] = field(default_factory=list)
     amenities: list[Amenity] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
@@ -93,8 +95,14 @@ class Site:
         width = width or length
         half = max(length, width) / 2
         sign = 1 if t > 0 else -1
-        is_beside_road = abs(t) > self.street.half_width
-        if is_beside_road and self.street.is_crossed(s - half, s + half, sign):
+        street = self.street
+        if abs(t) > street.half_width:
+            is_beyond = abs(t) > street.side(t).boundary
+            if street.is_crossed(s - half, s + half, sign, is_beyond):
+                return False
+            if street.is_on_side_road(s, t):
+                return False
+        elif street.is_in_junction(s):
             return False
         if abs(t) > self.street.alignment.offset_limit(sign):
             return False

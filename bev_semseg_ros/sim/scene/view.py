@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh
+from bev_semseg_ros.sim.scene.lamps import NO_LAMPS
+from bev_semseg_ros.sim.scene.weather import FAIR, Weather
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,9 @@ class View:
         drive_seed: Seed of the drive, for light, camera settings and bias.
         season: One of `surfaces.SEASONS`.
         wet: Wetness of the ground, 0 to 1.
+        weather: Weather and time of day.
+        lamps: (L, LAMP_COLUMNS) lamps that light the scene; none by day.
+        mist: Row of the materials for water in the air, None without rain and fog.
     """
 
     static: Mesh
@@ -42,3 +47,6 @@ class View:
     drive_seed: int
     season: str
     wet: float
+    weather: Weather = FAIR
+    lamps: np.ndarray = field(default_factory=lambda: NO_LAMPS)
+    mist: int | None = None

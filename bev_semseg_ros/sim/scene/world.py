@@ -18,18 +18,22 @@ from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.assets.primitives import Primitives
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import SEASON_PROBABILITIES, SEASONS, Surfaces
-from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of
+from bev_semseg_ros.sim.scene.actors import Actor, MovingActors, boxes_of, leaning
+from bev_semseg_ros.sim.scene.lamps import Lamps
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.markings import Markings
-from bev_semseg_ros.sim.scene.road.street import STREET_KIND_PROBABILITIES, STREET_KINDS, Street
-from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
+from bev_semseg_ros.sim.scene.road.places import draw_place
+from bev_semseg_ros.sim.scene.road.street import Street
+from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries, reserve_walls
 from bev_semseg_ros.sim.scene.roadside.buildings import Buildings
 from bev_semseg_ros.sim.scene.roadside.furniture import Furniture
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
+from bev_semseg_ros.sim.scene.roadside.monuments import add_monuments
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import Weather
 
 # Standard deviations of the attitude of a vehicle on its springs, in radians and metres.
 PITCH_SIGMA = np.radians(0.5)
@@ -51,8 +55,10 @@ class World:
         seed: Seed of the drive.
         frames: Number of frames.
         rate_hz: Frames per second.
-        kind: Kind of street, one of STREET_KINDS.
+        place: Key of `places.PLACES`.
+        kind: Kind of street, one of `places.STREET_KINDS`.
         season: One of `surfaces.SEASONS`.
+        weather: Weather and time of day.
         wet: Wetness of the ground, 0 to 1.
         materials: Materials of everything in the scene.
         street: The street.
@@ -66,6 +72,7 @@ class World:
         library: Library,
         rate_hz: float = 10.0,
         kind: str | None = None,
+        weather: str | None = None,
     ) -> None:
         """Build the street and everything on it.
 
@@ -74,34 +81,34 @@ class World:
             frames: Number of frames.
             library: Shapes to draw from.
             rate_hz: Frames per second.
-            kind: One of STREET_KINDS; None to draw one.
+            kind: Key of `places.PLACES`; None to draw one.
+            weather: One of `weather.WEATHERS`; None to draw one.
 
         Raises:
-            ValueError: If the kind is unknown, or if there are no frames or no rate.
+            ValueError: If the kind or the weather is unknown, or if there are no frames or no rate.
         """
         if frames < 1 or rate_hz <= 0:
             raise ValueError(
                 f"a drive needs at least one frame and a positive rate, "
                 f"got {frames} frames at {rate_hz} Hz"
             )
-        if kind is not None and kind not in STREET_KINDS:
-            raise ValueError(
-                f"unknown kind of street {kind!r}, expected one of {', '.join(STREET_KINDS)}"
-            )
         rng = np.random.default_rng(seed)
         self.seed = seed
         self.frames = frames
         self.rate_hz = rate_hz
-        self.kind = (
-            str(rng.choice(STREET_KINDS, p=STREET_KIND_PROBABILITIES)) if kind is None else kind
-        )
+        self.place, self.kind = draw_place(rng, kind)
         self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
-        self.wet = float(rng.uniform(0.3, 0.9)) if rng.random() < 0.14 else 0.0
+        self.weather = Weather.draw(seed, weather)
+        self.wet = self.weather.wet
         self.materials = RandomizedMaterials(rng)
-        surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, self.kind == "city")
+        is_city = self.kind == "city"
+        is_paved = self.place in ("square", "narrow")
+        surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, is_city, is_paved)
         duration = (frames - 1) / rate_hz
-        self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration)
+        self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration, self.place)
         self.drive = Drive.draw(rng, self.street.ego_lane, duration)
+        if self.place == "narrow":
+            self.drive = replace(self.drive, yaw=float(np.clip(self.drive.yaw, -0.03, 0.03)))
         times = np.linspace(0, duration, min(frames, MAX_MOMENTS))
         primitives = Primitives()
         site = Site(
@@ -114,14 +121,22 @@ class World:
             Occupancy(len(times)),
             primitives,
         )
-        self._actors = self._furnish(site, times)
-        for index, actor in enumerate(self._actors):
-            if not actor.is_moving:
-                primitives.append(actor.mesh(index, *actor.pose(self.street, 0.0)))
-        self._static: Mesh = primitives.build()
-        self._moving = MovingActors(self._actors)
+        actors = self._furnish(site, times)
         self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
         self._sway_phases = rng.uniform(0, 2 * np.pi, 3)
+        # What the weather adds comes last, so that a street is the same in any weather.
+        self._mist: int | None = None
+        if self.weather.rain > 0 or self.weather.kind == "fog":
+            self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
+        self._lamps = Lamps(site, self.weather, seed)
+        self._actors = self._lamps.switch_on(actors)
+        for index, actor in enumerate(self._actors):
+            if not actor.is_moving:
+                place, yaw = actor.pose(self.street, 0.0)
+                grade = actor.grade(self.street, 0.0)
+                primitives.append(leaning(actor.mesh(index, place, yaw), place, yaw, grade))
+        self._static: Mesh = primitives.build()
+        self._moving = MovingActors(self._actors)
 
     def view(self, index: int, delay: float = 0.0) -> View:
         """Return the world at a frame of the drive, or `delay` seconds later.
@@ -150,6 +165,9 @@ class World:
             drive_seed=self.seed,
             season=self.season,
             wet=self.wet,
+            weather=self.weather,
+            lamps=self._lamps.at(self._actors, time, world_from_ego),
+            mist=self._mist,
         )
 
     def _furnish(self, site: Site, times: np.ndarray) -> list[Actor]:
@@ -166,16 +184,20 @@ class World:
         """
         rng, sides = site.rng, self.street.sides
         build_ground(self.street, rng, site.out.builder, site.surfaces)
+        reserve_walls(site)
         Markings(site).draw(self.drive.t)
         traffic = Traffic(site, self.drive, times)
         traffic.add_moving_vehicles()
-        styles = [_style(rng, self.kind) for _ in sides]
+        styles = [_style(rng, self.kind, self.place) for _ in sides]
         greenery = Greenery(site)
         for side in sides:
             traffic.add_parked_vehicles(side)
         for part in (Buildings(site), Furniture(site), greenery, Boundaries(site, greenery)):
             for side, style in zip(sides, styles, strict=True):
                 part.populate(side, style)
+        if self.place == "square":
+            for side in sides:
+                add_monuments(site, side)
         greenery.add_horizon()
         traffic.add_the_rest()
         return traffic.actors
@@ -194,13 +216,19 @@ class World:
         return transform(rotation_rpy(roll, pitch - slope, yaw), position)
 
 
-def _style(rng: np.random.Generator, kind: str) -> str:
-    """Draw what stands behind the pavement on one side of a kind of street.
+def _style(rng: np.random.Generator, kind: str, place: str) -> str:
+    """Draw what stands behind the pavement on one side of a kind of street and a place.
 
     Returns:
         "city" for a closed front of buildings, "houses" for houses with gardens, or "scattered"
         for trees, fields and a few buildings.
     """
+    if place == "narrow":
+        return "houses" if rng.random() < 0.3 else "city"
+    if place == "square":
+        return "city" if rng.random() < 0.9 else "scattered"
+    if place == "hills" and kind == "residential":
+        return "houses" if rng.random() < 0.8 else "scattered"
     if kind == "avenue":
         return "city" if rng.random() < 0.4 else "scattered"
     if kind in ("city", "residential"):

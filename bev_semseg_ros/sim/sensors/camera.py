@@ -17,8 +17,11 @@ from bev_semseg_ros.sim.render import raster
 from bev_semseg_ros.sim.render.imaging import Imaging, develop
 from bev_semseg_ros.sim.render.light import Light, random_light, sky_dome
 from bev_semseg_ros.sim.render.noise import NOISE
+from bev_semseg_ros.sim.render.rain import add_drops, add_spray
 from bev_semseg_ros.sim.render.shading import SAMPLES, TAPS, ParallelMap, Scene, shade
+from bev_semseg_ros.sim.render.wet_ground import reflect
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import Weather
 
 _SKY = MASK_LABEL["sky"]
 # A pinhole z-buffer cannot hold more than about 150 degrees.
@@ -65,7 +68,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         seen, np.arange(len(seen), dtype=np.int32), table, camera_from_world, matrix, keys, ids
     )
 
-    light, dome, imaging = _drive(view.drive_seed, view.season, float(view.wet))
+    light, dome, imaging = _drive(view.drive_seed, view.season, float(view.wet), view.weather)
     world_from_camera = invert(camera_from_world)
     side = _main_direction(camera)
     scene = Scene(
@@ -84,6 +87,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         np.ascontiguousarray(world_from_camera[:3, :3]),
         world_from_camera[:3, 3].copy(),
         _SKY,
+        view.lamps,
     )
     width, height = camera.size
     radiance, mask = np.empty((height, width, 3), np.float32), np.empty((height, width), np.uint8)
@@ -97,6 +101,25 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         radiance,
         mask,
     )
+    if view.wet > 0:
+        reflect(
+            rays,
+            samples,
+            keys,
+            matrix,
+            scene.rotation,
+            scene.origin,
+            NOISE,
+            dome,
+            float(view.wet),
+            mask,
+            radiance,
+        )
+    if view.weather.rain > 0:
+        with np.errstate(divide="ignore"):
+            depths = 1 / keys.reshape(-1)[samples[..., 0]]
+        add_spray(radiance, depths, view, camera.image_from_ego, light.horizon)
+        add_drops(radiance, view.weather.rain, view.drive_seed, view.seed)
     return develop(radiance, mask == _SKY, imaging, light.sky_ambient, view.seed), mask
 
 
@@ -113,10 +136,12 @@ def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
 
 
 @functools.lru_cache(maxsize=8)
-def _drive(drive_seed: int, season: str, wet: float) -> tuple[Light, np.ndarray, Imaging]:
+def _drive(
+    drive_seed: int, season: str, wet: float, weather: Weather
+) -> tuple[Light, np.ndarray, Imaging]:
     """Return the light, the sky map and the camera settings of a drive."""
-    light = random_light(drive_seed, season, wet)
-    return light, sky_dome(light), Imaging.draw(drive_seed)
+    light = random_light(drive_seed, season, wet, weather)
+    return light, sky_dome(light), Imaging.draw(drive_seed, weather)
 
 
 @functools.lru_cache(maxsize=8)

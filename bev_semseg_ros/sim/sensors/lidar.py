@@ -13,6 +13,7 @@ from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.sensors.ray_casting import cast
 from bev_semseg_ros.sim.sensors.rig import BodyPart, Rig
 from bev_semseg_ros.sim.sensors.sweep import OneMoment, Path, Sweeping
+from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 
 if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera
@@ -121,13 +122,13 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     if path is not None and rig.sweep is not None:
         shots = Sweeping(view, path, rig.sweep, *_beams(rig, rays, azimuths, jitter))
     hits = cast(view, rig.max_range, shots.origins, shots.directions, rng)
+    hits = weathered(hits, view, shots.origins, shots.directions, rng)
     index = hits.rays
 
     table = view.materials.lidar[hits.materials]
     exponents = table[:, LIDAR_COLUMN["exponent"]]
     signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
-    # Water on level ground mirrors the beam away, nearly all of it where the road shines.
-    signals = signals * np.where(hits.uprightness > 0.9, (1 - view.wet) ** 3, 1.0)
+    signals = signals * transmission(view, hits)
     sensitivity = drive_rng.uniform(*rig.signal_range)
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     threshold = np.maximum(threshold, LEAST_SIGNAL)

@@ -8,6 +8,8 @@ import numpy as np
 
 # The road ends where its arc has turned by this angle in radians.
 MAX_TURN = 1.9
+# Steepest grade of a hilly road, in metres per metre.
+MAX_GRADE = 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +31,16 @@ class Alignment:
     elevations: np.ndarray
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, fast: bool, near: float) -> Alignment:
+    def draw(
+        cls, rng: np.random.Generator, fast: bool, near: float, hilly: bool = False
+    ) -> Alignment:
         """Draw a random course.
 
         Args:
             rng: Source of randomness.
             fast: Whether the road is for fast traffic, with gentle bends only.
             near: Station in metres up to which the profile is finely divided.
+            hilly: Whether there are grades of up to MAX_GRADE with crests and dips.
         """
         curvature = float(
             rng.normal(0, 0.003) if fast or rng.random() < 0.8 else rng.normal(0, 0.012)
@@ -54,7 +59,7 @@ class Alignment:
         waves = [(rng.normal(0, 0.04), rng.uniform(12, 45)) for _ in range(2)]
         if rng.random() < 0.4:
             waves.append((rng.normal(0, 0.5), rng.uniform(60, 160)))
-        z = np.zeros_like(s)
+        z = _hills(rng, s) if hilly else np.zeros_like(s)
         if rng.random() > 0.3:
             # A grade at the vehicle and a change of it within about 20 m: the ground ahead tilts.
             z += rng.normal(0, 0.012) * s + rng.normal(0, 0.012) * s * np.abs(s) / (np.abs(s) + 20)
@@ -112,3 +117,13 @@ class Alignment:
             side: 1 for the left side, -1 for the right side.
         """
         return 0.75 / abs(self.curvature) if self.curvature * side > 0 else np.inf
+
+
+def _hills(rng: np.random.Generator, stations: np.ndarray) -> np.ndarray:
+    """Draw the heights (S,) of a road with long grades, crests and dips at stations (S,)."""
+    fine = np.arange(stations[0], stations[-1] + 1.0)
+    knots = np.cumsum(np.concatenate([[fine[0] - 40], rng.uniform(25, 90, 24)]))
+    grades = np.clip(rng.normal(0, 0.055, len(knots)), -MAX_GRADE, MAX_GRADE)
+    grades[knots > 150] *= 0.4
+    grade = np.interp(fine, knots, grades)
+    return np.interp(stations, fine, np.cumsum(grade))

@@ -10,10 +10,10 @@ from bev_semseg_ros.sim.scene.road.cross_section import (
     ROAD,
     SIDEWALK,
     VEGETATION,
-    Crossing,
     Side,
     Strip,
 )
+from bev_semseg_ros.sim.scene.road.crossing import Crossing
 from bev_semseg_ros.sim.scene.road.street import MEDIAN_KERB, Street
 
 # A rough strip is a grid of cells of this size in metres, between these stations.
@@ -57,8 +57,12 @@ class _Ground:
         if street.median:
             self._add_island()
         for side in street.sides:
-            for run in street.runs(side.sign):
-                for strip in side.strips:
+            crossing, corner, beyond = street.crossing, 0.0, 0.0
+            if crossing is not None:
+                corner, beyond = crossing.corner_radius(side), crossing.pavement
+            for strip in side.strips:
+                is_public = strip.end <= side.boundary + 1e-9
+                for run in street.runs(side.sign, corner if is_public else beyond):
                     if strip.roughness > 0:
                         self._add_rough_strip(run, side.sign, strip)
                     else:
@@ -106,13 +110,15 @@ class _Ground:
             label, material = VEGETATION, surfaces.verges[rng.integers(len(surfaces.verges))]
         else:
             label, material = SIDEWALK, surfaces.pavements[0]
-        stations = self._alignment.stations
-        self._band(stations, (-inner, inner), (MEDIAN_KERB, MEDIAN_KERB), label, material)
         edge = median - 0.01
-        for sign in (1, -1):
-            for start, end, low in ((inner, edge, MEDIAN_KERB), (edge, median, 0.0)):
-                offsets = (sign * start, sign * end)
-                self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
+        crossing = self._street.crossing
+        sign_of_gap = 1 if crossing is None else crossing.signs[0]
+        for stations in self._street.runs(sign_of_gap, margin=1.0):
+            self._band(stations, (-inner, inner), (MEDIAN_KERB, MEDIAN_KERB), label, material)
+            for sign in (1, -1):
+                for start, end, low in ((inner, edge, MEDIAN_KERB), (edge, median, 0.0)):
+                    offsets = (sign * start, sign * end)
+                    self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
 
     def _add_rough_strip(self, stations: np.ndarray, sign: int, strip: Strip) -> None:
         """Add an uneven strip; it is flat far away, and its edges are those of a flat strip."""
@@ -138,22 +144,105 @@ class _Ground:
         self._builder.grid(points, strip.label, strip.material, uvs)
 
     def _add_side_road(self, side: Side, crossing: Crossing) -> None:
-        """Add a side road, one kerb lower than the ground beside it, and the kerbs of the step."""
+        """Add a side road, its pavements, and the corners of the street's own pavement."""
         builder, surfaces = self._builder, self._surfaces
         ends = [strip.end for strip in side.strips]
-        distance = np.unique([self._street.half_width, *ends])
-        z = side.height(distance) - side.kerb
-        z[0] = 0.0
-        edges = crossing.station + np.array([-1, 1]) * crossing.half_width
-        points = self._alignment.points(edges[:, None], side.sign * distance, z)
-        uvs = np.stack(np.broadcast_arrays(distance, edges[:, None]), -1)
-        order = slice(None, None, side.sign)
-        builder.grid(points[:, order], ROAD, surfaces.side_road, uvs[:, order], smooth=False)
-        if side.kerb > 0:
-            for edge in range(2):
-                wall = np.stack([points[edge], points[edge] + [0, 0, side.kerb]])
-                wall_uvs = np.stack([uvs[edge], uvs[edge] + [0, side.kerb]])
+        distance = np.unique([self._street.half_width, side.kerb_start, *ends])
+        z = side.road_height(distance)
+        stations = self._alignment.stations
+        between = stations[(stations > crossing.start) & (stations < crossing.end)]
+        s = np.concatenate([[crossing.start], between, [crossing.end]])[:, None]
+        self._grid(s, side.sign, distance, z, ROAD, surfaces.side_road)
+        corner_end = side.kerb_start + crossing.corner_radius(side)
+        walled = np.unique([corner_end, *distance[distance > corner_end]])
+        for edge, away in ((crossing.start, -1), (crossing.end, 1)):
+            self._add_corner(side, crossing, edge, away)
+            self._add_side_pavement(side, crossing, edge, away)
+            if side.kerb > 0 and len(walled) > 1:
+                low = side.road_height(walled)
+                rows = np.array([[0.0], [side.kerb]])
+                wall = self._alignment.points(edge, side.sign * walled, low + rows)
+                wall_uvs = np.stack(np.broadcast_arrays(walled, rows), -1)
                 builder.grid(wall, SIDEWALK, surfaces.kerb, wall_uvs, smooth=False)
+
+    def _add_corner(self, side: Side, crossing: Crossing, edge: float, away: int) -> None:
+        """Add one corner: road, a round kerb, and pavement behind it.
+
+        Args:
+            side: Side of the street.
+            crossing: The side road.
+            edge: Station of the edge of the side road in metres.
+            away: 1 if the corner follows the side road, -1 if it comes before it.
+        """
+        radius = crossing.corner_radius(side)
+        if radius <= 0:
+            return
+        surfaces = self._surfaces
+        far = edge + away * radius
+        low, high = min(edge, far), max(edge, far)
+        stations = self._alignment.stations
+        between = stations[(stations > low) & (stations < high)]
+        turn = edge + away * radius * (1 - np.cos(np.linspace(0, np.pi / 2, 9)))
+        s = np.unique(np.round(np.concatenate([between, turn, [low, high]]), 6))
+        kerb = crossing.corner_distance(s, side)
+        full = np.full(len(s), 1.0)
+        lines = (
+            (self._street.half_width * full, side.kerb_start * full, 0.0, 0.0, ROAD, surfaces.road),
+            (side.kerb_start * full, kerb, 0.0, 0.0, ROAD, surfaces.road),
+            (kerb, kerb + 0.02, 0.0, side.kerb, SIDEWALK, surfaces.kerb),
+            (kerb + 0.02, kerb + 0.16, side.kerb, side.kerb, SIDEWALK, surfaces.kerb),
+            (
+                kerb + 0.16,
+                side.boundary * full,
+                side.kerb,
+                side.kerb,
+                SIDEWALK,
+                self._corner_material(side),
+            ),
+        )
+        for inner, outer, z0, z1, label, material in lines:
+            distance = np.stack([inner, np.maximum(inner, outer)], -1)
+            z = np.broadcast_to([z0, z1], distance.shape)
+            self._grid(s[:, None], side.sign, distance, z, label, material)
+
+    def _corner_material(self, side: Side) -> int:
+        """Return the material of the pavement at the corners of a side."""
+        pavement = side.first("pavement")
+        return self._surfaces.pavements[0] if pavement is None else pavement.material
+
+    def _add_side_pavement(self, side: Side, crossing: Crossing, edge: float, away: int) -> None:
+        """Add the pavement along a side road; arguments as in `_add_corner`."""
+        if crossing.pavement <= 0:
+            return
+        s = np.sort([edge, edge + away * crossing.pavement])[:, None]
+        ends = [strip.end for strip in side.strips if strip.end > side.boundary]
+        distance = np.unique([side.boundary, *ends])
+        z = side.height(distance)
+        self._grid(s, side.sign, distance, z, SIDEWALK, self._corner_material(side))
+
+    def _grid(
+        self,
+        s: np.ndarray,
+        sign: int,
+        distance: np.ndarray,
+        z: np.ndarray,
+        label: int,
+        material: int,
+    ) -> None:
+        """Add a surface that faces up.
+
+        Args:
+            s: (S, 1) ascending stations in metres.
+            sign: 1 for the left side, -1 for the right side.
+            distance: (D,) or (S, D) ascending distances from the middle of the road in metres.
+            z: Heights over the centre line, of the same shape.
+            label: Class of the surface.
+            material: Row of the MaterialTable.
+        """
+        points = self._alignment.points(s, sign * distance, z)
+        uvs = np.stack(np.broadcast_arrays(s, distance), -1)
+        order = slice(None, None, sign)
+        self._builder.grid(points[:, order], label, material, uvs[:, order], smooth=False)
 
     def _add_plain(self) -> None:
         """Add a disc below everything else, so that no gap between strips shows the sky."""

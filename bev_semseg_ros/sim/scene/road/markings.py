@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from bev_semseg_ros.sim.classes import MASK_LABEL
-from bev_semseg_ros.sim.scene.road.cross_section import Lane
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow
+from bev_semseg_ros.sim.scene.road.junction_markings import JunctionMarkings
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 
 PAINT, ROAD = MASK_LABEL["lane_marking"], MASK_LABEL["road"]
@@ -31,9 +32,13 @@ class Markings:
         """
         rng, surfaces = self._rng, self._site.surfaces
         self._repairs()
-        if rng.random() < (0.97 if self._street.kind == "motorway" else 0.88):
+        has_lines = self._street.place != "narrow"
+        if has_lines and rng.random() < (0.97 if self._street.kind == "motorway" else 0.88):
             self._lines()
-        if self._street.kind != "motorway":
+        crossing = self._street.crossing
+        if crossing is not None:
+            JunctionMarkings(self._site, crossing).draw()
+        elif self._street.kind != "motorway" and self._street.place != "narrow":
             if rng.random() < 0.25:
                 self._zebra(rng.uniform(8, 35))
             if rng.random() < 0.25:
@@ -119,7 +124,27 @@ class Markings:
             ends = starts + length
         else:
             starts, ends = np.array([-20.0]), np.array([end])
+        starts, ends = self._outside_junction(starts, ends, t)
         self._ribbons(starts, ends, t - width / 2, t + width / 2, PAINT, material)
+
+    def _outside_junction(
+        self, starts: np.ndarray, ends: np.ndarray, t: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the parts of lines (N,) at an offset that are not in the mouth of a side road."""
+        crossing, street = self._street.crossing, self._street
+        if crossing is None:
+            return starts, ends
+        is_at_edge = abs(t) > 0.8 * street.half_width
+        if is_at_edge and street.side(t).sign not in crossing.signs:
+            return starts, ends
+        if not is_at_edge and len(crossing.signs) == 1 and street.kind == "rural":
+            return starts, ends
+        radius = max(crossing.corner_radius(street.side(sign)) for sign in crossing.signs)
+        low, high = crossing.start - radius, crossing.end + radius
+        starts = np.concatenate([starts, np.maximum(starts, high)])
+        ends = np.concatenate([np.minimum(ends, low), ends])
+        kept = ends > starts + 0.05
+        return starts[kept], ends[kept]
 
     def _lines(self) -> None:
         """Add the lines between lanes and at the edges of the carriageway."""
@@ -205,6 +230,8 @@ class Markings:
         """Add lines between parking places that are at an angle to the road."""
         for side in self._street.sides:
             for row in side.rows:
+                if row.angle == 0.0 and row.pitch:
+                    self._bay_across(row)
                 if row.angle == 0.0 or self._rng.random() < 0.35:
                     continue
                 s = np.arange(-14, 90, row.pitch)
@@ -216,6 +243,14 @@ class Markings:
                 self._site.out.quads(
                     self._flat(corners_s, t + 0 * corners_s), PAINT, self._site.surfaces.marking
                 )
+
+    def _bay_across(self, row: ParkingRow) -> None:
+        """Add the line on the right of each place of a row that runs away from the road."""
+        s = np.arange(row.start, 90, row.pitch) + row.pitch / 2
+        t = np.full(len(s), row.offset - 1.3)
+        height = float(self._street.height(0.0, row.offset)) + PAINT_HEIGHT
+        material = self._site.surfaces.marking
+        self._ribbons(s - 2.4, s + 2.4, t - 0.06, t + 0.06, PAINT, material, height)
 
     def _repairs(self) -> None:
         """Add wheel tracks, a coloured lane, patches, manhole covers and fallen leaves."""

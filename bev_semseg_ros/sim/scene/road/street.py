@@ -8,12 +8,18 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
-from bev_semseg_ros.sim.scene.road.cross_section import Crossing, Lane, Side, draw_side
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
+from bev_semseg_ros.sim.scene.road.crossing import Crossing
+from bev_semseg_ros.sim.scene.road.side_builder import draw_side
 
-STREET_KINDS = ("residential", "city", "avenue", "rural", "lot", "motorway")
-STREET_KIND_PROBABILITIES = (0.28, 0.26, 0.14, 0.15, 0.08, 0.09)
 # Height in metres of the raised island in the middle of a road.
 MEDIAN_KERB = 0.12
+# Distance from the middle of a vehicle to its axles as a share of its length, the steepest that one
+# leans in metres per metre, and the most that one end is lifted by it in metres: upright boxes fit
+# no vehicle that leans more.
+AXLE = 0.3
+MAX_LEAN = 0.08
+MAX_LIFT = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +29,8 @@ class Street:
     Stations s run along the road, offsets t to its left, both in metres.
 
     Attributes:
-        kind: One of STREET_KINDS.
+        kind: One of `places.STREET_KINDS`.
+        place: Key of `places.PLACES`.
         alignment: Course of the centre line.
         half_width: Half the width in metres of the carriageway that the vehicle drives on.
         median: Half the width in metres of a raised island in its middle, 0 without one.
@@ -34,6 +41,7 @@ class Street:
     """
 
     kind: str
+    place: str
     alignment: Alignment
     half_width: float
     median: float
@@ -43,22 +51,36 @@ class Street:
     crossing: Crossing | None
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, kind: str, surfaces: Surfaces, near: float) -> Street:
+    def draw(
+        cls,
+        rng: np.random.Generator,
+        kind: str,
+        surfaces: Surfaces,
+        near: float,
+        place: str | None = None,
+    ) -> Street:
         """Draw a random street.
 
         Args:
             rng: Source of randomness.
-            kind: One of STREET_KINDS.
+            kind: One of `places.STREET_KINDS`.
             surfaces: Materials.
             near: Station in metres up to which the ground is finely divided.
+            place: Key of `places.PLACES`; None for a street without anything special.
         """
         u = rng.uniform
-        alignment = Alignment.draw(rng, kind == "motorway", near)
+        place = kind if place is None else place
+        is_hilly = place == "hills" or (kind != "motorway" and rng.random() < 0.06)
+        alignment = Alignment.draw(rng, kind == "motorway", near, is_hilly)
         half_width = _draw_half_width(rng, kind)
-        least = 1 if kind == "motorway" else 2
+        if place == "narrow":
+            half_width = u(1.5, 2.6)
+        least = 1 if kind == "motorway" or place == "narrow" else 2
         count = max(least, round(2 * half_width / u(2.9, 3.7)))
         lane_width = 2 * half_width / count
-        is_one_way = kind == "motorway" or rng.random() < 0.08
+        if place == "narrow":
+            count, lane_width = 1, 2 * half_width
+        is_one_way = kind == "motorway" or place == "narrow" or rng.random() < 0.08
         median = 0.0
         may_be_divided = kind in ("city", "avenue") and count % 2 == 0 and not is_one_way
         if may_be_divided and rng.random() < 0.25:
@@ -74,13 +96,40 @@ class Street:
         if rng.random() >= 0.6:
             ego_lane = own_lanes[rng.integers(len(own_lanes))]
         crossing = None
-        if kind in ("residential", "city", "avenue") and rng.random() < 0.35:
-            signs = [(1, -1), (1,), (-1,)][rng.integers(3)]
-            crossing = Crossing(u(12, 60), u(3, 6), signs)
-        left, oncoming = draw_side(rng, kind, 1, half_width, surfaces, alignment.offset_limit(1))
-        right, _ = draw_side(rng, kind, -1, half_width, surfaces, alignment.offset_limit(-1))
+        may_cross = kind in ("residential", "city", "avenue") and place not in ("narrow", "hills")
+        if place == "junction" or (may_cross and rng.random() < 0.35):
+            crossing = Crossing.draw(rng, kind, place == "junction")
+        sides, oncoming = [], []
+        for sign in (1, -1):
+            is_crossed = crossing is not None and sign in crossing.signs
+            side, more = draw_side(
+                rng,
+                kind,
+                sign,
+                half_width,
+                surfaces,
+                alignment.offset_limit(sign),
+                place,
+                is_crossed,
+            )
+            sides.append(side)
+            oncoming += more
         lanes += oncoming
-        return cls(kind, alignment, half_width, median, lanes, ego_lane, (left, right), crossing)
+        left, right = sides
+        if place == "narrow":
+            ego_lane = _beside_parked(half_width, left, right)
+            lanes = [ego_lane]
+        return cls(
+            kind,
+            place,
+            alignment,
+            half_width,
+            median,
+            lanes,
+            ego_lane,
+            (left, right),
+            crossing,
+        )
 
     def side(self, t: float) -> Side:
         """Return the side that an offset lies on."""
@@ -88,28 +137,57 @@ class Street:
 
     def height(self, s: float, t: float) -> float:
         """Return the height of the ground over the centre line at a station and an offset."""
-        if abs(t) < self.median:
+        if abs(t) < self.median and not self.is_in_junction(s):
             return MEDIAN_KERB
         side = self.side(t)
-        height = float(side.height(abs(t)))
-        if abs(t) > self.half_width and self.is_crossed(s, s, side.sign):
-            height -= side.kerb
-        return height
+        if self.is_on_side_road(s, t):
+            return float(side.road_height(abs(t)))
+        return float(side.height(abs(t)))
 
     def point(self, s: float, t: float, z: float = 0.0) -> np.ndarray:
         """Return the world point (3,) at a station and an offset, z metres above the ground."""
         return self.alignment.points(s, t, self.height(s, t) + z)
 
-    def is_crossed(self, start: float, end: float, sign: int) -> bool:
-        """Return whether a side road meets stations `start` to `end` of a side."""
-        return self.crossing is not None and self.crossing.covers(start, end, sign)
+    def grade(self, s: float, t: float, turn: float, length: float) -> float:
+        """Return the rise per metre that a vehicle leans with the ground under it.
 
-    def runs(self, sign: int) -> list[np.ndarray]:
-        """Return the stations of a side in the stretches before and after a side road."""
+        Args:
+            s: Station in metres.
+            t: Offset in metres.
+            turn: Heading of the vehicle relative to the direction of the road in radians.
+            length: Length of the vehicle in metres.
+        """
+        axle, limit = AXLE * length, min(MAX_LEAN, 2 * MAX_LIFT / length)
+        ahead, aside = axle * np.cos(turn), axle * np.sin(turn)
+        front, rear = self.point(s + ahead, t + aside)[2], self.point(s - ahead, t - aside)[2]
+        return float(np.clip((front - rear) / (2 * axle), -limit, limit))
+
+    def is_in_junction(self, s: float) -> bool:
+        """Return whether a station is between the corners of a side road."""
+        crossing = self.crossing
+        return crossing is not None and crossing.start - 1.0 <= s <= crossing.end + 1.0
+
+    def is_on_side_road(self, s: float, t: float) -> bool:
+        """Return whether a station and an offset are on a side road or in its mouth."""
+        if self.crossing is None or abs(t) <= self.half_width:
+            return False
+        return self.crossing.is_on_road(s, abs(t), self.side(t))
+
+    def is_crossed(self, start: float, end: float, sign: int, beyond: bool = False) -> bool:
+        """Return whether a side road meets stations of a side; see `Crossing.covers`."""
+        return self.crossing is not None and self.crossing.covers(start, end, sign, beyond)
+
+    def runs(self, sign: int, margin: float = 0.0) -> list[np.ndarray]:
+        """Return the stations of a side in the stretches before and after a side road.
+
+        Args:
+            sign: 1 for the left side, -1 for the right side.
+            margin: Metres that the stretches keep from the side road.
+        """
         stations = self.alignment.stations
         if self.crossing is None or sign not in self.crossing.signs:
             return [stations]
-        start, end = self.crossing.start, self.crossing.end
+        start, end = self.crossing.start - margin, self.crossing.end + margin
         runs = [
             np.append(stations[stations < start], start),
             np.append(end, stations[stations > end]),
@@ -132,3 +210,18 @@ def _draw_half_width(rng: np.random.Generator, kind: str) -> float:
         "motorway": u(3.6, 7.5),
     }
     return half_widths[kind]
+
+
+def _beside_parked(half_width: float, left: Side, right: Side) -> Lane:
+    """Return the lane of a narrow street: clear of the vehicles that stand on one side.
+
+    Where both sides have them, those on the right are left out for want of room.
+    """
+    offset = 0.0
+    for side in (left, right):
+        if side.rows:
+            # Half the width of the vehicle, and some play.
+            offset = -side.sign * max(half_width - 1.2, 0.0)
+            break
+    width = 2 * max(min(half_width - abs(offset), 1.5), 1.15)
+    return Lane(offset, width, 1)

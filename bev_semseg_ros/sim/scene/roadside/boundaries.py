@@ -45,6 +45,19 @@ CONCRETE_BARRIER = np.array(
 )
 
 
+def reserve_walls(site: Site) -> None:
+    """Occupy the ground of the walls between levels, which are strips of the ground."""
+    stations = site.street.alignment.stations
+    near = stations[stations < DETAIL_END]
+    for side in site.street.sides:
+        for strip in side.strips:
+            if strip.label != BUILDING:
+                continue
+            t = side.sign * (strip.start + strip.end) / 2
+            for a, b in pairwise(near):
+                site.occupancy.take(site.pose((a + b) / 2, t), b - a, 0.3)
+
+
 class Boundaries:
     """Puts walls, fences and guard rails along one street."""
 

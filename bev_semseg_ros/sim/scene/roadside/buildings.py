@@ -1,23 +1,67 @@
-"""Houses, blocks and garages, and what hangs on their fronts."""
+"""Houses, blocks and garages."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import normalize
-from bev_semseg_ros.sim.assets.street_materials import random_print
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.scene.road.cross_section import Side
+from bev_semseg_ros.sim.scene.roadside.fronts import SUNK, Front
 from bev_semseg_ros.sim.scene.site import Site
 
-BUILDING, SIGN = MASK_LABEL["building"], MASK_LABEL["sign"]
+BUILDING = MASK_LABEL["building"]
 UP = np.array([0.0, 0, 1])
-# Metres that walls reach below the lowest corner of the ground.
-SUNK = 0.5
 # Order of the corners that follow each corner of a floor plan.
 NEXT_CORNER = [1, 2, 3, 0]
 # Fronts beyond this station in metres have no doors and signs.
 DETAIL_END = 70
+# Metres between the pavement of a side road and the flank of a building at its corner.
+CORNER_GAP = 0.4
+# Buildings along a side road end at this distance from the middle of the street in metres.
+SIDE_FRONT_END = 75.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Lot:
+    """The ground of a building, a rectangle of stations and offsets.
+
+    Attributes:
+        s: (2,) stations in metres: of the front first if it faces along the street.
+        t: (2,) offsets in metres: of the front first if it faces the street.
+        is_along: Whether the front faces the street; else it faces a side road.
+    """
+
+    s: np.ndarray
+    t: np.ndarray
+    is_along: bool
+
+    def corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return stations and offsets (4,) of the corners, counter-clockwise, the front first."""
+        (s0, s1), (t0, t1) = self.s, self.t
+        if self.is_along:
+            s, t = np.array([s0, s1, s1, s0]), np.array([t0, t0, t1, t1])
+        else:
+            s, t = np.array([s0, s0, s1, s1]), np.array([t0, t1, t1, t0])
+        is_clockwise = np.sum(s * np.roll(t, -1) - np.roll(s, -1) * t) < 0
+        order = [1, 0, 3, 2] if is_clockwise else [0, 1, 2, 3]
+        return s[order], t[order]
+
+
+def _along(side: Side, start: float, width: float, front: float, depth: float) -> _Lot:
+    """Return the ground of a building that faces the street.
+
+    Args:
+        side: Side of the street.
+        start: First station in metres.
+        width: Metres along the street.
+        front: Distance of the front from the middle of the road in metres.
+        depth: Metres.
+    """
+    distance = side.sign * np.array([front, front + depth])
+    return _Lot(np.array([start, start + width]), distance, is_along=True)
 
 
 class Buildings:
@@ -45,20 +89,26 @@ class Buildings:
         """Add a closed front of buildings, with a gap at a side road."""
         u, street = self._rng.uniform, self._street
         setback = u(0, 1) if self._rng.random() < 0.7 else u(1, 8)
+        if street.place == "narrow":
+            setback = u(0, 0.1)
         s = -14 + u(0, 5)
         while s < 190:
             width = u(6, 24) if self._rng.random() < 0.8 else u(20, 50)
             crossing = street.crossing
-            if crossing is not None and crossing.covers(s - 2, s + width + 2, side.sign):
-                before = crossing.station - crossing.half_width - 2 - s
+            gap = CORNER_GAP
+            if crossing is not None and crossing.covers(s - gap, s + width + gap, side.sign, True):
+                before = crossing.start - crossing.pavement - gap - s
                 if before < 5:
-                    s = crossing.station + crossing.half_width + 2.01
+                    s = crossing.end + crossing.pavement + gap + 0.01
                     continue
                 width = before
             height, depth = u(6, 20), u(8, 16)
             is_gabled = self._rng.random() < 0.65
-            self._house(s, s + width, side, side.boundary + setback, height, depth, is_gabled)
-            s += width + (u(2, 12) if self._rng.random() < 0.12 else 0)
+            lot = _along(side, s, width, side.boundary + setback, depth)
+            self._house(lot, side, height, is_gabled)
+            is_gap = self._rng.random() < (0.04 if street.place == "narrow" else 0.12)
+            s += width + (u(2, 12) if is_gap else 0)
+        self._beside_side_road(side, side.boundary + setback, is_closed=True)
 
     def _houses(self, side: Side) -> None:
         """Add single houses, with garages and sheds between them."""
@@ -67,25 +117,53 @@ class Buildings:
         s = -14 + u(0, 8)
         while s < 170:
             width = u(7, 14)
-            if not street.is_crossed(s - 1, s + width + 1, side.sign):
+            if not street.is_crossed(s - 1, s + width + 1, side.sign, beyond=True):
                 front = side.boundary + setback + u(0, 2)
-                self._house(s, s + width, side, front, u(3, 9), u(7, 11), rng.random() < 0.85)
+                lot = _along(side, s, width, front, u(7, 11))
+                self._house(lot, side, u(3, 9), rng.random() < 0.85)
             gap = u(3, 10)
             end = s + width
             is_used = gap > 4.5 and rng.random() < 0.35
-            if is_used and not street.is_crossed(end, end + 4.5, side.sign):
+            if is_used and not street.is_crossed(end, end + 4.5, side.sign, beyond=True):
                 if rng.random() < 0.5:
                     self._garage(end + 0.4, end + 3.9, side, side.boundary + setback + u(0, 3))
                 else:
                     self._shed(end, gap, side)
             s += width + gap
+        self._beside_side_road(side, side.boundary + setback + 12, is_closed=False)
+
+    def _beside_side_road(self, side: Side, start: float, is_closed: bool) -> None:
+        """Add buildings along both edges of a side road, with their fronts to it.
+
+        Args:
+            side: Side of the street.
+            start: Distance from the middle of the street in metres at which they begin.
+            is_closed: Whether they are a closed front of high buildings.
+        """
+        rng, u, crossing = self._rng, self._rng.uniform, self._street.crossing
+        if crossing is None or side.sign not in crossing.signs:
+            return
+        for edge, away in ((crossing.start, -1), (crossing.end, 1)):
+            front = edge + away * (crossing.pavement + (u(0.0, 1.0) if is_closed else u(2, 7)))
+            at = start + u(0.0, 3.0)
+            while at < SIDE_FRONT_END:
+                width, depth = (u(8, 22), u(8, 14)) if is_closed else (u(7, 13), u(7, 10))
+                height = u(6, 18) if is_closed else u(3, 8)
+                lot = _Lot(
+                    np.array([front, front + away * depth]),
+                    side.sign * np.array([at, at + width]),
+                    is_along=False,
+                )
+                self._house(lot, side, height, rng.random() < 0.75)
+                at += width + (0.0 if is_closed and rng.random() < 0.85 else u(2, 9))
 
     def _shed(self, start: float, gap: float, side: Side) -> None:
         """Add a shed or a small house at the pavement, about as large as a lorry."""
         u = self._rng.uniform
         end = start + u(3, gap - 0.5)
         front, height, depth = side.boundary + u(0.2, 1.5), u(2.2, 4.5), u(4, 8)
-        self._house(start + 0.4, end, side, front, height, depth, self._rng.random() < 0.6)
+        lot = _along(side, start + 0.4, end - start - 0.4, front, depth)
+        self._house(lot, side, height, self._rng.random() < 0.6)
 
     def _scattered(self, side: Side) -> None:
         """Add a few buildings far from the road."""
@@ -96,70 +174,55 @@ class Buildings:
             if not self._street.is_crossed(s - 1, s + width + 1, side.sign):
                 front, height = side.boundary + u(14, 32), u(4, 14)
                 is_gabled = self._rng.random() < 0.5
-                self._house(s, s + width, side, front, height, 10.0, is_gabled)
+                self._house(_along(side, s, width, front, 10.0), side, height, is_gabled)
 
-    def _corners(
-        self, start: float, end: float, side: Side, front: float, depth: float
-    ) -> np.ndarray | None:
+    def _corners(self, lot: _Lot, side: Side) -> np.ndarray | None:
         """Occupy the ground of a building.
 
         Args:
-            start: First station in metres.
-            end: Last station in metres.
+            lot: Its ground.
             side: Side of the street.
-            front: Distance of the front from the middle of the road in metres.
-            depth: Metres.
 
         Returns:
             (4, 3) corners below the ground, counter-clockwise from above, the edge of the front
             first; None if there is no room.
         """
         alignment = self._street.alignment
-        if front + depth > alignment.offset_limit(side.sign) or end > alignment.stations[-1]:
+        far = np.abs(lot.t).max()
+        if far > alignment.offset_limit(side.sign) or lot.s.max() > alignment.stations[-1]:
             return None
-        s = np.array([start, end, end, start] if side.sign > 0 else [end, start, start, end])
-        distance = np.array([front, front, front + depth, front + depth])
-        corners = alignment.points(s, side.sign * distance, side.height(distance))
-        middle_s, middle_t = (start + end) / 2, side.sign * (front + depth / 2)
-        if not self._site.claim(middle_s, middle_t, end - start, depth, margin=-0.1):
+        s, t = lot.corners()
+        corners = alignment.points(s, t, side.height(np.abs(t)))
+        length, width = np.ptp(lot.s), np.ptp(lot.t)
+        if not self._site.claim(lot.s.mean(), lot.t.mean(), length, width, margin=-0.1):
             return None
         # In a bend the front is a chord, nearer to the road than the arc or farther from it.
-        edge = corners[1] - corners[0]
+        edge, depth = corners[1] - corners[0], float(np.linalg.norm(corners[3] - corners[0]))
         pose = np.array([*corners[:, :2].mean(0), np.arctan2(edge[1], edge[0])])
         self._site.occupancy.take(pose, float(np.hypot(edge[0], edge[1])), depth)
         corners[:, 2] = corners[:, 2].min() - SUNK
         return corners
 
-    def _house(
-        self,
-        start: float,
-        end: float,
-        side: Side,
-        front: float,
-        height: float,
-        depth: float,
-        is_gabled: bool,
-    ) -> None:
+    def _house(self, lot: _Lot, side: Side, height: float, is_gabled: bool) -> None:
         """Add a building if there is room.
 
         Args:
-            start: First station in metres.
-            end: Last station in metres.
+            lot: Its ground.
             side: Side of the street.
-            front: Distance of the front from the middle of the road in metres.
             height: Height of the walls in metres.
-            depth: Metres.
             is_gabled: Whether it has a gable roof instead of a flat one.
         """
         rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
-        base = self._corners(start, end, side, front, depth)
+        base = self._corners(lot, side)
         if base is None:
             return
+        depth = float(np.linalg.norm(base[0] - base[3]))
         facade, wall = surfaces.facades[rng.integers(len(surfaces.facades))]
         is_front_blind = rng.random() < 0.12
         has_side_windows = rng.random() < 0.5
-        elevations = self._street.alignment.elevation(np.array([start, end]))
-        ground = float(elevations.max() + side.height(front))
+        front_s, front_t = lot.corners()
+        elevations = self._street.alignment.elevation(front_s[:2])
+        ground = float((elevations + side.height(np.abs(front_t[:2]))).max())
         rise = ground - base[0, 2] + height
         top = base + UP * rise
         widths = np.linalg.norm(base[NEXT_CORNER] - base, axis=-1)
@@ -170,7 +233,8 @@ class Buildings:
             np.array([wall if is_front_blind else facade, flank, wall, flank]),
             np.stack([widths, np.full(4, rise - SUNK)], -1),
         )
-        yaw = float(self._street.alignment.heading((start + end) / 2))
+        forward = base[1] - base[0]
+        yaw = float(np.arctan2(forward[1], forward[0]))
         if is_gabled:
             self._gable_roof(top, wall, depth, yaw)
         else:
@@ -178,8 +242,8 @@ class Buildings:
             if rng.random() < 0.5:
                 size = (u(2, 5), u(2, 4), u(1, 2.5))
                 out.box(top.mean(0), size, yaw, BUILDING, surfaces.concrete)
-        if start < DETAIL_END:
-            _Front(self._site, base, float(widths[0]), rise, wall, yaw).dress()
+        if lot.s.min() < DETAIL_END:
+            Front(self._site, base, float(widths[0]), rise, wall, yaw).dress()
 
     def _gable_roof(self, top: np.ndarray, wall: int, depth: float, yaw: float) -> None:
         """Add a gable roof, with dormers and a chimney on some.
@@ -240,7 +304,7 @@ class Buildings:
             side: Side of the street.
             front: Distance of the front from the middle of the road in metres.
         """
-        base = self._corners(start, end, side, front, 5.0)
+        base = self._corners(_along(side, start, end - start, front, 5.0), side)
         if base is None:
             return
         rng, surfaces = self._rng, self._surfaces
@@ -254,126 +318,3 @@ class Buildings:
         across, up = along * (np.linalg.norm(base[1] - base[0]) - 0.9), UP * 2.1
         door = [surfaces.wood, surfaces.metal, surfaces.dark][rng.integers(3)]
         self._out.quad(corner, corner + across, corner + across + up, corner + up, BUILDING, door)
-
-
-class _Front:
-    """The front of one building, which things hang on."""
-
-    def __init__(
-        self, site: Site, base: np.ndarray, width: float, rise: float, wall: int, yaw: float
-    ) -> None:
-        """Describe a front.
-
-        Args:
-            site: The street under construction.
-            base: (4, 3) lower corners of the building; the front is the edge from 0 to 1.
-            width: Width of the front in metres.
-            rise: Height of the walls above `base` in metres.
-            wall: Material of the walls.
-            yaw: Heading of the building in radians.
-        """
-        self._rng = site.rng
-        self._table = site.table
-        self._surfaces = site.surfaces
-        self._out = site.out
-        self._occupancy = site.occupancy
-        self._width = width
-        self._rise = rise
-        self._wall = wall
-        self._yaw = yaw
-        self._along = normalize(base[1] - base[0])
-        self._outward = normalize(base[0] - base[3])
-        self._ground = base[0] + UP * SUNK
-
-    def dress(self) -> None:
-        """Add doors, porches, pipes, posters, hanging signs, awnings and balconies."""
-        rng, u, surfaces = self._rng, self._rng.uniform, self._surfaces
-        at = u(0.1, 0.8) * max(self._width - 1.5, 0.1)
-        if rng.random() < 0.7:
-            self._add_door(at)
-        if rng.random() < 0.25:  # a large window or a gateway
-            at, size, high = u(0.05, 0.6) * self._width, u(0.15, 0.4) * self._width, u(2.0, 2.8)
-            material = surfaces.window if rng.random() < 0.5 else surfaces.dark
-            self._add_panel(at, size, -0.2, high, 0.04, material)
-        for _ in range(rng.poisson(0.7)):
-            self._add_small_thing()
-        kind = rng.random()
-        if kind < 0.15:
-            self._add_awning()
-        elif kind < 0.3 and self._rise > 6:
-            self._add_balconies()
-
-    def _add_panel(
-        self, at: float, size: float, low: float, high: float, gap: float, material: int
-    ) -> None:
-        """Add a rectangle parallel to the front.
-
-        Args:
-            at: Distance of its edge from the edge of the front in metres.
-            size: Width in metres.
-            low: Height of its lower edge over the ground in metres.
-            high: Height of its upper edge over the ground in metres.
-            gap: Distance from the front in metres.
-            material: Row of the MaterialTable.
-        """
-        corner = self._ground + self._along * at + self._outward * gap + UP * low
-        across, up = self._along * size, UP * (high - low)
-        self._out.quad(
-            corner, corner + across, corner + across + up, corner + up, BUILDING, material
-        )
-
-    def _add_door(self, at: float) -> None:
-        """Add a door, some with a porch, at a distance from the edge of the front."""
-        rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
-        color = rng.random(3) * u(0.1, 0.6)
-        door = self._table.add("wall", color, noise_contrast=0.3, fine_contrast=0.1)
-        self._add_panel(at, u(0.9, 1.4), -0.3, 2.15, 0.05, door)
-        if rng.random() >= 0.35:
-            return
-        roof = self._ground + self._along * (at + 0.6) + self._outward * 0.7 + UP * 2.4
-        out.box(roof, (2.0, 1.4, 0.15), self._yaw, BUILDING, surfaces.roofs[0])
-        self._occupancy.take(np.array([roof[0], roof[1], self._yaw]), 2.0, 1.4)
-        for end in (-0.3, 1.5):
-            foot = self._ground + self._along * (at + end) + self._outward * 1.3
-            out.tube(foot - UP * 0.3, foot + UP * 2.4, 0.06, 0.06, 6, BUILDING, surfaces.wood)
-
-    def _add_small_thing(self) -> None:
-        """Add a pipe, a poster, or a sign on a bracket."""
-        rng, u, out = self._rng, self._rng.uniform, self._out
-        at, kind = u(0.05, 0.9) * self._width, rng.random()
-        if kind < 0.45:
-            foot = self._ground + self._along * at + self._outward * 0.08
-            top = foot + UP * (self._rise - SUNK)
-            out.tube(foot - UP * 0.3, top, 0.06, 0.06, 5, BUILDING, self._surfaces.metal)
-        elif kind < 0.75:
-            low = u(0.6, 3.0)
-            size, high = u(0.5, 2.5), low + u(0.5, 1.6)
-            self._add_panel(at, size, low, high, 0.05, random_print(rng, self._table))
-        else:
-            low, size = u(2.4, 4.5), u(0.4, 1.0)
-            corner = self._ground + self._along * at + self._outward * 0.1 + UP * low
-            across, up = self._outward * size, UP * size
-            material = random_print(rng, self._table, "retro")
-            out.quad(corner, corner + across, corner + across + up, corner + up, SIGN, material)
-
-    def _add_awning(self) -> None:
-        """Add an awning along the whole front."""
-        u = self._rng.uniform
-        low, reach = u(2.4, 3.2), self._outward * u(0.8, 1.8)
-        a = self._ground + UP * low
-        b = self._ground + self._along * self._width + UP * low
-        material = random_print(self._rng, self._table)
-        self._out.quad(a + reach, b + reach, b + UP * 0.5, a + UP * 0.5, BUILDING, material)
-
-    def _add_balconies(self) -> None:
-        """Add balconies at every storey."""
-        rng, width = self._rng, self._width
-        count = rng.integers(2, 5)
-        material = self._wall if rng.random() < 0.5 else self._surfaces.metal
-        size = (min(2.5, width / count * 0.7), 1.0, 1.0)
-        for floor in range(1, int((self._rise - SUNK) // 3)):
-            for index in range(count):
-                across = self._along * width * (index + 0.5) / count
-                up = UP * (floor * 3.0 + 0.1)
-                spot = self._ground + across + self._outward * 0.5 + up
-                self._out.box(spot, size, self._yaw, BUILDING, material)

@@ -37,7 +37,7 @@ class Parking:
         """Park vehicles in a row, with random gaps."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         occupied_share = u(0.25, 1.0)
-        s = -14.0 if row.pitch else u(-14, -8)
+        s = row.start if row.pitch else u(-14, -8)
         reversed_share = rng.random()
         end = u(15, 45) if street.kind == "lot" else u(20, 120)
         while s < end:

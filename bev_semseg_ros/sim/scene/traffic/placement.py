@@ -82,8 +82,7 @@ class Placement:
         margin: float = 0.15,
     ) -> bool:
         """Add a vehicle of a random colour; arguments and result as in `add`."""
-        paint = self._paints[self._rng.integers(len(self._paints))]
-        return self.add(Actor(shape, paint, s, t, turn, speed, 1.0), margin)
+        return self.add(Actor(shape, self.draw_paint(), s, t, turn, speed, 1.0), margin)
 
     def add_person(
         self, role: str, s: float, t: float, turn: float, pace: float = 0.0, margin: float = 0.05
@@ -199,6 +198,10 @@ class Placement:
         while is_free(step + PROBE_STEP):
             step += PROBE_STEP
         return t + direction * step
+
+    def draw_paint(self) -> np.ndarray:
+        """Return the materials of a random vehicle."""
+        return self._paints[self._rng.integers(len(self._paints))]
 
     def draw_clothes(self) -> np.ndarray:
         """Return the materials of a random person."""

@@ -49,7 +49,8 @@ class Riders:
                 continue
             for _ in range(rng.poisson(RACKS_PER_RIDER * self._busyness.riders)):
                 materials = people_materials(rng, site.table)
-                s, t = u(4, 45), side.sign * u(ground.start + 0.9, ground.end + 0.3)
+                far_edge = max(ground.end + 0.3, ground.start + 0.9)
+                s, t = u(4, 45), side.sign * u(ground.start + 0.9, far_edge)
                 turn = np.pi / 2 + rng.normal(0, 0.15)
                 for index in range(rng.integers(*RACK_SIZES)):
                     shape = site.library.draw_parked_two_wheeler(rng)

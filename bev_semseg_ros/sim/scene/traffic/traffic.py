@@ -8,6 +8,7 @@ from bev_semseg_ros.sim.scene.actors import Actor
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
+from bev_semseg_ros.sim.scene.traffic.cross_traffic import CrossTraffic
 from bev_semseg_ros.sim.scene.traffic.drive import Drive
 from bev_semseg_ros.sim.scene.traffic.parking import Parking
 from bev_semseg_ros.sim.scene.traffic.people import People
@@ -49,6 +50,7 @@ class Traffic:
         """Reserve the path of the vehicle itself, then add moving traffic."""
         self._placement.reserve_ego_path()
         self._vehicles.add_moving()
+        CrossTraffic(self._placement, self.busyness).add()
 
     def add_parked_vehicles(self, side: Side) -> None:
         """Fill the rows of parking places of a side."""

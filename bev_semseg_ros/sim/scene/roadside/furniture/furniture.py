@@ -136,10 +136,11 @@ class Furniture:
     def _traffic_light(self, side: Side, inner: float) -> None:
         """Add a traffic light at some places, most often before a side road."""
         rng, u, street = self._rng, self._rng.uniform, self._street
-        is_wanted = rng.random() < (0.75 if street.crossing else 0.1)
+        crossing = street.crossing
+        is_wanted = rng.random() < 0.1 if crossing is None else crossing.has_signals
         if not is_wanted or street.kind == "rural":
             return
-        s = street.crossing.start - u(0.5, 2) if street.crossing else u(10, 50)
+        s = u(10, 50) if crossing is None else crossing.signal_station(side, u(0.5, 2))
         self._signs.add_traffic_light(s, side.sign * (inner + u(0.3, 0.8)))
 
     def _strew(self, side: Side, inner: float, outer: float, is_town: bool) -> None:

@@ -53,8 +53,10 @@ class Lamps(Placer):
             end = top + left * arm + UP * 0.2
             out.tube(top, end, 0.04, 0.04, 5, POLE, material)
             out.box(end - UP * 0.05, (0.25, 0.6, 0.12), yaw, POLE, head)
+            self._site.lamps.append(end)
         else:
             out.box(top - UP * 0.05, (0.4, 0.4, 0.25), yaw, POLE, head)
+            self._site.lamps.append(top)
 
     def add_reflector_posts(self, side: Side, distance: float) -> None:
         """Add a row of posts with reflectors."""

@@ -1,0 +1,89 @@
+"""Vehicles on the road that crosses a street: they wait before it, drive over it, or leave it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.sim.scene.actors import Actor
+from bev_semseg_ros.sim.scene.road.cross_section import Lane
+from bev_semseg_ros.sim.scene.road.crossing import Crossing
+from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
+from bev_semseg_ros.sim.scene.traffic.placement import Placement
+
+# Vehicles of the side road are not farther than this from the middle of the street, in metres.
+REACH = 45.0
+
+
+class CrossTraffic:
+    """Adds the traffic of the side road of one street."""
+
+    def __init__(self, placement: Placement, busyness: Busyness) -> None:
+        self._place = placement
+        self._busyness = busyness
+        self._rng = placement.site.rng
+        self._street = placement.site.street
+
+    def add(self) -> None:
+        """Add the vehicles of all lanes of the side road, if there is one."""
+        crossing = self._street.crossing
+        if crossing is None:
+            return
+        drives_over = len(crossing.signs) == 2 and self._rng.random() < 0.6
+        for lane in crossing.lanes:
+            self._fill(crossing, lane, drives_over)
+
+    def _fill(self, crossing: Crossing, lane: Lane, drives_over: bool) -> None:
+        """Add the vehicles of one lane.
+
+        Args:
+            crossing: The side road.
+            lane: The lane.
+            drives_over: Whether its vehicles drive over the street instead of waiting.
+        """
+        rng, u = self._rng, self._rng.uniform
+        mouth = max(self._street.side(1.0).kerb_start, self._street.side(-1.0).kerb_start)
+        mouth += u(0.5, 4.0)
+        headway = float(rng.choice([4.0, 12.0, 30.0]))
+        way = lane.direction
+        if drives_over:
+            self._column(crossing, lane, -REACH, REACH, way * u(3, 13), headway)
+            return
+        if -way in crossing.signs:
+            self._column(crossing, lane, -REACH, -mouth, 0.0, headway)
+        if way in crossing.signs and rng.random() < 0.6:
+            self._column(crossing, lane, mouth + 2, REACH, way * u(3, 13), 2 * headway)
+
+    def _column(
+        self,
+        crossing: Crossing,
+        lane: Lane,
+        start: float,
+        end: float,
+        drift: float,
+        headway: float,
+    ) -> None:
+        """Add a column of vehicles, the first one at its front end.
+
+        Args:
+            crossing: The side road.
+            lane: Its lane.
+            start: First place along the lane in metres, 0 in the middle of the street.
+            end: Last place along the lane in metres.
+            drift: Change of the offset in m/s, the same for all.
+            headway: Mean gap in metres.
+        """
+        rng, library = self._rng, self._place.site.library
+        at = end - (0.0 if drift == 0 else rng.exponential(headway))
+        turn = lane.direction * np.pi / 2
+        while True:
+            is_truck = rng.random() < self._busyness.truck_share
+            shape = library.draw_truck(rng) if is_truck else library.draw_car(rng)
+            at -= shape.size[0] / 2
+            if at < start:
+                return
+            paint = self._place.draw_paint()
+            s = crossing.station + lane.offset + rng.normal(0, 0.1)
+            t = lane.direction * at
+            heading = turn + rng.normal(0, 0.02)
+            self._place.add(Actor(shape, paint, s, t, heading, 0.0, 1.0, drift), 0.3)
+            at -= shape.size[0] / 2 + 1.2 + rng.exponential(headway)

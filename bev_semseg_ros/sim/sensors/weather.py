@@ -1,0 +1,105 @@
+"""What fog, rain, spray and wet ground do to the returns of a lidar."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from bev_semseg_ros.geometry import apply
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.sensors.ray_casting import Hits
+
+# Vehicles slower than this raise no spray, in m/s.
+SPRAY_SPEED = 5.0
+# Most of the returns of water in the air are nearer than this, in metres.
+NEAR = 25.0
+
+
+def transmission(view: View, hits: Hits) -> np.ndarray:
+    """Return the share (H,) of the signal of each hit that comes back to the sensor.
+
+    Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away,
+    nearly all of it where the road shines.
+    """
+    share = np.ones(len(hits.distances))
+    if view.weather.fog_length > 0:
+        share = np.exp(-2 * hits.distances / view.weather.fog_length)
+    return share * np.where(hits.uprightness > 0.9, (1 - view.wet) ** 3, 1.0)
+
+
+def weathered(
+    hits: Hits, view: View, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
+) -> Hits:
+    """Return hits of which some are water in the air instead of what is behind it.
+
+    Nothing changes, and no random number is drawn, without rain and fog.
+
+    Args:
+        hits: What stops each ray.
+        view: State of the world.
+        origins: (N, 3) of all rays in the world frame.
+        directions: (N, 3) unit vectors of all rays in the world frame.
+        rng: Source of randomness.
+    """
+    weather = view.weather
+    if view.mist is None or (weather.rain <= 0 and weather.kind != "fog"):
+        return hits
+    count = len(origins)
+    behind = np.full(count, np.inf)
+    behind[hits.rays] = hits.distances
+    water = np.full(count, np.inf)
+    if weather.kind == "fog":
+        chance = min(3.0 / weather.fog_length, 0.2) * rng.uniform(0.4, 1.6)
+        depth = rng.gamma(2.5, min(weather.fog_length, 60.0) / 16, count)
+        water = np.where(rng.random(count) < chance, depth, np.inf)
+    if weather.rain > 0:
+        drops = rng.random(count) < 0.0012 * weather.rain**0.6
+        water = np.minimum(water, np.where(drops, 1 + rng.exponential(6.0, count), np.inf))
+        water = np.minimum(water, _spray(view, origins, directions, rng))
+    water[water > NEAR + 60] = np.inf
+    is_water = water < behind - 0.3
+    kept = ~is_water[hits.rays]
+    rays = np.flatnonzero(is_water)
+    new = Hits(
+        rays=rays,
+        distances=water[rays],
+        materials=np.full(len(rays), view.mist),
+        cosines=np.ones(len(rays)),
+        uprightness=np.zeros(len(rays)),
+        objects=np.full(len(rays), NO_OBJECT),
+    )
+    order = np.argsort(np.concatenate([hits.rays[kept], rays]), kind="stable")
+    joined = {}
+    for field in fields(Hits):
+        old = getattr(hits, field.name)[kept]
+        joined[field.name] = np.concatenate([old, getattr(new, field.name)])[order]
+    return Hits(**joined)
+
+
+def _spray(
+    view: View, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the distance (N,) at which each ray meets the spray behind a vehicle, or infinity."""
+    found = np.full(len(origins), np.inf)
+    strength = min(view.weather.rain / 12, 1.0) * view.wet
+    boxes = view.boxes
+    speeds = np.linalg.norm(boxes.velocities, axis=1)
+    near = np.linalg.norm(boxes.centers[:, :2], axis=1) < 45
+    is_vehicle = boxes.sizes[:, 1] > 1.2
+    for row in np.flatnonzero((speeds > SPRAY_SPEED) & near & is_vehicle):
+        way = boxes.velocities[row] / speeds[row]
+        for behind in (0.4, 2.0, 4.5):
+            radius = boxes.sizes[row, 1] * (0.3 + 0.07 * behind)
+            middle = boxes.centers[row].copy()
+            middle[:2] -= way * (boxes.sizes[row, 0] / 2 + behind)
+            middle[2] += 0.7 * radius - boxes.sizes[row, 2] / 2
+            offset = apply(view.world_from_ego, middle) - origins
+            along = np.sum(offset * directions, axis=1)
+            square = np.sum(offset * offset, axis=1) - along**2
+            density = strength * min(speeds[row] / 15, 1.3) * (0.4 - 0.06 * behind)
+            hit = (along > 1) & (square < radius**2) & (rng.random(len(along)) < density)
+            place = along + rng.normal(0, 0.5 * radius, len(along))
+            found = np.where(hit, np.minimum(found, place), found)
+    return found

@@ -1,0 +1,167 @@
+"""Weather: how often each kind occurs, and what camera and lidar make of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.rigs import QUICK_RIGS
+from support.simple_scene import street
+
+from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
+from bev_semseg_ros.sim.render.light import random_light
+from bev_semseg_ros.sim.render.rain import add_drops
+from bev_semseg_ros.sim.scene.lamps import MAX_LAMPS, NO_LAMPS
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import FAIR, WEATHER_PROBABILITIES, WEATHERS, Weather
+from bev_semseg_ros.sim.scene.world import World
+from bev_semseg_ros.sim.sensors.camera import render
+from bev_semseg_ros.sim.sensors.lidar import scan
+
+EMISSION = CAMERA_COLUMN["emission"]
+RIG = QUICK_RIGS["kitti"]
+FOG = Weather("fog", 0.0, 0.0, 25.0)
+RAIN = Weather("rain", 0.9, 20.0, 400.0)
+NIGHT = Weather("night", is_night=True)
+
+
+def scene(weather: Weather, *things: tuple[float, str]) -> View:
+    """A straight street in a kind of weather."""
+    view = street(*things)
+    mist = view.materials.add("mist", (0.8, 0.8, 0.8))
+    return replace(view, weather=weather, wet=weather.wet, mist=mist)
+
+
+def test_each_kind_occurs_as_often_as_it_should():
+    counts = Counter(Weather.draw(seed).kind for seed in range(4000))
+    for kind, share in zip(WEATHERS, WEATHER_PROBABILITIES, strict=True):
+        assert counts[kind] / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_same_seed_gives_the_same_weather():
+    assert Weather.draw(5) == Weather.draw(5)
+
+
+def test_rain_wets_the_ground():
+    assert all(Weather.draw(seed, "rain").wet > 0.5 for seed in range(50))
+
+
+def test_unknown_weather_is_refused(library):
+    with pytest.raises(ValueError, match="unknown weather 'hail'"):
+        World(0, 1, library, weather="hail")
+
+
+def test_weather_leaves_the_street_as_it_is(library):
+    fair, foggy = (World(4, 1, library, weather=kind).view(0) for kind in ("fair", "fog"))
+    np.testing.assert_array_equal(fair.boxes.centers, foggy.boxes.centers)
+    np.testing.assert_array_equal(fair.static.triangles, foggy.static.triangles)
+
+
+def test_low_sun_is_low_and_night_has_none():
+    low = [random_light(seed, "summer", 0.0, Weather("low_sun")) for seed in range(50)]
+    assert all(0 < light.sun_direction[2] < 0.16 and light.has_shadows for light in low)
+    dark = [random_light(seed, "summer", 0.0, NIGHT) for seed in range(50)]
+    assert all(light.sun.max() == 0 and light.sky_ambient.max() < 0.1 for light in dark)
+
+
+def test_fair_weather_has_no_lamps_and_night_has_those_of_the_vehicle(library):
+    assert World(3, 1, library, weather="fair").view(0).lamps is NO_LAMPS
+    view = World(3, 1, library, weather="night").view(0)
+    assert 2 <= len(view.lamps) <= MAX_LAMPS
+    local = (view.lamps[:2, :3] - view.world_from_ego[:3, 3]) @ view.world_from_ego[:3, :3]
+    assert (local[:, 0] > 1).all() and (view.lamps[:2, 9] > HEADLIGHT).all()
+
+
+@pytest.mark.usefixtures("kernels")
+class TestCamera:
+    """Pictures of one street in all kinds of weather."""
+
+    CAMERA = RIG.reference_camera
+
+    def picture(self, weather: Weather, **changes) -> tuple[np.ndarray, np.ndarray]:
+        return render(replace(scene(weather, (12.0, "wall")), **changes), self.CAMERA)
+
+    def test_classes_of_pixels_do_not_depend_on_weather(self):
+        _, expected = self.picture(FAIR)
+        for weather in (FOG, RAIN, NIGHT):
+            np.testing.assert_array_equal(self.picture(weather)[1], expected)
+
+    def test_fog_takes_contrast(self):
+        _, mask = self.picture(FAIR)
+        beyond = mask != MASK_LABEL["sky"]
+        deviations = [self.picture(weather)[0][beyond].std() for weather in (FAIR, FOG)]
+        assert deviations[1] < 0.8 * deviations[0]
+
+    def test_sky_is_dark_at_night_and_headlights_light_the_road(self):
+        lamp = [2.2, 0, 0.7, 1, 0, -0.01, 120, 120, 120, 14.0]
+        night = scene(NIGHT)
+        dark, mask = render(night, self.CAMERA)
+        lit, _ = render(replace(night, lamps=np.array([lamp])), self.CAMERA)
+        assert dark[mask == MASK_LABEL["sky"]].mean() < 60
+        road = mask == MASK_LABEL["road"]
+        assert lit[road].max() > dark[road].max() + 20
+
+    def test_wet_ground_mirrors(self):
+        dry, mask = self.picture(FAIR)
+        wet, _ = self.picture(Weather(wet=0.9))
+        road = mask == MASK_LABEL["road"]
+        assert np.abs(wet.astype(int) - dry)[road].mean() > 2
+
+    def test_weather_is_repeatable(self):
+        np.testing.assert_array_equal(self.picture(RAIN)[0], self.picture(RAIN)[0])
+
+
+def test_some_cameras_have_drops_on_their_glass():
+    changed = []
+    for drive in range(20):
+        radiance = np.tile(np.linspace(0, 1, 80, dtype=np.float32)[:, None, None], (1, 120, 3))
+        before = radiance.copy()
+        add_drops(radiance, 10.0, drive, 1)
+        changed.append(not np.array_equal(before, radiance))
+        assert np.isfinite(radiance).all() and radiance.min() >= 0
+    assert 3 < sum(changed) < 17
+
+
+@pytest.mark.usefixtures("kernels")
+class TestLidar:
+    """Scans of one street in all kinds of weather."""
+
+    def test_fog_shortens_the_reach(self):
+        clear, foggy = (scan(scene(weather), RIG) for weather in (FAIR, FOG))
+        far = [np.percentile(points.distances, 95) for points in (clear, foggy)]
+        assert far[1] < 0.8 * far[0]
+
+    def test_fog_and_rain_return_near_points_of_no_object(self):
+        hidden = scene(FOG, (12.0, "wall"))
+        clear = scan(replace(hidden, weather=FAIR), RIG)
+        foggy = scan(hidden, RIG)
+        in_air = (foggy.positions[:, 2] > 0.4) & (foggy.distances < 9)
+        assert in_air.sum() > ((clear.positions[:, 2] > 0.4) & (clear.distances < 9)).sum() + 10
+        assert (foggy.objects[in_air] == NO_OBJECT).all()
+
+    def test_wet_ground_returns_less(self):
+        counts = []
+        for weather in (FAIR, Weather(wet=0.9)):
+            points = scan(scene(weather), RIG)
+            counts.append(((points.positions[:, 2] < 0.2) & (points.distances > 12)).sum())
+        assert counts[1] < counts[0]
+
+    def test_fair_weather_changes_nothing(self):
+        view = street((12.0, "wall"))
+        np.testing.assert_array_equal(
+            scan(view, RIG).positions, scan(replace(view, mist=0), RIG).positions
+        )
+
+
+def test_lamps_of_vehicles_under_way_are_lit_in_rain(library: Library):
+    fair, rainy = (
+        World(2, 1, library, kind="motorway", weather=kind).view(0) for kind in ("fair", "rain")
+    )
+    emission = [view.materials.camera[view.moving.materials, EMISSION] for view in (fair, rainy)]
+    assert (emission[1] > emission[0]).any()
