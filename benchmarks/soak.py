@@ -23,7 +23,7 @@ from document import conditions, table, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import load_calibration
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
 
 BAG_RATE = 10.0  # Hz at which the simulated drive was recorded
 SAMPLING = 1.0  # seconds between two measurements of the memory

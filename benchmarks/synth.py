@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.source import RANDOM, rig_source
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig_source import RANDOM, rig_source
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.sensors.sweep import Path, seen_from
 
 RANGES = (0, 10, 20, 30, 40, 50, 80)

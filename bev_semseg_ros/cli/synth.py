@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.sim.sensors.rig_source import RANDOM
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.source import RANDOM
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,13 +23,13 @@ from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
 from bev_semseg_ros.sim.manifest import Manifest, Request
+from bev_semseg_ros.sim.rigs.bonnet import in_world
+from bev_semseg_ros.sim.rigs.rig import Rig
+from bev_semseg_ros.sim.rigs.source import RigSource, rig_source
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
-from bev_semseg_ros.sim.sensors.bonnet import in_world
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rig import Rig
-from bev_semseg_ros.sim.sensors.rig_source import RigSource, rig_source
 from bev_semseg_ros.sim.sensors.sweep import Path as EgoPath
 from bev_semseg_ros.sim.sensors.sweep import seen_from
 from bev_semseg_ros.sim.writers import WRITERS

@@ -13,7 +13,7 @@ from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.sim import generate as module
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from support.simple_scene import street
 from bev_semseg_ros.geometry import apply, invert, points_in_boxes, project, rotation_rpy, transform
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.rigs.a2d2 import A2D2_RIG
+from bev_semseg_ros.sim.rigs.kitti import KITTI_RIG
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.rig import BodyPart
 from bev_semseg_ros.sim.scene.world import World
-from bev_semseg_ros.sim.sensors.a2d2_rig import A2D2_RIG
-from bev_semseg_ros.sim.sensors.kitti_rig import KITTI_RIG
 from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
-from bev_semseg_ros.sim.sensors.rig import BodyPart
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 

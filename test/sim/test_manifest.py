@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from bev_semseg_ros.sim.manifest import Manifest, Request
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
 REQUEST = Request(4, "kitti", 2, (160, 100), False)
@@ -13,7 +13,7 @@ REQUEST = Request(4, "kitti", 2, (160, 100), False)
 RUN = """
 import pathlib, sys
 from bev_semseg_ros.sim.manifest import Manifest, Request
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 out, first = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 manifest = Manifest(out, Request(4, "kitti", 2, (160, 100), False), "")

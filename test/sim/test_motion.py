@@ -12,10 +12,10 @@ from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, rotation_z
 from bev_semseg_ros.sim.assets.library import Library
+from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
 pytestmark = pytest.mark.slow

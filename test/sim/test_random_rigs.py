@@ -10,11 +10,11 @@ from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, rotation_z, transform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL
-from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
+from bev_semseg_ros.sim.rigs.camera_effects import CameraEffects
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.record import describe
+from bev_semseg_ros.sim.rigs.source import FixedRig, RandomRigs, rig_source
 from bev_semseg_ros.sim.sensors.lidar import _beams, _inside_any_image, _rays_of, scan
-from bev_semseg_ros.sim.sensors.rig_record import describe
-from bev_semseg_ros.sim.sensors.rig_source import FixedRig, RandomRigs, rig_source
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.sensors.sweep import seen_from
 from bev_semseg_ros.sim.writers import WRITERS
 

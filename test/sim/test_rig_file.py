@@ -25,8 +25,8 @@ from bev_semseg_ros.geometry import (
 )
 from bev_semseg_ros.sim import generate as module
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.sim.sensors.beams import MODELS, beam_pattern
-from bev_semseg_ros.sim.sensors.rig_file import load_rig
+from bev_semseg_ros.sim.rigs.beams import MODELS, beam_pattern
+from bev_semseg_ros.sim.rigs.rig_file import load_rig
 
 EXAMPLE = ROOT / "config" / "calibration_example.yaml"
 RIG_EXAMPLE = ROOT / "config" / "calibration_rig_example.yaml"

@@ -6,7 +6,7 @@ from support.simple_scene import CAR_POSES, CAR_SIZE, street
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import transform
-from bev_semseg_ros.sim.sensors.kitti_rig import KITTI_RIG
+from bev_semseg_ros.sim.rigs.kitti import KITTI_RIG
 from bev_semseg_ros.sim.sensors.lidar import scan
 from bev_semseg_ros.sim.sensors.sweep import Path, Sweep
 

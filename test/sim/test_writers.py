@@ -15,10 +15,10 @@ from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.rig import BoxConvention
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
-from bev_semseg_ros.sim.sensors.rig import BoxConvention
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view

@@ -8,9 +8,9 @@ from pathlib import Path
 from support.rigs import coarse
 from support.simple_scene import street
 
+from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
-from bev_semseg_ros.sim.sensors.rigs import RIGS
 
 
 def compile_kernels(lock: Path) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from support.paths import ROOT
 
 from bev_semseg_ros.geometry import rotation_rpy, transform
-from bev_semseg_ros.sim.sensors.rig import Rig
-from bev_semseg_ros.sim.sensors.rig_file import load_rig
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.rig import Rig
+from bev_semseg_ros.sim.rigs.rig_file import load_rig
 
 # More cameras see more rays, each of which takes its time.
 _MANY_CAMERAS = 3

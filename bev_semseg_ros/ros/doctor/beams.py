@@ -13,7 +13,7 @@ from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
-from bev_semseg_ros.sim.sensors.beams import beam_pattern, model_like
+from bev_semseg_ros.sim.rigs.beams import beam_pattern, model_like
 
 RING_FIELDS = ("ring", "channel", "laser_id")
 MIN_DISTANCE = 3.0  # metres; nearer points show the offset of a beam from the lidar's origin

@@ -10,8 +10,8 @@ import numpy as np
 
 from bev_semseg_ros.geometry import apply, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
+from bev_semseg_ros.sim.rigs.rig import BodyPart, Rig
 from bev_semseg_ros.sim.sensors.ray_casting import cast
-from bev_semseg_ros.sim.sensors.rig import BodyPart, Rig
 from bev_semseg_ros.sim.sensors.sweep import OneMoment, Path, Sweeping
 from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 

@@ -12,14 +12,14 @@ import numpy as np
 from bev_semseg_ros.data.a2d2 import MASK_LABELS_FILE
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
 from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
-from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.sim.sensors.a2d2_rig import (
+from bev_semseg_ros.sim.rigs.a2d2 import (
     A2D2_LIDAR_POSES,
     a2d2_vehicle_from_lidar,
     a2d2_vehicle_from_view,
 )
+from bev_semseg_ros.sim.rigs.rig import Rig
+from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image
-from bev_semseg_ros.sim.sensors.rig import Rig
 from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_png
 from bev_semseg_ros.sim.writers.labels import Labels, label_view
 

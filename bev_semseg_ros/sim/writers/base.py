@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import yaml
 
+from bev_semseg_ros.sim.rigs.record import describe
+from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
-from bev_semseg_ros.sim.sensors.rig import Rig
-from bev_semseg_ros.sim.sensors.rig_record import describe
 
 FRAME_PERIOD_US = 100_000
 # Run lengths alone make simulated images a tenth smaller than the default, in less time.

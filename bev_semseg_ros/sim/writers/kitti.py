@@ -12,9 +12,9 @@ from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_camera_r
 from bev_semseg_ros.data.kitti.cameras import CameraFiles
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
+from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
-from bev_semseg_ros.sim.sensors.rig import Rig
 from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_png
 from bev_semseg_ros.sim.writers.labels import Labels, clip_to_image, label_view
 

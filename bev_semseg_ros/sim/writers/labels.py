@@ -9,9 +9,9 @@ import numpy as np
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.geometry import box_corners, box_image_bounds, project
 from bev_semseg_ros.sim.classes import BOX_CLASSES
+from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
-from bev_semseg_ros.sim.sensors.rig import Rig
 
 # Height in metres above which both data sets call a car a van.
 VAN_HEIGHT = 1.8

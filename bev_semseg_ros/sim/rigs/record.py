@@ -9,7 +9,7 @@ import numpy as np
 
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert
-from bev_semseg_ros.sim.sensors.rig import Lidar, Rig
+from bev_semseg_ros.sim.rigs.rig import Lidar, Rig
 
 
 def describe(rig: Rig) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from bev_semseg_ros.geometry import (
     rotation_z,
     transform,
 )
-from bev_semseg_ros.sim.sensors.beam_patterns import Pattern, draw_pattern, draw_small_pattern
-from bev_semseg_ros.sim.sensors.bonnet import Bonnet
-from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
-from bev_semseg_ros.sim.sensors.rig import BodyPart, BoxConvention, Lidar, Rig
+from bev_semseg_ros.sim.rigs.beam_patterns import Pattern, draw_pattern, draw_small_pattern
+from bev_semseg_ros.sim.rigs.bonnet import Bonnet
+from bev_semseg_ros.sim.rigs.camera_effects import CameraEffects
+from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 from bev_semseg_ros.sim.sensors.sweep import Sweep
 
 CAMERA = "image_02"

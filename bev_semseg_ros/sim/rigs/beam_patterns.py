@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bev_semseg_ros.sim.sensors.kitti_rig import KITTI_RIG
+from bev_semseg_ros.sim.rigs.kitti import KITTI_RIG
 
 
 @dataclass(frozen=True, eq=False)

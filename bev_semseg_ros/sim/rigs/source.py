@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.sim.sensors.random_rig import random_rig
-from bev_semseg_ros.sim.sensors.rig import Rig
-from bev_semseg_ros.sim.sensors.rig_file import load_rig
-from bev_semseg_ros.sim.sensors.rig_record import describe
-from bev_semseg_ros.sim.sensors.rigs import RIGS
+from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.random_rig import random_rig
+from bev_semseg_ros.sim.rigs.record import describe
+from bev_semseg_ros.sim.rigs.rig import Rig
+from bev_semseg_ros.sim.rigs.rig_file import load_rig
 
 # Name of the source that draws a rig for each scene.
 RANDOM = "random"

@@ -13,7 +13,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import A2D2_GROUND_Z
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
-from bev_semseg_ros.sim.sensors.rig import BodyPart, BoxConvention, Lidar, Rig
+from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 
 # The origin of A2D2's vehicle frame is above the rear axle.
 A2D2_EGO_FROM_VEHICLE = transform(translation=(-1.711, 0.0, -A2D2_GROUND_Z))

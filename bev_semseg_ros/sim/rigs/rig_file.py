@@ -12,8 +12,8 @@ from bev_semseg_ros.data.kitti.cameras import camera_name
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.preprocessing import network_size
-from bev_semseg_ros.sim.sensors.beams import beam_pattern
-from bev_semseg_ros.sim.sensors.rig import BoxConvention, Lidar, Rig
+from bev_semseg_ros.sim.rigs.beams import beam_pattern
+from bev_semseg_ros.sim.rigs.rig import BoxConvention, Lidar, Rig
 
 # The first lidar of KITTI's layout; the others keep their names.
 FIRST_LIDAR = "velodyne"

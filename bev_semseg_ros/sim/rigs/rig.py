@@ -10,8 +10,8 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes, Camera, scale_matrix
 from bev_semseg_ros.sim.classes import BOX_CLASSES
-from bev_semseg_ros.sim.sensors.bonnet import Bonnet
-from bev_semseg_ros.sim.sensors.camera_effects import CameraEffects
+from bev_semseg_ros.sim.rigs.bonnet import Bonnet
+from bev_semseg_ros.sim.rigs.camera_effects import CameraEffects
 from bev_semseg_ros.sim.sensors.sweep import Sweep
 
 
