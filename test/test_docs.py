@@ -90,6 +90,10 @@ INPUTS = (
     ),
 )
 TOPICS_HEAD = """
+The node accepts clouds and images up to these limits, but DDS may not deliver them. A message above
+16 MiB needs a larger `segment_size` in the DDS profile of its sender ([large
+messages](integration.md#large-messages)).
+
 ## Publications
 
 """
@@ -143,10 +147,19 @@ A cause says what happened to a message or a frame. There are two kinds of count
 - `degraded/CAUSE` counts frames that were published without one of the sensors, or without the
   motion of the vehicle.
 
-With named sensors, a cause that concerns one sensor begins with its name, such as
-`front_left/bad_image`. Messages of other sensors join those of the *reference stream*, normally the
-clouds of the first lidar ([Several
-sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
+With named sensors, some causes contain the name of the sensor:
+
+- In a cause that ends in STREAM, the name is a part of STREAM: `late_front_left/image`,
+  `no_roof/points`.
+- The causes about the content of a message begin with the name: `front_left/bad_image`. They are
+  `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info` and
+  `new_image_size`.
+- `no_transform` begins with the name if the frame goes without this sensor. It has no name if TF
+  does not know the pose of a reference sensor or of `output_frame`: the frame is then dropped.
+- All other causes have no name.
+
+Messages of other sensors join those of the *reference stream*, normally the clouds of the first
+lidar ([Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
 """
 DEGRADED = {"no_STREAM", "no_ego_motion"}

@@ -1,6 +1,6 @@
 """Looking all around with a network that looks ahead.
 
-The grid of a network begins at the vehicle. With grid "around" the same network runs twice: on the
+The grid of a network begins at the vehicle. With grid "around" its BEV branch runs twice: on the
 world as it is, and on the world turned by 180 degrees. Both passes share the image features. So
 what stands behind is found exactly as well as if it stood ahead, although a point's position is one
 of the network's inputs, and the weights need no training for it. Each pass also sees `OVERLAP`

@@ -65,8 +65,8 @@ def generate(
         workers: Number of processes; None for one per core. It does not change the result.
         progress: Whether to show a progress bar.
         command: Command line to record in synth.json.
-        full_turn: Whether to keep the lidar points that no camera sees. Real A2D2 and KITTI object
-            frames do not have them.
+        full_turn: Whether to keep the lidar points that no camera sees. Real A2D2 frames do not
+            have them. Those of KITTI do, but have no labels there.
         first_scene: Number of the first of these drives.
 
     Raises:

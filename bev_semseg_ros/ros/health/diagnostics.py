@@ -23,9 +23,9 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # are of one sensor then begin with NAME/.
 CAUSES = {
     "unmatched_STREAM": "the message found no partner, or newer messages were processed first. A "
-    "partner has a stamp within slop and arrives within max_wait. With several sensors, the "
-    "partner must be of the reference stream; that of a message of this stream can be of any other "
-    "sensor",
+    "partner has a stamp within slop and arrives within max_wait. With several sensors, a message "
+    "of the reference stream can pair with any other sensor. A message of another sensor can pair "
+    "only with the reference stream.",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages waited, and this was the oldest: "
     "max_wait is too long for this rate",
     "late_STREAM": "the stamp of the message repeats, or is older than a result that was already "

@@ -16,7 +16,7 @@ class FrameRecord:
 
     Attributes:
         at: `time.monotonic()` when it was published, seconds.
-        total_ms: Time from its last message to its results.
+        total_ms: Time from the end of the wait for its messages to its results.
         mode: The mode it was processed in.
         sync_offset_ms: Stamp of the cloud minus stamp of the image; None without a pair.
     """

@@ -101,10 +101,10 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, this is only a name for the ego frame of the file. Its "
-        "origin is on the ground below the lidar. Then choose a name that TF does not have, or "
-        "boxes in this frame are displaced. But if ego_motion is tf, base_frame must be a frame of "
-        "TF: leave output_frame empty.",
+        "it. If extrinsics is calibration, the default can stay, with two exceptions. To publish "
+        "boxes in the ego frame of the file, set base_frame and output_frame to the same name, one "
+        "that TF does not have, such as ego. If ego_motion is tf, set base_frame to the frame of "
+        "the vehicle in TF, and leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -217,8 +217,10 @@ class Parameters:
         "process",
         "What happens to a message without a partner. drop: it is dropped. process: a message of "
         "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
-        "dropped, unless no pair has formed for one second: then it is processed alone, too. In "
-        "both cases, a waiting message is dropped when a newer one of its sensor is processed.",
+        "dropped, unless no pair has formed for one second: then it is processed alone, too. "
+        "With either value, a message that still waits is dropped as soon as a newer one of its "
+        "sensor is processed. With one lidar and one camera, a cloud without an image is therefore "
+        "dropped if the next pair forms within max_wait.",
         choices=("process", "drop"),
         live=True,
     )
@@ -264,8 +266,9 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "Limit for the time from the last message of a frame to its results. /diagnostics says "
-        "WARN if a frame takes longer.",
+        "Limit for total_ms on ~/timing, the time from the moment when the node waits for no "
+        "further message of a frame until its results are published. /diagnostics says WARN if a "
+        "frame takes longer.",
         limits=(1.0, 60_000.0),
         live=True,
     )

@@ -62,8 +62,8 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `~/label_info` names the numbers in `class_id`; not published for a "
-        "frame without a cloud, in which the network cannot find boxes",
+        "the same boxes; `~/label_info` names the numbers in `class_id`; not published for "
+        "frames without a cloud: without points the network cannot find boxes",
         DETECTION,
     ),
     "~/label_info": Topic(

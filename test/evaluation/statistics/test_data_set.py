@@ -157,7 +157,9 @@ def _a2d2(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "write", [_a2d2, tiny_data.write_kitti_drive, tiny_data.write_kitti_raw], ids=str
+    "write",
+    [_a2d2, tiny_data.write_kitti_drive, tiny_data.write_kitti_raw],
+    ids=lambda function: function.__name__,
 )
 def test_every_layout_can_be_measured(write, tmp_path: Path):
     write(tmp_path)

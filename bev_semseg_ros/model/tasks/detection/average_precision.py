@@ -1,8 +1,11 @@
-"""Average precision of boxes by the distance of their centres (nuScenes, Caesar et al. 2020).
+"""Average precision of boxes by the distance of their centres, like that of nuScenes.
 
 By falling score each prediction claims the nearest unclaimed ground truth closer than a threshold.
 One that claims ignored ground truth is dropped. Precision is made monotone and sampled at recalls
 0.10, 0.11, ... 1.00; its part above 0.1 is rescaled to 0..1.
+
+The nuScenes devkit (Caesar et al. 2020) differs in two points: it interpolates the precision
+linearly between the recalls that occur, and leaves out the recall 0.10.
 """
 
 from __future__ import annotations
