@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,14 +26,38 @@ from bev_semseg_ros.visualization.panel import panel
 from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_h264
 
 SEED = 990_000  # of drives that no training run used
-SCENES, FRAMES = 3, 20
+FRAMES = 20
 SHOWN_SCORE = 0.3
 PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames a second
-RATES = {"synthetic_5hz": 0.5, "synthetic_10hz": 1.0}  # times the recorded 10 Hz
+RATES = {"5hz": 0.5, "10hz": 1.0}  # times the recorded 10 Hz
 REAL_DATA = {"kitti": "kitti_raw", "a2d2": "a2d2"}  # name -> its folder
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Simulated:
+    """Simulated drives.
+
+    Attributes:
+        name: Begins the names of the results.
+        rig: Vehicle, see `bev-semseg synth --rig`.
+        scenes: Number of drives.
+        rates: Keys of RATES at which they are played.
+    """
+
+    name: str
+    rig: str
+    scenes: int
+    rates: tuple[str, ...]
+
+
+# The second is a vehicle that the network was not made for.
+SIMULATED = (
+    _Simulated("synthetic", "a2d2", 2, ("5hz", "10hz")),
+    _Simulated("random_rig", "random", 1, ("5hz",)),
+)
 
 
 def pairs(dataset: Dataset) -> Subset:
@@ -74,54 +98,58 @@ def run_demo(
     if not writes_h264():
         say(WITHOUT_H264)
 
-    drives = _simulate(out, predictor, say)
-    summary |= _run_simulated(out, predictor, checkpoint, drives, say)
+    for drives in SIMULATED:
+        summary |= _run_simulated(out, predictor, checkpoint, drives, say)
     summary |= _run_real(out, predictor, checkpoint, real_data, say)
 
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def _simulate(out: Path, predictor: Predictor, say: Say) -> Dataset:
-    """Simulate SCENES drives and draw the first frame as soon as there is one drive."""
+def _simulate(out: Path, drives: _Simulated, predictor: Predictor, say: Say) -> Dataset:
+    """Simulate drives. Draw the first frame of all as soon as there is one drive."""
     # Here, because the simulator needs packages that a vehicle need not have.
     from bev_semseg_ros.sim.generate import generate
 
-    say(f"simulating {SCENES} drives of {FRAMES} frames, seed {SEED}")
-    folder = out / "synthetic"
-    generate(folder, "a2d2", 1, FRAMES, SEED)
-    frame, annotation = open_dataset(folder)[0]
-    prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
-    _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
-    say(f"first picture: {out / 'first.png'}")
-    generate(folder, "a2d2", SCENES, FRAMES, SEED)
+    number = "a drive" if drives.scenes == 1 else f"{drives.scenes} drives"
+    say(f"simulating {number} of {FRAMES} frames, rig {drives.rig}, seed {SEED}")
+    folder = out / drives.name
+    if not (out / "first.png").exists():
+        generate(folder, drives.rig, 1, FRAMES, SEED)
+        frame, annotation = open_dataset(folder)[0]
+        prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
+        _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
+        say(f"first picture: {out / 'first.png'}")
+    generate(folder, drives.rig, drives.scenes, FRAMES, SEED)
     return open_dataset(folder)
 
 
 def _run_simulated(
-    out: Path, predictor: Predictor, checkpoint: str | Path, drives: Dataset, say: Say
+    out: Path, predictor: Predictor, checkpoint: str | Path, drives: _Simulated, say: Say
 ) -> dict[str, Any]:
-    """Play the simulated drives at each of RATES, and compare with offline inference."""
+    """Play simulated drives at each of their rates, and compare with offline inference."""
     summary: dict[str, Any] = {}
-    bag = _write_bag(drives, out / "synthetic_bag", say)
+    frames = _simulate(out, drives, predictor, say)
+    bag = _write_bag(frames, out / f"{drives.name}_bag", say)
     offline = [
-        predictor.predict(drives[index][0], "fused", SCORE_THRESHOLD)
-        for index in range(len(drives))
+        predictor.predict(frames[index][0], "fused", SCORE_THRESHOLD)
+        for index in range(len(frames))
     ]
-    for name, rate in RATES.items():
-        say(f"playing at {10 * rate:g} Hz to the node")
-        recording = _record(bag, out / name, rate, predictor, checkpoint)
+    for rate in drives.rates:
+        name = f"{drives.name}_{rate}"
+        say(f"{drives.name}: playing at {10 * RATES[rate]:g} Hz to the node")
+        recording = _record(bag, out / name, RATES[rate], predictor, checkpoint)
         online = _predictions(recording)
         # Dropped frames are counted elsewhere: both scores are of the frames that came out.
         same_frames = [
             None if ours is None else theirs for ours, theirs in zip(online, offline, strict=True)
         ]
         summary[name] = recording.summary() | {
-            "scores": _scores(predictor, drives, online),
-            "scores_offline": _scores(predictor, drives, same_frames),
+            "scores": _scores(predictor, frames, online),
+            "scores_offline": _scores(predictor, frames, same_frames),
             "parity": parity(online, offline),
         }
-        _draw(predictor, drives, online, out / name)
+        _draw(predictor, frames, online, out / name)
     return summary
 
 

@@ -19,6 +19,7 @@ from bev_semseg_ros.sim.scene.view import View
 MAX_CASTS = 5
 # Metres that the vehicle may drive before the part of the static scene in Embree is replaced.
 STATIC_MARGIN = 60.0
+FIRST_MARGIN = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,18 +205,20 @@ class _StaticCopy:
         mesh: The part.
         pose: (4, 4) pose of the vehicle when it was copied.
         max_range: Length of the rays it was copied for.
+        margin: Metres that the vehicle may drive from there.
         looks_back: Whether it holds what is behind the vehicle.
     """
 
     mesh: EmbreeMesh
     pose: np.ndarray
     max_range: float
+    margin: float
     looks_back: bool
 
     def serves(self, view: View, max_range: float, looks_back: bool) -> bool:
         """Return whether it holds all that such rays of a view can hit."""
         moved = invert(self.pose) @ view.world_from_ego
-        is_near = bool(np.linalg.norm(moved[:3, 3]) < STATIC_MARGIN)
+        is_near = bool(np.linalg.norm(moved[:3, 3]) <= self.margin)
         # What rays forward can hit now must lie in the half-space that was copied then.
         faces_forward = bool(moved[0, 3] > -5 and moved[0, 0] > 0.8)
         covers = self.looks_back or (faces_forward and not looks_back)
@@ -230,11 +233,13 @@ _static_copies: weakref.WeakKeyDictionary[Mesh, _StaticCopy] = weakref.WeakKeyDi
 def _static_mesh(view: View, max_range: float, looks_back: bool) -> EmbreeMesh:
     """Return the static scene in Embree.
 
-    Copying it takes longer than casting all rays, so one copy serves for a stretch of the drive.
+    Copying it takes longer than casting all rays. The first copy of a drive holds what the first
+    frame needs, since many drives have one frame only. A further one serves for a stretch.
     """
     copy = _static_copies.get(view.static)
     if copy is None or not copy.serves(view, max_range, looks_back):
-        mesh = EmbreeMesh.around(view.static, view, max_range + STATIC_MARGIN, looks_back)
-        copy = _StaticCopy(mesh, view.world_from_ego.copy(), max_range, looks_back)
+        margin = FIRST_MARGIN if copy is None else STATIC_MARGIN
+        mesh = EmbreeMesh.around(view.static, view, max_range + margin, looks_back)
+        copy = _StaticCopy(mesh, view.world_from_ego.copy(), max_range, margin, looks_back)
         _static_copies[view.static] = copy
     return copy.mesh
