@@ -81,7 +81,7 @@ class Imaging:
         if weather.is_night:
             camera = replace(
                 camera,
-                percentile=u(60, 85),
+                percentile=u(75, 93),
                 key=math.exp(u(math.log(0.05), math.log(0.22))),
                 bloom=u(0.03, 0.16),
                 bloom_radius=u(4, 14),

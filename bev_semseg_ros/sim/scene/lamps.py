@@ -50,7 +50,7 @@ class Lamps:
         self._street = site.street
         self._is_night = weather.is_night
         self._are_on = weather.is_night or weather.kind in ("rain", "fog")
-        self._headlight = rng.uniform(60, 190) * np.array(HEADLIGHT_COLORS[rng.integers(2)])
+        self._headlight = rng.uniform(30, 120) * np.array(HEADLIGHT_COLORS[rng.integers(2)])
         color = np.array(STREET_COLORS[rng.integers(3)])
         self._static = NO_LAMPS
         if not self._are_on:
