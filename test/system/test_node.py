@@ -293,7 +293,7 @@ def test_a_partner_that_comes_too_late_is_explained(node, peer):
     def late_image() -> bool:
         peer.next_stamp()
         peer.send(peer.cloud())
-        time.sleep(0.3)
+        time.sleep(0.3)  # the delay itself: longer than max_wait
         peer.send(image=peer.image())
         return any("raise max_wait" in line for line in node.lines[before:])
 

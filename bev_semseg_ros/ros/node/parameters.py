@@ -219,8 +219,9 @@ class Parameters:
         "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
         "dropped, unless no pair has formed for one second: then it is processed alone, too. "
         "With either value, a message that still waits is dropped as soon as a newer one of its "
-        "sensor is processed. With one lidar and one camera, a cloud without an image is therefore "
-        "dropped if the next pair forms within max_wait.",
+        "sensor is processed. Example with one lidar and one camera: a cloud without an image waits "
+        "for max_wait. If a newer pair forms before that, the cloud is dropped. Otherwise it is "
+        "processed alone.",
         choices=("process", "drop"),
         live=True,
     )
@@ -266,9 +267,9 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "Limit for total_ms on ~/timing, the time from the moment when the node waits for no "
-        "further message of a frame until its results are published. /diagnostics says WARN if a "
-        "frame takes longer.",
+        "Limit for total_ms on ~/timing. This time starts when the node has the last message of a "
+        "frame, or stops waiting for one, and ends when the results are published. /diagnostics "
+        "says WARN if a frame takes longer.",
         limits=(1.0, 60_000.0),
         live=True,
     )
