@@ -11,8 +11,8 @@ STAGES = {
     "prepare_ms": "selection of points, rectification of images, copies to the device",
     "network_ms": "the network, from tensors to boxes and masks",
     "publish_ms": "filtering of boxes, making and publishing of messages",
-    "total_ms": "starts when the node has the last message of the frame, or stops waiting for one; ends when "
-    "the results are published; equals the sum of the stages above",
+    "total_ms": "starts when the node has the last message of the frame, or stops waiting for "
+    "one; ends when the results are published; equals the sum of the stages above",
     "input_age_ms": "time from the stamp of the frame to its results, by the node's clock; with a "
     "bag this needs use_sim_time",
 }

@@ -219,9 +219,9 @@ class Parameters:
         "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
         "dropped, unless no pair has formed for one second: then it is processed alone, too. "
         "With either value, a message that still waits is dropped as soon as a newer one of its "
-        "sensor is processed. Example with one lidar and one camera: a cloud without an image waits "
-        "for max_wait. If a newer pair forms before that, the cloud is dropped. Otherwise it is "
-        "processed alone.",
+        "sensor is processed. Example with one lidar and one camera: a cloud without an image "
+        "waits for max_wait. If a newer pair forms before that, the cloud is dropped. Otherwise it "
+        "is processed alone.",
         choices=("process", "drop"),
         live=True,
     )
