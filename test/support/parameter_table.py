@@ -17,7 +17,7 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"{name} of the {kind} NAME alone. By default it is the value of {name}.",
+            description=f"{name} of the {kind} NAME alone.",
         )
         for kind, names in (("lidar", OF_SENSORS["points"]), ("camera", OF_SENSORS["image"]))
         for name in names
@@ -36,11 +36,21 @@ def markdown_table() -> str:
         "| parameter | default | allowed | live | meaning |",
         "| --- | --- | --- | --- | --- |",
         *(
-            dataclasses.replace(each, description=with_code(each.description)).table_row()
+            _row(dataclasses.replace(each, description=with_code(each.description)))
             for each in documented_parameters()
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _row(specification: Specification) -> str:
+    """Return the row of a parameter; one of a single sensor has no default of its own."""
+    row = specification.table_row()
+    if not specification.name.startswith("NAME."):
+        return row
+    name, _, *others = row.split(" | ")
+    common = specification.name.removeprefix("NAME.")
+    return " | ".join([name, f"value of `{common}`", *others])
 
 
 def with_code(text: str) -> str:

@@ -75,9 +75,9 @@ KEYS = {
     "frame in the last second",
     "input/INPUT/topic": "the topic's full name",
     "input/INPUT/rate_hz": "messages in the last second",
-    "input/INPUT/lost": "messages that did not reach the node, counted from the first that did. A "
-    "newer message replaced them (depth 1), or DDS lost them. Not counted while the topic has "
-    "several publishers.",
+    "input/INPUT/lost": "messages that did not reach the node. Counting starts with the first that "
+    "arrives. A newer message replaced them (depth 1), or DDS lost them. Not counted while the "
+    "topic has several publishers.",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published in the last second",
     "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "

@@ -101,10 +101,10 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, the default can stay, with two exceptions. To publish "
-        "boxes in the ego frame of the file, set base_frame and output_frame to the same name, one "
-        "that TF does not have, such as ego. If ego_motion is tf, set base_frame to the frame of "
-        "the vehicle in TF, and leave output_frame empty.",
+        "it. If extrinsics is calibration, change the default only in two cases. (1) You want "
+        "boxes in the ego frame of the file: choose a name that is no frame of TF, such as ego, "
+        "and set both base_frame and output_frame to it. (2) ego_motion is tf: set base_frame to "
+        "the frame of the vehicle in TF, and leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -120,10 +120,10 @@ class Parameters:
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the published boxes. If empty, it is the frame of the cloud. Allowed are "
-        "base_frame and the frame_ids of the YAML file (extrinsics: calibration), only base_frame "
-        "(parameters), or any frame of TF (tf). A moving frame (odom, map) is looked up at the "
-        f"stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
+        "Frame of the published boxes. If empty, it is the frame of the cloud. What is allowed "
+        "depends on extrinsics. If it is calibration: base_frame or a frame_id of the YAML file. "
+        "If parameters: only base_frame. If tf: any frame of TF. A moving frame (odom, map) is "
+        f"looked up at the stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
     )
     ego_motion: str = _parameter(
         "none",
