@@ -38,25 +38,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Simulated:
-    """Simulated drives.
+    """A simulated drive.
 
     Attributes:
         name: Begins the names of the results.
         rig: Vehicle, see `bev-semseg synth --rig`.
-        scenes: Number of drives.
-        rates: Keys of RATES at which they are played.
+        rates: Keys of RATES at which it is played.
     """
 
     name: str
     rig: str
-    scenes: int
     rates: tuple[str, ...]
 
 
 # The second is a vehicle that the network was not made for.
 SIMULATED = (
-    _Simulated("synthetic", "a2d2", 2, ("5hz", "10hz")),
-    _Simulated("random_rig", "random", 1, ("5hz",)),
+    _Simulated("synthetic", "a2d2", ("5hz", "10hz")),
+    _Simulated("random_rig", "random", ("5hz",)),
 )
 
 
@@ -98,46 +96,45 @@ def run_demo(
     if not writes_h264():
         say(WITHOUT_H264)
 
-    for drives in SIMULATED:
-        summary |= _run_simulated(out, predictor, checkpoint, drives, say)
+    for drive in SIMULATED:
+        summary |= _run_simulated(out, predictor, checkpoint, drive, say)
     summary |= _run_real(out, predictor, checkpoint, real_data, say)
 
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def _simulate(out: Path, drives: _Simulated, predictor: Predictor, say: Say) -> Dataset:
-    """Simulate drives. Draw the first frame of all as soon as there is one drive."""
+def _simulate(out: Path, drive: _Simulated, predictor: Predictor, say: Say) -> Dataset:
+    """Simulate a drive. Draw the very first frame of all drives."""
     # Here, because the simulator needs packages that a vehicle need not have.
     from bev_semseg_ros.sim.generate import generate
 
-    number = "a drive" if drives.scenes == 1 else f"{drives.scenes} drives"
-    say(f"simulating {number} of {FRAMES} frames, rig {drives.rig}, seed {SEED}")
-    folder = out / drives.name
+    say(f"simulating a drive of {FRAMES} frames, rig {drive.rig}, seed {SEED}")
+    folder = out / drive.name
+    generate(folder, drive.rig, 1, FRAMES, SEED)
+    frames = open_dataset(folder)
     if not (out / "first.png").exists():
-        generate(folder, drives.rig, 1, FRAMES, SEED)
-        frame, annotation = open_dataset(folder)[0]
+        frame, annotation = frames[0]
         prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
         _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
         say(f"first picture: {out / 'first.png'}")
-    generate(folder, drives.rig, drives.scenes, FRAMES, SEED)
-    return open_dataset(folder)
+    return frames
 
 
 def _run_simulated(
-    out: Path, predictor: Predictor, checkpoint: str | Path, drives: _Simulated, say: Say
+    out: Path, predictor: Predictor, checkpoint: str | Path, drive: _Simulated, say: Say
 ) -> dict[str, Any]:
-    """Play simulated drives at each of their rates, and compare with offline inference."""
+    """Simulate a drive, play it at each of its rates, and compare with offline inference."""
     summary: dict[str, Any] = {}
-    frames = _simulate(out, drives, predictor, say)
-    bag = _write_bag(frames, out / f"{drives.name}_bag", say)
+    frames = _simulate(out, drive, predictor, say)
+    bag = _write_bag(frames, out / f"{drive.name}_bag", say)
     offline = [
         predictor.predict(frames[index][0], "fused", SCORE_THRESHOLD)
         for index in range(len(frames))
     ]
-    for rate in drives.rates:
-        name = f"{drives.name}_{rate}"
-        say(f"{drives.name}: playing at {10 * RATES[rate]:g} Hz to the node")
+    for rate in drive.rates:
+        name = f"{drive.name}_{rate}"
+        say(f"{drive.name}: playing at {10 * RATES[rate]:g} Hz to the node")
         recording = _record(bag, out / name, RATES[rate], predictor, checkpoint)
         online = _predictions(recording)
         # Dropped frames are counted elsewhere: both scores are of the frames that came out.
