@@ -26,7 +26,7 @@ from bev_semseg_ros.visualization.panel import panel
 from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_h264
 
 SEED = 990_000  # of drives that no training run used
-FRAMES = 20
+FRAMES = 12
 SHOWN_SCORE = 0.3
 PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames a second
