@@ -22,12 +22,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, metavar="PATH", help="A2D2, KITTI or simulated frames"
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "val"),
-        help="whole scenes, one in five of them for val (default: all frames)",
-    )
-    add_cameras_argument(parser)
+    add_part_arguments(parser)
     parser.add_argument(
         "--mode", choices=MODES, default="fused", help="the sensors used (default: fused)"
     )
@@ -40,6 +35,16 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
+
+
+def add_part_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose a part of a data set: `--split` and `--cameras`."""
+    parser.add_argument(
+        "--split",
+        choices=("train", "val"),
+        help="whole scenes, one in five of them for val (default: all frames)",
+    )
+    add_cameras_argument(parser)
 
 
 def add_cameras_argument(parser: argparse.ArgumentParser) -> None:

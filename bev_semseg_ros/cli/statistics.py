@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bev_semseg_ros.cli.arguments import add_cameras_argument
+from bev_semseg_ros.cli.arguments import add_part_arguments
 
 if TYPE_CHECKING:
     from bev_semseg_ros.data.dataset import Dataset
@@ -35,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="PAGE", help="file to write, such as page.html"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers, too")
-    parser.add_argument(
-        "--split",
-        choices=("train", "val"),
-        help="whole scenes, one in five of them for val (default: all frames)",
-    )
-    add_cameras_argument(parser)
+    add_part_arguments(parser)
     parser.add_argument(
         "--limit",
         type=int,
