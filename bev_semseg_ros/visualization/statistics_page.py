@@ -249,8 +249,8 @@ def _points_of_objects(columns: Sequence[Column]) -> list[Table]:
             columns,
             f"Points per {_words(name)} by range",
             "Median and, beside it, the 10th and 90th percentile of the points in a box of which "
-            "an image shows the middle; in brackets the number of boxes. Boxes without points "
-            "are left out. The scale is logarithmic.",
+            "an image shows the middle, within 50 m and in the grid; in brackets the number of "
+            "boxes. Boxes without points are left out. The scale is logarithmic.",
         )
         found = [(part.get(name) or {}).get("points", {}) for part in classes]
         most = largest([each["90"] for part in found for each in part.values()])
@@ -325,7 +325,7 @@ def _cameras(columns: Sequence[Column]) -> Table:
 
 
 def _pixels(columns: Sequence[Column]) -> list[Table]:
-    """Return a table for each label set that most of the data sets with masks have in common."""
+    """Return a table for each label set that all data sets with masks have in common."""
     pixels = [part["pixels"] for part in _parts(columns, "images")]
     num_labelled = sum(bool(each) for each in pixels)
     tables = []

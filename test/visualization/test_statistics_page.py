@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 def test_data_sets_stand_side_by_side_and_nothing_is_fetched():
     whole = Column("first <set>", measure(TinyDataset(2)).summary(), [("a", b"\xff\xd8")])
-    no_points = Column("images", measure(TinyDataset(2)).summary())
+    no_points = Column("images", measure(TinyDataset(4, "points")).summary())
     page = Page(render_page([whole, no_points]))
     assert "first <set>" in page.cells and "images" in page.cells
     for heading in (
@@ -66,6 +66,9 @@ def test_data_sets_stand_side_by_side_and_nothing_is_fetched():
         "Pixels per class, driving_13",
     ):
         assert heading in page.cells
+    rows = re.sub(r"\s*\n\s*", "|", page.cells)
+    assert "|frames|2|4|" in rows
+    assert "|all|500|500|" in rows
     assert page.references == ["data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8").decode()]
 
 

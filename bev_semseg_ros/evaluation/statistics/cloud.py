@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bev_semseg_ros.frame import Camera, Frame
-from bev_semseg_ros.geometry import apply, project
+from bev_semseg_ros.frame import Frame
+from bev_semseg_ros.geometry import apply
+from bev_semseg_ros.model.tasks.detection.metric import in_image
 
 BIN = 10  # metres
 NUM_BINS = 8  # the last of them holds whatever is farther, too
@@ -45,7 +46,7 @@ class Cloud:
         cameras = [seen.camera for seen in frame.cameras.values()]
         in_view = np.full(len(everywhere), not cameras)
         for camera in cameras:
-            in_view |= _inside_image(everywhere, camera)
+            in_view |= in_image(everywhere, camera)
         return cls(everywhere, np.concatenate(intensities), in_view)
 
     def visible(self) -> Cloud:
@@ -61,10 +62,3 @@ def range_bins(positions: np.ndarray) -> np.ndarray:
     """Return (N,) int64: the bin of RANGES of each position (N, >= 2) in the ego frame."""
     ranges = np.hypot(positions[:, 0], positions[:, 1])
     return np.minimum(ranges // BIN, NUM_BINS - 1).astype(np.int64)
-
-
-def _inside_image(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return (N,) bool: which positions the rectified image shows."""
-    pixels, depth = project(camera.image_from_ego, positions)
-    limit = np.array(camera.size) - 0.5
-    return (depth > 0) & (pixels >= -0.5).all(1) & (pixels < limit).all(1)

@@ -21,6 +21,7 @@ class ImageStatistics:
         self._fields_of_view: dict[str, list[tuple[float, float]]] = {}
         self._pixels: dict[LabelSet, np.ndarray] = {}
         self._num_masks = 0
+        self._num_telling = 0  # of them, those whose classes tell people apart
         self._num_with_people = 0
 
     def add(self, frame: Frame, annotation: Annotation) -> None:
@@ -39,8 +40,9 @@ class ImageStatistics:
         for mask in annotation.masks.values():
             counts = np.bincount(mask.ravel(), minlength=256)
             self._num_masks += 1
+            self._num_telling += any(PERSON in each.classes for each in _sets(labels))
             self._pixels[labels] = self._pixels.get(labels, 0) + counts
-            for each in (labels, *labels.coarser_sets()):
+            for each in _sets(labels):
                 if PERSON in each.classes:
                     people = _in_set(counts, labels, each)[each.index(PERSON)]
                     self._num_with_people += bool(people)
@@ -55,17 +57,20 @@ class ImageStatistics:
             - cameras: for each camera `sizes`, a list of [width, height, images], and
               `field_of_view`, the mean horizontal and vertical degrees of the rectified image.
             - masks: number of labelled images.
-            - without_people: share of these without a pixel of a pedestrian; None without masks.
+            - without_people: share of the masks without a pedestrian, of those whose classes tell
+              pedestrians apart; None if there are none.
             - pixels: for each label set, the data's own and the coarser ones, the share of each
               class in the pixels that are of a class.
         """
-        pixels: dict[str, dict[str, float]] = {}
+        totals: dict[LabelSet, np.ndarray] = {}
         for labels, counts in self._pixels.items():
-            for each in (labels, *labels.coarser_sets()):
-                numbers = _in_set(counts, labels, each)
-                shares = (numbers / max(numbers.sum(), 1)).round(5).tolist()
-                pixels.setdefault(each.name, dict(zip(each.classes, shares, strict=True)))
-        without = 1 - self._num_with_people / self._num_masks if self._num_masks else None
+            for each in _sets(labels):
+                totals[each] = totals.get(each, 0) + _in_set(counts, labels, each)
+        pixels: dict[str, dict[str, float]] = {}
+        for each, numbers in totals.items():
+            shares = (numbers / max(numbers.sum(), 1)).round(5).tolist()
+            pixels[each.name] = dict(zip(each.classes, shares, strict=True))
+        without = 1 - self._num_with_people / self._num_telling if self._num_telling else None
         return {
             "cameras": {
                 name: {
@@ -78,6 +83,11 @@ class ImageStatistics:
             "without_people": None if without is None else round(without, 4),
             "pixels": pixels,
         }
+
+
+def _sets(labels: LabelSet) -> list[LabelSet]:
+    """Return a label set and the coarser ones that it maps to."""
+    return [labels, *labels.coarser_sets()]
 
 
 def _field_of_view(camera: Camera) -> tuple[float, float]:

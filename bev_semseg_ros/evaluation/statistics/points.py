@@ -93,6 +93,8 @@ class _Beams:
             return
         finite = np.isfinite(scan.points).all(1)
         points = scan.points[finite, :3].astype(np.float64)
+        if not len(points):
+            return
         azimuths = np.degrees(np.arctan2(points[:, 1], points[:, 0]))
         horizontal = np.hypot(points[:, 0], points[:, 1])
         self._elevations.add(np.degrees(np.arctan2(points[:, 2], horizontal)))

@@ -13,7 +13,7 @@ from support.memory_dataset import RigDataset, TinyDataset
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.evaluation.statistics.data_set import DataSetStatistics, measure
-from bev_semseg_ros.frame import Annotation, Boxes, Frame
+from bev_semseg_ros.frame import Annotation, Boxes, Frame, LidarScan
 from bev_semseg_ros.labels import load_label_set
 
 
@@ -58,6 +58,31 @@ def test_points_that_are_not_finite_are_left_out():
     assert frame.points is not None
     frame.points[:100, 0] = np.nan
     assert of_one(frame, annotation)["points"]["per_frame"] == 400
+
+
+def test_a_sweep_without_a_finite_point_is_measured():
+    frame, annotation = TinyDataset()[0]
+    assert frame.points is not None
+    frame.points[:, 0] = np.nan
+    points = of_one(frame, annotation)["points"]
+    assert points["per_frame"] == 0 and points["lidars"]["lidar"]["beams_seen"] is None
+
+
+def test_the_beams_of_a_lidar_are_described():
+    elevations, azimuths = np.meshgrid(
+        np.radians([-15, -5, 5, 10]), np.radians(np.linspace(-45, 45, 361))
+    )
+    directions = [
+        np.cos(elevations) * np.cos(azimuths),
+        np.cos(elevations) * np.sin(azimuths),
+        np.sin(elevations),
+    ]
+    points = np.column_stack([*(20 * axis.ravel() for axis in directions), np.ones(4 * 361)])
+    rings = np.tile(np.arange(4, dtype=np.float32), 361)
+    scan = LidarScan(points.astype(np.float32), np.eye(4), {"ring": rings})
+    lidar = of_one(Frame(0, {"roof": scan}), Annotation())["points"]["lidars"]["roof"]
+    assert (lidar["rings"], lidar["beams_seen"]) == (4, 4)
+    assert lidar["elevation"] == pytest.approx([-15, 10], abs=0.2)
 
 
 def test_objects_their_sizes_and_their_points():
@@ -118,6 +143,23 @@ def test_masks_are_counted_in_their_own_classes_and_in_coarser_ones():
     }
     assert images["cameras"]["camera"]["sizes"] == [[128, 64, 2]]
     assert images["cameras"]["camera"]["field_of_view"][0] == pytest.approx(53.1, abs=0.1)
+
+
+def test_only_masks_that_tell_people_apart_say_whether_there_are_any():
+    frame, annotation = TinyDataset()[0]
+    driving, groups = load_label_set("driving_13"), load_label_set("groups_6")
+    with_person = {name: mask.copy() for name, mask in annotation.masks.items()}
+    for mask in with_person.values():
+        mask[:2] = driving.index("pedestrian")
+    statistics = DataSetStatistics()
+    statistics.add(frame, annotation)
+    statistics.add(frame, replace(annotation, masks=with_person))
+    road = {name: np.zeros_like(mask) for name, mask in annotation.masks.items()}
+    statistics.add(frame, replace(annotation, masks=road, mask_labels=groups))
+    images = statistics.summary()["images"]
+    assert (images["masks"], images["without_people"]) == (3, 0.5)
+    # The coarser set holds the pixels of all three.
+    assert images["pixels"]["groups_6"]["road"] == pytest.approx(2 / 3, abs=1e-4)
 
 
 def test_every_sensor_of_a_rig_is_described():

@@ -55,11 +55,11 @@ def scorable(centers: np.ndarray, grid: GridConfig, cameras: Sequence[Camera]) -
         & (np.hypot(x, y) <= MAX_RANGE)
     )
     if cameras and len(centers):
-        inside &= np.any([_in_image(centers, camera) for camera in cameras], axis=0)
+        inside &= np.any([in_image(centers, camera) for camera in cameras], axis=0)
     return inside
 
 
-def _in_image(centers: np.ndarray, camera: Camera) -> np.ndarray:
+def in_image(centers: np.ndarray, camera: Camera) -> np.ndarray:
     """Return (M,) bool: which centres (M, 3) an image shows."""
     pixels, depth = project(camera.image_from_ego, centers)
     limit = np.array(camera.size) - 0.5
