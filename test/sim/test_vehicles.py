@@ -14,6 +14,8 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     FABRIC,
     GLASS,
     INTERIOR,
+    LAMP,
+    REAR_LAMP,
     SKIN,
     paint_materials,
 )
@@ -179,6 +181,34 @@ def test_materials_cover_every_slot_and_let_the_lidar_through_glass_only():
     rows = paint_materials(np.random.default_rng(1), table)
     assert rows.shape == (len(CAR_SLOTS),)
     assert np.flatnonzero(table.lidar[rows, LIDAR_COLUMN["transmission"]]).tolist() == [GLASS]
+
+
+def test_a_trailer_is_outside_of_the_box_of_its_car_and_takes_ground():
+    shape = car(np.random.default_rng(0), "towing")
+    assert shape.label == BOX_LABEL["car"] and shape.size[0] < 5.6
+    behind = shape.mesh.triangles[..., 0].max(1) < -shape.size[0] / 2 - 0.3
+    assert behind.sum() > 20
+    assert set(shape.mesh.labels[behind]) == {MASK_LABEL["truck"]}
+    assert shape.footprint[0] / 2 >= -shape.mesh.triangles[..., 0].min() - 1e-6
+    assert shape.footprint[0] > shape.size[0] + 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_ends_of_an_articulated_bus_have_their_own_lamps(seed: int):
+    """The rear section is a body that was turned round: it had head lamps and a driver."""
+    shape = truck(np.random.default_rng(seed), "articulated_bus")
+    at_rear = shape.mesh.triangles[..., 0].min(1) < -0.47 * shape.size[0]
+    at_front = shape.mesh.triangles[..., 0].max(1) > 0.47 * shape.size[0]
+    materials = shape.mesh.materials
+    assert REAR_LAMP in materials[at_rear] and LAMP not in materials[at_rear]
+    assert LAMP in materials[at_front] and REAR_LAMP not in materials[at_front]
+
+
+@pytest.mark.parametrize("kind", ["box_van", "ambulance", "semitrailer", "bus"])
+def test_mirrors_are_at_the_cab_not_before_it(kind: str):
+    shape = truck(np.random.default_rng(0), kind)
+    sides = np.abs(shape.mesh.triangles[..., 1]).max(1) > shape.size[1] / 2 + 0.05
+    assert 0 < shape.mesh.triangles[sides][..., 0].max() < shape.size[0] / 2
 
 
 def test_unknown_kinds_are_named():

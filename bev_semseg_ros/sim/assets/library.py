@@ -1,8 +1,6 @@
-"""The shapes of vehicles, people and plants: built once per process, placed many times."""
+"""The shapes of vehicles, people and plants: each is built once, and placed many times."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -25,6 +23,7 @@ CAR_COUNTS = {
     "high_roof_van": 10,
     "roadster": 3,
     "pickup": 4,
+    "towing": 6,
 }
 TRUCK_COUNTS = {
     "box": 14,
@@ -85,19 +84,7 @@ class Library:
     """
 
     def __init__(self, seed: int) -> None:
-        """Build all shapes."""
-        rng = np.random.default_rng(seed)
-
-        def pool(
-            make: Callable[[np.random.Generator, str], Shape], counts: dict[str, int]
-        ) -> list[Shape]:
-            """Make as many shapes of each kind as `counts` says."""
-            shapes = []
-            for kind, count in counts.items():
-                for _ in range(count):
-                    shapes.append(make(rng, kind))
-            return shapes
-
+        """Describe all shapes; each is built when it is first drawn."""
         self.cars = Pool(cars.car, CAR_COUNTS, (seed, 0))
         self.trucks = Pool(trucks.truck, TRUCK_COUNTS, (seed, 1))
         self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, (seed, 2))
@@ -105,9 +92,7 @@ class Library:
         self.seated = Pool(pedestrians.pedestrian, SEATED_COUNTS, (seed, 4))
         self.cyclists = Pool(riders.cyclist, CYCLIST_COUNTS, (seed, 5))
         self.parked_two_wheelers = Pool(two_wheelers.parked_two_wheeler, PARKED_COUNTS, (seed, 6))
-        self.plants = {
-            kind: pool(plants.plant, {kind: count}) for kind, count in PLANT_COUNTS.items()
-        }
+        self.plants = Pool(plants.plant, PLANT_COUNTS, (seed, 7))
 
     def draw_car(self, rng: np.random.Generator, kind: str | None = None) -> Shape:
         """Return a car or a van: of a kind of CAR_COUNTS, or of any kind."""
@@ -134,14 +119,6 @@ class Library:
         known = sorted({name for pool in pools for name in pool.kinds})
         raise ValueError(f"unknown person {kind!r}, expected one of {', '.join(known)}")
 
-    def draw_pedestrian(self, rng: np.random.Generator, still: bool = False) -> Shape:
-        """Return a person who walks, or one who stands or sits if `still`."""
-        return (self.still if still else self.walking).draw(rng)
-
-    def draw_cyclist(self, rng: np.random.Generator) -> Shape:
-        """Return a rider on a bicycle, a motorcycle or a scooter."""
-        return self.cyclists.draw(rng)
-
     def draw_parked_two_wheeler(self, rng: np.random.Generator) -> Shape:
         """Return a bicycle, a motorcycle or a scooter without a rider."""
         return self.parked_two_wheelers.draw(rng)
@@ -152,6 +129,4 @@ class Library:
         Raises:
             ValueError: If there is no such kind.
         """
-        if kind not in self.plants:
-            raise ValueError(f"unknown plant {kind!r}, expected one of {', '.join(self.plants)}")
-        return self.plants[kind][rng.integers(len(self.plants[kind]))]
+        return self.plants.draw(rng, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,3 +56,9 @@ def centered(body: Mesh, label: int | None, kind: str, outside: Mesh | None = No
     return Shape(
         mesh.placed((-middle[0], -middle[1], -low[2])), (length, width, height), label, kind
     )
+
+
+def reaching(shape: Shape) -> Shape:
+    """Return a shape that takes the ground of all of its mesh, not only that of its box."""
+    length, width, _ = 2 * np.abs(shape.mesh.triangles).max((0, 1)).astype(float)
+    return replace(shape, reach=(length, width))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from bev_semseg_ros.sim.assets.people.poses import (
     pose_standing,
     pose_walking,
 )
-from bev_semseg_ros.sim.assets.shape import Shape, centered
+from bev_semseg_ros.sim.assets.shape import Shape, centered, reaching
 from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheeler
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
@@ -83,7 +82,7 @@ def _walking(scene: _Scene) -> None:
     elif load > 0.85:
         pose_arms(scene.pose, rng, str(rng.choice(["phone", "telephone", "pockets"])))
     scene.finish()
-    has_cane = scene.pose.body.age == "old" and rng.random() < 0.15
+    has_cane = load <= 0.85 and scene.pose.body.age == "old" and rng.random() < 0.15
     if load < 0.15:
         belongings.add_hand_bag(scene.body, scene.figure, rng, side)
     elif load < 0.35:
@@ -165,7 +164,7 @@ def _led_child(scene: _Scene) -> None:
 
 
 def _pushing(scene: _Scene, x: float, half_width: float, z: float) -> np.ndarray:
-    """Walk with both hands at a handle; return the middle of the handle (3,), on the ground."""
+    """Walk with both hands at a handle; return the middle of the handle (3,)."""
     size = scene.figure.size
     _walk(scene)
     scene.pose.trunk(scene.rng.uniform(0.03, 0.15), 0.05, look=(0.15, 0.0))
@@ -321,5 +320,4 @@ def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
     scene = _Scene(rng, ages, may_skirt)
     make(scene)
     shape = centered(scene.body.build(), BOX_LABEL["pedestrian"], kind, scene.outside.build())
-    length, width, _ = 2 * np.abs(shape.mesh.triangles).max((0, 1)).astype(float)
-    return replace(shape, reach=(length, width))
+    return reaching(shape)

@@ -19,7 +19,7 @@ from bev_semseg_ros.sim.classes import BOX_LABEL
 # For each kind of rider: who it may be, and what they ride with which probability.
 _VEHICLES: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "cyclist": (
-        ("teenager", "adult", "adult", "old"),
+        ("teenager", "adult", "old"),
         dict(zip(BICYCLE_KINDS, (0.36, 0.3, 0.26, 0.08), strict=True)),
     ),
     "waiting_cyclist": (

@@ -10,6 +10,7 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     FABRIC,
     GLASS,
     INTERIOR,
+    LAMP,
     PAINT,
     PLASTIC,
     PLATE,
@@ -23,8 +24,8 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
 WHEEL_RADIUS = 0.48
 
 
-def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float]:
-    """Add a bus in one piece; return its width and the height of its mirrors."""
+def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Add a bus in one piece; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     length = uniform(6.5, 8.5) if rng.random() < 0.25 else uniform(10, 12.5)
     width, height = (2.3 if length < 9 else 2.5) + uniform(0, 0.05), uniform(2.8, 3.3)
@@ -32,11 +33,13 @@ def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, floa
     head = _add_body(builder, rng, rear, front, width, height, has_rear_window=rng.random() < 0.7)
     _add_axles(builder, (front - 2.5, rear + 0.26 * length), width)
     _add_tail(builder, rear, width)
-    return width, head - 0.4
+    return width, front - 0.25, head - 0.4
 
 
-def add_articulated_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float]:
-    """Add a bus with a joint; return its width and the height of its mirrors."""
+def add_articulated_bus(
+    builder: MeshBuilder, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Add a bus with a joint; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     length, width, height = uniform(17.2, 18.7), 2.5 + uniform(0, 0.05), uniform(2.9, 3.3)
     rear, front = -length / 2, length / 2
@@ -44,7 +47,7 @@ def add_articulated_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple
     head = _add_body(builder, rng, joint, front, width, height, has_rear_window=False)
     # The rear section is a body that looks backward, so its windscreen is the rear window.
     section = MeshBuilder()
-    _add_body(section, rng, rear, joint - 1.2, width, height, has_rear_window=False)
+    _add_body(section, rng, rear, joint - 1.2, width, height, False, looks_back=True)
     middle = (rear + joint - 1.2) / 2
     turned = section.build().placed((-middle, 0, 0)).placed((middle, 0, 0), np.pi)
     builder.append(turned)
@@ -52,7 +55,7 @@ def add_articulated_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple
     builder.box(bellows, (1.24, 0.94 * width, height - 0.5), 0, TRUCK, PLASTIC)
     _add_axles(builder, (front - 2.6, joint + 1.4, rear + 3.2), width)
     _add_tail(builder, rear, width)
-    return width, head - 0.4
+    return width, front - 0.25, head - 0.4
 
 
 def _add_body(
@@ -63,6 +66,7 @@ def _add_body(
     width: float,
     height: float,
     has_rear_window: bool,
+    looks_back: bool = False,
 ) -> float:
     """Add a body with windows, doors on the right, seats and passengers.
 
@@ -74,6 +78,8 @@ def _add_body(
         width: Metres.
         height: Metres.
         has_rear_window: Whether there is a window in its rear.
+        looks_back: Whether it will be turned round: its doors are on the left, its lamps are rear
+            lamps, and nobody drives.
 
     Returns:
         Height of the upper edge of the windows in metres.
@@ -91,14 +97,16 @@ def _add_body(
     for door in (len(right) - 2, 1 + 2 * (bays // 2)):  # doors are glass down to the step
         right[door, :2] = GLASS
     heights, slant = (floor, foot, head, height), uniform(0.05, 0.3)
-    cabin(builder, rear, front, width, heights, side_x, (right, left), slant, has_rear_window)
+    sides, lamp = ((left, right), REAR_LAMP) if looks_back else ((right, left), LAMP)
+    cabin(builder, rear, front, width, heights, side_x, sides, slant, has_rear_window, lamp=lamp)
     if rng.random() < 0.3:  # luggage or batteries on the roof
         x = middle + uniform(-0.15, 0.15) * length
         size = (uniform(0.15, 0.25) * length, 0.7 * width, 0.25)
         builder.box((x, 0, height), size, 0, TRUCK, PAINT)
     upright(builder, front - 0.01, 1, (-0.8, 0.8), (head + 0.03, height - 0.06), TRUCK, PLASTIC)
     builder.box((middle, 0, floor), (length - 0.2, width - 0.2, 0.05), 0, TRUCK, INTERIOR)
-    crew(builder, front - 1.5, width, foot, rng)
+    if not looks_back:
+        crew(builder, front - 1.5, width, foot, rng)
     for x in np.arange(rear + 0.8, front - 2.4, 0.85):
         for side in (-1, 1):
             y = side * 0.3 * width

@@ -33,6 +33,7 @@ def cabin(
     slant: float,
     rear_window: bool,
     nose: float = 0.0,
+    lamp: int = LAMP,
 ) -> None:
     """Add a closed body with a windscreen.
 
@@ -47,6 +48,7 @@ def cabin(
         slant: Metres by which the windscreen leans back.
         rear_window: Whether there is a rear window.
         nose: Metres by which the bonnet reaches forward of the foot of the windscreen.
+        lamp: Material of the lamps in its front.
     """
     floor, foot, head, roof = heights
     line = np.array(
@@ -66,7 +68,7 @@ def cabin(
     columns = np.array([-1, -0.9, -0.62, -0.2, 0.2, 0.62, 0.9, 1]) * width / 2
     materials = np.full((7, 9), PAINT)
     materials[:, 0] = PLASTIC
-    materials[[1, 5], 1] = LAMP
+    materials[[1, 5], 1] = lamp
     materials[3, 0] = PLATE
     materials[2:5, 1:3] = PLASTIC
     if nose:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder
-from bev_semseg_ros.sim.assets.shape import Shape, centered
+from bev_semseg_ros.sim.assets.mesh import MeshBuilder
+from bev_semseg_ros.sim.assets.shape import Shape, centered, reaching
 from bev_semseg_ros.sim.assets.vehicles.car_body import CarBody
 from bev_semseg_ros.sim.assets.vehicles.parts import (
     CHROME,
@@ -22,10 +22,14 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     wheel,
 )
 from bev_semseg_ros.sim.assets.vehicles.profiles import PROFILES, VANS
+from bev_semseg_ros.sim.assets.vehicles.trailers import add_trailer
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 
 CAR = MASK_LABEL["car"]
-
+# A car with a trailer, and the kinds of cars that tow one.
+TOWING = "towing"
+TOWING_BODIES = ("wagon", "suv", "mpv", "van", "pickup")
+CAR_KINDS = (*PROFILES, TOWING)
 
 # Strips of the loft between neighbouring points of half a cross-section, from the keel to the
 # middle of the roof. A full section has the right half upwards, then the left half downwards, so
@@ -38,17 +42,19 @@ def car(rng: np.random.Generator, kind: str) -> Shape:
 
     Args:
         rng: Source of randomness.
-        kind: Key of PROFILES.
+        kind: One of CAR_KINDS.
 
     Returns:
-        A shape of mask and box class "car" with the slots `parts.CAR_SLOTS`.
+        A shape of mask and box class "car" with the slots `parts.CAR_SLOTS`. A trailer behind it
+        sticks out of its box, and has the mask class "truck".
 
     Raises:
         ValueError: If the kind is unknown.
     """
-    if kind not in PROFILES:
-        raise ValueError(f"unknown car {kind!r}, expected one of {', '.join(PROFILES)}")
-    body = CarBody(rng, kind)
+    if kind not in CAR_KINDS:
+        raise ValueError(f"unknown car {kind!r}, expected one of {', '.join(CAR_KINDS)}")
+    is_towing = kind == TOWING
+    body = CarBody(rng, str(rng.choice(TOWING_BODIES)) if is_towing else kind)
     builder = MeshBuilder()
     _shell(builder, body, rng)
     _front(builder, body, rng)
@@ -60,8 +66,12 @@ def car(rng: np.random.Generator, kind: str) -> Shape:
             wheel(builder, x, y, body.wheel_radius, 0.2, CAR, has_spokes)
     _interior(builder, body, rng)
     _seams(builder, body)
-    mirrors = _mirrors(body, rng)
-    return centered(builder.build(), BOX_LABEL["car"], kind, outside=mirrors)
+    outside = MeshBuilder()
+    _mirrors(outside, body, rng)
+    if is_towing:
+        add_trailer(outside, rng, -body.length / 2)
+    shape = centered(builder.build(), BOX_LABEL["car"], kind, outside.build())
+    return reaching(shape) if is_towing else shape
 
 
 def _shell(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None:
@@ -260,9 +270,8 @@ def _seams(builder: MeshBuilder, body: CarBody) -> None:
             panel(builder, y, (x + 0.06, x + 0.22), heights, CAR, CHROME)
 
 
-def _mirrors(body: CarBody, rng: np.random.Generator) -> Mesh:
-    """Return the mirrors at the front corners of the side windows, which stick out of the box."""
-    builder = MeshBuilder()
+def _mirrors(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None:
+    """Add the mirrors at the front corners of the side windows, which stick out of the box."""
     material = PAINT if rng.random() < 0.6 else PLASTIC
     p = body.profile
     x = body.x(p.cowl + 0.4 * (p.header - p.cowl))
@@ -270,4 +279,3 @@ def _mirrors(body: CarBody, rng: np.random.Generator) -> Mesh:
     for side in (-1, 1):
         y = side * (body.width / 2 + 0.03)
         builder.box((x, y, body.belt - 0.02), size, 0, CAR, material)
-    return builder.build()

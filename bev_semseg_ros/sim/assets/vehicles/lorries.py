@@ -52,8 +52,10 @@ ARTICULATED = ("semitrailer", "trailer_lorry")
 VANS = ("box_van", "ambulance")
 
 
-def add_lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Add a lorry of a kind of LORRIES; return its width and the height of its mirrors."""
+def add_lorry(
+    builder: MeshBuilder, rng: np.random.Generator, kind: str
+) -> tuple[float, float, float]:
+    """Add a lorry of a kind of LORRIES; return its width, and x and z of its mirrors."""
     uniform, lorry = rng.uniform, LORRIES[kind]
     length = float(np.clip(rng.normal(*lorry.length), lorry.shortest, lorry.longest))
     # Long lorries are also wide and high.
@@ -74,13 +76,13 @@ def add_lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tupl
     if rng.random() < 0.5:
         _add_side_guards(builder, axles[-1], axles[0], width)
     tail(builder, rear, width)
-    return width, foot + 0.1
+    return width, front - 0.25, foot + 0.1
 
 
 def add_articulated(
     builder: MeshBuilder, rng: np.random.Generator, kind: str
-) -> tuple[float, float]:
-    """Add a lorry of a kind of ARTICULATED; return its width and the height of its mirrors."""
+) -> tuple[float, float, float]:
+    """Add a lorry of a kind of ARTICULATED; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     has_trailer = kind == "trailer_lorry"
     length = uniform(15.5, 18.7) if has_trailer else uniform(13.5, 16.5)
@@ -110,11 +112,13 @@ def add_articulated(
         for guard in guards:
             _add_side_guards(builder, *guard, width)
     tail(builder, rear, width)
-    return width, foot + 0.1
+    return width, front - 0.25, foot + 0.1
 
 
-def add_van_lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Add a vehicle of a kind of VANS; return its width and the height of its mirrors."""
+def add_van_lorry(
+    builder: MeshBuilder, rng: np.random.Generator, kind: str
+) -> tuple[float, float, float]:
+    """Add a vehicle of a kind of VANS; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     is_ambulance = kind == "ambulance"
     length, width = uniform(5.7, 7.0), uniform(2.0, 2.25)
@@ -150,7 +154,7 @@ def add_van_lorry(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> 
             y = side * (width / 2 - 0.03)
             wheel(builder, x, y, VAN_WHEEL_RADIUS, 0.25, TRUCK, has_spokes=False)
     tail(builder, rear, width)
-    return width, foot + 0.05
+    return width, front - nose - 0.35, foot + 0.05
 
 
 def _add_cab(

@@ -13,8 +13,8 @@ from bev_semseg_ros.sim.assets.vehicles.parts import GLASS, LAMP, PAINT, PLASTIC
 TRAILER_SHARE = 0.4
 
 
-def add_tractor(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float]:
-    """Add a tractor; return its width and the height of its mirrors."""
+def add_tractor(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Add a tractor; return its width, and x and z of its mirrors."""
     u = rng.uniform
     width, roof, rear_radius = u(1.9, 2.5), u(2.5, 3.0), u(0.7, 0.95)
     front_radius = rear_radius * u(0.6, 0.8)
@@ -47,7 +47,7 @@ def add_tractor(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, 
         _add_trailer(builder, rng, -cab_front - 0.9, width)
     else:  # the hitch
         builder.box((-cab_front - 0.5, 0, 0.5), (0.5, 0.8, 0.5), 0, TRUCK, PLASTIC)
-    return cab_width, foot + 0.2
+    return cab_width, cab_front - 0.25, foot + 0.2
 
 
 def _add_trailer(

@@ -37,19 +37,15 @@ def truck(rng: np.random.Generator, kind: str) -> Shape:
         ValueError: If the kind is unknown.
     """
     builder, mirrors = MeshBuilder(), MeshBuilder()
-    width, mirror_z = _add(builder, rng, kind)
-    built = builder.build()
-    front = float(built.triangles[..., 0].max())
-    if kind == "tractor":
-        front -= 1.9  # its mirrors are at the cab
+    width, mirror_x, mirror_z = _add(builder, rng, kind)
     for side in (-1, 1):
-        base = (front - 0.25, side * (width / 2 + 0.12), mirror_z)
+        base = (mirror_x, side * (width / 2 + 0.12), mirror_z)
         mirrors.box(base, (0.1, 0.2, 0.4), 0, TRUCK, PLASTIC)
-    return centered(built, BOX_LABEL["truck"], kind, outside=mirrors.build())
+    return centered(builder.build(), BOX_LABEL["truck"], kind, outside=mirrors.build())
 
 
-def _add(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float]:
-    """Add the body of a truck of a kind; return its width and the height of its mirrors."""
+def _add(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[float, float, float]:
+    """Add the body of a truck of a kind; return its width, and x and z of its mirrors."""
     if kind in LORRIES:
         return add_lorry(builder, rng, kind)
     if kind in ARTICULATED:

@@ -22,11 +22,11 @@ PEOPLE = {
     "motorway": 0.15,
 }
 RIDERS = {
-    "city": 7.5,
-    "residential": 6.2,
-    "avenue": 7.0,
-    "rural": 2.3,
-    "lot": 3.0,
+    "city": 10.5,
+    "residential": 8.5,
+    "avenue": 9.5,
+    "rural": 3.2,
+    "lot": 4.2,
     "motorway": 0.0,
 }
 # Added to the share of lorries and buses in moving traffic, by kind of street.

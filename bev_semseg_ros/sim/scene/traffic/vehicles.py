@@ -119,11 +119,11 @@ class Vehicles:
                 s += 2.2
                 continue
             shape = self._draw_shape(self._busyness.truck_share)
-            s += shape.size[0] / 2
+            s += shape.footprint[0] / 2
             t = lane.offset + rng.normal(0, 0.15)
             turn = heading + rng.normal(0, 0.02)
             self._place.add_vehicle(shape, s, t, turn, along, margin=0.3)
-            s += shape.size[0] / 2
+            s += shape.footprint[0] / 2
 
     def _add_at_edge(self, shape: Shape) -> None:
         """Add a vehicle that stands at the right or the left edge of the carriageway."""
