@@ -59,7 +59,8 @@ TIMING_KEYS = {
     "mode": "the mode in which the frame was processed",
     **STAGES,
     "overhead_ms": "total_ms minus network_ms",
-    "boxes": f"number of published boxes; `{NOT_SEARCHED}` if the frame has no cloud to find any in",
+    "boxes": f"number of published boxes; `{NOT_SEARCHED}` if the frame has no cloud to find "
+    "them in",
     "points": "number of points in all clouds of the frame",
     "received/STREAM": "messages received since activation",
     "published": "frames published since activation, this one included",

@@ -228,8 +228,8 @@ class Parameters:
         "What happens to a message that has no partner when max_wait ends. drop: the message is "
         "dropped. process: the message is processed alone if it belongs to the reference stream "
         "(normally the clouds of the first lidar), or if no pair has formed for one second. "
-        "Otherwise the message is dropped. If a newer message of the same sensor is processed "
-        "before max_wait ends, the message is dropped at once, whatever the value of this parameter.",
+        "Otherwise the message is dropped. With either value, the message is dropped at once if a "
+        "newer message of the same sensor is processed before max_wait ends.",
         choices=("process", "drop"),
         live=True,
     )
