@@ -57,9 +57,9 @@ The tables use these words in capitals:
 | OUTPUT | an output topic without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
-A *frame* is the data of all sensors at one moment. Its *stamp* is that of the cloud of the first
-lidar. If the frame has no usable cloud of this lidar, its stamp is that of the next sensor in
-`lidars`, then `cameras`.
+A *frame* is the data of all sensors at one moment. Its *stamp* is that of the first lidar that has a
+usable cloud in the frame. Without a usable cloud, it is that of the first camera that has a usable
+image.
 
 ## Subscriptions
 
