@@ -57,9 +57,8 @@ The tables use these words in capitals:
 | OUTPUT | an output topic without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
-A *frame* is the data of all sensors at one moment. Its *stamp* is that of the first lidar that has a
-usable cloud in the frame. Without a usable cloud, it is that of the first camera that has a usable
-image.
+A *frame* is the data of all sensors at one moment. Its *stamp* is that of its first usable cloud, in
+the order of `lidars`. Without a usable cloud, it is that of its first usable image.
 
 ## Subscriptions
 
@@ -153,7 +152,7 @@ With named sensors, some causes contain the name of the sensor:
 
 - In a cause that ends in STREAM, the name is a part of STREAM: `late_front_left/image`,
   `no_roof/points`.
-- The causes about the content of a message begin with the name: `front_left/bad_image`. They are
+- The causes about the content of a message begin with the name: `front_left/bad_image`. These are
   `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info` and
   `new_image_size`.
 - `no_transform` begins with the name of a sensor if the frame is published without this sensor. If
