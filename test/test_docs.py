@@ -40,6 +40,10 @@ node is configured, and only if the checkpoint has a detection.
 - A value that you set with `ros2 param set` survives *cleanup*. If it no longer fits the checkpoint
   or `distance_bands` at the next *configure*, the node ignores it.
 
+In the rows `max_processing_time_ms` and `max_silence_ms`, a *frame* is the data of all sensors at
+one moment. In all other rows, it is a coordinate frame. The [glossary](../CONTRIBUTING.md#glossary)
+explains more words, such as *reference stream*.
+
 """
 
 
