@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset
+from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset
 from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Frame
@@ -49,6 +50,10 @@ class Dataset(Protocol):
 
     def scene(self, index: int) -> str:
         """Return the name of the scene (the drive) of a frame, without reading the frame."""
+        ...
+
+    def parts(self, index: int) -> FrameParts:
+        """Return the files of a frame, without reading its images and clouds."""
         ...
 
 
@@ -161,6 +166,9 @@ class Subset:
     def scene(self, index: int) -> str:
         return self._dataset.scene(self._indices[index])
 
+    def parts(self, index: int) -> FrameParts:
+        return self._dataset.parts(self._indices[index])
+
 
 class SplitDataset(Subset):
     """The frames of another data set whose scenes belong to a split."""
@@ -194,6 +202,10 @@ class ConcatDataset:
     def scene(self, index: int) -> str:
         dataset, position = self._locate(index)
         return dataset.scene(position)
+
+    def parts(self, index: int) -> FrameParts:
+        dataset, position = self._locate(index)
+        return dataset.parts(position)
 
     def _locate(self, index: int) -> tuple[Dataset, int]:
         index = index + len(self) if index < 0 else index

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,19 @@ MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a 
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES = 24  # up to and with the width and the height
+
+
+@dataclass(frozen=True)
+class FrameParts:
+    """The files of a frame, by what they hold.
+
+    Attributes:
+        paths: Those that are there, by names as `Frame.missing` has them, such as "image".
+        missing: Names of those that should be there and are not.
+    """
+
+    paths: Mapping[str, Path]
+    missing: tuple[str, ...]
 
 
 def read_image(path: Path) -> np.ndarray:

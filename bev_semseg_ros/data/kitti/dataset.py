@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
-from bev_semseg_ros.data.files import read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import FrameParts, read_gray, read_image, read_text, read_velodyne
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.sensors import sensor_names
@@ -90,13 +90,8 @@ class KittiDataset:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         name = self._names[index]
-        there, missing = {}, []
-        for part, (folder, ending) in self._files.items():
-            file = self._folder / folder / (name + ending)
-            if file.is_file():
-                there[part] = file
-            else:
-                missing.append(part)
+        parts = self.parts(index)
+        there = parts.paths
         rows = read_kitti_matrices(there["calib"]) if "calib" in there else None
         cameras, masks = self._read_cameras(there, rows)
         frame = Frame(
@@ -105,7 +100,7 @@ class KittiDataset:
             cameras,
             name,
             self.scene(index),
-            tuple(missing),
+            parts.missing,
         )
         annotation = Annotation(
             masks=masks, box_labels=self.box_labels, mask_labels=self.mask_labels
@@ -113,6 +108,16 @@ class KittiDataset:
         if rows is not None and "boxes" in there:
             annotation = self._with_boxes(annotation, name, there, rows)
         return frame, annotation
+
+    def parts(self, index: int) -> FrameParts:
+        paths, missing = {}, []
+        for part, (folder, ending) in self._files.items():
+            file = self._folder / folder / (self._names[index] + ending)
+            if file.is_file():
+                paths[part] = file
+            else:
+                missing.append(part)
+        return FrameParts(paths, tuple(missing))
 
     def _read_mask_labels(self) -> LabelSet:
         """Return the label set beside the masks, or else the default."""
@@ -154,7 +159,7 @@ class KittiDataset:
         return sorted(names)
 
     def _read_lidars(
-        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+        self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> dict[str, LidarScan]:
         """Return the scans of a frame; a further lidar needs the calibration's rows."""
         scans = {}
@@ -169,7 +174,7 @@ class KittiDataset:
         return scans
 
     def _read_cameras(
-        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+        self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> tuple[dict[str, CameraImage], dict[str, np.ndarray]]:
         """Return images and masks of a frame; an image needs the calibration's rows."""
         images, masks = {}, {}
@@ -190,7 +195,7 @@ class KittiDataset:
         self,
         annotation: Annotation,
         name: str,
-        there: dict[str, Path],
+        there: Mapping[str, Path],
         rows: dict[str, np.ndarray],
     ) -> Annotation:
         """Return a frame's ground truth with its boxes."""

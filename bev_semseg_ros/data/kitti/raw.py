@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
-from bev_semseg_ros.data.files import read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import FrameParts, read_image, read_text, read_velodyne
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
 from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.data.kitti.tracklets import read_tracklets
@@ -151,16 +151,12 @@ class KittiRawDataset:
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         drive, name = self._frames[index]
         number = int(name)
-        images = {camera: _read_image(drive, camera, name) for camera in drive.cameras}
-        cloud_file = drive.folder / _CLOUDS / "data" / f"{name}.bin"
-        points = read_velodyne(cloud_file) if cloud_file.is_file() else None
-        reference, *others = images
-        is_there = {
-            "image": images[reference] is not None,
-            "lidar": points is not None,
-            "timestamps": number in drive.times,
-            "boxes": drive.tracklets is not None,
-        } | {f"{camera} image": images[camera] is not None for camera in others}
+        parts = self.parts(index)
+        images = {
+            camera: _read_image(drive.cameras[camera], camera, parts.paths.get(part))
+            for camera, part in _image_parts(drive).items()
+        }
+        points = read_velodyne(parts.paths["lidar"]) if "lidar" in parts.paths else None
         frame = Frame(
             drive.times.get(number, number * 100_000_000),
             {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR)},
@@ -170,18 +166,40 @@ class KittiRawDataset:
             },
             f"{drive.name}_{name}",
             drive.name,
-            tuple(part for part, found in is_there.items() if not found),
+            parts.missing,
         )
         return frame, drive.annotation(number)
 
+    def parts(self, index: int) -> FrameParts:
+        drive, name = self._frames[index]
+        files = {
+            part: drive.folder / camera / "data" / f"{name}.png"
+            for camera, part in _image_parts(drive).items()
+        }
+        files["lidar"] = drive.folder / _CLOUDS / "data" / f"{name}.bin"
+        paths = {part: path for part, path in files.items() if path.is_file()}
+        missing = [part for part in files if part not in paths]
+        if int(name) not in drive.times:
+            missing.append("timestamps")
+        if drive.tracklets is None:
+            missing.append("boxes")
+        else:
+            paths["boxes"] = drive.folder / _TRACKLETS
+        return FrameParts(paths, tuple(missing))
 
-def _read_image(drive: Drive, camera: str, name: str) -> np.ndarray | None:
+
+def _image_parts(drive: Drive) -> dict[str, str]:
+    """Return for each camera of a drive what its image is called in `Frame.missing`."""
+    reference, *others = drive.cameras
+    return {reference: "image"} | {camera: f"{camera} image" for camera in others}
+
+
+def _read_image(known: Camera, camera: str, path: Path | None) -> np.ndarray | None:
     """Return a frame's image (H, W, 3) of a camera, None if it is missing."""
-    path = drive.folder / camera / "data" / f"{name}.png"
-    if not path.is_file():
+    if path is None:
         return None
     image = read_image(path)
-    expected = drive.cameras[camera].size
+    expected = known.size
     found = (image.shape[1], image.shape[0])
     if found != expected:
         raise ValueError(
