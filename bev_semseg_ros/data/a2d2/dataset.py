@@ -17,6 +17,7 @@ from bev_semseg_ros.data.a2d2.layout import (
     SEQUENCES,
     camera_names,
     find_upwards,
+    no_frames,
     scene_folders,
     subset_folder,
 )
@@ -75,6 +76,8 @@ class A2D2Dataset:
         self._views = [CameraView(scenes, calibration, camera) for camera in cameras]
         self._reference = self._views[0]
         self._keys = sorted(self._reference.files)
+        if not self._keys:
+            raise ValueError(f"{path}: {no_frames(scenes, self._reference.name)}")
         self._palettes: dict[Path, Palette] = {}
         masks = [
             files.paths["mask"]
