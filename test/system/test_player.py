@@ -109,6 +109,18 @@ def test_sigint_ends_the_player_with_its_report(tmp_path, peer):
         assert player.wait() == 0 and '"sent"' in player.lines[-1]
 
 
+def test_ctrl_c_under_launch_reaches_the_player_twice_and_ends_it_quietly(tmp_path, peer):
+    stamp = peer._stamp
+    write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
+    peer._stamp = stamp
+    with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0") as player:
+        player.wait_for("playing anyway")
+        player.interrupt()
+        player.interrupt()
+        assert player.wait() == 0 and '"sent"' in player.lines[-1]
+        assert not any("Traceback" in line or "interrupted" in line for line in player.lines)
+
+
 def test_what_ros2_bag_could_not_see_gets_the_usual_depth():
     never = QosTime(0, 0)
     seen = Qos(
@@ -190,6 +202,24 @@ def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
     assert player.wait_for_subscribers(10) and not player.wait_for_subscribers(2, "/car/wanted")
     subscribe(wanted)
     assert player.wait_for_subscribers(10, "/car/wanted")
+
+
+def test_a_node_that_hears_tf_alone_is_not_played_to_because_it_is_not_active(tmp_path, make_node):
+    from geometry_msgs.msg import TransformStamped
+
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        for topic, kind in (
+            ("/recorded/image", "sensor_msgs/msg/Image"),
+            ("/recorded/tf_static", "geometry_msgs/msg/TransformStamped"),
+        ):
+            writer.add_connection(topic, kind, typestore=typestore)
+    player = Player(make_node("player"), tmp_path / "bag")
+    inactive = make_node("inactive", start_parameter_services=False)
+    inactive.create_subscription(TransformStamped, "/recorded/tf_static", lambda _: None, 1)
+    assert not player.wait_for_subscribers(3, "/car/inactive")
+    subscribe(inactive)
+    assert player.wait_for_subscribers(10, "/car/inactive")
 
 
 def test_the_player_waits_until_the_node_it_plays_for_has_found_it(player, make_node):
