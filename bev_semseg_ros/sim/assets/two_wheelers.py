@@ -19,7 +19,8 @@ from bev_semseg_ros.sim.assets.people_materials import (
     SKIN,
 )
 from bev_semseg_ros.sim.assets.shape import Shape, centered
-from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition, add_wheel
+from bev_semseg_ros.sim.assets.wheels import RidingPosition, add_wheel
+from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 BICYCLE_KINDS = ("city_bicycle", "low_step_bicycle", "sports_bicycle", "cargo_bicycle")
 PARKED_KINDS = (*BICYCLE_KINDS, *MOTOR_BUILDERS)

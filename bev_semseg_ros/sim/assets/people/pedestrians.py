@@ -22,9 +22,7 @@ from bev_semseg_ros.sim.assets.people.poses import (
 )
 from bev_semseg_ros.sim.assets.shape import Shape, centered, reaching
 from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheeler
-from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
-
-PEDESTRIAN = MASK_LABEL["pedestrian"]
+from bev_semseg_ros.sim.classes import BOX_LABEL, PEDESTRIAN
 
 _GROWN = ("teenager", "adult", "old")
 

@@ -13,8 +13,8 @@ from bev_semseg_ros.sim.assets.people.figure import Figure
 from bev_semseg_ros.sim.assets.people.pose import FORWARD, SIDES, Pose
 from bev_semseg_ros.sim.assets.shape import Shape, centered
 from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheeler
-from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition
-from bev_semseg_ros.sim.classes import BOX_LABEL
+from bev_semseg_ros.sim.assets.wheels import RidingPosition
+from bev_semseg_ros.sim.classes import BOX_LABEL, TWO_WHEELER
 
 # For each kind of rider: who it may be, and what they ride with which probability.
 _VEHICLES: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {

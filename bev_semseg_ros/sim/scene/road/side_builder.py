@@ -5,18 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
-from bev_semseg_ros.sim.classes import MASK_LABEL
-from bev_semseg_ros.sim.scene.road.cross_section import (
-    ROAD,
-    SIDEWALK,
-    VEGETATION,
-    Lane,
-    ParkingRow,
-    Side,
-    Strip,
-)
-
-BUILDING = MASK_LABEL["building"]
+from bev_semseg_ros.sim.classes import BUILDING, ROAD, SIDEWALK, VEGETATION
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow, Side, Strip
 
 # Chance that a side has parking places along the carriageway, by kind of street.
 PARKING_PROBABILITIES = {"residential": 0.7, "city": 0.6, "avenue": 0.5, "rural": 0.08}

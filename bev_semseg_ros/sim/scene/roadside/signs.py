@@ -6,11 +6,10 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.colors import grey
 from bev_semseg_ros.sim.assets.primitives import axes, polygon_corners
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import POLE, SIGN
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
 UP = np.array([0.0, 0, 1])
 SIGN_COLORS = (
     (0.70, 0.03, 0.03),
