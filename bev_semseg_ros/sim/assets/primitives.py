@@ -18,6 +18,8 @@ from bev_semseg_ros.sim.assets.mesh import (
     repeated,
 )
 
+UP = np.array([0.0, 0, 1])
+
 
 class Primitives:
     """Collects the primitives of a scene.

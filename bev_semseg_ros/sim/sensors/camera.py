@@ -166,7 +166,8 @@ def _optics(
     """
     width, height = size
     fine = scale_matrix(np.frombuffer(matrix).reshape(3, 3), size, (2 * width, 2 * height))
-    if model == "none" or not np.frombuffer(distortion).any():
+    # A fisheye bends the picture even where its coefficients are zero.
+    if model == "none" or (model != "equidistant" and not np.frombuffer(distortion).any()):
         return _pinhole_optics(fine, size)
     columns, rows = np.meshgrid(
         np.arange(2 * width, dtype=np.float64), np.arange(2 * height, dtype=np.float64)

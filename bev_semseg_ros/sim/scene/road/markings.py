@@ -8,11 +8,9 @@ import numpy as np
 
 from bev_semseg_ros.sim.classes import LANE_MARKING, ROAD, VEGETATION
 from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow
-from bev_semseg_ros.sim.scene.road.junction_markings import JunctionMarkings
+from bev_semseg_ros.sim.scene.road.junction_markings import PAINT_HEIGHT, JunctionMarkings
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 
-# Height of paint over the road in metres. Repairs lie lower.
-PAINT_HEIGHT = 0.004
 # Lines end at this station in metres.
 LINE_END = 250.0
 
