@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,7 +13,7 @@ from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset, KittiTrackingDataset
 from bev_semseg_ros.data.other_layouts import describe
 from bev_semseg_ros.data.sensors import chosen_cameras
-from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.frame import Annotation, Camera, Frame
 
 # What `open_dataset` tries, in this order.
 READERS = (A2D2Dataset, KittiTrackingDataset, KittiDataset, KittiRawDataset)
@@ -56,6 +56,13 @@ class Dataset(Protocol):
 
     def parts(self, index: int) -> FrameParts:
         """Return the files of a frame, without reading its images and clouds."""
+        ...
+
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        """Return the cameras of a frame's images, of which it reads no more than the header.
+
+        They have the names that the images have in `parts`, such as "image".
+        """
         ...
 
 
@@ -181,6 +188,9 @@ class Subset:
     def parts(self, index: int) -> FrameParts:
         return self._dataset.parts(self._indices[index])
 
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        return self._dataset.cameras(self._indices[index])
+
 
 class SplitDataset(Subset):
     """The frames of another data set whose scenes belong to a split."""
@@ -218,6 +228,10 @@ class ConcatDataset:
     def parts(self, index: int) -> FrameParts:
         dataset, position = self._locate(index)
         return dataset.parts(position)
+
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        dataset, position = self._locate(index)
+        return dataset.cameras(position)
 
     def _locate(self, index: int) -> tuple[Dataset, int]:
         index = index + len(self) if index < 0 else index

@@ -31,6 +31,18 @@ _SPECIAL = {"ignored": BOX_IGNORED, "none": BOX_NONE}
 _DEFAULTS = {"heatmap_sigma": 1.2, "suppression_radius": 1.0}
 
 
+class UnknownLabelError(ValueError):
+    """A class or colour that a label set does not know.
+
+    Attributes:
+        label: The class or colour as the data have it.
+    """
+
+    def __init__(self, message: str, label: str) -> None:
+        super().__init__(message)
+        self.label = label
+
+
 @dataclass(frozen=True, eq=False)
 class LabelSet:
     """Names and properties of the classes of one task.
@@ -91,12 +103,13 @@ class LabelSet:
         """Return the number of a class.
 
         Raises:
-            ValueError: the set has no such class; the message names those it has.
+            UnknownLabelError: the set has no such class; the message names those it has.
         """
         if name not in self.classes:
-            raise ValueError(
+            raise UnknownLabelError(
                 f"unknown class {name!r} of the label set {self.name}, "
-                f"expected one of {', '.join(self.classes)}"
+                f"expected one of {', '.join(self.classes)}",
+                name,
             )
         return self.classes.index(name)
 

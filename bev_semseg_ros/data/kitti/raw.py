@@ -209,6 +209,12 @@ class KittiRawDataset:
             paths["boxes"] = drive.folder / _TRACKLETS
         return FrameParts(paths, tuple(missing))
 
+    def cameras(self, index: int) -> dict[str, Camera]:
+        drive, _ = self._frames[index]
+        there = self.parts(index).paths
+        parts = _image_parts(drive.cameras)
+        return {part: drive.cameras[name] for name, part in parts.items() if part in there}
+
 
 def _image_parts(cameras: Iterable[str]) -> dict[str, str]:
     """Return for each camera of a drive what its image is called in `Frame.missing`."""

@@ -1,0 +1,62 @@
+"""What cannot be read: damaged files, and classes that the label set does not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.labels import UnknownLabelError
+
+
+class ReadingCheck:
+    """Collects the errors of frames."""
+
+    def __init__(self) -> None:
+        self._damaged = Cases()
+        self._labels: dict[str, Cases] = {}
+        self._messages: dict[int, str] = {}
+
+    def add(self, index: int, error: Exception) -> None:
+        """Add a frame that could not be read.
+
+        Args:
+            index: Its number; a frame counts once.
+            error: What its reader raised.
+        """
+        if index in self._messages:
+            return
+        self._messages[index] = str(error)
+        label = _unknown_label(error)
+        if label is None:
+            self._damaged.add(str(error))
+        else:
+            self._labels.setdefault(label, Cases()).add(str(error))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the message of each frame that could not be read, by its number."""
+        return {str(index): message for index, message in self._messages.items()}
+
+    def findings(self, num_frames: int) -> list[DataFinding]:
+        """Return what could not be read of so many frames."""
+        found = []
+        if self._damaged.count:
+            text = f"{share(self._damaged.count, num_frames, 'frames')} cannot be read"
+            remedy = "`train` and `evaluate` stop at them: restore the files or remove them"
+            found.append(self._damaged.finding("unreadable", "fault", text, remedy))
+        for label, cases in self._labels.items():
+            text = f"{share(cases.count, num_frames, 'frames')} have it"
+            remedy = (
+                "`train` and `evaluate` stop at them: give the labels a name that is expected, or "
+                "define your classes (docs/extending.md#classes)"
+            )
+            found.append(cases.finding(f"unknown {label}", "fault", text, remedy))
+        return found
+
+
+def _unknown_label(error: BaseException | None) -> str | None:
+    """Return the class or colour at which an error began; None if it is about something else."""
+    while error is not None:
+        if isinstance(error, UnknownLabelError):
+            return error.label
+        error = error.__cause__
+    return None
