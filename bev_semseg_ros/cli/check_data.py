@@ -40,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.data_check import check_data
     from bev_semseg_ros.inference import checkpoint
+    from bev_semseg_ros.path_kind import check_output_file
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
 
+    check_output_file(arguments.json, "report.json")
     dataset = open_dataset(arguments.data, None, arguments.cameras)
     trained = checkpoint.load(arguments.checkpoint or shipped_checkpoint())
     with Progress("checking", len(dataset)) as progress:

@@ -14,6 +14,7 @@ from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset, KittiTracki
 from bev_semseg_ros.data.other_layouts import describe
 from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Camera, Frame
+from bev_semseg_ros.path_kind import is_known_mistake, wrong_path
 
 # What `open_dataset` tries, in this order.
 READERS = (A2D2Dataset, KittiTrackingDataset, KittiDataset, KittiRawDataset)
@@ -92,7 +93,7 @@ def open_dataset(
     if split is not None and split not in SPLITS:
         raise ValueError(f"unknown split {split!r}, expected one of {', '.join(SPLITS)}")
     if not path.is_dir():
-        raise ValueError(f"{path}: no such folder")
+        raise wrong_path(path, "data set")
     kind = next((kind for kind in READERS if kind.matches(path)), None)
     if kind is None:
         raise ValueError(_unknown(path))
@@ -104,6 +105,8 @@ def open_dataset(
 
 def _unknown(path: Path) -> str:
     """Return the message for a folder that no reader knows."""
+    if is_known_mistake(path, "data set"):
+        return str(wrong_path(path, "data set"))
     inside = [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
     known = [entry for entry in inside if any(kind.matches(entry) for kind in READERS)]
     if known:
@@ -141,6 +144,12 @@ def _open_with_cameras(kind: Any, path: Path, cameras: Sequence[str] | str) -> D
         raise ValueError(f"{path}: {error}") from error
     dataset: Dataset = kind(path, chosen)
     return dataset
+
+
+def camera_names(path: Path) -> list[str]:
+    """Return the cameras of the data set in a folder, the reference camera first."""
+    kind: Any = next((kind for kind in READERS if kind.matches(path)), None)
+    return list(kind.camera_names(path)) if hasattr(kind, "camera_names") else []
 
 
 def outside_files(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from bev_semseg_ros.labels import LabelSet
 USUAL_WITHOUT_POINTS = 0.1
 MOST = 0.5
 MARGIN = 0.1  # metres by which a box is grown: labels are not exact
+GROUND = 0.3  # metres above the bottom of a box in which points may be the ground's
 NEAR = 0.1  # metres before a camera
 
 
@@ -48,7 +50,7 @@ class BoxCheck:
         self._add_sizes(boxes, annotation.box_labels, where)
         is_empty = np.zeros(len(boxes), bool)
         if frame.has_points:
-            is_empty[:] = ~points_in_boxes(Cloud.of(frame).positions, boxes, MARGIN).any(1)
+            is_empty[:] = ~_hold_points(boxes, Cloud.of(frame).positions)
             self._num_with_points += len(boxes)
             self._without_points.add(where, int(is_empty.sum()))
         cameras = [seen.camera for seen in frame.cameras.values()]
@@ -150,6 +152,17 @@ class BoxCheck:
             level: Level = "fault" if cases.count > MOST * total else "warning"
             found.append(cases.finding(f"size of {name}", level, text, remedy))
         return found
+
+
+def _hold_points(boxes: Boxes, points: np.ndarray) -> np.ndarray:
+    """Return (M,) bool: boxes with points (N, 3) that are not the ground's."""
+    lifted = np.minimum(GROUND, boxes.sizes[:, 2] / 2)
+    above_ground = replace(
+        boxes,
+        centers=boxes.centers + lifted[:, None] * (0, 0, 0.5),
+        sizes=boxes.sizes - lifted[:, None] * (0, 0, 1),
+    )
+    return points_in_boxes(points, above_ground, MARGIN).any(1)
 
 
 def _in_image(boxes: Boxes, camera: Camera) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bev_semseg_ros.data.dataset import Dataset, Subset
+from bev_semseg_ros.data.dataset import Dataset, Subset, camera_names
 from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data_check.calibration import CalibrationCheck
 from bev_semseg_ros.data_check.clouds import CloudCheck
@@ -121,7 +121,8 @@ class _FileCheck:
 
     def report(self, path: Path) -> DataReport:
         """Return what was found so far."""
-        findings = [*self._inventory.findings()]
+        # Cameras are asked for by name; what is not read may be what was meant.
+        findings = self._inventory.findings(camera_names(path)[1:])
         # Beside the frames of a part of the data lie those of the rest.
         if not isinstance(self._dataset, Subset):
             findings += self._inventory.unused_files()
@@ -132,4 +133,4 @@ class _FileCheck:
         except _Damage as error:
             self.reading.add(-1, error)
         findings += self.reading.findings(len(self._dataset))
-        return DataReport(path, self._dataset.name, self._inventory, [*findings], notes)
+        return DataReport(path, self._dataset.name, self._inventory, list(findings), notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,13 @@ class Inventory:
             },
         }
 
-    def findings(self) -> list[DataFinding]:
-        """Return what frames lack."""
-        found = [self._finding(part, cases) for part, cases in self._missing.items()]
+    def findings(self, other_cameras: Sequence[str] = ()) -> list[DataFinding]:
+        """Return what frames lack.
+
+        Args:
+            other_cameras: Cameras that the data set has and that are not read.
+        """
+        found = [self._finding(part, cases, other_cameras) for part, cases in self._missing.items()]
         if not any(self.count(part) for part in self.parts if _kind(part) in _LABELS):
             found = [each for each in found if _kind(each.item) not in _LABELS]
             found.append(
@@ -122,7 +127,7 @@ class Inventory:
                 found.append(others.finding(f"files in {folder.name}", "warning", text, remedy))
         return found
 
-    def _finding(self, part: str, cases: Cases) -> DataFinding:
+    def _finding(self, part: str, cases: Cases, other_cameras: Sequence[str]) -> DataFinding:
         """Return the finding that some frames lack a part."""
         text = f"missing in {share(cases.count, self.num_frames, 'frames')}"
         if part == _CALIBRATION and cases.count == self.num_frames:
@@ -133,6 +138,11 @@ class Inventory:
             )
             return cases.finding(part, "fault", text, remedy)
         remedy = _REMEDIES.get(_kind(part), _CAMERA_REMEDY)
+        if part == "image" and other_cameras and cases.count == self.num_frames:
+            remedy = (
+                "they are used with the lidar alone; for another camera give "
+                f"--cameras {other_cameras[0]}"
+            )
         return cases.finding(part, "warning", text, remedy)
 
 

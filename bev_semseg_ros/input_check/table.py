@@ -34,4 +34,5 @@ def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
         initial_indent=first_indent,
         subsequent_indent=indent,
         break_long_words=False,
+        break_on_hyphens=False,  # of paths, which are copied
     )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.labels.label_file import check_members, read_label_file
+from bev_semseg_ros.path_kind import require_file, wrong_path
 
 MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
@@ -352,10 +353,11 @@ def load_label_set(name: str | Path) -> LabelSet:
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such label set")
+        require_file(path, "label set")
         return _read(path)
     if str(name) not in shipped_label_sets():
+        if path.exists():
+            raise wrong_path(path, "label set")
         raise ValueError(
             f"unknown label set {str(name)!r}, expected one of {', '.join(shipped_label_sets())}, "
             "or a YAML file"
