@@ -126,6 +126,16 @@ def is_known_mistake(path: Path, wanted: Wanted) -> bool:
     return path.exists() and bool(_remedy(path, kind_of(path), wanted))
 
 
+def may_be_text(path: Path) -> bool:
+    """Return whether an existing file can be one that a user wrote, such as YAML."""
+    return kind_of(path).kind in (_YAML, _EMPTY_FILE, _FILE)
+
+
+def may_be_checkpoint(path: Path) -> bool:
+    """Return whether an existing file can be a checkpoint, which may be damaged."""
+    return kind_of(path).kind in (_CHECKPOINT, _FILE)
+
+
 def check_output_file(path: Path | None, name: str) -> None:
     """Check that a file can be written, before long work whose result it shall hold.
 

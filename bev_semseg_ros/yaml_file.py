@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from bev_semseg_ros.path_kind import Wanted, kind_of, require_file, wrong_path
+from bev_semseg_ros.path_kind import Wanted, may_be_text, require_file, wrong_path
 
 MAX_BYTES = 200_000  # such a file has a few kilobytes; a larger one is something else
 
@@ -33,13 +33,13 @@ def read_yaml(path: Path, wanted: Wanted = "YAML file") -> Any:
             twice. The message names the file and the line.
     """
     require_file(path, wanted)
+    if not may_be_text(path):
+        raise wrong_path(path, wanted)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: more than {MAX_BYTES} bytes; give a smaller YAML file")
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        if kind_of(path).kind != "YAML":
-            raise wrong_path(path, wanted) from error
         raise ValueError(
             f"{path}: damaged YAML: no UTF-8 text ({error}); save the file as UTF-8"
         ) from error

@@ -162,7 +162,7 @@ def _hold_points(boxes: Boxes, points: np.ndarray) -> np.ndarray:
         centers=boxes.centers + lifted[:, None] * (0, 0, 0.5),
         sizes=boxes.sizes - lifted[:, None] * (0, 0, 1),
     )
-    return points_in_boxes(points, above_ground, MARGIN).any(1)
+    return np.asarray(points_in_boxes(points, above_ground, MARGIN).any(1))
 
 
 def _in_image(boxes: Boxes, camera: Camera) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bev_semseg_ros.data_check.inventory import Inventory
 from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
+from bev_semseg_ros.input_check.table import WIDTH
 
 SHOWN_SCENES = 10
 
@@ -110,6 +111,9 @@ class DataReport:
         if len(rows) != 1:
             table.append(["all", str(self.inventory.num_frames), *map(str, total)])
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        if sum(widths) + 2 * len(parts) > WIDTH:  # several cameras have many parts
+            lines = [f"{part}: {count}" for part, count in zip(parts, total, strict=True)]
+            return ["frames by what they have (--json has those of each scene):", *lines]
         return [
             "  ".join(
                 [row[0].ljust(widths[0])]

@@ -26,7 +26,7 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.encoders.camera import IMAGE_MEAN, IMAGE_STD
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.path_kind import kind_of, require_file, wrong_path
+from bev_semseg_ros.path_kind import may_be_checkpoint, require_file, wrong_path
 
 FORMAT = "bev_semseg_ros/2"
 FORMER_FORMAT = "bev_semseg_ros/1"  # of version 0.1, which `conversion` reads
@@ -240,7 +240,7 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
         TypeError,
         AttributeError,
     ) as error:
-        if kind_of(Path(path)).kind not in ("checkpoint", "file"):
+        if not may_be_checkpoint(Path(path)):
             raise wrong_path(path, "checkpoint") from error
         raise ValueError(f"{path}: truncated or no checkpoint: {error!r:.120}") from error
     found = content.get("format") if isinstance(content, dict) else type(content).__name__

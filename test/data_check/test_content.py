@@ -172,7 +172,8 @@ def test_clouds_that_sit_too_high_for_the_layout_are_a_fault_of_the_comparison(
     info = {"ground_height_percentiles": [-0.1, 0.0, 0.0, 0.0, 0.1]}
     checkpoint.save(trained, build_network(TINY), TINY, info)
     for path in (street / "training" / "velodyne").iterdir():
-        points = np.frombuffer(path.read_bytes(), np.float32).reshape(-1, 4) + (0, 0, 0.9, 0)
+        points = np.frombuffer(path.read_bytes(), np.float32).reshape(-1, 4).copy()
+        points[:, 2] += 0.9
         path.write_bytes(points.astype(np.float32).tobytes())
     status, report = check(street, "--checkpoint", str(trained))
     found = finding(report, "ground height (trained.pt)")
