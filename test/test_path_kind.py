@@ -229,6 +229,12 @@ def test_only_frames_of_another_camera_than_the_default(tmp_path):
     (kitti / "training" / "velodyne" / "000000.bin").unlink()
     with pytest.raises(ValueError, match="--cameras image_03"):
         open_dataset(kitti)
+    drive = tiny_data.write_kitti_raw(tmp_path / "raw")
+    (drive / "image_02").rename(drive / "image_03")
+    shutil.rmtree(drive / "velodyne_points")
+    (drive / "image_02" / "data").mkdir(parents=True)
+    with pytest.raises(ValueError, match="--cameras image_03"):
+        open_dataset(drive)
 
 
 def test_a_run_that_is_resumed_in_a_folder_without_one(things, capsys):

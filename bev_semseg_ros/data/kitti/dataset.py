@@ -22,7 +22,7 @@ from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_nam
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
 from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, frame_key, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
-from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.data.sensors import other_camera, sensor_names
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Camera, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
@@ -190,8 +190,7 @@ class KittiDataset:
         keys = set().union(*(files.keys for files in sensors))
         if not keys:
             found = "; ".join(map(str, sensors))
-            others = [name for name in camera_names(self._folder) if name not in self._cameras]
-            other = f"; for another camera give --cameras {others[0]}" if others else ""
+            other = other_camera(camera_names(self._folder), self._cameras)
             raise ValueError(f"{self._folder}: no frames found: {found}{other}")
         return in_order(keys)
 

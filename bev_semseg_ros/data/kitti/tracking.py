@@ -20,7 +20,7 @@ from bev_semseg_ros.data.kitti.clouds import CloudFolder
 from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, Objects
 from bev_semseg_ros.data.kitti.motion import Motion
-from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.data.sensors import other_camera, sensor_names
 from bev_semseg_ros.frame import (
     CAMERA,
     LIDAR,
@@ -142,7 +142,8 @@ class KittiTrackingDataset:
         ]
         if not self._frames:
             found = "; ".join(map(str, drives[0].files.values()))
-            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}")
+            other = other_camera(self.camera_names(self._folder), cameras)
+            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}{other}")
 
     @staticmethod
     def matches(path: Path) -> bool:
