@@ -265,8 +265,6 @@ def _data_remedy(path: Path, kind: str) -> str:
         )
     if kind in (_CHECKPOINT, _RUN, _WEIGHTS):
         return "that belongs to --checkpoint; give the folder with the frames here"
-    if kind == _EMPTY_FOLDER:
-        return "is it the right folder, and is the disk mounted?"
     root = next((each for each in path.parents if _looks_like_data(each)), None)
     if path.is_file() and root is not None:
         return f"give the folder of the data set, such as {root}"

@@ -93,7 +93,7 @@ def test_something_else_instead_of_a_checkpoint(name, expected, things):
         ("street.tar.gz", r"packed with gzip: unpack .* `tar xf .*\.tar\.gz` and give the folder"),
         ("street.zip", r"a zip archive: unpack it with `unzip .*\.zip` and give the folder"),
         ("street.7z", r"a 7z archive: unpack it with `7z x .*\.7z` and give the folder"),
-        ("empty", "an empty folder: is it the right folder, and is the disk mounted"),
+        ("empty", "the folder is empty; looked for A2D2"),
         ("street/training/calib/000000.txt", "give the folder of the data set, such as .*/street"),
     ],
 )

@@ -163,7 +163,7 @@ def test_an_a2d2_image_of_another_size_than_calibrated(tmp_path, check):
 
 def test_a_path_that_is_no_data_set_is_an_error_of_its_own(tmp_path, capsys):
     assert main(["check-data", str(tmp_path)]) == 2
-    assert "an empty folder" in capsys.readouterr().err
+    assert "the folder is empty" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -149,4 +149,4 @@ def test_the_search_for_comparisons_finds_them(source: str) -> None:
 
 def test_every_layer_has_its_place_in_the_order() -> None:
     assert {_layer(path) for path in FILES} <= {*ORDER}
-    assert ORDER[:2] == ["yaml_file", "labels"]
+    assert ORDER[:3] == ["path_kind", "yaml_file", "labels"]
