@@ -14,6 +14,7 @@ class ReadingCheck:
     def __init__(self) -> None:
         self._damaged = Cases()
         self._labels: dict[str, Cases] = {}
+        self._remedies: dict[str, str] = {}  # of `_labels`
         self._messages: dict[int, str] = {}
 
     def add(self, index: int, error: Exception) -> None:
@@ -26,11 +27,12 @@ class ReadingCheck:
         if index in self._messages:
             return
         self._messages[index] = str(error)
-        label = _unknown_label(error)
-        if label is None:
+        unknown = _unknown_label(error)
+        if unknown is None:
             self._damaged.add(str(error))
         else:
-            self._labels.setdefault(label, Cases()).add(str(error))
+            self._labels.setdefault(unknown.label, Cases()).add(str(error))
+            self._remedies[unknown.label] = unknown.remedy
 
     def as_dict(self) -> dict[str, Any]:
         """Return the message of each frame that could not be read, by its number."""
@@ -45,18 +47,15 @@ class ReadingCheck:
             found.append(self._damaged.finding("unreadable", "fault", text, remedy))
         for label, cases in self._labels.items():
             text = f"{share(cases.count, num_frames, 'frames')} have it"
-            remedy = (
-                "`train` and `evaluate` stop at them: give the labels a name that is expected, or "
-                "define your classes (docs/extending.md#classes)"
-            )
+            remedy = f"`train` and `evaluate` stop at them: {self._remedies[label]}"
             found.append(cases.finding(f"unknown {label}", "fault", text, remedy))
         return found
 
 
-def _unknown_label(error: BaseException | None) -> str | None:
-    """Return the class or colour at which an error began; None if it is about something else."""
+def _unknown_label(error: BaseException | None) -> UnknownLabelError | None:
+    """Return the error of a class or colour that an error came from; None if it came from none."""
     while error is not None:
         if isinstance(error, UnknownLabelError):
-            return error.label
+            return error
         error = error.__cause__
     return None

@@ -37,11 +37,13 @@ class UnknownLabelError(ValueError):
 
     Attributes:
         label: The class or colour as the data have it.
+        remedy: What to do.
     """
 
-    def __init__(self, message: str, label: str) -> None:
+    def __init__(self, message: str, label: str, remedy: str) -> None:
         super().__init__(message)
         self.label = label
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,7 @@ class LabelSet:
                 f"unknown class {name!r} of the label set {self.name}, "
                 f"expected one of {', '.join(self.classes)}",
                 name,
+                "give these labels one of the names that are expected, or delete them",
             )
         return self.classes.index(name)
 

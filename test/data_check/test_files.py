@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 from support.data_reports import finding, wrong
+from support.label_sets import write_set
 from support.street_data import CAR, write_labels
 
 from bev_semseg_ros.cli.main import main
@@ -92,11 +94,17 @@ def test_a_class_that_nobody_defined_is_named_with_its_line(street, check):
     assert status == 1 and found["level"] == "fault" and "000001.txt, line 2" in found["example"]
 
 
-def test_a_mask_with_a_number_that_is_no_class(street, check):
-    mask = np.full(tiny_data.KITTI_SIZE[::-1], 77, np.uint8)
+def test_a_mask_with_a_number_that_is_no_class(street, check, tmp_path):
+    mask = np.full(tiny_data.KITTI_SIZE[::-1], 40, np.uint8)
     tiny_data.write_png(street / "training" / "semantic" / "000000.png", mask)
     status, report = check(street)
-    assert status == 1 and "000000.png" in finding(report, "unknown 77")["example"]
+    found = finding(report, "unknown 40")
+    assert status == 1 and "000000.png" in found["example"]
+    # What the remedy says: a label set of one's own beside the masks.
+    assert str(street / "training" / "semantic" / "labels.yaml") in found["remedy"]
+    own = write_set(tmp_path, [f"class_{number}" for number in range(41)])
+    own.rename(street / "training" / "semantic" / "labels.yaml")
+    assert wrong(check(street)[1]) == []
 
 
 def test_a_colour_of_a2d2_that_the_class_list_lacks(tmp_path, check):
@@ -106,7 +114,13 @@ def test_a_colour_of_a2d2_that_the_class_list_lacks(tmp_path, check):
     label = np.full((40, 64, 3), (1, 2, 3), np.uint8)
     tiny_data.write_png(mask, label)
     status, report = check(tmp_path / "a2d2")
-    assert status == 1 and mask.name in finding(report, "unknown #010203")["example"]
+    found = finding(report, "unknown #010203")
+    assert status == 1 and mask.name in found["example"]
+    # What the remedy says: the colour gets a category.
+    colors = tmp_path / "a2d2" / "camera_lidar_semantic_bboxes" / "class_list.json"
+    assert str(colors) in found["remedy"]
+    colors.write_text(json.dumps(tiny_data.A2D2_COLORS | {"#010203": "Sky"}))
+    assert not [item for _, item in wrong(check(tmp_path / "a2d2")[1]) if item.startswith("unk")]
 
 
 def test_the_cameras_of_a2d2_are_counted_one_by_one(tmp_path, check):

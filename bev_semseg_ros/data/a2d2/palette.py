@@ -74,6 +74,7 @@ class Palette:
                 f"{path}: unknown colour {color} at pixel x {column}, y {row} "
                 f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}",
                 color,
+                f"add the colour to {self._path} with a category of A2D2, or correct the masks",
             )
         classes[classes == self._IGNORED] = MASK_IGNORED
         return classes

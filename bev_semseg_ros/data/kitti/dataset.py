@@ -280,6 +280,8 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
             f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, "
             f"expected 0 to {len(labels) - 1} or {MASK_IGNORED}",
             str(mask[row, column]),
+            f"correct the masks, or define their classes in {path.parent / _LABELS} "
+            "(docs/extending.md#a-data-set)",
         )
     return mask
 
