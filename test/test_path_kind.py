@@ -182,7 +182,7 @@ def test_the_folder_of_a_bag_or_a_data_set_holds_a_calibration(things):
         ["play", "bag", "--log", "empty"],
     ],
 )
-def test_a_folder_where_a_file_is_written_is_told_before_the_work(
+def test_a_folder_where_a_file_is_written_is_refused_before_the_work(
     arguments, things, monkeypatch, capsys
 ):
     if arguments[0] == "play":
@@ -207,7 +207,7 @@ def test_a_folder_where_a_file_is_written_is_told_before_the_work(
         ),
     ],
 )
-def test_a_file_where_a_folder_is_written_is_told_before_the_work(
+def test_a_file_where_a_folder_is_written_is_refused_before_the_work(
     arguments, things, monkeypatch, capsys
 ):
     monkeypatch.chdir(things)

@@ -200,6 +200,11 @@ class Subset:
     def cameras(self, index: int) -> Mapping[str, Camera]:
         return self._dataset.cameras(self._indices[index])
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of the other data set says of its files."""
+        return tuple(getattr(self._dataset, "notes", ()))
+
 
 class SplitDataset(Subset):
     """The frames of another data set whose scenes belong to a split."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.data_check.sizes import implausible, limits
 from bev_semseg_ros.evaluation.statistics.cloud import Cloud
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame
@@ -25,7 +25,7 @@ NEAR = 0.1  # metres before a camera
 
 
 class BoxCheck:
-    """Looks at the boxes of frames."""
+    """Examines the boxes of frames."""
 
     def __init__(self) -> None:
         self._num_labelled = 0
@@ -87,7 +87,7 @@ class BoxCheck:
         if not cases.count:
             return None
         item = "frames without boxes"
-        text = f"{share(cases.count, self._num_labelled, 'labelled frames')} hold no box"
+        text = f"{portion(cases.count, self._num_labelled, 'labelled frames')} hold no box"
         if cases.count == self._num_labelled:
             remedy = (
                 "a network learns from them that there is nothing: fill the label files, or remove "
@@ -103,7 +103,7 @@ class BoxCheck:
         if cases.count <= USUAL_WITHOUT_POINTS * total:
             return None
         usual = f"{100 * USUAL_WITHOUT_POINTS:.0f} %"
-        text = f"{share(cases.count, total, 'boxes')} hold no point, up to {usual} are usual"
+        text = f"{portion(cases.count, total, 'boxes')} hold no point, up to {usual} are usual"
         if cases.count > MOST * total:
             remedy = (
                 "boxes and points are not in the same place: check the calibration between them "
@@ -111,7 +111,7 @@ class BoxCheck:
                 "z up) and that labels and clouds have the same numbers"
             )
             return cases.finding("boxes without points", "fault", text, remedy)
-        remedy = "they teach nothing; were they labelled in images, or with another lidar?"
+        remedy = "they train nothing; were they labelled in images, or with another lidar?"
         return cases.finding("boxes without points", "warning", text, remedy)
 
     def _outside_boxes(self) -> DataFinding | None:
@@ -122,7 +122,7 @@ class BoxCheck:
         cases, total = self._outside, self._num_with_camera
         if not cases.count:
             return None
-        text = f"{share(cases.count, total, 'boxes')} lie outside of every image"
+        text = f"{portion(cases.count, total, 'boxes')} lie outside of every image"
         is_most = cases.count > MOST * total
         if is_most and self._outside_without_points.count > MOST * cases.count:
             remedy = (
@@ -148,7 +148,9 @@ class BoxCheck:
             sides = zip(("length", "width", "height"), low, high, strict=True)
             expected = ", ".join(f"{side} {least:g} to {most:g}" for side, least, most in sides)
             total = self._num_boxes[name]
-            text = f"{share(cases.count, total, 'boxes')} have a size that none has ({expected} m)"
+            text = (
+                f"{portion(cases.count, total, 'boxes')} have a size that none has ({expected} m)"
+            )
             level: Level = "fault" if cases.count > MOST * total else "warning"
             found.append(cases.finding(f"size of {name}", level, text, remedy))
         return found

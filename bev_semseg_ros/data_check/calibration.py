@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros.data.files import image_size
-from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Camera
 
-# How far the principal point may lie from the middle, as a share of the image's width and height.
+# How far the principal point may lie from the middle, as a fraction of the image's width and height.
 # Real cameras, rectified ones too, stay well below the first. An image that was cut on purpose,
 # with its calibration, may reach the second along one axis.
 OFF_BOTH = 0.07
@@ -64,7 +64,7 @@ class CalibrationCheck:
             (self._off_center, "have their middle elsewhere than the calibration says"),
         ):
             if cases.count:
-                text = f"{share(cases.count, self._num_images, 'images')} {text}"
+                text = f"{portion(cases.count, self._num_images, 'images')} {text}"
                 found.append(cases.finding("calibration", "fault", text, remedy))
         return found
 
@@ -73,14 +73,16 @@ def _explanation(x: float, y: float) -> str:
     """Say why a principal point lies where it does; empty if it may.
 
     Args:
-        x: From the left edge, as a share of the width.
-        y: From the upper edge, as a share of the height.
+        x: From the left edge, as a fraction of the width.
+        y: From the upper edge, as a fraction of the height.
     """
     off = np.array([x - 0.5, y - 0.5])
     scales = 0.5 / np.maximum([x, y], 1e-3)
     is_resized = (np.abs(off) > OFF_BOTH).all() and np.ptp(scales) <= SAME_SCALE * scales.min()
     if is_resized:
-        return f"the image looks resized by about {scales.mean():.2g}, without its calibration"
+        return (
+            f"the image was probably resized by about {scales.mean():.2g}, without its calibration"
+        )
     if (np.abs(off) > OFF_ONE).any():
         return "the image was cropped, resized or turned, and the calibration was not"
     return ""

@@ -131,6 +131,6 @@ class _FileCheck:
         try:
             notes = tuple(getattr(self._dataset, "notes", ()))
         except _Damage as error:
-            self.reading.add(-1, error)
+            findings += self.reading.finding_of_all(error)
         findings += self.reading.findings(len(self._dataset))
         return DataReport(path, self._dataset.name, self._inventory, list(findings), notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.input_check import highest_intensity
 
@@ -13,7 +13,7 @@ NEGATIVE_SHARE = 0.001  # of a cloud's points
 
 
 class CloudCheck:
-    """Looks at the clouds of frames."""
+    """Examines the clouds of frames."""
 
     def __init__(self) -> None:
         self._num_clouds = 0
@@ -42,7 +42,7 @@ class CloudCheck:
         """Return what is wrong with the clouds."""
         found = []
         if self._empty.count:
-            text = f"{self._share(self._empty)} hold no point with finite numbers"
+            text = f"{self._portion(self._empty)} hold no point with finite numbers"
             remedy = "their boxes count for nothing; record or convert these clouds again"
             found.append(self._empty.finding("empty clouds", "warning", text, remedy))
         divisor = 255 if self._largest <= 256 else 65535
@@ -51,9 +51,9 @@ class CloudCheck:
             (self._negative, "write intensities from 0 to 1"),
         ):
             if cases.count:
-                text = f"{self._share(cases)} have intensities that are not between 0 and 1"
+                text = f"{self._portion(cases)} have intensities that are not between 0 and 1"
                 found.append(cases.finding("intensities", "fault", text, remedy))
         return found
 
-    def _share(self, cases: Cases) -> str:
-        return share(cases.count, self._num_clouds, "clouds")
+    def _portion(self, cases: Cases) -> str:
+        return portion(cases.count, self._num_clouds, "clouds")

@@ -44,7 +44,7 @@ class Cases:
         return DataFinding(item, level, text, remedy, self.count, self.example)
 
 
-def share(count: int, total: int, noun: str) -> str:
+def portion(count: int, total: int, noun: str) -> str:
     """Return a part of a total as text, such as "3 of 12 frames (25 %)"."""
     if count == total:
         return f"all {total} {noun}"

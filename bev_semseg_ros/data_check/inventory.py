@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from bev_semseg_ros.data.files import FrameParts
-from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 
 # The last word of a part's name -> what a frame without it is good for, and what to do.
 _REMEDIES = {
     "image": "they are used with the lidar alone; add the images, under the name of the cloud",
     "lidar": "they are used with the camera alone; add the clouds, under the name of the image",
     "calib": "they give neither image nor boxes; add their calibration, under the frame's name",
-    "mask": "they teach no segmentation and score none; add the masks, under the image's name",
-    "boxes": "they teach no boxes and score none; add their label file (one without boxes means "
-    "that there is nothing)",
+    "mask": "they train no segmentation and score none; add the masks, under the image's name",
+    "boxes": "they train no boxes and score none; add their label files, under the frame's name "
+    "(a file without a box means that there is nothing)",
     "sidecar": "their time is that of the newest point; add the .json files beside the images",
     "timestamps": "their time is taken as 0.1 s times their number; restore timestamps.txt",
 }
@@ -111,25 +111,26 @@ class Inventory:
 
         All frames of the data set must have been added.
         """
-        found = []
+        unused: dict[str, Cases] = {}
         for folder, used in self._used.items():
             endings = {_ending(name) for name in used}
-            others = Cases()
             for name in sorted(_file_names(folder) - used):
                 if _ending(name) in endings:
-                    others.add(str(folder / name))
-            if others.count:
-                text = f"{others.count} files belong to no frame"
-                remedy = (
-                    "a frame needs an image or a cloud, and its other files carry the same number; "
-                    "add it, rename the files, or remove them"
-                )
-                found.append(others.finding(f"files in {folder.name}", "warning", text, remedy))
-        return found
+                    unused.setdefault(folder.name, Cases()).add(str(folder / name))
+        remedy = (
+            "a frame needs an image or a cloud, and its other files carry the same number; add it, "
+            "rename the files, or remove them"
+        )
+        return [
+            cases.finding(
+                f"files in {name}", "warning", f"{cases.count} files belong to no frame", remedy
+            )
+            for name, cases in unused.items()
+        ]
 
     def _finding(self, part: str, cases: Cases, other_cameras: Sequence[str]) -> DataFinding:
         """Return the finding that some frames lack a part."""
-        text = f"missing in {share(cases.count, self.num_frames, 'frames')}"
+        text = f"missing in {portion(cases.count, self.num_frames, 'frames')}"
         if part == _CALIBRATION and cases.count == self.num_frames:
             text = f"{text}, so that nothing but bare points is left"
             remedy = (

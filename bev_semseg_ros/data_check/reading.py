@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bev_semseg_ros.data_check.finding import Cases, DataFinding, share
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.labels import UnknownLabelError
+
+_STOP = "`train` and `evaluate` stop at them: restore the files or remove them"
 
 
 class ReadingCheck:
@@ -38,15 +40,22 @@ class ReadingCheck:
         """Return the message of each frame that could not be read, by its number."""
         return {str(index): message for index, message in self._messages.items()}
 
+    def finding_of_all(self, error: Exception) -> list[DataFinding]:
+        """Return the finding about what makes every frame unreadable, unless a frame said it."""
+        if str(error) in self._messages.values():
+            return []
+        cases = Cases()
+        cases.add(str(error))
+        return [cases.finding("unreadable", "fault", "the frames cannot be read", _STOP)]
+
     def findings(self, num_frames: int) -> list[DataFinding]:
         """Return what could not be read of so many frames."""
         found = []
         if self._damaged.count:
-            text = f"{share(self._damaged.count, num_frames, 'frames')} cannot be read"
-            remedy = "`train` and `evaluate` stop at them: restore the files or remove them"
-            found.append(self._damaged.finding("unreadable", "fault", text, remedy))
+            text = f"{portion(self._damaged.count, num_frames, 'frames')} cannot be read"
+            found.append(self._damaged.finding("unreadable", "fault", text, _STOP))
         for label, cases in self._labels.items():
-            text = f"{share(cases.count, num_frames, 'frames')} have it"
+            text = f"{portion(cases.count, num_frames, 'frames')} have it"
             remedy = f"`train` and `evaluate` stop at them: {self._remedies[label]}"
             found.append(cases.finding(f"unknown {label}", "fault", text, remedy))
         return found

@@ -1,4 +1,4 @@
-"""Boxes, points and stamps that cannot be right: what a user is told of them."""
+"""Boxes, points and stamps that cannot be right are reported with an example and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that lack, are damaged, or belong to nothing: what a user is told of them."""
+"""Files that lack, are damaged, or belong to nothing are reported with an example and a remedy."""
 
 from __future__ import annotations
 

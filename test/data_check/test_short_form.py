@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import tiny_data
+from support.data_reports import finding
 
 from bev_semseg_ros.cli.arguments import print_file_check
 from bev_semseg_ros.cli.main import main
@@ -51,10 +53,10 @@ def test_a_command_names_what_is_missing_and_goes_on(name, street, tmp_path, cap
         assert "4 frames, 4 clouds, 3 images" in captured.out
 
 
-def test_data_without_calibration_are_told_before_a_network_learns_from_them(street, tmp_path):
+def test_data_without_calibration_are_named_before_a_network_learns_from_them(street, tmp_path):
     shutil.rmtree(street / "training" / "calib")
     report = check_files(open_dataset(street), street)
-    assert [finding.item for finding in report.wrong] == ["calib"]
+    assert [each.item for each in report.wrong] == ["calib"]
     assert report.count("fault") == 1
 
 
@@ -64,7 +66,7 @@ def test_resized_images_are_seen_from_their_headers(street):
         header[16:24] = (256).to_bytes(4, "big") + (128).to_bytes(4, "big")
         path.write_bytes(header[:40])  # no picture is left
     report = check_files(open_dataset(street), street)
-    assert [finding.item for finding in report.wrong] == ["calibration"]
+    assert [each.item for each in report.wrong] == ["calibration"]
 
 
 def test_neither_pictures_nor_clouds_are_opened(street):
@@ -86,11 +88,33 @@ def test_images_of_another_camera_than_the_default(street):
     (training / "image_2").rename(training / "image_3")
     shutil.rmtree(training / "semantic")
     report = check_files(open_dataset(street), street)
-    (finding,) = report.wrong
-    assert finding.item == "image" and finding.remedy.endswith("--cameras image_03")
+    (found,) = report.wrong
+    assert found.item == "image" and found.remedy.endswith("--cameras image_03")
     for path in (training / "calib").iterdir():  # the tiny calibration has the left camera alone
         path.write_text(path.read_text().replace("P2:", "P3:"))
     assert check_files(open_dataset(street, None, ["image_03"]), street).wrong == []
+
+
+def test_clouds_in_a_format_that_nobody_knows(street, check):
+    rng = np.random.default_rng(0)
+    for path in (street / "training" / "velodyne").iterdir():
+        path.write_bytes(rng.bytes(16_000))
+    (found,) = check_files(open_dataset(street), street).wrong
+    assert (found.level, found.item) == ("fault", "unreadable")
+    assert "coordinates or intensities make no sense" in found.text
+    status, report = check(street)
+    assert status == 1 and finding(report, "unreadable")["count"] == 4
+
+
+def test_what_a_reader_says_of_its_files_is_said_of_a_split_too(tmp_path):
+    for index in range(8):
+        tiny_data.write_kitti_frame(tmp_path, f"{index:06d}")
+        points = np.random.default_rng(index).uniform((5, -10, -1.7), (40, 10, 0), (500, 3))
+        path = tmp_path / "training" / "velodyne" / f"{index:06d}.bin"
+        path.write_bytes(points.astype(np.float32).tobytes())
+    for split in (None, "val"):
+        lines = check_files(open_dataset(tmp_path, split), tmp_path).lines()
+        assert "  note: velodyne: no intensity: it is taken as 0" in lines
 
 
 def test_a_reader_of_one_s_own_that_knows_no_files_stops_nothing(tmp_path, capsys):
