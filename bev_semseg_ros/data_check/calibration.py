@@ -10,7 +10,7 @@ from bev_semseg_ros.data.files import image_size
 from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Camera
 
-# How far the principal point may lie from the middle, as a fraction of the image's width and height.
+# How far the principal point may lie from the middle, as a fraction of width and height.
 # Real cameras, rectified ones too, stay well below the first. An image that was cut on purpose,
 # with its calibration, may reach the second along one axis.
 OFF_BOTH = 0.07
