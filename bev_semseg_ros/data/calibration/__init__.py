@@ -11,6 +11,7 @@ from bev_semseg_ros.data.calibration.calibration import (
     LidarMount,
     check_sensor_name,
 )
+from bev_semseg_ros.data.calibration.distortion import read_distortion
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
     kitti_camera_row,
@@ -52,6 +53,7 @@ __all__ = [
     "kitti_rectified_from_lidar",
     "load_calibration",
     "read_beams",
+    "read_distortion",
     "read_kitti_matrices",
     "save_calibration",
     "write_beams",
