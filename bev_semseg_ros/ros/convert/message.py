@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# Takes what a decoder assumed because the message does not say it, and what to do about it.
+Note = Callable[[str, str], None]
+
+
+def ignore(text: str, remedy: str) -> None:
+    """Forget what was assumed; a `Note`."""
 
 
 def message_class(name: str) -> Any | None:
