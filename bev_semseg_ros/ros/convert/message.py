@@ -49,6 +49,26 @@ def stamp_ns(stamp: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
+def find_step(step: int, row: int, rows: int, num_bytes: int) -> int | None:
+    """Return how many bytes lie from the start of a row of data to that of the next one.
+
+    Drivers leave the number unset, or as it was before they cropped or filtered the data. It does
+    not count if the data are complete without it: exactly as many as the rows hold.
+
+    Args:
+        step: What the message says.
+        row: Bytes that a row holds.
+        rows: Number of rows.
+        num_bytes: Size of the data.
+
+    Returns:
+        `step` or `row`; None if the data do not suffice, or are of another layout.
+    """
+    if step >= row and num_bytes >= (rows - 1) * step + row:
+        return step
+    return row if num_bytes == rows * row else None
+
+
 def fill(message: Any, array: np.ndarray) -> None:
     """Append the bytes of an array to the `data` of a new message.
 
