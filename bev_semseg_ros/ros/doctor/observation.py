@@ -16,7 +16,7 @@ from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectifie
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compressed
 from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import stamp_ns
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.topics import COMPRESSED, ONE_OF_EACH, kind_of
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
@@ -192,5 +192,4 @@ def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Str
 
 def intensity_field(message: Any) -> str:
     """Return the field of a PointCloud2 that holds the intensity; "" if there is none."""
-    names = [item.name for item in message.fields]
-    return next((name for name in INTENSITY_FIELDS if name in names), "")
+    return next((name for name in INTENSITY_FIELDS if find_field(message, name) is not None), "")

@@ -23,7 +23,7 @@ from bev_semseg_ros.input_check import (
     same_view,
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
-from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
@@ -94,7 +94,7 @@ def _check_intensity(
         return
     if name != "intensity":
         diagnosis.set_parameter("intensity_field", name, sensor)
-    datatype = next(int(field.datatype) for field in message.fields if field.name == name)
+    datatype = int(find_field(message, name).datatype)
     kind = np.dtype(POINT_TYPES[datatype]).name
     highest = max(highest_intensity(each) for each in values)
     diagnosis.statistics[sensor.stream] |= {

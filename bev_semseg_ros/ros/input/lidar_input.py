@@ -10,6 +10,7 @@ import numpy as np
 from bev_semseg_ros.frame import LidarScan
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_cloud import find_field
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput
@@ -80,8 +81,8 @@ class LidarInput:
         self._check_frame(message.header.frame_id, parameters)
         if warning := self._intensity.take_warning():
             self._warn("intensity_scale", f"{warning}{self._where}")
-        names = [each.name for each in message.fields]
-        if field and field not in names:
+        if field and find_field(message, field) is None:
+            names = [each.name for each in message.fields]
             self._warn(
                 "intensity",
                 f"the cloud{self._where} has no field {field!r}, only {', '.join(names)}; its "
