@@ -32,7 +32,9 @@ LENGTHS = {
 }
 
 
-def read_distortion(name: str, coefficients: Sequence[float]) -> tuple[str, np.ndarray]:
+def read_distortion(
+    name: str, coefficients: Sequence[float] | np.ndarray
+) -> tuple[str, np.ndarray]:
     """Return the model and the coefficients as `Camera` takes them.
 
     The number of coefficients decides between plumb_bob and rational_polynomial, whichever of them

@@ -94,7 +94,9 @@ def _check_intensity(
         return
     if name != "intensity":
         diagnosis.set_parameter("intensity_field", name, sensor)
-    datatype = int(find_field(message, name).datatype)
+    field = find_field(message, name)
+    assert field is not None  # `name` is of this cloud
+    datatype = int(field.datatype)
     kind = np.dtype(POINT_TYPES[datatype]).name
     highest = max(highest_intensity(each) for each in values)
     diagnosis.statistics[sensor.stream] |= {

@@ -143,7 +143,10 @@ def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, e
         ({"width": 0}, "0 x 400"),
         ({"k": np.eye(3).ravel().tolist(), "p": [0.0] * 12}, "K is not set"),
         ({"k": [0.0] * 9, "p": [0.0] * 12}, "K is not set; calibrate"),
-        ({"k": [500.0, 0.0, 320.0, 0.0, 510.0, 200.0, 0.0, 0.0, 0.0]}, r"K is no camera matrix .*last row 0 0 1"),
+        (
+            {"k": [500.0, 0.0, 320.0, 0.0, 510.0, 200.0, 0.0, 0.0, 0.0]},
+            r"K is no camera matrix .*last row 0 0 1",
+        ),
         ({"k": [float("nan")] * 9}, "not finite"),
         ({"d": [float("inf")] * 5}, "not finite"),
         ({"binning_x": 641}, "camera_info: the image is 0 x 400"),
@@ -210,7 +213,9 @@ def test_a_smaller_copy_of_the_whole_view_shows_no_region_beyond_it():
 
 
 def test_a_region_beyond_the_image_is_refused_if_the_image_is_neither():
-    with pytest.raises(ValueError, match=r"roi of 400 x 300 at \(300, 50\).*the image is 400 x 300"):
+    with pytest.raises(
+        ValueError, match=r"roi of 400 x 300 at \(300, 50\).*the image is 400 x 300"
+    ):
         decode_camera(with_region(info(), 300, 50, 400, 300), np.eye(4), image_size=(400, 300))
 
 
@@ -224,7 +229,7 @@ def test_without_k_p_is_taken(matrix):
 
 
 def test_without_k_d_cannot_be_used():
-    with pytest.raises(ValueError, match="K is not set, without which D .*rectified to always"):
+    with pytest.raises(ValueError, match=r"K is not set, without which D .*rectified to always"):
         decode_camera(info(k=[0.0] * 9), np.eye(4))
     seen = decode_camera(info(k=[0.0] * 9), np.eye(4), is_rectified=True)  # the remedy
     assert seen.matrix[0, 0] == 450

@@ -197,9 +197,7 @@ def test_a_byte_order_that_contradicts_the_coordinates_is_named(points, kind, or
         decode_cloud(message)
 
 
-@pytest.mark.parametrize(
-    "mark", [np.nan, np.inf, 0.0, np.finfo(np.float32).max, 1e30], ids=str
-)
+@pytest.mark.parametrize("mark", [np.nan, np.inf, 0.0, np.finfo(np.float32).max, 1e30], ids=str)
 def test_shots_without_a_return_are_not_taken_for_another_byte_order(mark):
     points = SCAN.copy()
     points[200:] = mark
