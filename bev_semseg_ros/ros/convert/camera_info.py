@@ -103,8 +103,8 @@ def off_center(camera: Camera) -> str:
     if max(abs(x / width - 0.5), abs(y / height - 0.5)) <= MAX_OFF_CENTER:
         return ""
     return (
-        f"the centre ({x:.0f}, {y:.0f}) lies far from that of {width} x {height} pixels: K seems "
-        "to be of another image size"
+        f"the centre ({x:.0f}, {y:.0f}) lies far from the middle of {width} x {height} pixels: K "
+        "seems to be of another image size"
     )
 
 

@@ -73,6 +73,7 @@ def _read(
     static = [each for each in reader.connections if _has_transforms(each, "/tf_static")]
     for _, _, data in reader.messages(static):
         _take_transforms(data, tree, is_static=True)
+    observation.settle()
     return observation
 
 

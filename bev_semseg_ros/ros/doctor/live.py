@@ -120,6 +120,7 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         node.destroy_node()
         rclpy.try_shutdown()
     backlog.decode()
+    observation.settle()
     return observation
 
 

@@ -74,7 +74,7 @@ class CameraInput:
                 f"{camera.size[0]} x {camera.size[1]}: not the same view",
             )
         if far := off_center(camera):
-            self._note("intrinsics")(far, "scale it, or set binning or roi in the camera_info")
+            self._note("intrinsics")(far, "scale K, or set binning or roi in the camera_info")
         return CameraImage(image, camera)
 
     def _camera_of(self, info: Any, pose: np.ndarray | None, size: tuple[int, int]) -> Camera:
