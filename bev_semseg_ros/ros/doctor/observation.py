@@ -17,7 +17,7 @@ from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.topics import ONE_OF_EACH, kind_of
-from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree, TransformTrees
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 MIN_SAMPLES = 20  # messages of a stream that are kept; fewer than twice as many
@@ -172,6 +172,7 @@ class Observation:
         available: Topics that could be an input -> (message type, number of messages).
         wrong: Inputs -> what is wrong with their topic.
         transforms: /tf_static and /tf, or None if they cannot be read.
+        tf_namespace: Where their topics are, such as /robot1; "" if they are not in a namespace.
         static_offers: The QoS of the publishers of /tf_static.
         shared_memory: Bytes of the largest segment that DDS has on this machine; 0 for a bag.
     """
@@ -184,6 +185,7 @@ class Observation:
     available: dict[str, tuple[str, int]] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     transforms: TransformTree | None = None
+    tf_namespace: str = ""
     static_offers: list[Offer] = field(default_factory=list)
     shared_memory: int = 0
 
@@ -195,8 +197,17 @@ class Observation:
         """Return the camera_infos of a camera; None if it has no such topic."""
         return self.streams.get(sensor.camera_info)
 
-    def settle(self) -> None:
-        """Decode the camera_infos, now that the images are known."""
+    def settle(self, trees: TransformTrees | None) -> None:
+        """Choose the transforms, and decode the camera_infos, now that the images are known.
+
+        Args:
+            trees: All transforms; None if they cannot be read.
+        """
+        if trees is not None:
+            seen = [each for each in self.streams.values() if each.frame]
+            self.tf_namespace, self.transforms = trees.choose(
+                [each.frame for each in seen], [each.topic for each in seen]
+            )
         for sensor in self.sensors.cameras:
             infos, image = self.camera_infos(sensor), self.usable(sensor)
             if infos is not None:

@@ -6,6 +6,8 @@ of tf2_ros.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +17,13 @@ from rclpy.time import Time
 
 from bev_semseg_ros.geometry import rotation_from_quaternion, transform
 from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.input.tf_topics import (
+    MOVING,
+    STATIC,
+    TF_MESSAGE,
+    explain_other_topics,
+    tf_name,
+)
 
 try:
     import tf2_ros
@@ -31,14 +40,17 @@ class MissingTransform(LookupError):
 class Transforms:
     """What tf2_ros knows. It may be asked in any thread."""
 
-    def __init__(self, buffer: Any, listener: Any = None) -> None:
+    def __init__(
+        self, buffer: Any, listener: Any = None, hint: Callable[[], str] = lambda: ""
+    ) -> None:
         """Begin to ask a buffer.
 
         Args:
             buffer: A tf2_ros.Buffer.
             listener: The tf2_ros.TransformListener that fills it.
+            hint: Returns what to put behind the text of an error.
         """
-        self._buffer, self._listener = buffer, listener
+        self._buffer, self._listener, self._hint = buffer, listener, hint
         self._last_stamp = 0
 
     @classmethod
@@ -58,7 +70,8 @@ class Transforms:
                 f"ros-$ROS_DISTRO-tf2-ros-py or set {parameter} to another value"
             )
         buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
-        return cls(buffer, tf2_ros.TransformListener(buffer, node))
+        listener = tf2_ros.TransformListener(buffer, node)
+        return cls(buffer, listener, partial(_transforms_elsewhere, node))
 
     def look_up(
         self, target: str, source: str, stamp: int | None = None, timeout: float = 0.0
@@ -114,4 +127,16 @@ class Transforms:
         except tf2_ros.TransformException as error:
             raise MissingTransform(
                 f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}"
+                f"{self._hint()}"
             ) from error
+
+
+def _transforms_elsewhere(node: Node) -> str:
+    """Say where transforms are published to which a node does not listen; see `tf_topics`."""
+    published = [
+        topic
+        for topic, kinds in node.get_topic_names_and_types()
+        if TF_MESSAGE in kinds and tf_name(topic, TF_MESSAGE) and node.count_publishers(topic)
+    ]
+    heard = [node.resolve_topic_name(name) for name in (MOVING, STATIC)]
+    return explain_other_topics(published, heard)
