@@ -159,7 +159,7 @@ def _camera_of_info(
             item,
             "fault",
             f"camera_info: {problem}",
-            "calibrate the camera with a known model, or give K in the calibration file and set "
+            "correct the camera_info, or give the intrinsics in a calibration file and set "
             "intrinsics to calibration",
         )
         return None
