@@ -17,6 +17,7 @@ from bev_semseg_ros.frame import MAX_ASPECT
 from bev_semseg_ros.ros.convert.encodings import Encoding, find_encoding
 from bev_semseg_ros.ros.convert.message import Note, fill, find_step, ignore
 
+ALIGNMENT = 32  # rows to a multiple of which decoders fill up a plane
 LOOKED_AT = 64  # rows of an image of 16 bits
 # Of 16 bits. An image that uses fewer is nearly black: its driver did not shift 12 bits or less.
 FEWEST_BITS = 13
@@ -53,23 +54,25 @@ def decode_image(message: Any, note: Note = ignore) -> np.ndarray:
         values = np.ascontiguousarray(values, np.uint16)  # in the byte order of this machine
         _check_byte_order(values, bool(message.is_bigendian))
         check_brightness(values, note)
-    return encoding.to_rgb(values)
+    return encoding.to_rgb(values)[:height]
 
 
 def _view(message: Any, encoding: Encoding) -> np.ndarray:
-    """View the data of a message as (rows, width, channels)."""
+    """View the data of a message as (rows, width, channels), with rows below the image."""
     width, size = int(message.width), encoding.bits // 8
-    rows, row = int(message.height * encoding.rows), width * encoding.channels * size
-    step = find_step(int(message.step), row, rows, len(message.data))
-    if step is None or (step != row and encoding.has_three_planes):
-        if len(message.data) < rows * row:
-            raise ValueError(
-                f"{len(message.data)} bytes of data, {rows * row} expected for {rows} rows of "
-                f"{row} bytes"
-            )
+    row, num_bytes = width * encoding.channels * size, len(message.data)
+    rows = int(message.height * encoding.rows)
+    if num_bytes < rows * row:
         raise ValueError(
-            f"step {message.step} does not fit {rows} rows of {row} bytes in {len(message.data)} "
-            "bytes of data"
+            f"{num_bytes} bytes of data, {rows * row} expected for {rows} rows of {row} bytes"
+        )
+    step = find_step(int(message.step), row, rows, num_bytes)
+    if encoding.rows > 1 and num_bytes != rows * row:
+        step, rows = _find_planes(message, encoding, row)
+    if step is None:
+        raise ValueError(
+            f"step {message.step} does not fit {rows} rows of {row} bytes in {num_bytes} bytes of "
+            "data"
         )
     order = ">" if message.is_bigendian else "<"
     return np.ndarray(
@@ -78,6 +81,27 @@ def _view(message: Any, encoding: Encoding) -> np.ndarray:
         buffer=message.data,
         strides=(step, encoding.channels * size, size),
     )
+
+
+def _find_planes(message: Any, encoding: Encoding, row: int) -> tuple[int | None, int]:
+    """Return the bytes from row to row, None if unknown, and the rows of all planes.
+
+    Decoders align rows, and the rows of a plane: 1080 to 1088. Where the second plane begins is
+    known only if the data hold exactly such planes.
+
+    Args:
+        message: The image.
+        encoding: Its encoding, of several planes.
+        row: Bytes that a row holds.
+    """
+    height, num_bytes = int(message.height), len(message.data)
+    steps = [row] if encoding.has_three_planes else [int(message.step), row]
+    for step in steps:
+        for aligned in range(height, height + ALIGNMENT, encoding.block[1]):
+            rows = int(aligned * encoding.rows)
+            if step >= row and num_bytes in (rows * step, (rows - 1) * step + row):
+                return step, rows
+    return None, int(height * encoding.rows)
 
 
 def _check_byte_order(values: np.ndarray, is_bigendian: bool) -> None:

@@ -173,6 +173,29 @@ def test_planes_with_padded_rows_become_rgb():
 
 
 @pytest.mark.parametrize(
+    ("encoding", "colors"),
+    [
+        ("nv12", [np.tile([U, V], (8, 4))]),
+        ("nv24", [np.tile([U, V], (16, 8))]),
+        ("i420", [np.full((8, 4), U), np.full((8, 4), V)]),
+    ],
+)
+def test_planes_with_rows_below_the_image_become_rgb(encoding, colors):
+    """A decoder of video fills up 1080 rows to 1088."""
+    data = planes(np.full((16, 8), Y), *colors)
+    message = Image(height=10, width=8, encoding=encoding, step=8, data=data.tobytes())
+    decoded = decode_image(message)
+    assert decoded.shape == (10, 8, 3) and (decoded == RED).all()
+
+
+def test_planes_of_which_nothing_says_where_they_begin_are_refused():
+    data = planes(np.full((4, 8), Y), np.tile([U, V], (2, 4)), np.zeros(5))
+    message = Image(height=4, width=8, encoding="nv12", step=8, data=data.tobytes())
+    with pytest.raises(ValueError, match="step 8 does not fit 6 rows of 8 bytes in 53 bytes"):
+        decode_image(message)
+
+
+@pytest.mark.parametrize(
     ("encoding", "width", "height"), [("yuyv", 7, 4), ("nv12", 8, 5), ("nv21", 7, 4)]
 )
 def test_half_a_block_of_pixels_is_refused(encoding, width, height):
