@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,11 @@ from bev_semseg_ros.ros.input.subscriptions import node_name
 
 ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
+SENSOR_TYPES = (
+    "sensor_msgs/msg/PointCloud2",
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/CompressedImage",
+)
 CLOCK_PERIOD = 0.025  # seconds
 MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
 
@@ -104,6 +110,7 @@ class Player:
         self._node, self._bag = node, Path(bag)
         self.sent: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self._sensor_topics: list[str] = []
         self._publishers: dict[str, Any] = {}
         with BagReader(self._bag) as reader:
             self._create_publishers(reader.connections)
@@ -133,9 +140,14 @@ class Player:
                 continue
             profile = qos_profile(offered_profiles(connection), counts[topic])
             self._publishers[topic] = self._node.create_publisher(message_type, topic, profile)
+            if connection.msgtype in SENSOR_TYPES:
+                self._sensor_topics.append(topic)
 
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
         """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
+
+        Only clouds and images count, if the bag has any: a node may listen to TF long before it
+        takes them.
 
         A subscriber that is seen here may not yet have found the publishers, and a best effort one
         loses what is published until then. This can be known of a named node alone: it has found
@@ -154,7 +166,7 @@ class Player:
         with closing(Handshake(self._node, name)) as handshake:
             while (now := time.monotonic()) - start < timeout and self._node.context.ok():
                 current = [
-                    publisher.get_subscription_count() for publisher in self._publishers.values()
+                    self._publishers[topic].get_subscription_count() for topic in self._awaited
                 ]
                 if current != counts:
                     counts, changed = current, now
@@ -166,8 +178,13 @@ class Player:
                 time.sleep(0.02)
         return has_found_us and any(counts)
 
+    @property
+    def _awaited(self) -> list[str]:
+        """The topics whose subscribers count."""
+        return self._sensor_topics or list(self._publishers)
+
     def _is_subscriber(self, name: str) -> bool:
-        for topic in self._publishers:
+        for topic in self._awaited:
             for info in self._node.get_subscriptions_info_by_topic(topic):
                 if node_name(info) == name:
                     return True
@@ -313,7 +330,9 @@ def play(
                     player.play(rate, file)
             player.finish()
         except (KeyboardInterrupt, ExternalShutdownException):
-            pass  # return what was sent until then
+            # Return what was sent until then. A terminal and a launch both send SIGINT: the second
+            # one must not break that.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         except RuntimeError:  # the signal came in the middle of publishing
             if rclpy.ok():
                 raise
@@ -326,6 +345,7 @@ def play(
             "skipped": player.skipped,
         }
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.geometry import invert, rotation_from_quaternion, transform
 from bev_semseg_ros.ros.input.tf_topics import STATIC, TF_MESSAGE, tf_name, tf_namespace
 
@@ -39,8 +40,8 @@ class TransformTree:
             matrix = transform(rotation, (position.x, position.y, position.z))
             if not np.isfinite(matrix).all():
                 continue
-            child = _name(stamped.child_frame_id)
-            self._parents[child] = _name(stamped.header.frame_id), matrix
+            child = frame_name(stamped.child_frame_id)
+            self._parents[child] = frame_name(stamped.header.frame_id), matrix
             if is_static:
                 self._static.add(child)
             else:
@@ -70,7 +71,7 @@ class TransformTree:
 
     def _path(self, frame: str) -> list[tuple[str, np.ndarray]]:
         """Return (ancestor, ancestor_from_frame) from the frame itself up to its root."""
-        frame, matrix = _name(frame), np.eye(4)
+        frame, matrix = frame_name(frame), np.eye(4)
         path = [(frame, matrix)]
         while frame in self._parents and len(path) <= len(self._parents):  # ends in a loop, too
             frame, parent_from_child = self._parents[frame]
@@ -101,13 +102,9 @@ class TransformTrees:
         """
 
         def suits(namespace: str) -> tuple[int, bool, int]:
-            known = sum(frame.lstrip("/") in self._trees[namespace].frames for frame in frames)
+            known = sum(frame_name(frame) in self._trees[namespace].frames for frame in frames)
             around = sum(topic.startswith(f"{namespace}/") for topic in topics)
             return known, not namespace, around
 
         namespace = max(sorted(self._trees), key=suits, default="")
         return namespace, self._trees.get(namespace, TransformTree())
-
-
-def _name(frame: str) -> str:
-    return frame.lstrip("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.input.vehicle_frame import (
     VEHICLE_FRAMES,
@@ -26,7 +27,7 @@ def find_vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
     Raises:
         LookupError: If there is no such frame.
     """
-    lidar_frame = lidar_frame.lstrip("/")
+    lidar_frame = frame_name(lidar_frame)
     robot = lidar_frame.rpartition("/")[0]
     known = tree.frames | ({lidar_frame} if is_vehicle_frame(lidar_frame) else set())
     for name in VEHICLE_FRAMES:

@@ -46,13 +46,13 @@ class CameraInput:
         self._health = health or Health()
         self._said: set[str] = set()
 
-    def decode(self, message: Any, info: Any, pose: np.ndarray | None) -> CameraImage:
+    def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
         """Return an image as recorded and its camera.
 
         Args:
             message: A sensor_msgs/Image or CompressedImage.
             info: Its CameraInfo; None to take the intrinsics that the node was given.
-            pose: (4, 4) camera_from_ego; None if it is not known.
+            pose: (4, 4) camera_from_ego.
 
         Raises:
             UnusableInput: It cannot be used.
@@ -77,9 +77,7 @@ class CameraInput:
             self._note("intrinsics")(far, "scale K, or set binning or roi in the camera_info")
         return CameraImage(image, camera)
 
-    def _camera_of(self, info: Any, pose: np.ndarray | None, size: tuple[int, int]) -> Camera:
-        if pose is None:
-            raise ValueError(f"the pose of the camera{self._where} is unknown")
+    def _camera_of(self, info: Any, pose: np.ndarray, size: tuple[int, int]) -> Camera:
         if info is not None:
             note = self._note(WHERE)
             return decode_camera(info, pose, self._is_rectified, size, note)

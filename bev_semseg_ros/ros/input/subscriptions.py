@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.image_topics import COMPRESSED, IMAGE, image_forms, other_forms
@@ -26,6 +27,10 @@ except ImportError:  # optional: only integrators that chain filters need it
     SimpleFilter = None
 
 SILENCE = 1.0  # seconds without a message after which a topic is called silent
+# Seconds that a publisher has to be there without a message until its transport is suspected: a
+# driver that starts, and a bag that is paused, say nothing for a while.
+PATIENCE = 4.0
+_UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery is complete
 
 IMAGE_CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage}
 
@@ -139,6 +144,8 @@ def _alternatives(node: Node, sensor: Sensor, parameters: Parameters) -> dict[Pl
 
 def node_name(publisher: Any) -> str:
     """Return the full name of the node of an rclpy TopicEndpointInfo."""
+    if publisher.node_name == _UNKNOWN_NODE:
+        return "a node that is just starting"
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
@@ -201,6 +208,7 @@ class Subscription:
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
+        self._published_since: float | None = None
         self._sequence_number: int | None = None
         self._take_place(kind, topic)
         self.follow()
@@ -259,6 +267,10 @@ class Subscription:
     def explain(self) -> str | None:
         """Say why messages do not come, and what to change; None if all publishers are heard."""
         publishers = self._publishers()
+        if not publishers:
+            self._published_since = None
+        elif self._published_since is None:
+            self._published_since = time.monotonic()
         if mismatch := self._mismatch(publishers):
             return mismatch
         age = self.age
@@ -268,16 +280,18 @@ class Subscription:
             return self._why_nobody_publishes()
         if age is not None:
             return f"{self.topic} is silent for {age:.1f} s"
+        text = f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes"
+        since = self._published_since
+        if since is None or time.monotonic() - since < PATIENCE:
+            return text
+        advice = ""
         if self._latched:
             advice = (
                 " or, if it was published once before, publish it with durability transient_local"
             )
-        else:
-            advice = ""
         return (
-            f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes (if it is "
-            "not idle, its DDS transport cannot carry the messages: give the sender "
-            f"config/fastdds_shm.xml{advice})"
+            f"{text} (if it is not idle, its DDS transport cannot carry the messages: give the "
+            f"sender config/fastdds_shm.xml{advice})"
         )
 
     def _mismatch(self, publishers: list[Any]) -> str | None:
@@ -329,6 +343,7 @@ class Subscription:
         self._count_lost(info["publication_sequence_number"])
         self._last = time.monotonic()
         self.received += 1
+        message.header.frame_id = frame_name(message.header.frame_id)
         self._callback(message)
         if self.filter is not None:
             self.filter.signalMessage(message)
