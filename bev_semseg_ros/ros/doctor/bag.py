@@ -12,10 +12,10 @@ from rosbags.typesys import Stores, get_typestore
 from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, open_streams
 from bev_semseg_ros.ros.doctor.topics import COMPRESSED, INPUT_TYPES, SensorNames, choose_topics
-from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
+from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
 
 SECONDS = 60.0  # of a long bag that are looked at
-TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 NO_NAMES = SensorNames()
 
 _store = get_typestore(Stores.ROS2_JAZZY)
@@ -58,31 +58,30 @@ def _read(
             available[topic] = (message_type, counts[topic])
     sensors = names.choose(types, asked)
     chosen, wrong = choose_topics(available, asked, types, sensors)
-    tree = TransformTree()
-    observation = Observation(
-        source, 0.0, sensors=sensors, available=available, wrong=wrong, transforms=tree
-    )
+    trees = TransformTrees()
+    observation = Observation(source, 0.0, sensors=sensors, available=available, wrong=wrong)
     observation.streams = open_streams(chosen, types)
     by_topic = {stream.topic: stream for stream in observation.streams.values()}
     for connection in reader.connections:
         if connection.topic in by_topic:
             by_topic[connection.topic].offers += _offers(connection)
-        elif connection.topic == "/tf_static":
+        elif _has_transforms(connection, STATIC):
             observation.static_offers += _offers(connection)
-    observation.seconds = _take_messages(reader, observation, tree)
-    static = [each for each in reader.connections if _has_transforms(each, "/tf_static")]
-    for _, _, data in reader.messages(static):
-        _take_transforms(data, tree, is_static=True)
+    observation.seconds = _take_messages(reader, observation, trees)
+    static = [each for each in reader.connections if _has_transforms(each, STATIC)]
+    for connection, _, data in reader.messages(static):
+        _take_transforms(data, trees, connection.topic)
+    observation.settle(trees)
     return observation
 
 
-def _take_messages(reader: BagReader, observation: Observation, tree: TransformTree) -> float:
-    """Fill the streams, and the tree from /tf, with the first SECONDS. Return their length."""
+def _take_messages(reader: BagReader, observation: Observation, trees: TransformTrees) -> float:
+    """Fill the streams, and the trees from /tf, with the first SECONDS. Return their length."""
     by_topic = {stream.topic: stream for stream in observation.streams.values()}
     wanted = [
         each
         for each in reader.connections
-        if each.topic in by_topic or _has_transforms(each, "/tf")
+        if each.topic in by_topic or _has_transforms(each, MOVING)
     ]
     first = last = None
     for connection, time, data in reader.messages(wanted):
@@ -90,7 +89,7 @@ def _take_messages(reader: BagReader, observation: Observation, tree: TransformT
             break  # so that the rest, most of a long bag, is not read at all
         stream = by_topic.get(connection.topic)
         if stream is None:
-            _take_transforms(data, tree, is_static=False)
+            _take_transforms(data, trees, connection.topic)
             continue
         first = time if first is None else first
         last = time
@@ -105,16 +104,16 @@ def _take_messages(reader: BagReader, observation: Observation, tree: TransformT
     return (last - first) / 1e9
 
 
-def _has_transforms(connection: Connection, topic: str) -> bool:
-    return (connection.topic, connection.msgtype) == (topic, TF_MESSAGE)
+def _has_transforms(connection: Connection, name: str) -> bool:
+    return tf_name(connection.topic, connection.msgtype) == name
 
 
-def _take_transforms(data: bytes, tree: TransformTree, is_static: bool) -> None:
+def _take_transforms(data: bytes, trees: TransformTrees, topic: str) -> None:
     try:
         message = _store.deserialize_cdr(data, TF_MESSAGE)
     except Exception:  # rosbags raises any type; the next message must be seen
         return
-    tree.take(message, is_static)
+    trees.take(message, topic)
 
 
 def _offers(connection: Connection) -> list[Offer]:
