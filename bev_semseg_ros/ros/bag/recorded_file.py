@@ -1,0 +1,250 @@
+"""Opens recorded files: with rosbags if they are whole, else what can be read of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw  # a dependency of rosbags
+from rosbags.rosbag2 import Reader
+
+from bev_semseg_ros.ros.bag.file_kind import MCAP, SQLITE, ZSTD, kind_of_file, why_unreadable
+from bev_semseg_ros.ros.bag.mcap_records import McapRecords
+from bev_semseg_ros.ros.bag.remark import Remark
+from bev_semseg_ros.ros.bag.sqlite_rows import SqliteRows, is_cut, write_ahead_log
+from bev_semseg_ros.ros.bag.storage import Channel, Recorded, StorageFile
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd  # a dependency of rosbags
+
+_SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by these rosbags knows the format
+_IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these mean something else
+_BLOCK = 2**20
+
+
+def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile:
+    """Open a recorded file.
+
+    Args:
+        path: The file: mcap or SQLite, or one of them in zstd.
+        workspace: A folder for what is unpacked.
+        remarks: Gets what is wrong with the file, also later while it is read.
+
+    Raises:
+        ValueError: Nothing of it can be read. The text names it and says what to do.
+    """
+    kind, source = kind_of_file(path), path
+    if kind == ZSTD:
+        source = _unpack(path, workspace, remarks)
+        kind = kind_of_file(source)
+        if not source.stat().st_size:
+            raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
+        if kind not in _SUFFIXES:
+            said = why_unreadable(source).replace(str(source), f"{path}, unpacked,")
+            raise ValueError(f"{said} (unpack it with `unzstd {shlex.quote(str(path))}`)")
+    if kind not in _SUFFIXES:
+        raise ValueError(why_unreadable(path))
+    if kind == SQLITE and write_ahead_log(source) is not None:
+        return _open_rows(path, source, kind, remarks, "")
+    if kind == SQLITE and is_cut(source):
+        return _open_rows(path, source, kind, remarks, "it ends within a page")
+    try:
+        return _WholeFile(path, source, kind, workspace, remarks)
+    except Exception as error:  # rosbags raises any type for a damaged file
+        return _open_rows(path, source, kind, remarks, str(error))
+
+
+def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
+    """Unpack a file in zstd, the part before the damage if it is damaged."""
+    target = workspace / path.stem
+    try:
+        with target.open("wb") as file, path.open("rb") as packed:
+            decompressor = zstd.ZstdDecompressor()
+            while block := packed.read(_BLOCK):
+                file.write(decompressor.decompress(block))
+                while decompressor.eof:  # rosbag2 writes one frame; others several
+                    block = decompressor.unused_data
+                    if not block:
+                        break
+                    decompressor = zstd.ZstdDecompressor()
+                    file.write(decompressor.decompress(block))
+            is_whole = decompressor.eof
+    except (zstd.ZstdError, EOFError):
+        is_whole = False
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be unpacked into {workspace.parent} ({error.strerror}): set TMPDIR to "
+            f"a folder with more space, or unpack it with `unzstd {shlex.quote(str(path))}`"
+        ) from error
+    if not is_whole:
+        text = f"{path} is cut off or damaged (zstd): what stands before that is read"
+        remarks.append(Remark(text, "copy it anew from where it was recorded"))
+    return target
+
+
+def _open_rows(
+    path: Path, source: Path, kind: str, remarks: list[Remark], why: str
+) -> McapRecords | SqliteRows:
+    """Read a file that is not whole. Tell how much of it there is.
+
+    Args:
+        path: The file as the user knows it.
+        source: The file to read, which may be an unpacked one.
+        kind: Its format.
+        remarks: Gets what is wrong with it.
+        why: What rosbags said; "" if it was not asked.
+
+    Raises:
+        ValueError: Nothing of it can be read.
+    """
+    file = shlex.quote(str(path))
+    try:
+        if kind == MCAP:
+            records = McapRecords(source)
+            _check_content(path, records)
+            remarks.append(_of_mcap(path, records, why))
+            return records
+        rows = SqliteRows(source)
+        _check_content(path, rows)
+    except (apsw.Error, ValueError) as error:
+        log = write_ahead_log(source)
+        if kind == SQLITE and log is not None:
+            raise ValueError(
+                f"{path} cannot be read together with {log.name}, which holds its last messages "
+                f"({error}): bring them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
+            ) from error
+        raise ValueError(
+            f"{path} is damaged, and no message of it can be read ({why or error}): copy it anew "
+            "from where it was recorded"
+        ) from error
+    count = _count(rows)
+    if not why:
+        remarks.append(
+            Remark(
+                f"{path} was not closed when its recording ended: {count} messages are read, also "
+                f"those that stand in {write_ahead_log(source)} alone"
+            )
+        )
+    else:
+        remarks.append(
+            Remark(
+                f"{path} is cut off or damaged: {count} messages of it are found",
+                "copy it anew from where it was recorded; what a recording that was killed did not "
+                "write is lost",
+            )
+        )
+    return rows
+
+
+def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark:
+    """Say what is wrong with an MCAP file."""
+    count = _count(records)
+    if not records.is_complete:
+        return Remark(
+            f"{path} has no end, because it was cut off or is still being recorded: {count} "
+            "messages of it are read",
+            f"for a file with an index use `mcap recover {shlex.quote(str(path))} -o NEW.mcap`",
+        )
+    if records.lost:
+        return Remark(
+            f"{path} is damaged: {count} messages of it are read, {records.lost} are lost",
+            "copy it anew from where it was recorded",
+        )
+    return Remark(f"{path} is read record by record, because of what rosbags says of it: {why}")
+
+
+def _check_content(path: Path, file: StorageFile) -> None:
+    if not file.channels:
+        raise ValueError(f"{path} holds no topics")
+
+
+def _count(file: StorageFile) -> int:
+    return sum(channel.count for channel in file.channels)
+
+
+class _WholeFile:
+    """A file that rosbags opens. If it proves damaged later on, the rest is read row by row."""
+
+    def __init__(
+        self, path: Path, source: Path, kind: str, workspace: Path, remarks: list[Remark]
+    ) -> None:
+        self._path, self._kind, self._remarks = path, kind, remarks
+        self._source = _named_for_rosbags(source, kind, workspace)
+        self._reader = Reader(self._source)
+        self._reader.open()
+        self._rows: McapRecords | SqliteRows | None = None
+        self._connections: dict[int, Any] = {each.id: each for each in self._reader.connections}
+        self.channels = [
+            Channel(
+                each.id,
+                each.topic,
+                each.msgtype,
+                getattr(each.ext, "serialization_format", ""),
+                each.msgcount,
+                tuple(getattr(each.ext, "offered_qos_profiles", None) or ()),
+            )
+            for each in self._reader.connections
+        ]
+        self.start = self._reader.start_time if self._reader.message_count else 0
+
+    def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
+        """Yield the messages of some channels in the order of time."""
+        if self._rows is not None:
+            yield from self._rows.messages(channels)
+            return
+        by_id = {channel.id: channel for channel in channels}
+        if not by_id:
+            return  # rosbags would take that for all
+        last = 0
+        of_last: Counter[str] = Counter()  # topics of the messages that came at the last time
+        messages = self._reader.messages([self._connections[id_] for id_ in by_id])
+        while True:
+            try:
+                connection, time, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:  # rosbags raises any type
+                why = str(error)
+                break
+            if time != last:
+                last = time
+                of_last.clear()
+            of_last[connection.topic] += 1
+            yield by_id[connection.id], time, bytes(data)
+        yield from self._rest(channels, last, of_last, why)
+
+    def _rest(
+        self, channels: Collection[Channel], last: int, of_last: Counter[str], why: str
+    ) -> Iterator[Recorded]:
+        """Yield what can be read after damage: what comes later than the last message."""
+        self._rows = _open_rows(self._path, self._source, self._kind, self._remarks, why)
+        for channel, time, data in self._rows.messages(channels):
+            if time < last:
+                continue
+            if time == last and of_last[channel.topic] > 0:
+                of_last[channel.topic] -= 1
+                continue
+            yield channel, time, data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        if self._rows is not None:
+            self._rows.close()
+
+
+def _named_for_rosbags(source: Path, kind: str, workspace: Path) -> Path:
+    """Return a path by which rosbags knows the format."""
+    suffix = _SUFFIXES[kind]
+    if source.suffix == suffix and not _IN_URIS & set(str(source)):
+        return source
+    link = workspace / f"{len(list(workspace.iterdir()))}{suffix}"
+    link.symlink_to(source.resolve())
+    return link
+
