@@ -23,7 +23,8 @@ from rosbags.typesys import Stores, get_typestore
 from support.bags import COUNT, START, STEP, write_bag
 from support.process import Process
 
-from bev_semseg_ros.ros.bag.player import Player, qos_profile
+from bev_semseg_ros.ros.bag.playback_qos import qos_profile
+from bev_semseg_ros.ros.bag.player import Player
 from bev_semseg_ros.ros.convert.message import stamp_ns
 
 RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too

@@ -65,7 +65,8 @@ def read_metadata(path: Path) -> Metadata:
             key = str(topic.get("name")), str(topic.get("type"))
             count = each.get("message_count")
             metadata.counts[key] += count if isinstance(count, int) else 0
-            metadata.profiles[key] = _profiles(topic.get("offered_qos_profiles"))
+            profiles = metadata.profiles.setdefault(key, [])
+            profiles += _profiles(topic.get("offered_qos_profiles"))
     return metadata
 
 

@@ -247,4 +247,3 @@ def _named_for_rosbags(source: Path, kind: str, workspace: Path) -> Path:
     link = workspace / f"{len(list(workspace.iterdir()))}{suffix}"
     link.symlink_to(source.resolve())
     return link
-
