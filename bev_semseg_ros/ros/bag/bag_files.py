@@ -11,6 +11,7 @@ from bev_semseg_ros.ros.bag.file_kind import (
     MCAP,
     READABLE,
     ZSTD,
+    is_packed_bag,
     is_ros1,
     kind_of_file,
     why_unreadable,
@@ -236,8 +237,7 @@ def _why_empty(folder: Path) -> str:
             f"them, such as {bags[0]}"
         )
     for path in files:
-        said = why_unreadable(path)
-        if ": use `" in said or "unpack it" in said or "pcap" in said:
-            return said
+        if is_packed_bag(path):
+            return why_unreadable(path)
     content = _names(files) if files else "no files"
     return f"{folder} is no bag: expected .mcap or .db3 files in it, found {content}"

@@ -13,30 +13,41 @@ LZ4_MAGIC = b"\x04\x22\x4d\x18"
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 ROS1_MAGIC = b"#ROSBAG V"
 _KINDS = {b"SQLite format 3\0": SQLITE, MCAP_MAGIC: MCAP, ZSTD_MAGIC: ZSTD}
-# First bytes -> what begins so, and the command that makes a bag of it; "" if there is none.
-_OTHERS = (
-    (b"version https://git-lfs", "a pointer of Git LFS instead of the bag", "git lfs pull"),
-    (b"PK\x03\x04", "a zip archive", "unzip {file}"),
-    (b"\x1f\x8b", "packed with gzip", "gunzip {file}"),
-    (b"BZh", "packed with bzip2", "bunzip2 {file}"),
-    (b"\xfd7zXZ\x00", "packed with xz", "unxz {file}"),
-    (LZ4_MAGIC, "packed with lz4", "unlz4 {file}"),
-    (b"#ROSRECORD", "a bag of ROS 1 from before version 1.2", ""),
-)
+# First bytes of a packed file -> the program that packs so.
+_PACKERS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    LZ4_MAGIC: "lz4",
+    ZSTD_MAGIC: "zstd",
+}
+_SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
+_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
+_ZIP, _LFS = b"PK\x03\x04", b"version https://git-lfs"
 _TAR_AT = 257  # "ustar" stands here in a tar archive
 _HEAD = 4096
 
 
 def kind_of_file(path: Path) -> str:
     """Return one of READABLE, or "" for any other file."""
-    head = _head(path)
+    return kind_of(_head(path))
+
+
+def kind_of(head: bytes) -> str:
+    """Return one of READABLE by the first bytes of a file, or "" for any other one."""
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
 
 
 def is_ros1(path: Path) -> bool:
     """Return whether a file is a bag of ROS 1."""
     return _head(path).startswith(ROS1_MAGIC)
+
+
+def is_packed_bag(path: Path) -> bool:
+    """Return whether a file has to be unpacked, or something else holds its data."""
+    head = _head(path)
+    return head.startswith((*_PACKERS, _ZIP, _LFS, *_CAPTURES)) or _is_tar(head)
 
 
 def why_unreadable(path: Path) -> str:
@@ -46,19 +57,24 @@ def why_unreadable(path: Path) -> str:
         return f"{path} is empty (0 bytes): nothing was recorded into it; record again or copy anew"
     if head.startswith(ROS1_MAGIC):
         return _ros1(path, head)
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+    if _is_tar(head) or path.name.endswith(_TARS):
         return f"{path} is a tar archive: unpack it with `tar xf {file}`"
+    if head.startswith(_ZIP):
+        return f"{path} is a zip archive: unpack it with `unzip {file}`"
+    if head.startswith(_LFS):
+        return (
+            f"{path} is a pointer of Git LFS instead of the bag: run `git lfs pull` in its "
+            "repository"
+        )
     if head.startswith(_CAPTURES):
         return (
             f"{path} is a capture of network packets (pcap): play it to the lidar's driver, and "
             "record the PointCloud2 that the driver publishes"
         )
-    for magic, what, command in _OTHERS:
+    for magic, packer in _PACKERS.items():
         if head.startswith(magic):
-            if head.startswith(b"\x1f\x8b") and path.name.endswith((".tar.gz", ".tgz")):
-                what, command = "a tar archive", "tar xf {file}"
-            remedy = f": use `{command.format(file=file)}`" if command else ""
-            return f"{path} is {what}{remedy}"
+            command = unpack_command(packer, path)
+            return f"{path} is packed with {packer}: unpack it with `{command}`"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
         return f"{path} is a web page, as a failed download leaves it: download the bag again"
     if not any(head):
@@ -66,6 +82,35 @@ def why_unreadable(path: Path) -> str:
     return (
         f"{path} is no recorded file: it begins with {head[:8]!r}, expected that of mcap or SQLite"
     )
+
+
+def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
+    """Say what is packed in zstd that is not READABLE.
+
+    Args:
+        path: The packed file.
+        head: The first bytes of what is in it.
+    """
+    if _is_tar(head):
+        file = shlex.quote(str(path))
+        return f"{path} is a tar archive: unpack it with `tar --zstd -xf {file}`"
+    if head.startswith(ROS1_MAGIC):
+        what = "is a bag of ROS 1 in zstd"
+    else:
+        what = f"holds no recorded file: what is packed in it begins with {head[:8]!r}"
+    return f"{path} {what}; unpack it with `{unpack_command('zstd', path)}`"
+
+
+def unpack_command(packer: str, path: Path) -> str:
+    """Return the command that unpacks a file, whatever its name, beside it."""
+    target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
+    if target is None or target.exists():
+        target = path.with_name(f"unpacked_{path.name}")
+    return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[_TAR_AT : _TAR_AT + 5] == b"ustar"
 
 
 def _ros1(path: Path, head: bytes) -> str:

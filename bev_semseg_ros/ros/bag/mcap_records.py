@@ -19,7 +19,7 @@ from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
 from bev_semseg_ros.ros.bag.file_kind import MCAP_MAGIC
-from bev_semseg_ros.ros.bag.storage import Channel, Recorded
+from bev_semseg_ros.ros.bag.storage import Channel, Recorded, type_name
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -170,7 +170,7 @@ class McapRecords:
             profiles = _offered(data[at + 4 :])
         except (struct.error, IndexError, UnicodeDecodeError):
             return  # its messages are left out with it
-        kind = self._schemas.get(schema, "")
+        kind = type_name(self._schemas.get(schema, ""))
         self._found.setdefault(
             number, Channel(number, topic, kind, encoding, profiles=tuple(profiles))
         )

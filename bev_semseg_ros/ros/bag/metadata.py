@@ -11,6 +11,8 @@ import yaml
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
+from bev_semseg_ros.ros.bag.storage import type_name
+
 NAME = "metadata.yaml"
 NEWEST_VERSION = 9  # the newest that was tried; all that is read here has stayed since version 1
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -62,7 +64,7 @@ def read_metadata(path: Path) -> Metadata:
     for each in _list(values.get("topics_with_message_count")):
         topic = each.get("topic_metadata") if isinstance(each, dict) else None
         if isinstance(topic, dict):
-            key = str(topic.get("name")), str(topic.get("type"))
+            key = str(topic.get("name")), type_name(str(topic.get("type")))
             count = each.get("message_count")
             metadata.counts[key] += count if isinstance(count, int) else 0
             profiles = metadata.profiles.setdefault(key, [])

@@ -147,7 +147,7 @@ class Player:
                     f"another type on the same topic has more messages; {topic.count} are left out",
                 )
                 continue
-            if "/msg/" not in topic.message_type:
+            if "/srv/" in topic.message_type or "/action/" in topic.message_type:
                 self._skip(topic, "it holds events of a service or an action, not messages")
                 continue
             message_type = message_class(topic.message_type)

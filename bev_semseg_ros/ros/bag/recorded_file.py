@@ -12,11 +12,20 @@ from typing import Any
 import apsw  # a dependency of rosbags
 from rosbags.rosbag2 import Reader
 
-from bev_semseg_ros.ros.bag.file_kind import MCAP, SQLITE, ZSTD, kind_of_file, why_unreadable
+from bev_semseg_ros.ros.bag.file_kind import (
+    MCAP,
+    SQLITE,
+    ZSTD,
+    kind_of,
+    kind_of_file,
+    unpack_command,
+    why_unreadable,
+    why_unreadable_in_zstd,
+)
 from bev_semseg_ros.ros.bag.mcap_records import McapRecords
 from bev_semseg_ros.ros.bag.remark import Remark
 from bev_semseg_ros.ros.bag.sqlite_rows import SqliteRows, is_cut, write_ahead_log
-from bev_semseg_ros.ros.bag.storage import Channel, Recorded, StorageFile
+from bev_semseg_ros.ros.bag.storage import Channel, Recorded, StorageFile, type_name
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,6 +35,7 @@ else:
 _SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by these rosbags knows the format
 _IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these mean something else
 _BLOCK = 2**20
+_HEAD = 4096  # bytes that tell what a file is
 
 
 def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile:
@@ -41,13 +51,8 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
     """
     kind, source = kind_of_file(path), path
     if kind == ZSTD:
+        kind = _kind_in_zstd(path)
         source = _unpack(path, workspace, remarks)
-        kind = kind_of_file(source)
-        if not source.stat().st_size:
-            raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
-        if kind not in _SUFFIXES:
-            said = why_unreadable(source).replace(str(source), f"{path}, unpacked,")
-            raise ValueError(f"{said} (unpack it with `unzstd {shlex.quote(str(path))}`)")
     if kind not in _SUFFIXES:
         raise ValueError(why_unreadable(path))
     if kind == SQLITE and write_ahead_log(source) is not None:
@@ -55,9 +60,32 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
     if kind == SQLITE and is_cut(source):
         return _open_rows(path, source, kind, remarks, "it ends within a page")
     try:
-        return _WholeFile(path, source, kind, workspace, remarks)
+        file = _WholeFile(path, source, kind, workspace, remarks)
+        if file.has_index:
+            return file
+        file.close()  # rosbags would find no messages, or refuse those that are not in order
+        return _open_rows(path, source, kind, remarks, "")
     except Exception as error:  # rosbags raises any type for a damaged file
         return _open_rows(path, source, kind, remarks, str(error))
+
+
+def _kind_in_zstd(path: Path) -> str:
+    """Return the format of a file that is packed in zstd.
+
+    Raises:
+        ValueError: It is no recorded file. The text names it.
+    """
+    try:
+        with path.open("rb") as file:
+            head = zstd.ZstdDecompressor().decompress(file.read(_BLOCK), _HEAD)
+    except zstd.ZstdError as error:
+        raise ValueError(f"{path} is damaged (zstd: {error}): copy it anew") from error
+    if not head:
+        raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
+    kind = kind_of(head)
+    if kind not in _SUFFIXES:
+        raise ValueError(why_unreadable_in_zstd(path, head))
+    return kind
 
 
 def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
@@ -80,7 +108,7 @@ def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
     except OSError as error:
         raise ValueError(
             f"{path} cannot be unpacked into {workspace.parent} ({error.strerror}): set TMPDIR to "
-            f"a folder with more space, or unpack it with `unzstd {shlex.quote(str(path))}`"
+            f"a folder with more space, or unpack it with `{unpack_command('zstd', path)}`"
         ) from error
     if not is_whole:
         text = f"{path} is cut off or damaged (zstd): what stands before that is read"
@@ -108,7 +136,9 @@ def _open_rows(
         if kind == MCAP:
             records = McapRecords(source)
             _check_content(path, records)
-            remarks.append(_of_mcap(path, records, why))
+            remark = _of_mcap(path, records, why)
+            if remark is not None:
+                remarks.append(remark)
             return records
         rows = SqliteRows(source)
         _check_content(path, rows)
@@ -142,8 +172,8 @@ def _open_rows(
     return rows
 
 
-def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark:
-    """Say what is wrong with an MCAP file."""
+def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark | None:
+    """Say what is wrong with an MCAP file; None if it only lacks an index."""
     count = _count(records)
     if not records.is_complete:
         return Remark(
@@ -156,6 +186,8 @@ def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark:
             f"{path} is damaged: {count} messages of it are read, {records.lost} are lost",
             "copy it anew from where it was recorded",
         )
+    if not why:
+        return None
     return Remark(f"{path} is read record by record, because of what rosbags says of it: {why}")
 
 
@@ -169,7 +201,13 @@ def _count(file: StorageFile) -> int:
 
 
 class _WholeFile:
-    """A file that rosbags opens. If it proves damaged later on, the rest is read row by row."""
+    """A file that rosbags opens. If it proves damaged later on, the rest is read row by row.
+
+    Attributes:
+        channels: Its topics.
+        start: Time of its first message, ns.
+        has_index: Whether rosbags can find its messages.
+    """
 
     def __init__(
         self, path: Path, source: Path, kind: str, workspace: Path, remarks: list[Remark]
@@ -184,7 +222,7 @@ class _WholeFile:
             Channel(
                 each.id,
                 each.topic,
-                each.msgtype,
+                type_name(each.msgtype),
                 getattr(each.ext, "serialization_format", ""),
                 each.msgcount,
                 tuple(getattr(each.ext, "offered_qos_profiles", None) or ()),
@@ -192,6 +230,8 @@ class _WholeFile:
             for each in self._reader.connections
         ]
         self.start = self._reader.start_time if self._reader.message_count else 0
+        chunks = getattr(self._reader.storage, "chunks", None)  # of an mcap
+        self.has_index = chunks is None or (chunks != [] and all(c.channel_count for c in chunks))
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
         """Yield the messages of some channels in the order of time."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import apsw  # a dependency of rosbags
 
-from bev_semseg_ros.ros.bag.storage import CDR, Channel, Recorded
+from bev_semseg_ros.ros.bag.storage import CDR, Channel, Recorded, type_name
 
 MAX_MISSES = 1000  # rows without success one after the other, after which no more are expected
 _PAGE_SIZE_AT = 16  # in the header; 1 stands for 65536
@@ -62,7 +62,7 @@ class SqliteRows:
         channels = []
         for id_, name, kind, encoding in rows:
             if isinstance(name, str) and isinstance(kind, str):
-                channels.append(Channel(id_, name, kind, encoding or CDR))
+                channels.append(Channel(id_, name, type_name(kind), encoding or CDR))
         return channels
 
     def _find_rows(self) -> Iterator[tuple[int, int, int]]:

@@ -34,6 +34,18 @@ class Channel:
     profiles: tuple[Qos, ...] = field(default=(), compare=False)
 
 
+def type_name(recorded: str) -> str:
+    """Return the name of a message type as ROS 2 writes it: sensor_msgs/msg/Image.
+
+    Other programs record sensor_msgs/Image, as in ROS 1, or sensor_msgs::msg::dds_::Image_.
+    """
+    name = recorded
+    if "::" in name:
+        name = name.replace("::dds_::", "::").replace("::", "/").removesuffix("_")
+    package, slash, rest = name.partition("/")
+    return f"{package}/msg/{rest}" if slash and "/" not in rest else name
+
+
 class StorageFile(Protocol):
     """A recorded file that is open.
 

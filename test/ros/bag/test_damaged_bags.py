@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import tarfile
@@ -28,6 +29,8 @@ from support.recordings import (
 )
 
 from bev_semseg_ros.ros.bag.reader import BagReader
+
+pytestmark = pytest.mark.slow
 
 STORAGES = pytest.mark.parametrize("storage", SUFFIXES)
 
@@ -236,6 +239,70 @@ def test_of_a_file_that_is_cut_off_the_part_before_is_read(
     assert read(file)[0] == numbers
 
 
+def test_messages_in_an_mcap_without_chunks_may_be_in_any_order(tmp_path: Path) -> None:
+    """As with the preset fastwrite: nothing is wrong with it."""
+    folder = record(tmp_path / "bag", [0, 2, 1, 4, 3, 5])
+    file = storage_file(folder)
+    file.write_bytes(without_chunks(file.read_bytes()))
+    assert read(folder) == ([0, 1, 2, 3, 4, 5], [], {})
+
+
+def test_an_mcap_whose_chunks_have_no_index_is_read(tmp_path: Path) -> None:
+    """As some programs that compress an MCAP file leave it."""
+    folder = record(tmp_path / "bag", range(250))
+    file = storage_file(folder)
+    file.write_bytes(without_index(file.read_bytes()))
+    assert read(folder) == (list(range(250)), [], {})
+
+
+def records_of(data: bytes) -> list[tuple[int, bytes]]:
+    """Return opcode and content of each record of an MCAP file."""
+    found, at = [], 8
+    while at < len(data) - 8:
+        opcode, length = struct.unpack_from("<BQ", data, at)
+        found.append((opcode, data[at + 9 : at + 9 + length]))
+        at += 9 + length
+    return found
+
+
+def mcap_of(records: list[tuple[int, bytes]]) -> bytes:
+    """Return an MCAP file without a summary."""
+    magic = b"\x89MCAP0\r\n"
+    body = b"".join(struct.pack("<BQ", opcode, len(each)) + each for opcode, each in records)
+    footer = struct.pack("<BQQQI", 2, 20, 0, 0, 0)
+    return magic + body + footer + magic
+
+
+def without_chunks(data: bytes) -> bytes:
+    records = []
+    for opcode, content in records_of(data):
+        if opcode == 15:
+            break
+        if opcode == 6:
+            name_length = struct.unpack_from("<I", content, 28)[0]
+            records += records_of(bytes(8) + content[40 + name_length :] + bytes(8))
+        elif opcode != 7:
+            records.append((opcode, content))
+    return mcap_of(records)
+
+
+def without_index(data: bytes) -> bytes:
+    """Return the file with a chunk index that names no message index."""
+    magic, kept, summary = data[:8], b"", b""
+    for opcode, content in records_of(data):
+        packed = struct.pack("<BQ", opcode, len(content)) + content
+        if opcode == 8:
+            length = struct.unpack_from("<I", content, 32)[0]
+            content = content[:32] + bytes(4) + content[36 + length :]
+            summary += struct.pack("<BQ", opcode, len(content)) + content
+        elif opcode in (3, 4, 11):
+            summary += packed
+        elif opcode in (1, 6, 7, 15):
+            kept += packed
+    footer = struct.pack("<BQQQI", 2, 20, 8 + len(kept), 0, 0)
+    return magic + kept + summary + footer + magic
+
+
 def test_an_mcap_without_its_index_is_read_in_the_order_of_time(tmp_path: Path) -> None:
     """Messages of several topics are not recorded in the order of their times."""
     folder = record(tmp_path / "bag", [0, 2, 1, 4, 3, 5])
@@ -390,8 +457,8 @@ def test_a_bag_of_ros_1_without_an_index_is_sent_to_reindex_first(ros1_bag: Path
         (b"", r"is empty \(0 bytes\)"),
         (bytes(5000), "holds only zeros"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS .* `git lfs pull`"),
-        (b"PK\x03\x04...", "zip archive: use `unzip "),
-        (gzip.compress(b"bag"), "gzip: use `gunzip "),
+        (b"PK\x03\x04...", "zip archive: unpack it with `unzip "),
+        (gzip.compress(b"bag"), "packed with gzip: unpack it with `gzip -dc "),
         (b"<!DOCTYPE html><html>", "web page.* download the bag again"),
         (b"\xd4\xc3\xb2\xa1\x02\x00", "capture of network packets"),
         (b"\x89MCAP0\r\n\x01", "no message of it can be read"),
@@ -410,6 +477,28 @@ def test_a_file_that_is_no_bag_is_named_with_what_it_is(
     assert str(file) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("packer", "name"),
+    [("gzip", "bag.db3.gz"), ("gzip", "bag.db3"), ("xz", "bag.db3.xz"), ("zstd", "bag.zst")],
+)
+def test_the_command_for_a_packed_file_unpacks_it(packer: str, name: str, tmp_path: Path) -> None:
+    """Whatever its name is: the programs themselves know a packed file by its suffix."""
+    source = storage_file(record(tmp_path / "bag", range(3), "sqlite3"))
+    file = tmp_path / name
+    content = source.read_bytes() if packer != "zstd" else b"nothing that was recorded"
+    if shutil.which(packer) is None:
+        pytest.skip(f"needs {packer}")
+    file.write_bytes(subprocess.run([packer, "-c"], input=content, stdout=-1, check=True).stdout)
+    with pytest.raises(ValueError, match=f"`{packer} -dc") as error, BagReader(file):
+        pytest.fail("it was read")
+    command = re.search("`(.*?)`", str(error.value))[1]
+    subprocess.run(["sh", "-c", command], check=True)
+    target = Path(shlex.split(command)[-1])
+    assert target.read_bytes() == content
+    if packer != "zstd":
+        assert read(target)[0] == [0, 1, 2]
+
+
 def test_an_archive_is_named_with_the_command_that_unpacks_it(tmp_path: Path) -> None:
     record(tmp_path / "bag", range(2))
     archive = tmp_path / "bag.tar"
@@ -417,6 +506,10 @@ def test_an_archive_is_named_with_the_command_that_unpacks_it(tmp_path: Path) ->
         tar.add(tmp_path / "bag", "bag")
     with pytest.raises(ValueError, match=rf"tar archive: unpack it with `tar xf {archive}`"):
         BagReader(archive)
+    packed = tmp_path / "bag.tar.zst"
+    packed.write_bytes(zstd.compress(archive.read_bytes()))
+    with pytest.raises(ValueError, match=f"`tar --zstd -xf {packed}`"), BagReader(packed):
+        pytest.fail("it was read")
 
 
 def test_a_folder_of_bags_is_named_with_one_of_them(tmp_path: Path) -> None:
@@ -448,3 +541,15 @@ def test_an_mcap_of_another_program_with_cdr_is_read(tmp_path: Path) -> None:
     file = storage_file(folder)
     file.write_bytes(file.read_bytes().replace(b"\x04\x00\x00\x00ros2", b"\x04\x00\x00\x00fxgl", 1))
     assert read(folder)[0] == [0, 1, 2]
+
+
+def test_types_in_the_form_of_other_programs_are_known(tmp_path: Path) -> None:
+    for number, name in enumerate((b"sensor_msgs/Image", b"sensor_msgs::msg::dds_::Image_")):
+        folder = record(tmp_path / f"bag{number}", range(3), "sqlite3")
+        database = sqlite3.connect(storage_file(folder))
+        database.execute("UPDATE topics SET type = ?", (name.decode(),))
+        database.commit()
+        database.close()
+        with BagReader(folder) as reader:
+            assert [each.message_type for each in reader.topics] == ["sensor_msgs/msg/Image"]
+            assert len(list(reader.messages(reader.topics))) == 3

@@ -19,6 +19,8 @@ from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.streams import check_info_frames, check_topics, check_undecoded
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(3)
 COLORS = RNG.integers(0, 256, (232, 768, 3), np.uint8)
 GREY = np.full((232, 768), 90, np.uint8)
