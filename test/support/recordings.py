@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -91,6 +92,14 @@ def storage_file(folder: Path) -> Path:
     """Return the only recorded file of a bag."""
     (file,) = (path for path in folder.iterdir() if path.suffix in SUFFIXES.values())
     return file
+
+
+def edit_metadata(folder: Path, pattern: str, replacement: str) -> None:
+    """Replace a regular expression in metadata.yaml."""
+    file = folder / "metadata.yaml"
+    text, count = re.subn(pattern, replacement, file.read_text())
+    assert count
+    file.write_text(text)
 
 
 def split(folder: Path, names: Sequence[str], storage: str = "sqlite3") -> Path:

@@ -18,10 +18,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.signals import uninstall_signal_handlers
 
-from bev_semseg_ros.ros.bag.payload import check_message
 from bev_semseg_ros.ros.bag.playback_qos import qos_profile
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
-from bev_semseg_ros.ros.bag.remark import Remark
+from bev_semseg_ros.ros.bag.reading.payload import check_message
+from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.convert.undecoded import undecoded
 from bev_semseg_ros.ros.dds import use_shared_memory_profile

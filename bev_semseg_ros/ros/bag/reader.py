@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from rosbags.interfaces import Qos
 
-from bev_semseg_ros.ros.bag.bag_files import find_files
-from bev_semseg_ros.ros.bag.metadata import TopicKey
-from bev_semseg_ros.ros.bag.payload import unpacked
-from bev_semseg_ros.ros.bag.recorded_file import open_file
-from bev_semseg_ros.ros.bag.remark import Remark
-from bev_semseg_ros.ros.bag.storage import CDR, Channel, StorageFile
+from bev_semseg_ros.ros.bag.reading.bag_files import find_files
+from bev_semseg_ros.ros.bag.reading.metadata import TopicKey
+from bev_semseg_ros.ros.bag.reading.payload import unpacked
+from bev_semseg_ros.ros.bag.reading.recorded_file import open_file
+from bev_semseg_ros.ros.bag.reading.remark import Remark
+from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, StorageFile
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.ros.bag.remark import Remark
+from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectified
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compressed
 from bev_semseg_ros.ros.convert.image import decode_image

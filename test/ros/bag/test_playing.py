@@ -181,7 +181,7 @@ def test_the_command_says_what_was_left_out(tmp_path: Path) -> None:
 
 
 def test_a_message_of_every_input_passes_the_check() -> None:
-    from bev_semseg_ros.ros.bag.payload import check_message
+    from bev_semseg_ros.ros.bag.reading.payload import check_message
 
     for kind in ("PointCloud2", "Image", "CompressedImage", "CameraInfo"):
         name = f"sensor_msgs/msg/{kind}"

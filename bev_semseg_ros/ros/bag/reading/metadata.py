@@ -11,7 +11,7 @@ import yaml
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-from bev_semseg_ros.ros.bag.storage import type_name
+from bev_semseg_ros.ros.bag.reading.storage import type_name
 
 NAME = "metadata.yaml"
 NEWEST_VERSION = 9  # the newest that was tried; all that is read here has stayed since version 1

@@ -7,7 +7,7 @@ import sys
 from lz4.frame import decompress as unpack_lz4  # a dependency of rosbags
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.bag.file_kind import LZ4_MAGIC, ZSTD_MAGIC
+from bev_semseg_ros.ros.bag.reading.file_kind import LZ4_MAGIC, ZSTD_MAGIC
 
 if sys.version_info >= (3, 14):
     from compression import zstd

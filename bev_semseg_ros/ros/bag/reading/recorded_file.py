@@ -12,7 +12,7 @@ from typing import Any
 import apsw  # a dependency of rosbags
 from rosbags.rosbag2 import Reader
 
-from bev_semseg_ros.ros.bag.file_kind import (
+from bev_semseg_ros.ros.bag.reading.file_kind import (
     MCAP,
     SQLITE,
     ZSTD,
@@ -22,10 +22,10 @@ from bev_semseg_ros.ros.bag.file_kind import (
     why_unreadable,
     why_unreadable_in_zstd,
 )
-from bev_semseg_ros.ros.bag.mcap_records import McapRecords
-from bev_semseg_ros.ros.bag.remark import Remark
-from bev_semseg_ros.ros.bag.sqlite_rows import SqliteRows, is_cut, write_ahead_log
-from bev_semseg_ros.ros.bag.storage import Channel, Recorded, StorageFile, type_name
+from bev_semseg_ros.ros.bag.reading.mcap_records import McapRecords
+from bev_semseg_ros.ros.bag.reading.remark import Remark
+from bev_semseg_ros.ros.bag.reading.sqlite_rows import SqliteRows, is_cut, write_ahead_log
+from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, StorageFile, type_name
 
 if sys.version_info >= (3, 14):
     from compression import zstd

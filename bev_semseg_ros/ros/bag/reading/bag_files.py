@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bev_semseg_ros.ros.bag.file_kind import (
+from bev_semseg_ros.ros.bag.reading.file_kind import (
     MCAP,
     READABLE,
     ZSTD,
@@ -16,8 +16,8 @@ from bev_semseg_ros.ros.bag.file_kind import (
     kind_of_file,
     why_unreadable,
 )
-from bev_semseg_ros.ros.bag.metadata import NAME, NEWEST_VERSION, Metadata, read_metadata
-from bev_semseg_ros.ros.bag.remark import Remark
+from bev_semseg_ros.ros.bag.reading.metadata import NAME, NEWEST_VERSION, Metadata, read_metadata
+from bev_semseg_ros.ros.bag.reading.remark import Remark
 
 _PACKED = ".zstd", ".zst"
 _NUMBERED = re.compile(r"(.*?)[_.-]?(\d+)")

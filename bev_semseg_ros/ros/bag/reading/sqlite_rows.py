@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import apsw  # a dependency of rosbags
 
-from bev_semseg_ros.ros.bag.storage import CDR, Channel, Recorded, type_name
+from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, Recorded, type_name
 
 MAX_MISSES = 1000  # rows without success one after the other, after which no more are expected
 _PAGE_SIZE_AT = 16  # in the header; 1 stands for 65536
