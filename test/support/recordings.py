@@ -43,7 +43,7 @@ BEST_EFFORT = Qos(
 def image(number: int, width: int = 64) -> bytes:
     """Return a serialized image whose pixels all have the value `number`."""
     types = STORE.types
-    stamp = types["builtin_interfaces/msg/Time"](*divmod(START + number * STEP, 1_000_000_000))
+    stamp = types["builtin_interfaces/msg/Time"](*divmod(START + number * STEP, 10**9))
     header = types["std_msgs/msg/Header"](stamp, "camera")
     pixels = np.full(width * 32 * 3, number % 256, np.uint8)
     message = types[IMAGE](header, 32, width, "rgb8", 0, 3 * width, pixels)

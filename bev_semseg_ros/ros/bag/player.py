@@ -30,6 +30,10 @@ from bev_semseg_ros.ros.input.subscriptions import node_name
 ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
 CLOCK_PERIOD = 0.025  # seconds
+# Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
+# in bags that hold /tf_static with the time 0.
+LONGEST_PAUSE = 3600.0
+TOLD_PAUSE = 10.0  # seconds; a longer pause is told, because it looks like a player that hangs
 
 
 class Handshake:
@@ -222,7 +226,7 @@ class Player:
             log: Gets a line of JSON for each message: topic, stamp in the bag (ns), and
                 time.monotonic_ns of its publication.
         """
-        first = None
+        first = last = 0
         start = 0.0
         for topic, stamp, data in self._reader.messages(self._played):
             try:
@@ -230,8 +234,17 @@ class Player:
             except ValueError as error:
                 self._damaged[topic.name, str(error)] += 1
                 continue
-            if first is None:  # not before: reading the first message takes time
+            pause = (stamp - last) / 1e9
+            if not start or not -TOLD_PAUSE <= pause <= LONGEST_PAUSE:
+                if start and pause > 0:
+                    self._tell(f"{pause:.0f} s without a message are not waited for")
+                elif start:
+                    self._tell(f"the time in the bag jumps back by {-pause:.0f} s")
+                # Not before the first message: it takes time to read it.
                 first, start = stamp, time.monotonic()
+            elif pause / rate > TOLD_PAUSE:
+                self._tell(f"the bag pauses for {pause / rate:.0f} s")
+            last = stamp
             self._wait_until(start + (stamp - first) / 1e9 / rate, stamp, rate)
             if not self._node.context.ok():
                 return
@@ -241,6 +254,9 @@ class Player:
             if log is not None:
                 entry = {"topic": topic.name, "stamp": stamp, "published": now}
                 log.write(json.dumps(entry) + "\n")
+
+    def _tell(self, text: str) -> None:
+        self._node.get_logger().warning(f"{self.bag}: {text}")
 
     def finish(self, timeout: float = 2.0) -> None:
         """Wait at most `timeout` seconds until reliable subscribers have received everything."""

@@ -122,9 +122,11 @@ def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, lis
     """Return messages until each topic has SAMPLES of them, but no longer than CHOOSING."""
     messages: dict[str, list[Any]] = {}
     waiting = {topic.name: min(topic.count, SAMPLES) for topic in topics}
-    first = None
+    first = last = None
     for topic, time, data in reader.messages(topics):
-        first = time if first is None else first
+        if first is None or last is None or (time - last) / 1e9 > CHOOSING:
+            first = time  # of the drive: some bags hold a message with the time 0 before it
+        last = time
         if (time - first) / 1e9 > CHOOSING or not any(count > 0 for count in waiting.values()):
             break
         try:

@@ -143,7 +143,7 @@ def best_cloud(candidates: Sequence[Candidate]) -> tuple[str, dict[str, str]]:
 def best_image(
     candidates: Sequence[Candidate], infos: Sequence[Candidate]
 ) -> tuple[str, dict[str, str]]:
-    """Choose a camera's image: one in colour that can be decoded, at its full rate.
+    """Choose a camera's image: in colour, with a camera_info, and at its full rate.
 
     Args:
         candidates: The images.
@@ -159,9 +159,9 @@ def best_image(
         _usable(lambda each: True, ""),
         (lambda each: not _is_no_camera_image(each), _words("no camera's image by its name")),
         (lambda each: not each.is_grey, _words("no colours")),
+        (lambda each: _fits_any(each, infos), _words("no camera_info fits it")),
         (lambda each: _share(each.count, most), _words("{count} messages")),
         (lambda each: _pixels(each) >= largest / 2, _words("{size[0]} x {size[1]} pixels")),
-        (lambda each: _fits_any(each, infos), _words("no camera_info fits it")),
         (lambda each: not each.is_compressed, _words("compressed")),
         (lambda each: bool(_FRONT.search(each.topic.lower())), _words("not the front by its name")),
     ]

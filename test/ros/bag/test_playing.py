@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.process import Process
-from support.recordings import IMAGE, STORE, image, record, storage_file
+from support.recordings import IMAGE, START, STEP, STORE, image, record, storage_file
 
 pytestmark = pytest.mark.ros
 
@@ -114,6 +115,37 @@ def test_a_topic_whose_name_ros_2_does_not_know_is_skipped_by_name(play, tmp_pat
     (folder / "metadata.yaml").unlink()
     player = play(folder)
     assert player.sent == {"/cam_0/image": 2} and player.skipped == {"/cam-0/image": IMAGE}
+
+
+def test_a_message_with_the_time_0_does_not_hold_up_the_rest(node, tmp_path: Path) -> None:
+    """Converted bags hold /tf_static so; the drive begins 50 years later."""
+    from bev_semseg_ros.ros.bag.player import Player
+
+    drive = 16_000_000_000  # in tenths of a second
+    folder = record(tmp_path / "bag", [-10, drive, drive + 1])
+    player = Player(node, folder)
+    player.play(rate=1.0)
+    player.close()
+    assert player.sent == {"/image": 3}
+
+
+def test_splits_whose_time_begins_anew_follow_each_other(node, tmp_path: Path) -> None:
+    """As when a simulator is started again while it is recorded."""
+    from bev_semseg_ros.ros.bag.player import Player
+
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    for index, numbers in enumerate(([200, 201, 202], [0, 1, 2])):
+        part = record(tmp_path / f"part{index}", numbers)
+        storage_file(part).rename(folder / f"bag_{index}.mcap")
+    player = Player(node, folder)
+    with (tmp_path / "log").open("w") as log:
+        player.play(rate=1.0, log=log)
+    player.close()
+    entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(entry["stamp"] - START) // STEP for entry in entries] == [200, 201, 202, 0, 1, 2]
+    times = [entry["published"] for entry in entries]
+    assert times[4] - times[3] > 0.9 * STEP  # it is played with its timing
 
 
 def test_packets_that_cannot_be_played_are_named_with_what_decodes_them(
