@@ -80,8 +80,11 @@ class Backlog:
     def _decode_oldest(self) -> None:
         stream, data, arrival = self._waiting.popleft()
         self._num_bytes -= len(data)
-        message = deserialize_message(data, message_class(stream.message_type))
-        stream.take(message, arrival, len(data))
+        message = _deserialized(data, stream.message_type)
+        if message is None:
+            stream.problems["damaged: it cannot be deserialized"] += 1
+        else:
+            stream.take(message, arrival, len(data))
 
 
 def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAMES) -> Observation:
@@ -126,6 +129,14 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         rclpy.try_shutdown()
     backlog.decode()
     return observation
+
+
+def _deserialized(data: bytes, message_type: str) -> Any | None:
+    """Return a message, or None if its bytes are damaged."""
+    try:
+        return deserialize_message(data, message_class(message_type))
+    except Exception:  # the middlewares raise any type
+        return None
 
 
 def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
@@ -199,9 +210,9 @@ def _compare(
     candidates = {}
     for kind, topics in kinds.items():
         for topic in topics:
-            class_ = message_class(found[topic])
-            decoded = [deserialize_message(data, class_) for data in messages[topic]]
-            candidates[topic] = look_at(topic, kind, counts[topic], decoded)
+            decoded = [_deserialized(data, found[topic]) for data in messages[topic]]
+            usable = [message for message in decoded if message is not None]
+            candidates[topic] = look_at(topic, kind, counts[topic], usable)
     return available, candidates
 
 
