@@ -325,7 +325,7 @@ def main() -> None:
     write(
         "overhead",
         f"{setting}; {args.encoding}, {POINT_STEP} bytes per point, {args.runs} runs.\n\n"
-        + table(("", "p50, ms", "p99, ms", "p50 in memory copies"), rows),
+        + table(("", "p50, ms", "p99, ms", "p50, as a multiple of one memory copy"), rows),
         result | {"conditions": setting},
     )
 

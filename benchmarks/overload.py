@@ -122,7 +122,10 @@ def main() -> None:
             "age of a result, as a multiple of its own processing time (limit: 2)",
             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}",
         ),
-        ("results of the newest pair available", f"{100 * result['newest']:.0f} %"),
+        (
+            "share of the results that were made from the newest pair in the node",
+            f"{100 * result['newest']:.0f} %",
+        ),
     ]
     write("overload", f"{setting}.\n\n" + table(("", "result"), rows), result)
 

@@ -166,7 +166,7 @@ def rows(result: dict) -> list[tuple[str, str, str]]:
             "",
         ),
         (
-            "median latency, last third relative to first",
+            "median latency in the last third of the run, divided by that in the first third",
             f"{result['latency_drift']:.3f} (network alone {result['network_drift']:.3f})",
             "about 1",
         ),

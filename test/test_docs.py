@@ -27,18 +27,22 @@ HEAD = f"""# Parameters of the perception node
 
 {GENERATED}
 
-*Live* parameters take effect at once, for instance after `ros2 param set`. The node reads the
-others when it is configured.
+A change of a *live* parameter takes effect at once, for instance after `ros2 param set`. The node
+reads all other parameters when it is configured.
 
 Two kinds of parameters depend on the classes of the checkpoint: `classes`, and one
 `score_threshold_CLASS` for each class, such as `score_threshold_car`. They exist only while the
 node is configured, and only if the checkpoint has a detection.
 
-- To set them earlier, give their values on the command line or in the parameter file.
-- A value that you set with `ros2 param set` survives *cleanup* and the next *configure*.
-- A threshold for an unknown class is ignored, with a warning. So is a threshold that you set for
-  another number of `distance_bands`.
-- An unknown class in the `classes` of a parameter file makes *configure* fail.
+- To set them before *configure*, give their values on the command line or in the parameter file. A
+  threshold for an unknown class is then ignored, with a warning. *Configure* fails if `classes`
+  names an unknown class, or if the length of a list of thresholds does not fit `distance_bands`.
+- A value that you set with `ros2 param set` survives *cleanup*. If it no longer fits the checkpoint
+  or `distance_bands` at the next *configure*, the node ignores it.
+
+In the rows `max_processing_time_ms` and `max_silence_ms`, a *frame* is the data of all sensors at
+one moment. In all other rows, it is a coordinate frame. The [glossary](../CONTRIBUTING.md#glossary)
+explains more words, such as *reference stream*.
 
 """
 
@@ -53,11 +57,12 @@ The tables use these words in capitals:
 | --- | --- |
 | NAME | the name of a sensor, if the parameters `lidars` and `cameras` give names ([Several sensors](several_sensors.md)) |
 | STREAM | `points` or `image`; with names `NAME/points` or `NAME/image` |
-| INPUT | a STREAM or `camera_info`; with names also `NAME/camera_info` |
+| INPUT | a STREAM, `camera_info` (with names `NAME/camera_info`) or `odometry` |
 | OUTPUT | an output topic without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
-A *frame* is the data of all sensors at one moment.
+A *frame* is the data of all sensors at one moment. Its *stamp* is that of its first usable cloud, in
+the order of `lidars`. Without a usable cloud, it is that of its first usable image.
 
 ## Subscriptions
 
@@ -98,25 +103,25 @@ messages](integration.md#large-messages)).
 
 """
 STAMPS = """
-| messages | stamp | frame |
+| messages | stamp | coordinate frame |
 | --- | --- | --- |
-| boxes (`~/markers`, `~/detections`) | that of the cloud | `output_frame`, or that of the cloud if this is empty |
-| images, `~/semseg/camera_info` | that of the camera image | that of the camera image |
-| `~/timing` | that of the cloud; without a cloud, that of the image | the same |
+| boxes (`~/markers`, `~/detections`) | stamp of the frame | `output_frame`; if this is empty, the coordinate frame of the clouds of the first lidar |
+| images, `~/semseg/camera_info` | stamp of the camera image | coordinate frame of the camera image |
+| `~/timing` | stamp of the frame | coordinate frame of the sensor that gives this stamp |
 | `/diagnostics`, label infos | time of publication | none |
 | `~/debug/*` | none | none |
 
-All topics are reliable with depth 1. Latched topics and `/diagnostics` are always published. The
-others are published only while they have a subscriber.
+All published topics are reliable with depth 1. Latched topics and `/diagnostics` are always
+published. All other topics are published only while they have a subscriber.
 
 Some topics do not exist in every node:
 
-- Topics of boxes, or of the segmentation, exist only if the checkpoint has that task.
-- Topics with a type of `vision_msgs` exist only if that package is installed.
-- Other tasks have no topics.
+- Topics of boxes exist only if the checkpoint has the task `detection`, topics of the segmentation
+  only if it has the task `segmentation`. Other tasks have no topics.
+- Topics with a type of `vision_msgs` exist only if this package is installed.
 
-The line `READY` in the log names the topics that are missing for want of `vision_msgs`, and the
-tasks without topics.
+The line `READY` in the log names the topics that are missing because `vision_msgs` is not
+installed, and the tasks without topics.
 """  # noqa: E501
 TIMING_HEAD = """
 ## Keys of `~/timing`
@@ -128,12 +133,12 @@ DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `NODE: perception`. Its `hardware_id` is the device of the network. Its message
-gives the reason for the level:
+status is named `NODE: perception`. The `hardware_id` of the status is the device of the network,
+and the `message` gives the reason for the level:
 
 | level | condition |
 | --- | --- |
-| ERROR | For `max_silence_ms` there was no frame, or every frame took longer than `max_processing_time_ms`. |
+| ERROR | During `max_silence_ms` there was no frame, or every frame took longer than `max_processing_time_ms`. |
 | WARN | A frame took longer than `max_processing_time_ms`, or something is wrong with the input. |
 | OK | otherwise |
 
@@ -151,15 +156,17 @@ With named sensors, some causes contain the name of the sensor:
 
 - In a cause that ends in STREAM, the name is a part of STREAM: `late_front_left/image`,
   `no_roof/points`.
-- The causes about the content of a message begin with the name: `front_left/bad_image`. They are
+- The causes about the content of a message begin with the name: `front_left/bad_image`. These are
   `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info` and
   `new_image_size`.
-- `no_transform` begins with the name if the frame goes without this sensor. It has no name if TF
-  does not know the pose of a reference sensor or of `output_frame`: the frame is then dropped.
-- All other causes have no name.
+- `no_transform` begins with the name of a sensor if the frame is published without this sensor. If
+  TF does not know the pose of a reference sensor or of `output_frame`, the node drops the frame,
+  and the cause is `no_transform` alone.
+- All other causes contain no name of a sensor.
 
-Messages of other sensors join those of the *reference stream*, normally the clouds of the first
-lidar ([Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
+The messages of one sensor, normally the clouds of the first lidar, are the *reference stream*. The
+node matches all other messages with them ([Several
+sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
 """
 DEGRADED = {"no_STREAM", "no_ego_motion"}

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset
-from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset
+from bev_semseg_ros.data.files import FrameParts
+from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset, KittiTrackingDataset
+from bev_semseg_ros.data.other_layouts import describe
 from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Frame
 
-READERS = (A2D2Dataset, KittiDataset, KittiRawDataset)  # what `open_dataset` tries, in this order
+# What `open_dataset` tries, in this order.
+READERS = (A2D2Dataset, KittiTrackingDataset, KittiDataset, KittiRawDataset)
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
 
@@ -51,11 +54,15 @@ class Dataset(Protocol):
         """Return the name of the scene (the drive) of a frame, without reading the frame."""
         ...
 
+    def parts(self, index: int) -> FrameParts:
+        """Return the files of a frame, without reading its images and clouds."""
+        ...
+
 
 def open_dataset(
     path: str | Path, split: Split | None = None, cameras: Sequence[str] | str | None = None
 ) -> Dataset:
-    """Open the data set in a folder: A2D2, KITTI object or KITTI raw.
+    """Open the data set in a folder: A2D2, or KITTI object, tracking or raw.
 
     `bev-semseg synth` writes these layouts, too.
 
@@ -81,13 +88,23 @@ def open_dataset(
         raise ValueError(f"{path}: no such folder")
     kind = next((kind for kind in READERS if kind.matches(path)), None)
     if kind is None:
-        raise ValueError(
-            f"{path}: no known data set; looked for " + "; ".join(kind.layout for kind in READERS)
-        )
+        raise ValueError(_unknown(path))
     dataset = kind(path) if cameras is None else _open_with_cameras(kind, path, cameras)
     if len(dataset) == 0:
         raise ValueError(f"{path}: no frames found; it looks like {kind.layout}")
     return dataset if split is None else SplitDataset(dataset, split)
+
+
+def _unknown(path: Path) -> str:
+    """Return the message for a folder that no reader knows."""
+    inside = [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
+    known = [entry for entry in inside if any(kind.matches(entry) for kind in READERS)]
+    if known:
+        more = f" (or one of {len(known) - 1} others in it)" if len(known) > 1 else ""
+        return f"{path}: no data set itself, but {known[0]} is one{more}: give that path"
+    return f"{path}: no known data set; {describe(path)}; looked for " + "; ".join(
+        kind.layout for kind in READERS
+    )
 
 
 def open_frames(
@@ -161,6 +178,9 @@ class Subset:
     def scene(self, index: int) -> str:
         return self._dataset.scene(self._indices[index])
 
+    def parts(self, index: int) -> FrameParts:
+        return self._dataset.parts(self._indices[index])
+
 
 class SplitDataset(Subset):
     """The frames of another data set whose scenes belong to a split."""
@@ -194,6 +214,10 @@ class ConcatDataset:
     def scene(self, index: int) -> str:
         dataset, position = self._locate(index)
         return dataset.scene(position)
+
+    def parts(self, index: int) -> FrameParts:
+        dataset, position = self._locate(index)
+        return dataset.parts(position)
 
     def _locate(self, index: int) -> tuple[Dataset, int]:
         index = index + len(self) if index < 0 else index

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,40 @@ MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a 
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES = 24  # up to and with the width and the height
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+# Markers of a JPEG's segments: those that begin a frame and hold its size, and those without data.
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_JPEG_BARE = {0x01, *range(0xD0, 0xD8)}
+
+
+@dataclass(frozen=True)
+class FrameParts:
+    """The files of a frame, by what they hold.
+
+    Attributes:
+        paths: Those that are there, by names as `Frame.missing` has them, such as "image".
+        missing: Names of those that should be there and are not.
+    """
+
+    paths: Mapping[str, Path]
+    missing: tuple[str, ...]
 
 
 def read_image(path: Path) -> np.ndarray:
     """Read a colour image.
 
     Args:
-        path: A PNG file.
+        path: A PNG or JPEG file.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: The file is damaged or no PNG.
+        ValueError: The file is damaged, or neither PNG nor JPEG.
     """
-    return cv2.cvtColor(_decode_png(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    # What a JPEG says of its orientation is left alone: calibration and labels are of the pixels.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.cvtColor(_decode(path, flags), cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path) -> np.ndarray:
@@ -44,7 +65,12 @@ def read_gray(path: Path) -> np.ndarray:
     Raises:
         ValueError: The file is damaged, no PNG, or not of one 8-bit channel.
     """
-    image = _decode_png(path, cv2.IMREAD_UNCHANGED)
+    if _starts_with(path, _JPEG_SIGNATURE):
+        raise ValueError(
+            f"{path}: expected a PNG; a JPEG changes the numbers of the classes, so the masks have "
+            "to be made again from their source"
+        )
+    image = _decode(path, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ValueError(
             f"{path}: expected a PNG of one 8-bit channel, got shape {image.shape}, {image.dtype}"
@@ -52,42 +78,74 @@ def read_gray(path: Path) -> np.ndarray:
     return image
 
 
-def _decode_png(path: Path, flags: int) -> np.ndarray:
-    """Decode a PNG with OpenCV's `flags` after a check of the size that its header claims."""
+def _decode(path: Path, flags: int) -> np.ndarray:
+    """Decode an image with OpenCV's `flags` after a check of the size that its header claims."""
     data = path.read_bytes()
-    width, height = _size_from_header(data[:_PNG_HEADER_BYTES], path)
+    width, height = _size_from_header(data, path)
     if not 0 < width * height <= MAX_PIXELS:
         raise ValueError(
             f"{path}: expected an image of at most {MAX_PIXELS} pixels, got {width} x {height}"
         )
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        raise ValueError(f"{path}: truncated or damaged PNG ({len(data)} bytes)")
+        raise ValueError(f"{path}: truncated or damaged {_kind(data)} ({len(data)} bytes)")
     return image
 
 
-def png_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path) -> tuple[int, int]:
     """Read the size of an image from its header.
 
     Args:
-        path: A PNG file.
+        path: A PNG or JPEG file.
 
     Returns:
         (width, height) in pixels.
 
     Raises:
-        ValueError: The file is no PNG.
+        ValueError: The file is neither.
     """
+    # The header of a JPEG may follow a preview picture and more.
+    is_jpeg = _starts_with(path, _JPEG_SIGNATURE)
     with path.open("rb") as file:
-        return _size_from_header(file.read(_PNG_HEADER_BYTES), path)
+        return _size_from_header(file.read() if is_jpeg else file.read(_PNG_HEADER_BYTES), path)
 
 
-def _size_from_header(header: bytes, path: Path) -> tuple[int, int]:
-    """Return (width, height) of a PNG's first bytes; `path` is for the error."""
-    if len(header) < _PNG_HEADER_BYTES or not header.startswith(_PNG_SIGNATURE):
-        raise ValueError(f"{path}: expected a PNG file")
-    width, height = struct.unpack(">II", header[16:24])
+def _starts_with(path: Path, signature: bytes) -> bool:
+    """Return whether a file starts with some bytes."""
+    with path.open("rb") as file:
+        return file.read(len(signature)) == signature
+
+
+def _kind(data: bytes) -> str:
+    """Return the name of the format of an image."""
+    return "JPEG" if data.startswith(_JPEG_SIGNATURE) else "PNG"
+
+
+def _size_from_header(data: bytes, path: Path) -> tuple[int, int]:
+    """Return (width, height) of an image's first bytes; `path` is for the error."""
+    if data.startswith(_JPEG_SIGNATURE):
+        return _jpeg_size(data, path)
+    if len(data) < _PNG_HEADER_BYTES or not data.startswith(_PNG_SIGNATURE):
+        raise ValueError(f"{path}: expected a PNG or JPEG file")
+    width, height = struct.unpack(">II", data[16:24])
     return width, height
+
+
+def _jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
+    """Return (width, height) of a JPEG: go from segment to segment to the one with its size."""
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            return width, height
+        if marker == 0xFF:  # padding
+            position += 1
+        elif marker in _JPEG_BARE:
+            position += 2
+        else:
+            position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
+    raise ValueError(f"{path}: truncated or damaged JPEG ({len(data)} bytes)")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -127,26 +185,6 @@ def read_text(path: Path) -> str:
         return path.read_text()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a text file: {error}") from error
-
-
-def read_velodyne(path: Path) -> np.ndarray:
-    """Read a point cloud of KITTI.
-
-    Args:
-        path: A velodyne file: four float32 a point.
-
-    Returns:
-        (N, 4) float32 x, y, z in metres and reflectance 0..1.
-
-    Raises:
-        ValueError: The file is truncated.
-    """
-    data = path.read_bytes()
-    if len(data) % 16:
-        raise ValueError(
-            f"{path}: truncated: {len(data)} bytes, expected a multiple of 16 (4 float32 a point)"
-        )
-    return np.frombuffer(data, np.float32).reshape(-1, 4).copy()
 
 
 def box_size(values: Any, where: str) -> np.ndarray:

@@ -30,7 +30,7 @@ from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 7  # of the files below and of what preparation does
+VERSION = 8  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
 # What the index has for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {

@@ -8,6 +8,7 @@ from support import tiny_data
 
 from bev_semseg_ros.data import dataset as datasets
 from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset, validation_scenes
+from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.frame import Annotation, Frame
 
 
@@ -59,6 +60,9 @@ class Clouds:
 
     def scene(self, index):
         return self._files[index].stem.partition("_")[0]
+
+    def parts(self, index):
+        return FrameParts({"lidar": self._files[index]}, ())
 
 
 def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkeypatch):

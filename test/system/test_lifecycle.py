@@ -8,7 +8,13 @@ import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from support.process import Process
 from visualization_msgs.msg import Marker
 
@@ -58,6 +64,7 @@ def bring_to(peer, wanted: str) -> None:
 
 def set_parameter(peer, name: str, value):
     kind, field = {
+        int: (ParameterType.PARAMETER_INTEGER, "integer_value"),
         float: (ParameterType.PARAMETER_DOUBLE, "double_value"),
         str: (ParameterType.PARAMETER_STRING, "string_value"),
     }[type(value)]
@@ -74,6 +81,26 @@ def complaints(process) -> list[str]:
         for line in process.lines
         if ("Traceback" in line or "ERROR" in line) and "Failed to complete transition" not in line
     ]
+
+
+def test_ros2_param_dump_gets_every_parameter_in_one_call(managed):
+    """An empty pose had no value, and rclpy answers with nothing at all if one is missing."""
+    _, peer = managed
+    names = peer.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
+    values = peer.call(GetParameters, "get_parameters", GetParameters.Request(names=names)).values
+    assert len(values) == len(names) > 30
+    found = dict(zip(names, values, strict=True))
+    assert found["camera_pose"].type == ParameterType.PARAMETER_DOUBLE_ARRAY
+    assert found["lidars"].type == ParameterType.PARAMETER_STRING_ARRAY
+    assert not [name for name, value in found.items() if value.type == 0]
+
+
+def test_a_whole_number_is_taken_for_a_parameter_of_floating_point(managed):
+    _, peer = managed
+    assert set_parameter(peer, "max_wait", 1).successful
+    request = GetParameters.Request(names=["max_wait"])
+    assert peer.call(GetParameters, "get_parameters", request).values[0].double_value == 1.0
+    assert set_parameter(peer, "max_wait", 0.2).successful
 
 
 def test_a_managed_node_waits_for_configure(managed):
@@ -308,7 +335,9 @@ def test_a_missing_calibration_ends_the_node_with_one_clear_line(start_node):
     assert code == 1 and len(lines) == 1 and "/nowhere/calibration.yaml" in lines[0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("slop", "-1.0"), ("slop", "1"), ("mode", "sideways")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("slop", "-1.0"), ("slop", "soon"), ("mode", "sideways")]
+)
 def test_a_wrong_parameter_ends_the_node_with_one_clear_line(start_node, name, value):
     process = start_node("-r", "__ns:=/wrong", **{name: value})
     code, lines = process.wait(), said_by_the_node(process)

@@ -321,6 +321,25 @@ def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(start):
     ]
 
 
+@pytest.mark.parametrize("kind", ["points", "image"])
+def test_a_sensor_that_tf_does_not_know_is_left_out_and_counted_by_its_name(
+    calibration, start, kind
+):
+    extrinsics = FixedExtrinsics(
+        {"roof": calibration.ego_from_lidar}, {"front": calibration.camera.camera_from_ego}, "", {}
+    )
+    parameters = Parameters(lidars=("roof", "lost"), cameras=("front", "lost"))
+    rig = start(
+        Predictor(), extrinsics, streams=("roof/points", f"lost/{kind}"), parameters=parameters
+    )
+    cloud = encode_cloud(CLOUD, Header(frame_id="roof"))
+    image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="lost"))
+    lost = {"points": (cloud, None), "image": (image, encode_camera(calibration.camera, Header()))}
+    timing = rig.process(**{"roof/points": (cloud, None), f"lost/{kind}": lost[kind]})
+    assert timing["degraded/lost/no_transform"] == 1
+    assert not any(key.startswith("dropped/") for key in timing)
+
+
 def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(
     extrinsics, start
 ):

@@ -91,9 +91,11 @@ class CameraView:
         self.files: dict[Key, FrameFiles] = {}
         for scene in scenes:
             expected = expected_parts(scene, name)
-            for part, (folder, ending) in PARTS.items():
-                pattern = f"*_{folder}_{name.replace('_', '')}_*{ending}"
+            for part, (folder, endings) in PARTS.items():
+                pattern = f"*_{folder}_{name.replace('_', '')}_*"
                 for file in (scene / folder / f"cam_{name}").glob(pattern):
+                    if file.suffix not in endings:
+                        continue
                     key = scene.name, file.stem.rpartition("_")[2]
                     files = self.files.setdefault(key, FrameFiles())
                     files.paths.setdefault(part, file)

@@ -17,10 +17,12 @@ from bev_semseg_ros.data.a2d2.layout import (
     SEQUENCES,
     camera_names,
     find_upwards,
+    no_frames,
     scene_folders,
     subset_folder,
 )
 from bev_semseg_ros.data.a2d2.palette import MASK_LABELS, MASK_LABELS_FILE, Palette
+from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data.sensors import sensor_names
 from bev_semseg_ros.frame import (
     CAMERA,
@@ -74,6 +76,8 @@ class A2D2Dataset:
         self._views = [CameraView(scenes, calibration, camera) for camera in cameras]
         self._reference = self._views[0]
         self._keys = sorted(self._reference.files)
+        if not self._keys:
+            raise ValueError(f"{path}: {no_frames(scenes, self._reference.name)}")
         self._palettes: dict[Path, Palette] = {}
         masks = [
             files.paths["mask"]
@@ -109,28 +113,54 @@ class A2D2Dataset:
         reference = self._reference.files[scene, number]
         cloud = reference.cloud()
         time_us = reference.time_us(cloud)
-        found = {self._reference.name: reference}
-        missing = list(reference.missing)
-        for view in self._views[1:]:
-            tolerance_us = self._reference.half_period_us(scene)
-            files = view.nearest(scene, time_us, tolerance_us)
-            if files is None:
-                missing.append(view.name)
-            else:
-                found[view.name] = files
-                missing += [f"{view.name} {part}" for part in files.missing]
+        found = self._files_of_views(index, time_us)
         frame = Frame(
             time_us * 1000,
             self._scans(found, cloud, time_us),
             self._images(found),
             f"{scene.replace('_', '')}_{number}",
             scene,
-            tuple(missing),
+            self._parts(found).missing,
         )
         masks, mask_labels = self._masks(found)
         return frame, Annotation(
             self._boxes(found), masks=masks, box_labels=self.box_labels, mask_labels=mask_labels
         )
+
+    def parts(self, index: int) -> FrameParts:
+        return self._parts(self._files_of_views(index, self._time_us(index)))
+
+    def _time_us(self, index: int) -> int:
+        """Return the time of a frame where it matters, which reads a file; else 0."""
+        if len(self._views) == 1:
+            return 0
+        reference = self._reference.files[self._keys[index]]
+        return reference.time_us(None if "sidecar" in reference.paths else reference.cloud())
+
+    def _files_of_views(self, index: int, time_us: int) -> dict[str, FrameFiles]:
+        """Return the files of each camera that shows a frame, which was at `time_us`."""
+        scene, number = self._keys[index]
+        found = {self._reference.name: self._reference.files[scene, number]}
+        for view in self._views[1:]:
+            tolerance_us = self._reference.half_period_us(scene)
+            files = view.nearest(scene, time_us, tolerance_us)
+            if files is not None:
+                found[view.name] = files
+        return found
+
+    def _parts(self, found: Mapping[str, FrameFiles]) -> FrameParts:
+        """Return the files of a frame by what they hold, from those of each camera."""
+        paths: dict[str, Path] = {}
+        missing: list[str] = []
+        for view in self._views:
+            if view.name not in found:
+                missing.append(view.name)
+                continue
+            prefix = "" if view is self._reference else f"{view.name} "
+            files = found[view.name]
+            paths |= {prefix + part: path for part, path in files.paths.items()}
+            missing += [prefix + part for part in files.missing]
+        return FrameParts(paths, tuple(missing))
 
     def _sensor_names(self, alone: str) -> list[str]:
         """Return what the sensors of the views are called in a frame."""

@@ -10,13 +10,13 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar_semantic",
     "camera_lidar",
 )
-# Parts of a frame: the name in Frame.missing -> the folder and the ending of its file.
+# Parts of a frame: the name in Frame.missing -> the folder and the endings of its file.
 PARTS = {
-    "image": ("camera", ".png"),
-    "sidecar": ("camera", ".json"),
-    "lidar": ("lidar", ".npz"),
-    "mask": ("label", ".png"),
-    "boxes": ("label3D", ".json"),
+    "image": ("camera", (".png", ".jpg", ".jpeg")),
+    "sidecar": ("camera", (".json",)),
+    "lidar": ("lidar", (".npz",)),
+    "mask": ("label", (".png",)),
+    "boxes": ("label3D", (".json",)),
 }
 
 REFERENCE_CAMERA = "front_center"  # the only one with boxes
@@ -73,6 +73,17 @@ def expected_parts(scene: Path, camera: str) -> set[str]:
     if has_boxes and camera == REFERENCE_CAMERA:
         expected.add("boxes")
     return expected
+
+
+def no_frames(scenes: list[Path], camera: str) -> str:
+    """Return why there is no frame of a camera in scenes, and what to do."""
+    others = [name for name in camera_names(scenes) if name != camera]
+    if others:
+        return f"no frames of the camera {camera}; try --cameras {' '.join(others)}"
+    pattern = f"<date>_camera_{camera.replace('_', '')}_<number>.png"
+    files = [file for scene in scenes for file in scene.rglob("*") if file.is_file()]
+    there = f"there are {len(files)} files such as {files[0]}" if files else "there is no file"
+    return f"no frames: expected files such as {scenes[0]}/camera/cam_{camera}/{pattern}; {there}"
 
 
 def find_upwards(path: Path, name: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic, rigid
-from bev_semseg_ros.data.files import png_size, read_text
+from bev_semseg_ros.data.files import image_size, read_text
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import invert, transform
 
@@ -24,25 +24,30 @@ KITTI_IMAGE_SIZES = {
 }
 
 
+# What the tracking set calls rows of the object set.
+_ALIASES = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam", "Tr_imu_velo": "Tr_imu_to_velo"}
+
+
 def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
-    """Read the rows "name: numbers" of a calibration file.
+    """Read the rows "name: numbers" of a calibration file; the colon may be missing.
 
     Args:
         path: A calibration file of KITTI.
 
     Returns:
-        Name -> numbers, flat.
+        Name -> numbers, flat. Names of the tracking set become those of the object set.
 
     Raises:
         ValueError: A row is damaged; the message names file and line.
     """
     rows = {}
     for line_number, line in enumerate(read_text(path).splitlines(), 1):
-        name, _, values = line.partition(":")
+        name, _, values = line.strip().partition(":" if ":" in line else " ")
         if not line.strip() or name == "calib_time":
             continue
+        name = name.strip()
         try:
-            rows[name.strip()] = np.array([float(value) for value in values.split()])
+            rows[_ALIASES.get(name, name)] = np.array([float(value) for value in values.split()])
         except ValueError:
             raise ValueError(
                 f'{path}, line {line_number}: expected "name: numbers", got {line[:80]!r}'
@@ -150,8 +155,9 @@ def kitti_object_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: The file is damaged, or the size of the image is unknown.
     """
-    image = path.parent.parent / "image_2" / f"{path.stem}.png"
-    size = png_size(image) if image.is_file() else None
+    folder = path.parent.parent / "image_2"
+    image = next(iter(sorted(folder.glob(f"{path.stem}.*"))), folder / f"{path.stem}.png")
+    size = image_size(image) if image.is_file() else None
     camera = kitti_object_camera(read_kitti_matrices(path), path, size)
     if camera is None:
         raise ValueError(

@@ -1,5 +1,6 @@
-"""KITTI as published: object detection, and raw drives with tracklets.
+"""KITTI as published: object detection, tracking, and raw drives with tracklets.
 
+Tracking is training/{image_02, velodyne}/<drive> with training/{label_02, calib}/<drive>.txt.
 Object detection is training/{image_2, label_2, calib, velodyne} (Geiger et al., CVPR 2012).
 Raw drives are synchronised and rectified (Geiger et al., IJRR 2013).
 
@@ -19,5 +20,6 @@ Raw drives are synchronised and rectified (Geiger et al., IJRR 2013).
 
 from bev_semseg_ros.data.kitti.dataset import KittiDataset
 from bev_semseg_ros.data.kitti.raw import KittiRawDataset
+from bev_semseg_ros.data.kitti.tracking import KittiTrackingDataset
 
-__all__ = ["KittiDataset", "KittiRawDataset"]
+__all__ = ["KittiDataset", "KittiRawDataset", "KittiTrackingDataset"]

@@ -10,7 +10,7 @@ from pathlib import Path
 REFERENCE = "image_02"
 FIRST = 2  # number of the reference camera; the gray cameras 0 and 1 are not read
 
-_IMAGE_FOLDER = re.compile(r"image_([2-9]|[1-9][0-9])")
+_IMAGE_FOLDER = re.compile(r"image_0?([2-9]|[1-9][0-9])")
 
 
 @dataclass(frozen=True)

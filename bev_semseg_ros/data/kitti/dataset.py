@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
-from bev_semseg_ros.data.files import read_gray, read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import FrameParts, read_gray, read_image, read_text
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names
+from bev_semseg_ros.data.kitti.clouds import CloudFolder
+from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, frame_key, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.sensors import sensor_names
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, CameraImage, Frame, LidarScan
@@ -26,6 +28,8 @@ from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 
 _LIDAR = "velodyne"
+# Further names of the folders, as in KITTI raw.
+_OTHER_NAMES = {"velodyne": "velodyne_points", "image_2": "image_02", "image_3": "image_03"}
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
 _MOTION = "motion"
@@ -37,7 +41,8 @@ class KittiDataset:
     `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes" and
     "mask", the last two only where their folder exists. Of a further camera or lidar the name
     stands before it, as in "image_03 image". Without "calib" there are neither cameras, nor boxes,
-    nor further lidars. Without frames.csv every frame is a scene of its own, named like the frame,
+    nor further lidars. Files of a frame belong together by their number, whether it has leading
+    zeros or not. Without frames.csv every frame is a scene of its own, named like the frame,
     at time 0, since KITTI's frames are independent and untimed.
 
     Args:
@@ -45,7 +50,7 @@ class KittiDataset:
         cameras: "image_02", "image_03" and so on; the first is the reference camera.
 
     Raises:
-        ValueError: names a damaged file.
+        ValueError: names a damaged file, or what is there instead of frames.
     """
 
     name = "kitti"
@@ -60,16 +65,23 @@ class KittiDataset:
         self._lidars = [_LIDAR, *_further_lidars(self._folder)]
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = self._read_mask_labels()
+        _refuse_waymo(self._folder)
         self._files = self._expected_files()
-        self._names = self._frame_names()
+        self._motions = FrameFiles(self._folder / _MOTION, (".csv",))
+        self._clouds = {
+            lidar: CloudFolder(self._files[self._part("lidar", lidar)].paths)
+            for lidar in self._lidars
+        }
+        self._keys = self._frame_keys()
         self._table = (
             _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
         )
         if self._table is not None and (
-            absent := [name for name in self._names if name not in self._table]
+            absent := [key for key in self._keys if key not in self._table]
         ):
             raise ValueError(
-                f"{self._folder / _TABLE}: expected a row for every frame, none for {absent[0]}"
+                f"{self._folder / _TABLE}: expected a row for every frame, none for "
+                f"{self._name(absent[0])}"
             )
 
     @staticmethod
@@ -82,37 +94,47 @@ class KittiDataset:
         return camera_names(_training_folder(path) or path)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._keys)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from KITTI's own files, and what is done about it."""
+        return tuple(note for clouds in self._clouds.values() for note in clouds.notes)
 
     def scene(self, index: int) -> str:
-        name = self._names[index]
-        return name if self._table is None else self._table[name][0]
+        key = self._keys[index]
+        return self._name(key) if self._table is None else self._table[key][0]
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        name = self._names[index]
-        there, missing = {}, []
-        for part, (folder, ending) in self._files.items():
-            file = self._folder / folder / (name + ending)
-            if file.is_file():
-                there[part] = file
-            else:
-                missing.append(part)
+        key = self._keys[index]
+        parts = self.parts(index)
+        there = parts.paths
         rows = read_kitti_matrices(there["calib"]) if "calib" in there else None
         cameras, masks = self._read_cameras(there, rows)
         frame = Frame(
-            0 if self._table is None else self._table[name][1],
+            0 if self._table is None else self._table[key][1],
             self._read_lidars(there, rows),
             cameras,
-            name,
+            self._name(key),
             self.scene(index),
-            tuple(missing),
+            parts.missing,
         )
         annotation = Annotation(
             masks=masks, box_labels=self.box_labels, mask_labels=self.mask_labels
         )
         if rows is not None and "boxes" in there:
-            annotation = self._with_boxes(annotation, name, there, rows)
+            annotation = self._with_boxes(annotation, key, there, rows)
         return frame, annotation
+
+    def parts(self, index: int) -> FrameParts:
+        paths, missing = {}, []
+        for part, files in self._files.items():
+            file = files.get(self._keys[index])
+            if file is None:
+                missing.append(part)
+            else:
+                paths[part] = file
+        return FrameParts(paths, tuple(missing))
 
     def _read_mask_labels(self) -> LabelSet:
         """Return the label set beside the masks, or else the default."""
@@ -124,37 +146,53 @@ class KittiDataset:
         root = root.parent if root.name == "training" else root
         return replace(load_label_set(own_labels), name=f"{root.name}_labels")
 
-    def _expected_files(self) -> dict[str, tuple[str, str]]:
-        """Return the folder and the ending of each part that a frame should have, by its name."""
+    def _expected_files(self) -> dict[str, FrameFiles]:
+        """Return the files of each part that a frame should have, by its name."""
         files = {}
         for camera in self._cameras:
-            files[self._part("image", camera)] = (CameraFiles.of(camera).images, ".png")
+            images = _sensor_folder(self._folder, CameraFiles.of(camera).images)
+            files[self._part("image", camera)] = FrameFiles(images, IMAGE_ENDINGS)
         for lidar in self._lidars:
-            folder = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
-            files[self._part("lidar", lidar)] = (folder, ".bin")
-        files["calib"] = ("calib", ".txt")
+            name = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
+            clouds = _sensor_folder(self._folder, name)
+            files[self._part("lidar", lidar)] = FrameFiles(clouds, (".bin",))
+        files["calib"] = FrameFiles(self._folder / "calib", (".txt",))
         if (self._folder / "label_2").is_dir():
-            files["boxes"] = ("label_2", ".txt")
+            files["boxes"] = FrameFiles(self._folder / "label_2", (".txt",))
         for camera in self._cameras:
-            folder = CameraFiles.of(camera).masks
-            if (self._folder / folder).is_dir():
-                files[self._part("mask", camera)] = (folder, ".png")
+            folder = self._folder / CameraFiles.of(camera).masks
+            if folder.is_dir():
+                # A JPEG is no mask, and reading it says so.
+                files[self._part("mask", camera)] = FrameFiles(folder, IMAGE_ENDINGS)
         return files
 
     def _part(self, part: str, sensor: str) -> str:
         """Return the name of a sensor's part; those of the reference sensors need no name."""
         return part if sensor in (self._cameras[0], _LIDAR) else f"{sensor} {part}"
 
-    def _frame_names(self) -> list[str]:
-        """Return the names of the frames of which there is an image or a cloud, in order."""
-        names = set()
-        for part, (folder, ending) in self._files.items():
-            if part.endswith(("image", "lidar")):
-                names |= {file.stem for file in (self._folder / folder).glob("*" + ending)}
-        return sorted(names)
+    def _frame_keys(self) -> list[str]:
+        """Return the keys of the frames of which there is an image or a cloud, in order.
+
+        Raises:
+            ValueError: There is none; the message says what is there.
+        """
+        sensors = [
+            files for part, files in self._files.items() if part.endswith(("image", "lidar"))
+        ]
+        keys = set().union(*(files.keys for files in sensors))
+        if not keys:
+            found = "; ".join(map(str, sensors))
+            others = [name for name in camera_names(self._folder) if name not in self._cameras]
+            other = f"; for another camera give --cameras {others[0]}" if others else ""
+            raise ValueError(f"{self._folder}: no frames found: {found}{other}")
+        return in_order(keys)
+
+    def _name(self, key: str) -> str:
+        """Return the name of a frame, which is that of its first file."""
+        return next(file.stem for files in self._files.values() if (file := files.get(key)))
 
     def _read_lidars(
-        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+        self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> dict[str, LidarScan]:
         """Return the scans of a frame; a further lidar needs the calibration's rows."""
         scans = {}
@@ -165,11 +203,12 @@ class KittiDataset:
                     continue
                 pose = pose @ kitti_lidar_from_lidar(rows, lidar, there["calib"])
             file = there.get(self._part("lidar", lidar))
-            scans[name] = LidarScan(None if file is None else read_velodyne(file), pose)
+            points, attributes = (None, {}) if file is None else self._clouds[lidar].read(file)
+            scans[name] = LidarScan(points, pose, attributes)
         return scans
 
     def _read_cameras(
-        self, there: dict[str, Path], rows: dict[str, np.ndarray] | None
+        self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> tuple[dict[str, CameraImage], dict[str, np.ndarray]]:
         """Return images and masks of a frame; an image needs the calibration's rows."""
         images, masks = {}, {}
@@ -189,17 +228,14 @@ class KittiDataset:
     def _with_boxes(
         self,
         annotation: Annotation,
-        name: str,
-        there: dict[str, Path],
+        key: str,
+        there: Mapping[str, Path],
         rows: dict[str, np.ndarray],
     ) -> Annotation:
         """Return a frame's ground truth with its boxes."""
         rectified_from_lidar = kitti_rectified_from_lidar(rows, there["calib"])
         ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
-        motion_path = self._folder / _MOTION / f"{name}.csv"
-        boxes, dont_care = read_labels(
-            there["boxes"], ego_from_rectified, motion_path if motion_path.is_file() else None
-        )
+        boxes, dont_care = read_labels(there["boxes"], ego_from_rectified, self._motions.get(key))
         areas = {}
         if REFERENCE in self._cameras:
             names = sensor_names(self._cameras, CAMERA)
@@ -241,7 +277,7 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, int]]:
-    """Return the scene and the time in nanoseconds of each frame."""
+    """Return the scene and the time in nanoseconds of each frame, by its key."""
     table = {}
     reader = csv.DictReader(read_text(path).splitlines())
     if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):
@@ -250,7 +286,7 @@ def _read_table(path: Path) -> dict[str, tuple[str, int]]:
         )
     for row in reader:
         try:
-            table[row["frame"]] = row["scene"], int(row["time_ns"])
+            table[frame_key(row["frame"])] = row["scene"], int(row["time_ns"])
         except (TypeError, ValueError):
             raise ValueError(
                 f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds"
@@ -259,11 +295,47 @@ def _read_table(path: Path) -> dict[str, tuple[str, int]]:
 
 
 def _training_folder(path: Path) -> Path | None:
+    """Return the folder with the frames' folders: "training", or the path itself."""
     return next(
         (
             folder
             for folder in (path / "training", path)
-            if any((folder / name).is_dir() for name in ("velodyne", "image_2"))
+            if any(_has_sensor(folder, name) for name in (_LIDAR, "image_2"))
         ),
         None,
     )
+
+
+def _has_sensor(folder: Path, name: str) -> bool:
+    """Return whether a folder has that of a sensor.
+
+    KITTI raw uses the further names, too, but there the files lie one folder below.
+    """
+    if (folder / name).is_dir():
+        return True
+    other = folder / _OTHER_NAMES[name]
+    endings = (".bin", *IMAGE_ENDINGS)
+    return other.is_dir() and any(file.suffix.lower() in endings for file in other.iterdir())
+
+
+def _sensor_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a sensor, which may have another name."""
+    other = _OTHER_NAMES.get(name)
+    if other is not None and not (folder / name).is_dir() and (folder / other).is_dir():
+        return folder / other
+    return folder / name
+
+
+def _refuse_waymo(folder: Path) -> None:
+    """Raise an error for Waymo's frames in KITTI's folders, which mean something else.
+
+    Raises:
+        ValueError: Its clouds are in the frame of the vehicle, and camera 0 is the front camera.
+    """
+    if (folder / "label_all").is_dir() or (folder / "label_0").is_dir():
+        raise ValueError(
+            f"{folder}: Waymo's frames in KITTI's folders: the clouds are in the frame of the "
+            "vehicle and image_0 is the front camera, so they would be misread; write a "
+            'reader (docs/extending.md, "A data set"), or convert to velodyne (lidar 1.73 m above '
+            "the ground), image_2 and label_2"
+        )

@@ -1,7 +1,8 @@
-"""Label files of KITTI object detection: boxes, and areas where boxes may be missing."""
+"""Labels of KITTI object detection and tracking: boxes, and areas where boxes may be missing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,79 @@ from bev_semseg_ros.labels import load_label_set
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
 DONT_CARE = "DontCare"  # an area of the image, not an object
+# Names of the tracking set -> those of the object set.
+_ALIASES = {"Person": "Person_sitting"}
+
+
+class Objects:
+    """Collects the labelled objects of a frame, line by line.
+
+    Args:
+        ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
+            camera 0, to the ego frame.
+    """
+
+    def __init__(self, ego_from_rectified: np.ndarray) -> None:
+        self._ego_from_rectified = ego_from_rectified
+        self._classes = load_label_set(BOX_LABELS)
+        self._rows: list[tuple[np.ndarray, np.ndarray, float, int]] = []
+        self._motions: list[Motion] = []
+        self._areas: list[np.ndarray] = []
+
+    def add(self, fields: Sequence[str], where: str, motion: Motion | None = None) -> None:
+        """Add an object.
+
+        Args:
+            fields: Of its line in an object label file: 15, or 16 with a score.
+            where: File and line, with which an error begins.
+            motion: Its identity and velocity, if they are known.
+
+        Raises:
+            ValueError: A field is wrong.
+        """
+        if len(fields) not in (15, 16):
+            raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
+        values = numbers(fields[1:15], (14,), where)
+        if fields[0] == DONT_CARE or _is_flat(values[7:]):
+            self._areas.append(values[3:7])
+            return
+        try:
+            label = self._classes.index(_ALIASES.get(fields[0], fields[0]))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        height, width, length, x, y, z, rotation_y = values[7:]
+        heading = self._ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
+        middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
+        center = apply(self._ego_from_rectified, middle)
+        size = box_size((length, width, height), where)
+        self._rows.append((center, size, np.arctan2(heading[1], heading[0]), label))
+        self._motions.append(motion or Motion())
+
+    def boxes(self) -> Boxes:
+        """Return the boxes in the ego frame with labels of the set "kitti_boxes"."""
+        centers, sizes, yaws, labels = zip(*self._rows, strict=True) if self._rows else [()] * 4
+        return Boxes(
+            np.array(centers),
+            np.array(sizes),
+            np.array(yaws),
+            np.array(labels),
+            np.ones(len(labels)),
+            np.array([motion.number for motion in self._motions]),
+            np.array([motion.velocity for motion in self._motions]),
+        )
+
+    def dont_care(self) -> np.ndarray:
+        """Return (D, 4) areas of the image where an object may be without a box.
+
+        They are those of DontCare, and of objects that were labelled in the image alone.
+        """
+        return np.array(self._areas).reshape(-1, 4)
 
 
 def read_labels(
     path: Path, ego_from_rectified: np.ndarray, motion_path: Path | None = None
 ) -> tuple[Boxes, np.ndarray]:
-    """Read a label file.
+    """Read a label file of object detection.
 
     Args:
         path: the file.
@@ -28,48 +96,25 @@ def read_labels(
         motion_path: file with the ids and velocities of the boxes, None if there is none.
 
     Returns:
-        Boxes in the ego frame with labels of the set "kitti_boxes"; (D, 4) the DontCare areas.
+        `Objects.boxes` and `Objects.dont_care`.
 
     Raises:
         ValueError: names file and line.
     """
-    classes = load_label_set(BOX_LABELS)
     motions = {} if motion_path is None else read_motions(motion_path)
-    found: list[Motion] = []
-    centers, sizes, yaws, labels, dont_care = [], [], [], [], []
+    objects = Objects(ego_from_rectified)
     for index, line in enumerate(read_text(path).splitlines(), 1):
-        if not (fields := line.split()):
-            continue
-        where = f"{path}, line {index}"
-        if len(fields) not in (15, 16):
-            raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
-        values = numbers(fields[1:15], (14,), where)
-        if fields[0] == DONT_CARE:
-            dont_care.append(values[3:7])
-            continue
-        try:
-            label = classes.index(fields[0])
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-        height, width, length, x, y, z, rotation_y = values[7:]
-        heading = ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
-        middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
-        centers.append(apply(ego_from_rectified, middle))
-        sizes.append(box_size((length, width, height), where))
-        yaws.append(np.arctan2(heading[1], heading[0]))
-        labels.append(label)
-        found.append(motions.pop(index, Motion()))
+        if fields := line.split():
+            is_area = fields[0] == DONT_CARE
+            motion = None if is_area else motions.pop(index, None)
+            objects.add(fields, f"{path}, line {index}", motion)
     if motions:
         raise ValueError(
             f"{motion_path}: row for box {min(motions)}, but that line of {path} holds no box"
         )
-    boxes = Boxes(
-        np.array(centers),
-        np.array(sizes),
-        np.array(yaws),
-        np.array(labels),
-        np.ones(len(labels)),
-        np.array([motion.number for motion in found]),
-        np.array([motion.velocity for motion in found]),
-    )
-    return boxes, np.array(dont_care).reshape(-1, 4)
+    return objects.boxes(), objects.dont_care()
+
+
+def _is_flat(values: np.ndarray) -> bool:
+    """Return whether size and place (7,) are KITTI's numbers for "not labelled in 3D"."""
+    return bool((values[:3] == -1).all() or (values[3:6] == -1000).all())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
-from bev_semseg_ros.data.files import read_image, read_text, read_velodyne
+from bev_semseg_ros.data.files import FrameParts, read_image, read_text
+from bev_semseg_ros.data.kitti.clouds import CloudFolder
+from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
 from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.data.kitti.tracklets import read_tracklets
@@ -38,6 +40,8 @@ class Drive:
         folder: Folder of the drive.
         name: Name of the drive.
         cameras: The cameras that are read, by their folders; the first is the reference camera.
+        files: The images and the clouds, by what they are called in `Frame.missing`.
+        clouds: Reads the clouds.
         times: Frame number -> time in nanoseconds, as far as it was recorded.
         tracklets: Its tracklets; None if it has no labels.
     """
@@ -46,6 +50,12 @@ class Drive:
         self.folder = folder
         self.name = folder.resolve().name
         self.cameras = cameras
+        self.files = {
+            part: FrameFiles(folder / camera / "data", IMAGE_ENDINGS)
+            for camera, part in _image_parts(cameras).items()
+        }
+        self.files["lidar"] = FrameFiles(folder / _CLOUDS / "data", (".bin",))
+        self.clouds = CloudFolder(self.files["lidar"].paths)
         self.times = _read_times(folder, next(iter(cameras)))
         tracklets = folder / _TRACKLETS
         self.tracklets = read_tracklets(tracklets) if tracklets.is_file() else None
@@ -127,7 +137,10 @@ class KittiRawDataset:
         }
         drives = [Drive(folder, rigs[folder.resolve().parent]) for folder in folders]
         self._names = sensor_names(cameras, CAMERA)
-        self._frames = [(drive, name) for drive in drives for name in _frame_names(drive)]
+        self._frames = [(drive, key) for drive in drives for key in _frame_keys(drive)]
+        if not self._frames:
+            found = "; ".join(map(str, drives[0].files.values()))
+            raise ValueError(f"{drives[0].folder}: no frames found: {found}")
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -144,44 +157,71 @@ class KittiRawDataset:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from KITTI's own files, and what is done about it."""
+        drives = {drive.name: drive for drive, _ in self._frames}
+        return tuple(
+            f"{name}: {note}" for name, drive in drives.items() for note in drive.clouds.notes
+        )
+
     def scene(self, index: int) -> str:
         """Return the name of the drive that a frame belongs to."""
         return self._frames[index][0].name
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        drive, name = self._frames[index]
-        number = int(name)
-        images = {camera: _read_image(drive, camera, name) for camera in drive.cameras}
-        cloud_file = drive.folder / _CLOUDS / "data" / f"{name}.bin"
-        points = read_velodyne(cloud_file) if cloud_file.is_file() else None
-        reference, *others = images
-        is_there = {
-            "image": images[reference] is not None,
-            "lidar": points is not None,
-            "timestamps": number in drive.times,
-            "boxes": drive.tracklets is not None,
-        } | {f"{camera} image": images[camera] is not None for camera in others}
+        drive, key = self._frames[index]
+        number = int(key)
+        parts = self.parts(index)
+        images = {
+            camera: _read_image(drive.cameras[camera], camera, parts.paths.get(part))
+            for camera, part in _image_parts(drive.cameras).items()
+        }
+        cloud_file = parts.paths.get("lidar")
+        points, attributes = (None, {}) if cloud_file is None else drive.clouds.read(cloud_file)
+        name = next(file.stem for files in drive.files.values() if (file := files.get(key)))
         frame = Frame(
             drive.times.get(number, number * 100_000_000),
-            {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR)},
+            {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR, attributes)},
             {
                 sensor: CameraImage(images[camera], drive.cameras[camera])
                 for sensor, camera in zip(self._names, images, strict=True)
             },
             f"{drive.name}_{name}",
             drive.name,
-            tuple(part for part, found in is_there.items() if not found),
+            parts.missing,
         )
         return frame, drive.annotation(number)
 
+    def parts(self, index: int) -> FrameParts:
+        drive, key = self._frames[index]
+        paths = {
+            part: path
+            for part, files in drive.files.items()
+            if (path := files.get(key)) is not None
+        }
+        missing = [part for part in drive.files if part not in paths]
+        if int(key) not in drive.times:
+            missing.append("timestamps")
+        if drive.tracklets is None:
+            missing.append("boxes")
+        else:
+            paths["boxes"] = drive.folder / _TRACKLETS
+        return FrameParts(paths, tuple(missing))
 
-def _read_image(drive: Drive, camera: str, name: str) -> np.ndarray | None:
+
+def _image_parts(cameras: Iterable[str]) -> dict[str, str]:
+    """Return for each camera of a drive what its image is called in `Frame.missing`."""
+    reference, *others = cameras
+    return {reference: "image"} | {camera: f"{camera} image" for camera in others}
+
+
+def _read_image(known: Camera, camera: str, path: Path | None) -> np.ndarray | None:
     """Return a frame's image (H, W, 3) of a camera, None if it is missing."""
-    path = drive.folder / camera / "data" / f"{name}.png"
-    if not path.is_file():
+    if path is None:
         return None
     image = read_image(path)
-    expected = drive.cameras[camera].size
+    expected = known.size
     found = (image.shape[1], image.shape[0])
     if found != expected:
         raise ValueError(
@@ -215,12 +255,10 @@ def _read_times(drive: Path, camera: str) -> dict[int, int]:
     return times
 
 
-def _frame_names(drive: Drive) -> list[str]:
-    """Return the names of the frames of which there is an image or a cloud, in order."""
-    files = list((drive.folder / _CLOUDS / "data").glob("*.bin"))
-    for camera in drive.cameras:
-        files += (drive.folder / camera / "data").glob("*.png")
-    return sorted({file.stem for file in files if file.stem.isdigit()})
+def _frame_keys(drive: Drive) -> list[str]:
+    """Return the keys of the frames of which there is an image or a cloud, in order."""
+    keys: set[str] = set().union(*(files.keys for files in drive.files.values()))
+    return in_order({key for key in keys if key.isdigit()})
 
 
 def _drive_folders(path: Path) -> list[Path]:

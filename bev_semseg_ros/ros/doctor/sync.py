@@ -19,6 +19,7 @@ GOOD_SHARE = 0.9
 POOR_SHARE = 0.5
 # Seconds. No driver takes longer to deliver, so stamps further apart are of two clocks.
 LONGEST_DELAY = 1.0
+LOOP_NS = 1_000_000_000  # stamps that go back by more are those of a bag that begins again
 # Edges of the histogram of the offsets, seconds.
 EDGES = np.array([-np.inf, -0.5, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf])
 
@@ -93,6 +94,7 @@ def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnos
         return  # check_stamps has reported it
     clouds_came = np.array(reference.arrivals, np.int64)
     images_came = np.array(other.arrivals, np.int64)
+    clouds, images = _unrolled(clouds, clouds_came, images, images_came)
     nearest, offsets = _nearest(clouds, images)
     share = _share_within_slop(offsets)
     delay_difference = np.median(images - images_came) - np.median(clouds - clouds_came)
@@ -206,6 +208,37 @@ def _check_wait(later: np.ndarray, clock_offset: float, pair: _Pair, diagnosis: 
         )
     text += f"; the node waits {DEFAULTS.max_wait:g} s for a partner"
     diagnosis.add(item, "warning", text, remedy)
+
+
+def _unrolled(
+    clouds: np.ndarray, clouds_came: np.ndarray, images: np.ndarray, images_came: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the stamps of two streams with those of each loop of a bag after those before.
+
+    Otherwise a cloud would find the image of the same stamp in another loop.
+
+    Args:
+        clouds: (N,) stamps in the order of arrival, integer nanoseconds.
+        clouds_came: (N,) their arrivals, integer nanoseconds.
+        images: (M,) stamps, likewise.
+        images_came: (M,) their arrivals.
+
+    Returns:
+        (N,) and (M,) stamps.
+    """
+    loops, image_loops = (
+        np.cumsum(np.diff(stamps, prepend=stamps[:1]) < -LOOP_NS) for stamps in (clouds, images)
+    )
+    if not loops[-1] or not image_loops[-1]:
+        return clouds, images
+    # The streams need not have begun in the same loop.
+    starts, image_starts = (
+        came[np.flatnonzero(np.diff(number))[0] + 1]
+        for came, number in ((clouds_came, loops), (images_came, image_loops))
+    )
+    length = max(np.ptp(clouds), np.ptp(images)) + LOOP_NS
+    shift = int(np.rint((image_starts - starts) / length))
+    return clouds + loops * length, images + (image_loops + shift) * length
 
 
 def _nearest(clouds: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,16 +22,17 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "the message found no partner, or newer messages were processed first. A "
-    "partner has a stamp within slop and arrives within max_wait. With several sensors, a message "
-    "of the reference stream can pair with any other sensor. A message of another sensor can pair "
-    "only with the reference stream.",
+    "unmatched_STREAM": "the message found no partner, or a newer message of its sensor was "
+    "processed first. The stamps of partners differ by at most slop, and both arrive within "
+    "max_wait. With several sensors, a message of the reference stream can have a partner in any "
+    "other stream. A message of another stream can have a partner only in the reference stream.",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages waited, and this was the oldest: "
-    "max_wait is too long for this rate",
-    "late_STREAM": "the stamp of the message repeats, or is older than a result that was already "
-    "published. With several sensors also: its frame was already processed without it",
+    "max_wait is too long for the rate of this sensor",
+    "late_STREAM": "the stamp of the message repeats, or is older than that of a message of this "
+    "sensor that was already processed. With several sensors also: the frame of the message was "
+    "already processed without it",
     "time_jump_STREAM": "the message was waiting when the stamps jumped back",
-    "overwritten": "a newer frame came before the network was free",
+    "overwritten": "a newer frame replaced this one before the network was free",
     "no_stamp_STREAM": "the stamp of the message is 0",
     "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
     "stamp (only if extrinsics is tf)",
@@ -39,7 +40,7 @@ CAUSES = {
     "tf): the frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
     "deactivated": "the message was waiting when the node was deactivated",
-    "no_STREAM": "no message of that sensor came in time",
+    "no_STREAM": "no message of this sensor came in time for the frame",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
@@ -47,7 +48,7 @@ CAUSES = {
     "ratio is not that of the image",
     "new_image_size": "the network is being compiled for images of this size, which takes seconds",
     "inference_error": "the network or the publishing failed",
-    "callback_error": "an error of the node itself",
+    "callback_error": "the node itself has an error: please report it",
 }
 
 NOT_SEARCHED = "none"  # the number of boxes if the network had no input to find them in
@@ -55,12 +56,13 @@ NOT_SEARCHED = "none"  # the number of boxes if the network had no input to find
 # The keys of ~/timing; CAUSE is one of CAUSES.
 TIMING_KEYS = {
     "stamp": "stamp of the frame, nanoseconds",
-    "mode": "the mode in which it was processed",
+    "mode": "the mode in which the frame was processed",
     **STAGES,
-    "overhead_ms": "total_ms without network_ms",
-    "boxes": f"boxes published; `{NOT_SEARCHED}` if the network could not look for any (no cloud)",
-    "points": "points of the cloud",
-    "received/STREAM": "messages since activation",
+    "overhead_ms": "total_ms minus network_ms",
+    "boxes": f"number of published boxes; `{NOT_SEARCHED}` if the frame has no cloud to find "
+    "them in",
+    "points": "number of points in all clouds of the frame",
+    "received/STREAM": "messages received since activation",
     "published": "frames published since activation, this one included",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
@@ -70,36 +72,36 @@ TIMING_KEYS = {
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "the parameter mode",
+    "mode": "value of the parameter mode",
     "mode_actual": "the mode in which the last frame was processed, or `none` if there was no "
     "frame in the last second",
-    "input/INPUT/topic": "the topic's full name",
-    "input/INPUT/rate_hz": "messages in the last second",
-    "input/INPUT/lost": "messages that did not reach the node. Counting starts with the first that "
-    "arrives. A newer message replaced them (depth 1), or DDS lost them. Not counted while the "
-    "topic has several publishers.",
+    "input/INPUT/topic": "full name of the topic",
+    "input/INPUT/rate_hz": "messages received in the last second",
+    "input/INPUT/lost": "messages that did not reach the node, because a newer one replaced them "
+    "(depth 1) or DDS lost them. The count begins when the first message of the topic arrives. It "
+    "stops while the topic has several publishers.",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published in the last second",
-    "output/OUTPUT/rate_hz": "messages on that topic in the last second; only topics with at least "
-    "one message",
+    "output/OUTPUT/rate_hz": "messages published on this topic in the last second; only for topics "
+    "with a message since activation",
     "published": "frames published since activation",
-    "input_age_ms": "time from the last frame's stamp to its results, by the node's clock, or "
-    "`none` if there was no frame",
-    "sync_offset_ms": "stamp of the cloud minus stamp of the image, median over the last frames, "
-    "or `none` if there was no pair",
+    "input_age_ms": "time from the stamp of the last frame until its results were published, by "
+    "the node's clock, or `none` if there was no frame",
+    "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, median "
+    f"over the last {LAST_FRAMES} frames, or `none` if none of them had both",
     "dropped/CAUSE": "messages and frames without a result since activation",
     "dropped_last_second/CAUSE": "messages and frames without a result in the last second",
     "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
     "activation",
     "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
     "was no frame",
-    "latency_ms/p95": "95th percentile of total_ms over these frames",
-    "latency_ms/p99": "99th percentile of total_ms over these frames",
+    "latency_ms/p95": f"95th percentile of total_ms over the last {LAST_FRAMES} frames",
+    "latency_ms/p99": f"99th percentile of total_ms over the last {LAST_FRAMES} frames",
     "device": "the device of the network",
     "precision": "arithmetic of the network",
     "engine": "the engine that runs the dense layers",
     "memory/resident_mib": "memory of the process",
-    "memory/cuda_mib": "memory held on the GPU; only if one is used",
+    "memory/cuda_mib": "memory held on the GPU; only if the network runs on a GPU",
 }
 
 

@@ -6,15 +6,15 @@ import time
 
 # Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "wait of the matched messages until the previous frame is finished",
+    "wait_ms": "time that the matched messages wait until the previous frame is finished",
     "decode_ms": "conversion of messages to arrays",
     "prepare_ms": "selection of points, rectification of images, copies to the device",
     "network_ms": "the network, from tensors to boxes and masks",
     "publish_ms": "filtering of boxes, making and publishing of messages",
-    "total_ms": "starts when the node has the last message of the frame, or stops waiting for "
-    "one; ends when the results are published; equals the sum of the stages above",
-    "input_age_ms": "time from the stamp of the frame to its results, by the node's clock; with a "
-    "bag this needs use_sim_time",
+    "total_ms": "time from the moment when the node has the last message of the frame, or no "
+    "longer waits for one, until the results are published; the sum of the stages above",
+    "input_age_ms": "time from the stamp of the frame until its results are published, by the "
+    "node's clock; with a bag, set use_sim_time",
 }
 
 

@@ -38,13 +38,13 @@ class CameraInput:
         self._decode = decode_compressed if image_transport == "compressed" else decode_image
         self._camera, self._is_rectified = camera, is_rectified
 
-    def decode(self, message: Any, info: Any, pose: np.ndarray | None) -> CameraImage:
+    def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
         """Return an image as recorded and its camera.
 
         Args:
             message: A sensor_msgs/Image or CompressedImage.
             info: Its CameraInfo; None to take the intrinsics that the node was given.
-            pose: (4, 4) camera_from_ego; None if it is not known.
+            pose: (4, 4) camera_from_ego.
 
         Raises:
             UnusableInput: It cannot be used.
@@ -66,9 +66,7 @@ class CameraInput:
             )
         return CameraImage(image, camera)
 
-    def _camera_of(self, info: Any, pose: np.ndarray | None) -> Camera:
-        if pose is None:
-            raise ValueError(f"the pose of the camera{self._where} is unknown")
+    def _camera_of(self, info: Any, pose: np.ndarray) -> Camera:
         if info is not None:
             return decode_camera(info, pose, self._is_rectified)
         if self._camera is None:

@@ -25,6 +25,10 @@ except ImportError:  # optional: only integrators that chain filters need it
     SimpleFilter = None
 
 SILENCE = 1.0  # seconds without a message after which a topic is called silent
+# Seconds that a publisher has to be there without a message until its transport is suspected: a
+# driver that starts, and a bag that is paused, say nothing for a while.
+PATIENCE = 4.0
+_UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery is complete
 
 Callback = Callable[..., Any]
 
@@ -127,6 +131,8 @@ def open_subscriptions(
 
 def node_name(publisher: Any) -> str:
     """Return the full name of the node of an rclpy TopicEndpointInfo."""
+    if publisher.node_name == _UNKNOWN_NODE:
+        return "a node that is just starting"
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
@@ -187,6 +193,7 @@ class Subscription:
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
+        self._published_since: float | None = None
         self._sequence_number: int | None = None
         self.follow()
 
@@ -226,6 +233,10 @@ class Subscription:
     def explain(self) -> str | None:
         """Say why messages do not come, and what to change; None if all publishers are heard."""
         publishers = self._publishers()
+        if not publishers:
+            self._published_since = None
+        elif self._published_since is None:
+            self._published_since = time.monotonic()
         if mismatch := self._mismatch(publishers):
             return mismatch
         age = self.age
@@ -235,16 +246,18 @@ class Subscription:
             return self._why_nobody_publishes()
         if age is not None:
             return f"{self.topic} is silent for {age:.1f} s"
+        text = f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes"
+        since = self._published_since
+        if since is None or time.monotonic() - since < PATIENCE:
+            return text
+        advice = ""
         if self._latched:
             advice = (
                 " or, if it was published once before, publish it with durability transient_local"
             )
-        else:
-            advice = ""
         return (
-            f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes (if it is "
-            "not idle, its DDS transport cannot carry the messages: give the sender "
-            f"config/fastdds_shm.xml{advice})"
+            f"{text} (if it is not idle, its DDS transport cannot carry the messages: give the "
+            f"sender config/fastdds_shm.xml{advice})"
         )
 
     def _mismatch(self, publishers: list[Any]) -> str | None:

@@ -6,6 +6,7 @@ of tf2_ros.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from rclpy.time import Time
 
 from bev_semseg_ros.geometry import rotation_from_quaternion, transform
 from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.input.tf_listener import TfListener
 
 try:
     import tf2_ros
@@ -31,14 +33,15 @@ class MissingTransform(LookupError):
 class Transforms:
     """What tf2_ros knows. It may be asked in any thread."""
 
-    def __init__(self, buffer: Any, listener: Any = None) -> None:
+    def __init__(self, buffer: Any, listen: Callable[[], TfListener] | None = None) -> None:
         """Begin to ask a buffer.
 
         Args:
             buffer: A tf2_ros.Buffer.
-            listener: The tf2_ros.TransformListener that fills it.
+            listen: Begins to fill it; None if it is full.
         """
-        self._buffer, self._listener = buffer, listener
+        self._buffer, self._listen = buffer, listen
+        self._listener = None if listen is None else listen()
         self._last_stamp = 0
 
     @classmethod
@@ -58,7 +61,7 @@ class Transforms:
                 f"ros-$ROS_DISTRO-tf2-ros-py or set {parameter} to another value"
             )
         buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
-        return cls(buffer, tf2_ros.TransformListener(buffer, node))
+        return cls(buffer, lambda: TfListener(tf2_ros, buffer, node))
 
     def look_up(
         self, target: str, source: str, stamp: int | None = None, timeout: float = 0.0
@@ -103,15 +106,23 @@ class Transforms:
         self._last_stamp = stamp
 
     def close(self) -> None:
-        """Stop listening."""
-        if self._listener is not None:
-            self._listener.unregister()
+        """Stop listening for good."""
+        self.pause()
+        self._listen = None
+
+    def pause(self) -> None:
+        """Stop listening until something is asked for that is not known."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
 
     def _ask(self, target: str, source: str, stamp: int | None, timeout: float) -> Any:
         time = Time() if stamp is None else Time(nanoseconds=stamp)  # zero: the latest
         try:
             return self._buffer.lookup_transform(target, source, time, Duration(seconds=timeout))
         except tf2_ros.TransformException as error:
+            if self._listener is None and self._listen is not None:
+                self._listener = self._listen()
             raise MissingTransform(
                 f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}"
             ) from error

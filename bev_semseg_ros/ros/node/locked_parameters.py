@@ -1,4 +1,4 @@
-"""A lifecycle node that may declare parameters in one thread and serve them in another."""
+"""A lifecycle node whose parameters are safe between threads and serve every client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from rcl_interfaces.msg import ListParametersResult, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterUninitializedException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
@@ -17,6 +18,10 @@ class LockedParametersNode(LifecycleNode):
     while another lists them, `list_parameters` raises "dictionary changed size during iteration",
     which ends the executor. The methods here are those that rclpy's parameter services call, and
     those that declare and undeclare.
+
+    A parameter that was declared by its type alone has the value of an empty array: rclpy would
+    answer a client that asks for all parameters at once with nothing at all. A whole number that is
+    set for a parameter of floating point counts as such.
 
     Attributes:
         parameters_lock: Held by each of these methods. Hold it for several changes that belong
@@ -32,10 +37,19 @@ class LockedParametersNode(LifecycleNode):
         self.parameters_lock = threading.RLock()  # rclpy's constructor declares parameters
         super().__init__(name)
 
-    def declare_parameters(self, *arguments: Any, **options: Any) -> list[Parameter]:
+    def declare_parameters(
+        self, namespace: str, parameters: list[Any], *arguments: Any, **options: Any
+    ) -> list[Parameter]:
         """Declare parameters; `declare_parameter` calls it too."""
         with self.parameters_lock:
-            return super().declare_parameters(*arguments, **options)
+            # rclpy's constructor declares parameters before it knows the given values.
+            given = getattr(self, "_parameter_overrides", {})
+            for name, default, *_ in parameters:
+                if name in given and default is not None:
+                    is_type = isinstance(default, Parameter.Type)
+                    kind = default if is_type else Parameter.Type.from_parameter_value(default)
+                    given[name] = as_declared(given[name], kind.value)
+            return super().declare_parameters(namespace, parameters, *arguments, **options)
 
     def undeclare_parameter(self, name: str) -> None:
         """Undeclare a parameter."""
@@ -50,7 +64,10 @@ class LockedParametersNode(LifecycleNode):
     def get_parameter(self, name: str) -> Parameter:
         """Return a parameter."""
         with self.parameters_lock:
-            return super().get_parameter(name)
+            try:
+                return super().get_parameter(name)
+            except ParameterUninitializedException:
+                return Parameter(name, Parameter.Type(self.describe_parameter(name).type), [])
 
     def get_parameter_type(self, name: str) -> Any:
         """Return the type of a parameter."""
@@ -65,4 +82,25 @@ class LockedParametersNode(LifecycleNode):
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set parameters, all or none."""
         with self.parameters_lock:
-            return super().set_parameters_atomically(parameter_list)
+            changes = [
+                as_declared(change, self.describe_parameter(change.name).type)
+                if self.has_parameter(change.name)
+                else change
+                for change in parameter_list
+            ]
+            return super().set_parameters_atomically(changes)
+
+
+def as_declared(parameter: Parameter, kind: int) -> Parameter:
+    """Return a parameter with whole numbers as floating point, if it was declared as such.
+
+    Args:
+        parameter: As it was given.
+        kind: The declared type, a value of rcl_interfaces/ParameterType.
+    """
+    given, declared = parameter.type_, Parameter.Type(kind)
+    if (given, declared) == (Parameter.Type.INTEGER, Parameter.Type.DOUBLE):
+        return Parameter(parameter.name, declared, float(parameter.value))
+    if (given, declared) == (Parameter.Type.INTEGER_ARRAY, Parameter.Type.DOUBLE_ARRAY):
+        return Parameter(parameter.name, declared, [float(value) for value in parameter.value])
+    return parameter

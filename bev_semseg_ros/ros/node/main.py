@@ -15,6 +15,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.node.command_line import misplaced_arguments
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.shutdown import (
     EXIT_BAD_PARAMETERS,
@@ -51,6 +52,9 @@ def _run(args: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     use_shared_memory_profile()
+    if problem := misplaced_arguments((sys.argv if args is None else args)[1:]):
+        print(f"perception: {problem}", file=sys.stderr)
+        return EXIT_BAD_PARAMETERS
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # such as a parameter file that is missing or no YAML

@@ -59,7 +59,8 @@ class Parameters:
     """
 
     checkpoint: str = _parameter(
-        "", "Checkpoint file. If empty, the shipped one in share/bev_semseg_ros/weights is used."
+        "",
+        "Checkpoint file. If empty, the shipped checkpoint (share/bev_semseg_ros/weights) is used.",
     )
     calibration: str = _parameter(
         "",
@@ -68,14 +69,15 @@ class Parameters:
     )
     lidars: tuple[str, ...] = _parameter(
         (),
-        "Names of the lidars, if there are several, the reference lidar first. Their topics are "
-        "NAME/points. If empty, there is one lidar on the topic points.",
+        "Names of the lidars, the reference lidar first. The topic of each lidar is NAME/points. "
+        "If empty, there is one lidar without a name, on the topic points.",
         fixed=True,
     )
     cameras: tuple[str, ...] = _parameter(
         (),
-        "Names of the cameras, if there are several, the reference camera first. Their topics are "
-        "NAME/image and NAME/camera_info. If empty, there is one camera on image and camera_info.",
+        "Names of the cameras, the reference camera first. The topics of each camera are "
+        "NAME/image and NAME/camera_info. If empty, there is one camera without a name, on the "
+        "topics image and camera_info.",
         fixed=True,
     )
     extrinsics: str = _parameter(
@@ -93,43 +95,46 @@ class Parameters:
     )
     camera_pose: tuple[float, ...] = _parameter(
         (),
-        "Pose of the camera in base_frame, written like lidar_pose. It is the pose of the camera "
-        "body (x along the optical axis, y left, z up), not of the optical frame.",
+        "Pose of the camera in base_frame, written and used like lidar_pose. It is the pose of the "
+        "camera body (x along the optical axis, y left, z up), not of the optical frame.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     base_frame: str = _parameter(
         "base_link",
-        "Frame of the vehicle: x forward, y left, z up. lidar_pose, camera_pose and TF refer to "
-        "it. If extrinsics is calibration, change the default only in two cases. (1) You want "
-        "boxes in the ego frame of the file: choose a name that is no frame of TF, such as ego, "
-        "and set both base_frame and output_frame to it. (2) ego_motion is tf: set base_frame to "
-        "the frame of the vehicle in TF, and leave output_frame empty.",
+        "Frame of the vehicle: x forward, y left, z up. The poses in lidar_pose, camera_pose and "
+        "TF are relative to this frame. If extrinsics is calibration, base_frame is only a name "
+        "that the node gives to the ego frame of the file. The name then matters in two cases "
+        "only. (1) For boxes in the ego frame, set base_frame and output_frame to the same name, "
+        "one that TF does not have, such as ego. (2) If ego_motion is tf, set base_frame to the "
+        "frame of the vehicle in TF, and leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
         "z of the ground in base_frame, metres (0 for a base_footprint). Not used if extrinsics is "
-        "calibration, because the file contains the height.",
+        "calibration, because the calibration file contains the height of the lidar.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "How poses are looked up if extrinsics is tf. static: once, the latest transform. stamped: "
-        f"at the stamp of each message, with a wait of up to {LOOKUP_TIMEOUT:g} s.",
+        "How the node looks up the pose of a sensor if extrinsics is tf. static: once, the latest "
+        "transform. stamped: for each message, the transform at its stamp. The node waits for this "
+        f"transform for up to {LOOKUP_TIMEOUT:g} s.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the published boxes. If empty, it is the frame of the cloud. What is allowed "
-        "depends on extrinsics. If it is calibration: base_frame or a frame_id of the YAML file. "
-        "If parameters: only base_frame. If tf: any frame of TF. A moving frame (odom, map) is "
-        f"looked up at the stamp of the cloud, which may take {LOOKUP_TIMEOUT:g} s.",
+        "Frame of the published boxes. If empty, it is the frame of the clouds of the reference "
+        "lidar. If extrinsics is calibration, it may be base_frame or a frame_id of the YAML file. "
+        "If extrinsics is parameters, it may only be base_frame. If extrinsics is tf, it may be "
+        "any frame of TF, also a moving one such as odom or map. The node then looks the frame up "
+        f"at the stamp of the cloud, and waits for it for up to {LOOKUP_TIMEOUT:g} s.",
     )
     ego_motion: str = _parameter(
         "none",
-        "Source of the motion of the vehicle, for which points and cameras are corrected. none: "
-        "no correction. odometry: the topic odometry. tf: the movement of base_frame in odom_frame "
-        "(needs tf2_ros).",
+        "Source of the motion of the vehicle. With it, the node corrects the points and the poses "
+        "of the cameras. none: no correction. odometry: the topic odometry. tf: the movement of "
+        "base_frame in odom_frame (needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
     odom_frame: str = _parameter(
@@ -137,8 +142,8 @@ class Parameters:
     )
     autostart: bool = _parameter(
         True,
-        "Whether the node configures and activates itself. If false, it waits for a lifecycle "
-        "manager.",
+        "Whether the node configures and activates itself. If false, the node waits for a "
+        "lifecycle manager.",
     )
     mode: str = _parameter(
         "fused",
@@ -168,13 +173,14 @@ class Parameters:
     )
     intrinsics: str = _parameter(
         "camera_info",
-        "Source of K and the distortion.",
+        "Source of K and the distortion of the cameras: the topic camera_info or the calibration "
+        "file.",
         choices=("camera_info", "calibration"),
     )
     image_transport: str = _parameter(
         "raw",
-        "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG) on "
-        "`<image>/compressed`.",
+        "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG), on the topic "
+        "of the images with /compressed at its end.",
         choices=("raw", "compressed"),
     )
     rectified: str = _parameter(
@@ -186,18 +192,22 @@ class Parameters:
     )
     reliability: str = _parameter(
         "auto",
-        "QoS of the subscriptions. auto: reliable if every publisher offers it, otherwise best "
-        "effort. camera_info uses auto even with best_effort, because otherwise a latched "
-        "camera_info would not arrive.",
+        "QoS of the subscriptions. auto: reliable if every publisher of the topic offers this, "
+        "otherwise best effort. With best_effort, only the subscription to camera_info still uses "
+        "auto, because a latched camera_info would not arrive otherwise.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
-        0.05, "Largest difference of the stamps of a pair, seconds.", limits=(0.0, 10.0), live=True
+        0.05,
+        "Largest difference between the stamps of two messages that match, seconds.",
+        limits=(0.0, 10.0),
+        live=True,
     )
     max_wait: float = _parameter(
         0.2,
-        f"How long a message waits for its partner, seconds. At most {MOST_WAITING} messages of a "
-        f"sensor wait at a time ({MOST_WAITING / 30:.0f} s at 30 Hz). They occupy memory.",
+        "Longest time that a message waits for a partner, seconds. A partner is a matching "
+        f"message of another sensor. At most {MOST_WAITING} messages of a sensor wait at a time "
+        f"({MOST_WAITING / 30:.0f} s at 30 Hz), because they occupy memory.",
         limits=(0.0, 10.0),
         live=True,
     )
@@ -215,19 +225,17 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message without a partner. drop: it is dropped. process: a message of "
-        "the reference stream (with one lidar, a cloud) is processed alone. Any other message is "
-        "dropped, unless no pair has formed for one second: then it is processed alone, too. "
-        "With either value, a message that still waits is dropped as soon as a newer one of its "
-        "sensor is processed. Example with one lidar and one camera: a cloud without an image "
-        "waits for max_wait. If a newer pair forms before that, the cloud is dropped. Otherwise it "
-        "is processed alone.",
+        "What happens to a message that has no partner when max_wait ends. drop: the message is "
+        "dropped. process: the message is processed alone if it belongs to the reference stream "
+        "(normally the clouds of the first lidar), or if no pair has formed for one second. "
+        "Otherwise the message is dropped. With either value, the message is dropped at once if a "
+        "newer message of the same sensor is processed before max_wait ends.",
         choices=("process", "drop"),
         live=True,
     )
     intensity_field: str = _parameter(
         "intensity",
-        "Field of the cloud with the intensity. If empty, the intensity counts as 0.",
+        "Field of the clouds that holds the intensity. If empty, the intensity counts as 0.",
         live=True,
     )
     intensity_scale: float = _parameter(
@@ -242,8 +250,8 @@ class Parameters:
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Limits between bands of distance, rising. Two numbers make three bands. The distance is "
-        "horizontal, from the lidar, in metres.",
+        "Limits between bands of distance, in rising order. Two numbers make three bands. The "
+        "distance of a box is horizontal, from the origin of the ego frame, in metres.",
         limits=(0.0, 1000.0),
         live=True,
     )
@@ -251,14 +259,14 @@ class Parameters:
         1.0,
         "Of two boxes that overlap by more than this, the one with the lower score is not "
         "published, whatever their classes. The overlap is the intersection over union in the "
-        "bird's-eye view. 1 turns this off. The suppression within each class, which the "
-        "checkpoint sets, remains.",
+        "bird's-eye view. 1 turns this off. Of boxes of the same class that are close together, "
+        "the network gives only the best one in any case.",
         limits=(0.0, 1.0),
         live=True,
     )
     marker_lifetime: float = _parameter(
         0.5,
-        "Seconds after which a marker disappears without an update. 0: never.",
+        "Seconds after which a marker disappears if it is not updated. 0: never.",
         limits=(0.0, 60.0),
         live=True,
     )
@@ -267,16 +275,16 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "Limit for total_ms on ~/timing. This time starts when the node has the last message of a "
-        "frame, or stops waiting for one, and ends when the results are published. /diagnostics "
-        "says WARN if a frame takes longer.",
+        "Limit for total_ms on ~/timing: the time from the moment when the node has the last "
+        "message of a frame, or no longer waits for one, until the results are published. If a "
+        "frame takes longer, /diagnostics says WARN.",
         limits=(1.0, 60_000.0),
         live=True,
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "/diagnostics says ERROR if for so long there was no frame, or every frame took longer "
-        "than max_processing_time_ms.",
+        "If during this time there was no frame, or every frame took longer than "
+        "max_processing_time_ms, /diagnostics says ERROR.",
         limits=(1.0, 60_000.0),
         live=True,
     )

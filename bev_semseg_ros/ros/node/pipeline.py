@@ -293,6 +293,8 @@ class Pipeline:
 
     def _decode_image(self, sensor: Sensor, message: Any, info: Any, poses: Poses) -> CameraImage:
         pose = poses.camera_from_ego.get(sensor.name)
+        if pose is None:
+            raise UnusableInput("no_transform", f"the pose of {sensor.name} is unknown")
         seen = self._cameras[sensor.name].decode(message, info, pose)
         if not self._predictor.is_warm(seen.camera.size):
             self._prepare(seen.camera.size)

@@ -62,8 +62,8 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `~/label_info` names the numbers in `class_id`; not published for "
-        "frames without a cloud: without points the network cannot find boxes",
+        "the boxes of `~/markers`; `~/label_info` names the numbers in `class_id`; not published "
+        "for frames without a cloud, because the network cannot find boxes without points",
         DETECTION,
     ),
     "~/label_info": Topic(
@@ -95,7 +95,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "intrinsics of the rectified image, at the size of these images",
+        "intrinsics of the images on the other `semseg` topics, which are rectified",
         SEGMENTATION,
         of_camera=True,
     ),
@@ -105,7 +105,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "/diagnostics": Topic(
         "diagnostic_msgs/msg/DiagnosticArray",
-        "one message per second while active: whether all is well, and if not, why",
+        "one message per second while the node is active: whether all is well, and if not, why",
     ),
     **{
         f"~/debug/{stage}": Topic("std_msgs/msg/Float64", f"milliseconds of a frame: {text}")

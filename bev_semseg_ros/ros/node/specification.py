@@ -55,20 +55,17 @@ class Specification:
         return f"array of: {text}" if self.default else "array of names"
 
     def check(self, value: Any) -> Any:
-        """Return `value`, an array as a tuple.
+        """Return `value`: an array as a tuple, whole numbers as floats where these are expected.
 
         Raises:
             ValueError: If it is not allowed; the message names the parameter.
         """
         if not self.is_array:
-            self._check_element(value)
-            return value
+            return self._checked(value)
         is_sequence = isinstance(value, Sequence | array.array) and not isinstance(value, str)
         if not is_sequence or not self._is_length(len(value)):
             raise ValueError(f"parameter {self.name}: expected {self._type_name}, got {value!r}")
-        for element in value:
-            self._check_element(element)
-        return tuple(value)
+        return tuple(self._checked(element) for element in value)
 
     def descriptor(self) -> Any:
         """Return the rcl_interfaces/ParameterDescriptor."""
@@ -122,7 +119,10 @@ class Specification:
             return length in (0, self.length)
         return length > 0 or not self.default
 
-    def _check_element(self, value: Any) -> None:
+    def _checked(self, value: Any) -> Any:
+        """Return a value or an element of an array."""
+        if self._element_type is float and type(value) is int:
+            value = float(value)
         if type(value) is not self._element_type:  # also refuses a bool for an int
             raise ValueError(f"parameter {self.name}: expected {self._type_name}, got {value!r}")
         if self.choices and value not in self.choices:
@@ -131,6 +131,7 @@ class Specification:
             )
         if self.limits:
             self._check_range(value, *self.limits)
+        return value
 
     def _check_range(self, value: Any, low: float, high: float) -> None:
         if not low <= value <= high:

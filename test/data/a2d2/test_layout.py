@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 from support import tiny_data
 
@@ -46,4 +47,31 @@ def test_the_working_folder_opens_as_a_dot(root, below, monkeypatch):
 def test_missing_description_of_the_set_is_named(root, name):
     (root / name).unlink()
     with pytest.raises(FileNotFoundError, match=name.rpartition("/")[2]):
+        A2D2Dataset(root)
+
+
+def test_images_stored_as_jpeg_are_read(root):
+    file = tiny_data.a2d2_file(root, "image")
+    cv2.imwrite(str(file.with_suffix(".jpg")), cv2.imread(str(file)))
+    file.unlink()
+    frame, _ = A2D2Dataset(root)[0]
+    assert frame.missing == () and frame.image.shape == (40, 64, 3)
+
+
+def test_data_of_another_camera_alone_say_which(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path)
+    tiny_data.write_a2d2_frame(tmp_path, camera="side_left")
+    with pytest.raises(
+        ValueError, match=r"no frames of the camera front_center; try --cameras side"
+    ):
+        A2D2Dataset(tmp_path)
+
+
+def test_renamed_files_are_named_with_what_was_expected(root):
+    scene = root / "camera_lidar_semantic_bboxes" / "20180807_145028"
+    for file in [path for path in scene.rglob("*") if path.is_file()]:
+        file.rename(file.with_name(f"7{file.suffix}"))
+    with pytest.raises(
+        ValueError, match=r"no frames: expected files such as .*; there are 5 files"
+    ):
         A2D2Dataset(root)

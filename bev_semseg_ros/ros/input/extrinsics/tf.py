@@ -32,6 +32,7 @@ class TfExtrinsics:
         is_stamped: bool = False,
         reference_lidar: str = LIDAR,
         reference_camera: str = CAMERA,
+        sensors: Sequence[str] = (),
     ) -> None:
         """Begin without transforms.
 
@@ -46,6 +47,8 @@ class TfExtrinsics:
                 its latest transform is looked up once.
             reference_lidar: Name of the lidar below which the ego frame lies.
             reference_camera: Name of the camera without which a frame is not processed.
+            sensors: Names of all lidars and cameras. Once their poses are known and nothing moves
+                that is asked for, TF is not listened to any more.
         """
         self.lidar_frame = base_frame
         self._transforms, self._is_stamped = transforms, is_stamped
@@ -53,6 +56,7 @@ class TfExtrinsics:
         self._output_frame = output_frame
         self._reference_lidar, self._reference_camera = reference_lidar, reference_camera
         self._found: dict[str, np.ndarray] = {}
+        self._unknown = set(sensors)
 
     def at(self, clouds: Mapping[str, Header], images: Mapping[str, Header]) -> Poses:
         """Look up the poses; see `Extrinsics`."""
@@ -70,6 +74,10 @@ class TfExtrinsics:
             base_from_output = base_from_reference
         else:
             base_from_output = self._look_up(output_frame, cloud)
+        self._stop_listening_if_all_is_known(
+            {*base_from_lidar, *base_from_camera},
+            output_frame in (cloud.frame_id, self._base_frame),
+        )
         return Poses(
             {name: ego_from_base @ pose for name, pose in base_from_lidar.items()},
             {name: invert(ego_from_base @ pose) for name, pose in base_from_camera.items()},
@@ -82,6 +90,13 @@ class TfExtrinsics:
     def close(self) -> None:
         """Stop listening to TF."""
         self._transforms.close()
+
+    def _stop_listening_if_all_is_known(self, found: set[str], is_output_static: bool) -> None:
+        """Save the time that a busy /tf costs, once every sensor's pose was found."""
+        if self._unknown and not self._is_stamped and is_output_static:
+            self._unknown -= found
+            if not self._unknown:
+                self._transforms.pause()
 
     def _look_up_sensors(
         self, kind: str, headers: Mapping[str, Header], reference: str, missing: list[str]
@@ -149,4 +164,5 @@ def from_tf(
         parameters.tf_lookup == "stamped",
         lidars[0],
         cameras[0] if cameras else CAMERA,
+        [*lidars, *cameras],
     )

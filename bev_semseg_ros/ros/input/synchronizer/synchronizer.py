@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
+from bev_semseg_ros.ros.input.synchronizer.leftovers import Leftovers
 from bev_semseg_ros.ros.input.synchronizer.match import Match
 from bev_semseg_ros.ros.input.synchronizer.stream_history import StreamHistory
 from bev_semseg_ros.ros.input.synchronizer.succession import SILENCE_NS, Succession
@@ -54,7 +55,8 @@ class Synchronizer:
 
     The stamps of the matches rise in each stream, and a match drops what is older in the streams
     that take part in it. Stamps have jumped back if one is older than any wait explains, if a
-    stream begins again with its oldest stamp (a bag that loops), or if only late messages come.
+    stream begins again with its oldest stamp (a bag that loops), or if only late messages come. The
+    messages of other streams that continue the time before are dropped then, for `max_wait`.
 
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never
     jumps. Not thread-safe.
@@ -107,9 +109,10 @@ class Synchronizer:
             The matches that are complete by it, in order.
         """
         if self._has_jumped_back(stream, stamp):
-            for name, entries in self._waiting.items():
-                self.dropped["time_jump_" + name] += len(entries)
-            self._reset()
+            self._jump_back(stream, now)
+        elif self._leftovers.contain(stream, stamp, now):
+            self.dropped["time_jump_" + stream] += 1
+            return self.expire(now)
         self._succession.note_arrival(stream, now)
         if self._is_old(stream, stamp):
             self.dropped["late_" + stream] += 1
@@ -185,6 +188,7 @@ class Synchronizer:
         self._history = {stream: StreamHistory() for stream in self.streams}
         self._given = dict.fromkeys(self.streams, BEFORE_ALL)
         self._late: Counter[str] = Counter()  # late messages in a row
+        self._leftovers = Leftovers()
         self._succession.forget_arrivals()
         # How much newer the newest reference message was when the last message came.
         self._lag = dict.fromkeys(self.streams, 0)
@@ -211,6 +215,15 @@ class Synchronizer:
             or stamp < history.newest - self.slop - self.max_wait
             or (self._late[stream] >= LATE_MESSAGES - 1 and self._is_old(stream, stamp))
         )
+
+    def _jump_back(self, stream: str, now: int) -> None:
+        """Begin anew, because the stamps of a stream have jumped back."""
+        for name, entries in self._waiting.items():
+            self.dropped["time_jump_" + name] += len(entries)
+        newest = {name: history.newest for name, history in self._history.items() if history}
+        self._reset()
+        newest.pop(stream, None)
+        self._leftovers = Leftovers(newest, now + self.max_wait)
 
     def _is_old(self, stream: str, stamp: int) -> bool:
         return stamp <= self._given[stream] or stamp in self._history[stream]

@@ -132,6 +132,25 @@ def test_a_loop_of_a_short_drive_loses_no_pair():
     assert pairs == 60 and sync.dropped.total() == 0
 
 
+def test_after_a_loop_the_first_frame_is_not_lost_to_a_late_image_of_the_last():
+    """The late image looked like a jump ahead, and the next cloud like another jump back."""
+    sync, frames, arrivals = make(), 10, []
+    for loop in range(3):
+        start = loop * 100 * frames
+        for frame in range(frames):
+            sent = start + 100 * frame - (90 if frame == 0 and loop else 0)
+            arrivals += [(sent, "points", (loop, frame)), (sent + 30, "image", (loop, frame))]
+    pairs = []
+    for now, stream, item in sorted(arrivals):
+        pairs += sync.add(stream, item[1] * 100 * MS, item, now * MS)
+    assert [match.points for match in pairs if match.is_pair and match.points[1] == 0] == [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+    ]
+    assert all(match.points == match.image for match in pairs if match.is_pair)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_loop_shorter_than_any_wait_goes_on(frames):
     sync, now, pairs = make(), 0, []

@@ -1,0 +1,254 @@
+"""Clouds in KITTI's binary format and in the variants that others write.
+
+KITTI gives four float32 a point: x, y, z and an intensity from 0 to 1. Converters write three or
+five numbers, float64, or intensities up to 255, and no file says which. The format is found from
+what a few files of the folder hold, and applies to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, full_scale
+from bev_semseg_ros.input_check.statistics import highest_intensity
+
+SAMPLES = 5  # files of a folder that are looked at for its format
+SAMPLE_POINTS = 20_000  # of each
+# Fewer points than this in all samples do not tell a format; KITTI's own is assumed then.
+TELLING_POINTS = 100
+FARTHEST = 2000.0  # metres: a coordinate beyond it is none
+OUTLIERS = 0.01  # share of the points that may be broken
+LARGEST_RAW_INTENSITY = 65536.0
+# Read with a wrong number of columns, every column has numbers of all kinds, so that all columns
+# look alike. Read with the right one, height and intensity are smaller than the distances.
+DISTINCT = 1.5
+HALVES_DIFFER = 2.0  # factor between rows of different kinds
+ALIKE = 0.2  # two columns whose quantiles differ by less than this share hold the same
+
+_TYPE_NAMES = {"f4": "float32", "f8": "float64"}
+
+
+@dataclass(frozen=True)
+class CloudFormat:
+    """What the bytes of a cloud mean.
+
+    Attributes:
+        dtype: "f4" or "f8".
+        columns: Numbers of a point: x, y, z in metres, intensity, and more.
+        full_scale: What an intensity of 1.0 is in the file.
+        has_ring: Whether the fifth number is that of the beam.
+    """
+
+    dtype: str = "f4"
+    columns: int = 4
+    full_scale: float = 1.0
+    has_ring: bool = False
+
+    @property
+    def bytes_per_point(self) -> int:
+        """Size of a point."""
+        return self.columns * int(self.dtype[1])
+
+    def __str__(self) -> str:
+        return f"{self.columns} {_TYPE_NAMES[self.dtype]} a point"
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """Return the numbers (N, columns) of whole points; a rest of the bytes is left out."""
+        count = len(data) // self.bytes_per_point
+        return np.frombuffer(data, self.dtype, count * self.columns).reshape(count, self.columns)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from KITTI's own format and what is done about it."""
+        notes = []
+        if (self.dtype, self.columns) != ("f4", 4):
+            notes.append(f"{self}, where KITTI has 4 float32")
+        if self.columns == 3:
+            notes.append("no intensity: it is taken as 0")
+        if self.columns > 4:
+            first = 6 if self.has_ring else 5
+            ring = "the fifth number is the beam's" if self.has_ring else ""
+            unused = f"numbers {first} to {self.columns} are not used"
+            if first == self.columns:
+                unused = f"number {first} is not used"
+            notes.append(", ".join(filter(None, (ring, unused if first <= self.columns else ""))))
+        if self.full_scale != 1.0:
+            notes.append(f"intensities are divided by {self.full_scale:g}")
+        return tuple(notes)
+
+
+# In the order in which they are tried. Six numbers come after three, because two points of three
+# numbers could pass for one of six.
+FORMATS = tuple(CloudFormat("f4", columns) for columns in (4, 5, 3, 6, 7, 8)) + tuple(
+    CloudFormat("f8", columns) for columns in (4, 3, 5)
+)
+
+
+class CloudFolder:
+    """The clouds of one folder, which all have the same format.
+
+    Args:
+        files: Its files.
+    """
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = sorted(files)
+
+    @cached_property
+    def format(self) -> CloudFormat:
+        """The format, found from a few files when it is first needed.
+
+        Raises:
+            ValueError: No known format makes sense of the files, or their intensities.
+        """
+        return find_format(_spread(self._files))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the format has that KITTI's own has not."""
+        folder = self._files[0].parent.name if self._files else ""
+        return tuple(f"{folder}: {note}" for note in self.format.notes)
+
+    def read(self, path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Read a cloud.
+
+        Args:
+            path: A file of the folder.
+
+        Returns:
+            (N, 4) float32 x, y, z in metres and intensity 0..1; the points' attributes by the
+            names of `frame.POINT_ATTRIBUTES`.
+
+        Raises:
+            ValueError: The file is truncated, or its intensities do not fit those of the folder.
+        """
+        data = path.read_bytes()
+        if len(data) % self.format.bytes_per_point:
+            raise ValueError(
+                f"{path}: truncated: {len(data)} bytes, expected a multiple of "
+                f"{self.format.bytes_per_point} ({self.format})"
+            )
+        numbers = self.format.decode(data)
+        points = np.zeros((len(numbers), 4), np.float32)
+        points[:, : self.format.columns] = numbers[:, :4]
+        points[:, 3] /= self.format.full_scale
+        highest = highest_intensity(points[:, 3])
+        if highest > LARGEST_INTENSITY:
+            raise ValueError(
+                f"{path}: intensities up to {highest * self.format.full_scale:g}, but other files "
+                f"of the folder count from 0 to {self.format.full_scale:g}; give all files one "
+                "scale"
+            )
+        attributes = {}
+        if self.format.has_ring:
+            attributes["ring"] = numbers[:, 4].astype(np.uint16)
+        return points, attributes
+
+
+def find_format(files: Sequence[Path]) -> CloudFormat:
+    """Find the format of some clouds of one folder.
+
+    Args:
+        files: Clouds of the folder.
+
+    Returns:
+        The format; KITTI's own if the files hold too little to tell.
+
+    Raises:
+        ValueError: No known format makes sense of the files, or of their intensities.
+    """
+    samples = [_start(path) for path in files]
+    best = next((each for each in FORMATS if _is_plausible(each, samples)), None)
+    if best is None:
+        best = CloudFormat()
+        numbers = _numbers(best, samples)
+        if len(numbers) >= TELLING_POINTS and not _is_within_reach(numbers):
+            raise ValueError(
+                f"{files[0]}: not a cloud of 3 to 8 float32 or 3 to 5 float64 a point: whichever "
+                "is assumed, coordinates or intensities make no sense; write x, y, z (metres) and "
+                "intensity (0..1) as little-endian float32"
+            )
+    numbers = _numbers(best, samples)
+    has_ring = best.columns > 4 and len(numbers) > 0 and _is_ring(numbers[:, 4])
+    scale = 1.0
+    if best.columns > 3 and len(numbers):
+        largest = highest_intensity(numbers[:, 3].astype(np.float64))
+        if largest > LARGEST_RAW_INTENSITY:
+            raise ValueError(
+                f"{files[0]}: intensities up to {largest:g}; expected 0..1, 0..255 or 0..65535"
+            )
+        scale = full_scale("f4", largest)
+    return CloudFormat(best.dtype, best.columns, scale, has_ring)
+
+
+def _spread(files: Sequence[Path]) -> list[Path]:
+    """Return a few of the files that are not empty, spread over all of them."""
+    steps = np.linspace(0, len(files) - 1, min(SAMPLES, len(files)))
+    chosen = [files[int(index)] for index in steps]
+    with_points = [path for path in chosen if path.is_file() and path.stat().st_size]
+    if with_points or not files:
+        return with_points
+    return [path for path in files if path.is_file() and path.stat().st_size][:SAMPLES]
+
+
+def _start(path: Path) -> bytes:
+    """Return the first points of a file, and all of its bytes if it is small."""
+    size = path.stat().st_size
+    # Whole points of every format, so that the rest tells which formats the size allows.
+    whole = int(np.lcm.reduce([each.bytes_per_point for each in FORMATS]))
+    wanted = SAMPLE_POINTS * 16 // whole * whole
+    with path.open("rb") as file:
+        return file.read(size if size <= wanted else wanted + size % whole)
+
+
+def _numbers(form: CloudFormat, samples: Sequence[bytes]) -> np.ndarray:
+    """Return the numbers (N, columns) of all samples."""
+    return np.concatenate([form.decode(data) for data in samples] or [np.zeros((0, form.columns))])
+
+
+def _is_plausible(form: CloudFormat, samples: Sequence[bytes]) -> bool:
+    """Return whether a format explains the samples."""
+    fitting = [data for data in samples if len(data) % form.bytes_per_point == 0]
+    if 2 * len(fitting) <= len(samples):  # one file may be truncated
+        return False
+    numbers = _numbers(form, fitting)
+    if len(numbers) < TELLING_POINTS or not _is_within_reach(numbers):
+        return False
+    sizes = np.nanmedian(np.abs(numbers[:, :4]), axis=0)
+    has_height = sizes[2] > 0 and sizes[:2].max() > 0
+    if not has_height or sizes.max() < DISTINCT * sizes.min():
+        return False
+    # Read with half the columns, every second row holds the second half of a point.
+    even, odd = (np.nanmedian(np.abs(numbers[first::2, :2])) for first in (0, 1))
+    if max(even, odd) > HALVES_DIFFER * min(even, odd):
+        return False
+    return form.columns < 6 or not _are_alike(numbers[:, 0], numbers[:, 3])
+
+
+def _is_within_reach(numbers: np.ndarray) -> bool:
+    """Return whether nearly all points (N, columns) have possible coordinates and intensities."""
+    with np.errstate(invalid="ignore"):
+        is_far = ~(np.abs(numbers[:, :3]) < FARTHEST).all(1)
+        is_missing = np.isnan(numbers[:, :3]).all(1)  # a point without a return
+        if (is_far & ~is_missing).mean() > OUTLIERS:
+            return False
+        if numbers.shape[1] == 3:
+            return True
+        return float((~(numbers[:, 3] >= 0) & ~np.isnan(numbers[:, 3])).mean()) <= OUTLIERS
+
+
+def _are_alike(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether two columns (N,) have the same distribution."""
+    one, other = (np.nanquantile(np.abs(each), (0.25, 0.5, 0.9)) for each in (first, second))
+    return bool((np.abs(one - other) <= ALIKE * np.maximum(one, other)).all())
+
+
+def _is_ring(column: np.ndarray) -> bool:
+    """Return whether a column (N,) holds whole numbers of beams."""
+    is_whole = np.isfinite(column) & (column >= 0) & (column < 256) & (column == np.rint(column))
+    return bool(is_whole.all() and column.max() > 0)

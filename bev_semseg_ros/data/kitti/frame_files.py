@@ -1,0 +1,87 @@
+"""The files of a folder by the frame that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+def frame_key(name: str) -> str:
+    """Return what identifies a frame in every folder: numbers may have leading zeros or not."""
+    return name.lstrip("0") or "0" if name.isdigit() else name
+
+
+def in_order(keys: set[str]) -> list[str]:
+    """Return keys of frames in order: numbers by their value, before other names."""
+    return sorted(keys, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
+
+
+class FrameFiles:
+    """The files of one folder by frame.
+
+    Args:
+        folder: The folder; it need not be there.
+        endings: Of the files, in lower case. Of two files of a frame the first ending wins.
+
+    Raises:
+        ValueError: Two files are of the same frame, such as 1.png and 000001.png.
+    """
+
+    def __init__(self, folder: Path, endings: Sequence[str]) -> None:
+        self.folder = folder
+        self._endings = endings
+        self._files: dict[str, Path] = {}
+        self._others: list[str] = []
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        for file in entries:
+            if file.suffix.lower() in endings:
+                self._add(file)
+            else:
+                self._others.append(file.name)
+
+    def _add(self, file: Path) -> None:
+        """Note a file under its frame."""
+        key = frame_key(file.stem)
+        known = self._files.get(key)
+        if known is None:
+            self._files[key] = file
+        elif known.stem != file.stem:
+            raise ValueError(
+                f"{file}: belongs to the same frame as {known.name}; keep one of the two"
+            )
+        elif self._rank(file) < self._rank(known):
+            self._files[key] = file
+
+    def _rank(self, file: Path) -> int:
+        """Return the place of a file's ending."""
+        return self._endings.index(file.suffix.lower())
+
+    @property
+    def keys(self) -> set[str]:
+        """The frames of which there is a file."""
+        return set(self._files)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        return list(self._files.values())
+
+    def get(self, key: str) -> Path | None:
+        """Return the file of a frame, None if there is none."""
+        return self._files.get(key)
+
+    def __str__(self) -> str:
+        """Say what is there, for errors."""
+        endings = ", ".join(self._endings)
+        if not self.folder.is_dir():
+            return f"{self.folder.name} is missing"
+        if self._files:
+            return f"{self.folder.name} has {len(self._files)} files ({endings})"
+        if not self._others:
+            return f"{self.folder.name} is empty"
+        return (
+            f"{self.folder.name} has {len(self._others)} entries such as {self._others[0]}, none "
+            f"of them {endings}"
+        )

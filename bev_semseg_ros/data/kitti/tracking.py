@@ -1,0 +1,227 @@
+"""KITTI tracking: drives with objects that keep their number (Geiger et al., CVPR 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.calibration import (
+    KITTI_EGO_FROM_LIDAR,
+    kitti_object_camera,
+    kitti_rectified_from_lidar,
+    read_kitti_matrices,
+)
+from bev_semseg_ros.data.files import FrameParts, numbers, read_image, read_text
+from bev_semseg_ros.data.kitti.cameras import REFERENCE
+from bev_semseg_ros.data.kitti.clouds import CloudFolder
+from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
+from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, Objects
+from bev_semseg_ros.data.kitti.motion import Motion
+from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Boxes, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.labels import load_label_set
+
+_CAMERAS = (REFERENCE, "image_03")  # left and right, in colour: folders and names
+_CLOUDS, _LABELS, _CALIBRATION = "velodyne", "label_02", "calib"
+_FRAME_NS = 100_000_000  # the set has no times; its frames are a tenth of a second apart
+_FIELDS = (17, 18)  # of a line: frame, number of the object, and those of object detection
+
+
+class Drive:
+    """One drive, which the set calls a sequence.
+
+    Attributes:
+        name: Its number, such as "0004".
+        files: The images and the clouds, by what they are called in `Frame.missing`.
+        clouds: Reads the clouds.
+        calibration: File with the calibration.
+        labels: File with the objects, None if the drive has none.
+    """
+
+    def __init__(self, folder: Path, name: str, cameras: Sequence[str]) -> None:
+        self.name = name
+        reference, *others = cameras
+        self.files = {"image": FrameFiles(folder / reference / name, IMAGE_ENDINGS)}
+        for camera in others:
+            self.files[f"{camera} image"] = FrameFiles(folder / camera / name, IMAGE_ENDINGS)
+        self.files["lidar"] = FrameFiles(folder / _CLOUDS / name, (".bin",))
+        self.clouds = CloudFolder(self.files["lidar"].paths)
+        self.calibration = folder / _CALIBRATION / f"{name}.txt"
+        labels = folder / _LABELS / f"{name}.txt"
+        self.labels = labels if labels.is_file() else None
+
+    @cached_property
+    def rows(self) -> dict[str, np.ndarray] | None:
+        """The rows of the calibration; None without its file."""
+        return read_kitti_matrices(self.calibration) if self.calibration.is_file() else None
+
+    @cached_property
+    def objects(self) -> dict[int, tuple[Boxes, np.ndarray]]:
+        """Frame number -> its boxes in the ego frame and areas without boxes."""
+        if self.labels is None or self.rows is None:
+            return {}
+        rectified_from_lidar = kitti_rectified_from_lidar(self.rows, self.calibration)
+        ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
+        found: dict[int, Objects] = {}
+        for index, line in enumerate(read_text(self.labels).splitlines(), 1):
+            where = f"{self.labels}, line {index}"
+            fields = line.split()
+            if not fields:
+                continue
+            if len(fields) not in _FIELDS:
+                raise ValueError(
+                    f"{where}: expected {_FIELDS[0]} fields ({_FIELDS[1]} with a score), got "
+                    f"{len(fields)}"
+                )
+            frame, number = (int(value) for value in numbers(fields[:2], (2,), where))
+            objects = found.setdefault(frame, Objects(ego_from_rectified))
+            objects.add(fields[2:], where, Motion(number))
+        return {frame: (each.boxes(), each.dont_care()) for frame, each in found.items()}
+
+    def annotation(self, number: int, camera: str | None) -> Annotation:
+        """Return the ground truth of a frame.
+
+        Args:
+            number: Of the frame.
+            camera: What the camera is called whose image the areas without boxes are of.
+        """
+        labels = load_label_set(BOX_LABELS)
+        if self.labels is None or self.rows is None:
+            return Annotation(box_labels=labels)
+        boxes, areas = self.objects.get(number, (Boxes.empty(), np.zeros((0, 4))))
+        return Annotation(
+            boxes, box_labels=labels, dont_care={} if camera is None else {camera: areas}
+        )
+
+
+class KittiTrackingDataset:
+    """Drives of KITTI tracking; a drive is a scene.
+
+    A frame's time is its number times 0.1 s. Boxes have the numbers of their objects and no
+    velocities. `Frame.missing` names what of "image", "lidar", "calib" and "boxes" should have
+    been there, and "image_03 image" for a second camera.
+
+    Args:
+        path: A folder with `training`, or a folder such as `training` itself.
+        cameras: "image_02", "image_03" or both; the first is the reference camera.
+
+    Raises:
+        ValueError: A file is damaged; the message names it.
+    """
+
+    name = "kitti_tracking"
+    layout = (
+        "KITTI tracking: a folder with training/image_02/0000 or training/velodyne/0000, or such a "
+        "training folder"
+    )
+
+    def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE,)) -> None:
+        self.box_labels = load_label_set(BOX_LABELS)
+        self.mask_labels = load_label_set(MASK_LABELS)  # it has no masks
+        self._folder = _training_folder(Path(path)) or Path(path)
+        self._cameras = list(cameras)
+        drives = [Drive(self._folder, name, cameras) for name in _drive_names(self._folder)]
+        self._frames = [
+            (drive, int(key))
+            for drive in drives
+            for key in in_order(set().union(*(files.keys for files in drive.files.values())))
+            if key.isdigit()
+        ]
+        if not self._frames:
+            found = "; ".join(map(str, drives[0].files.values()))
+            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}")
+
+    @staticmethod
+    def matches(path: Path) -> bool:
+        """Return whether a folder is such a data set."""
+        return _training_folder(path) is not None
+
+    @staticmethod
+    def camera_names(path: Path) -> list[str]:
+        """Return the cameras that have a folder; the left one is always there."""
+        folder = _training_folder(path) or path
+        return [_CAMERAS[0], *(name for name in _CAMERAS[1:] if (folder / name).is_dir())]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What differs from KITTI's own files, and what is done about it."""
+        drives = {drive.name: drive for drive, _ in self._frames}
+        return tuple(
+            f"{name}: {note}" for name, drive in drives.items() for note in drive.clouds.notes
+        )
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def scene(self, index: int) -> str:
+        """Return the name of the drive that a frame belongs to."""
+        return self._frames[index][0].name
+
+    def parts(self, index: int) -> FrameParts:
+        drive, number = self._frames[index]
+        paths = {
+            part: path
+            for part, files in drive.files.items()
+            if (path := files.get(str(number))) is not None
+        }
+        missing = [part for part in drive.files if part not in paths]
+        has_labels = (self._folder / _LABELS).is_dir()
+        for part, file in (("calib", drive.calibration), ("boxes", drive.labels)):
+            if file is not None and file.is_file():
+                paths[part] = file
+            elif part == "calib" or has_labels:
+                missing.append(part)
+        return FrameParts(paths, tuple(missing))
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        drive, number = self._frames[index]
+        parts = self.parts(index)
+        cloud = parts.paths.get("lidar")
+        points, attributes = (None, {}) if cloud is None else drive.clouds.read(cloud)
+        names = sensor_names(self._cameras, CAMERA)
+        frame = Frame(
+            number * _FRAME_NS,
+            {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR, attributes)},
+            self._images(drive, parts, names),
+            f"{drive.name}_{number:06d}",
+            drive.name,
+            parts.missing,
+        )
+        reference = names[self._cameras.index(REFERENCE)] if REFERENCE in self._cameras else None
+        return frame, drive.annotation(number, reference)
+
+    def _images(
+        self, drive: Drive, parts: FrameParts, names: Sequence[str]
+    ) -> dict[str, CameraImage]:
+        """Return the images of a frame by the cameras' names; none without a calibration."""
+        images: dict[str, CameraImage] = {}
+        if drive.rows is None:
+            return images
+        for camera, name in zip(self._cameras, names, strict=True):
+            path = parts.paths.get("image" if camera == self._cameras[0] else f"{camera} image")
+            image = None if path is None else read_image(path)
+            size = None if image is None else (image.shape[1], image.shape[0])
+            known = kitti_object_camera(drive.rows, drive.calibration, size, camera)
+            if known is not None:
+                images[name] = CameraImage(image, known)
+        return images
+
+
+def _training_folder(path: Path) -> Path | None:
+    """Return the folder with the folders of the sensors: "training", or the path itself."""
+    return next((each for each in (path / "training", path) if _drive_names(each)), None)
+
+
+def _drive_names(folder: Path) -> list[str]:
+    """Return the names of the drives that have a folder of images or clouds."""
+    names = {
+        entry.name
+        for sensor in (*_CAMERAS, _CLOUDS)
+        for entry in (folder / sensor).glob("[0-9][0-9][0-9][0-9]")
+        if entry.is_dir()
+    }
+    return sorted(names)

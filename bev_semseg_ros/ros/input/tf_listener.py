@@ -1,0 +1,58 @@
+"""Listening to TF where it holds up nothing else.
+
+tf2_ros's Python listener handles every transform of every message. On a busy vehicle that takes a
+good part of the executor's thread, and frames wait for it. So it listens with a node and a thread
+of its own, and only as long as somebody needs it.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+TOPICS = ("/tf", "/tf_static")
+
+
+class TfListener:
+    """Fills a tf2_ros.Buffer from TF, in a thread of its own.
+
+    Args:
+        tf2_ros: The module.
+        buffer: A tf2_ros.Buffer.
+        node: The node for which it listens; its namespace and its remappings of TF's topics hold.
+    """
+
+    def __init__(self, tf2_ros: Any, buffer: Any, node: Node) -> None:
+        # A remapping of the process's node name would hold for this node, too; those of the topics
+        # are taken from the node.
+        remappings = [f"{topic}:={node.resolve_topic_name(topic)}" for topic in TOPICS]
+        self._node = rclpy.create_node(
+            f"_{node.get_name()}_tf",  # hidden from `ros2 node list`
+            namespace=node.get_namespace(),
+            context=node.context,
+            cli_args=["--ros-args", *(part for each in remappings for part in ("-r", each))],
+            use_global_arguments=False,
+            start_parameter_services=False,
+        )
+        self._listener = tf2_ros.TransformListener(buffer, self._node)
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name="tf", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._executor.shutdown()
+        self._thread.join()
+        self._listener.unregister()
+        self._node.destroy_node()
+
+    def _spin(self) -> None:
+        """Handle messages until `close` or the end of the context."""
+        with suppress(ExternalShutdownException):
+            self._executor.spin()

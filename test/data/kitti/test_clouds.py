@@ -1,0 +1,148 @@
+"""Clouds as others write them: more or fewer numbers a point, float64, intensities up to 255."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.data.kitti.clouds import CloudFolder, find_format
+
+COUNT = 3000
+
+
+def scan(shuffled: bool = False) -> np.ndarray:
+    """Return (COUNT, 4) points of a street: ground, walls, and little intensity."""
+    rng = np.random.default_rng(3)
+    azimuth = np.linspace(-np.pi, np.pi, COUNT)
+    distance = rng.uniform(4, 50, COUNT)
+    height = np.where(rng.random(COUNT) < 0.6, -1.73, rng.uniform(-1.7, 2, COUNT))
+    points = np.stack(
+        [
+            distance * np.cos(azimuth),
+            distance * np.sin(azimuth),
+            height,
+            rng.beta(1.5, 5, COUNT),
+        ],
+        1,
+    )
+    return rng.permutation(points) if shuffled else points
+
+
+def more(points: np.ndarray, *columns: np.ndarray) -> np.ndarray:
+    return np.column_stack([points, *columns])
+
+
+RING = np.arange(COUNT) % 32
+TIME = np.linspace(0, 0.1, COUNT)
+VARIANTS = {
+    "kitti": (lambda points: points, "f4", "4 float32", ()),
+    "no intensity": (lambda points: points[:, :3], "f4", "3 float32", ("taken as 0",)),
+    "nuScenes with ring": (lambda points: more(points, RING), "f4", "5 float32", ("the beam's",)),
+    "with time": (lambda points: more(points, TIME), "f4", "5 float32", ("number 5 is not used",)),
+    "ring and time": (
+        lambda points: more(points, RING, TIME),
+        "f4",
+        "6 float32",
+        ("the beam's, number 6 is not used",),
+    ),
+    "eight": (
+        lambda points: more(points, RING, TIME, TIME, TIME),
+        "f4",
+        "8 float32",
+        ("numbers 6 to 8 are not used",),
+    ),
+    "numpy's own type": (lambda points: points, "f8", "4 float64", ()),
+    "float64 without intensity": (lambda points: points[:, :3], "f8", "3 float64", ()),
+    "bytes": (
+        lambda points: points * (1, 1, 1, 255),
+        "f4",
+        "4 float32",
+        ("intensities are divided by 255",),
+    ),
+    "words": (
+        lambda points: points * (1, 1, 1, 65535),
+        "f4",
+        "4 float32",
+        ("intensities are divided by 65535",),
+    ),
+}
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_format_of_a_converter_is_recognised_and_said(tmp_path, variant, shuffled):
+    change, dtype, name, notes = VARIANTS[variant]
+    points = scan(shuffled)
+    file = tmp_path / "000000.bin"
+    file.write_bytes(change(points).astype(f"<{dtype}").tobytes())
+    folder = CloudFolder([file])
+    assert str(folder.format) == f"{name} a point"
+    for note in notes:
+        assert any(note in said for said in folder.notes), folder.notes
+    assert bool(folder.notes) == (variant != "kitti")
+    read, attributes = folder.read(file)
+    expected = points.copy()
+    if name.startswith("3"):
+        expected[:, 3] = 0
+    np.testing.assert_allclose(read, expected, atol=1e-5)
+    assert ("ring" in attributes) == ("ring" in variant or variant == "eight")
+
+
+def test_clouds_of_another_byte_order_are_refused(tmp_path):
+    file = tmp_path / "000000.bin"
+    file.write_bytes(scan().astype(">f4").tobytes())
+    with pytest.raises(ValueError, match=r"000000.bin: not a cloud of .*little-endian float32"):
+        find_format([file])
+
+
+def test_intensities_of_one_file_on_another_scale_are_refused(tmp_path):
+    files = [tmp_path / f"{number:06d}.bin" for number in range(3)]
+    for file in files:
+        file.write_bytes(scan().astype("<f4").tobytes())
+    folder = CloudFolder(files)
+    assert folder.format.full_scale == 1.0
+    files[1].write_bytes((scan() * (1, 1, 1, 255)).astype("<f4").tobytes())
+    with pytest.raises(ValueError, match=r"000001.bin: intensities up to .* count from 0 to 1"):
+        folder.read(files[1])
+
+
+def test_one_truncated_file_does_not_change_the_format_of_the_folder(tmp_path):
+    files = [tmp_path / f"{number:06d}.bin" for number in range(3)]
+    for file in files:
+        file.write_bytes(scan().astype("<f4").tobytes())
+    files[0].write_bytes(files[0].read_bytes()[:-5])
+    folder = CloudFolder(files)
+    assert len(folder.read(files[2])[0]) == COUNT
+    with pytest.raises(ValueError, match=r"000000.bin: truncated: .* multiple of 16 .4 float32"):
+        folder.read(files[0])
+
+
+def test_points_without_a_return_are_no_reason_for_another_format(tmp_path):
+    points = scan()
+    points[::20] = np.nan
+    file = tmp_path / "000000.bin"
+    file.write_bytes(points.astype("<f4").tobytes())
+    assert find_format([file]).columns == 4
+
+
+def test_intensities_to_255_train_evaluate_and_play_as_0_to_1(tmp_path):
+    """mAP fell from .62 to .03 in silence."""
+    tiny_data.write_kitti_frame(tmp_path, "000000")
+    file = tmp_path / "training" / "velodyne" / "000000.bin"
+    file.write_bytes((scan() * (1, 1, 1, 255)).astype("<f4").tobytes())
+    dataset = open_dataset(tmp_path)
+    assert dataset[0][0].points[:, 3].max() <= 1
+    assert dataset.notes == ("velodyne: intensities are divided by 255",)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["kitti/training/velodyne", "sustech/training/velodyne", "kitti_raw/*/*/velodyne_points/data"],
+)
+def test_real_clouds_are_in_kittis_own_format(real_data, folder):
+    files = sorted(real_data.glob(f"{folder}/*.bin"))
+    assert files
+    for file in files:
+        assert CloudFolder([file]).notes == ()

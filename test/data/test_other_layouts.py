@@ -1,0 +1,32 @@
+"""Folders that no reader knows are named, with what helps."""
+
+from __future__ import annotations
+
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.dataset import open_dataset
+
+
+@pytest.mark.parametrize(
+    "folders, message",
+    [
+        (["samples/CAM_FRONT", "v1.0-mini"], "nuScenes: convert it .*export_kitti.py"),
+        (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its labels are of"),
+        (["sequences/00/image_2"], "KITTI odometry: it has no labels"),
+        (["data_object_image_2/training"], "move the contents of their training folders"),
+        (["photos/2019"], "the folder has 1 entries, such as photos; looked for"),
+        ([], "the folder is empty; looked for"),
+    ],
+)
+def test_a_folder_of_another_layout_is_named(tmp_path, folders, message):
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(ValueError, match=message):
+        open_dataset(tmp_path)
+
+
+def test_the_folder_above_the_data_set_names_the_data_set(tmp_path):
+    tiny_data.write_kitti_frame(tmp_path / "data" / "kitti", "000000")
+    with pytest.raises(ValueError, match=r"no data set itself, but .*data/kitti is one: give that"):
+        open_dataset(tmp_path / "data")

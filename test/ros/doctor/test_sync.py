@@ -1,0 +1,54 @@
+"""How the doctor judges stamps and waiting of two streams, from numbers alone."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.observation import Observation, Stream
+from bev_semseg_ros.ros.doctor.sync import check_all_sync
+
+MS = 1_000_000
+BAG_STARTS = 1_533_000_000_000 * MS
+NOW = 1_795_000_000_000 * MS
+
+
+def observed(first_cloud: int, first_image: int, image_delay: int = 20) -> Diagnosis:
+    """Listen to a bag of 10 s that is played in a loop with a pause of 1 s.
+
+    Args:
+        first_cloud: Number of the first cloud that is heard, counted over all loops.
+        first_image: The same of the images.
+        image_delay: How long an image comes after its cloud, ms.
+    """
+    streams = {
+        "points": Stream("points", "/points", "sensor_msgs/msg/PointCloud2"),
+        "image": Stream("image", "/image", "sensor_msgs/msg/Image"),
+    }
+    for name, first, delay in (("points", first_cloud, 0), ("image", first_image, image_delay)):
+        for number in range(first, 250):
+            loop, frame = divmod(number, 100)
+            streams[name].stamps.append(BAG_STARTS + frame * 100 * MS)
+            streams[name].arrivals.append(NOW + (loop * 11_000 + frame * 100 + delay) * MS)
+    observation = Observation("live topics", 25.0, is_live=True, streams=streams)
+    diagnosis = Diagnosis("live topics")
+    check_all_sync(observation, diagnosis)
+    return diagnosis
+
+
+@pytest.mark.parametrize(
+    ("first_cloud", "first_image"), [(0, 0), (40, 40), (98, 101), (101, 98), (0, 150)]
+)
+def test_beside_a_looping_bag_a_cloud_is_paired_with_the_image_of_its_own_loop(
+    first_cloud, first_image
+):
+    """`doctor --live` wrote max_wait: 10.0."""
+    diagnosis = observed(first_cloud, first_image)
+    assert diagnosis.parameters == {}
+    assert diagnosis.statistics["sync"]["wait_p95"] == pytest.approx(0.02)
+
+
+def test_images_that_really_come_late_are_found_beside_a_looping_bag_too():
+    assert observed(0, 0, image_delay=300).parameters == {"max_wait": 0.45}

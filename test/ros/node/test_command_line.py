@@ -1,0 +1,32 @@
+"""Arguments where ROS 1 had them, or where ROS 2 ignores them."""
+
+import pytest
+
+from bev_semseg_ros.ros.node.command_line import misplaced_arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "--ros-args -r points:=/velodyne_points -p slop:=0.1 --params-file x.yaml",
+        "--ros-args --remap __node:=front --param a:=b --log-level debug",
+        "points:=/velodyne_points",  # deprecated, and rcl says so and takes it
+        "--ros-args -r __ns:=/a --",
+    ],
+)
+def test_what_ros_takes_is_left_to_ros(arguments):
+    assert misplaced_arguments(arguments.split()) == ""
+
+
+@pytest.mark.parametrize(
+    "arguments, better",
+    [
+        ("--ros-args points:=/velodyne_points", "-r points:=/velodyne_points"),
+        ("_slop:=0.1", "-p slop:=0.1"),
+        ("--params-file car.yaml", "--params-file car.yaml"),
+        ("--ros-args -p slop:=1 _max_wait:=2 a:=b", "-p max_wait:=2 -r a:=b"),
+    ],
+)
+def test_habits_of_ros_1_and_forgotten_ros_args_are_answered_with_the_command(arguments, better):
+    assert misplaced_arguments(arguments.split()).endswith(f": write --ros-args {better}")
