@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
-from bev_semseg_ros.ros.doctor.candidates import SAMPLES, Candidate, look_at
+from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, open_streams
 from bev_semseg_ros.ros.doctor.topics import (
     COMPRESSED,
@@ -23,7 +24,7 @@ from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.node.sensors import Sensors
 
 SECONDS = 60.0  # of a long bag that are looked at
-CHOOSING = 10.0  # seconds of the bag within which the candidates for an input are compared
+CHOOSING = 5.0  # seconds of the bag within which the candidates for an input are compared
 TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 NO_NAMES = SensorNames()
 
@@ -120,21 +121,22 @@ def _compare(reader: BagReader, available: Available, sensors: Sensors) -> dict[
 
 def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, list[Any]]:
     """Return messages until each topic has SAMPLES of them, but no longer than CHOOSING."""
-    messages: dict[str, list[Any]] = {}
-    waiting = {topic.name: min(topic.count, SAMPLES) for topic in topics}
+    messages: dict[str, list[Any]] = {topic.name: [] for topic in topics}
+    enough = {topic.name: min(topic.count, SAMPLES) for topic in topics}
     first = last = None
     for topic, time, data in reader.messages(topics):
         if first is None or last is None or (time - last) / 1e9 > CHOOSING:
             first = time  # of the drive: some bags hold a message with the time 0 before it
         last = time
-        if (time - first) / 1e9 > CHOOSING or not any(count > 0 for count in waiting.values()):
+        is_complete = all(len(messages[name]) >= count for name, count in enough.items())
+        if (time - first) / 1e9 > CHOOSING or is_complete:
             break
-        try:
-            message = _store.deserialize_cdr(data, topic.message_type)
-        except Exception:  # rosbags raises any type; the doctor tells it of the chosen topic
+        most = INFOS if topic.message_type == INPUT_TYPES["camera_info"] else SAMPLES
+        if len(messages[topic.name]) >= most:
             continue
-        messages.setdefault(topic.name, []).append(message)
-        waiting[topic.name] -= 1
+        with suppress(Exception):  # rosbags raises any type; the doctor tells it of what it chooses
+            message = _store.deserialize_cdr(data, topic.message_type)
+            messages[topic.name].append(message)
     reader.left_out.clear()  # it is counted when the chosen topics are read
     return messages
 

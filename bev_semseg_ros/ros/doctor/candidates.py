@@ -19,13 +19,16 @@ from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
-SAMPLES = 3  # messages of a candidate that are decoded
+SAMPLES = 3  # clouds or images of a candidate that are decoded
+INFOS = 50  # camera_infos of a candidate whose stamps are compared
 # Frames in which clouds are collected over time: such a cloud is a map, not a sweep.
 _FIXED_FRAMES = ("map", "odom", "world", "earth", "camera_init", "global", "local_map")
-_DEPTH_CAMERA = re.compile(r"depth|stereo|realsense|zed|disparity")
+# Whole words, so that "organized" is no ZED and "infrastructure" no infrared image.
+_DEPTH_CAMERA = re.compile(r"depth|stereo|realsense|disparity|(?<![a-z])zed(?![a-z])")
 _NO_CAMERA_IMAGE = re.compile(
-    r"depth|disparity|infra|\bir\d?\b|thermal|mask|label|segment|semantic|overlay|debug|annotat|"
-    r"detection|costmap|heatmap|confidence|range_image|signal_image|reflec_image|nearir_image"
+    r"depth|disparity|infrared|(?<![a-z])(infra|ir)\d?(?![a-z])|thermal|mask|label|segment|"
+    r"semantic|overlay|debug|annotat|detection|costmap|heatmap|confidence|"
+    r"(range|signal|reflec|nearir)_image"
 )
 # What drivers call the intensity; the first that a cloud has is taken.
 INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")

@@ -17,9 +17,10 @@ from rclpy.serialization import deserialize_message
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.subscription import Subscription
 
+from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.doctor.candidates import SAMPLES, Candidate, look_at
+from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream, open_streams
 from bev_semseg_ros.ros.doctor.topics import (
     COMPRESSED,
@@ -187,7 +188,8 @@ def _compare(
     without_counts = {topic: (name, 0) for topic, name in found.items()}
     kinds = {kind: candidates_of(without_counts, kind) for kind in INPUT_TYPES}
     is_open = not all(sensor.prefix for sensor in sensors.all)
-    if not is_open or all(len(topics) < 2 for topics in kinds.values()):
+    has_choice = is_open and any(len(topics) > 1 for topics in kinds.values())
+    if not has_choice and not any(topic + SUFFIX in found for topic in found):
         return without_counts, {}
     messages: dict[str, list[bytes]] = {topic: [] for topic in found}
     counts: Counter[str] = Counter()
@@ -195,7 +197,7 @@ def _compare(
     def counter(topic: str) -> Callable[[bytes], None]:
         def count(data: bytes) -> None:
             counts[topic] += 1
-            if counts[topic] <= SAMPLES:
+            if counts[topic] <= (INFOS if topic in kinds["camera_info"] else SAMPLES):
                 messages[topic].append(data)
 
         return count

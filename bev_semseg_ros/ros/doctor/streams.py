@@ -7,7 +7,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import SENSOR_NAME
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
-from bev_semseg_ros.ros.convert.undecoded import all_undecoded
+from bev_semseg_ros.ros.convert.undecoded import Undecoded, all_undecoded
 from bev_semseg_ros.ros.doctor.candidates import not_chosen
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
@@ -64,12 +64,30 @@ def _add_absent(sensor: Sensor, name: str, observation: Observation, diagnosis: 
     if sensor.prefix:
         option = f"--{kind.replace('_', '-')} {sensor.name}=TOPIC"
         remedy = f"name it with {option}, or leave {sensor.name} out of {LISTS[kind]}"
-    elif not counts:
-        almost = [each for each in all_undecoded(observation.types) if each.kind == kind]
-        if almost:
-            text += f"; but there is {', '.join(map(str, almost))}"
-            remedy = almost[0].remedy
+    almost = _almost(sensor, kind, text, bool(counts), observation)
+    if almost:
+        text += f"; but there is {', '.join(map(str, almost))}"
+        remedy = almost[0].remedy
     diagnosis.add(f"topic {name}", "fault", text, remedy)
+
+
+def _almost(
+    sensor: Sensor, kind: str, text: str, has_others: bool, observation: Observation
+) -> list[Undecoded]:
+    """Return topics with an input's data in a form that the node does not decode.
+
+    Args:
+        sensor: The sensor; if it has a name, its topics begin with it.
+        kind: The kind of the input.
+        text: What is wrong with the input, which may name such a topic.
+        has_others: Whether there are topics of the right type.
+        observation: What was seen.
+    """
+    found = [each for each in all_undecoded(observation.types) if each.kind == kind]
+    asked = [each for each in found if text.startswith(f"{each.topic} carries")]
+    if asked or has_others:
+        return asked
+    return [each for each in found if each.topic.startswith(f"/{sensor.prefix}")]
 
 
 def _check_topic(

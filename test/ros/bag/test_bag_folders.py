@@ -170,8 +170,11 @@ def test_a_bag_that_was_packed_without_removing_the_files_is_read_once(tmp_path:
     folder = record(tmp_path / "bag", range(3))
     file = storage_file(folder)
     file.with_name(f"{file.name}.zstd").write_bytes(zstd.compress(file.read_bytes()))
+    assert read(folder) == ([0, 1, 2], [], {})
     (folder / "metadata.yaml").unlink()
-    assert read(folder)[0] == [0, 1, 2]
+    numbers, (_, remark), _ = read(folder)
+    assert numbers == [0, 1, 2]
+    assert f"{file}.zstd is not read, because bag.mcap is the same by its name" in remark
 
 
 def test_two_types_on_one_topic_are_two_topics(tmp_path: Path) -> None:

@@ -305,6 +305,27 @@ def test_almost_an_image(topic: str, kind: str, remedy: str, content, tmp_path) 
     assert remedy in finding.remedy
 
 
+def test_packets_that_are_asked_for(content, tmp_path) -> None:
+    """Although there are clouds, too."""
+    kind = "velodyne_msgs/msg/VelodyneScan"
+    packets = of_type(content, "/points", "/packets", kind)
+    path = write(tmp_path / "bag", content + [e for e in packets if e.topic == "/packets"])
+    finding = findings(read_bag(path, {"points": "/packets"}))["topic points"]
+    assert f"/packets carries {kind}" in finding.text and "velodyne_pointcloud" in finding.remedy
+
+
+def test_an_organized_cloud_is_of_no_zed_and_an_infrastructure_camera_no_infrared_one(
+    colored, tmp_path
+) -> None:
+    cloud_topic, image_topic = "/points_organized", "/infrastructure/image"
+    content = moved(colored, points=cloud_topic, image=image_topic)
+    content += copies(content, cloud_topic, "/depth/points", first(9000))
+    content += copies(content, image_topic, "/infra1/image")
+    observation = looked_at(tmp_path / "bag", content)
+    assert topics(observation)["points"] == cloud_topic
+    assert topics(observation)["image"] == image_topic
+
+
 def test_packets_beside_the_clouds_are_named_but_no_fault(content, tmp_path) -> None:
     packets = of_type(content, "/points", "/packets", "velodyne_msgs/msg/VelodyneScan")
     content += [entry for entry in packets if entry.topic == "/packets"]

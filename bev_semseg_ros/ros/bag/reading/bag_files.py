@@ -92,7 +92,7 @@ def _of_file(path: Path) -> BagFiles:
 
 def _of_folder(folder: Path) -> BagFiles:
     """Return the files that metadata.yaml lists, or else those in the folder."""
-    present = _recorded_files(folder)
+    present, twins = _recorded_files(folder)
     files = BagFiles(folder, [])
     file = folder / NAME
     try:
@@ -115,7 +115,7 @@ def _of_folder(folder: Path) -> BagFiles:
         if not present:
             raise ValueError(_why_empty(folder)) from error
         text = f"{file} {error}: without it these files are read: {_names(present)}"
-        files.remarks.append(Remark(text, _reindex(folder, present)))
+        files.remarks += [Remark(text, _reindex(folder, present)), *twins]
         files.metadata.files.clear()
         files.missing.clear()
         files.series = _in_series(present)
@@ -151,18 +151,27 @@ def _listed(folder: Path, files: BagFiles) -> list[Path]:
     return found
 
 
-def _recorded_files(folder: Path) -> list[Path]:
-    """Return the recorded files in a folder. Of a file that is there twice, one is returned."""
+def _recorded_files(folder: Path) -> tuple[list[Path], list[Remark]]:
+    """Return the recorded files in a folder. Of a file that is there twice, one is returned.
+
+    It is told which of them is left out.
+    """
     best: dict[str, Path] = {}
+    remarks = []
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.name.startswith(".") or path.name.endswith(_COMPANIONS):
             continue
         if kind_of_file(path) not in READABLE:
             continue
         stem = _stem(path)
-        if stem not in best or _preference(path) > _preference(best[stem]):
+        if stem in best:
+            pair = sorted([path, best[stem]], key=_preference)
+            text = f"{pair[0]} is not read, because {pair[1].name} is the same by its name"
+            remarks.append(Remark(text, "if it is not, move one of them into a folder of its own"))
+            best[stem] = pair[1]
+        else:
             best[stem] = path
-    return list(best.values())
+    return list(best.values()), remarks
 
 
 def _preference(path: Path) -> tuple[bool, bool]:
@@ -229,7 +238,7 @@ def _why_empty(folder: Path) -> str:
             return why_unreadable(path)
     bags = []
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and ((path / NAME).is_file() or _recorded_files(path)):
+        if path.is_dir() and ((path / NAME).is_file() or _recorded_files(path)[0]):
             bags.append(path)
     if bags:
         return (

@@ -104,7 +104,7 @@ class McapRecords:
             if opcode == CHUNK:
                 is_lost = not self._read_chunk(at, min(end, self._size))
             elif opcode == MESSAGE_INDEX and is_lost:
-                self.lost += (length - 6) // 16
+                self.lost += max(length - 6, 0) // 16
             elif opcode == DATA_END:
                 pass  # what follows repeats what was read
             elif opcode in (SCHEMA, CHANNEL):

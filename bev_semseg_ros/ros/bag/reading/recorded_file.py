@@ -230,7 +230,8 @@ class _WholeFile:
             for each in self._reader.connections
         ]
         self.start = self._reader.start_time if self._reader.message_count else 0
-        chunks = getattr(self._reader.storage, "chunks", None)  # of an mcap
+        storage = getattr(self._reader, "storage", None)
+        chunks = getattr(storage, "chunks", None)  # of an mcap
         self.has_index = chunks is None or (chunks != [] and all(c.channel_count for c in chunks))
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
