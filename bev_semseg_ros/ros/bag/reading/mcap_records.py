@@ -10,6 +10,7 @@ import sys
 from binascii import crc32
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,9 +27,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd  # a dependency of rosbags
 
-FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, DATA_END = 2, 3, 4, 5, 6, 7, 15
+FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
 HIGHEST_OPCODE = 15
 MESSAGE_HEADER = 22  # bytes: channel, sequence, time of the log and of the publication
+BLOCK = 2**16  # bytes of a packed chunk that are unpacked at a time: what is lost with damage
 OPEN_CHUNKS = 4  # chunks that are kept unpacked; those of one moment may be several
 
 
@@ -86,35 +88,37 @@ class McapRecords:
         self.start = self._rows[0].time if self._rows else 0
 
     def _read_file(self) -> None:
-        is_lost = False  # the chunk before: its index follows it
+        missing = [0]  # messages of each damaged chunk: its index, which follows it, tells them
+        is_damaged = False
         at = len(MCAP_MAGIC)
-        while True:
+        while at < self._size:
             self._file.seek(at)
             head = self._file.read(9)
             if len(head) < 9:
-                return
+                break
             opcode, length = struct.unpack("<BQ", head)
             at += 9
             end = at + length
             if opcode == FOOTER:
                 self.is_complete = True
-                return
+                break
             if not 0 < opcode <= HIGHEST_OPCODE or (end > self._size and opcode != CHUNK):
-                return
+                break
             if opcode == CHUNK:
-                is_lost = not self._read_chunk(at, min(end, self._size))
-            elif opcode == MESSAGE_INDEX and is_lost:
-                self.lost += max(length - 6, 0) // 16
-            elif opcode == DATA_END:
-                pass  # what follows repeats what was read
+                before = len(self._rows)
+                is_damaged = not self._read_chunk(at, min(end, self._size))
+                missing.append(before - len(self._rows))
+            elif opcode == MESSAGE_INDEX and is_damaged:
+                missing[-1] += max(length - 6, 0) // 16
             elif opcode in (SCHEMA, CHANNEL):
                 self._take_description(opcode, self._file.read(length))
             elif opcode == MESSAGE and length >= MESSAGE_HEADER:
                 self._take_message(self._file.read(MESSAGE_HEADER), -1, at, end)
             at = end
+        self.lost = sum(max(count, 0) for count in missing)
 
     def _read_chunk(self, start: int, end: int) -> bool:
-        """Take the records of a chunk. Return False if they are damaged."""
+        """Take the records of a chunk. Return False if it is damaged."""
         self._file.seek(start)
         head = self._file.read(min(end - start, 32))
         if len(head) < 32:
@@ -127,36 +131,41 @@ class McapRecords:
         records = start + 40 + name_length
         chunk = _Chunk(records, min(records + packed_size, end), compression)
         data = self._unpack(chunk)
-        is_cut = records + packed_size > end
-        if not is_cut and (len(data) != size or (checksum and crc32(data) != checksum)):
-            return False
+        is_whole = len(data) == size
+        if is_whole and checksum and crc32(data) != checksum:
+            return False  # any of its messages may be wrong
         self._chunks.append(chunk)
         at, number = 0, len(self._chunks) - 1
         while at + 9 <= len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
             at += 9
             if at + length > len(data):
-                break
+                return False
             if opcode in (SCHEMA, CHANNEL):
                 self._take_description(opcode, data[at : at + length])
             elif opcode == MESSAGE and length >= MESSAGE_HEADER:
                 header = data[at : at + MESSAGE_HEADER]
                 self._take_message(header, number, at, at + length)
             at += length
-        return True
+        return is_whole
 
     def _unpack(self, chunk: _Chunk) -> bytes:
         """Return the records of a chunk, those before the damage if it is damaged."""
         self._file.seek(chunk.start)
         packed = self._file.read(chunk.end - chunk.start)
-        try:
-            if chunk.compression == "zstd":
-                return zstd.ZstdDecompressor().decompress(packed)
-            if chunk.compression == "lz4":
-                return LZ4FrameDecompressor().decompress(packed)
-        except (zstd.ZstdError, RuntimeError, EOFError):
+        if chunk.compression == "":
+            return packed
+        if chunk.compression == "zstd":
+            decompressor = zstd.ZstdDecompressor()
+        elif chunk.compression == "lz4":
+            decompressor = LZ4FrameDecompressor()
+        else:
             return b""
-        return packed if chunk.compression == "" else b""
+        parts = []
+        with suppress(zstd.ZstdError, RuntimeError, EOFError):
+            for at in range(0, len(packed), BLOCK):
+                parts.append(decompressor.decompress(packed[at : at + BLOCK]))
+        return b"".join(parts)
 
     def _take_description(self, opcode: int, data: bytes) -> None:
         try:

@@ -56,17 +56,17 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
     if kind not in _SUFFIXES:
         raise ValueError(why_unreadable(path))
     if kind == SQLITE and write_ahead_log(source) is not None:
-        return _open_rows(path, source, kind, remarks, "")
+        return _open_rows(path, source, kind, remarks, is_damaged=False)
     if kind == SQLITE and is_cut(source):
-        return _open_rows(path, source, kind, remarks, "it ends within a page")
+        return _open_rows(path, source, kind, remarks, is_damaged=True)
     try:
         file = _WholeFile(path, source, kind, workspace, remarks)
-        if file.has_index:
-            return file
-        file.close()  # rosbags would find no messages, or refuse those that are not in order
-        return _open_rows(path, source, kind, remarks, "")
-    except Exception as error:  # rosbags raises any type for a damaged file
-        return _open_rows(path, source, kind, remarks, str(error))
+    except Exception:  # rosbags raises any type for a damaged file
+        return _open_rows(path, source, kind, remarks, is_damaged=True)
+    if file.has_index:
+        return file
+    file.close()  # rosbags would find no messages, or refuse those that are not in order
+    return _open_rows(path, source, kind, remarks, is_damaged=False)
 
 
 def _kind_in_zstd(path: Path) -> str:
@@ -79,7 +79,7 @@ def _kind_in_zstd(path: Path) -> str:
         with path.open("rb") as file:
             head = zstd.ZstdDecompressor().decompress(file.read(_BLOCK), _HEAD)
     except zstd.ZstdError as error:
-        raise ValueError(f"{path} is damaged (zstd: {error}): copy it anew") from error
+        raise ValueError(f"{path} is damaged (zstd): copy it anew") from error
     if not head:
         raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
     kind = kind_of(head)
@@ -117,7 +117,7 @@ def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
 
 
 def _open_rows(
-    path: Path, source: Path, kind: str, remarks: list[Remark], why: str
+    path: Path, source: Path, kind: str, remarks: list[Remark], is_damaged: bool
 ) -> McapRecords | SqliteRows:
     """Read a file that is not whole. Tell how much of it there is.
 
@@ -126,7 +126,7 @@ def _open_rows(
         source: The file to read, which may be an unpacked one.
         kind: Its format.
         remarks: Gets what is wrong with it.
-        why: What rosbags said; "" if it was not asked.
+        is_damaged: Whether rosbags cannot read it.
 
     Raises:
         ValueError: Nothing of it can be read.
@@ -136,7 +136,7 @@ def _open_rows(
         if kind == MCAP:
             records = McapRecords(source)
             _check_content(path, records)
-            remark = _of_mcap(path, records, why)
+            remark = _of_mcap(path, records, is_damaged)
             if remark is not None:
                 remarks.append(remark)
             return records
@@ -146,15 +146,15 @@ def _open_rows(
         log = write_ahead_log(source)
         if kind == SQLITE and log is not None:
             raise ValueError(
-                f"{path} cannot be read together with {log.name}, which holds its last messages "
-                f"({error}): bring them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
+                f"{path} cannot be read together with {log.name}, which holds its last "
+                f"messages: bring them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
             ) from error
         raise ValueError(
-            f"{path} is damaged, and no message of it can be read ({why or error}): copy it anew "
-            "from where it was recorded"
+            f"{path} is damaged, and no message of it can be read: copy it anew from where it was "
+            "recorded"
         ) from error
     count = _count(rows)
-    if not why:
+    if not is_damaged:
         remarks.append(
             Remark(
                 f"{path} was not closed when its recording ended: {count} messages are read, also "
@@ -172,7 +172,7 @@ def _open_rows(
     return rows
 
 
-def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark | None:
+def _of_mcap(path: Path, records: McapRecords, is_damaged: bool) -> Remark | None:
     """Say what is wrong with an MCAP file; None if it only lacks an index."""
     count = _count(records)
     if not records.is_complete:
@@ -186,9 +186,9 @@ def _of_mcap(path: Path, records: McapRecords, why: str) -> Remark | None:
             f"{path} is damaged: {count} messages of it are read, {records.lost} are lost",
             "copy it anew from where it was recorded",
         )
-    if not why:
+    if not is_damaged:
         return None
-    return Remark(f"{path} is read record by record, because of what rosbags says of it: {why}")
+    return Remark(f"{path} is not written as `ros2 bag` writes it: it is read record by record")
 
 
 def _check_content(path: Path, file: StorageFile) -> None:
@@ -250,21 +250,20 @@ class _WholeFile:
                 connection, time, data = next(messages)
             except StopIteration:
                 return
-            except Exception as error:  # rosbags raises any type
-                why = str(error)
+            except Exception:  # rosbags raises any type
                 break
             if time != last:
                 last = time
                 of_last.clear()
             of_last[connection.topic] += 1
             yield by_id[connection.id], time, bytes(data)
-        yield from self._rest(channels, last, of_last, why)
+        yield from self._rest(channels, last, of_last)
 
     def _rest(
-        self, channels: Collection[Channel], last: int, of_last: Counter[str], why: str
+        self, channels: Collection[Channel], last: int, of_last: Counter[str]
     ) -> Iterator[Recorded]:
         """Yield what can be read after damage: what comes later than the last message."""
-        self._rows = _open_rows(self._path, self._source, self._kind, self._remarks, why)
+        self._rows = _open_rows(self._path, self._source, self._kind, self._remarks, True)
         for channel, time, data in self._rows.messages(channels):
             if time < last:
                 continue

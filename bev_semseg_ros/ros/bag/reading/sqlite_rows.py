@@ -14,6 +14,7 @@ import apsw  # a dependency of rosbags
 from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, Recorded, type_name
 
 MAX_MISSES = 1000  # rows without success one after the other, after which no more are expected
+MAX_GAP = 10**7  # between the numbers of two rows
 _PAGE_SIZE_AT = 16  # in the header; 1 stands for 65536
 
 
@@ -77,6 +78,12 @@ class SqliteRows:
                     (last,),
                 )
                 for time, row, channel in rows:
+                    # In damaged pages rows may come again and again, or have any number.
+                    if row <= last or (last and row > last + MAX_GAP):
+                        misses += 1
+                        if misses >= MAX_MISSES:
+                            return
+                        continue
                     last, misses = row, 0
                     if isinstance(time, int) and isinstance(channel, int):  # else it is damaged
                         yield time, row, channel
