@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from bev_semseg_ros.ros.bag.playback_qos import qos_profile
 from bev_semseg_ros.ros.bag.player import Player
 from bev_semseg_ros.ros.convert.message import stamp_ns
 
+HAS_TF2_MSGS = importlib.util.find_spec("tf2_msgs") is not None
 RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too
 
 
@@ -78,16 +80,14 @@ def test_every_pair_comes_out_of_the_node(played):
 
 
 def test_the_player_says_what_it_sent(played):
-    assert played[0]["sent"] == {"/camera_info": COUNT, "/points": COUNT, "/image": COUNT}
+    transforms = {"/tf_static": 1} if HAS_TF2_MSGS else {}
+    sensors = {"/camera_info": COUNT, "/points": COUNT, "/image": COUNT}
+    assert played[0]["sent"] == sensors | transforms
 
 
 def test_a_topic_whose_package_is_missing_is_skipped_by_name(played):
-    try:
-        import tf2_msgs  # noqa: F401
-    except ImportError:
-        assert played[0]["skipped"] == {"/tf_static": "tf2_msgs/msg/TFMessage"}
-    else:
-        assert played[0]["skipped"] == {}
+    skipped = {} if HAS_TF2_MSGS else {"/tf_static": "tf2_msgs/msg/TFMessage"}
+    assert played[0]["skipped"] == skipped
 
 
 def test_messages_are_published_with_the_timing_of_the_bag(played):
@@ -108,6 +108,18 @@ def test_sigint_ends_the_player_with_its_report(tmp_path, peer):
         player.wait_for("playing anyway")
         player.interrupt()
         assert player.wait() == 0 and '"sent"' in player.lines[-1]
+
+
+def test_ctrl_c_under_launch_reaches_the_player_twice_and_ends_it_quietly(tmp_path, peer):
+    stamp = peer._stamp
+    write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
+    peer._stamp = stamp
+    with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0") as player:
+        player.wait_for("playing anyway")
+        player.interrupt()
+        player.interrupt()
+        assert player.wait() == 0 and '"sent"' in player.lines[-1]
+        assert not any("Traceback" in line or "interrupted" in line for line in player.lines)
 
 
 def test_what_ros2_bag_could_not_see_gets_the_usual_depth():
@@ -191,6 +203,24 @@ def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
     assert player.wait_for_subscribers(10) and not player.wait_for_subscribers(2, "/car/wanted")
     subscribe(wanted)
     assert player.wait_for_subscribers(10, "/car/wanted")
+
+
+def test_a_node_that_hears_tf_alone_is_not_played_to_because_it_is_not_active(tmp_path, make_node):
+    from geometry_msgs.msg import TransformStamped
+
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        for topic, kind in (
+            ("/recorded/image", "sensor_msgs/msg/Image"),
+            ("/recorded/tf_static", "geometry_msgs/msg/TransformStamped"),
+        ):
+            writer.add_connection(topic, kind, typestore=typestore)
+    player = Player(make_node("player"), tmp_path / "bag")
+    inactive = make_node("inactive", start_parameter_services=False)
+    inactive.create_subscription(TransformStamped, "/recorded/tf_static", lambda _: None, 1)
+    assert not player.wait_for_subscribers(3, "/car/inactive")
+    subscribe(inactive)
+    assert player.wait_for_subscribers(10, "/car/inactive")
 
 
 def test_the_player_waits_until_the_node_it_plays_for_has_found_it(player, make_node):

@@ -184,6 +184,20 @@ def test_messages_of_two_publishers_and_of_one_that_begins_again_are_not_taken_f
     peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
+def test_a_leading_slash_of_ros_1_in_a_frame_id_is_taken_off_as_tf2_wants_it(peer, listen):
+    source, messages = listen(PointCloud2)
+    publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
+    source.follow()
+    peer.spin_until(lambda: publisher.get_subscription_count() == 1)
+    cloud = peer.cloud()
+    cloud.header.frame_id = "/velodyne"
+    publisher.publish(cloud)
+    peer.spin_until(lambda: messages, what="the cloud")
+    assert messages[0].header.frame_id == "velodyne"
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
 def test_durability_that_cannot_match_is_named_until_the_subscription_follows(peer, listen):
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]

@@ -10,6 +10,7 @@ from bev_semseg_ros.data.calibration.calibration import (
     CameraMount,
     LidarMount,
     check_sensor_name,
+    frame_name,
 )
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
@@ -42,6 +43,7 @@ __all__ = [
     "LidarMount",
     "a2d2_calibration",
     "check_sensor_name",
+    "frame_name",
     "kitti_camera_row",
     "kitti_lidar_from_lidar",
     "kitti_lidar_row",

@@ -17,6 +17,11 @@ SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # ROS hides topics with _ in
 SENSOR_NAME_RULE = "letters, digits and underscores, beginning with a letter"
 
 
+def frame_name(frame_id: str) -> str:
+    """Return the name of a coordinate frame: without the leading slash of ROS 1, as tf2 has it."""
+    return frame_id.lstrip("/")
+
+
 @dataclass(frozen=True, eq=False)
 class LidarMount:
     """A lidar on the vehicle.

@@ -12,6 +12,7 @@ from bev_semseg_ros.data.calibration.kitti_format import (
 )
 from bev_semseg_ros.data.calibration.yaml_format import YAML_NAME, yaml_calibration
 
+BAG_METADATA = "metadata.yaml"
 MAX_BYTES = 1_000_000  # a calibration is a few kilobytes; a larger file is something else
 
 
@@ -62,6 +63,12 @@ def _file_in(folder: Path) -> Path:
         for file in sorted(calib.glob("*.txt")):
             if file.stem.isdigit():
                 return file
+    if (folder / BAG_METADATA).is_file():
+        raise FileNotFoundError(
+            f"{folder}: the bag brings no {YAML_NAME}: name a calibration file with the parameter "
+            "calibration, or, if the bag or a driver publishes the sensors' poses on TF, set "
+            "extrinsics to tf (ros2 launch: extrinsics:=tf)"
+        )
     raise FileNotFoundError(
         f"{folder}: no calibration found; looked for {YAML_NAME}, cams_lidars.json, "
         "calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and <frame number>.txt"

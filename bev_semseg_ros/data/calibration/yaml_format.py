@@ -37,6 +37,7 @@ from bev_semseg_ros.data.calibration.calibration import (
     CameraMount,
     LidarMount,
     check_sensor_name,
+    frame_name,
     intrinsic,
     rigid,
 )
@@ -138,13 +139,13 @@ def _lidar_mount(section: Any, where: str) -> LidarMount:
     values = _mapping(_with_present_keys(section), _LIDAR_KEYS, ("beams",), where)
     ego_from_lidar = rigid(values["ego_from_lidar"], f"{where}.ego_from_lidar")
     beams = read_beams(values["beams"], f"{where}.beams") if "beams" in values else None
-    return LidarMount(ego_from_lidar, str(values["frame_id"]), beams)
+    return LidarMount(ego_from_lidar, frame_name(str(values["frame_id"])), beams)
 
 
 def _camera_mount(section: Any, where: str) -> CameraMount:
     """Return the camera of a section; `where` is for errors."""
     values = _mapping(_with_present_keys(section), _CAMERA_KEYS, (), where)
-    return CameraMount(_camera(values, where), str(values["frame_id"]))
+    return CameraMount(_camera(values, where), frame_name(str(values["frame_id"])))
 
 
 def _camera(values: dict[str, Any], where: str) -> Camera:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +12,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import rclpy
-from rcl_interfaces.srv import GetParameters
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
+from bev_semseg_ros.ros.bag.handshake import Handshake
 from bev_semseg_ros.ros.bag.playback_qos import qos_profile
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
 from bev_semseg_ros.ros.bag.reading.payload import check_message
@@ -27,64 +28,17 @@ from bev_semseg_ros.ros.convert.undecoded import undecoded
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 
-ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
+SENSOR_TYPES = (
+    "sensor_msgs/msg/PointCloud2",
+    "sensor_msgs/msg/Image",
+    "sensor_msgs/msg/CompressedImage",
+)
 CLOCK_PERIOD = 0.025  # seconds
 # Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
 # in bags that hold /tf_static with the time 0.
 LONGEST_PAUSE = 3600.0
 TOLD_PAUSE = 10.0  # seconds; a longer pause is told, because it looks like a player that hangs
-
-
-class Handshake:
-    """Finds out whether a node has found the publishers of this one.
-
-    DDS announces the endpoints of a process in the order in which they were made, and reliably. A
-    node that answers the request of a client has found all publishers that were made before it.
-    """
-
-    def __init__(self, node: Node, name: str) -> None:
-        """Begin.
-
-        Args:
-            node: The node whose publishers are to be found. Nothing else may spin it meanwhile.
-            name: The other node, with its namespace.
-        """
-        self._node, self._name = node, name
-        self._service = f"{name}/get_parameters"  # every node has it, unless that was switched off
-        self._client: Any = None
-        self._answers: list[Any] = []
-        self._asked = 0.0
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(node)
-
-    def is_done(self) -> bool:
-        """Ask the node, which must be in the graph, and return whether it has answered.
-
-        A node without the service cannot be asked: then this is true at once.
-        """
-        namespace, _, name = self._name.rpartition("/")
-        try:
-            services = self._node.get_service_names_and_types_by_node(name, namespace or "/")
-        except NodeNameNonExistentError:  # it has just ended
-            return False
-        if self._service not in dict(services):
-            return True
-        if self._client is None:
-            self._client = self._node.create_client(GetParameters, self._service)
-        now = time.monotonic()
-        if self._client.service_is_ready() and now - self._asked >= ASK_INTERVAL:
-            self._asked = now
-            self._answers.append(self._client.call_async(GetParameters.Request()))
-        self._executor.spin_once(timeout_sec=0.02)
-        return any(answer.done() for answer in self._answers)
-
-    def close(self) -> None:
-        """End the requests."""
-        self._executor.remove_node(self._node)
-        self._executor.shutdown()
-        if self._client is not None:
-            self._node.destroy_client(self._client)
 
 
 class Player:
@@ -111,6 +65,7 @@ class Player:
         self.sent: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self._damaged: Counter[tuple[str, str]] = Counter()
+        self._sensor_topics: list[str] = []
         self._publishers: dict[str, Any] = {}
         self._remarks: list[Remark] = []
         self._played: list[Topic] = []
@@ -167,6 +122,8 @@ class Player:
                 continue
             self._publishers[topic.name] = publisher
             self._played.append(topic)
+            if topic.message_type in SENSOR_TYPES:
+                self._sensor_topics.append(topic.name)
 
     def _skip(self, topic: Topic, why: str, remedy: str = "") -> None:
         self.skipped[topic.name] = topic.message_type
@@ -181,6 +138,9 @@ class Player:
 
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
         """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
+
+        Only clouds and images count, if the bag has any: a node may listen to TF long before it
+        takes them.
 
         A subscriber that is seen here may not yet have found the publishers, and a best effort one
         loses what is published until then. This can be known of a named node alone: it has found
@@ -199,7 +159,7 @@ class Player:
         with closing(Handshake(self._node, name)) as handshake:
             while (now := time.monotonic()) - start < timeout and self._node.context.ok():
                 current = [
-                    publisher.get_subscription_count() for publisher in self._publishers.values()
+                    self._publishers[topic].get_subscription_count() for topic in self._awaited
                 ]
                 if current != counts:
                     counts, changed = current, now
@@ -211,8 +171,13 @@ class Player:
                 time.sleep(0.02)
         return has_found_us and any(counts)
 
+    @property
+    def _awaited(self) -> list[str]:
+        """The topics whose subscribers count."""
+        return self._sensor_topics or list(self._publishers)
+
     def _is_subscriber(self, name: str) -> bool:
-        for topic in self._publishers:
+        for topic in self._awaited:
             for info in self._node.get_subscriptions_info_by_topic(topic):
                 if node_name(info) == name:
                     return True
@@ -345,7 +310,9 @@ def play(
             is_at_end = rclpy.ok()
             player.finish()
         except (KeyboardInterrupt, ExternalShutdownException):
-            pass  # return what was sent until then
+            # Return what was sent until then. A terminal and a launch both send SIGINT: the second
+            # one must not break that.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         except RuntimeError:  # the signal came in the middle of publishing
             if rclpy.ok():
                 raise
@@ -366,6 +333,7 @@ def play(
             "left_out": left_out,
         }
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectified
@@ -94,7 +95,7 @@ class Stream:
         index = len(self)
         self.stamps.append(stamp_ns(message.header.stamp))
         self.arrivals.append(arrival)
-        self.frames[message.header.frame_id] += 1
+        self.frames[frame_name(message.header.frame_id)] += 1
         self.largest_bytes = max(self.largest_bytes, num_bytes)
         try:
             self._decode(message)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.geometry import invert, rotation_from_quaternion, transform
 
 
@@ -37,8 +38,8 @@ class TransformTree:
             matrix = transform(rotation, (position.x, position.y, position.z))
             if not np.isfinite(matrix).all():
                 continue
-            child = _name(stamped.child_frame_id)
-            self._parents[child] = _name(stamped.header.frame_id), matrix
+            child = frame_name(stamped.child_frame_id)
+            self._parents[child] = frame_name(stamped.header.frame_id), matrix
             if is_static:
                 self._static.add(child)
             else:
@@ -68,14 +69,10 @@ class TransformTree:
 
     def _path(self, frame: str) -> list[tuple[str, np.ndarray]]:
         """Return (ancestor, ancestor_from_frame) from the frame itself up to its root."""
-        frame, matrix = _name(frame), np.eye(4)
+        frame, matrix = frame_name(frame), np.eye(4)
         path = [(frame, matrix)]
         while frame in self._parents and len(path) <= len(self._parents):  # ends in a loop, too
             frame, parent_from_child = self._parents[frame]
             matrix = parent_from_child @ matrix
             path.append((frame, matrix))
         return path
-
-
-def _name(frame: str) -> str:
-    return frame.lstrip("/")

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
@@ -306,6 +307,7 @@ class Subscription:
         self._count_lost(info["publication_sequence_number"])
         self._last = time.monotonic()
         self.received += 1
+        message.header.frame_id = frame_name(message.header.frame_id)
         self._callback(message)
         if self.filter is not None:
             self.filter.signalMessage(message)

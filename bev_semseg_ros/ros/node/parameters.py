@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from bev_semseg_ros.config import GRIDS, GRIDS_MEANING
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
@@ -295,6 +296,8 @@ class Parameters:
     def __post_init__(self) -> None:
         for name, specification in SPECIFICATIONS.items():
             object.__setattr__(self, name, specification.check(getattr(self, name)))
+        for name in ("base_frame", "output_frame", "odom_frame"):
+            object.__setattr__(self, name, frame_name(getattr(self, name)))
         if not self.base_frame:
             raise ValueError("parameter base_frame: expected the name of a frame, got an empty one")
         if not _is_device(self.device):

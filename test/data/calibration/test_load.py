@@ -84,3 +84,9 @@ def test_known_focal_lengths_give_the_sizes_of_the_real_images(real_data, tmp_pa
             (real_data / "kitti/training/calib" / f"{frame.name}.txt").read_text()
         )
         assert load_calibration(tmp_path / "lone.txt").camera.size == frame.camera.size
+
+
+def test_a_bag_with_tf_alone_is_answered_with_the_setting_for_tf(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
+    with pytest.raises(FileNotFoundError, match=r"brings no calibration.yaml: .*extrinsics:=tf"):
+        load_calibration(tmp_path)

@@ -146,5 +146,8 @@ def test_a_cloud_survives_encoding():
 def test_our_clouds_are_those_of_sensor_msgs_py():
     point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2")
     message = cloud(VALUES, {"ring": "u2", **PLAIN}, gap=2)
-    theirs = point_cloud2.read_points_numpy(message, field_names=("x", "y", "z", "intensity"))
-    np.testing.assert_array_equal(decode_cloud(message), theirs)
+    # Not read_points_numpy: it refuses a cloud whose first field, here ring, has another type.
+    names = ("x", "y", "z", "intensity")
+    theirs = point_cloud2.read_points(message, field_names=names)
+    columns = np.stack([theirs[name] for name in names], -1)
+    np.testing.assert_array_equal(decode_cloud(message), columns)

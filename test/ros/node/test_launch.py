@@ -410,6 +410,11 @@ def test_respawn_and_log_level_reach_the_node(run):
 def test_the_true_launch_starts_the_node(tmp_path):
     """Where ROS is installed: an unconfigurable node comes up, says so, and launch ends with it."""
     pytest.importorskip("launch_ros")
+    ament = pytest.importorskip("ament_index_python.packages")
+    try:
+        ament.get_package_share_directory("bev_semseg_ros")
+    except ament.PackageNotFoundError:
+        pytest.skip("needs a built workspace: colcon build, and source install/setup.bash")
     from launch.actions import IncludeLaunchDescription, RegisterEventHandler
     from launch.event_handlers import OnProcessExit
     from launch.launch_description_sources import PythonLaunchDescriptionSource

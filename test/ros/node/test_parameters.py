@@ -151,3 +151,9 @@ def test_a_common_value_that_no_named_sensor_would_follow_is_refused_with_the_re
 def test_names_that_make_no_topics_are_refused(names):
     with pytest.raises(ValueError, match="parameter cameras: "):
         _ = Parameters(cameras=names).sensors
+
+
+def test_frames_are_taken_with_the_leading_slash_of_ros_1():
+    parameters = Parameters(base_frame="/base_link", output_frame="/map", odom_frame="/odom")
+    names = (parameters.base_frame, parameters.output_frame, parameters.odom_frame)
+    assert names == ("base_link", "map", "odom")
