@@ -328,7 +328,7 @@ def test_an_organized_cloud_is_of_no_zed_and_an_infrastructure_camera_no_infrare
 
 def test_packets_beside_the_clouds_are_named_but_no_fault(content, tmp_path) -> None:
     packets = of_type(content, "/points", "/packets", "velodyne_msgs/msg/VelodyneScan")
-    content += [entry for entry in packets if entry.topic == "/packets"]
+    content = [*content, *(entry for entry in packets if entry.topic == "/packets")]
     found = findings(looked_at(tmp_path / "bag", content))
     assert found["topic points"].level == "ok" and found["not decoded: /packets"].level == "ok"
 
