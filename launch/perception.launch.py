@@ -61,7 +61,7 @@ ARGUMENTS = {
     ),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("", "true: take the time from /clock; empty: that of params_file"),
-    "bag": ("", "folder of a bag to play to the node; empty: none"),
+    "bag": ("", "folder of a bag, or a recorded file, to play to the node; empty: none"),
     "rviz": ("false", "true: start RViz"),
     "rviz_config": (share("rviz", "perception.rviz"), "configuration file of RViz"),
     "respawn": ("false", "true: start the node again when it ends"),
@@ -93,7 +93,8 @@ def start(context):
         and not chosen.get("calibration")
         and chosen.get("extrinsics", "calibration") == "calibration"
     ):
-        texts["calibration"] = value["bag"]  # `bev-semseg bag` writes the file there
+        bag = Path(value["bag"])  # `bev-semseg bag` writes the file there
+        texts["calibration"] = str(bag.parent if bag.is_file() else bag)
     names = {kind: names_of(value[kind], chosen.get(kind)) for kind in ("lidars", "cameras")}
     arrays = {kind: names[kind] for kind in names if value[kind]}
     # Strings, because launch_ros would otherwise parse a path as YAML, with " #" as a comment.

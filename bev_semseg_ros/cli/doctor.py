@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="BAG",
-        help="folder of a rosbag2, of which the first minute is read; it stands before --lidars "
-        "and --cameras",
+        help="folder of a rosbag2, or a recorded file; the first minute is read; it stands before "
+        "--lidars and --cameras",
     )
     source.add_argument(
         "--live", type=float, metavar="SECONDS", help="listen to live topics for so long"
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="TOPIC",
             default=[],
             help="TOPIC, or NAME=TOPIC for sensors with names (default: the topic that begins with "
-            "the name; without names the only one of its type, or the one with most messages)",
+            "the name; without names the one that suits best by what it holds)",
         )
     parser.add_argument(
         "--no-speed",

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers are matched. The "
         "last line of the output says in JSON what was sent."
     )
-    parser.add_argument("bag", metavar="BAG", help="folder of the bag")
+    parser.add_argument("bag", metavar="BAG", help="folder of the bag, or a recorded file")
     parser.add_argument(
         "--rate",
         type=float,

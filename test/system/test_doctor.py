@@ -16,6 +16,7 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
+from support.bag_changes import compressed_on
 from support.broken_bag import COUNT, STORE, Entry, entries, good_bag, on, write
 from support.process import Process
 
@@ -73,7 +74,7 @@ def play():
         player.end()
 
 
-def as_a_driver_sends_it(all_: list[Entry]) -> list[Entry]:
+def _from_drivers(all_: list[Entry]) -> list[Entry]:
     """Return images in JPEG on a topic with a name of its own, and what drivers leave out.
 
     The clouds are in base_link, organised without a row_step, and name their fields in capital
@@ -107,16 +108,44 @@ def as_a_driver_sends_it(all_: list[Entry]) -> list[Entry]:
     return all_
 
 
-@pytest.mark.parametrize(
-    "change",
-    [on(TOPICS["points"], in_photons), as_a_driver_sends_it],
-    ids=["in photons", "as a driver sends it"],
-)
+def as_drivers_send_it(folder: Path, content: list[Entry]) -> Path:
+    """Write a bag of what drivers leave out, and return its folder."""
+    return write(folder, _from_drivers(content), None)
+
+
+def usual(folder: Path, content: list[Entry]) -> Path:
+    """Write a bag and return its folder."""
+    return write(folder, content, None)
+
+
+def as_the_world_sends_it(folder: Path, content: list[Entry]) -> Path:
+    """Write a file without metadata, of messages that were compressed one by one.
+
+    The raw images are throttled, JPEGs come at the full rate, and a radar and a depth camera are
+    there, too.
+    """
+    raw = [entry for entry in content if entry.topic == TOPICS["image"]]
+    radar, depth = [], []
+    for entry in content:
+        if entry.topic == TOPICS["points"]:
+            few = entry.with_message(width=50, row_step=800, data=entry.message.data[:800])
+            radar += 2 * [replace(few, topic="/radar/points")]
+        elif entry.topic == TOPICS["image"]:
+            distances = entry.with_message(encoding="16UC1", width=384, step=768)
+            depth += 2 * [replace(distances, topic="/depth/image_rect_raw")]
+    rest = [entry for entry in content if entry.topic != TOPICS["image"]]
+    jpegs = compressed_on(TOPICS["image"])(raw)
+    bag = write(folder, [*rest, *jpegs, *raw[:2], *radar, *depth], None, packed=True)
+    (bag / "metadata.yaml").unlink()
+    return next(bag.glob("*.db3"))
+
+
+@pytest.mark.parametrize("write_bag", [usual, as_the_world_sends_it, as_drivers_send_it])
 def test_the_node_works_with_the_parameters_written(
-    change, content, checkpoint_file, peers, tmp_path
+    write_bag, content, checkpoint_file, peers, tmp_path
 ) -> None:
     """Topics, calibration and the scale of the intensity come from the doctor."""
-    bag = write(tmp_path / "bag", change(content), None)
+    bag = write_bag(tmp_path / "bag", on(TOPICS["points"], in_photons)(content))
     doctor = Process(
         "doctor",
         str(bag),

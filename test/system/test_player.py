@@ -24,7 +24,8 @@ from rosbags.typesys import Stores, get_typestore
 from support.bags import COUNT, START, STEP, write_bag
 from support.process import Process
 
-from bev_semseg_ros.ros.bag.player import Player, qos_profile
+from bev_semseg_ros.ros.bag.playback_qos import qos_profile
+from bev_semseg_ros.ros.bag.player import Player
 from bev_semseg_ros.ros.convert.message import stamp_ns
 
 HAS_TF2_MSGS = importlib.util.find_spec("tf2_msgs") is not None

@@ -1,4 +1,4 @@
-"""Publishes a rosbag2 with its timing. The bytes are sent as they are; no message is decoded."""
+"""Publishes a rosbag2 with its timing. The bytes are checked, and sent as they were recorded."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import rclpy
-from rcl_interfaces.srv import GetParameters
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node, NodeNameNonExistentError
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
-from rosbags.interfaces import Connection, Qos
 
-from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
+from bev_semseg_ros.ros.bag.handshake import Handshake
+from bev_semseg_ros.ros.bag.playback_qos import qos_profile
+from bev_semseg_ros.ros.bag.reader import BagReader, Topic
+from bev_semseg_ros.ros.bag.reading.payload import check_message, prepare_check
+from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.message import message_class
+from bev_semseg_ros.ros.convert.undecoded import undecoded
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 
-ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
 SENSOR_TYPES = (
     "sensor_msgs/msg/PointCloud2",
@@ -33,67 +35,19 @@ SENSOR_TYPES = (
     "sensor_msgs/msg/CompressedImage",
 )
 CLOCK_PERIOD = 0.025  # seconds
-MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
-
-
-class Handshake:
-    """Finds out whether a node has found the publishers of this one.
-
-    DDS announces the endpoints of a process in the order in which they were made, and reliably. A
-    node that answers the request of a client has found all publishers that were made before it.
-    """
-
-    def __init__(self, node: Node, name: str) -> None:
-        """Begin.
-
-        Args:
-            node: The node whose publishers are to be found. Nothing else may spin it meanwhile.
-            name: The other node, with its namespace.
-        """
-        self._node, self._name = node, name
-        self._service = f"{name}/get_parameters"  # every node has it, unless that was switched off
-        self._client: Any = None
-        self._answers: list[Any] = []
-        self._asked = 0.0
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(node)
-
-    def is_done(self) -> bool:
-        """Ask the node, which must be in the graph, and return whether it has answered.
-
-        A node without the service cannot be asked: then this is true at once.
-        """
-        namespace, _, name = self._name.rpartition("/")
-        try:
-            services = self._node.get_service_names_and_types_by_node(name, namespace or "/")
-        except NodeNameNonExistentError:  # it has just ended
-            return False
-        if self._service not in dict(services):
-            return True
-        if self._client is None:
-            self._client = self._node.create_client(GetParameters, self._service)
-        now = time.monotonic()
-        if self._client.service_is_ready() and now - self._asked >= ASK_INTERVAL:
-            self._asked = now
-            self._answers.append(self._client.call_async(GetParameters.Request()))
-        self._executor.spin_once(timeout_sec=0.02)
-        return any(answer.done() for answer in self._answers)
-
-    def close(self) -> None:
-        """End the requests."""
-        self._executor.remove_node(self._node)
-        self._executor.shutdown()
-        if self._client is not None:
-            self._node.destroy_client(self._client)
+# Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
+# in bags that hold /tf_static with the time 0.
+LONGEST_PAUSE = 3600.0
+TOLD_PAUSE = 10.0  # seconds; a longer pause is told, because it looks like a player that hangs
 
 
 class Player:
     """The topics of a bag on a node.
 
     Attributes:
+        bag: The bag.
         sent: Number of messages by topic.
-        skipped: Topics that cannot be played, because their message package is not installed ->
-            their type.
+        skipped: Topics that cannot be played -> their type.
     """
 
     def __init__(self, node: Node, bag: str | Path, clock: bool = False) -> None:
@@ -101,24 +55,28 @@ class Player:
 
         Args:
             node: The node that publishes.
-            bag: The folder of the bag.
+            bag: The folder of the bag, or a recorded file.
             clock: Publish /clock, too.
 
         Raises:
             ValueError: If the bag cannot be read, or no topic can be played. The text names it.
         """
-        self._node, self._bag = node, Path(bag)
+        self._node, self.bag = node, Path(bag)
         self.sent: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self._damaged: Counter[tuple[str, str]] = Counter()
         self._sensor_topics: list[str] = []
         self._publishers: dict[str, Any] = {}
-        with BagReader(self._bag) as reader:
-            self._create_publishers(reader.connections)
-        if not self._publishers:
-            types = ", ".join(f"{topic} ({name})" for topic, name in self.skipped.items())
-            raise ValueError(
-                f"{bag}: nothing to play; the packages of its messages are not installed: {types}"
-            )
+        self._remarks: list[Remark] = []
+        self._played: list[Topic] = []
+        self._reader = BagReader(self.bag)
+        self._reader.__enter__()  # until `close`
+        try:
+            self._create_publishers(self._reader.topics)
+            self._check_can_play()
+        except BaseException:
+            self.close()
+            raise
         self._clock: Any = None
         if clock:
             from rosgraph_msgs.msg import Clock
@@ -126,22 +84,58 @@ class Player:
             self._clock_type = Clock
             self._clock = node.create_publisher(Clock, "/clock", 1)
 
-    def _create_publishers(self, connections: Sequence[Connection]) -> None:
-        counts: Counter[str] = Counter()
-        for connection in connections:
-            counts[connection.topic] += connection.msgcount
-        for connection in connections:
-            topic = connection.topic
-            if topic in self._publishers:
+    @property
+    def remarks(self) -> list[Remark]:
+        """What is wrong with the bag, and why topics are skipped."""
+        return [*self._reader.remarks, *self._remarks]
+
+    @property
+    def left_out(self) -> Counter[tuple[str, str]]:
+        """(topic, cause) -> messages that are not published because they are damaged."""
+        return self._reader.left_out + self._damaged
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._reader.close()
+
+    def _create_publishers(self, topics: Sequence[Topic]) -> None:
+        for topic in sorted(topics, key=lambda topic: -topic.count):
+            if topic.name in self._publishers:
+                self._skip(
+                    topic,
+                    f"another type on the same topic has more messages; {topic.count} are left out",
+                )
                 continue
-            message_type = message_class(connection.msgtype)
+            if "/srv/" in topic.message_type or "/action/" in topic.message_type:
+                self._skip(topic, "it holds events of a service or an action, not messages")
+                continue
+            message_type = message_class(topic.message_type)
             if message_type is None:
-                self.skipped[topic] = connection.msgtype
+                self._skip(topic, "its message package is not installed", _remedy(topic))
                 continue
-            profile = qos_profile(offered_profiles(connection), counts[topic])
-            self._publishers[topic] = self._node.create_publisher(message_type, topic, profile)
-            if connection.msgtype in SENSOR_TYPES:
-                self._sensor_topics.append(topic)
+            is_static = topic.name.endswith("/tf_static")
+            profile = qos_profile(topic.profiles, topic.count, is_static)
+            try:
+                publisher = self._node.create_publisher(message_type, topic.name, profile)
+            except InvalidTopicNameException:
+                self._skip(topic, "its name cannot be that of a topic in ROS 2")
+                continue
+            self._publishers[topic.name] = publisher
+            self._played.append(topic)
+            prepare_check(topic.message_type)  # not while it plays: messages would come late
+            if topic.message_type in SENSOR_TYPES:
+                self._sensor_topics.append(topic.name)
+
+    def _skip(self, topic: Topic, why: str, remedy: str = "") -> None:
+        self.skipped[topic.name] = topic.message_type
+        text = f"{topic.name} ({topic.message_type}) is skipped: {why}"
+        self._remarks.append(Remark(text, remedy))
+
+    def _check_can_play(self) -> None:
+        """Raise ValueError if there is nothing to play."""
+        if not self._publishers:
+            why = "; ".join(str(remark) for remark in self.remarks)
+            raise ValueError(f"{self.bag}: nothing to play: {why or 'it holds no topics'}")
 
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
         """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
@@ -198,19 +192,37 @@ class Player:
             log: Gets a line of JSON for each message: topic, stamp in the bag (ns), and
                 time.monotonic_ns of its publication.
         """
-        first = None
+        first = last = 0
         start = 0.0
-        for topic, stamp, data in self._messages():
-            if first is None:  # not before: opening the bag takes time
+        for topic, stamp, data in self._reader.messages(self._played):
+            try:
+                check_message(data, topic.message_type)
+            except ValueError as error:
+                self._damaged[topic.name, str(error)] += 1
+                continue
+            pause = (stamp - last) / 1e9
+            if not start or not -TOLD_PAUSE <= pause <= LONGEST_PAUSE:
+                if start and pause > 0:
+                    self._tell(f"{pause:.0f} s without a message are not waited for")
+                elif start:
+                    self._tell(f"the time in the bag jumps back by {-pause:.0f} s")
+                # Not before the first message: it takes time to read it.
                 first, start = stamp, time.monotonic()
+            elif pause / rate > TOLD_PAUSE:
+                self._tell(f"the bag pauses for {pause / rate:.0f} s")
+            last = stamp
             self._wait_until(start + (stamp - first) / 1e9 / rate, stamp, rate)
             if not self._node.context.ok():
                 return
             now = time.monotonic_ns()
-            self._publishers[topic].publish(data)
-            self.sent[topic] += 1
+            self._publishers[topic.name].publish(data)
+            self.sent[topic.name] += 1
             if log is not None:
-                log.write(json.dumps({"topic": topic, "stamp": stamp, "published": now}) + "\n")
+                entry = {"topic": topic.name, "stamp": stamp, "published": now}
+                log.write(json.dumps(entry) + "\n")
+
+    def _tell(self, text: str) -> None:
+        self._node.get_logger().warning(f"{self.bag}: {text}")
 
     def finish(self, timeout: float = 2.0) -> None:
         """Wait at most `timeout` seconds until reliable subscribers have received everything."""
@@ -233,46 +245,14 @@ class Player:
             message.clock.sec, message.clock.nanosec = divmod(max(stamp, 0), 1_000_000_000)
             self._clock.publish(message)
 
-    def _messages(self) -> Iterator[tuple[str, int, bytes]]:
-        with BagReader(self._bag) as reader:
-            chosen = [
-                connection
-                for connection in reader.connections
-                if connection.topic in self._publishers
-            ]
-            for connection, stamp, data in reader.messages(chosen):
-                yield connection.topic, stamp, data
 
-
-def qos_profile(offered: Sequence[Qos], count: int = 0) -> QoSProfile:
-    """Choose the QoS profile with which a recorded topic is played.
-
-    Args:
-        offered: The profiles that were offered. `ros2 bag record` cannot see the history of a
-            publisher and writes "unknown" and a depth of 0.
-        count: Messages of the topic. A latched topic, such as /tf_static of several publishers
-            with one message each, keeps all of them, up to MAX_DEPTH.
-
-    Returns:
-        The first offered profile; reliable with depth 10 if there is none.
-    """
-    if not offered:
-        return QoSProfile(depth=10)
-    profile = offered[0]
-
-    def policy(kind: Any, value: Any, default: Any) -> Any:
-        return default if value.name == "UNKNOWN" else getattr(kind, value.name, default)
-
-    history = policy(HistoryPolicy, profile.history, HistoryPolicy.KEEP_LAST)
-    durability = policy(DurabilityPolicy, profile.durability, DurabilityPolicy.VOLATILE)
-    is_latched = durability == DurabilityPolicy.TRANSIENT_LOCAL
-    kept = min(count, MAX_DEPTH) if is_latched else 0
-    return QoSProfile(
-        history=history if history == HistoryPolicy.KEEP_ALL else HistoryPolicy.KEEP_LAST,
-        depth=max(profile.depth or 10, kept),
-        reliability=policy(ReliabilityPolicy, profile.reliability, ReliabilityPolicy.RELIABLE),
-        durability=durability,
-    )
+def _remedy(topic: Topic) -> str:
+    """Return what to do about a topic whose message package is not installed."""
+    package = topic.message_type.partition("/")[0]
+    found = undecoded(topic.name, topic.message_type)
+    if found is not None:
+        return found.remedy
+    return f"if a node needs it, install {package} and start the player where it is sourced"
 
 
 def play(
@@ -302,7 +282,8 @@ def play(
         What was sent, in plain values: bag, rate, seconds, matched, sent, skipped.
 
     Raises:
-        ValueError: As `Player`, and for a rate that is not above 0.
+        ValueError: As `Player`, for a rate that is not above 0, and if the bag holds no message
+            that can be published.
     """
     if not rate > 0:
         raise ValueError(f"--rate: expected a number above 0, got {rate}")
@@ -310,13 +291,12 @@ def play(
     rclpy.init(args=[])
     # Without parameter services, because a node that is not spun could not answer.
     node = rclpy.create_node("player", start_parameter_services=False)
-    is_matched = False
+    is_matched = is_at_end = False
     start = time.monotonic()
     try:
         player = Player(node, bag, clock)
+        told = _warn(node, player.remarks, [])
         try:
-            for topic, name in player.skipped.items():
-                node.get_logger().warning(f"{topic} is skipped: {name} is not installed")
             is_matched = player.wait_for_subscribers(wait, listener)
             if not is_matched and rclpy.ok():
                 who = f"{listener} has not subscribed and answered"
@@ -328,6 +308,7 @@ def play(
                 player.play(rate, file)
                 while loop and player.sent and rclpy.ok():
                     player.play(rate, file)
+            is_at_end = rclpy.ok()
             player.finish()
         except (KeyboardInterrupt, ExternalShutdownException):
             # Return what was sent until then. A terminal and a launch both send SIGINT: the second
@@ -336,6 +317,13 @@ def play(
         except RuntimeError:  # the signal came in the middle of publishing
             if rclpy.ok():
                 raise
+        _warn(node, player.remarks, told)
+        left_out = _left_out(player.left_out)
+        for topic, causes in left_out.items():
+            for cause, count in causes.items():
+                node.get_logger().warning(f"{topic}: {count} messages are left out: {cause}")
+        if is_at_end and not player.sent:
+            raise ValueError(_why_nothing(player))
         return {
             "bag": str(bag),
             "rate": rate,
@@ -343,9 +331,36 @@ def play(
             "matched": is_matched,
             "sent": dict(player.sent),
             "skipped": player.skipped,
+            "left_out": left_out,
         }
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _warn(node: Node, remarks: Sequence[Remark], told: Sequence[Remark]) -> Sequence[Remark]:
+    """Log what is wrong with a bag, but for what was told before. Return the remarks."""
+    for remark in remarks:
+        if remark not in told:
+            node.get_logger().warning(str(remark))
+    return remarks
+
+
+def _left_out(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Return topic -> cause -> number of messages."""
+    by_topic: dict[str, dict[str, int]] = {}
+    for (topic, cause), count in counts.items():
+        by_topic.setdefault(topic, {})[cause] = count
+    return by_topic
+
+
+def _why_nothing(player: Player) -> str:
+    """Say why no message of a bag was published."""
+    causes = [
+        f"{topic}: {count} messages are left out: {cause}"
+        for (topic, cause), count in player.left_out.items()
+    ]
+    causes += [str(remark) for remark in player.remarks]
+    return f"{player.bag}: nothing was published: {'; '.join(causes) or 'it holds no messages'}"

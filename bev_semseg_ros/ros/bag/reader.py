@@ -1,67 +1,185 @@
-"""Reads a rosbag2 that may be damaged. Needs `rosbags`, not rclpy."""
+"""Reads a rosbag2, whole or damaged. Needs `rosbags`, not rclpy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import Reader
+from rosbags.interfaces import Qos
+
+from bev_semseg_ros.ros.bag.reading.bag_files import find_files
+from bev_semseg_ros.ros.bag.reading.metadata import TopicKey
+from bev_semseg_ros.ros.bag.reading.payload import unpacked
+from bev_semseg_ros.ros.bag.reading.recorded_file import open_file
+from bev_semseg_ros.ros.bag.reading.remark import Remark
+from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, StorageFile
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a bag. Messages of another type on the same topic are another one.
+
+    Attributes:
+        name: Its name.
+        message_type: The type of its messages.
+        count: Number of messages in the files.
+        profiles: The QoS that its publishers offered.
+    """
+
+    name: str
+    message_type: str
+    count: int
+    profiles: tuple[Qos, ...] = ()
 
 
 class BagReader:
-    """The bag in a folder, open within a `with`.
+    """A bag, open within a `with`.
 
-    rosbags raises errors of any type for a damaged bag. Here they become ValueErrors that name
-    the bag.
+    The recorded files say what it holds. metadata.yaml gives the list of the files and the QoS;
+    a bag without it is read, too. Of damaged files everything is read that can be read.
+
+    Attributes:
+        topics: The topics.
+        remarks: What is wrong with the bag. Some of it is known only after reading.
+        left_out: (topic, cause) -> messages that cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Read what the bag's metadata say. Raise ValueError if that cannot be read."""
-        self._path = Path(path)
-        try:
-            self._reader = Reader(self._path)
-        except Exception as error:
-            raise self._unreadable(error) from error
+        """Find the recorded files.
+
+        Args:
+            path: The folder of the bag, or a recorded file.
+
+        Raises:
+            ValueError: There is no bag. The text names it and says what to do.
+        """
+        self.path = Path(path)
+        self._files = find_files(self.path)
+        self.remarks: list[Remark] = list(self._files.remarks)
+        self.left_out: Counter[tuple[str, str]] = Counter()
+        self.topics: list[Topic] = []
+        self._series: list[list[StorageFile]] = []
+        self._opened = ExitStack()
 
     def __enter__(self) -> Self:
         try:
-            self._reader.open()
-        except Exception as error:
-            raise self._unreadable(error) from error
+            self._open()
+        except BaseException:
+            self._opened.close()
+            raise
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._reader.close()
+        self.close()
 
-    def _unreadable(self, error: Exception) -> ValueError:
-        return ValueError(f"{self._path}: not a readable rosbag2 folder: {error}")
+    def close(self) -> None:
+        """Close the files."""
+        self._opened.close()
 
-    @property
-    def connections(self) -> list[Connection]:
-        """The topics with their types; a topic may have several."""
-        return self._reader.connections
+    def _open(self) -> None:
+        workspace = Path(self._opened.enter_context(TemporaryDirectory(prefix="bev_semseg_bag_")))
+        unreadable = []
+        for paths in self._files.series:
+            opened = []
+            for path in paths:
+                try:
+                    file = open_file(path, workspace, self.remarks)
+                except ValueError as error:
+                    unreadable.append(str(error))
+                    continue
+                self._opened.callback(file.close)
+                opened.append(file)
+            self._series.append(opened)
+        if not any(self._series):
+            raise ValueError(unreadable[0])
+        self.remarks += [Remark(text) for text in unreadable]
+        self.topics = self._join_channels()
+        self._compare_with_metadata()
 
-    def messages(
-        self, connections: Sequence[Connection]
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Yield connection, time in the bag (ns) and raw message, in the order of time.
+    def _join_channels(self) -> list[Topic]:
+        """Return the topics of all files: channels of one name and type are one topic."""
+        counts: Counter[TopicKey] = Counter()
+        profiles: dict[TopicKey, list[Qos]] = {}
+        encodings: dict[TopicKey, str] = {}
+        for channel in self._channels():
+            key = channel.topic, channel.message_type
+            if channel.encoding != CDR:
+                encodings[key] = channel.encoding
+                continue
+            counts[key] += channel.count
+            found = profiles.setdefault(key, [])
+            found += [profile for profile in channel.profiles if profile not in found]
+        for (name, kind), encoding in encodings.items():
+            text = f"{name} ({kind}) is left out: its messages are encoded as {encoding!r}, not CDR"
+            remedy = ""
+            if encoding == "ros1":
+                remedy = "convert the original bag of ROS 1 with `rosbags-convert`"
+            self.remarks.append(Remark(text, remedy))
+        topics = []
+        for key, recorded in profiles.items():
+            # What a user has written into metadata.yaml is meant for playing.
+            offered = self._files.metadata.profiles.get(key) or recorded
+            topics.append(Topic(*key, counts[key], tuple(offered)))
+        return topics
 
-        Raises:
-            ValueError: If the bag is damaged.
+    def _channels(self) -> Iterator[Channel]:
+        for files in self._series:
+            for file in files:
+                yield from file.channels
+
+    def _compare_with_metadata(self) -> None:
+        """Tell how many messages are lost, if metadata.yaml knows."""
+        recorded = self._files.metadata.counts.total()
+        found = sum(topic.count for topic in self.topics)
+        if recorded > found:
+            name = self._files.folder / "metadata.yaml"
+            self.remarks.append(
+                Remark(f"{name} counts {recorded} messages: {recorded - found} of them are lost")
+            )
+
+    def messages(self, topics: Sequence[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
+        """Yield topic, time in the bag (ns) and serialized message, in the order of time.
+
+        Messages that were compressed one by one are unpacked. What cannot be read is counted in
+        `left_out`, and the rest is read.
         """
-        messages = self._reader.messages(connections)
-        while True:
+        wanted = {(topic.name, topic.message_type): topic for topic in topics}
+        series = [_of_series(files, wanted) for files in self._series]
+        for time, channel, data in heapq.merge(*series, key=lambda item: item[0]):
+            if channel is None:
+                continue
+            if data is None:
+                self.left_out[channel.topic, "it stands in the part of the file that is lost"] += 1
+                continue
             try:
-                connection, time, data = next(messages)
-            except StopIteration:
-                return
-            except Exception as error:
-                raise ValueError(f"{self._path}: damaged: {error}") from error
-            yield connection, time, bytes(data)
+                message = unpacked(data)
+            except ValueError as error:
+                self.left_out[channel.topic, str(error)] += 1
+                continue
+            yield wanted[channel.topic, channel.message_type], time, message
 
 
-def offered_profiles(connection: Connection) -> list[Qos]:
-    """Return the QoS profiles that the publishers of a recorded topic offered."""
-    return list(getattr(connection.ext, "offered_qos_profiles", None) or [])
+def _of_series(
+    files: Sequence[StorageFile], wanted: Collection[TopicKey]
+) -> Iterator[tuple[int, Channel | None, bytes | None]]:
+    """Yield time, channel and message of files that follow each other.
+
+    Before each file its first time comes alone, so that a merge does not open it earlier.
+    """
+    for file in files:
+        channels = []
+        for channel in file.channels:
+            key = channel.topic, channel.message_type
+            if key in wanted and channel.encoding == CDR:
+                channels.append(channel)
+        if not channels:
+            continue
+        yield file.start, None, None
+        for channel, time, data in file.messages(channels):
+            yield time, channel, data

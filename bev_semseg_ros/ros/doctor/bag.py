@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.bag.reader import BagReader, offered_profiles
+from bev_semseg_ros.ros.bag.reader import BagReader, Topic
+from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, open_streams
-from bev_semseg_ros.ros.doctor.topics import COMPRESSED, INPUT_TYPES, SensorNames, choose_topics
+from bev_semseg_ros.ros.doctor.topics import (
+    COMPRESSED,
+    INPUT_TYPES,
+    Available,
+    SensorNames,
+    candidates_of,
+    choose_topics,
+)
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
+from bev_semseg_ros.ros.node.sensors import Sensors
 
 SECONDS = 60.0  # of a long bag that are looked at
+CHOOSING = 5.0  # seconds of the bag within which the candidates for an input are compared
 NO_NAMES = SensorNames()
 
 _store = get_typestore(Stores.ROS2_JAZZY)
@@ -29,7 +39,7 @@ def read_bag(
     Static transforms may come once, at any time, so they are read to the end of the bag.
 
     Args:
-        path: The folder of the bag.
+        path: The folder of the bag, or a recorded file.
         asked: Input -> the topic to look at, or ""; see `choose_topics`.
         names: The names of the sensors.
 
@@ -48,53 +58,110 @@ def _read(
     reader: BagReader, source: str, asked: Mapping[str, str], names: SensorNames
 ) -> Observation:
     types: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for connection in reader.connections:
-        types[connection.topic] = connection.msgtype
-        counts[connection.topic] += connection.msgcount
     available = {}
-    for topic, message_type in types.items():
-        if message_type in (*INPUT_TYPES.values(), COMPRESSED):
-            available[topic] = (message_type, counts[topic])
+    inputs = (*INPUT_TYPES.values(), COMPRESSED)
+    for topic in sorted(reader.topics, key=lambda topic: topic.count):
+        if topic.message_type in inputs:
+            available[topic.name] = (topic.message_type, topic.count)
+        if topic.message_type in inputs or topic.name not in available:
+            types[topic.name] = topic.message_type
     sensors = names.choose(types, asked)
-    chosen, wrong = choose_topics(available, asked, types, sensors)
+    candidates = _compare(reader, available, sensors)
+    choice = choose_topics(available, asked, types, sensors, candidates)
     trees = TransformTrees()
-    observation = Observation(source, 0.0, sensors=sensors, available=available, wrong=wrong)
-    observation.streams = open_streams(chosen, types)
-    by_topic = {stream.topic: stream for stream in observation.streams.values()}
-    for connection in reader.connections:
-        if connection.topic in by_topic:
-            by_topic[connection.topic].offers += _offers(connection)
-        elif _has_transforms(connection, STATIC):
-            observation.static_offers += _offers(connection)
+    observation = Observation(
+        source,
+        0.0,
+        sensors=sensors,
+        available=available,
+        types=types,
+        wrong=choice.wrong,
+        not_chosen=choice.why,
+    )
+    observation.streams = open_streams(choice.chosen, types)
+    for stream in observation.streams.values():
+        for topic in reader.topics:
+            if (topic.name, topic.message_type) == (stream.topic, stream.message_type):
+                stream.offers += _offers(topic)
+    for topic in reader.topics:
+        if _has_transforms(topic, STATIC):
+            observation.static_offers += _offers(topic)
     observation.seconds = _take_messages(reader, observation, trees)
-    static = [each for each in reader.connections if _has_transforms(each, STATIC)]
-    for connection, _, data in reader.messages(static):
-        _take_transforms(data, trees, connection.topic)
+    static = [each for each in reader.topics if _has_transforms(each, STATIC)]
+    for topic, _, data in reader.messages(static):
+        _take_transforms(data, trees, topic.name)
     observation.settle(trees)
+    observation.remarks = reader.remarks
+    observation.left_out = reader.left_out
     return observation
+
+
+def _compare(reader: BagReader, available: Available, sensors: Sensors) -> dict[str, Candidate]:
+    """Look at the first messages of topics among which one has to be chosen.
+
+    Returns:
+        What each of them holds; empty where there is no choice.
+    """
+    kinds = {kind: candidates_of(available, kind) for kind in INPUT_TYPES}
+    has_choice = any(len(counts) > 1 for counts in kinds.values())
+    if not has_choice or all(sensor.prefix for sensor in sensors.all):
+        return {}
+    wanted = []
+    for topic in reader.topics:
+        of_kinds = [topic.name for counts in kinds.values() if topic.name in counts]
+        if of_kinds and topic.message_type == available[topic.name][0]:
+            wanted.append(topic)
+    messages = _first_messages(reader, wanted)
+    return {
+        name: look_at(name, kind, count, messages.get(name, []))
+        for kind, counts in kinds.items()
+        for name, count in counts.items()
+    }
+
+
+def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, list[Any]]:
+    """Return messages until each topic has SAMPLES of them, but no longer than CHOOSING."""
+    messages: dict[str, list[Any]] = {topic.name: [] for topic in topics}
+    enough = {topic.name: min(topic.count, SAMPLES) for topic in topics}
+    first = last = None
+    for topic, time, data in reader.messages(topics):
+        if first is None or last is None or (time - last) / 1e9 > CHOOSING:
+            first = time  # of the drive: some bags hold a message with the time 0 before it
+        last = time
+        is_complete = all(len(messages[name]) >= count for name, count in enough.items())
+        if (time - first) / 1e9 > CHOOSING or is_complete:
+            break
+        most = INFOS if topic.message_type == INPUT_TYPES["camera_info"] else SAMPLES
+        if len(messages[topic.name]) >= most:
+            continue
+        with suppress(Exception):  # rosbags raises any type; the doctor tells it of what it chooses
+            message = _store.deserialize_cdr(data, topic.message_type)
+            messages[topic.name].append(message)
+    reader.left_out.clear()  # it is counted when the chosen topics are read
+    return messages
 
 
 def _take_messages(reader: BagReader, observation: Observation, trees: TransformTrees) -> float:
     """Fill the streams, and the trees from /tf, with the first SECONDS. Return their length."""
-    by_topic = {stream.topic: stream for stream in observation.streams.values()}
-    wanted = [
-        each
-        for each in reader.connections
-        if each.topic in by_topic or _has_transforms(each, MOVING)
-    ]
+    by_topic = {
+        (stream.topic, stream.message_type): stream for stream in observation.streams.values()
+    }
+    wanted = []
+    for each in reader.topics:
+        if (each.name, each.message_type) in by_topic or _has_transforms(each, MOVING):
+            wanted.append(each)
     first = last = None
-    for connection, time, data in reader.messages(wanted):
+    for topic, time, data in reader.messages(wanted):
         if first is not None and (time - first) / 1e9 > SECONDS:
             break  # so that the rest, most of a long bag, is not read at all
-        stream = by_topic.get(connection.topic)
+        stream = by_topic.get((topic.name, topic.message_type))
         if stream is None:
-            _take_transforms(data, trees, connection.topic)
+            _take_transforms(data, trees, topic.name)
             continue
         first = time if first is None else first
         last = time
         try:
-            message = _store.deserialize_cdr(data, connection.msgtype)
+            message = _store.deserialize_cdr(data, topic.message_type)
         except Exception as error:  # rosbags raises any type; the next message must be seen
             stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
@@ -104,8 +171,8 @@ def _take_messages(reader: BagReader, observation: Observation, trees: Transform
     return (last - first) / 1e9
 
 
-def _has_transforms(connection: Connection, name: str) -> bool:
-    return tf_name(connection.topic, connection.msgtype) == name
+def _has_transforms(topic: Topic, name: str) -> bool:
+    return tf_name(topic.name, topic.message_type) == name
 
 
 def _take_transforms(data: bytes, trees: TransformTrees, topic: str) -> None:
@@ -116,9 +183,9 @@ def _take_transforms(data: bytes, trees: TransformTrees, topic: str) -> None:
     trees.take(message, topic)
 
 
-def _offers(connection: Connection) -> list[Offer]:
+def _offers(topic: Topic) -> list[Offer]:
     """Return the QoS that the publishers of a recorded topic offered."""
     return [
         Offer("recorded", profile.reliability.name.lower(), profile.durability.name.lower())
-        for profile in offered_profiles(connection)
+        for profile in topic.profiles
     ]

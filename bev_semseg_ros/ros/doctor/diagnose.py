@@ -13,10 +13,12 @@ from bev_semseg_ros.ros.doctor.rig import check_frames, check_transforms, find_c
 from bev_semseg_ros.ros.doctor.sensors import check_cloud, check_intrinsics, check_training
 from bev_semseg_ros.ros.doctor.streams import (
     check_frame,
+    check_info_frames,
     check_layout,
     check_rate,
     check_stamps,
     check_topics,
+    check_undecoded,
 )
 from bev_semseg_ros.ros.doctor.sync import check_all_sync
 from bev_semseg_ros.ros.doctor.topics import calibration_beside
@@ -50,7 +52,10 @@ def diagnose(
     loaded = checkpoint.load(checkpoint_file)
     diagnosis = Diagnosis(observation.source)
     diagnosis.statistics["seconds"] = round(observation.seconds, 3)
+    check_recording(observation, diagnosis)
     check_topics(observation, diagnosis)
+    check_undecoded(observation, diagnosis)
+    check_info_frames(observation, diagnosis)
     reference = next(
         (each.stream for each in observation.sensors.lidars if observation.messages(each)), None
     )
@@ -84,6 +89,19 @@ def diagnose(
     check_training(observation, cameras, loaded.config, loaded.info, diagnosis)
     choose_sensors(observation, cameras, diagnosis)
     return diagnosis
+
+
+def check_recording(observation: Observation, diagnosis: Diagnosis) -> None:
+    """Report what is wrong with the bag itself, and messages that cannot be read."""
+    for remark in observation.remarks:
+        diagnosis.add("bag", "warning", remark.text, remark.remedy)
+    for (topic, cause), count in observation.left_out.items():
+        diagnosis.add(
+            "bag",
+            "warning",
+            f"{topic}: {count} messages are left out: {cause}",
+            "copy the bag anew from where it was recorded",
+        )
 
 
 def choose_sensors(

@@ -12,18 +12,23 @@ from typing import Any
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.signals import uninstall_signal_handlers
+from rclpy.subscription import Subscription
 
+from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
+from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream, open_streams
 from bev_semseg_ros.ros.doctor.topics import (
     COMPRESSED,
     INPUT_TYPES,
+    Choice,
     SensorNames,
     all_inputs,
+    candidates_of,
     choose_topics,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
@@ -34,7 +39,7 @@ from bev_semseg_ros.ros.node.sensors import Sensors
 
 DISCOVERY = 6.0  # seconds within which publishers must be found
 SETTLED = 1.0  # seconds to wait for more publishers once every input has one
-COUNTING = 1.0  # seconds for which the topics of a type are compared, if there are several
+COUNTING = 1.0  # seconds for which the candidates for an input are compared, if there are several
 SHARED_MEMORY = Path("/dev/shm")
 # Bytes of messages that may wait to be decoded: 3.8 s of 7 MB images at 10 Hz.
 MAX_WAITING = 256 * 2**20
@@ -77,8 +82,11 @@ class Backlog:
     def _decode_oldest(self) -> None:
         stream, data, arrival = self._waiting.popleft()
         self._num_bytes -= len(data)
-        message = deserialize_message(data, message_class(stream.message_type))
-        stream.take(message, arrival, len(data))
+        message = _deserialized(data, stream.message_type)
+        if message is None:
+            stream.problems["damaged: it cannot be deserialized"] += 1
+        else:
+            stream.take(message, arrival, len(data))
 
 
 def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAMES) -> Observation:
@@ -109,8 +117,9 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
     try:
         types = _discover(node, executor, asked, names)
         sensors = names.choose(types, asked)
-        available = _count(node, executor, types, sensors)
-        observation = _subscribe(node, backlog, seconds, asked, types, available, sensors)
+        available, candidates = _compare(node, executor, types, sensors)
+        choice = choose_topics(available, asked, types, sensors, candidates)
+        observation = _subscribe(node, backlog, seconds, types, available, sensors, choice)
         trees = _subscribe_to_transforms(node, types)
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
@@ -124,6 +133,14 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
     backlog.decode()
     observation.settle(trees)
     return observation
+
+
+def _deserialized(data: bytes, message_type: str) -> Any | None:
+    """Return a message, or None if its bytes are damaged."""
+    try:
+        return deserialize_message(data, message_class(message_type))
+    except Exception:  # the middlewares raise any type
+        return None
 
 
 def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
@@ -156,67 +173,77 @@ def _has_all_inputs(types: dict[str, str], asked: Mapping[str, str], names: Sens
         return False
     available = {topic: (name, 0) for topic, name in types.items()}
     sensors = names.choose(types, asked)
-    chosen, _ = choose_topics(available, asked, types, sensors)
-    return chosen.keys() == set(all_inputs(sensors))
+    choice = choose_topics(available, asked, types, sensors)
+    return choice.chosen.keys() == set(all_inputs(sensors))
 
 
-def _count(
+def _compare(
     node: Node, executor: SingleThreadedExecutor, types: dict[str, str], sensors: Sensors
-) -> dict[str, tuple[str, int]]:
-    """Return the topics that could be an input -> (type, messages that came in COUNTING).
+) -> tuple[dict[str, tuple[str, int]], dict[str, Candidate]]:
+    """Count and look at the messages of topics among which one has to be chosen.
 
-    Messages are counted only where there is a choice between topics of a type: not if every sensor
-    has a name.
+    Returns:
+        The topics that could be an input -> (type, messages that came in COUNTING), and what each
+        of them holds. Where there is no choice, no messages are counted.
     """
     wanted = (*INPUT_TYPES.values(), COMPRESSED)
     found = {topic: name for topic, name in types.items() if name in wanted}
-    topics_of_type = Counter(found.values())
+    without_counts = {topic: (name, 0) for topic, name in found.items()}
+    kinds = {kind: candidates_of(without_counts, kind) for kind in INPUT_TYPES}
+    is_open = not all(sensor.prefix for sensor in sensors.all)
+    has_choice = is_open and any(len(topics) > 1 for topics in kinds.values())
+    if not has_choice and not any(topic + SUFFIX in found for topic in found):
+        return without_counts, {}
+    messages: dict[str, list[bytes]] = {topic: [] for topic in found}
     counts: Counter[str] = Counter()
 
     def counter(topic: str) -> Callable[[bytes], None]:
-        def count(_: bytes) -> None:
+        def count(data: bytes) -> None:
             counts[topic] += 1
+            if counts[topic] <= (INFOS if topic in kinds["camera_info"] else SAMPLES):
+                messages[topic].append(data)
 
         return count
 
-    is_open = not all(sensor.prefix for sensor in sensors.all)
     subscriptions = []
     for topic, name in found.items():
-        if is_open and topics_of_type[name] > 1:
-            subscriptions.append(
-                node.create_subscription(
-                    message_class(name), topic, counter(topic), qos_profile_sensor_data, raw=True
-                )
-            )
-    if subscriptions:
-        _spin(executor, COUNTING)
+        subscriptions.append(_subscribe_to(node, topic, name, counter(topic)))
+    _spin(executor, COUNTING)
     for subscription in subscriptions:
         node.destroy_subscription(subscription)
-    return {topic: (name, counts[topic]) for topic, name in found.items()}
+    available = {topic: (name, counts[topic]) for topic, name in found.items()}
+    candidates = {}
+    for kind, topics in kinds.items():
+        for topic in topics:
+            decoded = [_deserialized(data, found[topic]) for data in messages[topic]]
+            usable = [message for message in decoded if message is not None]
+            candidates[topic] = look_at(topic, kind, counts[topic], usable)
+    return available, candidates
 
 
 def _subscribe(
     node: Node,
     backlog: Backlog,
     seconds: float,
-    asked: Mapping[str, str],
     types: dict[str, str],
     available: dict[str, tuple[str, int]],
     sensors: Sensors,
+    choice: Choice,
 ) -> Observation:
     """Subscribe to the inputs.
 
     Returns:
         The observation. Messages of the inputs go to the backlog, which fills its streams.
     """
-    chosen, wrong = choose_topics(available, asked, types, sensors)
     observation = Observation(
         "live topics",
         seconds,
         is_live=True,
         sensors=sensors,
         available=available,
-        wrong=wrong,
+        types=types,
+        wrong=choice.wrong,
+        not_chosen=choice.why,
         static_offers=[
             offer
             for topic, kind in types.items()
@@ -224,16 +251,21 @@ def _subscribe(
             for offer in _offers(node, topic)
         ],
     )
-    observation.streams = open_streams(chosen, types)
+    observation.streams = open_streams(choice.chosen, types)
     for stream in observation.streams.values():
         stream.offers = _offers(node, stream.topic)
-        message_type = message_class(stream.message_type)
-        offered = [info.qos_profile for info in node.get_publishers_info_by_topic(stream.topic)]
-        is_latched = stream.kind == "camera_info"
-        profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
-        take = partial(backlog.add, stream)
-        node.create_subscription(message_type, stream.topic, take, profile, raw=True)
+        _subscribe_to(node, stream.topic, stream.message_type, partial(backlog.add, stream))
     return observation
+
+
+def _subscribe_to(
+    node: Node, topic: str, message_type: str, take: Callable[..., None]
+) -> Subscription:
+    """Subscribe to the serialized messages of an input as the node would."""
+    offered = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
+    is_latched = message_type == INPUT_TYPES["camera_info"]
+    profile = choose_profile(DEFAULTS.reliability, offered, latched=is_latched, depth=DEPTH)
+    return node.create_subscription(message_class(message_type), topic, take, profile, raw=True)
 
 
 def _subscribe_to_transforms(node: Node, types: Mapping[str, str]) -> TransformTrees | None:

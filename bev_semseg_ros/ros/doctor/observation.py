@@ -13,17 +13,17 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectified
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field
+from bev_semseg_ros.ros.doctor.candidates import INTENSITY_FIELDS
 from bev_semseg_ros.ros.doctor.topics import ONE_OF_EACH, kind_of
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree, TransformTrees
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 MIN_SAMPLES = 20  # messages of a stream that are kept; fewer than twice as many
-# What drivers call the intensity; the first that a cloud has is taken.
-INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,11 @@ class Observation:
         sensors: The lidars and cameras that were looked for.
         streams: The inputs that were found, by their names.
         available: Topics that could be an input -> (message type, number of messages).
+        types: All topics -> the type of their messages.
         wrong: Inputs -> what is wrong with their topic.
+        not_chosen: Inputs -> their other candidates, each with the reason.
+        remarks: What is wrong with the bag.
+        left_out: (topic, cause) -> messages of the bag that cannot be read.
         transforms: /tf_static and /tf, or None if they cannot be read.
         tf_namespace: Where their topics are, such as /robot1; "" if they are not in a namespace.
         static_offers: The QoS of the publishers of /tf_static.
@@ -184,7 +188,11 @@ class Observation:
     sensors: Sensors = ONE_OF_EACH
     streams: dict[str, Stream] = field(default_factory=dict)
     available: dict[str, tuple[str, int]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    not_chosen: dict[str, dict[str, str]] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     transforms: TransformTree | None = None
     tf_namespace: str = ""
     static_offers: list[Offer] = field(default_factory=list)

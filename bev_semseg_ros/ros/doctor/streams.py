@@ -7,6 +7,8 @@ import numpy as np
 from bev_semseg_ros.data.calibration import SENSOR_NAME
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.convert.undecoded import Undecoded, all_undecoded
+from bev_semseg_ros.ros.doctor.candidates import not_chosen
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.doctor.topics import (
@@ -19,7 +21,7 @@ from bev_semseg_ros.ros.doctor.topics import (
 )
 from bev_semseg_ros.ros.input.image_topics import remapping
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()
 MAX_JITTER = 0.3  # of a period; a higher one is called uneven
@@ -63,7 +65,30 @@ def _add_absent(sensor: Sensor, name: str, observation: Observation, diagnosis: 
     if sensor.prefix:
         option = f"--{kind.replace('_', '-')} {sensor.name}=TOPIC"
         remedy = f"name it with {option}, or leave {sensor.name} out of {LISTS[kind]}"
+    almost = _almost(sensor, kind, text, bool(counts), observation)
+    if almost:
+        text += f"; but there is {', '.join(map(str, almost))}"
+        remedy = almost[0].remedy
     diagnosis.add(f"topic {name}", "fault", text, remedy)
+
+
+def _almost(
+    sensor: Sensor, kind: str, text: str, has_others: bool, observation: Observation
+) -> list[Undecoded]:
+    """Return topics with an input's data in a form that the node does not decode.
+
+    Args:
+        sensor: The sensor; if it has a name, its topics begin with it.
+        kind: The kind of the input.
+        text: What is wrong with the input, which may name such a topic.
+        has_others: Whether there are topics of the right type.
+        observation: What was seen.
+    """
+    found = [each for each in all_undecoded(observation.types) if each.kind == kind]
+    asked = [each for each in found if text.startswith(f"{each.topic} carries")]
+    if asked or has_others:
+        return asked
+    return [each for each in found if each.topic.startswith(f"/{sensor.prefix}")]
 
 
 def _check_topic(
@@ -74,27 +99,65 @@ def _check_topic(
     diagnosis.topics[stream.name], transport = remapping(stream.topic, stream.message_type)
     if transport != DEFAULTS.image_transport:
         diagnosis.set_parameter("image_transport", transport, sensor)
+    unusable = sum(stream.problems.values())
     if not len(stream):
-        remedy = "see the transport below" if observation.is_live else "record it again"
-        diagnosis.add(item, "fault", f"{stream.topic}: no message came", remedy)
+        text, remedy = f"{stream.topic}: no message came", "record it again"
+        if unusable:
+            text = f"{stream.topic}: {unusable} messages, none of which can be read"
+        elif observation.is_live:
+            remedy = "see the transport below"
+        diagnosis.add(item, "fault", text, remedy)
         return
     text = f"{stream.topic}: {len(stream)} messages"
+    why = observation.not_chosen.get(stream.name, {})
     counts = {} if sensor.prefix else _of_type(observation, INPUT_TYPES[stream.kind])
     others = [
         f"{topic} ({count} messages)" for topic, count in counts.items() if topic != stream.topic
     ]
-    if others:
+    if why:
+        text += f"; chosen before {not_chosen(why)}"
+    elif others:
         text += f"; chosen among it and {', '.join(others)}"
-    if len(stream) > sum(stream.problems.values()):
+    if len(stream) > unusable:
         diagnosis.add(item, "ok", text)
     else:
         diagnosis.add(item, "fault", f"{text}, none of which can be used")
 
 
+def check_undecoded(observation: Observation, diagnosis: Diagnosis) -> None:
+    """Name topics with data of sensors that the node does not decode, beside those it does."""
+    reported = {sensor.kind for sensor in observation.sensors.all if not sensor.prefix}
+    reported -= set(observation.streams)
+    for each in all_undecoded(observation.types):
+        if each.kind not in reported:
+            diagnosis.add(f"not decoded: {each.topic}", "ok", str(each), each.remedy)
+
+
+def check_info_frames(observation: Observation, diagnosis: Diagnosis) -> None:
+    """Check that each image and its camera_info name one frame."""
+    for camera in observation.sensors.cameras:
+        image, infos = observation.messages(camera), observation.camera_infos(camera)
+        if image is None or infos is None or not image.frame or not infos.frame:
+            continue
+        if image.frame.removeprefix("/") != infos.frame.removeprefix("/"):
+            option = f"--camera-info {f'{camera.name}=' if camera.prefix else ''}TOPIC"
+            diagnosis.add(
+                item_of("camera_info frame", camera),
+                "warning",
+                f"{image.topic} is in the frame {image.frame!r}, but its camera_info "
+                f"{infos.topic} in {infos.frame!r}: they may be of two cameras",
+                f"if so, name the right one with {option}, else let the driver use one frame_id",
+            )
+
+
 def _add_others(kind: str, observation: Observation, diagnosis: Diagnosis) -> None:
     """Report topics of other sensors of a kind, and how to examine them, too."""
     examined = observation.streams[kind].topic
-    others = [topic for topic in topics_of(observation.available, kind) if topic != examined]
+    base = examined.removesuffix(SUFFIX)  # the same images, raw and compressed, are of one camera
+    others = []
+    for topic in topics_of(observation.available, kind):
+        if topic.removesuffix(SUFFIX) != base:
+            others.append(topic)
     if not others:
         return
     names = _suggested_names([examined, *others], kind)

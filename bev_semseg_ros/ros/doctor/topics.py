@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration
 from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.doctor.candidates import (
+    NEARLY_ALL,
+    Candidate,
+    best_cloud,
+    best_image,
+    best_info,
+)
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 # Kind of an input -> its message type.
@@ -26,6 +34,8 @@ LISTS = {"points": "--lidars", "image": "--cameras", "camera_info": "--cameras"}
 
 # Topics that could be an input -> (message type, number of messages).
 Available = Mapping[str, tuple[str, int]]
+# Topic -> what it holds.
+Candidates = Mapping[str, Candidate]
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,12 @@ class SensorNames:
 
 
 def calibration_beside(bag: Path) -> Path | None:
-    """Return the calibration that `bev-semseg bag` writes into a bag's folder, if there is one."""
-    file = bag / YAML_NAME
+    """Return the calibration that `bev-semseg bag` writes into a bag's folder, if there is one.
+
+    Args:
+        bag: The folder, or a recorded file in it.
+    """
+    file = (bag if bag.is_dir() else bag.parent) / YAML_NAME
     return file if file.is_file() else None
 
 
@@ -95,17 +109,34 @@ def all_inputs(sensors: Sensors) -> list[str]:
     return [name for sensor in sensors.all for name in inputs_of(sensor)]
 
 
+@dataclass
+class Choice:
+    """The topics to examine.
+
+    Attributes:
+        chosen: Input -> its topic.
+        wrong: Inputs without a topic that suits them -> what is wrong.
+        why: Input -> topics that were not chosen, each with the reason.
+    """
+
+    chosen: dict[str, str] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    why: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
 def choose_topics(
     available: Available,
     asked: Mapping[str, str],
     types: Mapping[str, str],
     sensors: Sensors = ONE_OF_EACH,
-) -> tuple[dict[str, str], dict[str, str]]:
+    candidates: Candidates = MappingProxyType({}),
+) -> Choice:
     """Choose the topics to examine.
 
     A sensor with a name has topics that begin with it, as in /roof/points. For another one, the
-    topic of its type with most messages is chosen. Of camera_infos the one beside the image is
-    chosen, if there is one; of images a compressed one if none is raw.
+    topic is chosen by what the candidates hold; if that is not known, it is the topic of its type
+    with most messages, of camera_infos the one beside the image, and of images a compressed one if
+    none is raw.
 
     Args:
         available: Topics that could be an input.
@@ -113,38 +144,45 @@ def choose_topics(
             with the sensor's name.
         types: The message types of all topics.
         sensors: The sensors.
-
-    Returns:
-        The topics by input, and for inputs without a topic that suits them what is wrong.
+        candidates: What the topics hold that could be an input.
 
     Raises:
         ValueError: If a topic was asked for that belongs to no sensor.
     """
-    chosen: dict[str, str] = {}
-    wrong: dict[str, str] = {}
+    choice = Choice()
     asked = _by_input(asked, sensors)
     for sensor in sensors.all:
         for name in inputs_of(sensor):
             kind = kind_of(name)
             topic = _as_published(asked.get(name, ""), kind, types)
-            if not topic and kind == "camera_info" and sensor.stream in chosen:
-                topic = _info_beside(chosen[sensor.stream], available)
+            if not topic and kind == "camera_info" and sensor.stream in choice.chosen:
+                image = choice.chosen[sensor.stream]
+                topic, choice.why[name] = _info_of(image, available, candidates)
             if not topic and sensor.prefix:
                 topic = f"/{name}"
-                if topic not in types and kind == "image" and topic + SUFFIX in types:
-                    topic += SUFFIX
+                if kind == "image":
+                    topic = _raw_or_compressed(topic, types, available)
             if not topic:
-                topic = _most_messages(available, kind)
+                topic, choice.why[name] = _best(kind, available, candidates)
                 if not topic:
                     continue
             accepted = (INPUT_TYPES[kind], COMPRESSED) if kind == "image" else (INPUT_TYPES[kind],)
             if topic not in types:
-                wrong[name] = f"there is no topic {topic}"
+                choice.wrong[name] = f"there is no topic {topic}"
             elif types[topic] not in accepted:
-                wrong[name] = f"{topic} carries {types[topic]}, expected {INPUT_TYPES[kind]}"
+                expected = INPUT_TYPES[kind]
+                choice.wrong[name] = f"{topic} carries {types[topic]}, expected {expected}"
             else:
-                chosen[name] = topic
-    return chosen, wrong
+                choice.chosen[name] = topic
+    return choice
+
+
+def candidates_of(available: Available, kind: str) -> dict[str, int]:
+    """Return the topics that could be an input of a kind -> their number of messages."""
+    counts = _counts(available, INPUT_TYPES[kind])
+    if kind == "image":
+        counts |= _counts(available, COMPRESSED)
+    return counts
 
 
 def topics_of(available: Available, kind: str) -> dict[str, int]:
@@ -193,11 +231,38 @@ def _as_published(topic: str, kind: str, types: Mapping[str, str]) -> str:
     return topic
 
 
-def _info_beside(image: str, available: Available) -> str:
-    """Return the topic of the camera_info beside an image's; "" if there is none."""
-    topic = image.removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
-    is_info = topic in available and available[topic][0] == INPUT_TYPES["camera_info"]
-    return topic if is_info else ""
+def _info_of(
+    image: str, available: Available, candidates: Candidates
+) -> tuple[str, dict[str, str]]:
+    """Return the camera_info of an image, and why the others were not chosen."""
+    beside = image.removesuffix(SUFFIX).rpartition("/")[0] + "/camera_info"
+    infos = candidates_of(available, "camera_info")
+    known = [candidates[topic] for topic in infos if topic in candidates]
+    if image in candidates and known:
+        return best_info(known, candidates[image], beside)
+    return (beside if beside in infos else ""), {}
+
+
+def _best(kind: str, available: Available, candidates: Candidates) -> tuple[str, dict[str, str]]:
+    """Return the topic of a kind that suits best, and why the others were not chosen."""
+    known = [candidates[topic] for topic in candidates_of(available, kind) if topic in candidates]
+    if known and kind == "points":
+        return best_cloud(known)
+    if known and kind == "image":
+        infos = candidates_of(available, "camera_info")
+        return best_image(known, [candidates[topic] for topic in infos if topic in candidates])
+    return _most_messages(available, kind), {}
+
+
+def _raw_or_compressed(topic: str, types: Mapping[str, str], available: Available) -> str:
+    """Return the topic of a camera's images: the raw one, unless the compressed one has more."""
+    compressed = topic + SUFFIX
+    if compressed not in types:
+        return topic
+    if topic not in types:
+        return compressed
+    counts = [available[each][1] if each in available else 0 for each in (topic, compressed)]
+    return topic if counts[0] >= NEARLY_ALL * counts[1] else compressed
 
 
 def _most_messages(available: Available, kind: str) -> str:
@@ -208,11 +273,11 @@ def _most_messages(available: Available, kind: str) -> str:
     return max(counts, key=lambda topic: counts[topic], default="")
 
 
-def _counts(available: Available, message_type: str, suffix: str = "") -> dict[str, int]:
+def _counts(available: Available, message_type: str) -> dict[str, int]:
     """Return the topics of a type that are not the node's own -> their number of messages."""
     counts = {}
     for topic, (found_type, count) in available.items():
         is_own_or_depth = OWN_IMAGES in topic or topic.endswith(DEPTH_SUFFIX)
-        if found_type == message_type and topic.endswith(suffix) and not is_own_or_depth:
+        if found_type == message_type and not is_own_or_depth:
             counts[topic] = count
     return counts

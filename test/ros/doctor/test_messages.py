@@ -92,6 +92,17 @@ def test_what_drivers_leave_out_is_assumed_as_the_node_does_and_said(examine: Ex
     assert "width and height are not set: those of the image are taken, 768 x 232" in said[2]
 
 
+def test_a_camera_info_without_a_size_is_that_of_its_image(
+    content: list[Entry], examine: Examine
+) -> None:
+    """Of several, it is chosen by its frame; nothing speaks against it."""
+    infos = [each for each in content if each.topic == "/camera_info"]
+    others = [frame("rear")(replace(each, topic="/rear/camera_info")) for each in infos]
+    found = examine(changed("/camera_info", width=0, height=0), lambda all_: [*all_, *others])
+    assert found.topics["camera_info"] == "/camera_info"
+    assert list(worse_than_ok(found)) == ["assumed camera_info"]
+
+
 def test_a_lens_with_zeros_behind_its_coefficients_is_no_finding(examine: Examine) -> None:
     lens = changed("/camera_info", d=np.array([-0.01, 0.002, 0, 0, 0, 0, 0, 0]))
     found = examine(lens)
@@ -155,6 +166,7 @@ def test_frames_in_a_namespace_are_those_of_the_vehicle(examine: Examine) -> Non
         on("/tf_static", in_namespace),
         on("/points", frame("robot1/lidar")),
         on("/image", frame("robot1/camera")),
+        on("/camera_info", frame("robot1/camera")),
         calibration=None,
         node_uses_tf=True,
     )

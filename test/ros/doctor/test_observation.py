@@ -25,15 +25,18 @@ TYPES = {topic: kind for topic, (kind, _) in AVAILABLE.items()}
 
 
 def test_the_topic_with_most_messages_is_chosen_and_the_camera_info_beside_the_image():
-    assert choose_topics(AVAILABLE, {}, TYPES) == (
-        {"points": "/top/points", "image": "/right/image", "camera_info": "/right/camera_info"},
-        {},
-    )
+    choice = choose_topics(AVAILABLE, {}, TYPES)
+    assert choice.chosen == {
+        "points": "/top/points",
+        "image": "/right/image",
+        "camera_info": "/right/camera_info",
+    }
+    assert not choice.wrong
 
 
 def test_what_is_asked_for_is_taken():
-    chosen, _ = choose_topics(AVAILABLE, {"points": "/rear/points", "image": "/left/image"}, TYPES)
-    assert chosen == {
+    asked = {"points": "/rear/points", "image": "/left/image"}
+    assert choose_topics(AVAILABLE, asked, TYPES).chosen == {
         "points": "/rear/points",
         "image": "/left/image",
         "camera_info": "/left/camera_info",
@@ -45,8 +48,8 @@ def test_what_is_asked_for_is_taken():
     [("/left/image", f"carries {IMAGE}, expected {CLOUD}"), ("/x", "no topic /x")],
 )
 def test_what_is_asked_for_wrongly_is_told(topic: str, said: str):
-    chosen, wrong = choose_topics(AVAILABLE, {"points": topic}, TYPES)
-    assert "points" not in chosen and said in wrong["points"]
+    choice = choose_topics(AVAILABLE, {"points": topic}, TYPES)
+    assert "points" not in choice.chosen and said in choice.wrong["points"]
 
 
 def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):

@@ -37,7 +37,8 @@ TYPES = {topic: kind for topic, (kind, _) in AVAILABLE.items()}
 
 def choose(lidars: list[str], cameras: list[str], **asked: str) -> tuple[dict, dict]:
     by_input = {name.replace("__", "/"): topic for name, topic in asked.items()}
-    return choose_topics(AVAILABLE, by_input, TYPES, Sensors.named(lidars, cameras))
+    choice = choose_topics(AVAILABLE, by_input, TYPES, Sensors.named(lidars, cameras))
+    return choice.chosen, choice.wrong
 
 
 def test_topics_begin_with_the_names() -> None:

@@ -310,6 +310,12 @@ def test_a_bag_is_played_with_its_calibration(run, tmp_path):
     )
 
 
+def test_a_recorded_file_is_played_with_the_calibration_beside_it(run, tmp_path):
+    file = tmp_path / "bag_0.mcap"
+    file.touch()
+    assert overrides(run(bag=str(file))) == {"calibration": str(tmp_path)}
+
+
 def test_the_bag_waits_for_the_node_and_not_for_rviz_alone(run, tmp_path):
     actions = run(bag=str(tmp_path), namespace="car")
     command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))

@@ -1,0 +1,54 @@
+"""The QoS with which a recorded topic is played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import Qos
+
+# Policies that stand for the choice of another one, which a publisher of a bag has to make.
+_NOT_CHOSEN = ("UNKNOWN", "SYSTEM_DEFAULT", "BEST_AVAILABLE")
+MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
+
+
+def qos_profile(offered: Sequence[Qos], count: int = 0, is_static: bool = False) -> QoSProfile:
+    """Choose the QoS profile with which a recorded topic is played.
+
+    Args:
+        offered: The profiles that were offered. `ros2 bag record` cannot see the history of a
+            publisher and writes "unknown" and a depth of 0.
+        count: Messages of the topic. A latched topic, such as /tf_static of several publishers
+            with one message each, keeps all of them, up to MAX_DEPTH.
+        is_static: Whether it is /tf_static, which is latched if the bag does not say.
+
+    Returns:
+        The first offered profile, but reliable if publishers differed, because that matches all
+        subscribers; reliable with depth 10 if there is none.
+    """
+    latched = DurabilityPolicy.TRANSIENT_LOCAL
+    if not offered:
+        return QoSProfile(
+            depth=max(10, min(count, MAX_DEPTH)) if is_static else 10,
+            durability=latched if is_static else DurabilityPolicy.VOLATILE,
+        )
+    profile = offered[0]
+
+    def policy(kind: Any, value: Any, default: Any) -> Any:
+        return default if value.name in _NOT_CHOSEN else getattr(kind, value.name, default)
+
+    history = policy(HistoryPolicy, profile.history, HistoryPolicy.KEEP_LAST)
+    usual = latched if is_static else DurabilityPolicy.VOLATILE
+    durability = policy(DurabilityPolicy, profile.durability, usual)
+    is_latched = durability == latched
+    kept = min(count, MAX_DEPTH) if is_latched else 0
+    reliability = policy(ReliabilityPolicy, profile.reliability, ReliabilityPolicy.RELIABLE)
+    if len({each.reliability for each in offered}) > 1:
+        reliability = ReliabilityPolicy.RELIABLE
+    return QoSProfile(
+        history=history if history == HistoryPolicy.KEEP_ALL else HistoryPolicy.KEEP_LAST,
+        depth=max(profile.depth or 10, kept),
+        reliability=reliability,
+        durability=durability,
+    )

@@ -1,0 +1,138 @@
+"""What a file is, by its first bytes: the name of a recorded file may say anything."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+SQLITE, MCAP, ZSTD = "sqlite3", "mcap", "zstd"
+READABLE = (SQLITE, MCAP, ZSTD)
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+MCAP_MAGIC = b"\x89MCAP0\r\n"
+ROS1_MAGIC = b"#ROSBAG V"
+_KINDS = {b"SQLite format 3\0": SQLITE, MCAP_MAGIC: MCAP, ZSTD_MAGIC: ZSTD}
+# First bytes of a packed file -> the program that packs so.
+_PACKERS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    LZ4_MAGIC: "lz4",
+    ZSTD_MAGIC: "zstd",
+}
+_SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
+_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
+_ZIP, _LFS = b"PK\x03\x04", b"version https://git-lfs"
+_TAR_AT = 257  # "ustar" stands here in a tar archive
+_HEAD = 4096
+
+
+def kind_of_file(path: Path) -> str:
+    """Return one of READABLE, or "" for any other file."""
+    return kind_of(_head(path))
+
+
+def kind_of(head: bytes) -> str:
+    """Return one of READABLE by the first bytes of a file, or "" for any other one."""
+    return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
+
+
+def is_ros1(path: Path) -> bool:
+    """Return whether a file is a bag of ROS 1."""
+    return _head(path).startswith(ROS1_MAGIC)
+
+
+def is_packed_bag(path: Path) -> bool:
+    """Return whether a file has to be unpacked, or something else holds its data."""
+    head = _head(path)
+    return head.startswith((*_PACKERS, _ZIP, _LFS, *_CAPTURES)) or _is_tar(head)
+
+
+def why_unreadable(path: Path) -> str:
+    """Say what a file is that is not READABLE, and what to do."""
+    head, file = _head(path), shlex.quote(str(path))
+    if not head:
+        return f"{path} is empty (0 bytes): nothing was recorded into it; record again or copy anew"
+    if head.startswith(ROS1_MAGIC):
+        return _ros1(path, head)
+    if _is_tar(head) or path.name.endswith(_TARS):
+        return f"{path} is a tar archive: unpack it with `tar xf {file}`"
+    if head.startswith(_ZIP):
+        return f"{path} is a zip archive: unpack it with `unzip {file}`"
+    if head.startswith(_LFS):
+        return (
+            f"{path} is a pointer of Git LFS instead of the bag: run `git lfs pull` in its "
+            "repository"
+        )
+    if head.startswith(_CAPTURES):
+        return (
+            f"{path} is a capture of network packets (pcap): play it to the lidar's driver, and "
+            "record the PointCloud2 that the driver publishes"
+        )
+    for magic, packer in _PACKERS.items():
+        if head.startswith(magic):
+            command = unpack_command(packer, path)
+            return f"{path} is packed with {packer}: unpack it with `{command}`"
+    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+        return f"{path} is a web page, as a failed download leaves it: download the bag again"
+    if not any(head):
+        return f"{path} holds only zeros, as a loss of power leaves it: record again or copy anew"
+    return (
+        f"{path} is no recorded file: it begins with {head[:8]!r}, expected that of mcap or SQLite"
+    )
+
+
+def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
+    """Say what is packed in zstd that is not READABLE.
+
+    Args:
+        path: The packed file.
+        head: The first bytes of what is in it.
+    """
+    if _is_tar(head):
+        file = shlex.quote(str(path))
+        return f"{path} is a tar archive: unpack it with `tar --zstd -xf {file}`"
+    if head.startswith(ROS1_MAGIC):
+        what = "is a bag of ROS 1 in zstd"
+    else:
+        what = f"holds no recorded file: what is packed in it begins with {head[:8]!r}"
+    return f"{path} {what}; unpack it with `{unpack_command('zstd', path)}`"
+
+
+def unpack_command(packer: str, path: Path) -> str:
+    """Return the command that unpacks a file, whatever its name, beside it."""
+    target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
+    if target is None or target.exists():
+        target = path.with_name(f"unpacked_{path.name}")
+    return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[_TAR_AT : _TAR_AT + 5] == b"ustar"
+
+
+def _ros1(path: Path, head: bytes) -> str:
+    """Say how to convert a bag of ROS 1. One without an index cannot be converted as it is."""
+    file = shlex.quote(str(path))
+    at = head.find(b"index_pos=")
+    if at >= 0 and not any(head[at + 10 : at + 18]):
+        return (
+            f"{path} is a bag of ROS 1 without an index, as an ended recording leaves it: write "
+            f"the index with `rosbag reindex {file}` of ROS 1, then convert it with "
+            "`rosbags-convert`"
+        )
+    folder = path.with_suffix("")
+    while folder.exists():
+        folder = folder.with_name(f"{folder.name}_ros2")
+    target = shlex.quote(str(folder))
+    return (
+        f"{path} is a bag of ROS 1: convert it with `rosbags-convert --src {file} --dst {target}` "
+        f"and use {folder}"
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD)

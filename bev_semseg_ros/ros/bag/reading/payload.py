@@ -1,0 +1,64 @@
+"""The bytes of one recorded message: unpacked, and checked before they are used."""
+
+from __future__ import annotations
+
+import sys
+
+from lz4.frame import decompress as unpack_lz4  # a dependency of rosbags
+from rosbags.typesys import Stores, get_typestore
+
+from bev_semseg_ros.ros.bag.reading.file_kind import LZ4_MAGIC, ZSTD_MAGIC
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd  # a dependency of rosbags
+
+# Messages of other packages differ between the distributions: only their header is checked.
+_CHECKED_PACKAGES = ("sensor_msgs/", "tf2_msgs/", "nav_msgs/")
+_store = get_typestore(Stores.ROS2_JAZZY)
+
+
+def unpacked(data: bytes) -> bytes:
+    """Return the message in bytes that `ros2 bag record` compressed one by one, or as they are.
+
+    No message begins as compressed data do, because the first byte of CDR is 0. So metadata.yaml
+    is not needed to know it.
+
+    Raises:
+        ValueError: The compressed data are damaged.
+    """
+    try:
+        if data.startswith(ZSTD_MAGIC):
+            return zstd.decompress(data)
+        if data.startswith(LZ4_MAGIC):
+            return unpack_lz4(data)
+    except (zstd.ZstdError, RuntimeError, EOFError) as error:
+        raise ValueError("its compressed data are damaged") from error
+    return data
+
+
+def prepare_check(message_type: str) -> None:
+    """Make what `check_message` needs, which takes rosbags a while for the first message."""
+    if _is_checked(message_type):
+        _store.get_msgdef(message_type)
+
+
+def _is_checked(message_type: str) -> bool:
+    return message_type.startswith(_CHECKED_PACKAGES) and message_type in _store.fielddefs
+
+
+def check_message(data: bytes, message_type: str) -> None:
+    """Check that bytes are a message of a type.
+
+    Raises:
+        ValueError: They are not. The text says in a few words why.
+    """
+    if len(data) < 4 or data[0] != 0 or data[1] > 0x0B:
+        raise ValueError(f"no CDR message (it begins with {data[:4].hex(' ') or 'nothing'})")
+    if not _is_checked(message_type) or data[1] > 1:
+        return  # what rosbags does not know: types of other packages, newer encodings
+    try:
+        _store.deserialize_cdr(data, message_type)
+    except Exception as error:  # rosbags raises any type
+        raise ValueError(f"damaged, or no {message_type}") from error

@@ -1,0 +1,289 @@
+"""Opens recorded files: with rosbags if they are whole, else what can be read of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw  # a dependency of rosbags
+from rosbags.rosbag2 import Reader
+
+from bev_semseg_ros.ros.bag.reading.file_kind import (
+    MCAP,
+    SQLITE,
+    ZSTD,
+    kind_of,
+    kind_of_file,
+    unpack_command,
+    why_unreadable,
+    why_unreadable_in_zstd,
+)
+from bev_semseg_ros.ros.bag.reading.mcap_records import McapRecords
+from bev_semseg_ros.ros.bag.reading.remark import Remark
+from bev_semseg_ros.ros.bag.reading.sqlite_rows import SqliteRows, is_cut, write_ahead_log
+from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, StorageFile, type_name
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd  # a dependency of rosbags
+
+_SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by these rosbags knows the format
+_IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these mean something else
+_BLOCK = 2**20
+_HEAD = 4096  # bytes that tell what a file is
+
+
+def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile:
+    """Open a recorded file.
+
+    Args:
+        path: The file: mcap or SQLite, or one of them in zstd.
+        workspace: A folder for what is unpacked.
+        remarks: Gets what is wrong with the file, also later while it is read.
+
+    Raises:
+        ValueError: Nothing of it can be read. The text names it and says what to do.
+    """
+    kind, source = kind_of_file(path), path
+    if kind == ZSTD:
+        kind = _kind_in_zstd(path)
+        source = _unpack(path, workspace, remarks)
+    if kind not in _SUFFIXES:
+        raise ValueError(why_unreadable(path))
+    if kind == SQLITE and write_ahead_log(source) is not None:
+        return _open_rows(path, source, kind, remarks, is_damaged=False)
+    if kind == SQLITE and is_cut(source):
+        return _open_rows(path, source, kind, remarks, is_damaged=True)
+    try:
+        file = _WholeFile(path, source, kind, workspace, remarks)
+    except Exception:  # rosbags raises any type for a damaged file
+        return _open_rows(path, source, kind, remarks, is_damaged=True)
+    if file.has_index:
+        return file
+    file.close()  # rosbags would find no messages, or refuse those that are not in order
+    return _open_rows(path, source, kind, remarks, is_damaged=False)
+
+
+def _kind_in_zstd(path: Path) -> str:
+    """Return the format of a file that is packed in zstd.
+
+    Raises:
+        ValueError: It is no recorded file. The text names it.
+    """
+    try:
+        with path.open("rb") as file:
+            head = zstd.ZstdDecompressor().decompress(file.read(_BLOCK), _HEAD)
+    except zstd.ZstdError as error:
+        raise ValueError(f"{path} is damaged (zstd): copy it anew") from error
+    if not head:
+        raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
+    kind = kind_of(head)
+    if kind not in _SUFFIXES:
+        raise ValueError(why_unreadable_in_zstd(path, head))
+    return kind
+
+
+def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
+    """Unpack a file in zstd, the part before the damage if it is damaged."""
+    target = workspace / path.stem
+    try:
+        with target.open("wb") as file, path.open("rb") as packed:
+            decompressor = zstd.ZstdDecompressor()
+            while block := packed.read(_BLOCK):
+                file.write(decompressor.decompress(block))
+                while decompressor.eof:  # rosbag2 writes one frame; others several
+                    block = decompressor.unused_data
+                    if not block:
+                        break
+                    decompressor = zstd.ZstdDecompressor()
+                    file.write(decompressor.decompress(block))
+            is_whole = decompressor.eof
+    except (zstd.ZstdError, EOFError):
+        is_whole = False
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be unpacked into {workspace.parent} ({error.strerror}): set TMPDIR to "
+            f"a folder with more space, or unpack it with `{unpack_command('zstd', path)}`"
+        ) from error
+    if not is_whole:
+        text = f"{path} is cut off or damaged (zstd): what stands before that is read"
+        remarks.append(Remark(text, "copy it anew from where it was recorded"))
+    return target
+
+
+def _open_rows(
+    path: Path, source: Path, kind: str, remarks: list[Remark], is_damaged: bool
+) -> McapRecords | SqliteRows:
+    """Read a file that is not whole. Tell how much of it there is.
+
+    Args:
+        path: The file as the user knows it.
+        source: The file to read, which may be an unpacked one.
+        kind: Its format.
+        remarks: Gets what is wrong with it.
+        is_damaged: Whether rosbags cannot read it.
+
+    Raises:
+        ValueError: Nothing of it can be read.
+    """
+    file = shlex.quote(str(path))
+    try:
+        if kind == MCAP:
+            records = McapRecords(source)
+            _check_content(path, records)
+            remark = _of_mcap(path, records, is_damaged)
+            if remark is not None:
+                remarks.append(remark)
+            return records
+        rows = SqliteRows(source)
+        _check_content(path, rows)
+    except (apsw.Error, ValueError) as error:
+        log = write_ahead_log(source)
+        if kind == SQLITE and log is not None:
+            raise ValueError(
+                f"{path} cannot be read together with {log.name}, which holds its last "
+                f"messages: bring them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
+            ) from error
+        raise ValueError(
+            f"{path} is damaged, and no message of it can be read: copy it anew from where it was "
+            "recorded"
+        ) from error
+    count = _count(rows)
+    if not is_damaged:
+        remarks.append(
+            Remark(
+                f"{path} was not closed when its recording ended: {count} messages are read, also "
+                f"those that stand in {write_ahead_log(source)} alone"
+            )
+        )
+    else:
+        remarks.append(
+            Remark(
+                f"{path} is cut off or damaged: {count} messages of it are found",
+                "copy it anew from where it was recorded; what a recording that was killed did not "
+                "write is lost",
+            )
+        )
+    return rows
+
+
+def _of_mcap(path: Path, records: McapRecords, is_damaged: bool) -> Remark | None:
+    """Say what is wrong with an MCAP file; None if it only lacks an index."""
+    count = _count(records)
+    if not records.is_complete:
+        return Remark(
+            f"{path} has no end, because it was cut off or is still being recorded: {count} "
+            "messages of it are read",
+            f"for a file with an index use `mcap recover {shlex.quote(str(path))} -o NEW.mcap`",
+        )
+    if records.lost:
+        return Remark(
+            f"{path} is damaged: {count} messages of it are read, {records.lost} are lost",
+            "copy it anew from where it was recorded",
+        )
+    if not is_damaged:
+        return None
+    return Remark(f"{path} is not written as `ros2 bag` writes it: it is read record by record")
+
+
+def _check_content(path: Path, file: StorageFile) -> None:
+    if not file.channels:
+        raise ValueError(f"{path} holds no topics")
+
+
+def _count(file: StorageFile) -> int:
+    return sum(channel.count for channel in file.channels)
+
+
+class _WholeFile:
+    """A file that rosbags opens. If it proves damaged later on, the rest is read row by row.
+
+    Attributes:
+        channels: Its topics.
+        start: Time of its first message, ns.
+        has_index: Whether rosbags can find its messages.
+    """
+
+    def __init__(
+        self, path: Path, source: Path, kind: str, workspace: Path, remarks: list[Remark]
+    ) -> None:
+        self._path, self._kind, self._remarks = path, kind, remarks
+        self._source = _named_for_rosbags(source, kind, workspace)
+        self._reader = Reader(self._source)
+        self._reader.open()
+        self._rows: McapRecords | SqliteRows | None = None
+        self._connections: dict[int, Any] = {each.id: each for each in self._reader.connections}
+        self.channels = [
+            Channel(
+                each.id,
+                each.topic,
+                type_name(each.msgtype),
+                getattr(each.ext, "serialization_format", ""),
+                each.msgcount,
+                tuple(getattr(each.ext, "offered_qos_profiles", None) or ()),
+            )
+            for each in self._reader.connections
+        ]
+        self.start = self._reader.start_time if self._reader.message_count else 0
+        storage = getattr(self._reader, "storage", None)
+        chunks = getattr(storage, "chunks", None)  # of an mcap
+        self.has_index = chunks is None or (chunks != [] and all(c.channel_count for c in chunks))
+
+    def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
+        """Yield the messages of some channels in the order of time."""
+        if self._rows is not None:
+            yield from self._rows.messages(channels)
+            return
+        by_id = {channel.id: channel for channel in channels}
+        if not by_id:
+            return  # rosbags would take that for all
+        last = 0
+        of_last: Counter[str] = Counter()  # topics of the messages that came at the last time
+        messages = self._reader.messages([self._connections[id_] for id_ in by_id])
+        while True:
+            try:
+                connection, time, data = next(messages)
+            except StopIteration:
+                return
+            except Exception:  # rosbags raises any type
+                break
+            if time != last:
+                last = time
+                of_last.clear()
+            of_last[connection.topic] += 1
+            yield by_id[connection.id], time, bytes(data)
+        yield from self._rest(channels, last, of_last)
+
+    def _rest(
+        self, channels: Collection[Channel], last: int, of_last: Counter[str]
+    ) -> Iterator[Recorded]:
+        """Yield what can be read after damage: what comes later than the last message."""
+        self._rows = _open_rows(self._path, self._source, self._kind, self._remarks, True)
+        for channel, time, data in self._rows.messages(channels):
+            if time < last:
+                continue
+            if time == last and of_last[channel.topic] > 0:
+                of_last[channel.topic] -= 1
+                continue
+            yield channel, time, data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        if self._rows is not None:
+            self._rows.close()
+
+
+def _named_for_rosbags(source: Path, kind: str, workspace: Path) -> Path:
+    """Return a path by which rosbags knows the format."""
+    suffix = _SUFFIXES[kind]
+    if source.suffix == suffix and not _IN_URIS & set(str(source)):
+        return source
+    link = workspace / f"{len(list(workspace.iterdir()))}{suffix}"
+    link.symlink_to(source.resolve())
+    return link

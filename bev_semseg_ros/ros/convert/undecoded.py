@@ -1,0 +1,197 @@
+"""Topics that carry the data of a lidar or a camera in a form that the node does not decode.
+
+Packets, a vendor's own message, a video, a compressed cloud: a driver or a transport turns them
+into sensor_msgs/PointCloud2 or Image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+POINTS, IMAGE = "points", "image"
+_CLOUD, _IMAGE = "sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/Image"
+
+
+@dataclass(frozen=True)
+class Undecoded:
+    """A topic that is almost an input.
+
+    Attributes:
+        topic: Its topic.
+        message_type: The type of its messages.
+        kind: "points" or "image": what is in it.
+        what: What its messages are.
+        remedy: How to get messages that the node decodes.
+    """
+
+    topic: str
+    message_type: str
+    kind: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.topic} ({self.message_type}): {self.what}"
+
+
+def _driver(name: str) -> str:
+    """Return the remedy for what a lidar's driver decodes while it is played."""
+    return (
+        f"the driver decodes them: play the bag to {name}, whose messages must be installed for "
+        f"it, and use the {_CLOUD} that it publishes, or record that"
+    )
+
+
+def _republish(package: str, transport: str) -> str:
+    """Return the remedy for what a transport decodes; {topic} and {out} are filled in."""
+    return (
+        f"{package} decodes them: `ros2 run {package} republish --ros-args "
+        f"-p in_transport:={transport} -p out_transport:=raw -r in/{transport}:={{topic}} "
+        "-r out:={out}`, and use {out}"
+    )
+
+
+_PACKETS = "packets of the lidar, not points"
+_VIDEO = "packets of a video, not images"
+_ANY_DRIVER = _driver("the lidar's driver")
+_CAMERA_DRIVER = f"let the camera's driver publish {_IMAGE}, and record that"
+# Pattern of the type -> kind, what its messages are, remedy. The first that fits counts.
+_TYPES: tuple[tuple[str, str, str, str], ...] = (
+    (r"velodyne_msgs/.*", POINTS, _PACKETS, _driver("velodyne_pointcloud")),
+    (r"ouster_(ros|msgs|sensor_msgs)/.*Packet.*", POINTS, _PACKETS, _driver("ouster_ros")),
+    (r"(hesai|pandar)\w*/.*", POINTS, _PACKETS, _driver("hesai_ros_driver")),
+    (r"nebula_msgs/.*", POINTS, _PACKETS, _driver("nebula_ros")),
+    (r"(rslidar|robosense)\w*/.*", POINTS, _PACKETS, _driver("rslidar_sdk")),
+    (
+        r"livox_\w+/.*CustomMsg",
+        POINTS,
+        "points in Livox's own message",
+        f"the driver decodes them: let livox_ros_driver2 publish {_CLOUD} (its parameter "
+        "xfer_format: 0), and record that",
+    ),
+    (
+        r".*/CompressedPointCloud2?",
+        POINTS,
+        "a compressed cloud",
+        _republish("point_cloud_transport", "{transport}"),
+    ),
+    (
+        r"sensor_msgs/msg/PointCloud",
+        POINTS,
+        "the cloud message of ROS before PointCloud2",
+        f"let the driver publish {_CLOUD}, and record that",
+    ),
+    (
+        r"sensor_msgs/msg/(LaserScan|MultiEchoLaserScan)",
+        POINTS,
+        "a scan of one plane",
+        "a network for clouds of a lidar with many beams cannot use it",
+    ),
+    (r"theora_\w+/.*", IMAGE, _VIDEO, _republish("image_transport", "theora")),
+    (r"ffmpeg_\w+/.*", IMAGE, _VIDEO, _republish("image_transport", "ffmpeg")),
+    (r"foxglove\w*/.*Video", IMAGE, _VIDEO, _republish("image_transport", "foxglove")),
+    (
+        r"(event_camera|dvs|prophesee_event)_msgs/.*",
+        IMAGE,
+        "events, not images",
+        "use the topic of a camera that publishes images",
+    ),
+    (
+        r"stereo_msgs/msg/DisparityImage",
+        IMAGE,
+        "disparities, not colours",
+        "use the topic of the left or the right image",
+    ),
+    (r"foxglove\w*[/.](.*[/.])?PointCloud", POINTS, "a cloud of Foxglove", _ANY_DRIVER),
+    (
+        r"foxglove\w*[/.](.*[/.])?(RawImage|CompressedImage)",
+        IMAGE,
+        "an image of Foxglove",
+        _CAMERA_DRIVER,
+    ),
+)
+# A type of which only the name tells; the vendor's package is not known here.
+_LIDAR_WORDS = r"lidar|laser|velodyne|ouster|hesai|pandar|livox|robosense|sick|innoviz|seyond|aeva"
+_LIDAR_WORDS += r"|innovusion|cepton|valeo|ibeo|luminar|leishen|lslidar|vanjee|benewake|quanergy"
+_CAMERA_WORDS = r"camera|\bcam\d*\b|image|video|rgbd?\b|realsense|flir|zed\b"
+_CARRIERS = r"packets?|scan|custom\w*|udp\w*|raw|points?|cloud\w*|image\w*|video\w*|rgbd?"
+# Transports of clouds, each of which ends its topics with its name.
+_TRANSPORTS = ("draco", "zlib", "zstd", "cloudini")
+_OF_ROS = (
+    "std_msgs/",
+    "rcl_interfaces/",
+    "geometry_msgs/",
+    "nav_msgs/",
+    "visualization_msgs/",
+    "diagnostic_msgs/",
+    "tf2_msgs/",
+    "sensor_msgs/",
+    "rosgraph_msgs/",
+)
+
+
+def undecoded(topic: str, message_type: str) -> Undecoded | None:
+    """Return what a topic is that is almost an input; None for an input or anything else."""
+    if message_type.startswith("sensor_msgs/msg/") and message_type.endswith(
+        ("/PointCloud2", "/Image", "/CompressedImage", "/CameraInfo")
+    ):
+        return _depth(topic, message_type)
+    if "imu" in topic.lower():
+        return None  # packets of a lidar's IMU have the type of those with points
+    for pattern, kind, what, remedy in _TYPES:
+        if re.fullmatch(pattern, message_type):
+            return Undecoded(topic, message_type, kind, what, _filled(remedy, topic))
+    return _by_name(topic, message_type)
+
+
+def all_undecoded(types: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Undecoded]:
+    """Return the topics, of all that there are, that are almost an input.
+
+    Args:
+        types: Topic -> its message type.
+    """
+    pairs = types.items() if isinstance(types, Mapping) else types
+    found = [undecoded(topic, message_type) for topic, message_type in pairs]
+    return [each for each in found if each is not None]
+
+
+def _depth(topic: str, message_type: str) -> Undecoded | None:
+    """Return a compressed depth image, which looks like a compressed image."""
+    if not message_type.endswith("/CompressedImage") or not topic.endswith("/compressedDepth"):
+        return None
+    return Undecoded(
+        topic, message_type, IMAGE, "depths, not colours", "use the topic of the colour image"
+    )
+
+
+def _filled(remedy: str, topic: str) -> str:
+    """Return a remedy with the topic, its transport and the topic to publish in its place."""
+    base, _, last = topic.rpartition("/")
+    transport = last if last in _TRANSPORTS else "TRANSPORT"
+    text = remedy.format(transport=transport, topic=topic, out=f"{base}/decoded")
+    if "TRANSPORT" in text:
+        text += f" (TRANSPORT is the format of the messages: {', '.join(_TRANSPORTS)})"
+    return text
+
+
+def _by_name(topic: str, message_type: str) -> Undecoded | None:
+    """Judge a message of a package that is not known here by its name and its topic."""
+    if message_type.startswith(_OF_ROS):
+        return None
+    package, _, name = message_type.partition("/")
+    name = name.rpartition("/")[2]
+    words = f"{package} {topic} {_split(name)}".lower().replace("_", " ")
+    if not re.search(rf"\b({_CARRIERS})\b", _split(name).lower()):
+        return None
+    if re.search(_LIDAR_WORDS, words) or re.search(r"\b(points?|point cloud\d*|clouds?)\b", words):
+        return Undecoded(topic, message_type, POINTS, "the lidar's own message", _ANY_DRIVER)
+    if re.search(_CAMERA_WORDS, words):
+        return Undecoded(topic, message_type, IMAGE, "the camera's own message", _CAMERA_DRIVER)
+    return None
+
+
+def _split(name: str) -> str:
+    """Return the words of a name in camel case."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)

@@ -1,0 +1,73 @@
+"""Several live topics for one input: they are compared as those of a bag are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.ros
+
+
+@pytest.fixture
+def node():
+    import rclpy
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("camera_drivers", context=context)
+    yield node
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
+    """Beside them, a grey image and a depth image that come as often."""
+    import cv2
+    from rclpy.executors import SingleThreadedExecutor
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
+
+    from bev_semseg_ros.ros.convert.image import encode_image
+    from bev_semseg_ros.ros.doctor import live
+    from bev_semseg_ros.ros.doctor.topics import COMPRESSED, INPUT_TYPES, choose_topics
+    from bev_semseg_ros.ros.node.sensors import Sensors
+
+    colors = np.random.default_rng(1).integers(0, 256, (32, 64, 3), np.uint8)
+    header = Header(frame_id="camera")
+    jpeg = CompressedImage(header=header, format="rgb8; jpeg compressed bgr8")
+    jpeg.data.frombytes(cv2.imencode(".jpg", colors)[1].tobytes())
+    depth = encode_image(np.zeros((32, 64), np.uint8), "mono8", header)
+    depth.encoding, depth.width, depth.step = "16UC1", 32, 64
+    messages = {
+        "/a/image": encode_image(colors, "rgb8", header),
+        "/a/image/compressed": jpeg,
+        "/grey/image": encode_image(np.full((32, 64), 9, np.uint8), "mono8", header),
+        "/depth/image": depth,
+    }
+    publishers = {
+        topic: node.create_publisher(type(message), topic, 10)
+        for topic, message in messages.items()
+    }
+    ticks = 0
+
+    def publish() -> None:
+        nonlocal ticks
+        for topic, message in messages.items():
+            if topic != "/a/image" or ticks % 10 == 0:
+                publishers[topic].publish(message)
+        ticks += 1
+
+    node.create_timer(0.02, publish)
+    types = dict.fromkeys(messages, INPUT_TYPES["image"]) | {"/a/image/compressed": COMPRESSED}
+    assert {type(message) for message in messages.values()} == {Image, CompressedImage}
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    try:
+        available, candidates = live._compare(node, executor, types, Sensors())
+    finally:
+        executor.shutdown()
+    choice = choose_topics(available, {}, types, Sensors(), candidates)
+    assert choice.chosen["image"] == "/a/image/compressed"
+    assert "messages" in choice.why["image"]["/a/image"]
+    assert choice.why["image"]["/grey/image"] == "no colours"
+    assert "16UC1" in candidates["/depth/image"].problem
