@@ -21,6 +21,7 @@ PACKAGE = "bev_semseg_ros"
 INPUTS = ("points", "image", "camera_info")
 OUTPUTS = ("markers", "timing")
 OUTPUTS_OF_A_CAMERA = ("semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info")
+TF_TOPICS = ("/tf", "/tf_static")
 PARAMETERS = ("checkpoint", "calibration", "extrinsics", "device", "image_transport")
 
 
@@ -54,7 +55,8 @@ ARGUMENTS = {
     ),
     "remap": (
         "",
-        "remappings of input topics, as roof/points:=/velodyne/points,front/image:=/cam0/image; "
+        "remappings of input topics, as roof/points:=/velodyne/points,front/image:=/cam0/image, "
+        "and of TF in a namespace, as /tf:=/robot1/tf,/tf_static:=/robot1/tf_static; "
         "empty: only those of the three arguments above",
     ),
     "namespace": ("", "namespace of the node"),
@@ -148,7 +150,7 @@ def start(context):
                 **common,
             )
         )
-    shown = [(f"/{topic}", topics[topic] or f"{prefix}/{topic}") for topic in topics]
+    shown = [("/" + topic.lstrip("/"), new or f"{prefix}/{topic}") for topic, new in topics.items()]
     outputs = [*OUTPUTS, *of_sensors(names["cameras"], OUTPUTS_OF_A_CAMERA)]
     shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in outputs]
     actions.append(
@@ -195,10 +197,10 @@ def remapped(argument, topics):
     found = {}
     for rule in filter(None, (rule.strip() for rule in argument.split(","))):
         old, _, new = (part.strip() for part in rule.partition(":="))
-        if old not in topics or not new:
+        if old not in (*topics, *TF_TOPICS) or not new:
             raise ValueError(
-                f"remap: expected TOPIC:=NEW, where TOPIC is one of {', '.join(topics)}; got "
-                f"{rule!r}"
+                "remap: expected TOPIC:=NEW, where TOPIC is one of "
+                f"{', '.join((*topics, *TF_TOPICS))}; got {rule!r}"
             )
         found[old] = new
     return found

@@ -71,22 +71,27 @@ INPUTS = (
     (
         "`points`, or `NAME/points`",
         "sensor_msgs/msg/PointCloud2",
-        "any layout with fields x, y and z; at most {points} million points",
+        "any layout with fields x, y and z, in small or capital letters; at most {points} million "
+        "points",
     ),
     (
         "`image`, or `NAME/image`",
         "sensor_msgs/msg/Image",
-        "rgb8, bgr8, rgba8, bgra8, mono8 or bayer; at most {pixels} million pixels",
+        "8 or 16 bits of rgb, bgr, rgba, bgra, mono or bayer; uyvy, yuyv, nv12, nv21, nv24, i420 "
+        "or yv12; 8UC1, 8UC3 and 8UC4 as mono8, bgr8 and bgra8; no depth images; at most {pixels} "
+        "million pixels",
     ),
     (
         "`image/compressed`, or `NAME/image/compressed`",
         "sensor_msgs/msg/CompressedImage",
-        "JPEG or PNG with 8 bits, in place of `image` if image_transport is compressed",
+        "JPEG, or PNG with 8 or 16 bits, in place of `image` if image_transport is compressed; "
+        "also on the topic of `image` itself, if its publisher sends this type",
     ),
     (
         "`camera_info`, or `NAME/camera_info`",
         "sensor_msgs/msg/CameraInfo",
-        "plumb_bob, rational_polynomial or equidistant; region of interest and binning are applied",
+        "plumb_bob, rational_polynomial, equidistant (fisheye) or none; region of interest and "
+        "binning are applied",
     ),
     (
         "`odometry`",

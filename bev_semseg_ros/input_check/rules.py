@@ -151,6 +151,8 @@ def _range(seen: Summary, trained: Summary) -> Finding:
 
 def _beams(seen: Summary, trained: Summary) -> Finding:
     """Check the number of beams."""
+    if not seen.get("beams_percentiles"):
+        return Finding("beams", "ok", "unknown: the cloud is not in the frame of a lidar")
     beams = _median(seen, "beams")
     usual = _usual(trained, "beams")
     text = f"about {beams:.0f} above each other{_in_training(usual, '.0f')}"

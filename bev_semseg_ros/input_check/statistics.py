@@ -17,6 +17,7 @@ GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest poin
 # Beams are counted in narrow slices of a cloud.
 SLICES = (25, 50, 75)  # where the slices lie: percentiles of the azimuths of the points
 SLICE_WIDTH = 0.006  # radians: one or two shots of a spinning lidar
+LOWEST_LIDAR = 0.5  # metres above the ground; clouds in base_link seem to come from below it
 BEAM_GAP = np.radians(0.12)  # least between the elevations of two beams; less is noise of one
 
 # The highest intensity of a cloud leaves out a few broken points.
@@ -72,7 +73,8 @@ class InputStatistics:
         y = some[:, 1] - ego_from_lidar[1, 3]
         azimuths = np.degrees(np.arctan2(y, x))
         self._add("view", len(np.unique(np.floor(azimuths))))
-        self._add("beams", count_beams(points, ego_from_lidar))
+        if ego_from_lidar[2, 3] >= LOWEST_LIDAR:
+            self._add("beams", count_beams(points, ego_from_lidar))
 
     def add_camera(self, camera: Camera, recorded_size: tuple[int, int] | None = None) -> None:
         """Add an image by its camera.

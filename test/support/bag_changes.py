@@ -83,7 +83,7 @@ def other_model(entry: Entry) -> Entry:
 
 
 def no_k(entry: Entry) -> Entry:
-    return entry.with_message(k=np.zeros(9))
+    return entry.with_message(k=np.zeros(9), p=np.zeros(12))
 
 
 def k_of_a_smaller_image(entry: Entry) -> Entry:

@@ -154,7 +154,7 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
         CALIBRATION,
         "intrinsics",
         "fault",
-        "centre lies far",
+        "centre .153, 46. lies far from the middle of 768 x 232",
     ),
     "K not set": (on("/camera_info", no_k), CALIBRATION, "intrinsics", "fault", "K is not set"),
     "unknown distortion": (

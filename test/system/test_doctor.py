@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
@@ -16,7 +17,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from support.bag_changes import compressed_on
-from support.broken_bag import COUNT, Entry, entries, good_bag, on, write
+from support.broken_bag import COUNT, STORE, Entry, entries, good_bag, on, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import YAML_NAME
@@ -25,6 +26,7 @@ from bev_semseg_ros.ros.dds import SWITCH, profile_variable
 from bev_semseg_ros.ros.doctor import live
 from bev_semseg_ros.ros.doctor.live import Backlog
 from bev_semseg_ros.ros.doctor.observation import Stream
+from bev_semseg_ros.ros.doctor.topics import COMPRESSED
 
 NAMESPACE = "/patient"
 TOPICS = {
@@ -72,11 +74,6 @@ def play():
         player.end()
 
 
-def usual(folder: Path, content: list[Entry]) -> Path:
-    """Write a bag and return its folder."""
-    return write(folder, content, None)
-
-
 def as_the_world_sends_it(folder: Path, content: list[Entry]) -> Path:
     """Write a file without metadata, of messages that were compressed one by one.
 
@@ -99,12 +96,56 @@ def as_the_world_sends_it(folder: Path, content: list[Entry]) -> Path:
     return next(bag.glob("*.db3"))
 
 
-@pytest.mark.parametrize("write_bag", [usual, as_the_world_sends_it])
+def as_a_driver_sends_it(all_: list[Entry]) -> list[Entry]:
+    """Return images in JPEG on a topic with a name of its own, and what drivers leave out.
+
+    The clouds are in base_link, organised without a row_step, and name their fields in capital
+    letters. The camera_infos have no size, no K, and zeros behind their coefficients.
+    """
+
+    def jpeg(entry: Entry) -> Entry:
+        pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
+        data = cv2.imencode(".jpg", pixels)[1].reshape(-1)
+        message = STORE.types[COMPRESSED](entry.message.header, "jpeg", data)
+        return replace(entry, topic="/front/jpeg", kind=COMPRESSED, message=message)
+
+    def info(entry: Entry) -> Entry:
+        return entry.with_message(width=0, height=0, k=np.zeros(9), d=np.zeros(8))
+
+    def cloud(entry: Entry) -> Entry:
+        fields = [replace(each, name=each.name.upper()) for each in entry.message.fields]
+        points = entry.message.data.view(np.float32).reshape(-1, 4) + np.float32([1.2, 0, 1.3, 0])
+        return entry.with_message(
+            height=64,
+            width=entry.message.width // 64,
+            row_step=0,
+            fields=fields,
+            data=points.view(np.uint8).reshape(-1),
+            header=replace(entry.message.header, frame_id="base_link"),
+        )
+
+    changes = {"image": jpeg, "camera_info": info, "points": cloud}
+    for name, change in changes.items():
+        all_ = on(TOPICS[name], change)(all_)
+    return all_
+
+
+def in_photons_only(folder: Path, content: list[Entry]) -> Path:
+    """Write a bag and return its folder."""
+    return write(folder, on(TOPICS["points"], in_photons)(content), None)
+
+
+def of_a_driver(folder: Path, content: list[Entry]) -> Path:
+    """Write a bag of messages as drivers send them, and return its folder."""
+    return write(folder, as_a_driver_sends_it(content), None)
+
+
+@pytest.mark.parametrize("write_bag", [in_photons_only, of_a_driver, as_the_world_sends_it])
 def test_the_node_works_with_the_parameters_written(
     write_bag, content, checkpoint_file, peers, tmp_path
 ) -> None:
     """Topics, calibration and the scale of the intensity come from the doctor."""
-    bag = write_bag(tmp_path / "bag", on(TOPICS["points"], in_photons)(content))
+    bag = write_bag(tmp_path / "bag", content)
     doctor = Process(
         "doctor",
         str(bag),

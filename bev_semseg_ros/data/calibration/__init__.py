@@ -12,6 +12,7 @@ from bev_semseg_ros.data.calibration.calibration import (
     check_sensor_name,
     frame_name,
 )
+from bev_semseg_ros.data.calibration.distortion import read_distortion
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
     kitti_camera_row,
@@ -54,6 +55,7 @@ __all__ = [
     "kitti_rectified_from_lidar",
     "load_calibration",
     "read_beams",
+    "read_distortion",
     "read_kitti_matrices",
     "save_calibration",
     "write_beams",

@@ -8,8 +8,8 @@ camera:                       # may be left out
   frame_id: camera
   width, height: int          # pixels
   matrix: 3x3                 # K of the image as recorded
-  distortion_model: none | plumb_bob | rational_polynomial | equidistant
-  distortion: [...]           # in OpenCV's order
+  distortion_model: none | plumb_bob | rational_polynomial | equidistant (see `read_distortion`)
+  distortion: [...]           # in OpenCV's order; not used with none
   rectified_matrix: 3x3       # K of the rectified image of the same size
   camera_from_ego: 4x4        # takes points of the ego frame to the optical camera frame
 
@@ -41,6 +41,7 @@ from bev_semseg_ros.data.calibration.calibration import (
     intrinsic,
     rigid,
 )
+from bev_semseg_ros.data.calibration.distortion import read_distortion
 from bev_semseg_ros.data.files import numbers
 from bev_semseg_ros.frame import CAMERA, LIDAR, MAX_SIDE, Camera
 from bev_semseg_ros.yaml_file import read_yaml
@@ -62,7 +63,6 @@ _CAMERA_KEYS = (
 )
 # Keys of version 0.1, which its calibrations and bags still have.
 _FORMER_KEYS = {"model_from_lidar": "ego_from_lidar", "camera_from_model": "camera_from_ego"}
-_DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 _HEADER = """\
 # Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a.
 # The ego frame is x forward, y left, z up with its origin on the ground below the {lidar}.
@@ -154,22 +154,22 @@ def _camera(values: dict[str, Any], where: str) -> Camera:
         if not isinstance(values[key], int) or not 1 <= values[key] <= MAX_SIDE:
             raise ValueError(f"{where}.{key}: expected a number of pixels, got {values[key]!r}")
     distortion = values["distortion"]
-    if not isinstance(distortion, list) or len(distortion) not in _DISTORTION_LENGTHS:
-        raise ValueError(
-            f"{where}.distortion: expected a list of 0, 4, 5, 8, 12 or 14 coefficients, "
-            f"got {distortion!r}"
-        )
+    if not isinstance(distortion, list):
+        raise ValueError(f"{where}.distortion: expected a list of numbers, got {distortion!r}")
     matrix = intrinsic(values["matrix"], f"{where}.matrix")
     camera_from_ego = rigid(values["camera_from_ego"], f"{where}.camera_from_ego")
     coefficients = numbers(distortion, (len(distortion),), f"{where}.distortion")
     rectified_matrix = intrinsic(values["rectified_matrix"], f"{where}.rectified_matrix")
+    model = str(values["distortion_model"])
     try:
+        if model != "none":
+            model, coefficients = read_distortion(model, coefficients)
         return Camera(
             matrix,
             (values["width"], values["height"]),
             camera_from_ego,
             coefficients,
-            values["distortion_model"],
+            model,
             rectified_matrix,
         )
     except ValueError as error:

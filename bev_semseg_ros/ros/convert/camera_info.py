@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import read_distortion
 from bev_semseg_ros.frame import Camera, scale_matrix
+from bev_semseg_ros.input_check import same_view
+from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.image import check_size
+from bev_semseg_ros.ros.convert.message import Note, ignore
 
-# Distortion model -> how many coefficients it may have.
-CAMERA_MODELS: dict[str, tuple[int, ...]] = {
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (8, 12, 14),
-    "equidistant": (4,),
-}
+# Of the image's side, from its middle; a principal point further out is not of this image.
+MAX_OFF_CENTER = 0.25
+WHERE = "camera_info"
+
+Size = tuple[int, int]  # (width, height), pixels
 
 
 def shows_rectified(setting: str, topic: str) -> bool:
@@ -30,99 +33,211 @@ def shows_rectified(setting: str, topic: str) -> bool:
         topic: The topic of the images.
     """
     if setting == "auto":
-        return "_rect" in topic.rpartition("/")[2]
+        return "_rect" in topic.removesuffix(SUFFIX).rpartition("/")[2]
     return setting == "always"
 
 
-def decode_camera(message: Any, camera_from_ego: np.ndarray, is_rectified: bool = False) -> Camera:
+def decode_camera(
+    message: Any,
+    camera_from_ego: np.ndarray,
+    is_rectified: bool = False,
+    image_size: Size | None = None,
+    note: Note = ignore,
+) -> Camera:
     """Convert a sensor_msgs/CameraInfo to the Camera of the image as it is published.
 
     K, P, size and region of interest describe the unbinned image; the Camera describes the image
     after cropping and binning. Its rectified matrix is P. It is K where P is not set, and where R
     turns the camera: the rectified frame of a stereo pair is not the frame of the extrinsics.
 
+    Where the size is not set, or the region cannot be that of the image, the image decides.
+
     Args:
         message: The sensor_msgs/CameraInfo.
         camera_from_ego: (4, 4) transform from the ego frame to the optical frame.
         is_rectified: True for an image that was rectified already. Its camera_info still has the
             K and D of the camera; its K is P, and its frame is taken as the one of the extrinsics.
+        image_size: Of the image; None if it is not known.
+        note: Takes what is assumed.
 
     Returns:
         The Camera, without distortion if `is_rectified`.
 
     Raises:
-        ValueError: If the distortion model is unknown, K or P is not set, the region lies outside
-            of the image, a number is not finite, or `check_size` refuses the size.
+        ValueError: If the distortion model is unknown or has another number of coefficients, K and
+            P are not set, the region lies outside of the image, a number is not finite, or
+            `check_size` refuses the size.
     """
     matrix = np.array(message.k, float).reshape(3, 3)
     projection = np.array(message.p, float).reshape(3, 4)[:, :3]
     coefficients = np.array(message.d, float)
     if not all(np.isfinite(values).all() for values in (matrix, projection, coefficients)):
         raise ValueError("camera_info: K, P or D holds a number that is not finite")
-    if is_rectified:
-        if projection[0, 0] > 0:
-            matrix = projection
-        elif coefficients.any():
-            raise ValueError(
-                "camera_info: P is not set, which describes a rectified image; set rectified to "
-                "never if the image is not rectified"
-            )
-        coefficients = np.zeros(0)
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise ValueError(
-            "camera_info: K is not set; calibrate the camera or use intrinsics:=calibration"
-        )
-    model = message.distortion_model
-    if not coefficients.any() and (is_rectified or model in ("", *CAMERA_MODELS)):
-        model, coefficients = "none", np.zeros(5)
-    else:
-        _check_distortion(model, len(coefficients))
-    rotation = np.array(message.r, float).reshape(3, 3)
-    is_turned = rotation.any() and not np.allclose(rotation, np.eye(3), atol=1e-6)
-    rectified = matrix if is_turned or projection[0, 0] <= 0 else projection
-    corner, size = _region(message)
-    shift = np.array([[0, 0, corner[0]], [0, 0, corner[1]], [0, 0, 0]], float)
-    binned = (size[0] // max(int(message.binning_x), 1), size[1] // max(int(message.binning_y), 1))
     try:
+        matrix, rectified = _matrices(matrix, projection, coefficients, is_rectified, note)
+        if is_rectified:
+            model, coefficients = "none", np.zeros(5)
+        else:
+            model, coefficients = _distortion(message, coefficients, note)
+        corner, region, binned = _views(message, image_size, matrix, note)
         check_size(*binned)
     except ValueError as error:
-        raise ValueError(f"camera_info: {error}") from None
+        raise ValueError(f"{WHERE}: {error}") from None
+    rotation = np.array(message.r, float).reshape(3, 3)
+    if rotation.any() and not np.allclose(rotation, np.eye(3), atol=1e-6):
+        rectified = matrix
+    shift = np.array([[0, 0, corner[0]], [0, 0, corner[1]], [0, 0, 0]], float)
     return Camera(
-        scale_matrix(matrix - shift, size, binned),
+        scale_matrix(matrix - shift, region, binned),
         binned,
         camera_from_ego,
         coefficients,
         model,
-        scale_matrix(rectified - shift, size, binned),
+        scale_matrix(rectified - shift, region, binned),
     )
 
 
-def _check_distortion(model: str, count: int) -> None:
-    """Raise ValueError unless the model is known and has that many coefficients."""
-    if model not in CAMERA_MODELS:
+def off_center(camera: Camera) -> str:
+    """Say that the principal point lies far from the middle of the image; "" if it does not."""
+    (width, height), (x, y) = camera.size, camera.matrix[:2, 2]
+    if max(abs(x / width - 0.5), abs(y / height - 0.5)) <= MAX_OFF_CENTER:
+        return ""
+    return (
+        f"the centre ({x:.0f}, {y:.0f}) lies far from the middle of {width} x {height} pixels: K "
+        "seems to be of another image size"
+    )
+
+
+def _matrices(
+    matrix: np.ndarray,
+    projection: np.ndarray,
+    coefficients: np.ndarray,
+    is_rectified: bool,
+    note: Note,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return K (3, 3) of the image and of the rectified image.
+
+    Args:
+        matrix: (3, 3) K of the message, zeros if it is not set.
+        projection: (3, 3) the first columns of P, zeros if it is not set.
+        coefficients: D.
+        is_rectified: Whether the image was rectified already.
+        note: Takes what is assumed.
+    """
+    has_matrix, has_projection = _is_set(matrix), _is_set(projection)
+    if is_rectified and has_projection:
+        matrix = projection
+    elif is_rectified and coefficients.any():
         raise ValueError(
-            f"camera_info: unknown distortion model {model!r}, expected one of "
-            f"{', '.join(CAMERA_MODELS)}"
+            "P is not set, which describes a rectified image; set rectified to never if the image "
+            "is not rectified"
         )
-    if count not in CAMERA_MODELS[model]:
-        expected = " or ".join(map(str, CAMERA_MODELS[model]))
-        raise ValueError(f"camera_info: {model} with {count} coefficients, expected {expected}")
+    elif not has_matrix and has_projection:
+        if coefficients.any():
+            raise ValueError(
+                "K is not set, without which D cannot be used; calibrate the camera, or set "
+                "rectified to always if the image is rectified"
+            )
+        note("K is not set: P is taken for it", "let the driver publish K, too")
+        matrix = projection
+    elif not has_matrix:
+        raise ValueError("K is not set; calibrate the camera or use intrinsics:=calibration")
+    rectified = projection if has_projection else matrix
+    for name, values in (("K", matrix), ("P", rectified)):
+        if not (values.diagonal() > 0).all() or values[2, :2].any():
+            raise ValueError(
+                f"{name} is no camera matrix (focal lengths above 0, last row 0 0 1): "
+                f"{values.ravel().tolist()}; calibrate the camera or use intrinsics:=calibration"
+            )
+    return matrix, rectified
 
 
-def _region(message: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the first pixel and the size of the region that is published, before binning."""
+def _is_set(matrix: np.ndarray) -> bool:
+    """Return whether K or P was set: drivers without a calibration leave zeros or the identity."""
+    has_lengths = matrix[0, 0] != 0 or matrix[1, 1] != 0
+    return bool(has_lengths and not np.array_equal(matrix, np.eye(3)))
+
+
+def _distortion(message: Any, coefficients: np.ndarray, note: Note) -> tuple[str, np.ndarray]:
+    """Return the model and the coefficients of the message. In ROS, zeros are no distortion."""
+    name = message.distortion_model
+    model, coefficients = read_distortion(name, coefficients)
+    if not coefficients.any():
+        if model == "equidistant":
+            note(
+                f"D of the model {name!r} is zero: the image is taken for one without distortion",
+                "if it is that of a fisheye, use intrinsics:=calibration",
+            )
+        return "none", np.zeros(5)
+    if not name:
+        note(
+            f"distortion_model is not set: the {len(coefficients)} coefficients of D are taken for "
+            f"{model}",
+            "let the driver name the model",
+        )
+    return model, coefficients
+
+
+def _views(
+    message: Any, image_size: Size | None, matrix: np.ndarray, note: Note
+) -> tuple[Size, Size, Size]:
+    """Return the first pixel and the size of the region that is published, and its binned size.
+
+    Args:
+        message: The sensor_msgs/CameraInfo.
+        image_size: Of the image; None if it is not known.
+        matrix: (3, 3) K.
+        note: Takes what is assumed.
+    """
+    bins = (max(int(message.binning_x), 1), max(int(message.binning_y), 1))
     size = (int(message.width), int(message.height))
-    region = message.roi
-    width, height = int(region.width), int(region.height)
-    if width == 0 or height == 0:
-        return (0, 0), size
-    left, top = int(region.x_offset), int(region.y_offset)
-    if all(size) and (left + width > size[0] or top + height > size[1]):
-        raise ValueError(
-            f"camera_info: the roi of {width} x {height} at ({left}, {top}) lies outside of "
-            f"{size[0]} x {size[1]} pixels"
+    roi = message.roi
+    corner = (int(roi.x_offset), int(roi.y_offset))
+    crop = (int(roi.width), int(roi.height))
+    binned_crop = _divided(crop, bins)
+    is_cropped = 0 not in crop and (corner, crop) != ((0, 0), size)
+    if image_size is None:
+        if is_cropped and 0 not in size and not _is_inside(corner, crop, size):
+            raise ValueError(_outside(corner, crop, size))
+        return (corner, crop, binned_crop) if is_cropped else ((0, 0), size, _divided(size, bins))
+    if 0 in size and not (is_cropped and binned_crop == image_size):
+        size = (image_size[0] * bins[0], image_size[1] * bins[1])
+        if far := off_center(Camera(matrix, size, np.eye(4))):
+            raise ValueError(f"width and height are not set, and for the size of the image {far}")
+        note(
+            f"width and height are not set: those of the image are taken, {size[0]} x {size[1]}",
+            "let the driver set them",
         )
-    return (left, top), (width, height)
+    whole = _divided(size, bins)
+    if not is_cropped:
+        return (0, 0), size, whole
+    is_inside = 0 in size or _is_inside(corner, crop, size)
+    if image_size == whole or (not is_inside and 0 not in whole and same_view(image_size, whole)):
+        note(
+            f"roi is {crop[0]} x {crop[1]} at {corner}, but the image of {image_size[0]} x "
+            f"{image_size[1]} pixels shows the whole view: roi is ignored",
+            "let the driver set roi to zeros where it does not crop",
+        )
+        return (0, 0), size, whole
+    if not is_inside:
+        raise ValueError(
+            f"{_outside(corner, crop, size)}, and the image is {image_size[0]} x {image_size[1]}"
+        )
+    return corner, crop, binned_crop
+
+
+def _divided(size: Size, bins: Size) -> Size:
+    return size[0] // bins[0], size[1] // bins[1]
+
+
+def _is_inside(corner: Size, crop: Size, size: Size) -> bool:
+    return corner[0] + crop[0] <= size[0] and corner[1] + crop[1] <= size[1]
+
+
+def _outside(corner: Size, crop: Size, size: Size) -> str:
+    return (
+        f"the roi of {crop[0]} x {crop[1]} at {corner} lies outside of {size[0]} x {size[1]} pixels"
+    )
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:

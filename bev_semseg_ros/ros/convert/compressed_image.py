@@ -12,61 +12,96 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bev_semseg_ros.ros.convert.image import BAYER_TO_RGB, check_size
+from bev_semseg_ros.ros.convert.encodings import ENCODINGS, TO_8_BITS, find_encoding, refuse_depth
+from bev_semseg_ros.ros.convert.image import check_brightness, check_size, decode_image
+from bev_semseg_ros.ros.convert.message import Note, ignore
 
 SUFFIX = "/compressed"  # image_transport's name for the topic beside the raw one
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8")
+_COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16")
+_GRAY_PNG = 0  # color type of a PNG
 # JPEG markers (ITU-T T.81, table B.1). Frame headers begin the picture; three markers of the same
 # range do not.
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
-def decode_compressed(message: Any) -> np.ndarray:
+def decode_picture(message: Any, note: Note = ignore) -> np.ndarray:
+    """Convert a sensor_msgs/Image or a sensor_msgs/CompressedImage to RGB, as its own decoder."""
+    is_compressed = hasattr(message, "format")
+    return decode_compressed(message, note) if is_compressed else decode_image(message, note)
+
+
+def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
     """Convert a sensor_msgs/CompressedImage to RGB.
 
     The size is read and checked before anything is decoded. EXIF data do not turn the image.
 
     Args:
-        message: A JPEG or PNG of 8 bits, mono, colour or a Bayer mosaic.
+        message: A JPEG of 8 bits or a PNG of 8 or 16 bits: mono, colour or a Bayer mosaic.
+        note: Takes what is assumed.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: If it has another format or depth, or the data are damaged. The text names the
-            message's `format`.
+        ValueError: If it has another format or depth, is a depth image, or the data are damaged.
+            The text names the message's `format`.
     """
     data = bytes(message.data)
+    encoding, _, compression = (part.strip() for part in message.format.partition(";"))
     try:
+        refuse_depth(encoding)
         width, height, bits = _header(data)
         check_size(width, height)
-        if bits > 8:
-            raise ValueError(
-                f"{bits} bits a channel, expected 8: publish mono8 or a colour encoding"
-            )
+        name = encoding.lower()
+        _check_depth(data, bits, has_encoding=name in ENCODINGS)
+        if compression and name.startswith(("8u", "16u")):
+            find_encoding(encoding, note)  # its channels went into the encoder as they were
+        pixels = _decode(data, (width, height), bits, name)
     except ValueError as error:
         raise ValueError(f"compressed image of format {message.format!r}: {error}") from None
-    encoding, _, compression = (part.strip() for part in message.format.partition(";"))
-    is_mosaic = encoding in BAYER_TO_RGB
-    flags = cv2.IMREAD_GRAYSCALE if is_mosaic else cv2.IMREAD_COLOR
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error:
-        pixels = None
-    if pixels is None or pixels.shape[:2] != (height, width):
-        raise ValueError(
-            f"compressed image of format {message.format!r}: damaged data ({len(data)} bytes)"
-        )
-    if is_mosaic:
-        return cv2.cvtColor(pixels, BAYER_TO_RGB[encoding])
+    if bits == 16:
+        check_brightness(pixels, note)
+        pixels = cv2.convertScaleAbs(pixels, alpha=TO_8_BITS)
     # As in compressed_subscriber.cpp of image_transport_plugins: without "compressed bgr" the
     # channels went into the encoder as RGB.
-    if encoding in _COLOR_ENCODINGS and compression and "compressed bgr" not in compression:
+    is_rgb = name in _COLOR_ENCODINGS and compression and "compressed bgr" not in compression
+    if is_rgb or _is_mosaic(name):
         return pixels
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _check_depth(data: bytes, bits: int, has_encoding: bool) -> None:
+    """Raise ValueError if the picture has bits that cannot be decoded, or may be a depth image."""
+    is_png = data.startswith(_PNG)
+    if bits > 8 and not (is_png and bits == 16):
+        raise ValueError(f"{bits} bits a channel, expected 8: publish mono8 or a colour encoding")
+    if bits == 16 and data[25] == _GRAY_PNG and not has_encoding:
+        raise ValueError(
+            "16 bits of grey may be a depth image: let format name the encoding, such as mono16"
+        )
+
+
+def _is_mosaic(name: str) -> bool:
+    return name in ENCODINGS and ENCODINGS[name].is_mosaic
+
+
+def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndarray:
+    """Return the pixels (H, W, 3) in the order of OpenCV's decoder, those of a mosaic as RGB."""
+    flags = cv2.IMREAD_GRAYSCALE if _is_mosaic(name) else cv2.IMREAD_COLOR
+    flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    if bits == 16:
+        flags |= cv2.IMREAD_ANYDEPTH
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None or pixels.shape[:2] != size[::-1]:
+        raise ValueError(f"damaged data ({len(data)} bytes)")
+    conversion = ENCODINGS[name].conversion if _is_mosaic(name) else None
+    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
 
 
 def _header(data: bytes) -> tuple[int, int, int]:

@@ -10,66 +10,127 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
 from bev_semseg_ros.data.files import MAX_PIXELS
 from bev_semseg_ros.frame import MAX_ASPECT
-from bev_semseg_ros.ros.convert.message import fill
+from bev_semseg_ros.ros.convert.encodings import Encoding, find_encoding
+from bev_semseg_ros.ros.convert.message import Note, fill, find_step, ignore
 
-# OpenCV names a Bayer pattern by its second row from the second pixel on, ROS by its first two
-# rows: rggb is OpenCV's BG.
-BAYER_TO_RGB = {
-    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
-}
-
-# encoding -> (channels, OpenCV's conversion to RGB or None).
-IMAGE_ENCODINGS: dict[str, tuple[int, int | None]] = {
-    "rgb8": (3, None),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
-    **{encoding: (1, conversion) for encoding, conversion in BAYER_TO_RGB.items()},
-}
+ALIGNMENT = 32  # rows to a multiple of which decoders fill up a plane
+LOOKED_AT = 64  # rows of an image of 16 bits
+# Of 16 bits. An image that uses fewer is nearly black: its driver did not shift 12 bits or less.
+FEWEST_BITS = 13
+# A byte whose neighbours differ by so much, and by so many times more than those of the other byte,
+# is not the upper one of a picture.
+ROUGH, TIMES_ROUGHER = 20.0, 4.0
 
 
-def decode_image(message: Any) -> np.ndarray:
+def decode_image(message: Any, note: Note = ignore) -> np.ndarray:
     """Convert a sensor_msgs/Image to RGB.
 
     Args:
-        message: The image, in one of IMAGE_ENCODINGS.
+        message: The image, in one of `encodings.ENCODINGS` by any of its names.
+        note: Takes what is assumed.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 it is a view of the message.
 
     Raises:
-        ValueError: If the encoding is unknown, the bytes do not suffice, or `check_size` refuses
-            the size. The text says what is wrong.
+        ValueError: If the encoding is unknown or that of depth images, the bytes do not suffice or
+            are in another order than the message says, or `check_size` refuses the size. The text
+            says what is wrong.
     """
-    width, height, step = int(message.width), int(message.height), int(message.step)
+    width, height = int(message.width), int(message.height)
     check_size(width, height)
-    if message.encoding not in IMAGE_ENCODINGS:
+    encoding = find_encoding(message.encoding, note)
+    if width % encoding.block[0] or height % encoding.block[1]:
         raise ValueError(
-            f"unknown encoding {message.encoding!r}, expected one of {', '.join(IMAGE_ENCODINGS)}"
+            f"the image is {width} x {height} pixels, {message.encoding} has blocks of "
+            f"{encoding.block[0]} x {encoding.block[1]} pixels"
         )
-    channels, conversion = IMAGE_ENCODINGS[message.encoding]
-    if step < width * channels:
-        raise ValueError(f"step {step} is less than {width} pixels of {channels} bytes")
-    needed = (height - 1) * step + width * channels
-    if len(message.data) < needed:
+    values = _view(message, encoding)
+    if encoding.bits == 16:
+        values = np.ascontiguousarray(values, np.uint16)  # in the byte order of this machine
+        _check_byte_order(values, bool(message.is_bigendian))
+        check_brightness(values, note)
+    return encoding.to_rgb(values)[:height]
+
+
+def _view(message: Any, encoding: Encoding) -> np.ndarray:
+    """View the data of a message as (rows, width, channels), with rows below the image."""
+    width, size = int(message.width), encoding.bits // 8
+    row, num_bytes = width * encoding.channels * size, len(message.data)
+    rows = int(message.height * encoding.rows)
+    if num_bytes < rows * row:
         raise ValueError(
-            f"{len(message.data)} bytes of data, {needed} expected for {height} rows of {step}"
+            f"{num_bytes} bytes of data, {rows * row} expected for {rows} rows of {row} bytes"
         )
-    image = np.ndarray(
-        (height, width, channels), np.uint8, buffer=message.data, strides=(step, channels, 1)
+    step = find_step(int(message.step), row, rows, num_bytes)
+    if encoding.rows > 1 and num_bytes != rows * row:
+        step, rows = _find_planes(message, encoding, row)
+    if step is None:
+        raise ValueError(
+            f"step {message.step} does not fit {rows} rows of {row} bytes in {num_bytes} bytes of "
+            "data"
+        )
+    order = ">" if message.is_bigendian else "<"
+    return np.ndarray(
+        (rows, width, encoding.channels),
+        f"{order}u{size}",
+        buffer=message.data,
+        strides=(step, encoding.channels * size, size),
     )
-    if conversion is None:
-        return image
-    return cv2.cvtColor(image[..., 0] if channels == 1 else image, conversion)
+
+
+def _find_planes(message: Any, encoding: Encoding, row: int) -> tuple[int | None, int]:
+    """Return the bytes from row to row, None if unknown, and the rows of all planes.
+
+    Decoders align rows, and the rows of a plane: 1080 to 1088. Where the second plane begins is
+    known only if the data hold exactly such planes.
+
+    Args:
+        message: The image.
+        encoding: Its encoding, of several planes.
+        row: Bytes that a row holds.
+    """
+    height, num_bytes = int(message.height), len(message.data)
+    steps = [row] if encoding.has_three_planes else [int(message.step), row]
+    for step in steps:
+        for aligned in range(height, height + ALIGNMENT, encoding.block[1]):
+            rows = int(aligned * encoding.rows)
+            if step >= row and num_bytes in (rows * step, (rows - 1) * step + row):
+                return step, rows
+    return None, int(height * encoding.rows)
+
+
+def _check_byte_order(values: np.ndarray, is_bigendian: bool) -> None:
+    """Raise ValueError if an image (H, W, C) of 16 bits was read in the wrong byte order.
+
+    Neighbours in a picture differ little, so their upper bytes are alike and the lower ones are
+    not. Pixels of a Bayer mosaic have the colour of their next but one.
+    """
+    some = values[:: max(len(values) // LOOKED_AT, 1)]
+    roughness = []
+    for part in (some >> 8, some & 255):
+        steps = np.diff(part[:, ::2].astype(np.int16), axis=1)
+        roughness.append(float(np.abs(steps).mean()) if steps.size else 0.0)
+    upper, lower = roughness
+    if lower > 0 and upper > max(ROUGH, TIMES_ROUGHER * lower):
+        raise ValueError(
+            f"is_bigendian is {is_bigendian}, but the bytes are in the other order: let the driver "
+            "set is_bigendian to what it writes"
+        )
+
+
+def check_brightness(values: np.ndarray, note: Note) -> None:
+    """Say it if an image (H, W) or (H, W, C) of 16 bits does not use the upper ones."""
+    bits = int(values[:: max(len(values) // LOOKED_AT, 1)].max(initial=0)).bit_length()
+    if 0 < bits < FEWEST_BITS:
+        note(
+            f"the image uses {bits} of its 16 bits and is nearly black",
+            "let the driver shift its values to the upper bits, or publish 8 bits",
+        )
 
 
 def check_size(width: int, height: int) -> None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# Takes what a decoder assumed because the message does not say it, and what to do about it.
+Note = Callable[[str, str], None]
+
+
+def ignore(text: str, remedy: str) -> None:
+    """Forget what was assumed; a `Note`."""
 
 
 def message_class(name: str) -> Any | None:
@@ -39,6 +47,26 @@ def message_class(name: str) -> Any | None:
 def stamp_ns(stamp: Any) -> int:
     """Return a builtin_interfaces/Time as integer nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def find_step(step: int, row: int, rows: int, num_bytes: int) -> int | None:
+    """Return how many bytes lie from the start of a row of data to that of the next one.
+
+    Drivers leave the number unset, or as it was before they cropped or filtered the data. It does
+    not count if the data are complete without it: exactly as many as the rows hold.
+
+    Args:
+        step: What the message says.
+        row: Bytes that a row holds.
+        rows: Number of rows.
+        num_bytes: Size of the data.
+
+    Returns:
+        `step` or `row`; None if the data do not suffice, or are of another layout.
+    """
+    if step >= row and num_bytes >= (rows - 1) * step + row:
+        return step
+    return row if num_bytes == rows * row else None
 
 
 def fill(message: Any, array: np.ndarray) -> None:

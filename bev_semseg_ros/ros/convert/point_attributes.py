@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.ros.convert.point_cloud import read_fields
+from bev_semseg_ros.ros.convert.point_cloud import find_field, read_fields
 
 # The names of the fields; the first that the cloud has is taken.
 RING_FIELDS = ("ring", "channel", "line", "laser_id", "ring_id", "beam_id")
@@ -66,8 +66,7 @@ def decode_point_attributes(message: Any, stamp: int) -> dict[str, np.ndarray]:
 
 def _first(message: Any, names: tuple[str, ...]) -> str | None:
     """Return the first of these names that the cloud has a field of."""
-    present = {field.name for field in message.fields}
-    return next((name for name in names if name in present), None)
+    return next((name for name in names if find_field(message, name) is not None), None)
 
 
 def _column(message: Any, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.ros.convert.message import fill
+from bev_semseg_ros.ros.convert.message import fill, find_step
 
 # sensor_msgs/PointField datatypes.
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -22,13 +22,18 @@ _ATTRIBUTE_TYPES = {"ring": "u2", "time": "f4", "unit": "u2"}
 # A few damaged bytes can claim any size: more points are refused before memory is taken.
 MAX_POINTS = 20_000_000
 
+LOOKED_AT = 1000  # points of a cloud whose byte order is checked
+# Metres. Coordinates in the wrong byte order have any exponent, so that most lie outside.
+PLAUSIBLE = (1e-6, 1e6)
+MOST_IMPLAUSIBLE, FEW_IMPLAUSIBLE = 0.5, 0.1  # share of the coordinates
+
 
 def decode_cloud(
     message: Any, intensity_field: str = "intensity", intensity_scale: float = 1.0
 ) -> np.ndarray:
     """Convert a sensor_msgs/PointCloud2 to points.
 
-    The fields may have any order, padding, byte order and number type.
+    The fields may have any order, padding, byte order and number type, and their names any case.
 
     Args:
         message: The cloud, organized or not.
@@ -41,19 +46,25 @@ def decode_cloud(
         is a view of the message if that holds just these four as float32 and the scale is 1.
 
     Raises:
-        ValueError: If x, y or z is missing, or the layout is broken. The text says what is wrong.
+        ValueError: If x, y or z is missing, the layout is broken, or the bytes are in another
+            order than the message says. The text says what is wrong.
     """
     if int(message.width) * int(message.height) == 0:
+        if len(message.data):
+            raise ValueError(
+                f"{message.height} x {message.width} points, but {len(message.data)} bytes of "
+                "data: let the driver set width and height"
+            )
         return np.zeros((0, 4), np.float32)
-    present = {field.name for field in message.fields}
-    missing = [name for name in "xyz" if name not in present]
+    missing = [name for name in "xyz" if find_field(message, name) is None]
     if missing:
         found = ", ".join(field.name for field in message.fields) or "none"
         raise ValueError(f"no field {', '.join(missing)}; the cloud has {found}")
     names = ["x", "y", "z"]
-    if intensity_field and intensity_field in present:
+    if intensity_field and find_field(message, intensity_field) is not None:
         names.append(intensity_field)
     fields = read_fields(message, names)
+    _check_byte_order(fields, bool(message.is_bigendian))
     packed = _num_packed(fields)
     if packed == 4 and intensity_scale == 1.0 and _is_view(fields):
         shape, strides = (*fields.shape, 4), (*fields.strides, 4)
@@ -73,6 +84,20 @@ def decode_cloud(
     return points.reshape(-1, 4)
 
 
+def find_field(message: Any, name: str) -> Any | None:
+    """Return the PointField of a name; one in other letters, as X for x, if there is no such.
+
+    None if the cloud has neither.
+    """
+    others = None
+    for field in message.fields:
+        if field.name == name:
+            return field
+        if others is None and field.name.lower() == name.lower():
+            others = field
+    return others
+
+
 def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
     """View some fields of a sensor_msgs/PointCloud2.
 
@@ -81,29 +106,31 @@ def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
 
     Args:
         message: The cloud, organized or not, with at least one point.
-        names: Fields that the cloud has.
+        names: Fields that the cloud has, see `find_field`.
 
     Returns:
-        (height, width) structured array with these fields, a view of the message.
+        (height, width) structured array with these fields by these names, a view of the message.
 
     Raises:
         ValueError: If the layout or a field is broken. The text says what is wrong.
     """
-    width, height, step = int(message.width), int(message.height), int(message.point_step)
-    # Drivers leave the row_step of a single row unset.
-    row_step = width * step if height == 1 else int(message.row_step)
-    if step == 0 or row_step < width * step:
+    width, height, step = int(message.width), int(message.height), _point_step(message)
+    num_bytes, row = len(message.data), width * step
+    if num_bytes < height * row:
         raise ValueError(
-            f"point_step {step} and row_step {message.row_step} cannot hold rows of {width} points"
+            f"{num_bytes} bytes of data, {height * row} expected for {height} x {width} points of "
+            f"{step} bytes"
         )
-    needed = (height - 1) * row_step + width * step
-    if len(message.data) < needed:
+    # A single row needs no row_step: drivers leave it unset.
+    row_step = row if height == 1 else find_step(int(message.row_step), row, height, num_bytes)
+    if row_step is None:
         raise ValueError(
-            f"{len(message.data)} bytes of data, {needed} expected for {height} x {width} points"
+            f"row_step {message.row_step} does not fit {height} rows of {row} bytes in "
+            f"{num_bytes} bytes of data"
         )
     if width * height > MAX_POINTS:
         raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are taken")
-    dtype = _dtype(message, names)
+    dtype = _dtype(message, names, step)
     return np.ndarray((height, width), dtype, buffer=message.data, strides=(row_step, step))
 
 
@@ -200,19 +227,72 @@ def _bytes_of(points: np.ndarray, start: int, size: int) -> np.ndarray:
     return points.view(np.dtype(layout))["bytes"]
 
 
-def _dtype(message: Any, names: Sequence[str]) -> np.dtype:
-    """Return the structured dtype of some fields. Raise ValueError naming a broken field."""
-    fields = {field.name: field for field in message.fields if field.name in names}
+def _check_byte_order(fields: np.ndarray, is_bigendian: bool) -> None:
+    """Raise ValueError if the coordinates make sense in the other byte order alone."""
+    kinds: Any = fields.dtype.fields
+    if any(kinds[name][0].kind != "f" for name in "xyz"):
+        return
+    count = fields.size
+    some = fields[np.unravel_index(np.arange(0, count, max(count // LOOKED_AT, 1)), fields.shape)]
+    coordinates = [some[name] for name in "xyz"]
+    share, largest = _implausible(coordinates)
+    if share <= MOST_IMPLAUSIBLE:
+        return
+    share, _ = _implausible([values.byteswap() for values in coordinates])
+    if share < FEW_IMPLAUSIBLE:
+        raise ValueError(
+            f"is_bigendian is {is_bigendian}, but the bytes are in the other order (coordinates "
+            f"up to {largest:.0e} m): let the driver set is_bigendian to {not is_bigendian}"
+        )
+
+
+def _implausible(coordinates: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the share of coordinates beyond PLAUSIBLE, without zeros and NaN, and the largest."""
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        sizes = np.abs(np.concatenate(coordinates).astype(np.float64))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not len(sizes):
+        return 1.0, 0.0
+    is_implausible = (sizes < PLAUSIBLE[0]) | (sizes > PLAUSIBLE[1])
+    return float(is_implausible.mean()), float(sizes.max())
+
+
+def _point_step(message: Any) -> int:
+    """Return the bytes of a point; where the driver left them unset, those that the data show.
+
+    Raises:
+        ValueError: If they are unset and the data do not show them.
+    """
     step = int(message.point_step)
+    if step:
+        return step
+    ends = [
+        int(field.offset) + int(POINT_TYPES.get(int(field.datatype), "u1")[1])
+        for field in message.fields
+    ]
+    count, num_bytes = int(message.width) * int(message.height), len(message.data)
+    if num_bytes % count or num_bytes // count < max(ends, default=1):
+        raise ValueError(
+            f"point_step 0, and {num_bytes} bytes of data do not show the size of {count} points"
+        )
+    return num_bytes // count
+
+
+def _dtype(message: Any, names: Sequence[str], step: int) -> np.dtype:
+    """Return the structured dtype of some fields. Raise ValueError naming a broken field."""
     order = ">" if message.is_bigendian else "<"
     formats, offsets = [], []
     for name in names:
-        field = fields[name]
+        field = find_field(message, name)
+        if field is None:
+            raise ValueError(f"no field {name}")
         kind = POINT_TYPES.get(int(field.datatype))
         if kind is None:
-            raise ValueError(f"field {name} has the unknown datatype {field.datatype}")
+            raise ValueError(f"field {field.name} has the unknown datatype {field.datatype}")
         if int(field.offset) + int(kind[1]) > step:
-            raise ValueError(f"field {name} at offset {field.offset} ends beyond point_step {step}")
+            raise ValueError(
+                f"field {field.name} at offset {field.offset} ends beyond point_step {step}"
+            )
         formats.append(order + kind)
         offsets.append(int(field.offset))
     return np.dtype(

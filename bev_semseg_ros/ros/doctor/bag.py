@@ -20,12 +20,12 @@ from bev_semseg_ros.ros.doctor.topics import (
     candidates_of,
     choose_topics,
 )
-from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
+from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
 from bev_semseg_ros.ros.node.sensors import Sensors
 
 SECONDS = 60.0  # of a long bag that are looked at
 CHOOSING = 5.0  # seconds of the bag within which the candidates for an input are compared
-TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 NO_NAMES = SensorNames()
 
 _store = get_typestore(Stores.ROS2_JAZZY)
@@ -68,7 +68,7 @@ def _read(
     sensors = names.choose(types, asked)
     candidates = _compare(reader, available, sensors)
     choice = choose_topics(available, asked, types, sensors, candidates)
-    tree = TransformTree()
+    trees = TransformTrees()
     observation = Observation(
         source,
         0.0,
@@ -77,7 +77,6 @@ def _read(
         types=types,
         wrong=choice.wrong,
         not_chosen=choice.why,
-        transforms=tree,
     )
     observation.streams = open_streams(choice.chosen, types)
     for stream in observation.streams.values():
@@ -85,12 +84,13 @@ def _read(
             if (topic.name, topic.message_type) == (stream.topic, stream.message_type):
                 stream.offers += _offers(topic)
     for topic in reader.topics:
-        if topic.name == "/tf_static":
+        if _has_transforms(topic, STATIC):
             observation.static_offers += _offers(topic)
-    observation.seconds = _take_messages(reader, observation, tree)
-    static = [each for each in reader.topics if _has_transforms(each, "/tf_static")]
-    for _, _, data in reader.messages(static):
-        _take_transforms(data, tree, is_static=True)
+    observation.seconds = _take_messages(reader, observation, trees)
+    static = [each for each in reader.topics if _has_transforms(each, STATIC)]
+    for topic, _, data in reader.messages(static):
+        _take_transforms(data, trees, topic.name)
+    observation.settle(trees)
     observation.remarks = reader.remarks
     observation.left_out = reader.left_out
     return observation
@@ -141,14 +141,14 @@ def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, lis
     return messages
 
 
-def _take_messages(reader: BagReader, observation: Observation, tree: TransformTree) -> float:
-    """Fill the streams, and the tree from /tf, with the first SECONDS. Return their length."""
+def _take_messages(reader: BagReader, observation: Observation, trees: TransformTrees) -> float:
+    """Fill the streams, and the trees from /tf, with the first SECONDS. Return their length."""
     by_topic = {
         (stream.topic, stream.message_type): stream for stream in observation.streams.values()
     }
     wanted = []
     for each in reader.topics:
-        if (each.name, each.message_type) in by_topic or _has_transforms(each, "/tf"):
+        if (each.name, each.message_type) in by_topic or _has_transforms(each, MOVING):
             wanted.append(each)
     first = last = None
     for topic, time, data in reader.messages(wanted):
@@ -156,7 +156,7 @@ def _take_messages(reader: BagReader, observation: Observation, tree: TransformT
             break  # so that the rest, most of a long bag, is not read at all
         stream = by_topic.get((topic.name, topic.message_type))
         if stream is None:
-            _take_transforms(data, tree, is_static=False)
+            _take_transforms(data, trees, topic.name)
             continue
         first = time if first is None else first
         last = time
@@ -172,15 +172,15 @@ def _take_messages(reader: BagReader, observation: Observation, tree: TransformT
 
 
 def _has_transforms(topic: Topic, name: str) -> bool:
-    return (topic.name, topic.message_type) == (name, TF_MESSAGE)
+    return tf_name(topic.name, topic.message_type) == name
 
 
-def _take_transforms(data: bytes, tree: TransformTree, is_static: bool) -> None:
+def _take_transforms(data: bytes, trees: TransformTrees, topic: str) -> None:
     try:
         message = _store.deserialize_cdr(data, TF_MESSAGE)
     except Exception:  # rosbags raises any type; the next message must be seen
         return
-    tree.take(message, is_static)
+    trees.take(message, topic)
 
 
 def _offers(topic: Topic) -> list[Offer]:

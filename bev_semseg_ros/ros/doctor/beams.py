@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data.calibration import Beams
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field, read_fields
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
+from bev_semseg_ros.ros.input.vehicle_frame import is_vehicle_frame
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 from bev_semseg_ros.sim.rigs.beams import beam_pattern, model_like
 
@@ -88,6 +89,10 @@ def check_beams(observation: Observation, diagnosis: Diagnosis) -> None:
 def _check_lidar(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     """Measure the beams of a lidar, and compare them with those of the calibration."""
     item = item_of("beam angles", sensor)
+    if is_vehicle_frame(stream.frame):
+        text = f"unknown: the clouds are in {stream.frame!r}, the frame of the vehicle"
+        diagnosis.add(item, "ok", f"{text}, and nothing says where the lidar sits")
+        return
     measured = measure_beams(stream.samples)
     if measured is None:
         text = (
@@ -176,9 +181,8 @@ def _rings_of(message: Any) -> _Rings | None:
 
 def _given_numbers(message: Any) -> np.ndarray | None:
     """Return the number of the beam of each point (N,) as the cloud gives it; None without."""
-    names = {field.name for field in message.fields}
     for name in RING_FIELDS:
-        if name in names:
+        if find_field(message, name) is not None:
             return read_fields(message, [name])[name].ravel().astype(np.int64)
     height, width = int(message.height), int(message.width)
     rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")

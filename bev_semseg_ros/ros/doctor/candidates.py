@@ -14,8 +14,7 @@ import numpy as np
 
 from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
-from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
-from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
@@ -110,7 +109,7 @@ def _look_at_cloud(candidate: Candidate, message: Any) -> None:
 
 def _look_at_image(candidate: Candidate, message: Any) -> None:
     candidate.is_compressed = hasattr(message, "format")
-    image = decode_compressed(message) if candidate.is_compressed else decode_image(message)
+    image = decode_picture(message)
     candidate.size = image.shape[1], image.shape[0]
     some = image[::8, ::8].astype(np.int16)
     candidate.is_grey = bool(np.percentile(np.ptp(some, axis=-1), 99) <= _GREY)
@@ -118,7 +117,8 @@ def _look_at_image(candidate: Candidate, message: Any) -> None:
 
 def _look_at_info(candidate: Candidate, message: Any) -> None:
     candidate.size = int(message.width), int(message.height)
-    candidate.size = decode_camera(message, np.eye(4)).size
+    if 0 not in candidate.size:  # else the image tells it
+        candidate.size = decode_camera(message, np.eye(4)).size
 
 
 def best_cloud(candidates: Sequence[Candidate]) -> tuple[str, dict[str, str]]:

@@ -31,8 +31,9 @@ from bev_semseg_ros.ros.doctor.topics import (
     candidates_of,
     choose_topics,
 )
-from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
+from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensors
 
@@ -119,6 +120,7 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         available, candidates = _compare(node, executor, types, sensors)
         choice = choose_topics(available, asked, types, sensors, candidates)
         observation = _subscribe(node, backlog, seconds, types, available, sensors, choice)
+        trees = _subscribe_to_transforms(node, types)
         observation.shared_memory = shared_memory
         _spin(executor, seconds)
     except ExternalShutdownException:  # by a signal
@@ -129,6 +131,7 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         node.destroy_node()
         rclpy.try_shutdown()
     backlog.decode()
+    observation.settle(trees)
     return observation
 
 
@@ -227,7 +230,7 @@ def _subscribe(
     sensors: Sensors,
     choice: Choice,
 ) -> Observation:
-    """Subscribe to the inputs and to the transforms.
+    """Subscribe to the inputs.
 
     Returns:
         The observation. Messages of the inputs go to the backlog, which fills its streams.
@@ -241,13 +244,17 @@ def _subscribe(
         types=types,
         wrong=choice.wrong,
         not_chosen=choice.why,
-        static_offers=_offers(node, "/tf_static"),
+        static_offers=[
+            offer
+            for topic, kind in types.items()
+            if tf_name(topic, kind) == STATIC
+            for offer in _offers(node, topic)
+        ],
     )
     observation.streams = open_streams(choice.chosen, types)
     for stream in observation.streams.values():
         stream.offers = _offers(node, stream.topic)
         _subscribe_to(node, stream.topic, stream.message_type, partial(backlog.add, stream))
-    observation.transforms = _subscribe_to_transforms(node)
     return observation
 
 
@@ -261,18 +268,27 @@ def _subscribe_to(
     return node.create_subscription(message_class(message_type), topic, take, profile, raw=True)
 
 
-def _subscribe_to_transforms(node: Node) -> TransformTree | None:
-    """Return the tree that /tf_static and /tf fill, or None if tf2_msgs is not installed."""
-    message_type = message_class("tf2_msgs/msg/TFMessage")
+def _subscribe_to_transforms(node: Node, types: Mapping[str, str]) -> TransformTrees | None:
+    """Return the trees that the topics of TF fill, or None if tf2_msgs is not installed.
+
+    Args:
+        node: The node to subscribe with.
+        types: Topics -> their types.
+    """
+    message_type = message_class(TF_MESSAGE)
     if message_type is None:
         return None
-    tree = TransformTree()
+    trees = TransformTrees()
     latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     volatile = QoSProfile(depth=100, durability=DurabilityPolicy.VOLATILE)
-    take_static = partial(tree.take, is_static=True)
-    node.create_subscription(message_type, "/tf_static", take_static, latched)
-    node.create_subscription(message_type, "/tf", partial(tree.take, is_static=False), volatile)
-    return tree
+    found = {topic: tf_name(topic, kind) for topic, kind in types.items()}
+    for topic, name in ({STATIC: STATIC, MOVING: MOVING} | found).items():
+        if name:
+            take = partial(trees.take, topic=topic)
+            node.create_subscription(
+                message_type, topic, take, latched if name == STATIC else volatile
+            )
+    return trees
 
 
 def _offers(node: Node, topic: str) -> list[Offer]:

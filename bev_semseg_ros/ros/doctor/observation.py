@@ -15,13 +15,12 @@ from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, shows_rectified
-from bev_semseg_ros.ros.convert.compressed_image import SUFFIX, decode_compressed
-from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.candidates import INTENSITY_FIELDS
-from bev_semseg_ros.ros.doctor.topics import COMPRESSED, ONE_OF_EACH, kind_of
-from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.topics import ONE_OF_EACH, kind_of
+from bev_semseg_ros.ros.doctor.transform_tree import TransformTree, TransformTrees
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 MIN_SAMPLES = 20  # messages of a stream that are kept; fewer than twice as many
@@ -46,6 +45,8 @@ class Offer:
 class Stream:
     """The messages of one of the node's inputs.
 
+    Those of a camera_info are decoded by `settle`: the images tell what they leave out.
+
     Attributes:
         name: The input: points, image or camera_info, after the sensor's name and a slash if it
             has one.
@@ -57,7 +58,9 @@ class Stream:
         arrivals: When each message came, integer nanoseconds.
         frames: How many headers name each frame_id.
         sizes: How many images have each (width, height).
+        image_size: (width, height) of the images of a camera_info, None if it is not known.
         problems: Why messages cannot be used, in the decoder's words -> how many.
+        notes: What messages do not say and is assumed, and what to do -> how many.
         samples: Messages that can be used, spread evenly over all.
         largest_bytes: Size of the largest message.
     """
@@ -71,10 +74,13 @@ class Stream:
     arrivals: list[int] = field(default_factory=list)
     frames: Counter[str] = field(default_factory=Counter)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    image_size: tuple[int, int] | None = None
     problems: Counter[str] = field(default_factory=Counter)
+    notes: Counter[tuple[str, str]] = field(default_factory=Counter)
     samples: list[Any] = field(default_factory=list)
     largest_bytes: int = 0
     _stride: int = 1
+    _unsettled: list[tuple[int, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.stamps)
@@ -97,6 +103,28 @@ class Stream:
         self.arrivals.append(arrival)
         self.frames[frame_name(message.header.frame_id)] += 1
         self.largest_bytes = max(self.largest_bytes, num_bytes)
+        if self.kind == "camera_info":
+            self._unsettled.append((index, message))
+        else:
+            self._try(index, message)
+
+    def settle(self, image_size: tuple[int, int] | None) -> None:
+        """Decode the camera_infos that came.
+
+        Args:
+            image_size: (width, height) of the images; None if it is not known.
+        """
+        self.image_size = image_size
+        unsettled, self._unsettled = self._unsettled, []
+        for index, message in unsettled:
+            self._try(index, message)
+
+    def camera(self, info: Any) -> Camera:
+        """Decode a camera_info, in its own frame. Raise ValueError as `decode_camera` does."""
+        return decode_camera(info, np.eye(4), self.is_rectified, self.image_size)
+
+    def _try(self, index: int, message: Any) -> None:
+        """Decode a message for its errors, and keep some of those that have none."""
         try:
             self._decode(message)
         except ValueError as error:
@@ -107,20 +135,18 @@ class Stream:
         if len(self.samples) >= 2 * MIN_SAMPLES:
             self.samples, self._stride = self.samples[::2], 2 * self._stride
 
-    def camera(self, info: Any) -> Camera:
-        """Decode a camera_info, in its own frame. Raise ValueError as `decode_camera` does."""
-        return decode_camera(info, np.eye(4), self.is_rectified)
-
     def _decode(self, message: Any) -> None:
-        """Decode a message for its errors, and for the size of an image."""
+        """Decode a message for its errors and its size, and note what is assumed."""
         if self.kind == "points":
             decode_cloud(message)
         elif self.kind == "camera_info":
-            self.camera(message)
+            decode_camera(message, np.eye(4), self.is_rectified, self.image_size, self._note)
         else:
-            is_compressed = self.message_type == COMPRESSED
-            image = decode_compressed(message) if is_compressed else decode_image(message)
+            image = decode_picture(message, self._note)
             self.sizes[image.shape[1], image.shape[0]] += 1
+
+    def _note(self, text: str, remedy: str) -> None:
+        self.notes[text, remedy] += 1
 
     @property
     def frame(self) -> str:
@@ -151,6 +177,7 @@ class Observation:
         remarks: What is wrong with the bag.
         left_out: (topic, cause) -> messages of the bag that cannot be read.
         transforms: /tf_static and /tf, or None if they cannot be read.
+        tf_namespace: Where their topics are, such as /robot1; "" if they are not in a namespace.
         static_offers: The QoS of the publishers of /tf_static.
         shared_memory: Bytes of the largest segment that DDS has on this machine; 0 for a bag.
     """
@@ -167,6 +194,7 @@ class Observation:
     remarks: list[Remark] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     transforms: TransformTree | None = None
+    tf_namespace: str = ""
     static_offers: list[Offer] = field(default_factory=list)
     shared_memory: int = 0
 
@@ -177,6 +205,22 @@ class Observation:
     def camera_infos(self, sensor: Sensor) -> Stream | None:
         """Return the camera_infos of a camera; None if it has no such topic."""
         return self.streams.get(sensor.camera_info)
+
+    def settle(self, trees: TransformTrees | None) -> None:
+        """Choose the transforms, and decode the camera_infos, now that the images are known.
+
+        Args:
+            trees: All transforms; None if they cannot be read.
+        """
+        if trees is not None:
+            seen = [each for each in self.streams.values() if each.frame]
+            self.tf_namespace, self.transforms = trees.choose(
+                [each.frame for each in seen], [each.topic for each in seen]
+            )
+        for sensor in self.sensors.cameras:
+            infos, image = self.camera_infos(sensor), self.usable(sensor)
+            if infos is not None:
+                infos.settle(image.sizes.most_common(1)[0][0] if image is not None else None)
 
     def usable(self, sensor: Sensor) -> Stream | None:
         """Return the clouds or images of a sensor; None if none of them can be used."""
@@ -194,12 +238,11 @@ def open_streams(chosen: dict[str, str], types: dict[str, str]) -> dict[str, Str
     streams = {}
     for name, topic in chosen.items():
         image = chosen.get(f"{name.removesuffix(kind_of(name))}image", "")
-        is_rectified = shows_rectified("auto", image.removesuffix(SUFFIX))
+        is_rectified = shows_rectified("auto", image)
         streams[name] = Stream(name, topic, types[topic], is_rectified=is_rectified)
     return streams
 
 
 def intensity_field(message: Any) -> str:
     """Return the field of a PointCloud2 that holds the intensity; "" if there is none."""
-    names = [item.name for item in message.fields]
-    return next((name for name in INTENSITY_FIELDS if name in names), "")
+    return next((name for name in INTENSITY_FIELDS if find_field(message, name) is not None), "")

@@ -23,12 +23,11 @@ from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
+from bev_semseg_ros.ros.doctor.vehicle_frame import find_vehicle_frame, is_on_ground
+from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, tf_remappings
+from bev_semseg_ros.ros.input.vehicle_frame import explain_frame, is_vehicle_frame
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
-# Frames with the axes of the vehicle (REP 105). The first lies on the ground.
-BASES = ("base_footprint", "base_link")
-# Frames in which the vehicle moves (REP 105, and what is customary).
-WORLDS = ("odom", "map", "earth", "world")
 # The z axis of an optical frame is horizontal. Steeper ones are of no camera that looks ahead.
 MAX_OPTICAL_TILT = 0.7
 VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
@@ -76,7 +75,7 @@ def find_calibration(
             return
         name, mount = next(iter(calibration.lidars.items()))
         height = mount.ego_from_lidar[2, 3]
-        source = base if base == BASES[0] else "the lowest points"
+        source = base if is_on_ground(base) else "the lowest points"
         lidar = f"lidar {name}" if observation.sensors.lidars[0].prefix else "lidar"
         diagnosis.add(
             "calibration",
@@ -101,6 +100,7 @@ def _set_tf(
     base_from_lidar = tree.lookup(base, reference.frame_id)
     assert base_from_lidar is not None
     diagnosis.set_parameter("extrinsics", "tf")
+    diagnosis.topics |= tf_remappings(observation.tf_namespace)
     diagnosis.set_parameter("base_frame", base)
     ground = round(float(base_from_lidar[2, 3] - reference.ego_from_lidar[2, 3]), 3)
     diagnosis.set_parameter("ground_height", ground)
@@ -129,7 +129,10 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
         diagnosis.add("transforms", "ok", "unknown: tf2_msgs is not installed here")
         return
     if not tree.frames:
-        if level == "warning":
+        if frames and all(frame == frames[0] and is_vehicle_frame(frame) for frame in frames):
+            text = f"not needed: everything is in {frames[0]!r}, the frame of the vehicle"
+            diagnosis.add("transforms", "ok", text)
+        elif level == "warning":
             text = "neither /tf_static nor /tf has any: the calibration file is enough"
             diagnosis.add("transforms", "ok", text)
         else:
@@ -153,6 +156,10 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
     else:
         between = ", " if has_names(observation.sensors) else " and "
         text = f"{between.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
+        if observation.tf_namespace:
+            text += (
+                f"; by {observation.tf_namespace}{MOVING} and {observation.tf_namespace}{STATIC}"
+            )
         diagnosis.add("transforms", "ok", text)
 
 
@@ -171,13 +178,9 @@ def check_frames(observation: Observation, diagnosis: Diagnosis) -> None:
         key = "lidar" if is_lidar else "camera"
         section = f"{key}s.{sensor.name}" if sensor.prefix else key
         if stream.frame != frame:
-            diagnosis.add(
-                f"calibration {stream.name}",
-                "warning",
-                f"{stream.topic} is in frame {stream.frame!r}, the calibration is of {frame!r}",
-                f"if it is the same sensor, set {section}.frame_id in the calibration to "
-                f"{stream.frame!r}; else take the right calibration",
-            )
+            text, remedy = explain_frame(stream.frame, frame, section)
+            text = f"{stream.topic} is {text}"
+            diagnosis.add(f"calibration {stream.name}", "warning", text, remedy)
 
 
 def has_names(sensors: Sensors) -> bool:
@@ -287,17 +290,18 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     ]
     if tree is None:
         raise LookupError("tf2_msgs is not installed here")
-    if not tree.frames:
+    in_vehicle = bool(lidars) and is_vehicle_frame(lidars[0][1].frame)
+    if not tree.frames and not in_vehicle:
         raise LookupError("there are no transforms")
-    if not lidars or lidars[0][1].frame.lstrip("/") not in tree.frames:
+    if not lidars or not (in_vehicle or lidars[0][1].frame.lstrip("/") in tree.frames):
         of_lidar = f" of {lidars[0][0].name}" if lidars and lidars[0][0].prefix else ""
         raise LookupError(f"TF does not know the frame of the clouds{of_lidar}")
     points = lidars[0][1]
-    base = base_frame.lstrip("/") or _vehicle_frame(tree, points.frame)
+    base = base_frame.lstrip("/") or find_vehicle_frame(tree, points.frame)
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
         raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")
-    if base == BASES[0]:
+    if is_on_ground(base):
         height = float(base_from_lidar[2, 3])
     else:
         estimate = height_above_ground(points.samples, base_from_lidar)
@@ -326,23 +330,6 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
         return base, Calibration(lidar_mounts, camera_mounts)
     except ValueError as error:
         raise LookupError(f"TF cannot tell the sensors apart: {error}") from error
-
-
-def _vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
-    """Return the frame with the axes of the vehicle: base_link, or what the lidar is mounted on.
-
-    A frame above a transform of /tf moves against the vehicle and has the axes of a world.
-
-    Raises:
-        LookupError: If there is no such frame.
-    """
-    base = next((frame for frame in BASES if frame in tree.frames), tree.rigid_root(lidar_frame))
-    if base in (lidar_frame.lstrip("/"), *WORLDS):
-        raise LookupError(
-            "TF does not show which frame is the vehicle's (name it with --base-frame); it has "
-            + ", ".join(sorted(tree.frames))
-        )
-    return base
 
 
 def _check_camera_poses(calibration: Calibration, sensors: Sensors, diagnosis: Diagnosis) -> None:

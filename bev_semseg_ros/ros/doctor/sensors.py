@@ -23,7 +23,8 @@ from bev_semseg_ros.input_check import (
     same_view,
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
-from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.camera_info import off_center
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
@@ -33,7 +34,6 @@ from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 MAX_NAN = 0.5  # share of the points; some drivers write NaN for rays without a return
 # Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.
 OF_EVERY_LIDAR = ("intensity", "ground height")
-MAX_OFF_CENTER = 0.25  # of the image's side; a principal point further out is not of this image
 
 
 def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
@@ -94,7 +94,9 @@ def _check_intensity(
         return
     if name != "intensity":
         diagnosis.set_parameter("intensity_field", name, sensor)
-    datatype = next(int(field.datatype) for field in message.fields if field.name == name)
+    field = find_field(message, name)
+    assert field is not None  # `name` is of this cloud
+    datatype = int(field.datatype)
     kind = np.dtype(POINT_TYPES[datatype]).name
     highest = max(highest_intensity(each) for each in values)
     diagnosis.statistics[sensor.stream] |= {
@@ -157,7 +159,7 @@ def _camera_of_info(
             item,
             "fault",
             f"camera_info: {problem}",
-            "calibrate the camera with a known model, or give K in the calibration file and set "
+            "correct the camera_info, or give the intrinsics in a calibration file and set "
             "intrinsics to calibration",
         )
         return None
@@ -181,20 +183,12 @@ def _camera_of_info(
 def _check_center(item: str, camera: Camera, diagnosis: Diagnosis) -> None:
     """Check that the principal point lies near the centre of the image."""
     (width, height), (x, y) = camera.size, camera.matrix[:2, 2]
-    text = (
-        f"{width} x {height} pixels, focal length {camera.matrix[0, 0]:.0f} x "
-        f"{camera.matrix[1, 1]:.0f}, centre ({x:.0f}, {y:.0f})"
-    )
-    off_center = max(abs(x / width - 0.5), abs(y / height - 0.5))
-    if off_center > MAX_OFF_CENTER:
-        diagnosis.add(
-            item,
-            "fault",
-            f"{text}: the centre lies far from the image's",
-            "K seems to be of another image size: scale it, or set binning or roi in the "
-            "camera_info",
-        )
+    lengths = f"focal length {camera.matrix[0, 0]:.0f} x {camera.matrix[1, 1]:.0f}"
+    if far := off_center(camera):
+        remedy = "scale K, or set binning or roi in the camera_info"
+        diagnosis.add(item, "fault", f"{lengths}; {far}", remedy)
     else:
+        text = f"{width} x {height} pixels, {lengths}, centre ({x:.0f}, {y:.0f})"
         diagnosis.add(item, "ok", text)
 
 

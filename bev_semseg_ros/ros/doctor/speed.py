@@ -168,8 +168,7 @@ class Replay:
             else:
                 camera = _known_camera(sensor, calibration)
                 self._poses[sensor] = ANY_CAMERA if camera is None else camera.camera_from_ego
-                transport = parameters.of(sensor, "image_transport")
-                self._cameras[sensor] = CameraInput(sensor, transport, camera, stream.is_rectified)
+                self._cameras[sensor] = CameraInput(sensor, camera, stream.is_rectified)
                 self._infos[sensor] = self._info(sensor)
 
     def frame(self, number: int) -> Frame:

@@ -19,6 +19,7 @@ from bev_semseg_ros.ros.doctor.topics import (
     kind_of,
     topics_of,
 )
+from bev_semseg_ros.ros.input.image_topics import remapping
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
@@ -95,11 +96,9 @@ def _check_topic(
 ) -> None:
     """Check the topic of an input."""
     item = f"topic {stream.name}"
-    if stream.message_type == COMPRESSED:
-        diagnosis.topics[stream.name] = stream.topic.removesuffix(SUFFIX)
-        diagnosis.set_parameter("image_transport", "compressed", sensor)
-    else:
-        diagnosis.topics[stream.name] = stream.topic
+    diagnosis.topics[stream.name], transport = remapping(stream.topic, stream.message_type)
+    if transport != DEFAULTS.image_transport:
+        diagnosis.set_parameter("image_transport", transport, sensor)
     unusable = sum(stream.problems.values())
     if not len(stream):
         text, remedy = f"{stream.topic}: no message came", "record it again"
@@ -198,6 +197,7 @@ def _of_type(observation: Observation, message_type: str) -> dict[str, int]:
 def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
     """Check that the messages can be decoded and keep one layout."""
     item = f"layout {stream.name}"
+    _add_notes(stream, diagnosis)
     unusable = sum(stream.problems.values())
     size = f"{stream.largest_bytes / 1e6:.1f} MB"
     if unusable:
@@ -228,6 +228,13 @@ def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
         if message.is_bigendian:
             fields += ", big-endian"
         diagnosis.add(item, "ok", f"{message.width} x {message.height}: {fields}, {size}")
+
+
+def _add_notes(stream: Stream, diagnosis: Diagnosis) -> None:
+    """Report what messages do not say, and the node assumes as the doctor does."""
+    for (text, remedy), count in stream.notes.items():
+        share = "" if count == len(stream) else f"{count} of {len(stream)} messages: "
+        diagnosis.add(f"assumed {stream.name}", "warning", f"{share}{text}", remedy)
 
 
 def check_frame(stream: Stream, diagnosis: Diagnosis) -> None:

@@ -26,6 +26,7 @@ INPUT_TYPES = {
     "camera_info": "sensor_msgs/msg/CameraInfo",
 }
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+DEPTH_SUFFIX = "/compressedDepth"  # image_transport's name for depth images, of the same type
 OWN_IMAGES = "/semseg/"  # in the topics of the node's own images, which a bag may hold, too
 ONE_OF_EACH = Sensors()
 # Kind of an input -> the option that names its sensors.
@@ -153,7 +154,7 @@ def choose_topics(
     for sensor in sensors.all:
         for name in inputs_of(sensor):
             kind = kind_of(name)
-            topic = asked.get(name, "")
+            topic = _as_published(asked.get(name, ""), kind, types)
             if not topic and kind == "camera_info" and sensor.stream in choice.chosen:
                 image = choice.chosen[sensor.stream]
                 topic, choice.why[name] = _info_of(image, available, candidates)
@@ -180,7 +181,7 @@ def candidates_of(available: Available, kind: str) -> dict[str, int]:
     """Return the topics that could be an input of a kind -> their number of messages."""
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image":
-        counts |= _counts(available, COMPRESSED, SUFFIX)
+        counts |= _counts(available, COMPRESSED)
     return counts
 
 
@@ -191,7 +192,7 @@ def topics_of(available: Available, kind: str) -> dict[str, int]:
     """
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image":
-        for topic, count in _counts(available, COMPRESSED, SUFFIX).items():
+        for topic, count in _counts(available, COMPRESSED).items():
             if topic.removesuffix(SUFFIX) not in counts:
                 counts[topic] = count
     return counts
@@ -221,6 +222,13 @@ def _by_input(asked: Mapping[str, str], sensors: Sensors) -> dict[str, str]:
         else:
             found[of_kind[0]] = topic
     return found
+
+
+def _as_published(topic: str, kind: str, types: Mapping[str, str]) -> str:
+    """Return a topic that was asked for: the compressed images if there are no others on it."""
+    if topic and kind == "image" and topic not in types and topic + SUFFIX in types:
+        return topic + SUFFIX
+    return topic
 
 
 def _info_of(
@@ -261,7 +269,7 @@ def _most_messages(available: Available, kind: str) -> str:
     """Return the topic of a kind with most messages; "" if there is none."""
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image" and not counts:
-        counts = _counts(available, COMPRESSED, SUFFIX)
+        counts = _counts(available, COMPRESSED)
     return max(counts, key=lambda topic: counts[topic], default="")
 
 
@@ -269,6 +277,7 @@ def _counts(available: Available, message_type: str, suffix: str = "") -> dict[s
     """Return the topics of a type that are not the node's own -> their number of messages."""
     counts = {}
     for topic, (found_type, count) in available.items():
-        if found_type == message_type and topic.endswith(suffix) and OWN_IMAGES not in topic:
+        is_own_or_depth = OWN_IMAGES in topic or topic.endswith(DEPTH_SUFFIX)
+        if found_type == message_type and topic.endswith(suffix) and not is_own_or_depth:
             counts[topic] = count
     return counts

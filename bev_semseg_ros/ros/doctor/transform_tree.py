@@ -5,12 +5,14 @@ tf2 is not used, because the doctor reads bags where no ROS is installed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.geometry import invert, rotation_from_quaternion, transform
+from bev_semseg_ros.ros.input.tf_topics import STATIC, TF_MESSAGE, tf_name, tf_namespace
 
 
 class TransformTree:
@@ -76,3 +78,33 @@ class TransformTree:
             matrix = parent_from_child @ matrix
             path.append((frame, matrix))
         return path
+
+
+class TransformTrees:
+    """The transforms of each namespace: of each robot, if the topics of TF are in its namespace."""
+
+    def __init__(self) -> None:
+        self._trees: dict[str, TransformTree] = {}
+
+    def take(self, message: Any, topic: str) -> None:
+        """Add the transforms of a tf2_msgs/TFMessage that came on a topic of TF."""
+        tree = self._trees.setdefault(tf_namespace(topic), TransformTree())
+        tree.take(message, is_static=tf_name(topic, TF_MESSAGE) == STATIC)
+
+    def choose(self, frames: Sequence[str], topics: Sequence[str]) -> tuple[str, TransformTree]:
+        """Return the namespace that knows most of the sensors' frames, and its transforms.
+
+        Of several, that without a name is chosen, or else one of the sensors' topics.
+
+        Args:
+            frames: The frames of the sensors.
+            topics: Their topics.
+        """
+
+        def suits(namespace: str) -> tuple[int, bool, int]:
+            known = sum(frame_name(frame) in self._trees[namespace].frames for frame in frames)
+            around = sum(topic.startswith(f"{namespace}/") for topic in topics)
+            return known, not namespace, around
+
+        namespace = max(sorted(self._trees), key=suits, default="")
+        return namespace, self._trees.get(namespace, TransformTree())

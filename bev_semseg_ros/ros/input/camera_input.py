@@ -9,34 +9,42 @@ import numpy as np
 
 from bev_semseg_ros.frame import Camera, CameraImage
 from bev_semseg_ros.input_check import same_view
-from bev_semseg_ros.ros.convert.camera_info import decode_camera
-from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
-from bev_semseg_ros.ros.convert.image import decode_image
+from bev_semseg_ros.ros.convert.camera_info import WHERE, decode_camera, off_center
+from bev_semseg_ros.ros.convert.compressed_image import decode_picture
+from bev_semseg_ros.ros.convert.message import Note
+from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.node.sensors import Sensor
 
+MOST_NOTES = 20  # different ones of a camera; a driver that varies them is not followed further
+
 
 class CameraInput:
-    """Decodes the images of one camera. Errors name it if there are several."""
+    """Decodes the images of one camera. Errors and warnings name it if there are several.
+
+    What a message does not say is warned of once.
+    """
 
     def __init__(
         self,
         sensor: Sensor,
-        image_transport: str = "raw",
         camera: Camera | None = None,
         is_rectified: bool = False,
+        health: Health | None = None,
     ) -> None:
         """Keep the settings.
 
         Args:
             sensor: The camera.
-            image_transport: The parameter of that name.
             camera: The intrinsics of images without a camera_info.
             is_rectified: Whether images are rectified already, whatever their intrinsics say.
+            health: Takes warnings; None if nobody reads them.
         """
+        self._sensor = sensor
         self._where = f" of {sensor.name}" if sensor.prefix else ""
-        self._decode = decode_compressed if image_transport == "compressed" else decode_image
         self._camera, self._is_rectified = camera, is_rectified
+        self._health = health or Health()
+        self._said: set[str] = set()
 
     def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
         """Return an image as recorded and its camera.
@@ -50,26 +58,41 @@ class CameraInput:
             UnusableInput: It cannot be used.
         """
         try:
-            image = self._decode(message)
+            image = decode_picture(message, self._note("image"))
         except ValueError as error:
             raise UnusableInput("bad_image", f"bad image{self._where}: {error}") from error
-        try:
-            camera = self._camera_of(info, pose)
-        except ValueError as error:
-            raise UnusableInput("bad_camera_info", str(error)) from error
         height, width = image.shape[:2]
+        try:
+            camera = self._camera_of(info, pose, (width, height))
+        except ValueError as error:
+            text = str(error).removeprefix(f"{WHERE}: ")
+            raise UnusableInput("bad_camera_info", f"{WHERE}{self._where}: {text}") from error
         if not same_view((width, height), camera.size):
             raise UnusableInput(
                 "bad_camera_info",
                 f"the image{self._where} is {width} x {height} pixels, its intrinsics are of "
                 f"{camera.size[0]} x {camera.size[1]}: not the same view",
             )
+        if far := off_center(camera):
+            self._note("intrinsics")(far, "scale K, or set binning or roi in the camera_info")
         return CameraImage(image, camera)
 
-    def _camera_of(self, info: Any, pose: np.ndarray) -> Camera:
+    def _camera_of(self, info: Any, pose: np.ndarray, size: tuple[int, int]) -> Camera:
         if info is not None:
-            return decode_camera(info, pose, self._is_rectified)
+            note = self._note(WHERE)
+            return decode_camera(info, pose, self._is_rectified, size, note)
         if self._camera is None:
             raise ValueError(f"the intrinsics of the camera{self._where} are unknown")
         camera = replace(self._camera, camera_from_ego=pose)
         return camera.rectified() if self._is_rectified else camera
+
+    def _note(self, noun: str) -> Note:
+        """Return what warns of an assumption about an image or a camera_info."""
+
+        def warn_once(text: str, remedy: str) -> None:
+            warning = f"{noun}{self._where}: {text}; {remedy}"
+            if warning not in self._said and len(self._said) < MOST_NOTES:
+                self._said.add(warning)
+                self._health.warn(f"{self._sensor.prefix}{noun}: {text}", warning)
+
+        return warn_once

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.input_check import expected_full_scale, full_scale, highest_intensity
-from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 
 CLOUDS = 10  # clouds that decide
 
@@ -64,9 +64,8 @@ class IntensityScale:
         Returns:
             (N, 4) as `decode_cloud` gives it.
         """
-        kind = next(
-            (POINT_TYPES.get(int(f.datatype), "") for f in message.fields if f.name == field), ""
-        )
+        found = find_field(message, field)
+        kind = "" if found is None else POINT_TYPES.get(int(found.datatype), "")
         if scale or not kind:
             self.factor = scale or 1.0
             return decode_cloud(message, field, self.factor)

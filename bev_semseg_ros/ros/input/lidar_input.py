@@ -10,9 +10,11 @@ import numpy as np
 from bev_semseg_ros.frame import LidarScan
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_cloud import find_field
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput
+from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
 
@@ -80,8 +82,8 @@ class LidarInput:
         self._check_frame(message.header.frame_id, parameters)
         if warning := self._intensity.take_warning():
             self._warn("intensity_scale", f"{warning}{self._where}")
-        names = [each.name for each in message.fields]
-        if field and field not in names:
+        if field and find_field(message, field) is None:
+            names = [each.name for each in message.fields]
             self._warn(
                 "intensity",
                 f"the cloud{self._where} has no field {field!r}, only {', '.join(names)}; its "
@@ -126,11 +128,17 @@ class LidarInput:
                 f"the header of the cloud{self._where} has no frame_id: markers cannot be placed",
             )
         elif expected is not None and frame != expected:
+            text, remedy = explain_frame(frame, expected, section)
+            self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
+        elif (
+            parameters.extrinsics == "parameters"
+            and frame == parameters.base_frame
+            and any(parameters.lidar_pose)
+        ):
             self._warn(
                 "frame_id",
-                f"the clouds{self._where} are in frame {frame!r}, the calibration is of "
-                f"{expected!r}: if these are not the same, use the calibration of the former, else "
-                f"set {section}.frame_id in the calibration to it",
+                f"the clouds{self._where} are in {frame!r} already, and lidar_pose moves them a "
+                "second time: set lidar_pose to zeros",
             )
 
     @property

@@ -14,11 +14,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from bev_semseg_ros.data.calibration import frame_name
-from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.image_topics import COMPRESSED, IMAGE, image_forms, other_forms
 from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 try:
     from message_filters import SimpleFilter
@@ -31,7 +32,10 @@ SILENCE = 1.0  # seconds without a message after which a topic is called silent
 PATIENCE = 4.0
 _UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery is complete
 
+IMAGE_CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage}
+
 Callback = Callable[..., Any]
+Place = tuple[type, str]  # message class and topic
 
 
 def choose_profile(
@@ -108,26 +112,34 @@ def open_subscriptions(
             if sensor.kind == "points":
                 subscribe(PointCloud2, sensor.stream, partial(intake.offer, sensor.stream))
                 continue
-            # As image_transport names them: the suffix is added after remapping.
-            plain = node.resolve_topic_name(sensor.stream)
-            compressed = plain + SUFFIX
-            kind, topic, other, transport = (
-                (Image, plain, compressed, "compressed")
-                if parameters.of(sensor, "image_transport") == "raw"
-                else (CompressedImage, compressed, plain, "raw")
-            )
-            name = sensor.parameter("image_transport")
+            first, *further = image_places(node, sensor, parameters)
             subscribe(
-                kind,
-                topic,
+                *first,
                 matchers[sensor.name].take_image,
                 name=sensor.stream,
-                alternatives={other: f"set {name} to {transport}"},
+                further=further,
+                alternatives=_alternatives(node, sensor, parameters),
             )
         if take_odometry is not None:
             subscribe(Odometry, "odometry", take_odometry)
         opened.pop_all()
     return subscriptions
+
+
+def image_places(node: Node, sensor: Sensor, parameters: Parameters) -> list[Place]:
+    """Return the classes and topics in which the images of a camera may come, the first one first.
+
+    As image_transport names them, the suffix of compressed ones is added after remapping.
+    """
+    topic = node.resolve_topic_name(sensor.stream)
+    forms = image_forms(topic, parameters.of(sensor, "image_transport"))
+    return [(IMAGE_CLASSES[kind], place) for kind, place in forms]
+
+
+def _alternatives(node: Node, sensor: Sensor, parameters: Parameters) -> dict[Place, str]:
+    topic = node.resolve_topic_name(sensor.stream)
+    others = other_forms(topic, parameters.of(sensor, "image_transport"), sensor)
+    return {(IMAGE_CLASSES[kind], place): remedy for (kind, place), remedy in others.items()}
 
 
 def node_name(publisher: Any) -> str:
@@ -140,12 +152,14 @@ def node_name(publisher: Any) -> str:
 class Subscription:
     """A topic with depth 1 (the newest message wins) whose QoS follows the publishers.
 
+    It may follow them to another type or topic, too: the first place that has a publisher is taken.
+
     It is an rclpy subscription and not a `message_filters.Subscriber`, which hides the MessageInfo
     that counts lost messages and cannot change its QoS. `filter` connects the two worlds.
 
     Attributes:
         name: Its name in `Health`.
-        topic: The topic's full name.
+        topic: The topic's full name; that of the first place while none has a publisher.
         received: Messages so far.
         lost: Messages that a newer one replaced before the executor took them, or that never
             arrived, by the gaps in their publisher's sequence numbers. Counted while the topic has
@@ -166,7 +180,8 @@ class Subscription:
         *,
         name: str = "",
         latched: bool = False,
-        alternatives: Mapping[str, str] | None = None,
+        further: Sequence[Place] = (),
+        alternatives: Mapping[Place, str] | None = None,
     ) -> None:
         """Subscribe.
 
@@ -179,27 +194,28 @@ class Subscription:
             health: Takes the state of the topic.
             name: Its name in `health`; empty: `topic`.
             latched: See `choose_profile`.
-            alternatives: Topics that may carry the same in another form, each with the change that
-                makes the node use it.
+            further: Further places of the same messages.
+            alternatives: Places where they may be instead, each with the change that makes the node
+                use it.
         """
         self.name = name or topic
-        self.topic = node.resolve_topic_name(topic)
         self.received = self.lost = 0
         self.filter = SimpleFilter() if SimpleFilter is not None else None
-        self._node, self._kind, self._unresolved_topic = node, kind, topic
+        self._node, self._places = node, [(kind, topic), *further]
         self._reliability_parameter, self._callback, self._health = reliability, callback, health
         self._latched, self._alternatives = latched, alternatives or {}
-        self._type = f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
         self._subscription: Any = None
         self._reliability: ReliabilityPolicy | None = None
         self._durability = DurabilityPolicy.VOLATILE
         self._last: float | None = None
         self._published_since: float | None = None
         self._sequence_number: int | None = None
+        self._take_place(kind, topic)
         self.follow()
 
     def follow(self) -> None:
-        """Subscribe anew if the publishers' QoS calls for it. Call it regularly."""
+        """Subscribe anew if the publishers' QoS, type or topic call for it. Call it regularly."""
+        self._follow_place()
         offered = [publisher.qos_profile for publisher in self._publishers()]
         if self._subscription is not None and not offered:
             return  # a publisher that comes back is likely to offer what it offered before
@@ -213,6 +229,23 @@ class Subscription:
         )
         # Last: after an error the next call tries again.
         self._reliability, self._durability = profile.reliability, profile.durability
+
+    def _follow_place(self) -> None:
+        """Go to the first place that has a publisher; stay if there is none."""
+        for kind, topic in self._places:
+            if not self._publishers_at(kind, topic):
+                continue
+            if (kind, topic) != (self._kind, self._unresolved_topic):
+                self.destroy()
+                self._take_place(kind, topic)
+                self._node.get_logger().info(f"{self.name}: {self._type} on {self.topic}")
+            return
+
+    def _take_place(self, kind: type, topic: str) -> None:
+        self._kind, self._unresolved_topic = kind, topic
+        self.topic = self._node.resolve_topic_name(topic)
+        self._type = _type_name(kind)
+        self._sequence_number = None
 
     def destroy(self) -> None:
         """End the subscription."""
@@ -287,17 +320,20 @@ class Subscription:
         return None
 
     def _why_nobody_publishes(self) -> str:
-        if others := self._node.get_publishers_info_by_topic(self.topic):
-            kinds = ", ".join(sorted({publisher.topic_type for publisher in others}))
-            return (
-                f"{self.topic} carries {kinds} from {_names(others)}, expected {self._type}; remap "
-                "the topic"
-            )
-        for topic, remedy in self._alternatives.items():
-            if publishers := self._node.get_publishers_info_by_topic(topic):
+        for (kind, topic), remedy in self._alternatives.items():
+            if publishers := self._publishers_at(kind, topic):
                 return (
                     f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: "
                     f"{remedy}"
+                )
+        for _, place in self._places:
+            topic = self._node.resolve_topic_name(place)
+            if others := self._node.get_publishers_info_by_topic(topic):
+                kinds = ", ".join(sorted({publisher.topic_type for publisher in others}))
+                known = [_type_name(kind) for kind, each in self._places if each == place]
+                return (
+                    f"{topic} carries {kinds} from {_names(others)}, expected "
+                    f"{' or '.join(known)}; remap the topic"
                 )
         return f"nothing publishes {self.topic}"
 
@@ -323,12 +359,18 @@ class Subscription:
         self._sequence_number = number
 
     def _publishers(self) -> list[Any]:
-        """Return the publishers of our type, as rclpy's TopicEndpointInfo."""
-        return [
-            info
-            for info in self._node.get_publishers_info_by_topic(self.topic)
-            if info.topic_type == self._type
-        ]
+        """Return the publishers of our type and topic, as rclpy's TopicEndpointInfo."""
+        return self._publishers_at(self._kind, self._unresolved_topic)
+
+    def _publishers_at(self, kind: type, topic: str) -> list[Any]:
+        """Return the publishers of a type on a topic before remapping."""
+        found = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic))
+        return [info for info in found if info.topic_type == _type_name(kind)]
+
+
+def _type_name(kind: type) -> str:
+    """Return the name of a message class, such as sensor_msgs/msg/Image."""
+    return f"{kind.__module__.partition('.')[0]}/msg/{kind.__name__}"
 
 
 def _names(publishers: list[Any]) -> str:

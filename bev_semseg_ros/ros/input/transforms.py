@@ -7,6 +7,7 @@ of tf2_ros.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,13 @@ from rclpy.time import Time
 from bev_semseg_ros.geometry import rotation_from_quaternion, transform
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input.tf_listener import TfListener
+from bev_semseg_ros.ros.input.tf_topics import (
+    MOVING,
+    STATIC,
+    TF_MESSAGE,
+    explain_other_topics,
+    tf_name,
+)
 
 try:
     import tf2_ros
@@ -33,14 +41,20 @@ class MissingTransform(LookupError):
 class Transforms:
     """What tf2_ros knows. It may be asked in any thread."""
 
-    def __init__(self, buffer: Any, listen: Callable[[], TfListener] | None = None) -> None:
+    def __init__(
+        self,
+        buffer: Any,
+        listen: Callable[[], TfListener] | None = None,
+        hint: Callable[[], str] = lambda: "",
+    ) -> None:
         """Begin to ask a buffer.
 
         Args:
             buffer: A tf2_ros.Buffer.
             listen: Begins to fill it; None if it is full.
+            hint: Returns what to put behind the text of an error.
         """
-        self._buffer, self._listen = buffer, listen
+        self._buffer, self._listen, self._hint = buffer, listen, hint
         self._listener = None if listen is None else listen()
         self._last_stamp = 0
 
@@ -61,7 +75,9 @@ class Transforms:
                 f"ros-$ROS_DISTRO-tf2-ros-py or set {parameter} to another value"
             )
         buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
-        return cls(buffer, lambda: TfListener(tf2_ros, buffer, node))
+        return cls(
+            buffer, lambda: TfListener(tf2_ros, buffer, node), partial(_transforms_elsewhere, node)
+        )
 
     def look_up(
         self, target: str, source: str, stamp: int | None = None, timeout: float = 0.0
@@ -125,4 +141,16 @@ class Transforms:
                 self._listener = self._listen()
             raise MissingTransform(
                 f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}"
+                f"{self._hint()}"
             ) from error
+
+
+def _transforms_elsewhere(node: Node) -> str:
+    """Say where transforms are published to which a node does not listen; see `tf_topics`."""
+    published = [
+        topic
+        for topic, kinds in node.get_topic_names_and_types()
+        if TF_MESSAGE in kinds and tf_name(topic, TF_MESSAGE) and node.count_publishers(topic)
+    ]
+    heard = [node.resolve_topic_name(name) for name in (MOVING, STATIC)]
+    return explain_other_topics(published, heard)

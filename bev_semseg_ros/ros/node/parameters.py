@@ -181,7 +181,8 @@ class Parameters:
     image_transport: str = _parameter(
         "raw",
         "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG), on the topic "
-        "of the images with /compressed at its end.",
+        "of the images with /compressed at its end. If `image` is remapped to a whole topic of "
+        "compressed images, whatever its name is, the node takes them with either value.",
         choices=("raw", "compressed"),
     )
     rectified: str = _parameter(

@@ -22,7 +22,12 @@ from bev_semseg_ros.ros.input.ego_motion import MotionSource, OdometryMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
 from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.input.subscriptions import SILENCE, Subscription, open_subscriptions
+from bev_semseg_ros.ros.input.subscriptions import (
+    SILENCE,
+    Subscription,
+    image_places,
+    open_subscriptions,
+)
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
@@ -182,12 +187,13 @@ class Session:
     def _camera_input(self, sensor: Sensor, parameters: Parameters) -> CameraInput:
         calibration = self._configuration.calibration
         mounts = {} if calibration is None else calibration.cameras
-        topic = self._node.resolve_topic_name(sensor.stream)
+        setting = parameters.of(sensor, "rectified")
+        topics = [topic for _, topic in image_places(self._node, sensor, parameters)]
         return CameraInput(
             sensor,
-            parameters.of(sensor, "image_transport"),
             mounts[sensor.name].camera if sensor.name in mounts else None,
-            shows_rectified(parameters.of(sensor, "rectified"), topic),
+            any(shows_rectified(setting, self._node.resolve_topic_name(each)) for each in topics),
+            self._health,
         )
 
     def _guarded(

@@ -101,7 +101,11 @@ def test_example_is_a_valid_calibration():
             lambda tree: tree["camera"].update(matrix=np.zeros((3, 3)).tolist()),
             "camera.matrix: expected a camera matrix",
         ),
-        (lambda tree: tree["camera"].update(distortion=[1, 2]), "camera.distortion"),
+        (
+            lambda tree: tree["camera"].update(distortion_model="plumb_bob", distortion=[1, 2]),
+            "camera: plumb_bob with 2 coefficients, expected 4 or 5",
+        ),
+        (lambda tree: tree["camera"].update(distortion=0.1), "camera.distortion: expected a list"),
         (
             lambda tree: tree["camera"].update(distortion=[1, 2, 3, float("nan")]),
             "camera.distortion: expected finite",

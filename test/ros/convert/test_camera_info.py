@@ -141,6 +141,12 @@ def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, e
         ({"k": [0.0] * 9}, "K is not set"),
         ({"d": [0.1] * 3}, "plumb_bob with 3 coefficients"),
         ({"width": 0}, "0 x 400"),
+        ({"k": np.eye(3).ravel().tolist(), "p": [0.0] * 12}, "K is not set"),
+        ({"k": [0.0] * 9, "p": [0.0] * 12}, "K is not set; calibrate"),
+        (
+            {"k": [500.0, 0.0, 320.0, 0.0, 510.0, 200.0, 0.0, 0.0, 0.0]},
+            r"K is no camera matrix .*last row 0 0 1",
+        ),
         ({"k": [float("nan")] * 9}, "not finite"),
         ({"d": [float("inf")] * 5}, "not finite"),
         ({"binning_x": 641}, "camera_info: the image is 0 x 400"),
@@ -150,6 +156,121 @@ def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, e
 def test_an_unusable_camera_info_is_refused_with_the_reason(changes, reason):
     with pytest.raises(ValueError, match=reason):
         decode_camera(info(**changes), np.eye(4))
+
+
+class Notes(list):
+    """What a decoder assumed."""
+
+    def __call__(self, text: str, remedy: str) -> None:
+        self.append(f"{text}; {remedy}")
+
+
+def test_without_a_size_that_of_the_image_is_taken():
+    notes = Notes()
+    message = info(width=0, height=0)
+    camera = decode_camera(message, np.eye(4), image_size=(640, 400), note=notes)
+    assert camera.size == (640, 400) and camera.matrix.tolist() == MATRIX.tolist()
+    assert notes == [
+        "width and height are not set: those of the image are taken, 640 x 400; let the driver set "
+        "them"
+    ]
+
+
+def test_without_a_size_the_image_is_the_binned_one():
+    camera = decode_camera(
+        info(width=0, height=0, binning_x=2, binning_y=2), np.eye(4), image_size=(320, 200)
+    )
+    assert camera.size == (320, 200) and camera.matrix[0, 0] == 250
+
+
+def test_without_a_size_an_image_of_another_resolution_is_refused():
+    """K is of 640 x 400 pixels, and nothing says by how much it must be scaled."""
+    with pytest.raises(ValueError, match=r"not set, and for the size of the image the centre"):
+        decode_camera(info(width=0, height=0), np.eye(4), image_size=(1920, 1200))
+
+
+def test_without_a_size_a_region_of_the_image_s_size_is_the_image():
+    message = with_region(info(width=0, height=0), 100, 50, 400, 300)
+    camera = decode_camera(message, np.eye(4), image_size=(400, 300))
+    assert camera.size == (400, 300) and camera.matrix[0, 2] == 220
+
+
+@pytest.mark.parametrize(
+    "region", [(0, 0, 1280, 800), (300, 50, 640, 400), (100, 50, 400, 300)], ids=str
+)
+def test_a_region_is_ignored_if_the_image_shows_the_whole_view(region):
+    """It may lie beyond the image: drivers give that of another resolution, or do not crop."""
+    notes = Notes()
+    message = with_region(info(), *region)
+    camera = decode_camera(message, np.eye(4), image_size=(640, 400), note=notes)
+    assert camera.size == (640, 400) and camera.matrix.tolist() == MATRIX.tolist()
+    assert "the image of 640 x 400 pixels shows the whole view: roi is ignored" in notes[0]
+
+
+def test_a_smaller_copy_of_the_whole_view_shows_no_region_beyond_it():
+    message = with_region(info(), 0, 0, 1280, 800)
+    assert decode_camera(message, np.eye(4), image_size=(320, 200)).size == (640, 400)
+
+
+def test_a_region_beyond_the_image_is_refused_if_the_image_is_neither():
+    with pytest.raises(
+        ValueError, match=r"roi of 400 x 300 at \(300, 50\).*the image is 400 x 300"
+    ):
+        decode_camera(with_region(info(), 300, 50, 400, 300), np.eye(4), image_size=(400, 300))
+
+
+@pytest.mark.parametrize("matrix", [np.zeros(9), np.eye(3).ravel()], ids=["zeros", "identity"])
+def test_without_k_p_is_taken(matrix):
+    notes = Notes()
+    message = info(k=matrix.tolist(), d=[0.0] * 5)
+    camera = decode_camera(message, np.eye(4), note=notes)
+    assert camera.is_rectified and camera.matrix[0].tolist() == [450, 0, 318]
+    assert notes == ["K is not set: P is taken for it; let the driver publish K, too"]
+
+
+def test_without_k_d_cannot_be_used():
+    with pytest.raises(ValueError, match=r"K is not set, without which D .*rectified to always"):
+        decode_camera(info(k=[0.0] * 9), np.eye(4))
+    seen = decode_camera(info(k=[0.0] * 9), np.eye(4), is_rectified=True)  # the remedy
+    assert seen.matrix[0, 0] == 450
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "taken"),
+    [
+        ("plumb_bob", [0.1, -0.2, 0.01, 0.02, 0.03, 0, 0, 0], "plumb_bob"),
+        ("equidistant", [0.1, -0.2, 0.01, 0.02, 0], "equidistant"),
+        ("fisheye", [0.1, -0.2, 0.01, 0.02], "equidistant"),
+        ("rational_polynomial", [0.1, -0.2, 0.01, 0.02, 0.03], "plumb_bob"),
+        ("none", [0, 0, 0, 0, 0], "none"),
+        ("none", [], "none"),
+    ],
+)
+def test_the_lens_is_read_as_drivers_write_it(model, given, taken):
+    notes = Notes()
+    message = info(distortion_model=model, d=[float(value) for value in given])
+    camera = decode_camera(message, np.eye(4), note=notes)
+    assert camera.distortion_model == taken and notes == []
+    np.testing.assert_array_equal(camera.distortion, given[: len(camera.distortion)] or [0] * 5)
+
+
+def test_d_without_a_model_is_taken_by_its_length():
+    notes = Notes()
+    camera = decode_camera(info(distortion_model=""), np.eye(4), note=notes)
+    assert camera.distortion_model == "plumb_bob" and camera.distortion[1] == -0.2
+    assert "the 5 coefficients of D are taken for plumb_bob; let the driver name" in notes[0]
+
+
+def test_a_fisheye_without_distortion_is_named():
+    """In ROS zeros are no distortion, but an equidistant lens would bend the image with zeros."""
+    notes = Notes()
+    message = info(distortion_model="equidistant", d=[0.0] * 4)
+    assert decode_camera(message, np.eye(4), note=notes).distortion_model == "none"
+    assert "if it is that of a fisheye, use intrinsics:=calibration" in notes[0]
+
+
+def test_a_topic_of_compressed_rectified_images_is_known_by_its_name():
+    assert shows_rectified("auto", "/camera/image_rect/compressed")
 
 
 @pytest.mark.parametrize(("model", "count"), [("none", 5), ("plumb_bob", 5), ("equidistant", 4)])

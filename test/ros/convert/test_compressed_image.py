@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
-from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
+from bev_semseg_ros.ros.convert.compressed_image import decode_compressed, decode_picture
 
 RGB = np.kron(
     np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8), np.ones((16, 16, 1), np.uint8)
@@ -74,6 +74,42 @@ def test_a_mosaic_is_turned_into_colours():
     )
 
 
+WIDE = RGB.astype(np.uint16) * 257
+
+
+@pytest.mark.parametrize("text", ["bgr16; png compressed bgr16", "png"])
+def test_16_bits_of_colour_become_8(text):
+    data = compressed(np.ascontiguousarray(WIDE[..., ::-1]), "png", text)
+    np.testing.assert_array_equal(decode_compressed(data), RGB)
+
+
+def test_16_bits_of_grey_become_8_if_they_are_called_so():
+    image = decode_compressed(compressed(WIDE[..., 0], "png", "mono16; png compressed "))
+    np.testing.assert_array_equal(image, np.dstack([RGB[..., 0]] * 3))
+
+
+def test_a_mosaic_of_16_bits_is_turned_into_colours():
+    mosaic = np.tile(np.uint16([[200, 100], [100, 30]]) * 257, (8, 8))
+    image = decode_compressed(compressed(mosaic, "png", "bayer_rggb16; png compressed "))
+    assert (image[4:-4, 4:-4] == (200, 100, 30)).all()
+
+
+def test_channels_without_a_name_are_taken_in_opencv_s_order_and_it_is_said():
+    notes = []
+    data = compressed(BGR, "png", "8UC3; png compressed ")
+    image = decode_compressed(data, lambda text, remedy: notes.append(text))
+    np.testing.assert_array_equal(image, RGB)
+    assert len(notes) == 1 and "8UC3 does not say" in notes[0] and "bgr8" in notes[0]
+
+
+@pytest.mark.parametrize("kind", [Image, CompressedImage])
+def test_the_type_of_a_message_decides_how_it_is_decoded(kind):
+    pixels = np.ascontiguousarray(RGB)
+    raw = Image(height=48, width=64, encoding="rgb8", step=3 * 64, data=pixels.tobytes())
+    given = raw if kind is Image else compressed(BGR, "png", "bgr8; png compressed bgr8")
+    np.testing.assert_array_equal(decode_picture(given), RGB)
+
+
 def test_exif_does_not_turn_the_image():
     jpeg = cv2.imencode(".jpg", BGR)[1].tobytes()
     # Orientation 6: by 90 degrees.
@@ -118,12 +154,11 @@ DEEP = cv2.imencode(".png", RGB[..., 0].astype(np.uint16))[1].tobytes()
         (jpeg_claiming(65_000, 65_000), "jpeg", "65000 x 65000 pixels, at most"),
         (jpeg_claiming(64, 0), "jpeg", "64 x 0 pixels"),
         (png_claiming(1, 1_000_000), "png", "at most 32:1"),
-        (DEEP, "16UC1; png compressed", "'16UC1; png compressed': 16 bits a channel, expected 8"),
-        (
-            b"\0" * 12 + DEEP,
-            "16UC1; compressedDepth png",
-            "'16UC1; compressedDepth png': neither JPEG nor PNG",
-        ),
+        (DEEP, "16UC1; png compressed", "'16UC1; png compressed': .* that of depth images"),
+        (DEEP, "png", "16 bits of grey may be a depth image"),
+        (DEEP, "; png compressed ", "16 bits of grey may be a depth image"),
+        (b"\0" * 12 + DEEP, "16UC1; compressedDepth png", "that of depth images"),
+        (b"\0" * 12 + DEEP, "32FC1; compressedDepth png", "that of depth images"),
         (b"RIFF....WEBPVP8 ", "webp", "'webp': neither JPEG nor PNG"),
         (b"", "jpeg", "neither JPEG nor PNG"),
         (PNG[:-20], "png", "cut off"),

@@ -100,6 +100,16 @@ def field_outside(message: PointCloud2) -> None:
 
 def no_step(message: PointCloud2) -> None:
     message.point_step = 0
+    del message.data[-5:]
+
+
+def no_size(message: PointCloud2) -> None:
+    message.width = 0
+
+
+def rows_of_another_cloud(message: PointCloud2) -> None:
+    """Padded rows, by a row_step that does not count the padding."""
+    message.height, message.width, message.row_step = 2, 1, 0
 
 
 def far_too_many(message: PointCloud2) -> None:
@@ -127,7 +137,9 @@ def points_of_one_byte(message: PointCloud2) -> None:
         (field_outside, "field x at offset 14"),
         (no_step, "point_step 0"),
         (far_too_many, "bytes of data"),
-        (rows_that_overlap, "row_step 0 cannot hold"),
+        (no_size, "1 x 0 points, but 64 bytes of data"),
+        (rows_that_overlap, "64 bytes of data"),
+        (rows_of_another_cloud, "row_step 0 does not fit 2 rows of 16 bytes in 64 bytes"),
         (points_of_one_byte, "at most 20000000 are taken"),
     ],
 )
@@ -136,6 +148,65 @@ def test_a_broken_cloud_is_refused_with_the_reason(spoil, reason):
     spoil(message)
     with pytest.raises(ValueError, match=reason):
         decode_cloud(message)
+
+
+@pytest.mark.parametrize("row_step", [0, 16, 1 << 20])
+@pytest.mark.parametrize("height", [2, 4])
+def test_an_organised_cloud_with_a_row_step_of_another_one_is_complete(height, row_step):
+    """Drivers leave it unset, filters leave it as it was."""
+    message = cloud(VALUES, {"ring": "u2", **PLAIN}, height=height)
+    message.row_step = row_step
+    np.testing.assert_array_equal(decode_cloud(message), EXPECTED)
+
+
+def test_a_cloud_without_a_point_step_is_complete():
+    message = cloud(VALUES, PLAIN, gap=3)
+    message.point_step = message.row_step = 0
+    np.testing.assert_array_equal(decode_cloud(message), EXPECTED)
+
+
+def test_fields_in_other_letters_are_found():
+    kinds = {"X": "f4", "Y": "f4", "Z": "f4", "Intensity": "f4"}
+    values = {name: VALUES[name.lower()] for name in kinds}
+    np.testing.assert_array_equal(decode_cloud(cloud(values, kinds)), EXPECTED)
+
+
+def test_a_field_in_the_right_letters_goes_first():
+    kinds = {"X": "f4", **PLAIN}
+    values = {**VALUES, "X": np.zeros(4)}
+    np.testing.assert_array_equal(decode_cloud(cloud(values, kinds)), EXPECTED)
+
+
+SCAN = np.random.default_rng(0).uniform(-60, 60, (3000, 3))
+
+
+def wide(points: np.ndarray, kind: str, order: str) -> PointCloud2:
+    values = {name: points[:, column] for column, name in enumerate("xyz")}
+    return cloud(values, dict.fromkeys("xyz", kind), order, height=2, row_padding=8)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("points", [SCAN, np.round(SCAN), SCAN * 0.001], ids=["", "round", "near"])
+def test_a_byte_order_that_contradicts_the_coordinates_is_named(points, kind, order):
+    message = wide(points, kind, order)
+    decode_cloud(message)
+    message.is_bigendian = not message.is_bigendian
+    said = rf"is_bigendian is {order == '<'}, but the bytes .* to {order == '>'}$"
+    with pytest.raises(ValueError, match=said):
+        decode_cloud(message)
+
+
+@pytest.mark.parametrize("mark", [np.nan, np.inf, 0.0, np.finfo(np.float32).max, 1e30], ids=str)
+def test_shots_without_a_return_are_not_taken_for_another_byte_order(mark):
+    points = SCAN.copy()
+    points[200:] = mark
+    assert len(decode_cloud(wide(points, "f4", "<"))) == len(points)
+
+
+def test_a_flat_cloud_is_not_taken_for_another_byte_order():
+    points = SCAN * (1, 1e-12, 1e-16)
+    assert len(decode_cloud(wide(points, "f4", "<"))) == len(points)
 
 
 def test_a_cloud_survives_encoding():

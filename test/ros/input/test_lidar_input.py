@@ -11,6 +11,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
+from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensors
 
@@ -55,3 +56,63 @@ def test_times_that_nobody_uses_are_not_read():
     lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
     scan = lidar.decode(cloud_with_times(), np.eye(4), Parameters())
     assert scan.attributes == {} and scan.times == 0.0
+
+
+def in_frame(frame: str) -> PointCloud2:
+    cloud = cloud_with_times()
+    cloud.header.frame_id = frame
+    return cloud
+
+
+def warnings_of(cloud: PointCloud2, expected_frame: str | None = None, **parameters) -> list[str]:
+    health = Health()
+    lidar = LidarInput(Sensors.named((), ()).lidars[0], health, (), expected_frame)
+    lidar.decode(cloud, np.eye(4), Parameters(**parameters))
+    return health.take_warnings()
+
+
+def test_clouds_in_base_link_are_not_moved_by_the_calibration_of_the_lidar_in_silence():
+    """Filters and concatenation nodes publish so; boxes would stand beside their objects."""
+    (said,) = warnings_of(in_frame("base_link"), "velodyne")
+    assert "the points were brought to the frame of the vehicle, and the calibration moves" in said
+    assert "take the clouds of the lidar's driver, or make the calibration for an ego frame" in said
+
+
+def test_clouds_of_another_frame_may_be_of_the_same_lidar():
+    (said,) = warnings_of(in_frame("top"), "velodyne")
+    assert "if it is the same sensor, set lidar.frame_id in the calibration to 'top'" in said
+
+
+def test_clouds_in_base_link_are_not_moved_by_lidar_pose_in_silence():
+    pose = (1.0, 0.0, 1.8, 0.0, 0.0, 0.0)
+    (said,) = warnings_of(in_frame("base_link"), extrinsics="parameters", lidar_pose=pose)
+    assert said == (
+        "the clouds are in 'base_link' already, and lidar_pose moves them a second time: set "
+        "lidar_pose to zeros"
+    )
+    zeros = (0.0,) * 6  # the remedy
+    assert warnings_of(in_frame("base_link"), extrinsics="parameters", lidar_pose=zeros) == []
+    assert warnings_of(in_frame("top"), extrinsics="parameters", lidar_pose=pose) == []
+
+
+def test_an_intensity_in_other_letters_is_read_and_not_warned_of():
+    cloud = in_frame("top")
+    cloud.fields[3].name = "Intensity"
+    health = Health()
+    lidar = LidarInput(Sensors.named((), ()).lidars[0], health, ())
+    scan = lidar.decode(cloud, np.eye(4), Parameters())
+    assert scan.points[0, 3] == 0.5 and health.take_warnings() == []
+
+
+def test_bytes_in_the_other_order_publish_nothing_and_decide_nothing():
+    """The scale of the intensity must not be that of nonsense."""
+    lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
+    points = np.random.default_rng(0).uniform((-50, -50, -2, 0, 0), (50, 50, 2, 1, 0), (500, 5))
+    cloud = cloud_with_times((0.0,) * 500)
+    cloud.data = points.astype(">f4").tobytes()
+    with pytest.raises(UnusableInput, match="is_bigendian is False, but the bytes") as caught:
+        lidar.decode(cloud, np.eye(4), Parameters())
+    assert caught.value.cause == "bad_points" and lidar.intensity_factor == 1.0
+    cloud.is_bigendian = True  # the remedy
+    scan = lidar.decode(cloud, np.eye(4), Parameters())
+    np.testing.assert_allclose(scan.points, points[:, :4], rtol=1e-6)

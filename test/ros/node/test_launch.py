@@ -238,6 +238,14 @@ def test_without_a_bag_only_what_remap_names_is_remapped(run):
     assert perception(actions)["remappings"] == [("left/image", "/cam1/image_raw")]
 
 
+def test_tf_in_a_namespace_is_remapped_for_the_node_and_for_rviz(run):
+    rules = [("/tf", "/robot1/tf"), ("/tf_static", "/robot1/tf_static")]
+    actions = run(extrinsics="tf", remap=",".join(":=".join(rule) for rule in rules))
+    assert perception(actions)["remappings"] == rules
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert set(rules) <= set(rviz["remappings"])
+
+
 @pytest.mark.parametrize(
     "remap",
     ["points:=/velodyne/points", "/roof/points:=/a", "roof/points", "roof/points:=", ":=/a"],

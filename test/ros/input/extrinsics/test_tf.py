@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,8 @@ from support.vehicle_poses import (
 from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.ros.input.extrinsics import TfExtrinsics, pose_matrix
-from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
+from bev_semseg_ros.ros.input.tf_topics import TF_MESSAGE
+from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms, _transforms_elsewhere
 
 
 def test_any_frame_of_tf_can_be_the_output_frame(buffer):
@@ -151,3 +154,23 @@ def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
         apply(found.output_from_ego, np.zeros((1, 3))), [(0, 0, GROUND)], atol=1e-12
     )
     assert found.output_frame == "base_link"
+
+
+def test_a_missing_transform_names_the_namespace_in_which_transforms_are_published(buffer):
+    """There is no wheel of tf2_msgs, so that no node here can publish any."""
+    node = SimpleNamespace(
+        get_topic_names_and_types=lambda: [("/robot1/tf_static", [TF_MESSAGE]), ("/x", ["y"])],
+        count_publishers=lambda topic: 1,
+        resolve_topic_name=lambda topic: topic,
+    )
+    known = Transforms(buffer, hint=lambda: _transforms_elsewhere(node))
+    assert np.isfinite(known.look_up("base_link", "lidar")).all()
+    with pytest.raises(MissingTransform, match=r"'radar' to 'base_link'.*-r /tf:=/robot1/tf "):
+        known.look_up("base_link", "radar")
+
+
+def test_a_cloud_that_is_in_base_link_already_needs_no_transform(buffer):
+    found = at(TfExtrinsics(Transforms(buffer), "base_link", -0.4), header("base_link"))
+    np.testing.assert_array_equal(found.ego_from_lidar[LIDAR][:3, 3], (0, 0, 0.4))
+    assert found.output_frame == "base_link"
+    np.testing.assert_array_equal(found.output_from_ego[:3, 3], (0, 0, -0.4))

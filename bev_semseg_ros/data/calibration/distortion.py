@@ -1,0 +1,98 @@
+"""Lens distortion by the names and lengths that drivers and calibration tools write.
+
+The rules hold for calibration files and for sensor_msgs/CameraInfo alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bev_semseg_ros.frame import DISTORTION_MODELS
+
+# Other names -> one of DISTORTION_MODELS. Case, spaces and hyphens do not count.
+OTHER_NAMES = {
+    "fisheye": "equidistant",  # OpenCV
+    "kannala_brandt": "equidistant",
+    "kannala_brandt4": "equidistant",  # RealSense
+    "kb4": "equidistant",
+    "radtan": "plumb_bob",  # Kalibr
+    "radial_tangential": "plumb_bob",
+    "brown_conrady": "plumb_bob",
+    "rational": "rational_polynomial",
+    "pinhole": "",  # says nothing of the distortion
+}
+# Coefficients that OpenCV takes. It has one polynomial and one order for all of them: those of
+# plumb_bob come first.
+LENGTHS = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
+
+
+def read_distortion(
+    name: str, coefficients: Sequence[float] | np.ndarray
+) -> tuple[str, np.ndarray]:
+    """Return the model and the coefficients as `Camera` takes them.
+
+    The number of coefficients decides between plumb_bob and rational_polynomial, whichever of them
+    the name is, and where there is no name. Zeros at the end do not count, and are added where
+    OpenCV needs them.
+
+    Args:
+        name: The model, in one of its names; "" if nobody said.
+        coefficients: In OpenCV's order.
+
+    Returns:
+        One of DISTORTION_MODELS, and as many coefficients as OpenCV takes for it.
+
+    Raises:
+        ValueError: The model is unknown, or has another number of coefficients.
+    """
+    key = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
+    model = OTHER_NAMES.get(key, key)
+    values = np.asarray(coefficients, np.float64).ravel()
+    used = int(np.max(np.flatnonzero(values), initial=-1)) + 1
+    if model and model not in DISTORTION_MODELS:
+        known = (*DISTORTION_MODELS, *(each for each, meant in OTHER_NAMES.items() if meant))
+        raise ValueError(f"unknown distortion model {name!r}, expected one of {', '.join(known)}")
+    if model in ("", "none") and used == 0:
+        return "none", np.zeros(5)
+    if model == "none":
+        raise ValueError(
+            f"the distortion model is {name!r} and D is not zero: name the model of D, such as "
+            "plumb_bob, or set D to zeros"
+        )
+    if not model and len(values) <= 4:
+        raise ValueError(
+            f"D has {len(values)} coefficients and no distortion model, which may be plumb_bob or "
+            "equidistant: name it in distortion_model"
+        )
+    if model == "equidistant":
+        return model, _padded(values, used, LENGTHS[model], name)
+    if model and len(values) in LENGTHS[model]:
+        return model, values
+    lengths = LENGTHS["plumb_bob"] + LENGTHS["rational_polynomial"]
+    if used and len(values) < 4:  # the third may be p1 or k3
+        raise ValueError(_wrong_count(name, len(values), lengths))
+    padded = _padded(values, used, lengths[1:], name)
+    model = "plumb_bob" if len(padded) in LENGTHS["plumb_bob"] else "rational_polynomial"
+    return model, padded
+
+
+def _padded(values: np.ndarray, used: int, lengths: Sequence[int], name: str) -> np.ndarray:
+    """Return the first `used` values with zeros behind, in the smallest length that holds them."""
+    for length in lengths:
+        if used <= length:
+            padded = np.zeros(length)
+            padded[:used] = values[:used]
+            return padded
+    raise ValueError(_wrong_count(name, used, lengths))
+
+
+def _wrong_count(name: str, count: int, lengths: Sequence[int]) -> str:
+    """Return the text of an error."""
+    expected = " or ".join(map(str, lengths))
+    return f"{name or 'D'} with {count} coefficients, expected {expected}"

@@ -1,0 +1,45 @@
+"""The topics of TF, which may be in the namespace of a robot. Needs no rclpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TF_MESSAGE = "tf2_msgs/msg/TFMessage"
+MOVING, STATIC = "/tf", "/tf_static"
+
+
+def tf_name(topic: str, message_type: str) -> str:
+    """Return which of TF's topics a topic is, MOVING or STATIC; "" if it is neither."""
+    name = "/" + topic.rpartition("/")[2]
+    return name if message_type == TF_MESSAGE and name in (MOVING, STATIC) else ""
+
+
+def tf_namespace(topic: str) -> str:
+    """Return the namespace of one of TF's topics, such as /robot1; "" without."""
+    return topic.rpartition("/")[0]
+
+
+def tf_remappings(namespace: str) -> dict[str, str]:
+    """Return what to remap so that tf2_ros listens in a namespace."""
+    return {name: f"{namespace}{name}" for name in (MOVING, STATIC)} if namespace else {}
+
+
+def explain_other_topics(published: Sequence[str], heard: Sequence[str]) -> str:
+    """Say that transforms are published where the node does not listen, and how it would.
+
+    Args:
+        published: The topics of TF that have a publisher, in any namespace.
+        heard: Those to which the node listens.
+
+    Returns:
+        A text to put behind the error; "" if there are no other transforms.
+    """
+    others = sorted(set(published) - set(heard))
+    if not others:
+        return ""
+    text = f"; transforms are published on {', '.join(others)}"
+    namespaces = {tf_namespace(topic) for topic in others}
+    if set(published) & set(heard) or len(namespaces) > 1:
+        return text
+    options = [f"-r {name}:={topic}" for name, topic in tf_remappings(namespaces.pop()).items()]
+    return f"{text}, and none where the node listens: start it with {' '.join(options)}"

@@ -1,0 +1,101 @@
+"""Images with their intrinsics, as the drivers of cameras send them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.camera_input import MOST_NOTES, CameraInput
+from bev_semseg_ros.ros.input.unusable import UnusableInput
+from bev_semseg_ros.ros.node.sensors import Sensors
+
+SIZE = (64, 40)
+K = [50.0, 0.0, 31.5, 0.0, 50.0, 19.5, 0.0, 0.0, 1.0]
+P = [50.0, 0.0, 31.5, 0.0, 0.0, 50.0, 19.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def image(encoding: str = "rgb8", channels: int = 3, size: tuple[int, int] = SIZE) -> Image:
+    width, height = size
+    data = bytes(width * height * channels)
+    return Image(width=width, height=height, encoding=encoding, step=width * channels, data=data)
+
+
+def info(**changes) -> CameraInfo:
+    values = {"width": SIZE[0], "height": SIZE[1], "distortion_model": "plumb_bob", "k": K}
+    return CameraInfo(**{**values, "d": [0.0] * 5, **changes})
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def camera(health: Health) -> CameraInput:
+    return CameraInput(Sensors().cameras[0], health=health)
+
+
+def test_a_good_image_is_not_warned_of(camera, health):
+    seen = camera.decode(image(), info(), np.eye(4))
+    assert seen.camera.size == SIZE and health.take_warnings() == []
+
+
+def test_a_camera_info_without_a_size_has_that_of_its_image_and_it_is_said_once(camera, health):
+    for _ in range(3):
+        assert camera.decode(image(), info(width=0, height=0), np.eye(4)).camera.size == SIZE
+    assert health.take_warnings() == [
+        "camera_info: width and height are not set: those of the image are taken, 64 x 40; let the "
+        "driver set them"
+    ]
+
+
+def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
+    message = info(width=0, height=0, k=[0.0] * 9, p=P)
+    camera.decode(image("8UC3"), message, np.eye(4))
+    said = health.take_warnings()
+    assert len(said) == 3
+    assert "image: the encoding 8UC3 does not say" in said[0]
+    assert "K is not set: P is taken" in said[1] and "width and height" in said[2]
+
+
+def test_intrinsics_of_another_image_size_are_named_as_the_doctor_names_them(camera, health):
+    """The size in the message was corrected by hand, K was not."""
+    camera.decode(image(), info(k=[25.0, 0.0, 15.5, 0.0, 25.0, 9.5, 0.0, 0.0, 1.0]), np.eye(4))
+    (said,) = health.take_warnings()
+    assert "the centre (16, 10) lies far from the middle of 64 x 40 pixels" in said
+
+
+def test_the_image_and_the_camera_info_of_one_of_several_cameras_are_named(health):
+    camera = CameraInput(Sensors.named((), ("front", "left")).cameras[1], health=health)
+    with pytest.raises(UnusableInput, match="camera_info of left: unknown distortion model 'x'"):
+        camera.decode(image(), info(distortion_model="x", d=[0.1] * 4), np.eye(4))
+    with pytest.raises(UnusableInput, match=r"bad image of left: .*16UC1 is that of depth images"):
+        camera.decode(image("16UC1", 2), info(), np.eye(4))
+    camera.decode(image("8UC1", 1), info(), np.eye(4))
+    assert "image of left: the encoding 8UC1" in health.take_warnings()[0]
+
+
+def test_a_driver_that_leaves_out_something_else_each_time_does_not_fill_the_log(camera, health):
+    for number in range(3 * MOST_NOTES):
+        message = info()
+        message.roi.x_offset, message.roi.width, message.roi.height = number, 70, 50
+        camera.decode(image(), message, np.eye(4))
+    assert len(health.take_warnings()) == MOST_NOTES
+
+
+def test_an_image_of_either_type_is_decoded_whatever_the_parameter_says(camera):
+    pixels = np.full((SIZE[1], SIZE[0], 3), (200, 100, 30), np.uint8)
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    message = CompressedImage(format="bgr8; png compressed bgr8", data=data)
+    for given, expected in (
+        (message, decode_compressed(message)),
+        (image(), np.zeros_like(pixels)),
+    ):
+        np.testing.assert_array_equal(camera.decode(given, info(), np.eye(4)).image, expected)

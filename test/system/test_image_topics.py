@@ -1,0 +1,190 @@
+"""Images are found by the type of their publisher, under any name, within one process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from bev_semseg_ros.frame import CAMERA
+from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.image_topics import COMPRESSED, IMAGE, remapping
+from bev_semseg_ros.ros.input.intake import Intake
+from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
+from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.node.parameters import Parameters
+
+_numbers = itertools.count()
+
+
+class Camera:
+    """A node with the subscription of its camera, in a context of its own.
+
+    A process cannot have two types on one topic in one context.
+    """
+
+    def __init__(self, peer, image: str, **parameters: str) -> None:
+        self._peer = peer
+        name = f"camera_{next(_numbers)}"
+        self.prefix = f"/{name}"
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self.node = rclpy.create_node(
+            name,
+            namespace=name,
+            context=self._context,
+            cli_args=["--ros-args", "-r", f"image:={self.prefix}{image}"],
+            start_parameter_services=False,
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        values = Parameters(mode="camera_only", intrinsics="calibration", **parameters)
+        self.health = Health()
+        queue = LatestPairQueue(Synchronizer(0, 0, streams=("image",)), self.health)
+        intake = Intake(queue, self.health, lambda: 1)
+        matchers = {CAMERA: CameraInfoMatcher(intake, self.health, False)}
+        self.subscriptions = open_subscriptions(
+            self.node, values, intake, matchers, self.health, lambda callback: callback
+        )
+
+    @property
+    def source(self) -> Subscription:
+        return self.subscriptions["image"]
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Let both sides work until the condition holds."""
+
+        def holds() -> bool:
+            self._executor.spin_once(timeout_sec=0)
+            return bool(condition())
+
+        self._peer.spin_until(holds, what=what)
+
+    def publisher(self, kind: type, topic: str) -> Any:
+        """Return a publisher that the camera has found."""
+        made = self._peer.node.create_publisher(kind, f"{self.prefix}{topic}", 1)
+        self.until(lambda: self.node.count_publishers(made.topic_name), "the publisher")
+        return made
+
+    def forget(self, publisher: Any) -> None:
+        """Destroy a publisher, and wait until the camera knows it."""
+        name = publisher.topic_name
+        self._peer.node.destroy_publisher(publisher)
+        self.until(lambda: not self.node.count_publishers(name), "the end of the publisher")
+
+    def take_one(self, kind: type, topic: str) -> None:
+        """Publish on a topic until the camera has taken a message."""
+        publisher = self.publisher(kind, topic)
+        self.source.follow()
+        before = self.source.received
+        self.until(publisher.get_subscription_count, "the subscription")
+        publisher.publish(kind())
+        self.until(lambda: self.source.received > before, "the message")
+        self.forget(publisher)
+
+    def close(self) -> None:
+        for subscription in self.subscriptions.values():
+            subscription.destroy()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+
+@pytest.fixture
+def camera(peer):
+    """camera(remapped to, **parameters) -> Camera; all are ended at the end."""
+    made = []
+
+    def make(image: str = "", **parameters: str) -> Camera:
+        made.append(Camera(peer, image, **parameters))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+@pytest.mark.parametrize("topic", ["/jpeg", "/image_raw/compressed", "/compressed"])
+def test_a_compressed_topic_of_any_name_is_heard_if_the_image_is_remapped_to_it(
+    camera, topic, transport
+):
+    camera(topic, image_transport=transport).take_one(CompressedImage, topic)
+
+
+def test_a_compressed_image_beside_the_raw_one_is_heard_by_the_parameter(camera):
+    one = camera("/image_raw", image_transport="compressed")
+    raw = one.publisher(Image, "/image_raw")
+    one.take_one(CompressedImage, "/image_raw/compressed")
+    one.forget(raw)
+
+
+def test_a_raw_image_is_heard_whatever_the_topic_is_called(camera):
+    camera("/image/compressed").take_one(Image, "/image/compressed")
+
+
+@pytest.mark.parametrize(
+    ("message_type", "topic"),
+    [
+        (IMAGE, "/image_raw"),
+        (COMPRESSED, "/image_raw/compressed"),
+        (COMPRESSED, "/jpeg"),
+        (COMPRESSED, "/compressed"),
+    ],
+)
+def test_the_remapping_that_the_doctor_prints_works(camera, message_type, topic):
+    remapped, transport = remapping(topic, message_type)
+    kind = Image if message_type == IMAGE else CompressedImage
+    camera(remapped, image_transport=transport).take_one(kind, topic)
+
+
+def test_a_publisher_that_comes_back_with_the_other_type_is_heard_again(camera):
+    """The same topic in the same process: the middleware must forget the former type first."""
+    one = camera("/image")
+    for kind in (CompressedImage, Image, CompressedImage):
+        one.take_one(kind, "/image")
+        assert one.source.topic == f"{one.prefix}/image"
+
+
+@pytest.mark.parametrize(
+    ("image", "transport", "kind", "topic", "remedy"),
+    [
+        ("/a", "raw", CompressedImage, "/a/compressed", "set image_transport to compressed"),
+        ("/a", "compressed", Image, "/a", "set image_transport to raw"),
+        ("/a/compressed", "raw", Image, "/a", "remap image to {prefix}/a"),
+        (
+            "/a/compressed",
+            "compressed",
+            Image,
+            "/a",
+            "remap image to {prefix}/a and set image_transport to raw",
+        ),
+    ],
+)
+def test_where_the_images_are_instead_is_said_with_what_works(
+    camera, image, transport, kind, topic, remedy
+):
+    one = camera(image, image_transport=transport)
+    publisher = one.publisher(kind, topic)
+    one.source.follow()
+    said = one.source.explain()
+    assert f"publishes {one.prefix}{topic}: {remedy.format(prefix=one.prefix)}" in said
+    one.forget(publisher)
+
+
+def test_a_topic_of_neither_type_is_named(camera):
+    one = camera("/a", image_transport="compressed")
+    publisher = one.publisher(Header, "/a")
+    assert one.source.explain().startswith(f"{one.prefix}/a carries std_msgs/msg/Header from ")
+    assert one.source.explain().endswith(
+        "expected sensor_msgs/msg/CompressedImage; remap the topic"
+    )
+    one.forget(publisher)
