@@ -266,3 +266,22 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
         "all clouds are empty",
     ),
 }
+
+# What the doctor's own parameters repair: with them the node has results.
+FIXABLE = (
+    "no camera_info",
+    "unknown distortion",
+    "no cloud",
+    "TF in two trees",
+    "image unlike K",
+    "K not set",
+    "truncated clouds",
+    "no intensity",
+    "intensity 0..3000",
+    "dim lidar",
+    "images 0.3 s late",
+    "TAI against UTC",
+    "clocks apart at 1.4 Hz",
+    "triggered in turns",
+    "rate too low",
+)

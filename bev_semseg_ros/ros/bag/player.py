@@ -21,7 +21,7 @@ from rclpy.signals import uninstall_signal_handlers
 from bev_semseg_ros.ros.bag.handshake import Handshake
 from bev_semseg_ros.ros.bag.playback_qos import qos_profile
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
-from bev_semseg_ros.ros.bag.reading.payload import check_message
+from bev_semseg_ros.ros.bag.reading.payload import check_message, prepare_check
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.convert.undecoded import undecoded
@@ -122,6 +122,7 @@ class Player:
                 continue
             self._publishers[topic.name] = publisher
             self._played.append(topic)
+            prepare_check(topic.message_type)  # not while it plays: messages would come late
             if topic.message_type in SENSOR_TYPES:
                 self._sensor_topics.append(topic.name)
 

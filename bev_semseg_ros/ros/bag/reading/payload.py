@@ -38,6 +38,16 @@ def unpacked(data: bytes) -> bytes:
     return data
 
 
+def prepare_check(message_type: str) -> None:
+    """Make what `check_message` needs, which takes rosbags a while for the first message."""
+    if _is_checked(message_type):
+        _store.get_msgdef(message_type)
+
+
+def _is_checked(message_type: str) -> bool:
+    return message_type.startswith(_CHECKED_PACKAGES) and message_type in _store.fielddefs
+
+
 def check_message(data: bytes, message_type: str) -> None:
     """Check that bytes are a message of a type.
 
@@ -46,10 +56,8 @@ def check_message(data: bytes, message_type: str) -> None:
     """
     if len(data) < 4 or data[0] != 0 or data[1] > 0x0B:
         raise ValueError(f"no CDR message (it begins with {data[:4].hex(' ') or 'nothing'})")
-    if not message_type.startswith(_CHECKED_PACKAGES) or message_type not in _store.fielddefs:
-        return
-    if data[1] > 1:
-        return  # an encoding that DDS may know, but rosbags does not
+    if not _is_checked(message_type) or data[1] > 1:
+        return  # what rosbags does not know: types of other packages, newer encodings
     try:
         _store.deserialize_cdr(data, message_type)
     except Exception as error:  # rosbags raises any type

@@ -1,0 +1,64 @@
+"""What the doctor calls fixable: with its parameters and its command the node has results."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+from support.bag_faults import BROKEN, FIXABLE
+from support.broken_bag import Entry, entries, good_bag, write
+from support.process import Process
+from visualization_msgs.msg import Marker
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """The messages of a bag that nothing is wrong with."""
+    return entries(good_bag(tmp_path_factory.mktemp("good") / "bag"))
+
+
+@pytest.mark.parametrize("name", FIXABLE)
+def test_the_doctor_s_own_parameters_and_command_bring_results(
+    name: str, content: list[Entry], checkpoint_file: Path, peers, tmp_path: Path
+) -> None:
+    spoil, calibration, *_ = BROKEN[name]
+    bag = write(tmp_path / "bag", spoil(content), calibration)
+    file = tmp_path / "node.yaml"
+    doctor = Process(
+        "doctor",
+        str(bag),
+        *("--checkpoint", str(checkpoint_file), "--params", str(file), "--no-speed"),
+    )
+    assert doctor.wait() < 2, doctor.lines
+    command = shlex.split(doctor.wait_for(r"bev-semseg node"))
+    assert command[:3] == ["bev-semseg", "node", "--ros-args"] and str(file) in command
+    mode = yaml.safe_load(file.read_text())["/**"]["ros__parameters"].get("mode", "fused")
+    namespace = f"/patient_{FIXABLE.index(name)}"
+    peer = peers(namespace)
+    with ExitStack() as processes:
+        node = processes.enter_context(
+            # The threshold: the network of the tests is not trained.
+            Process(*command[1:], "-r", f"__ns:={namespace}", "-p", "score_threshold:=0.0")
+        )
+        node.wait_for("READY")
+        player = processes.enter_context(
+            Process("play", str(bag), "--loop", "--for", f"{namespace}/perception")
+        )
+        peer.spin_until(
+            lambda: any(message.status[0].message == mode for message in peer.received["timing"]),
+            what=lambda: f"a result of mode {mode}: {node.lines[-5:]} {player.lines}",
+        )
+        if mode != "camera_only":
+            peer.spin_until(
+                lambda: any(
+                    marker.action == Marker.ADD
+                    for message in peer.received["markers"]
+                    for marker in message.markers
+                ),
+                what="boxes",
+            )
+        else:
+            peer.spin_until(lambda: peer.received["semseg/color"], what="the segmentation")
