@@ -17,6 +17,20 @@ IGNORED_PIXEL = MASK_IGNORED
 
 # Class name -> value in the simulated masks: the label set "driving_13".
 MASK_LABEL = {name: number for number, name in enumerate(_MASK_CLASSES)}
+# The same values by name.
+ROAD = MASK_LABEL["road"]
+LANE_MARKING = MASK_LABEL["lane_marking"]
+SIDEWALK = MASK_LABEL["sidewalk"]
+BUILDING = MASK_LABEL["building"]
+BARRIER = MASK_LABEL["barrier"]
+POLE = MASK_LABEL["pole"]
+SIGN = MASK_LABEL["sign"]
+VEGETATION = MASK_LABEL["vegetation"]
+SKY = MASK_LABEL["sky"]
+CAR = MASK_LABEL["car"]
+TRUCK = MASK_LABEL["truck"]
+PEDESTRIAN = MASK_LABEL["pedestrian"]
+TWO_WHEELER = MASK_LABEL["two_wheeler"]
 
 # Names of the classes that have boxes, and class name -> label of a box: the label set "boxes_4".
 BOX_CLASSES = load_label_set("boxes_4").classes

@@ -89,11 +89,8 @@ class Table:
 def bar(value: float, most: float) -> str:
     """Return a bar whose length is value / most."""
     length = BAR_WIDTH * min(value / most, 1) if most > 0 else 0
-    return (
-        f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}"><rect class="track" '
-        f'width="{BAR_WIDTH}" height="{BAR_HEIGHT}"/><rect class="bar" width="{length:.1f}" '
-        f'height="{BAR_HEIGHT}"/></svg>'
-    )
+    rect = f'<rect class="bar" width="{length:.1f}" height="{BAR_HEIGHT}"/>'
+    return _drawing(BAR_WIDTH, BAR_HEIGHT, rect)
 
 
 def interval(low: float, middle: float, high: float, most: float) -> str:
@@ -103,11 +100,11 @@ def interval(low: float, middle: float, high: float, most: float) -> str:
         return (BAR_WIDTH - 4) * math.log(max(value, 1)) / math.log(max(most, 2)) + 2
 
     left, right = place(low), place(high)
-    return (
-        f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}"><rect class="track" '
-        f'width="{BAR_WIDTH}" height="{BAR_HEIGHT}"/><rect class="range" x="{left:.1f}" y="3" '
-        f'width="{max(right - left, 1):.1f}" height="3"/><rect class="bar" '
-        f'x="{place(middle) - 1.5:.1f}" width="3" height="{BAR_HEIGHT}"/></svg>'
+    return _drawing(
+        BAR_WIDTH,
+        BAR_HEIGHT,
+        f'<rect class="range" x="{left:.1f}" y="3" width="{max(right - left, 1):.1f}" height="3"/>'
+        f'<rect class="bar" x="{place(middle) - 1.5:.1f}" width="3" height="{BAR_HEIGHT}"/>',
     )
 
 
@@ -134,10 +131,13 @@ def profile(shares: Sequence[float], most: float, upright: bool) -> str:
         rects.append(
             f'<rect class="bar" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
         )
-    return (
-        f'<svg width="{PROFILE_WIDTH}" height="{PROFILE_HEIGHT}"><rect class="track" '
-        f'width="{PROFILE_WIDTH}" height="{PROFILE_HEIGHT}"/>{"".join(rects)}</svg>'
-    )
+    return _drawing(PROFILE_WIDTH, PROFILE_HEIGHT, "".join(rects))
+
+
+def _drawing(width: int, height: int, content: str) -> str:
+    """Return a drawing on a track that fills it; `content` is SVG."""
+    track = f'<rect class="track" width="{width}" height="{height}"/>'
+    return f'<svg width="{width}" height="{height}">{track}{content}</svg>'
 
 
 def largest(values: Sequence[float | None]) -> float:

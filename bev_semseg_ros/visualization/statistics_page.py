@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bev_semseg_ros.evaluation.statistics.cloud import RANGES
+from bev_semseg_ros.evaluation.statistics.objects import HEIGHT_BINS, SIDES
+from bev_semseg_ros.model.tasks.detection.metric import MAX_RANGE, MIN_POINTS
 from bev_semseg_ros.visualization.html_table import (
     NOTHING,
     Table,
@@ -20,7 +22,8 @@ from bev_semseg_ros.visualization.html_table import (
     profile,
 )
 
-SIDES = ("length", "width", "height")
+# Shares of full bars.
+MOST_OF_INTENSITIES, MOST_OF_HEIGHTS = 0.4, 0.25
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2126; --soft: #667; --line: #d5d9de; --back: #fff;
@@ -147,7 +150,10 @@ def _intensity(columns: Sequence[Column]) -> Table:
         return table
     table.add(
         "histogram",
-        [NOTHING if part is None else profile(part["histogram"], 0.4, False) for part in given],
+        [
+            NOTHING if part is None else profile(part["histogram"], MOST_OF_INTENSITIES, False)
+            for part in given
+        ],
     )
     zeros = [None if part is None else part["zero_share"] for part in given]
     table.add_bars("share of zeros", zeros, 1, [percent(each) for each in zeros])
@@ -177,19 +183,35 @@ def _lidars(columns: Sequence[Column]) -> Table:
         "elevation is in the frame of the lidar, without half a per cent of the points each side.",
     )
     lidars = [part["lidars"] for part in _parts(columns, "points")]
-    for name in names_of(lidars):
-        found = [each.get(name) for each in lidars]
-        for title, value in (
-            ("beams named by the points", lambda each: number(each["rings"], 0)),
-            ("units in the cloud", lambda each: number(each["units"], 0)),
-            ("beams seen", lambda each: number(each["beams_seen"], 0)),
-            ("elevation, degrees", lambda each: _pair(each["elevation"])),
-            ("azimuth with points, degrees", lambda each: number(each["azimuth"], 0)),
-        ):
+    values: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "beams named by the points": lambda each: number(each["rings"], 0),
+        "units in the cloud": lambda each: number(each["units"], 0),
+        "beams seen": lambda each: number(each["beams_seen"], 0),
+        "elevation, degrees": lambda each: _pair(each["elevation"]),
+        "azimuth with points, degrees": lambda each: number(each["azimuth"], 0),
+    }
+    _add_sensors(table, lidars, values)
+    return table
+
+
+def _add_sensors(
+    table: Table,
+    sensors: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Callable[[Mapping[str, Any]], str]],
+) -> None:
+    """Add rows that describe each sensor.
+
+    Args:
+        table: Receives the rows.
+        sensors: For each data set what is known of its sensors, by their names.
+        values: Titles of rows, and what returns the cell of a sensor.
+    """
+    for name in names_of(sensors):
+        found = [each.get(name) for each in sensors]
+        for title, value in values.items():
             cells = [NOTHING if each is None else value(each) for each in found]
             if any(cell != NOTHING for cell in cells):
                 table.add(f"{name}: {title}", cells)
-    return table
 
 
 def _objects(columns: Sequence[Column]) -> Table:
@@ -197,8 +219,9 @@ def _objects(columns: Sequence[Column]) -> Table:
     table = _table(
         columns,
         "Objects per frame",
-        "All labelled boxes, and those that evaluation counts: within 50 m, in the grid, in an "
-        "image if there is a camera, with at least ten points. In brackets how many there are.",
+        f"All labelled boxes, and those that evaluation counts: within {MAX_RANGE:g} m, in the "
+        f"grid, in an image if there is a camera, with at least {MIN_POINTS} points. In brackets "
+        "how many there are.",
     )
     classes = [part["classes"] for part in _parts(columns, "objects")]
     most = largest([each["per_frame"] for part in classes for each in part.values()])
@@ -249,8 +272,8 @@ def _points_of_objects(columns: Sequence[Column]) -> list[Table]:
             columns,
             f"Points per {_words(name)} by range",
             "Median and, beside it, the 10th and 90th percentile of the points in a box of which "
-            "an image shows the middle, within 50 m and in the grid; in brackets the number of "
-            "boxes. Boxes without points are left out. The scale is logarithmic.",
+            f"an image shows the middle, within {MAX_RANGE:g} m and in the grid; in brackets the "
+            "number of boxes. Boxes without points are left out. The scale is logarithmic.",
         )
         found = [(part.get(name) or {}).get("points", {}) for part in classes]
         most = largest([each["90"] for part in found for each in part.values()])
@@ -294,13 +317,13 @@ def _height_profiles(columns: Sequence[Column]) -> Table:
     table = _table(
         columns,
         "Height profile",
-        "Shares of the points in ten parts of the height of counted boxes, the lowest below; a "
-        "full bar is 25 %.",
+        f"Shares of the points in {HEIGHT_BINS} parts of the height of counted boxes, the lowest "
+        f"below; a full bar is {100 * MOST_OF_HEIGHTS:g} %.",
     )
     classes = [part["classes"] for part in _parts(columns, "objects")]
     for name in names_of(classes):
         shares = [(part.get(name) or {}).get("height_profile", []) for part in classes]
-        cells = [profile(each, 0.25, True) if sum(each) else NOTHING for each in shares]
+        cells = [profile(each, MOST_OF_HEIGHTS, True) if sum(each) else NOTHING for each in shares]
         if any(cell != NOTHING for cell in cells):
             table.add(_words(name), cells)
     return table
@@ -310,18 +333,19 @@ def _cameras(columns: Sequence[Column]) -> Table:
     """Return the table of images."""
     table = _table(columns, "Cameras", "Sizes of the recorded images; views of the rectified ones.")
     cameras = [part["cameras"] for part in _parts(columns, "images")]
-    for name in names_of(cameras):
-        found = [part.get(name) for part in cameras]
-        sizes = [
-            NOTHING
-            if each is None
-            else "<br>".join(f"{w} x {h} <small>({n:,})</small>" for w, h, n in each["sizes"])
-            for each in found
-        ]
-        table.add(f"{name}: width x height (images)", sizes)
-        views = [NOTHING if each is None else _pair(each["field_of_view"]) for each in found]
-        table.add(f"{name}: view across and upright, degrees", views)
+    values: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "width x height (images)": lambda each: _sizes_of_images(each["sizes"]),
+        "view across and upright, degrees": lambda each: _pair(each["field_of_view"]),
+    }
+    _add_sensors(table, cameras, values)
     return table
+
+
+def _sizes_of_images(sizes: Sequence[Sequence[int]]) -> str:
+    """Return the cell of the sizes of a camera's images: width, height and number of each."""
+    return "<br>".join(
+        f"{width} x {height} <small>({count:,})</small>" for width, height, count in sizes
+    )
 
 
 def _pixels(columns: Sequence[Column]) -> list[Table]:

@@ -128,6 +128,23 @@ def test_a_file_that_lacks_something_is_told_what_to_add(change, message, tmp_pa
         load_rig(changed(tmp_path, change))
 
 
+def test_an_error_names_the_section_of_one_of_several_lidars(tmp_path):
+    def rename(tree: dict) -> None:
+        tree["lidars"]["lidar"] = tree["lidars"].pop("rear")
+        del tree["lidars"]["lidar"]["beams"]
+
+    with pytest.raises(ValueError, match=r"vehicle.yaml: lidars.lidar: no beams"):
+        load_rig(changed(tmp_path, rename, RIG_EXAMPLE))
+
+
+def test_a_second_lidar_cannot_have_the_name_that_the_first_one_gets(tmp_path):
+    def rename(tree: dict) -> None:
+        tree["lidars"]["velodyne"] = tree["lidars"].pop("rear")
+
+    with pytest.raises(ValueError, match=r"vehicle.yaml: lidars.velodyne: .*give it another name"):
+        load_rig(changed(tmp_path, rename, RIG_EXAMPLE))
+
+
 def test_what_is_no_calibration_yaml_is_named(tmp_path, capsys):
     (tmp_path / "cams_lidars.json").write_text("{}")
     command = ["synth", str(tmp_path / "set"), "--scenes", "1", "--frames", "1", "--seed", "1"]

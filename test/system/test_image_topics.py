@@ -26,25 +26,20 @@ _numbers = itertools.count()
 
 
 class Camera:
-    """A node with the subscription of its camera, in a context of its own.
+    """A node with the subscription of its camera."""
 
-    A process cannot have two types on one topic in one context.
-    """
-
-    def __init__(self, peer, image: str, **parameters: str) -> None:
+    def __init__(self, peer, context: rclpy.Context, image: str, **parameters: str) -> None:
         self._peer = peer
         name = f"camera_{next(_numbers)}"
         self.prefix = f"/{name}"
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context)
         self.node = rclpy.create_node(
             name,
             namespace=name,
-            context=self._context,
+            context=context,
             cli_args=["--ros-args", "-r", f"image:={self.prefix}{image}"],
             start_parameter_services=False,
         )
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         values = Parameters(mode="camera_only", intrinsics="calibration", **parameters)
         self.health = Health()
@@ -81,13 +76,16 @@ class Camera:
         self.until(lambda: not self.node.count_publishers(name), "the end of the publisher")
 
     def take_one(self, kind: type, topic: str) -> None:
-        """Publish on a topic until the camera has taken a message."""
+        """Publish on a topic until the camera, which follows its publishers, takes a message."""
         publisher = self.publisher(kind, topic)
-        self.source.follow()
         before = self.source.received
-        self.until(publisher.get_subscription_count, "the subscription")
-        publisher.publish(kind())
-        self.until(lambda: self.source.received > before, "the message")
+
+        def is_taken() -> bool:
+            self.source.follow()
+            publisher.publish(kind())
+            return self.source.received > before
+
+        self.until(is_taken, "the message")
         self.forget(publisher)
 
     def close(self) -> None:
@@ -95,16 +93,24 @@ class Camera:
             subscription.destroy()
         self._executor.shutdown()
         self.node.destroy_node()
-        self._context.try_shutdown()
+
+
+@pytest.fixture(scope="module")
+def context():
+    """One beside that of the peer: within one, a topic cannot have two types."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    context.try_shutdown()
 
 
 @pytest.fixture
-def camera(peer):
+def camera(peer, context):
     """camera(remapped to, **parameters) -> Camera; all are ended at the end."""
     made = []
 
     def make(image: str = "", **parameters: str) -> Camera:
-        made.append(Camera(peer, image, **parameters))
+        made.append(Camera(peer, context, image, **parameters))
         return made[-1]
 
     yield make
@@ -174,16 +180,16 @@ def test_where_the_images_are_instead_is_said_with_what_works(
 ):
     one = camera(image, image_transport=transport)
     publisher = one.publisher(kind, topic)
-    one.source.follow()
-    said = one.source.explain()
-    assert f"publishes {one.prefix}{topic}: {remedy.format(prefix=one.prefix)}" in said
+    said = f"publishes {one.prefix}{topic}: {remedy.format(prefix=one.prefix)}"
+    one.until(lambda: said in one.source.explain(), said)
     one.forget(publisher)
 
 
 def test_a_topic_of_neither_type_is_named(camera):
     one = camera("/a", image_transport="compressed")
     publisher = one.publisher(Header, "/a")
-    assert one.source.explain().startswith(f"{one.prefix}/a carries std_msgs/msg/Header from ")
+    said = f"{one.prefix}/a carries std_msgs/msg/Header from "
+    one.until(lambda: one.source.explain().startswith(said), said)
     assert one.source.explain().endswith(
         "expected sensor_msgs/msg/CompressedImage; remap the topic"
     )

@@ -10,6 +10,7 @@ from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.model.tasks.detection.metric import in_image
 
+INTENSITY_BINS = 1000  # of histograms from 0 to 1
 BIN = 10  # metres
 NUM_BINS = 8  # the last of them holds whatever is farther, too
 # Names of the bins of the horizontal range.

@@ -49,7 +49,6 @@ class Histogram:
         below = np.cumsum(self.counts) / total
         found = {}
         for percent in wanted:
-            index = int(np.searchsorted(below, percent / 100))
-            index = min(index, len(self.counts) - 1)
+            index = int(np.searchsorted(below, percent / 100))  # the last of `below` is 1
             found[f"{percent:g}"] = round(self.low + index * self.width, 4)
         return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.evaluation.statistics.cloud import RANGES, Cloud, range_bins
+from bev_semseg_ros.evaluation.statistics.cloud import INTENSITY_BINS, RANGES, Cloud, range_bins
 from bev_semseg_ros.evaluation.statistics.histogram import Histogram
 from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.geometry import points_in_boxes
@@ -16,6 +16,7 @@ from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import MIN_POINTS, counted, scorable
 
 PEDESTRIAN, CYCLIST = "pedestrian", "cyclist"
+SIDES = ("length", "width", "height")
 HEIGHT_BINS = 10
 MOST_PEOPLE = 10  # frames with so many people or more are counted together
 
@@ -29,7 +30,7 @@ class _Class:
     sizes: list[np.ndarray] = field(default_factory=list)
     points: list[list[int]] = field(default_factory=lambda: [[] for _ in RANGES])
     heights: Histogram = field(default_factory=lambda: Histogram(0, 1, HEIGHT_BINS))
-    intensity: Histogram = field(default_factory=lambda: Histogram(0, 1, 1000))
+    intensity: Histogram = field(default_factory=lambda: Histogram(0, 1, INTENSITY_BINS))
 
 
 class ObjectStatistics:
@@ -90,26 +91,25 @@ class ObjectStatistics:
         """Summarise the frames so far.
 
         Returns:
-            Plain values; shares are None without frames. *Counted* is what evaluation demands:
-            within 50 m, in the grid, in an image if there is a camera, and with at least ten
-            points.
+            Plain values. *Counted* is what evaluation demands: within `metric.MAX_RANGE`, in the
+            grid, in an image if there is a camera, and with at least `metric.MIN_POINTS` points.
 
             - frames: frames with labelled boxes.
-            - without_people: share of these without a counted pedestrian.
-            - without_people_and_riders: the same with neither pedestrian nor cyclist.
-            - people: shares of frames with 0, 1, 2, ... counted pedestrians; the last one holds
+            - people: shares of these with 0, 1, 2, ... counted pedestrians; the last one holds
               MOST_PEOPLE or more.
+            - without_people_and_riders: share of these with neither a counted pedestrian nor a
+              counted cyclist; None without frames.
             - classes: for each class `count`, `per_frame`, `counted`, `counted_per_frame`, `size`
               (mean and standard deviation of length, width and height in metres), `points` (see
               `_points_by_range`), `height_profile` (shares of the points in HEIGHT_BINS parts of
               the box's height, from below) and percentiles of the `intensity`.
         """
         count = max(self._num_frames, 1)
+        without = round(self._num_without_riders / count, 4) if self._num_frames else None
         return {
             "frames": self._num_frames,
-            "without_people": self._share(int(self._people[0])),
-            "without_people_and_riders": self._share(self._num_without_riders),
             "people": (self._people / count).round(4).tolist(),
+            "without_people_and_riders": without,
             "classes": {
                 name: {
                     "count": each.num_boxes,
@@ -124,10 +124,6 @@ class ObjectStatistics:
                 for name, each in self._classes.items()
             },
         }
-
-    def _share(self, num_frames: int) -> float | None:
-        """Return the share of so many frames; None if there are none."""
-        return round(num_frames / self._num_frames, 4) if self._num_frames else None
 
 
 def _add_points(of_class: _Class, box: Boxes, cloud: Cloud) -> None:
@@ -147,7 +143,7 @@ def _mean_size(sizes: list[np.ndarray]) -> dict[str, list[float]] | None:
     if not sizes:
         return None
     mean, deviation = np.mean(sizes, 0).round(3), np.std(sizes, 0).round(3)
-    sides = zip(("length", "width", "height"), mean.tolist(), deviation.tolist(), strict=True)
+    sides = zip(SIDES, mean.tolist(), deviation.tolist(), strict=True)
     return {name: [average, spread] for name, average, spread in sides}
 
 

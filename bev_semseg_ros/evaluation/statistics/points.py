@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.evaluation.statistics.cloud import NUM_BINS, RANGES, Cloud, range_bins
+from bev_semseg_ros.evaluation.statistics.cloud import (
+    INTENSITY_BINS,
+    NUM_BINS,
+    RANGES,
+    Cloud,
+    range_bins,
+)
 from bev_semseg_ros.evaluation.statistics.histogram import Histogram
 from bev_semseg_ros.frame import Frame, LidarScan
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.input_check.statistics import count_beams
 
-INTENSITY_BINS = 1000
 SHOWN_BINS = 20  # into which the summary gathers them
 
 

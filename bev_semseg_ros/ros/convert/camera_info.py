@@ -212,7 +212,8 @@ def _views(
     if not is_cropped:
         return (0, 0), size, whole
     is_inside = 0 in size or _is_inside(corner, crop, size)
-    if image_size == whole or (not is_inside and 0 not in whole and same_view(image_size, whole)):
+    is_crop = is_inside or image_size == binned_crop
+    if image_size == whole or not (is_crop or 0 in whole or not same_view(image_size, whole)):
         note(
             f"roi is {crop[0]} x {crop[1]} at {corner}, but the image of {image_size[0]} x "
             f"{image_size[1]} pixels shows the whole view: roi is ignored",

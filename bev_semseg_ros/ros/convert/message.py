@@ -53,7 +53,8 @@ def find_step(step: int, row: int, rows: int, num_bytes: int) -> int | None:
     """Return how many bytes lie from the start of a row of data to that of the next one.
 
     Drivers leave the number unset, or as it was before they cropped or filtered the data. It does
-    not count if the data are complete without it: exactly as many as the rows hold.
+    not count if the data are complete without it: as many as the rows hold, and too few for any
+    padding between them.
 
     Args:
         step: What the message says.
@@ -66,7 +67,9 @@ def find_step(step: int, row: int, rows: int, num_bytes: int) -> int | None:
     """
     if step >= row and num_bytes >= (rows - 1) * step + row:
         return step
-    return row if num_bytes == rows * row else None
+    left = num_bytes - rows * row
+    has_room_for_padding = left >= rows - 1 > 0 and left > 0
+    return row if left >= 0 and not has_room_for_padding else None
 
 
 def fill(message: Any, array: np.ndarray) -> None:

@@ -233,7 +233,7 @@ class Subscription:
     def _follow_place(self) -> None:
         """Go to the first place that has a publisher; stay if there is none."""
         for kind, topic in self._places:
-            if not self._publishers_at(kind, topic):
+            if not self._publishers_at(_type_name(kind), topic):
                 continue
             if (kind, topic) != (self._kind, self._unresolved_topic):
                 self.destroy()
@@ -321,7 +321,7 @@ class Subscription:
 
     def _why_nobody_publishes(self) -> str:
         for (kind, topic), remedy in self._alternatives.items():
-            if publishers := self._publishers_at(kind, topic):
+            if publishers := self._publishers_at(_type_name(kind), topic):
                 return (
                     f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: "
                     f"{remedy}"
@@ -360,12 +360,12 @@ class Subscription:
 
     def _publishers(self) -> list[Any]:
         """Return the publishers of our type and topic, as rclpy's TopicEndpointInfo."""
-        return self._publishers_at(self._kind, self._unresolved_topic)
+        return self._publishers_at(self._type, self._unresolved_topic)
 
-    def _publishers_at(self, kind: type, topic: str) -> list[Any]:
+    def _publishers_at(self, message_type: str, topic: str) -> list[Any]:
         """Return the publishers of a type on a topic before remapping."""
         found = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic))
-        return [info for info in found if info.topic_type == _type_name(kind)]
+        return [info for info in found if info.topic_type == message_type]
 
 
 def _type_name(kind: type) -> str:

@@ -13,7 +13,7 @@ from bev_semseg_ros.geometry import rotation_z
 NO_OBJECT = -1
 
 # Corners of a cuboid of size 1 that stands on the origin.
-_BOX_CORNERS = np.array(
+BOX_CORNERS = np.array(
     [
         (-0.5, -0.5, 0),
         (0.5, -0.5, 0),
@@ -25,8 +25,12 @@ _BOX_CORNERS = np.array(
         (-0.5, 0.5, 1),
     ]
 )
-# Corners of its faces, counter-clockwise seen from outside: the sides, then the top.
-_BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
+# Corners of its faces, counter-clockwise seen from outside: the sides, then the top; no floor.
+BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
+# Which of length, width and height span each face.
+BOX_FACE_SIZES = np.array([[0, 2], [1, 2], [0, 2], [1, 2], [0, 1]])
+# The corners of a face that its two triangles have.
+QUAD_HALVES = [0, 1, 2, 0, 2, 3]
 _UNIT_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 
 # x, y, z of a point, as an array (3,) or as three numbers.
@@ -286,22 +290,20 @@ class MeshBuilder:
             material: Material of the surface.
             top_material: Material of the upper face; by default that of the sides.
         """
-        length, width, height = size
-        corners = _BOX_CORNERS * (length, width, height) @ rotation_z(yaw).T
-        faces = (corners + np.asarray(base, np.float64))[_BOX_FACES]
-        materials = np.full(len(_BOX_FACES), material)
+        corners = BOX_CORNERS * size @ rotation_z(yaw).T
+        faces = (corners + np.asarray(base, np.float64))[BOX_FACES]
+        materials = np.full(len(BOX_FACES), material)
         if top_material is not None:
             materials[-1] = top_material
-        spans = np.array([(length, height), (width, height)] * 2 + [(length, width)])
+        spans = np.asarray(size)[BOX_FACE_SIZES]
         uvs = _UNIT_SQUARE * spans[:, None]
-        halves = [0, 1, 2, 0, 2, 3]
         normals = np.array([(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1)], np.float64)
         normals = np.repeat(normals @ rotation_z(yaw).T, 6, axis=0)
         self.add(
-            faces[:, halves].reshape(-1, 3, 3),
+            faces[:, QUAD_HALVES].reshape(-1, 3, 3),
             label,
             np.repeat(materials, 2),
-            uvs[:, halves].reshape(-1, 3, 2),
+            uvs[:, QUAD_HALVES].reshape(-1, 3, 2),
             normals.reshape(-1, 3, 3),
         )
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.people_materials import BAG, FRAME, LAMP, METAL, REAR_LAMP, TYRE
-from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition, add_loft, add_wheel
+from bev_semseg_ros.sim.assets.wheels import RidingPosition, add_loft, add_wheel
+from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 
 def add_motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosition:

@@ -9,14 +9,12 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, normalize
 from bev_semseg_ros.sim.assets.shape import Shape, extent
 from bev_semseg_ros.sim.assets.surfaces import SEASONS
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import VEGETATION
 
 # Material slots of all plants, and the number of each.
 PLANT_SLOTS = ("bark", "leaves", "core", "twigs")
 BARK, LEAVES, CORE, TWIGS = range(len(PLANT_SLOTS))
 PLANT_KINDS = ("leafy", "poplar", "conifer", "bare", "bush", "hedge")
-
-VEGETATION = MASK_LABEL["vegetation"]
 
 
 def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:

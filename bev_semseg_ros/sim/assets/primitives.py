@@ -5,26 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.geometry import rotation_z
-from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder, Point, cross, normalize, repeated
-
-# Corners of a box of half length, half width and height 1.
-_BOX_CORNERS = np.array(
-    [
-        [-1, -1, 0],
-        [1, -1, 0],
-        [1, 1, 0],
-        [-1, 1, 0],
-        [-1, -1, 1],
-        [1, -1, 1],
-        [1, 1, 1],
-        [-1, 1, 1],
-    ],
-    np.float64,
+from bev_semseg_ros.sim.assets.mesh import (
+    BOX_CORNERS,
+    BOX_FACE_SIZES,
+    BOX_FACES,
+    QUAD_HALVES,
+    Mesh,
+    MeshBuilder,
+    Point,
+    cross,
+    normalize,
+    repeated,
 )
-# Corners of its faces, counter-clockwise seen from outside: the sides, then the top; no floor.
-_BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
-# Which of length, width and height span each face.
-_FACE_SIZES = np.array([[0, 2], [1, 2], [0, 2], [1, 2], [0, 1]])
+
+UP = np.array([0.0, 0, 1])
 
 
 class Primitives:
@@ -148,12 +142,11 @@ class Primitives:
             uvs = np.zeros((len(corners), 4, 2))
             uvs[:, 1:3, 0] = sizes[:, :1]
             uvs[:, 2:, 1] = sizes[:, 1:]
-            order = [0, 1, 2, 0, 2, 3]
             self._builder.add(
-                corners[:, order].reshape(-1, 3, 3),
+                corners[:, QUAD_HALVES].reshape(-1, 3, 3),
                 np.repeat(labels, 2),
                 np.repeat(materials, 2),
-                uvs[:, order].reshape(-1, 3, 2),
+                uvs[:, QUAD_HALVES].reshape(-1, 3, 2),
             )
         for sides, tubes in self._tubes.items():
             self._build_tubes(sides, tubes)
@@ -165,17 +158,18 @@ class Primitives:
         numbers = np.array(self._boxes, np.float64)
         labels, sides, tops = np.array(self._box_materials).T
         base, size, yaw = numbers[:, :3], numbers[:, 3:6], numbers[:, 6]
-        local = _BOX_CORNERS * (size * [0.5, 0.5, 1.0])[:, None]
+        local = BOX_CORNERS * size[:, None]
         c, s = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
         x, y, z = np.moveaxis(local, -1, 0)
         corners = np.stack([c * x - s * y, s * x + c * y, z], -1) + base[:, None]
-        materials = np.repeat(sides[:, None], 5, 1)
-        materials[:, 4] = tops
+        count = len(BOX_FACES)
+        materials = np.repeat(sides[:, None], count, 1)
+        materials[:, -1] = tops
         self.quads(
-            corners[:, _BOX_FACES].reshape(-1, 4, 3),
-            np.repeat(labels, 5),
+            corners[:, BOX_FACES].reshape(-1, 4, 3),
+            np.repeat(labels, count),
             materials.reshape(-1),
-            size[:, _FACE_SIZES].reshape(-1, 2),
+            size[:, BOX_FACE_SIZES].reshape(-1, 2),
         )
 
     def _build_tubes(self, sides: int, tubes: list[tuple]) -> None:

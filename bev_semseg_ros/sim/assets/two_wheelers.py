@@ -19,13 +19,16 @@ from bev_semseg_ros.sim.assets.people_materials import (
     SKIN,
 )
 from bev_semseg_ros.sim.assets.shape import Shape, centered
-from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition, add_wheel
+from bev_semseg_ros.sim.assets.wheels import RidingPosition, add_wheel
+from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 BICYCLE_KINDS = ("city_bicycle", "low_step_bicycle", "sports_bicycle", "cargo_bicycle")
 PARKED_KINDS = (*BICYCLE_KINDS, *MOTOR_BUILDERS)
 
 # Length of the cranks in metres.
 CRANK = 0.17
+# Length of the leg from hip to ankle in metres for which the bicycles are drawn.
+STANDARD_LEG = 0.83
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
 
 
 def add_two_wheeler(
-    builder: MeshBuilder, rng: np.random.Generator, kind: str, leg: float = 0.83
+    builder: MeshBuilder, rng: np.random.Generator, kind: str, leg: float = STANDARD_LEG
 ) -> RidingPosition:
     """Add a two-wheeler, standing upright on z = 0 with the middle of its wheels at x = 0.
 
@@ -104,7 +107,7 @@ def add_two_wheeler(
 def _geometry(rng: np.random.Generator, kind: str, leg: float) -> _Geometry:
     """Draw the geometry of a bicycle for a rider's leg in metres."""
     u = rng.uniform
-    size = float(np.clip(leg / 0.83, 0.62, 1.1))
+    size = float(np.clip(leg / STANDARD_LEG, 0.62, 1.1))
     is_sports, is_cargo = kind == "sports_bicycle", kind == "cargo_bicycle"
     radius = (u(0.33, 0.36) if not is_cargo else 0.27) * min(size, 1.0)
     base = u(1.0, 1.1) * size + (0.85 if is_cargo else 0.0)

@@ -8,9 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.people_materials import METAL, TYRE
-from bev_semseg_ros.sim.classes import MASK_LABEL
-
-TWO_WHEELER = MASK_LABEL["two_wheeler"]
+from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import LANE_MARKING, ROAD, SIDEWALK
 from bev_semseg_ros.sim.render.light import dome_pixel
 from bev_semseg_ros.sim.render.noise import hash_unit, kernel, value_noise
 
 # Classes of surfaces that water stands on.
 _IS_GROUND = np.zeros(256, np.uint8)
-_IS_GROUND[[MASK_LABEL[name] for name in ("road", "lane_marking", "sidewalk")]] = 1
+_IS_GROUND[[ROAD, LANE_MARKING, SIDEWALK]] = 1
 # Steps along a mirrored ray, each longer than the one before by this factor.
 _STEPS, _FIRST_STEP, _GROWTH = 22, 0.25, 1.28
 

@@ -13,7 +13,8 @@ import numpy as np
 from bev_semseg_ros.data.calibration import A2D2_GROUND_Z
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
-from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
+from bev_semseg_ros.sim.rigs.beams import vlp_16
+from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Rig
 
 # The origin of A2D2's vehicle frame is above the rear axle.
 A2D2_EGO_FROM_VEHICLE = transform(translation=(-1.711, 0.0, -A2D2_GROUND_Z))
@@ -129,15 +130,8 @@ def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
 
 def _a2d2() -> Rig:
     """Return the rig with five VLP-16 and the front-centre camera."""
-    vlp16 = np.radians(np.arange(-15.0, 16.0, 2.0))
     lidars = tuple(
-        Lidar(
-            name,
-            A2D2_EGO_FROM_VEHICLE @ a2d2_vehicle_from_lidar(name),
-            vlp16,
-            np.zeros(16),
-            np.radians(0.2),
-        )
+        vlp_16(name, A2D2_EGO_FROM_VEHICLE @ a2d2_vehicle_from_lidar(name))
         for name in A2D2_LIDAR_POSES
     )
     return Rig(

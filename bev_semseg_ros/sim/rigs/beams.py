@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bev_semseg_ros.data.calibration import Beams
+from bev_semseg_ros.sim.rigs.rig import Lidar
 
 FULL_TURN = (-180.0, 180.0)
 
@@ -131,6 +132,14 @@ MODELS: dict[str, BeamPattern] = {
     "Livox-Avia": _raster(155, 155, -38.6, 38.6, 70.4, 320),
     "Livox-Mid-360": _raster(40, 500, -7, 52, 360, 70),
 }
+
+
+def vlp_16(name: str, ego_from_lidar: np.ndarray) -> Lidar:
+    """Return a VLP-16 of a name at a pose (4, 4) in the ego frame."""
+    pattern = MODELS["VLP-16"]
+    elevations = np.radians(pattern.elevations)
+    step = float(np.radians(pattern.azimuth_step))
+    return Lidar(name, ego_from_lidar, elevations, np.zeros(len(elevations)), step)
 
 
 def _plain(name: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
+from bev_semseg_ros.sim.rigs.beams import vlp_16
 from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 
 # Elevations of the beams in degrees, fitted to the point clouds.
@@ -134,25 +135,19 @@ def _kitti() -> Rig:
     ).resized(WRITTEN_SIZE)
 
 
-def _kitti_2() -> Rig:
+def _with_both_cameras(rig: Rig) -> Rig:
     """Return the rig with both colour cameras."""
     left = KITTI_CAMERA_POSITION[1]
     cameras = {"image_02": _camera(left), "image_03": _camera(left - KITTI_BASELINE)}
-    return replace(KITTI_RIG, name="kitti_2", cameras=cameras).resized(WRITTEN_SIZE)
+    return replace(rig, name="kitti_2", cameras=cameras).resized(WRITTEN_SIZE)
 
 
-def _kitti_2_lidars() -> Rig:
-    """Return the rig with one camera and a VLP-16 at the front bumper."""
-    bumper = Lidar(
-        "bumper",
-        transform(translation=(2.98, 0.0, 0.65)),
-        np.radians(np.arange(-15.0, 16.0, 2.0)),
-        np.zeros(16),
-        np.radians(0.2),
-    )
-    return replace(KITTI_RIG, name="kitti_2_lidars", lidars=(*KITTI_RIG.lidars, bumper))
+def _with_second_lidar(rig: Rig) -> Rig:
+    """Return the rig with a VLP-16 at the front bumper, too."""
+    bumper = vlp_16("bumper", transform(translation=(2.98, 0.0, 0.65)))
+    return replace(rig, name="kitti_2_lidars", lidars=(*rig.lidars, bumper))
 
 
 KITTI_RIG = _kitti()
-KITTI_2_RIG = _kitti_2()
-KITTI_2_LIDARS_RIG = _kitti_2_lidars()
+KITTI_2_RIG = _with_both_cameras(KITTI_RIG)
+KITTI_2_LIDARS_RIG = _with_second_lidar(KITTI_RIG)

@@ -98,7 +98,7 @@ class BodyPart:
     """A cuboid of the own vehicle, from the ground up. No ray passes through it.
 
     Attributes:
-        front: x of its front in the ego frame in metres.
+        front: x of its front in the frame of the vehicle in metres.
         rear: x of its rear in metres.
         half_width: Half its width in metres; y = 0 is in its middle.
         height: Height of its top above the ground in metres.
@@ -172,6 +172,11 @@ class Rig:
     def reference_camera(self) -> Camera:
         """The first camera."""
         return next(iter(self.cameras.values()))
+
+    @property
+    def beam_shape(self) -> tuple[int, int]:
+        """Number of lidars, and of the beams of the one that has most."""
+        return len(self.lidars), max(len(lidar.elevations) for lidar in self.lidars)
 
     def resized(self, size: tuple[int, int]) -> Rig:
         """Return the same rig with all images of `size` (width, height) in pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,18 @@ def load_rig(path: str | Path) -> Rig:
         )
     lidars: list[Lidar] = []
     for name, lidar_mount in calibration.lidars.items():
-        where = _where(path, LIDAR, name)
+        where = _where(path, LIDAR, name, calibration.lidars)
+        if lidars and name == FIRST_LIDAR:
+            raise ValueError(
+                f"{where}: the frames call the first lidar {FIRST_LIDAR}, so this one would be "
+                "lost when they are read; give it another name in the file"
+            )
         lidars.append(_lidar(name if lidars else FIRST_LIDAR, lidar_mount, where))
     max_range = max(lidar.max_range for lidar in lidars)
     cameras = {}
     for index, (name, camera_mount) in enumerate(calibration.cameras.items()):
-        cameras[camera_name(index)] = _camera(camera_mount, _where(path, CAMERA, name))
+        where = _where(path, CAMERA, name, calibration.cameras)
+        cameras[camera_name(index)] = _camera(camera_mount, where)
     return Rig(
         path.stem,
         "kitti",
@@ -83,9 +90,16 @@ def load_rig(path: str | Path) -> Rig:
     )
 
 
-def _where(path: Path, kind: str, name: str) -> str:
-    """Return the file and the section of a sensor, for errors."""
-    return f"{path}: {kind}" if name == kind else f"{path}: {kind}s.{name}"
+def _where(path: Path, kind: str, name: str, names: Iterable[str]) -> str:
+    """Return the file and the section of a sensor, for errors.
+
+    Args:
+        path: The file.
+        kind: LIDAR or CAMERA, which is also the name of an only sensor in a section of its own.
+        name: Name of the sensor.
+        names: Those of all sensors of its kind.
+    """
+    return f"{path}: {kind}" if list(names) == [kind] else f"{path}: {kind}s.{name}"
 
 
 def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:

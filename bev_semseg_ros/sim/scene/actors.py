@@ -42,6 +42,12 @@ class Actor:
         """Whether the actor moves at all."""
         return self.speed != 0.0 or self.drift != 0.0
 
+    @property
+    def footprint(self) -> tuple[float, float]:
+        """Length and width of the ground that it takes in metres."""
+        length, width = self.shape.footprint
+        return length * self.scale, width * self.scale
+
     def pose(self, street: Street, time: float) -> tuple[np.ndarray, float]:
         """Return the pose at a time in seconds.
 

@@ -10,7 +10,7 @@ import numpy as np
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets import people_materials
 from bev_semseg_ros.sim.assets.vehicles import parts
-from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
+from bev_semseg_ros.sim.classes import BOX_LABEL, POLE
 from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Lamps:
             return
         head = table.add("plastic", color * 0.9, noise_contrast=0.0, emission=2.5)
         for place in site.lamps:
-            site.out.box(place - [0, 0, 0.13], (0.3, 0.3, 0.08), 0.0, MASK_LABEL["pole"], head)
+            site.out.box(place - [0, 0, 0.13], (0.3, 0.3, 0.08), 0.0, POLE, head)
         brightness = rng.uniform(6, 26)
         self._static = np.array(
             [[*place, 0, 0, -1, *(brightness * color), 1.0] for place in site.lamps]

@@ -70,6 +70,10 @@ class Site:
         x, y, _ = self.street.alignment.points(s, t)
         return np.array([x, y, self.street.alignment.heading(s) + turn])
 
+    def amenities_for(self, use: str) -> list[Amenity]:
+        """Return the places of a use where people gather, see `Amenity`."""
+        return [amenity for amenity in self.amenities if amenity.use == use]
+
     def claim(
         self,
         s: float,

@@ -55,7 +55,7 @@ class Weather:
             fog_length = math.exp(rng.uniform(math.log(20), math.log(110)))
         elif rains:
             fog_length = rng.uniform(900, 2500) / (1 + rain / 4)
-        is_wet = rains or rng.random() < 0.07 + 0.3 * (kind == "fog")
+        is_wet = rains or rng.random() < 0.07 + (0.3 if kind == "fog" else 0.0)
         wet = float(rng.uniform(0.3, 0.9)) if is_wet else 0.0
         if rains:
             wet = max(wet, 0.55)

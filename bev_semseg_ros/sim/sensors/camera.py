@@ -12,7 +12,7 @@ import numpy as np
 from bev_semseg_ros.frame import Camera, scale_matrix
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import SKY
 from bev_semseg_ros.sim.render import raster
 from bev_semseg_ros.sim.render.imaging import Imaging, develop
 from bev_semseg_ros.sim.render.light import Light, random_light, sky_dome
@@ -23,7 +23,6 @@ from bev_semseg_ros.sim.render.wet_ground import reflect
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import Weather
 
-_SKY = MASK_LABEL["sky"]
 # A pinhole z-buffer cannot hold more than about 150 degrees.
 _MAX_TANGENT = 4.0
 # Maps for shadows and for ambient occlusion: side in pixels, side in metres, and distance in metres
@@ -86,7 +85,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         _height_map(view, table, side),
         np.ascontiguousarray(world_from_camera[:3, :3]),
         world_from_camera[:3, 3].copy(),
-        _SKY,
+        SKY,
         view.lamps,
     )
     width, height = camera.size
@@ -120,7 +119,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
             depths = 1 / keys.reshape(-1)[samples[..., 0]]
         add_spray(radiance, depths, view, camera.image_from_ego, light.horizon)
         add_drops(radiance, view.weather.rain, view.drive_seed, view.seed)
-    return develop(radiance, mask == _SKY, imaging, light.sky_ambient, view.seed), mask
+    return develop(radiance, mask == SKY, imaging, light.sky_ambient, view.seed), mask
 
 
 def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
@@ -167,7 +166,8 @@ def _optics(
     """
     width, height = size
     fine = scale_matrix(np.frombuffer(matrix).reshape(3, 3), size, (2 * width, 2 * height))
-    if model == "none" or not np.frombuffer(distortion).any():
+    # A fisheye bends the picture even where its coefficients are zero.
+    if model == "none" or (model != "equidistant" and not np.frombuffer(distortion).any()):
         return _pinhole_optics(fine, size)
     columns, rows = np.meshgrid(
         np.arange(2 * width, dtype=np.float64), np.arange(2 * height, dtype=np.float64)

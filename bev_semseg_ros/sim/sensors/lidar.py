@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,15 +61,7 @@ class Scan:
         return len(self.positions)
 
     def __getitem__(self, index: np.ndarray) -> Scan:
-        return Scan(
-            self.positions[index],
-            self.intensities[index],
-            self.lidars[index],
-            self.rings[index],
-            self.azimuths[index],
-            self.distances[index],
-            self.objects[index],
-        )
+        return Scan(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +77,9 @@ class _Rays:
     lidars: np.ndarray
     rings: np.ndarray
     azimuths: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> _Rays:
+        return _Rays(self.lidars[index], self.rings[index], self.azimuths[index])
 
 
 def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None) -> Scan:
@@ -106,8 +101,7 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     drive_rng = np.random.default_rng([view.drive_seed, 64])
     rng = np.random.default_rng([view.seed, 64])
     rays = _rays_of(rig, full_turn)
-    ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
-    shape = (len(rig.lidars), ring_count)
+    shape = rig.beam_shape
     ring_bias = drive_rng.normal(0, rig.ring_sigma, shape)
     # The beams of a sensor do not fire at the same time.
     ring_phase = drive_rng.uniform(-0.5, 0.5, shape)
@@ -118,9 +112,12 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     azimuths = rays.azimuths + steps[rays.lidars] * (
         ring_phase[rays.lidars, rays.rings] + turn_phase[rays.lidars]
     )
-    shots: OneMoment | Sweeping = OneMoment(view, *_beams(rig, rays, azimuths, jitter))
-    if path is not None and rig.sweep is not None:
-        shots = Sweeping(view, path, rig.sweep, *_beams(rig, rays, azimuths, jitter))
+    origins, directions = _beams(rig, rays, azimuths, jitter)
+    shots: OneMoment | Sweeping
+    if path is None or rig.sweep is None:
+        shots = OneMoment(view, origins, directions)
+    else:
+        shots = Sweeping(view, path, rig.sweep, origins, directions)
     hits = cast(view, rig.max_range, shots.origins, shots.directions, rng)
     hits = weathered(hits, view, shots.origins, shots.directions, rng)
     index = hits.rays
@@ -240,9 +237,7 @@ def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
         np.concatenate([turn.rings for turn in turns]),
         np.concatenate([turn.azimuths for turn in turns]),
     )
-    ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
-    no_jitter = np.zeros((len(rig.lidars), ring_count))
-    origins, directions = _beams(rig, rays, rays.azimuths, no_jitter)
+    origins, directions = _beams(rig, rays, rays.azimuths, np.zeros(rig.beam_shape))
     kept = np.full(len(origins), full_turn)
     if not full_turn:
         for distance in TEST_DISTANCES:
@@ -251,7 +246,7 @@ def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
     directions = directions @ rig.vehicle_from_ego[:3, :3].T
     for part in rig.body:
         kept &= ~_hits(origins, directions, part)
-    return _Rays(rays.lidars[kept], rays.rings[kept], rays.azimuths[kept])
+    return rays[kept]
 
 
 def _turn(number: int, rig: Rig, full_turn: bool) -> _Rays:
@@ -288,8 +283,7 @@ def _near_images(azimuths: np.ndarray, number: int, rig: Rig) -> np.ndarray:
     cell_count = round(2 * np.pi / _COARSE_STEP)
     rings, cells = (grid.ravel() for grid in np.meshgrid(beams, np.arange(cell_count)))
     rays = _Rays(np.full(len(rings), number), rings, cells * _COARSE_STEP)
-    ring_count = max(len(lidar.elevations) for lidar in rig.lidars)
-    origins, directions = _beams(rig, rays, rays.azimuths, np.zeros((len(rig.lidars), ring_count)))
+    origins, directions = _beams(rig, rays, rays.azimuths, np.zeros(rig.beam_shape))
     seen = np.zeros(cell_count, bool)
     for distance in TEST_DISTANCES:
         inside = _inside_any_image(origins + distance * directions, rig, margin=0.1)
@@ -302,8 +296,8 @@ def _hits(origins: np.ndarray, directions: np.ndarray, part: BodyPart) -> np.nda
     """Return which rays enter a part of the own vehicle.
 
     Args:
-        origins: (N, 3) in the ego frame.
-        directions: (N, 3) unit vectors in the ego frame.
+        origins: (N, 3) in the frame of the vehicle.
+        directions: (N, 3) unit vectors in the frame of the vehicle.
         part: The part.
 
     Returns:

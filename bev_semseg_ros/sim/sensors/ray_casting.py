@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
@@ -41,6 +41,9 @@ class Hits:
     cosines: np.ndarray
     uprightness: np.ndarray
     objects: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> Hits:
+        return Hits(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 def cast(
@@ -107,25 +110,14 @@ def cast(
             break
         # Start the next cast just behind the surface.
         travelled[active] = distances[passed] + 0.002
-    return _in_order(found)
+    return in_order(found)
 
 
-def _in_order(parts: list[Hits]) -> Hits:
+def in_order(parts: list[Hits]) -> Hits:
     """Join hits and sort them by ray."""
-
-    def joined(name: str) -> np.ndarray:
-        """Return an array of all parts."""
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    order = np.argsort(joined("rays"), kind="stable")
-    return Hits(
-        joined("rays")[order],
-        joined("distances")[order],
-        joined("materials")[order],
-        joined("cosines")[order],
-        joined("uprightness")[order],
-        joined("objects")[order],
-    )
+    columns = [[getattr(part, field.name) for part in parts] for field in fields(Hits)]
+    joined = Hits(*(np.concatenate(column) for column in columns))
+    return joined[np.argsort(joined.rays, kind="stable")]
 
 
 class EmbreeMesh:

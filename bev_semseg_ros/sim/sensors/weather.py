@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.sim.sensors.ray_casting import Hits
+from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
 # Vehicles slower than this raise no spray, in m/s.
 SPRAY_SPEED = 5.0
-# Most of the returns of water in the air are nearer than this, in metres.
-NEAR = 25.0
+# Water in the air farther than this in metres gives no return.
+WATER_RANGE = 85.0
+# Vehicles farther than this from the origin of the ego frame in metres raise no spray.
+SPRAY_RANGE = 45.0
 
 
 def transmission(view: View, hits: Hits) -> np.ndarray:
@@ -58,7 +58,7 @@ def weathered(
         drops = rng.random(count) < 0.0012 * weather.rain**0.6
         water = np.minimum(water, np.where(drops, 1 + rng.exponential(6.0, count), np.inf))
         water = np.minimum(water, _spray(view, origins, directions, rng))
-    water[water > NEAR + 60] = np.inf
+    water[water > WATER_RANGE] = np.inf
     is_water = water < behind - 0.3
     kept = ~is_water[hits.rays]
     rays = np.flatnonzero(is_water)
@@ -70,12 +70,7 @@ def weathered(
         uprightness=np.zeros(len(rays)),
         objects=np.full(len(rays), NO_OBJECT),
     )
-    order = np.argsort(np.concatenate([hits.rays[kept], rays]), kind="stable")
-    joined = {}
-    for field in fields(Hits):
-        old = getattr(hits, field.name)[kept]
-        joined[field.name] = np.concatenate([old, getattr(new, field.name)])[order]
-    return Hits(**joined)
+    return in_order([hits[kept], new])
 
 
 def _spray(
@@ -86,7 +81,7 @@ def _spray(
     strength = min(view.weather.rain / 12, 1.0) * view.wet
     boxes = view.boxes
     speeds = np.linalg.norm(boxes.velocities, axis=1)
-    near = np.linalg.norm(boxes.centers[:, :2], axis=1) < 45
+    near = np.linalg.norm(boxes.centers[:, :2], axis=1) < SPRAY_RANGE
     is_vehicle = boxes.sizes[:, 1] > 1.2
     for row in np.flatnonzero((speeds > SPRAY_SPEED) & near & is_vehicle):
         way = boxes.velocities[row] / speeds[row]

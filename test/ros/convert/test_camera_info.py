@@ -219,6 +219,12 @@ def test_a_region_beyond_the_image_is_refused_if_the_image_is_neither():
         decode_camera(with_region(info(), 300, 50, 400, 300), np.eye(4), image_size=(400, 300))
 
 
+def test_a_binning_beyond_the_image_is_refused_with_a_region_as_without():
+    for message in (info(binning_x=641), with_region(info(binning_x=641), 0, 0, 9000, 9000)):
+        with pytest.raises(ValueError, match="camera_info: the"):
+            decode_camera(message, np.eye(4), image_size=(640, 400))
+
+
 @pytest.mark.parametrize("matrix", [np.zeros(9), np.eye(3).ravel()], ids=["zeros", "identity"])
 def test_without_k_p_is_taken(matrix):
     notes = Notes()

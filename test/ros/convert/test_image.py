@@ -115,6 +115,15 @@ def test_our_images_are_those_of_cv_bridge():
         np.testing.assert_array_equal(decode_image(message), theirs, err_msg=name)
 
 
+@pytest.mark.parametrize("extra", [0, 4])
+def test_bytes_behind_the_last_row_are_too_few_for_padding_between_the_rows(extra):
+    message = image(RGB, "rgb8", step=0, data=array.array("B", RGB.tobytes() + bytes(extra)))
+    np.testing.assert_array_equal(decode_image(message), RGB)
+    message.data.extend(bytes(5))
+    with pytest.raises(ValueError, match="step 0 does not fit 6 rows of 24 bytes"):
+        decode_image(message)
+
+
 # --- encodings of cameras that give no rgb8 -------------------------------------------------------
 
 # Luma and the two colours of red, BT.601 with luma from 16 to 235.

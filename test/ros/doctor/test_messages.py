@@ -155,6 +155,7 @@ def test_frames_in_a_namespace_are_those_of_the_vehicle(examine: Examine) -> Non
         on("/tf_static", in_namespace),
         on("/points", frame("robot1/lidar")),
         on("/image", frame("robot1/camera")),
+        on("/camera_info", frame("robot1/camera")),
         calibration=None,
         node_uses_tf=True,
     )

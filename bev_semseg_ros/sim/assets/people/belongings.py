@@ -9,9 +9,7 @@ from bev_semseg_ros.sim.assets.people.figure import Figure, transformed
 from bev_semseg_ros.sim.assets.people.pose import SIDES
 from bev_semseg_ros.sim.assets.people_materials import BAG, FABRIC, METAL, SKIN, TYRE
 from bev_semseg_ros.sim.assets.wheels import add_loft, add_wheel
-from bev_semseg_ros.sim.classes import MASK_LABEL
-
-PEDESTRIAN = MASK_LABEL["pedestrian"]
+from bev_semseg_ros.sim.classes import PEDESTRIAN
 
 
 def add_rucksack(builder: MeshBuilder, figure: Figure, rng: np.random.Generator) -> None:

@@ -87,6 +87,10 @@ REGION = {name: index for index, name in enumerate(REGIONS)}
 AGES = ("child", "teenager", "adult", "old")
 
 
+# Metres. Proportions of poses and belongings are given for a body of this height.
+STANDARD_HEIGHT = 1.75
+
+
 @dataclass(frozen=True, eq=False)
 class Body:
     """A person in the rest pose: upright, arms 45 degrees down from the horizontal.
@@ -109,6 +113,21 @@ class Body:
     def height(self) -> float:
         """Metres from the soles to the crown."""
         return float(np.ptp(self.vertices[:, 2]))
+
+    @property
+    def size(self) -> float:
+        """Height relative to STANDARD_HEIGHT."""
+        return self.height / STANDARD_HEIGHT
+
+    @property
+    def leg(self) -> float:
+        """Metres from the hip to the ankle."""
+        return self.length("thigh_left", "shin_left") + self.length("shin_left", "foot_left")
+
+    @property
+    def ankle(self) -> float:
+        """Metres from the soles to the ankles."""
+        return self.joints[BONE["foot_left"]][2]
 
     def length(self, upper: str, lower: str) -> float:
         """Return the distance in metres between the beginnings of two bones."""
@@ -134,6 +153,11 @@ class BodyPool:
     def of_age(self, *ages: str) -> list[Body]:
         """Return the bodies of some of AGES."""
         return [body for body in self.bodies if body.age in ages]
+
+    def draw(self, rng: np.random.Generator, ages: tuple[str, ...]) -> Body:
+        """Return a random body of some of AGES."""
+        bodies = self.of_age(*ages)
+        return bodies[rng.integers(len(bodies))]
 
 
 @cache

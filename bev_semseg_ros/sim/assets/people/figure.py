@@ -56,8 +56,8 @@ class Figure:
 
     @property
     def size(self) -> float:
-        """Height relative to a body of 1.75 m."""
-        return self.pose.body.height / 1.75
+        """Height relative to a body of STANDARD_HEIGHT."""
+        return self.pose.body.size
 
     def settle(self, ground: float | None = 0.0) -> None:
         """Compute the surface, and put the lowest vertex on z = `ground` unless it is None."""

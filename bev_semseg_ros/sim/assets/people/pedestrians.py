@@ -8,7 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.people import belongings
-from bev_semseg_ros.sim.assets.people.bodies import Body, body_pool
+from bev_semseg_ros.sim.assets.people.bodies import STANDARD_HEIGHT, body_pool
 from bev_semseg_ros.sim.assets.people.clothes import draw_outfit
 from bev_semseg_ros.sim.assets.people.figure import Figure
 from bev_semseg_ros.sim.assets.people.pose import SIDES, Pose
@@ -22,9 +22,7 @@ from bev_semseg_ros.sim.assets.people.poses import (
 )
 from bev_semseg_ros.sim.assets.shape import Shape, centered, reaching
 from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheeler
-from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
-
-PEDESTRIAN = MASK_LABEL["pedestrian"]
+from bev_semseg_ros.sim.classes import BOX_LABEL, PEDESTRIAN
 
 _GROWN = ("teenager", "adult", "old")
 
@@ -39,13 +37,10 @@ class _Scene:
         outside: Triangles that move with the person but do not count for the box.
     """
 
-    def __init__(
-        self, rng: np.random.Generator, ages: tuple[str, ...], may_skirt: bool = True
-    ) -> None:
+    def __init__(self, rng: np.random.Generator, ages: tuple[str, ...], may_skirt: bool) -> None:
         """Draw a body of some of AGES, and clothes for it."""
         pool = body_pool()
-        bodies = pool.of_age(*ages)
-        body: Body = bodies[rng.integers(len(bodies))]
+        body = pool.draw(rng, ages)
         self.rng = rng
         self.figure = Figure(pool, body, draw_outfit(rng, body, may_skirt=may_skirt), PEDESTRIAN)
         self.body = MeshBuilder()
@@ -60,10 +55,15 @@ class _Scene:
         """Draw a side."""
         return str(self.rng.choice(list(SIDES)))
 
-    def finish(self) -> None:
-        """Put the person on the ground and add the triangles."""
-        self.figure.settle()
+    def finish(self, ground: float = 0.0) -> None:
+        """Put the person on the ground, or on a rest at this height, and add the triangles."""
+        self.figure.settle(ground)
         self.figure.add_to(self.body)
+
+    def seat_vertices(self) -> np.ndarray:
+        """Return the vertices (K, 3) with which somebody settled sits on something."""
+        lower = self.figure.posed_part("pelvis", "thigh_left", "thigh_right")
+        return lower[np.abs(lower[:, 0] - self.pose.hips[0]) < 0.15]
 
 
 def _walk(scene: _Scene) -> None:
@@ -78,19 +78,34 @@ def _walking(scene: _Scene) -> None:
     side = scene.any_side()
     load = rng.random()
     if load < 0.15:
-        hang(scene.pose, side, 0.14)
+        hang(scene.pose, side)
     elif load > 0.85:
         pose_arms(scene.pose, rng, str(rng.choice(["phone", "telephone", "pockets"])))
     scene.finish()
     has_cane = load <= 0.85 and scene.pose.body.age == "old" and rng.random() < 0.15
-    if load < 0.15:
-        belongings.add_hand_bag(scene.body, scene.figure, rng, side)
-    elif load < 0.35:
-        belongings.add_rucksack(scene.body, scene.figure, rng)
-    elif load < 0.5:
-        belongings.add_shoulder_bag(scene.body, scene.figure, rng, side)
-    elif has_cane:
+    has_bag = _add_bag(scene, side, load, (0.15, 0.35, 0.5))
+    if has_cane and not has_bag:
         belongings.add_cane(scene.body, scene.figure, side)
+
+
+def _add_bag(scene: _Scene, side: str, load: float, limits: tuple[float, float, float]) -> bool:
+    """Add a bag, or none; return whether there is one.
+
+    Args:
+        scene: The person, who is settled.
+        side: Hand or shoulder that carries it.
+        load: Random number that decides, 0 to 1.
+        limits: Below the first one it is a bag in the hand, below the second one a rucksack, below
+            the third one a bag at the shoulder.
+    """
+    in_hand, on_back, at_shoulder = limits
+    if load < in_hand:
+        belongings.add_hand_bag(scene.body, scene.figure, scene.rng, side)
+    elif load < on_back:
+        belongings.add_rucksack(scene.body, scene.figure, scene.rng)
+    elif load < at_shoulder:
+        belongings.add_shoulder_bag(scene.body, scene.figure, scene.rng, side)
+    return load < at_shoulder
 
 
 def _running(scene: _Scene) -> None:
@@ -118,14 +133,9 @@ def _standing(scene: _Scene) -> None:
     side = scene.any_side()
     load = rng.random()
     if load < 0.12:
-        hang(scene.pose, side, 0.14)
+        hang(scene.pose, side)
     scene.finish()
-    if load < 0.12:
-        belongings.add_hand_bag(scene.body, scene.figure, rng, side)
-    elif load < 0.25:
-        belongings.add_rucksack(scene.body, scene.figure, rng)
-    elif load < 0.35:
-        belongings.add_shoulder_bag(scene.body, scene.figure, rng, side)
+    _add_bag(scene, side, load, (0.12, 0.25, 0.35))
 
 
 def _seated(scene: _Scene) -> None:
@@ -137,9 +147,8 @@ def _seated(scene: _Scene) -> None:
 def _sitting(scene: _Scene) -> None:
     """Sit on a chair or a block."""
     _seated(scene)
-    seat = scene.figure.posed_part("pelvis", "thigh_left", "thigh_right")
-    near = seat[np.abs(seat[:, 0] - scene.pose.hips[0]) < 0.15]
-    place = np.array([scene.pose.hips[0] + 0.06, 0, near[:, 2].min() + 0.01])
+    height = scene.seat_vertices()[:, 2].min() + 0.01
+    place = np.array([scene.pose.hips[0] + 0.06, 0, height])
     belongings.add_seat(scene.body, scene.rng, place)
 
 
@@ -180,7 +189,7 @@ def _pushing(scene: _Scene, x: float, half_width: float, z: float) -> np.ndarray
 def _pram(scene: _Scene) -> None:
     """Push a pram or a push chair."""
     u = scene.rng.uniform
-    handle = _pushing(scene, u(0.4, 0.5), u(0.12, 0.2), u(0.58, 0.63) * 1.75)
+    handle = _pushing(scene, u(0.4, 0.5), u(0.12, 0.2), u(0.58, 0.63) * STANDARD_HEIGHT)
     belongings.add_pram(scene.outside, scene.rng, handle)
 
 
@@ -188,7 +197,7 @@ def _walking_frame(scene: _Scene) -> None:
     """Walk with a walking frame."""
     u = scene.rng.uniform
     half = u(0.22, 0.27)
-    handle = _pushing(scene, u(0.28, 0.4), half, u(0.5, 0.55) * 1.75)
+    handle = _pushing(scene, u(0.28, 0.4), half, u(0.5, 0.55) * STANDARD_HEIGHT)
     belongings.add_walking_frame(scene.outside, scene.rng, handle + np.array([0, half, 0]))
 
 
@@ -196,10 +205,8 @@ def _pushing_bicycle(scene: _Scene) -> None:
     """Walk beside a bicycle."""
     rng, size = scene.rng, scene.figure.size
     kind = str(rng.choice(BICYCLE_KINDS, p=[0.4, 0.35, 0.2, 0.05]))
-    leg = scene.pose.body.length("thigh_left", "shin_left")
-    leg += scene.pose.body.length("shin_left", "foot_left")
     bicycle = MeshBuilder()
-    position = add_two_wheeler(bicycle, rng, kind, leg)
+    position = add_two_wheeler(bicycle, rng, kind, scene.pose.body.leg)
     side = scene.any_side()
     other = "left" if side == "right" else "right"
     sign = SIDES[side]
@@ -234,7 +241,7 @@ def _luggage(scene: _Scene) -> None:
         return
     if draw < 0.75:
         for each in SIDES:
-            hang(scene.pose, each, 0.14)
+            hang(scene.pose, each)
         scene.finish()
         for each in SIDES:
             belongings.add_hand_bag(scene.body, scene.figure, rng, each)
@@ -269,10 +276,8 @@ def _wheelchair(scene: _Scene) -> None:
     for side, sign in SIDES.items():
         pose.swing_leg(side, 1.5, 1.25, 0.03, 0.05)
         pose.swing_arm(side, 0.25, 1.2, 0.3, 0.1 * sign)
-    scene.figure.settle(0.1)
-    scene.figure.add_to(scene.body)
-    seat = scene.figure.posed_part("pelvis", "thigh_left", "thigh_right")
-    near = seat[np.abs(seat[:, 0] - pose.hips[0]) < 0.15]
+    scene.finish(0.1)
+    near = scene.seat_vertices()
     place = np.array([pose.hips[0] - 0.08, 0, near[:, 2].min() + 0.01])
     width = float(np.clip(np.ptp(near[:, 1]) + 0.04, 0.36, 0.56))
     belongings.add_wheelchair(scene.body, scene.rng, place, width)

@@ -9,6 +9,8 @@ from bev_semseg_ros.sim.assets.people.bodies import BONE, BONES, PARENTS, Body, 
 
 FORWARD, LEFT, UP = np.eye(3)
 SIDES = {"left": 1.0, "right": -1.0}
+# The bones of each limb, from the trunk outwards.
+_LIMBS = {"arm": ("upper_arm", "forearm", "hand"), "leg": ("thigh", "shin", "foot")}
 
 # Radians by which fingers close round a handle.
 GRIP = 1.1
@@ -130,7 +132,7 @@ class Pose:
             inward: (3,) direction to which the lower bone bends.
         """
         is_arm = limb == "arm"
-        bones = ("upper_arm", "forearm", "hand") if is_arm else ("thigh", "shin", "foot")
+        bones = _LIMBS[limb]
         hinge = cross(upper, inward)
         for first, second, direction in (
             (bones[0], bones[1], upper),
@@ -187,8 +189,7 @@ class Pose:
             target: (3,) place.
             outward: (3,) direction to which elbow or knee points.
         """
-        names = ("upper_arm", "forearm", "hand") if limb == "arm" else ("thigh", "shin", "foot")
-        start, middle, end = (f"{name}_{side}" for name in names)
+        start, middle, end = (f"{name}_{side}" for name in _LIMBS[limb])
         first, second = self.body.length(start, middle), self.body.length(middle, end)
         origin = self.joint(start)
         along = target - origin
@@ -212,14 +213,9 @@ class Pose:
         if sine > 1e-6:
             rotation = turn(axis / sine, float(np.arctan2(sine, now @ wanted))) @ rotation
         self.set_rotation(f"hand_{side}", rotation)
-        self.close_hand(side, grip)
-
-    def close_hand(self, side: str, grip: float = GRIP) -> None:
-        """Close the fingers of a hand by radians."""
         # In the rest pose the palms look to the thighs and the thumbs forward.
-        axis = SIDES[side] * FORWARD
-        bent = turn(axis, grip)
-        self.set_rotation(f"fingers_{side}", self.rotation(f"hand_{side}") @ bent)
+        bent = turn(SIDES[side] * FORWARD, grip)
+        self.set_rotation(f"fingers_{side}", rotation @ bent)
 
     def hold(self, side: str, target: np.ndarray, outward: np.ndarray) -> None:
         """Bring a hand to a place (3,) and close it; the elbow points outward (3,)."""

@@ -118,11 +118,11 @@ def pose_arms(pose: Pose, rng: np.random.Generator, what: str) -> None:
     for side in SIDES:
         pose.swing_arm(side, u(-0.1, 0.15), u(0.1, 0.4), u(0.08, 0.2))
     chest = pose.joint("chest")
-    size = pose.body.height / 1.75
+    size = pose.body.size
     forward = pose.rotation("chest")
 
     def at(x: float, y: float, z: float) -> np.ndarray:
-        """Return a place (3,) before the chest, for a body of 1.75 m."""
+        """Return a place (3,) before the chest, for a body of STANDARD_HEIGHT."""
         return chest + forward @ (size * np.array([x, y, z]))
 
     if what == "phone":
@@ -168,7 +168,7 @@ def _glance(rng: np.random.Generator) -> tuple[float, float]:
     return float(rng.normal(0.08, 0.12)), float(np.clip(rng.normal(0, 0.3), -0.9, 0.9))
 
 
-def hang(pose: Pose, side: str, out: float = 0.1) -> None:
+def hang(pose: Pose, side: str) -> None:
     """Let an arm hang straight down with a closed hand, as under the weight of a bag."""
-    pose.swing_arm(side, 0.05, 0.08, out)
+    pose.swing_arm(side, 0.05, 0.08, 0.14)
     pose.point_hand(side, -UP, 1.2)

@@ -7,14 +7,14 @@ import numpy as np
 from bev_semseg_ros.geometry import rotation_rpy
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.people.belongings import add_rucksack
-from bev_semseg_ros.sim.assets.people.bodies import BONE, body_pool
+from bev_semseg_ros.sim.assets.people.bodies import body_pool
 from bev_semseg_ros.sim.assets.people.clothes import draw_outfit
 from bev_semseg_ros.sim.assets.people.figure import Figure
 from bev_semseg_ros.sim.assets.people.pose import FORWARD, SIDES, Pose
 from bev_semseg_ros.sim.assets.shape import Shape, centered
 from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheeler
-from bev_semseg_ros.sim.assets.wheels import TWO_WHEELER, RidingPosition
-from bev_semseg_ros.sim.classes import BOX_LABEL
+from bev_semseg_ros.sim.assets.wheels import RidingPosition
+from bev_semseg_ros.sim.classes import BOX_LABEL, TWO_WHEELER
 
 # For each kind of rider: who it may be, and what they ride with which probability.
 _VEHICLES: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
@@ -53,8 +53,7 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
     ages, vehicles = _VEHICLES[kind]
     vehicle = str(rng.choice(list(vehicles), p=list(vehicles.values())))
     pool = body_pool()
-    bodies = pool.of_age(*ages)
-    body = bodies[rng.integers(len(bodies))]
+    body = pool.draw(rng, ages)
     has_motor = kind in ("motorcyclist", "scooter_rider")
     headwear = None
     if has_motor:
@@ -64,8 +63,7 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
     outfit = draw_outfit(rng, body, headwear, may_skirt=False)
     figure = Figure(pool, body, outfit, TWO_WHEELER)
     builder = MeshBuilder()
-    leg = body.length("thigh_left", "shin_left") + body.length("shin_left", "foot_left")
-    position = add_two_wheeler(builder, rng, vehicle, leg)
+    position = add_two_wheeler(builder, rng, vehicle, body.leg)
     if kind == "waiting_cyclist":
         _stand_astride(figure.pose, rng, position)
     else:
@@ -84,24 +82,23 @@ def cyclist(rng: np.random.Generator, kind: str) -> Shape:
 
 def _sit_on(pose: Pose, seat: tuple[float, float]) -> None:
     """Put the hips on a seat (x, z)."""
-    size = pose.body.height / 1.75
+    size = pose.body.size
     pose.hips = np.array([seat[0] + 0.02 * size, 0, seat[1] + 0.1 * size])
 
 
 def _stand_on(pose: Pose, position: RidingPosition) -> None:
     """Put the hips over a deck on which the rider stands."""
-    legs = pose.body.length("thigh_left", "shin_left") + pose.body.length("shin_left", "foot_left")
-    ankle = pose.body.joints[BONE["foot_left"]][2]
-    pose.hips = np.array([position.foot[0] - 0.02, 0, position.foot[1] + ankle + 0.97 * legs])
+    body = pose.body
+    height = position.foot[1] + body.ankle + 0.97 * body.leg
+    pose.hips = np.array([position.foot[0] - 0.02, 0, height])
 
 
 def _stand_astride(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
     """Stand before the saddle, with one foot or both on the ground."""
-    legs = pose.body.length("thigh_left", "shin_left") + pose.body.length("shin_left", "foot_left")
-    ankle = pose.body.joints[BONE["foot_left"]][2]
+    ankle = pose.body.ankle
     saddle_x = position.seat[0] if position.seat else 0.0
     lean = SIDES[str(rng.choice(list(SIDES)))]
-    pose.hips = np.array([saddle_x + 0.26, 0.04 * lean, ankle + 0.96 * legs])
+    pose.hips = np.array([saddle_x + 0.26, 0.04 * lean, ankle + 0.96 * pose.body.leg])
     has_foot_on_pedal = rng.random() < 0.6
     for side, sign in SIDES.items():
         place = np.array([pose.hips[0] + 0.02, 0.2 * sign, ankle])
@@ -115,9 +112,8 @@ def _stand_astride(pose: Pose, rng: np.random.Generator, position: RidingPositio
 def _place_feet(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
     """Put the balls of the feet on pedals or footrests."""
     x, z, y = position.foot
-    size = pose.body.height / 1.75
+    size = pose.body.size
     phase = rng.uniform(0, 2 * np.pi)
-    sole = pose.body.joints[BONE["foot_left"]][2]
     ball = 0.11 * size if position.crank else 0.05 * size
     knees_out = rng.uniform(0.0, 0.35)
     for side, sign in SIDES.items():
@@ -130,7 +126,7 @@ def _place_feet(pose: Pose, rng: np.random.Generator, position: RidingPosition) 
         elif position.seat is None:
             place[0] += 0.13 * sign
         foot = rotation_rpy(0, toes_down, sign * 0.1)
-        ankle = place + foot @ np.array([-ball, 0, sole + 0.01])
+        ankle = place + foot @ np.array([-ball, 0, pose.body.ankle + 0.01])
         pose.reach("leg", side, ankle, FORWARD + np.array([0, knees_out * sign, 0.5]))
         pose.set_rotation(f"foot_{side}", foot)
 

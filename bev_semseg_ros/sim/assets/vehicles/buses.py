@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
-from bev_semseg_ros.sim.assets.vehicles.cabs import TRUCK, cabin, crew
+from bev_semseg_ros.sim.assets.vehicles.cabs import WHEEL_RADIUS, cabin, crew
 from bev_semseg_ros.sim.assets.vehicles.parts import (
-    FABRIC,
     GLASS,
     INTERIOR,
     LAMP,
@@ -15,13 +14,11 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     PLASTIC,
     PLATE,
     REAR_LAMP,
-    SKIN,
+    occupant,
     upright,
-    wheel,
+    wheels,
 )
-
-# Metres.
-WHEEL_RADIUS = 0.48
+from bev_semseg_ros.sim.classes import TRUCK
 
 
 def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -114,17 +111,14 @@ def _add_body(
             builder.box((x, y, floor + 0.3), seat, 0, TRUCK, INTERIOR)
             if rng.random() < 0.25:
                 y += rng.choice([-0.2, 0.2])
-                builder.box((x + 0.2, y, foot - 0.5), (0.25, 0.42, 0.6), 0, TRUCK, FABRIC)
-                builder.box((x + 0.2, y, foot + 0.1), (0.2, 0.17, 0.25), 0, TRUCK, SKIN)
+                trunk = (0.25, 0.42, 0.6)
+                occupant(builder, (x + 0.2, y), foot - 0.5, trunk, foot + 0.1, TRUCK)
     return head
 
 
 def _add_axles(builder: MeshBuilder, axles: tuple[float, ...], width: float) -> None:
     """Add a wheel at each end of each axle."""
-    for x in axles:
-        for side in (-1, 1):
-            y = side * (width / 2 + 0.005)
-            wheel(builder, x, y, WHEEL_RADIUS, 0.3, TRUCK, has_spokes=False)
+    wheels(builder, axles, width / 2 + 0.005, WHEEL_RADIUS, 0.3, TRUCK)
 
 
 def _add_tail(builder: MeshBuilder, rear: float, width: float) -> None:

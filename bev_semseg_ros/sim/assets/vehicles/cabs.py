@@ -6,7 +6,6 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.vehicles.parts import (
-    FABRIC,
     GLASS,
     INTERIOR,
     LAMP,
@@ -14,12 +13,13 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     PLASTIC,
     PLATE,
     REAR_LAMP,
-    SKIN,
+    occupant,
     upright,
 )
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import TRUCK
 
-TRUCK = MASK_LABEL["truck"]
+# Radius of the wheels of lorries and buses in metres.
+WHEEL_RADIUS = 0.48
 
 
 def cabin(
@@ -112,8 +112,8 @@ def crew(
         builder.box((x, side * 0.28 * width, foot - 0.5), (0.16, 0.5, 0.85), 0, TRUCK, INTERIOR)
     builder.box((x + 0.9, 0, foot - 0.3), (0.3, 0.9 * width, 0.25), 0, TRUCK, INTERIOR)
     if rng.random() < 0.7:
-        builder.box((x + 0.22, 0.28 * width, foot - 0.4), (0.25, 0.46, 0.75), 0, TRUCK, FABRIC)
-        builder.box((x + 0.22, 0.28 * width, foot + 0.37), (0.2, 0.17, 0.25), 0, TRUCK, SKIN)
+        place, trunk = (x + 0.22, 0.28 * width), (0.25, 0.46, 0.75)
+        occupant(builder, place, foot - 0.4, trunk, foot + 0.37, TRUCK)
 
 
 def tail(builder: MeshBuilder, rear: float, width: float) -> None:

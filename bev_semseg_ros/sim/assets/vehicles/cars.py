@@ -17,15 +17,14 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     PLASTIC,
     PLATE,
     REAR_LAMP,
-    SKIN,
+    occupant,
     panel,
-    wheel,
+    wheels,
 )
 from bev_semseg_ros.sim.assets.vehicles.profiles import PROFILES, VANS
 from bev_semseg_ros.sim.assets.vehicles.trailers import add_trailer
-from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
+from bev_semseg_ros.sim.classes import BOX_LABEL, CAR
 
-CAR = MASK_LABEL["car"]
 # A car with a trailer, and the kinds of cars that tow one.
 TOWING = "towing"
 TOWING_BODIES = ("wagon", "suv", "mpv", "van", "pickup")
@@ -60,10 +59,8 @@ def car(rng: np.random.Generator, kind: str) -> Shape:
     _front(builder, body, rng)
     _rear(builder, body, rng)
     has_spokes = rng.random() < 0.6
-    for x in body.wheel_x:
-        for side in (-1, 1):
-            y = side * (body.width / 2 - 0.012)
-            wheel(builder, x, y, body.wheel_radius, 0.2, CAR, has_spokes)
+    half_track = body.width / 2 - 0.012
+    wheels(builder, body.wheel_x, half_track, body.wheel_radius, 0.2, CAR, has_spokes)
     _interior(builder, body, rng)
     _seams(builder, body)
     outside = MeshBuilder()
@@ -234,8 +231,9 @@ def _interior(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> 
     has_driver = rng.random() < 0.6
     if has_driver:
         x, y = front + 0.2, 0.4 * half
-        block((x, y, 0.5 * belt), (0.24, 0.44, belt + 0.05 - 0.5 * belt), FABRIC)
-        block((x, y, belt + 0.07), (0.2, 0.17, min(0.24, ceiling - belt - 0.07)), SKIN)
+        trunk = (0.24, 0.44, belt + 0.05 - 0.5 * belt)
+        chin = belt + 0.07
+        occupant(builder, (x, y), 0.5 * belt, trunk, chin, CAR, min(0.24, ceiling - belt - 0.07))
     if not body.has_rear_windows:
         bulkhead_size = (0.05, 1.8 * half, body.height - 0.1 - low)
         block((front - 0.25, 0, low), bulkhead_size, INTERIOR)

@@ -16,9 +16,8 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     PLASTIC,
     upright,
 )
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import TRUCK
 
-TRUCK = MASK_LABEL["truck"]
 # Metres.
 LOADING_HEIGHT = 1.0
 

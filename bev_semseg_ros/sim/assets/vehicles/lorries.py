@@ -9,12 +9,20 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.vehicles import loads
-from bev_semseg_ros.sim.assets.vehicles.cabs import TRUCK, cabin, crew, tail
+from bev_semseg_ros.sim.assets.vehicles.cabs import WHEEL_RADIUS, cabin, crew, tail
 from bev_semseg_ros.sim.assets.vehicles.loads import LOADING_HEIGHT, Bay
-from bev_semseg_ros.sim.assets.vehicles.parts import GLASS, LAMP, PAINT, PLASTIC, panel, wheel
+from bev_semseg_ros.sim.assets.vehicles.parts import (
+    CARGO,
+    GLASS,
+    LAMP,
+    PAINT,
+    PLASTIC,
+    panel,
+    wheels,
+)
+from bev_semseg_ros.sim.classes import TRUCK
 
-# Radius of the wheels of a lorry and of a van in metres.
-WHEEL_RADIUS = 0.48
+# Radius of the wheels of a van in metres.
 VAN_WHEEL_RADIUS = 0.35
 
 
@@ -49,7 +57,7 @@ LORRIES = {
 # Lorries that pull something.
 ARTICULATED = ("semitrailer", "trailer_lorry")
 # Lorries on the frame of a van.
-VANS = ("box_van", "ambulance")
+VAN_LORRIES = ("box_van", "ambulance")
 
 
 def add_lorry(
@@ -118,7 +126,7 @@ def add_articulated(
 def add_van_lorry(
     builder: MeshBuilder, rng: np.random.Generator, kind: str
 ) -> tuple[float, float, float]:
-    """Add a vehicle of a kind of VANS; return its width, and x and z of its mirrors."""
+    """Add a vehicle of a kind of VAN_LORRIES; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     is_ambulance = kind == "ambulance"
     length, width = uniform(5.7, 7.0), uniform(2.0, 2.25)
@@ -137,7 +145,7 @@ def add_van_lorry(
     )
     crew(builder, cab_rear + 0.45, width, foot, rng)
     bay_height = 0.55 if is_ambulance else uniform(0.6, 0.9)
-    material = PAINT if is_ambulance or rng.random() < 0.3 else loads.CARGO
+    material = PAINT if is_ambulance or rng.random() < 0.3 else CARGO
     middle, size = (rear + cab_rear) / 2, cab_rear - rear
     builder.box((middle, 0, 0.4), (size, 0.7 * width, bay_height - 0.4), 0, TRUCK, PLASTIC)
     base = (middle, 0, bay_height)
@@ -148,11 +156,9 @@ def add_van_lorry(
         stripe = (bay_height + 0.35, bay_height + 0.7)
         for side in (-1, 1):
             y = side * (width / 2 + 0.006)
-            panel(builder, y, (rear + 0.05, cab_rear - 0.05), stripe, TRUCK, loads.CARGO)
-    for x in (front - nose - 0.35, rear + 0.28 * length):
-        for side in (-1, 1):
-            y = side * (width / 2 - 0.03)
-            wheel(builder, x, y, VAN_WHEEL_RADIUS, 0.25, TRUCK, has_spokes=False)
+            panel(builder, y, (rear + 0.05, cab_rear - 0.05), stripe, TRUCK, CARGO)
+    axles = (front - nose - 0.35, rear + 0.28 * length)
+    wheels(builder, axles, width / 2 - 0.03, VAN_WHEEL_RADIUS, 0.25, TRUCK)
     tail(builder, rear, width)
     return width, front - nose - 0.35, foot + 0.05
 
@@ -202,10 +208,7 @@ def _add_frame(builder: MeshBuilder, rear: float, front: float, width: float) ->
 
 def _add_wheels(builder: MeshBuilder, axles: list[float], width: float) -> None:
     """Add a wheel at each end of each axle."""
-    for x in axles:
-        for side in (-1, 1):
-            y = side * (width / 2 - 0.02)
-            wheel(builder, x, y, WHEEL_RADIUS, 0.35, TRUCK, has_spokes=False)
+    wheels(builder, axles, width / 2 - 0.02, WHEEL_RADIUS, 0.35, TRUCK)
 
 
 def _add_side_guards(builder: MeshBuilder, rear: float, front: float, width: float) -> None:

@@ -1,6 +1,8 @@
-"""What cars, lorries and buses have in common: material slots, wheels, panels."""
+"""What cars, lorries and buses have in common: material slots, wheels, panels, occupants."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -171,7 +173,7 @@ def wheel(
     radius: float,
     width: float,
     label: int,
-    has_spokes: bool,
+    has_spokes: bool = False,
 ) -> None:
     """Add a wheel that stands on the ground.
 
@@ -191,6 +193,55 @@ def wheel(
     disc(builder, np.array([x, y, radius]), radius, 0.66 * radius, side, label, TYRE)
     sectors = np.where(np.arange(WHEEL_SIDES) % 2, PLASTIC if has_spokes else RIM, RIM)
     disc(builder, np.array([x, y - side * 0.02, radius]), 0.68 * radius, 0, side, label, sectors)
+
+
+def wheels(
+    builder: MeshBuilder,
+    axles: Iterable[float],
+    half_track: float,
+    radius: float,
+    width: float,
+    label: int,
+    has_spokes: bool = False,
+) -> None:
+    """Add a wheel at each end of each axle.
+
+    Args:
+        builder: Receives the triangles.
+        axles: Positions of the axles in metres.
+        half_track: Position of the outer faces of the left wheels in metres.
+        radius: Metres.
+        width: Of a wheel in metres.
+        label: Class of the surface.
+        has_spokes: Whether the rims have dark gaps.
+    """
+    for x in axles:
+        for side in (-1, 1):
+            wheel(builder, x, side * half_track, radius, width, label, has_spokes)
+
+
+def occupant(
+    builder: MeshBuilder,
+    place: tuple[float, float],
+    seat: float,
+    trunk: tuple[float, float, float],
+    chin: float,
+    label: int,
+    head: float = 0.25,
+) -> None:
+    """Add somebody who sits in a vehicle, visible through the windows.
+
+    Args:
+        builder: Receives the triangles.
+        place: x and y in metres.
+        seat: Height of the seat in metres.
+        trunk: Length, width and height of the trunk in metres.
+        chin: Height of the lower end of the head in metres.
+        label: Class of the surface.
+        head: Height of the head itself in metres.
+    """
+    builder.box((*place, seat), trunk, 0, label, FABRIC)
+    builder.box((*place, chin), (0.2, 0.17, head), 0, label, SKIN)
 
 
 def upright(

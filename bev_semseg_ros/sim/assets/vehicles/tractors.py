@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
-from bev_semseg_ros.sim.assets.vehicles.cabs import TRUCK, cabin, crew
+from bev_semseg_ros.sim.assets.vehicles.cabs import cabin, crew
 from bev_semseg_ros.sim.assets.vehicles.loads import Bay, add_platform, add_tank, add_tipper
-from bev_semseg_ros.sim.assets.vehicles.parts import GLASS, LAMP, PAINT, PLASTIC, upright, wheel
+from bev_semseg_ros.sim.assets.vehicles.parts import (
+    GLASS,
+    LAMP,
+    PAINT,
+    PLASTIC,
+    upright,
+    wheel,
+    wheels,
+)
+from bev_semseg_ros.sim.classes import TRUCK
 
 # Share of tractors that pull a trailer.
 TRAILER_SHARE = 0.4
@@ -37,9 +46,9 @@ def add_tractor(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, 
         fender = (-0.35, side * (width / 2 - 0.22), 1.95 * rear_radius)
         builder.box(fender, (1.3 * rear_radius, 0.44, 0.06), 0, TRUCK, PLASTIC)
         tyre = 0.28 * rear_radius + 0.22
-        wheel(builder, -0.35, side * width / 2, rear_radius, tyre, TRUCK, has_spokes=False)
+        wheel(builder, -0.35, side * width / 2, rear_radius, tyre, TRUCK)
         y = side * (0.9 * width / 2)
-        wheel(builder, end - 0.55, y, front_radius, 0.3, TRUCK, has_spokes=False)
+        wheel(builder, end - 0.55, y, front_radius, 0.3, TRUCK)
     builder.tube(
         (end - 0.5, 0.2, hood), (end - 0.5, 0.2, hood + 0.8), 0.05, 0.05, 6, TRUCK, PLASTIC
     )
@@ -58,6 +67,5 @@ def _add_trailer(
     load = (add_platform, add_tipper, add_tank)[rng.integers(3)]
     load(builder, rng, Bay(front - length, front - 0.7, max(width, 2.2), height))
     builder.box((front - 0.2, 0, 0.55), (2.2, 0.15, 0.15), 0, TRUCK, PLASTIC)
-    for x in (front - 0.35 * length - 0.6, front - 0.8 * length):
-        for side in (-1, 1):
-            wheel(builder, x, side * 1.05, 0.45, 0.35, TRUCK, has_spokes=False)
+    axles = (front - 0.35 * length - 0.6, front - 0.8 * length)
+    wheels(builder, axles, 1.05, 0.45, 0.35, TRUCK)

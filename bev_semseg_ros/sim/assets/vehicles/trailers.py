@@ -15,10 +15,10 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
     upright,
     wheel,
 )
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import TRUCK
 
 # As in A2D2, whose masks call what is towed "utility vehicle".
-LABEL = MASK_LABEL["truck"]
+LABEL = TRUCK
 # Kind -> bounds in metres of the length and the width of the body, and of the height of its top.
 TRAILERS = {
     "open": ((1.9, 2.8), (1.2, 1.6), (0.85, 1.15)),
@@ -56,7 +56,7 @@ def add_trailer(builder: MeshBuilder, rng: np.random.Generator, hitch: float) ->
             panel(builder, y, (middle - 0.5, middle + 0.6), windows, LABEL, GLASS)
     for side in (-1, 1):
         y = side * (width / 2 + 0.03)
-        wheel(builder, middle - 0.1, y, WHEEL_RADIUS, 0.2, LABEL, has_spokes=False)
+        wheel(builder, middle - 0.1, y, WHEEL_RADIUS, 0.2, LABEL)
         lamps = sorted((side * 0.9 * width / 2, side * 0.65 * width / 2))
         lamp_y = (lamps[0], lamps[1])
         upright(builder, rear - 0.02, -1, lamp_y, (FLOOR + 0.05, FLOOR + 0.2), LABEL, REAR_LAMP)

@@ -7,20 +7,24 @@ import numpy as np
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.shape import Shape, centered
 from bev_semseg_ros.sim.assets.vehicles.buses import add_articulated_bus, add_bus
-from bev_semseg_ros.sim.assets.vehicles.cabs import TRUCK
 from bev_semseg_ros.sim.assets.vehicles.lorries import (
     ARTICULATED,
     LORRIES,
-    VANS,
+    VAN_LORRIES,
     add_articulated,
     add_lorry,
     add_van_lorry,
 )
 from bev_semseg_ros.sim.assets.vehicles.parts import PLASTIC
 from bev_semseg_ros.sim.assets.vehicles.tractors import add_tractor
-from bev_semseg_ros.sim.classes import BOX_LABEL
+from bev_semseg_ros.sim.classes import BOX_LABEL, TRUCK
 
-TRUCK_KINDS = (*LORRIES, *ARTICULATED, *VANS, "bus", "articulated_bus", "tractor")
+_OTHERS = {
+    "bus": add_bus,
+    "articulated_bus": add_articulated_bus,
+    "tractor": add_tractor,
+}
+TRUCK_KINDS = (*LORRIES, *ARTICULATED, *VAN_LORRIES, *_OTHERS)
 
 
 def truck(rng: np.random.Generator, kind: str) -> Shape:
@@ -50,13 +54,8 @@ def _add(builder: MeshBuilder, rng: np.random.Generator, kind: str) -> tuple[flo
         return add_lorry(builder, rng, kind)
     if kind in ARTICULATED:
         return add_articulated(builder, rng, kind)
-    if kind in VANS:
+    if kind in VAN_LORRIES:
         return add_van_lorry(builder, rng, kind)
-    others = {
-        "bus": add_bus,
-        "articulated_bus": add_articulated_bus,
-        "tractor": add_tractor,
-    }
-    if kind not in others:
+    if kind not in _OTHERS:
         raise ValueError(f"unknown truck {kind!r}, expected one of {', '.join(TRUCK_KINDS)}")
-    return others[kind](builder, rng)
+    return _OTHERS[kind](builder, rng)

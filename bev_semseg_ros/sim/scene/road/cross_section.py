@@ -7,12 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
-
-ROAD = MASK_LABEL["road"]
-SIDEWALK = MASK_LABEL["sidewalk"]
-VEGETATION = MASK_LABEL["vegetation"]
-
 
 @dataclass(frozen=True)
 class Lane:

@@ -6,13 +6,8 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
-from bev_semseg_ros.sim.scene.road.cross_section import (
-    ROAD,
-    SIDEWALK,
-    VEGETATION,
-    Side,
-    Strip,
-)
+from bev_semseg_ros.sim.classes import ROAD, SIDEWALK, VEGETATION
+from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
 from bev_semseg_ros.sim.scene.road.street import MEDIAN_KERB, Street
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import LANE_MARKING
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 
-PAINT = MASK_LABEL["lane_marking"]
-# Height of paint over the road in metres.
-HEIGHT = 0.004
+# Height of paint over the road in metres. Repairs lie lower.
+PAINT_HEIGHT = 0.004
 # Lines of a side road end at this distance from the middle of the street in metres.
 LINE_END = 70.0
 
@@ -82,8 +81,8 @@ class JunctionMarkings:
         low, high = min(s0, s1), max(s0, s1)
         edges = np.unique([low, *stations[(stations > low) & (stations < high)], high])
         s = np.stack([edges[:-1], edges[1:], edges[1:], edges[:-1]], -1)
-        corners = self._street.alignment.points(s, np.array([t0, t0, t1, t1]), HEIGHT)
-        self._site.out.quads(corners, PAINT, self._material)
+        corners = self._street.alignment.points(s, np.array([t0, t0, t1, t1]), PAINT_HEIGHT)
+        self._site.out.quads(corners, LANE_MARKING, self._material)
 
     def _patch_beside(self, side: Side, s0: float, s1: float, near: float, far: float) -> None:
         """Add a rectangle on the side road between two stations and two distances."""
@@ -92,6 +91,6 @@ class JunctionMarkings:
         inner, outer = edges[:-1], edges[1:]
         distance = np.stack([inner, outer, outer, inner], -1)
         s = np.array([s0, s0, s1, s1] if side.sign < 0 else [s1, s1, s0, s0])
-        z = side.road_height(distance) + HEIGHT
+        z = side.road_height(distance) + PAINT_HEIGHT
         corners = self._street.alignment.points(s, side.sign * distance, z)
-        self._site.out.quads(corners, PAINT, self._material)
+        self._site.out.quads(corners, LANE_MARKING, self._material)

@@ -6,14 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import LANE_MARKING, ROAD, VEGETATION
 from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow
-from bev_semseg_ros.sim.scene.road.junction_markings import JunctionMarkings
+from bev_semseg_ros.sim.scene.road.junction_markings import PAINT_HEIGHT, JunctionMarkings
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 
-PAINT, ROAD = MASK_LABEL["lane_marking"], MASK_LABEL["road"]
-# Height of paint over the road in metres. Repairs lie lower.
-PAINT_HEIGHT = 0.004
 # Lines end at this station in metres.
 LINE_END = 250.0
 
@@ -48,7 +45,7 @@ class Markings:
                     s + 0.4,
                     -self._street.half_width + 0.1,
                     -self._street.median,
-                    PAINT,
+                    LANE_MARKING,
                     surfaces.marking,
                 )
         if rng.random() < 0.35:
@@ -125,7 +122,7 @@ class Markings:
         else:
             starts, ends = np.array([-20.0]), np.array([end])
         starts, ends = self._outside_junction(starts, ends, t)
-        self._ribbons(starts, ends, t - width / 2, t + width / 2, PAINT, material)
+        self._ribbons(starts, ends, t - width / 2, t + width / 2, LANE_MARKING, material)
 
     def _outside_junction(
         self, starts: np.ndarray, ends: np.ndarray, t: float
@@ -194,7 +191,7 @@ class Markings:
             self._site.amenities.append(Amenity("zebra", s + 1.5, 0.0, 0.0))
             starts = np.full(len(t), s)
             self._ribbons(
-                starts, starts + u(2.5, 4), t, t + width, PAINT, self._site.surfaces.marking
+                starts, starts + u(2.5, 4), t, t + width, LANE_MARKING, self._site.surfaces.marking
             )
 
     def _flat(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -206,8 +203,8 @@ class Markings:
         out, material = self._site.out, self._site.surfaces.marking
         shaft, turn = self._rng.uniform(2.0, 3.5), self._rng.choice([-0.8, 0.0, 0.0, 0.8])
         tip = np.array([s + shaft, s + shaft + 1.5, s + shaft]), t + np.array([-0.4, turn, 0.4])
-        self._rectangle(s, s + shaft, t - 0.08, t + 0.08, PAINT, material)
-        out.polygon(self._flat(*tip), PAINT, material)
+        self._rectangle(s, s + shaft, t - 0.08, t + 0.08, LANE_MARKING, material)
+        out.polygon(self._flat(*tip), LANE_MARKING, material)
 
     def _glyph(self, s: float, t: float) -> None:
         """Add a few strokes at a station and an offset, like a painted bicycle, number or word."""
@@ -223,7 +220,7 @@ class Markings:
         across *= (u(0.04, 0.1) / (np.linalg.norm(across, axis=-1) + 0.05))[:, None]
         corners = np.stack([start - across, end - across, end + across, start + across], 1)
         self._site.out.quads(
-            self._flat(corners[..., 0], corners[..., 1]), PAINT, self._site.surfaces.marking
+            self._flat(corners[..., 0], corners[..., 1]), LANE_MARKING, self._site.surfaces.marking
         )
 
     def _bays(self) -> None:
@@ -241,7 +238,9 @@ class Markings:
                 corners_s = np.stack([s - lean, s - lean + 0.12, s + lean + 0.12, s + lean], -1)
                 t = row.offset + np.array([-2.3, -2.3, 2.3, 2.3])
                 self._site.out.quads(
-                    self._flat(corners_s, t + 0 * corners_s), PAINT, self._site.surfaces.marking
+                    self._flat(corners_s, t + 0 * corners_s),
+                    LANE_MARKING,
+                    self._site.surfaces.marking,
                 )
 
     def _bay_across(self, row: ParkingRow) -> None:
@@ -250,7 +249,7 @@ class Markings:
         t = np.full(len(s), row.offset - 1.3)
         height = float(self._street.height(0.0, row.offset)) + PAINT_HEIGHT
         material = self._site.surfaces.marking
-        self._ribbons(s - 2.4, s + 2.4, t - 0.06, t + 0.06, PAINT, material, height)
+        self._ribbons(s - 2.4, s + 2.4, t - 0.06, t + 0.06, LANE_MARKING, material, height)
 
     def _repairs(self) -> None:
         """Add wheel tracks, a coloured lane, patches, manhole covers and fallen leaves."""
@@ -297,5 +296,5 @@ class Markings:
         center = self._street.alignment.points(s, t, np.array(height) + 0.006)
         spread = rng.normal(0, 0.07, (len(s), 2, 3)) * [1, 1, 0.1]
         leaves = np.concatenate([center[:, None], center[:, None] + spread], 1)
-        labels = np.where(np.abs(t) > half, MASK_LABEL["vegetation"], ROAD)
+        labels = np.where(np.abs(t) > half, VEGETATION, ROAD)
         self._site.out.builder.add(leaves, labels, self._site.surfaces.litter)

@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
 from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
-from bev_semseg_ros.sim.scene.road.side_builder import draw_side
+from bev_semseg_ros.sim.scene.road.side_builder import SideSetting, draw_side
 
 # Height in metres of the raised island in the middle of a road.
 MEDIAN_KERB = 0.12
@@ -102,16 +102,9 @@ class Street:
         sides, oncoming = [], []
         for sign in (1, -1):
             is_crossed = crossing is not None and sign in crossing.signs
-            side, more = draw_side(
-                rng,
-                kind,
-                sign,
-                half_width,
-                surfaces,
-                alignment.offset_limit(sign),
-                place,
-                is_crossed,
-            )
+            limit = alignment.offset_limit(sign)
+            setting = SideSetting(kind, place, sign, half_width, limit, is_crossed)
+            side, more = draw_side(rng, setting, surfaces)
             sides.append(side)
             oncoming += more
         lanes += oncoming

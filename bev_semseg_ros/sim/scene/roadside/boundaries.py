@@ -6,14 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.primitives import UP
 from bev_semseg_ros.sim.assets.street_materials import fence_material
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, BUILDING
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.site import Site
 
-BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
-UP = np.array([0.0, 0, 1])
 # Boundaries are built in pieces of this length in metres. A piece is left out where something else
 # stands.
 PIECE = 3.0

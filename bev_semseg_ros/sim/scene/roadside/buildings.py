@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import normalize
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.primitives import UP
+from bev_semseg_ros.sim.classes import BUILDING
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.fronts import SUNK, Front
 from bev_semseg_ros.sim.scene.site import Site
 
-BUILDING = MASK_LABEL["building"]
-UP = np.array([0.0, 0, 1])
 # Order of the corners that follow each corner of a floor plan.
 NEXT_CORNER = [1, 2, 3, 0]
 # Fronts beyond this station in metres have no doors and signs.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.mesh import normalize
+from bev_semseg_ros.sim.assets.primitives import UP
 from bev_semseg_ros.sim.assets.street_materials import random_print
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BUILDING, SIGN
 from bev_semseg_ros.sim.scene.site import Site
 
-BUILDING, SIGN = MASK_LABEL["building"], MASK_LABEL["sign"]
-UP = np.array([0.0, 0, 1])
 # Metres that walls reach below the lowest corner of the ground.
 SUNK = 0.5
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.plants import plant_materials
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.primitives import UP
+from bev_semseg_ros.sim.classes import BUILDING, VEGETATION
 from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 from bev_semseg_ros.sim.scene.site import Site
 
-VEGETATION = MASK_LABEL["vegetation"]
 # Largest distance in metres of a leaf from the middle of a bush of scale 1.
 BUSH_REACH = 1.8
-UP = np.array([0.0, 0, 1])
 
 # Height in metres over the ground below which no crown hangs over the carriageway, where vehicles
 # would drive through it, and how far those on a median may reach.
@@ -325,7 +324,7 @@ class Greenery:
         if is_wooded:
             label, material = VEGETATION, surfaces.far_trees
         else:
-            label, material = MASK_LABEL["building"], surfaces.facades[rng.integers(6)][0]
+            label, material = BUILDING, surfaces.facades[rng.integers(6)][0]
         self._site.out.builder.grid(
             np.stack([lower, upper], 1),
             label,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.primitives import UP
+from bev_semseg_ros.sim.classes import BUILDING
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-BUILDING = MASK_LABEL["building"]
-UP = np.array([0.0, 0, 1])
 # A pavement narrower than this has none, in metres.
 LEAST_WIDTH = 7.0
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.colors import grey
-from bev_semseg_ros.sim.assets.primitives import axes, polygon_corners
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.primitives import UP, axes, polygon_corners
+from bev_semseg_ros.sim.classes import POLE, SIGN
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
-UP = np.array([0.0, 0, 1])
 SIGN_COLORS = (
     (0.70, 0.03, 0.03),
     (0.85, 0.85, 0.85),
@@ -108,7 +106,8 @@ class Signs:
         width, height, low = u(0.5, 2.2), u(0.35, 1.5), u(0.3, 1.5)
         if not self._site.claim(s, t, 0.4, width):
             return
-        turn = np.pi * (rng.random() < 0.3) + rng.normal(0, 0.2)
+        is_seen_from_behind = rng.random() < 0.3
+        turn = (np.pi if is_seen_from_behind else 0.0) + rng.normal(0, 0.2)
         if rng.random() < 0.3:
             turn += np.sign(t) * np.pi / 2
         yaw = self._yaw(s) + turn

@@ -7,6 +7,7 @@ import numpy as np
 from bev_semseg_ros.sim.scene.actors import Actor
 from bev_semseg_ros.sim.scene.road.cross_section import Lane
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
@@ -14,14 +15,12 @@ from bev_semseg_ros.sim.scene.traffic.placement import Placement
 REACH = 45.0
 
 
-class CrossTraffic:
+class CrossTraffic(Adder):
     """Adds the traffic of the side road of one street."""
 
     def __init__(self, placement: Placement, busyness: Busyness) -> None:
-        self._place = placement
+        super().__init__(placement)
         self._busyness = busyness
-        self._rng = placement.site.rng
-        self._street = placement.site.street
 
     def add(self) -> None:
         """Add the vehicles of all lanes of the side road, if there is one."""
@@ -72,7 +71,7 @@ class CrossTraffic:
             drift: Change of the offset in m/s, the same for all.
             headway: Mean gap in metres.
         """
-        rng, library = self._rng, self._place.site.library
+        rng, library = self._rng, self._library
         at = end - (0.0 if drift == 0 else rng.exponential(headway))
         turn = lane.direction * np.pi / 2
         while True:

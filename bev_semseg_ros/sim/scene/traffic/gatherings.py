@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.scene.road.cross_section import Side
-from bev_semseg_ros.sim.scene.traffic.placement import Placement
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.places import draw_offset, pavement
 
 # How far in metres someone looks for a wall from the middle of the pavement.
@@ -16,17 +16,12 @@ SEAT_TAKEN = 0.6
 SEAT_GROUP = 3.0
 
 
-class Gatherings:
+class Gatherings(Adder):
     """Adds people who stand or sit beside one street.
 
     Every method takes a side and a station in metres, and returns the number of people for whom
     there was room.
     """
-
-    def __init__(self, placement: Placement) -> None:
-        self._place = placement
-        self._rng = placement.site.rng
-        self._street = placement.site.street
 
     def alone(self, side: Side, s: float) -> int:
         """Add a person who stands on the pavement, as with a telephone."""
@@ -50,12 +45,12 @@ class Gatherings:
         """Add three to nine people who wait in a line, at a bus stop if there is one."""
         rng = self._rng
         t = draw_offset(rng, side, pavement(side))
-        stops = [spot for spot in self._place.site.amenities if spot.use == "stop"]
+        stops = self._site.amenities_for("stop")
         if stops and rng.random() < 0.8:
             stop = stops[rng.integers(len(stops))]
             s, t = stop.s + rng.choice([-1, 1]) * rng.uniform(0.8, 3.0), stop.t
         direction = rng.choice([-1, 1])
-        # At a shop the line leads away from the wall, elsewhere along the pavement.
+        # The line leads along the pavement, a little askew.
         lateral = rng.uniform(-0.06, 0.06)
         heading = np.pi if direction > 0 else 0.0
         added = 0
@@ -84,8 +79,7 @@ class Gatherings:
     def wall(self, side: Side, s: float) -> int:
         """Add a person close to a wall or a hedge: leaning, walking, sitting or looking in."""
         rng = self._rng
-        start = pavement(side)
-        inner = side.sign * (start.start + 0.3)
+        inner = side.sign * (pavement(side).start + 0.3)
         t = self._place.farthest(s, inner, side.sign, WALL_REACH)
         if t is None:
             return 0
@@ -103,7 +97,7 @@ class Gatherings:
     def seats(self, side: Side, s: float) -> int:
         """Let people sit down on a bench or at a table; beside the road if there are no seats."""
         rng = self._rng
-        seats = [spot for spot in self._place.site.amenities if spot.use == "seat"]
+        seats = self._site.amenities_for("seat")
         if not seats:
             t = draw_offset(rng, side, pavement(side))
             turn = -side.sign * np.pi / 2 + rng.normal(0, 0.6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.scene.road.cross_section import ParkingRow, Side
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
 # Bounds of the share of lorries and box vans in a row along the road, and of streets with any.
@@ -16,14 +17,11 @@ PARKED_KINDS = ("box_van", "box", "platform", "tipper", "ambulance", "bus")
 LONGEST, WIDEST = 9.0, 2.5
 
 
-class Parking:
+class Parking(Adder):
     """Parks vehicles along one street."""
 
     def __init__(self, placement: Placement) -> None:
-        self._place = placement
-        self._rng = placement.site.rng
-        self._street = placement.site.street
-        self._library = placement.site.library
+        super().__init__(placement)
         self._truck_share = 0.0
         if self._rng.random() < PARKED_TRUCK_STREETS:
             self._truck_share = self._rng.uniform(*PARKED_TRUCKS)

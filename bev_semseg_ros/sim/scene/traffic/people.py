@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.scene.road.cross_section import Side
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
@@ -43,17 +44,15 @@ HAND_GAP = 0.6
 TRIES = 3
 
 
-class People:
+class People(Adder):
     """Adds people on foot to one street.
 
     Methods that add a situation return the number of people for whom there was room.
     """
 
     def __init__(self, placement: Placement, busyness: Busyness) -> None:
-        self._place = placement
+        super().__init__(placement)
         self._busyness = busyness
-        self._rng = placement.site.rng
-        self._street = placement.site.street
         gatherings, road_users = Gatherings(placement), RoadUsers(placement)
         self._actions = {
             "single": self._single,

@@ -27,6 +27,16 @@ PROBE_STEP = 0.1
 SEAT_DEPTH = 0.25
 
 
+def course(pace: float, turn: float) -> tuple[float, float]:
+    """Return the change of the station and of the offset of somebody who moves ahead, in m/s.
+
+    Args:
+        pace: Metres per second.
+        turn: Heading relative to the direction of the road in radians.
+    """
+    return float(pace * np.cos(turn)), float(pace * np.sin(turn))
+
+
 class Placement:
     """Puts actors into one street.
 
@@ -100,15 +110,14 @@ class Placement:
         Returns:
             Whether there was room.
         """
-        actor = self._person(role, s, t, turn, pace, PERSON_SCALES)
-        return self.add(actor, margin)
+        return self.add(self._draw_person(role, s, t, turn, pace), margin)
 
     def add_seated(self, role: str, s: float, t: float, turn: float) -> bool:
         """Add a person on a seat that is there; arguments as in `add_person`.
 
         Only other actors are in the way: the ground is that of the seat.
         """
-        actor = self._person(role, s, t, turn, 0.0, PERSON_SCALES)
+        actor = self._draw_person(role, s, t, turn)
         length, width, _ = actor.shape.size
         # The legs reach forward of the seat.
         ahead = 0.5 * length * actor.scale - SEAT_DEPTH
@@ -143,10 +152,7 @@ class Placement:
         Returns:
             Whether there was room.
         """
-        shape = self.site.library.draw_person(draw_kind(role, self._rng), self._rng)
-        scale = self._rng.uniform(*RIDER_SCALES)
-        actor = Actor(shape, self.draw_clothes(), s, t, turn, speed, scale, drift)
-        return self.add(actor, margin)
+        return self.add(self._draw_actor(role, s, t, turn, (speed, drift), RIDER_SCALES), margin)
 
     def add(self, actor: Actor, margin: float) -> bool:
         """Add an actor if it keeps `margin` metres away from everything and stays on the road.
@@ -155,7 +161,7 @@ class Placement:
             Whether there was room.
         """
         alignment = self.site.street.alignment
-        length, width = (extent * actor.scale for extent in actor.shape.footprint)
+        length, width = actor.footprint
         end = actor.s + actor.speed * self._times[-1]
         low, high = alignment.stations[[0, -1]]
         if min(actor.s, end) <= low + length or max(actor.s, end) >= high - length:
@@ -207,24 +213,37 @@ class Placement:
         """Return the materials of a random person."""
         return self._clothes[self._rng.integers(len(self._clothes))]
 
-    def _person(
+    def _draw_person(self, role: str, s: float, t: float, turn: float, pace: float = 0.0) -> Actor:
+        """Return a person on foot; arguments as in `add_person`."""
+        return self._draw_actor(role, s, t, turn, course(pace, turn), PERSON_SCALES)
+
+    def _draw_actor(
         self,
         role: str,
         s: float,
         t: float,
         turn: float,
-        pace: float,
+        velocity: tuple[float, float],
         scales: tuple[float, float],
     ) -> Actor:
-        """Return an actor; arguments as in `add_person`."""
+        """Return a person in random clothes, with a two-wheeler or without.
+
+        Args:
+            role: One of `roles.ROLES`.
+            s: Station at time 0 in metres.
+            t: Offset at time 0 in metres.
+            turn: Heading relative to the direction of the road in radians.
+            velocity: Change of the station and of the offset in m/s.
+            scales: Bounds of a factor on the size.
+        """
         shape = self.site.library.draw_person(draw_kind(role, self._rng), self._rng)
-        speed, drift = pace * np.cos(turn), pace * np.sin(turn)
+        speed, drift = velocity
         scale = self._rng.uniform(*scales)
-        return Actor(shape, self.draw_clothes(), s, t, turn, float(speed), scale, float(drift))
+        return Actor(shape, self.draw_clothes(), s, t, turn, speed, scale, drift)
 
     def _take(self, actor: Actor, poses: np.ndarray) -> None:
         """Add an actor and occupy its ground."""
-        length, width = (extent * actor.scale for extent in actor.shape.footprint)
+        length, width = actor.footprint
         self.site.occupancy.take(poses, length, width)
         self._actor_ground.take(poses, length, width)
         self.actors.append(actor)

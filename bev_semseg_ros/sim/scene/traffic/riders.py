@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.people_materials import people_materials
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
-from bev_semseg_ros.sim.scene.traffic.placement import Placement
+from bev_semseg_ros.sim.scene.traffic.placement import Placement, course
 
 # What riders do, and how often.
 ACTIVITIES = {"road": 0.42, "pavement": 0.16, "group": 0.17, "waiting": 0.13, "crossing": 0.12}
@@ -15,14 +16,12 @@ RACKS_PER_RIDER = 0.07
 RACK_SIZES = (2, 9)
 
 
-class Riders:
+class Riders(Adder):
     """Adds riders to one street."""
 
     def __init__(self, placement: Placement, busyness: Busyness) -> None:
-        self._place = placement
+        super().__init__(placement)
         self._busyness = busyness
-        self._rng = placement.site.rng
-        self._street = placement.site.street
 
     def add(self) -> None:
         """Add riders on the carriageway, on the pavement, in groups, waiting and crossing."""
@@ -42,7 +41,7 @@ class Riders:
 
     def add_parked(self) -> None:
         """Add rows of parked bicycles, which have no boxes, on pavements and at walls."""
-        rng, u, site = self._rng, self._rng.uniform, self._place.site
+        rng, u, site = self._rng, self._rng.uniform, self._site
         for side in self._street.sides:
             ground = side.first("pavement")
             if ground is None:
@@ -53,7 +52,7 @@ class Riders:
                 s, t = u(4, 45), side.sign * u(ground.start + 0.9, far_edge)
                 turn = np.pi / 2 + rng.normal(0, 0.15)
                 for index in range(rng.integers(*RACK_SIZES)):
-                    shape = site.library.draw_parked_two_wheeler(rng)
+                    shape = self._library.draw_parked_two_wheeler(rng)
                     at = s + index * u(0.55, 0.75)
                     if site.claim(at, t, shape.size[0], shape.size[1], turn, margin=0.0):
                         yaw = site.pose(at, t, turn)[2] + np.pi * rng.integers(2)
@@ -132,6 +131,6 @@ class Riders:
         turn = rng.choice([-1, 1]) * rng.uniform(0.3, 0.5) * np.pi
         t = rng.uniform(-1, 1) * (street.half_width + 1)
         pace = rng.uniform(1.5, 4.0)
-        speed, drift = float(pace * np.cos(turn)), float(pace * np.sin(turn))
+        speed, drift = course(pace, turn)
         self._place.add_rider("cyclist", self._near(), t, turn, speed, drift)
         return 1

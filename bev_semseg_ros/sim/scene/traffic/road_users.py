@@ -7,7 +7,7 @@ import numpy as np
 from bev_semseg_ros.sim.classes import BOX_LABEL
 from bev_semseg_ros.sim.scene.actors import Actor
 from bev_semseg_ros.sim.scene.road.cross_section import Side
-from bev_semseg_ros.sim.scene.traffic.placement import Placement
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.places import pavement
 
 # Half the width in metres of the stretch of a zebra crossing that people use.
@@ -16,22 +16,17 @@ ZEBRA_HALF = 1.3
 CAR_STATIONS = (-12.0, 50.0)
 
 
-class RoadUsers:
+class RoadUsers(Adder):
     """Adds people on and at the carriageway of one street.
 
     Every method takes a side and a station in metres, and returns the number of people for whom
     there was room.
     """
 
-    def __init__(self, placement: Placement) -> None:
-        self._place = placement
-        self._rng = placement.site.rng
-        self._street = placement.site.street
-
     def crossing(self, side: Side, s: float) -> int:
         """Add one to five people who cross the road, at a zebra crossing if there is one."""
         rng, u, street = self._rng, self._rng.uniform, self._street
-        zebras = [spot for spot in self._place.site.amenities if spot.use == "zebra"]
+        zebras = self._site.amenities_for("zebra")
         is_at_zebra = bool(zebras) and rng.random() < 0.7
         if is_at_zebra:
             s = zebras[rng.integers(len(zebras))].s
@@ -45,9 +40,10 @@ class RoadUsers:
         for _ in range(count):
             spread = ZEBRA_HALF if is_at_zebra else 0.45 * count
             at_s = s + u(-1, 1) * spread
-            at_t = t + rng.normal(0, 0.4) * (count > 1)
+            aside = rng.normal(0, 0.4)
+            at_t = t + aside if count > 1 else t
             is_other_way = is_at_zebra and rng.random() < 0.4
-            turn = heading + np.pi * is_other_way + rng.normal(0, 0.06)
+            turn = heading + (np.pi if is_other_way else 0.0) + rng.normal(0, 0.06)
             role = "child" if rng.random() < 0.12 else "walker"
             if abs(at_t) < street.median:
                 added += self._place.add_person("stander", at_s, at_t, turn)
@@ -58,7 +54,7 @@ class RoadUsers:
     def kerb(self, side: Side, s: float) -> int:
         """Add one to four people who wait at the kerb and look over the road."""
         rng = self._rng
-        zebras = [spot for spot in self._place.site.amenities if spot.use == "zebra"]
+        zebras = self._site.amenities_for("zebra")
         if zebras:
             s = zebras[rng.integers(len(zebras))].s
         elif self._street.crossing is not None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
+from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
@@ -42,15 +43,12 @@ UNSEEN = {"motorway": ("tractor", "refuse"), "city": ("tractor",), "avenue": ("t
 EDGE_GAP = 0.3
 
 
-class Vehicles:
+class Vehicles(Adder):
     """Adds vehicles on the carriageway of one street."""
 
     def __init__(self, placement: Placement, busyness: Busyness) -> None:
-        self._place = placement
+        super().__init__(placement)
         self._busyness = busyness
-        self._rng = placement.site.rng
-        self._street = placement.site.street
-        self._library = placement.site.library
         self._unseen = UNSEEN.get(self._street.kind, ())
         self._motorcycle_share = 0.0 if busyness.level == "empty" else MOTORCYCLE_SHARE
 
@@ -132,7 +130,7 @@ class Vehicles:
         middle = street.half_width - EDGE_GAP - shape.size[1] / 2
         if rng.random() < 0.3:  # with two wheels on the kerb
             middle += rng.uniform(0.3, 1.0)
-        stops = [spot for spot in self._place.site.amenities if spot.use == "stop"]
+        stops = self._site.amenities_for("stop")
         s = rng.uniform(8, 55)
         if shape.kind in BUSES and stops:
             stop = stops[rng.integers(len(stops))]

@@ -6,11 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, BUILDING, POLE
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
 
-BARRIER, BUILDING, POLE = MASK_LABEL["barrier"], MASK_LABEL["building"], MASK_LABEL["pole"]
 BOLLARD_KINDS = ("steel", "iron", "stone", "square", "ball", "flexible", "striped", "marker")
 BOLLARD_PROBABILITIES = (0.25, 0.12, 0.1, 0.1, 0.06, 0.12, 0.15, 0.1)
 

@@ -6,13 +6,10 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.furniture_materials import FurnitureMaterials
 from bev_semseg_ros.sim.assets.plants import plant_materials
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, BUILDING, POLE, VEGETATION
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
 from bev_semseg_ros.sim.scene.site import Site
-
-BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
-POLE, VEGETATION = MASK_LABEL["pole"], MASK_LABEL["vegetation"]
 
 
 class Gardens(Placer):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import POLE, SIDEWALK, SIGN
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Placer, Spot
 
-BARRIER, POLE, SIGN = MASK_LABEL["barrier"], MASK_LABEL["pole"], MASK_LABEL["sign"]
-SIDEWALK = MASK_LABEL["sidewalk"]
 # Height in metres of an island over the road.
 KERB = 0.11
 # Chance that a street without a median has islands.

@@ -6,12 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from bev_semseg_ros.sim.assets.primitives import axes
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.assets.primitives import UP, axes
+from bev_semseg_ros.sim.classes import POLE
 from bev_semseg_ros.sim.scene.road.cross_section import Side
-from bev_semseg_ros.sim.scene.roadside.furniture.placing import UP, Placer
-
-POLE = MASK_LABEL["pole"]
+from bev_semseg_ros.sim.scene.roadside.furniture.placing import Placer
 
 
 class Lamps(Placer):

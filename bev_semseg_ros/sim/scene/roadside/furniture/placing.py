@@ -12,12 +12,11 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.furniture_materials import FurnitureMaterials
 from bev_semseg_ros.sim.assets.mesh import Mesh
-from bev_semseg_ros.sim.assets.primitives import polygon_corners
+from bev_semseg_ros.sim.assets.primitives import UP, polygon_corners
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-UP = np.array([0.0, 0, 1])
 # x, y, z in the world.
 Place = tuple[float, float, float]
 _T = TypeVar("_T")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, POLE
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
 from bev_semseg_ros.sim.scene.roadside.signs import Signs
 
-BARRIER, POLE = MASK_LABEL["barrier"], MASK_LABEL["pole"]
 # Chance that a side of a street has road works, by kind of street.
 SITE_PROBABILITIES = {"motorway": 0.25, "rural": 0.12, "lot": 0.08}
 SITE_PROBABILITY = 0.22

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.people_materials import people_materials
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, BUILDING, POLE, SIGN
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
 from bev_semseg_ros.sim.scene.site import Amenity
-
-BARRIER, BUILDING = MASK_LABEL["barrier"], MASK_LABEL["building"]
-POLE, SIGN = MASK_LABEL["pole"], MASK_LABEL["sign"]
 
 
 class Seats(Placer):

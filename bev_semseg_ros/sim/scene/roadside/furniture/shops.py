@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.sim.assets.people_materials import HAIR, PEOPLE_SLOTS, SKIN
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import BARRIER, BUILDING, POLE
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
-
-BARRIER, BUILDING, POLE = MASK_LABEL["barrier"], MASK_LABEL["building"], MASK_LABEL["pole"]
 
 
 class Shops(Placer):
