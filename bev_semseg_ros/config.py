@@ -338,7 +338,7 @@ def load(path: str | Path) -> Config:
     Raises:
         ValueError: names the file and the setting that is wrong.
     """
-    content = read_yaml(Path(path))
+    content = read_yaml(Path(path), "settings")
     try:
         return from_dict({} if content is None else content)
     except ValueError as error:

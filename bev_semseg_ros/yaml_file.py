@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from bev_semseg_ros.path_kind import Wanted, may_be_text, require_file, wrong_path
+
 MAX_BYTES = 200_000  # such a file has a few kilobytes; a larger one is something else
 
 # What PyYAML raises for damaged text. Its constructors of tagged values, such as !!int x and dates,
@@ -15,20 +17,24 @@ MAX_BYTES = 200_000  # such a file has a few kilobytes; a larger one is somethin
 _DAMAGES = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, wanted: Wanted = "YAML file") -> Any:
     """Read a YAML file of plain values.
 
     Args:
         path: The file, UTF-8 text of at most MAX_BYTES.
+        wanted: What the file holds, for errors.
 
     Returns:
         Its content: dictionaries, lists, texts, numbers; None for an empty file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is too large, no UTF-8, no YAML, or has an alias or the same key
+        ValueError: It is a folder, too large, no UTF-8, no YAML, or has an alias or the same key
             twice. The message names the file and the line.
     """
+    require_file(path, wanted)
+    if not may_be_text(path):
+        raise wrong_path(path, wanted)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: more than {MAX_BYTES} bytes; give a smaller YAML file")
     try:

@@ -309,7 +309,7 @@ def test_documented_commands_are_understood(line: str, monkeypatch: pytest.Monke
 
     for command in line.split(" && "):
         _, name, *arguments = shlex.split(command, comments=True)
-        module = importlib.import_module(f"bev_semseg_ros.cli.{name}")
+        module = importlib.import_module(f"bev_semseg_ros.cli.{name.replace('-', '_')}")
         monkeypatch.setattr(module, "run", lambda arguments: 0)
         assert main([name, *arguments]) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ def add_cameras_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def open_data(arguments: argparse.Namespace) -> Dataset:
-    """Open the data set of `--data`, `--split` and `--cameras`.
+    """Open the data set of `--data`, `--split` and `--cameras`, and print what its files lack.
 
     Args:
         arguments: The parsed command line.
@@ -73,7 +74,25 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
     """
     from bev_semseg_ros.data.dataset import open_frames
 
-    return open_frames(arguments.data, arguments.split, arguments.cameras)
+    dataset = open_frames(arguments.data, arguments.split, arguments.cameras)
+    print_file_check(dataset, arguments.data)
+    return dataset
+
+
+def print_file_check(dataset: Dataset, path: Path) -> None:
+    """Print the short form of `bev-semseg check-data` on stderr. It never stops a command.
+
+    Args:
+        dataset: A data set that is about to be read.
+        path: Its path.
+    """
+    from bev_semseg_ros.data_check import check_files
+
+    try:
+        lines = check_files(dataset, path).lines()
+    except Exception as error:  # of a reader of one's own, too; what is wrong comes up with a frame
+        lines = [f"{path}: not checked: {error!r}"]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def load_predictor(arguments: argparse.Namespace) -> Predictor:

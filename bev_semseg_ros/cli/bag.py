@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import add_cameras_argument
+from bev_semseg_ros.cli.arguments import add_cameras_argument, print_file_check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the bag and print what it holds. Return the exit status."""
     from bev_semseg_ros.data.dataset import open_dataset
+    from bev_semseg_ros.path_kind import check_output_folder
     from bev_semseg_ros.ros.bag.writer import write_bag
 
-    summary = write_bag(
-        open_dataset(arguments.data, arguments.split, arguments.cameras),
-        arguments.out,
-        arguments.storage,
-        arguments.limit,
-    )
+    check_output_folder(arguments.out)
+    dataset = open_dataset(arguments.data, arguments.split, arguments.cameras)
+    print_file_check(dataset, arguments.data)
+    summary = write_bag(dataset, arguments.out, arguments.storage, arguments.limit)
     print(
         f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, "
         f"{summary.images} images; calibration: {summary.calibration}"

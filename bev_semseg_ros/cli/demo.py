@@ -26,11 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print its summary. Return the exit status."""
+    from bev_semseg_ros.path_kind import check_output_folder, require_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.demo import run_demo, table
 
+    check_output_folder(Path(arguments.out))
     data = Path(os.environ.get("BEV_SEMSEG_DATA", "../shared/data"))
     checkpoint = arguments.checkpoint or shipped_checkpoint()
+    require_file(checkpoint, "checkpoint")
     summary = run_demo(arguments.out, checkpoint, data if data.is_dir() else None)
     print(table(summary, Path(arguments.out)))
     return 0

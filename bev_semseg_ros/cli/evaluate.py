@@ -34,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
+    from bev_semseg_ros.path_kind import check_output_file
     from bev_semseg_ros.progress import Progress
 
+    check_output_file(arguments.json, "scores.json")
     dataset = open_data(arguments)
     predictor = load_predictor(arguments)
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold

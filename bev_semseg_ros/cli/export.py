@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the weights in half precision. Return the exit status."""
     from bev_semseg_ros.inference import checkpoint
+    from bev_semseg_ros.path_kind import check_output_file
 
+    check_output_file(arguments.out, "small.pt")
     if arguments.out.resolve() == arguments.checkpoint.resolve():
         raise ValueError(
             f"{arguments.out}: the run could not be resumed after that; choose another --out"

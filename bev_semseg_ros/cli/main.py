@@ -16,6 +16,7 @@ COMMANDS = {
     "export": "write a training run's weights in half precision, to ship",
     "convert": "bring a checkpoint of version 0.1 to this version's format",
     "evaluate": "score a checkpoint on labelled frames",
+    "check-data": "check a data set before it is used, and say what is wrong",
     "statistics": "compare data sets on a page: points, objects, sizes, pixels, pictures",
     "visualize": "draw ground truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",
@@ -67,7 +68,7 @@ def _run(arguments: list[str]) -> int:
             command, help=text, description=text[0].upper() + text[1:] + "."
         )
         if command == name:
-            module = importlib.import_module(f"bev_semseg_ros.cli.{command}")
+            module = importlib.import_module(f"bev_semseg_ros.cli.{command.replace('-', '_')}")
             module.add_arguments(subparser)
     parsed = parser.parse_args(arguments)  # exits unless `name` is a command
     return module.run(parsed)

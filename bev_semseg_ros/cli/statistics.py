@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bev_semseg_ros.cli.arguments import add_part_arguments
+from bev_semseg_ros.cli.arguments import add_part_arguments, print_file_check
 
 if TYPE_CHECKING:
     from bev_semseg_ros.data.dataset import Dataset
@@ -63,9 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.data.dataset import open_frames
+    from bev_semseg_ros.path_kind import check_output_file
     from bev_semseg_ros.visualization.statistics_page import render_page
 
+    check_output_file(arguments.out, "page.html")
+    check_output_file(arguments.json, "statistics.json")
     datasets = [open_frames(path, arguments.split, arguments.cameras) for path in arguments.data]
+    for path, dataset in zip(arguments.data, datasets, strict=True):
+        print_file_check(dataset, path)
     columns = [
         _column(name, dataset, arguments.limit, arguments.pictures)
         for name, dataset in zip(_names(arguments.data), datasets, strict=True)

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from bev_semseg_ros.path_kind import check_output_folder
 from bev_semseg_ros.sim.generate import generate
 from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.rigs.source import RANDOM
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the drives. Return the exit status."""
+    check_output_folder(arguments.out)
     generate(
         arguments.out,
         arguments.rig,

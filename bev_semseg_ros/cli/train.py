@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import add_cameras_argument
+from bev_semseg_ros.cli.arguments import add_cameras_argument, print_file_check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and print the path of the checkpoint. Return the exit status."""
     from bev_semseg_ros import config as configuration
+    from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.training.trainer import train
 
     config = configuration.with_settings(configuration.load(arguments.config), arguments.set)
+    for path in (*arguments.data, *arguments.val):
+        print_file_check(open_dataset(path, None, arguments.cameras), path)
     checkpoint = train(
         config,
         arguments.data,

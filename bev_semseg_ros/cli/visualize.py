@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the pictures and print how many. Return the exit status."""
+    from bev_semseg_ros.path_kind import check_output_folder
     from bev_semseg_ros.visualization.pictures import write_pictures
 
+    check_output_folder(arguments.out)
     dataset = open_data(arguments)
     predictor = load_predictor(arguments)
     count = write_pictures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,7 +13,8 @@ from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data.kitti import KittiDataset, KittiRawDataset, KittiTrackingDataset
 from bev_semseg_ros.data.other_layouts import describe
 from bev_semseg_ros.data.sensors import chosen_cameras
-from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.frame import Annotation, Camera, Frame
+from bev_semseg_ros.path_kind import is_known_mistake, wrong_path
 
 # What `open_dataset` tries, in this order.
 READERS = (A2D2Dataset, KittiTrackingDataset, KittiDataset, KittiRawDataset)
@@ -58,6 +59,13 @@ class Dataset(Protocol):
         """Return the files of a frame, without reading its images and clouds."""
         ...
 
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        """Return the cameras of a frame's images, of which it reads no more than the header.
+
+        They have the names that the images have in `parts`, such as "image".
+        """
+        ...
+
 
 def open_dataset(
     path: str | Path, split: Split | None = None, cameras: Sequence[str] | str | None = None
@@ -85,7 +93,7 @@ def open_dataset(
     if split is not None and split not in SPLITS:
         raise ValueError(f"unknown split {split!r}, expected one of {', '.join(SPLITS)}")
     if not path.is_dir():
-        raise ValueError(f"{path}: no such folder")
+        raise wrong_path(path, "data set")
     kind = next((kind for kind in READERS if kind.matches(path)), None)
     if kind is None:
         raise ValueError(_unknown(path))
@@ -97,6 +105,8 @@ def open_dataset(
 
 def _unknown(path: Path) -> str:
     """Return the message for a folder that no reader knows."""
+    if is_known_mistake(path, "data set"):
+        return str(wrong_path(path, "data set"))
     inside = [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
     known = [entry for entry in inside if any(kind.matches(entry) for kind in READERS)]
     if known:
@@ -134,6 +144,12 @@ def _open_with_cameras(kind: Any, path: Path, cameras: Sequence[str] | str) -> D
         raise ValueError(f"{path}: {error}") from error
     dataset: Dataset = kind(path, chosen)
     return dataset
+
+
+def camera_names(path: Path) -> list[str]:
+    """Return the cameras of the data set in a folder, the reference camera first."""
+    kind: Any = next((kind for kind in READERS if kind.matches(path)), None)
+    return list(kind.camera_names(path)) if hasattr(kind, "camera_names") else []
 
 
 def outside_files(path: Path) -> list[Path]:
@@ -181,6 +197,14 @@ class Subset:
     def parts(self, index: int) -> FrameParts:
         return self._dataset.parts(self._indices[index])
 
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        return self._dataset.cameras(self._indices[index])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of the other data set says of its files."""
+        return tuple(getattr(self._dataset, "notes", ()))
+
 
 class SplitDataset(Subset):
     """The frames of another data set whose scenes belong to a split."""
@@ -218,6 +242,10 @@ class ConcatDataset:
     def parts(self, index: int) -> FrameParts:
         dataset, position = self._locate(index)
         return dataset.parts(position)
+
+    def cameras(self, index: int) -> Mapping[str, Camera]:
+        dataset, position = self._locate(index)
+        return dataset.cameras(position)
 
     def _locate(self, index: int) -> tuple[Dataset, int]:
         index = index + len(self) if index < 0 else index

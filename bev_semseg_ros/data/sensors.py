@@ -17,6 +17,17 @@ def sensor_names(names: Sequence[str], alone: str) -> list[str]:
     return [alone] if len(names) == 1 else list(names)
 
 
+def other_camera(there: Sequence[str], read: Sequence[str]) -> str:
+    """Return what to type where the cameras that are read have no frames, to end an error with.
+
+    Args:
+        there: the cameras that a data set has.
+        read: those that are read.
+    """
+    others = [name for name in there if name not in read]
+    return f"; for another camera give --cameras {others[0]}" if others else ""
+
+
 def chosen_cameras(there: Sequence[str], wanted: Sequence[str] | str) -> list[str]:
     """Return the cameras to read, in the order that they were asked for.
 

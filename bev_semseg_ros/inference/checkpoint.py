@@ -26,6 +26,7 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.encoders.camera import IMAGE_MEAN, IMAGE_STD
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.path_kind import may_be_checkpoint, require_file, wrong_path
 
 FORMAT = "bev_semseg_ros/2"
 FORMER_FORMAT = "bev_semseg_ros/1"  # of version 0.1, which `conversion` reads
@@ -217,8 +218,7 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: damaged, no checkpoint, or of another format; the message says what to do.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such checkpoint")
+    require_file(path, "checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -240,6 +240,8 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
         TypeError,
         AttributeError,
     ) as error:
+        if not may_be_checkpoint(Path(path)):
+            raise wrong_path(path, "checkpoint") from error
         raise ValueError(f"{path}: truncated or no checkpoint: {error!r:.120}") from error
     found = content.get("format") if isinstance(content, dict) else type(content).__name__
     if found != wanted_format:

@@ -21,6 +21,7 @@ from bev_semseg_ros.input_check.statistics import (
     highest_intensity,
     same_view,
 )
+from bev_semseg_ros.input_check.table import counted, findings_table
 
 __all__ = [
     "GROUND_RADIUS",
@@ -32,7 +33,9 @@ __all__ = [
     "better_intensity_scale",
     "compare",
     "count_beams",
+    "counted",
     "expected_full_scale",
+    "findings_table",
     "full_scale",
     "highest_intensity",
     "same_view",

@@ -49,7 +49,7 @@ def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]
     Raises:
         ValueError: The file is damaged or of another form; the message names it and the place.
     """
-    content = _mapping(read_yaml(path), f"{path}", _KEYS)
+    content = _mapping(read_yaml(path, "label set"), f"{path}", _KEYS)
     entries = _mapping(content.get("classes"), f"{path}: classes")
     classes = tuple(map(str, entries))
     properties = [

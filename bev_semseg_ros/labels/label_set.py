@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.labels.label_file import check_members, read_label_file
+from bev_semseg_ros.path_kind import require_file, wrong_path
 
 MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
@@ -29,6 +30,20 @@ MAX_PROPERTY = 100  # of a class: cells of the heatmap or metres
 _SETS = Path(__file__).parent / "sets"
 _SPECIAL = {"ignored": BOX_IGNORED, "none": BOX_NONE}
 _DEFAULTS = {"heatmap_sigma": 1.2, "suppression_radius": 1.0}
+
+
+class UnknownLabelError(ValueError):
+    """A class or colour that a label set does not know.
+
+    Attributes:
+        label: The class or colour as the data have it.
+        remedy: What to do.
+    """
+
+    def __init__(self, message: str, label: str, remedy: str) -> None:
+        super().__init__(message)
+        self.label = label
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +106,14 @@ class LabelSet:
         """Return the number of a class.
 
         Raises:
-            ValueError: the set has no such class; the message names those it has.
+            UnknownLabelError: the set has no such class; the message names those it has.
         """
         if name not in self.classes:
-            raise ValueError(
+            raise UnknownLabelError(
                 f"unknown class {name!r} of the label set {self.name}, "
-                f"expected one of {', '.join(self.classes)}"
+                f"expected one of {', '.join(self.classes)}",
+                name,
+                "give these labels one of the names that are expected, or delete them",
             )
         return self.classes.index(name)
 
@@ -339,10 +356,11 @@ def load_label_set(name: str | Path) -> LabelSet:
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such label set")
+        require_file(path, "label set")
         return _read(path)
     if str(name) not in shipped_label_sets():
+        if path.exists():
+            raise wrong_path(path, "label set")
         raise ValueError(
             f"unknown label set {str(name)!r}, expected one of {', '.join(shipped_label_sets())}, "
             "or a YAML file"

@@ -27,6 +27,7 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.task import merged, to_device
+from bev_semseg_ros.path_kind import check_output_folder, require_file
 from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.training.cache import describe, open_cache
 from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
@@ -101,11 +102,11 @@ def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) 
             f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
             "set training.split to train"
         )
+    check_output_folder(out)
     if resume and init:
         raise ValueError("--resume continues a run and --init begins one: give only one of them")
     for path in [out / "checkpoint.pt"] if resume else init:
-        if not Path(path).is_file():  # said now, not after an hour of preparing frames
-            raise FileNotFoundError(f"{path}: no such checkpoint")
+        require_file(path, "checkpoint")  # said now, not after an hour of preparing frames
     if not resume and (out / "checkpoint.pt").exists():
         raise ValueError(
             f"{out}: holds a trained checkpoint already; --resume continues it, "

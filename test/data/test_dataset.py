@@ -64,6 +64,9 @@ class Clouds:
     def parts(self, index):
         return FrameParts({"lidar": self._files[index]}, ())
 
+    def cameras(self, index):
+        return {}
+
 
 def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "READERS", (*datasets.READERS, Clouds))

@@ -29,6 +29,7 @@ from bev_semseg_ros.frame import (
     LIDAR,
     Annotation,
     Boxes,
+    Camera,
     CameraImage,
     Frame,
     LidarScan,
@@ -129,6 +130,15 @@ class A2D2Dataset:
 
     def parts(self, index: int) -> FrameParts:
         return self._parts(self._files_of_views(index, self._time_us(index)))
+
+    def cameras(self, index: int) -> dict[str, Camera]:
+        there = self.parts(index).paths
+        cameras = {}
+        for view in self._views:
+            part = "image" if view is self._reference else f"{view.name} image"
+            if part in there:
+                cameras[part] = view.camera
+        return cameras
 
     def _time_us(self, index: int) -> int:
         """Return the time of a frame where it matters, which reads a file; else 0."""

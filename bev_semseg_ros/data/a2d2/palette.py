@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.data.files import read_json
-from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
 
 MASK_LABELS = "a2d2_38"  # the data set's own categories
 # Beside class_list.json: the coarser set of masks that do not tell all categories apart.
@@ -62,16 +62,19 @@ class Palette:
             (H, W) uint8.
 
         Raises:
-            ValueError: names the file, a colour that is not in the list, and a pixel that has it.
+            UnknownLabelError: names the file, a colour that is not in the list, and its pixel.
         """
         packed = cv2.cvtColor(label, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
         classes = self._class_of_color[packed]
         unknown = classes == self._UNKNOWN
         if unknown.any():
             row, column = np.argwhere(unknown)[0]
-            raise ValueError(
-                f"{path}: unknown colour #{packed[row, column]:06x} at pixel x {column}, y {row} "
-                f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}"
+            color = f"#{packed[row, column]:06x}"
+            raise UnknownLabelError(
+                f"{path}: unknown colour {color} at pixel x {column}, y {row} "
+                f"({np.count_nonzero(unknown)} unknown pixels); colours come from {self._path}",
+                color,
+                f"add the colour to {self._path} with a category of A2D2, or correct the masks",
             )
         classes[classes == self._IGNORED] = MASK_IGNORED
         return classes

@@ -11,6 +11,7 @@ from bev_semseg_ros.data.calibration.kitti_format import (
     kitti_raw_calibration,
 )
 from bev_semseg_ros.data.calibration.yaml_format import YAML_NAME, yaml_calibration
+from bev_semseg_ros.path_kind import is_known_mistake, kind_of, require_file, wrong_path
 
 BAG_METADATA = "metadata.yaml"
 MAX_BYTES = 1_000_000  # a calibration is a few kilobytes; a larger file is something else
@@ -35,8 +36,9 @@ def load_calibration(path: str | Path) -> Calibration:
     path = Path(path)
     if path.is_dir():
         path = _file_in(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such calibration file")
+    require_file(path, "calibration")
+    if is_known_mistake(path, "calibration"):
+        raise wrong_path(path, "calibration")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"{path}: {size} bytes, expected a calibration of at most {MAX_BYTES}")
@@ -70,6 +72,7 @@ def _file_in(folder: Path) -> Path:
             "extrinsics to tf (ros2 launch: extrinsics:=tf)"
         )
     raise FileNotFoundError(
-        f"{folder}: no calibration found; looked for {YAML_NAME}, cams_lidars.json, "
-        "calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and <frame number>.txt"
+        f"{folder}: no calibration found in {kind_of(folder).text}; looked for {YAML_NAME}, "
+        "cams_lidars.json, calib_cam_to_cam.txt, training/calib/*.txt, calib/*.txt and "
+        "<frame number>.txt"
     )

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from bev_semseg_ros.data.calibration import kitti_object_camera
+from bev_semseg_ros.data.files import image_size
+from bev_semseg_ros.frame import Camera
 
 # Boxes and areas of "DontCare" are those of this camera.
 REFERENCE = "image_02"
@@ -48,3 +55,22 @@ def camera_names(folder: Path) -> list[str]:
         if match is not None and entry.is_dir():
             names.add(f"image_{int(match[1]):02d}")
     return sorted(names)
+
+
+def image_cameras(
+    parts: Mapping[str, str], paths: Mapping[str, Path], rows: dict[str, np.ndarray]
+) -> dict[str, Camera]:
+    """Return the cameras of a frame's images, by what the images are called in `Frame.missing`.
+
+    Args:
+        parts: Name of each image -> name of its camera.
+        paths: Files of the frame by their names, "calib" among them; an image may lack.
+        rows: Of the calibration.
+    """
+    cameras = {}
+    for part, camera in parts.items():
+        if part in paths:
+            known = kitti_object_camera(rows, paths["calib"], image_size(paths[part]), camera)
+            if known is not None:
+                cameras[part] = known
+    return cameras

@@ -18,14 +18,14 @@ from bev_semseg_ros.data.calibration import (
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import FrameParts, read_gray, read_image, read_text
-from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names
+from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names, image_cameras
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
 from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, frame_key, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
-from bev_semseg_ros.data.sensors import sensor_names
-from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, CameraImage, Frame, LidarScan
+from bev_semseg_ros.data.sensors import other_camera, sensor_names
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Camera, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import invert
-from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
 
 _LIDAR = "velodyne"
 # Further names of the folders, as in KITTI raw.
@@ -136,6 +136,14 @@ class KittiDataset:
                 paths[part] = file
         return FrameParts(paths, tuple(missing))
 
+    def cameras(self, index: int) -> dict[str, Camera]:
+        there = self.parts(index).paths
+        if "calib" not in there:
+            return {}
+        rows = read_kitti_matrices(there["calib"])
+        parts = {self._part("image", camera): camera for camera in self._cameras}
+        return image_cameras(parts, there, rows)
+
     def _read_mask_labels(self) -> LabelSet:
         """Return the label set beside the masks, or else the default."""
         own_labels = self._folder / CameraFiles.of(REFERENCE).masks / _LABELS
@@ -182,8 +190,7 @@ class KittiDataset:
         keys = set().union(*(files.keys for files in sensors))
         if not keys:
             found = "; ".join(map(str, sensors))
-            others = [name for name in camera_names(self._folder) if name not in self._cameras]
-            other = f"; for another camera give --cameras {others[0]}" if others else ""
+            other = other_camera(camera_names(self._folder), self._cameras)
             raise ValueError(f"{self._folder}: no frames found: {found}{other}")
         return in_order(keys)
 
@@ -269,9 +276,12 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
     wrong = (mask >= len(labels)) & (mask != MASK_IGNORED)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        raise ValueError(
+        raise UnknownLabelError(
             f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, "
-            f"expected 0 to {len(labels) - 1} or {MASK_IGNORED}"
+            f"expected 0 to {len(labels) - 1} or {MASK_IGNORED}",
+            str(mask[row, column]),
+            f"correct the masks, or define their classes in {path.parent / _LABELS} "
+            "(docs/extending.md#a-data-set)",
         )
     return mask
 

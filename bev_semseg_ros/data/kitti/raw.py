@@ -15,7 +15,7 @@ from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
 from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.data.kitti.tracklets import read_tracklets
-from bev_semseg_ros.data.sensors import sensor_names
+from bev_semseg_ros.data.sensors import other_camera, sensor_names
 from bev_semseg_ros.frame import (
     CAMERA,
     LIDAR,
@@ -140,7 +140,8 @@ class KittiRawDataset:
         self._frames = [(drive, key) for drive in drives for key in _frame_keys(drive)]
         if not self._frames:
             found = "; ".join(map(str, drives[0].files.values()))
-            raise ValueError(f"{drives[0].folder}: no frames found: {found}")
+            other = other_camera(self.camera_names(Path(path)), cameras)
+            raise ValueError(f"{drives[0].folder}: no frames found: {found}{other}")
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -208,6 +209,12 @@ class KittiRawDataset:
         else:
             paths["boxes"] = drive.folder / _TRACKLETS
         return FrameParts(paths, tuple(missing))
+
+    def cameras(self, index: int) -> dict[str, Camera]:
+        drive, _ = self._frames[index]
+        there = self.parts(index).paths
+        parts = _image_parts(drive.cameras)
+        return {part: drive.cameras[name] for name, part in parts.items() if part in there}
 
 
 def _image_parts(cameras: Iterable[str]) -> dict[str, str]:

@@ -15,13 +15,22 @@ from bev_semseg_ros.data.calibration import (
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import FrameParts, numbers, read_image, read_text
-from bev_semseg_ros.data.kitti.cameras import REFERENCE
+from bev_semseg_ros.data.kitti.cameras import REFERENCE, image_cameras
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
 from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, Objects
 from bev_semseg_ros.data.kitti.motion import Motion
-from bev_semseg_ros.data.sensors import sensor_names
-from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Boxes, CameraImage, Frame, LidarScan
+from bev_semseg_ros.data.sensors import other_camera, sensor_names
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import load_label_set
 
@@ -133,7 +142,8 @@ class KittiTrackingDataset:
         ]
         if not self._frames:
             found = "; ".join(map(str, drives[0].files.values()))
-            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}")
+            other = other_camera(self.camera_names(self._folder), cameras)
+            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}{other}")
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -176,6 +186,15 @@ class KittiTrackingDataset:
             elif part == "calib" or has_labels:
                 missing.append(part)
         return FrameParts(paths, tuple(missing))
+
+    def cameras(self, index: int) -> dict[str, Camera]:
+        drive, _ = self._frames[index]
+        if drive.rows is None:
+            return {}
+        reference, *others = self._cameras
+        parts = {"image": reference} | {f"{camera} image": camera for camera in others}
+        paths = {**self.parts(index).paths, "calib": drive.calibration}
+        return image_cameras(parts, paths, drive.rows)
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         drive, number = self._frames[index]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 
 from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
-from bev_semseg_ros.input_check import LEVELS, Finding, Level
+from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
 from bev_semseg_ros.ros.node.parameters import (
     OF_SENSORS,
     SPECIFICATIONS,
@@ -20,8 +19,6 @@ from bev_semseg_ros.ros.node.parameters import (
     nearest_allowed,
 )
 from bev_semseg_ros.ros.node.sensors import Sensor
-
-TABLE_WIDTH = 118
 
 
 @dataclass
@@ -113,20 +110,13 @@ class Diagnosis:
     @property
     def summary(self) -> str:
         """One line: the source and the number of findings."""
-        faults = _counted(self.count("fault"), "fault")
-        warnings = _counted(self.count("warning"), "warning")
+        faults = counted(self.count("fault"), "fault")
+        warnings = counted(self.count("warning"), "warning")
         return f"{self.source}: {faults}, {warnings}, {self.count('ok')} ok"
 
     def table(self) -> str:
         """Return one item a row, the worst first, each remedy on lines of its own."""
-        width = max((len(finding.item) for finding in self.findings), default=0)
-        lines = []
-        for finding in sorted(self.findings, key=lambda finding: -LEVELS.index(finding.level)):
-            head = f"{finding.level:<8}{finding.item:<{width}}  "
-            indent = " " * len(head)
-            lines += _wrap(finding.text, head, indent) or [head]
-            lines += _wrap(finding.remedy, indent + "-> ", indent + "   ")
-        return "\n".join(lines)
+        return findings_table(self.findings)
 
     def as_json(self) -> str:
         """Return everything as JSON."""
@@ -218,20 +208,6 @@ class Diagnosis:
         for name, topic in self.topics.items():
             options += ["-r", f"{name}:={topic}"]
         return shlex.join(["bev-semseg", "node", "--ros-args", *options])
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        TABLE_WIDTH,
-        initial_indent=first_indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-    )
 
 
 def _inline_yaml(value: Any) -> str:

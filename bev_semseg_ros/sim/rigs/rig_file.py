@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros.config import ImageConfig
-from bev_semseg_ros.data.calibration import CameraMount, LidarMount, load_calibration
+from bev_semseg_ros.data.calibration import YAML_NAME, CameraMount, LidarMount, load_calibration
 from bev_semseg_ros.data.kitti.cameras import camera_name
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
 from bev_semseg_ros.geometry import invert
@@ -47,9 +47,11 @@ def load_rig(path: str | Path) -> Rig:
     """
     path = Path(path)
     if path.is_dir() or path.suffix not in (".yaml", ".yml"):
+        inside = path / YAML_NAME
+        give = f"; give {inside}" if inside.is_file() else ""
         raise ValueError(
             f"{path}: expected a calibration YAML such as config/calibration_example.yaml, with "
-            "the beams of each lidar; other formats do not hold them"
+            f"the beams of each lidar; other formats do not hold them{give}"
         )
     calibration = load_calibration(path)
     if not calibration.cameras:

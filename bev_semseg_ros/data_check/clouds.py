@@ -1,0 +1,59 @@
+"""Whether the clouds hold points, and intensities of 0 to 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
+from bev_semseg_ros.frame import Frame
+from bev_semseg_ros.input_check import highest_intensity
+
+TOLERANCE = 0.02  # by which an intensity may leave 0..1
+NEGATIVE_SHARE = 0.001  # of a cloud's points
+
+
+class CloudCheck:
+    """Examines the clouds of frames."""
+
+    def __init__(self) -> None:
+        self._num_clouds = 0
+        self._empty, self._bright, self._negative = Cases(), Cases(), Cases()
+        self._largest = 0.0
+
+    def add(self, frame: Frame, where: str) -> None:
+        """Add a frame; `where` names it."""
+        for scan in frame.lidars.values():
+            if scan.points is None:
+                continue
+            self._num_clouds += 1
+            finite = np.isfinite(scan.points).all(1)
+            if not finite.any():
+                self._empty.add(where)
+                continue
+            intensities = scan.points[finite, 3]
+            largest = highest_intensity(intensities)
+            if largest > 1 + TOLERANCE:
+                self._bright.add(f"{where} (up to {largest:g})")
+                self._largest = max(self._largest, largest)
+            elif (intensities < -TOLERANCE).mean() > NEGATIVE_SHARE:
+                self._negative.add(f"{where} (down to {intensities.min():g})")
+
+    def findings(self) -> list[DataFinding]:
+        """Return what is wrong with the clouds."""
+        found = []
+        if self._empty.count:
+            text = f"{self._portion(self._empty)} hold no point with finite numbers"
+            remedy = "their boxes count for nothing; record or convert these clouds again"
+            found.append(self._empty.finding("empty clouds", "warning", text, remedy))
+        divisor = 255 if self._largest <= 256 else 65535
+        for cases, remedy in (
+            (self._bright, f"divide the intensities in the files by {divisor}"),
+            (self._negative, "write intensities from 0 to 1"),
+        ):
+            if cases.count:
+                text = f"{self._portion(cases)} have intensities that are not between 0 and 1"
+                found.append(cases.finding("intensities", "fault", text, remedy))
+        return found
+
+    def _portion(self, cases: Cases) -> str:
+        return portion(cases.count, self._num_clouds, "clouds")

@@ -1,0 +1,163 @@
+"""Which files there are: frames by scene and sensor, and what frames lack."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bev_semseg_ros.data.files import FrameParts
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
+
+# The last word of a part's name -> what a frame without it is good for, and what to do.
+_REMEDIES = {
+    "image": "they are used with the lidar alone; add the images, under the name of the cloud",
+    "lidar": "they are used with the camera alone; add the clouds, under the name of the image",
+    "calib": "they give neither image nor boxes; add their calibration, under the frame's name",
+    "mask": "they train no segmentation and score none; add the masks, under the image's name",
+    "boxes": "they train no boxes and score none; add their label files, under the frame's name "
+    "(a file without a box means that there is nothing)",
+    "sidecar": "their time is that of the newest point; add the .json files beside the images",
+    "timestamps": "their time is taken as 0.1 s times their number; restore timestamps.txt",
+}
+_CAMERA_REMEDY = "no frame of this camera is near enough in time; leave it out of --cameras"
+_LABELS = ("boxes", "mask")
+_CALIBRATION = "calib"
+
+
+class Inventory:
+    """Counts the files of frames. It opens none."""
+
+    def __init__(self) -> None:
+        self.num_frames = 0
+        self.scenes: dict[str, Counter[str]] = {}
+        self._num_scene_frames: Counter[str] = Counter()
+        self._missing: dict[str, Cases] = {}
+        self._used: dict[Path, set[str]] = {}  # folder -> names of files
+
+    def add(self, scene: str, parts: FrameParts) -> None:
+        """Add a frame.
+
+        Args:
+            scene: Its scene.
+            parts: Its files.
+        """
+        self.num_frames += 1
+        self._num_scene_frames[scene] += 1
+        self.scenes.setdefault(scene, Counter()).update(list(parts.paths))
+        some_file = next(iter(parts.paths.values()), None)
+        for part in parts.missing:
+            self._missing.setdefault(part, Cases()).add(f"the frame of {some_file}")
+        for path in parts.paths.values():
+            self._used.setdefault(path.parent, set()).add(path.name)
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of what some frame has or lacks, such as "image"."""
+        there = dict.fromkeys(part for counts in self.scenes.values() for part in counts)
+        return [*there, *(part for part in self._missing if part not in there)]
+
+    @property
+    def sensors(self) -> list[str]:
+        """Names of the parts that are a sensor's."""
+        return [part for part in self.parts if _kind(part) in ("image", "lidar")]
+
+    def count(self, part: str) -> int:
+        """Return the number of frames that have a part."""
+        return sum(counts[part] for counts in self.scenes.values())
+
+    def rows(self) -> list[tuple[str, int, list[int]]]:
+        """Return for each scene its name, frames, and frames with each of `parts`."""
+        return [
+            (scene, self._num_scene_frames[scene], [counts[part] for part in self.parts])
+            for scene, counts in self.scenes.items()
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values: frames, and for each scene the frames with each part."""
+        return {
+            "frames": self.num_frames,
+            "parts": {part: self.count(part) for part in self.parts},
+            "scenes": {
+                scene: {"frames": frames, **dict(zip(self.parts, counts, strict=True))}
+                for scene, frames, counts in self.rows()
+            },
+        }
+
+    def findings(self, other_cameras: Sequence[str] = ()) -> list[DataFinding]:
+        """Return what frames lack.
+
+        Args:
+            other_cameras: Cameras that the data set has and that are not read.
+        """
+        found = [self._finding(part, cases, other_cameras) for part, cases in self._missing.items()]
+        if not any(self.count(part) for part in self.parts if _kind(part) in _LABELS):
+            found = [each for each in found if _kind(each.item) not in _LABELS]
+            found.append(
+                DataFinding(
+                    "labels",
+                    "warning",
+                    f"none of the {self.num_frames} frames has boxes or a mask",
+                    "nothing can be trained on them or scored; `bag` needs no labels",
+                    self.num_frames,
+                )
+            )
+        return found
+
+    def unused_files(self) -> list[DataFinding]:
+        """Return files that lie beside those of the frames and belong to none of them.
+
+        All frames of the data set must have been added.
+        """
+        unused: dict[str, Cases] = {}
+        for folder, used in self._used.items():
+            endings = {_ending(name) for name in used}
+            for name in sorted(_file_names(folder) - used):
+                if _ending(name) in endings:
+                    unused.setdefault(folder.name, Cases()).add(str(folder / name))
+        remedy = (
+            "a frame needs an image or a cloud, and its other files carry the same number; add it, "
+            "rename the files, or remove them"
+        )
+        return [
+            cases.finding(
+                f"files in {name}", "warning", f"{cases.count} files belong to no frame", remedy
+            )
+            for name, cases in unused.items()
+        ]
+
+    def _finding(self, part: str, cases: Cases, other_cameras: Sequence[str]) -> DataFinding:
+        """Return the finding that some frames lack a part."""
+        text = f"missing in {portion(cases.count, self.num_frames, 'frames')}"
+        if part == _CALIBRATION and cases.count == self.num_frames:
+            text = f"{text}, so that nothing but bare points is left"
+            remedy = (
+                "add the folder calib, with a file for every frame under the frame's name (KITTI's "
+                "data_object_calib.zip has those of KITTI)"
+            )
+            return cases.finding(part, "fault", text, remedy)
+        remedy = _REMEDIES.get(_kind(part), _CAMERA_REMEDY)
+        if part == "image" and other_cameras and cases.count == self.num_frames:
+            remedy = (
+                "they are used with the lidar alone; for another camera give "
+                f"--cameras {other_cameras[0]}"
+            )
+        return cases.finding(part, "warning", text, remedy)
+
+
+def _kind(part: str) -> str:
+    """Return what a part is: "image" of "image_03 image"."""
+    return part.rpartition(" ")[2]
+
+
+def _file_names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder."""
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries if entry.is_file()}
+
+
+def _ending(name: str) -> str:
+    """Return what follows the last dot of a file's name."""
+    return name.rpartition(".")[2]

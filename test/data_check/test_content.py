@@ -1,0 +1,180 @@
+"""Boxes, points and stamps that cannot be right are reported with an example and a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import tiny_data
+from support.data_reports import finding, wrong
+from support.street_data import CAR, write_cloud, write_labels
+
+COUNT = 4
+
+
+def write_all_labels(root: Path, text: str, indices: range = range(COUNT)) -> None:
+    """Write the same labels for several frames."""
+    for index in indices:
+        write_labels(root, index, text)
+
+
+def test_boxes_that_lie_beside_the_points(street, check):
+    write_all_labels(street, CAR.replace("1.00 1.65 20.00", "1.00 1.65 28.00"))
+    status, report = check(street)
+    found = finding(report, "boxes without points")
+    assert (status, found["level"], found["count"]) == (1, "fault", COUNT)
+    assert "Tr_velo_to_cam" in found["remedy"]
+
+
+def test_a_few_boxes_without_points_are_usual_and_more_are_named(street, check):
+    far = CAR.replace("1.00 1.65 20.00", "1.00 1.65 60.00")
+    write_labels(street, 0, CAR * 7 + far)
+    assert wrong(check(street)[1]) == []
+    write_all_labels(street, CAR * 2 + far)
+    status, report = check(street)
+    found = finding(report, "boxes without points")
+    assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
+    assert "up to 10 % are usual" in found["text"]
+
+
+def test_boxes_behind_the_camera(street, check):
+    write_all_labels(street, CAR.replace("1.00 1.65 20.00", "1.00 1.65 -20.00"))
+    status, report = check(street)
+    assert status == 1 and finding(report, "boxes outside")["level"] == "fault"
+
+
+def test_objects_that_are_labelled_all_around(street, check):
+    behind = CAR.replace("1.00 1.65 20.00", "1.00 1.65 -20.00")
+    write_all_labels(street, CAR + behind * 2)
+    rng = np.random.default_rng(1)
+    for index in range(COUNT):
+        in_cars = [
+            np.array([x, -1.0, -0.98]) + rng.uniform(-0.5, 0.5, (50, 3)) * (4.0, 1.6, 1.5)
+            for x in (20.27, -19.73)
+        ]
+        points = np.concatenate(in_cars)
+        write_cloud(street, index, np.column_stack([points, rng.uniform(0, 1, 100)]))
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [("warning", "boxes outside")])
+    assert "evaluate --region grid" in finding(report, "boxes outside")["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("situation", "size"),
+    [
+        ("sizes in centimetres", "150 160 400"),
+        ("length and height exchanged", "4.00 1.60 1.50"),
+        ("length and width exchanged", "1.50 4.00 1.60"),
+    ],
+)
+def test_sizes_that_no_car_has(situation, size, street, check):
+    write_all_labels(street, CAR.replace("1.50 1.60 4.00", size))
+    status, report = check(street)
+    found = finding(report, "size of Car")
+    assert (status, found["level"], found["count"]) == (1, "fault", COUNT)
+    assert "length 1.8 to 8" in found["text"] and "KITTI's height, width, length" in found["remedy"]
+
+
+def test_a_single_box_of_an_odd_size_is_a_warning(street, check):
+    write_labels(street, 2, CAR.replace("1.50 1.60 4.00", "1.50 1.60 0.40"))
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [("warning", "size of Car")])
+    assert "0.4 m x 1.6 m x 1.5 m in" in finding(report, "size of Car")["example"]
+    assert "000002.txt" in finding(report, "size of Car")["example"]
+
+
+def test_a_frame_without_boxes_may_be_an_empty_street(street, check):
+    write_labels(street, 1, "")
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [("warning", "frames without boxes")])
+    assert "000001.txt" in finding(report, "frames without boxes")["example"]
+
+
+def test_a_frame_that_says_that_it_does_not_know_is_not_empty(street, check):
+    write_labels(street, 1, "DontCare -1 -1 -10 1 2 30 20 -1 -1 -1 -1000 -1000 -1000 -10\n")
+    assert wrong(check(street)[1]) == []
+
+
+def test_label_files_that_nobody_filled(street, check):
+    write_all_labels(street, "")
+    status, report = check(street)
+    assert status == 1 and finding(report, "frames without boxes")["level"] == "fault"
+
+
+def test_stamps_that_run_backwards(street, check):
+    times = [5_000_000_000, 5_200_000_000, 5_100_000_000, 5_300_000_000]
+    rows = [(f"{index:06d}", "drive_a", time) for index, time in enumerate(times)]
+    tiny_data.write_kitti_table(street, rows)
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [("warning", "stamps")])
+    assert finding(report, "stamps")["example"] == "-0.1 s from 000001 to 000002"
+
+
+def test_two_drives_under_the_name_of_one(street, check):
+    times = [5_000_000_000, 5_100_000_000, 5_200_000_000, 5_300_000_000 + 3_600_000_000_000]
+    rows = [(f"{index:06d}", "drive_a", time) for index, time in enumerate(times)]
+    tiny_data.write_kitti_table(street, rows)
+    _, report = check(street)
+    assert finding(report, "stamps")["example"] == "+3600.1 s from 000002 to 000003"
+    rows[3] = ("000003", "drive_b", times[3])  # what the remedy says
+    tiny_data.write_kitti_table(street, rows)
+    assert wrong(check(street)[1]) == []
+
+
+def test_a_drive_without_times(street, check):
+    rows = [(f"{index:06d}", "drive_a", 0) for index in range(COUNT)]
+    tiny_data.write_kitti_table(street, rows)
+    _, report = check(street)
+    assert finding(report, "stamps")["count"] == COUNT
+
+
+def test_a_cloud_file_without_a_byte(street, check):
+    (street / "training" / "velodyne" / "000001.bin").write_bytes(b"")
+    _, report = check(street)
+    found = finding(report, "empty clouds")
+    assert found["level"] == "warning" and found["example"].endswith("000001.bin")
+
+
+@pytest.mark.parametrize("reflectance", [40_000.0, -40.0])
+def test_intensities_that_are_not_between_0_and_1(reflectance, tmp_path, check):
+    root = tmp_path / "a2d2"
+    tiny_data.write_a2d2_rig(root)
+    tiny_data.write_a2d2_frame(root)
+    path = tiny_data.a2d2_file(root, "lidar")
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    np.savez(path, **content | {"reflectance": np.full(12, reflectance)})
+    status, report = check(root)
+    found = finding(report, "intensities")
+    assert status == 1 and found["level"] == "fault" and found["example"].startswith(str(path))
+
+
+def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check, capsys):
+    for path in (street / "training" / "velodyne").iterdir():
+        points = np.frombuffer(path.read_bytes(), np.float32).reshape(-1, 4) * (1, 1, 1, 255)
+        path.write_bytes(points.astype(np.float32).tobytes())
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [])
+    assert any("divided by 255" in note for note in report["notes"])
+    assert "note: velodyne" in capsys.readouterr().out
+
+
+def test_clouds_that_sit_too_high_for_the_layout_are_a_fault_of_the_comparison(
+    street, check, tmp_path
+):
+    from support.memory_dataset import TINY
+
+    from bev_semseg_ros.inference import checkpoint
+    from bev_semseg_ros.model.build import build_network
+
+    trained = tmp_path / "trained.pt"
+    info = {"ground_height_percentiles": [-0.1, 0.0, 0.0, 0.0, 0.1]}
+    checkpoint.save(trained, build_network(TINY), TINY, info)
+    for path in (street / "training" / "velodyne").iterdir():
+        points = np.frombuffer(path.read_bytes(), np.float32).reshape(-1, 4).copy()
+        points[:, 2] += 0.9
+        path.write_bytes(points.astype(np.float32).tobytes())
+    status, report = check(street, "--checkpoint", str(trained))
+    found = finding(report, "ground height (trained.pt)")
+    assert status == 1 and found["level"] == "fault" and "1.73 m" in found["remedy"]
