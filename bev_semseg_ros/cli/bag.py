@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="PATH",
-        help="A2D2, KITTI, KITTI raw or simulated frames",
+        help="A2D2, KITTI or simulated frames",
     )
     parser.add_argument(
         "--out",

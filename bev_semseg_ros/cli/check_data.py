@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data",
         type=Path,
         metavar="PATH",
-        help="A2D2, KITTI, KITTI raw or simulated frames; it stands before --cameras",
+        help="A2D2, KITTI or simulated frames; it stands before --cameras",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     parser.add_argument(

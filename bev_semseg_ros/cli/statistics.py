@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="DIR",
-        help="data sets: A2D2, KITTI, KITTI raw or simulated frames",
+        help="data sets: A2D2, KITTI or simulated frames",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PAGE", help="file to write, such as page.html"
