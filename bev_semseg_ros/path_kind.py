@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bev_semseg_ros import file_signatures as signatures
+
 Wanted = Literal["checkpoint", "data set", "calibration", "settings", "label set", "YAML file"]
 
 _WANTED: dict[Wanted, str] = {
@@ -49,24 +51,23 @@ _DATA_PATTERNS = (
 )
 # First bytes of archives -> what they are, and the command that unpacks one.
 _ARCHIVES = (
-    (b"\x1f\x8b", "an archive packed with gzip", "tar xf {}", "gunzip {}"),
-    (b"BZh", "an archive packed with bzip2", "tar xf {}", "bunzip2 {}"),
-    (b"\xfd7zXZ\x00", "an archive packed with xz", "tar xf {}", "unxz {}"),
-    (b"\x28\xb5\x2f\xfd", "an archive packed with zstd", "tar xf {}", "unzstd {}"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x {}", "7z x {}"),
-    (b"Rar!", "a RAR archive", "unrar x {}", "unrar x {}"),
-    (b"PK\x03\x04", "a zip archive", "unzip {}", "unzip {}"),
-    (b"PK\x05\x06", "an empty zip archive", "unzip {}", "unzip {}"),
+    (signatures.GZIP, "an archive packed with gzip", "tar xf {}", "gunzip {}"),
+    (signatures.BZIP2, "an archive packed with bzip2", "tar xf {}", "bunzip2 {}"),
+    (signatures.XZ, "an archive packed with xz", "tar xf {}", "unxz {}"),
+    (signatures.ZSTD, "an archive packed with zstd", "tar xf {}", "unzstd {}"),
+    (signatures.SEVEN_ZIP, "a 7z archive", "7z x {}", "7z x {}"),
+    (signatures.RAR, "a RAR archive", "unrar x {}", "unrar x {}"),
+    (signatures.ZIP, "a zip archive", "unzip {}", "unzip {}"),
+    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip {}", "unzip {}"),
 )
-_TAR_AT = 257  # "ustar" stands here in a tar archive
 _HEAD_BYTES = 512
 _FILES: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG", _PICTURE),
-    (b"\xff\xd8\xff", _PICTURE),
-    (b"\x89MCAP", _BAG_FILE),
-    (b"SQLite format 3", _BAG_FILE),
-    (b"#ROSBAG", _BAG_FILE),
-    (b"version https://git-lfs", _POINTER),
+    (signatures.PNG, _PICTURE),
+    (signatures.JPEG, _PICTURE),
+    (signatures.MCAP, _BAG_FILE),
+    (signatures.SQLITE, _BAG_FILE),
+    (signatures.ROS1_BAG, _BAG_FILE),
+    (signatures.LFS_POINTER, _POINTER),
 )
 _MOST_NAMES = 3
 
@@ -202,11 +203,11 @@ def _kind_of_file(path: Path) -> PathKind:
         return PathKind(kind, "the file of a bag")
     if kind == _POINTER:
         return PathKind(kind, "a pointer of Git LFS, not the file itself")
-    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+    if signatures.is_web_page(head):
         return PathKind(_PAGE, "a web page, as a failed download leaves it")
     if _is_checkpoint(path, head):
         return PathKind(_CHECKPOINT, "a checkpoint")
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+    if signatures.is_tar(head):
         return PathKind("archive", "a tar archive", _filled("tar xf {}", path))
     for magic, text, unpack, single in _ARCHIVES:
         if head.startswith(magic):

@@ -12,12 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bev_semseg_ros.file_signatures import JPEG, PNG
+
 MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared frames
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES = 24  # up to and with the width and the height
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
 # Markers of a JPEG's segments: those that begin a frame and hold its size, and those without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = {0x01, *range(0xD0, 0xD8)}
@@ -65,7 +65,7 @@ def read_gray(path: Path) -> np.ndarray:
     Raises:
         ValueError: The file is damaged, no PNG, or not of one 8-bit channel.
     """
-    if _starts_with(path, _JPEG_SIGNATURE):
+    if _starts_with(path, JPEG):
         raise ValueError(
             f"{path}: expected a PNG; a JPEG changes the numbers of the classes, so the masks have "
             "to be made again from their source"
@@ -105,7 +105,7 @@ def image_size(path: Path) -> tuple[int, int]:
         ValueError: The file is neither.
     """
     # The header of a JPEG may follow a preview picture and more.
-    is_jpeg = _starts_with(path, _JPEG_SIGNATURE)
+    is_jpeg = _starts_with(path, JPEG)
     with path.open("rb") as file:
         return _size_from_header(file.read() if is_jpeg else file.read(_PNG_HEADER_BYTES), path)
 
@@ -118,14 +118,14 @@ def _starts_with(path: Path, signature: bytes) -> bool:
 
 def _kind(data: bytes) -> str:
     """Return the name of the format of an image."""
-    return "JPEG" if data.startswith(_JPEG_SIGNATURE) else "PNG"
+    return "JPEG" if data.startswith(JPEG) else "PNG"
 
 
 def _size_from_header(data: bytes, path: Path) -> tuple[int, int]:
     """Return (width, height) of an image's first bytes; `path` is for the error."""
-    if data.startswith(_JPEG_SIGNATURE):
+    if data.startswith(JPEG):
         return _jpeg_size(data, path)
-    if len(data) < _PNG_HEADER_BYTES or not data.startswith(_PNG_SIGNATURE):
+    if len(data) < _PNG_HEADER_BYTES or not data.startswith(PNG):
         raise ValueError(f"{path}: expected a PNG or JPEG file")
     width, height = struct.unpack(">II", data[16:24])
     return width, height

@@ -12,6 +12,7 @@ from support.sources import FILES, imports
 from bev_semseg_ros.model import build
 
 ORDER = [
+    "file_signatures",
     "path_kind",
     "yaml_file",
     "labels",
@@ -42,6 +43,7 @@ CHOICES = {
 } - {"none"}  # an everyday word, which also is a distortion model and a pattern of walls
 SETTINGS = {"camera_encoder", "lidar_encoder", "neck", "fusion"}
 WITHOUT_TORCH = {
+    "file_signatures",
     "path_kind",
     "yaml_file",
     "labels",
@@ -149,4 +151,4 @@ def test_the_search_for_comparisons_finds_them(source: str) -> None:
 
 def test_every_layer_has_its_place_in_the_order() -> None:
     assert {_layer(path) for path in FILES} <= {*ORDER}
-    assert ORDER[:3] == ["path_kind", "yaml_file", "labels"]
+    assert ORDER[:3] == ["file_signatures", "path_kind", "yaml_file"]

@@ -5,27 +5,28 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from bev_semseg_ros import file_signatures
+from bev_semseg_ros.file_signatures import LFS_POINTER, ROS1_BAG, ZIP, is_tar, is_web_page
+
 SQLITE, MCAP, ZSTD = "sqlite3", "mcap", "zstd"
 READABLE = (SQLITE, MCAP, ZSTD)
 
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-LZ4_MAGIC = b"\x04\x22\x4d\x18"
-MCAP_MAGIC = b"\x89MCAP0\r\n"
-ROS1_MAGIC = b"#ROSBAG V"
-_KINDS = {b"SQLite format 3\0": SQLITE, MCAP_MAGIC: MCAP, ZSTD_MAGIC: ZSTD}
+_KINDS = {
+    file_signatures.SQLITE: SQLITE,
+    file_signatures.MCAP: MCAP,
+    file_signatures.ZSTD: ZSTD,
+}
 # First bytes of a packed file -> the program that packs so.
 _PACKERS = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    LZ4_MAGIC: "lz4",
-    ZSTD_MAGIC: "zstd",
+    file_signatures.GZIP: "gzip",
+    file_signatures.BZIP2: "bzip2",
+    file_signatures.XZ: "xz",
+    file_signatures.LZ4: "lz4",
+    file_signatures.ZSTD: "zstd",
 }
 _SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
 _TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
-_ZIP, _LFS = b"PK\x03\x04", b"version https://git-lfs"
-_TAR_AT = 257  # "ustar" stands here in a tar archive
 _HEAD = 4096
 
 
@@ -41,13 +42,13 @@ def kind_of(head: bytes) -> str:
 
 def is_ros1(path: Path) -> bool:
     """Return whether a file is a bag of ROS 1."""
-    return _head(path).startswith(ROS1_MAGIC)
+    return _head(path).startswith(ROS1_BAG)
 
 
 def is_packed_bag(path: Path) -> bool:
     """Return whether a file has to be unpacked, or something else holds its data."""
     head = _head(path)
-    return head.startswith((*_PACKERS, _ZIP, _LFS, *_CAPTURES)) or _is_tar(head)
+    return head.startswith((*_PACKERS, ZIP, LFS_POINTER, *_CAPTURES)) or is_tar(head)
 
 
 def why_unreadable(path: Path) -> str:
@@ -55,13 +56,13 @@ def why_unreadable(path: Path) -> str:
     head, file = _head(path), shlex.quote(str(path))
     if not head:
         return f"{path} is empty (0 bytes): nothing was recorded into it; record again or copy anew"
-    if head.startswith(ROS1_MAGIC):
+    if head.startswith(ROS1_BAG):
         return _ros1(path, head)
-    if _is_tar(head) or path.name.endswith(_TARS):
+    if is_tar(head) or path.name.endswith(_TARS):
         return f"{path} is a tar archive: unpack it with `tar xf {file}`"
-    if head.startswith(_ZIP):
+    if head.startswith(ZIP):
         return f"{path} is a zip archive: unpack it with `unzip {file}`"
-    if head.startswith(_LFS):
+    if head.startswith(LFS_POINTER):
         return (
             f"{path} is a pointer of Git LFS instead of the bag: run `git lfs pull` in its "
             "repository"
@@ -75,7 +76,7 @@ def why_unreadable(path: Path) -> str:
         if head.startswith(magic):
             command = unpack_command(packer, path)
             return f"{path} is packed with {packer}: unpack it with `{command}`"
-    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+    if is_web_page(head):
         return f"{path} is a web page, as a failed download leaves it: download the bag again"
     if not any(head):
         return f"{path} holds only zeros, as a loss of power leaves it: record again or copy anew"
@@ -91,10 +92,10 @@ def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
         path: The packed file.
         head: The first bytes of what is in it.
     """
-    if _is_tar(head):
+    if is_tar(head):
         file = shlex.quote(str(path))
         return f"{path} is a tar archive: unpack it with `tar --zstd -xf {file}`"
-    if head.startswith(ROS1_MAGIC):
+    if head.startswith(ROS1_BAG):
         what = "is a bag of ROS 1 in zstd"
     else:
         what = f"holds no recorded file: what is packed in it begins with {head[:8]!r}"
@@ -107,10 +108,6 @@ def unpack_command(packer: str, path: Path) -> str:
     if target is None or target.exists():
         target = path.with_name(f"unpacked_{path.name}")
     return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
-
-
-def _is_tar(head: bytes) -> bool:
-    return head[_TAR_AT : _TAR_AT + 5] == b"ustar"
 
 
 def _ros1(path: Path, head: bytes) -> str:

@@ -19,7 +19,7 @@ from lz4.frame import LZ4FrameDecompressor  # a dependency of rosbags
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-from bev_semseg_ros.ros.bag.reading.file_kind import MCAP_MAGIC
+from bev_semseg_ros.file_signatures import MCAP as MCAP_MAGIC
 from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, type_name
 
 if sys.version_info >= (3, 14):

@@ -7,7 +7,7 @@ import sys
 from lz4.frame import decompress as unpack_lz4  # a dependency of rosbags
 from rosbags.typesys import Stores, get_typestore
 
-from bev_semseg_ros.ros.bag.reading.file_kind import LZ4_MAGIC, ZSTD_MAGIC
+from bev_semseg_ros.file_signatures import LZ4, ZSTD
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,9 +29,9 @@ def unpacked(data: bytes) -> bytes:
         ValueError: The compressed data are damaged.
     """
     try:
-        if data.startswith(ZSTD_MAGIC):
+        if data.startswith(ZSTD):
             return zstd.decompress(data)
-        if data.startswith(LZ4_MAGIC):
+        if data.startswith(LZ4):
             return unpack_lz4(data)
     except (zstd.ZstdError, RuntimeError, EOFError) as error:
         raise ValueError("its compressed data are damaged") from error
