@@ -217,7 +217,7 @@ def zero_size(image):
 
 
 def unknown_encoding(image):
-    image.encoding = "yuv422"
+    image.encoding = "yuv411"
     return image
 
 
