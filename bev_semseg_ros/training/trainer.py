@@ -32,6 +32,7 @@ from bev_semseg_ros.progress import Progress
 from bev_semseg_ros.training.cache import describe, open_cache
 from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
 from bev_semseg_ros.training.loader import Loader, TrainingBatch, trained_tasks
+from bev_semseg_ros.training.memory import keep_freed_memory
 from bev_semseg_ros.training.schedule import Schedule
 
 LOG_STEPS = 10
@@ -215,6 +216,8 @@ class Trainer:
 
     def run(self) -> None:
         """Train until the schedule ends. The checkpoint is written after every epoch."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.schedule.minutes:
             total, unit = self.schedule.minutes, "minutes"
         else:
