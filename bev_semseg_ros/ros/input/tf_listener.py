@@ -8,6 +8,7 @@ of its own, and only as long as somebody needs it.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 TOPICS = ("/tf", "/tf_static")
+# After a message the thread rests for so many times the time that it took: Python lets only one
+# thread work at a time, and loading a network beside a busy /tf would take minutes. Transforms that
+# are asked for once may come late; DDS drops what is too much.
+REST = 9.0
 
 
 class TfListener:
@@ -25,9 +30,11 @@ class TfListener:
         tf2_ros: The module.
         buffer: A tf2_ros.Buffer.
         node: The node for which it listens; its namespace and its remappings of TF's topics hold.
+        may_lag: Whether transforms may come late, because nothing that moves is asked for.
     """
 
-    def __init__(self, tf2_ros: Any, buffer: Any, node: Node) -> None:
+    def __init__(self, tf2_ros: Any, buffer: Any, node: Node, may_lag: bool = False) -> None:
+        self._rest = REST if may_lag else 0.0
         # A remapping of the process's node name would hold for this node, too; those of the topics
         # are taken from the node.
         remappings = [f"{topic}:={node.resolve_topic_name(topic)}" for topic in TOPICS]
@@ -42,17 +49,24 @@ class TfListener:
         self._listener = tf2_ros.TransformListener(buffer, self._node)
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._node)
+        self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._spin, name="tf", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop listening."""
-        self._executor.shutdown()
+        self._is_closed.set()
+        self._executor.wake()
         self._thread.join()
+        self._executor.shutdown()
         self._listener.unregister()
         self._node.destroy_node()
 
     def _spin(self) -> None:
         """Handle messages until `close` or the end of the context."""
         with suppress(ExternalShutdownException):
-            self._executor.spin()
+            while self._node.context.ok() and not self._is_closed.is_set():
+                before = time.thread_time()
+                self._executor.spin_once(timeout_sec=0.1)
+                worked = time.thread_time() - before
+                self._is_closed.wait(self._rest * worked)

@@ -59,12 +59,13 @@ class Transforms:
         self._last_stamp = 0
 
     @classmethod
-    def listening(cls, node: Node, parameter: str) -> Self:
+    def listening(cls, node: Node, parameter: str, may_lag: bool = False) -> Self:
         """Begin to listen to TF.
 
         Args:
             node: The node that listens.
             parameter: The parameter whose value asks for TF, for the message.
+            may_lag: See `TfListener`.
 
         Raises:
             ValueError: If tf2_ros is not installed.
@@ -76,7 +77,9 @@ class Transforms:
             )
         buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
         return cls(
-            buffer, lambda: TfListener(tf2_ros, buffer, node), partial(_transforms_elsewhere, node)
+            buffer,
+            lambda: TfListener(tf2_ros, buffer, node, may_lag),
+            partial(_transforms_elsewhere, node),
         )
 
     def look_up(

@@ -157,7 +157,12 @@ def from_tf(
 ) -> TfExtrinsics:
     """Begin to listen to TF; see `open_extrinsics`."""
     return TfExtrinsics(
-        Transforms.listening(node, "extrinsics"),
+        Transforms.listening(
+            node,
+            "extrinsics",
+            may_lag=parameters.tf_lookup == "static"
+            and parameters.output_frame in ("", parameters.base_frame),
+        ),
         parameters.base_frame,
         parameters.ground_height,
         parameters.output_frame,
