@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 ZIP, EMPTY_ZIP, SEVEN_ZIP, RAR = b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!"
@@ -9,6 +12,25 @@ PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 MCAP, SQLITE, ROS1_BAG = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 LFS_POINTER = b"version https://git-lfs"  # what Git LFS leaves in place of a file
 _TAR, _TAR_AT = b"ustar", 257
+# First bytes of a packed file -> the program that packs so, which also unpacks.
+PACKERS = {GZIP: "gzip", BZIP2: "bzip2", XZ: "xz", LZ4: "lz4", ZSTD: "zstd"}
+_SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
+_PACKED_TARS = (".tgz", ".tbz2", ".txz", *(f".tar{suffix}" for suffix in _SUFFIXES_OF_PACKERS))
+
+
+def packer_of(head: bytes) -> str:
+    """Return the program that packed a file with these first bytes, or ""."""
+    return next((packer for magic, packer in PACKERS.items() if head.startswith(magic)), "")
+
+
+def unpack_command(packer: str, path: Path) -> str:
+    """Return the command that unpacks a packed file, whatever its name, beside it."""
+    if path.name.endswith(_PACKED_TARS):
+        return f"tar xf {shlex.quote(str(path))}"
+    target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
+    if target is None or target.exists():
+        target = path.with_name(f"unpacked_{path.name}")
+    return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
 
 
 def is_tar(head: bytes) -> bool:

@@ -49,16 +49,12 @@ _DATA_PATTERNS = (
     "label_2",
     "label3D",
 )
-# First bytes of archives -> what they are, and the command that unpacks one.
+# First bytes of archives -> what they are, and the program that unpacks one.
 _ARCHIVES = (
-    (signatures.GZIP, "an archive packed with gzip", "tar xf {}", "gunzip {}"),
-    (signatures.BZIP2, "an archive packed with bzip2", "tar xf {}", "bunzip2 {}"),
-    (signatures.XZ, "an archive packed with xz", "tar xf {}", "unxz {}"),
-    (signatures.ZSTD, "an archive packed with zstd", "tar xf {}", "unzstd {}"),
-    (signatures.SEVEN_ZIP, "a 7z archive", "7z x {}", "7z x {}"),
-    (signatures.RAR, "a RAR archive", "unrar x {}", "unrar x {}"),
-    (signatures.ZIP, "a zip archive", "unzip {}", "unzip {}"),
-    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip {}", "unzip {}"),
+    (signatures.SEVEN_ZIP, "a 7z archive", "7z x"),
+    (signatures.RAR, "a RAR archive", "unrar x"),
+    (signatures.ZIP, "a zip archive", "unzip"),
+    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip"),
 )
 _HEAD_BYTES = 512
 _FILES: tuple[tuple[bytes, str], ...] = (
@@ -208,11 +204,13 @@ def _kind_of_file(path: Path) -> PathKind:
     if _is_checkpoint(path, head):
         return PathKind(_CHECKPOINT, "a checkpoint")
     if signatures.is_tar(head):
-        return PathKind("archive", "a tar archive", _filled("tar xf {}", path))
-    for magic, text, unpack, single in _ARCHIVES:
+        return PathKind("archive", "a tar archive", f"tar xf {shlex.quote(str(path))}")
+    if packer := signatures.packer_of(head):
+        command = signatures.unpack_command(packer, path)
+        return PathKind("archive", f"an archive packed with {packer}", command)
+    for magic, text, program in _ARCHIVES:
         if head.startswith(magic):
-            is_tar = ".tar" in path.suffixes or path.suffix in (".tgz", ".tbz2", ".txz")
-            return PathKind("archive", text, _filled(unpack if is_tar else single, path))
+            return PathKind("archive", text, f"{program} {shlex.quote(str(path))}")
     if path.suffix in (".yaml", ".yml"):
         return PathKind(_YAML, "a YAML file")
     return PathKind(_FILE, f"a file ({path.stat().st_size} bytes)")
@@ -304,7 +302,3 @@ def _first_missing(path: Path, above: Path) -> Path:
     """Return the first folder on the way from an existing folder to a path."""
     parts = path.parts[len(above.parts) :] if above != Path() else path.parts
     return above / parts[0]
-
-
-def _filled(command: str, path: Path) -> str:
-    return command.format(shlex.quote(str(path)))

@@ -67,7 +67,10 @@ def test_the_folder_of_a_run_instead_of_its_checkpoint(things):
         ("run/config.yaml", r"a YAML file: .* the weights are in checkpoint\.pt"),
         ("street.tar", r"a tar archive: unpack it with `tar xf .*street\.tar`"),
         ("street.zip", r"a zip archive: unpack it with `unzip .*street\.zip`"),
-        ("weights.pt.gz", r"packed with gzip: unpack it with `gunzip .*weights\.pt\.gz`"),
+        (
+            "weights.pt.gz",
+            r"packed with gzip: unpack it with `gzip -dc .*weights\.pt\.gz > .*weights\.pt`",
+        ),
         ("page.pt", "a web page, as a failed download leaves it: download the file again"),
         ("pointer.pt", "a pointer of Git LFS, not the file itself: .* `git lfs pull`"),
         ("nothing.pt", r"an empty file \(0 bytes\)"),

@@ -18,9 +18,9 @@ MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared fra
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_HEADER_BYTES = 24  # up to and with the width and the height
-# Markers of a JPEG's segments: those that begin a frame and hold its size, and those without data.
+# Markers of a JPEG's segments (ITU-T T.81, table B.1): frame headers, and those without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE = {0x01, *range(0xD0, 0xD8)}
+_JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
 
 
 @dataclass(frozen=True)
@@ -132,20 +132,31 @@ def _size_from_header(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
-    """Return (width, height) of a JPEG: go from segment to segment to the one with its size."""
+    """Return (width, height) of a JPEG; `path` is for the error."""
+    position = jpeg_frame(data)
+    if position is None:
+        raise ValueError(f"{path}: truncated or damaged JPEG ({len(data)} bytes)")
+    height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+    return width, height
+
+
+def jpeg_frame(data: bytes) -> int | None:
+    """Return where a JPEG's frame header begins, which has depth and size; None if it has none.
+
+    Pictures and other data in segments before it are passed over.
+    """
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
-            return width, height
+            return position
         if marker == 0xFF:  # padding
             position += 1
         elif marker in _JPEG_BARE:
             position += 2
         else:
             position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
-    raise ValueError(f"{path}: truncated or damaged JPEG ({len(data)} bytes)")
+    return None
 
 
 def read_json(path: Path) -> dict[str, Any]:

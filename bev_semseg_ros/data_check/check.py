@@ -25,7 +25,7 @@ _Damage = (ValueError, OSError)  # what a reader raises for a damaged file
 
 
 def check_files(dataset: Dataset, path: Path) -> DataReport:
-    """Check which files a data set has. It opens no image and no cloud but a few headers.
+    """Check which files a data set has. It opens the headers of a few images and a few clouds.
 
     Args:
         dataset: The data set.
@@ -55,7 +55,7 @@ def check_data(
     files = _FileCheck(dataset, headers=len(dataset))
     boxes, clouds, stamps = BoxCheck(), CloudCheck(), StampCheck()
     training = TrainingComparison(checkpoint)
-    step = max(1, len(dataset) // COMPARED)
+    step = -(-len(dataset) // COMPARED)
     for index in range(len(dataset)):
         try:
             frame, annotation = dataset[index]
@@ -81,7 +81,7 @@ def check_data(
 
 
 class _FileCheck:
-    """The checks that open no image and no cloud.
+    """The checks that read no frame.
 
     Attributes:
         reading: Gets the frames whose files cannot be read.
@@ -99,7 +99,7 @@ class _FileCheck:
         self._calibration = CalibrationCheck()
         self.reading = ReadingCheck()
         self._parts: dict[int, FrameParts] = {}
-        step = max(1, len(dataset) // max(headers, 1))
+        step = -(-len(dataset) // max(headers, 1))
         for index in range(len(dataset)):
             try:
                 parts = self._parts[index] = dataset.parts(index)

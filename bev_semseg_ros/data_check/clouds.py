@@ -6,7 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Frame
-from bev_semseg_ros.input_check import highest_intensity
+from bev_semseg_ros.input_check import full_scale, highest_intensity
 
 TOLERANCE = 0.02  # by which an intensity may leave 0..1
 NEGATIVE_SHARE = 0.001  # of a cloud's points
@@ -45,9 +45,10 @@ class CloudCheck:
             text = f"{self._portion(self._empty)} hold no point with finite numbers"
             remedy = "their boxes count for nothing; record or convert these clouds again"
             found.append(self._empty.finding("empty clouds", "warning", text, remedy))
-        divisor = 255 if self._largest <= 256 else 65535
+        divisor = full_scale("f4", self._largest)
+        dividing = f"divide the intensities in the files by {divisor:g}"
         for cases, remedy in (
-            (self._bright, f"divide the intensities in the files by {divisor}"),
+            (self._bright, dividing if divisor > 1 else "write intensities from 0 to 1"),
             (self._negative, "write intensities from 0 to 1"),
         ):
             if cases.count:

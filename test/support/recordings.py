@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -26,6 +27,7 @@ IMAGE = "sensor_msgs/msg/Image"
 CLOUD = "sensor_msgs/msg/PointCloud2"
 START, STEP = 1_000_000_000, 100_000_000
 SUFFIXES = {"mcap": ".mcap", "sqlite3": ".db3"}
+STORAGES = pytest.mark.parametrize("storage", SUFFIXES)
 _NEVER = QosTime(0, 0)
 BEST_EFFORT = Qos(
     QosHistory.KEEP_LAST,

@@ -94,7 +94,7 @@ class CameraView:
             for part, (folder, endings) in PARTS.items():
                 pattern = f"*_{folder}_{name.replace('_', '')}_*"
                 for file in (scene / folder / f"cam_{name}").glob(pattern):
-                    if file.suffix not in endings:
+                    if file.suffix.lower() not in endings:
                         continue
                     key = scene.name, file.stem.rpartition("_")[2]
                     files = self.files.setdefault(key, FrameFiles())

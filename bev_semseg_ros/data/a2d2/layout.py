@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS
+
 BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar_semantic_bboxes",
     "camera_lidar_semantic",
@@ -12,7 +14,7 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
 )
 # Parts of a frame: the name in Frame.missing -> the folder and the endings of its file.
 PARTS = {
-    "image": ("camera", (".png", ".jpg", ".jpeg")),
+    "image": ("camera", IMAGE_ENDINGS),
     "sidecar": ("camera", (".json",)),
     "lidar": ("lidar", (".npz",)),
     "mask": ("label", (".png",)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration.calibration import Calibration, intrinsic, rigid
 from bev_semseg_ros.data.files import image_size, read_text
+from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, frame_key
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import invert, transform
 
@@ -155,8 +156,9 @@ def kitti_object_calibration(path: Path) -> Calibration:
     Raises:
         ValueError: The file is damaged, or the size of the image is unknown.
     """
-    folder = path.parent.parent / "image_2"
-    image = next(iter(sorted(folder.glob(f"{path.stem}.*"))), folder / f"{path.stem}.png")
+    folders = [path.parent.parent / name for name in ("image_2", "image_02")]
+    images = [FilesByFrame(each, IMAGE_ENDINGS).get(frame_key(path.stem)) for each in folders]
+    image = next(filter(None, images), folders[0] / f"{path.stem}.png")
     size = image_size(image) if image.is_file() else None
     camera = kitti_object_camera(read_kitti_matrices(path), path, size)
     if camera is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, full_scale
+from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, WORD_SCALE, full_scale
 from bev_semseg_ros.input_check.statistics import highest_intensity
 
 SAMPLES = 5  # files of a folder that are looked at for its format
@@ -23,7 +23,7 @@ SAMPLE_POINTS = 20_000  # of each
 TELLING_POINTS = 100
 FARTHEST = 2000.0  # metres: a coordinate beyond it is none
 OUTLIERS = 0.01  # share of the points that may be broken
-LARGEST_RAW_INTENSITY = 65536.0
+LARGEST_RAW_INTENSITY = WORD_SCALE + 1
 # Read with a wrong number of columns, every column has numbers of all kinds, so that all columns
 # look alike. Read with the right one, height and intensity are smaller than the distances.
 DISTINCT = 1.5
@@ -42,12 +42,14 @@ class CloudFormat:
         columns: Numbers of a point: x, y, z in metres, intensity, and more.
         full_scale: What an intensity of 1.0 is in the file.
         has_ring: Whether the fifth number is that of the beam.
+        is_assumed: Whether no format explains the files.
     """
 
     dtype: str = "f4"
     columns: int = 4
     full_scale: float = 1.0
     has_ring: bool = False
+    is_assumed: bool = False
 
     @property
     def bytes_per_point(self) -> int:
@@ -66,6 +68,8 @@ class CloudFormat:
     def notes(self) -> tuple[str, ...]:
         """What differs from KITTI's own format and what is done about it."""
         notes = []
+        if self.is_assumed:
+            notes.append(f"no known format explains the files; {self} are assumed")
         if (self.dtype, self.columns) != ("f4", 4):
             notes.append(f"{self}, where KITTI has 4 float32")
         if self.columns == 3:
@@ -99,14 +103,24 @@ class CloudFolder:
     def __init__(self, files: Iterable[Path]) -> None:
         self._files = sorted(files)
 
-    @cached_property
+    @property
     def format(self) -> CloudFormat:
         """The format, found from a few files when it is first needed.
 
         Raises:
             ValueError: No known format makes sense of the files, or their intensities.
         """
-        return find_format(_spread(self._files))
+        if isinstance(self._found, ValueError):
+            raise self._found
+        return self._found
+
+    @cached_property
+    def _found(self) -> CloudFormat | ValueError:
+        """The format, or the error, which is looked for once, too."""
+        try:
+            return find_format(_spread(self._files))
+        except ValueError as error:
+            return error
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -138,9 +152,12 @@ class CloudFolder:
         points[:, : self.format.columns] = numbers[:, :4]
         points[:, 3] /= self.format.full_scale
         highest = highest_intensity(points[:, 3])
-        if highest > LARGEST_INTENSITY:
+        raw = highest * self.format.full_scale
+        # Of a whole cloud, one byte or two with such a scale are brighter than 1.
+        is_dim = self.format.full_scale > 1 and 0 < raw <= 1 and len(points) >= TELLING_POINTS
+        if highest > LARGEST_INTENSITY or is_dim:
             raise ValueError(
-                f"{path}: intensities up to {highest * self.format.full_scale:g}, but other files "
+                f"{path}: intensities up to {raw:g}, but other files "
                 f"of the folder count from 0 to {self.format.full_scale:g}; give all files one "
                 "scale"
             )
@@ -164,10 +181,12 @@ def find_format(files: Sequence[Path]) -> CloudFormat:
     """
     samples = [_start(path) for path in files]
     best = next((each for each in FORMATS if _is_plausible(each, samples)), None)
+    is_assumed = False
     if best is None:
         best = CloudFormat()
         numbers = _numbers(best, samples)
-        if len(numbers) >= TELLING_POINTS and not _is_within_reach(numbers):
+        is_assumed = len(numbers) >= TELLING_POINTS
+        if is_assumed and not _is_within_reach(numbers):
             raise ValueError(
                 f"{files[0]}: not a cloud of 3 to 8 float32 or 3 to 5 float64 a point: whichever "
                 "is assumed, coordinates or intensities make no sense; write x, y, z (metres) and "
@@ -183,7 +202,7 @@ def find_format(files: Sequence[Path]) -> CloudFormat:
                 f"{files[0]}: intensities up to {largest:g}; expected 0..1, 0..255 or 0..65535"
             )
         scale = full_scale("f4", largest)
-    return CloudFormat(best.dtype, best.columns, scale, has_ring)
+    return CloudFormat(best.dtype, best.columns, scale, has_ring, is_assumed)
 
 
 def _spread(files: Sequence[Path]) -> list[Path]:

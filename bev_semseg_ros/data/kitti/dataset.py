@@ -18,9 +18,9 @@ from bev_semseg_ros.data.calibration import (
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import FrameParts, read_gray, read_image, read_text
+from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, frame_key, in_order
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names, image_cameras
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
-from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, frame_key, in_order
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.sensors import other_camera, sensor_names
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Camera, CameraImage, Frame, LidarScan
@@ -28,8 +28,6 @@ from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
 
 _LIDAR = "velodyne"
-# Further names of the folders, as in KITTI raw.
-_OTHER_NAMES = {"velodyne": "velodyne_points", "image_2": "image_02", "image_3": "image_03"}
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
 _MOTION = "motion"
@@ -65,9 +63,9 @@ class KittiDataset:
         self._lidars = [_LIDAR, *_further_lidars(self._folder)]
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = self._read_mask_labels()
-        _refuse_waymo(self._folder)
+        _refuse_others(self._folder)
         self._files = self._expected_files()
-        self._motions = FrameFiles(self._folder / _MOTION, (".csv",))
+        self._motions = FilesByFrame(self._folder / _MOTION, (".csv",))
         self._clouds = {
             lidar: CloudFolder(self._files[self._part("lidar", lidar)].paths)
             for lidar in self._lidars
@@ -154,24 +152,25 @@ class KittiDataset:
         root = root.parent if root.name == "training" else root
         return replace(load_label_set(own_labels), name=f"{root.name}_labels")
 
-    def _expected_files(self) -> dict[str, FrameFiles]:
+    def _expected_files(self) -> dict[str, FilesByFrame]:
         """Return the files of each part that a frame should have, by its name."""
         files = {}
         for camera in self._cameras:
             images = _sensor_folder(self._folder, CameraFiles.of(camera).images)
-            files[self._part("image", camera)] = FrameFiles(images, IMAGE_ENDINGS)
+            files[self._part("image", camera)] = FilesByFrame(images, IMAGE_ENDINGS)
         for lidar in self._lidars:
             name = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
             clouds = _sensor_folder(self._folder, name)
-            files[self._part("lidar", lidar)] = FrameFiles(clouds, (".bin",))
-        files["calib"] = FrameFiles(self._folder / "calib", (".txt",))
-        if (self._folder / "label_2").is_dir():
-            files["boxes"] = FrameFiles(self._folder / "label_2", (".txt",))
+            files[self._part("lidar", lidar)] = FilesByFrame(clouds, (".bin",))
+        files["calib"] = FilesByFrame(self._folder / "calib", (".txt",))
+        labels = _sensor_folder(self._folder, "label_2")
+        if labels.is_dir():
+            files["boxes"] = FilesByFrame(labels, (".txt",))
         for camera in self._cameras:
             folder = self._folder / CameraFiles.of(camera).masks
             if folder.is_dir():
                 # A JPEG is no mask, and reading it says so.
-                files[self._part("mask", camera)] = FrameFiles(folder, IMAGE_ENDINGS)
+                files[self._part("mask", camera)] = FilesByFrame(folder, IMAGE_ENDINGS)
         return files
 
     def _part(self, part: str, sensor: str) -> str:
@@ -323,25 +322,35 @@ def _has_sensor(folder: Path, name: str) -> bool:
     """
     if (folder / name).is_dir():
         return True
-    other = folder / _OTHER_NAMES[name]
+    other = folder / _other_name(name)
     endings = (".bin", *IMAGE_ENDINGS)
     return other.is_dir() and any(file.suffix.lower() in endings for file in other.iterdir())
 
 
 def _sensor_folder(folder: Path, name: str) -> Path:
     """Return the folder of a sensor, which may have another name."""
-    other = _OTHER_NAMES.get(name)
-    if other is not None and not (folder / name).is_dir() and (folder / other).is_dir():
-        return folder / other
-    return folder / name
+    other = folder / _other_name(name)
+    return other if other.is_dir() and not (folder / name).is_dir() else folder / name
 
 
-def _refuse_waymo(folder: Path) -> None:
-    """Raise an error for Waymo's frames in KITTI's folders, which mean something else.
+def _other_name(name: str) -> str:
+    """Return what KITTI raw or tracking calls a folder: image_02 for image_2."""
+    kind, _, number = name.partition("_")
+    return f"{kind}_{int(number):02d}" if number.isdigit() else f"{name}_points"
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise an error for what has KITTI's folders and means something else.
 
     Raises:
-        ValueError: Its clouds are in the frame of the vehicle, and camera 0 is the front camera.
+        ValueError: It is a sequence of KITTI odometry, or Waymo's frames: their clouds are in the
+            frame of the vehicle, and camera 0 is the front camera.
     """
+    if (folder / "calib.txt").is_file() and not (folder / "calib").is_dir():
+        raise ValueError(
+            f"{folder}: a sequence of KITTI odometry: it has no boxes and no masks; use KITTI "
+            "object, tracking or raw"
+        )
     if (folder / "label_all").is_dir() or (folder / "label_0").is_dir():
         raise ValueError(
             f"{folder}: Waymo's frames in KITTI's folders: the clouds are in the frame of the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
 from bev_semseg_ros.data.files import FrameParts, read_image, read_text
-from bev_semseg_ros.data.kitti.clouds import CloudFolder
-from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
+from bev_semseg_ros.data.kitti.drive_files import DriveFiles, image_parts
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
 from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.data.kitti.tracklets import read_tracklets
@@ -40,8 +39,7 @@ class Drive:
         folder: Folder of the drive.
         name: Name of the drive.
         cameras: The cameras that are read, by their folders; the first is the reference camera.
-        files: The images and the clouds, by what they are called in `Frame.missing`.
-        clouds: Reads the clouds.
+        files: The images and the clouds.
         times: Frame number -> time in nanoseconds, as far as it was recorded.
         tracklets: Its tracklets; None if it has no labels.
     """
@@ -50,12 +48,9 @@ class Drive:
         self.folder = folder
         self.name = folder.resolve().name
         self.cameras = cameras
-        self.files = {
-            part: FrameFiles(folder / camera / "data", IMAGE_ENDINGS)
-            for camera, part in _image_parts(cameras).items()
-        }
-        self.files["lidar"] = FrameFiles(folder / _CLOUDS / "data", (".bin",))
-        self.clouds = CloudFolder(self.files["lidar"].paths)
+        self.files = DriveFiles(
+            {camera: folder / camera / "data" for camera in cameras}, folder / _CLOUDS / "data"
+        )
         self.times = _read_times(folder, next(iter(cameras)))
         tracklets = folder / _TRACKLETS
         self.tracklets = read_tracklets(tracklets) if tracklets.is_file() else None
@@ -137,11 +132,10 @@ class KittiRawDataset:
         }
         drives = [Drive(folder, rigs[folder.resolve().parent]) for folder in folders]
         self._names = sensor_names(cameras, CAMERA)
-        self._frames = [(drive, key) for drive in drives for key in _frame_keys(drive)]
+        self._frames = [(drive, key) for drive in drives for key in drive.files.keys]
         if not self._frames:
-            found = "; ".join(map(str, drives[0].files.values()))
             other = other_camera(self.camera_names(Path(path)), cameras)
-            raise ValueError(f"{drives[0].folder}: no frames found: {found}{other}")
+            raise ValueError(f"{drives[0].folder}: no frames found: {drives[0].files}{other}")
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -163,7 +157,7 @@ class KittiRawDataset:
         """What differs from KITTI's own files, and what is done about it."""
         drives = {drive.name: drive for drive, _ in self._frames}
         return tuple(
-            f"{name}: {note}" for name, drive in drives.items() for note in drive.clouds.notes
+            f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
         )
 
     def scene(self, index: int) -> str:
@@ -176,11 +170,10 @@ class KittiRawDataset:
         parts = self.parts(index)
         images = {
             camera: _read_image(drive.cameras[camera], camera, parts.paths.get(part))
-            for camera, part in _image_parts(drive.cameras).items()
+            for camera, part in image_parts(drive.cameras).items()
         }
-        cloud_file = parts.paths.get("lidar")
-        points, attributes = (None, {}) if cloud_file is None else drive.clouds.read(cloud_file)
-        name = next(file.stem for files in drive.files.values() if (file := files.get(key)))
+        points, attributes = drive.files.read_cloud(key)
+        name = next(iter(drive.files.find(key)[0].values())).stem
         frame = Frame(
             drive.times.get(number, number * 100_000_000),
             {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR, attributes)},
@@ -196,12 +189,7 @@ class KittiRawDataset:
 
     def parts(self, index: int) -> FrameParts:
         drive, key = self._frames[index]
-        paths = {
-            part: path
-            for part, files in drive.files.items()
-            if (path := files.get(key)) is not None
-        }
-        missing = [part for part in drive.files if part not in paths]
+        paths, missing = drive.files.find(key)
         if int(key) not in drive.times:
             missing.append("timestamps")
         if drive.tracklets is None:
@@ -213,14 +201,8 @@ class KittiRawDataset:
     def cameras(self, index: int) -> dict[str, Camera]:
         drive, _ = self._frames[index]
         there = self.parts(index).paths
-        parts = _image_parts(drive.cameras)
+        parts = image_parts(drive.cameras)
         return {part: drive.cameras[name] for name, part in parts.items() if part in there}
-
-
-def _image_parts(cameras: Iterable[str]) -> dict[str, str]:
-    """Return for each camera of a drive what its image is called in `Frame.missing`."""
-    reference, *others = cameras
-    return {reference: "image"} | {camera: f"{camera} image" for camera in others}
 
 
 def _read_image(known: Camera, camera: str, path: Path | None) -> np.ndarray | None:
@@ -260,12 +242,6 @@ def _read_times(drive: Path, camera: str) -> dict[int, int]:
                     f"got {line[:40]!r}"
                 ) from None
     return times
-
-
-def _frame_keys(drive: Drive) -> list[str]:
-    """Return the keys of the frames of which there is an image or a cloud, in order."""
-    keys: set[str] = set().union(*(files.keys for files in drive.files.values()))
-    return in_order({key for key in keys if key.isdigit()})
 
 
 def _drive_folders(path: Path) -> list[Path]:

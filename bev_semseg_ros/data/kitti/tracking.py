@@ -15,9 +15,9 @@ from bev_semseg_ros.data.calibration import (
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import FrameParts, numbers, read_image, read_text
+from bev_semseg_ros.data.frame_files import FilesByFrame, frame_key
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, image_cameras
-from bev_semseg_ros.data.kitti.clouds import CloudFolder
-from bev_semseg_ros.data.kitti.frame_files import IMAGE_ENDINGS, FrameFiles, in_order
+from bev_semseg_ros.data.kitti.drive_files import DriveFiles, image_parts
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, Objects
 from bev_semseg_ros.data.kitti.motion import Motion
 from bev_semseg_ros.data.sensors import other_camera, sensor_names
@@ -45,23 +45,19 @@ class Drive:
 
     Attributes:
         name: Its number, such as "0004".
-        files: The images and the clouds, by what they are called in `Frame.missing`.
-        clouds: Reads the clouds.
+        files: The images and the clouds.
         calibration: File with the calibration.
         labels: File with the objects, None if the drive has none.
     """
 
     def __init__(self, folder: Path, name: str, cameras: Sequence[str]) -> None:
         self.name = name
-        reference, *others = cameras
-        self.files = {"image": FrameFiles(folder / reference / name, IMAGE_ENDINGS)}
-        for camera in others:
-            self.files[f"{camera} image"] = FrameFiles(folder / camera / name, IMAGE_ENDINGS)
-        self.files["lidar"] = FrameFiles(folder / _CLOUDS / name, (".bin",))
-        self.clouds = CloudFolder(self.files["lidar"].paths)
-        self.calibration = folder / _CALIBRATION / f"{name}.txt"
-        labels = folder / _LABELS / f"{name}.txt"
-        self.labels = labels if labels.is_file() else None
+        images = {camera: folder / camera / name for camera in cameras}
+        self.files = DriveFiles(images, folder / _CLOUDS / name)
+        key = frame_key(name)
+        calibration = FilesByFrame(folder / _CALIBRATION, (".txt",)).get(key)
+        self.calibration = calibration or folder / _CALIBRATION / f"{name}.txt"
+        self.labels = FilesByFrame(folder / _LABELS, (".txt",)).get(key)
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray] | None:
@@ -134,16 +130,12 @@ class KittiTrackingDataset:
         self._folder = _training_folder(Path(path)) or Path(path)
         self._cameras = list(cameras)
         drives = [Drive(self._folder, name, cameras) for name in _drive_names(self._folder)]
-        self._frames = [
-            (drive, int(key))
-            for drive in drives
-            for key in in_order(set().union(*(files.keys for files in drive.files.values())))
-            if key.isdigit()
-        ]
+        self._frames = [(drive, key) for drive in drives for key in drive.files.keys]
         if not self._frames:
-            found = "; ".join(map(str, drives[0].files.values()))
             other = other_camera(self.camera_names(self._folder), cameras)
-            raise ValueError(f"{self._folder}: no frames found in {drives[0].name}: {found}{other}")
+            raise ValueError(
+                f"{self._folder}: no frames found in {drives[0].name}: {drives[0].files}{other}"
+            )
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -161,7 +153,7 @@ class KittiTrackingDataset:
         """What differs from KITTI's own files, and what is done about it."""
         drives = {drive.name: drive for drive, _ in self._frames}
         return tuple(
-            f"{name}: {note}" for name, drive in drives.items() for note in drive.clouds.notes
+            f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
         )
 
     def __len__(self) -> int:
@@ -172,13 +164,8 @@ class KittiTrackingDataset:
         return self._frames[index][0].name
 
     def parts(self, index: int) -> FrameParts:
-        drive, number = self._frames[index]
-        paths = {
-            part: path
-            for part, files in drive.files.items()
-            if (path := files.get(str(number))) is not None
-        }
-        missing = [part for part in drive.files if part not in paths]
+        drive, key = self._frames[index]
+        paths, missing = drive.files.find(key)
         has_labels = (self._folder / _LABELS).is_dir()
         for part, file in (("calib", drive.calibration), ("boxes", drive.labels)):
             if file is not None and file.is_file():
@@ -191,16 +178,15 @@ class KittiTrackingDataset:
         drive, _ = self._frames[index]
         if drive.rows is None:
             return {}
-        reference, *others = self._cameras
-        parts = {"image": reference} | {f"{camera} image": camera for camera in others}
+        parts = {part: camera for camera, part in image_parts(self._cameras).items()}
         paths = {**self.parts(index).paths, "calib": drive.calibration}
         return image_cameras(parts, paths, drive.rows)
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        drive, number = self._frames[index]
+        drive, key = self._frames[index]
+        number = int(key)
         parts = self.parts(index)
-        cloud = parts.paths.get("lidar")
-        points, attributes = (None, {}) if cloud is None else drive.clouds.read(cloud)
+        points, attributes = drive.files.read_cloud(key)
         names = sensor_names(self._cameras, CAMERA)
         frame = Frame(
             number * _FRAME_NS,
@@ -220,8 +206,8 @@ class KittiTrackingDataset:
         images: dict[str, CameraImage] = {}
         if drive.rows is None:
             return images
-        for camera, name in zip(self._cameras, names, strict=True):
-            path = parts.paths.get("image" if camera == self._cameras[0] else f"{camera} image")
+        for (camera, part), name in zip(image_parts(self._cameras).items(), names, strict=True):
+            path = parts.paths.get(part)
             image = None if path is None else read_image(path)
             size = None if image is None else (image.shape[1], image.shape[0])
             known = kitti_object_camera(drive.rows, drive.calibration, size, camera)
@@ -240,7 +226,7 @@ def _drive_names(folder: Path) -> list[str]:
     names = {
         entry.name
         for sensor in (*_CAMERAS, _CLOUDS)
-        for entry in (folder / sensor).glob("[0-9][0-9][0-9][0-9]")
-        if entry.is_dir()
+        for entry in (folder / sensor).glob("[0-9]*")
+        if entry.name.isdigit() and entry.is_dir()
     }
     return sorted(names)

@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,8 +69,8 @@ class Player:
         self._publishers: dict[str, Any] = {}
         self._remarks: list[Remark] = []
         self._played: list[Topic] = []
-        self._reader = BagReader(self.bag)
-        self._reader.__enter__()  # until `close`
+        self._opened = ExitStack()
+        self._reader = self._opened.enter_context(BagReader(self.bag))
         try:
             self._create_publishers(self._reader.topics)
             self._check_can_play()
@@ -96,7 +96,7 @@ class Player:
 
     def close(self) -> None:
         """Close the bag."""
-        self._reader.close()
+        self._opened.close()
 
     def _create_publishers(self, topics: Sequence[Topic]) -> None:
         for topic in sorted(topics, key=lambda topic: -topic.count):
@@ -293,8 +293,9 @@ def play(
     node = rclpy.create_node("player", start_parameter_services=False)
     is_matched = is_at_end = False
     start = time.monotonic()
+    opened = ExitStack()
     try:
-        player = Player(node, bag, clock)
+        player = opened.enter_context(closing(Player(node, bag, clock)))
         told = _warn(node, player.remarks, [])
         try:
             is_matched = player.wait_for_subscribers(wait, listener)
@@ -335,6 +336,7 @@ def play(
         }
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        opened.close()
         uninstall_signal_handlers()  # else their thread wakes objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()

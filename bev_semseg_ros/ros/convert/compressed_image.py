@@ -12,19 +12,22 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bev_semseg_ros.ros.convert.encodings import ENCODINGS, TO_8_BITS, find_encoding, refuse_depth
+from bev_semseg_ros.data.files import jpeg_frame
+from bev_semseg_ros.file_signatures import JPEG, PNG
+from bev_semseg_ros.ros.convert.encodings import (
+    ENCODINGS,
+    TO_8_BITS,
+    canonical_name,
+    find_encoding,
+    refuse_depth,
+)
 from bev_semseg_ros.ros.convert.image import check_brightness, check_size, decode_image
 from bev_semseg_ros.ros.convert.message import Note, ignore
 
 SUFFIX = "/compressed"  # image_transport's name for the topic beside the raw one
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16")
 _GRAY_PNG = 0  # color type of a PNG
-# JPEG markers (ITU-T T.81, table B.1). Frame headers begin the picture; three markers of the same
-# range do not.
-_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
 
 
 def decode_picture(message: Any, note: Note = ignore) -> np.ndarray:
@@ -55,7 +58,7 @@ def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
         refuse_depth(encoding)
         width, height, bits = _header(data)
         check_size(width, height)
-        name = encoding.lower()
+        name = canonical_name(encoding)
         _check_depth(data, bits, has_encoding=name in ENCODINGS)
         if compression and name.startswith(("8u", "16u")):
             find_encoding(encoding, note)  # its channels went into the encoder as they were
@@ -75,7 +78,7 @@ def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
 
 def _check_depth(data: bytes, bits: int, has_encoding: bool) -> None:
     """Raise ValueError if the picture has bits that cannot be decoded, or may be a depth image."""
-    is_png = data.startswith(_PNG)
+    is_png = data.startswith(PNG)
     if bits > 8 and not (is_png and bits == 16):
         raise ValueError(f"{bits} bits a channel, expected 8: publish mono8 or a colour encoding")
     if bits == 16 and data[25] == _GRAY_PNG and not has_encoding:
@@ -106,12 +109,12 @@ def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndar
 
 def _header(data: bytes) -> tuple[int, int, int]:
     """Return width, height and bits a channel of a complete JPEG or PNG."""
-    if data.startswith(_PNG):
+    if data.startswith(PNG):
         if len(data) < 33 or b"IEND" not in data[-64:]:
             raise ValueError(f"the PNG is cut off after {len(data)} bytes")
         width, height, bits = struct.unpack(">IIB", data[16:25])
         return width, height, bits
-    if data.startswith(_JPEG):
+    if data.startswith(JPEG):
         return _jpeg_header(data)
     raise ValueError(
         "neither JPEG nor PNG; set the camera's image_transport to one of them, or image_transport "
@@ -121,19 +124,9 @@ def _header(data: bytes) -> tuple[int, int, int]:
 
 def _jpeg_header(data: bytes) -> tuple[int, int, int]:
     """Return width, height and bits a channel of a complete JPEG."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _JPEG_FRAMES:
-            # Without an end marker OpenCV fills in grey and reports nothing.
-            if data.find(b"\xff\xd9", at) < 0:
-                break
-            bits, height, width = struct.unpack(">BHH", data[at + 4 : at + 9])
-            return width, height, bits
-        if marker == 0xFF:  # padding before a marker
-            at += 1
-        elif marker in _JPEG_WITHOUT_LENGTH:
-            at += 2
-        else:
-            at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    raise ValueError(f"the JPEG is damaged or cut off after {len(data)} bytes")
+    at = jpeg_frame(data)
+    # Without an end marker OpenCV fills in grey and reports nothing.
+    if at is None or data.find(b"\xff\xd9", at) < 0:
+        raise ValueError(f"the JPEG is damaged or cut off after {len(data)} bytes")
+    bits, height, width = struct.unpack(">BHH", data[at + 4 : at + 9])
+    return width, height, bits

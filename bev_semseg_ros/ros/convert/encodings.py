@@ -141,6 +141,12 @@ def _encodings() -> dict[str, Encoding]:
 ENCODINGS = _encodings()
 
 
+def canonical_name(name: str) -> str:
+    """Return the name of an encoding in the words of ENCODINGS, if it is known by another one."""
+    key = name.strip().lower()
+    return _OTHER_NAMES.get(key, key)
+
+
 def find_encoding(name: str, note: Note) -> Encoding:
     """Return the encoding of a name.
 
@@ -160,7 +166,7 @@ def find_encoding(name: str, note: Note) -> Encoding:
             "let the driver name the encoding, such as rgb8, bgr8 or mono8",
         )
         return ENCODINGS[meant]
-    encoding = ENCODINGS.get(_OTHER_NAMES.get(key, key))
+    encoding = ENCODINGS.get(canonical_name(name))
     if encoding is None:
         raise ValueError(
             f"unknown encoding {name!r}, expected one of {', '.join(ENCODINGS)}: set the encoding "

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.input.vehicle_frame import WORLD_FRAMES, plain_name
 
 SAMPLES = 3  # clouds or images of a candidate that are decoded
 INFOS = 50  # camera_infos of a candidate whose stamps are compared
 # Frames in which clouds are collected over time: such a cloud is a map, not a sweep.
-_FIXED_FRAMES = ("map", "odom", "world", "earth", "camera_init", "global", "local_map")
+_FIXED_FRAMES = (*WORLD_FRAMES, "camera_init", "global", "local_map")
 # Whole words, so that "organized" is no ZED and "infrastructure" no infrared image.
 _DEPTH_CAMERA = re.compile(r"depth|stereo|realsense|disparity|(?<![a-z])zed(?![a-z])")
 _NO_CAMERA_IMAGE = re.compile(
@@ -83,7 +85,7 @@ def look_at(topic: str, kind: str, count: int, messages: Sequence[Any]) -> Candi
     candidate = Candidate(topic, count)
     candidate.stamps = [stamp_ns(message.header.stamp) for message in messages]
     if messages:
-        candidate.frame = messages[0].header.frame_id.removeprefix("/")
+        candidate.frame = frame_name(messages[0].header.frame_id)
     decode = {"points": _look_at_cloud, "image": _look_at_image, "camera_info": _look_at_info}[kind]
     num_points = []
     for message in messages[:SAMPLES]:
@@ -229,7 +231,7 @@ def _is_usable(candidate: Candidate) -> bool:
 
 
 def _is_fixed(cloud: Candidate) -> bool:
-    return cloud.frame.rpartition("/")[2] in _FIXED_FRAMES
+    return plain_name(cloud.frame) in _FIXED_FRAMES
 
 
 def _is_of_depth_camera(cloud: Candidate) -> bool:

@@ -13,6 +13,7 @@ from bev_semseg_ros.data.calibration import (
     Calibration,
     CameraMount,
     LidarMount,
+    frame_name,
     load_calibration,
 )
 from bev_semseg_ros.frame import CAMERA, LIDAR
@@ -138,7 +139,7 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
         else:
             diagnosis.add("transforms", "fault", "neither /tf_static nor /tf has any", remedy)
         return
-    absent = [frame for frame in frames if frame.lstrip("/") not in tree.frames]
+    absent = [frame for frame in frames if frame not in tree.frames]
     roots = sorted({tree.root(frame) for frame in frames})
     if absent:
         diagnosis.add(
@@ -293,11 +294,11 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     in_vehicle = bool(lidars) and is_vehicle_frame(lidars[0][1].frame)
     if not tree.frames and not in_vehicle:
         raise LookupError("there are no transforms")
-    if not lidars or not (in_vehicle or lidars[0][1].frame.lstrip("/") in tree.frames):
+    if not lidars or not (in_vehicle or lidars[0][1].frame in tree.frames):
         of_lidar = f" of {lidars[0][0].name}" if lidars and lidars[0][0].prefix else ""
         raise LookupError(f"TF does not know the frame of the clouds{of_lidar}")
     points = lidars[0][1]
-    base = base_frame.lstrip("/") or find_vehicle_frame(tree, points.frame)
+    base = frame_name(base_frame) or find_vehicle_frame(tree, points.frame)
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
         raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")

@@ -139,7 +139,7 @@ def check_info_frames(observation: Observation, diagnosis: Diagnosis) -> None:
         image, infos = observation.messages(camera), observation.camera_infos(camera)
         if image is None or infos is None or not image.frame or not infos.frame:
             continue
-        if image.frame.removeprefix("/") != infos.frame.removeprefix("/"):
+        if image.frame != infos.frame:
             option = f"--camera-info {f'{camera.name}=' if camera.prefix else ''}TOPIC"
             diagnosis.add(
                 item_of("camera_info frame", camera),

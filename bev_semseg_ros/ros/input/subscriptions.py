@@ -245,7 +245,7 @@ class Subscription:
         self._kind, self._unresolved_topic = kind, topic
         self.topic = self._node.resolve_topic_name(topic)
         self._type = _type_name(kind)
-        self._sequence_number = None
+        self._sequence_number = self._last = self._published_since = None
 
     def destroy(self) -> None:
         """End the subscription."""

@@ -6,6 +6,7 @@ of tf2_ros.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
@@ -51,10 +52,11 @@ class Transforms:
 
         Args:
             buffer: A tf2_ros.Buffer.
-            listen: Begins to fill it; None if it is full.
+            listen: Begins to fill it; None if nobody has to.
             hint: Returns what to put behind the text of an error.
         """
         self._buffer, self._listen, self._hint = buffer, listen, hint
+        self._lock = threading.Lock()  # held to begin and to stop listening
         self._listener = None if listen is None else listen()
         self._last_stamp = 0
 
@@ -78,7 +80,7 @@ class Transforms:
         buffer = tf2_ros.Buffer(Duration(nanoseconds=CACHE_NS))
         return cls(
             buffer,
-            lambda: TfListener(tf2_ros, buffer, node, may_lag),
+            lambda: TfListener(tf2_ros, buffer, node, f"{parameter}_tf", may_lag),
             partial(_transforms_elsewhere, node),
         )
 
@@ -126,12 +128,14 @@ class Transforms:
 
     def close(self) -> None:
         """Stop listening for good."""
+        with self._lock:
+            self._listen = None
         self.pause()
-        self._listen = None
 
     def pause(self) -> None:
         """Stop listening until something is asked for that is not known."""
-        listener, self._listener = self._listener, None
+        with self._lock:
+            listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
 
@@ -140,11 +144,13 @@ class Transforms:
         try:
             return self._buffer.lookup_transform(target, source, time, Duration(seconds=timeout))
         except tf2_ros.TransformException as error:
-            if self._listener is None and self._listen is not None:
-                self._listener = self._listen()
+            with self._lock:
+                if self._listener is None and self._listen is not None:
+                    self._listener = self._listen()
+            # A transform that is only missing at a time is published on the right topic.
+            hint = self._hint() if stamp is None else ""
             raise MissingTransform(
-                f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}"
-                f"{self._hint()}"
+                f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}{hint}"
             ) from error
 
 

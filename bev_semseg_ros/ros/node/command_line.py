@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_OF_RULES = ("-r", "--remap", "-p", "--param")
+_BEFORE_RULES = ("-r", "--remap", "-p", "--param", "--log-level")
 
 
 def misplaced_arguments(arguments: Sequence[str]) -> str:
     """Say what to write in place of arguments that are not where ROS 2 expects them.
 
-    ROS 1 took `topic:=other` and `_parameter:=value` as they are. ROS 2 ignores what comes before
-    --ros-args, except for remappings of topics.
+    ROS 1 took `topic:=other` and `_parameter:=value` as they are. Before --ros-args, ROS 2 takes
+    remappings of topics alone and ignores the rest in silence, so the node refuses it.
 
     Args:
         arguments: The command line without the program.
@@ -32,7 +32,7 @@ def misplaced_arguments(arguments: Sequence[str]) -> str:
         is_rule = ":=" in argument
         is_parameter = is_rule and argument.startswith("_") and not argument.startswith("__")
         if is_ros:
-            is_wrong = is_rule and previous not in _OF_RULES
+            is_wrong = is_rule and previous not in _BEFORE_RULES
         else:
             is_wrong = is_parameter or not is_rule
         if not is_wrong:

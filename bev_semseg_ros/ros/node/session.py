@@ -25,7 +25,6 @@ from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.subscriptions import (
     SILENCE,
     Subscription,
-    image_places,
     open_subscriptions,
 )
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
@@ -188,11 +187,10 @@ class Session:
         calibration = self._configuration.calibration
         mounts = {} if calibration is None else calibration.cameras
         setting = parameters.of(sensor, "rectified")
-        topics = [topic for _, topic in image_places(self._node, sensor, parameters)]
         return CameraInput(
             sensor,
             mounts[sensor.name].camera if sensor.name in mounts else None,
-            any(shows_rectified(setting, self._node.resolve_topic_name(each)) for each in topics),
+            shows_rectified(setting, self._node.resolve_topic_name(sensor.stream)),
             self._health,
         )
 

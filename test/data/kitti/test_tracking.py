@@ -52,6 +52,7 @@ def test_the_boxes_are_where_those_of_the_object_set_are(root, tmp_path):
     _, single = open_dataset(tmp_path / "objects")[0]
     np.testing.assert_allclose(tracked.boxes.centers, single.boxes.centers)
     np.testing.assert_allclose(tracked.boxes.sizes, single.boxes.sizes)
+    np.testing.assert_allclose(tracked.boxes.yaws, single.boxes.yaws)
 
 
 def test_a_frame_without_objects_has_no_boxes_and_misses_none(root):
@@ -93,3 +94,12 @@ def test_the_right_camera_of_tracking_is_read_by_name(root):
         )
     frame, _ = open_dataset(root, cameras="all")[0]
     assert list(frame.cameras) == ["image_02", "image_03"] and frame.missing == ()
+    left, right = (each.camera.camera_from_ego[:3, 3] for each in frame.cameras.values())
+    np.testing.assert_allclose(right - left, [(-300 - 42) / 700, 0, -0.003], atol=1e-3)
+
+
+def test_drives_with_other_leading_zeros_are_read(root):
+    for sensor in ("image_02", "velodyne"):
+        (root / "training" / sensor / "0004").rename(root / "training" / sensor / "04")
+    dataset = open_dataset(root)
+    assert dataset[5][0].missing == () and len(dataset[5][1].boxes) == 2

@@ -146,3 +146,23 @@ def test_images_of_the_right_camera_alone_are_found_with_its_name(tmp_path):
     (training / "image_2").mkdir()
     with pytest.raises(ValueError, match=r"for another camera give --cameras image_03"):
         open_dataset(tmp_path)
+
+
+def test_a_sequence_of_kitti_odometry_is_named(tmp_path):
+    (tmp_path / "velodyne").mkdir()
+    (tmp_path / "calib.txt").write_text("P0: 1\n")
+    with pytest.raises(ValueError, match=r"a sequence of KITTI odometry: it has no boxes"):
+        open_dataset(tmp_path)
+
+
+def test_labels_in_label_02_and_a_fourth_camera_in_image_04_are_read(root):
+    training = root / "training"
+    (training / "label_2").rename(training / "label_02")
+    (training / "image_04").mkdir()
+    for file in (training / "image_2").iterdir():
+        (training / "image_04" / file.name).write_bytes(file.read_bytes())
+    for file in (training / "calib").iterdir():
+        file.write_text(file.read_text() + "P4: 700 0 31.5 0 0 700 15.5 0 0 0 1 0\n")
+    frame, annotation = open_dataset(root, cameras="all")[1]
+    assert len(annotation.boxes) == 1
+    assert frame.missing == () and frame.cameras["image_04"].image is not None

@@ -9,6 +9,7 @@ import pytest
 from backports import zstd
 from support.recordings import (
     BEST_EFFORT,
+    STORAGES,
     SUFFIXES,
     edit_metadata,
     read,
@@ -20,8 +21,6 @@ from support.recordings import (
 from bev_semseg_ros.ros.bag.reader import BagReader
 
 pytestmark = pytest.mark.slow
-
-STORAGES = pytest.mark.parametrize("storage", SUFFIXES)
 
 
 @STORAGES

@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.mcap import without_chunks, without_index
-from support.recordings import (
-    SUFFIXES,
-    read,
-    record,
-    storage_file,
-)
+from support.recordings import STORAGES, read, record, storage_file
 
 pytestmark = pytest.mark.slow
-
-STORAGES = pytest.mark.parametrize("storage", SUFFIXES)
 
 
 @STORAGES

@@ -228,3 +228,19 @@ def minimal(name: str) -> bytes:
 
     assert name in STORE.fielddefs
     return serialize_message(message_class(name)())
+
+
+def test_what_ros2_bag_could_not_see_gets_the_usual_depth() -> None:
+    from rclpy.qos import HistoryPolicy, ReliabilityPolicy
+    from support.recordings import BEST_EFFORT
+
+    from bev_semseg_ros.ros.bag.playback_qos import qos_profile
+
+    seen = BEST_EFFORT._replace(
+        history=type(BEST_EFFORT.history).UNKNOWN,
+        depth=0,
+        durability=type(BEST_EFFORT.durability).UNKNOWN,
+    )
+    profile = qos_profile([seen])
+    assert (profile.history, profile.depth) == (HistoryPolicy.KEEP_LAST, 10)
+    assert profile.reliability == ReliabilityPolicy.BEST_EFFORT

@@ -24,7 +24,7 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
     """Beside them, a grey image and a depth image that come as often."""
     import cv2
     from rclpy.executors import SingleThreadedExecutor
-    from sensor_msgs.msg import CompressedImage, Image
+    from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
 
     from bev_semseg_ros.ros.convert.image import encode_image
@@ -59,7 +59,6 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
 
     node.create_timer(0.02, publish)
     types = dict.fromkeys(messages, INPUT_TYPES["image"]) | {"/a/image/compressed": COMPRESSED}
-    assert {type(message) for message in messages.values()} == {Image, CompressedImage}
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     try:

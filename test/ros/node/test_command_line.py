@@ -11,6 +11,7 @@ from bev_semseg_ros.ros.node.command_line import misplaced_arguments
         "",
         "--ros-args -r points:=/velodyne_points -p slop:=0.1 --params-file x.yaml",
         "--ros-args --remap __node:=front --param a:=b --log-level debug",
+        "--ros-args --log-level perception:=debug",
         "points:=/velodyne_points",  # deprecated, and rcl says so and takes it
         "--ros-args -r __ns:=/a --",
     ],

@@ -6,7 +6,16 @@ import shlex
 from pathlib import Path
 
 from bev_semseg_ros import file_signatures
-from bev_semseg_ros.file_signatures import LFS_POINTER, ROS1_BAG, ZIP, is_tar, is_web_page
+from bev_semseg_ros.file_signatures import (
+    LFS_POINTER,
+    PACKERS,
+    ROS1_BAG,
+    ZIP,
+    is_tar,
+    is_web_page,
+    packer_of,
+    unpack_command,
+)
 
 SQLITE, MCAP, ZSTD = "sqlite3", "mcap", "zstd"
 READABLE = (SQLITE, MCAP, ZSTD)
@@ -16,16 +25,6 @@ _KINDS = {
     file_signatures.MCAP: MCAP,
     file_signatures.ZSTD: ZSTD,
 }
-# First bytes of a packed file -> the program that packs so.
-_PACKERS = {
-    file_signatures.GZIP: "gzip",
-    file_signatures.BZIP2: "bzip2",
-    file_signatures.XZ: "xz",
-    file_signatures.LZ4: "lz4",
-    file_signatures.ZSTD: "zstd",
-}
-_SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
-_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _CAPTURES = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
 _HEAD = 4096
 
@@ -48,7 +47,7 @@ def is_ros1(path: Path) -> bool:
 def is_packed_bag(path: Path) -> bool:
     """Return whether a file has to be unpacked, or something else holds its data."""
     head = _head(path)
-    return head.startswith((*_PACKERS, ZIP, LFS_POINTER, *_CAPTURES)) or is_tar(head)
+    return head.startswith((*PACKERS, ZIP, LFS_POINTER, *_CAPTURES)) or is_tar(head)
 
 
 def why_unreadable(path: Path) -> str:
@@ -58,7 +57,7 @@ def why_unreadable(path: Path) -> str:
         return f"{path} is empty (0 bytes): nothing was recorded into it; record again or copy anew"
     if head.startswith(ROS1_BAG):
         return _ros1(path, head)
-    if is_tar(head) or path.name.endswith(_TARS):
+    if is_tar(head):
         return f"{path} is a tar archive: unpack it with `tar xf {file}`"
     if head.startswith(ZIP):
         return f"{path} is a zip archive: unpack it with `unzip {file}`"
@@ -72,10 +71,10 @@ def why_unreadable(path: Path) -> str:
             f"{path} is a capture of network packets (pcap): play it to the lidar's driver, and "
             "record the PointCloud2 that the driver publishes"
         )
-    for magic, packer in _PACKERS.items():
-        if head.startswith(magic):
-            command = unpack_command(packer, path)
-            return f"{path} is packed with {packer}: unpack it with `{command}`"
+    if packer := packer_of(head):
+        command = unpack_command(packer, path)
+        kind = "a tar archive" if command.startswith("tar ") else f"packed with {packer}"
+        return f"{path} is {kind}: unpack it with `{command}`"
     if is_web_page(head):
         return f"{path} is a web page, as a failed download leaves it: download the bag again"
     if not any(head):
@@ -100,14 +99,6 @@ def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
     else:
         what = f"holds no recorded file: what is packed in it begins with {head[:8]!r}"
     return f"{path} {what}; unpack it with `{unpack_command('zstd', path)}`"
-
-
-def unpack_command(packer: str, path: Path) -> str:
-    """Return the command that unpacks a file, whatever its name, beside it."""
-    target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
-    if target is None or target.exists():
-        target = path.with_name(f"unpacked_{path.name}")
-    return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
 
 
 def _ros1(path: Path, head: bytes) -> str:

@@ -6,7 +6,6 @@ https://mcap.dev/spec describes the records. rosbags reads files that are comple
 from __future__ import annotations
 
 import struct
-import sys
 from binascii import crc32
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator
@@ -21,11 +20,7 @@ from rosbags.rosbag2.metadata import parse_qos
 
 from bev_semseg_ros.file_signatures import MCAP as MCAP_MAGIC
 from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, type_name
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # a dependency of rosbags
+from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
 HIGHEST_OPCODE = 15

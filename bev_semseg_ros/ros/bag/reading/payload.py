@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from lz4.frame import decompress as unpack_lz4  # a dependency of rosbags
 from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.file_signatures import LZ4, ZSTD
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # a dependency of rosbags
+from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
 # Messages of other packages differ between the distributions: only their header is checked.
 _CHECKED_PACKAGES = ("sensor_msgs/", "tf2_msgs/", "nav_msgs/")

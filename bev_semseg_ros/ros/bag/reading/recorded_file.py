@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -26,11 +25,7 @@ from bev_semseg_ros.ros.bag.reading.mcap_records import McapRecords
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.bag.reading.sqlite_rows import SqliteRows, is_cut, write_ahead_log
 from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, StorageFile, type_name
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # a dependency of rosbags
+from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
 _SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by these rosbags knows the format
 _IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these mean something else

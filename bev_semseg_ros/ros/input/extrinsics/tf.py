@@ -56,7 +56,8 @@ class TfExtrinsics:
         self._output_frame = output_frame
         self._reference_lidar, self._reference_camera = reference_lidar, reference_camera
         self._found: dict[str, np.ndarray] = {}
-        self._unknown = set(sensors)
+        self._sensors = frozenset(sensors)
+        self._known: set[str] = set()
 
     def at(self, clouds: Mapping[str, Header], images: Mapping[str, Header]) -> Poses:
         """Look up the poses; see `Extrinsics`."""
@@ -74,10 +75,11 @@ class TfExtrinsics:
             base_from_output = base_from_reference
         else:
             base_from_output = self._look_up(output_frame, cloud)
-        self._stop_listening_if_all_is_known(
-            {*base_from_lidar, *base_from_camera},
-            output_frame in (cloud.frame_id, self._base_frame),
-        )
+        if not missing:
+            self._stop_listening_if_all_is_known(
+                {*base_from_lidar, *base_from_camera},
+                output_frame in (cloud.frame_id, self._base_frame),
+            )
         return Poses(
             {name: ego_from_base @ pose for name, pose in base_from_lidar.items()},
             {name: invert(ego_from_base @ pose) for name, pose in base_from_camera.items()},
@@ -93,10 +95,10 @@ class TfExtrinsics:
 
     def _stop_listening_if_all_is_known(self, found: set[str], is_output_static: bool) -> None:
         """Save the time that a busy /tf costs, once every sensor's pose was found."""
-        if self._unknown and not self._is_stamped and is_output_static:
-            self._unknown -= found
-            if not self._unknown:
-                self._transforms.pause()
+        self._known |= found
+        may_stop = bool(self._sensors) and not self._is_stamped and is_output_static
+        if may_stop and self._sensors <= self._known:
+            self._transforms.pause()
 
     def _look_up_sensors(
         self, kind: str, headers: Mapping[str, Header], reference: str, missing: list[str]

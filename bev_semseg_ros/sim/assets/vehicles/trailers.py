@@ -45,8 +45,8 @@ def add_trailer(builder: MeshBuilder, rng: np.random.Generator, hitch: float) ->
     front, rear = hitch - drawbar, hitch - drawbar - length
     middle = (front + rear) / 2
     builder.box((hitch - drawbar / 2, 0, FLOOR - 0.05), (drawbar, 0.1, 0.1), 0, LABEL, PLASTIC)
-    material, lid = CARGO, INTERIOR if kind == "open" else CARGO
-    builder.box((middle, 0, FLOOR), (length, width, top - FLOOR), 0, LABEL, material, lid)
+    lid = INTERIOR if kind == "open" else CARGO
+    builder.box((middle, 0, FLOOR), (length, width, top - FLOOR), 0, LABEL, CARGO, lid)
     if kind == "caravan":
         windows = (FLOOR + 0.5 * (top - FLOOR), top - 0.35)
         upright(builder, rear - 0.01, -1, (-0.3 * width, 0.3 * width), windows, LABEL, GLASS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
@@ -12,7 +13,7 @@ pytest.importorskip("rclpy")
 import rclpy
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
-from support.vehicle_poses import GROUND, S, at, header, poses
+from support.vehicle_poses import GROUND, S, at, header, poses, transform_message
 
 from bev_semseg_ros.ros.input import transforms
 from bev_semseg_ros.ros.input.extrinsics import TfExtrinsics
@@ -73,6 +74,9 @@ def test_tf_is_heard_again_when_a_driver_starts_anew_with_another_frame(buffer, 
     with pytest.raises(MissingTransform, match="velodyne"):
         at(extrinsics, header("velodyne"), header("camera"))
     assert (listeners.begun, listeners.ended) == (2, 1)
+    buffer.set_transform_static(transform_message("base_link", "velodyne", np.eye(4)), "test")
+    at(extrinsics, header("velodyne"), header("camera"))
+    assert (listeners.begun, listeners.ended) == (2, 2)
 
 
 @pytest.mark.parametrize(("output_frame", "is_stamped"), [("mast", False), ("", True)])
@@ -118,7 +122,7 @@ def test_transforms_are_handled_beside_the_executor_on_the_remapped_topic(argume
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     seen: list = []
-    listener = TfListener(SimpleNamespace(TransformListener=Listener), seen, node)
+    listener = TfListener(SimpleNamespace(TransformListener=Listener), seen, node, "tf")
     publisher = node.create_publisher(TransformStamped, topic, 10)
     for _ in range(1000):
         publisher.publish(TransformStamped(child_frame_id="lidar"))

@@ -18,7 +18,7 @@ def in_order(keys: set[str]) -> list[str]:
     return sorted(keys, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
 
 
-class FrameFiles:
+class FilesByFrame:
     """The files of one folder by frame.
 
     Args:
