@@ -122,6 +122,7 @@ class ModelConfig:
 
     camera_encoder: Name = "efficientnet_lite0"
     lidar_encoder: Name = "pillars"
+    point_encoder: Name = "none"  # features of single points, which tasks on points need
     neck: Name = "fpn"
     fusion: Name = "projective"
     tasks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_TASKS)] = (
@@ -131,6 +132,8 @@ class ModelConfig:
     neck_channels: Channels = 64
     fusion_channels: Channels = 16
     pillar_channels: Channels = 32
+    point_channels: Channels = 32  # of the point encoder
+    point_features_to_bev: bool = False  # the lidar encoder gets those features, too
     bev_channels: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=MAX_LEVELS)] = (
         48,
         96,
@@ -155,6 +158,7 @@ class LossConfig:
     """How much each part of the loss counts."""
 
     segmentation_weight: NotNegative = 1.0  # lambda of the joint loss
+    point_segmentation_weight: NotNegative = 1.0
     regression_weight: NotNegative = 0.5
     class_weight_min: Positive = 0.3
     class_weight_max: Positive = 4.0
@@ -250,6 +254,7 @@ class Config:
         default_factory=lambda: {
             "detection": DEFAULT_BOX_LABELS,
             "segmentation": DEFAULT_MASK_LABELS,
+            "point_segmentation": DEFAULT_MASK_LABELS,
         }
     )
     grid: GridConfig = dataclasses.field(default_factory=GridConfig)

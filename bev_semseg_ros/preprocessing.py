@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from bev_semseg_ros.config import Config, GridConfig, ImageConfig
-from bev_semseg_ros.frame import CAMERA, Camera, EgoMotion, Frame, LidarScan, only, scale_matrix
-from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.config import Config, GridConfig
+from bev_semseg_ros.frame import (
+    CAMERA,
+    Camera,
+    EgoMotion,
+    Frame,
+    LidarScan,
+    Rays,
+    only,
+)
+from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.rectification import network_size, rectify
+
+__all__ = [
+    "RectifiedImage",
+    "Sample",
+    "network_size",
+    "points_in_grid",
+    "prepare",
+    "prepare_points",
+    "rectify",
+]
 
 # Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
 MAX_GRID_POINTS = 200_000
+# Of whole clouds: four lidars of 128 beams. More would take gigabytes.
+MAX_CLOUD_POINTS = 1_000_000
+
+_INDEX = "index"  # travels with the points while clouds are merged
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +57,13 @@ class Sample:
     """What the network sees of a frame.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the ego frame, inside the grid, and intensity, of all
-            lidars; None if no lidar gave points.
+        points: (N, 4) float32 x, y, z in the ego frame and intensity, of all lidars; None if no
+            lidar gave points. They are those inside the grid, or with `rays` all finite ones.
         images: by the cameras' names, those that gave one.
         ego_from_lidar: (L, 4, 4) poses of the lidars.
         point_lidar: (N,) int64 the lidar of each point, an index of `ego_from_lidar`.
         point_attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
+        rays: how the points were measured, for a network that looks at whole clouds; else None.
     """
 
     points: np.ndarray | None
@@ -48,6 +71,7 @@ class Sample:
     ego_from_lidar: np.ndarray = field(default_factory=lambda: np.eye(4)[None])
     point_lidar: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     point_attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rays: Rays | None = None
 
     def __post_init__(self) -> None:
         if self.points is not None and len(self.point_lidar) != len(self.points):
@@ -101,11 +125,34 @@ class Sample:
         """
         attributes = {name: values[kept] for name, values in self.point_attributes.items()}
         lidar = self.point_lidar[kept]
-        return replace(self, points=points, point_lidar=lidar, point_attributes=attributes)
+        rays = None if self.rays is None else self.rays[kept]
+        return replace(
+            self, points=points, point_lidar=lidar, point_attributes=attributes, rays=rays
+        )
+
+    def known_rays(self) -> Rays:
+        """Return the rays; of a sample without them, as if each lidar had seen its points so."""
+        if self.rays is not None:
+            return self.rays
+        points = np.zeros((0, 4), np.float32) if self.points is None else self.points
+        own = np.empty((len(points), 3), np.float32)
+        for number, pose in enumerate(self.ego_from_lidar):
+            of_lidar = self.point_lidar == number
+            own[of_lidar] = apply(invert(pose), points[of_lidar, :3])
+        return Rays(own, self.point_lidar, np.arange(len(points)))
+
+    def within(self, grid: GridConfig) -> Sample:
+        """Return the sample of a network that looks at the points inside the grid alone."""
+        if self.rays is None or self.points is None:
+            return self
+        kept = np.flatnonzero(points_in_grid(self.points, grid))
+        kept = kept[_some(len(kept))]
+        return replace(self.with_points(self.points[kept], kept), rays=None)
 
     def without_points(self) -> Sample:
         """Return the sample as if no lidar had given points."""
-        return replace(self, points=None, point_lidar=np.zeros(0, np.int64), point_attributes={})
+        lidar = np.zeros(0, np.int64)
+        return replace(self, points=None, point_lidar=lidar, point_attributes={}, rays=None)
 
     def without_images(self) -> Sample:
         """Return the sample as if no camera had given an image."""
@@ -114,143 +161,6 @@ class Sample:
     def of_camera(self, name: str) -> Sample:
         """Return the sample as if there were one camera alone."""
         return replace(self, images={name: self.images[name]})
-
-
-def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
-    """Choose the size at which the network sees an image.
-
-    The width is a multiple of 32 and the height a multiple of 16, which are whole strides of the
-    network. This changes the aspect by a few per cent; the camera matrix follows.
-
-    Args:
-        size: (width, height) of the recorded image.
-        config: Limits on the pixels and the width.
-
-    Returns:
-        (width, height) for the network.
-    """
-    aspect = size[0] / size[1]
-    width = min((config.max_pixels * aspect) ** 0.5, config.max_width)
-    network_width = max(64, round(width / 32) * 32)
-    network_height = max(64, round(network_width * size[1] / size[0] / 16) * 16)
-    return network_width, network_height
-
-
-def rectify(
-    image: np.ndarray, camera: Camera, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR
-) -> np.ndarray:
-    """Rectify and resize a recorded image in one remap.
-
-    Args:
-        image: (H, W) or (H, W, C) image that shows what `camera` shows. Its size may differ from
-            the camera's, as that of a label or of a smaller copy does.
-        camera: The camera as recorded.
-        size: (width, height) of the result.
-        interpolation: An interpolation of OpenCV; masks need INTER_NEAREST.
-
-    Returns:
-        (h, w) or (h, w, C) rectified image. Pixels without a source are 0, or 255 (ignored) with
-        INTER_NEAREST.
-    """
-    height, width = image.shape[:2]
-    if camera.is_rectified and (width, height) == tuple(size):
-        return image
-    is_nearest = interpolation == cv2.INTER_NEAREST
-    source_size = (width, height)
-    padded_size = (width, height)
-    shrink = min(width / size[0], height / size[1])
-    if shrink >= 2 and not is_nearest:
-        # Sampling one source pixel in four or fewer would alias, so average blocks first. The
-        # blocks may reach over the edge by a few pixels.
-        factor = int(shrink)
-        image = _reduce(image, factor)
-        source_size = (image.shape[1], image.shape[0])
-        padded_size = (source_size[0] * factor, source_size[1] * factor)
-    covered = (
-        camera.size[0] * padded_size[0] / width,
-        camera.size[1] * padded_size[1] / height,
-    )
-    map_x, map_y = _rectification_maps(
-        camera.matrix.tobytes(),
-        camera.distortion.tobytes(),
-        camera.distortion_model,
-        camera.rectified_matrix.tobytes(),
-        camera.size,
-        covered,
-        source_size,
-        (size[0], size[1]),
-        is_nearest,
-    )
-    return cv2.remap(
-        image,
-        map_x,
-        map_y,
-        interpolation,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=255 if is_nearest else 0,
-    )
-
-
-def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
-    """Average whole blocks of factor x factor pixels.
-
-    The result is that of INTER_AREA for whole blocks (one grey level apart for even factors), in
-    half the time for 1920 x 1208 pixels and a factor of 3. Blocks that reach over the right or
-    lower edge repeat the pixels of that edge.
-    """
-    right = -image.shape[1] % factor
-    if right:
-        image = cv2.copyMakeBorder(image, 0, 0, 0, right, cv2.BORDER_REPLICATE)
-    means = cv2.blur(image, (factor, factor), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    rows = means[::factor]
-    return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
-
-
-@functools.lru_cache(maxsize=8)
-def _rectification_maps(
-    matrix: bytes,
-    distortion: bytes,
-    distortion_model: str,
-    rectified_matrix: bytes,
-    camera_size: tuple[int, int],
-    covered: tuple[float, float],
-    source_size: tuple[int, int],
-    size: tuple[int, int],
-    is_nearest: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute where each pixel of the rectified image lies in the source.
-
-    Arrays are passed as bytes, which makes them keys of the cache.
-
-    Args:
-        matrix: (3, 3) K of the recorded image.
-        distortion: Coefficients of `distortion_model`.
-        distortion_model: One of `frame.DISTORTION_MODELS`.
-        rectified_matrix: (3, 3) K of the rectified image of `camera_size`.
-        camera_size: (width, height) of the recorded image.
-        covered: Pixels (width, height) of the recorded image, from its upper left corner, that
-            the source shows.
-        source_size: (width, height) of the source.
-        size: (width, height) of the rectified image.
-        is_nearest: Keep the maps in floating point, as INTER_NEAREST needs them.
-
-    Returns:
-        The two maps of `cv2.remap`.
-    """
-    source = scale_matrix(np.frombuffer(matrix).reshape(3, 3), covered, source_size)
-    target = scale_matrix(np.frombuffer(rectified_matrix).reshape(3, 3), camera_size, size)
-    coefficients = np.zeros(5) if distortion_model == "none" else np.frombuffer(distortion)
-    if distortion_model == "equidistant":
-        map_x, map_y = cv2.fisheye.initUndistortRectifyMap(
-            source, coefficients[:4], np.eye(3), target, size, cv2.CV_32FC1
-        )
-    else:
-        map_x, map_y = cv2.initUndistortRectifyMap(
-            source, coefficients, None, target, size, cv2.CV_32FC1
-        )
-    if is_nearest:
-        return map_x, map_y
-    return cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
 
 
 def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
@@ -292,11 +202,12 @@ def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridCon
 
 
 def _move_into_grid(
-    scan: LidarScan, grid: GridConfig, motion: EgoMotion | None = None
+    scan: LidarScan, grid: GridConfig | None, motion: EgoMotion | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the points (M, 4) inside the grid, in the ego frame, and their indices (M,).
 
-    With a motion, points are where they are at the frame's time.
+    With a motion, points are where they are at the frame's time. Without a grid all finite points
+    are returned.
     """
     points = scan.points
     if points is None or not len(points):
@@ -309,25 +220,37 @@ def _move_into_grid(
     moved = cv2.transform(points[None].astype(np.float32, copy=False), with_intensity)[0]
     if motion is not None:
         moved[:, :3] = motion.to_frame_time(moved[:, :3], scan.times)
-    inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
+    if grid is None:
+        inside = np.flatnonzero(np.isfinite(moved).all(1))
+    else:
+        inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
     return moved.take(inside, 0), inside
 
 
-def _some(count: int) -> slice | np.ndarray:
-    """Return which of `count` points are kept: all of them, or about MAX_GRID_POINTS."""
-    if count <= MAX_GRID_POINTS:
+def _some(count: int, limit: int = MAX_GRID_POINTS) -> slice | np.ndarray:
+    """Return which of `count` points are kept: all of them, or about `limit`."""
+    if count <= limit:
         return slice(None)
     # At random, since every n-th would be the same beams again and again.
     drawn = np.random.default_rng(0).random(count)
-    return drawn < MAX_GRID_POINTS / count
+    return drawn < limit / count
 
 
-def prepare(frame: Frame, config: Config) -> Sample:
+def prepare(frame: Frame, config: Config, whole_clouds: bool = False) -> Sample:
     """Return what the network sees of a frame. What the frame lacks is absent.
 
     If the motion of the vehicle is known, points and cameras are brought to the frame's time.
+
+    Args:
+        frame: what the sensors saw.
+        config: of the network.
+        whole_clouds: keep the points outside the grid, too, and how each was measured. At most
+            about MAX_CLOUD_POINTS are kept.
     """
-    sample = _merge_lidars(list(frame.lidars.values()), config.grid, frame.motion)
+    if whole_clouds:
+        sample = _whole_clouds(frame.lidars, frame.motion)
+    else:
+        sample = _merge_lidars(list(frame.lidars.values()), config.grid, frame.motion)
     images = {}
     for name, seen in frame.cameras.items():
         if seen.image is not None:
@@ -341,12 +264,31 @@ def prepare(frame: Frame, config: Config) -> Sample:
     return replace(sample, images=images)
 
 
-def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig, motion: EgoMotion | None) -> Sample:
-    """Return the scans as one cloud inside the grid."""
+def _whole_clouds(scans: Mapping[str, LidarScan], motion: EgoMotion | None) -> Sample:
+    """Return the scans as one cloud of all finite points, with their rays."""
+    numbered = [
+        scan
+        if scan.points is None
+        else replace(scan, attributes={**scan.attributes, _INDEX: np.arange(len(scan.points))})
+        for scan in scans.values()
+    ]
+    sample = _merge_lidars(numbered, None, motion)
+    if sample.points is None:
+        return sample
+    attributes = dict(sample.point_attributes)
+    rays = Rays.of(scans, sample.point_lidar, attributes.pop(_INDEX))
+    return replace(sample, point_attributes=attributes, rays=rays)
+
+
+def _merge_lidars(
+    scans: Sequence[LidarScan], grid: GridConfig | None, motion: EgoMotion | None
+) -> Sample:
+    """Return the scans as one cloud inside the grid, without a grid all of them."""
+    limit = MAX_CLOUD_POINTS if grid is None else MAX_GRID_POINTS
     poses = np.stack([_pose(scan, motion) for scan in scans]) if scans else np.eye(4)[None]
     if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
         inside, kept = _move_into_grid(scans[0], grid, motion)
-        some = _some(len(kept))
+        some = _some(len(kept), limit)
         points, kept = inside[some], kept[some]
         own = {name: values[kept] for name, values in scans[0].attributes.items()}
         return Sample(points, {}, poses, point_attributes=own)
@@ -377,7 +319,7 @@ def _merge_lidars(scans: Sequence[LidarScan], grid: GridConfig, motion: EgoMotio
             for name in sorted(set().union(*attributes))
         },
     )
-    kept_of_all = _some(len(points))
+    kept_of_all = _some(len(points), limit)
     return sample.with_points(points[kept_of_all], kept_of_all)
 
 

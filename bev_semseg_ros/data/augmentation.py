@@ -79,7 +79,9 @@ class Example:
         return replace(self, sample=self.sample.of_camera(name), masks=masks)
 
 
-def make_example(frame: Frame, annotation: Annotation, config: Config) -> Example:
+def make_example(
+    frame: Frame, annotation: Annotation, config: Config, whole_clouds: bool = False
+) -> Example:
     """Return a frame and its ground truth as the network sees them.
 
     Points get the classes that the data set gives them. If it gives none, or if
@@ -89,8 +91,9 @@ def make_example(frame: Frame, annotation: Annotation, config: Config) -> Exampl
         frame: as recorded.
         annotation: its ground truth.
         config: of the network.
+        whole_clouds: see `prepare`.
     """
-    sample = prepare(_with_point_classes(frame, annotation), config)
+    sample = prepare(_with_point_classes(frame, annotation), config, whole_clouds)
     masks = {}
     for name, seen in sample.images.items():
         if name in annotation.masks:
@@ -140,6 +143,8 @@ def augment(
 ) -> Example:
     """Return a random variant of an example. Its points are again those inside the grid.
 
+    The sample of a network that looks at whole clouds keeps the points outside.
+
     Args:
         example: the example.
         config: how strongly it is varied.
@@ -158,8 +163,9 @@ def augment(
     )
     sample = example.sample
     if sample.points is not None:
-        inside = points_in_grid(sample.points, grid)
-        sample = sample.with_points(sample.points[inside], inside)
+        if sample.rays is None:
+            inside = points_in_grid(sample.points, grid)
+            sample = sample.with_points(sample.points[inside], inside)
         example = replace(example, sample=thin_points(sample, config, rng))
     for name, seen in sample.images.items():
         if crop != (0, 0):
@@ -179,6 +185,8 @@ def flip(example: Example) -> Example:
     sample = replace(sample, ego_from_lidar=mirror @ sample.ego_from_lidar @ mirror)
     if sample.points is not None:
         sample = replace(sample, points=sample.points * np.array([1, -1, 1, 1], np.float32))
+    if sample.rays is not None:
+        sample = replace(sample, rays=sample.rays.mirrored())
     sample = _with_images(sample, lambda seen: _mirrored(seen, mirror))
     if boxes is not None:
         boxes = replace(
@@ -226,6 +234,8 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
         turned = points[:, :3] @ (scale * motion[:3, :3].T).astype(np.float32)
         points[:, :3] = turned + motion[:3, 3].astype(np.float32)
         sample = replace(sample, points=points)
+    if sample.rays is not None:
+        sample = replace(sample, rays=sample.rays.scaled(scale))
 
     def moved(seen: RectifiedImage) -> RectifiedImage:
         # Pixels do not change when camera and scene are scaled together: the pose stays rigid.

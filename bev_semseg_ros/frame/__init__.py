@@ -26,7 +26,9 @@ from bev_semseg_ros.frame.frame import (
     only,
 )
 from bev_semseg_ros.frame.motion import EgoMotion
+from bev_semseg_ros.frame.point_classes import PointClasses
 from bev_semseg_ros.frame.prediction import MODES, Mode, Prediction
+from bev_semseg_ros.frame.rays import Rays
 
 __all__ = [
     "CAMERA",
@@ -45,7 +47,9 @@ __all__ = [
     "Frame",
     "LidarScan",
     "Mode",
+    "PointClasses",
     "Prediction",
+    "Rays",
     "only",
     "relabel_boxes",
     "scale_matrix",

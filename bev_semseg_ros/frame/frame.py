@@ -32,12 +32,15 @@ class LidarScan:
         ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
         attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
         seconds: from the frame's time to that of the points that have no "time" of their own.
+        lidar_from_unit: for a cloud of several lidars their poses by the numbers of the attribute
+            "unit": (4, 4) takes points of the unit to the lidar's frame. As far as known.
     """
 
     points: np.ndarray | None
     ego_from_lidar: np.ndarray
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     seconds: float = 0.0
+    lidar_from_unit: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def times(self) -> np.ndarray | float:

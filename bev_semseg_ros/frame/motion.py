@@ -52,8 +52,8 @@ class EgoMotion:
             seconds: (N,) or one number, from the frame's time to that moment.
         """
         rates = self._rates
-        first = _apply(rates, points)
-        second = _apply(rates @ rates / 2, points)
+        first = move_points(rates, points)
+        second = move_points(rates @ rates / 2, points)
         elapsed = np.asarray(seconds, points.dtype).reshape(-1, 1)
         return points + elapsed * (first + elapsed * second)
 
@@ -67,7 +67,7 @@ class EgoMotion:
         return rates
 
 
-def _apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+def move_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the product of a (4, 4) with homogeneous points (N, 3), without its last row.
 
     numpy's product would wake BLAS's threads, which spin where others work.

@@ -34,7 +34,7 @@ from bev_semseg_ros.inference.engine import (
 )
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.network import Network, NetworkOutputs
+from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
 from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import Sample, network_size, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
@@ -53,6 +53,7 @@ class Predictor:
         label_sets: task -> its label set, for the tasks that have classes.
         finds_boxes_in_images: True if BEV tasks have an answer without a cloud.
         point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants.
+        whole_clouds: True if the network looks at points outside the grid; see `prepare`.
         device: what the network runs on.
         precision: fp32, bf16 or fp16.
         engine: torch or openvino.
@@ -103,6 +104,7 @@ class Predictor:
         }
         self.finds_boxes_in_images = network.fusion.finds_boxes_in_images
         self.point_attributes = network.lidar_encoder.attributes
+        self.whole_clouds = network.point_encoder.whole_clouds
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         self.engine = choose_engine(engine, self.device)
@@ -111,19 +113,18 @@ class Predictor:
         threads = num_threads or len(os.sched_getaffinity(0))
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         fold_batch_norm(self._network)
-        for name in ("camera", "bev"):
-            branch = getattr(self._network, name)
+        for name, parent, branch in _dense_parts(self._network):
             if self.engine == "openvino":
                 folder = None if cache is None else cache / name
                 compiler = openvino_compiler(self.precision, threads, folder)
             else:
                 lower_precision(branch, PRECISIONS[self.precision])
                 compiler = torch_compiler(threads)
-            is_run = name == "bev" or network.uses_images
+            is_run = name != "camera" or network.uses_images
             if self.device.type == "cpu" and is_run:
-                # A rig may lose any of its cameras at any moment.
-                compiled = CompiledByShape(branch, compiler, one_by_one=name == "camera")
-                setattr(self._network, name, compiled)
+                # A rig may lose any of its sensors at any moment.
+                compiled = CompiledByShape(branch, compiler, one_by_one=name != "bev")
+                setattr(parent, name, compiled)
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
             f"threads {threads}"
@@ -192,6 +193,12 @@ class Predictor:
         for mode in modes:  # a lost image must not cost a compilation either
             for _ in range(2):  # traced code is optimised at its second run
                 self.predict_sample(sample, mode)
+        dense = self._network.point_encoder.dense
+        if isinstance(dense, CompiledByShape):
+            with torch.inference_mode(), torch_threads(1):
+                for image in self._network.point_encoder.example_inputs():
+                    if not dense.holds(image.shape):
+                        dense.prepare(image)
 
     def is_warm(self, camera_size: tuple[int, int]) -> bool:
         """Return True if images of this recorded (width, height) cost no compilation."""
@@ -213,7 +220,8 @@ class Predictor:
         """Run the network on a frame, see `predict_sample`."""
         if mode == "lidar_only":
             frame = frame.without_images()  # not to be rectified for nothing
-        return self.predict_sample(prepare(frame, self.config), mode, score_threshold)
+        sample = prepare(frame, self.config, self.whole_clouds)
+        return self.predict_sample(sample, mode, score_threshold)
 
     def predict_sample(
         self, sample: Sample, mode: Mode = "fused", score_threshold: float | None = None
@@ -239,7 +247,8 @@ class Predictor:
             sample = sample.without_images()
         if sample.points is None and not sample.images:
             raise ValueError(f"mode {mode}: the frame has no {_INPUTS[mode]}")
-        batch = Batch.from_samples([sample], self.point_attributes).to(self.device)
+        batch = Batch.from_samples([sample], self.point_attributes, self.whole_clouds)
+        batch = batch.to(self.device)
         numbers = {name: number for number, (_, name) in enumerate(batch.image_keys)}
         self._synchronize()
         start = time.perf_counter()
@@ -258,6 +267,8 @@ class Predictor:
                 for task in self._network.tasks
                 if task.view == "image" and task.name in outputs
             }
+            batch, of_points = self._network.run_points(batch)
+            results |= self._postprocess(of_points, sample, score_threshold)
             results |= self._look(batch, image_maps, sample, score_threshold)
         self._synchronize()
         elapsed = (time.perf_counter() - start) * 1e3
@@ -293,6 +304,12 @@ class Predictor:
         score_threshold: float | None,
     ) -> dict[str, Any]:
         outputs = self._network.run_bev(batch, image_maps)
+        return self._postprocess(outputs, sample, score_threshold)
+
+    def _postprocess(
+        self, outputs: TaskOutputs, sample: Sample, score_threshold: float | None
+    ) -> dict[str, Any]:
+        """Return the results of tasks that have one for a frame, by name."""
         return {
             task.name: task.postprocess(outputs[task.name], sample, score_threshold)
             for task in self._network.tasks
@@ -301,11 +318,11 @@ class Predictor:
 
     def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
         """Return title -> RGB picture for the tasks that draw their own results."""
-        sample = prepare(frame, self.config)
+        sample = prepare(frame, self.config, self.whole_clouds)
         drawn: dict[str, np.ndarray | None] = {}
         for task in self.tasks:
             result = prediction.results.get(task.name)
-            if result is not None and task.view == "bev":
+            if result is not None and task.view != "image":
                 drawn[task.name] = task.picture(result, sample)
             elif result is not None:
                 for name, of_camera in result.items():
@@ -320,6 +337,18 @@ class Predictor:
 
 # What a mode looks at, for the message that it is missing.
 _INPUTS = {"fused": "points and no image", "lidar_only": "points", "camera_only": "image"}
+
+
+def _dense_parts(network: Network) -> list[tuple[str, nn.Module, nn.Module]]:
+    """Return name, parent and module of each part of a network that an engine runs."""
+    parts: list[tuple[str, nn.Module, nn.Module]] = [
+        ("camera", network, network.camera),
+        ("bev", network, network.bev),
+    ]
+    encoder = network.point_encoder
+    if encoder.dense is not None:
+        parts.append(("dense", encoder, encoder.dense))
+    return parts
 
 
 def _ran(sample: Sample) -> Mode:

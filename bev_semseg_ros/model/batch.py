@@ -9,7 +9,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.preprocessing import MAX_GRID_POINTS, Sample
+
+
+@dataclass
+class BatchRays:
+    """How the points of a batch were measured, see `frame.Rays`.
+
+    Attributes:
+        points: (N, 3) float32 in the frame of the unit that measured each point.
+        units: (N,) int64 number of that unit, counted over all frames.
+        num_units: so many units.
+    """
+
+    points: Tensor
+    units: Tensor
+    num_units: int
+
+    @classmethod
+    def from_samples(cls, samples: Sequence[Sample]) -> BatchRays:
+        """Stack the rays of samples."""
+        points, units, first = [], [], 0
+        for sample in samples:
+            rays = sample.known_rays()
+            points.append(rays.points)
+            units.append(first + rays.units)
+            first += int(rays.units.max(initial=-1)) + 1
+        return cls(
+            torch.from_numpy(np.concatenate(points).astype(np.float32, copy=False)),
+            torch.from_numpy(np.concatenate(units).astype(np.int64, copy=False)),
+            first,
+        )
+
+    def __getitem__(self, kept: Tensor) -> BatchRays:
+        return BatchRays(self.points[kept], self.units[kept], self.num_units)
+
+    def to(self, device: torch.device | str) -> BatchRays:
+        """Return the rays on a device."""
+        return BatchRays(
+            self.points.to(device, non_blocking=True),
+            self.units.to(device, non_blocking=True),
+            self.num_units,
+        )
 
 
 @dataclass
@@ -32,6 +74,8 @@ class Batch:
         image_keys: of each image its frame and the name of its camera.
         point_attributes: (N,) float32 by the names of `frame.POINT_ATTRIBUTES`, as far as the
             lidar encoder asked for them; NaN for points whose data do not have it.
+        rays: how the points were measured, if a point encoder asked for it.
+        point_features: (N, C) of the point encoder, once it has run.
     """
 
     points: Tensor
@@ -44,14 +88,19 @@ class Batch:
     image_slots: Tensor
     image_keys: tuple[tuple[int, str], ...]
     point_attributes: dict[str, Tensor] = field(default_factory=dict)
+    rays: BatchRays | None = None
+    point_features: Tensor | None = None
 
     @classmethod
-    def from_samples(cls, samples: Sequence[Sample], attributes: Sequence[str] = ()) -> Batch:
+    def from_samples(
+        cls, samples: Sequence[Sample], attributes: Sequence[str] = (), with_rays: bool = False
+    ) -> Batch:
         """Stack samples.
 
         Args:
             samples: B of them.
             attributes: the point attributes to carry.
+            with_rays: carry how the points were measured.
         """
         clouds = [
             np.zeros((0, 4), np.float32) if sample.points is None else sample.points
@@ -76,6 +125,7 @@ class Batch:
             slots,
             keys,
             {name: _attribute(samples, clouds, name) for name in attributes},
+            BatchRays.from_samples(samples) if with_rays else None,
         )
 
     def to(self, device: torch.device | str) -> Batch:
@@ -94,6 +144,8 @@ class Batch:
                 name: values.to(device, non_blocking=True)
                 for name, values in self.point_attributes.items()
             },
+            None if self.rays is None else self.rays.to(device),
+            None if self.point_features is None else self.point_features.to(device),
         )
 
     def __len__(self) -> int:
@@ -114,13 +166,34 @@ class Batch:
 
     def within(self, x_min: float) -> Batch:
         """Return the batch without the points whose x is below a limit."""
-        kept = self.points[:, 0] >= x_min
+        return self._with_points(self.points[:, 0] >= x_min)
+
+    def inside(self, grid: GridConfig) -> Batch:
+        """Return the batch with the points inside a grid alone.
+
+        Of many more than MAX_GRID_POINTS of a frame about so many are kept.
+        """
+        low = self.points.new_tensor([grid.x_min, grid.y_min, grid.z_min])
+        high = self.points.new_tensor([grid.x_max, grid.y_max, grid.z_max])
+        kept = ((self.points[:, :3] >= low) & (self.points[:, :3] < high)).all(1)
+        counts = torch.bincount(self.point_batch[kept], minlength=len(self))
+        if int(counts.max()) > MAX_GRID_POINTS:
+            generator = torch.Generator().manual_seed(0)
+            drawn = torch.rand(len(kept), generator=generator).to(kept.device)
+            kept &= drawn * counts[self.point_batch] < MAX_GRID_POINTS
+        return self._with_points(kept)
+
+    def _with_points(self, kept: Tensor) -> Batch:
+        """Return the batch with the points that a mask selects."""
+        features = self.point_features
         return replace(
             self,
             points=self.points[kept],
             point_batch=self.point_batch[kept],
             point_lidar=self.point_lidar[kept],
             point_attributes={name: each[kept] for name, each in self.point_attributes.items()},
+            rays=None if self.rays is None else self.rays[kept],
+            point_features=None if features is None else features[kept],
         )
 
     @property

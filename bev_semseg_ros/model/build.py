@@ -7,7 +7,7 @@ one's own in an importable module; docs/extending.md adds one of each.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast
 
 from bev_semseg_ros.config import Config
@@ -17,6 +17,8 @@ from bev_semseg_ros.model.encoders.camera import CameraEncoder
 from bev_semseg_ros.model.encoders.efficientnet import EfficientNetLite0
 from bev_semseg_ros.model.encoders.lidar import LidarEncoder
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
+from bev_semseg_ros.model.encoders.points import PointEncoder
+from bev_semseg_ros.model.encoders.range_view import RangeView
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 from bev_semseg_ros.model.fusions.cross_attention import CrossAttentionFusion
 from bev_semseg_ros.model.fusions.fusion import Fusion
@@ -25,6 +27,7 @@ from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
+from bev_semseg_ros.model.tasks.point_segmentation.task import PointSegmentationTask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.model.tasks.task import Task
 
@@ -33,13 +36,18 @@ CAMERA_ENCODERS: dict[str, type[CameraEncoder]] = {
     "residual": ResidualEncoder,
 }
 LIDAR_ENCODERS: dict[str, type[LidarEncoder]] = {"pillars": PillarEncoder}
+POINT_ENCODERS: dict[str, type[PointEncoder]] = {"range_view": RangeView, "none": PointEncoder}
 NECKS: dict[str, type[Neck]] = {"fpn": Fpn}
 FUSIONS: dict[str, type[Fusion]] = {
     "projective": ProjectiveFusion,
     "cross_attention": CrossAttentionFusion,
     "none": Fusion,
 }
-TASKS: dict[str, type[Task]] = {"detection": DetectionTask, "segmentation": SegmentationTask}
+TASKS: dict[str, type[Task]] = {
+    "detection": DetectionTask,
+    "segmentation": SegmentationTask,
+    "point_segmentation": PointSegmentationTask,
+}
 
 _Part = TypeVar("_Part")
 
@@ -82,6 +90,12 @@ def point_attributes(config: Config) -> tuple[str, ...]:
     """Return the names of `frame.POINT_ATTRIBUTES` that a configuration's lidar encoder wants."""
     name = config.model.lidar_encoder
     return choose("model.lidar_encoder", name, LIDAR_ENCODERS, LidarEncoder).attributes
+
+
+def whole_clouds(config: Config) -> bool:
+    """Return True if a configuration's network looks at points outside the grid, too."""
+    name = config.model.point_encoder
+    return choose("model.point_encoder", name, POINT_ENCODERS, PointEncoder).whole_clouds
 
 
 def task_needs(config: Config) -> frozenset[str]:
@@ -137,10 +151,43 @@ def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = No
     neck = neck_class(camera_encoder.channels, model.neck_channels)
     fusion = choose("model.fusion", model.fusion, FUSIONS, Fusion)(config, camera_encoder.channels)
     lidar_class = choose("model.lidar_encoder", model.lidar_encoder, LIDAR_ENCODERS, LidarEncoder)
-    lidar_encoder = lidar_class(config.grid, fusion.point_channels, model.pillar_channels)
+    point_encoder = choose(
+        "model.point_encoder", model.point_encoder, POINT_ENCODERS, PointEncoder
+    )(config)
+    tasks = build_tasks(config, label_sets)
+    _check_point_features(config, tasks, point_encoder)
+    point_channels = fusion.point_channels
+    if model.point_features_to_bev:
+        point_channels += point_encoder.channels
+    lidar_encoder = lidar_class(config.grid, point_channels, model.pillar_channels)
     backbone = BevBackbone(
         lidar_encoder.channels, model.bev_channels, model.bev_blocks, model.head_channels
     )
     return Network(
-        camera_encoder, neck, fusion, lidar_encoder, backbone, build_tasks(config, label_sets)
+        camera_encoder,
+        neck,
+        fusion,
+        lidar_encoder,
+        backbone,
+        tasks,
+        point_encoder,
+        model.point_features_to_bev,
     )
+
+
+def _check_point_features(
+    config: Config, tasks: Sequence[Task], point_encoder: PointEncoder
+) -> None:
+    """Refuse a network whose parts need features of points that no encoder gives.
+
+    Raises:
+        ValueError: names the setting that needs them and what to set.
+    """
+    if point_encoder.channels:
+        return
+    remedy = f"model.point_encoder={next(iter(POINT_ENCODERS))}"
+    for task in tasks:
+        if task.view == "points":
+            raise ValueError(f"model.tasks: {task.name} needs features of points: set {remedy}")
+    if config.model.point_features_to_bev:
+        raise ValueError(f"model.point_features_to_bev: there are no features: set {remedy}")

@@ -111,6 +111,15 @@ def residual_stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     )
 
 
+class Float32Linear(nn.Linear):
+    """A linear layer that answers in float32 whatever precision surrounds it, see `Float32Conv`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product for x (N, C) in float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class Float32Conv(nn.Conv2d):
     """A 1x1 convolution that answers in float32 whatever precision surrounds it.
 

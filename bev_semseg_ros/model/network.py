@@ -1,9 +1,9 @@
-"""The network: two dense branches that an engine may compile, and the sparse part between them."""
+"""The network: dense branches that an engine may compile, and the sparse part between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.bev_backbone import BevBackbone
 from bev_semseg_ros.model.encoders.camera import CameraEncoder
 from bev_semseg_ros.model.encoders.lidar import LidarEncoder
+from bev_semseg_ros.model.encoders.points import PointEncoder
 from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.necks.neck import Neck
-from bev_semseg_ros.model.tasks.task import Head, Task
+from bev_semseg_ros.model.tasks.task import BRANCHES, Head, Task, View
 
 TaskOutputs = dict[str, dict[str, Tensor]]  # task -> its head's outputs
 
@@ -26,15 +27,18 @@ class NetworkOutputs:
     Attributes:
         bev: of the BEV tasks, (B, ...).
         images: of the image tasks, (I', ...) for each of `Batch.images`.
+        points: of the tasks on points, (N, ...).
     """
 
     bev: TaskOutputs = field(default_factory=dict)
     images: list[TaskOutputs] = field(default_factory=list)
+    points: TaskOutputs = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the tasks that have an answer."""
         yield from self.bev
         yield from self.images[0] if self.images else ()
+        yield from self.points
 
     def __contains__(self, task: str) -> bool:
         return task in list(self)
@@ -46,8 +50,9 @@ class NetworkOutputs:
             KeyError: the task has no answer.
             ValueError: the images differ in size.
         """
-        if task in self.bev:
-            return self.bev[task]
+        for outputs in (self.bev, self.points):
+            if task in outputs:
+                return outputs[task]
         if len(self.images) > 1:
             raise ValueError("images of one batch must have one size")
         if not self.images:
@@ -112,15 +117,32 @@ class BevBranch(nn.Module):
         return tuple(outputs)
 
 
+class PointBranch(nn.Module):
+    """Features of points (N, C) -> the outputs of the tasks on points."""
+
+    def __init__(self, heads: dict[str, Head]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict(heads)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return the heads' outputs one after the other."""
+        outputs: list[Tensor] = []
+        for head in self.heads.values():
+            outputs += head(features)
+        return tuple(outputs)
+
+
 class Network(nn.Module):
     """Camera and lidar in, the outputs of every task out.
 
-    `camera` and `bev` are dense: an engine may replace them by compiled modules of the same
-    signature (see `inference/engine.py`). `model/build.py` puts a network together.
+    `camera`, `bev` and `point_encoder.dense` are dense: an engine may replace them by compiled
+    modules of the same signature (see `inference/engine.py`). `model/build.py` puts a network
+    together.
 
     Attributes:
         tasks: what the network predicts, in order.
         fusion: module that brings image features to the BEV.
+        point_encoder: module that gives features to single points.
     """
 
     def __init__(
@@ -131,15 +153,17 @@ class Network(nn.Module):
         lidar_encoder: LidarEncoder,
         bev_backbone: BevBackbone,
         tasks: Sequence[Task],
+        point_encoder: PointEncoder,
+        point_features_to_bev: bool = False,
     ) -> None:
         super().__init__()
         self.tasks = list(tasks)
-        heads = {
-            task.name: task.build_head(
-                neck.channels if task.view == "image" else bev_backbone.channels
-            )
-            for task in tasks
+        channels: dict[View, int] = {
+            "image": neck.channels,
+            "bev": bev_backbone.channels,
+            "points": point_encoder.channels,
         }
+        heads = {task.name: task.build_head(channels[task.view]) for task in tasks}
         self._outputs = {
             view: [
                 (task.name, name)
@@ -147,14 +171,18 @@ class Network(nn.Module):
                 if task.view == view
                 for name in heads[task.name].outputs
             ]
-            for view in ("image", "bev")
+            for view in BRANCHES
         }
         image_heads = {task.name: heads[task.name] for task in tasks if task.view == "image"}
         bev_heads = {task.name: heads[task.name] for task in tasks if task.view == "bev"}
+        point_heads = {task.name: heads[task.name] for task in tasks if task.view == "points"}
         self.camera = CameraBranch(camera_encoder, neck, image_heads, fusion.image_part())
         self.lidar_encoder = lidar_encoder
         self.fusion = fusion
         self.bev = BevBranch(bev_backbone, bev_heads, fusion.bev_part())
+        self.point_encoder = point_encoder
+        self.points = PointBranch(point_heads)
+        self.point_features_to_bev = point_features_to_bev
         # torch's stubs do not know that modules take a memory format.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -165,8 +193,7 @@ class Network(nn.Module):
 
     def head(self, task: Task) -> Head:
         """Return the head of a task."""
-        branch = self.camera if task.view == "image" else self.bev
-        head = branch.heads[task.name]
+        head = getattr(self, BRANCHES[task.view]).heads[task.name]
         assert isinstance(head, Head)
         return head
 
@@ -177,7 +204,22 @@ class Network(nn.Module):
         fusion finds boxes in images.
         """
         images, image_maps = self.run_camera(batch)
-        return NetworkOutputs(self.run_bev(batch, image_maps), images)
+        batch, points = self.run_points(batch)
+        return NetworkOutputs(self.run_bev(batch, image_maps), images, points)
+
+    def run_points(self, batch: Batch) -> tuple[Batch, TaskOutputs]:
+        """Return the batch with the features of its points, and the outputs of tasks on points.
+
+        Both are empty if nothing uses the features, or if no frame has points.
+        """
+        uses_features = bool(self._outputs["points"]) or self.point_features_to_bev
+        if not uses_features or not batch.has_points.any():
+            return batch, {}
+        features = self.point_encoder(batch)
+        batch = replace(batch, point_features=features)
+        if not self._outputs["points"]:
+            return batch, {}
+        return batch, self._by_task("points", self.points(features))
 
     def run_camera(self, batch: Batch) -> tuple[list[TaskOutputs], list[Tensor]]:
         """Return for each of `batch.images` the image tasks' outputs, and the fusion's maps."""
@@ -201,11 +243,22 @@ class Network(nn.Module):
 
     def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the inputs of the BEV branch: the canvas and what the fusion adds."""
+        if self.point_encoder.whole_clouds:
+            batch = batch.inside(self.lidar_encoder.grid)
         point_features = self.fusion.point_features(image_maps, batch)
+        if self.point_features_to_bev:
+            point_features = self._with_own_features(point_features, batch)
         canvas = self.lidar_encoder(batch, point_features)
         return (canvas, *self.fusion.bev_inputs(image_maps, batch))
 
-    def _by_task(self, view: str, results: Sequence[Tensor]) -> TaskOutputs:
+    def _with_own_features(self, of_fusion: Tensor | None, batch: Batch) -> Tensor:
+        """Return the features of the points: first those of the fusion, then their own."""
+        own = batch.point_features
+        if own is None:  # no frame of the batch has points
+            own = batch.points.new_zeros(len(batch.points), self.point_encoder.channels)
+        return own if of_fusion is None else torch.cat([of_fusion, own], 1)
+
+    def _by_task(self, view: View, results: Sequence[Tensor]) -> TaskOutputs:
         outputs: TaskOutputs = {}
         for (task, name), result in zip(self._outputs[view], results, strict=True):
             outputs.setdefault(task, {})[name] = result

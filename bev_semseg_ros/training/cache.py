@@ -22,15 +22,15 @@ import numpy as np
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import POINT_CLASS, Example, make_example
 from bev_semseg_ros.data.dataset import Dataset, Split, open_frames, outside_files
-from bev_semseg_ros.frame import Boxes, Camera
+from bev_semseg_ros.frame import Boxes, Camera, Rays
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
-from bev_semseg_ros.model.build import point_attributes, task_needs
+from bev_semseg_ros.model.build import point_attributes, task_needs, whole_clouds
 from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 9  # of the files below and of what preparation does
+VERSION = 10  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
 # What the index has for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
@@ -61,6 +61,8 @@ class Cache:
         self._attributes: list[str] = names["attributes"]
         self.points = _mapped(folder / "points.bin", np.float32).reshape(-1, 4)
         self.lidars = _mapped(folder / "lidars.bin", np.uint8)
+        self.rays = _mapped(folder / "rays.bin", np.float32).reshape(-1, 3)
+        self.units = _mapped(folder / "units.bin", np.uint8)
         self.images = _mapped(folder / "images.bin", np.uint8).reshape(-1, 3)
         self.masks = _mapped(folder / "masks.bin", np.uint8)
         columns = max(len(self._attributes), 1)
@@ -85,6 +87,7 @@ class Cache:
                     name: np.array(columns[:, column])
                     for column, name in enumerate(self._attributes)
                 },
+                rays=self._rays_of(rows) if len(self.rays) else None,
             )
         images, masks = {}, {}
         for number in self._images_of(i):
@@ -111,6 +114,11 @@ class Cache:
             )
             ignored = rows[:, 8].astype(bool)
         return Example(sample, masks, boxes, ignored, self.box_labels, self.mask_labels)
+
+    def _rays_of(self, rows: slice) -> Rays:
+        """Return the rays of some points. Where they stand in their scans is not kept."""
+        points = np.array(self.rays[rows])
+        return Rays(points, self.units[rows].astype(np.int64), np.arange(len(points)))
 
     def name(self, i: int) -> str:
         """Return the name of a frame."""
@@ -217,7 +225,7 @@ def _kept_attributes(config: Config) -> tuple[str, ...]:
 
 def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, Example]:
     frame, annotation = dataset[i]
-    return frame.name, make_example(frame, annotation, config)
+    return frame.name, make_example(frame, annotation, config, whole_clouds(config))
 
 
 class _Files:
@@ -227,7 +235,7 @@ class _Files:
         self._attributes = attributes
         self._files = {
             name: open(folder / f"{name}.bin", "wb")  # noqa: SIM115 - closed by __exit__
-            for name in ("points", "lidars", "attributes", "images", "masks")
+            for name in ("points", "lidars", "attributes", "rays", "units", "images", "masks")
         }
 
     def __enter__(self) -> _Files:
@@ -254,6 +262,9 @@ class _Files:
             self._append("points", sample.points.astype(np.float32, copy=False))
             self._append("lidars", sample.point_lidar.astype(np.uint8))
             self._append("attributes", self._columns(sample, len(sample.points)))
+            if sample.rays is not None:
+                self._append("rays", sample.rays.points)
+                self._append("units", sample.rays.units.astype(np.uint8))
             row["points"] = len(sample.points)
         if boxes is not None:
             ignored = example.ignored
@@ -335,6 +346,7 @@ def _fingerprint(path: Path, config: Config, split: str, cameras: Sequence[str] 
         asdict(config.grid),
         asdict(config.image),
         _kept_attributes(config),
+        whole_clouds(config),
         config.training.carry_masks,
     ]
     if cameras is not None:
@@ -371,7 +383,7 @@ def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -
     statistics = InputStatistics()
     for cache, i in frames[:: max(1, len(frames) // limit)]:
         example = cache[i]
-        sample = example.sample
+        sample = example.sample.within(tasks[0].config.grid)
         if sample.points is not None:
             for number, pose in enumerate(sample.ego_from_lidar):
                 statistics.add_points(sample.points[sample.point_lidar == number], pose)

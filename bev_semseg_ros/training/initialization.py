@@ -14,6 +14,7 @@ from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.task import BRANCHES
 
 
 @dataclass
@@ -112,29 +113,40 @@ class _Taught:
     """Which parts a training has taught.
 
     A training leaves the heads of other tasks as they began. One of image tasks alone leaves the
-    BEV branch, too, and one of BEV tasks without a camera leaves the camera branch.
+    BEV branch, too, and one of BEV tasks without a camera leaves the camera branch. The point
+    encoder learns from tasks on points, and from BEV tasks that get its features.
     """
 
     views: frozenset[str]
     tasks: frozenset[str]
     uses_both_sensors: bool
+    feeds_bev: bool
 
     @classmethod
     def by(cls, given: Checkpoint) -> _Taught:
         tasks = build_tasks(given.config, given.label_sets)
         names = frozenset(given.info.get("tasks") or [task.name for task in tasks])
         views = frozenset(task.view for task in tasks if task.name in names)
-        return cls(views, names, bool(given.info.get("uses_both_sensors")))
+        uses_both = bool(given.info.get("uses_both_sensors"))
+        return cls(views, names, uses_both, given.config.model.point_features_to_bev)
 
     def includes(self, key: str) -> bool:
         """Return True if the training taught the part that a weight belongs to."""
         if ".heads." in key and key.split(".heads.")[1].split(".")[0] not in self.tasks:
             return False
-        if self.views == {"image"}:
-            return key.startswith("camera.") and not key.startswith("camera.fusion.")
-        if self.views == {"bev"} and not self.uses_both_sensors:
-            return not key.startswith("camera.")
-        return True
+        if key.startswith("point_encoder."):
+            return "points" in self.views or ("bev" in self.views and self.feeds_bev)
+        if key.startswith("camera.fusion."):
+            return "bev" in self.views and self._uses_images
+        if key.startswith("camera."):
+            return self._uses_images
+        if key.startswith("points."):
+            return "points" in self.views
+        return "bev" in self.views
+
+    @property
+    def _uses_images(self) -> bool:
+        return "image" in self.views or self.uses_both_sensors
 
 
 def _begin(
@@ -202,7 +214,7 @@ def _fit(
 def _depends_on_other_classes(network: Network, given: Checkpoint, key: str) -> bool:
     for task in network.tasks:
         head = network.head(task)
-        prefix = f"{'camera' if task.view == 'image' else 'bev'}.heads.{task.name}."
+        prefix = f"{BRANCHES[task.view]}.heads.{task.name}."
         is_class_layer = any(key.startswith(f"{prefix}{layer}.") for layer in head.class_layers)
         if is_class_layer and task.labels is not None:
             theirs = given.label_sets.get(task.name)
@@ -219,6 +231,7 @@ _PARTS: Mapping[str, str] = {
     "bev.backbone.": "BEV backbone",
     "bev.fusion.": "fusion, BEV part",
     "fusion.": "fusion",
+    "point_encoder.": "point encoder",
 }
 
 
@@ -230,6 +243,7 @@ _SETTINGS: Mapping[str, str] = {
     "fusion, image part": "fusion",
     "lidar encoder": "lidar_encoder",
     "fusion, BEV part": "fusion",
+    "point encoder": "point_encoder",
 }
 
 

@@ -59,6 +59,7 @@ class Loader:
         self.tasks = trained_tasks(network.tasks, config)
         self._sees_without_points = network.fusion.finds_boxes_in_images
         self._attributes = network.lidar_encoder.attributes
+        self._with_rays = network.point_encoder.whole_clouds
         self._inputs = {part for task in self.tasks for part in task.needs}
         if any(task.view == "bev" for task in self.tasks):
             self._inputs.add("points")
@@ -156,7 +157,8 @@ class Loader:
             encoded = encode_batch(examples, task)
             if encoded is not None:
                 targets[task.name] = encoded
-        batch = Batch.from_samples([example.sample for example in examples], self._attributes)
+        samples = [example.sample for example in examples]
+        batch = Batch.from_samples(samples, self._attributes, self._with_rays)
         return TrainingBatch(batch, targets, tuple(names))
 
     def restrict(self, example: Example) -> Example:

@@ -315,7 +315,7 @@ class Trainer:
         return evaluate(predictor, self.validation, self._mode(), limit=frames).headline()
 
     def _mode(self) -> Mode:
-        if not any(task.view == "bev" for task in self.loader.tasks):
+        if all(task.view == "image" for task in self.loader.tasks):
             return "camera_only"
         return "fused" if self.loader.uses_camera else "lidar_only"
 

@@ -74,6 +74,10 @@ def panel(
 
     if not sample.images:
         body = bev(BEV_ALONE)
+        for title, picture in (pictures or {}).items():
+            width = body.shape[1]
+            height = round(picture.shape[0] * width / picture.shape[1])
+            body = np.vstack([body, _titled(cv2.resize(picture, (width, height)), title)])
         footer = legend(body.shape[1], None, box_labels)
         return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 

@@ -23,6 +23,7 @@ ORDER = [
     "resources",
     "progress",
     "input_check",
+    "rectification",
     "preprocessing",
     "filtering",
     "data",
@@ -39,10 +40,16 @@ ORDER = [
 CHOSEN_IN = PACKAGE / "model" / "build.py"
 CHOICES = {
     name
-    for table in (build.CAMERA_ENCODERS, build.LIDAR_ENCODERS, build.NECKS, build.FUSIONS)
+    for table in (
+        build.CAMERA_ENCODERS,
+        build.LIDAR_ENCODERS,
+        build.POINT_ENCODERS,
+        build.NECKS,
+        build.FUSIONS,
+    )
     for name in table
 } - {"none"}  # an everyday word, which also is a distortion model and a pattern of walls
-SETTINGS = {"camera_encoder", "lidar_encoder", "neck", "fusion"}
+SETTINGS = {"camera_encoder", "lidar_encoder", "point_encoder", "neck", "fusion"}
 WITHOUT_TORCH = {
     "file_signatures",
     "path_kind",
@@ -53,6 +60,7 @@ WITHOUT_TORCH = {
     "lifting",
     "config",
     "input_check",
+    "rectification",
     "preprocessing",
     "filtering",
     "progress",

@@ -11,8 +11,9 @@ import numpy as np
 
 from bev_semseg_ros.data.a2d2.cloud import Cloud, read_points
 from bev_semseg_ros.data.a2d2.layout import PARTS, expected_parts
-from bev_semseg_ros.data.calibration import a2d2_calibration
+from bev_semseg_ros.data.calibration import a2d2_calibration, a2d2_lidar_poses
 from bev_semseg_ros.data.files import read_image, read_json
+from bev_semseg_ros.geometry import invert
 
 # Two images show one moment if they are nearer than half of this, even where frames are farther
 # apart: it is a turn of the lidars.
@@ -86,6 +87,10 @@ class CameraView:
         """
         self.name = name
         known = a2d2_calibration(calibration, name)
+        self._view_from_lidar = {
+            lidar: invert(known.ego_from_lidar) @ ego_from_lidar
+            for lidar, ego_from_lidar in a2d2_lidar_poses(calibration).items()
+        }
         self.camera = known.known_camera
         self.ego_from_view = known.ego_from_lidar
         self.files: dict[Key, FrameFiles] = {}
@@ -101,6 +106,20 @@ class CameraView:
                     files.paths.setdefault(part, file)
                     files.expected.update(expected)
         self._times: dict[str, tuple[list[Key], np.ndarray]] = {}
+
+    def view_from_lidars(self, lidar_names: Mapping[int, str]) -> dict[int, np.ndarray]:
+        """Return (4, 4) of the lidars that the calibration knows, by their numbers in a frame.
+
+        Each takes points of the lidar to the view frame of this camera.
+
+        Args:
+            lidar_names: names of the lidars by their numbers.
+        """
+        return {
+            number: self._view_from_lidar[name]
+            for number, name in lidar_names.items()
+            if name in self._view_from_lidar
+        }
 
     def times_us(self, scene: str) -> tuple[list[Key], np.ndarray]:
         """Return the frames of a scene that have a time, and these times, ascending."""

@@ -198,7 +198,10 @@ class A2D2Dataset:
             if view.name in clouds:
                 cloud = clouds[view.name]
                 attributes = cloud.attributes(time_us)
-                scans[name] = LidarScan(cloud.points, view.ego_from_view, attributes)
+                poses = view.view_from_lidars(found[view.name].lidar_names())
+                scans[name] = LidarScan(
+                    cloud.points, view.ego_from_view, attributes, lidar_from_unit=poses
+                )
             else:
                 scans[name] = LidarScan(None, view.ego_from_view)
         return scans

@@ -1,6 +1,10 @@
 """Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
 
-from bev_semseg_ros.data.calibration.a2d2_format import A2D2_GROUND_Z, a2d2_calibration
+from bev_semseg_ros.data.calibration.a2d2_format import (
+    A2D2_GROUND_Z,
+    a2d2_calibration,
+    a2d2_lidar_poses,
+)
 from bev_semseg_ros.data.calibration.beams import Beams, read_beams
 from bev_semseg_ros.data.calibration.beams_text import write_beams
 from bev_semseg_ros.data.calibration.calibration import (
@@ -43,6 +47,7 @@ __all__ = [
     "CameraMount",
     "LidarMount",
     "a2d2_calibration",
+    "a2d2_lidar_poses",
     "check_sensor_name",
     "frame_name",
     "kitti_camera_row",

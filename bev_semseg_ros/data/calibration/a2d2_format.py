@@ -40,9 +40,8 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
             raise ValueError(f"{path}: no camera {name!r}, it has {', '.join(cameras)}")
     where = f"{path}: cameras.{camera}"
     entry = cameras[camera]
-    front = _vehicle_from_view(cameras["front_center"], f"{path}: cameras.front_center")
-    vehicle_from_ego = transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z))
-    ego_from_view = invert(vehicle_from_ego) @ _vehicle_from_view(entry, where)
+    ego_from_vehicle = _ego_from_vehicle(cameras["front_center"], path)
+    ego_from_view = ego_from_vehicle @ _vehicle_from_view(entry, where)
     lens = str(entry.get("Lens"))
     if lens not in A2D2_LENSES:
         raise ValueError(f"{where}.Lens: expected {' or '.join(A2D2_LENSES)}, got {lens!r}")
@@ -59,6 +58,38 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
             intrinsic(entry.get("CamMatrix"), where + ".CamMatrix"),
         ),
     )
+
+
+def a2d2_lidar_poses(path: Path) -> dict[str, np.ndarray]:
+    """Read the poses of A2D2's lidars.
+
+    Args:
+        path: A2D2's cams_lidars.json.
+
+    Returns:
+        Name of each lidar -> (4, 4) takes its points to the ego frame of `a2d2_calibration`; empty
+        if the file names no lidars.
+
+    Raises:
+        ValueError: The file is damaged; the message names file and entry.
+    """
+    content = read_json(path)
+    lidars, cameras = content.get("lidars", {}), content.get("cameras")
+    if not isinstance(lidars, dict) or not all(isinstance(each, dict) for each in lidars.values()):
+        raise ValueError(f"{path}: lidars: expected the lidars by their names")
+    if not isinstance(cameras, dict) or not isinstance(cameras.get("front_center"), dict):
+        raise ValueError(f"{path}: no camera 'front_center'")
+    ego_from_vehicle = _ego_from_vehicle(cameras["front_center"], path)
+    return {
+        name: ego_from_vehicle @ _vehicle_from_view(entry, f"{path}: lidars.{name}")
+        for name, entry in lidars.items()
+    }
+
+
+def _ego_from_vehicle(front_center: dict[str, Any], path: Path) -> np.ndarray:
+    """Return the (4, 4) transform to the ego frame from A2D2's vehicle frame."""
+    front = _vehicle_from_view(front_center, f"{path}: cameras.front_center")
+    return invert(transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z)))
 
 
 def _vehicle_from_view(entry: dict[str, Any], where: str) -> np.ndarray:

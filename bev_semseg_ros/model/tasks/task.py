@@ -1,6 +1,7 @@
 """What a task is: one thing the network predicts, from its head to its metric.
 
-A task sits on one of two maps: P2 of the image ("image") or the features of the BEV ("bev"). The
+A task sits on one of two maps, P2 of the image ("image") or the features of the BEV ("bev"), or on
+the features of single points ("points"), which a point encoder gives. The
 network holds the tasks of its configuration and keys its outputs by their names. A frame trains the
 tasks whose `needs` it has. docs/extending.md adds a task step by step.
 """
@@ -20,7 +21,9 @@ from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.preprocessing import Sample
 
-View = Literal["image", "bev"]
+View = Literal["image", "bev", "points"]
+# The part of the network that holds the heads of a view.
+BRANCHES: Mapping[View, str] = {"image": "camera", "bev": "bev", "points": "points"}
 Outputs = Mapping[str, Tensor]  # of one task, by the names of its head's `outputs`
 Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
 
@@ -28,7 +31,8 @@ Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
 class Head(nn.Module):
     """The interface of heads: `forward(x: Tensor) -> tuple[Tensor, ...]`, x (B, C, H, W).
 
-    End each output in a `layers.Float32Conv`: outputs must be float32 whatever the precision.
+    For a task on points x is (N, C). End each output in a `layers.Float32Conv`, for points in a
+    `layers.Float32Linear`: outputs must be float32 whatever the precision.
 
     Attributes:
         outputs: names of what `forward` returns, in order.
@@ -80,7 +84,7 @@ class Task:
 
     Attributes:
         name: key of the task's outputs, of its part of a report, and of its label set.
-        view: the map that the head sits on.
+        view: what the head sits on.
         needs: of points, image, boxes, mask and point_classes (of the points, or of the pixels that
             show them): what a frame must have to train the task.
         labels: the task's classes, None for a task without classes.
@@ -108,7 +112,8 @@ class Task:
         """Return the ground truth of an augmented example as the loss wants it, in numpy.
 
         Loader threads call this. None for an example that has none. A task on images gets an
-        example with one camera for each image.
+        example with one camera for each image. One on points also gets frames without points, and
+        of frames without labels must say how many points they have.
         """
         raise NotImplementedError
 
@@ -131,7 +136,9 @@ class Task:
 
         Args:
             outputs: of a batch of this frame alone, or of this image alone.
-            sample: what the network saw; for a task on images with one camera.
+            sample: what the network saw; for a task on images with one camera. For a task on points
+                outputs are of its points, and `sample.rays` says which points of the clouds they
+                are.
             score_threshold: lowest score of a detection; None: the configuration's.
         """
         raise NotImplementedError
@@ -149,7 +156,7 @@ class Task:
         raise ValueError(f"the task {self.name} looks ahead only; use grid forward")
 
     def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
-        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
+        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, at best in the image's geometry.
 
         Boxes and masks are drawn by `visualization`; None leaves the task out.
         """
@@ -188,9 +195,9 @@ class Task:
 
 def parts_of(example: Example, task: Task) -> list[Example]:
     """Return what a task encodes: the example, or for a task on images one of each camera."""
-    if task.view == "bev":
-        return [example]
-    return [example.of_camera(name) for name in example.sample.images]
+    if task.view == "image":
+        return [example.of_camera(name) for name in example.sample.images]
+    return [example]
 
 
 def encode_batch(examples: Sequence[Example], task: Task) -> Targets | None:

@@ -147,24 +147,45 @@ def encode_cloud(
     Returns:
         The sensor_msgs/PointCloud2, one row.
     """
+    packed, _ = pack_points(points, attributes or {})
+    return encode_packed(packed, header, bool(np.isfinite(points).all()))
+
+
+def encode_packed(packed: np.ndarray, header: Any, is_dense: bool) -> Any:
+    """Convert points with any fields to sensor_msgs/PointCloud2.
+
+    Args:
+        packed: (N,) structured array, little-endian.
+        header: The std_msgs/Header of the message.
+        is_dense: Whether all numbers are finite.
+
+    Returns:
+        The sensor_msgs/PointCloud2, one row.
+    """
     from sensor_msgs.msg import PointCloud2, PointField
 
-    packed, fields = pack_points(points, attributes or {})
     message = PointCloud2(
         header=header,
         height=1,
         width=len(packed),
         fields=[
             PointField(name=name, offset=offset, datatype=datatype, count=1)
-            for name, offset, datatype in fields
+            for name, offset, datatype in packed_fields(packed)
         ],
         is_bigendian=False,
         point_step=packed.dtype.itemsize,
         row_step=packed.nbytes,
-        is_dense=bool(np.isfinite(points).all()),
+        is_dense=is_dense,
     )
     fill(message, packed)
     return message
+
+
+def packed_fields(packed: np.ndarray) -> list[tuple[str, int, int]]:
+    """Return for each field of a structured array name, offset and datatype of its PointField."""
+    datatypes = {kind: number for number, kind in POINT_TYPES.items()}
+    kinds: Any = packed.dtype.fields
+    return [(name, int(offset), datatypes[kind.str[1:]]) for name, (kind, offset) in kinds.items()]
 
 
 def pack_points(
@@ -188,10 +209,7 @@ def pack_points(
         packed[name] = points[:, column]
     for name in names:
         packed[name] = attributes[name]
-    datatypes = {kind: number for number, kind in POINT_TYPES.items()}
-    offsets: Any = packed.dtype.fields
-    fields = [(name, int(offsets[name][1]), datatypes[kind]) for name, kind in kinds]
-    return packed, fields
+    return packed, packed_fields(packed)
 
 
 def _num_packed(fields: np.ndarray) -> int:

@@ -122,7 +122,7 @@ def measure(
             start = time.perf_counter()
             frame = replay.frame(number)
             decoded = time.perf_counter()
-            sample = prepare(frame, predictor.config)
+            sample = prepare(frame, predictor.config, predictor.whole_clouds)
             prepared = time.perf_counter()
             prediction = predictor.predict_sample(sample, mode, parameters.score_threshold)
             ready = time.perf_counter()

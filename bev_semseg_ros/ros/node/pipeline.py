@@ -143,10 +143,13 @@ class Pipeline:
         clock.end("decode_ms")
 
         # Prepared here and not by the predictor: the overlay needs the prepared image, too.
-        sample = prepare(frame, self._predictor.config)
+        sample = prepare(frame, self._predictor.config, self._predictor.whole_clouds)
         reference = self._lidars[self._sensors.lidars[0].name]
         for finding in self._drift_check.check(
-            frame, sample, parameters.extrinsics, reference.intensity_factor
+            frame,
+            sample.within(self._predictor.config.grid),
+            parameters.extrinsics,
+            reference.intensity_factor,
         ):
             self._health.warn(finding.item, str(finding))
         prediction = self._predictor.predict_sample(
@@ -165,6 +168,7 @@ class Pipeline:
             poses.output_from_ego,
             used_images,
             parameters,
+            {name: (scan, clouds[name]) for name, scan in frame.lidars.items()},
         )
         clock.end("publish_ms")
 

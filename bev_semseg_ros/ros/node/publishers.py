@@ -12,13 +12,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64, Header
 
-from bev_semseg_ros.frame import Boxes, Camera, Prediction
+from bev_semseg_ros.frame import Boxes, Camera, LidarScan, PointClasses, Prediction
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.markers import BoxMarkers
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
+from bev_semseg_ros.ros.convert.point_classes import encode_point_classes
 from bev_semseg_ros.ros.health.diagnostics import OK, status
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.stages import STAGES
@@ -32,7 +33,8 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-DETECTION, SEGMENTATION = "detection", "segmentation"  # the tasks whose results are published
+# The tasks whose results are published.
+DETECTION, SEGMENTATION, POINTS = "detection", "segmentation", "point_segmentation"
 
 
 class Topic(NamedTuple):
@@ -44,6 +46,7 @@ class Topic(NamedTuple):
         task: The task whose results it carries; empty: it is published whatever the tasks are.
         qos: The QoS that is offered.
         of_camera: Whether there is one for each camera, see `topic_of`.
+        of_lidar: The same for lidars.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class Topic(NamedTuple):
     task: str = ""
     qos: QoSProfile = QOS
     of_camera: bool = False
+    of_lidar: bool = False
 
 
 # Topics with types of vision_msgs are published only where that is installed.
@@ -99,6 +103,20 @@ TOPICS: dict[str, Topic] = {
         SEGMENTATION,
         of_camera=True,
     ),
+    "~/point_segmentation": Topic(
+        "sensor_msgs/msg/PointCloud2",
+        "the points of the cloud in its order, one row: x, y, z as float32, `label` (class number, "
+        "uint8; 255 for a point whose x, y, z or intensity is not finite), `score` (probability of "
+        "the class, float32) and `rgb` (colour of the class)",
+        POINTS,
+        of_lidar=True,
+    ),
+    "~/point_segmentation/label_info": Topic(
+        "vision_msgs/msg/LabelInfo",
+        "names of the classes in `~/point_segmentation`",
+        POINTS,
+        LATCHED,
+    ),
     "~/timing": Topic(
         "diagnostic_msgs/msg/DiagnosticArray",
         "one message per frame: its processing times, and counters",
@@ -115,11 +133,11 @@ TOPICS: dict[str, Topic] = {
 
 
 def topic_of(topic: str, prefix: str) -> str:
-    """Return a topic of one camera: ~/semseg/color with the prefix front/ is ~/front/semseg/color.
+    """Return a topic of one sensor: ~/semseg/color with the prefix front/ is ~/front/semseg/color.
 
     Args:
         topic: As `TOPICS` names it.
-        prefix: Of the camera; empty for the only one.
+        prefix: Of the camera or lidar; empty for the only one.
     """
     return topic.replace("~/", f"~/{prefix}", 1)
 
@@ -143,6 +161,7 @@ class Publishers:
         label_sets: Mapping[str, LabelSet],
         health: Health,
         cameras: Sequence[Sensor] = Sensors().cameras,
+        lidars: Sequence[Sensor] = Sensors().lidars,
     ) -> None:
         """Create the publishers.
 
@@ -152,7 +171,9 @@ class Publishers:
                 other tasks are not published.
             health: Counts what is published.
             cameras: Those of the vehicle. Topics of an image exist for each of them.
+            lidars: Those of the vehicle. Topics of a cloud exist for each of them.
         """
+        self._lidar_prefixes = {lidar.name: lidar.prefix for lidar in lidars}
         self._prefixes = {camera.name: camera.prefix for camera in cameras}
         self._node, self._label_sets, self._health = node, label_sets, health
         self._publishers: dict[str, Any] = {}
@@ -164,7 +185,11 @@ class Publishers:
             if kind is None:
                 self.absent.append(name)
                 continue
-            prefixes = self._prefixes.values() if topic.of_camera else ("",)
+            prefixes: Iterable[str] = ("",)
+            if topic.of_camera:
+                prefixes = self._prefixes.values()
+            elif topic.of_lidar:
+                prefixes = self._lidar_prefixes.values()
             for each in (topic_of(name, prefix) for prefix in prefixes):
                 self._publishers[each] = node.create_publisher(kind, each, topic.qos)
         self._markers: BoxMarkers | None = None
@@ -184,8 +209,9 @@ class Publishers:
         frame_from_ego: np.ndarray,
         image_headers: Mapping[str, Header],
         parameters: Parameters,
+        clouds: Mapping[str, tuple[LidarScan, Header]] | None = None,
     ) -> None:
-        """Publish the boxes and the segmentation of a frame.
+        """Publish the boxes and the segmentations of a frame.
 
         Args:
             prediction: What the network found. Its boxes are None without the input to find them
@@ -195,6 +221,7 @@ class Publishers:
             frame_from_ego: (4, 4) takes the boxes to the frame of `header`.
             image_headers: Of the images, by the cameras' names.
             parameters: The node's parameters.
+            clouds: The clouds and their headers, by the lidars' names.
         """
         self._publish_boxes(prediction.boxes, header, frame_from_ego, parameters)
         for name, mask in prediction.masks.items():
@@ -202,6 +229,17 @@ class Publishers:
                 camera, image = prediction.cameras.get(name), images.get(name)
                 prefix, image_header = self._prefixes[name], image_headers[name]
                 self._publish_mask(prefix, mask, camera, image, image_header, parameters)
+        for name, classes in prediction.results.get(POINTS, {}).items():
+            if clouds is not None and name in clouds:
+                self._publish_points(self._lidar_prefixes[name], classes, *clouds[name])
+
+    def _publish_points(
+        self, prefix: str, classes: PointClasses, scan: LidarScan, header: Header
+    ) -> None:
+        topic = topic_of("~/point_segmentation", prefix)
+        if scan.points is not None and self.wanted(topic):
+            colors = self._label_sets[POINTS].colorize(classes.labels)
+            self._send(topic, encode_point_classes(scan.points, classes, colors, header))
 
     def _publish_boxes(
         self,
@@ -284,6 +322,7 @@ class Publishers:
         for topic, task, threshold in (
             ("~/label_info", DETECTION, parameters.box_filter.lowest),
             ("~/semseg/label_info", SEGMENTATION, 0.0),
+            ("~/point_segmentation/label_info", POINTS, 0.0),
         ):
             if topic in self._publishers:
                 classes = self._label_sets[task].classes

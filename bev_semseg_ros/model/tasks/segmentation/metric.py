@@ -73,10 +73,19 @@ class SegmentationMetric(Metric):
                 predicted = prediction.masks[name]
                 predicted = cv2.resize(predicted, size, interpolation=cv2.INTER_NEAREST_EXACT)
                 pairs.append((rectify(mask, seen.camera, size, cv2.INTER_NEAREST), predicted))
-        if not pairs:
-            return
-        for shared in shared_sets(self.labels, annotation.mask_labels):
-            of_truth = annotation.mask_labels.mask_table(shared)
+        if pairs:
+            self.count(pairs, annotation.mask_labels)
+
+    def count(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]], labels: LabelSet) -> None:
+        """Count a frame on every label set that both sides map to.
+
+        Args:
+            pairs: uint8 classes of `labels` and predicted classes, of one shape; of masks, or of
+                points.
+            labels: of the ground truth.
+        """
+        for shared in shared_sets(self.labels, labels):
+            of_truth = labels.mask_table(shared)
             of_prediction = self.labels.mask_table(shared)
             counts = [
                 confusion(of_truth[ground_truth], of_prediction[predicted], len(shared))
@@ -95,11 +104,11 @@ class SegmentationMetric(Metric):
             classes in the ground truth. None where there is no ground truth.
         """
         by_labels = {
-            labels.name: _scores(confusions, labels) for labels, confusions in self._by_size()
+            labels.name: scores_of(confusions, labels) for labels, confusions in self._by_size()
         }
         if not by_labels:
-            by_labels = {self.labels.name: _scores([], self.labels)}
-            by_labels |= {each.name: _scores([], each) for each in self.labels.coarser_sets()}
+            by_labels = {self.labels.name: scores_of([], self.labels)}
+            by_labels |= {each.name: scores_of([], each) for each in self.labels.coarser_sets()}
         most = max(scores["num_frames"] for scores in by_labels.values())
         complete = [name for name, scores in by_labels.items() if scores["num_frames"] == most]
         finest, coarsest = by_labels[complete[0]], by_labels[complete[-1]]
@@ -119,14 +128,15 @@ class SegmentationMetric(Metric):
         return sorted(self._confusions.items(), key=lambda item: -len(item[0]))
 
     @staticmethod
-    def table(result: Mapping[str, Any]) -> list[str]:
-        """Return the lines that show a result."""
+    def table(result: Mapping[str, Any], what: str = "masks") -> list[str]:
+        """Return the lines that show a result of masks, or of what else was counted."""
         lines = []
         for name, scores in result["by_labels"].items():
             interval = scores["interval"]
             shown = "" if interval is None else f"  {interval[0]:.3f}-{interval[1]:.3f}"
             lines.append(
-                f"masks, {name}: {scores['num_frames']} frames, mIoU {_cell(scores['miou'])}{shown}"
+                f"{what}, {name}: {scores['num_frames']} frames, "
+                f"mIoU {_cell(scores['miou'])}{shown}"
             )
             items = [f"{each} {_cell(value)}" for each, value in scores["iou"].items()]
             for start in range(0, len(items), NAMES_PER_LINE):
@@ -143,7 +153,8 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _scores(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
+def scores_of(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
+    """Return `num_frames`, `miou`, `iou` (by class) and `interval` of the frames' confusions."""
     count = len(labels)
     total = sum(confusions, np.zeros((count, count + 1), np.int64))
     iou = intersection_over_union(total)

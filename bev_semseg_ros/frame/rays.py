@@ -1,0 +1,104 @@
+"""How lidars measured their points: each unit from its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bev_semseg_ros.frame.frame import LidarScan
+from bev_semseg_ros.frame.motion import move_points
+
+_PLACE_DECIMALS = 4  # of a pose; units whose poses agree so far are one unit
+
+
+@dataclass(frozen=True, eq=False)
+class Rays:
+    """How the points of one or more clouds were measured.
+
+    A point of the ego frame has been moved: to the vehicle, to the frame's time, by augmentation.
+    Its ray is where the unit saw it, and neighbouring rays are neighbours in the unit's image.
+
+    Attributes:
+        points: (N, 3) float32 x, y, z in the frame of the unit that measured each point, metres.
+        units: (N,) int64 number of that unit, from 0.
+        indices: (N,) int64 number of each point within the scan of its lidar.
+        scan_sizes: name of each lidar -> points of its scan, None if it gave none, in the order of
+            the lidars' numbers.
+    """
+
+    points: np.ndarray
+    units: np.ndarray
+    indices: np.ndarray
+    scan_sizes: Mapping[str, int | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, scans: Mapping[str, LidarScan], point_lidar: np.ndarray, indices: np.ndarray
+    ) -> Rays:
+        """Return the rays of some points of scans.
+
+        A unit is known by its pose, so that scans which share a unit have its points in one image.
+
+        Args:
+            scans: by the lidars' names.
+            point_lidar: (N,) number of each point's lidar.
+            indices: (N,) number of each point within the scan of its lidar.
+        """
+        points = np.empty((len(indices), 3), np.float32)
+        units = np.zeros(len(indices), np.int64)
+        places: dict[bytes, int] = {}
+        for number, scan in enumerate(scans.values()):
+            if scan.points is None:
+                continue
+            own = np.flatnonzero(point_lidar == number)
+            measured = scan.points[indices[own], :3].astype(np.float32, copy=False)
+            for chosen, lidar_from_unit in _units(scan, indices[own]):
+                place = np.round(scan.ego_from_lidar @ lidar_from_unit, _PLACE_DECIMALS) + 0.0
+                unit = places.setdefault(place.tobytes(), len(places))
+                units[own[chosen]] = unit
+                of_unit = measured[chosen]
+                if not np.array_equal(lidar_from_unit, np.eye(4)):
+                    of_unit = move_points(np.linalg.inv(lidar_from_unit), of_unit)
+                points[own[chosen]] = of_unit
+        sizes = {
+            name: None if scan.points is None else len(scan.points) for name, scan in scans.items()
+        }
+        return cls(points, units, indices, sizes)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, kept: np.ndarray | slice) -> Rays:
+        """Return the rays that a mask, an index array or a slice selects."""
+        return replace(
+            self, points=self.points[kept], units=self.units[kept], indices=self.indices[kept]
+        )
+
+    def mirrored(self) -> Rays:
+        """Return the rays of a scene that is mirrored left to right."""
+        return replace(self, points=self.points * np.array([1, -1, 1], np.float32))
+
+    def scaled(self, factor: float) -> Rays:
+        """Return the rays of a scene that is larger by a factor."""
+        return replace(self, points=self.points * np.float32(factor))
+
+
+def _units(scan: LidarScan, indices: np.ndarray) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
+    """Yield for each unit of a scan which of some points it measured, and its pose (4, 4).
+
+    Points of a unit whose pose is not known count as measured from the place of the lidar.
+    """
+    numbers = scan.attributes.get("unit")
+    if numbers is None or not scan.lidar_from_unit:
+        yield slice(None), np.eye(4)
+        return
+    numbers = numbers[indices]
+    for number, pose in scan.lidar_from_unit.items():
+        chosen = np.flatnonzero(numbers == number)
+        if len(chosen):
+            yield chosen, pose
+    others = np.flatnonzero(~np.isin(numbers, list(scan.lidar_from_unit)))
+    if len(others):
+        yield others, np.eye(4)

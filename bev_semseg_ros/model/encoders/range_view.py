@@ -1,0 +1,136 @@
+"""The range view: a 2D network on the spherical images of the lidar units.
+
+The idea of images from ranges is that of RangeNet++ (Milioto et al. 2019). Points take the features
+of their place in the image's map and refine them by their own place, as in KPRNet (Kochanov et al.
+2020), so that points that share a pixel may differ.
+
+No input tells the azimuth of a point. What the network learns ahead, where cameras label points, so
+holds to the sides and behind, where none does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.bev_backbone import BevBackbone
+from bev_semseg_ros.model.encoders.points import PointEncoder
+from bev_semseg_ros.model.encoders.spherical_image import ROWS, WIDTHS, SphericalImages
+from bev_semseg_ros.model.layers import ConvBlock, ResidualBlock
+
+# Logarithm of the range, range, height above the ground, slope, intensity; 1: there is a point.
+PIXEL_CHANNELS = 6
+# The same without the last, and how much farther than its pixel's point a point lies.
+REFINEMENT_CHANNELS = 6
+COARSE_WIDTHS = (48, 96, 128)  # at 2, 4 and 8 cells of the map
+COARSE_BLOCKS = (2, 2, 2)
+COARSE_CHANNELS = 48
+# A cell counts less for a point the more its nearest range differs: by half a metre and 5 % of the
+# range it counts a third. Else the features of a pole would bleed onto the wall behind.
+EDGE, EDGE_SHARE = 0.5, 0.05
+LEAST = 1e-3  # of a cell's weight, for points of which every cell differs
+
+
+class RangeNetwork(nn.Module):
+    """Images (B, ROWS, w, PIXEL_CHANNELS) -> a map (B, ROWS, w / 2, channels).
+
+    Neighbouring columns become channels: half of the cells, and no point is lost.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.stem = ConvBlock(2 * PIXEL_CHANNELS, channels)
+        self.fine = ResidualBlock(channels, channels)
+        self.coarse = BevBackbone(channels, COARSE_WIDTHS, COARSE_BLOCKS, COARSE_CHANNELS)
+        self.lateral = nn.Conv2d(COARSE_CHANNELS, channels, 1)
+        self.smooth = ConvBlock(channels, channels)
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """Return the map, as the only one of a tuple."""
+        count, rows, columns, channels = image.shape
+        x = image.reshape(count, rows, columns // 2, 2 * channels).permute(0, 3, 1, 2)
+        fine = self.fine(self.stem(x.to(self.lateral.weight.dtype)))
+        coarse = self.lateral(self.coarse(fine))
+        coarse = F.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
+        return (self.smooth(fine + coarse).permute(0, 2, 3, 1),)
+
+
+class RangeView(PointEncoder):
+    """Features of points from the spherical image of their unit."""
+
+    whole_clouds = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.channels = config.model.point_channels
+        self.dense = RangeNetwork(self.channels)
+        self.refine = nn.Linear(self.channels + REFINEMENT_CHANNELS, self.channels, bias=False)
+        self.norm = nn.BatchNorm1d(self.channels)
+
+    def example_inputs(self) -> Sequence[Tensor]:
+        """Return an empty image of each width."""
+        return [torch.zeros(1, ROWS, width, PIXEL_CHANNELS) for width in WIDTHS]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return (N, channels) of all points of the batch."""
+        rays = batch.rays
+        assert rays is not None, "the batch was made without rays"
+        if not len(batch.points):
+            return batch.points.new_zeros(0, self.channels)
+        images = SphericalImages.of(rays)
+        seen = _inputs(images, batch)
+        features = self._sample(images, self._maps(images, seen))
+        farther = images.ranges - images.ranges[images.winners[images.pixels()]]
+        own = torch.cat([seen[:, :-1], (farther / 2).clamp_max(3)[:, None]], 1)
+        refined = self.norm(self.refine(torch.cat([features, own], 1)))
+        return F.relu(refined).float()
+
+    def _maps(self, images: SphericalImages, seen: Tensor) -> Tensor:
+        """Return the maps of all images as rows (cells, channels), in the order of the images."""
+        assert self.dense is not None
+        pixels = seen.new_zeros(len(images.winners), PIXEL_CHANNELS)
+        occupied = (images.winners >= 0).nonzero()[:, 0]
+        pixels[occupied] = seen[images.winners[occupied]]
+        maps, start = [], 0
+        for width, count in zip(WIDTHS, images.counts, strict=True):
+            if count:
+                end = start + count * ROWS * width
+                (answer,) = self.dense(pixels[start:end].view(count, ROWS, width, PIXEL_CHANNELS))
+                maps.append(answer.reshape(-1, self.channels))
+                start = end
+        return maps[0] if len(maps) == 1 else torch.cat(maps)
+
+    @staticmethod
+    def _sample(images: SphericalImages, maps: Tensor) -> Tensor:
+        """Return (N, channels) of the cells around each point, mostly of those at its range."""
+        nearest = images.ranges[images.winners.clamp_min(0)]
+        nearest = torch.where(images.winners >= 0, nearest, torch.inf).view(-1, 2).amin(1)
+        cells, shares = images.corners()
+        apart = (nearest[cells] - images.ranges).abs() / (EDGE + EDGE_SHARE * images.ranges)
+        weights = shares * (torch.exp(-apart) + LEAST)
+        weights = weights / weights.sum(0)
+        features = torch.zeros_like(maps[:1]).expand(len(images.ranges), -1).float()
+        for cell, weight in zip(cells, weights, strict=True):
+            features = features + weight[:, None] * maps.index_select(0, cell)
+        return features
+
+
+def _inputs(images: SphericalImages, batch: Batch) -> Tensor:
+    """Return (N, PIXEL_CHANNELS) what the network sees of each point."""
+    ranges = images.ranges
+    return torch.stack(
+        [
+            ranges.log() - 2,
+            (ranges / 40).clamp_max(5),
+            (batch.points[:, 2] / 2).clamp(-5, 10),
+            4 * images.slopes,
+            2 * batch.points[:, 3],
+            torch.ones_like(ranges),
+        ],
+        1,
+    )

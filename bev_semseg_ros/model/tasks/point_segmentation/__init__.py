@@ -1,0 +1,1 @@
+"""The semantic segmentation of single points."""

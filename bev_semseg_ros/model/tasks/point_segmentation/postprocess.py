@@ -1,0 +1,55 @@
+"""Logits of points -> classes of the clouds that the points came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from bev_semseg_ros.frame import LIDAR, PointClasses
+from bev_semseg_ros.labels import MASK_IGNORED
+from bev_semseg_ros.preprocessing import Sample
+
+
+def decode_points(logits: Tensor, sample: Sample) -> dict[str, PointClasses]:
+    """Return the classes of the points of each lidar that gave points, by the lidar's name.
+
+    Each scan has its own order, with all its points.
+
+    Args:
+        logits: (N, C) of the points of the sample.
+        sample: what the network saw. Without rays its points themselves count as the scan of a
+            lidar named "lidar".
+    """
+    best = logits.softmax(1).max(1)
+    labels, scores = best.indices.byte().cpu().numpy(), best.values.cpu().numpy()
+    if sample.rays is None or not sample.rays.scan_sizes:
+        return {LIDAR: PointClasses(labels, scores)}
+    found = {}
+    for number, (name, size) in enumerate(sample.rays.scan_sizes.items()):
+        if size is None:
+            continue
+        own = sample.point_lidar == number
+        classes = PointClasses.unseen(size)
+        classes.labels[sample.rays.indices[own]] = labels[own]
+        classes.scores[sample.rays.indices[own]] = scores[own]
+        found[name] = classes
+    return found
+
+
+def classes_of_sample(found: Mapping[str, PointClasses], sample: Sample) -> np.ndarray:
+    """Return (N,) uint8 the classes of a sample's points.
+
+    Args:
+        found: what `decode_points` returned for the same frame.
+        sample: with points, prepared as the network's input was.
+    """
+    if sample.rays is None or not sample.rays.scan_sizes:
+        return found[LIDAR].labels
+    classes = np.full(len(sample.rays), MASK_IGNORED, np.uint8)
+    for number, name in enumerate(sample.rays.scan_sizes):
+        if name in found:
+            own = sample.point_lidar == number
+            classes[own] = found[name].labels[sample.rays.indices[own]]
+    return classes

@@ -1,0 +1,42 @@
+"""Classes of points as sensor_msgs/PointCloud2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.frame import PointClasses
+from bev_semseg_ros.ros.convert.point_cloud import encode_packed
+
+# `rgb` is what PCL and RViz read: the bytes of 0x00RRGGBB, declared as float32.
+_FIELDS = np.dtype(
+    {
+        "names": ["x", "y", "z", "rgb", "score", "label"],
+        "formats": ["<f4", "<f4", "<f4", "<f4", "<f4", "u1"],
+        "itemsize": 24,  # so that floats stay at whole multiples of their size
+    }
+)
+
+
+def encode_point_classes(
+    points: np.ndarray, classes: PointClasses, colors: np.ndarray, header: Any
+) -> Any:
+    """Convert classified points to sensor_msgs/PointCloud2.
+
+    Args:
+        points: (N, >= 3) x, y, z in the frame of the cloud.
+        classes: (N,) what was found.
+        colors: (N, 3) uint8 RGB of the classes.
+        header: The std_msgs/Header of the cloud.
+
+    Returns:
+        The sensor_msgs/PointCloud2 with the fields x, y, z, rgb, score and label, one row.
+    """
+    packed = np.zeros(len(points), _FIELDS)
+    for column, name in enumerate("xyz"):
+        packed[name] = points[:, column]
+    packed["label"], packed["score"] = classes.labels, classes.scores
+    red, green, blue = colors.astype(np.uint32).T
+    packed["rgb"] = (red << 16 | green << 8 | blue).astype("<u4").view("<f4")
+    return encode_packed(packed, header, bool(np.isfinite(points[:, :3]).all()))
