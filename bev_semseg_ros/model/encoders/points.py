@@ -39,7 +39,7 @@ class PointEncoder(nn.Module):
         self.dense: nn.Module | None = None
 
     def example_inputs(self) -> Sequence[Tensor]:
-        """Return an input of `dense` for each of its shapes, to compile it before the first frame."""
+        """Return an input of `dense` for each of its shapes, so that it can be compiled early."""
         return []
 
     def forward(self, batch: Batch) -> Tensor | None:

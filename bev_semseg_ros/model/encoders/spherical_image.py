@@ -164,7 +164,7 @@ def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(pixels: Tensor, ranges: Tensor, count: int) -> Tensor:
-    """Return (count,) the nearest point of each pixel, the first of equal ones; -1 in empty ones."""
+    """Return (count,) the nearest point of each pixel, of equals the first; -1 in empty ones."""
     steps = (ranges.clamp_max(_FARTHEST) * _STEPS_PER_METRE).long()
     number = len(pixels)
     ranked = steps * number + torch.arange(number, device=pixels.device)

@@ -1,0 +1,136 @@
+"""Every point of every cloud gets its class, in the cloud's own order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.inference import frame as camera_frame
+from support.point_clouds import (
+    ROOF,
+    TASKS,
+    cloud_frame,
+    points_config,
+    points_network,
+    points_predictor,
+    turn,
+)
+
+from bev_semseg_ros.frame import Frame, LidarScan
+from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
+from bev_semseg_ros.inference.around import pass_config
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.labels import MASK_IGNORED
+from bev_semseg_ros.model.build import build_network
+
+
+def classes(frame: Frame, engine: str = "torch", mode="fused"):
+    return points_predictor(engine).predict(frame, mode).results["point_segmentation"]
+
+
+def test_every_point_keeps_its_place_whatever_else_is_in_the_cloud():
+    cloud = turn(reach=50)
+    cloud[7, 2], cloud[9, 3], cloud[11] = np.nan, np.inf, np.nan
+    found = classes(cloud_frame(cloud))["lidar"]
+    assert len(found) == len(cloud) and found.labels.dtype == np.uint8
+    assert np.flatnonzero(found.labels == MASK_IGNORED).tolist() == [7, 9, 11]
+    assert not found.scores[[7, 9, 11]].any() and (found.scores[:7] > 1 / 13).all()
+    order = np.random.default_rng(0).permutation(len(cloud))
+    shuffled = classes(cloud_frame(cloud[order]))["lidar"]
+    assert np.array_equal(shuffled.labels, found.labels[order])
+    assert len(np.unique(found.labels)) > 3
+
+
+def test_of_several_lidars_each_has_its_own_and_a_missing_one_has_none():
+    cloud, pose = turn(reach=50), transform(rotation_z(0.5), (1, 0, 1.5))
+    scans = {
+        "left": LidarScan(None, ROOF),
+        "roof": LidarScan(cloud, ROOF),
+        "right": LidarScan(cloud[::2], pose),
+    }
+    found = classes(Frame(0, scans))
+    assert {name: len(each) for name, each in found.items()} == {"roof": 480, "right": 240}
+    # Each lidar has an image of its own, in its own frame.
+    alone = classes(cloud_frame(cloud))["lidar"]
+    assert np.array_equal(found["roof"].labels, alone.labels)
+
+
+def five_units() -> Frame:
+    """Return one cloud of five units at different places."""
+    poses = [transform(rotation_z(0.3 * n), (0.4 * n, 1 - 0.5 * n, 0)) for n in range(5)]
+    parts = [turn(columns=40, reach=40, seed=n) for n in range(5)]
+    cloud = np.concatenate(parts)
+    for n, pose in enumerate(poses):
+        of_unit = slice(n * 320, (n + 1) * 320)
+        cloud[of_unit, :3] = apply(pose, parts[n][:, :3])
+    numbers = np.repeat(np.arange(5), 320)
+    order = np.random.default_rng(0).permutation(len(cloud))
+    scan = LidarScan(
+        cloud[order],
+        ROOF,
+        {"unit": numbers[order]},
+        lidar_from_unit=dict(enumerate(poses)),
+    )
+    return Frame(0, {"lidar": scan})
+
+
+def test_each_of_five_units_of_one_cloud_sees_from_its_own_place():
+    frame = five_units()
+    found = classes(frame)["lidar"]
+    scan = frame.lidars["lidar"]
+    for n in (0, 3):
+        chosen = np.flatnonzero(scan.attributes["unit"] == n)
+        pose = scan.lidar_from_unit[n]
+        own = scan.points[chosen].copy()
+        own[:, :3] = apply(invert(pose), own[:, :3])
+        alone = Frame(0, {"lidar": LidarScan(own, ROOF @ pose)})
+        labels = classes(alone)["lidar"].labels
+        assert (labels == found.labels[chosen]).mean() > 0.98  # a rounding may change a pixel
+
+
+def test_no_image_is_needed_and_none_changes_a_class():
+    cloud = turn(reach=50)
+    seen = camera_frame(seed=1)
+    frame = replace(cloud_frame(cloud), cameras=seen.cameras)
+    with_image, without = (classes(frame, mode=mode)["lidar"] for mode in ("fused", "lidar_only"))
+    assert np.array_equal(with_image.labels, without.labels)
+    assert points_predictor().predict(seen, "camera_only").results == {}
+
+
+def test_looking_around_changes_no_class():
+    wide = build_network(pass_config(points_config()))
+    wide.load_state_dict(points_network().state_dict())
+    around = Predictor(
+        wide.eval(),
+        points_config(),
+        device="cpu",
+        precision="fp32",
+        engine="torch",
+        num_threads=1,
+        grid="around",
+    )
+    frame = cloud_frame(turn())
+    found = around.predict(frame)
+    assert found.boxes is not None
+    expected = classes(frame)["lidar"]
+    assert np.array_equal(found.results["point_segmentation"]["lidar"].labels, expected.labels)
+
+
+@pytest.mark.slow
+def test_openvino_answers_as_torch_does():
+    pytest.importorskip("openvino")
+    frame = cloud_frame(turn(reach=50))
+    found, expected = (classes(frame, engine)["lidar"] for engine in ("openvino", "torch"))
+    assert (found.labels == expected.labels).mean() > 0.999
+    assert np.allclose(found.scores, expected.scores, atol=1e-3)
+
+
+def test_results_are_drawn_from_above_with_and_without_an_image():
+    predictor, frame = points_predictor(), cloud_frame(turn(reach=50))
+    pictures = predictor.pictures(frame, predictor.predict(frame))
+    assert [task.name for task in predictor.tasks] == list(TASKS)
+    assert list(pictures) == ["point_segmentation"]
+    colors = predictor.label_sets["point_segmentation"].colors
+    drawn = np.unique(pictures["point_segmentation"].reshape(-1, 3), axis=0)
+    assert sum((drawn == color).all(1).any() for color in colors) > 3

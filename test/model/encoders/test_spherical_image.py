@@ -1,0 +1,96 @@
+"""The points of each lidar unit in its spherical image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from support.point_clouds import turn
+
+from bev_semseg_ros.model.batch import BatchRays
+from bev_semseg_ros.model.encoders.spherical_image import (
+    MARGIN,
+    PARTS,
+    ROWS,
+    TURN,
+    WHOLE,
+    WIDTHS,
+    SphericalImages,
+)
+
+
+def rays(*clouds: np.ndarray) -> BatchRays:
+    """Return the rays of clouds, each of a unit of its own."""
+    points = torch.from_numpy(np.concatenate(clouds)[:, :3])
+    units = torch.repeat_interleave(torch.arange(len(clouds)), torch.tensor(list(map(len, clouds))))
+    return BatchRays(points, units, len(clouds))
+
+
+def turned(cloud: np.ndarray, degrees: float) -> np.ndarray:
+    """Return a cloud turned about the lidar's axis."""
+    angle = np.radians(degrees)
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    result = cloud.copy()
+    result[:, :2] = cloud[:, :2] @ matrix.T
+    return result
+
+
+@pytest.mark.parametrize(
+    ("reach", "width"), [(40, PARTS[0]), (100, PARTS[1]), (150, WHOLE), (180, WHOLE)]
+)
+def test_an_image_is_as_wide_as_what_the_unit_sees(reach, width):
+    images = SphericalImages.of(rays(turn(reach=reach)))
+    assert images.widths.unique().tolist() == [width]
+    assert images.counts == tuple(int(each == width) for each in WIDTHS)
+    assert len(images.winners) == ROWS * width
+
+
+@pytest.mark.parametrize("direction", [0, 90, 180, -133])
+def test_what_lies_across_the_rear_looks_as_if_it_lay_ahead(direction):
+    columns = 360 / TURN  # by whole columns, so that the same points share a pixel
+    cloud = turned(turn(reach=40), 0.1)
+    there = turned(cloud, round(direction / columns) * columns)
+    ahead, behind = (SphericalImages.of(rays(each)) for each in (cloud, there))
+    assert torch.equal(ahead.winners, behind.winners)
+
+
+def test_a_whole_turn_repeats_its_ends():
+    images = SphericalImages.of(rays(turn(columns=200)))
+    winners = images.winners.view(ROWS, WHOLE)
+    assert torch.equal(winners[:, :MARGIN], winners[:, TURN : TURN + MARGIN])
+    assert torch.equal(winners[:, -MARGIN:], winners[:, MARGIN : 2 * MARGIN])
+    assert (winners[:, :MARGIN] >= 0).any() and (winners[:, -MARGIN:] >= 0).any()
+
+
+def test_the_nearest_of_the_points_in_one_direction_is_in_the_image_and_all_find_their_pixel():
+    near = turn(beams=4, columns=20, reach=30)
+    far = near * np.array([3, 3, 3, 1], np.float32)
+    images = SphericalImages.of(rays(np.concatenate([far, near, near])))
+    assert set(images.winners[images.pixels()].tolist()) == set(range(80, 160))
+
+
+def test_each_unit_has_an_image_of_its_own_and_narrow_ones_come_first():
+    clouds = [turn(reach=180), turn(reach=40), turn(reach=40, seed=1)]
+    images = SphericalImages.of(rays(*clouds))
+    assert images.counts == (2, 0, 1)
+    owners = images.winners[images.pixels()] // len(clouds[0])
+    assert torch.equal(owners, rays(*clouds).units)
+    first = [int(images.first[len(clouds[0]) * unit]) for unit in range(3)]
+    assert first == [2 * ROWS * PARTS[0], 0, ROWS * PARTS[0]]
+
+
+def test_points_straight_above_below_and_at_the_unit_have_a_pixel():
+    points = np.array([[0, 0, 9, 0], [0, 0, -9, 0], [0, 0, 0, 0], [-5, 0, 0, 0], [-5, -1e-9, 0, 0]])
+    images = SphericalImages.of(rays(points.astype(np.float32)))
+    assert (images.rows >= 0).all() and (images.rows < ROWS).all()
+    assert (images.columns >= 0).all() and (images.columns < images.widths).all()
+    cells, shares = images.corners()
+    assert cells.min() >= 0 and cells.max() < len(images.winners) // 2
+    assert torch.allclose(shares.sum(0), torch.ones(5))
+
+
+def test_a_unit_that_lost_its_points_has_an_empty_image():
+    clouds = [turn(reach=40), turn(reach=40)]
+    all_rays = rays(*clouds)
+    images = SphericalImages.of(all_rays[all_rays.units == 1])
+    assert images.counts == (2, 0, 0)

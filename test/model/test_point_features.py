@@ -1,0 +1,92 @@
+"""A network with a point encoder: which points it classifies, and what the BEV makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.point_clouds import cloud_frame, points_config, points_network, turn
+
+from bev_semseg_ros.inference.engine import torch_threads
+from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.preprocessing import Sample, prepare
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors on shared cores: a second thread only waits."""
+    with torch_threads(1):
+        yield
+
+
+def sample(seed: int = 0, reach: float = 50) -> Sample:
+    return prepare(cloud_frame(turn(reach=reach, seed=seed)), points_config(), True)
+
+
+def run(network, *samples: Sample):
+    with torch.inference_mode():
+        return network(Batch.from_samples(samples, with_rays=True))
+
+
+def test_points_outside_the_grid_are_classified_and_the_bev_does_not_see_them():
+    seen = sample(reach=180)
+    inside = seen.within(points_config().grid)
+    assert 0 < len(inside.points) < len(seen.points)
+    network = points_network()
+    outputs = run(network, seen)
+    assert outputs["point_segmentation"]["logits"].shape == (len(seen.points), 13)
+    expected = run(network, inside)["detection"]["heatmap"]
+    assert torch.equal(outputs["detection"]["heatmap"], expected)
+
+
+def test_frames_of_a_batch_and_one_without_points_do_not_see_each_other():
+    network, first, second = points_network(), sample(0), sample(1)
+    together = run(network, first, second.without_points(), second)
+    alone = [run(network, each)["point_segmentation"]["logits"] for each in (first, second)]
+    assert torch.allclose(together["point_segmentation"]["logits"], torch.cat(alone), atol=1e-4)
+
+
+def test_a_cloud_that_lost_all_its_points_is_answered_and_no_cloud_is_not():
+    empty = sample().with_points(np.zeros((0, 4), np.float32), np.zeros(0, int))
+    outputs = run(points_network(), empty)
+    assert outputs["point_segmentation"]["logits"].shape == (0, 13)
+    assert "point_segmentation" not in run(points_network(), sample().without_points())
+
+
+def test_a_sample_without_rays_is_seen_from_its_lidar():
+    seen = sample()
+    rough = replace(seen, rays=None)
+    found, expected = (
+        run(points_network(), each)["point_segmentation"]["logits"] for each in (rough, seen)
+    )
+    agree = (found.argmax(1) == expected.argmax(1)).float().mean()
+    assert agree > 0.9  # the rays are a rounding apart
+
+
+def test_features_of_points_reach_the_boxes_only_if_that_is_asked_for():
+    model = replace(points_config().model, point_features_to_bev=True)
+    fed, plain = points_network(model), points_network()
+    here, dimmed = sample(), sample()
+    lidar_moved = replace(dimmed, rays=replace(dimmed.rays, points=2 * dimmed.rays.points))
+    for network, changes in ((fed, True), (plain, False)):
+        found = [run(network, each)["detection"]["heatmap"] for each in (here, lidar_moved)]
+        assert torch.equal(*found) != changes
+    assert fed.lidar_encoder.point_channels == plain.lidar_encoder.point_channels + 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "model.tasks: point_segmentation needs .* set model.point_encoder=range_view"),
+        (
+            {"tasks": ("detection",), "point_features_to_bev": True},
+            "model.point_features_to_bev: .* set model.point_encoder=range_view",
+        ),
+    ],
+)
+def test_what_needs_features_of_points_says_so_without_an_encoder(settings, message):
+    with pytest.raises(ValueError, match=message):
+        build_network(points_config(point_encoder="none", **settings))
