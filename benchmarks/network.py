@@ -200,7 +200,7 @@ def parts(
     threads: int,
 ) -> Sequence[tuple[str, float, Callable[[], object]]]:
     """List name, GFLOP and a call to time, for each branch and for each of its blocks."""
-    batch = Batch.from_samples([sample], predictor.point_attributes)
+    batch = Batch.from_samples([sample], predictor.point_attributes, predictor.whole_clouds)
     ready = predictor._network
     plain = copy.deepcopy(network).eval()
     fold_batch_norm(plain)

@@ -67,6 +67,7 @@ class Network:
     info: ClassVar[dict] = {}
     label_sets: ClassVar[dict[str, LabelSet]] = LABEL_SETS
     point_attributes: ClassVar[tuple[str, ...]] = ()
+    whole_clouds = False
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)

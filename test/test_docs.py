@@ -112,6 +112,7 @@ STAMPS = """
 | --- | --- | --- |
 | boxes (`~/markers`, `~/detections`) | stamp of the frame | `output_frame`; if this is empty, the coordinate frame of the clouds of the first lidar |
 | images, `~/semseg/camera_info` | stamp of the camera image | coordinate frame of the camera image |
+| `~/point_segmentation` | stamp of the cloud | coordinate frame of the cloud |
 | `~/timing` | stamp of the frame | coordinate frame of the sensor that gives this stamp |
 | `/diagnostics`, label infos | time of publication | none |
 | `~/debug/*` | none | none |
@@ -122,7 +123,8 @@ published. All other topics are published only while they have a subscriber.
 Some topics do not exist in every node:
 
 - Topics of boxes exist only if the checkpoint has the task `detection`, topics of the segmentation
-  only if it has the task `segmentation`. Other tasks have no topics.
+  of images only if it has the task `segmentation`, and those of the segmentation of points only if
+  it has the task `point_segmentation`. Other tasks have no topics.
 - Topics with a type of `vision_msgs` exist only if this package is installed.
 
 The line `READY` in the log names the topics that are missing because `vision_msgs` is not
@@ -200,7 +202,9 @@ def topics_document() -> str:
     inputs = [(name, kind, with_code(content.format_map(limits))) for name, kind, content in INPUTS]
     topics = [
         (
-            f"`{name}`, or `{topic_of(name, 'NAME/')}`" if topic.of_camera else f"`{name}`",
+            f"`{name}`, or `{topic_of(name, 'NAME/')}`"
+            if topic.of_camera or topic.of_lidar
+            else f"`{name}`",
             topic.kind,
             f"{topic.content}; latched" if topic.qos is LATCHED else topic.content,
         )

@@ -215,13 +215,16 @@ def pixels(message) -> np.ndarray:
 
 
 def test_every_output_is_one_of_those_compared_here():
-    """Diagnostics are left out, and messages that are not installed everywhere."""
+    """Diagnostics and messages that are not installed everywhere are left out.
+
+    Classes of points are compared in test_point_classes.
+    """
     of_frames = {
         topic
         for topic, (kind, *_) in TOPICS.items()
         if not kind.startswith("vision_msgs") and not topic.startswith(("~/debug/", "/"))
     }
-    assert of_frames == {"~/markers", *IMAGES, "~/timing"}
+    assert of_frames == {"~/markers", *IMAGES, "~/timing", "~/point_segmentation"}
 
 
 def test_the_colours_are_those_of_the_predictors_labels(answers):

@@ -38,6 +38,7 @@ class Predictor:
     info: ClassVar[dict] = {}
     label_sets: ClassVar[dict[str, LabelSet]] = {"detection": load_label_set("boxes_4")}
     point_attributes: ClassVar[tuple[str, ...]] = ()
+    whole_clouds = False
 
     def is_warm(self, size) -> bool:
         return True
