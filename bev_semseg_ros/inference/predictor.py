@@ -322,9 +322,17 @@ class Predictor:
         drawn: dict[str, np.ndarray | None] = {}
         for task in self.tasks:
             result = prediction.results.get(task.name)
-            if result is not None and task.view != "image":
+            if result is None:
+                continue
+            if task.view == "bev":
                 drawn[task.name] = task.picture(result, sample)
-            elif result is not None:
+            elif task.view == "points":
+                for name in sample.images:
+                    title = f"{task.name}, {name}"
+                    drawn[title] = task.picture(result, sample.of_camera(name))
+                above = f"{task.name}, from above"
+                drawn[above] = task.picture(result, sample.without_images())
+            else:
                 for name, of_camera in result.items():
                     title = task.name if len(result) == 1 else f"{task.name}, {name}"
                     drawn[title] = task.picture(of_camera, sample.of_camera(name))

@@ -77,7 +77,7 @@ def panel(
         for title, picture in (pictures or {}).items():
             width = body.shape[1]
             height = round(picture.shape[0] * width / picture.shape[1])
-            body = np.vstack([body, _titled(cv2.resize(picture, (width, height)), title)])
+            body = np.vstack([body, _titled(_fitted(picture, (width, height)), title)])
         footer = legend(body.shape[1], None, box_labels)
         return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
@@ -101,7 +101,7 @@ def panel(
             title = title if len(sample.images) == 1 else f"{name}: {title}"
             cells.append(_titled(cv2.resize(picture, size), title))
     for title, picture in (pictures or {}).items():
-        cells.append(_titled(cv2.resize(picture, size), title))
+        cells.append(_titled(_fitted(picture, size), title))
     # One camera's four pictures stand two by two, those of several in a row for each camera.
     left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
     body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
@@ -201,6 +201,19 @@ def _titled(picture: np.ndarray, title: str) -> np.ndarray:
     head = _background(TITLE, picture.shape[1])
     put_text(head, title, (2, 16), MUTED)
     return np.vstack([head, picture])
+
+
+def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a picture as large as fits into (width, height), in the middle of it."""
+    scale = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
+    width, height = (max(1, round(side * scale)) for side in picture.shape[1::-1])
+    fitted = _background(size[1], size[0])
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    fitted[top : top + height, left : left + width] = cv2.resize(
+        picture, (width, height), interpolation=method
+    )
+    return fitted
 
 
 def _vertical_gap(height: int) -> np.ndarray:

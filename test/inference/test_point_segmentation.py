@@ -126,11 +126,16 @@ def test_openvino_answers_as_torch_does():
     assert np.allclose(found.scores, expected.scores, atol=1e-3)
 
 
-def test_results_are_drawn_from_above_with_and_without_an_image():
-    predictor, frame = points_predictor(), cloud_frame(turn(reach=50))
+def test_results_are_drawn_from_above_and_over_each_image():
+    predictor = points_predictor()
+    frame = replace(cloud_frame(turn(reach=50)), cameras=camera_frame().cameras)
     pictures = predictor.pictures(frame, predictor.predict(frame))
     assert [task.name for task in predictor.tasks] == list(TASKS)
-    assert list(pictures) == ["point_segmentation"]
+    assert list(pictures) == ["point_segmentation, camera", "point_segmentation, from above"]
+    assert pictures["point_segmentation, camera"].shape == (96, 160, 3)
     colors = predictor.label_sets["point_segmentation"].colors
-    drawn = np.unique(pictures["point_segmentation"].reshape(-1, 3), axis=0)
-    assert sum((drawn == color).all(1).any() for color in colors) > 3
+    for picture in pictures.values():
+        drawn = np.unique(picture.reshape(-1, 3), axis=0)
+        assert sum((drawn == color).all(1).any() for color in colors) > 3
+    blind = predictor.pictures(frame.without_images(), predictor.predict(frame, "lidar_only"))
+    assert list(blind) == ["point_segmentation, from above"]

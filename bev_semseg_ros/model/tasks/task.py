@@ -156,8 +156,9 @@ class Task:
         raise ValueError(f"the task {self.name} looks ahead only; use grid forward")
 
     def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
-        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, at best in the image's geometry.
+        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
 
+        A task on points is asked once for each camera, with its image, and once without an image.
         Boxes and masks are drawn by `visualization`; None leaves the task out.
         """
         return None

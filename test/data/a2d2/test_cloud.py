@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from support import tiny_data
@@ -26,6 +28,25 @@ def test_points_carry_their_lidar_and_their_time(root):
     assert set(frame.point_attributes) == {"unit", "time"} <= set(POINT_ATTRIBUTES)
     assert frame.point_attributes["unit"].tolist() == arrays["lidar_id"].tolist()
     np.testing.assert_allclose(frame.point_attributes["time"], 0.001 * np.arange(-11, 1), atol=1e-7)
+
+
+def test_each_lidar_of_a_cloud_has_its_pose_if_the_calibration_knows_it(root):
+    frame, _ = A2D2Dataset(root)[0]
+    assert dict(frame.lidar.lidar_from_unit) == {}
+    path = root / "cams_lidars.json"
+    calibration = json.loads(path.read_text())
+    view = {"origin": [1.5, 0.6, 1.1], "x-axis": [0, -1, 0], "y-axis": [1, 0, 0]}
+    calibration["lidars"] = {"front_left": {"view": view}, "rear": {"view": view}}
+    path.write_text(json.dumps(calibration))
+    scan = A2D2Dataset(root)[0][0].lidar
+    assert list(scan.lidar_from_unit) == [0]  # as the sidecar numbers front_left
+    ego_from_unit = scan.ego_from_lidar @ scan.lidar_from_unit[0]
+    np.testing.assert_allclose(ego_from_unit[:3, 0], [0, -1, 0], atol=1e-9)
+    np.testing.assert_allclose(ego_from_unit[2, 3], 1.1 + 0.85, atol=1e-9)
+    calibration["lidars"]["front_left"] = {}
+    path.write_text(json.dumps(calibration))
+    with pytest.raises(ValueError, match=r"cams_lidars\.json: lidars\.front_left\.view"):
+        A2D2Dataset(root)
 
 
 def test_points_that_are_left_out_take_their_attributes_along(root):

@@ -73,7 +73,9 @@ class PointSegmentationMetric(Metric):
         lines = []
         for part, title in PARTS.items():
             scores = result[part]
-            if part != "all" and not scores["num_points"]:
+            if part == "seen" and scores["num_points"] == result["all"]["num_points"]:
+                continue  # they are all points
+            if part == "unseen" and not scores["num_points"]:
                 lines.append(f"{title}: no labelled points")
                 continue
             lines.append(f"{title}: {scores['num_points']}")

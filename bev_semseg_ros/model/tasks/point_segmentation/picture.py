@@ -1,46 +1,67 @@
-"""A picture of the classes of points, from above."""
+"""Pictures of the classes of points: over an image, or from above."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 from bev_semseg_ros.frame import PointClasses
+from bev_semseg_ros.geometry import project
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
+from bev_semseg_ros.lifting import is_shown
 from bev_semseg_ros.model.tasks.point_segmentation.postprocess import classes_of_sample
-from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
-SIZE = (800, 600)  # width and height of a picture without an image
-REACH = 50.0  # metres that are shown ahead and behind
+SIDE = 800  # pixels of the picture from above
+REACH = 60.0  # metres that it shows to each side
+DIMMED = 0.35  # of the image's brightness below the points
 _BACKGROUND = 24
 
 
 def draw_points(
     found: Mapping[str, PointClasses], sample: Sample, labels: LabelSet
 ) -> np.ndarray | None:
-    """Draw the points of a frame in the colours of their classes; ahead is to the right.
+    """Draw the points of a frame in the colours of their classes.
 
     Args:
         found: what was predicted, by the lidars' names.
-        sample: what the network saw.
+        sample: what the network saw, with one camera or none.
         labels: of the classes.
 
     Returns:
-        (h, w, 3) uint8 RGB of the size of the first image, None without points.
+        (h, w, 3) uint8 RGB: the points over the camera's image, without a camera from above, with x
+        up and y to the left. None without points.
     """
-    points = sample.points
-    if points is None:
+    if sample.points is None:
         return None
-    sizes = [seen.camera.size for seen in sample.images.values()]
-    width, height = sizes[0] if sizes else SIZE
-    picture = np.full((height, width, 3), _BACKGROUND, np.uint8)
-    scale = width / (2 * REACH)
-    column = np.floor(width / 2 + points[:, 0] * scale).astype(np.int64)
-    row = np.floor(height / 2 - points[:, 1] * scale).astype(np.int64)
     classes = classes_of_sample(found, sample)
-    is_shown = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    shown = np.flatnonzero(is_shown & (classes != MASK_IGNORED))
-    shown = shown[np.argsort(points[shown, 2], kind="stable")]  # the highest on top
-    picture[row[shown], column[shown]] = labels.colors[classes[shown]]
+    known = np.flatnonzero(classes != MASK_IGNORED)
+    points, colors = sample.points[known, :3], labels.colors[classes[known]]
+    for seen in sample.images.values():
+        return _over_image(seen, points, colors)
+    return _from_above(points, colors)
+
+
+def _over_image(seen: RectifiedImage, points: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Draw the points that an image shows, the nearest on top."""
+    picture = (seen.image * DIMMED).astype(np.uint8)
+    pixels, depth = project(seen.camera.image_from_ego, points)
+    shown = np.flatnonzero(is_shown(pixels, depth, picture.shape[:2]))
+    for point in shown[np.argsort(-depth[shown], kind="stable")]:
+        place = (round(float(pixels[point, 0])), round(float(pixels[point, 1])))
+        cv2.circle(picture, place, 1, colors[point].tolist(), cv2.FILLED)
+    return picture
+
+
+def _from_above(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Draw a pixel for each point, the highest on top."""
+    picture = np.full((SIDE, SIDE, 3), _BACKGROUND, np.uint8)
+    scale = SIDE / (2 * REACH)
+    rows, columns = np.floor(SIDE / 2 - points[:, :2] * scale).astype(np.int64).T
+    inside = (rows >= 0) & (rows < SIDE) & (columns >= 0) & (columns < SIDE)
+    drawn = np.flatnonzero(inside)
+    drawn = drawn[np.argsort(points[drawn, 2], kind="stable")]
+    picture[rows[drawn], columns[drawn]] = colors[drawn]
     return picture

@@ -82,7 +82,7 @@ class PointSegmentationTask(Task):
         return decode_points(outputs["logits"], sample)
 
     def picture(self, result: Mapping[str, PointClasses], sample: Sample) -> np.ndarray | None:
-        """Return the points from above in the colours of their classes."""
+        """Return the points in the colours of their classes, over the image or from above."""
         return draw_points(result, sample, self.labels)
 
     def metric(self) -> PointSegmentationMetric:
