@@ -29,7 +29,7 @@ class Prediction:
         mode: mode in which the network really ran.
         network_ms: time in the network, from tensors to results, milliseconds.
         results: results of further tasks, by the task's name; of a task on images one for each
-            camera, by the camera's name.
+            camera, by the camera's name, and of one on points one for each lidar, by its name.
     """
 
     boxes: Boxes | None

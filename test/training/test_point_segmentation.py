@@ -45,7 +45,7 @@ QUIET = replace(
 def points_config(**model) -> Config:
     settings = {**MODEL, **model}
     config = replace(TINY, model=replace(TINY.model, **settings), augmentation=QUIET)
-    return with_training(config, learning_rate=2e-2, epochs=8)
+    return with_training(config, learning_rate=2e-2, epochs=5)
 
 
 class LabelledPoints(TinyDataset):
@@ -101,9 +101,9 @@ def test_it_learns_from_the_lidar_alone_and_its_weights_begin_another_training(c
         network.train()
         losses = [
             trainer.train_step(next(loader.batches(step)))["point_segmentation"]
-            for step in range(8)
+            for step in range(5)
         ]
-        assert losses[-1] < 0.6 * losses[0]
+        assert losses[-1] < 0.7 * losses[0]
         predictor = Predictor.from_network(network, config, "cpu")
         report = evaluate(predictor, LabelledPoints(2), trainer._mode())
     result = report.result()

@@ -10,6 +10,7 @@ holds to the sides and behind, where none does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -27,9 +28,10 @@ from bev_semseg_ros.model.layers import ConvBlock, ResidualBlock
 PIXEL_CHANNELS = 6
 # The same without the last, and how much farther than its pixel's point a point lies.
 REFINEMENT_CHANNELS = 6
-COARSE_WIDTHS = (48, 96, 128)  # at 2, 4 and 8 cells of the map
+# Channels at 2, 4 and 8 cells of the map, and of what these give back, as shares of the map's own.
+COARSE_WIDTHS = (1.5, 3.0, 4.0)
 COARSE_BLOCKS = (2, 2, 2)
-COARSE_CHANNELS = 48
+COARSE_RESULT = 1.5
 # A cell counts less for a point the more its nearest range differs: by half a metre and 5 % of the
 # range it counts a third. Else the features of a pole would bleed onto the wall behind.
 EDGE, EDGE_SHARE = 0.5, 0.05
@@ -46,8 +48,10 @@ class RangeNetwork(nn.Module):
         super().__init__()
         self.stem = ConvBlock(2 * PIXEL_CHANNELS, channels)
         self.fine = ResidualBlock(channels, channels)
-        self.coarse = BevBackbone(channels, COARSE_WIDTHS, COARSE_BLOCKS, COARSE_CHANNELS)
-        self.lateral = nn.Conv2d(COARSE_CHANNELS, channels, 1)
+        widths = tuple(math.ceil(factor * channels) for factor in COARSE_WIDTHS)
+        result = math.ceil(COARSE_RESULT * channels)
+        self.coarse = BevBackbone(channels, widths, COARSE_BLOCKS, result)
+        self.lateral = nn.Conv2d(result, channels, 1)
         self.smooth = ConvBlock(channels, channels)
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
