@@ -92,6 +92,12 @@ def point_attributes(config: Config) -> tuple[str, ...]:
     return choose("model.lidar_encoder", name, LIDAR_ENCODERS, LidarEncoder).attributes
 
 
+def task_needs(config: Config) -> frozenset[str]:
+    """Return what at least one of a configuration's tasks needs, see `Task.needs`."""
+    kinds = (choose("model.tasks", name, TASKS, Task) for name in config.model.tasks)
+    return frozenset().union(*(kind.needs for kind in kinds))
+
+
 def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> list[Task]:
     """Return the tasks of a configuration.
 
