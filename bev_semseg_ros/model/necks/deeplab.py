@@ -1,4 +1,4 @@
-"""The decoder of DeepLabv3+ (Chen et al. 2018): atrous spatial pyramid pooling, and C2 for edges."""
+"""The decoder of DeepLabv3+ (Chen et al. 2018): atrous spatial pyramid pooling, then C2."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ class SegformerMlp(Neck):
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
         super().__init__(in_channels, channels)
         self.linears = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in in_channels)
-        self.fuse = nn.ModuleList(
-            nn.Conv2d(channels, channels, 1, bias=False) for _ in in_channels
-        )
+        self.fuse = nn.ModuleList(nn.Conv2d(channels, channels, 1, bias=False) for _ in in_channels)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, features: list[Tensor]) -> Tensor:
