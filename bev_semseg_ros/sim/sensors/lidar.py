@@ -47,6 +47,8 @@ class Scan:
         azimuths: (N,) radians, counter-clockwise from the x axis of the lidar.
         distances: (N,) metres along the beam.
         objects: (N,) row of `View.boxes`, or NO_OBJECT.
+        classes: (N,) uint8 class of the surface, a value of `classes.MASK_LABEL`, or
+            `classes.IGNORED_PIXEL` for a point on water in the air.
     """
 
     positions: np.ndarray
@@ -56,6 +58,7 @@ class Scan:
     azimuths: np.ndarray
     distances: np.ndarray
     objects: np.ndarray
+    classes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -156,6 +159,7 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
         azimuths[index],
         distances,
         hits.objects,
+        hits.labels,
     )
     return everything[kept]
 
