@@ -15,6 +15,7 @@ from bev_semseg_ros.sim.render.top_view import (
     HOUSE,
     NOTHING,
     PAVED,
+    PERSON,
     ROOF,
     SOIL,
     UPRIGHT,
@@ -42,8 +43,8 @@ _KIND_OF_NAME = {
     "building": HOUSE,
     "car": VEHICLE,
     "truck": VEHICLE,
-    "pedestrian": VEHICLE,
-    "two_wheeler": VEHICLE,
+    "pedestrian": PERSON,
+    "two_wheeler": PERSON,
     "sky": NOTHING,
 }
 _KINDS = np.full(256, NOTHING, np.uint8)
@@ -64,6 +65,14 @@ _ROAD, _MARKING, _SIDEWALK, _VEGETATION, _BUILDING, _BARRIER, _VEHICLE, _PERSON 
 )
 # Bit of a building in `TopView.standing`.
 _WALL = np.uint8(1 << _BUILDING)
+# A map of that grid in which nothing is known.
+EMPTY_MAP = BevMap(
+    np.full((round((X_MAX - X_MIN) / CELL), round((Y_MAX - Y_MIN) / CELL)), MASK_IGNORED, np.uint8),
+    X_MIN,
+    Y_MIN,
+    CELL,
+    _BEV_LABELS,
+)
 
 
 def label_bev(view: View, scan: Scan) -> BevMap:
@@ -82,7 +91,7 @@ def label_bev(view: View, scan: Scan) -> BevMap:
         view: State of the world.
         scan: What the rig's lidars measured of it.
     """
-    shape = round((X_MAX - X_MIN) / CELL), round((Y_MAX - Y_MIN) / CELL)
+    shape = EMPTY_MAP.classes.shape
     fine = TopView((FINE * shape[0], FINE * shape[1]), (X_MIN, Y_MIN), CELL / FINE, MASK_IGNORED)
     fine.draw(
         [view.static, view.moving],
@@ -188,6 +197,6 @@ def _observed(scan: Scan, heights: np.ndarray, shape: tuple[int, int]) -> np.nda
     x, y = fine[inside].T
     is_low = ~(scan.positions[inside, 2] - heights[x, y] > HEADROOM)
     kinds = _KINDS[scan.classes[inside]]
-    counts = is_low | (kinds == VEHICLE) | (kinds == HOUSE)
+    counts = is_low | np.isin(kinds, (VEHICLE, HOUSE))
     observed[x[counts] // FINE, y[counts] // FINE] = True
     return observed

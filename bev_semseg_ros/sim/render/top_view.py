@@ -12,7 +12,7 @@ from bev_semseg_ros.sim.render.cutout import CUTOUT, is_cut
 from bev_semseg_ros.sim.render.noise import NOISE, inline, kernel
 
 # What a class of the simulator is for a view from above.
-PAVED, SOIL, UPRIGHT, VEHICLE, HOUSE, NOTHING = range(6)
+PAVED, SOIL, UPRIGHT, VEHICLE, PERSON, HOUSE, NOTHING = range(7)
 # Bit of `TopView.standing` for a roof. The others are `1 << class`, and class 0 stands nowhere.
 ROOF = np.uint8(1)
 
@@ -163,7 +163,7 @@ def _span(corners, row, count):
 @inline
 def _is_ground(kind, material, camera_table):
     """Return whether a surface of a kind and a material may be ground if it is level."""
-    return (kind == PAVED or kind == SOIL) and camera_table[material, CUTOUT] == 0
+    return (kind in (PAVED, SOIL)) and camera_table[material, CUTOUT] == 0
 
 
 @kernel
@@ -279,7 +279,7 @@ def _draw_standing(
     rows, columns = standing.shape
     for k in range(len(triangles)):
         kind = kinds[labels[k]]
-        if kind == PAVED or kind == NOTHING:
+        if kind in (PAVED, NOTHING):
             continue
         if not _corners(triangles[k], m, low, cell, standing.shape, corners):
             continue
@@ -287,7 +287,7 @@ def _draw_standing(
         column0 = min(max(int(corners[0, 1]), 0), columns - 1)
         below = heights[min(max(int(corners[0, 0]), 0), rows - 1), column0]
         rise = _rise(corners, cell)
-        if kind == UPRIGHT or kind == SOIL:
+        if kind in (UPRIGHT, SOIL):
             if bottom > below + HEADROOM + 1:
                 continue
             # A level sheet of soil is ground, and much of a scene.
@@ -295,12 +295,15 @@ def _draw_standing(
             is_solid = camera_table[materials[k], CUTOUT] == 0
             if kind == SOIL and is_solid and rise > _LEVEL and top < below + LOW_PLANTS:
                 continue
-        if kind == HOUSE and rise > _STEEP and bottom > below + HEADROOM + 1:
+        bit = np.uint8(1 << classes[labels[k]])
+        is_roof = kind == HOUSE and rise > _STEEP and bottom > below + HEADROOM + 1
+        if is_roof or kind == VEHICLE:
+            # They cover what is below them: exactly, since samples at an edge reach beyond it.
             first_row, last_row = _rows(corners, rows)
             for row in range(first_row, last_row + 1):
                 first, last, _, _ = _span(corners, row, columns)
                 for column in range(first, last + 1):
-                    standing[row, column] |= ROOF
+                    standing[row, column] |= ROOF if is_roof else bit
             continue
         _sample(
             triangles[k],
@@ -309,7 +312,7 @@ def _draw_standing(
             (_WALL_STEP if rise < _STEEP else _STEP) / cell,
             cell,
             kind,
-            np.uint8(1 << classes[labels[k]]),
+            bit,
             materials[k],
             camera_table,
             noise,
@@ -381,7 +384,7 @@ def _sample(
             if kind == HOUSE and height >= HEADROOM:
                 standing[row, column] |= ROOF
                 continue
-            if kind != VEHICLE and not height < HEADROOM:
+            if kind != PERSON and not height < HEADROOM:
                 continue
             if kind == SOIL and height < LOW_PLANTS:
                 continue
