@@ -7,9 +7,8 @@ from support import tiny_data
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.labels import UnknownLabelError, load_label_set
 
-CLASSES = "classes:\n" + "".join(
-    f"  {name}: {{}}\n" for name in load_label_set("driving_13").classes
-)
+CLASSES = load_label_set("driving_13").classes
+LABELS = "classes:\n" + "".join(f"  {name}: {{color: [0, 0, 0]}}\n" for name in CLASSES)
 
 
 @pytest.fixture
@@ -61,6 +60,7 @@ def test_semantic_kittis_own_files_are_refused(training):
 
 
 def test_points_and_masks_of_other_classes_are_refused(training):
+    (training / "semantic").mkdir()
     (training / "labels" / "labels.yaml").write_text("classes: {street: {color: [0, 0, 0]}}")
     with pytest.raises(ValueError, match="expected the classes of the masks, road, "):
         open_dataset(training)
