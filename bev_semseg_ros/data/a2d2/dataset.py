@@ -126,7 +126,7 @@ class A2D2Dataset:
         clouds = self._clouds(found, cloud)
         frame = Frame(
             time_us * 1000,
-            self._scans(clouds, time_us),
+            self._scans(found, clouds, time_us),
             self._images(found),
             f"{scene.replace('_', '')}_{number}",
             scene,
@@ -209,8 +209,16 @@ class A2D2Dataset:
             clouds = without_repeated(clouds, {name: found[name].lidar_names() for name in clouds})
         return clouds
 
-    def _scans(self, clouds: Mapping[str, Cloud], time_us: int) -> dict[str, LidarScan]:
-        """Return the points of each view, of a moment in microseconds."""
+    def _scans(
+        self, found: Mapping[str, FrameFiles], clouds: Mapping[str, Cloud], time_us: int
+    ) -> dict[str, LidarScan]:
+        """Return the points of each view, of a moment in microseconds.
+
+        Args:
+            found: files of the cameras that show the moment.
+            clouds: their points.
+            time_us: of the moment.
+        """
         scans = {}
         for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
             if view.name in clouds:
