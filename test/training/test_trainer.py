@@ -311,7 +311,7 @@ def test_a_run_resumes_with_the_label_sets_of_its_checkpoint(tmp_path):
         "pedestrian, two_wheeler]}\n"
     )
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
-    labels = {"detection": "boxes_4", "segmentation": str(own)}
+    labels = TINY.labels | {"segmentation": str(own)}
     config = with_training(replace(TINY, labels=labels), epochs=1)
     train(config, [tmp_path / "data"], tmp_path / "run")
     own.unlink()
