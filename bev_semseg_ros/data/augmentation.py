@@ -2,7 +2,8 @@
 
 Whatever moves the points moves the boxes and the camera, too. A scene is moved by one transform of
 the ego frame. The cameras follow with the inverse, so that a point still projects to the pixel that
-shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows.
+shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows. The only
+exception is on purpose: `calibration_noise` turns cameras by an error that nothing follows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
-from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes, wrap_angle
+from bev_semseg_ros.geometry import (
+    invert,
+    rotation_rpy,
+    rotation_z,
+    transform,
+    transform_boxes,
+    wrap_angle,
+)
 from bev_semseg_ros.labels import (
     DEFAULT_BOX_LABELS,
     DEFAULT_MASK_LABELS,
@@ -129,6 +137,8 @@ def augment(
             example = warp_image(example, view, crop, name)
         if rng.random() < config.photometric:
             example = recolor_image(example, rng, name)
+        if config.calibration_noise or config.calibration_shift:
+            example = miscalibrate(example, config, rng, name)
     return drop_sensor(example, config, rng)
 
 
@@ -326,6 +336,25 @@ def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = rng.normal(0, rng.uniform(1, 6), image.shape).astype(np.float32)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image
+
+
+def miscalibrate(
+    example: Example, config: AugmentationConfig, rng: np.random.Generator, name: str
+) -> Example:
+    """Return the example with an error in the pose of one camera, as a vehicle's calibration has.
+
+    Args:
+        example: the example; its points, boxes, images and masks stay.
+        config: how large the error is.
+        rng: source of chance.
+        name: of the camera.
+    """
+    seen = example.sample.images[name]
+    roll, pitch, yaw = np.radians(rng.normal(0, config.calibration_noise, 3))
+    shift = rng.normal(0, config.calibration_shift, 3)
+    error = transform(rotation_rpy(roll, pitch, yaw), shift)
+    camera = replace(seen.camera, camera_from_ego=error @ seen.camera.camera_from_ego)
+    return _with_image(example, name, replace(seen, camera=camera))
 
 
 def drop_sensor(example: Example, config: AugmentationConfig, rng: np.random.Generator) -> Example:
