@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.inference import SHIPPED, THRESHOLD, frame, network, new_predictor, shared_predictor
+from support.inference import (
+    SHIPPED,
+    THRESHOLD,
+    config,
+    frame,
+    network,
+    new_predictor,
+    shared_predictor,
+)
 
 from bev_semseg_ros.inference.engine import cache_folder
 from bev_semseg_ros.model.batch import Batch
@@ -43,6 +51,24 @@ def test_openvino_answers_as_torch_does_in_float32(fusion, mode):
     assert np.allclose(first.boxes.centers, second.boxes.centers, atol=1e-3)
     assert np.allclose(first.boxes.scores, second.boxes.scores, atol=1e-4)
     assert mode == "lidar_only" or (first.mask == second.mask).mean() > 0.999
+
+
+@pytest.mark.parametrize("fusion", ["painted", "semantic_cross_attention"])
+def test_engines_agree_on_a_fusion_that_uses_the_classes(fusion):
+    pytest.importorskip("openvino")
+    ready = {engine: shared_predictor(engine, "fp32", fusion) for engine in ("torch", "openvino")}
+    for seen, mode in ((frame(), "fused"), (frame(), "lidar_only"), (frame(image=False), "fused")):
+        first, second = (each.predict(seen, mode, THRESHOLD) for each in ready.values())
+        assert len(first.boxes) == len(second.boxes) > 5
+        assert np.allclose(first.boxes.centers, second.boxes.centers, atol=1e-3)
+        assert np.allclose(first.boxes.scores, second.boxes.scores, atol=1e-4)
+        assert first.mode == second.mode
+    with torch.inference_mode():
+        batch = Batch.from_samples([prepare(frame(), config(fusion))])
+        expected = network(fusion)(batch)["detection"]["heatmap"]
+        for each in ready.values():
+            found = each._network(batch)["detection"]["heatmap"]
+            assert torch.allclose(found, expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from std_msgs.msg import Header
+from support.inference import frame, shared_predictor
 
 from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
@@ -63,6 +64,7 @@ class Rig:
         self.health, self.timings, self._done = Health(), [], threading.Event()
         self.queue = LatestPairQueue(Synchronizer(0, 10**9, streams=streams), self.health)
         self.published = 0
+        self.predictions: list[Prediction] = []
         self.publishing_fails = self.timing_fails = False
         publishers = SimpleNamespace(publish=self._publish, publish_timing=self._publish_timing)
         values = parameters or Parameters()
@@ -71,10 +73,11 @@ class Rig:
         )
         self.pipeline.start()
 
-    def _publish(self, *_) -> None:
+    def _publish(self, prediction, *_) -> None:
         if self.publishing_fails:
             raise OSError("no room for the results")
         self.published += 1
+        self.predictions.append(prediction)
 
     def _publish_timing(self, header, values) -> None:
         if self.timing_fails:
@@ -157,6 +160,29 @@ def process(calibration, extrinsics, start):
 def test_neither_a_good_pair_nor_a_smaller_copy_is_warned_of(process, size):
     counters, warnings = process(CLOUD, size)
     assert warnings == [] and counters["mode"] == "fused"
+
+
+def test_boxes_of_painted_points_are_the_predictors(start):
+    predictor, seen = shared_predictor("torch", fusion="painted"), frame()
+    camera = seen.camera
+    fixed = FixedExtrinsics({LIDAR: np.eye(4)}, {CAMERA: camera.camera_from_ego}, "roof", {})
+    rig = start(
+        predictor,
+        fixed,
+        cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=camera)},
+        lidar_frames={LIDAR: "roof"},
+    )
+    image = encode_image(seen.image, "rgb8", Header(frame_id="front"))
+    cloud = encode_cloud(seen.points, Header(frame_id="roof"))
+    rig.process(points=(cloud, None), image=(image, encode_camera(camera, image.header)))
+    (found,) = rig.predictions
+    box_filter = Parameters().box_filter
+    expected = predictor.predict(seen, "fused", box_filter.lowest)
+    boxes = box_filter(expected.boxes)
+    assert len(found.boxes) == len(boxes) > 0 and found.mode == "fused"
+    np.testing.assert_array_equal(found.boxes.centers, boxes.centers)
+    np.testing.assert_array_equal(found.boxes.scores, boxes.scores)
+    np.testing.assert_array_equal(found.masks[CAMERA], expected.masks[CAMERA])
 
 
 def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
