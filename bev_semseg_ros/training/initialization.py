@@ -207,7 +207,7 @@ def _fit_lidar_encoder(
 ) -> Tensor | None:
     """Return a weight of the lidar encoder as this network needs it; None if it stays as it is."""
     encoder = network.lidar_encoder
-    is_same_fusion = given.config.model.fusion == network.tasks[0].config.model.fusion
+    is_same_fusion = names_fusion(given.config.model.fusion, type(network.fusion))
     has_other_features = is_same_fusion and _fusion_has_other_classes(network, given)
     if has_other_features or _extends_fusion(network, given):
         shared = network.fusion.shared_point_channels(given.config.model)

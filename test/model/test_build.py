@@ -148,8 +148,9 @@ def test_a_fusion_of_ones_own_that_uses_no_outputs_of_heads_is_taken_as_ever(own
 
 @pytest.mark.parametrize("fusion", ["painted", "semantic_cross_attention"])
 def test_a_fusion_that_uses_a_task_which_the_network_lacks_is_refused(fusion):
-    message = rf"model\.fusion: '{fusion}' uses what the task segmentation predicts, and model\.tasks has detection"
-    with pytest.raises(ValueError, match=f"{message}; add segmentation or"):
+    message = rf"model\.fusion: '{fusion}' uses what the task segmentation predicts, "
+    message += r"and model\.tasks has detection; add segmentation or choose another fusion"
+    with pytest.raises(ValueError, match=message):
         build_network(small_config(fusion=fusion, tasks=("detection",)))
 
 

@@ -27,6 +27,7 @@ from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
 from bev_semseg_ros.ros.input.transforms import MissingTransform
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.sensors import Sensors
@@ -166,17 +167,20 @@ def test_boxes_of_painted_points_are_the_predictors(start):
     predictor, seen = shared_predictor("torch", fusion="painted"), frame()
     camera = seen.camera
     fixed = FixedExtrinsics({LIDAR: np.eye(4)}, {CAMERA: camera.camera_from_ego}, "roof", {})
+    labels = predictor.label_sets["detection"].classes
+    parameters = Parameters(score_threshold=0.01, by_class=ClassParameters.defaults(labels))
     rig = start(
         predictor,
         fixed,
         cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=camera)},
         lidar_frames={LIDAR: "roof"},
+        parameters=parameters,
     )
     image = encode_image(seen.image, "rgb8", Header(frame_id="front"))
     cloud = encode_cloud(seen.points, Header(frame_id="roof"))
     rig.process(points=(cloud, None), image=(image, encode_camera(camera, image.header)))
     (found,) = rig.predictions
-    box_filter = Parameters().box_filter
+    box_filter = parameters.box_filter
     expected = predictor.predict(seen, "fused", box_filter.lowest)
     boxes = box_filter(expected.boxes)
     assert len(found.boxes) == len(boxes) > 0 and found.mode == "fused"
