@@ -213,6 +213,8 @@ class TrainingConfig:
     # trained in this run; empty: all of model.tasks
     tasks: Annotated[tuple[Name, ...], Field(max_length=MAX_TASKS)] = ()
     crop: tuple[int, int] = (448, 288)  # width, height while training; (0, 0): the whole image
+    # points get the classes of the pixels that show them even where the data know them better
+    carry_masks: bool = False
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything

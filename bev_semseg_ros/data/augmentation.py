@@ -2,8 +2,8 @@
 
 Whatever moves the points moves the boxes and the camera, too. A scene is moved by one transform of
 the ego frame. The cameras follow with the inverse, so that a point still projects to the pixel that
-shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows. The only
-exception is on purpose: `calibration_noise` turns cameras by an error that nothing follows.
+shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows. Only
+`miscalibrate` breaks this rule, on purpose.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
+from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
 from bev_semseg_ros.geometry import (
     invert,
-    rotation_rpy,
     rotation_z,
     transform,
     transform_boxes,
@@ -31,6 +31,7 @@ from bev_semseg_ros.labels import (
     LabelSet,
     load_label_set,
 )
+from bev_semseg_ros.lifting import carry_classes
 from bev_semseg_ros.preprocessing import (
     RectifiedImage,
     Sample,
@@ -38,6 +39,9 @@ from bev_semseg_ros.preprocessing import (
     prepare,
     rectify,
 )
+
+# The true classes travel with the points, so that what leaves out a point leaves out its class.
+POINT_CLASS = "class"
 
 # Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
 RING_STEP = 0.0070
@@ -54,7 +58,7 @@ class Example:
         boxes: in the ego frame, with classes of `box_labels`; None if unlabelled.
         ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
         box_labels: label set of `boxes`.
-        mask_labels: label set of `masks`.
+        mask_labels: label set of `masks` and `point_classes`.
     """
 
     sample: Sample
@@ -69,6 +73,14 @@ class Example:
         """(h, w) mask of the only labelled image."""
         return only(self.masks, "labelled cameras")
 
+    @property
+    def point_classes(self) -> np.ndarray | None:
+        """(N,) uint8 classes of the sample's points, MASK_IGNORED where unknown; None: no truth."""
+        values = self.sample.point_attributes.get(POINT_CLASS)
+        if values is None or np.isnan(values).all():
+            return None
+        return np.nan_to_num(values, nan=MASK_IGNORED).astype(np.uint8)
+
     def of_camera(self, name: str) -> Example:
         """Return the example as if there were one camera alone. Tasks on images get such ones."""
         masks = {name: self.masks[name]} if name in self.masks else {}
@@ -78,18 +90,23 @@ class Example:
 def make_example(frame: Frame, annotation: Annotation, config: Config) -> Example:
     """Return a frame and its ground truth as the network sees them.
 
+    Points get the classes that the data set gives them. If it gives none, or if
+    `training.carry_masks` says so, they get those of the masks at the pixels that show them.
+
     Args:
         frame: as recorded.
         annotation: its ground truth.
         config: of the network.
     """
-    sample = prepare(frame, config)
+    sample = prepare(_with_point_classes(frame, annotation), config)
     masks = {}
     for name, seen in sample.images.items():
         if name in annotation.masks:
             recorded = frame.cameras[name].camera
             size = seen.camera.size
             masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
+    if config.training.carry_masks or POINT_CLASS not in sample.point_attributes:
+        sample = _with_carried_classes(sample, masks)
     return Example(
         sample,
         masks,
@@ -98,6 +115,28 @@ def make_example(frame: Frame, annotation: Annotation, config: Config) -> Exampl
         annotation.box_labels,
         annotation.mask_labels,
     )
+
+
+def _with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
+    """Return the frame whose labelled points have the attribute POINT_CLASS."""
+    lidars = {
+        name: replace(
+            scan, attributes={**scan.attributes, POINT_CLASS: annotation.point_classes[name]}
+        )
+        if name in annotation.point_classes and scan.points is not None
+        else scan
+        for name, scan in frame.lidars.items()
+    }
+    return replace(frame, lidars=lidars)
+
+
+def _with_carried_classes(sample: Sample, masks: Mapping[str, np.ndarray]) -> Sample:
+    """Return the sample whose points have the classes of the masks at the pixels that show them."""
+    if sample.points is None or not masks:
+        return sample
+    seen_by = {name: sample.images[name].camera for name in masks}
+    carried = carry_classes(sample.points, masks, seen_by)
+    return replace(sample, point_attributes={**sample.point_attributes, POINT_CLASS: carried})
 
 
 def augment(
@@ -138,7 +177,8 @@ def augment(
         if rng.random() < config.photometric:
             example = recolor_image(example, rng, name)
         if config.calibration_noise or config.calibration_shift:
-            example = miscalibrate(example, config, rng, name)
+            wrong = miscalibrate(example.sample.images[name], config, rng)
+            example = _with_image(example, name, wrong)
     return drop_sensor(example, config, rng)
 
 
@@ -336,25 +376,6 @@ def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = rng.normal(0, rng.uniform(1, 6), image.shape).astype(np.float32)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image
-
-
-def miscalibrate(
-    example: Example, config: AugmentationConfig, rng: np.random.Generator, name: str
-) -> Example:
-    """Return the example with an error in the pose of one camera, as a vehicle's calibration has.
-
-    Args:
-        example: the example; its points, boxes, images and masks stay.
-        config: how large the error is.
-        rng: source of chance.
-        name: of the camera.
-    """
-    seen = example.sample.images[name]
-    roll, pitch, yaw = np.radians(rng.normal(0, config.calibration_noise, 3))
-    shift = rng.normal(0, config.calibration_shift, 3)
-    error = transform(rotation_rpy(roll, pitch, yaw), shift)
-    camera = replace(seen.camera, camera_from_ego=error @ seen.camera.camera_from_ego)
-    return _with_image(example, name, replace(seen, camera=camera))
 
 
 def drop_sensor(example: Example, config: AugmentationConfig, rng: np.random.Generator) -> Example:

@@ -7,6 +7,7 @@ Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is in intege
 """
 
 from bev_semseg_ros.frame.annotation import Annotation
+from bev_semseg_ros.frame.bev_map import BevMap
 from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
 from bev_semseg_ros.frame.camera import (
     DISTORTION_MODELS,
@@ -36,6 +37,7 @@ __all__ = [
     "MODES",
     "POINT_ATTRIBUTES",
     "Annotation",
+    "BevMap",
     "Boxes",
     "Camera",
     "CameraImage",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bev_semseg_ros.frame.bev_map import BevMap
 from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
 from bev_semseg_ros.frame.frame import only
 from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS, LabelSet, load_label_set
@@ -24,7 +25,10 @@ class Annotation:
         dont_care: for each camera that has such areas (D, 4) left, top, right, bottom in pixels of
             the rectified image: there may be unlabelled objects.
         box_labels: label set of `boxes`, the data set's own.
-        mask_labels: label set of `masks`, the data set's own.
+        mask_labels: label set of `masks` and `point_classes`, the data set's own.
+        point_classes: for each lidar whose points are labelled (N,) uint8 classes of `mask_labels`,
+            one for each point of its scan, `labels.MASK_IGNORED` to be left out.
+        bev: classes of the places around the vehicle.
 
     Raises:
         ValueError: a box with a size that is not above 0, or with numbers that are not finite.
@@ -36,6 +40,8 @@ class Annotation:
     dont_care: Mapping[str, np.ndarray] = field(default_factory=dict)
     box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
+    point_classes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    bev: BevMap | None = None
 
     def __post_init__(self) -> None:
         if self.boxes is None:
@@ -70,10 +76,14 @@ class Annotation:
         if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
             boxes, ignored = relabel_boxes(self.boxes, self.ignored, self.box_labels, box_labels)
             changed = replace(changed, boxes=boxes, ignored=ignored)
-        if mask_labels is not None and self.masks and mask_labels != self.mask_labels:
+        has_classes = bool(self.masks) or bool(self.point_classes)
+        if mask_labels is not None and has_classes and mask_labels != self.mask_labels:
             table = self.mask_labels.mask_table(mask_labels)
-            masks = {camera: table[mask] for camera, mask in self.masks.items()}
-            changed = replace(changed, masks=masks)
+            changed = replace(
+                changed,
+                masks={camera: table[mask] for camera, mask in self.masks.items()},
+                point_classes={lidar: table[each] for lidar, each in self.point_classes.items()},
+            )
         return replace(
             changed,
             box_labels=box_labels or self.box_labels,

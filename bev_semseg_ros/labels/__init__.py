@@ -3,6 +3,7 @@
 from bev_semseg_ros.labels.label_set import (
     BOX_IGNORED,
     BOX_NONE,
+    DEFAULT_BEV_LABELS,
     DEFAULT_BOX_LABELS,
     DEFAULT_MASK_LABELS,
     MASK_IGNORED,
@@ -16,6 +17,7 @@ from bev_semseg_ros.labels.label_set import (
 __all__ = [
     "BOX_IGNORED",
     "BOX_NONE",
+    "DEFAULT_BEV_LABELS",
     "DEFAULT_BOX_LABELS",
     "DEFAULT_MASK_LABELS",
     "MASK_IGNORED",

@@ -24,6 +24,7 @@ BOX_NONE = -2  # of a box: not an object in this set, to be removed
 # The sets of the shipped network, and of data that name no other.
 DEFAULT_BOX_LABELS = "boxes_4"
 DEFAULT_MASK_LABELS = "driving_13"
+DEFAULT_BEV_LABELS = "bev_8"
 
 MAX_CLASSES = 254
 MAX_PROPERTY = 100  # of a class: cells of the heatmap or metres

@@ -23,8 +23,11 @@ from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.fusions.painted import PaintedFusion
 from bev_semseg_ros.model.fusions.projective import ProjectiveFusion
 from bev_semseg_ros.model.fusions.semantic_cross_attention import SemanticCrossAttentionFusion
+from bev_semseg_ros.model.necks.deeplab import DeepLab
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.necks.segformer_mlp import SegformerMlp
+from bev_semseg_ros.model.necks.unet import Unet
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
@@ -35,7 +38,12 @@ CAMERA_ENCODERS: dict[str, type[CameraEncoder]] = {
     "residual": ResidualEncoder,
 }
 LIDAR_ENCODERS: dict[str, type[LidarEncoder]] = {"pillars": PillarEncoder}
-NECKS: dict[str, type[Neck]] = {"fpn": Fpn}
+NECKS: dict[str, type[Neck]] = {
+    "fpn": Fpn,
+    "unet": Unet,
+    "deeplab": DeepLab,
+    "segformer_mlp": SegformerMlp,
+}
 FUSIONS: dict[str, type[Fusion]] = {
     "projective": ProjectiveFusion,
     "painted": PaintedFusion,
@@ -86,6 +94,12 @@ def point_attributes(config: Config) -> tuple[str, ...]:
     """Return the names of `frame.POINT_ATTRIBUTES` that a configuration's lidar encoder wants."""
     name = config.model.lidar_encoder
     return choose("model.lidar_encoder", name, LIDAR_ENCODERS, LidarEncoder).attributes
+
+
+def task_needs(config: Config) -> frozenset[str]:
+    """Return what at least one of a configuration's tasks needs, see `Task.needs`."""
+    kinds = (choose("model.tasks", name, TASKS, Task) for name in config.model.tasks)
+    return frozenset().union(*(kind.needs for kind in kinds))
 
 
 def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> list[Task]:

@@ -20,17 +20,17 @@ from typing import Any, Literal
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example, make_example
+from bev_semseg_ros.data.augmentation import POINT_CLASS, Example, make_example
 from bev_semseg_ros.data.dataset import Dataset, Split, open_frames, outside_files
 from bev_semseg_ros.frame import Boxes, Camera
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
-from bev_semseg_ros.model.build import point_attributes
+from bev_semseg_ros.model.build import point_attributes, task_needs
 from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 8  # of the files below and of what preparation does
+VERSION = 9  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
 # What the index has for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
@@ -132,6 +132,7 @@ class Cache:
             "points": bool(index["has_points"][i]),
             "image": bool(self._images_of(i)),
             "boxes": bool(index["has_boxes"][i]),
+            "point_classes": bool(index["has_point_classes"][i]),
             "mask": any(index["has_mask"][number] for number in self._images_of(i)),
         }
         return any(all(there[part] for part in task.needs) for task in tasks)
@@ -182,7 +183,7 @@ def build(dataset: Dataset, config: Config, folder: Path) -> None:
 
 def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
     rows: list[dict[str, Any]] = []
-    attributes = point_attributes(config)
+    attributes = _kept_attributes(config)
     labels: tuple[LabelSet, LabelSet] | None = None
     with (
         _Files(partial, attributes) as files,
@@ -206,6 +207,12 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
     boxes, mask = labels or (Example(Sample(None)).box_labels,) * 2
     sets = {"boxes": boxes.to_dict(), "mask": mask.to_dict(), "attributes": list(attributes)}
     (partial / "labels.json").write_text(json.dumps(sets))
+
+
+def _kept_attributes(config: Config) -> tuple[str, ...]:
+    """Return the point attributes that the network or its training wants."""
+    wants_classes = "point_classes" in task_needs(config)
+    return (*point_attributes(config), *([POINT_CLASS] if wants_classes else []))
 
 
 def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, Example]:
@@ -240,6 +247,7 @@ class _Files:
             "ego_from_lidar": sample.ego_from_lidar,
             "images": [self._write_image(example, camera) for camera in sample.images],
             "has_boxes": boxes is not None,
+            "has_point_classes": example.point_classes is not None,
             "boxes": np.zeros((0, BOX_COLUMNS)),
         }
         if sample.points is not None:
@@ -294,7 +302,8 @@ class _Files:
 def _index(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     images = [image for row in rows for image in row["images"]]
     index = {
-        key: np.array([row[key] for row in rows]) for key in ("name", "has_points", "has_boxes")
+        key: np.array([row[key] for row in rows])
+        for key in ("name", "has_points", "has_boxes", "has_point_classes")
     }
     index |= {
         key: np.array([image[key] for image in images]).reshape(len(images), *shape)
@@ -325,7 +334,8 @@ def _fingerprint(path: Path, config: Config, split: str, cameras: Sequence[str] 
         split,
         asdict(config.grid),
         asdict(config.image),
-        point_attributes(config),
+        _kept_attributes(config),
+        config.training.carry_masks,
     ]
     if cameras is not None:
         settings.append(list(cameras))

@@ -13,11 +13,11 @@ from bev_semseg_ros.data.augmentation import (
     augment,
     every_second_ring,
     flip,
-    miscalibrate,
     move,
     random_view,
     warp_image,
 )
+from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import CAMERA, Boxes, Camera
 from bev_semseg_ros.geometry import (
     OPTICAL_FROM_VIEW,
@@ -310,14 +310,13 @@ def test_a_wrong_calibration_moves_the_camera_and_nothing_else():
 
 
 def test_a_wrong_calibration_is_as_large_as_it_is_set():
-    example = make_example()
-    pose = example.sample.camera.camera_from_ego
+    seen = make_example().sample.images[CAMERA]
     config = AugmentationConfig(calibration_noise=2.0, calibration_shift=0.1)
     rng = np.random.default_rng(0)
     angles, shifts = [], []
     for _ in range(200):
-        found = miscalibrate(example, config, rng, CAMERA).sample.camera.camera_from_ego
-        error = found @ invert(pose)
+        found = miscalibrate(seen, config, rng).camera.camera_from_ego
+        error = found @ invert(seen.camera.camera_from_ego)
         angles.append(np.degrees(np.arcsin([error[2, 1], error[0, 2], error[1, 0]])))
         shifts.append(error[:3, 3])
     assert np.std(angles, axis=0) == pytest.approx([2.0] * 3, rel=0.2)

@@ -14,6 +14,7 @@ from bev_semseg_ros.sim.classes import A2D2_CATEGORY
 SIZES = {
     "a2d2_38": 38,
     "a2d2_boxes": 14,
+    "bev_8": 8,
     "boxes_4": 4,
     "camvid_11": 11,
     "driving_13": 13,

@@ -81,7 +81,8 @@ class Task:
     Attributes:
         name: key of the task's outputs, of its part of a report, and of its label set.
         view: the map that the head sits on.
-        needs: of points, image, boxes and mask: what a frame must have to train the task.
+        needs: of points, image, boxes, mask and point_classes (of the points, or of the pixels that
+            show them): what a frame must have to train the task.
         labels: the task's classes, None for a task without classes.
     """
 

@@ -1,0 +1,110 @@
+"""Classes of pixels carried onto points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bev_semseg_ros.config import Config, GridConfig
+from bev_semseg_ros.data.augmentation import augment, make_example
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Camera, Frame
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, transform
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.lifting import carry_classes
+
+LABELS = load_label_set("driving_13")
+ROAD, CAR = LABELS.index("road"), LABELS.index("car")
+SIZE = (320, 192)
+# The camera stands 1 m above the ground and 1 m left of the lidar.
+CAMERA_POSE = OPTICAL_FROM_VIEW @ transform(np.eye(3), (0, -1, -1))
+SEEN_BY = Camera([[200, 0, 159.5], [0, 200, 95.5], [0, 0, 1]], SIZE, CAMERA_POSE)
+GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)
+
+
+def mask() -> np.ndarray:
+    """Return a picture of a car, 8 to 12 m ahead of the camera's middle, before a road."""
+    picture = np.full(SIZE[::-1], ROAD, np.uint8)
+    picture[86:106, 140:180] = CAR
+    return picture
+
+
+def test_a_point_gets_the_class_of_its_pixel_and_hidden_ones_none() -> None:
+    points = np.array(
+        [
+            [10, 1, 1],  # on the car
+            [20, 1, 1],  # behind the car: the lidar sees it past the car, the camera does not
+            [10, 4, 1],  # beside it
+            [-10, 1, 1],  # behind the camera
+            [10, 40, 1],  # outside the image
+        ]
+    )
+    classes = carry_classes(points, {CAMERA: mask()}, {CAMERA: SEEN_BY})
+    assert classes.tolist() == [CAR, MASK_IGNORED, ROAD, MASK_IGNORED, MASK_IGNORED]
+
+
+def test_a_camera_that_says_nothing_leaves_the_point_to_the_next_one() -> None:
+    silent = np.full(SIZE[::-1], MASK_IGNORED, np.uint8)
+    masks = {"left": silent, "right": mask()}
+    classes = carry_classes(np.array([[10.0, 1, 1]]), masks, dict.fromkeys(masks, SEEN_BY))
+    assert classes.tolist() == [CAR]
+
+
+def labelled() -> tuple[Frame, Annotation]:
+    """Return a frame in which the data give a class to each point, another than the image does."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform([2, -6, 0, 0], [24, 6, 2, 1], (300, 4)).astype(np.float32)
+    points[:5, 0] = -50  # outside the grid
+    classes = (np.arange(300) % 2 * LABELS.index("building")).astype(np.uint8)
+    image = np.zeros((*SIZE[::-1], 3), np.uint8)
+    frame = Frame.of(0, points, np.eye(4), image, SEEN_BY)
+    return frame, Annotation(masks={CAMERA: mask()}, point_classes={LIDAR: classes})
+
+
+def config(carry_masks: bool = False) -> Config:
+    """Return a small configuration."""
+    base = Config(grid=GRID)
+    return replace(base, training=replace(base.training, carry_masks=carry_masks))
+
+
+def test_classes_stay_with_their_points() -> None:
+    frame, annotation = labelled()
+    example = make_example(frame, annotation, config())
+    assert example.point_classes is not None and example.sample.points is not None
+    # The first points lie outside the grid, and with them go their classes.
+    assert np.array_equal(example.point_classes, annotation.point_classes[LIDAR][5:])
+    some = augment(example, config().augmentation, GRID, (0, 0), np.random.default_rng(3))
+    if some.sample.points is not None:
+        assert len(some.point_classes) == len(some.sample.points)
+
+
+def test_masks_are_carried_if_that_is_asked_for_or_nothing_else_is_known() -> None:
+    frame, annotation = labelled()
+    unknown = replace(annotation, point_classes={})
+    asked = make_example(frame, annotation, config(carry_masks=True))
+    needed = make_example(frame, unknown, config())
+    assert set(np.unique(asked.point_classes)) <= {ROAD, CAR, MASK_IGNORED}
+    assert np.array_equal(asked.point_classes, needed.point_classes)
+    assert (asked.point_classes == CAR).any() and (asked.point_classes == ROAD).any()
+
+
+def test_without_masks_and_labels_points_have_no_classes() -> None:
+    frame, _ = labelled()
+    assert make_example(frame, Annotation(), config()).point_classes is None
+
+
+def test_point_classes_follow_to_another_label_set() -> None:
+    _, annotation = labelled()
+    groups = load_label_set("groups_6")
+    seen = annotation.with_labels(mask_labels=groups).point_classes[LIDAR]
+    assert seen[:2].tolist() == [groups.index("road"), groups.index("building")]
+
+
+def test_a_bev_map_names_what_is_wrong_with_it() -> None:
+    cells = np.zeros((4, 3), np.uint8)
+    assert np.allclose(BevMap(cells, 1.0, -2.0, 0.5).centers()[0, 0], [1.25, -1.75])
+    with pytest.raises(ValueError, match="observed"):
+        BevMap(cells, 0, 0, 1, observed=np.zeros((3, 4), bool))
+    with pytest.raises(ValueError, match="above 0"):
+        BevMap(cells, 0, 0, 0)
