@@ -6,7 +6,8 @@ camera sees nothing. Such a point must not take the pixel that shows the car.
 The points themselves tell: the nearest of each cell of the image hides what is far behind it (a
 z-buffer). On real frames of KITTI, of all points behind a car or a person, this leaves 8 of 100
 with the class of what hides them instead of 63, with A2D2's few points 46 instead of 90. Of the
-points of cars, people and the ground, one or two in a hundred are taken for hidden. (`lifting` is stricter: labels must be right, and may be few.)
+points of cars, people and the ground, one or two in a hundred are taken for hidden. (`lifting` is
+stricter: labels must be right, and may be few.)
 """
 
 from __future__ import annotations
