@@ -1,8 +1,9 @@
 """Measure whether the network uses its camera for boxes.
 
-It scores boxes with both sensors, with the lidar alone, and with the image of another frame.
+It scores boxes with both sensors, with the lidar alone, with the image of another frame, and with
+cameras whose calibration is wrong by some degrees.
 
-usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
+usage: python benchmarks/fusion.py --checkpoint C --data PATH [--degrees D ...] [--json OUT]
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.frame import Annotation, Frame, Mode
+from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference.predictor import Predictor
 
 
@@ -60,10 +63,36 @@ class Shuffled:
         return self._dataset.scene(index)
 
 
+class Miscalibrated:
+    """A data set whose cameras are turned by an angle, about an axis of chance in each frame."""
+
+    def __init__(self, dataset: Dataset, degrees: float) -> None:
+        self._dataset, self._angle = dataset, np.radians(degrees)
+        self.name = dataset.name
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = self._dataset[index]
+        rng = np.random.default_rng(index)
+        cameras = {}
+        for name, seen in frame.cameras.items():
+            axis = rng.normal(size=3)
+            turn = transform(cv2.Rodrigues(self._angle * axis / np.linalg.norm(axis))[0])
+            camera = replace(seen.camera, camera_from_ego=turn @ seen.camera.camera_from_ego)
+            cameras[name] = replace(seen, camera=camera)
+        return replace(frame, cameras=cameras), annotation
+
+    def scene(self, index: int) -> str:
+        return self._dataset.scene(index)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--degrees", type=float, nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
@@ -72,6 +101,8 @@ def main() -> None:
         "lidar_only": (dataset, "lidar_only"),
         "shuffled images": (Shuffled(dataset), "fused"),
     }
+    for degrees in args.degrees:
+        runs[f"{degrees:g} degrees off"] = (Miscalibrated(dataset, degrees), "fused")
     results = {
         name: evaluate(predictor, data, mode).result()["detection"]
         for name, (data, mode) in runs.items()

@@ -122,3 +122,15 @@ def _check_that_another_begins_from(network, config, path, info):
     report = "\n".join(said)
     assert "point encoder: taken" in report and "head of point_segmentation: taken" in report
     assert "BEV backbone: begun anew" in report and "camera encoder: begun anew" in report
+
+
+def test_features_of_points_are_added_to_a_network_that_found_boxes_without_them(tmp_path):
+    boxes = points_config(tasks=("detection",), point_encoder="none", fusion="projective")
+    config = points_config(tasks=("detection",), fusion="projective", point_features_to_bev=True)
+    before, after = build_network(boxes), build_network(config)
+    info = {"tasks": ["detection"], "uses_both_sensors": True}
+    checkpoint.save(tmp_path / "boxes.pt", before, boxes, info)
+    load_checkpoints(after, [tmp_path / "boxes.pt"], [].append)
+    weight, known = (each.lidar_encoder.linear.weight for each in (after, before))
+    assert torch.equal(weight[:, : known.shape[1]], known)
+    assert weight.shape[1] == known.shape[1] + 8 and not weight[:, known.shape[1] :].any()
