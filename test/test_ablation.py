@@ -12,6 +12,7 @@ import pytest
 from support.paths import ROOT
 
 from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.model.tasks import bootstrap
 
 PROGRAMS = ROOT / "benchmarks" / "ablation"
 TABLE = """
@@ -66,6 +67,7 @@ def programs(tmp_path: Path, kernels: None, monkeypatch: pytest.MonkeyPatch) -> 
     """Return the functions `main` of run.py and collect.py, with data and a table beside them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)  # a worker for each core would take longer
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
     monkeypatch.syspath_prepend(str(PROGRAMS))
     (tmp_path / "table.yaml").write_text(TABLE)
     synth = "synth sim/test/kitti --rig kitti --scenes 3 --frames 1 --seed 1 --image-size 160x96"

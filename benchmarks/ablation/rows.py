@@ -7,9 +7,11 @@ table; `Row.obstacle` says why it cannot run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from bev_semseg_ros import config as configuration
@@ -119,14 +121,20 @@ class Table:
     def obstacle(self, row: Row) -> str:
         """Return why this version cannot train a row, or an empty text if it can."""
         trained = self.row(row.checkpoint_row)
-        wanted = [(row.name, trained.settings)]
-        wanted += [(f"branch {name}", self.branches[name].settings) for name in trained.init]
-        for _, settings in wanted:
-            try:
-                build_network(configuration.with_settings(Config(), [*self.common, *settings]))
-            except (ValueError, FileNotFoundError) as error:
-                return " ".join(str(error).split())
-        return ""
+        wanted = [trained.settings, *(self.branches[name].settings for name in trained.init)]
+        reasons = (_why_unknown((*self.common, *settings)) for settings in wanted)
+        return next((reason for reason in reasons if reason), "")
+
+
+@cache
+def _why_unknown(settings: tuple[str, ...]) -> str:
+    """Return why there is no network of these settings, or an empty text if there is one."""
+    try:
+        with torch.device("meta"):  # no weights are made
+            build_network(configuration.with_settings(Config(), settings))
+    except (ValueError, FileNotFoundError) as error:
+        return " ".join(str(error).split())
+    return ""
 
 
 def read_table(path: Path = TABLE) -> Table:
