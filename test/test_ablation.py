@@ -16,20 +16,20 @@ from bev_semseg_ros.model.tasks import bootstrap
 
 PROGRAMS = ROOT / "benchmarks" / "ablation"
 TABLE = """
-common: [grid.x_max=25.6, grid.y_min=-12.8, grid.y_max=12.8, grid.cell=0.4]
+common: [training.learning_rate=1.0e-3]
 figures:
   mAP: detection.map
   mIoU: segmentation.miou
   BEV mIoU: bev_segmentation.learned.in_view.miou
   point mIoU: point_segmentation.miou
 branches:
-  lidar: {steps: 9, settings: [model.fusion=none, "training.tasks=[detection]"]}
+  lidar: {steps: 9, settings: [model.fusion=none, "model.tasks=[detection]"]}
 rows:
   - name: lidar_only
     section: Fusion
     part: no image
     init: [lidar]
-    settings: [model.fusion=none, "training.tasks=[detection]", "model.tasks=[detection]"]
+    settings: [model.fusion=none, "model.tasks=[detection]"]
   - name: projective
     section: Fusion
     part: image features
@@ -44,6 +44,10 @@ rows:
     against: [projective]
 """
 SMALL = [
+    "grid.x_max=25.6",
+    "grid.y_min=-12.8",
+    "grid.y_max=12.8",
+    "grid.cell=0.4",
     "model.camera_encoder=residual",
     "model.neck_channels=8",
     "model.head_channels=8",

@@ -77,7 +77,7 @@ class Table:
     """All rows.
 
     Attributes:
-        common: settings of every row and branch.
+        common: settings of every row.
         figures: column -> path of the figure in a report, such as "detection.map".
         branches: by their names.
         rows: in the order of the document.
@@ -121,8 +121,9 @@ class Table:
     def obstacle(self, row: Row) -> str:
         """Return why this version cannot train a row, or an empty text if it can."""
         trained = self.row(row.checkpoint_row)
-        wanted = [trained.settings, *(self.branches[name].settings for name in trained.init)]
-        reasons = (_why_unknown((*self.common, *settings)) for settings in wanted)
+        wanted = [(*self.common, *trained.settings)]
+        wanted += [self.branches[name].settings for name in trained.init]
+        reasons = (_why_unknown(settings) for settings in wanted)
         return next((reason for reason in reasons if reason), "")
 
 

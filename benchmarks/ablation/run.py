@@ -102,9 +102,8 @@ class Ablation:
         if name in self.given:
             return self.given[name]
         branch = self.table.branches[name]
-        settings = (*self.table.common, *branch.settings)
         steps = self.arguments.branch_steps or branch.steps
-        return self.train(Training(f"branch_{name}", settings, (), steps))
+        return self.train(Training(f"branch_{name}", branch.settings, (), steps))
 
     def train(self, training: Training) -> Path:
         """Begin or continue a training, unless it is finished.
