@@ -61,9 +61,7 @@ SMALL = [
     "image.max_pixels=10000",
     "image.max_width=128",
 ]
-RUN = (
-    "--data sim --out runs --table table.yaml --engine torch --threads 1 --rounds 1 --branch-steps"
-)
+RUN = "--data sim --out runs --table table.yaml --engine torch --threads 1 --branch-steps"
 
 
 @pytest.fixture
@@ -94,7 +92,7 @@ def test_rows_are_trained_once_continued_and_collected(
 
     assert run("--rows", "lidar_only", "--steps", "1", "--rounds", "0") == 0
     begun = epochs()
-    assert run("--steps", "2") == 1
+    assert run("--steps", "2", "--rounds", "0") == 1
     error = capfd.readouterr().err
     assert "magic: cannot run: model.fusion: unknown 'magic', expected one of" in error
     assert epochs()[: len(begun)] == begun and epochs()[-1]["step"] == 2  # it was continued
@@ -105,7 +103,7 @@ def test_rows_are_trained_once_continued_and_collected(
     stored = Path("runs/results/projective-seed0.json")
     result = json.loads(stored.read_text())
     assert (result["samples"], len(set(result["places"]["test"]["scenes"]))) == (8, 3)
-    assert run("--steps", "2", "--rows", "projective", "--rounds", "0") == 0
+    assert run("--steps", "2", "--rows", "projective", "--rounds", "1") == 0
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert json.loads(stored.read_text()) == result
 
@@ -113,7 +111,8 @@ def test_rows_are_trained_once_continued_and_collected(
     assert programs["collect"](collect) == 0
     page = Path("ablation.md").read_text()
     for pattern in (
-        r"`lidar_only` \| no image \| 0\.\d+ \| - \| - \| - \| \d[\d.]* \| [\d,]+ \| 8 \| 0 \|",
+        r"`lidar_only` \| no image \| 0\.\d+ \| - \| - \| - \| - \| [\d,]+ \| 8 \| 0 \|",
+        r"`projective` \| image features \| 0\.\d+ \| 0\.\d+ \| - \| - \| \d[\d.]* \|",
         r"`projective` \| `lidar_only` \| [+-]0\.\d+ \(.* to .*\) \| - \|",
         r"`projective` \| 0\.\d+ \|( 0\.\d+; [+-]0\.\d+ .*\|){6}",
     ):
