@@ -3,8 +3,8 @@ r"""Train and evaluate the rows of the ablation; what is done already is not don
 usage: python benchmarks/ablation/run.py --data FOLDER --out RUNS [--rows NAME ...]
            [--steps 300] [--seed N ...] [--branch NAME=CHECKPOINT ...] [--real NAME=PATH ...]
 
-FOLDER holds the data sets to train on in FOLDER/train and those to test on in FOLDER/test, one
-folder each. Every row is tested on the same scenes, which are evenly spaced over all test sets.
+FOLDER is what `benchmarks/sim_v1.py` makes: the data sets to train on are FOLDER/*/train, those to
+test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced over all test sets.
 Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
 
 RUNS gets a run folder for each training, and in RUNS/results a JSON file for each row and seed. A
@@ -33,6 +33,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and d
 from evidence import gather
 from rows import TABLE, TEST, Row, Table, read_table
 
+from bev_semseg_ros.cli.arguments import add_cameras_argument
 from bev_semseg_ros.cli.main import main as bev_semseg
 from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, Subset, open_dataset
 from bev_semseg_ros.evaluation.report import spaced
@@ -67,9 +68,10 @@ class Ablation:
     def __init__(self, arguments: argparse.Namespace, table: Table) -> None:
         self.arguments, self.table = arguments, table
         self.out: Path = arguments.out
-        self.train_sets = data_sets(arguments.data / "train")
+        self.train_sets = data_sets(arguments.data, "train")
+        test_sets = data_sets(arguments.data, "test")
         self.places: dict[str, Dataset] = {
-            TEST: scenes_of(data_sets(arguments.data / "test"), arguments.scenes)
+            TEST: scenes_of(test_sets, arguments.scenes, arguments.cameras)
         }
         self.places |= {name: open_dataset(path) for name, path in arguments.real}
         self.given = {name: Path(path).resolve() for name, path in arguments.branch}
@@ -132,6 +134,7 @@ class Ablation:
                 *("--config", str(self.arguments.config)),
                 *("--data", *map(str, self.train_sets)),
                 *("--out", str(folder)),
+                *(["--cameras", *self.arguments.cameras] if self.arguments.cameras else []),
                 *(["--resume"] if path.is_file() else begin),
                 *("--set", *settings, f"training.max_steps={training.steps}"),
             ]
@@ -236,22 +239,32 @@ def write_whole(file: Path, content: Any) -> None:
     partial.replace(file)
 
 
-def data_sets(folder: Path) -> list[Path]:
-    """Return the data sets in a folder, sorted.
+def data_sets(folder: Path, split: str) -> list[Path]:
+    """Return the data sets of a split, sorted.
 
     Raises:
         ValueError: there is none.
     """
-    found = sorted(each for each in folder.glob("*") if each.is_dir())
+    found = sorted(each for each in folder.glob(f"*/{split}") if each.is_dir())
     if not found:
-        raise ValueError(f"{folder}: no data sets; expected a folder for each of them")
+        raise ValueError(
+            f"{folder}: has no folder RIG/{split}; benchmarks/sim_v1.py makes such data sets"
+        )
     return found
 
 
-def scenes_of(paths: Sequence[Path], count: int) -> Dataset:
-    """Return the frames of `count` scenes, evenly spaced over all data sets."""
+def scenes_of(
+    paths: Sequence[Path], count: int, cameras: Sequence[str] | str | None = None
+) -> Dataset:
+    """Return the frames of `count` scenes, evenly spaced over all data sets.
+
+    Args:
+        paths: folders RIG/SPLIT of the data sets.
+        count: of the scenes.
+        cameras: as of `open_dataset`.
+    """
     chosen: list[Dataset] = []
-    datasets = [open_dataset(path) for path in paths]
+    datasets = [open_dataset(path, None, cameras) for path in paths]
     scenes = [
         (number, scene)
         for number, each in enumerate(datasets)
@@ -260,7 +273,7 @@ def scenes_of(paths: Sequence[Path], count: int) -> Dataset:
     kept = {scenes[index] for index in spaced(len(scenes), count)}
     for number, each in enumerate(datasets):
         indices = [i for i in range(len(each)) if (number, each.scene(i)) in kept]
-        chosen.append(TestSet(each, indices, paths[number].name))
+        chosen.append(TestSet(each, indices, paths[number].parent.name))
     return ConcatDataset([each for each in chosen if len(each)])
 
 
@@ -299,6 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--real", nargs="+", type=_pair, default=[], metavar="NAME=PATH")
     parser.add_argument("--set", nargs="+", default=[], help="further settings of every training")
     parser.add_argument("--config", type=Path, default=ROOT / "config" / "synthetic.yaml")
+    add_cameras_argument(parser)
     parser.add_argument("--table", type=Path, default=TABLE, help="default: rows.yaml")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, help="of the networks (default: all cores)")
