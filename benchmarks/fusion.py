@@ -1,28 +1,28 @@
 """Measure whether the network uses its camera for boxes, and what a wrong calibration costs.
 
 It scores boxes with both sensors, with the lidar alone, with the image of another frame, and with
-cameras whose calibration is wrong by 0.5, 1, 2 and 5 degrees.
+cameras whose calibration is wrong by some degrees.
 
-usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
+usage: python benchmarks/fusion.py --checkpoint C --data PATH [--degrees D ...] [--json OUT]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, has_input
-from bev_semseg_ros.frame import Annotation, CameraImage, Frame, Mode
+from bev_semseg_ros.frame import Annotation, Frame, Mode
+from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
-
-DEGREES = (0.5, 1.0, 2.0, 5.0)
 
 
 class Shuffled:
@@ -71,31 +71,21 @@ class Shuffled:
 
 
 def turned(index: int, frame: Frame, degrees: float) -> Frame:
-    """Return a frame whose cameras are said to look elsewhere than they do.
-
-    Each camera is turned about an axis in its image plane, whose direction is random.
+    """Return a frame whose cameras are turned by an angle, each about an axis of chance.
 
     Args:
-        index: of the frame, the seed of the direction.
+        index: of the frame, the seed of the axes.
         frame: the frame; its points and images stay.
-        degrees: the error.
+        degrees: the angle.
     """
     rng = np.random.default_rng(index)
-    cameras = {
-        name: _turned(seen, rng.uniform(0, 2 * np.pi), np.radians(degrees))
-        for name, seen in frame.cameras.items()
-    }
+    cameras = {}
+    for name, seen in frame.cameras.items():
+        axis = rng.normal(size=3)
+        turn = transform(cv2.Rodrigues(np.radians(degrees) * axis / np.linalg.norm(axis))[0])
+        camera = replace(seen.camera, camera_from_ego=turn @ seen.camera.camera_from_ego)
+        cameras[name] = replace(seen, camera=camera)
     return replace(frame, cameras=cameras)
-
-
-def _turned(seen: CameraImage, direction: float, angle: float) -> CameraImage:
-    """Turn a camera by an angle about (cos direction, sin direction, 0) of its own frame."""
-    x, y = np.cos(direction), np.sin(direction)
-    cross = np.array([[0, 0, y], [0, 0, -x], [-y, x, 0]])
-    error = np.eye(4)  # by the formula of Rodrigues
-    error[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    camera = replace(seen.camera, camera_from_ego=error @ seen.camera.camera_from_ego)
-    return replace(seen, camera=camera)
 
 
 @dataclass(frozen=True)
@@ -114,20 +104,25 @@ class Variant:
     shown: Callable[[int, Frame], Frame]
 
 
-def variants(dataset: Dataset) -> list[Variant]:
-    """Return the frames as they are, without images, and with each disturbance."""
+def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
+    """Return the frames as they are, without images, and with each disturbance.
+
+    Args:
+        dataset: the frames.
+        degrees: by which the cameras are turned.
+    """
 
     def unchanged(index: int, frame: Frame) -> Frame:
         return frame
 
-    def turned_by(degrees: float) -> Callable[[int, Frame], Frame]:
-        return lambda index, frame: turned(index, frame, degrees)
+    def turned_by(angle: float) -> Callable[[int, Frame], Frame]:
+        return lambda index, frame: turned(index, frame, angle)
 
     return [
         Variant("fused", "fused", unchanged),
         Variant("lidar_only", "lidar_only", unchanged),
         Variant("another image", "fused", Shuffled(dataset).disturbed),
-        *(Variant(f"{each:g} degrees", "fused", turned_by(each)) for each in DEGREES),
+        *(Variant(f"{each:g} degrees", "fused", turned_by(each)) for each in degrees),
     ]
 
 
@@ -135,11 +130,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--degrees", type=float, nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
     labels, grid = predictor.label_sets["detection"], predictor.config.grid
-    scored = [(each, DetectionMetric(labels, grid)) for each in variants(dataset)]
+    scored = [(each, DetectionMetric(labels, grid)) for each in variants(dataset, args.degrees)]
     for index in range(len(dataset)):
         frame, annotation = dataset[index]
         for variant, metric in scored:

@@ -22,8 +22,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and document.py
 
 from document import table as markdown
-from evidence import POINT_BINS, Evidence, Resampled, bin_name
-from fusion import DEGREES
+from evidence import DEGREES, POINT_BINS, Evidence, Resampled, bin_name
 from rows import TABLE, TEST, Row, Table, read_table
 
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample

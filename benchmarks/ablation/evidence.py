@@ -28,6 +28,7 @@ from bev_semseg_ros.progress import Progress
 
 # Lidar points on an object: at least the number, and less than the next one.
 POINT_BINS = (MIN_POINTS, 20, 50, 200)
+DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
 Evidence = dict[str, Any]
 
 
@@ -55,7 +56,7 @@ def gather(predictor: Predictor, dataset: Dataset, disturbed: bool, title: str) 
     """
     report = Report(predictor.tasks)
     detects = any(task.name == "detection" for task in predictor.tasks)
-    others = variants(dataset)[1:] if disturbed and detects else []
+    others = variants(dataset, DEGREES)[1:] if disturbed and detects else []
     frames, labels = [], ""
     with Progress(title, len(dataset), "frames") as progress:
         for index in range(len(dataset)):
