@@ -56,6 +56,11 @@ class Report:
                 seen = around if task.view == "bev" else frame
                 self._metrics[task.name].add(seen, annotation, prediction, self.mode)
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics by the names of their tasks."""
+        return self._metrics
+
     def result(self) -> dict[str, Any]:
         """Return `mode`, `region`, `num_frames`, and the figures of each task by its name."""
         figures = {name: metric.result() for name, metric in self._metrics.items()}
