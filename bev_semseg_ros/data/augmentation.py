@@ -16,6 +16,11 @@ import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
 from bev_semseg_ros.data.miscalibration import miscalibrate
+from bev_semseg_ros.data.point_classes import (
+    POINT_CLASS,
+    with_carried_classes,
+    with_point_classes,
+)
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
 from bev_semseg_ros.geometry import (
     invert,
@@ -31,7 +36,6 @@ from bev_semseg_ros.labels import (
     LabelSet,
     load_label_set,
 )
-from bev_semseg_ros.lifting import carry_classes
 from bev_semseg_ros.preprocessing import (
     RectifiedImage,
     Sample,
@@ -39,9 +43,6 @@ from bev_semseg_ros.preprocessing import (
     prepare,
     rectify,
 )
-
-# The true classes travel with the points, so that what leaves out a point leaves out its class.
-POINT_CLASS = "class"
 
 # Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
 RING_STEP = 0.0070
@@ -101,7 +102,7 @@ def make_example(
         config: of the network.
         whole_clouds: see `prepare`.
     """
-    sample = prepare(_with_point_classes(frame, annotation), config, whole_clouds)
+    sample = prepare(with_point_classes(frame, annotation), config, whole_clouds)
     masks = {}
     for name, seen in sample.images.items():
         if name in annotation.masks:
@@ -109,7 +110,7 @@ def make_example(
             size = seen.camera.size
             masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
     if config.training.carry_masks or POINT_CLASS not in sample.point_attributes:
-        sample = _with_carried_classes(sample, masks)
+        sample = with_carried_classes(sample, masks)
     return Example(
         sample,
         masks,
@@ -118,28 +119,6 @@ def make_example(
         annotation.box_labels,
         annotation.mask_labels,
     )
-
-
-def _with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
-    """Return the frame whose labelled points have the attribute POINT_CLASS."""
-    lidars = {
-        name: replace(
-            scan, attributes={**scan.attributes, POINT_CLASS: annotation.point_classes[name]}
-        )
-        if name in annotation.point_classes and scan.points is not None
-        else scan
-        for name, scan in frame.lidars.items()
-    }
-    return replace(frame, lidars=lidars)
-
-
-def _with_carried_classes(sample: Sample, masks: Mapping[str, np.ndarray]) -> Sample:
-    """Return the sample whose points have the classes of the masks at the pixels that show them."""
-    if sample.points is None or not masks:
-        return sample
-    seen_by = {name: sample.images[name].camera for name in masks}
-    carried = carry_classes(sample.points, masks, seen_by)
-    return replace(sample, point_attributes={**sample.point_attributes, POINT_CLASS: carried})
 
 
 def augment(

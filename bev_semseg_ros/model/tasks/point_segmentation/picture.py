@@ -56,12 +56,13 @@ def _over_image(seen: RectifiedImage, points: np.ndarray, colors: np.ndarray) ->
 
 
 def _from_above(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Draw a pixel for each point, the highest on top."""
+    """Draw a dot for each point, the highest on top."""
     picture = np.full((SIDE, SIDE, 3), _BACKGROUND, np.uint8)
     scale = SIDE / (2 * REACH)
     rows, columns = np.floor(SIDE / 2 - points[:, :2] * scale).astype(np.int64).T
-    inside = (rows >= 0) & (rows < SIDE) & (columns >= 0) & (columns < SIDE)
+    inside = (rows > 0) & (rows < SIDE - 1) & (columns > 0) & (columns < SIDE - 1)
     drawn = np.flatnonzero(inside)
     drawn = drawn[np.argsort(points[drawn, 2], kind="stable")]
-    picture[rows[drawn], columns[drawn]] = colors[drawn]
+    for row, column in np.ndindex(3, 3):  # a picture that is shown smaller would lose a pixel
+        picture[rows[drawn] + row - 1, columns[drawn] + column - 1] = colors[drawn]
     return picture

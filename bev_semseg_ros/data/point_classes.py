@@ -1,0 +1,37 @@
+"""Classes that points get from the data, or from the masks of the images that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from bev_semseg_ros.frame import Annotation, Frame
+from bev_semseg_ros.lifting import carry_classes
+from bev_semseg_ros.preprocessing import Sample
+
+# The true classes travel with the points, so that what leaves out a point leaves out its class.
+POINT_CLASS = "class"
+
+
+def with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
+    """Return the frame whose labelled points have the attribute POINT_CLASS."""
+    lidars = {
+        name: replace(
+            scan, attributes={**scan.attributes, POINT_CLASS: annotation.point_classes[name]}
+        )
+        if name in annotation.point_classes and scan.points is not None
+        else scan
+        for name, scan in frame.lidars.items()
+    }
+    return replace(frame, lidars=lidars)
+
+
+def with_carried_classes(sample: Sample, masks: Mapping[str, np.ndarray]) -> Sample:
+    """Return the sample whose points have the classes of the masks at the pixels that show them."""
+    if sample.points is None or not masks:
+        return sample
+    seen_by = {name: sample.images[name].camera for name in masks}
+    carried = carry_classes(sample.points, masks, seen_by)
+    return replace(sample, point_attributes={**sample.point_attributes, POINT_CLASS: carried})
