@@ -24,6 +24,7 @@ from bev_semseg_ros.model.fusions.projective import ProjectiveFusion
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.bev_segmentation.task import BevSegmentationTask
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.model.tasks.task import Task
@@ -39,7 +40,11 @@ FUSIONS: dict[str, type[Fusion]] = {
     "cross_attention": CrossAttentionFusion,
     "none": Fusion,
 }
-TASKS: dict[str, type[Task]] = {"detection": DetectionTask, "segmentation": SegmentationTask}
+TASKS: dict[str, type[Task]] = {
+    "detection": DetectionTask,
+    "segmentation": SegmentationTask,
+    "bev_segmentation": BevSegmentationTask,
+}
 
 _Part = TypeVar("_Part")
 

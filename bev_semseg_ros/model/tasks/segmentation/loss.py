@@ -31,6 +31,23 @@ def segmentation_loss(
     """
     logits = F.interpolate(logits.float(), scale_factor=2, mode="bilinear")
     logits = logits[..., : mask.shape[1], : mask.shape[2]]
+    return cross_entropy(logits, mask, class_weights, view)
+
+
+def cross_entropy(
+    logits: Tensor,
+    mask: Tensor,
+    class_weights: Tensor | None = None,
+    view: LabelView | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the summed cross entropy and the summed weight of the labelled places.
+
+    Args:
+        logits: (B, C, h, w) float32.
+        mask: (B, h, w) int64, `labels.MASK_IGNORED` is left out.
+        class_weights: of the mask's classes; None: ones.
+        view: how the network's classes look in the mask's label set; None: they are the same.
+    """
     known = mask[mask != MASK_IGNORED]
     if view is None or view.is_identity:
         total = F.cross_entropy(

@@ -95,11 +95,11 @@ class SegmentationMetric(Metric):
             classes in the ground truth. None where there is no ground truth.
         """
         by_labels = {
-            labels.name: _scores(confusions, labels) for labels, confusions in self._by_size()
+            labels.name: scores_of(confusions, labels) for labels, confusions in self._by_size()
         }
         if not by_labels:
-            by_labels = {self.labels.name: _scores([], self.labels)}
-            by_labels |= {each.name: _scores([], each) for each in self.labels.coarser_sets()}
+            by_labels = {self.labels.name: scores_of([], self.labels)}
+            by_labels |= {each.name: scores_of([], each) for each in self.labels.coarser_sets()}
         most = max(scores["num_frames"] for scores in by_labels.values())
         complete = [name for name, scores in by_labels.items() if scores["num_frames"] == most]
         finest, coarsest = by_labels[complete[0]], by_labels[complete[-1]]
@@ -143,7 +143,8 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _scores(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
+def scores_of(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
+    """Return `num_frames`, `miou`, `iou` (by class) and `interval` of the frames' confusions."""
     count = len(labels)
     total = sum(confusions, np.zeros((count, count + 1), np.int64))
     iou = intersection_over_union(total)

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
+from bev_semseg_ros.model.tasks.class_weights import ClassWeights, trained_weights
+from bev_semseg_ros.model.tasks.label_view import view_of
 from bev_semseg_ros.model.tasks.segmentation.head import SegmentationHead
 from bev_semseg_ros.model.tasks.segmentation.loss import (
     adjust_logits,
-    class_weights_from_counts,
     segmentation_loss,
 )
 from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
@@ -42,8 +41,7 @@ class SegmentationTask(Task):
         if labels is None:
             raise ValueError("labels.segmentation: the task segmentation needs a label set")
         super().__init__(config, labels)
-        self._pixels = np.zeros(len(labels))
-        self._class_weights: Tensor | None = None
+        self._class_weights = ClassWeights(labels, config.loss)
 
     def build_head(self, channels: int) -> SegmentationHead:
         """Return the head on P2."""
@@ -69,28 +67,13 @@ class SegmentationTask(Task):
             part, weight_of_part = segmentation_loss(
                 logits if len(masks["frames"]) == len(logits) else logits[masks["frames"]],
                 masks["mask"],
-                self._weights_in(view, logits.device),
+                self._class_weights.seen_through(view, logits.device),
                 view,
             )
             total = total + part
             weight = weight + weight_of_part
         mean = total / weight.clamp_min(1)
         return {"segmentation": self.config.loss.segmentation_weight * mean}
-
-    def _weights_in(self, view: LabelView, device: torch.device) -> Tensor | None:
-        """Return the class weights in a view: of a united class the mean over its pixels."""
-        if self._class_weights is None:
-            return None
-        weights = self._class_weights
-        if not view.is_identity:
-            pixels = np.maximum(self._pixels, 1)
-            united = []
-            for number in range(len(view.shared)):
-                members = view.members(number)
-                share = pixels[members] / max(pixels[members].sum(), 1)
-                united.append(float((share * weights.numpy()[members]).sum()))
-            weights = torch.tensor(united, dtype=torch.float32)
-        return weights.to(device)
 
     def postprocess(
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
@@ -108,33 +91,20 @@ class SegmentationTask(Task):
 
     def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
         """Adjust the bias of the logits (Menon et al. 2021), see `loss.adjust_logits`."""
-        if "class_pixels" not in info:
-            raise ValueError(
-                "does not say how often it saw each class; logit adjustment needs the checkpoint "
-                "of a training run"
-            )
         assert isinstance(head, SegmentationHead)
-        weights = class_weights_from_counts(np.array(info["class_pixels"]), self.config.loss)
+        weights = trained_weights(info, "class_pixels", self.config.loss)
         adjust_logits(head.logits, weights, share)
         return True
 
     def observe(self, example: Example) -> None:
-        """Count the pixels of each class; those of a united class go to its members equally."""
-        if example.mask is None:
-            return
-        view = view_of(self.labels, example.mask_labels)
-        counts = np.bincount(example.mask.ravel(), minlength=256)
-        table = example.mask_labels.mask_table(view.shared)
-        for number in range(len(view.shared)):
-            members = view.members(number)
-            if members:
-                self._pixels[members] += counts[table == number].sum() / len(members)
+        """Count the pixels of each class."""
+        if example.mask is not None:
+            self._class_weights.count(example.mask, example.mask_labels)
 
     def statistics(self) -> dict[str, Any]:
         """Return `class_pixels`: labelled pixels of each class."""
-        return {"class_pixels": np.rint(self._pixels).astype(np.int64).tolist()}
+        return {"class_pixels": self._class_weights.counts()}
 
     def begin_training(self, info: Mapping[str, Any]) -> None:
         """Weight the classes by `class_pixels`."""
-        self._pixels = np.array(info["class_pixels"], np.float64)
-        self._class_weights = class_weights_from_counts(self._pixels, self.config.loss)
+        self._class_weights.fix(info["class_pixels"])

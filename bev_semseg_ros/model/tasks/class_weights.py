@@ -1,0 +1,91 @@
+"""How often each class occurs in the labels, and the weights against rare classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bev_semseg_ros.config import LossConfig
+from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
+from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
+
+
+class ClassWeights:
+    """Counts the labelled places of each class, and weights the classes by these counts."""
+
+    def __init__(self, labels: LabelSet, config: LossConfig) -> None:
+        """Start without labels and without weights.
+
+        Args:
+            labels: of the network.
+            config: has the limits of the weights.
+        """
+        self._labels, self._config = labels, config
+        self._counts = np.zeros(len(labels))
+        self._weights: Tensor | None = None
+
+    def count(self, classes: np.ndarray, labels: LabelSet) -> None:
+        """Count the places of each class; those of a united class go to its members equally.
+
+        Args:
+            classes: (...) uint8 numbers of `labels`.
+            labels: of the classes.
+        """
+        view = view_of(self._labels, labels)
+        counts = np.bincount(classes.ravel(), minlength=256)
+        table = labels.mask_table(view.shared)
+        for number in range(len(view.shared)):
+            members = view.members(number)
+            if members:
+                self._counts[members] += counts[table == number].sum() / len(members)
+
+    def counts(self) -> list[int]:
+        """Return how many places of each class were counted."""
+        return np.rint(self._counts).astype(np.int64).tolist()
+
+    def fix(self, counts: Any) -> None:
+        """Weight the classes from now on by (N,) counts."""
+        self._counts = np.array(counts, np.float64)
+        self._weights = class_weights_from_counts(self._counts, self._config)
+
+    def seen_through(self, view: LabelView, device: torch.device) -> Tensor | None:
+        """Return the weights in a view: of a united class the mean over its places.
+
+        None before `fix`.
+        """
+        if self._weights is None:
+            return None
+        weights = self._weights
+        if not view.is_identity:
+            counts = np.maximum(self._counts, 1)
+            united = []
+            for number in range(len(view.shared)):
+                members = view.members(number)
+                share = counts[members] / max(counts[members].sum(), 1)
+                united.append(float((share * weights.numpy()[members]).sum()))
+            weights = torch.tensor(united, dtype=torch.float32)
+        return weights.to(device)
+
+
+def trained_weights(info: Mapping[str, Any], key: str, config: LossConfig) -> Tensor:
+    """Return the class weights that a checkpoint was trained with.
+
+    Args:
+        info: of the checkpoint.
+        key: of the classes' counts there.
+        config: has the limits of the weights.
+
+    Raises:
+        ValueError: the `info` has no counts.
+    """
+    if key not in info:
+        raise ValueError(
+            "does not say how often it saw each class; logit adjustment needs the checkpoint "
+            "of a training run"
+        )
+    return class_weights_from_counts(np.array(info[key]), config)
