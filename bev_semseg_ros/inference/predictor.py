@@ -324,6 +324,12 @@ class Predictor:
         lifted = default if masks is not None and masks.maps_to(default) else None
         return self.label_sets.get("bev_segmentation", lifted)
 
+    @property
+    def output_labels(self) -> dict[str, LabelSet]:
+        """Task -> label set of what the network gives, with that of `bev_map`."""
+        bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
+        return self.label_sets | bev
+
     def bev_map(self, sample: Sample, prediction: Prediction) -> BevMap | None:
         """Return the classes in the bird's-eye view, as the node publishes them.
 

@@ -209,7 +209,7 @@ class Perception(LockedParametersNode):
                 lidar_frames = {name: mount.frame_id for name, mount in calibration.lidars.items()}
             cameras = _known_cameras(parameters, calibration)
             predictor = self._load_predictor(parameters, cameras)
-            publishers = Publishers(self, predictor.label_sets, self.health, sensors.cameras)
+            publishers = Publishers(self, predictor.output_labels, self.health, sensors.cameras)
             undo.pop_all()
         self._configuration = Configuration(
             predictor, calibration, lidar_frames, extrinsics, publishers, motion

@@ -165,6 +165,7 @@ class Pipeline:
             poses.output_from_ego,
             used_images,
             parameters,
+            lambda: self._predictor.bev_map(sample, prediction),
         )
         clock.end("publish_ms")
 
