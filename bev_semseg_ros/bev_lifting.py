@@ -25,9 +25,11 @@ GROUND = (*FLAT, "vegetation")  # grass lies, hedges stand
 LYING = 0.3  # metres above the ground: lower points show the ground, or the foot of an object
 HIGHEST = 2.5  # metres above the ground: higher points, as of crowns and bridges, do not vote
 
-# The ground is the lowest points of coarse cells, without what is narrower than OPENING cells.
+# The ground is the lowest points of coarse cells, without what is narrower than OPENING cells and
+# rises above its surroundings by more than a hill does.
 GROUND_CELL = 2.0  # metres
 OPENING = 5
+HILL = 0.5  # metres
 
 # The gap between two rings grows with the distance; a longer one hides what may stand in it.
 GAP, GAP_SHARE = 1.2, 0.12  # metres, and the same as a share of the distance
@@ -130,7 +132,8 @@ def ground_heights(points: np.ndarray) -> np.ndarray:
     np.minimum.at(lowest, (cells[:, 0], cells[:, 1]), points[:, 2])
     lowest = _from_nearest(lowest, np.isfinite(lowest))
     lowest = cv2.medianBlur(lowest, 3)  # single points below the ground are mirrored ones
-    ground = cv2.morphologyEx(lowest, cv2.MORPH_OPEN, np.ones((OPENING, OPENING), np.uint8))
+    around = cv2.morphologyEx(lowest, cv2.MORPH_OPEN, np.ones((OPENING, OPENING), np.uint8))
+    ground = np.where(lowest - around > HILL, around, lowest)
     return ground[cells[:, 0], cells[:, 1]]
 
 

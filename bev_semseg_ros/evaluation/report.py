@@ -59,10 +59,9 @@ class Report:
             if task.name in self._metrics:
                 seen = around if task.view == "bev" else frame
                 self._metrics[task.name].add(seen, annotation, prediction, self.mode)
-        if self._of_lifted is not None:
+        if self._of_lifted is not None and annotation.bev is not None:
+            self._metrics.setdefault(LIFTED, self._of_lifted)
             self._of_lifted.add(around, annotation, prediction, self.mode)
-            if self._of_lifted.has_frames:  # without ground truth a report does not mention it
-                self._metrics.setdefault(LIFTED, self._of_lifted)
 
     def result(self) -> dict[str, Any]:
         """Return `mode`, `region`, `num_frames`, and the figures of each task by its name."""

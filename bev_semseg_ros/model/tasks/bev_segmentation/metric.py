@@ -54,11 +54,6 @@ class BevSegmentationMetric(Metric):
         self._config = replace(config, training=replace(config.training, carry_masks=False))
         self._frames: dict[LabelSet, list[_FrameCounts]] = {}
 
-    @property
-    def has_frames(self) -> bool:
-        """True if a frame was scored."""
-        return bool(self._frames)
-
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
     ) -> None:
