@@ -53,11 +53,13 @@ def lift(
         origin: x and y of the lidar in the ego frame, from where rays go.
 
     Returns:
-        The map; None without points, without masks, or if the label set of the masks does not map
-        to `labels`.
+        The map; None without masks, without points or in a mode that does not look at them, or if
+        the label set of the masks does not map to `labels`.
     """
     mask_labels = prediction.label_sets.get("segmentation")
-    if points is None or not prediction.masks or mask_labels is None:
+    if points is None or prediction.mode == "camera_only":
+        return None
+    if not prediction.masks or mask_labels is None:
         return None
     if not mask_labels.maps_to(labels):
         return None

@@ -27,7 +27,7 @@ _RING_COLOR = (46, 50, 56)
 _LOW_COLOR, _HIGH_COLOR = np.array([70.0, 105, 150]), np.array([250.0, 205, 120])
 _HIGH = 2.5
 
-_MAP_STRENGTH = 0.45  # of the classes under points and boxes
+_MAP_STRENGTH = 0.6  # of the classes under points and boxes
 
 _VEHICLE = np.array([[1.2, 0], [-1.0, 0.9], [-0.5, 0], [-1.0, -0.9]])  # an arrow, in metres
 

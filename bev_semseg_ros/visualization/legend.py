@@ -59,7 +59,7 @@ def legend(
     if ground_truth_labels is not None:
         sections.append(_Section("true mask", _entries(ground_truth_labels)))
     if bev_labels is not None:
-        sections.append(_Section("ground", _entries(bev_labels)))
+        sections.append(_Section("BEV", _entries(bev_labels)))
     if box_labels is not None:
         entries = [*_entries(box_labels), ("ground truth", GROUND_TRUTH_COLOR)]
         sections.append(_Section("boxes", entries))

@@ -63,7 +63,7 @@ class BevSegmentationMetric(Metric):
         truth = self._ground_truth(frame, annotation)
         if truth is None:
             return
-        maps = self._maps(frame, prediction, mode)
+        maps = self._maps(frame, prediction)
         shared = view_of(self.labels, truth.labels).shared
         of_truth, of_map = truth.labels.mask_table(shared), self.labels.mask_table(shared)
         counts: _FrameCounts = {}
@@ -91,7 +91,7 @@ class BevSegmentationMetric(Metric):
         cells = encode_cells(points, classes, annotation.mask_labels, self.labels, grid)
         return BevMap(cells.mask, grid.x_min, grid.y_min, grid.output_cell, cells.labels)
 
-    def _maps(self, frame: Frame, prediction: Prediction, mode: Mode) -> dict[str, BevMap]:
+    def _maps(self, frame: Frame, prediction: Prediction) -> dict[str, BevMap]:
         """Return the maps to be scored by METHODS, as far as there are any."""
         maps = {}
         learned = prediction.results.get("bev_segmentation")
@@ -99,8 +99,7 @@ class BevSegmentationMetric(Metric):
             maps["learned"] = learned
         sample = prepare(frame.without_images(), self._config)
         origin = sample.ego_from_lidar[0, :2, 3]
-        points = None if mode == "camera_only" else sample.points
-        lifted = lift(points, prediction, self._config.grid, self.labels, origin)
+        lifted = lift(sample.points, prediction, self._config.grid, self.labels, origin)
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
         return maps
