@@ -90,9 +90,10 @@ def vote(
         unknown, grid.x_min, grid.y_min, grid.output_cell, labels, np.zeros(unknown.shape, bool)
     )
     cells, inside = found.cells_of(points)
-    found.observed[cells[inside, 0], cells[inside, 1]] = True  # type: ignore[index]
+    points, classes, cells = points[inside], classes[inside], cells[inside]
+    found.observed[cells[:, 0], cells[:, 1]] = True  # type: ignore[index]
     height = points[:, 2] - ground_heights(points)
-    votes = inside & (classes < len(labels)) & (height <= HIGHEST)
+    votes = (classes < len(labels)) & (height <= HIGHEST)
     is_low = height < LYING
     # A flat class above the ground is a pixel beside the edge of an object.
     stands = votes & ~is_low & ~members(labels, FLAT)[classes]
