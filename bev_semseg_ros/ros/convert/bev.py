@@ -41,7 +41,7 @@ def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any)
     message = OccupancyGrid(header=header)
     info = message.info
     info.map_load_time = header.stamp
-    info.resolution = float(found.cell)
+    info.resolution = float(np.float32(found.cell))  # as it arrives
     info.width, info.height = (int(count) for count in found.classes.shape)  # along x, along y
     corner = apply(frame_from_ego, np.array([found.x_min, found.y_min, 0.0]))
     position, rotation = info.origin.position, info.origin.orientation
