@@ -71,13 +71,21 @@ def pytest_pycollect_makemodule(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ROS files, and skip what this machine cannot run."""
+    """Mark the tests of ROS files, skip what this machine cannot run, begin with the slow files."""
     ros_files = {path for path in {item.path for item in items} if is_ros_file(path)}
     for item in items:
         if item.path in ros_files:
             item.add_marker("ros")
     skip_where_absent(items, "ros", has_rclpy, NO_ROS)
     skip_where_absent(items, "gpu", has_cuda, NO_GPU)
+    # A worker of pytest-xdist takes a file at a time: a long one at the end would leave the others
+    # idle. The system tests stay late, because their nodes live to the end.
+    slow_files = {
+        item.path
+        for item in items
+        if item.get_closest_marker("slow") and ROOT / "test" / "system" not in item.path.parents
+    }
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 def skip_where_absent(

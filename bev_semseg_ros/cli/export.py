@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+AVERAGED = "averaged"  # key of a checkpoint's `info`
 ADJUSTED = "unweighted"  # key of a checkpoint's `info`, as version 0.1 named it
 
 
@@ -22,6 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the class weights' effect on the segmentation to undo, 0 to 1, by logit "
         "adjustment (Menon et al. 2021): rare classes cover less (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--average",
+        type=Path,
+        metavar="OTHER",
+        help="checkpoint that the run began from: the mean of both weights is written, which keeps "
+        "more of what OTHER knew (Wortsman et al. 2022)",
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="with --average: the run's share of the mean, 0 to 1 (default: %(default)g)",
     )
 
 
@@ -54,6 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         if not adjusted:
             raise ValueError(f"{arguments.checkpoint}: no task of it weights its classes")
         info[ADJUSTED] = share
+    if arguments.average is not None:
+        other = checkpoint.load(arguments.average)
+        network.load_state_dict(checkpoint.mean_weights(network, other, arguments.share))
+        info[AVERAGED] = {"with": other.config.name, "share": arguments.share}
     checkpoint.save(arguments.out, network, loaded.config, info, half=True)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -172,6 +172,37 @@ def write(
         partial.unlink(missing_ok=True)
 
 
+def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str, Tensor]:
+    """Return the mean of a network's weights and those that it was trained from.
+
+    It keeps what the first training taught, where the second one forgot it (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models"). Weights of separate trainings have no useful mean.
+
+    Args:
+        network: after its training.
+        other: what this training began from.
+        share: of the network in the mean, 0 to 1.
+
+    Raises:
+        ValueError: a share outside 0 to 1, or weights of another network.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share: expected 0 to 1, got {share:g}")
+    weights = network.state_dict()
+    ours = {task.name: task.labels for task in network.tasks if task.labels is not None}
+    theirs = {key: value.shape for key, value in other.weights.items()}
+    same_shapes = {key: value.shape for key, value in weights.items()} == theirs
+    if not same_shapes or ours != other.label_sets:
+        raise ValueError(
+            f"{other.path}: holds another network or other classes; only weights from which the "
+            "training began can be averaged with it"
+        )
+    return {
+        key: torch.lerp(other.weights[key], value, share) if value.is_floating_point() else value
+        for key, value in weights.items()
+    }
+
+
 def _stored(key: str, value: Tensor, half: bool) -> Tensor:
     value = value.detach().cpu()
     is_statistic = key.endswith(("running_mean", "running_var"))

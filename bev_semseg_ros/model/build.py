@@ -21,8 +21,11 @@ from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 from bev_semseg_ros.model.fusions.cross_attention import CrossAttentionFusion
 from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.fusions.projective import ProjectiveFusion
+from bev_semseg_ros.model.necks.deeplab import DeepLab
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.necks.segformer_mlp import SegformerMlp
+from bev_semseg_ros.model.necks.unet import Unet
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.bev_segmentation.task import BevSegmentationTask
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
@@ -34,7 +37,12 @@ CAMERA_ENCODERS: dict[str, type[CameraEncoder]] = {
     "residual": ResidualEncoder,
 }
 LIDAR_ENCODERS: dict[str, type[LidarEncoder]] = {"pillars": PillarEncoder}
-NECKS: dict[str, type[Neck]] = {"fpn": Fpn}
+NECKS: dict[str, type[Neck]] = {
+    "fpn": Fpn,
+    "unet": Unet,
+    "deeplab": DeepLab,
+    "segformer_mlp": SegformerMlp,
+}
 FUSIONS: dict[str, type[Fusion]] = {
     "projective": ProjectiveFusion,
     "cross_attention": CrossAttentionFusion,

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,28 @@ def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     largest_weight = 4
     assert change[12] == pytest.approx(-0.5 * math.log(largest_weight), abs=1e-3)
     assert after.info["unweighted"] == 0.5
+
+
+def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path, capsys) -> None:
+    before, after = build_network(TINY), build_network(TINY)
+    coarse = replace(TINY, labels=TINY.labels | {"segmentation": "groups_6"})
+    checkpoint.save(tmp_path / "before.pt", before, TINY, {})
+    checkpoint.save(tmp_path / "after.pt", after, TINY, {})
+    checkpoint.save(tmp_path / "coarse.pt", build_network(coarse), coarse, {})
+
+    def export(other: str, *share: str) -> int:
+        paths = [f"{tmp_path}/{name}.pt" for name in ("after", "mean", other)]
+        options = ["--checkpoint", paths[0], "--out", paths[1], "--average", paths[2], *share]
+        return main(["export", *options])
+
+    assert export("before", "--share", "0.25") == 0
+    mean = checkpoint.load(tmp_path / "mean.pt")
+    key = "lidar_encoder.linear.weight"
+    expected = 0.75 * before.state_dict()[key] + 0.25 * after.state_dict()[key]
+    assert torch.allclose(mean.weights[key], expected, atol=1e-3)
+    assert mean.info["averaged"] == {"with": TINY.name, "share": 0.25}
+    assert export("coarse") == 2 and "other classes" in capsys.readouterr().err
+    assert export("before", "--share", "2") == 2 and "0 to 1" in capsys.readouterr().err
 
 
 def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:

@@ -87,7 +87,7 @@ def rig(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def simulated(rig: str, kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     out = tmp_path_factory.mktemp(rig) / "data"
-    generate(out, rig, SCENES, 1, SEEDS[rig], progress=False)
+    generate(out, rig, SCENES, 1, SEEDS[rig], workers=1, progress=False)
     return open_dataset(out)
 
 

@@ -49,6 +49,12 @@ def test_the_segment_holds_two_full_hd_images():
     assert size >= 2 * 1920 * 1208 * 3
 
 
+def test_a_receiver_that_gets_no_time_for_two_seconds_is_not_taken_for_dead():
+    """Fast DDS compares with its own 1000 ms, and such a receiver may hear nothing any more."""
+    profile = ElementTree.parse(share_path("config/fastdds_shm.xml"))
+    assert int(profile.findtext(".//healthy_check_timeout_ms")) > 2000
+
+
 def test_a_missing_file_is_named_with_the_places_looked_at():
     with pytest.raises(FileNotFoundError, match=r"nothing\.here is in none of"):
         share_path("nothing.here")

@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 import pytest
 from support.rigs import QUICK_RIGS
-from support.simple_scene import street
+from support.simple_scene import CAR_SIZE, street
 
 from bev_semseg_ros.geometry import apply, invert, points_in_boxes, project, rotation_rpy, transform
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
@@ -15,6 +15,7 @@ from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.rigs.rig import BodyPart
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
+from bev_semseg_ros.sim.sensors.ray_casting import cast
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 
@@ -126,6 +127,24 @@ def test_points_of_an_object_lie_in_its_box(name):
     assert all(hit.sum() > 20 and inside[index][hit].all() for index, hit in enumerate(hits))
 
 
+def test_points_on_the_trailer_of_a_car_are_not_on_the_car():
+    """The mesh of the nearest car lies 5 m behind its box, as a trailer does."""
+    view = street()
+    centers = view.boxes.centers.copy()
+    centers[0, 0] += 5.0
+    boxes = dataclasses.replace(view.boxes, centers=centers)
+    result = scan(dataclasses.replace(view, boxes=boxes), QUICK_RIGS["kitti"])
+    assert len(result) == len(street_scan("kitti"))
+    assert set(result.objects) == {NO_OBJECT, 1, 2}
+
+
+def test_objects_in_the_last_metres_of_the_range_are_hit_from_any_place_on_the_vehicle():
+    view = street(poses=[(51.9, 0, 0)])
+    origin, ahead = np.array([[4.9, 0, 1.0]]), np.array([[1.0, 0, 0]])
+    hits = cast(view, 45.0, origin, ahead, np.random.default_rng(0))
+    np.testing.assert_allclose(hits.distances, [51.9 - CAR_SIZE[0] / 2 - 4.9], atol=1e-4)
+
+
 @ALL_RIGS
 def test_a_wall_hides_what_stands_behind_it(name):
     view = street((8.0, "wall"))
@@ -181,6 +200,14 @@ def points_of_a_wall(rig, distance: float, reflectance: float) -> int:
 def test_dark_surfaces_far_away_are_lost_more_often():
     bright, dark = (points_of_a_wall(KITTI_RIG, 60.0, share) for share in (0.35, 0.02))
     assert dark < 0.2 * bright
+
+
+def test_a_lidar_of_short_range_loses_dark_surfaces_sooner_than_one_of_long_range():
+    lidar = KITTI_RIG.lidars[0]
+    far = dataclasses.replace(KITTI_RIG, signal_range=(60.0, 60.0), max_range=150.0)
+    short = dataclasses.replace(far, lidars=(dataclasses.replace(lidar, max_range=60.0),))
+    counts = [points_of_a_wall(rig, 40.0, 0.06) for rig in (far, short)]
+    assert counts[1] < 0.5 * counts[0]
 
 
 @ALL_RIGS

@@ -51,6 +51,13 @@ def test_lidars_are_within_the_bounds_that_the_docs_name():
     assert len({rig.lidars[0].model for rig in rigs()}) == 9
 
 
+def test_no_lidar_is_inside_the_vehicle():
+    for rig in rigs():
+        for lidar in rig.lidars:
+            place = apply(rig.vehicle_from_ego, lidar.ego_from_lidar[:3, 3])
+            assert not any(part.contains(place) for part in rig.body)
+
+
 def test_cameras_are_within_the_bounds_that_the_docs_name():
     for rig in rigs():
         camera = rig.reference_camera

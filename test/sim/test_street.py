@@ -6,16 +6,26 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support.bare_street import bare_street
 
+from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
 from bev_semseg_ros.sim.assets.surfaces import Surfaces
+from bev_semseg_ros.sim.classes import BARRIER
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
 from bev_semseg_ros.sim.scene.road.ground import build_ground
+from bev_semseg_ros.sim.scene.road.junction_markings import PAINT_HEIGHT
+from bev_semseg_ros.sim.scene.road.markings import Markings
 from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
 from bev_semseg_ros.sim.scene.road.street import Street
+from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
+from bev_semseg_ros.sim.scene.roadside.greenery import CLEARANCE, Greenery
+from bev_semseg_ros.sim.scene.site import Site
+from bev_semseg_ros.sim.scene.traffic.drive import LONGEST, SIGHT, Drive
 
 
 def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:
@@ -130,6 +140,67 @@ def test_side_road_interrupts_its_sides():
             expected = side.sign in street.crossing.signs
             assert street.is_crossed(middle, middle, side.sign) == expected
             assert any(run[0] < middle < run[-1] for run in street.runs(side.sign)) != expected
+
+
+def crossed_street(library: Library) -> tuple[Site, Side]:
+    """Return a street, and its side with a side road."""
+    site = next(
+        site
+        for site in (bare_street(library, seed, "rural", "junction") for seed in range(20))
+        if site.street.crossing.start > 8
+    )
+    return site, site.street.side(site.street.crossing.signs[0])
+
+
+def test_guard_rails_and_walls_of_leaves_leave_a_side_road_free(library):
+    site, side = crossed_street(library)
+    greenery = Greenery(site)
+    Boundaries(site, greenery)._guard_rail(side, side.boundary - 0.5, -12, 100, 1)
+    greenery._forest_edge(side, side.boundary + 2)
+    crossing, mesh = site.street.crossing, site.out.build()
+    s, _ = site.street.alignment.locate(*np.moveaxis(mesh.triangles[..., :2], -1, 0))
+    along = (mesh.labels == BARRIER) | (mesh.materials == site.surfaces.far_trees)
+    spans = along & (s.min(1) < crossing.end) & (s.max(1) > crossing.start)
+    assert (s[along] < crossing.start).any() and (s[along] > crossing.end).any()
+    assert not spans.any()
+
+
+def test_crowns_hang_over_the_road_but_not_so_low_that_a_lorry_meets_them(library):
+    site = bare_street(library, 4)
+    greenery, side = Greenery(site), site.street.sides[1]
+    for s in np.arange(-10, 60, 6.0):
+        greenery._tree(s, -side.kerb_start - 0.6, 1.5)
+    corners = site.out.build().triangles.reshape(-1, 3)
+    s, t = site.street.alignment.locate(corners[:, 0], corners[:, 1])
+    z = (corners[:, 2] - site.street.alignment.elevation(s))[-side.kerb_start < t]
+    assert len(z) > 500 and z.min() > CLEARANCE - 0.01
+
+
+def test_lines_of_parking_places_lie_on_the_ground(library):
+    """Also where the places of a square are on raised paving."""
+    is_raised = False
+    for seed in range(12):
+        site = bare_street(library, seed, "city", "square")
+        for side in site.street.sides:
+            heights = [float(side.height(abs(row.offset))) for row in side.rows]
+            is_raised = is_raised or any(height > 0.02 for height in heights)
+        Markings(site)._bays()
+        lines = site.out.build().triangles.reshape(-1, 3).astype(np.float64)
+        s, t = site.street.alignment.locate(lines[:, 0], lines[:, 1])
+        ground = [site.street.side(at).height(abs(at)) for at in t]
+        height = lines[:, 2] - site.street.alignment.elevation(s) - ground
+        np.testing.assert_allclose(height, PAINT_HEIGHT, atol=1e-3)
+    assert is_raised
+
+
+def test_however_long_a_drive_is_it_ends_well_before_the_road_does():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        alignment = Alignment.draw(rng, fast=False, near=150)
+        road_end = float(alignment.stations[-1])
+        for frames in (1, 20, 100, 2000):
+            drive = Drive.draw(rng, Lane(0, 3, 1), (frames - 1) / 10, road_end)
+            assert drive.distance <= min(LONGEST, road_end - SIGHT) + 1e-9
 
 
 @pytest.mark.parametrize(

@@ -7,30 +7,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from support.bare_street import bare_street
 
 from bev_semseg_ros.geometry import rotation_z
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
-from bev_semseg_ros.sim.assets.primitives import Primitives
-from bev_semseg_ros.sim.assets.randomization import RandomizedMaterials
-from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.classes import BOX_LABEL, MASK_LABEL
 from bev_semseg_ros.sim.scene.actors import Actor, boxes_of
-from bev_semseg_ros.sim.scene.occupancy import Occupancy
+from bev_semseg_ros.sim.scene.lamps import Lamps
 from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
-from bev_semseg_ros.sim.scene.road.street import Street
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 from bev_semseg_ros.sim.scene.traffic.busyness import LEVELS, Busyness
-from bev_semseg_ros.sim.scene.traffic.drive import Drive
+from bev_semseg_ros.sim.scene.traffic.drive import EGO_LENGTH, Drive
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
+from bev_semseg_ros.sim.scene.traffic.parking import Parking
 from bev_semseg_ros.sim.scene.traffic.people import FREQUENCIES, SITUATIONS, People
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 from bev_semseg_ros.sim.scene.traffic.places import pavement
 from bev_semseg_ros.sim.scene.traffic.riders import Riders
 from bev_semseg_ros.sim.scene.traffic.road_users import RoadUsers
 from bev_semseg_ros.sim.scene.traffic.roles import ROLES
-from bev_semseg_ros.sim.scene.traffic.vehicles import Vehicles
+from bev_semseg_ros.sim.scene.traffic.vehicles import GAP_BEHIND, Vehicles
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import Weather
 from bev_semseg_ros.sim.scene.world import World
 
 pytestmark = pytest.mark.slow
@@ -53,14 +52,8 @@ class Scene:
 
 def bare(library: Library, seed: int, kind: str = "city") -> Scene:
     """Return a straight street before traffic is added."""
-    rng = np.random.default_rng(seed)
-    table = RandomizedMaterials(rng)
-    surfaces = Surfaces.draw(rng, table, "summer", 0.0, True)
-    street = Street.draw(rng, kind, surfaces, 60)
-    street = replace(street, alignment=replace(street.alignment, curvature=1e-6))
-    drive = Drive.draw(rng, street.ego_lane, TIMES[-1])
-    occupancy = Occupancy(len(TIMES))
-    site = Site(rng, street, "summer", table, surfaces, library, occupancy, Primitives())
+    site = bare_street(library, seed, kind, moments=len(TIMES))
+    drive = Drive.draw(site.rng, site.street.ego_lane, TIMES[-1], road_end=400.0)
     placement = Placement(site, drive, TIMES, 5)
     placement.reserve_ego_path()
     return Scene(site, placement)
@@ -249,6 +242,34 @@ def test_motorcyclists_ride_in_the_lanes_at_the_speed_of_the_cars(library):
             ]
             assert rider.speed in others or not others
     assert found > 3
+
+
+def test_vehicles_that_wait_in_traffic_have_their_lamps_on_at_night_and_parked_ones_not(library):
+    scene = bare(library, 4)
+    scene.placement.drive = replace(scene.placement.drive, speed=0.0)
+    Vehicles(scene.placement, BUSY).add_moving()
+    waiting = [actor for actor in scene.actors if not actor.is_moving]
+    Parking(scene.placement).fill(next(side for side in scene.site.street.sides if side.rows))
+    parked = scene.actors[scene.actors.index(waiting[-1]) + 1 :]
+    lamps = Lamps(scene.site, Weather("night", is_night=True), 0)
+    for actors, is_lit in ((waiting, True), (parked, False)):
+        lit = lamps.switch_on(actors)
+        changed = [
+            not np.array_equal(a.materials, b.materials) for a, b in zip(actors, lit, strict=True)
+        ]
+        assert changed and set(changed) == {is_lit}
+
+
+def test_the_own_lane_has_vehicles_behind_too_at_a_distance(library):
+    behind = []
+    for seed in range(5):
+        scene = bare(library, seed, "avenue")
+        Vehicles(scene.placement, replace(BUSY, truck_share=0.0)).add_moving()
+        own = scene.site.street.ego_lane.offset
+        for actor in scene.actors:
+            if abs(actor.t - own) < 1 and actor.s < 0:
+                behind.append(actor.s + actor.footprint[0] / 2)
+    assert len(behind) > 1 and max(behind) <= -EGO_LENGTH / 2 - GAP_BEHIND
 
 
 def test_buses_and_delivery_vehicles_stand_at_the_edge(library):

@@ -23,6 +23,8 @@ from bev_semseg_ros.sim.scene.weather import FAIR, WEATHER_PROBABILITIES, WEATHE
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.ray_casting import Hits
+from bev_semseg_ros.sim.sensors.weather import transmission
 
 EMISSION = CAMERA_COLUMN["emission"]
 RIG = QUICK_RIGS["kitti"]
@@ -151,6 +153,12 @@ class TestLidar:
             points = scan(scene(weather), RIG)
             counts.append(((points.positions[:, 2] < 0.2) & (points.distances > 12)).sum())
         assert counts[1] < counts[0]
+
+    def test_water_mirrors_beams_away_on_the_ground_but_not_on_the_roof_of_a_car(self):
+        level, ones = np.ones(2), np.ones(2)
+        hits = Hits(np.arange(2), 20 * ones, np.zeros(2, int), ones, level, np.array([-1, 0]))
+        ground, roof = transmission(scene(Weather(wet=0.8)), hits)
+        assert ground < 0.01 and roof == 1
 
     def test_fair_weather_changes_nothing(self):
         view = street((12.0, "wall"))

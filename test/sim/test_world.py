@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +87,17 @@ def test_annotated_objects_do_not_overlap(worlds, index):
         )
         np.fill_diagonal(inside, False)
         assert not inside.any(), f"seed {world.seed}: objects {np.argwhere(inside)[0]} overlap"
+
+
+def test_a_vehicle_at_an_angle_to_the_road_stands_on_the_slope(library):
+    """The ground under it is the same whichever way it is turned."""
+    world = World(3, 1, library, kind="hills")
+    slope = world.street.alignment.slope(0.0)
+    turned = copy.copy(world)
+    world.drive = replace(world.drive, yaw=0.0)
+    turned.drive = replace(world.drive, yaw=0.6)
+    up, turned_up = (each.world_from_ego(0.0)[:3, 2] for each in (world, turned))
+    assert abs(slope) > 0.04 and np.linalg.norm(up - turned_up) < 0.3 * abs(slope)
 
 
 @pytest.mark.parametrize("index", [0, FRAMES // 2, FRAMES - 1])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from support.broken_bag import COUNT, STORE, Entry, on, without
 
-from bev_semseg_ros.ros.doctor.topics import COMPRESSED
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 
 TENTH = 100_000_000  # of a second, in ns
 
@@ -151,12 +151,12 @@ def compressed_on(topic: str) -> Change:
 
     def jpeg(entry: Entry) -> Entry:
         pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
-        message = STORE.types[COMPRESSED](
+        message = STORE.types[COMPRESSED_IMAGE](
             entry.message.header,
             "rgb8; jpeg compressed bgr8",
             cv2.imencode(".jpg", pixels)[1].reshape(-1),
         )
-        return replace(entry, topic=f"{topic}/compressed", kind=COMPRESSED, message=message)
+        return replace(entry, topic=f"{topic}/compressed", kind=COMPRESSED_IMAGE, message=message)
 
     return on(topic, jpeg)
 

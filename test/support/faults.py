@@ -17,7 +17,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import CameraInfo
 from support.malformed import scramble
-from support.peer import Peer
+from support.peer import PATIENCE, Peer
 
 from bev_semseg_ros.ros.convert.message import fill
 
@@ -102,8 +102,11 @@ def fail(peer: Peer, fault: Fault, moments: int) -> None:
     peer._stamp = begin + round(max(moments * fault.period, PERIOD) * 1e9)
 
 
-def recover(peer: Peer, timeout: float = 30.0) -> tuple[dict[str, str], float]:
+def recover(peer: Peer, timeout: float = PATIENCE) -> tuple[dict[str, str], float]:
     """Play a good drive until the node answers one of its pairs with both sensors.
+
+    The drive becomes slower while the answer is missing: a node that is too slow for a drive on a
+    busy machine takes the newest cloud and the newest image, which may never be a pair.
 
     The boxes of the answer must be those of `peer.reference` (the markers of the same scene before
     the fault), if that is set.
@@ -125,7 +128,10 @@ def recover(peer: Peer, timeout: float = 30.0) -> tuple[dict[str, str], float]:
             seconds = time.monotonic() - start
             peer.compare_with_reference(int(timing["stamp"]))
             return timing, seconds
-    raise TimeoutError(f"no answer with both sensors within {timeout} s")
+    counts = {topic: len(messages) for topic, messages in peer.received.items()}
+    raise TimeoutError(
+        f"no answer with both sensors within {timeout} s to {len(sent)} pairs; came: {counts}"
+    )
 
 
 def storm(peer: Peer, count: int) -> tuple[int, int]:
@@ -169,11 +175,12 @@ def counted(timing: dict[str, str], counter: str) -> int:
 
 
 def _moments(start: float, timeout: float) -> Iterator[float]:
-    """Yield the end of each moment of a drive, `time.monotonic()`."""
-    index = 1
-    while time.monotonic() < start + timeout:
-        yield start + index * PERIOD
-        index += 1
+    """Yield the end of each moment of a drive, `time.monotonic()`.
+
+    A moment takes PERIOD, and from the first second on a tenth of the time since the start.
+    """
+    while (now := time.monotonic()) < start + timeout:
+        yield now + max(PERIOD, (now - start) / 10)
 
 
 # --- faults of a sensor ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,20 +163,31 @@ def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="session")
-def peers(calibration):
-    """Return peers(namespace), which gives the Peer of a namespace; all are closed at the end."""
+def lasting_peer(calibration) -> Iterator[Peer]:
+    """Return the other side of `node`. It lives as long, because its stamps must not go back."""
     from support.peer import Peer
 
-    found: dict[str, Peer] = {}
+    with closing(Peer(calibration)) as peer:
+        yield peer
 
-    def peer(namespace: str = "") -> Peer:
-        if namespace not in found:
-            found[namespace] = Peer(calibration, namespace)
-        return found[namespace]
 
-    yield peer
-    for peer_ in found.values():
-        peer_.close()
+@pytest.fixture(scope="module")
+def peers(lasting_peer, calibration) -> Iterator[Callable[..., Peer]]:
+    """Return peers(namespace), which gives the Peer of a namespace.
+
+    All but the lasting one are closed with the module: every new node would have to find them.
+    """
+    from support.peer import Peer
+
+    found: dict[str, Peer] = {"": lasting_peer}
+    with ExitStack() as opened:
+
+        def peer(namespace: str = "") -> Peer:
+            if namespace not in found:
+                found[namespace] = opened.enter_context(closing(Peer(calibration, namespace)))
+            return found[namespace]
+
+        yield peer
 
 
 @pytest.fixture

@@ -21,12 +21,11 @@ from support.broken_bag import COUNT, STORE, Entry, entries, good_bag, on, write
 from support.process import Process
 
 from bev_semseg_ros.data.calibration import YAML_NAME
-from bev_semseg_ros.ros.convert.message import stamp_ns
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, stamp_ns
 from bev_semseg_ros.ros.dds import SWITCH, profile_variable
 from bev_semseg_ros.ros.doctor import live
 from bev_semseg_ros.ros.doctor.live import Backlog
 from bev_semseg_ros.ros.doctor.observation import Stream
-from bev_semseg_ros.ros.doctor.topics import COMPRESSED
 
 NAMESPACE = "/patient"
 TOPICS = {
@@ -84,8 +83,8 @@ def _from_drivers(all_: list[Entry]) -> list[Entry]:
     def jpeg(entry: Entry) -> Entry:
         pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
         data = cv2.imencode(".jpg", pixels)[1].reshape(-1)
-        message = STORE.types[COMPRESSED](entry.message.header, "jpeg", data)
-        return replace(entry, topic="/front/jpeg", kind=COMPRESSED, message=message)
+        message = STORE.types[COMPRESSED_IMAGE](entry.message.header, "jpeg", data)
+        return replace(entry, topic="/front/jpeg", kind=COMPRESSED_IMAGE, message=message)
 
     def info(entry: Entry) -> Entry:
         return entry.with_message(width=0, height=0, k=np.zeros(9), d=np.zeros(8))

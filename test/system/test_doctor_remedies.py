@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import yaml
 from support.bag_faults import BROKEN, FIXABLE
 from support.broken_bag import Entry, entries, good_bag, write
+from support.peer import Peer
 from support.process import Process
 from visualization_msgs.msg import Marker
 
@@ -22,7 +23,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
 
 @pytest.mark.parametrize("name", FIXABLE)
 def test_the_doctor_s_own_parameters_and_command_bring_results(
-    name: str, content: list[Entry], checkpoint_file: Path, peers, tmp_path: Path
+    name: str, content: list[Entry], checkpoint_file: Path, calibration, tmp_path: Path
 ) -> None:
     spoil, calibration, *_ = BROKEN[name]
     bag = write(tmp_path / "bag", spoil(content), calibration)
@@ -37,8 +38,9 @@ def test_the_doctor_s_own_parameters_and_command_bring_results(
     assert command[:3] == ["bev-semseg", "node", "--ros-args"] and str(file) in command
     mode = yaml.safe_load(file.read_text())["/**"]["ros__parameters"].get("mode", "fused")
     namespace = f"/patient_{FIXABLE.index(name)}"
-    peer = peers(namespace)
     with ExitStack() as processes:
+        # Closed with the test: every later node would have to find it.
+        peer = processes.enter_context(closing(Peer(calibration, namespace)))
         node = processes.enter_context(
             # The threshold: the network of the tests is not trained.
             Process(*command[1:], "-r", f"__ns:={namespace}", "-p", "score_threshold:=0.0")

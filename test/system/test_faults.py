@@ -11,7 +11,7 @@ from support.faults import FAULTS, Fault, counted, fail, recover, storm
 from support.process import Process
 
 NAMESPACE = "/faulty"
-STORM = 1000
+STORM = 300  # benchmarks/faults.py has more
 MOMENTS = 5  # of a fault here; benchmarks/faults.py has more
 ATTEMPTS = 5  # a node on a busy machine may skip all moments of one: the newest input wins
 

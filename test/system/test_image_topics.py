@@ -13,9 +13,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import CAMERA
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
-from bev_semseg_ros.ros.input.image_topics import COMPRESSED, IMAGE, remapping
+from bev_semseg_ros.ros.input.image_topics import remapping
 from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
@@ -141,9 +142,9 @@ def test_a_raw_image_is_heard_whatever_the_topic_is_called(camera):
     ("message_type", "topic"),
     [
         (IMAGE, "/image_raw"),
-        (COMPRESSED, "/image_raw/compressed"),
-        (COMPRESSED, "/jpeg"),
-        (COMPRESSED, "/compressed"),
+        (COMPRESSED_IMAGE, "/image_raw/compressed"),
+        (COMPRESSED_IMAGE, "/jpeg"),
+        (COMPRESSED_IMAGE, "/compressed"),
     ],
 )
 def test_the_remapping_that_the_doctor_prints_works(camera, message_type, topic):

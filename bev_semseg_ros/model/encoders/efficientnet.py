@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bev_semseg_ros.model.encoders.camera import CameraEncoder, normalize
+from bev_semseg_ros.model.layers import GroupedConv
 
 
-class SameConv(nn.Conv2d):
+class SameConv(GroupedConv):
     """A convolution padded as TensorFlow's "SAME".
 
     At stride 2 the extra column and row lie behind, not before: even sizes are padded by
@@ -42,16 +42,6 @@ class SameConv(nn.Conv2d):
         if self.stride[0] == 2:
             height, width = (self.kernel_size[0] - 2 + int(size) % 2 for size in x.shape[-2:])
             x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        if (
-            self.training
-            and self.groups > 1
-            and self.weight.requires_grad
-            and x.device.type == "cpu"
-            and torch.is_autocast_enabled("cpu")
-        ):
-            # A depthwise convolution's backward pass takes 2 to 4 times as long in bfloat16.
-            with torch.autocast("cpu", enabled=False):
-                return super().forward(x.float()).to(torch.get_autocast_dtype("cpu"))
         return super().forward(x)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bev_semseg_ros.model.layers import ConvBlock
-from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.necks.neck import Neck, resize_to
 
 
 class Fpn(Neck):
@@ -30,6 +29,5 @@ class Fpn(Neck):
         x = self.laterals[-1](top) + self.context(top.mean((2, 3), keepdim=True))
         for level in range(len(self.smooth) - 1, -1, -1):
             lateral = self.laterals[level](features[level])
-            upsampled = F.interpolate(x, size=lateral.shape[-2:], mode="bilinear")
-            x = self.smooth[level](upsampled + lateral)
+            x = self.smooth[level](resize_to(x, lateral) + lateral)
         return x

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def resize_to(x: Tensor, like: Tensor) -> Tensor:
+    """Resize a map x bilinearly to the height and width of another one."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear")
 
 
 class Neck(nn.Module):

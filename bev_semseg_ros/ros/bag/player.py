@@ -22,17 +22,17 @@ from bev_semseg_ros.ros.bag.handshake import Handshake
 from bev_semseg_ros.ros.bag.playback_qos import qos_profile
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
 from bev_semseg_ros.ros.bag.reading.payload import check_message, prepare_check
-from bev_semseg_ros.ros.bag.reading.remark import Remark
-from bev_semseg_ros.ros.convert.message import message_class
+from bev_semseg_ros.ros.bag.reading.remark import Remark, left_out_in_words
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE, POINT_CLOUD, message_class
 from bev_semseg_ros.ros.convert.undecoded import undecoded
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.input.subscriptions import node_name
 
 SETTLED = 1.0  # seconds without a new subscriber after which no more are expected
 SENSOR_TYPES = (
-    "sensor_msgs/msg/PointCloud2",
-    "sensor_msgs/msg/Image",
-    "sensor_msgs/msg/CompressedImage",
+    POINT_CLOUD,
+    IMAGE,
+    COMPRESSED_IMAGE,
 )
 CLOCK_PERIOD = 0.025  # seconds
 # Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
@@ -320,9 +320,8 @@ def play(
                 raise
         _warn(node, player.remarks, told)
         left_out = _left_out(player.left_out)
-        for topic, causes in left_out.items():
-            for cause, count in causes.items():
-                node.get_logger().warning(f"{topic}: {count} messages are left out: {cause}")
+        for text in left_out_in_words(player.left_out):
+            node.get_logger().warning(text)
         if is_at_end and not player.sent:
             raise ValueError(_why_nothing(player))
         return {
@@ -360,9 +359,5 @@ def _left_out(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 def _why_nothing(player: Player) -> str:
     """Say why no message of a bag was published."""
-    causes = [
-        f"{topic}: {count} messages are left out: {cause}"
-        for (topic, cause), count in player.left_out.items()
-    ]
-    causes += [str(remark) for remark in player.remarks]
+    causes = [*left_out_in_words(player.left_out), *map(str, player.remarks)]
     return f"{player.bag}: nothing was published: {'; '.join(causes) or 'it holds no messages'}"

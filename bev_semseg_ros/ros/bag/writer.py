@@ -35,7 +35,9 @@ from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, Frame, LidarScan, only
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
 from bev_semseg_ros.ros.convert.camera_info import camera_info_fields
+from bev_semseg_ros.ros.convert.message import CAMERA_INFO, IMAGE, POINT_CLOUD
 from bev_semseg_ros.ros.convert.point_cloud import pack_points
+from bev_semseg_ros.ros.input.tf_topics import TF_MESSAGE
 
 BASE_FRAME = "base_link"  # the ego frame
 UNRELATED_GAP_NS = 500_000_000
@@ -45,10 +47,10 @@ Storage = Literal["mcap", "sqlite3"]
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
 _BAG_VERSION: Literal[9] = 9  # of metadata.yaml; Jazzy and later read it
 _TYPES = {  # by the last part of the topic
-    "points": "sensor_msgs/msg/PointCloud2",
-    "image": "sensor_msgs/msg/Image",
-    "camera_info": "sensor_msgs/msg/CameraInfo",
-    "tf_static": "tf2_msgs/msg/TFMessage",
+    "points": POINT_CLOUD,
+    "image": IMAGE,
+    "camera_info": CAMERA_INFO,
+    "tf_static": TF_MESSAGE,
 }
 _FOREVER = QosTime(9223372036, 854775807)  # rosbag2 writes "infinite" so
 
@@ -323,7 +325,7 @@ def _bytes(array: np.ndarray) -> np.ndarray:
 
 def _cloud(points: np.ndarray, attributes: Mapping[str, np.ndarray], header: Any) -> Any:
     packed, fields = pack_points(points, attributes)
-    return _messages["sensor_msgs/msg/PointCloud2"](
+    return _messages[POINT_CLOUD](
         header=header,
         height=1,
         width=len(packed),
@@ -341,14 +343,12 @@ def _cloud(points: np.ndarray, attributes: Mapping[str, np.ndarray], header: Any
 
 def _image(image: np.ndarray, header: Any) -> Any:
     height, width = image.shape[:2]
-    return _messages["sensor_msgs/msg/Image"](
-        header, height, width, "rgb8", 0, 3 * width, _bytes(image)
-    )
+    return _messages[IMAGE](header, height, width, "rgb8", 0, 3 * width, _bytes(image))
 
 
 def _camera_info(camera: Camera, header: Any) -> Any:
     whole = _messages["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    return _messages["sensor_msgs/msg/CameraInfo"](
+    return _messages[CAMERA_INFO](
         header=header, binning_x=0, binning_y=0, roi=whole, **camera_info_fields(camera)
     )
 
@@ -359,7 +359,7 @@ def _transforms(calibration: Calibration, stamp_ns: int) -> Any:
     for mount in calibration.cameras.values():
         poses[mount.frame_id] = invert(mount.camera.camera_from_ego)
     transforms = [_transform(frame_id, pose, stamp_ns) for frame_id, pose in poses.items()]
-    return _messages["tf2_msgs/msg/TFMessage"](transforms)
+    return _messages[TF_MESSAGE](transforms)
 
 
 def _transform(frame_id: str, pose: np.ndarray, stamp_ns: int) -> Any:

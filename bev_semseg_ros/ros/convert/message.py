@@ -10,6 +10,12 @@ from typing import Any
 
 import numpy as np
 
+# The message types of sensors.
+POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
 # Takes what a decoder assumed because the message does not say it, and what to do about it.
 Note = Callable[[str, str], None]
 

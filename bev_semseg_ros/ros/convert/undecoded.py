@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bev_semseg_ros.ros.convert import message
+
 POINTS, IMAGE = "points", "image"
-_CLOUD, _IMAGE = "sensor_msgs/msg/PointCloud2", "sensor_msgs/msg/Image"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def _driver(name: str) -> str:
     """Return the remedy for what a lidar's driver decodes while it is played."""
     return (
         f"the driver decodes them: play the bag to {name}, whose messages must be installed for "
-        f"it, and use the {_CLOUD} that it publishes, or record that"
+        f"it, and use the {message.POINT_CLOUD} that it publishes, or record that"
     )
 
 
@@ -56,7 +57,7 @@ def _republish(package: str, transport: str) -> str:
 _PACKETS = "packets of the lidar, not points"
 _VIDEO = "packets of a video, not images"
 _ANY_DRIVER = _driver("the lidar's driver")
-_CAMERA_DRIVER = f"let the camera's driver publish {_IMAGE}, and record that"
+_CAMERA_DRIVER = f"let the camera's driver publish {message.IMAGE}, and record that"
 # Pattern of the type -> kind, what its messages are, remedy. The first that fits counts.
 _TYPES: tuple[tuple[str, str, str, str], ...] = (
     (r"velodyne_msgs/.*", POINTS, _PACKETS, _driver("velodyne_pointcloud")),
@@ -68,8 +69,8 @@ _TYPES: tuple[tuple[str, str, str, str], ...] = (
         r"livox_\w+/.*CustomMsg",
         POINTS,
         "points in Livox's own message",
-        f"the driver decodes them: let livox_ros_driver2 publish {_CLOUD} (its parameter "
-        "xfer_format: 0), and record that",
+        f"the driver decodes them: let livox_ros_driver2 publish {message.POINT_CLOUD} (its "
+        "parameter xfer_format: 0), and record that",
     ),
     (
         r".*/CompressedPointCloud2?",
@@ -81,7 +82,7 @@ _TYPES: tuple[tuple[str, str, str, str], ...] = (
         r"sensor_msgs/msg/PointCloud",
         POINTS,
         "the cloud message of ROS before PointCloud2",
-        f"let the driver publish {_CLOUD}, and record that",
+        f"let the driver publish {message.POINT_CLOUD}, and record that",
     ),
     (
         r"sensor_msgs/msg/(LaserScan|MultiEchoLaserScan)",

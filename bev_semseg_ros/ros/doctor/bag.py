@@ -10,15 +10,16 @@ from typing import Any
 from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.ros.bag.reader import BagReader, Topic
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, open_streams
 from bev_semseg_ros.ros.doctor.topics import (
-    COMPRESSED,
     INPUT_TYPES,
     Available,
     SensorNames,
     candidates_of,
     choose_topics,
+    has_choice,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
@@ -59,7 +60,7 @@ def _read(
 ) -> Observation:
     types: dict[str, str] = {}
     available = {}
-    inputs = (*INPUT_TYPES.values(), COMPRESSED)
+    inputs = (*INPUT_TYPES.values(), COMPRESSED_IMAGE)
     for topic in sorted(reader.topics, key=lambda topic: topic.count):
         if topic.message_type in inputs:
             available[topic.name] = (topic.message_type, topic.count)
@@ -102,10 +103,9 @@ def _compare(reader: BagReader, available: Available, sensors: Sensors) -> dict[
     Returns:
         What each of them holds; empty where there is no choice.
     """
-    kinds = {kind: candidates_of(available, kind) for kind in INPUT_TYPES}
-    has_choice = any(len(counts) > 1 for counts in kinds.values())
-    if not has_choice or all(sensor.prefix for sensor in sensors.all):
+    if not has_choice(available, sensors):
         return {}
+    kinds = {kind: candidates_of(available, kind) for kind in INPUT_TYPES}
     wanted = []
     for topic in reader.topics:
         of_kinds = [topic.name for counts in kinds.values() if topic.name in counts]

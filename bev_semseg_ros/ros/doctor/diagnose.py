@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.ros.bag.reading.remark import left_out_in_words
 from bev_semseg_ros.ros.doctor.beams import check_beams
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
@@ -95,13 +96,8 @@ def check_recording(observation: Observation, diagnosis: Diagnosis) -> None:
     """Report what is wrong with the bag itself, and messages that cannot be read."""
     for remark in observation.remarks:
         diagnosis.add("bag", "warning", remark.text, remark.remedy)
-    for (topic, cause), count in observation.left_out.items():
-        diagnosis.add(
-            "bag",
-            "warning",
-            f"{topic}: {count} messages are left out: {cause}",
-            "copy the bag anew from where it was recorded",
-        )
+    for text in left_out_in_words(observation.left_out):
+        diagnosis.add("bag", "warning", text, "copy the bag anew from where it was recorded")
 
 
 def choose_sensors(

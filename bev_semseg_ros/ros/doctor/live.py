@@ -18,18 +18,18 @@ from rclpy.signals import uninstall_signal_handlers
 from rclpy.subscription import Subscription
 
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
-from bev_semseg_ros.ros.convert.message import message_class
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, message_class
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.doctor.candidates import INFOS, SAMPLES, Candidate, look_at
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream, open_streams
 from bev_semseg_ros.ros.doctor.topics import (
-    COMPRESSED,
     INPUT_TYPES,
     Choice,
     SensorNames,
     all_inputs,
     candidates_of,
     choose_topics,
+    has_choice,
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
@@ -186,13 +186,12 @@ def _compare(
         The topics that could be an input -> (type, messages that came in COUNTING), and what each
         of them holds. Where there is no choice, no messages are counted.
     """
-    wanted = (*INPUT_TYPES.values(), COMPRESSED)
+    wanted = (*INPUT_TYPES.values(), COMPRESSED_IMAGE)
     found = {topic: name for topic, name in types.items() if name in wanted}
     without_counts = {topic: (name, 0) for topic, name in found.items()}
     kinds = {kind: candidates_of(without_counts, kind) for kind in INPUT_TYPES}
-    is_open = not all(sensor.prefix for sensor in sensors.all)
-    has_choice = is_open and any(len(topics) > 1 for topics in kinds.values())
-    if not has_choice and not any(topic + SUFFIX in found for topic in found):
+    is_twofold = any(topic + SUFFIX in found for topic in found)
+    if not has_choice(without_counts, sensors) and not is_twofold:
         return without_counts, {}
     messages: dict[str, list[bytes]] = {topic: [] for topic in found}
     counts: Counter[str] = Counter()

@@ -7,12 +7,12 @@ import numpy as np
 from bev_semseg_ros.data.calibration import SENSOR_NAME
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 from bev_semseg_ros.ros.convert.undecoded import Undecoded, all_undecoded
 from bev_semseg_ros.ros.doctor.candidates import not_chosen
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.doctor.topics import (
-    COMPRESSED,
     INPUT_TYPES,
     LISTS,
     inputs_of,
@@ -219,7 +219,7 @@ def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
         )
     elif stream.sizes:
         (width, height), message = next(iter(stream.sizes)), stream.samples[0]
-        is_compressed = stream.message_type == COMPRESSED
+        is_compressed = stream.message_type == COMPRESSED_IMAGE
         encoding = message.format if is_compressed else message.encoding
         diagnosis.add(item, "ok", f"{width} x {height}, {encoding}, {size}")
     elif stream.kind == "points" and stream.samples:

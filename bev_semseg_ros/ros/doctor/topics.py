@@ -10,6 +10,7 @@ from types import MappingProxyType
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration
 from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.convert.message import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 from bev_semseg_ros.ros.doctor.candidates import (
     NEARLY_ALL,
     Candidate,
@@ -21,11 +22,10 @@ from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
 # Kind of an input -> its message type.
 INPUT_TYPES = {
-    "points": "sensor_msgs/msg/PointCloud2",
-    "image": "sensor_msgs/msg/Image",
-    "camera_info": "sensor_msgs/msg/CameraInfo",
+    "points": POINT_CLOUD,
+    "image": IMAGE,
+    "camera_info": CAMERA_INFO,
 }
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 DEPTH_SUFFIX = "/compressedDepth"  # image_transport's name for depth images, of the same type
 OWN_IMAGES = "/semseg/"  # in the topics of the node's own images, which a bag may hold, too
 ONE_OF_EACH = Sensors()
@@ -157,7 +157,8 @@ def choose_topics(
             topic = _as_published(asked.get(name, ""), kind, types)
             if not topic and kind == "camera_info" and sensor.stream in choice.chosen:
                 image = choice.chosen[sensor.stream]
-                topic, choice.why[name] = _info_of(image, available, candidates)
+                compared = {} if sensor.prefix else candidates
+                topic, choice.why[name] = _info_of(image, available, compared)
             if not topic and sensor.prefix:
                 topic = f"/{name}"
                 if kind == "image":
@@ -166,7 +167,9 @@ def choose_topics(
                 topic, choice.why[name] = _best(kind, available, candidates)
                 if not topic:
                     continue
-            accepted = (INPUT_TYPES[kind], COMPRESSED) if kind == "image" else (INPUT_TYPES[kind],)
+            accepted = (
+                (INPUT_TYPES[kind], COMPRESSED_IMAGE) if kind == "image" else (INPUT_TYPES[kind],)
+            )
             if topic not in types:
                 choice.wrong[name] = f"there is no topic {topic}"
             elif types[topic] not in accepted:
@@ -181,8 +184,14 @@ def candidates_of(available: Available, kind: str) -> dict[str, int]:
     """Return the topics that could be an input of a kind -> their number of messages."""
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image":
-        counts |= _counts(available, COMPRESSED)
+        counts |= _counts(available, COMPRESSED_IMAGE)
     return counts
+
+
+def has_choice(available: Available, sensors: Sensors) -> bool:
+    """Return whether what topics hold decides which of them a sensor gets."""
+    is_open = not all(sensor.prefix for sensor in sensors.all)
+    return is_open and any(len(candidates_of(available, kind)) > 1 for kind in INPUT_TYPES)
 
 
 def topics_of(available: Available, kind: str) -> dict[str, int]:
@@ -192,7 +201,7 @@ def topics_of(available: Available, kind: str) -> dict[str, int]:
     """
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image":
-        for topic, count in _counts(available, COMPRESSED).items():
+        for topic, count in _counts(available, COMPRESSED_IMAGE).items():
             if topic.removesuffix(SUFFIX) not in counts:
                 counts[topic] = count
     return counts
@@ -269,7 +278,7 @@ def _most_messages(available: Available, kind: str) -> str:
     """Return the topic of a kind with most messages; "" if there is none."""
     counts = _counts(available, INPUT_TYPES[kind])
     if kind == "image" and not counts:
-        counts = _counts(available, COMPRESSED)
+        counts = _counts(available, COMPRESSED_IMAGE)
     return max(counts, key=lambda topic: counts[topic], default="")
 
 

@@ -8,10 +8,8 @@ name is: there the type of the publisher decides.
 from __future__ import annotations
 
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.node.sensors import Sensor
-
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 Form = tuple[str, str]  # message type, topic
 
@@ -24,8 +22,8 @@ def image_forms(topic: str, transport: str) -> list[Form]:
         transport: The parameter image_transport.
     """
     if transport == "compressed":
-        return [(COMPRESSED, topic + SUFFIX), (COMPRESSED, topic)]
-    return [(IMAGE, topic), (COMPRESSED, topic)]
+        return [(COMPRESSED_IMAGE, topic + SUFFIX), (COMPRESSED_IMAGE, topic)]
+    return [(IMAGE, topic), (COMPRESSED_IMAGE, topic)]
 
 
 def other_forms(topic: str, transport: str, sensor: Sensor) -> dict[Form, str]:
@@ -40,7 +38,7 @@ def other_forms(topic: str, transport: str, sensor: Sensor) -> dict[Form, str]:
     if transport == "compressed":
         others = {(IMAGE, topic): f"set {parameter} to raw"}
     else:
-        others = {(COMPRESSED, topic + SUFFIX): f"set {parameter} to compressed"}
+        others = {(COMPRESSED_IMAGE, topic + SUFFIX): f"set {parameter} to compressed"}
     plain = topic.removesuffix(SUFFIX)
     if plain not in ("", topic):
         remedy = f"remap {sensor.stream} to {plain}"
@@ -57,6 +55,6 @@ def remapping(topic: str, message_type: str) -> tuple[str, str]:
         topic: The topic of the images.
         message_type: Their type.
     """
-    if message_type != COMPRESSED:
+    if message_type != COMPRESSED_IMAGE:
         return topic, "raw"
     return topic.removesuffix(SUFFIX) or topic, "compressed"

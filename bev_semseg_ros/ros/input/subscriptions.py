@@ -14,9 +14,10 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from bev_semseg_ros.data.calibration import frame_name
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
-from bev_semseg_ros.ros.input.image_topics import COMPRESSED, IMAGE, image_forms, other_forms
+from bev_semseg_ros.ros.input.image_topics import image_forms, other_forms
 from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
@@ -32,7 +33,7 @@ SILENCE = 1.0  # seconds without a message after which a topic is called silent
 PATIENCE = 4.0
 _UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery is complete
 
-IMAGE_CLASSES = {IMAGE: Image, COMPRESSED: CompressedImage}
+IMAGE_CLASSES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 Callback = Callable[..., Any]
 Place = tuple[type, str]  # message class and topic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -81,6 +81,9 @@ class Mesh:
 
     def __len__(self) -> int:
         return len(self.triangles)
+
+    def __getitem__(self, index: np.ndarray) -> Mesh:
+        return Mesh(*(getattr(self, field.name)[index] for field in fields(self)))
 
     def placed(
         self,

@@ -7,6 +7,8 @@ that the camera looks along x, and lies on the ground under the first lidar.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bev_semseg_ros.frame import Camera
@@ -65,6 +67,8 @@ def random_rig(rng: np.random.Generator) -> Rig:
     reach = max(max_range * rng.uniform(0.22, 0.75), 20.0)
     gain, exponent, fade_range = _draw_intensity(rng)
     dark = rng.random()
+    body = _draw_body(rng, lidar_height, direction, is_backing)
+    lidars = tuple(_outside(lidar, body, vehicle_from_ego) for lidar in lidars)
     return Rig(
         name="random",
         layout="kitti",
@@ -80,7 +84,7 @@ def random_rig(rng: np.random.Generator) -> Rig:
         intensity_exponent=exponent,
         intensity_sigma=rng.uniform(0.15, 0.35),
         dark_share=0.06 if dark < 0.15 else 0.0,
-        body=_draw_body(rng, lidar_height, direction, is_backing),
+        body=body,
         dark_range=rng.uniform(12, 40) if dark > 0.75 else float("inf"),
         fade_range=fade_range,
         vehicle_from_ego=vehicle_from_ego,
@@ -241,6 +245,17 @@ def _draw_body(
     if roof > bonnet:
         parts.append(BodyPart(roof_front, roof_rear, 0.68, roof))
     return tuple(parts)
+
+
+def _outside(lidar: Lidar, body: tuple[BodyPart, ...], vehicle_from_ego: np.ndarray) -> Lidar:
+    """Return a lidar that is outside of the own vehicle.
+
+    A low one that would be inside is moved to where the camera looks, onto the bumper or a side.
+    """
+    pose = lidar.ego_from_lidar.copy()
+    while any(part.contains(apply(vehicle_from_ego, pose[:3, 3])) for part in body):
+        pose[0, 3] += 0.1
+    return replace(lidar, ego_from_lidar=pose)
 
 
 def _draw_sweep(rng: np.random.Generator, lidar: Lidar) -> Sweep | None:

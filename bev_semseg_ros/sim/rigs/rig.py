@@ -109,6 +109,11 @@ class BodyPart:
     half_width: float
     height: float
 
+    def contains(self, point: np.ndarray) -> bool:
+        """Return whether a point (3,) of the frame of the vehicle lies inside."""
+        x, y, z = point
+        return bool(self.rear < x < self.front and abs(y) < self.half_width and z < self.height)
+
 
 @dataclass(frozen=True, eq=False)
 class Rig:
@@ -127,7 +132,8 @@ class Rig:
         ring_sigma: Standard deviation in metres of a range bias per ring, constant over a drive.
         beam_sigma: Standard deviation in radians of the elevation of a ring, drawn per frame.
         signal_range: Bounds in metres of the distance at which a surface of reflectance 0.06 is
-            seen half of the time; the distance is drawn per drive.
+            seen half of the time; the distance is drawn per drive. For a lidar with a shorter
+            `max_range` of its own, the distance is shorter in proportion.
         intensity_gain: Factor of intensity = gain * signal ** exponent.
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.

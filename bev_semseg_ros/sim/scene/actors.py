@@ -26,6 +26,7 @@ class Actor:
         speed: Change of the station in m/s, negative against the stations.
         scale: Factor on the size of the shape, the same along all axes.
         drift: Change of the offset in m/s: what crosses the road moves to the left or the right.
+        is_in_traffic: Whether it is a vehicle on its way, also one that waits. Its lamps may be on.
     """
 
     shape: Shape
@@ -36,6 +37,7 @@ class Actor:
     speed: float
     scale: float
     drift: float = 0.0
+    is_in_traffic: bool = False
 
     @property
     def is_moving(self) -> bool:

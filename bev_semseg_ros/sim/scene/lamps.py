@@ -77,10 +77,10 @@ class Lamps:
         ).reshape(-1, LAMP_COLUMNS)
 
     def switch_on(self, actors: list[Actor]) -> list[Actor]:
-        """Return actors with the lamps of those lit that are on their way."""
+        """Return actors with the lamps of those lit that are in traffic."""
         if not self._are_on:
             return actors
-        return [self._lit(actor) if self._drives(actor) else actor for actor in actors]
+        return [self._lit(actor) if actor.is_in_traffic else actor for actor in actors]
 
     def at(self, actors: list[Actor], time: float, world_from_ego: np.ndarray) -> np.ndarray:
         """Return the lamps that light a frame.
@@ -104,18 +104,13 @@ class Lamps:
         ]
         others = []
         for actor in actors:
-            if self._drives(actor) and actor.shape.label in _VEHICLES:
+            if actor.is_in_traffic and actor.shape.label in _VEHICLES:
                 others.append(self._headlights(actor, self._street, time))
         lamps = np.concatenate([self._static, np.array(others).reshape(-1, LAMP_COLUMNS)])
         distance = np.linalg.norm(lamps[:, :3] - world_from_ego[:3, 3], axis=1)
         order = np.argsort(distance, kind="stable")[: MAX_LAMPS - len(own)]
         order = order[distance[order] < REACH]
         return np.concatenate([np.array(own), lamps[order]])
-
-    @staticmethod
-    def _drives(actor: Actor) -> bool:
-        """Return whether an actor is on its way and so has its lamps on."""
-        return actor.is_moving and actor.shape.label != BOX_LABEL["pedestrian"]
 
     def _lit(self, actor: Actor) -> Actor:
         """Return an actor with its lamps on."""

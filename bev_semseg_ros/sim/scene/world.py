@@ -32,6 +32,7 @@ from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.roadside.monuments import add_monuments
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic import Drive, Traffic
+from bev_semseg_ros.sim.scene.traffic.drive import LONGEST, SPEEDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import Weather
 
@@ -42,8 +43,6 @@ HEIGHT_SIGMA = 0.05
 # A moving vehicle sways by this share of the standard deviations, at this frequency in Hz.
 SWAY_SHARE = 0.3
 SWAY_FREQUENCY = 1.3
-# Objects are kept apart at no more than this many moments of a drive.
-MAX_MOMENTS = 24
 
 
 class World:
@@ -105,11 +104,13 @@ class World:
         is_paved = self.place in ("square", "narrow")
         surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, is_city, is_paved)
         duration = (frames - 1) / rate_hz
-        self.street = Street.draw(rng, self.kind, surfaces, 50 + 15 * duration, self.place)
-        self.drive = Drive.draw(rng, self.street.ego_lane, duration)
+        near = 50 + min(SPEEDS[1] * duration, LONGEST)
+        self.street = Street.draw(rng, self.kind, surfaces, near, self.place)
+        road_end = float(self.street.alignment.stations[-1])
+        self.drive = Drive.draw(rng, self.street.ego_lane, duration, road_end)
         if self.place == "narrow":
             self.drive = replace(self.drive, yaw=float(np.clip(self.drive.yaw, -0.03, 0.03)))
-        times = np.linspace(0, duration, min(frames, MAX_MOMENTS))
+        times = np.arange(frames) / rate_hz
         primitives = Primitives()
         site = Site(
             rng,
@@ -198,7 +199,7 @@ class World:
         if self.place == "square":
             for side in sides:
                 add_monuments(site, side)
-        greenery.add_horizon()
+        greenery.add_horizon(self.drive.distance)
         traffic.add_the_rest()
         return traffic.actors
 
@@ -213,7 +214,10 @@ class World:
         yaw = float(self.street.alignment.heading(s)) + self.drive.yaw
         position = self.street.point(s, self.drive.t, height)
         slope = np.arctan(self.street.alignment.slope(s))
-        return transform(rotation_rpy(roll, pitch - slope, yaw), position)
+        # The slope is that along the road, from which the vehicle may be turned.
+        roll -= slope * np.sin(self.drive.yaw)
+        pitch -= slope * np.cos(self.drive.yaw)
+        return transform(rotation_rpy(roll, pitch, yaw), position)
 
 
 def _style(rng: np.random.Generator, kind: str, place: str) -> str:

@@ -58,7 +58,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     camera_from_world = camera.camera_from_ego @ invert(view.world_from_ego)
     seen = concatenate(
         [
-            _take(mesh, raster.select(mesh, table, camera_from_world, matrix, size))
+            mesh[raster.select(mesh, table, camera_from_world, matrix, size)]
             for mesh in (view.static, view.moving)
         ]
     )
@@ -120,18 +120,6 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         add_spray(radiance, depths, view, camera.image_from_ego, light.horizon)
         add_drops(radiance, view.weather.rain, view.drive_seed, view.seed)
     return develop(radiance, mask == SKY, imaging, light.sky_ambient, view.seed), mask
-
-
-def _take(mesh: Mesh, rows: np.ndarray) -> Mesh:
-    """Return the given rows of a mesh."""
-    return Mesh(
-        mesh.triangles[rows],
-        mesh.uvs[rows],
-        mesh.normals[rows],
-        mesh.labels[rows],
-        mesh.materials[rows],
-        mesh.objects[rows],
-    )
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bev_semseg_ros.geometry import apply, project
+from bev_semseg_ros.geometry import apply, invert, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
+from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.rigs.rig import BodyPart, Rig
-from bev_semseg_ros.sim.sensors.ray_casting import cast
+from bev_semseg_ros.sim.sensors.ray_casting import Hits, cast
 from bev_semseg_ros.sim.sensors.sweep import OneMoment, Path, Sweeping
 from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 
@@ -27,6 +28,8 @@ SIGNAL_THRESHOLD = 0.06
 LEAST_SIGNAL = 0.012
 # Signal that is reported with intensity 0 half of the time up to `Rig.dark_range`.
 FAINT_SIGNAL = 0.05
+# Metres around a box within which a hit on its object counts as one on what the box holds.
+BOX_MARGIN = 0.3
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
 # different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
@@ -46,7 +49,8 @@ class Scan:
         rings: (N,) number of the beam.
         azimuths: (N,) radians, counter-clockwise from the x axis of the lidar.
         distances: (N,) metres along the beam.
-        objects: (N,) row of `View.boxes`, or NO_OBJECT.
+        objects: (N,) row of `View.boxes`, or NO_OBJECT: the object in whose box the point lies.
+            A point on the trailer of a car is not on an object.
     """
 
     positions: np.ndarray
@@ -126,7 +130,9 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     exponents = table[:, LIDAR_COLUMN["exponent"]]
     signals = table[:, LIDAR_COLUMN["reflectance"]] * hits.cosines**exponents
     signals = signals * transmission(view, hits)
-    sensitivity = drive_rng.uniform(*rig.signal_range)
+    lidars, rings = rays.lidars[index], rays.rings[index]
+    limits = np.minimum([lidar.max_range for lidar in rig.lidars], rig.max_range)[lidars]
+    sensitivity = drive_rng.uniform(*rig.signal_range) * limits / rig.max_range
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
     threshold = np.maximum(threshold, LEAST_SIGNAL)
     chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
@@ -139,13 +145,11 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(index)))
     intensities *= np.minimum(1, rig.fade_range / hits.distances)
     intensities[rng.random(len(index)) < _dark_chances(signals, hits.distances, rig)] = 0
-    lidars, rings = rays.lidars[index], rays.rings[index]
     sigma = np.hypot(rig.range_sigma, table[:, LIDAR_COLUMN["range_sigma"]])
     noise = rng.normal(0, 1, len(index)) * sigma
     distances = hits.distances + ring_bias[lidars, rings] + noise
     positions = shots.points(index, distances, hits.objects)
-    limits = np.minimum([lidar.max_range for lidar in rig.lidars], rig.max_range)
-    kept = returned & (distances > MIN_RANGE) & (distances < limits[lidars])
+    kept = returned & (distances > MIN_RANGE) & (distances < limits)
     if not full_turn:
         kept &= _inside_any_image(positions, rig)
     everything = Scan(
@@ -155,9 +159,34 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
         rings,
         azimuths[index],
         distances,
-        hits.objects,
+        _owners(view, hits, shots.origins, shots.directions),
     )
     return everything[kept]
+
+
+def _owners(view: View, hits: Hits, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return the objects (H,) in whose boxes hits lie, or NO_OBJECT.
+
+    What a car pulls or a person pushes moves with the object, but is not in its box.
+
+    Args:
+        view: State of the world.
+        hits: H hits.
+        origins: (N, 3) of all rays in the world frame.
+        directions: (N, 3) unit vectors of all rays in the world frame.
+    """
+    owners = hits.objects.copy()
+    on_object = np.flatnonzero(owners >= 0)
+    rays, boxes = hits.rays[on_object], view.boxes[owners[on_object]]
+    points = origins[rays] + directions[rays] * hits.distances[on_object, None]
+    offsets = apply(invert(view.world_from_ego), points) - boxes.centers
+    cos, sin = np.cos(boxes.yaws), np.sin(boxes.yaws)
+    along = np.abs(cos * offsets[:, 0] + sin * offsets[:, 1])
+    across = np.abs(cos * offsets[:, 1] - sin * offsets[:, 0])
+    is_inside = along < boxes.sizes[:, 0] / 2 + BOX_MARGIN
+    is_inside &= across < boxes.sizes[:, 1] / 2 + BOX_MARGIN
+    owners[on_object[~is_inside]] = NO_OBJECT
+    return owners
 
 
 def _dark_chances(signals: np.ndarray, distances: np.ndarray, rig: Rig) -> np.ndarray:

@@ -20,6 +20,9 @@ MAX_CASTS = 5
 # Metres that the vehicle may drive before the part of the static scene in Embree is replaced.
 STATIC_MARGIN = 60.0
 FIRST_MARGIN = 1.0
+# Metres from the vehicle within which rays start: where its lidars are, and how far it drives
+# during a sweep.
+START_MARGIN = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,13 +148,13 @@ class EmbreeMesh:
         Args:
             mesh: Mesh in the world frame.
             view: Gives the pose of the vehicle.
-            reach: Metres within which triangles are copied.
+            reach: Length of the rays in metres.
             looks_back: Whether rays go backwards. If not, triangles that are wholly behind the
                 vehicle, beyond a margin, are left out.
         """
         corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
-        kept = np.linalg.norm(corner, axis=1) < reach + 2 * extent
+        kept = np.linalg.norm(corner, axis=1) < reach + START_MARGIN + 2 * extent
         if not looks_back:
             forward = corner @ view.world_from_ego[:2, 0].astype(np.float32)
             kept &= forward > -10.0 - 2 * extent

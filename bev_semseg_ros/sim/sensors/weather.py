@@ -21,12 +21,13 @@ def transmission(view: View, hits: Hits) -> np.ndarray:
     """Return the share (H,) of the signal of each hit that comes back to the sensor.
 
     Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away,
-    nearly all of it where the road shines.
+    nearly all of it where the road shines; from the roof of a vehicle it runs off.
     """
     share = np.ones(len(hits.distances))
     if view.weather.fog_length > 0:
         share = np.exp(-2 * hits.distances / view.weather.fog_length)
-    return share * np.where(hits.uprightness > 0.9, (1 - view.wet) ** 3, 1.0)
+    is_ground = (hits.uprightness > 0.9) & (hits.objects == NO_OBJECT)
+    return share * np.where(is_ground, (1 - view.wet) ** 3, 1.0)
 
 
 def weathered(

@@ -28,8 +28,9 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
     from std_msgs.msg import Header
 
     from bev_semseg_ros.ros.convert.image import encode_image
+    from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
     from bev_semseg_ros.ros.doctor import live
-    from bev_semseg_ros.ros.doctor.topics import COMPRESSED, INPUT_TYPES, choose_topics
+    from bev_semseg_ros.ros.doctor.topics import INPUT_TYPES, choose_topics
     from bev_semseg_ros.ros.node.sensors import Sensors
 
     colors = np.random.default_rng(1).integers(0, 256, (32, 64, 3), np.uint8)
@@ -58,7 +59,9 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
         ticks += 1
 
     node.create_timer(0.02, publish)
-    types = dict.fromkeys(messages, INPUT_TYPES["image"]) | {"/a/image/compressed": COMPRESSED}
+    types = dict.fromkeys(messages, INPUT_TYPES["image"]) | {
+        "/a/image/compressed": COMPRESSED_IMAGE
+    }
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     try:

@@ -15,10 +15,10 @@ from support.broken_bag import CALIBRATION, STORE, Entry, on, without, write
 from support.paths import WEIGHTS
 
 from bev_semseg_ros.input_check import Finding
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor.topics import COMPRESSED
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +59,8 @@ def jpeg(topic: str) -> Change:
     def compress(entry: Entry) -> Entry:
         pixels = entry.message.data.reshape(entry.message.height, entry.message.width, 3)
         data = cv2.imencode(".jpg", pixels)[1].reshape(-1)
-        message = STORE.types[COMPRESSED](entry.message.header, "jpeg", data)
-        return replace(entry, topic=topic, kind=COMPRESSED, message=message)
+        message = STORE.types[COMPRESSED_IMAGE](entry.message.header, "jpeg", data)
+        return replace(entry, topic=topic, kind=COMPRESSED_IMAGE, message=message)
 
     return on("/image", compress)
 

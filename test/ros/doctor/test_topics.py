@@ -12,8 +12,8 @@ from support.rig_bag import RIG
 from bev_semseg_ros.cli import doctor
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.frame import LIDAR
+from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 from bev_semseg_ros.ros.doctor.topics import (
-    COMPRESSED,
     INPUT_TYPES,
     SensorNames,
     choose_topics,
@@ -27,7 +27,7 @@ AVAILABLE = {
     "/velodyne": (CLOUD, 50),
     "/front/image": (IMAGE, 20),
     "/front/camera_info": (INFO, 20),
-    "/left/image/compressed": (COMPRESSED, 20),
+    "/left/image/compressed": (COMPRESSED_IMAGE, 20),
     "/left/camera_info": (INFO, 20),
     "/cam0/image_raw": (IMAGE, 99),
     "/cam0/camera_info": (INFO, 99),
@@ -127,7 +127,7 @@ def test_names_that_are_given_come_before_those_of_the_calibration() -> None:
 
 
 def test_a_compressed_image_beside_a_raw_one_is_no_camera_of_its_own() -> None:
-    available = AVAILABLE | {"/front/image/compressed": (COMPRESSED, 20)}
+    available = AVAILABLE | {"/front/image/compressed": (COMPRESSED_IMAGE, 20)}
     found = topics_of(available, "image")
     assert set(found) == {"/front/image", "/left/image/compressed", "/cam0/image_raw"}
 

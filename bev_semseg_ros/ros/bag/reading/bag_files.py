@@ -116,8 +116,6 @@ def _of_folder(folder: Path) -> BagFiles:
             raise ValueError(_why_empty(folder)) from error
         text = f"{file} {error}: without it these files are read: {_names(present)}"
         files.remarks += [Remark(text, _reindex(folder, present)), *twins]
-        files.metadata.files.clear()
-        files.missing.clear()
         files.series = _in_series(present)
         return files
     if files.metadata.version > NEWEST_VERSION:

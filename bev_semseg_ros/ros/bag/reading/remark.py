@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -19,3 +20,15 @@ class Remark:
 
     def __str__(self) -> str:
         return f"{self.text}: {self.remedy}" if self.remedy else self.text
+
+
+def left_out_in_words(left_out: Mapping[tuple[str, str], int]) -> list[str]:
+    """Return in words which messages were left out.
+
+    Args:
+        left_out: (topic, cause) -> number of messages.
+    """
+    return [
+        f"{topic}: {count} messages are left out: {cause}"
+        for (topic, cause), count in left_out.items()
+    ]

@@ -227,8 +227,10 @@ class Markings:
         """Add lines between parking places that are at an angle to the road."""
         for side in self._street.sides:
             for row in side.rows:
+                # Squares have their places on raised paving.
+                height = float(side.height(abs(row.offset))) + PAINT_HEIGHT
                 if row.angle == 0.0 and row.pitch:
-                    self._bay_across(row)
+                    self._bay_across(row, height)
                 if row.angle == 0.0 or self._rng.random() < 0.35:
                     continue
                 s = np.arange(-14, 90, row.pitch)
@@ -237,17 +239,18 @@ class Markings:
                 lean = 2.3 / np.tan(row.angle)
                 corners_s = np.stack([s - lean, s - lean + 0.12, s + lean + 0.12, s + lean], -1)
                 t = row.offset + np.array([-2.3, -2.3, 2.3, 2.3])
-                self._site.out.quads(
-                    self._flat(corners_s, t + 0 * corners_s),
-                    LANE_MARKING,
-                    self._site.surfaces.marking,
-                )
+                corners = self._street.alignment.points(corners_s, t, height)
+                self._site.out.quads(corners, LANE_MARKING, self._site.surfaces.marking)
 
-    def _bay_across(self, row: ParkingRow) -> None:
-        """Add the line on the right of each place of a row that runs away from the road."""
+    def _bay_across(self, row: ParkingRow, height: float) -> None:
+        """Add the line on the right of each place of a row that runs away from the road.
+
+        Args:
+            row: The row.
+            height: Of the paint over the middle of the road in metres.
+        """
         s = np.arange(row.start, 90, row.pitch) + row.pitch / 2
         t = np.full(len(s), row.offset - 1.3)
-        height = float(self._street.height(0.0, row.offset)) + PAINT_HEIGHT
         material = self._site.surfaces.marking
         self._ribbons(s - 2.4, s + 2.4, t - 0.06, t + 0.06, LANE_MARKING, material, height)
 

@@ -170,6 +170,37 @@ class Street:
         """Return whether a side road meets stations of a side; see `Crossing.covers`."""
         return self.crossing is not None and self.crossing.covers(start, end, sign, beyond)
 
+    def uncrossed(self, side: Side, start: float, end: float) -> list[tuple[float, float]]:
+        """Return the stretches between two stations that keep clear of a side road.
+
+        Args:
+            side: Side of the street.
+            start: First station in metres.
+            end: Last station in metres.
+
+        Returns:
+            First and last station of each stretch, none of them beyond the end of the road.
+        """
+        margin = 0.0
+        if self.crossing is not None:
+            margin = max(self.crossing.corner_radius(side), self.crossing.pavement)
+        stretches = []
+        for run in self.runs(side.sign, margin):
+            first, last = max(start, float(run[0])), min(end, float(run[-1]))
+            if first < last:
+                stretches.append((first, last))
+        return stretches
+
+    def is_driven_on(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Return which stations and offsets are on a carriageway or a parking place beside it."""
+        left, right = self.sides
+        edge = np.where(t >= 0, left.kerb_start, right.kerb_start)
+        driven_on = (np.abs(t) > self.median) & (np.abs(t) < edge)
+        if self.crossing is not None:
+            beside = (s > self.crossing.start) & (s < self.crossing.end)
+            driven_on |= beside & np.isin(np.sign(t), self.crossing.signs)
+        return driven_on
+
     def runs(self, sign: int, margin: float = 0.0) -> list[np.ndarray]:
         """Return the stations of a side in the stretches before and after a side road.
 

@@ -232,14 +232,15 @@ class Boundaries:
     def _guard_rail(
         self, side: Side, distance: float, start: float, end: float, towards: int
     ) -> None:
-        """Add a steel beam on posts; arguments as in `_profile`."""
+        """Add a steel beam on posts, with a gap at a side road; arguments as in `_profile`."""
         out, metal = self._site.out, self._site.surfaces.metal
-        self._profile(side, distance, start, end, W_BEAM, towards, metal)
         gap = self._rng.choice([2.0, 4.0])
         t = side.sign * (distance + towards * 0.06)
-        for s in np.arange(start, min(end, DETAIL_END), gap):
-            yaw = float(self._street.alignment.heading(s))
-            out.box(self._street.point(s, t, -0.05), (0.12, 0.06, 0.75), yaw, BARRIER, metal)
+        for first, last in self._street.uncrossed(side, start, end):
+            self._profile(side, distance, first, last, W_BEAM, towards, metal)
+            for s in np.arange(first, min(last, DETAIL_END), gap):
+                yaw = float(self._street.alignment.heading(s))
+                out.box(self._street.point(s, t, -0.05), (0.12, 0.06, 0.75), yaw, BARRIER, metal)
 
     def _motorway(self, side: Side) -> None:
         """Add rails or concrete in the middle of a motorway, rails outside, and noise walls."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.assets.plants import plant_materials
 from bev_semseg_ros.sim.assets.primitives import UP
 from bev_semseg_ros.sim.classes import BUILDING, VEGETATION
@@ -13,10 +14,8 @@ from bev_semseg_ros.sim.scene.site import Site
 # Largest distance in metres of a leaf from the middle of a bush of scale 1.
 BUSH_REACH = 1.8
 
-# Height in metres over the ground below which no crown hangs over the carriageway, where vehicles
-# would drive through it, and how far those on a median may reach.
-TREE_CLEARANCE = 2.4
-MEDIAN_ROOM = 1.0
+# Height in metres over the road up to which plants are cut back, so that lorries pass below.
+CLEARANCE = 4.5
 
 
 class Greenery:
@@ -38,7 +37,6 @@ class Greenery:
         t: float,
         scale: tuple[float, float, float],
         sink: float = 0.0,
-        clearance: float = 0.0,
     ) -> None:
         """Add a plant.
 
@@ -48,19 +46,21 @@ class Greenery:
             t: Offset in metres.
             scale: Factors on length, width and height.
             sink: Metres that it reaches into the ground.
-            clearance: Height in metres below which it must not hang over the carriageway; where it
-                would, it is left out.
         """
         shape = self._site.library.draw_plant(kind, self._rng)
-        corners = shape.mesh.triangles * np.asarray(scale, np.float32)
-        low = corners[corners[..., 2] < clearance]
-        room = max(abs(t) - self._street.half_width, MEDIAN_ROOM)
-        if len(low) and np.hypot(low[:, 0], low[:, 1]).max() > room:
-            return
         materials = self._draw_materials()
         x, y, z = self._street.point(s, t, -sink)
         yaw = self._rng.uniform(-np.pi, np.pi)
-        self._site.out.append(shape.mesh.placed((x, y, z), yaw, materials, scale))
+        plant = shape.mesh.placed((x, y, z), yaw, materials, scale)
+        self._site.out.append(self._cut_back(plant))
+
+    def _cut_back(self, plant: Mesh) -> Mesh:
+        """Return a plant in its place without what would hang low over the road."""
+        x, y, z = np.moveaxis(plant.triangles, -1, 0)
+        s, t = self._street.alignment.locate(x, y)
+        is_low = z < self._street.alignment.elevation(s) + CLEARANCE
+        is_in_the_way = is_low & self._street.is_driven_on(s, t)
+        return plant[~is_in_the_way.any(axis=1)]
 
     def _draw_materials(self) -> np.ndarray:
         """Return the materials of a random species."""
@@ -85,7 +85,7 @@ class Greenery:
             kind = "conifer"
         scale *= rng.uniform(0.7, 1.25)
         size = (scale, scale, scale * rng.uniform(0.9, 1.15))
-        self._place(kind, s, t, size, clearance=TREE_CLEARANCE)
+        self._place(kind, s, t, size)
 
     def _bush(self, s: float, t: float, room: float = 1.0) -> None:
         """Add a bush of any shape if there is room.
@@ -215,13 +215,28 @@ class Greenery:
             self._tree(s + u(-1, 1), side.sign * (distance + u(0, 3)), room=0.5)
             if rng.random() < 0.4:
                 self._bush(s, side.sign * (distance - u(0, 1.5)))
-        s = np.arange(-20, 180, 6.0)
-        s = s[s < self._street.alignment.stations[-1]]
         if distance + 4 > self._street.alignment.offset_limit(side.sign):
             return
-        top = u(5, 10) + rng.normal(0, 0.8, len(s))
-        z = float(side.height(distance + 4)) + np.stack([np.full(len(s), -1.0), top], 1)
-        points = self._street.alignment.points(s[:, None], side.sign * (distance + 4), z)
+        height = u(5, 10)
+        for start, end in self._street.uncrossed(side, -20.0, 174.0):
+            self._wall_of_leaves(side, distance + 4, start, end, height)
+
+    def _wall_of_leaves(
+        self, side: Side, distance: float, start: float, end: float, height: float
+    ) -> None:
+        """Add a wall of leaves along the road.
+
+        Args:
+            side: Side of the street.
+            distance: Distance from the middle of the road in metres.
+            start: First station in metres.
+            end: Last station in metres.
+            height: Mean height in metres.
+        """
+        s = np.append(np.arange(start, end, 6.0), end)
+        top = height + self._rng.normal(0, 0.8, len(s))
+        z = float(side.height(distance)) + np.stack([np.full(len(s), -1.0), top], 1)
+        points = self._street.alignment.points(s[:, None], side.sign * distance, z)
         self._site.out.builder.grid(
             points,
             VEGETATION,
@@ -291,13 +306,17 @@ class Greenery:
             top, top + UP * 0.02, radius, 0.01, 8, VEGETATION, self._site.surfaces.wood
         )
 
-    def add_horizon(self) -> None:
-        """Add silhouettes of woods and houses 170 to 380 m away, all round."""
+    def add_horizon(self, driven: float) -> None:
+        """Add silhouettes of woods and houses 170 to 380 m away, all round.
+
+        Args:
+            driven: Metres that the vehicle drives; the silhouettes are as much farther away.
+        """
         u = self._rng.uniform
         far = float(self._street.alignment.elevation(150.0))
         base = max(0.0, *(float(side.height(side.boundary + 100)) for side in self._street.sides))
         for radius in (u(170, 230), u(300, 380)):
-            self._silhouette(radius, max(far, 0.0), base * 0.3)
+            self._silhouette(radius + driven, max(far, 0.0), base * 0.3)
 
     def _silhouette(self, radius: float, road: float, land: float) -> None:
         """Add a ring of woods or houses.

@@ -84,5 +84,6 @@ class CrossTraffic(Adder):
             s = crossing.station + lane.offset + rng.normal(0, 0.1)
             t = lane.direction * at
             heading = turn + rng.normal(0, 0.02)
-            self._place.add(Actor(shape, paint, s, t, heading, 0.0, 1.0, drift), 0.3)
+            actor = Actor(shape, paint, s, t, heading, 0.0, 1.0, drift, is_in_traffic=True)
+            self._place.add(actor, 0.3)
             at -= shape.size[0] / 2 + 1.2 + rng.exponential(headway)

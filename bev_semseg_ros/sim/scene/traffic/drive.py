@@ -13,6 +13,12 @@ EGO_LENGTH = 4.8
 EGO_WIDTH = 2.0
 # Metres ahead of the vehicle that stay free.
 EGO_CLEAR_AHEAD = 4.0
+# Bounds of the speed of a moving vehicle in m/s.
+SPEEDS = (2.0, 15.0)
+# Most metres that a drive may be long: streets are furnished for about 70 m more.
+LONGEST = 100.0
+# Metres of road that are ahead of the vehicle at the end of a drive.
+SIGHT = 60.0
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,17 @@ class Drive:
     duration: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, lane: Lane, duration: float) -> Drive:
+    def draw(cls, rng: np.random.Generator, lane: Lane, duration: float, road_end: float) -> Drive:
         """Draw a drive in a lane.
 
         The vehicle stands in a quarter of the drives, often at an angle to the lane. Otherwise it
-        moves at 2 to 15 m/s.
+        moves at 2 to 15 m/s, or slower if it would leave the built street in the end.
+
+        Args:
+            rng: Source of randomness.
+            lane: Lane of the vehicle.
+            duration: Seconds.
+            road_end: Station in metres at which the road ends.
         """
         is_standing = rng.random() < 0.25
         if is_standing and rng.random() < 0.6:
@@ -45,7 +57,9 @@ class Drive:
             yaw = rng.normal(0, 0.025)
         play = max(lane.width / 2 - EGO_WIDTH / 2 - 0.1, 0.05)
         t = lane.offset + float(np.clip(rng.normal(0, 0.25), -play, play))
-        speed = 0.0 if is_standing else rng.uniform(2, 15)
+        speed = 0.0 if is_standing else rng.uniform(*SPEEDS)
+        if duration > 0:
+            speed = min(speed, min(LONGEST, road_end - SIGHT) / duration)
         return cls(t, speed, float(np.clip(yaw, -0.6, 0.6)), duration)
 
     @property

@@ -90,9 +90,12 @@ class Placement:
         turn: float,
         speed: float = 0.0,
         margin: float = 0.15,
+        is_in_traffic: bool = False,
     ) -> bool:
-        """Add a vehicle of a random colour; arguments and result as in `add`."""
-        return self.add(Actor(shape, self.draw_paint(), s, t, turn, speed, 1.0), margin)
+        """Add a vehicle of a random colour; arguments and result as in `Actor` and `add`."""
+        paint = self.draw_paint()
+        actor = Actor(shape, paint, s, t, turn, speed, 1.0, is_in_traffic=is_in_traffic)
+        return self.add(actor, margin)
 
     def add_person(
         self, role: str, s: float, t: float, turn: float, pace: float = 0.0, margin: float = 0.05
@@ -152,7 +155,8 @@ class Placement:
         Returns:
             Whether there was room.
         """
-        return self.add(self._draw_actor(role, s, t, turn, (speed, drift), RIDER_SCALES), margin)
+        actor = self._draw_actor(role, s, t, turn, (speed, drift), RIDER_SCALES)
+        return self.add(replace(actor, is_in_traffic=True), margin)
 
     def add(self, actor: Actor, margin: float) -> bool:
         """Add an actor if it keeps `margin` metres away from everything and stays on the road.

@@ -41,6 +41,12 @@ DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixe
 UNSEEN = {"motorway": ("tractor", "refuse"), "city": ("tractor",), "avenue": ("tractor",)}
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
 EDGE_GAP = 0.3
+# Stations in metres: where the column behind the vehicle begins, and where columns end.
+FOLLOWERS_START = (-38.0, -25.0)
+TRAFFIC_END = 150.0
+# Metres between the vehicle and the one that follows.
+GAP_BEHIND = 1.5
+MOTORCYCLE_LENGTH = 2.2
 
 
 class Vehicles(Adder):
@@ -101,27 +107,48 @@ class Vehicles(Adder):
             speed = rng.choice([0.0, u(3, 14), u(8, 16)], p=[0.15, 0.45, 0.4])
         if is_motorway and not is_own and rng.random() < 0.8:
             speed = max(u(8, 25), speed)
-        # Mean gap in metres; from 60 m on, gaps are distributed evenly.
         headway = 60.0 if street.kind == "lot" else rng.choice([7.0, 18.0, 45.0])
-        s = EGO_LENGTH / 2 + EGO_CLEAR_AHEAD + u(0, 25) if is_own else u(-14, 15)
+        if is_own:
+            behind = -EGO_LENGTH / 2 - GAP_BEHIND
+            self._add_column(lane, speed, headway, u(*FOLLOWERS_START), behind)
+        start = EGO_LENGTH / 2 + EGO_CLEAR_AHEAD + u(0, 25) if is_own else u(-14, 15)
+        self._add_column(lane, speed, headway, start, TRAFFIC_END)
+
+    def _add_column(
+        self, lane: Lane, speed: float, headway: float, start: float, end: float
+    ) -> None:
+        """Add vehicles one after the other.
+
+        Args:
+            lane: Their lane.
+            speed: Metres per second.
+            headway: Mean gap in metres; from 60 m on, gaps are distributed evenly.
+            start: Station in metres from which on they are.
+            end: Station in metres at which the last one ends.
+        """
+        rng, u = self._rng, self._rng.uniform
+        along = lane.direction * speed
         heading = 0.0 if lane.direction > 0 else np.pi
+        s = start
         while True:
             s += (rng.exponential(headway) if headway < 60 else u(30, 200)) + 2.0
-            if s > 150:
-                break
-            along = lane.direction * speed
             if rng.random() < self._motorcycle_share:
+                if s + MOTORCYCLE_LENGTH > end:
+                    return
                 t = lane.offset + rng.normal(0, 0.4)
                 turn = heading + rng.normal(0, 0.03)
-                self._place.add_rider("motorcyclist", s + 1, t, turn, along, margin=0.3)
-                s += 2.2
+                middle = s + MOTORCYCLE_LENGTH / 2
+                self._place.add_rider("motorcyclist", middle, t, turn, along, margin=0.3)
+                s += MOTORCYCLE_LENGTH
                 continue
             shape = self._draw_shape(self._busyness.truck_share)
-            s += shape.footprint[0] / 2
+            length = shape.footprint[0]
+            if s + length > end:
+                return
             t = lane.offset + rng.normal(0, 0.15)
             turn = heading + rng.normal(0, 0.02)
-            self._place.add_vehicle(shape, s, t, turn, along, margin=0.3)
-            s += shape.footprint[0] / 2
+            self._place.add_vehicle(shape, s + length / 2, t, turn, along, 0.3, is_in_traffic=True)
+            s += length
 
     def _add_at_edge(self, shape: Shape) -> None:
         """Add a vehicle that stands at the right or the left edge of the carriageway."""
@@ -136,7 +163,9 @@ class Vehicles(Adder):
             stop = stops[rng.integers(len(stops))]
             s, side = stop.s, street.side(stop.t)
         turn = (np.pi if side.sign > 0 else 0.0) + rng.normal(0, 0.02)
-        self._place.add_vehicle(shape, s, side.sign * middle, turn, margin=0.2)
+        self._place.add_vehicle(
+            shape, s, side.sign * middle, turn, margin=0.2, is_in_traffic=shape.kind in BUSES
+        )
 
     def _add_in_side_road(self) -> None:
         """Add vehicles that stand in the side road, if there is one."""
@@ -151,4 +180,5 @@ class Vehicles(Adder):
             s = crossing.station + crossing.half_width * u(0.3, 0.5) * lane_sign
             turn = sign * np.pi / 2 + (np.pi if is_approaching else 0.0) + rng.normal(0, 0.1)
             t = sign * (street.half_width + u(3, 25))
-            self._place.add_vehicle(self._draw_shape(self._busyness.truck_share), s, t, turn)
+            shape = self._draw_shape(self._busyness.truck_share)
+            self._place.add_vehicle(shape, s, t, turn, is_in_traffic=True)
