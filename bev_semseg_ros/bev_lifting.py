@@ -180,7 +180,7 @@ def fill_between_rings(
     return BevMap(filled, found.x_min, found.y_min, found.cell, found.labels, found.observed)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)
 def _rays(
     shape: tuple[int, int], x_min: float, y_min: float, cell: float, x: float, y: float
 ) -> np.ndarray:

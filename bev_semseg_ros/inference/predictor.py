@@ -330,14 +330,14 @@ class Predictor:
         bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
         return self.label_sets | bev
 
-    def bev_map(self, sample: Sample, prediction: Prediction) -> BevMap | None:
+    def bev_map(self, seen: Frame | Sample, prediction: Prediction) -> BevMap | None:
         """Return the classes in the bird's-eye view, as the node publishes them.
 
         They are what the task `bev_segmentation` found, unknown below the confidence
         `postprocess.bev_confidence`. A network without this task has its masks lifted.
 
         Args:
-            sample: what the network saw.
+            seen: what the network saw.
             prediction: what it found.
 
         Returns:
@@ -348,6 +348,9 @@ class Predictor:
             return learned.above(self.config.postprocess.bev_confidence)
         if self.bev_labels is None:
             return None
+        sample = seen
+        if isinstance(seen, Frame):
+            sample = prepare(seen.without_images(), self.config)
         origin = sample.ego_from_lidar[0, :2, 3]
         return lift(sample.points, prediction, self.config.grid, self.bev_labels, origin)
 

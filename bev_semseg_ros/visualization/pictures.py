@@ -10,7 +10,6 @@ import cv2
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Mode
-from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.visualization.panel import panel
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def write_pictures(
         further = predictor.pictures(frame, prediction)
         bev_map = None
         if lifts_masks or "bev_segmentation" in predictor.label_sets:
-            bev_map = predictor.bev_map(prepare(frame, predictor.config), prediction)
+            bev_map = predictor.bev_map(frame, prediction)
         picture = panel(
             frame,
             annotation,

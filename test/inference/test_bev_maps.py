@@ -72,6 +72,7 @@ def test_a_network_without_the_task_has_its_masks_lifted_onto_the_points(lifted)
     assert 0 < (found.classes != MASK_IGNORED).sum() < found.observed.sum() + 1000
     assert lifted.output_labels["bev_segmentation"] == found.labels
     assert "bev_segmentation" not in lifted.label_sets
+    assert np.array_equal(lifted.bev_map(frame, lifted.predict(frame)).classes, found.classes)
     for mode in ("lidar_only", "camera_only"):
         assert map_of(lifted, frame, mode) is None
 

@@ -29,7 +29,7 @@ from bev_semseg_ros.model.tasks.segmentation.metric import (
     scores_of,
 )
 from bev_semseg_ros.model.tasks.task import Metric
-from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.preprocessing import Sample, prepare
 
 MAX_RANGE = 40.0  # metres
 # What is scored: the network's own map, the map lifted from its masks, and this one with the class
@@ -63,11 +63,12 @@ class BevSegmentationMetric(Metric):
         truth = self._ground_truth(frame, annotation)
         if truth is None:
             return
-        maps = self._maps(frame, prediction)
+        sample = prepare(frame.without_images(), self._config)
+        maps = self._maps(sample, prediction)
         shared = view_of(self.labels, truth.labels).shared
         of_truth, of_map = truth.labels.mask_table(shared), self.labels.mask_table(shared)
         counts: _FrameCounts = {}
-        for region, cells in self._regions(frame, annotation, truth).items():
+        for region, cells in _regions(frame, sample, annotation, truth).items():
             true_classes = of_truth[truth.classes[cells]]
             for method, found in maps.items():
                 predicted = of_map[found.at(truth.centers()[cells])]
@@ -91,34 +92,17 @@ class BevSegmentationMetric(Metric):
         cells = encode_cells(points, classes, annotation.mask_labels, self.labels, grid)
         return BevMap(cells.mask, grid.x_min, grid.y_min, grid.output_cell, cells.labels)
 
-    def _maps(self, frame: Frame, prediction: Prediction) -> dict[str, BevMap]:
+    def _maps(self, sample: Sample, prediction: Prediction) -> dict[str, BevMap]:
         """Return the maps to be scored by METHODS, as far as there are any."""
         maps = {}
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
             maps["learned"] = learned
-        sample = prepare(frame.without_images(), self._config)
         origin = sample.ego_from_lidar[0, :2, 3]
         lifted = lift(sample.points, prediction, self._config.grid, self.labels, origin)
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
         return maps
-
-    def _regions(
-        self, frame: Frame, annotation: Annotation, truth: BevMap
-    ) -> dict[str, np.ndarray]:
-        """Return (X, Y) bool by REGIONS: the cells of the ground truth that count there."""
-        in_view = cells_in_view(truth, frame) & (truth.classes != MASK_IGNORED)
-        if annotation.bev is None:
-            return {"points": in_view}
-        observed = truth.observed
-        if observed is None:
-            observed = np.zeros(truth.classes.shape, bool)
-            points = prepare(frame.without_images(), self._config).points
-            if points is not None:
-                cells, inside = truth.cells_of(points)
-                observed[cells[inside, 0], cells[inside, 1]] = True
-        return {"observed": in_view & observed, "in_view": in_view}
 
     def result(self) -> dict[str, Any]:
         """Return the figures on the label set on which most frames were scored.
@@ -171,6 +155,22 @@ class BevSegmentationMetric(Metric):
         learned = result["learned"]
         scores = learned.get("in_view") or learned.get("points") or {}
         return {"bev_miou": scores.get("miou")}
+
+
+def _regions(
+    frame: Frame, sample: Sample, annotation: Annotation, truth: BevMap
+) -> dict[str, np.ndarray]:
+    """Return (X, Y) bool by REGIONS: the cells of the ground truth that count there."""
+    in_view = cells_in_view(truth, frame) & (truth.classes != MASK_IGNORED)
+    if annotation.bev is None:
+        return {"points": in_view}
+    observed = truth.observed
+    if observed is None:
+        observed = np.zeros(truth.classes.shape, bool)
+        if sample.points is not None:
+            cells, inside = truth.cells_of(sample.points)
+            observed[cells[inside, 0], cells[inside, 1]] = True
+    return {"observed": in_view & observed, "in_view": in_view}
 
 
 def cells_in_view(truth: BevMap, frame: Frame) -> np.ndarray:
