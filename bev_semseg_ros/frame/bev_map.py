@@ -22,8 +22,8 @@ class BevMap:
         cell: metres of a cell's side.
         labels: label set of `classes`.
         observed: (X, Y) bool: cells in which a lidar measured a point; None where nobody knows.
-        confidence: (X, Y) float32 in 0..1: probability that a network gives to the class; None
-            where nobody knows.
+        confidence: (X, Y) float32 in 0..1: probability that a network gives to the class; None if
+            unknown.
 
     Raises:
         ValueError: the arrays differ in shape, or `cell` is not above 0.

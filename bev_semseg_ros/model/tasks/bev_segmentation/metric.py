@@ -173,18 +173,18 @@ def _regions(
     return {"observed": in_view & observed, "in_view": in_view}
 
 
-def cells_in_view(truth: BevMap, frame: Frame) -> np.ndarray:
+def cells_in_view(bev_map: BevMap, frame: Frame) -> np.ndarray:
     """Return (X, Y) bool: cells at most MAX_RANGE away whose ground lies in an image.
 
     A frame without cameras limits nothing but the range.
     """
-    centers = truth.centers().reshape(-1, 2)
+    centers = bev_map.centers().reshape(-1, 2)
     near = np.hypot(centers[:, 0], centers[:, 1]) <= MAX_RANGE
     on_ground = np.column_stack([centers, np.zeros(len(centers))])
     cameras = [seen.camera for seen in frame.cameras.values()]
     if cameras:
         near &= np.any([in_image(on_ground, camera) for camera in cameras], axis=0)
-    return near.reshape(truth.classes.shape)
+    return near.reshape(bev_map.classes.shape)
 
 
 def drivable_iou(counts: np.ndarray, labels: LabelSet) -> float | None:
