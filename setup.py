@@ -30,7 +30,9 @@ setup(
     name=name,
     version=version,
     packages=find_packages(include=[name, name + ".*"]),
-    package_data={name: ["labels/sets/*.yaml", "sim/assets/people/bodies.*"]},
+    package_data={
+        name: ["labels/sets/*.yaml", "sim/assets/people/bodies.*", "evaluation/fixed_sets/*.json"]
+    },
     data_files=data_files(),
     install_requires=["setuptools"],
     extras_require={

@@ -1,23 +1,28 @@
-"""Measure whether the network uses its camera for boxes.
+"""Measure whether the network uses its camera for boxes, and what a wrong calibration costs.
 
-It scores boxes with both sensors, with the lidar alone, and with the image of another frame.
+It scores boxes with both sensors, with the lidar alone, with the image of another frame, and with
+cameras whose calibration is wrong by some degrees.
 
-usage: python benchmarks/fusion.py --checkpoint C --data PATH [--json OUT]
+usage: python benchmarks/fusion.py --checkpoint C --data PATH [--degrees D ...] [--json OUT]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, open_dataset
-from bev_semseg_ros.evaluation.report import evaluate
+from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, has_input
 from bev_semseg_ros.frame import Annotation, Frame, Mode
+from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
 
 
 class Shuffled:
@@ -30,11 +35,12 @@ class Shuffled:
         self._dataset = dataset
         self.name = dataset.name
         self._images: dict[int, int] = {}
-        by_size: dict[tuple[int, int], list[int]] = {}
+        by_size: dict[tuple[tuple[int, int], ...], list[int]] = {}
         for index in range(len(dataset)):
             frame, _ = dataset[index]
-            if frame.image is not None and frame.camera is not None:
-                by_size.setdefault(frame.camera.size, []).append(index)
+            cameras = frame.cameras.values()
+            if cameras and all(seen.image is not None for seen in cameras):
+                by_size.setdefault(tuple(seen.camera.size for seen in cameras), []).append(index)
         rng = np.random.default_rng(seed)
         for indices in by_size.values():
             order = rng.permutation(indices)
@@ -47,35 +53,97 @@ class Shuffled:
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = self._dataset[index]
-        if index in self._images:
-            other = self._dataset[self._images[index]][0]
-            cameras = {
-                name: replace(seen, image=other.cameras[name].image)
-                for name, seen in frame.cameras.items()
-            }
-            frame = replace(frame, cameras=cameras)
-        return frame, annotation
+        return self.disturbed(index, frame), annotation
+
+    def disturbed(self, index: int, frame: Frame) -> Frame:
+        """Return a frame of the data set with the images of another one."""
+        if index not in self._images:
+            return frame
+        others = self._dataset[self._images[index]][0].cameras.values()
+        cameras = {
+            name: replace(seen, image=other.image)
+            for (name, seen), other in zip(frame.cameras.items(), others, strict=True)
+        }
+        return replace(frame, cameras=cameras)
 
     def scene(self, index: int) -> str:
         return self._dataset.scene(index)
+
+
+def turned(index: int, frame: Frame, degrees: float) -> Frame:
+    """Return a frame whose cameras are turned by an angle, each about an axis of chance.
+
+    Args:
+        index: of the frame, the seed of the axes.
+        frame: the frame; its points and images stay.
+        degrees: the angle.
+    """
+    rng = np.random.default_rng(index)
+    cameras = {}
+    for name, seen in frame.cameras.items():
+        axis = rng.normal(size=3)
+        turn = transform(cv2.Rodrigues(np.radians(degrees) * axis / np.linalg.norm(axis))[0])
+        camera = replace(seen.camera, camera_from_ego=turn @ seen.camera.camera_from_ego)
+        cameras[name] = replace(seen, camera=camera)
+    return replace(frame, cameras=cameras)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to show the frames of a data set to a network.
+
+    Attributes:
+        name: in words.
+        mode: the sensors to use.
+        shown: (index, frame as recorded) -> frame that the network gets. The ground truth and what
+            counts stay those of the recorded frame.
+    """
+
+    name: str
+    mode: Mode
+    shown: Callable[[int, Frame], Frame]
+
+
+def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
+    """Return the frames as they are, without images, and with each disturbance.
+
+    Args:
+        dataset: the frames.
+        degrees: by which the cameras are turned.
+    """
+
+    def unchanged(index: int, frame: Frame) -> Frame:
+        return frame
+
+    def turned_by(angle: float) -> Callable[[int, Frame], Frame]:
+        return lambda index, frame: turned(index, frame, angle)
+
+    return [
+        Variant("fused", "fused", unchanged),
+        Variant("lidar_only", "lidar_only", unchanged),
+        Variant("another image", "fused", Shuffled(dataset).disturbed),
+        *(Variant(f"{each:g} degrees", "fused", turned_by(each)) for each in degrees),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--degrees", type=float, nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
-    runs: dict[str, tuple[Dataset, Mode]] = {
-        "fused": (dataset, "fused"),
-        "lidar_only": (dataset, "lidar_only"),
-        "shuffled images": (Shuffled(dataset), "fused"),
-    }
-    results = {
-        name: evaluate(predictor, data, mode).result()["detection"]
-        for name, (data, mode) in runs.items()
-    }
+    labels, grid = predictor.label_sets["detection"], predictor.config.grid
+    scored = [(each, DetectionMetric(labels, grid)) for each in variants(dataset, args.degrees)]
+    for index in range(len(dataset)):
+        frame, annotation = dataset[index]
+        for variant, metric in scored:
+            if has_input(frame, variant.mode):
+                shown = variant.shown(index, frame)
+                prediction = predictor.predict(shown, variant.mode, SCORE_THRESHOLD)
+                metric.add(frame, annotation, prediction, variant.mode)
+    results = {variant.name: metric.result() for variant, metric in scored}
     for name, result in results.items():
         figures = []
         # The classes are those in which the network's and the data's boxes meet.

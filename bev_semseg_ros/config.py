@@ -40,6 +40,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[Finite, Field(gt=0)]
 NotNegative = Annotated[Finite, Field(ge=0)]
 Angle = Annotated[float, Field(ge=0, le=math.pi)]  # radians
+Degrees = Annotated[float, Field(ge=0, le=180)]
 LogSpread = Annotated[float, Field(ge=0, le=5)]  # standard deviation of a factor's logarithm
 Zoom = Annotated[float, Field(ge=0.01, le=100)]
 Pixels = Annotated[int, Field(gt=0, le=MAX_NETWORK_PIXELS)]
@@ -183,6 +184,9 @@ class AugmentationConfig:
     photometric: Share = 0.0
     camera_drop: Share = 0.2
     lidar_drop: Share = 0.05
+    # An error of each camera's pose, which boxes, points and images do not follow.
+    calibration_noise: Degrees = 0.0  # standard deviation about each axis of the camera, degrees
+    calibration_shift: NotNegative = 0.0  # standard deviation along each axis, metres
 
     def __post_init__(self) -> None:
         _check_order(self, "image_zoom_min", "image_zoom_max")

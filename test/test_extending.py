@@ -139,5 +139,5 @@ def test_classes_are_chosen_mixed_and_written_by_hand(folder: Path, run) -> None
 def test_the_table_of_label_sets_is_complete() -> None:
     from bev_semseg_ros.labels import shipped_label_sets
 
-    named = re.findall(r"^\| `(\w+)` \| (?:masks|boxes) \|", PAGE, re.M)
+    named = re.findall(r"^\| `(\w+)` \| (?:masks|boxes|the bird's-eye view) \|", PAGE, re.M)
     assert tuple(sorted(named)) == shipped_label_sets()

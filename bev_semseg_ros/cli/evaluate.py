@@ -32,13 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score the checkpoint, print and write the scores. Return the exit status."""
     import json
+    import sys
 
+    from bev_semseg_ros.evaluation.fixed_set import check_folder
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
     from bev_semseg_ros.path_kind import check_output_file
     from bev_semseg_ros.progress import Progress
 
     check_output_file(arguments.json, "scores.json")
     dataset = open_data(arguments)
+    for difference in check_folder(arguments.data):
+        print(f"warning: {difference}", file=sys.stderr)
     predictor = load_predictor(arguments)
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:

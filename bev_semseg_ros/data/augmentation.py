@@ -2,7 +2,8 @@
 
 Whatever moves the points moves the boxes and the camera, too. A scene is moved by one transform of
 the ego frame. The cameras follow with the inverse, so that a point still projects to the pixel that
-shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows.
+shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows. Only
+`miscalibrate` breaks this rule, on purpose.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
+from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
-from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes, wrap_angle
+from bev_semseg_ros.geometry import (
+    invert,
+    rotation_z,
+    transform,
+    transform_boxes,
+    wrap_angle,
+)
 from bev_semseg_ros.labels import (
     DEFAULT_BOX_LABELS,
     DEFAULT_MASK_LABELS,
@@ -168,6 +176,9 @@ def augment(
             example = warp_image(example, view, crop, name)
         if rng.random() < config.photometric:
             example = recolor_image(example, rng, name)
+        if config.calibration_noise or config.calibration_shift:
+            wrong = miscalibrate(example.sample.images[name], config, rng)
+            example = _with_image(example, name, wrong)
     return drop_sensor(example, config, rng)
 
 

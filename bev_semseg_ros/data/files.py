@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.file_signatures import JPEG, PNG
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError
 
 MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared frames
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
@@ -76,6 +77,31 @@ def read_gray(path: Path) -> np.ndarray:
             f"{path}: expected a PNG of one 8-bit channel, got shape {image.shape}, {image.dtype}"
         )
     return image
+
+
+def check_classes(classes: np.ndarray, labels: LabelSet, path: Path, remedy: str) -> None:
+    """Check the classes that were read from a file.
+
+    Args:
+        classes: (H, W) of pixels or (N,) of points; MASK_IGNORED has no class.
+        labels: Label set of the classes.
+        path: The file.
+        remedy: What to do about an unknown class.
+
+    Raises:
+        UnknownLabelError: Names the file, a class that is not in the label set, and its place.
+    """
+    wrong = (classes >= len(labels)) & (classes != MASK_IGNORED)
+    if not wrong.any():
+        return
+    first = tuple(np.argwhere(wrong)[0])
+    place = f"of point {first[0]}" if len(first) == 1 else f"at pixel x {first[1]}, y {first[0]}"
+    raise UnknownLabelError(
+        f"{path}: unknown class {classes[first]} {place}, expected 0 to {len(labels) - 1} or "
+        f"{MASK_IGNORED}",
+        str(classes[first]),
+        remedy,
+    )
 
 
 def _decode(path: Path, flags: int) -> np.ndarray:

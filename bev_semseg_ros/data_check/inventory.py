@@ -19,6 +19,10 @@ _REMEDIES = {
     "mask": "they train no segmentation and score none; add the masks, under the image's name",
     "boxes": "they train no boxes and score none; add their label files, under the frame's name "
     "(a file without a box means that there is nothing)",
+    "point_classes": "their points have no classes; add the files, under the name of the cloud",
+    "bev": "they have no labels of the bird's-eye view; add the pictures, under the frame's name",
+    "bev_observed": "which places a lidar measured is unknown; add the pictures, under the frame's "
+    "name",
     "sidecar": "their time is that of the newest point; add the .json files beside the images",
     "timestamps": "their time is taken as 0.1 s times their number; restore timestamps.txt",
 }

@@ -63,6 +63,11 @@ class Report:
             self._metrics.setdefault(LIFTED, self._of_lifted)
             self._of_lifted.add(around, annotation, prediction, self.mode)
 
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """The metrics by the names of their tasks."""
+        return self._metrics
+
     def result(self) -> dict[str, Any]:
         """Return `mode`, `region`, `num_frames`, and the figures of each task by its name."""
         figures = {name: metric.result() for name, metric in self._metrics.items()}

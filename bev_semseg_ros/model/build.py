@@ -7,7 +7,7 @@ one's own in an importable module; docs/extending.md adds one of each.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast
 
 from bev_semseg_ros.config import Config
@@ -20,7 +20,9 @@ from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 from bev_semseg_ros.model.fusions.cross_attention import CrossAttentionFusion
 from bev_semseg_ros.model.fusions.fusion import Fusion
+from bev_semseg_ros.model.fusions.painted import PaintedFusion
 from bev_semseg_ros.model.fusions.projective import ProjectiveFusion
+from bev_semseg_ros.model.fusions.semantic_cross_attention import SemanticCrossAttentionFusion
 from bev_semseg_ros.model.necks.deeplab import DeepLab
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
@@ -45,7 +47,9 @@ NECKS: dict[str, type[Neck]] = {
 }
 FUSIONS: dict[str, type[Fusion]] = {
     "projective": ProjectiveFusion,
+    "painted": PaintedFusion,
     "cross_attention": CrossAttentionFusion,
+    "semantic_cross_attention": SemanticCrossAttentionFusion,
     "none": Fusion,
 }
 TASKS: dict[str, type[Task]] = {
@@ -131,6 +135,37 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
     return tasks
 
 
+def build_fusion(config: Config, camera_channels: Sequence[int], tasks: Sequence[Task]) -> Fusion:
+    """Return the fusion of a configuration.
+
+    Args:
+        config: names it in `model.fusion`.
+        camera_channels: of C2..C5.
+        tasks: of the network.
+
+    Raises:
+        ValueError: an unknown fusion, or one that needs a task which the network does not have.
+    """
+    name = config.model.fusion
+    fusion = choose("model.fusion", name, FUSIONS, Fusion)
+    if not fusion.image_outputs:
+        return fusion(config, camera_channels)
+    given = {task.name: task for task in tasks if task.view == "image"}
+    needed = dict.fromkeys(task for task, _ in fusion.image_outputs)
+    for task in needed:
+        if task not in given:
+            raise ValueError(
+                f"model.fusion: {name!r} uses what the task {task} predicts, and model.tasks has "
+                f"{', '.join(each.name for each in tasks)}; add {task} or choose another fusion"
+            )
+    return fusion(config, camera_channels, {task: given[task] for task in needed})
+
+
+def names_fusion(name: str, fusion: type[Fusion]) -> bool:
+    """Return True if a name in `model.fusion` means this class. Nothing is imported for it."""
+    return FUSIONS.get(name) is fusion or name == f"{fusion.__module__}:{fusion.__name__}"
+
+
 def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> Network:
     """Return the network of a configuration, with new weights.
 
@@ -148,12 +183,11 @@ def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = No
     )()
     neck_class = choose("model.neck", model.neck, NECKS, Neck)
     neck = neck_class(camera_encoder.channels, model.neck_channels)
-    fusion = choose("model.fusion", model.fusion, FUSIONS, Fusion)(config, camera_encoder.channels)
+    tasks = build_tasks(config, label_sets)
+    fusion = build_fusion(config, camera_encoder.channels, tasks)
     lidar_class = choose("model.lidar_encoder", model.lidar_encoder, LIDAR_ENCODERS, LidarEncoder)
     lidar_encoder = lidar_class(config.grid, fusion.point_channels, model.pillar_channels)
     backbone = BevBackbone(
         lidar_encoder.channels, model.bev_channels, model.bev_blocks, model.head_channels
     )
-    return Network(
-        camera_encoder, neck, fusion, lidar_encoder, backbone, build_tasks(config, label_sets)
-    )
+    return Network(camera_encoder, neck, fusion, lidar_encoder, backbone, tasks)

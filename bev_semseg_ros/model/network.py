@@ -68,13 +68,28 @@ class CameraBranch(nn.Module):
     """Image (B, h, w, 3) uint8 -> the outputs of the image tasks, then the fusion's map if any."""
 
     def __init__(
-        self, encoder: CameraEncoder, neck: Neck, heads: dict[str, Head], fusion: nn.Module | None
+        self,
+        encoder: CameraEncoder,
+        neck: Neck,
+        heads: dict[str, Head],
+        fusion: nn.Module | None,
+        fusion_outputs: Sequence[int] = (),
     ) -> None:
+        """Put the branch together.
+
+        Args:
+            encoder: of the images.
+            neck: makes P2.
+            heads: of the image tasks.
+            fusion: its image part.
+            fusion_outputs: which of the heads' outputs the fusion's image part gets.
+        """
         super().__init__()
         self.encoder = encoder
         self.neck = neck
         self.heads = nn.ModuleDict(heads)
         self.fusion = fusion
+        self._fusion_outputs = tuple(fusion_outputs)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the heads' outputs one after the other, and the fusion's map (B, r, c, C)."""
@@ -84,7 +99,8 @@ class CameraBranch(nn.Module):
         for head in self.heads.values():
             outputs += head(p2)
         if self.fusion is not None:
-            outputs.append(self.fusion(features, p2))
+            asked = [outputs[index] for index in self._fusion_outputs]
+            outputs.append(self.fusion(features, p2, *asked))
         return tuple(outputs)
 
 
@@ -151,12 +167,30 @@ class Network(nn.Module):
         }
         image_heads = {task.name: heads[task.name] for task in tasks if task.view == "image"}
         bev_heads = {task.name: heads[task.name] for task in tasks if task.view == "bev"}
-        self.camera = CameraBranch(camera_encoder, neck, image_heads, fusion.image_part())
+        self.camera = CameraBranch(
+            camera_encoder, neck, image_heads, fusion.image_part(), self._positions(fusion)
+        )
         self.lidar_encoder = lidar_encoder
         self.fusion = fusion
         self.bev = BevBranch(bev_backbone, bev_heads, fusion.bev_part())
         # torch's stubs do not know that modules take a memory format.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _positions(self, fusion: Fusion) -> list[int]:
+        """Return which of the image heads' outputs a fusion wants.
+
+        Raises:
+            ValueError: one that no head gives.
+        """
+        given = self._outputs["image"]
+        for output in fusion.image_outputs:
+            if output not in given:
+                raise ValueError(
+                    f"model.fusion: {type(fusion).__name__} uses the output {output[1]!r} of the "
+                    f"task {output[0]}, and the heads give "
+                    f"{', '.join('.'.join(each) for each in given)}; choose another fusion or task"
+                )
+        return [given.index(output) for output in fusion.image_outputs]
 
     @property
     def uses_images(self) -> bool:

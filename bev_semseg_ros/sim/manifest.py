@@ -18,7 +18,9 @@ _TEMPORARY = MANIFEST + ".tmp"
 # Held while the manifest is read or written, and what the writer derives from it.
 _LOCK = ".synth.lock"
 # Left out of a manifest that would hold this value: manifests of earlier versions do not have it.
-_OPTIONAL = {"full_turn": False, "rig_digest": ""}
+_OPTIONAL = {"full_turn": False, "rig_digest": "", "labels": "boxes, masks"}
+# What the writers write now. A folder of earlier frames, without some of it, is not added to.
+LABELS = "boxes, masks, points, bev"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Request:
         image_size: (width, height) of the images in pixels; None if each rig has its own.
         full_turn: Whether points that no camera sees are kept.
         rig_digest: Tells apart rigs of the same name; empty where the name says all.
+        labels: Kinds of labels that are written.
     """
 
     seed: int
@@ -40,6 +43,7 @@ class Request:
     image_size: tuple[int, int] | None
     full_turn: bool
     rig_digest: str = ""
+    labels: str = LABELS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as it stands in the manifest."""

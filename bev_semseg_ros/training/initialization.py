@@ -12,8 +12,9 @@ from torch import Tensor
 
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
-from bev_semseg_ros.model.build import build_tasks
+from bev_semseg_ros.model.build import build_tasks, names_fusion
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.task import Task
 
 
 @dataclass
@@ -184,30 +185,72 @@ def _fit(
     if setting is not None:
         there = getattr(given.config.model, setting)
         here = getattr(network.tasks[0].config.model, setting)
-        if there != here:
+        is_extended = setting == "fusion" and _extends_fusion(network, given)
+        if there != here and not is_extended:
             return None, f"model.{setting} is {there} there, {here} here"
     if _depends_on_other_classes(network, given, key):
         return None, "its classes are others"
     value = given.weights[key]
-    if value.shape == wanted.shape:
-        return value, ""
     prefix = "lidar_encoder."
     if key.startswith(prefix):
-        fitted = network.lidar_encoder.fit_weight(key.removeprefix(prefix), value)
-        if fitted is not None and fitted.shape == wanted.shape:
-            return fitted, f"{wanted.shape[1] - value.shape[1]} new inputs begin at zero"
+        fitted = _fit_lidar_encoder(network, given, key.removeprefix(prefix), value, wanted)
+        if fitted is not None:
+            new = int((fitted == 0).all(0).sum())
+            return fitted, f"{new} new inputs begin at zero" if new else ""
+    if value.shape == wanted.shape:
+        return value, ""
     return None, f"{tuple(value.shape)} there, {tuple(wanted.shape)} here"
+
+
+def _fit_lidar_encoder(
+    network: Network, given: Checkpoint, name: str, value: Tensor, wanted: Tensor
+) -> Tensor | None:
+    """Return a weight of the lidar encoder as this network needs it; None if it stays as it is."""
+    encoder = network.lidar_encoder
+    is_same_fusion = names_fusion(given.config.model.fusion, type(network.fusion))
+    has_other_features = is_same_fusion and _fusion_has_other_classes(network, given)
+    if has_other_features or _extends_fusion(network, given):
+        shared = network.fusion.shared_point_channels(given.config.model)
+        fitted = encoder.fit_weight(name, value, shared)
+    elif value.shape != wanted.shape:
+        fitted = encoder.fit_weight(name, value)
+    else:
+        return None
+    return None if fitted is None or fitted.shape != wanted.shape else fitted
+
+
+def _extends_fusion(network: Network, given: Checkpoint) -> bool:
+    """Return True if the fusion of this network extends that of the checkpoint."""
+    extended = network.fusion.extends
+    return extended is not None and names_fusion(given.config.model.fusion, extended)
+
+
+def _fusion_has_other_classes(network: Network, given: Checkpoint) -> bool:
+    """Return True if the fusion uses classes, and those of the checkpoint are others."""
+    used = {task for task, _ in network.fusion.image_outputs}
+    return any(_has_other_classes(task, given) for task in network.tasks if task.name in used)
+
+
+def _has_other_classes(task: Task, given: Checkpoint) -> bool:
+    theirs = given.label_sets.get(task.name)
+    return task.labels is not None and (theirs is None or theirs.classes != task.labels.classes)
 
 
 def _depends_on_other_classes(network: Network, given: Checkpoint, key: str) -> bool:
     for task in network.tasks:
-        head = network.head(task)
         prefix = f"{'camera' if task.view == 'image' else 'bev'}.heads.{task.name}."
-        is_class_layer = any(key.startswith(f"{prefix}{layer}.") for layer in head.class_layers)
-        if is_class_layer and task.labels is not None:
-            theirs = given.label_sets.get(task.name)
-            return theirs is None or theirs.classes != task.labels.classes
+        if _is_in(key, prefix, network.head(task).class_layers):
+            return _has_other_classes(task, given)
+    for prefix in ("camera.fusion.", "fusion."):
+        if _is_in(key, prefix, network.fusion.class_layers):
+            return _fusion_has_other_classes(network, given)
     return False
+
+
+def _is_in(key: str, prefix: str, layers: Sequence[str]) -> bool:
+    """Return True if a weight belongs to one of these layers, or is one of these parameters."""
+    name = key.removeprefix(prefix)
+    return key.startswith(prefix) and any(f"{name}.".startswith(f"{layer}.") for layer in layers)
 
 
 # Prefixes of weights -> the part of the network, in words.

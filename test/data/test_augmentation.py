@@ -17,6 +17,7 @@ from bev_semseg_ros.data.augmentation import (
     random_view,
     warp_image,
 )
+from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import CAMERA, Boxes, Camera
 from bev_semseg_ros.geometry import (
     OPTICAL_FROM_VIEW,
@@ -293,6 +294,33 @@ def test_intensity_changes_by_one_factor_and_stays_at_most_1():
         np.testing.assert_allclose(found, np.minimum(values * factor, 1), atol=1e-6)
         factors.add(round(float(factor), 3))
     assert len(factors) > 4 and max(factors) > 1 > min(factors)
+
+
+def test_a_wrong_calibration_moves_the_camera_and_nothing_else():
+    before, after = make_example(), augmented(calibration_noise=1.0, calibration_shift=0.05)
+    error = after.sample.camera.camera_from_ego @ invert(before.sample.camera.camera_from_ego)
+    assert np.allclose(error[:3, :3] @ error[:3, :3].T, np.eye(3))
+    assert 0.1 < np.degrees(np.arccos((np.trace(error[:3, :3]) - 1) / 2)) < 5
+    assert 0 < np.linalg.norm(error[:3, 3]) < 0.25
+    assert np.array_equal(after.sample.camera.matrix, before.sample.camera.matrix)
+    assert np.array_equal(after.sample.points, before.sample.points)
+    assert np.array_equal(after.sample.image, before.sample.image)
+    assert np.array_equal(after.mask, before.mask)
+    assert np.array_equal(after.boxes.centers, before.boxes.centers)
+
+
+def test_a_wrong_calibration_is_as_large_as_it_is_set():
+    seen = make_example().sample.images[CAMERA]
+    config = AugmentationConfig(calibration_noise=2.0, calibration_shift=0.1)
+    rng = np.random.default_rng(0)
+    angles, shifts = [], []
+    for _ in range(200):
+        found = miscalibrate(seen, config, rng).camera.camera_from_ego
+        error = found @ invert(seen.camera.camera_from_ego)
+        angles.append(np.degrees(np.arcsin([error[2, 1], error[0, 2], error[1, 0]])))
+        shifts.append(error[:3, 3])
+    assert np.std(angles, axis=0) == pytest.approx([2.0] * 3, rel=0.2)
+    assert np.std(shifts, axis=0) == pytest.approx([0.1] * 3, rel=0.2)
 
 
 def test_other_light_changes_the_image_alone():

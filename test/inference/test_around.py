@@ -64,7 +64,7 @@ def in_the_order_of(other: Boxes, found: Boxes) -> Boxes:
 
 
 @pytest.mark.parametrize("mode", ["fused", "lidar_only"])
-@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention", "painted"])
 def test_behind_is_found_what_would_be_found_ahead(around, fusion, mode):
     ready, seen = around(fusion), around_frame()
     found = ready.predict(seen, mode, THRESHOLD).boxes

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from support.inference import SHIPPED, THRESHOLD, frame, network, new_predictor, shared_predictor
+from support.inference import (
+    SHIPPED,
+    SIZE,
+    THRESHOLD,
+    config,
+    frame,
+    network,
+    new_predictor,
+    shared_predictor,
+)
 
-from bev_semseg_ros.inference.engine import cache_folder
+from bev_semseg_ros.inference.engine import (
+    cache_folder,
+    lower_precision,
+    openvino_compiler,
+    torch_compiler,
+)
 from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.preprocessing import prepare
 
 pytestmark = pytest.mark.slow
@@ -43,6 +59,23 @@ def test_openvino_answers_as_torch_does_in_float32(fusion, mode):
     assert np.allclose(first.boxes.centers, second.boxes.centers, atol=1e-3)
     assert np.allclose(first.boxes.scores, second.boxes.scores, atol=1e-4)
     assert mode == "lidar_only" or (first.mask == second.mask).mean() > 0.999
+
+
+@pytest.mark.parametrize("fusion", ["painted", "semantic_cross_attention"])
+def test_engines_give_the_same_maps_to_a_fusion_that_uses_the_classes(fusion):
+    pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    branch = build_network(config(fusion)).eval().camera
+    image = torch.randint(0, 256, (1, *SIZE[::-1], 3), dtype=torch.uint8)
+    rough = copy.deepcopy(branch)
+    lower_precision(rough, torch.bfloat16)
+    with torch.inference_mode():
+        expected = branch(image)
+        for compiler in (torch_compiler(1), openvino_compiler("fp32", 1, None)):
+            for found, values in zip(compiler(branch, [image])(image), expected, strict=True):
+                assert torch.allclose(found, values, atol=1e-4)
+        for found, values in zip(rough(image), expected, strict=True):
+            assert torch.allclose(found.float(), values, atol=0.1)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

@@ -7,13 +7,16 @@ import types
 from dataclasses import replace
 
 import pytest
-from support.samples import small_config
+import torch
+from support.samples import run, sample, small_config
+from torch import nn
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model import build
 from bev_semseg_ros.model.build import build_network, build_tasks, choose, point_attributes
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
+from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
@@ -29,11 +32,48 @@ class OwnTask(SegmentationTask):
     name = "surface"
 
 
+class OwnFusion(Fusion):
+    """A fusion that knows nothing of the outputs of image heads."""
+
+    uses_image = True
+
+    def __init__(self, config, camera_channels):
+        super().__init__(config, camera_channels)
+        self._inputs, self.point_channels = config.model.neck_channels, 2
+
+    def image_part(self):
+        return OwnImagePart(self._inputs, self.point_channels)
+
+    def point_features(self, image_maps, batch):
+        mean = image_maps[0].mean((0, 1, 2)) if image_maps else torch.zeros(2)
+        return mean.expand(len(batch.points), -1)
+
+
+class OwnImagePart(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.narrow = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, features, p2):
+        return self.narrow(p2).permute(0, 2, 3, 1)
+
+
+class FusionOfDepth(OwnFusion):
+    """A fusion that wants what no head gives."""
+
+    image_outputs = (("segmentation", "depth"),)
+
+    def __init__(self, config, camera_channels, tasks):
+        super().__init__(config, camera_channels)
+        assert list(tasks) == ["segmentation"]
+
+
 @pytest.fixture
 def own_module(monkeypatch):
     """Make an importable module with the classes above and a few that are none of the kind."""
     module = types.ModuleType("parts_of_a_test")
     module.OwnNeck, module.OwnTask = OwnNeck, OwnTask
+    module.OwnFusion, module.FusionOfDepth = OwnFusion, FusionOfDepth
     module.function, module.number = len, 7
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module.__name__
@@ -99,6 +139,25 @@ def test_a_task_of_ones_own_stands_beside_the_others_with_labels_of_its_own(own_
         "segmentation": "driving_13",
         "surface": "groups_6",
     }
+
+
+def test_a_fusion_of_ones_own_that_uses_no_outputs_of_heads_is_taken_as_ever(own_module):
+    model = build_network(small_config(fusion=f"{own_module}:OwnFusion")).eval()
+    assert set(run(model, sample())) == {"detection", "segmentation"}
+
+
+@pytest.mark.parametrize("fusion", ["painted", "semantic_cross_attention"])
+def test_a_fusion_that_uses_a_task_which_the_network_lacks_is_refused(fusion):
+    message = rf"model\.fusion: '{fusion}' uses what the task segmentation predicts, "
+    message += r"and model\.tasks has detection; add segmentation or choose another fusion"
+    with pytest.raises(ValueError, match=message):
+        build_network(small_config(fusion=fusion, tasks=("detection",)))
+
+
+def test_a_fusion_that_uses_an_output_which_no_head_gives_is_refused(own_module):
+    message = r"model\.fusion: FusionOfDepth uses the output 'depth' of the task segmentation"
+    with pytest.raises(ValueError, match=rf"{message}, and the heads give segmentation\.logits"):
+        build_network(small_config(fusion=f"{own_module}:FusionOfDepth"))
 
 
 @pytest.mark.parametrize("name", ["OwnTask", "function", "number", "absent", ""])

@@ -18,8 +18,9 @@ from bev_semseg_ros.model.encoders.lidar import LidarEncoder
 from bev_semseg_ros.model.tasks.task import merged
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
-FUSIONS = ("projective", "cross_attention", "none")
-ENCODERS = ("residual", "efficientnet_lite0")
+# With what the segmentation predicts, and without.
+SEMANTIC = ("painted", "semantic_cross_attention")
+FUSIONS = ("projective", "cross_attention", "none", *SEMANTIC)
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +39,12 @@ def heatmap(model, *samples):
     return run(model, *samples)["detection"]["heatmap"]
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+PARTS = [("residual", fusion) for fusion in FUSIONS] + [
+    ("efficientnet_lite0", fusion) for fusion in FUSIONS if fusion not in SEMANTIC
+]
+
+
+@pytest.mark.parametrize(("encoder", "fusion"), PARTS)
 def test_outputs_have_the_promised_shapes(fusion, encoder):
     model = network(small_config(fusion=fusion, camera_encoder=encoder))
     outputs = run(model, sample(0), sample(1))
@@ -58,8 +63,7 @@ def test_images_whose_size_is_no_multiple_of_32_are_answered(size):
     assert outputs["segmentation"]["logits"].shape[2:] == (size[1] // 4, size[0] // 4)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "fusion"), PARTS)
 def test_a_frame_without_an_image_in_a_batch_is_exactly_lidar_only(fusion, encoder):
     model = network(small_config(fusion=fusion, camera_encoder=encoder))
     together = run(model, sample(0), lidar_sample(1))["detection"]
@@ -82,7 +86,14 @@ def test_without_fusion_the_image_changes_no_box():
 
 
 @pytest.mark.parametrize(
-    "fusion, finds_boxes", [("projective", False), ("cross_attention", True), ("none", False)]
+    "fusion, finds_boxes",
+    [
+        ("projective", False),
+        ("painted", False),
+        ("cross_attention", True),
+        ("semantic_cross_attention", True),
+        ("none", False),
+    ],
 )
 def test_the_camera_alone_segments_and_detects_only_where_the_fusion_can(fusion, finds_boxes):
     outputs = run(network(small_config(fusion=fusion)), camera_sample())
@@ -172,8 +183,12 @@ def test_the_order_of_the_cameras_does_not_matter(fusion):
 # Any tasks, of any label sets.
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-@pytest.mark.parametrize("tasks", [("detection",), ("segmentation",)])
+ONE_TASK = [(("segmentation",), fusion) for fusion in FUSIONS] + [
+    (("detection",), fusion) for fusion in FUSIONS if fusion not in SEMANTIC
+]
+
+
+@pytest.mark.parametrize(("tasks", "fusion"), ONE_TASK)
 def test_a_network_of_one_task_answers_that_alone(tasks, fusion):
     model = network(small_config(fusion=fusion, tasks=tasks))
     for samples in ([sample(0)], [sample(0), lidar_sample(1)], [sample(0), camera_sample(1)]):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -14,6 +15,7 @@ from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes
 from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
+from bev_semseg_ros.sim.bev_labels import label_bev
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
 from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.rigs.rig import BoxConvention
@@ -244,13 +246,7 @@ def test_a_half_hidden_object_is_marked_occluded():
     ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
     centre = np.linalg.inv(rig.reference_camera.camera_from_ego)[:3, 3]
     closer[ground] = centre + 0.4 * (ray - centre)
-    occluded = hidden.__class__(
-        closer,
-        *(
-            getattr(hidden, name)
-            for name in ("intensities", "lidars", "rings", "azimuths", "distances", "objects")
-        ),
-    )
+    occluded = replace(hidden, positions=closer)
     assert len(pixels) and label_view(view, full, rig, "Van").occlusions[1] == 0
     assert label_view(view, occluded, rig, "Van").occlusions[1] == 2
 
@@ -272,6 +268,7 @@ def a2d2_root(tmp_path):
 def test_a2d2_npz_has_the_published_keys_and_types(a2d2_root):
     with np.load(a2d2_files(a2d2_root, "lidar", ".npz")) as arrays:
         kinds = {name: arrays[name].dtype for name in arrays.files}
+    assert kinds.pop("semantic") == np.uint8  # an addition
     integers = {"reflectance", "timestamp"}
     assert kinds == {
         name: np.dtype("i8" if name in integers else "f8")
@@ -371,3 +368,29 @@ def test_a2d2_cameras_have_frames_of_other_numbers_and_times(tmp_path):
     assert len(set(times)) == 3 and np.ptp(times) < 50_000
     assert len({json.dumps(content["lidar_ids"]) for content in contents}) > 1
     assert {path.parent.name for path in tmp_path.glob("*/*/label3D/*/*")} == {"cam_front_center"}
+
+
+def test_classes_of_points_read_back_in_the_order_of_the_points(written):
+    rig, _, result, *_, dataset, _ = written
+    annotation = dataset[0][1]
+    expected = scans_of(rig, result)
+    assert list(annotation.point_classes) == list(expected)
+    for name, part in expected.items():
+        assert np.array_equal(annotation.point_classes[name], part.classes)
+    assert set(np.unique(result.classes)) == {ROAD, CAR}
+    assert np.array_equal(result.classes == CAR, result.objects >= 0)
+
+
+def test_the_map_of_the_places_reads_back_and_shows_cars_where_the_boxes_are(written):
+    _, view, result, *_, dataset, _ = written
+    bev = dataset[0][1].bev
+    expected = label_bev(view, result)
+    assert np.array_equal(bev.classes, expected.classes)
+    assert np.array_equal(bev.observed, expected.observed) and bev.observed.any()
+    assert (bev.x_min, bev.y_min, bev.cell) == (expected.x_min, expected.y_min, expected.cell)
+    places = np.concatenate([bev.centers(), 0.5 + 0 * bev.classes[..., None]], -1).reshape(-1, 3)
+    inside = points_in_boxes(places, view.boxes).any(0).reshape(bev.classes.shape)
+    is_vehicle = bev.classes == bev.labels.index("vehicle")
+    # A cell that a car covers in part may be its own or not.
+    assert (is_vehicle & inside).sum() > 0.97 * inside.sum()
+    assert is_vehicle.sum() < 1.08 * inside.sum()

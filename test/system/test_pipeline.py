@@ -12,10 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from std_msgs.msg import Header
+from support.memory_dataset import TINY, TinyDataset
 
 from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
+from bev_semseg_ros.inference.predictor import Predictor as NetworkPredictor
 from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
@@ -26,6 +29,7 @@ from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
 from bev_semseg_ros.ros.input.transforms import MissingTransform
+from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.sensors import Sensors
@@ -63,6 +67,7 @@ class Rig:
         self.health, self.timings, self._done = Health(), [], threading.Event()
         self.queue = LatestPairQueue(Synchronizer(0, 10**9, streams=streams), self.health)
         self.published = 0
+        self.predictions: list[Prediction] = []
         self.publishing_fails = self.timing_fails = False
         publishers = SimpleNamespace(publish=self._publish, publish_timing=self._publish_timing)
         values = parameters or Parameters()
@@ -71,10 +76,11 @@ class Rig:
         )
         self.pipeline.start()
 
-    def _publish(self, *_) -> None:
+    def _publish(self, prediction, *_) -> None:
         if self.publishing_fails:
             raise OSError("no room for the results")
         self.published += 1
+        self.predictions.append(prediction)
 
     def _publish_timing(self, header, values) -> None:
         if self.timing_fails:
@@ -157,6 +163,34 @@ def process(calibration, extrinsics, start):
 def test_neither_a_good_pair_nor_a_smaller_copy_is_warned_of(process, size):
     counters, warnings = process(CLOUD, size)
     assert warnings == [] and counters["mode"] == "fused"
+
+
+def test_boxes_of_painted_points_are_the_predictors(start):
+    config = replace(TINY, model=replace(TINY.model, fusion="painted"))
+    ready = NetworkPredictor.from_network(build_network(config).eval(), config, "cpu")
+    seen, _ = TinyDataset()[0]
+    camera = seen.camera
+    fixed = FixedExtrinsics({LIDAR: np.eye(4)}, {CAMERA: camera.camera_from_ego}, "roof", {})
+    labels = ready.label_sets["detection"].classes
+    parameters = Parameters(score_threshold=0.01, by_class=ClassParameters.defaults(labels))
+    # Before the pipeline asks, so that it does not wait for a compilation.
+    expected = ready.predict(seen, "fused", parameters.box_filter.lowest)
+    rig = start(
+        ready,
+        fixed,
+        cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=camera)},
+        lidar_frames={LIDAR: "roof"},
+        parameters=parameters,
+    )
+    image = encode_image(seen.image, "rgb8", Header(frame_id="front"))
+    cloud = encode_cloud(seen.points, Header(frame_id="roof"))
+    rig.process(points=(cloud, None), image=(image, encode_camera(camera, image.header)))
+    (found,) = rig.predictions
+    boxes = parameters.box_filter(expected.boxes)
+    assert len(found.boxes) == len(boxes) > 0 and found.mode == "fused"
+    np.testing.assert_array_equal(found.boxes.centers, boxes.centers)
+    np.testing.assert_array_equal(found.boxes.scores, boxes.scores)
+    np.testing.assert_array_equal(found.masks[CAMERA], expected.masks[CAMERA])
 
 
 def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):

@@ -73,7 +73,9 @@ def line_of(part: str, lines: list[str]) -> str:
     return found
 
 
-@pytest.mark.parametrize("fusion", ["projective", "cross_attention", "none"])
+@pytest.mark.parametrize(
+    "fusion", ["projective", "painted", "cross_attention", "semantic_cross_attention", "none"]
+)
 def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path, fusion):
     config = with_model(fusion=fusion)
     path = saved(tmp_path, config)
@@ -89,10 +91,12 @@ def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path,
         "head of detection",
         "head of segmentation",
     }
-    if fusion == "projective":
+    if fusion != "none":
         parts |= {"fusion, image part"}
-    if fusion == "cross_attention":
-        parts |= {"fusion, image part", "fusion, BEV part"}
+    if fusion == "painted":
+        parts |= {"fusion"}
+    if "cross_attention" in fusion:
+        parts |= {"fusion, BEV part"}
     assert {line.strip().partition(":")[0] for line in lines[1:]} == parts
     assert all(": taken, " in line for line in lines[1:])
 
@@ -132,6 +136,68 @@ def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tm
     fusion = line_of("fusion, image part", lines)
     assert "begun anew" in fusion and "(not in the checkpoint)" in fusion
     assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
+
+
+def test_painted_points_begin_from_points_that_saw_features_alone(tmp_path):
+    path = saved(tmp_path, TINY)
+    before, after, lines, _ = begun(with_model(fusion="painted"), path)
+    given = checkpoint.load(path).weights
+    inputs = given[LINEAR].shape[1]
+    assert torch.equal(after[LINEAR][:, :inputs], given[LINEAR])
+    assert after[LINEAR].shape[1] == inputs + 13 and not after[LINEAR][:, inputs:].any()
+    assert kept(before, after) == {"fusion.unseen"}
+    assert "linear.weight: 13 new inputs begin at zero" in line_of("lidar encoder", lines)
+    assert line_of("fusion, image part", lines) == "fusion, image part: taken, 2 weights"
+    assert "begun anew, 1 weights (not in the checkpoint)" in line_of("fusion", lines)
+
+
+def test_painted_points_begin_from_a_lidar_encoder_that_saw_no_image_and_no_classes(tmp_path):
+    config = with_model(fusion="none", tasks=("detection",))
+    path = saved(tmp_path, config, {"tasks": ["detection"]})
+    _, after, lines, _ = begun(with_model(fusion="painted"), path)
+    given = checkpoint.load(path).weights[LINEAR]
+    assert torch.equal(after[LINEAR][:, : given.shape[1]], given)
+    assert f"{8 + 1 + 13} new inputs begin at zero" in line_of("lidar encoder", lines)
+
+
+def test_painted_points_of_another_number_of_features_keep_their_geometry(tmp_path):
+    path = saved(tmp_path, with_model(fusion_channels=4))
+    _, after, lines, _ = begun(with_model(fusion="painted"), path)
+    assert torch.equal(after[LINEAR][:, :10], checkpoint.load(path).weights[LINEAR][:, :10])
+    assert not after[LINEAR][:, 10:].any()
+    assert "begun anew" in line_of("fusion, image part", lines)
+
+
+def test_with_other_classes_painted_points_keep_what_does_not_depend_on_them(tmp_path):
+    file = tmp_path / "own.yaml"
+    names = "\n".join(f"  thing{i}: {{color: [{i}, 0, 0]}}" for i in range(13))
+    file.write_text(f"classes:\n{names}\n")
+    painted = with_model(fusion="painted")
+    path = saved(tmp_path, painted)
+    for labels in ("a2d2_38", str(file)):  # more classes, and as many others
+        config = replace(painted, labels=TINY.labels | {"segmentation": labels})
+        before, after, lines, _ = begun(config, path)
+        known = 10 + 8 + 1
+        given = checkpoint.load(path).weights[LINEAR]
+        assert torch.equal(after[LINEAR][:, :known], given[:, :known])
+        assert not after[LINEAR][:, known:].any()
+        assert torch.equal(after["fusion.unseen"], before["fusion.unseen"])
+        assert "its classes are others" in line_of("fusion", lines)
+
+
+def test_semantic_tokens_begin_from_tokens_without_classes(tmp_path):
+    path = saved(tmp_path, with_model(fusion="cross_attention"))
+    before, after, lines, _ = begun(with_model(fusion="semantic_cross_attention"), path)
+    assert kept(before, after) == {"camera.fusion.classes.weight"}
+    line = line_of("fusion, image part", lines)
+    assert "2 of 3 weights taken; begun anew: classes.weight (not in the checkpoint)" in line
+    assert "fusion, BEV part: taken" in line_of("fusion, BEV part", lines)
+
+
+def test_a_fusion_takes_no_weights_of_one_that_extends_it(tmp_path):
+    path = saved(tmp_path, with_model(fusion="painted"))
+    _, _, lines, _ = begun(TINY, path)
+    assert "model.fusion is painted there, projective here" in line_of("fusion, image part", lines)
 
 
 def test_features_of_another_number_are_not_shifted_but_begin_anew_and_both_shapes_are_said(

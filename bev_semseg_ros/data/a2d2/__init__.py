@@ -7,6 +7,11 @@ labels are distorted as recorded. `row` and `col` of a point belong to the recti
 numbers in metres per second over ground along the axes of the view frame. Where a box has it, its
 `id` is the same object's number in all frames of the scene. The `id` of published boxes counts the
 boxes of one frame and is not read.
+
+It adds two things more. `semantic` in the lidar files has the class of each point, one of those of
+the masks, 255 to be ignored. `bev` and `bev_observed` beside `label` hold labels of the bird's-eye
+view, with the reference camera and on the grid of `bev_grid.json` in the folder of the subset; see
+`bev_semseg_ros.data.bev_files`.
 """
 
 from bev_semseg_ros.data.a2d2.boxes import axis_angle_rotation, read_boxes

@@ -23,12 +23,14 @@ class Cloud:
         times_us: (N,) int64 microseconds, None where the file has none.
         units: (N,) uint8 number of the lidar in the file's sidecar, None where the file has none.
         azimuths: (N,) float64 radians at which the lidar measured, None where the file has none.
+        classes: (N,) uint8 class of each point, None where the file has none.
     """
 
     points: np.ndarray
     times_us: np.ndarray | None
     units: np.ndarray | None
     azimuths: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
     @property
     def newest_us(self) -> int:
@@ -83,14 +85,17 @@ class Cloud:
             None if self.times_us is None else self.times_us[kept],
             None if self.units is None else self.units[kept],
             None if self.azimuths is None else self.azimuths[kept],
+            None if self.classes is None else self.classes[kept],
         )
 
 
 # What identifies a measurement: the lidar, the time in microseconds, the azimuth in microradians.
 MEASUREMENT = np.dtype([("lidar", np.int64), ("time_us", np.int64), ("azimuth", np.int64)])
 
+# Array of an npz with the classes of the points, which simulated frames have.
+CLASSES = "semantic"
 # Arrays of an npz that are read. The sequences add `valid` and `rectime`.
-_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id", "azimuth")
+_ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id", "azimuth", CLASSES)
 
 
 def read_points(path: Path) -> Cloud:
@@ -129,7 +134,10 @@ def read_points(path: Path) -> Cloud:
     azimuths = arrays.get("azimuth")
     if azimuths is not None:
         azimuths = np.nan_to_num(azimuths[kept]).astype(np.float64)
-    return Cloud(points[kept], times, units, azimuths)
+    classes = arrays.get(CLASSES)
+    if classes is not None:
+        classes = np.clip(np.nan_to_num(classes[kept]), 0, 255).astype(np.uint8)
+    return Cloud(points[kept], times, units, azimuths, classes)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.data import bev_files
 from bev_semseg_ros.data.a2d2.boxes import BOX_LABELS, read_boxes
 from bev_semseg_ros.data.a2d2.camera_view import CameraView, FrameFiles, without_repeated
-from bev_semseg_ros.data.a2d2.cloud import Cloud
+from bev_semseg_ros.data.a2d2.cloud import CLASSES, Cloud
 from bev_semseg_ros.data.a2d2.layout import (
     BOXES_SUBSET,
     REFERENCE_CAMERA,
@@ -21,13 +22,20 @@ from bev_semseg_ros.data.a2d2.layout import (
     scene_folders,
     subset_folder,
 )
-from bev_semseg_ros.data.a2d2.palette import MASK_LABELS, MASK_LABELS_FILE, Palette
-from bev_semseg_ros.data.files import FrameParts
+from bev_semseg_ros.data.a2d2.palette import (
+    MASK_LABELS,
+    MASK_LABELS_FILE,
+    Palette,
+    subset_labels,
+)
+from bev_semseg_ros.data.bev_files import BevGrid
+from bev_semseg_ros.data.files import FrameParts, check_classes
 from bev_semseg_ros.data.sensors import sensor_names
 from bev_semseg_ros.frame import (
     CAMERA,
     LIDAR,
     Annotation,
+    BevMap,
     Boxes,
     Camera,
     CameraImage,
@@ -62,7 +70,7 @@ class A2D2Dataset:
     """
 
     name = "a2d2"
-    outside = ("cams_lidars.json", "class_list.json", MASK_LABELS_FILE)
+    outside = ("cams_lidars.json", "class_list.json", MASK_LABELS_FILE, bev_files.GRID_FILE)
     layout = (
         f"A2D2: a folder with {BOXES_SUBSET} or {SEMANTIC_SUBSET}, one of these (or {SEQUENCES}) "
         "with scene folders YYYYMMDD_hhmmss, or one scene folder with camera/cam_* or lidar/cam_*"
@@ -115,17 +123,26 @@ class A2D2Dataset:
         cloud = reference.cloud()
         time_us = reference.time_us(cloud)
         found = self._files_of_views(index, time_us)
+        clouds = self._clouds(found, cloud)
         frame = Frame(
             time_us * 1000,
-            self._scans(found, cloud, time_us),
+            self._scans(clouds, time_us),
             self._images(found),
             f"{scene.replace('_', '')}_{number}",
             scene,
             self._parts(found).missing,
         )
         masks, mask_labels = self._masks(found)
+        point_classes, mask_labels = self._point_classes(
+            found, clouds, mask_labels if masks else None
+        )
         return frame, Annotation(
-            self._boxes(found), masks=masks, box_labels=self.box_labels, mask_labels=mask_labels
+            self._boxes(found),
+            masks=masks,
+            box_labels=self.box_labels,
+            mask_labels=mask_labels,
+            point_classes=point_classes,
+            bev=self._bev(found),
         )
 
     def parts(self, index: int) -> FrameParts:
@@ -176,15 +193,12 @@ class A2D2Dataset:
         """Return what the sensors of the views are called in a frame."""
         return sensor_names([view.name for view in self._views], alone)
 
-    def _scans(
-        self, found: Mapping[str, FrameFiles], reference: Cloud | None, time_us: int
-    ) -> dict[str, LidarScan]:
-        """Return the points of each view.
+    def _clouds(self, found: Mapping[str, FrameFiles], reference: Cloud | None) -> dict[str, Cloud]:
+        """Return the points of each camera that has some, each measurement once.
 
         Args:
             found: files of the cameras that show the moment.
             reference: points of the reference camera.
-            time_us: of the moment.
         """
         clouds = {} if reference is None else {self._reference.name: reference}
         for view in self._views[1:]:
@@ -193,6 +207,10 @@ class A2D2Dataset:
                 clouds[view.name] = cloud
         if len(clouds) > 1:
             clouds = without_repeated(clouds, {name: found[name].lidar_names() for name in clouds})
+        return clouds
+
+    def _scans(self, clouds: Mapping[str, Cloud], time_us: int) -> dict[str, LidarScan]:
+        """Return the points of each view, of a moment in microseconds."""
         scans = {}
         for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
             if view.name in clouds:
@@ -202,6 +220,49 @@ class A2D2Dataset:
             else:
                 scans[name] = LidarScan(None, view.ego_from_view)
         return scans
+
+    def _point_classes(
+        self, found: Mapping[str, FrameFiles], clouds: Mapping[str, Cloud], masks: LabelSet | None
+    ) -> tuple[dict[str, np.ndarray], LabelSet]:
+        """Return the classes of the points of each view that has some, and their label set.
+
+        Args:
+            found: files of the cameras that show the moment.
+            clouds: their points.
+            masks: label set of the masks; None without masks.
+
+        Raises:
+            ValueError: the points are of another label set than the masks.
+            UnknownLabelError: a class is not in the label set.
+        """
+        classes = {}
+        for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
+            numbers = clouds[view.name].classes if view.name in clouds else None
+            if numbers is None:
+                continue
+            path = found[view.name].paths["lidar"]
+            labels = subset_labels(subset_folder(path))
+            masks = masks or labels
+            if labels != masks:
+                raise ValueError(
+                    f"{path}: the classes of its points are those of {labels.name}, those of the "
+                    f"masks {masks.name}; open one subset alone"
+                )
+            remedy = (
+                f"correct {CLASSES!r} in the lidar files, or name its set in {MASK_LABELS_FILE}"
+            )
+            check_classes(numbers, labels, path, remedy)
+            classes[name] = numbers
+        return classes, masks or self.mask_labels
+
+    def _bev(self, found: Mapping[str, FrameFiles]) -> BevMap | None:
+        """Return the map of the first camera that has one; None if none has."""
+        for files in found.values():
+            path = files.paths.get(bev_files.CLASSES)
+            if path is not None:
+                grid = BevGrid.read(subset_folder(path) / bev_files.GRID_FILE)
+                return grid.load(path, files.paths.get(bev_files.OBSERVED))
+        return None
 
     def _images(self, found: Mapping[str, FrameFiles]) -> dict[str, CameraImage]:
         """Return the image of each camera, from the files of those that show the moment."""

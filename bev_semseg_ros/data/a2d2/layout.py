@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bev_semseg_ros.data import bev_files
 from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS
 
 BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
@@ -19,6 +20,8 @@ PARTS = {
     "lidar": ("lidar", (".npz",)),
     "mask": ("label", (".png",)),
     "boxes": ("label3D", (".json",)),
+    bev_files.CLASSES: (bev_files.CLASSES, (".png",)),
+    bev_files.OBSERVED: (bev_files.OBSERVED, (".png",)),
 }
 
 REFERENCE_CAMERA = "front_center"  # the only one with boxes
@@ -74,6 +77,8 @@ def expected_parts(scene: Path, camera: str) -> set[str]:
     has_boxes = subset == BOXES_SUBSET or (scene / "label3D").is_dir()
     if has_boxes and camera == REFERENCE_CAMERA:
         expected.add("boxes")
+    if camera == REFERENCE_CAMERA and (scene / bev_files.CLASSES).is_dir():
+        expected.update((bev_files.CLASSES, bev_files.OBSERVED))
     return expected
 
 

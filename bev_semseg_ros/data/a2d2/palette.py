@@ -36,7 +36,7 @@ class Palette:
                 f"{path}: expected 1 to {self._UNKNOWN - 1} colours, got {len(entries)}"
             )
         categories = load_label_set(MASK_LABELS)
-        self.labels = _mask_labels(path.with_name(MASK_LABELS_FILE), categories)
+        self.labels = subset_labels(path.parent)
         numbers = categories.mask_table(self.labels)
         # One byte for every 24-bit colour: one look-up a pixel touches few cache lines.
         self._class_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
@@ -80,8 +80,16 @@ class Palette:
         return classes
 
 
-def _mask_labels(path: Path, categories: LabelSet) -> LabelSet:
-    """Return the label set that a mask_labels.json names, A2D2's categories without one."""
+def subset_labels(folder: Path) -> LabelSet:
+    """Return the label set of a subset's masks and points.
+
+    It is what a mask_labels.json in its folder names, A2D2's categories without one.
+
+    Raises:
+        ValueError: the file is damaged, or names no set that the categories map to.
+    """
+    categories = load_label_set(MASK_LABELS)
+    path = folder / MASK_LABELS_FILE
     if not path.is_file():
         return categories
     try:

@@ -14,6 +14,12 @@ Raw drives are synchronised and rectified (Geiger et al., IJRR 2013).
   it is unknown. Boxes without a row have neither.
 - `frames.csv` has the columns frame, scene, time_ns.
 - `semantic_3/<frame>.png` is to `image_3` what `semantic` is to `image_2`.
+- `labels/<frame>.label` has the classes of the points, as SemanticKITTI has them: a uint32 for each
+  point, in the order of the cloud, whose lower 16 bits are the class, 255 to be ignored. The
+  classes are those of the masks; `labels/labels.yaml` lists them. SemanticKITTI's own files have
+  other classes and are refused. `labels_NAME` is to `velodyne_NAME` what `labels` is to `velodyne`.
+- `bev/<frame>.png` and `bev_observed/<frame>.png` are labels of the bird's-eye view, on the grid
+  of `bev_grid.json`, see `bev_semseg_ros.data.bev_files`.
 - `velodyne_NAME/<frame>.bin` has the points of a further lidar in its own frame, and the row
   `Tr_NAME_to_velo` of the calibration takes them to the frame of the velodyne.
 """

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.data import bev_files
+from bev_semseg_ros.data.bev_files import BevGrid
 from bev_semseg_ros.data.calibration import (
     KITTI_EGO_FROM_LIDAR,
     kitti_lidar_from_lidar,
@@ -17,17 +19,44 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
-from bev_semseg_ros.data.files import FrameParts, read_gray, read_image, read_text
+from bev_semseg_ros.data.files import (
+    FrameParts,
+    check_classes,
+    read_gray,
+    read_image,
+    read_text,
+)
 from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, frame_key, in_order
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names, image_cameras
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
+from bev_semseg_ros.data.kitti.folders import (
+    LIDAR_FOLDER,
+    refuse_others,
+    sensor_folder,
+    training_folder,
+)
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
+from bev_semseg_ros.data.kitti.point_labels import (
+    FOLDER,
+    PART,
+    check_point_labels,
+    point_label_files,
+    read_point_labels,
+)
 from bev_semseg_ros.data.sensors import other_camera, sensor_names
-from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    BevMap,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
 from bev_semseg_ros.geometry import invert
-from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
+from bev_semseg_ros.labels import LabelSet, load_label_set
 
-_LIDAR = "velodyne"
 _TABLE = "frames.csv"
 _LABELS = "labels.yaml"
 _MOTION = "motion"
@@ -36,8 +65,9 @@ _MOTION = "motion"
 class KittiDataset:
     """The frames of a folder with `training`, or of a folder such as `training` itself.
 
-    `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes" and
-    "mask", the last two only where their folder exists. Of a further camera or lidar the name
+    `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes", "mask",
+    "point_classes", "bev" and "bev_observed", all but the first three only where there are some.
+    Of a further camera or lidar the name
     stands before it, as in "image_03 image". Without "calib" there are neither cameras, nor boxes,
     nor further lidars. Files of a frame belong together by their number, whether it has leading
     zeros or not. Without frames.csv every frame is a scene of its own, named like the frame,
@@ -58,12 +88,14 @@ class KittiDataset:
     )
 
     def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE,)) -> None:
-        self._folder = _training_folder(Path(path)) or Path(path)
+        self._folder = training_folder(Path(path)) or Path(path)
         self._cameras = list(cameras)
-        self._lidars = [_LIDAR, *_further_lidars(self._folder)]
+        self._lidars = [LIDAR_FOLDER, *_further_lidars(self._folder)]
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = self._read_mask_labels()
-        _refuse_others(self._folder)
+        refuse_others(self._folder)
+        grid = self._folder / bev_files.GRID_FILE
+        self._bev_grid = BevGrid.read(grid) if grid.is_file() else None
         self._files = self._expected_files()
         self._motions = FilesByFrame(self._folder / _MOTION, (".csv",))
         self._clouds = {
@@ -84,12 +116,12 @@ class KittiDataset:
 
     @staticmethod
     def matches(path: Path) -> bool:
-        return _training_folder(path) is not None
+        return training_folder(path) is not None
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
         """Return the cameras that have a folder of images; the left one is always there."""
-        return camera_names(_training_folder(path) or path)
+        return camera_names(training_folder(path) or path)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -118,7 +150,11 @@ class KittiDataset:
             parts.missing,
         )
         annotation = Annotation(
-            masks=masks, box_labels=self.box_labels, mask_labels=self.mask_labels
+            masks=masks,
+            box_labels=self.box_labels,
+            mask_labels=self.mask_labels,
+            point_classes=self._read_point_classes(there, frame),
+            bev=self._read_bev(there),
         )
         if rows is not None and "boxes" in there:
             annotation = self._with_boxes(annotation, key, there, rows)
@@ -144,9 +180,12 @@ class KittiDataset:
 
     def _read_mask_labels(self) -> LabelSet:
         """Return the label set beside the masks, or else the default."""
-        own_labels = self._folder / CameraFiles.of(REFERENCE).masks / _LABELS
-        if not own_labels.is_file():
-            return load_label_set(MASK_LABELS)
+        default = load_label_set(MASK_LABELS)
+        masks = self._folder / CameraFiles.of(REFERENCE).masks
+        # Without masks, the classes of the points alone.
+        own_labels = (masks if masks.is_dir() else self._folder / FOLDER) / _LABELS
+        if not own_labels.is_file() or load_label_set(own_labels).classes == default.classes:
+            return default
         # Named after the data set: the file has the same name in all of them.
         root = self._folder.resolve()
         root = root.parent if root.name == "training" else root
@@ -156,14 +195,13 @@ class KittiDataset:
         """Return the files of each part that a frame should have, by its name."""
         files = {}
         for camera in self._cameras:
-            images = _sensor_folder(self._folder, CameraFiles.of(camera).images)
+            images = sensor_folder(self._folder, CameraFiles.of(camera).images)
             files[self._part("image", camera)] = FilesByFrame(images, IMAGE_ENDINGS)
         for lidar in self._lidars:
-            name = _LIDAR if lidar == _LIDAR else f"{_LIDAR}_{lidar}"
-            clouds = _sensor_folder(self._folder, name)
+            clouds = sensor_folder(self._folder, _cloud_folder(lidar))
             files[self._part("lidar", lidar)] = FilesByFrame(clouds, (".bin",))
         files["calib"] = FilesByFrame(self._folder / "calib", (".txt",))
-        labels = _sensor_folder(self._folder, "label_2")
+        labels = sensor_folder(self._folder, "label_2")
         if labels.is_dir():
             files["boxes"] = FilesByFrame(labels, (".txt",))
         for camera in self._cameras:
@@ -171,11 +209,19 @@ class KittiDataset:
             if folder.is_dir():
                 # A JPEG is no mask, and reading it says so.
                 files[self._part("mask", camera)] = FilesByFrame(folder, IMAGE_ENDINGS)
+        for lidar in self._lidars:
+            known = point_label_files(self._folder, _cloud_folder(lidar))
+            if known is not None:
+                check_point_labels(self._folder, self.mask_labels)
+                files[self._part(PART, lidar)] = known
+        if self._bev_grid is not None:
+            for part in bev_files.PARTS:
+                files[part] = FilesByFrame(self._folder / part, (".png",))
         return files
 
     def _part(self, part: str, sensor: str) -> str:
         """Return the name of a sensor's part; those of the reference sensors need no name."""
-        return part if sensor in (self._cameras[0], _LIDAR) else f"{sensor} {part}"
+        return part if sensor in (self._cameras[0], LIDAR_FOLDER) else f"{sensor} {part}"
 
     def _frame_keys(self) -> list[str]:
         """Return the keys of the frames of which there is an image or a cloud, in order.
@@ -204,7 +250,7 @@ class KittiDataset:
         scans = {}
         for lidar, name in zip(self._lidars, sensor_names(self._lidars, LIDAR), strict=True):
             pose = KITTI_EGO_FROM_LIDAR
-            if lidar != _LIDAR:
+            if lidar != LIDAR_FOLDER:
                 if rows is None:
                     continue
                 pose = pose @ kitti_lidar_from_lidar(rows, lidar, there["calib"])
@@ -231,6 +277,22 @@ class KittiDataset:
                     images[name] = CameraImage(image, known)
         return images, masks
 
+    def _read_point_classes(self, there: Mapping[str, Path], frame: Frame) -> dict[str, np.ndarray]:
+        """Return the classes of the points of each lidar that has a scan and such a file."""
+        classes = {}
+        for lidar, name in zip(self._lidars, sensor_names(self._lidars, LIDAR), strict=True):
+            file = there.get(self._part(PART, lidar))
+            points = frame.lidars[name].points if name in frame.lidars else None
+            if file is not None and points is not None:
+                classes[name] = read_point_labels(file, len(points), self.mask_labels)
+        return classes
+
+    def _read_bev(self, there: Mapping[str, Path]) -> BevMap | None:
+        """Return the map of a frame; None without one."""
+        if self._bev_grid is None or bev_files.CLASSES not in there:
+            return None
+        return self._bev_grid.load(there[bev_files.CLASSES], there.get(bev_files.OBSERVED))
+
     def _with_boxes(
         self,
         annotation: Annotation,
@@ -249,6 +311,11 @@ class KittiDataset:
         return replace(annotation, boxes=boxes, dont_care=areas)
 
 
+def _cloud_folder(lidar: str) -> str:
+    """Return the name of the folder of a lidar's clouds."""
+    return LIDAR_FOLDER if lidar == LIDAR_FOLDER else f"{LIDAR_FOLDER}_{lidar}"
+
+
 def _further_lidars(folder: Path) -> list[str]:
     """Return the names of the lidars beside the velodyne.
 
@@ -256,7 +323,9 @@ def _further_lidars(folder: Path) -> list[str]:
     pattern for something else, such as `velodyne_reduced` for cropped clouds.
     """
     names = sorted(
-        path.name.removeprefix(f"{_LIDAR}_") for path in folder.glob(f"{_LIDAR}_*") if path.is_dir()
+        path.name.removeprefix(f"{LIDAR_FOLDER}_")
+        for path in folder.glob(f"{LIDAR_FOLDER}_*")
+        if path.is_dir()
     )
     calibration = min((folder / "calib").glob("*.txt"), default=None)
     if not names or calibration is None:
@@ -272,16 +341,11 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
             f"{path}: expected {image.shape[1]} x {image.shape[0]} pixels like the image, "
             f"got {mask.shape[1]} x {mask.shape[0]}"
         )
-    wrong = (mask >= len(labels)) & (mask != MASK_IGNORED)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise UnknownLabelError(
-            f"{path}: unknown class {mask[row, column]} at pixel x {column}, y {row}, "
-            f"expected 0 to {len(labels) - 1} or {MASK_IGNORED}",
-            str(mask[row, column]),
-            f"correct the masks, or define their classes in {path.parent / _LABELS} "
-            "(docs/extending.md#a-data-set)",
-        )
+    remedy = (
+        f"correct the masks, or define their classes in {path.parent / _LABELS} "
+        "(docs/extending.md#a-data-set)"
+    )
+    check_classes(mask, labels, path, remedy)
     return mask
 
 
@@ -301,60 +365,3 @@ def _read_table(path: Path) -> dict[str, tuple[str, int]]:
                 f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds"
             ) from None
     return table
-
-
-def _training_folder(path: Path) -> Path | None:
-    """Return the folder with the frames' folders: "training", or the path itself."""
-    return next(
-        (
-            folder
-            for folder in (path / "training", path)
-            if any(_has_sensor(folder, name) for name in (_LIDAR, "image_2"))
-        ),
-        None,
-    )
-
-
-def _has_sensor(folder: Path, name: str) -> bool:
-    """Return whether a folder has that of a sensor.
-
-    KITTI raw uses the further names, too, but there the files lie one folder below.
-    """
-    if (folder / name).is_dir():
-        return True
-    other = folder / _other_name(name)
-    endings = (".bin", *IMAGE_ENDINGS)
-    return other.is_dir() and any(file.suffix.lower() in endings for file in other.iterdir())
-
-
-def _sensor_folder(folder: Path, name: str) -> Path:
-    """Return the folder of a sensor, which may have another name."""
-    other = folder / _other_name(name)
-    return other if other.is_dir() and not (folder / name).is_dir() else folder / name
-
-
-def _other_name(name: str) -> str:
-    """Return what KITTI raw or tracking calls a folder: image_02 for image_2."""
-    kind, _, number = name.partition("_")
-    return f"{kind}_{int(number):02d}" if number.isdigit() else f"{name}_points"
-
-
-def _refuse_others(folder: Path) -> None:
-    """Raise an error for what has KITTI's folders and means something else.
-
-    Raises:
-        ValueError: It is a sequence of KITTI odometry, or Waymo's frames: their clouds are in the
-            frame of the vehicle, and camera 0 is the front camera.
-    """
-    if (folder / "calib.txt").is_file() and not (folder / "calib").is_dir():
-        raise ValueError(
-            f"{folder}: a sequence of KITTI odometry: it has no boxes and no masks; use KITTI "
-            "object, tracking or raw"
-        )
-    if (folder / "label_all").is_dir() or (folder / "label_0").is_dir():
-        raise ValueError(
-            f"{folder}: Waymo's frames in KITTI's folders: the clouds are in the frame of the "
-            "vehicle and image_0 is the front camera, so they would be misread; write a "
-            'reader (docs/extending.md, "A data set"), or convert to velodyne (lidar 1.73 m above '
-            "the ground), image_2 and label_2"
-        )

@@ -38,12 +38,16 @@ class LidarEncoder(nn.Module):
         self.point_channels = point_channels
         self.channels = channels
 
-    def fit_weight(self, name: str, value: Tensor) -> Tensor | None:
-        """Fit a weight of a checkpoint that has another shape here.
+    def fit_weight(
+        self, name: str, value: Tensor, shared_channels: int | None = None
+    ) -> Tensor | None:
+        """Fit a weight of a checkpoint that has another shape here, or other features as inputs.
 
         Args:
             name: of the weight within this encoder.
             value: as the checkpoint has it.
+            shared_channels: how many of the first point features are the same there and here; None
+                if that is not known.
 
         Returns:
             The fitted weight, or None if it cannot be carried over without guessing.

@@ -26,15 +26,23 @@ class PillarEncoder(LidarEncoder):
         self.linear = nn.Linear(GEOMETRY_CHANNELS + point_channels, channels, bias=False)
         self.norm = nn.BatchNorm1d(channels)
 
-    def fit_weight(self, name: str, value: Tensor) -> Tensor | None:
-        """Give a linear layer that saw geometry alone new inputs with weights of zero.
+    def fit_weight(
+        self, name: str, value: Tensor, shared_channels: int | None = None
+    ) -> Tensor | None:
+        """Keep the inputs for geometry and for shared features; the others have weights of zero.
 
-        A layer that saw other features is not fitted: nobody knows which feature is which.
+        If it is not known which features are shared, only a layer that saw geometry alone is
+        fitted.
         """
         wanted = self.linear.weight
-        if name != "linear.weight" or value.shape != (len(wanted), GEOMETRY_CHANNELS):
+        if name != "linear.weight" or len(value) != len(wanted):
             return None
-        return torch.cat([value, value.new_zeros(len(value), self.point_channels)], 1)
+        known = GEOMETRY_CHANNELS + (shared_channels or 0)
+        if value.shape[1] < known or (shared_channels is None and value.shape[1] > known):
+            return None
+        return torch.cat(
+            [value[:, :known], value.new_zeros(len(value), wanted.shape[1] - known)], 1
+        )
 
     def forward(self, batch: Batch, point_features: Tensor | None) -> Tensor:
         """Return the canvas (B, X, Y, channels), zero where no point lies.

@@ -5,18 +5,23 @@ is dense and runs in the BEV branch. Between them, outside what an engine compil
 gives features to single points, or `bev_inputs` hands maps on to the BEV part. A frame without an
 image gives exactly what the lidar alone gives. Where several cameras see a place, `choose_camera`
 takes the one that sees it nearest the middle of its image.
+
+A fusion may use what the image tasks predict: its image part gets the outputs that `image_outputs`
+names, and the fusion is built with the tasks that give them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, ModelConfig
 from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.model.fusions.occlusion import is_hidden
+from bev_semseg_ros.model.tasks.task import Task
 
 NEAREST_DEPTH = 0.1  # metres before the camera within which nothing projects
 
@@ -27,18 +32,32 @@ class Fusion(nn.Module):
     Attributes:
         uses_image: False if the BEV needs no camera.
         finds_boxes_in_images: True if BEV tasks have an answer without a single point.
+        image_outputs: task and name of each output of an image head that the image part gets.
+        class_layers: names of the layers and parameters, of the image part and outside the dense
+            branches, whose channels are classes of the tasks in `image_outputs`. With another
+            label set they begin anew, whatever their shape.
+        extends: a fusion of whose weights a training of this one can begin.
         point_channels: features that it adds to each point.
     """
 
     uses_image: ClassVar[bool] = False
     finds_boxes_in_images: ClassVar[bool] = False
+    image_outputs: ClassVar[tuple[tuple[str, str], ...]] = ()
+    class_layers: ClassVar[tuple[str, ...]] = ()
+    extends: ClassVar[type[Fusion] | None] = None
 
-    def __init__(self, config: Config, camera_channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        camera_channels: Sequence[int],
+        tasks: Mapping[str, Task] | None = None,
+    ) -> None:
         """Build the parts outside the dense branches.
 
         Args:
             config: the whole configuration.
             camera_channels: of C2..C5.
+            tasks: by name, those of `image_outputs`; a fusion that names none is built without.
         """
         super().__init__()
         self.point_channels = 0
@@ -46,8 +65,9 @@ class Fusion(nn.Module):
     def image_part(self) -> nn.Module | None:
         """Build the dense part of the camera branch, or None if there is none.
 
-        Its `forward(features: list[Tensor], p2: Tensor) -> Tensor` takes C2..C5 and P2 and returns
-        the map (B, h, w, C) that is handed to the methods below.
+        Its `forward(features: list[Tensor], p2: Tensor, *outputs: Tensor) -> Tensor` takes C2..C5,
+        P2 and the `image_outputs`, and returns the map (B, h, w, C) that is handed to the methods
+        below.
         """
         return None
 
@@ -71,6 +91,15 @@ class Fusion(nn.Module):
     def bev_inputs(self, image_maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
         """Return what the BEV part gets; nothing if no frame of the batch has an image."""
         return ()
+
+    def shared_point_channels(self, there: ModelConfig) -> int:
+        """Return how many of the first point features do not depend on the classes.
+
+        Args:
+            there: of a checkpoint with this fusion or the one that it extends. Features that are
+                others there are not counted.
+        """
+        return 0
 
 
 def project(image_from_ego: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +160,11 @@ class Sight(NamedTuple):
 
 
 def choose_camera(
-    batch: Batch, points: Tensor, frames: Tensor, margin: tuple[float, float] = (0.0, 0.0)
+    batch: Batch,
+    points: Tensor,
+    frames: Tensor,
+    margin: tuple[float, float] = (0.0, 0.0),
+    occlusion: bool = False,
 ) -> Sight:
     """Return for each point the image of its frame that sees it nearest the image's middle.
 
@@ -140,6 +173,7 @@ def choose_camera(
         points: (N, 3) in the ego frame.
         frames: (N,) int64 the frame of each point.
         margin: how far outside a point may lie, in widths and heights of the image.
+        occlusion: True: a camera does not see the points that other points hide from it.
     """
     sizes = points.new_tensor([(width, height) for height, width in batch.image_sizes])
     sight = None
@@ -156,6 +190,8 @@ def choose_camera(
         reach = size * size.new_tensor(margin)
         inside = (depth > NEAREST_DEPTH) & (image >= 0)
         inside &= ((pixel >= -0.5 - reach) & (pixel < size - 0.5 + reach)).all(1)
+        if occlusion:
+            inside &= ~is_hidden(batch, image, pixel, depth, inside)
         found = Sight(torch.where(inside, image, 0), torch.where(inside[:, None], pixel, 0), inside)
         if batch.image_slots.shape[1] == 1:
             return found

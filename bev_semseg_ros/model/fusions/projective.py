@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.model.batch import Batch
-from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, choose_camera
+from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, Sight, choose_camera
 
 P2_STRIDE = 4
 
@@ -40,19 +40,31 @@ class ProjectiveFusion(Fusion):
         if not image_maps:
             return points.new_zeros(len(points), self.point_channels)
         sight = choose_camera(batch, points[:, :3], batch.point_batch)
-        # P2's cell i covers the pixels 4 i .. 4 i + 3, and pixel centres are integers.
-        cell = ((sight.pixel + 0.5) / P2_STRIDE).long()
-        if len(image_maps) == 1:
-            rows, columns, channels = image_maps[0].shape[1:]
-            index = (sight.image * rows + cell[:, 1]) * columns + cell[:, 0]
-            flat = image_maps[0].reshape(-1, channels)
-        else:
-            first, widths = _cells_of_images(image_maps)
-            index = first[sight.image] + cell[:, 1] * widths[sight.image] + cell[:, 0]
-            flat = torch.cat([image_map.flatten(0, 2) for image_map in image_maps])
-        features = flat.index_select(0, index).to(points.dtype)
+        features = features_at(sight, image_maps).to(points.dtype)
         seen = sight.seen[:, None].to(points.dtype)
         return torch.cat([features * seen, seen], 1)
+
+
+def features_at(sight: Sight, image_maps: Sequence[Tensor]) -> Tensor:
+    """Return (N, C) the values of P2's cells at which points are seen.
+
+    Points that are not seen get those of some cell.
+
+    Args:
+        sight: of the points.
+        image_maps: (I', h, w, C) for each size of the images.
+    """
+    # P2's cell i covers the pixels 4 i .. 4 i + 3, and pixel centres are integers.
+    cell = ((sight.pixel + 0.5) / P2_STRIDE).long()
+    if len(image_maps) == 1:
+        rows, columns, channels = image_maps[0].shape[1:]
+        index = (sight.image * rows + cell[:, 1]) * columns + cell[:, 0]
+        flat = image_maps[0].reshape(-1, channels)
+    else:
+        first, widths = _cells_of_images(image_maps)
+        index = first[sight.image] + cell[:, 1] * widths[sight.image] + cell[:, 0]
+        flat = torch.cat([image_map.flatten(0, 2) for image_map in image_maps])
+    return flat.index_select(0, index)
 
 
 def _cells_of_images(image_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,18 @@ class Metric:
         """
         raise NotImplementedError
 
+    def frame_counts(self) -> dict[str, np.ndarray]:
+        """Return the confusions of the frames from which `result` has its mean IoU.
+
+        Frames can so be resampled together with those of another network.
+
+        Returns:
+            (F, C, C + 1) pixels, cells or points, ground truth by rows. The key is the path of the
+            entry of `result` that has the figure `miou`, such as "learned.in_view"; the result
+            itself has the key "". Empty without such figures.
+        """
+        return {}
+
     def result(self) -> dict[str, Any]:
         """Return the task's part of a report: plain values, None where there is no truth."""
         raise NotImplementedError

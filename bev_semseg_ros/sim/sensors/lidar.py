@@ -45,6 +45,8 @@ class Scan:
     Attributes:
         positions: (N, 3) float64, metres in the ego frame.
         intensities: (N,) 0 to 1.
+        classes: (N,) uint8 class of the surface, a value of `classes.MASK_LABEL`, or
+            `classes.IGNORED_PIXEL` for a point on water in the air.
         lidars: (N,) index into `Rig.lidars`.
         rings: (N,) number of the beam.
         azimuths: (N,) radians, counter-clockwise from the x axis of the lidar.
@@ -55,6 +57,7 @@ class Scan:
 
     positions: np.ndarray
     intensities: np.ndarray
+    classes: np.ndarray
     lidars: np.ndarray
     rings: np.ndarray
     azimuths: np.ndarray
@@ -155,6 +158,7 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     everything = Scan(
         positions,
         np.clip(intensities, 0, 1),
+        hits.labels,
         lidars,
         rings,
         azimuths[index],

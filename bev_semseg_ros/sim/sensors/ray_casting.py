@@ -12,6 +12,7 @@ from embreex.rtcore_scene import EmbreeScene
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, Mesh
+from bev_semseg_ros.sim.classes import IGNORED_PIXEL
 from bev_semseg_ros.sim.render.cutout import cut_mask
 from bev_semseg_ros.sim.scene.view import View
 
@@ -36,6 +37,8 @@ class Hits:
         cosines: (H,) cosine of the angle of incidence.
         uprightness: (H,) absolute z of the surface's unit normal, 1 for level ground.
         objects: (H,) row of `View.boxes`, or NO_OBJECT.
+        labels: (H,) uint8 class of the surface, a value of `classes.MASK_LABEL`, or
+            IGNORED_PIXEL if the ray ends in the air.
     """
 
     rays: np.ndarray
@@ -44,6 +47,7 @@ class Hits:
     cosines: np.ndarray
     uprightness: np.ndarray
     objects: np.ndarray
+    labels: np.ndarray
 
     def __getitem__(self, index: np.ndarray) -> Hits:
         return Hits(*(getattr(self, field.name)[index] for field in fields(self)))
@@ -85,13 +89,15 @@ def cast(
         steps = (max_range - travelled[active]).astype(np.float32)
         materials = np.full(len(active), -1)
         objects = np.full(len(active), NO_OBJECT)
+        labels = np.full(len(active), IGNORED_PIXEL, np.uint8)
         normals = np.zeros((len(active), 3), np.float32)
         for mesh in meshes:
-            mesh.nearest(starts, ways, steps, materials, objects, normals)
+            mesh.nearest(starts, ways, steps, materials, objects, labels, normals)
         hit = materials >= 0
         active = active[hit]
         starts, ways, steps = starts[hit], ways[hit], steps[hit]
         materials, objects, normals = materials[hit], objects[hit], normals[hit]
+        labels = labels[hit]
         cosines = np.abs(np.sum(normals * ways, axis=1))
         passed = cut_mask(camera_table, materials, starts + steps[:, None] * ways, normals)
         transmission = lidar_table[materials, LIDAR_COLUMN["transmission"]]
@@ -106,6 +112,7 @@ def cast(
                 cosines[stays],
                 np.abs(normals[stays, 2]),
                 objects[stays],
+                labels[stays],
             )
         )
         active = active[passed]
@@ -134,6 +141,7 @@ class EmbreeMesh:
             kept: (K,) rows of the triangles to copy.
         """
         self._materials, self._objects = mesh.materials[kept], mesh.objects[kept]
+        self._labels = mesh.labels[kept]
         self._scene = None
         if len(self._materials):
             self._scene = EmbreeScene()
@@ -167,6 +175,7 @@ class EmbreeMesh:
         distances: np.ndarray,
         materials: np.ndarray,
         objects: np.ndarray,
+        labels: np.ndarray,
         normals: np.ndarray,
     ) -> None:
         """Find the nearest hits of rays, where they are nearer than what is known so far.
@@ -177,6 +186,7 @@ class EmbreeMesh:
             distances: (N,) float32, largest distance of interest in metres; overwritten by a hit.
             materials: (N,) rows of the MaterialTable; overwritten by a hit.
             objects: (N,) objects; overwritten by a hit.
+            labels: (N,) uint8 classes; overwritten by a hit.
             normals: (N, 3) float32 unit normals; overwritten by a hit.
         """
         if self._scene is None or not len(origins):
@@ -188,6 +198,7 @@ class EmbreeMesh:
         distances[hit] = answer["tfar"][hit]
         materials[hit] = self._materials[triangle]
         objects[hit] = self._objects[triangle]
+        labels[hit] = self._labels[triangle]
         normal = answer["Ng"][hit]
         normals[hit] = normal / (np.linalg.norm(normal, axis=1, keepdims=True) + 1e-20)
 

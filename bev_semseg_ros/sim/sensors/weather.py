@@ -6,6 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
+from bev_semseg_ros.sim.classes import IGNORED_PIXEL
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
@@ -70,6 +71,7 @@ def weathered(
         cosines=np.ones(len(rays)),
         uprightness=np.zeros(len(rays)),
         objects=np.full(len(rays), NO_OBJECT),
+        labels=np.full(len(rays), IGNORED_PIXEL, np.uint8),
     )
     return in_order([hits[kept], new])
 

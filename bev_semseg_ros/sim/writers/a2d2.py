@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.data import bev_files
 from bev_semseg_ros.data.a2d2 import MASK_LABELS_FILE
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
+from bev_semseg_ros.sim.bev_labels import EMPTY_MAP, label_bev
 from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
 from bev_semseg_ros.sim.rigs.a2d2 import (
     A2D2_LIDAR_POSES,
@@ -100,7 +102,8 @@ class A2D2Writer(Writer):
     As published, boxes are written for the reference camera alone, in its view frame, and the
     frames of two cameras have other numbers and times. The simulator's world stands still between
     the times of the cameras. Boxes have the additional key `velocity`, and their `id` is the same
-    in all frames of a scene; see `bev_semseg_ros.data.a2d2`.
+    in all frames of a scene; points have classes, and there are labels of the bird's-eye view; see
+    `bev_semseg_ros.data.a2d2`.
     """
 
     SUBSET = "camera_lidar_semantic_bboxes"
@@ -144,6 +147,7 @@ class A2D2Writer(Writer):
         write_json(self._root / "class_list.json", a2d2_class_list())
         # Of A2D2's 38 categories the masks hold one for each of the simulator's classes.
         write_json(self._root / MASK_LABELS_FILE, {"label_set": MASK_LABEL_SET})
+        write_json(self._root / bev_files.GRID_FILE, bev_files.grid_content(EMPTY_MAP))
         write_json(self._root.parent / "cams_lidars.json", self._calibration())
 
     def write(
@@ -180,6 +184,10 @@ class A2D2Writer(Writer):
             write_json(self._path(begin, number, "camera", camera, ".json"), sidecar)
             path = self._path(begin, number, "lidar", camera, ".npz")
             self._write_points(path, camera, scan[inside[camera]], time_us, lidar_ids)
+        bev_paths = (
+            self._path(begin, frame + 1, part, self._reference, ".png") for part in bev_files.PARTS
+        )
+        bev_files.write_bev(label_bev(view, scan), *bev_paths)
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
         boxes_path = self._path(begin, frame + 1, "label3D", self._reference, ".json")
         write_json(boxes_path, self._boxes(labels))
@@ -195,7 +203,7 @@ class A2D2Writer(Writer):
         Args:
             begin: Start of the scene.
             number: Number of the camera's frame in the scene, from 1.
-            kind: Folder: "camera", "label", "lidar" or "label3D".
+            kind: Folder: "camera", "label", "lidar" and so on.
             camera: Name of the camera.
             suffix: Ending of the file, with its dot.
         """
@@ -262,6 +270,7 @@ class A2D2Writer(Writer):
             azimuth=(np.pi / 2 - scan.azimuths) % (2 * np.pi),
             lidar_id=lidar_ids[scan.lidars].astype(np.float64),
             timestamp=time_us - np.rint(FRAME_PERIOD_US * turn).astype(np.int64),
+            semantic=scan.classes,
         )
 
     def _boxes(self, labels: Labels) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import yaml
 
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.sim.classes import MASK_LABEL_SET
 from bev_semseg_ros.sim.rigs.record import describe
 from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
@@ -112,3 +114,13 @@ def write_png(path: Path, image: np.ndarray) -> None:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON."""
     path.write_text(json.dumps(content, indent=1))
+
+
+def write_label_set(path: Path) -> None:
+    """Write the label set of masks and points as a YAML file with names and colours."""
+    labels = load_label_set(MASK_LABEL_SET)
+    colors = {
+        name: {"color": color.tolist()}
+        for name, color in zip(labels.classes, labels.colors, strict=True)
+    }
+    path.write_text(yaml.safe_dump({"classes": colors}, sort_keys=False, default_flow_style=None))

@@ -8,14 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.data import bev_files
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_camera_row
 from bev_semseg_ros.data.kitti.cameras import CameraFiles
+from bev_semseg_ros.data.kitti.point_labels import ENDING, FOLDER, LABELS_FILE, labels_folder
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
+from bev_semseg_ros.sim.bev_labels import EMPTY_MAP, label_bev
 from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
-from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_png
+from bev_semseg_ros.sim.writers.base import (
+    FRAME_PERIOD_US,
+    Writer,
+    write_json,
+    write_label_set,
+    write_png,
+)
 from bev_semseg_ros.sim.writers.labels import Labels, clip_to_image, label_view
 
 # Scenes are a minute apart in frames.csv.
@@ -23,7 +32,7 @@ SCENE_PERIOD_NS = 60_000_000_000
 
 
 class KittiWriter(Writer):
-    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with four additions.
+    """Writes KITTI's object layout (Geiger et al., CVPR 2012) with some additions.
 
     - `training/semantic/<frame>.png` is a mask of class numbers of image_2, and `semantic_3` one of
       image_3. There may be further cameras, image_4 and so on. Where a camera sits that does not
@@ -32,6 +41,9 @@ class KittiWriter(Writer):
     - `training/motion/<frame>.csv` has ids and velocities, see `bev_semseg_ros.data.kitti`.
     - A second lidar NAME is written as `training/velodyne_NAME/<frame>.bin` in its own frame. The
       row Tr_NAME_to_velo of the calibration takes its points to the frame of the first lidar.
+    - `training/labels` has the classes of the points, `training/labels_NAME` those of the second
+      lidar.
+    - `training/bev` and `training/bev_observed` are labels of the bird's-eye view.
     - `training/rigs/<scene>.yaml` is the rig of a scene, where every scene has its own.
 
     The frame of the first lidar is level, and its ground lies at z = -1.73, as the readers of this
@@ -62,11 +74,15 @@ class KittiWriter(Writer):
 
     def begin(self) -> None:
         folders = ["label_2", "calib", "motion", *self._lidar_folders]
+        folders += [labels_folder(name) for name in self._lidar_folders]
+        folders += [bev_files.CLASSES, bev_files.OBSERVED]
         for camera in self._rig.cameras:
             files = CameraFiles.of(camera)
             folders += [files.images, files.masks]
         for name in folders:
             (self._root / name).mkdir(parents=True, exist_ok=True)
+        write_label_set(self._root / FOLDER / LABELS_FILE)
+        write_json(self._root / bev_files.GRID_FILE, bev_files.grid_content(EMPTY_MAP))
 
     def write(
         self,
@@ -85,7 +101,11 @@ class KittiWriter(Writer):
         for number, folder in enumerate(self._lidar_folders):
             own = scan if self._rig.is_merged else scan[scan.lidars == number]
             self._write_points(self._root / folder / f"{name}.bin", own, self._poses[number])
+            label_file = self._root / labels_folder(folder) / f"{name}{ENDING}"
+            label_file.write_bytes(own.classes.astype("<u4").tobytes())
         (self._root / "calib" / f"{name}.txt").write_text(self._calibration())
+        bev_paths = (self._root / part / f"{name}.png" for part in bev_files.PARTS)
+        bev_files.write_bev(label_bev(view, scan), *bev_paths)
         labels = label_view(view, scan, self._rig, self.VAN_NAME)
         lines = self._label_lines(labels)
         (self._root / "label_2" / f"{name}.txt").write_text("".join(line + "\n" for line in lines))

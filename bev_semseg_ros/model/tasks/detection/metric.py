@@ -69,13 +69,19 @@ def in_image(centers: np.ndarray, camera: Camera) -> np.ndarray:
 def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarray:
     """Return (M,) bool: which boxes of the ground truth a detector has to find."""
     boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
+    has_points = points_on(frame, boxes) >= MIN_POINTS
+    required = scorable(boxes.centers, grid, _cameras(frame)) & has_points
+    return required if annotation.ignored is None else required & ~annotation.ignored
+
+
+def points_on(frame: Frame, boxes: Boxes) -> np.ndarray:
+    """Return (M,) int: how many points of all lidars lie in each box."""
     num_points = np.zeros(len(boxes), np.int64)
     for scan in frame.lidars.values():
         if scan.points is not None:
             points = apply(scan.ego_from_lidar, scan.points[:, :3].astype(np.float64))
             num_points += points_in_boxes(points, boxes).sum(1)
-    required = scorable(boxes.centers, grid, _cameras(frame)) & (num_points >= MIN_POINTS)
-    return required if annotation.ignored is None else required & ~annotation.ignored
+    return num_points
 
 
 def _cameras(frame: Frame) -> list[Camera]:
@@ -154,6 +160,39 @@ class DetectionScores:
             matches.scores.append(of_class.scores[kept])
             matches.found.append(outcome[kept] == FOUND)
         self.num_frames += 1
+
+    def evidence(self) -> list[dict[str, Any]]:
+        """Return what each frame adds to the figures, as plain values for `of_evidence`.
+
+        Returns:
+            For each frame `truth`, the counted ground truth by class, and `predictions`: threshold
+            -> [class, score, found] of each prediction that counts.
+        """
+        frames: list[dict[str, Any]] = []
+        for index, truth in enumerate(self._num_truth):
+            predictions: dict[str, list[Any]] = {f"{each:g}": [] for each in THRESHOLDS}
+            for (label, threshold), matches in self._matches.items():
+                outcomes = zip(matches.scores[index], matches.found[index], strict=True)
+                predictions[f"{threshold:g}"] += [
+                    [label, round(float(score), 6), bool(found)] for score, found in outcomes
+                ]
+            frames.append({"truth": truth.tolist(), "predictions": predictions})
+        return frames
+
+    @classmethod
+    def of_evidence(cls, labels: LabelSet, frames: Sequence[Mapping[str, Any]]) -> DetectionScores:
+        """Return the scores that gave the `evidence` of these frames."""
+        scores = cls(labels)
+        for frame in frames:
+            scores._num_truth.append(np.array(frame["truth"]))
+            for (label, threshold), matches in scores._matches.items():
+                outcomes = frame["predictions"][f"{threshold:g}"]
+                of_class = [each for each in outcomes if each[0] == label]
+                matches.frames.append(scores.num_frames)
+                matches.scores.append(np.array([score for _, score, _ in of_class], float))
+                matches.found.append(np.array([found for _, _, found in of_class], bool))
+            scores.num_frames += 1
+        return scores
 
     def _neutral(self, label: int) -> list[int]:
         names = self.labels.neutral.get(self.labels.classes[label], ())

@@ -115,6 +115,14 @@ class SegmentationMetric(Metric):
             "by_labels": by_labels,
         }
 
+    def frame_counts(self) -> dict[str, np.ndarray]:
+        """Return the confusions on the finest set that all frames were scored on, see `Metric`."""
+        most = max((len(confusions) for confusions in self._confusions.values()), default=0)
+        for _, confusions in self._by_size():
+            if len(confusions) == most:
+                return {"": np.array(confusions)}
+        return {}
+
     def _by_size(self) -> list[tuple[LabelSet, list[np.ndarray]]]:
         return sorted(self._confusions.items(), key=lambda item: -len(item[0]))
 

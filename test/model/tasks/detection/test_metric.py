@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -222,3 +223,18 @@ def test_points_of_all_lidars_count():
         metric = new_metric()
         metric.add(rig_of(truth, per_lidar), Annotation(boxes=truth), predicted_as(truth), "fused")
         assert metric.result()["classes"]["car"]["num_truth"] == expected
+
+
+def test_scores_survive_as_plain_values_of_each_frame():
+    metric = new_metric()
+    for predicted, truth in (
+        (boxes((40, 10), (10, 0), scores=[0.9, 0.8]), boxes((10, 0))),
+        (boxes((11.2, 0), labels=TRUCK), boxes((10, 0), labels=TRUCK)),
+        (Boxes.empty(), boxes((20, 5))),
+    ):
+        metric.add(frame_with_points_in(truth), Annotation(truth), predicted_as(predicted), "fused")
+    stored = json.loads(json.dumps(metric.scores.evidence()))
+    assert len(stored) == 3
+    assert DetectionScores.of_evidence(LABELS, stored).result() == metric.scores.result()
+    first = DetectionScores.of_evidence(LABELS, stored[:1]).result()
+    assert first["classes"]["car"]["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)

@@ -109,6 +109,9 @@ def test_pixels_of_all_frames_make_one_confusion():
     add(metric, large, large)
     result = metric.result()
     assert result["iou"]["road"] == pytest.approx(36 / 40)
+    (counts,) = metric.frame_counts().values()
+    assert counts.sum((1, 2)).tolist() == [4, 36]
+    assert counts[:, ROAD, ROAD].tolist() == [0, 36]
     assert result["group_interval"][0] <= result["group_miou"] <= result["group_interval"][1]
 
 

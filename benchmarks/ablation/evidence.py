@@ -1,0 +1,197 @@
+"""What a network made of each test frame, as plain values from which figures can be resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from fusion import Variant, variants
+
+from bev_semseg_ros.data.dataset import Dataset
+from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report, has_input
+from bev_semseg_ros.frame import Annotation, Boxes, Frame, Prediction
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model.tasks.detection.metric import (
+    MIN_POINTS,
+    THRESHOLDS,
+    DetectionMetric,
+    DetectionScores,
+    counted,
+    points_on,
+    scorable,
+)
+from bev_semseg_ros.model.tasks.segmentation.metric import intersection_over_union
+from bev_semseg_ros.progress import Progress
+
+# Lidar points on an object: at least the number, and less than the next one.
+POINT_BINS = (MIN_POINTS, 20, 50, 200)
+DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
+Evidence = dict[str, Any]
+
+
+def bin_name(number: int) -> str:
+    """Return the name of one of POINT_BINS, such as "20-49"."""
+    low = POINT_BINS[number]
+    is_last = number + 1 == len(POINT_BINS)
+    return f"{low} or more" if is_last else f"{low}-{POINT_BINS[number + 1] - 1}"
+
+
+def gather(predictor: Predictor, dataset: Dataset, disturbed: bool, title: str) -> Evidence:
+    """Run a network over a data set.
+
+    Args:
+        predictor: the network.
+        dataset: the frames.
+        disturbed: True also scores boxes with each of `fusion.variants`.
+        title: of the progress bar.
+
+    Returns:
+        `report`: as of `bev-semseg evaluate`, in the mode fused. `labels`: of the boxes. `frames`:
+        of each frame its `name`, its `scene`, its `boxes` by the name of the variant, its `points`
+        (boxes by the number of points on the object) and the `counts` of its tasks, see
+        `Metric.frame_counts`.
+    """
+    report = Report(predictor.tasks)
+    detects = any(task.name == "detection" for task in predictor.tasks)
+    others = variants(dataset, DEGREES)[1:] if disturbed and detects else []
+    frames, labels = [], ""
+    with Progress(title, len(dataset), "frames") as progress:
+        for index in range(len(dataset)):
+            frame, annotation = dataset[index]
+            progress.advance()
+            prediction = None
+            if has_input(frame, "fused"):
+                prediction = predictor.predict(frame, "fused", SCORE_THRESHOLD)
+            report.add(frame, annotation, prediction)
+            entry: Evidence = {"name": frame.name, "scene": dataset.scene(index), "boxes": {}}
+            entry["counts"] = _counts(predictor, frame, annotation, prediction)
+            if detects and annotation.boxes is not None and prediction is not None:
+                metric = _boxes_metric(predictor)
+                metric.add(frame, annotation, prediction, "fused")
+                if metric.scores.num_frames:
+                    labels = metric.scores.labels.name
+                    entry["boxes"]["fused"] = metric.scores.evidence()[0]
+                    entry["points"] = _by_points(predictor, frame, annotation, prediction, labels)
+            for variant in others:
+                for found in _boxes_in(predictor, variant, index, frame, annotation):
+                    entry["boxes"][variant.name] = found
+            frames.append(entry)
+    return {"report": report.result(), "labels": labels, "frames": frames}
+
+
+def _boxes_metric(predictor: Predictor) -> DetectionMetric:
+    return DetectionMetric(predictor.label_sets["detection"], predictor.config.grid)
+
+
+def _counts(
+    predictor: Predictor, frame: Frame, annotation: Annotation, prediction: Prediction | None
+) -> Evidence:
+    """Return the confusions of one frame: task -> path of the figure -> (C, C + 1)."""
+    alone = Report(predictor.tasks)
+    alone.add(frame, annotation, prediction)
+    return {
+        task: {path: counts[0].tolist() for path, counts in metric.frame_counts().items()}
+        for task, metric in alone.metrics.items()
+    }
+
+
+def _boxes_in(
+    predictor: Predictor, variant: Variant, index: int, frame: Frame, annotation: Annotation
+) -> list[Evidence]:
+    """Return what a variant of a frame adds to its scores of boxes; nothing if it has none."""
+    if not has_input(frame, variant.mode):
+        return []
+    metric = _boxes_metric(predictor)
+    shown = variant.shown(index, frame)
+    prediction = predictor.predict(shown, variant.mode, SCORE_THRESHOLD)
+    metric.add(frame, annotation, prediction, variant.mode)
+    return metric.scores.evidence()
+
+
+def _by_points(
+    predictor: Predictor,
+    frame: Frame,
+    annotation: Annotation,
+    prediction: Prediction,
+    labels: str,
+) -> Evidence:
+    """Score a frame's boxes by the number of lidar points on the object.
+
+    Other objects are neither found nor missed. A prediction counts if it is near an object of the
+    bin, or if there are as many points in it.
+    """
+    grid, shared = predictor.config.grid, load_label_set(labels)
+    truth = annotation.with_labels(box_labels=shared)
+    true_boxes = Boxes.empty() if truth.boxes is None else truth.boxes
+    required = counted(frame, truth, grid)
+    predicted = Boxes.empty() if prediction.boxes is None else prediction.boxes
+    table = predictor.label_sets["detection"].mapping_to(shared)
+    predicted = replace(predicted, labels=table[predicted.labels])
+    cameras = [seen.camera for seen in frame.cameras.values()]
+    predicted = predicted[(predicted.labels >= 0) & scorable(predicted.centers, grid, cameras)]
+    bins = (bin_of(points_on(frame, boxes)) for boxes in (true_boxes, predicted))
+    of_truth, of_predicted = bins
+    evidence = {}
+    for number in range(len(POINT_BINS)):
+        wanted = required & (of_truth == number)
+        offsets = predicted.centers[:, None, :2] - true_boxes.centers[None, wanted, :2]
+        is_near = (np.linalg.norm(offsets, axis=2) < max(THRESHOLDS)).any(1)
+        scores = DetectionScores(shared)
+        scores.add(predicted[is_near | (of_predicted == number)], true_boxes, wanted)
+        evidence[bin_name(number)] = scores.evidence()[0]
+    return evidence
+
+
+def bin_of(num_points: np.ndarray) -> np.ndarray:
+    """Return for each number of points its place in POINT_BINS, -1 below the first."""
+    return np.searchsorted(POINT_BINS, num_points, side="right") - 1
+
+
+class Resampled:
+    """A figure of a network on some frames, and its values in resamples of their scenes.
+
+    Attributes:
+        value: of all frames; NaN without ground truth.
+        values: (R,) of the resamples.
+    """
+
+    def __init__(self, value: float, values: np.ndarray) -> None:
+        self.value, self.values = value, values
+
+    @classmethod
+    def of_boxes(cls, labels: str, frames: Sequence[Evidence], times: np.ndarray) -> Resampled:
+        """Return the mean AP of frames.
+
+        Args:
+            labels: label set of the boxes.
+            frames: what `DetectionScores.evidence` gave for each.
+            times: (R, F) how often each frame counts.
+        """
+        scores = DetectionScores.of_evidence(load_label_set(labels), frames)
+        value = scores.result()["map"]
+        if value is None:
+            return cls(np.nan, np.full(len(times), np.nan))
+        return cls(value, scores.resampled_map(times))
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[Any], times: np.ndarray) -> Resampled:
+        """Return the mean IoU of frames.
+
+        Args:
+            counts: (F, C, C + 1) confusions.
+            times: (R, F) how often each frame counts.
+        """
+        stacked = np.array(counts)
+        of_resamples = mean_iou(np.tensordot(times, stacked, 1))
+        return cls(float(mean_iou(stacked.sum(0))), of_resamples)
+
+
+def mean_iou(counts: np.ndarray) -> np.ndarray:
+    """Return (...) mean IoU of confusions (..., C, C + 1); NaN without ground truth."""
+    iou = intersection_over_union(counts)
+    known = np.isfinite(iou)
+    total = np.where(known, iou, 0).sum(-1)
+    return np.where(known.any(-1), total / np.maximum(known.sum(-1), 1), np.nan)

@@ -1,0 +1,154 @@
+"""The table of the ablation, `rows.yaml`: what is trained, from what, and what it is compared with.
+
+Rows and branches are data. A row that names a part which this version does not know stays in the
+table; `Row.obstacle` says why it cannot run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from bev_semseg_ros import config as configuration
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.yaml_file import read_yaml
+
+TABLE = Path(__file__).with_name("rows.yaml")
+TEST = "test"  # the place that every row is evaluated at
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A checkpoint that rows begin from.
+
+    Attributes:
+        steps: of its training.
+        settings: as of `bev-semseg train --set`.
+    """
+
+    steps: int
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of the ablation.
+
+    Attributes:
+        name: of the row and of its run folders.
+        section: heading of its table in the document.
+        part: what the row has, in words.
+        init: branches whose checkpoints it begins from; later ones win.
+        settings: as of `bev-semseg train --set`.
+        trained_as: a row whose checkpoint this one shares; empty: it has one of its own.
+        against: rows that it is compared with.
+        seeds: of its trainings.
+        places: data that it is evaluated on: "test", or a name that `run.py --real` gives.
+        disturbed: True scores its boxes with wrong calibrations and images, too.
+        figures: column -> path of the figure in the report, where it is not that of the table.
+    """
+
+    name: str
+    section: str
+    part: str
+    init: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    trained_as: str = ""
+    against: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    places: tuple[str, ...] = (TEST,)
+    disturbed: bool = False
+    figures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def checkpoint_row(self) -> str:
+        """The row whose training this one uses."""
+        return self.trained_as or self.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows.
+
+    Attributes:
+        common: settings of every row.
+        figures: column -> path of the figure in a report, such as "detection.map".
+        branches: by their names.
+        rows: in the order of the document.
+    """
+
+    common: tuple[str, ...]
+    figures: dict[str, str]
+    branches: dict[str, Branch]
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        names = [row.name for row in self.rows]
+        for row in self.rows:
+            if names.count(row.name) > 1:
+                raise ValueError(f"{row.name}: stands there twice; give each row its own name")
+            unknown = {*row.against, row.checkpoint_row} - set(names)
+            unknown |= {f"branch {each}" for each in row.init if each not in self.branches}
+            if unknown:
+                raise ValueError(f"{row.name}: no row or branch is called {sorted(unknown)[0]!r}")
+            if columns := set(row.figures) - set(self.figures):
+                raise ValueError(f"{row.name}: figures has no column {sorted(columns)[0]!r}")
+            if TEST not in row.places:
+                raise ValueError(f"{row.name}: places must have {TEST!r}, which all rows share")
+
+    def row(self, name: str) -> Row:
+        """Return a row by its name.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        known = ", ".join(row.name for row in self.rows)
+        raise ValueError(f"no row is called {name!r}; known are {known}")
+
+    def figures_of(self, row: Row) -> dict[str, str]:
+        """Return the path of each column's figure in a row's reports."""
+        return self.figures | row.figures
+
+    def obstacle(self, row: Row) -> str:
+        """Return why this version cannot train a row, or an empty text if it can."""
+        trained = self.row(row.checkpoint_row)
+        wanted = [(*self.common, *trained.settings)]
+        wanted += [self.branches[name].settings for name in trained.init]
+        reasons = (_why_unknown(settings) for settings in wanted)
+        return next((reason for reason in reasons if reason), "")
+
+
+@cache
+def _why_unknown(settings: tuple[str, ...]) -> str:
+    """Return why there is no network of these settings, or an empty text if there is one."""
+    try:
+        with torch.device("meta"):  # no weights are made
+            build_network(configuration.with_settings(Config(), settings))
+    except (ValueError, FileNotFoundError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def read_table(path: Path = TABLE) -> Table:
+    """Read a table of rows.
+
+    Raises:
+        ValueError: names the file and what is wrong in it.
+    """
+    content: Any = read_yaml(path)
+    try:
+        return TypeAdapter(Table).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise ValueError(f"{path}: {place + ': ' if place else ''}{reason}") from error

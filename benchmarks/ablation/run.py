@@ -1,0 +1,334 @@
+r"""Train and evaluate the rows of the ablation; what is done already is not done again.
+
+usage: python benchmarks/ablation/run.py --data FOLDER --out RUNS [--rows NAME ...]
+           [--steps 300] [--seed N ...] [--branch NAME=CHECKPOINT ...] [--real NAME=PATH ...]
+
+FOLDER is what `benchmarks/sim_v1.py` makes: the data sets to train on are FOLDER/*/train, those to
+test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced over all test sets.
+Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
+
+RUNS gets a run folder for each training, and in RUNS/results a JSON file for each row and seed. A
+run that was killed goes on from its checkpoint when the same command runs again, with the same
+settings. `collect.py` writes docs/ablation.md from these files.
+
+Rows begin from the checkpoints of branches, which are trained first. --branch takes an existing
+checkpoint instead. A row that names a part which this version does not have is reported and does
+not stop the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and document.py
+
+from evidence import gather
+from rows import TABLE, TEST, Row, Table, read_table
+
+from bev_semseg_ros.cli.arguments import add_cameras_argument
+from bev_semseg_ros.cli.main import main as bev_semseg
+from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, Subset, open_dataset
+from bev_semseg_ros.evaluation.report import spaced
+from bev_semseg_ros.frame import Frame
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.predictor import Predictor
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130  # what `bev-semseg` returns after Ctrl-C
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of `bev-semseg train`.
+
+    Attributes:
+        name: of its run folder.
+        settings: as of --set.
+        init: checkpoints to begin from.
+        steps: of the optimizer.
+    """
+
+    name: str
+    settings: tuple[str, ...]
+    init: tuple[str, ...]
+    steps: int
+
+
+class Ablation:
+    """Trains and evaluates rows into a folder."""
+
+    def __init__(self, arguments: argparse.Namespace, table: Table) -> None:
+        self.arguments, self.table = arguments, table
+        self.out: Path = arguments.out
+        self.train_sets = data_sets(arguments.data, "train")
+        test_sets = data_sets(arguments.data, "test")
+        self.places: dict[str, Dataset] = {
+            TEST: scenes_of(test_sets, arguments.scenes, arguments.cameras)
+        }
+        self.places |= {name: open_dataset(path) for name, path in arguments.real}
+        self.given = {name: Path(path).resolve() for name, path in arguments.branch}
+
+    def run(self, rows: Sequence[Row]) -> dict[str, str]:
+        """Train and evaluate rows, then measure their times; return what failed, by row."""
+        failed = {}
+        for row in rows:
+            if reason := self.table.obstacle(row):
+                failed[row.name] = f"cannot run: {reason}"
+                continue
+            try:
+                for seed in self.arguments.seed or row.seeds:
+                    self.evaluate(row, seed, self.train_row(row, seed))
+            except (ValueError, OSError) as error:
+                failed[row.name] = str(error)
+        self.measure_times([row for row in rows if row.name not in failed])
+        return failed
+
+    def train_row(self, row: Row, seed: int) -> Path:
+        """Return the checkpoint of a row, trained if it is not finished yet."""
+        trained = self.table.row(row.checkpoint_row)
+        init = tuple(str(self.branch(name)) for name in trained.init)
+        settings = (*self.table.common, *trained.settings, f"seed={seed}")
+        name = run_name(trained.name, seed)
+        return self.train(Training(name, settings, init, self.arguments.steps))
+
+    def branch(self, name: str) -> Path:
+        """Return the checkpoint of a branch, trained if there is none."""
+        if name in self.given:
+            return self.given[name]
+        branch = self.table.branches[name]
+        steps = self.arguments.branch_steps or branch.steps
+        return self.train(Training(f"branch_{name}", branch.settings, (), steps))
+
+    def train(self, training: Training) -> Path:
+        """Begin or continue a training, unless it is finished.
+
+        Raises:
+            ValueError: the run folder is of another training, or the training failed.
+        """
+        folder = self.out / training.name
+        settings = [*training.settings, *self.arguments.set, f"name={training.name}"]
+        path, record = folder / "checkpoint.pt", folder / "training.json"
+        wanted = {"settings": settings, "init": [str(path) for path in training.init]}
+        if path.is_file():
+            if not record.is_file() or json.loads(record.read_text()) != wanted:
+                raise ValueError(
+                    f"{folder}: was trained with other settings or from other checkpoints; delete "
+                    "this folder, or choose another --out"
+                )
+            if checkpoint.load(path).info["steps"] >= training.steps:
+                return path
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(wanted, indent=1) + "\n")
+        begin = ["--init", *training.init] if training.init else []
+        status = bev_semseg(
+            [
+                "train",
+                *("--config", str(self.arguments.config)),
+                *("--data", *map(str, self.train_sets)),
+                *("--out", str(folder)),
+                *(["--cameras", *self.arguments.cameras] if self.arguments.cameras else []),
+                *(["--resume"] if path.is_file() else begin),
+                *("--set", *settings, f"training.max_steps={training.steps}"),
+            ]
+        )
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        if status:
+            raise ValueError(f"{folder}: the training failed (the lines above say why)")
+        return path
+
+    def evaluate(self, row: Row, seed: int, path: Path) -> None:
+        """Score a row at its places, as far as its file does not have them yet."""
+        file = self.out / "results" / f"{run_name(row.name, seed)}.json"
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        scenes = {
+            name: [dataset.scene(index) for index in range(len(dataset))]
+            for name, dataset in self.places.items()
+        }
+        result: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        if result.get("checkpoint") != digest:
+            result = {}
+        places = {
+            name: each
+            for name, each in result.get("places", {}).items()
+            if name not in self.places or each["scenes"] == scenes[name]
+        }
+        missing = [name for name in row.places if name in self.places and name not in places]
+        for name in row.places:
+            if name not in self.places and name not in places:
+                print(f"{row.name}: not evaluated on {name}; give --real {name}=PATH")
+        if missing:
+            predictor = self.predictor(path)
+            for name in missing:
+                title = f"{run_name(row.name, seed)} on {name}"
+                places[name] = gather(predictor, self.places[name], row.disturbed, title)
+                places[name]["scenes"] = scenes[name]
+        loaded = checkpoint.load(path)
+        steps, batch_size = loaded.info["steps"], loaded.config.training.batch_size
+        network = loaded.build()
+        result = {
+            "row": asdict(row),
+            "seed": seed,
+            "checkpoint": digest,
+            "steps": steps,
+            "samples": steps * batch_size,
+            "parameters": sum(weight.numel() for weight in network.parameters()),
+            "places": places,
+        }
+        write_whole(file, result)
+
+    def predictor(self, path: Path) -> Predictor:
+        """Return a network as the command wants it run."""
+        return Predictor.load(
+            path, engine=self.arguments.engine, num_threads=self.arguments.threads
+        )
+
+    def measure_times(self, rows: Sequence[Row]) -> None:
+        """Measure networks on the same frames, in turn, so that all share the machine's load."""
+        dataset = self.places[TEST]
+        rounds: int = self.arguments.rounds
+        frames = [dataset[index][0] for index in spaced(len(dataset), rounds) if rounds]
+        # One size of images: another one would cost each network another compilation.
+        frames = [frame for frame in frames if image_sizes(frame) == image_sizes(frames[0])]
+        if not frames:
+            return
+        runs = {}
+        for row in rows:
+            seed = (self.arguments.seed or row.seeds)[0]
+            runs[row.name] = run_name(row.checkpoint_row, seed)
+        networks = {
+            run: self.predictor(self.out / run / "checkpoint.pt")
+            for run in dict.fromkeys(runs.values())
+        }
+        times: dict[str, list[float]] = {run: [] for run in networks}
+        for frame in frames:
+            for run, network in networks.items():
+                network.predict(frame)  # compiles the network for the size of this image
+                times[run].append(network.predict(frame).network_ms)
+        file = self.out / "results" / "times.json"
+        known = json.loads(file.read_text()) if file.is_file() else {}
+        for name, run in runs.items():
+            median = statistics.median(times[run])
+            known[name] = {"ms": median, "on": networks[run].description}
+        write_whole(file, known)
+
+
+def image_sizes(frame: Frame) -> list[tuple[int, int]]:
+    """Return (width, height) of a frame's images."""
+    return [seen.camera.size for seen in frame.cameras.values()]
+
+
+def run_name(row: str, seed: int) -> str:
+    """Return the name of the run folder and of the file of a row."""
+    return f"{row}-seed{seed}"
+
+
+def write_whole(file: Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(content) + "\n")
+    partial.replace(file)
+
+
+def data_sets(folder: Path, split: str) -> list[Path]:
+    """Return the data sets of a split, sorted.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = sorted(each for each in folder.glob(f"*/{split}") if each.is_dir())
+    if not found:
+        raise ValueError(
+            f"{folder}: has no folder RIG/{split}; benchmarks/sim_v1.py makes such data sets"
+        )
+    return found
+
+
+def scenes_of(
+    paths: Sequence[Path], count: int, cameras: Sequence[str] | str | None = None
+) -> Dataset:
+    """Return the frames of `count` scenes, evenly spaced over all data sets.
+
+    Args:
+        paths: folders RIG/SPLIT of the data sets.
+        count: of the scenes.
+        cameras: as of `open_dataset`.
+    """
+    chosen: list[Dataset] = []
+    datasets = [open_dataset(path, None, cameras) for path in paths]
+    scenes = [
+        (number, scene)
+        for number, each in enumerate(datasets)
+        for scene in dict.fromkeys(each.scene(index) for index in range(len(each)))
+    ]
+    kept = {scenes[index] for index in spaced(len(scenes), count)}
+    for number, each in enumerate(datasets):
+        indices = [i for i in range(len(each)) if (number, each.scene(i)) in kept]
+        chosen.append(TestSet(each, indices, paths[number].parent.name))
+    return ConcatDataset([each for each in chosen if len(each)])
+
+
+class TestSet(Subset):
+    """Some frames of a data set, whose scenes have names of their own among several sets."""
+
+    def __init__(self, dataset: Dataset, indices: list[int], prefix: str) -> None:
+        super().__init__(dataset, indices)
+        self._prefix = prefix
+
+    def scene(self, index: int) -> str:
+        return f"{self._prefix}/{super().scene(index)}"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Return the two parts of NAME=PATH."""
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=PATH")
+    return name, path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 1 if a row failed, 2 if nothing could run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--out", required=True, type=Path, metavar="RUNS")
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument("--steps", type=int, default=300, help="of each row (default: 300)")
+    parser.add_argument("--branch-steps", type=int, help="default: those of the table")
+    parser.add_argument("--seed", nargs="+", type=int, help="default: those of the table")
+    parser.add_argument("--scenes", type=int, default=200, help="of the test (default: 200)")
+    parser.add_argument("--branch", nargs="+", type=_pair, default=[], metavar="NAME=CHECKPOINT")
+    parser.add_argument("--real", nargs="+", type=_pair, default=[], metavar="NAME=PATH")
+    parser.add_argument("--set", nargs="+", default=[], help="further settings of every training")
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "synthetic.yaml")
+    add_cameras_argument(parser)
+    parser.add_argument("--table", type=Path, default=TABLE, help="default: rows.yaml")
+    parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
+    parser.add_argument("--threads", type=int, help="of the networks (default: all cores)")
+    parser.add_argument("--rounds", type=int, default=30, help="of the times (default: 30)")
+    parsed = parser.parse_args(arguments)
+    try:
+        table = read_table(parsed.table)
+        rows = [table.row(name) for name in parsed.rows] if parsed.rows else table.rows
+        failed = Ablation(parsed, table).run(rows)
+    except (ValueError, OSError) as error:
+        print(f"ablation: error: {error}", file=sys.stderr)
+        return 2
+    for name, reason in failed.items():
+        print(f"{name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The labels of a simulated frame in the bird's-eye view."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.frame import BevMap
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, MASK_IGNORED, load_label_set
+from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
+from bev_semseg_ros.sim.render.noise import kernel
+from bev_semseg_ros.sim.render.top_view import (
+    HEADROOM,
+    HOUSE,
+    NOTHING,
+    PAVED,
+    PERSON,
+    ROOF,
+    SOIL,
+    UPRIGHT,
+    VEHICLE,
+    TopView,
+)
+from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.sensors.lidar import Scan
+
+# The grid in metres: what the networks look at, ahead or all around, and 40 m to all sides.
+X_MIN, X_MAX, Y_MIN, Y_MAX, CELL = -60.0, 60.0, -40.0, 40.0, 0.25
+# Places of the view from above along a cell's side.
+FINE = 2
+# Metres that may be open in the walls round the inside of a building.
+GAP = 1.0
+
+_BEV_LABELS = load_label_set(DEFAULT_BEV_LABELS)
+# Class of a mask -> class of the map.
+_CLASSES = load_label_set(MASK_LABEL_SET).mask_table(_BEV_LABELS)
+_KIND_OF_NAME = {
+    "road": PAVED,
+    "lane_marking": PAVED,
+    "sidewalk": PAVED,
+    "vegetation": SOIL,
+    "building": HOUSE,
+    "car": VEHICLE,
+    "truck": VEHICLE,
+    "pedestrian": PERSON,
+    "two_wheeler": PERSON,
+    "sky": NOTHING,
+}
+_KINDS = np.full(256, NOTHING, np.uint8)
+for _name, _label in MASK_LABEL.items():
+    _KINDS[_label] = _KIND_OF_NAME.get(_name, UPRIGHT)
+_ROAD, _MARKING, _SIDEWALK, _VEGETATION, _BUILDING, _BARRIER, _VEHICLE, _PERSON = (
+    _BEV_LABELS.index(name)
+    for name in (
+        "road",
+        "lane_marking",
+        "sidewalk",
+        "vegetation",
+        "building",
+        "barrier",
+        "vehicle",
+        "person",
+    )
+)
+# Bit of a building in `TopView.standing`.
+_WALL = np.uint8(1 << _BUILDING)
+# A map of that grid in which nothing is known.
+EMPTY_MAP = BevMap(
+    np.full((round((X_MAX - X_MIN) / CELL), round((Y_MAX - Y_MIN) / CELL)), MASK_IGNORED, np.uint8),
+    X_MIN,
+    Y_MIN,
+    CELL,
+    _BEV_LABELS,
+)
+
+
+def label_bev(view: View, scan: Scan) -> BevMap:
+    """Return the classes of the places around the vehicle.
+
+    A cell has the class of what stands on it, up to 2.5 m above the ground. That is a person, or a
+    barrier, which may be thin, wherever there is some of it; anything else if it covers half of the
+    cell. The inside of a building is building, all of a vehicle is vehicle, however high. Crowns of
+    trees, balconies and gantries above 2.5 m do not count. Otherwise a cell has the class of the
+    ground: lane marking wherever there is some, or what covers most of it.
+
+    Observed are the cells with a point that lies no higher than that, or on a vehicle or a
+    building. Water in the air does not count.
+
+    Args:
+        view: State of the world.
+        scan: What the rig's lidars measured of it.
+    """
+    shape = EMPTY_MAP.classes.shape
+    fine = TopView((FINE * shape[0], FINE * shape[1]), (X_MIN, Y_MIN), CELL / FINE, MASK_IGNORED)
+    fine.draw(
+        [view.static, view.moving],
+        view.materials.camera,
+        invert(view.world_from_ego),
+        _KINDS,
+        _CLASSES,
+    )
+    _close_buildings(fine.standing)
+    classes = np.empty(shape, np.uint8)
+    _merge(fine.ground, fine.standing, np.empty(8, np.int64), classes)
+    return BevMap(classes, X_MIN, Y_MIN, CELL, observed=_observed(scan, fine.heights, shape))
+
+
+def _close_buildings(standing: np.ndarray) -> None:
+    """Set the bit of buildings inside them, in place.
+
+    What lies under a roof and is cut off from the open by walls is inside. A balcony or an awning
+    is open to the street.
+    """
+    by_cell = standing[::FINE, ::FINE].copy()
+    for place in range(1, FINE * FINE):
+        by_cell |= standing[place // FINE :: FINE, place % FINE :: FINE]
+    has_roof = by_cell & ROOF > 0
+    is_wall = by_cell & _WALL > 0
+    inside = has_roof & ~is_wall
+    if not inside.any():
+        return
+    count, parts = cv2.connectedComponents(inside.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+    openings = np.zeros(count, np.int64)
+    free = ~has_roof & ~is_wall
+    for here, there in (
+        (parts[1:], free[:-1]),
+        (parts[:-1], free[1:]),
+        (parts[:, 1:], free[:, :-1]),
+        (parts[:, :-1], free[:, 1:]),
+    ):
+        openings += np.bincount(here[there], minlength=count)
+    is_closed = openings <= GAP / CELL
+    is_closed[0] = False
+    built = np.where(is_closed[parts], _WALL, np.uint8(0))
+    standing |= np.repeat(np.repeat(built, FINE, 0), FINE, 1)
+
+
+@kernel
+def _merge(ground, standing, counts, classes):
+    """Write the class of each cell from its FINE x FINE places; `counts` (8,) is scratch memory."""
+    places = FINE * FINE
+    for row in range(classes.shape[0]):
+        for column in range(classes.shape[1]):
+            counts[:] = 0
+            stands = 0
+            for place in range(places):
+                i, j = FINE * row + place // FINE, FINE * column + place % FINE
+                bits = standing[i, j]
+                found = -1
+                for each in (_PERSON, _BARRIER, _VEHICLE, _BUILDING, _VEGETATION):
+                    if bits >> each & 1:
+                        found = each
+                        break
+                if found >= 0:
+                    counts[found] += 1
+                    stands += 1
+            best = -1
+            if counts[_PERSON] > 0:
+                best = _PERSON
+            elif counts[_BARRIER] > 0 and 2 * counts[_VEHICLE] < places:
+                best = _BARRIER
+            elif 2 * stands >= places:
+                best = _VEHICLE
+                for each in (_BUILDING, _VEGETATION):
+                    if counts[each] > counts[best]:
+                        best = each
+            if best < 0:
+                counts[:] = 0
+                known = 0
+                for place in range(places):
+                    found = ground[FINE * row + place // FINE, FINE * column + place % FINE]
+                    if found < 8:
+                        counts[found] += 1
+                        known += 1
+                if counts[_MARKING] > 0:
+                    best = _MARKING
+                elif known > 0:
+                    best = _ROAD
+                    for each in (_SIDEWALK, _VEGETATION):
+                        if counts[each] > counts[best]:
+                            best = each
+            classes[row, column] = best if best >= 0 else MASK_IGNORED
+
+
+def _observed(scan: Scan, heights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the cells (X, Y) with a point on what a cell can have the class of.
+
+    Args:
+        scan: Points in the ego frame.
+        heights: (FINE * X, FINE * Y) z of the ground, NaN where there is none.
+        shape: (X, Y).
+    """
+    observed = np.zeros(shape, bool)
+    fine = np.floor((scan.positions[:, :2] - (X_MIN, Y_MIN)) * (FINE / CELL)).astype(np.int64)
+    inside = (fine >= 0).all(1) & (fine < heights.shape).all(1) & (scan.classes != IGNORED_PIXEL)
+    x, y = fine[inside].T
+    is_low = ~(scan.positions[inside, 2] - heights[x, y] > HEADROOM)
+    kinds = _KINDS[scan.classes[inside]]
+    counts = is_low | np.isin(kinds, (VEHICLE, HOUSE))
+    observed[x[counts] // FINE, y[counts] // FINE] = True
+    return observed

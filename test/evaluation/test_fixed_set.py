@@ -1,0 +1,78 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import tiny_data
+
+from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.evaluation import fixed_set
+
+REQUEST = {
+    "seed": 1,
+    "rig": "kitti",
+    "frames": 1,
+    "image_size": [64, 32],
+    "complete_scenes": [0, 1],
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A folder of two frames of a set, and the set's manifest."""
+    folder, manifest = tmp_path / "set", tmp_path / "manifest.json"
+    for name in ("000000", "000001"):
+        tiny_data.write_kitti_frame(folder, name)
+    (folder / "synth.json").write_text(json.dumps(REQUEST))
+    named = {"name": "tiny", "part": "kitti/test", "commit": "abc"}
+    (folder / "data_set.json").write_text(json.dumps(named))
+    dataset = open_dataset(folder)
+    frames = {dataset[i][0].name: fixed_set.describe(*dataset[i]) for i in range(2)}
+    part = {"request": fixed_set.request_of(folder), "frames": frames}
+    fixed_set.write_manifest(manifest, "abc", {"kitti/test": part})
+    return folder, manifest
+
+
+def check(made):
+    return fixed_set.check(made[0], open_dataset(made[0]), made[1])
+
+
+def test_a_set_that_came_out_as_it_should_differs_in_nothing(made):
+    assert check(made) == []
+
+
+def test_a_frame_with_another_cloud_is_named(made):
+    (made[0] / "training" / "velodyne" / "000001.bin").write_bytes(np.ones(4 * 30, "f4").tobytes())
+    (told,) = check(made)
+    assert told.startswith("tiny, kitti/test: frame 000001: points of lidar: number 0 is 30")
+
+
+def test_another_image_and_another_number_of_boxes_are_named(made):
+    image = np.zeros((32, 64, 3), np.uint8)
+    tiny_data.write_png(made[0] / "training" / "image_2" / "000000.png", image)
+    (made[0] / "training" / "label_2" / "000000.txt").write_text("")
+    assert [told.split(": ")[2].split()[0] for told in check(made)] == ["boxes", "image"]
+
+
+def test_a_set_of_another_seed_and_another_simulator_is_named(made):
+    (made[0] / "synth.json").write_text(json.dumps(REQUEST | {"seed": 2}))
+    named = {"name": "tiny", "part": "kitti/test", "commit": "def"}
+    (made[0] / "data_set.json").write_text(json.dumps(named))
+    assert [told.partition(": ")[2] for told in check(made)] == [
+        "made by the simulator def instead of abc",
+        "seed 2 instead of 1",
+    ]
+
+
+def test_the_last_bits_of_a_processor_are_no_difference(made):
+    frame, annotation = open_dataset(made[0])[0]
+    scan = frame.lidar
+    points = scan.points + np.float32(1e-3)
+    other = replace(frame, lidars={"lidar": replace(scan, points=points)})
+    expected = fixed_set.describe(frame, annotation)
+    assert fixed_set.differences(expected, fixed_set.describe(other, annotation)) == []
+
+
+def test_a_folder_of_no_such_set_is_not_compared(made):
+    (made[0] / "data_set.json").unlink()
+    assert check(made) == [] and fixed_set.check_folder(made[0]) == []

@@ -1,0 +1,137 @@
+"""benchmarks/ablation with two rows, two steps and three scenes, and a row that cannot run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from support.paths import ROOT
+
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.model.tasks import bootstrap
+
+PROGRAMS = ROOT / "benchmarks" / "ablation"
+TABLE = """
+common: [training.learning_rate=1.0e-3]
+figures:
+  mAP: detection.map
+  mIoU: segmentation.miou
+  BEV mIoU: bev_segmentation.learned.in_view.miou
+  point mIoU: point_segmentation.miou
+branches:
+  lidar: {steps: 9, settings: [model.fusion=none, "model.tasks=[detection]"]}
+rows:
+  - name: lidar_only
+    section: Fusion
+    part: no image
+    init: [lidar]
+    settings: [model.fusion=none, "model.tasks=[detection]"]
+  - name: projective
+    section: Fusion
+    part: image features
+    init: [lidar]
+    against: [lidar_only]
+    disturbed: true
+    places: [test, real]
+  - name: magic
+    section: Fusion
+    part: a part of tomorrow
+    settings: [model.fusion=magic]
+    against: [projective]
+"""
+SMALL = [
+    "grid.x_max=25.6",
+    "grid.y_min=-12.8",
+    "grid.y_max=12.8",
+    "grid.cell=0.4",
+    "model.camera_encoder=residual",
+    "model.neck_channels=8",
+    "model.head_channels=8",
+    "model.pillar_channels=8",
+    "model.bev_channels=[8]",
+    "model.bev_blocks=[1]",
+    "postprocess.max_boxes=10",
+    "training.batch_size=4",
+    "training.crop=[64,64]",
+    "training.precision=fp32",
+    "image.max_pixels=10000",
+    "image.max_width=128",
+]
+RUN = "--data sim --out runs --table table.yaml --engine torch --threads 1 --branch-steps"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, kernels: None, monkeypatch: pytest.MonkeyPatch) -> dict:
+    """Return the functions `main` of run.py and collect.py, with data and a table beside them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # a worker for each core would take longer
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    (tmp_path / "table.yaml").write_text(TABLE)
+    synth = "synth sim/kitti/test --rig kitti --scenes 3 --frames 1 --seed 1 --image-size 160x96"
+    assert main(synth.split()) == 0
+    (tmp_path / "sim" / "kitti" / "train").symlink_to("test")
+    return {
+        name: runpy.run_path(str(PROGRAMS / f"{name}.py"))["main"] for name in ("run", "collect")
+    }
+
+
+@pytest.mark.slow
+def test_rows_are_trained_once_continued_and_collected(
+    programs: dict, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def run(*further: str) -> int:
+        return programs["run"]([*RUN.split(), "1", *further, "--set", *SMALL])
+
+    def epochs() -> list[dict]:
+        return json.loads(Path("runs/lidar_only-seed0/metrics.json").read_text())["epochs"]
+
+    assert run("--rows", "lidar_only", "--steps", "1", "--rounds", "0") == 0
+    begun = epochs()
+    assert run("--steps", "2", "--rounds", "0") == 1
+    error = capfd.readouterr().err
+    assert "magic: cannot run: model.fusion: unknown 'magic', expected one of" in error
+    assert epochs()[: len(begun)] == begun and epochs()[-1]["step"] == 2  # it was continued
+
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/checkpoint.pt")}
+    names = ["branch_lidar", "lidar_only-seed0", "projective-seed0"]
+    assert sorted(path.parent.name for path in files) == names
+    stored = Path("runs/results/projective-seed0.json")
+    result = json.loads(stored.read_text())
+    assert (result["samples"], len(set(result["places"]["test"]["scenes"]))) == (8, 3)
+    other = Path("runs/results/lidar_only-seed0.json")
+    before = json.loads(other.read_text())
+    assert run("--steps", "2", "--rows", "lidar_only", "--rounds", "1") == 0  # nothing left to do
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert json.loads(other.read_text()) == before
+
+    collect = ["--out", "runs", "--table", "table.yaml", "--document", "ablation.md"]
+    assert programs["collect"](collect) == 0
+    page = Path("ablation.md").read_text()
+    for pattern in (
+        r"`lidar_only` \| no image \| 0\.\d+ \| - \| - \| - \| \d[\d.]* \| [\d,]+ \| 8 \| 0 \|",
+        r"`projective` \| image features \| 0\.\d+ \| 0\.\d+ \| - \| - \| - \| [\d,]+ \|",
+        r"`projective` \| `lidar_only` \| [+-]0\.\d+ \(.* to .*\) \| - \|",
+        r"`projective` \| 0\.\d+ \|( 0\.\d+; [+-]0\.\d+ .*\|){6}",
+    ):
+        assert re.search(rf"^\| {pattern}", page, re.M), pattern
+    assert "- `magic` cannot run: model.fusion: unknown 'magic'" in page
+
+    result["places"]["test"]["scenes"][0] = "another"
+    stored.write_text(json.dumps(result))
+    assert programs["collect"](collect) == 2
+    assert "were evaluated on other scenes; run" in capfd.readouterr().err
+
+
+def test_the_page_has_every_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    from rows import read_table
+
+    page = (ROOT / "docs" / "ablation.md").read_text()
+    table = read_table()
+    assert [row.name for row in table.rows if f"| `{row.name}` | {row.part} |" not in page] == []
+    assert all(f"## {row.section}\n" in page for row in table.rows)
