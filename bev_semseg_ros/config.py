@@ -17,7 +17,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS
+from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS
 from bev_semseg_ros.yaml_file import parse_yaml, read_yaml
 
 # A damaged or malicious file must not ask for more memory than there is.
@@ -160,6 +160,7 @@ class LossConfig:
 
     segmentation_weight: NotNegative = 1.0  # lambda of the joint loss
     point_segmentation_weight: NotNegative = 1.0
+    bev_segmentation_weight: NotNegative = 1.0
     regression_weight: NotNegative = 0.5
     class_weight_min: Positive = 0.3
     class_weight_max: Positive = 4.0
@@ -238,10 +239,11 @@ class TrainingConfig:
 
 @dataclass(frozen=True, config=_CHECKS)
 class PostprocessConfig:
-    """Which boxes are taken from the heatmaps."""
+    """Which boxes are taken from the heatmaps, and which cells of the BEV are known."""
 
     score_threshold: Share = 0.3
     max_boxes: Annotated[int, Field(gt=0, le=MAX_BOXES)] = 120
+    bev_confidence: Share = 0.5  # cells with a lower probability of their class are unknown
 
 
 @dataclass(frozen=True, config=_CHECKS)
@@ -259,6 +261,7 @@ class Config:
             "detection": DEFAULT_BOX_LABELS,
             "segmentation": DEFAULT_MASK_LABELS,
             "point_segmentation": DEFAULT_MASK_LABELS,
+            "bev_segmentation": DEFAULT_BEV_LABELS,
         }
     )
     grid: GridConfig = dataclasses.field(default_factory=GridConfig)

@@ -12,9 +12,12 @@ from bev_semseg_ros.labels import MASK_IGNORED
 
 # A camera sits beside the lidar, so it may not see a point that the lidar measured. Such a point
 # projects onto what hides it, and lies behind the nearest point of its neighbourhood in the image.
+# The ground is nearer below, so that there only a jump in depth tells something that hides.
 CELL = 8  # pixels of the neighbourhood: wider than the gaps between the rings of most lidars
+BELOW = 4  # pixels of it below the point
 DEPTH_TOLERANCE = 0.5  # metres behind the nearest point that are the same surface
-DEPTH_SHARE = 0.05  # the same as a share of the depth, for ground seen at a low angle
+DEPTH_SHARE = 0.05  # the same as a share of the depth, beside the point and above it
+JUMP_SHARE = 0.3  # the same below the point
 
 
 def carry_classes(
@@ -50,11 +53,16 @@ def is_shown(pixels: np.ndarray, depth: np.ndarray, size: tuple[int, ...]) -> np
     """
     height, width = size
     inside = (depth > 0) & (pixels > -0.5).all(1) & (pixels < (width - 0.5, height - 0.5)).all(1)
-    cell = ((pixels[inside] + 0.5) // CELL).astype(np.int64)
-    number = cell[:, 1] * (width // CELL + 1) + cell[:, 0]
-    nearest = np.full((width // CELL + 1) * (height // CELL + 1), np.inf)
-    np.minimum.at(nearest, number, depth[inside])
-    limit = (1 + DEPTH_SHARE) * nearest[number] + DEPTH_TOLERANCE
+    columns, rows = (pixels[inside] + 0.5).astype(np.int64).T
+    columns //= CELL
+    nearest = np.full((height, width // CELL + 1), np.inf)
+    np.minimum.at(nearest, (rows, columns), depth[inside])
+    above, below = nearest.copy(), nearest.copy()
+    for step in range(1, min(CELL, height)):
+        np.minimum(above[step:], nearest[:-step], out=above[step:])
+    for step in range(1, min(BELOW + 1, height)):
+        np.minimum(below[:-step], nearest[step:], out=below[:-step])
+    limit = np.minimum((1 + DEPTH_SHARE) * above, (1 + JUMP_SHARE) * below) + DEPTH_TOLERANCE
     shown = inside.copy()
-    shown[inside] = depth[inside] <= limit
+    shown[inside] = depth[inside] <= limit[rows, columns]
     return shown

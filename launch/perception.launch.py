@@ -19,7 +19,7 @@ from launch import LaunchDescription
 
 PACKAGE = "bev_semseg_ros"
 INPUTS = ("points", "image", "camera_info")
-OUTPUTS = ("markers", "timing")
+OUTPUTS = ("markers", "timing", "bev/drivable_area", "bev/points")
 OUTPUTS_OF_A_CAMERA = ("semseg/color", "semseg/overlay", "semseg/labels", "semseg/camera_info")
 TF_TOPICS = ("/tf", "/tf_static")
 PARAMETERS = ("checkpoint", "calibration", "extrinsics", "device", "image_transport")

@@ -110,7 +110,7 @@ messages](integration.md#large-messages)).
 STAMPS = """
 | messages | stamp | coordinate frame |
 | --- | --- | --- |
-| boxes (`~/markers`, `~/detections`) | stamp of the frame | `output_frame`; if this is empty, the coordinate frame of the clouds of the first lidar |
+| boxes (`~/markers`, `~/detections`), `~/bev/drivable_area`, `~/bev/points` | stamp of the frame | `output_frame`; if this is empty, the coordinate frame of the clouds of the first lidar |
 | images, `~/semseg/camera_info` | stamp of the camera image | coordinate frame of the camera image |
 | `~/point_segmentation` | stamp of the cloud | coordinate frame of the cloud |
 | `~/timing` | stamp of the frame | coordinate frame of the sensor that gives this stamp |
@@ -125,6 +125,11 @@ Some topics do not exist in every node:
 - Topics of boxes exist only if the checkpoint has the task `detection`, topics of the segmentation
   of images only if it has the task `segmentation`, and those of the segmentation of points only if
   it has the task `point_segmentation`. Other tasks have no topics.
+- The `bev` topics exist if the checkpoint has the task `bev_segmentation`. They then show what this
+  task found. They also exist for other checkpoints whose masks map to the label set `bev_8`, such as
+  the shipped one. The node then [lifts the masks](architecture.md#classes-in-the-birds-eye-view). It
+  does so only while one of these topics has a subscriber, and needs a cloud and an image. Frames
+  without them give no message.
 - Topics with a type of `vision_msgs` exist only if this package is installed.
 
 The line `READY` in the log names the topics that are missing because `vision_msgs` is not

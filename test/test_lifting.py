@@ -44,6 +44,17 @@ def test_a_point_gets_the_class_of_its_pixel_and_hidden_ones_none() -> None:
     assert classes.tolist() == [CAR, MASK_IGNORED, ROAD, MASK_IGNORED, MASK_IGNORED]
 
 
+def test_ground_seen_at_a_low_angle_does_not_hide_the_ground_behind_it() -> None:
+    ahead = np.arange(4, 15, 0.25)
+    road = np.column_stack([ahead, np.ones(len(ahead)), np.zeros(len(ahead))])
+    picture = np.full(SIZE[::-1], ROAD, np.uint8)
+    assert (carry_classes(road, {CAMERA: picture}, {CAMERA: SEEN_BY}) == ROAD).all()
+    wall = np.column_stack([np.full(40, 9.0), np.ones(40), np.linspace(0, 2, 40)])
+    classes = carry_classes(np.concatenate([road, wall]), {CAMERA: picture}, {CAMERA: SEEN_BY})
+    hidden = np.append(ahead > 9.95, np.zeros(40, bool))
+    assert np.array_equal(classes == MASK_IGNORED, hidden)
+
+
 def test_a_camera_that_says_nothing_leaves_the_point_to_the_next_one() -> None:
     silent = np.full(SIZE[::-1], MASK_IGNORED, np.uint8)
     masks = {"left": silent, "right": mask()}

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="boxes below this score are not drawn (default: the checkpoint's)",
     )
+    parser.add_argument(
+        "--bev",
+        action="store_true",
+        help="draw the classes of the bird's-eye view even if the checkpoint has no task for them: "
+        "its masks are lifted, as the node does it for the bev topics",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.mode,
         arguments.score_threshold,
         arguments.limit,
+        arguments.bev,
     )
     print(f"{count} pictures in {arguments.out}")
     return 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
+from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, load_label_set
+from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric
 from bev_semseg_ros.model.tasks.task import Metric, Task, merged
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 # What of the bird's-eye view is scored: what the images show, or the whole grid.
 Region = Literal["images", "grid"]
+LIFTED = "bev_segmentation"  # key of the map's scores, whether it is learned or lifted
 SCORE_THRESHOLD = 0.05  # low, since average precision ranks every prediction
 
 
@@ -39,6 +42,7 @@ class Report:
             metric = task.metric()
             if metric is not None:
                 self._metrics[task.name] = metric
+        self._of_lifted = metric_of_lifted_map(tasks)
 
     def add(self, frame: Frame, annotation: Annotation, prediction: Prediction | None) -> None:
         """Score what there is ground truth for.
@@ -55,6 +59,9 @@ class Report:
             if task.name in self._metrics:
                 seen = around if task.view == "bev" else frame
                 self._metrics[task.name].add(seen, annotation, prediction, self.mode)
+        if self._of_lifted is not None and annotation.bev is not None:
+            self._metrics.setdefault(LIFTED, self._of_lifted)
+            self._of_lifted.add(around, annotation, prediction, self.mode)
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -83,6 +90,19 @@ class Report:
             if metric is not None:
                 figures = merged(figures, metric.headline(metric.result()), task)
         return figures
+
+
+def metric_of_lifted_map(tasks: Sequence[Task]) -> BevSegmentationMetric | None:
+    """Return a metric of the map that is lifted from masks, for tasks that learn none.
+
+    None if there are no masks, or none that can be lifted.
+    """
+    by_name = {task.name: task for task in tasks}
+    masks = by_name.get("segmentation")
+    labels = load_label_set(DEFAULT_BEV_LABELS)
+    if LIFTED in by_name or masks is None or masks.labels is None:
+        return None
+    return BevSegmentationMetric(labels, masks.config) if masks.labels.maps_to(labels) else None
 
 
 def evaluate(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
+from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, MASK_IGNORED, LabelSet, load_label_set
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,11 @@ class BevMap:
         cell: metres of a cell's side.
         labels: label set of `classes`.
         observed: (X, Y) bool: cells in which a lidar measured a point; None where nobody knows.
+        confidence: (X, Y) float32 in 0..1: probability that a network gives to the class; None if
+            unknown.
 
     Raises:
-        ValueError: `classes` and `observed` differ in shape, or `cell` is not above 0.
+        ValueError: the arrays differ in shape, or `cell` is not above 0.
     """
 
     classes: np.ndarray
@@ -33,15 +35,18 @@ class BevMap:
     cell: float
     labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BEV_LABELS))
     observed: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.cell > 0:
             raise ValueError(f"BEV map: expected a cell above 0 metres, got {self.cell}")
-        if self.observed is not None and self.observed.shape != self.classes.shape:
-            raise ValueError(
-                f"BEV map: classes have the shape {self.classes.shape}, "
-                f"observed {self.observed.shape}; expected the same"
-            )
+        for name in ("observed", "confidence"):
+            values = getattr(self, name)
+            if values is not None and values.shape != self.classes.shape:
+                raise ValueError(
+                    f"BEV map: classes have the shape {self.classes.shape}, "
+                    f"{name} {values.shape}; expected the same"
+                )
 
     def centers(self) -> np.ndarray:
         """Return (X, Y, 2) x and y of the cells' centres, metres in the ego frame."""
@@ -50,3 +55,29 @@ class BevMap:
             self.x_min + rows * self.cell, self.y_min + columns * self.cell, indexing="ij"
         )
         return np.stack([x, y], -1)
+
+    def cells_of(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells in which positions lie.
+
+        Args:
+            positions: (..., >= 2) x and y, metres in the ego frame.
+
+        Returns:
+            (..., 2) int64 row and column, (0, 0) outside the map, and (...) bool: inside the map.
+        """
+        cells = np.floor((positions[..., :2] - (self.x_min, self.y_min)) / self.cell)
+        inside: np.ndarray = np.all((cells >= 0) & (cells < self.classes.shape), axis=-1)
+        return np.where(inside[..., None], cells, 0).astype(np.int64), inside
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Return (...) uint8 classes at positions (..., >= 2), MASK_IGNORED outside the map."""
+        cells, inside = self.cells_of(positions)
+        classes = self.classes[cells[..., 0], cells[..., 1]]
+        return np.where(inside, classes, np.uint8(MASK_IGNORED))
+
+    def above(self, confidence: float) -> BevMap:
+        """Return the map with MASK_IGNORED where its confidence is known and is lower."""
+        if self.confidence is None:
+            return self
+        classes = np.where(self.confidence < confidence, np.uint8(MASK_IGNORED), self.classes)
+        return replace(self, classes=classes)

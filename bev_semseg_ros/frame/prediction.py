@@ -11,6 +11,7 @@ import numpy as np
 from bev_semseg_ros.frame.boxes import Boxes
 from bev_semseg_ros.frame.camera import Camera
 from bev_semseg_ros.frame.frame import CAMERA, only
+from bev_semseg_ros.labels import LabelSet
 
 Mode = Literal["fused", "lidar_only", "camera_only"]
 MODES: tuple[Mode, ...] = ("fused", "lidar_only", "camera_only")
@@ -30,6 +31,7 @@ class Prediction:
         network_ms: time in the network, from tensors to results, milliseconds.
         results: results of further tasks, by the task's name; of a task on images one for each
             camera, by the camera's name, and of one on points one for each lidar, by its name.
+        label_sets: task -> label set of its classes, as far as the predictor said so.
     """
 
     boxes: Boxes | None
@@ -38,6 +40,7 @@ class Prediction:
     mode: Mode
     network_ms: float
     results: Mapping[str, Any] = field(default_factory=dict)
+    label_sets: Mapping[str, LabelSet] = field(default_factory=dict)
 
     @classmethod
     def of(

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bev_semseg_ros.bev_lifting import lift
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import MODES, Camera, Frame, Mode, Prediction
+from bev_semseg_ros.frame import MODES, BevMap, Camera, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
 from bev_semseg_ros.inference.choices import (
@@ -32,7 +33,7 @@ from bev_semseg_ros.inference.engine import (
     torch_compiler,
     torch_threads,
 )
-from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
 from bev_semseg_ros.model.tasks.task import Task
@@ -274,7 +275,7 @@ class Predictor:
         elapsed = (time.perf_counter() - start) * 1e3
         boxes, masks = results.pop("detection", None), results.pop("segmentation", {})
         cameras = {name: seen.camera for name, seen in sample.images.items()}
-        return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results)
+        return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results, self.label_sets)
 
     def _look(
         self,
@@ -337,6 +338,46 @@ class Predictor:
                     title = task.name if len(result) == 1 else f"{task.name}, {name}"
                     drawn[title] = task.picture(of_camera, sample.of_camera(name))
         return {title: picture for title, picture in drawn.items() if picture is not None}
+
+    @property
+    def bev_labels(self) -> LabelSet | None:
+        """Label set of what `bev_map` returns, None if the network cannot give any.
+
+        It is that of the task `bev_segmentation`, or the default one if the masks map to it.
+        """
+        masks, default = self.label_sets.get("segmentation"), load_label_set(DEFAULT_BEV_LABELS)
+        lifted = default if masks is not None and masks.maps_to(default) else None
+        return self.label_sets.get("bev_segmentation", lifted)
+
+    @property
+    def output_labels(self) -> dict[str, LabelSet]:
+        """Task -> label set of what the network gives, with that of `bev_map`."""
+        bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
+        return self.label_sets | bev
+
+    def bev_map(self, seen: Frame | Sample, prediction: Prediction) -> BevMap | None:
+        """Return the classes in the bird's-eye view, as the node publishes them.
+
+        They are what the task `bev_segmentation` found, unknown below the confidence
+        `postprocess.bev_confidence`. A network without this task has its masks lifted.
+
+        Args:
+            seen: what the network saw.
+            prediction: what it found.
+
+        Returns:
+            The map; None without points, or if the network gives none.
+        """
+        learned = prediction.results.get("bev_segmentation")
+        if learned is not None:
+            return learned.above(self.config.postprocess.bev_confidence)
+        if self.bev_labels is None:
+            return None
+        sample = seen
+        if isinstance(seen, Frame):
+            sample = prepare(seen.without_images(), self.config)
+        origin = sample.ego_from_lidar[0, :2, 3]
+        return lift(sample.points, prediction, self.config.grid, self.bev_labels, origin)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":

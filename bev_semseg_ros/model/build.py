@@ -31,6 +31,7 @@ from bev_semseg_ros.model.necks.neck import Neck
 from bev_semseg_ros.model.necks.segformer_mlp import SegformerMlp
 from bev_semseg_ros.model.necks.unet import Unet
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.bev_segmentation.task import BevSegmentationTask
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.model.tasks.point_segmentation.task import PointSegmentationTask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
@@ -59,6 +60,7 @@ TASKS: dict[str, type[Task]] = {
     "detection": DetectionTask,
     "segmentation": SegmentationTask,
     "point_segmentation": PointSegmentationTask,
+    "bev_segmentation": BevSegmentationTask,
 }
 
 _Part = TypeVar("_Part")

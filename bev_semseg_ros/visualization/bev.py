@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.frame import Boxes
+from bev_semseg_ros.frame import BevMap, Boxes
 from bev_semseg_ros.geometry import box_corners
-from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.visualization.drawing import (
     BACKGROUND,
     GROUND_TRUTH_COLOR,
@@ -26,6 +26,8 @@ _RING_COLOR = (46, 50, 56)
 # Colours of points on the ground and of those this many metres above it or higher.
 _LOW_COLOR, _HIGH_COLOR = np.array([70.0, 105, 150]), np.array([250.0, 205, 120])
 _HIGH = 2.5
+
+_MAP_STRENGTH = 0.6  # of the classes under points and boxes
 
 _VEHICLE = np.array([[1.2, 0], [-1.0, 0.9], [-0.5, 0], [-1.0, -0.9]])  # an arrow, in metres
 
@@ -56,6 +58,7 @@ def draw_bev(
     size: int,
     grid: GridConfig,
     labels: LabelSet,
+    bev_map: BevMap | None = None,
 ) -> np.ndarray:
     """Draw the grid from above.
 
@@ -70,6 +73,8 @@ def draw_bev(
         size: Height of the picture in pixels.
         grid: The grid to show.
         labels: Label set of the predicted boxes.
+        bev_map: Classes of the ground and of what stands on it, or None. They are drawn darker,
+            under everything else.
 
     Returns:
         (size, w, 3) RGB.
@@ -77,6 +82,8 @@ def draw_bev(
     view = _View(grid, size / (grid.x_max - grid.x_min))
     width = round((grid.y_max - grid.y_min) * view.scale)
     picture = np.full((size, width, 3), BACKGROUND, np.uint8)
+    if bev_map is not None:
+        _draw_map(picture, bev_map, view)
     _draw_rings(picture, view)
     if points is not None:
         _draw_points(picture, points, view)
@@ -89,6 +96,16 @@ def draw_bev(
     vehicle = np.round(view.pixels(_VEHICLE)).astype(np.int32)
     cv2.fillPoly(picture, [vehicle], MUTED, cv2.LINE_AA)
     return picture
+
+
+def _draw_map(picture: np.ndarray, bev_map: BevMap, view: _View) -> None:
+    """Tint the picture by the classes of a map; unknown places keep the background."""
+    rows, columns = np.indices(picture.shape[:2]) + 0.5
+    places = (view.grid.x_max - rows / view.scale, view.grid.y_max - columns / view.scale)
+    classes = bev_map.at(np.stack(places, -1))
+    known = classes != MASK_IGNORED
+    colors = _MAP_STRENGTH * bev_map.labels.colorize(classes)[known]
+    picture[known] = (colors + (1 - _MAP_STRENGTH) * picture[known]).astype(np.uint8)
 
 
 def _draw_rings(picture: np.ndarray, view: _View) -> None:

@@ -39,6 +39,7 @@ def legend(
     segmentation_labels: LabelSet | None,
     box_labels: LabelSet | None,
     ground_truth_labels: LabelSet | None = None,
+    bev_labels: LabelSet | None = None,
 ) -> np.ndarray:
     """Draw swatches with the names of classes, in columns.
 
@@ -47,6 +48,7 @@ def legend(
         segmentation_labels: Label set of predicted masks; None if there are none.
         box_labels: Label set of predicted boxes; None if there are none.
         ground_truth_labels: Label set of the ground-truth mask if it is another one.
+        bev_labels: Label set of classes in the bird's-eye view; None if there are none.
 
     Returns:
         (h, width, 3) RGB, as high as the classes need.
@@ -56,6 +58,8 @@ def legend(
         sections.append(_Section("mask", _entries(segmentation_labels)))
     if ground_truth_labels is not None:
         sections.append(_Section("true mask", _entries(ground_truth_labels)))
+    if bev_labels is not None:
+        sections.append(_Section("BEV", _entries(bev_labels)))
     if box_labels is not None:
         entries = [*_entries(box_labels), ("ground truth", GROUND_TRUTH_COLOR)]
         sections.append(_Section("boxes", entries))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import Annotation, Frame, Prediction
+from bev_semseg_ros.frame import Annotation, BevMap, Frame, Prediction
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.preprocessing import RectifiedImage, prepare, rectify
 from bev_semseg_ros.visualization.bev import draw_bev
@@ -38,6 +38,7 @@ def panel(
     config: Config,
     label_sets: Mapping[str, LabelSet],
     pictures: Mapping[str, np.ndarray] | None = None,
+    bev_map: BevMap | None = None,
 ) -> np.ndarray:
     """Draw what is known of a frame, at the size the network sees.
 
@@ -53,6 +54,8 @@ def panel(
             for boxes and "segmentation" for masks. A task that is missing is not drawn.
         pictures: Title -> (h, w, 3) RGB of further tasks in the geometry of the rectified image,
             for instance a depth map. They are shown below the others.
+        bev_map: Predicted classes in the bird's-eye view, drawn under the boxes. If the ground
+            truth has some, too, it is shown beside.
 
     Returns:
         (h, w, 3) RGB.
@@ -62,23 +65,31 @@ def panel(
     sample = prepare(frame, config)
 
     def bev(size: int) -> np.ndarray:
-        picture = draw_bev(
-            sample.points,
-            None if box_labels is None else prediction.boxes,
-            annotation.boxes,
-            size,
-            config.grid,
-            annotation.box_labels if box_labels is None else box_labels,
-        )
-        return _titled(picture, _bev_title(annotation, prediction))
+        views = [(_bev_title(annotation, prediction), prediction.boxes, bev_map)]
+        if bev_map is not None and annotation.bev is not None:
+            views.append(("ground truth", None, annotation.bev))
+        pictures = []
+        for title, boxes, shown in views:
+            picture = draw_bev(
+                sample.points,
+                None if box_labels is None else boxes,
+                annotation.boxes,
+                size,
+                config.grid,
+                annotation.box_labels if box_labels is None else box_labels,
+                shown,
+            )
+            pictures += [_titled(picture, title), _vertical_gap(size + TITLE)]
+        return np.hstack(pictures[:-1])
 
+    bev_labels = None if bev_map is None else bev_map.labels
     if not sample.images:
         body = bev(BEV_ALONE)
         for title, picture in (pictures or {}).items():
             width = body.shape[1]
             height = round(picture.shape[0] * width / picture.shape[1])
             body = np.vstack([body, _titled(_fitted(picture, (width, height)), title)])
-        footer = legend(body.shape[1], None, box_labels)
+        footer = legend(body.shape[1], None, box_labels, bev_labels=bev_labels)
         return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
     if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
@@ -106,7 +117,8 @@ def panel(
     left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
     body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
     has_own_labels = bool(annotation.masks) and true_labels != mask_labels
-    footer = legend(body.shape[1], mask_labels, box_labels, true_labels if has_own_labels else None)
+    own_labels = true_labels if has_own_labels else None
+    footer = legend(body.shape[1], mask_labels, box_labels, own_labels, bev_labels)
     return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
 

@@ -23,6 +23,7 @@ def write_pictures(
     mode: Mode = "fused",
     score_threshold: float | None = None,
     limit: int | None = None,
+    lifts_masks: bool = False,
 ) -> int:
     """Write a panel for each frame that the mode can run on.
 
@@ -33,6 +34,7 @@ def write_pictures(
         mode: Sensors to use.
         score_threshold: Lowest score of boxes; default: the checkpoint's.
         limit: Draw this many frames, evenly spaced; default: all.
+        lifts_masks: Draw classes in the bird's-eye view even if the network does not learn them.
 
     Returns:
         The number of pictures.
@@ -54,8 +56,17 @@ def write_pictures(
         warm |= sizes
         prediction = predictor.predict(frame, mode, score_threshold)
         further = predictor.pictures(frame, prediction)
+        bev_map = None
+        if lifts_masks or "bev_segmentation" in predictor.label_sets:
+            bev_map = predictor.bev_map(frame, prediction)
         picture = panel(
-            frame, annotation, prediction, predictor.config, predictor.label_sets, further
+            frame,
+            annotation,
+            prediction,
+            predictor.config,
+            predictor.label_sets,
+            further,
+            bev_map,
         )
         path = out / f"{index:06d}_{frame.name.replace('/', '_')}.png"
         if not cv2.imwrite(str(path), picture[..., ::-1]):

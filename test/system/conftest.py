@@ -72,7 +72,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         config = Config(
             grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
             image=ImageConfig(8192, 128),
-            postprocess=PostprocessConfig(max_boxes=12),
+            postprocess=PostprocessConfig(max_boxes=12, bev_confidence=0.2),
             model=replace(SMALL, tasks=tasks),
             **settings,
         )

@@ -20,6 +20,7 @@ from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.bag.recorder import record
 from bev_semseg_ros.ros.bag.recording import Recording
 from bev_semseg_ros.ros.bag.writer import write_bag
+from bev_semseg_ros.ros.convert.bev import encode_bev_cloud, encode_drivable_area
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
@@ -39,6 +40,7 @@ FILTER = {
     "nms_iou_threshold": 0.1,
 }
 IMAGES = ("~/semseg/color", "~/semseg/overlay", "~/semseg/labels", "~/semseg/camera_info")
+MAPS = ("~/bev/drivable_area", "~/bev/points")
 SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
@@ -88,40 +90,48 @@ def bag(calibration, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def bev_checkpoint(make_checkpoint):
+    """A checkpoint with the same tasks, and one that learns a map."""
+    return make_checkpoint(tasks=("detection", "segmentation", "bev_segmentation"))
+
+
 @pytest.fixture(
     scope="module",
     params=[*((mode, {}) for mode in MODES), ("fused", FILTER)],
-    ids=[*MODES, "fused and filtered"],
+    ids=[*MODES, "fused and filtered, with a map that is learned"],
 )
 def answers(
-    request, bag, checkpoint_file, forked_recorder, tmp_path_factory
+    request, bag, checkpoint_file, bev_checkpoint, forked_recorder, tmp_path_factory
 ) -> tuple[str, Recording, dict[int, Prediction]]:
     """(mode, what the node answered, what the predictor answered by stamp)."""
     mode, settings = request.param
     images = () if mode == "lidar_only" else IMAGES
     boxes = () if mode == "camera_only" else ("~/markers",)
+    maps = MAPS if mode == "fused" else ()
+    path = bev_checkpoint if settings else checkpoint_file
     recording = record(
         bag,
         tmp_path_factory.mktemp(mode),
         BOX_LABELS,
         RATE,
         {
-            "checkpoint": checkpoint_file,
+            "checkpoint": path,
             "score_threshold": THRESHOLD,
             "mode": mode,
             "max_wait": 2.0,  # a busy machine may deliver an image late
             **settings,
             **SETTINGS,
         },
-        boxes + images,
+        boxes + images + maps,
     )
-    predictor = Predictor.load(checkpoint_file, "cpu", **SETTINGS)
-    offline = {
-        frame.timestamp_ns: predictor.predict_sample(
-            prepare(frame, predictor.config), mode, THRESHOLD
-        )
-        for frame in frames(bag)
-    }
+    predictor = Predictor.load(path, "cpu", **SETTINGS)
+    offline = {}
+    for frame in frames(bag):
+        sample = prepare(frame, predictor.config)
+        found = predictor.predict_sample(sample, mode, THRESHOLD)
+        results = {"map": predictor.bev_map(sample, found)}
+        offline[frame.timestamp_ns] = replace(found, results=results)
     if settings:
         defaults = Parameters(by_class=ClassParameters.defaults(BOX_LABELS.classes))
         values = {"score_threshold": THRESHOLD, **settings}
@@ -224,7 +234,7 @@ def test_every_output_is_one_of_those_compared_here():
         for topic, (kind, *_) in TOPICS.items()
         if not kind.startswith("vision_msgs") and not topic.startswith(("~/debug/", "/"))
     }
-    assert of_frames == {"~/markers", *IMAGES, "~/timing", "~/point_segmentation"}
+    assert of_frames == {"~/markers", *IMAGES, *MAPS, "~/timing", "~/point_segmentation"}
 
 
 def test_the_colours_are_those_of_the_predictors_labels(answers):
@@ -290,6 +300,30 @@ def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes
                 assert marker.ns == BOX_LABELS.classes[
                     boxes.labels[box]
                 ] and marker.text.startswith(marker.ns)
+
+
+def test_the_maps_are_the_predictors_and_lie_on_the_ground_in_the_clouds_frame(
+    answers, calibration
+):
+    mode, recording, offline = answers
+    lidar_from_ego = invert(calibration.ego_from_lidar)
+    for stamp, result in recording.complete.items():
+        if mode != "fused":
+            assert not set(MAPS) & set(result.messages)
+            continue
+        expected = offline[stamp].results["map"]
+        area, cloud = (result.messages[topic] for topic in MAPS)
+        assert (stamp_ns(area.header.stamp), area.header.frame_id) == (stamp, "lidar")
+        assert cloud.header == area.header
+        wanted = encode_drivable_area(expected, lidar_from_ego, area.header)
+        assert area.info == wanted.info
+        assert (np.array(area.data) == np.array(wanted.data)).mean() >= 0.999
+        assert len(np.unique(area.data)) > 1
+        wanted = encode_bev_cloud(expected, lidar_from_ego, area.header)
+        assert abs(cloud.width - wanted.width) <= 1 and cloud.fields == wanted.fields
+        if cloud.width == wanted.width:
+            same = np.frombuffer(cloud.data, np.uint8) == np.frombuffer(wanted.data, np.uint8)
+            assert same.mean() >= 0.999
 
 
 def test_the_mode_is_the_one_asked_for(answers):

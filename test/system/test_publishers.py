@@ -10,7 +10,7 @@ import rclpy
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
-from bev_semseg_ros.frame import CAMERA, Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, BevMap, Boxes, Prediction
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.health.health import Health
@@ -21,6 +21,7 @@ from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Publishers
 LABEL_SETS = {
     "detection": load_label_set("boxes_4"),
     "segmentation": load_label_set("driving_13"),
+    "bev_segmentation": load_label_set("bev_8"),
 }
 MASK = np.zeros((4, 8), np.uint8)
 IMAGE = np.zeros((4, 8, 3), np.uint8)
@@ -88,6 +89,28 @@ def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, t
     peer.spin_until(lambda: received[topic], what=topic)
 
 
+@pytest.mark.parametrize("topic", ["~/bev/drivable_area", "~/bev/points"])
+def test_a_map_is_made_once_somebody_listens(outputs, peer, topic):
+    publisher, received, subscribe = outputs
+    made = []
+
+    def make() -> BevMap | None:
+        made.append(None if len(made) else BevMap(np.zeros((2, 3), np.uint8), 0, 0, 1.0))
+        return made[-1]
+
+    def publish() -> None:
+        nothing = Prediction.of(None, None, None, "fused", 1.0)
+        publisher.publish(nothing, {}, Header(frame_id="roof"), np.eye(4), {}, Parameters(), make)
+
+    publish()
+    assert not made
+    subscribe(topic)
+    publish()
+    peer.spin_until(lambda: received[topic], what=topic)
+    publish()  # there is no map: nothing is sent
+    assert len(made) == 2 and received[topic][0].header.frame_id == "roof"
+
+
 def test_without_listeners_nothing_is_computed(outputs, calibration):
     found, _ = prediction(calibration, "")
     outputs[0].publish(
@@ -126,6 +149,7 @@ def test_a_stage_is_published_to_those_who_listen_to_it_and_no_other_is_needed(o
     [
         ("~/label_info", LABEL_SETS["detection"].classes),
         ("~/semseg/label_info", LABEL_SETS["segmentation"].classes),
+        ("~/bev/label_info", LABEL_SETS["bev_segmentation"].classes),
     ],
 )
 def test_the_meaning_of_the_class_numbers_reaches_those_who_come_later(outputs, peer, topic, names):
@@ -158,10 +182,14 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     absent, is_wanted = bare.absent, bare.wanted("~/detections")
     bare.destroy()
     node.destroy_node()
-    assert absent == ["~/detections", "~/label_info", "~/semseg/label_info"] and not is_wanted
+    assert absent == [topic for topic in TOPICS if "vision_msgs" in TOPICS[topic].kind]
+    assert not is_wanted
 
 
-@pytest.mark.parametrize(("task", "absent"), [("detection", "semseg"), ("segmentation", "markers")])
+@pytest.mark.parametrize(
+    ("task", "absent"),
+    [("detection", "semseg"), ("segmentation", "markers"), ("segmentation", "bev")],
+)
 def test_a_checkpoint_without_a_task_has_no_topics_for_it(outputs, task, absent):
     node = rclpy.create_node(f"only_{task}", context=outputs[0]._node.context)
     publishers = Publishers(node, {task: LABEL_SETS[task]}, Health())

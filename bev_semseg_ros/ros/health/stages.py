@@ -10,7 +10,7 @@ STAGES = {
     "decode_ms": "conversion of messages to arrays",
     "prepare_ms": "selection of points, rectification of images, copies to the device",
     "network_ms": "the network, from tensors to boxes and masks",
-    "publish_ms": "filtering of boxes, making and publishing of messages",
+    "publish_ms": "filtering of boxes, lifting of masks, making and publishing of messages",
     "total_ms": "time from the moment when the node has the last message of the frame, or no "
     "longer waits for one, until the results are published; the sum of the stages above",
     "input_age_ms": "time from the stamp of the frame until its results are published, by the "

@@ -210,7 +210,7 @@ class Perception(LockedParametersNode):
             cameras = _known_cameras(parameters, calibration)
             predictor = self._load_predictor(parameters, cameras)
             publishers = Publishers(
-                self, predictor.label_sets, self.health, sensors.cameras, sensors.lidars
+                self, predictor.output_labels, self.health, sensors.cameras, sensors.lidars
             )
             undo.pop_all()
         self._configuration = Configuration(

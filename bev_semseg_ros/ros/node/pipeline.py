@@ -168,6 +168,7 @@ class Pipeline:
             poses.output_from_ego,
             used_images,
             parameters,
+            lambda: self._predictor.bev_map(sample, prediction),
             {name: (scan, clouds[name]) for name, scan in frame.lidars.items()},
         )
         clock.end("publish_ms")

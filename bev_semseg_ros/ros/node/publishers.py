@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -12,8 +12,16 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64, Header
 
-from bev_semseg_ros.frame import Boxes, Camera, LidarScan, PointClasses, Prediction
+from bev_semseg_ros.frame import (
+    BevMap,
+    Boxes,
+    Camera,
+    LidarScan,
+    PointClasses,
+    Prediction,
+)
 from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.ros.convert.bev import encode_bev_cloud, encode_drivable_area
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.detections import encode_detections, encode_label_info
 from bev_semseg_ros.ros.convert.image import encode_image
@@ -33,8 +41,9 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-# The tasks whose results are published.
-DETECTION, SEGMENTATION, POINTS = "detection", "segmentation", "point_segmentation"
+# The tasks whose results are published. Of networks without BEV, masks are lifted.
+DETECTION, SEGMENTATION = "detection", "segmentation"
+POINTS, BEV = "point_segmentation", "bev_segmentation"
 
 
 class Topic(NamedTuple):
@@ -117,6 +126,20 @@ TOPICS: dict[str, Topic] = {
         POINTS,
         LATCHED,
     ),
+    "~/bev/drivable_area": Topic(
+        "nav_msgs/msg/OccupancyGrid",
+        "the ground seen from above: 0 road and lane markings, 100 anything else, -1 unknown",
+        BEV,
+    ),
+    "~/bev/points": Topic(
+        "sensor_msgs/msg/PointCloud2",
+        "a point on the ground at the centre of each known cell: x, y, z, `rgb` (the colour of its "
+        "class) and `label` (the number of its class)",
+        BEV,
+    ),
+    "~/bev/label_info": Topic(
+        "vision_msgs/msg/LabelInfo", "names of the classes in `~/bev/points`", BEV, LATCHED
+    ),
     "~/timing": Topic(
         "diagnostic_msgs/msg/DiagnosticArray",
         "one message per frame: its processing times, and counters",
@@ -167,8 +190,8 @@ class Publishers:
 
         Args:
             node: The node to publish with.
-            label_sets: The label set of each task of the checkpoint, by the task's name. Topics of
-                other tasks are not published.
+            label_sets: The label set of each task of the checkpoint, by the task's name, and of
+                what is lifted. Topics of other tasks are not published.
             health: Counts what is published.
             cameras: Those of the vehicle. Topics of an image exist for each of them.
             lidars: Those of the vehicle. Topics of a cloud exist for each of them.
@@ -209,6 +232,7 @@ class Publishers:
         frame_from_ego: np.ndarray,
         image_headers: Mapping[str, Header],
         parameters: Parameters,
+        bev_map: Callable[[], BevMap | None] = lambda: None,
         clouds: Mapping[str, tuple[LidarScan, Header]] | None = None,
     ) -> None:
         """Publish the boxes and the segmentations of a frame.
@@ -221,9 +245,12 @@ class Publishers:
             frame_from_ego: (4, 4) takes the boxes to the frame of `header`.
             image_headers: Of the images, by the cameras' names.
             parameters: The node's parameters.
+            bev_map: Returns the classes in the bird's-eye view; None: they are not known, and
+                nothing is published. It is called only if somebody listens.
             clouds: The clouds and their headers, by the lidars' names.
         """
         self._publish_boxes(prediction.boxes, header, frame_from_ego, parameters)
+        self._publish_bev(bev_map, header, frame_from_ego)
         for name, mask in prediction.masks.items():
             if name in image_headers:
                 camera, image = prediction.cameras.get(name), images.get(name)
@@ -257,6 +284,22 @@ class Publishers:
             self._send("~/markers", self._markers.update(shown, frame_from_ego, header, lifetime))
         if boxes is not None and self.wanted("~/detections"):
             self._send("~/detections", encode_detections(boxes, frame_from_ego, header))
+
+    def _publish_bev(
+        self, bev_map: Callable[[], BevMap | None], header: Header, frame_from_ego: np.ndarray
+    ) -> None:
+        wanted = {
+            topic: encode
+            for topic, encode in (
+                ("~/bev/drivable_area", encode_drivable_area),
+                ("~/bev/points", encode_bev_cloud),
+            )
+            if header.frame_id and self.wanted(topic)
+        }
+        found = bev_map() if wanted else None
+        if found is not None:
+            for topic, encode in wanted.items():
+                self._send(topic, encode(found, frame_from_ego, header))
 
     def _publish_mask(
         self,
@@ -323,6 +366,7 @@ class Publishers:
             ("~/label_info", DETECTION, parameters.box_filter.lowest),
             ("~/semseg/label_info", SEGMENTATION, 0.0),
             ("~/point_segmentation/label_info", POINTS, 0.0),
+            ("~/bev/label_info", BEV, 0.0),
         ):
             if topic in self._publishers:
                 classes = self._label_sets[task].classes

@@ -13,6 +13,8 @@ from bev_semseg_ros.ros.node.publishers import TOPICS
 DISPLAY_TYPES = {
     "rviz_default_plugins/MarkerArray": "MarkerArray",
     "rviz_default_plugins/Image": "Image",
+    "rviz_default_plugins/Map": "OccupancyGrid",
+    "rviz_default_plugins/PointCloud2": "PointCloud2",
 }
 
 
@@ -33,11 +35,13 @@ def outputs() -> list[dict]:
     ]
 
 
-def test_cloud_boxes_image_overlay_and_segmentation_are_shown():
+def test_cloud_boxes_map_image_overlay_and_segmentation_are_shown():
     assert {display["Topic"]["Value"] for display in displays()} == {
         "/points",
         "/image",
         "/perception/markers",
+        "/perception/bev/drivable_area",
+        "/perception/bev/points",
         "/perception/semseg/overlay",
         "/perception/semseg/color",
     }
@@ -46,6 +50,11 @@ def test_cloud_boxes_image_overlay_and_segmentation_are_shown():
 @pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])
 def test_a_display_has_the_type_of_its_topic(display):
     assert topic_of(display).kind.split("/")[-1] == DISPLAY_TYPES[display["Class"]]
+
+
+def test_what_costs_the_node_time_is_shown_only_if_asked():
+    is_enabled = {display["Topic"]["Value"]: display["Enabled"] for display in outputs()}
+    assert not any(is_enabled[topic] for topic in is_enabled if "/bev/" in topic)
 
 
 @pytest.mark.parametrize("display", outputs(), ids=lambda display: display["Name"])

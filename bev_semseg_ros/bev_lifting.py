@@ -1,0 +1,217 @@
+"""BEV lifting: classes of points -> a class for each cell of the bird's-eye view, without learning.
+
+Points vote in the cell in which they lie. Cells of the ground between two rings of the lidar are
+filled. What nobody saw stays unknown.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.frame import BevMap, Prediction
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
+from bev_semseg_ros.lifting import carry_classes
+
+# Classes of a BEV label set, by the names that the shipped ones have. All others are objects.
+DRIVABLE = ("road", "lane_marking")
+FLAT = (*DRIVABLE, "sidewalk")  # they never stand on the ground
+GROUND = (*FLAT, "vegetation")  # grass lies, hedges stand
+
+LYING = 0.3  # metres above the ground: lower points show the ground, or the foot of an object
+HIGHEST = 2.5  # metres above the ground: higher points, as of crowns and bridges, do not vote
+
+# The ground is the lowest points of coarse cells, without what is narrower than OPENING cells and
+# rises above its surroundings by more than a hill does.
+GROUND_CELL = 2.0  # metres
+OPENING = 5
+HILL = 0.5  # metres
+
+# The gap between two rings grows with the distance; a longer one hides what may stand in it.
+GAP, GAP_SHARE = 1.2, 0.12  # metres, and the same as a share of the distance
+ORIGIN_STEP = 0.25  # metres: rays begin at a multiple of it, so that their cells are kept
+
+
+def lift(
+    points: np.ndarray | None,
+    prediction: Prediction,
+    grid: GridConfig,
+    labels: LabelSet,
+    origin: np.ndarray | tuple[float, float] = (0.0, 0.0),
+) -> BevMap | None:
+    """Return the classes of a prediction's masks in the bird's-eye view.
+
+    Args:
+        points: (N, >= 3) that the lidar measured, in the ego frame, metres.
+        prediction: with masks, their cameras and their label set.
+        grid: the map covers it with the cells of the heads.
+        labels: label set of the map.
+        origin: x and y of the lidar in the ego frame, from where rays go.
+
+    Returns:
+        The map; None without masks, without points or in a mode that does not look at them, or if
+        the label set of the masks does not map to `labels`.
+    """
+    mask_labels = prediction.label_sets.get("segmentation")
+    if points is None or prediction.mode == "camera_only":
+        return None
+    if not prediction.masks or mask_labels is None:
+        return None
+    if not mask_labels.maps_to(labels):
+        return None
+    seen = carry_classes(points, prediction.masks, prediction.cameras)
+    classes = mask_labels.mask_table(labels)[seen]
+    return fill_between_rings(*vote(points, classes, grid, labels), origin)
+
+
+def vote(
+    points: np.ndarray, classes: np.ndarray, grid: GridConfig, labels: LabelSet
+) -> tuple[BevMap, np.ndarray]:
+    """Return the class of each cell that has a point with a class, and where that is the ground.
+
+    In a cell, the most frequent class of the points that stand wins over that of the points that
+    lie on the ground.
+
+    Args:
+        points: (N, >= 3) in the ego frame, metres.
+        classes: (N,) uint8 numbers of `labels`, MASK_IGNORED where unknown.
+        grid: the map covers it with the cells of the heads.
+        labels: label set of the classes.
+
+    Returns:
+        The map, with `observed`, and (X, Y) bool: the cell shows the ground.
+    """
+    unknown = np.full(grid.output_shape, MASK_IGNORED, np.uint8)
+    found = BevMap(
+        unknown, grid.x_min, grid.y_min, grid.output_cell, labels, np.zeros(unknown.shape, bool)
+    )
+    cells, inside = found.cells_of(points)
+    points, classes, cells = points[inside], classes[inside], cells[inside]
+    found.observed[cells[:, 0], cells[:, 1]] = True  # type: ignore[index]
+    height = points[:, 2] - ground_heights(points)
+    votes = (classes < len(labels)) & (height <= HIGHEST)
+    is_low = height < LYING
+    # A flat class above the ground is a pixel beside the edge of an object.
+    stands = votes & ~is_low & ~members(labels, FLAT)[classes]
+    is_ground = np.zeros(unknown.shape, bool)
+    for chosen in (votes & is_low, stands):
+        winners, known = _most_frequent(cells[chosen], classes[chosen], unknown.shape, len(labels))
+        found.classes[known] = winners[known]
+        is_ground[known] = chosen is not stands
+    return found, is_ground & members(labels, GROUND)[found.classes]
+
+
+def _most_frequent(
+    cells: np.ndarray, classes: np.ndarray, shape: tuple[int, int], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (X, Y) the most frequent class of each cell, and (X, Y) bool: it has one."""
+    number = (cells[:, 0] * shape[1] + cells[:, 1]) * count + classes
+    votes = np.bincount(number, minlength=shape[0] * shape[1] * count).reshape(*shape, count)
+    return votes.argmax(2).astype(np.uint8), np.any(votes, axis=2)
+
+
+def members(labels: LabelSet, names: Iterable[str]) -> np.ndarray:
+    """Return (256,) bool: class numbers of a label set that have one of the names."""
+    table = np.zeros(256, bool)
+    for name in names:
+        if name in labels.classes:
+            table[labels.index(name)] = True
+    return table
+
+
+def ground_heights(points: np.ndarray) -> np.ndarray:
+    """Return (N,) z of the ground below points (N, >= 3), metres in the ego frame.
+
+    The ground need not be flat or level. A wide roof without any point below it is taken for it.
+    """
+    if not len(points):
+        return np.zeros(0)
+    cells = np.floor((points[:, :2] - points[:, :2].min(0)) / GROUND_CELL).astype(np.int64)
+    lowest = np.full(cells.max(0) + 1, np.inf, np.float32)
+    np.minimum.at(lowest, (cells[:, 0], cells[:, 1]), points[:, 2])
+    lowest = _from_nearest(lowest, np.isfinite(lowest))
+    lowest = cv2.medianBlur(lowest, 3)  # single points below the ground are mirrored ones
+    around = cv2.morphologyEx(lowest, cv2.MORPH_OPEN, np.ones((OPENING, OPENING), np.uint8))
+    ground = np.where(lowest - around > HILL, around, lowest)
+    return ground[cells[:, 0], cells[:, 1]]
+
+
+def fill_between_rings(
+    found: BevMap, is_ground: np.ndarray, origin: np.ndarray | tuple[float, float] = (0.0, 0.0)
+) -> BevMap:
+    """Return a map in which the ground between two rings of a lidar is filled.
+
+    A cell is filled if the next known cells before and behind it, on the ray from the lidar, show
+    the same ground, and the gap between them is no longer than the rings' distance explains.
+
+    Args:
+        found: the map.
+        is_ground: (X, Y) bool: the cell shows the ground.
+        origin: x and y of the lidar in the ego frame.
+    """
+    start = np.round(np.asarray(origin, np.float64)[:2] / ORIGIN_STEP) * ORIGIN_STEP
+    shape = (int(found.classes.shape[0]), int(found.classes.shape[1]))
+    rays = _rays(shape, found.x_min, found.y_min, found.cell, float(start[0]), float(start[1]))
+    # One cell more, which rays outside the map read; it is unknown.
+    classes = np.append(found.classes.ravel(), np.uint8(MASK_IGNORED))
+    surfaces = np.where(np.append(is_ground.ravel(), False), classes, np.uint8(MASK_IGNORED))
+    drivable = members(found.labels, DRIVABLE)
+    if drivable.any():  # a lane marking lies on the road
+        surfaces[drivable[surfaces]] = np.flatnonzero(drivable)[0]
+    on_rays = classes[rays]
+    known = on_rays != MASK_IGNORED
+    steps = np.arange(rays.shape[1], dtype=np.int16)
+    last = np.int16(rays.shape[1])
+    before = np.maximum.accumulate(np.where(known, steps, np.int16(-1)), 1)
+    after = np.minimum.accumulate(np.where(known, steps, last)[:, ::-1], 1)[:, ::-1]
+    open_ends = (before < 0) | (after == last)
+    longest = GAP + GAP_SHARE * np.arange(rays.shape[1]) * found.cell
+    short = (after - before) * found.cell <= longest
+    ray, step = np.nonzero(~known & ~open_ends & short)
+    near, far = rays[ray, before[ray, step]], rays[ray, after[ray, step]]
+    same = (surfaces[near] == surfaces[far]) & (surfaces[near] != MASK_IGNORED)
+    filling = np.where(classes[near] == classes[far], classes[near], surfaces[near])
+    classes[rays[ray[same], step[same]]] = filling[same]
+    filled = classes[:-1].reshape(found.classes.shape)
+    return BevMap(filled, found.x_min, found.y_min, found.cell, found.labels, found.observed)
+
+
+@functools.lru_cache(maxsize=2)
+def _rays(
+    shape: tuple[int, int], x_min: float, y_min: float, cell: float, x: float, y: float
+) -> np.ndarray:
+    """Return (rays, steps) int32: the cells on rays from x, y in steps of a cell.
+
+    Every cell lies on a ray. Cells have flat numbers; the number behind the last one is outside.
+    """
+    ends = np.array([[x_min, y_min], [x_min + shape[0] * cell, y_min + shape[1] * cell]]) - (x, y)
+    longest = np.hypot(*np.abs(ends).max(0))
+    angles = np.arange(0, 2 * np.pi, cell / longest)
+    distances = np.arange(0, longest + cell, cell)
+    rows = np.floor((x - x_min + np.cos(angles)[:, None] * distances) / cell).astype(np.int32)
+    columns = np.floor((y - y_min + np.sin(angles)[:, None] * distances) / cell).astype(np.int32)
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    numbers = np.where(inside, rows * shape[1] + columns, shape[0] * shape[1])
+    return numbers[inside.any(1)].astype(np.int32)
+
+
+def fill_from_nearest(found: BevMap) -> BevMap:
+    """Return a map whose unknown cells have the class of the nearest known one."""
+    classes = _from_nearest(found.classes, found.classes != MASK_IGNORED)
+    return BevMap(classes, found.x_min, found.y_min, found.cell, found.labels, found.observed)
+
+
+def _from_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return values (X, Y), those that are not known from the nearest one that is, if any is."""
+    if not known.any():
+        return values
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    table = np.zeros(nearest.max() + 1, values.dtype)
+    table[nearest[known]] = values[known]
+    return table[nearest]

@@ -1,0 +1,1 @@
+"""The classes of the places around the vehicle, seen from above."""

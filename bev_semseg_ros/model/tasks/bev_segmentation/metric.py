@@ -1,0 +1,229 @@
+"""Intersection over union of maps of the bird's-eye view, learned and lifted.
+
+Cells count whose centre is at most 40 m from the origin and, as a place on the ground, in one of
+the images. `in_view` are all of them, `observed` those in which a lidar measured a point. Without a
+map as ground truth, the labels of the points are it: `points` are the cells with a labelled point,
+and the same points decide as in `bev_lifting`. An unknown cell is a missed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bev_semseg_ros.bev_lifting import DRIVABLE, fill_from_nearest, lift, members
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.augmentation import make_example
+from bev_semseg_ros.frame import Annotation, BevMap, Frame, Mode, Prediction
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, shared_label_set
+from bev_semseg_ros.model.tasks.bev_segmentation.targets import encode_cells
+from bev_semseg_ros.model.tasks.bootstrap import interval, resample
+from bev_semseg_ros.model.tasks.detection.metric import in_image
+from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.segmentation.metric import (
+    confusion,
+    intersection_over_union,
+    scores_of,
+)
+from bev_semseg_ros.model.tasks.task import Metric
+from bev_semseg_ros.preprocessing import Sample, prepare
+
+MAX_RANGE = 40.0  # metres
+# What is scored: the network's own map, the map lifted from its masks, and this one with the class
+# of the nearest known cell where it is unknown.
+METHODS = ("learned", "lifted", "lifted_filled")
+REGIONS = ("observed", "in_view", "points")
+
+_FrameCounts = dict[tuple[str, str], np.ndarray]  # method and region -> confusion
+
+
+class BevSegmentationMetric(Metric):
+    """Gathers confusion matrices of each frame, method and region."""
+
+    def __init__(self, labels: LabelSet, config: Config) -> None:
+        """Start without frames.
+
+        Args:
+            labels: of the predicted maps; masks are lifted to it.
+            config: of the network.
+        """
+        self.labels = labels
+        self._config = replace(config, training=replace(config.training, carry_masks=False))
+        self._frames: dict[LabelSet, list[_FrameCounts]] = {}
+
+    def add(
+        self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
+    ) -> None:
+        """Score a frame's maps, if there is ground truth for them."""
+        if prediction is None:
+            return
+        truth = self._ground_truth(frame, annotation)
+        if truth is None:
+            return
+        sample = prepare(frame.without_images(), self._config)
+        maps = self._maps(sample, prediction)
+        shared = view_of(self.labels, truth.labels).shared
+        of_truth, of_map = truth.labels.mask_table(shared), self.labels.mask_table(shared)
+        counts: _FrameCounts = {}
+        for region, cells in _regions(frame, sample, annotation, truth).items():
+            true_classes = of_truth[truth.classes[cells]]
+            for method, found in maps.items():
+                predicted = of_map[found.at(truth.centers()[cells])]
+                counts[method, region] = confusion(true_classes, predicted, len(shared))
+        if counts:
+            self._frames.setdefault(shared, []).append(counts)
+
+    def _ground_truth(self, frame: Frame, annotation: Annotation) -> BevMap | None:
+        """Return the map of the annotation, or else that of its labelled points."""
+        if annotation.bev is not None:
+            known = shared_label_set(self.labels, annotation.bev.labels) is not None
+            return annotation.bev if known else None
+        is_labelled = bool(annotation.masks or annotation.point_classes)
+        if not is_labelled or shared_label_set(self.labels, annotation.mask_labels) is None:
+            return None
+        example = make_example(frame, annotation, self._config)
+        points, classes = example.sample.points, example.point_classes
+        if points is None or classes is None:
+            return None
+        grid = self._config.grid
+        cells = encode_cells(points, classes, annotation.mask_labels, self.labels, grid)
+        return BevMap(cells.mask, grid.x_min, grid.y_min, grid.output_cell, cells.labels)
+
+    def _maps(self, sample: Sample, prediction: Prediction) -> dict[str, BevMap]:
+        """Return the maps to be scored by METHODS, as far as there are any."""
+        maps = {}
+        learned = prediction.results.get("bev_segmentation")
+        if learned is not None:
+            maps["learned"] = learned
+        origin = sample.ego_from_lidar[0, :2, 3]
+        lifted = lift(sample.points, prediction, self._config.grid, self.labels, origin)
+        if lifted is not None:
+            maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
+        return maps
+
+    def result(self) -> dict[str, Any]:
+        """Return the figures on the label set on which most frames were scored.
+
+        Returns:
+            `labels`; for each of METHODS and REGIONS `num_frames`, `miou`, `iou` (by class),
+            `drivable_iou` (of road and lane markings as one class) and `interval`, the 95 %
+            bootstrap interval over frames of the mean; `gain`: for each region `miou`, learned
+            minus lifted_filled on the frames that have both, and its `interval`. Regions without
+            ground truth are left out.
+        """
+        labels = max(self._frames, key=lambda each: len(self._frames[each]), default=self.labels)
+        frames = self._frames.get(labels, [])
+        result: dict[str, Any] = {"labels": labels.name}
+        for method in METHODS:
+            result[method] = {}
+            for region in REGIONS:
+                counts = [each[method, region] for each in frames if (method, region) in each]
+                if counts:
+                    drivable = drivable_iou(np.sum(counts, axis=0), labels)
+                    result[method][region] = scores_of(counts, labels) | {"drivable_iou": drivable}
+        result["gain"] = {
+            region: gain for region in REGIONS if (gain := _gain(frames, region)) is not None
+        }
+        return result
+
+    @staticmethod
+    def table(result: Mapping[str, Any]) -> list[str]:
+        """Return the lines that show a result."""
+        lines = [f"bird's-eye view, {result['labels']}, within {MAX_RANGE:.0f} m"]
+        for method in METHODS:
+            for region, scores in result[method].items():
+                items = [f"{name} {_shown(value)}" for name, value in scores["iou"].items()]
+                lines += [
+                    f"  {method.replace('_', ' ')}, {region.replace('_', ' ')}: "
+                    f"{scores['num_frames']} frames, mIoU {_shown(scores['miou'])}"
+                    f"{_range(scores['interval'])}, drivable {_shown(scores['drivable_iou'])}",
+                    "    " + ", ".join(items),
+                ]
+        for region, gain in result["gain"].items():
+            lines.append(
+                f"  learned minus lifted filled, {region.replace('_', ' ')}: mIoU "
+                f"{gain['miou']:+.3f}{_range(gain['interval'])}"
+            )
+        return lines if len(lines) > 1 else [*lines, "  no ground truth"]
+
+    @staticmethod
+    def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
+        """Return the mean IoU of the learned map on the cells in view, or on those of points."""
+        learned = result["learned"]
+        scores = learned.get("in_view") or learned.get("points") or {}
+        return {"bev_miou": scores.get("miou")}
+
+
+def _regions(
+    frame: Frame, sample: Sample, annotation: Annotation, truth: BevMap
+) -> dict[str, np.ndarray]:
+    """Return (X, Y) bool by REGIONS: the cells of the ground truth that count there."""
+    in_view = cells_in_view(truth, frame) & (truth.classes != MASK_IGNORED)
+    if annotation.bev is None:
+        return {"points": in_view}
+    observed = truth.observed
+    if observed is None:
+        observed = np.zeros(truth.classes.shape, bool)
+        if sample.points is not None:
+            cells, inside = truth.cells_of(sample.points)
+            observed[cells[inside, 0], cells[inside, 1]] = True
+    return {"observed": in_view & observed, "in_view": in_view}
+
+
+def cells_in_view(bev_map: BevMap, frame: Frame) -> np.ndarray:
+    """Return (X, Y) bool: cells at most MAX_RANGE away whose ground lies in an image.
+
+    A frame without cameras limits nothing but the range.
+    """
+    centers = bev_map.centers().reshape(-1, 2)
+    near = np.hypot(centers[:, 0], centers[:, 1]) <= MAX_RANGE
+    on_ground = np.column_stack([centers, np.zeros(len(centers))])
+    cameras = [seen.camera for seen in frame.cameras.values()]
+    if cameras:
+        near &= np.any([in_image(on_ground, camera) for camera in cameras], axis=0)
+    return near.reshape(bev_map.classes.shape)
+
+
+def drivable_iou(counts: np.ndarray, labels: LabelSet) -> float | None:
+    """Return the IoU of road and lane markings as one class; None without any in the truth.
+
+    Args:
+        counts: (C, C + 1) confusion, ground truth by rows.
+        labels: of the classes.
+    """
+    drivable = members(labels, DRIVABLE)[: len(labels)]
+    truth = counts[drivable].sum()
+    hits = counts[drivable][:, :-1][:, drivable].sum()
+    union = truth + counts[:, :-1][:, drivable].sum() - hits
+    return float(hits / union) if truth else None
+
+
+def _gain(frames: Iterable[_FrameCounts], region: str) -> dict[str, Any] | None:
+    """Return the mIoU that the learned map has more than the filled one, on the same frames."""
+    pairs = [
+        (each["learned", region], each["lifted_filled", region])
+        for each in frames
+        if ("learned", region) in each and ("lifted_filled", region) in each
+    ]
+    stacked: np.ndarray = np.array(pairs)
+    if not stacked.any():
+        return None
+    totals = np.tensordot(resample(len(pairs)), stacked, 1)  # (resamples, 2, C, C + 1)
+    totals = totals[totals[:, 0].any((1, 2))]
+    of_resamples = np.nanmean(intersection_over_union(totals), -1)
+    of_all = np.nanmean(intersection_over_union(stacked.sum(0)), -1)
+    return {
+        "miou": float(of_all[0] - of_all[1]),
+        "interval": interval(of_resamples[:, 0] - of_resamples[:, 1]),
+    }
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _range(values: list[float] | None) -> str:
+    return "" if values is None else f" ({values[0]:.3f} to {values[1]:.3f})"

@@ -1,0 +1,59 @@
+"""Logits -> a map of the classes around the vehicle."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.frame import BevMap
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
+
+
+def decode_map(logits: Tensor, grid: GridConfig, labels: LabelSet) -> BevMap:
+    """Return the best class of every cell and its probability.
+
+    Args:
+        logits: (C, X, Y).
+        grid: the BEV grid.
+        labels: of the classes.
+    """
+    confidence, classes = torch.softmax(logits.float(), 0).max(0)
+    return BevMap(
+        classes.to(torch.uint8).cpu().numpy(),
+        grid.x_min,
+        grid.y_min,
+        grid.output_cell,
+        labels,
+        confidence=confidence.cpu().numpy(),
+    )
+
+
+def join_maps(ahead: BevMap, behind: BevMap, grid: GridConfig) -> BevMap:
+    """Return one map of what was found ahead and behind. Each pass answers for its own half.
+
+    Args:
+        ahead: in the ego frame.
+        behind: in an ego frame turned by 180 degrees about z.
+        grid: of the whole map.
+    """
+    shape = grid.output_shape
+    whole = BevMap(
+        np.full(shape, MASK_IGNORED, np.uint8),
+        grid.x_min,
+        grid.y_min,
+        grid.output_cell,
+        ahead.labels,
+        confidence=np.zeros(shape, np.float32),
+    )
+    centers = whole.centers()
+    is_ahead = centers[..., 0] >= 0
+    for half, part, sign in ((is_ahead, ahead, 1), (~is_ahead, behind, -1)):
+        cells, inside = part.cells_of(sign * centers)
+        chosen = half & inside
+        rows, columns = cells[chosen].T
+        whole.classes[chosen] = part.classes[rows, columns]
+        if whole.confidence is not None and part.confidence is not None:
+            whole.confidence[chosen] = part.confidence[rows, columns]
+    return whole

@@ -1,0 +1,95 @@
+"""Maps of the bird's-eye view -> nav_msgs/OccupancyGrid and a coloured sensor_msgs/PointCloud2.
+
+Both lie on the ground of the ego frame, which is level with the vehicle, whatever the orientation
+of the frame they are given in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import OccupancyGrid
+from sensor_msgs.msg import PointCloud2, PointField
+
+from bev_semseg_ros.bev_lifting import DRIVABLE, members
+from bev_semseg_ros.frame import BevMap
+from bev_semseg_ros.geometry import apply, quaternion_from_rotation
+from bev_semseg_ros.labels import MASK_IGNORED
+from bev_semseg_ros.ros.convert.message import fill
+
+FREE, OCCUPIED, UNKNOWN = 0, 100, -1  # of an OccupancyGrid
+# Fields of the coloured cloud. RViz reads `rgb` as the bytes 0, red, green, blue of a float.
+_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("label", "u1")])
+
+
+def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any) -> OccupancyGrid:
+    """Convert a map to the drivable area: road and lane markings.
+
+    Args:
+        found: In the ego frame.
+        frame_from_ego: (4, 4) transform.
+        header: The std_msgs/Header of the other frame.
+
+    Returns:
+        The OccupancyGrid: FREE where one can drive, OCCUPIED where not, UNKNOWN elsewhere. Its
+        `info.origin` is the pose of the map's right near corner in the frame of the header.
+    """
+    drivable = members(found.labels, DRIVABLE)
+    cells = np.where(drivable[found.classes], np.int8(FREE), np.int8(OCCUPIED))
+    cells[found.classes == MASK_IGNORED] = UNKNOWN
+    message = OccupancyGrid(header=header)
+    info = message.info
+    info.map_load_time = header.stamp
+    info.resolution = float(np.float32(found.cell))  # as it arrives
+    info.width, info.height = (int(count) for count in found.classes.shape)  # along x, along y
+    corner = apply(frame_from_ego, np.array([found.x_min, found.y_min, 0.0]))
+    position, rotation = info.origin.position, info.origin.orientation
+    position.x, position.y, position.z = corner.tolist()
+    rotation.x, rotation.y, rotation.z, rotation.w = quaternion_from_rotation(
+        frame_from_ego[:3, :3]
+    ).tolist()
+    fill(message, cells.T)  # row by row along x
+    return message
+
+
+def encode_bev_cloud(found: BevMap, frame_from_ego: np.ndarray, header: Any) -> PointCloud2:
+    """Convert a map to points on the ground, one at the centre of each known cell.
+
+    Args:
+        found: In the ego frame.
+        frame_from_ego: (4, 4) transform.
+        header: The std_msgs/Header of the other frame.
+
+    Returns:
+        The PointCloud2 with x, y, z, `rgb` (the colour of the class) and `label` (its number).
+    """
+    known = found.classes != MASK_IGNORED
+    centers = np.pad(found.centers()[known], ((0, 0), (0, 1)))
+    classes = found.classes[known]
+    red, green, blue = found.labels.colors[classes].astype(np.uint32).T
+    points = np.zeros(len(classes), _POINT)
+    points["x"], points["y"], points["z"] = apply(frame_from_ego, centers).T
+    points["rgb"] = red << 16 | green << 8 | blue
+    points["label"] = classes
+    message = PointCloud2(
+        header=header,
+        height=1,
+        width=len(points),
+        fields=[
+            PointField(name=name, offset=offset, datatype=datatype, count=1)
+            for name, offset, datatype in (
+                ("x", 0, PointField.FLOAT32),
+                ("y", 4, PointField.FLOAT32),
+                ("z", 8, PointField.FLOAT32),
+                ("rgb", 12, PointField.FLOAT32),
+                ("label", 16, PointField.UINT8),
+            )
+        ],
+        is_bigendian=False,
+        point_step=_POINT.itemsize,
+        row_step=points.nbytes,
+        is_dense=True,
+    )
+    fill(message, points)
+    return message

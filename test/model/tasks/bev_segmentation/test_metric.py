@@ -1,0 +1,129 @@
+"""Scores of maps on cases counted by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.memory_dataset import TINY, TinyDataset
+
+from bev_semseg_ros.evaluation.report import Report
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Frame, Prediction
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.model.build import build_tasks
+from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric, cells_in_view
+
+PIXELS, BEV = load_label_set("driving_13"), load_label_set("bev_8")
+ROAD, MARKING, SIDEWALK = 0, 1, 2
+
+
+def a_map(classes: np.ndarray | list, observed: np.ndarray | None = None) -> BevMap:
+    """Return a map of cells of a metre that begins at the vehicle, 2 m wide."""
+    return BevMap(np.asarray(classes, np.uint8), 0, -1, 1, BEV, observed)
+
+
+def scored(truth: BevMap, found: BevMap) -> dict:
+    """Return the result of a learned map in a frame without cameras."""
+    metric = BevSegmentationMetric(BEV, TINY)
+    prediction = replace(
+        Prediction.of(None, None, None, "lidar_only"), results={"bev_segmentation": found}
+    )
+    metric.add(Frame.of(0, None, np.eye(4)), Annotation(bev=truth), prediction, "fused")
+    result = metric.result()
+    assert metric.table(result) and json.dumps(result)
+    return result
+
+
+def test_observed_cells_and_all_cells_are_counted_apart() -> None:
+    truth = a_map([[ROAD, SIDEWALK]] * 4, np.array([[True, True]] + [[False, False]] * 3))
+    result = scored(truth, a_map([[ROAD, SIDEWALK]] + [[ROAD, ROAD]] * 3))
+    learned = result["learned"]
+    assert learned["observed"]["miou"] == 1
+    assert learned["in_view"]["iou"]["road"] == pytest.approx(4 / 7)
+    assert learned["in_view"]["miou"] == pytest.approx((4 / 7 + 1 / 4) / 2)
+    assert BevSegmentationMetric.headline(result) == {"bev_miou": learned["in_view"]["miou"]}
+
+
+def test_a_lane_marking_taken_for_road_is_drivable_and_an_unknown_cell_is_missed() -> None:
+    truth = a_map([[ROAD, MARKING], [ROAD, SIDEWALK]])
+    scores = scored(truth, a_map([[ROAD, ROAD], [MASK_IGNORED, ROAD]]))["learned"]["in_view"]
+    assert scores["drivable_iou"] == pytest.approx(2 / 4)
+    assert scores["iou"]["lane_marking"] == 0 and scores["iou"]["road"] == pytest.approx(1 / 4)
+    assert scores["iou"]["building"] is None
+
+
+def test_cells_beyond_the_range_or_the_image_and_ignored_ones_do_not_count() -> None:
+    frame, _ = TinyDataset()[0]
+    truth = a_map(np.zeros((50, 2)))
+    in_view = cells_in_view(truth, frame)
+    assert not in_view[:5].any() and in_view[7:39].all() and not in_view[40:].any()
+    assert cells_in_view(truth, replace(frame, cameras={}))[0].all()
+    truth.classes[:, 0] = MASK_IGNORED
+    result = scored(truth, a_map(np.zeros((50, 2))))
+    assert result["learned"]["in_view"]["miou"] == 1
+
+
+def predicted(frame: Frame, mask: np.ndarray, learned: BevMap | None = None) -> Prediction:
+    """Return a prediction with a mask, as a predictor makes it."""
+    camera = frame.cameras[CAMERA].camera
+    results = {} if learned is None else {"bev_segmentation": learned}
+    found = Prediction.of(None, mask, camera, "fused")
+    return replace(found, results=results, label_sets={"segmentation": PIXELS})
+
+
+def test_the_lifted_map_is_scored_beside_the_learned_one() -> None:
+    frame, annotation = TinyDataset()[0]
+    metric = BevSegmentationMetric(BEV, TINY)
+    truth = BevMap(np.full((50, 40), ROAD, np.uint8), 0, -8, 0.4)
+    wrong = BevMap(np.full((50, 40), SIDEWALK, np.uint8), 0, -8, 0.4)
+    annotation = replace(annotation, bev=truth)
+    metric.add(frame, annotation, predicted(frame, annotation.mask, wrong), "fused")
+    result = metric.result()
+    assert result["learned"]["in_view"]["miou"] == 0
+    assert 0.1 < result["lifted"]["in_view"]["miou"] < 1  # unknown between its points
+    assert result["lifted_filled"]["in_view"]["miou"] == 1
+    assert result["lifted"]["observed"]["miou"] > result["lifted"]["in_view"]["miou"]
+    assert result["gain"]["in_view"] == {"miou": -1, "interval": [-1, -1]}
+
+
+def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
+    frame, annotation = TinyDataset()[0]
+    metric = BevSegmentationMetric(BEV, TINY)
+    sidewalk = np.full_like(annotation.mask, PIXELS.index("sidewalk"))
+    metric.add(frame, annotation, predicted(frame, annotation.mask), "fused")
+    assert metric.result()["lifted"]["points"]["miou"] == 1
+    metric.add(frame, annotation, predicted(frame, sidewalk), "fused")
+    points = metric.result()["lifted"]["points"]
+    assert points["num_frames"] == 2 and 0 < points["miou"] < 1
+    metric.add(frame, Annotation(), predicted(frame, sidewalk), "fused")  # nothing to score
+    assert metric.result()["lifted"]["points"]["num_frames"] == 2
+
+
+def test_nothing_to_score_makes_a_result_without_figures() -> None:
+    metric = BevSegmentationMetric(BEV, TINY)
+    frame, annotation = TinyDataset()[0]
+    unrelated = replace(annotation, mask_labels=load_label_set("camvid_11"))
+    metric.add(frame, annotation, None, "fused")
+    metric.add(frame, unrelated, predicted(frame, annotation.mask), "fused")
+    result = metric.result()
+    assert result["learned"] == result["lifted"] == result["gain"] == {}
+    assert "no ground truth" in " ".join(metric.table(result))
+    assert metric.headline(result) == {"bev_miou": None}
+
+
+def test_a_network_without_the_task_is_scored_by_its_lifted_masks_where_there_is_a_true_map() -> (
+    None
+):
+    frame, annotation = TinyDataset()[0]
+    report = Report(build_tasks(TINY))
+    report.add(frame, annotation, predicted(frame, annotation.mask))
+    assert "bev_segmentation" not in report.result()
+    truth = BevMap(np.full((50, 40), ROAD, np.uint8), 0, -8, 0.4)
+    classes = np.full(500, PIXELS.index("road"), np.uint8)
+    known = replace(annotation, bev=truth, point_classes={LIDAR: classes})
+    report.add(frame, known, predicted(frame, annotation.mask))
+    result = report.result()
+    assert result["bev_segmentation"]["lifted_filled"]["in_view"]["miou"] == 1
+    assert "bird's-eye view, bev_8" in report.table(result)
