@@ -376,6 +376,7 @@ class Predictor:
         sample = seen
         if isinstance(seen, Frame):
             sample = prepare(seen.without_images(), self.config)
+        sample = sample.within(self.config.grid)
         origin = sample.ego_from_lidar[0, :2, 3]
         return lift(sample.points, prediction, self.config.grid, self.bev_labels, origin)
 

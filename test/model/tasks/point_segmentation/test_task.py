@@ -30,7 +30,7 @@ SIZE = (128, 64)
 CAMERA_POSE = OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5)))
 SEEN_BY = Camera([[64, 0, 64], [0, 64, 32], [0, 0, 1]], SIZE, CAMERA_POSE)
 # Two ahead in the image, one behind, one far outside the grid.
-CLOUD = np.array([[10, 1, 0, 0], [12, -2, 0, 0], [-9, 0, 0, 0], [300, 5, 0, 0]], np.float32)
+CLOUD = np.array([[10, 1, 0, 0], [12, -2, 0, 0], [-9, 0, 0, 0], [300, 150, 0, 0]], np.float32)
 
 
 def frame() -> Frame:
