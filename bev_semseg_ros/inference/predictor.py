@@ -373,10 +373,10 @@ class Predictor:
             return learned.above(self.config.postprocess.bev_confidence)
         if self.bev_labels is None:
             return None
-        sample = seen
         if isinstance(seen, Frame):
             sample = prepare(seen.without_images(), self.config)
-        sample = sample.within(self.config.grid)
+        else:
+            sample = seen.within(self.config.grid)
         origin = sample.ego_from_lidar[0, :2, 3]
         return lift(sample.points, prediction, self.config.grid, self.bev_labels, origin)
 
