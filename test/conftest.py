@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +22,23 @@ from support.paths import ROOT
 NO_REAL_DATA = "no real data"
 NO_ROS = "needs rclpy: source ROS 2 or install its wheels"
 NO_GPU = "needs a GPU that torch can use (CUDA)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run ROS in this process and its child processes in a domain of their own.
+
+    With it comes the shared memory profile. Fast DDS reads it once, when a process makes its first
+    participant, whichever test that is.
+    """
+    if not has_rclpy():
+        yield
+        return
+    from bev_semseg_ros.ros.domain import reserve_domain
+
+    with reserve_domain() as domain:
+        os.environ.update(domain.environment(tmp_path_factory.mktemp("ros_log")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -81,8 +81,8 @@ DIFFERENT = {
         "the lidar's pose in TF and its frame",
     ),
     "tilt": ({"pose": transform(rotation_rpy(0, 0.15, 0), (0, 0, 1.73))}, "fault", "ground height"),
-    "beams": ({"points": scan(8)}, "warning", "about 8"),
-    "points": ({"points": scan(16)[::8]}, "warning", "points"),
+    "beams": ({"points": scan(4)}, "warning", "about 4"),
+    "points": ({"points": scan(16)[::32]}, "warning", "points"),
     "turned away": (
         {"pose": transform(rotation_rpy(0, 0, np.pi), (0, 0, 1.73))},
         "fault",
@@ -95,7 +95,7 @@ DIFFERENT = {
         "the lidar sees",
     ),
     "image size": (
-        {"size": (600, 600), "focal_length": 500.0},
+        {"size": (600, 1000), "focal_length": 500.0},
         "warning",
         "crop it to such an aspect",
     ),

@@ -13,7 +13,7 @@ from support.simple_scene import street
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
-from bev_semseg_ros.sim.classes import MASK_LABEL
+from bev_semseg_ros.sim.classes import CAR, MASK_LABEL, ROAD
 from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 from bev_semseg_ros.sim.render.light import random_light
 from bev_semseg_ros.sim.render.rain import add_drops
@@ -156,7 +156,8 @@ class TestLidar:
 
     def test_water_mirrors_beams_away_on_the_ground_but_not_on_the_roof_of_a_car(self):
         level, ones = np.ones(2), np.ones(2)
-        hits = Hits(np.arange(2), 20 * ones, np.zeros(2, int), ones, level, np.array([-1, 0]))
+        objects, labels = np.array([-1, 0]), np.array([ROAD, CAR], np.uint8)
+        hits = Hits(np.arange(2), 20 * ones, np.zeros(2, int), ones, level, objects, labels)
         ground, roof = transmission(scene(Weather(wet=0.8)), hits)
         assert ground < 0.01 and roof == 1
 

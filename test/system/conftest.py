@@ -1,8 +1,7 @@
-"""Fixtures of the tests with real nodes, which have a ROS domain of their own."""
+"""Fixtures of the tests with real nodes."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -14,25 +13,20 @@ import pytest
 from support.fork_server import Fork, ForkServer
 from support.process import COMMAND, Process, node_arguments
 
-from bev_semseg_ros.ros.domain import reserve_domain
-
-DOMAIN = reserve_domain()  # held until this process ends; each worker of pytest-xdist has its own
-
 if TYPE_CHECKING:  # ROS is not loaded where it is absent
     from support.peer import Peer
 
 
 @pytest.fixture(scope="session", autouse=True)
-def environment(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Run the nodes of this process and its child processes in a domain of their own."""
+def patience() -> None:
+    """Have the recorder wait longer if a result is missing: the machine may be busy."""
     from bev_semseg_ros.ros.bag import recorder
 
-    recorder.QUIET = 20.0  # seconds, only waited if a result is missing: the machine may be busy
-    os.environ.update(DOMAIN.environment(tmp_path_factory.mktemp("log")))
+    recorder.QUIET = 20.0  # seconds
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fork_server(environment: None) -> Iterator[ForkServer]:
+def fork_server(ros_domain: None) -> Iterator[ForkServer]:
     """Start programs as forks, which saves each of them the time to load torch and ROS."""
     server = Process.server = ForkServer()
     yield server

@@ -182,7 +182,12 @@ def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monk
     absent, is_wanted = bare.absent, bare.wanted("~/detections")
     bare.destroy()
     node.destroy_node()
-    assert absent == [topic for topic in TOPICS if "vision_msgs" in TOPICS[topic].kind]
+    expected = [
+        name
+        for name, topic in TOPICS.items()
+        if "vision_msgs" in topic.kind and (not topic.task or topic.task in LABEL_SETS)
+    ]
+    assert absent == expected and "~/label_info" in absent
     assert not is_wanted
 
 
