@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 CLEAN := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH -u RMW_IMPLEMENTATION -u ROS_DISTRO -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The tests of a file run in one worker, because they share nodes. test/conftest.py puts the files of slow tests first.
+# Three workers keep two cores busy, because the tests of nodes wait a lot.
 PYTEST := $(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test fast lint environment clean

@@ -104,6 +104,20 @@ class BevSegmentationMetric(Metric):
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
         return maps
 
+    def _most_frames(self) -> tuple[LabelSet, list[_FrameCounts]]:
+        """Return the label set on which most frames were scored, and their confusions."""
+        labels = max(self._frames, key=lambda each: len(self._frames[each]), default=self.labels)
+        return labels, self._frames.get(labels, [])
+
+    def frame_counts(self) -> dict[str, np.ndarray]:
+        """Return the confusions by method and region, such as "learned.in_view", see `Metric`."""
+        _, frames = self._most_frames()
+        found: dict[str, list[np.ndarray]] = {}
+        for frame in frames:
+            for (method, region), counts in frame.items():
+                found.setdefault(f"{method}.{region}", []).append(counts)
+        return {path: np.array(counts) for path, counts in found.items()}
+
     def result(self) -> dict[str, Any]:
         """Return the figures on the label set on which most frames were scored.
 
@@ -114,8 +128,7 @@ class BevSegmentationMetric(Metric):
             minus lifted_filled on the frames that have both, and its `interval`. Regions without
             ground truth are left out.
         """
-        labels = max(self._frames, key=lambda each: len(self._frames[each]), default=self.labels)
-        frames = self._frames.get(labels, [])
+        labels, frames = self._most_frames()
         result: dict[str, Any] = {"labels": labels.name}
         for method in METHODS:
             result[method] = {}

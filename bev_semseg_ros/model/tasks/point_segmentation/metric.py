@@ -60,6 +60,14 @@ class PointSegmentationMetric(Metric):
                 self._parts[part].count([pair], annotation.mask_labels)
                 self._num_points[part] += int(points.sum())
 
+    def frame_counts(self) -> dict[str, np.ndarray]:
+        """Return the confusions of the frames by PARTS, see `Metric`."""
+        return {
+            part: counts
+            for part, metric in self._parts.items()
+            for counts in metric.frame_counts().values()
+        }
+
     def result(self) -> dict[str, Any]:
         """Return for each of PARTS `num_points` and what `SegmentationMetric.result` has."""
         return {

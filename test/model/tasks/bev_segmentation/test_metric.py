@@ -14,6 +14,7 @@ from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Frame, Predi
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric, cells_in_view
+from bev_semseg_ros.model.tasks.segmentation.metric import intersection_over_union
 
 PIXELS, BEV = load_label_set("driving_13"), load_label_set("bev_8")
 ROAD, MARKING, SIDEWALK = 0, 1, 2
@@ -97,6 +98,8 @@ def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
     metric.add(frame, annotation, predicted(frame, sidewalk), "fused")
     points = metric.result()["lifted"]["points"]
     assert points["num_frames"] == 2 and 0 < points["miou"] < 1
+    counts = metric.frame_counts()["lifted.points"]  # from which other figures can be resampled
+    assert np.nanmean(intersection_over_union(counts.sum(0))) == pytest.approx(points["miou"])
     metric.add(frame, Annotation(), predicted(frame, sidewalk), "fused")  # nothing to score
     assert metric.result()["lifted"]["points"]["num_frames"] == 2
 

@@ -107,6 +107,7 @@ def test_points_that_no_camera_saw_are_scored_apart():
     assert result["unseen"]["miou"] == 0
     assert result["unseen"]["group_miou"] == 1  # a truck is a vehicle, too
     assert metric.headline(result)["point_miou"] == result["all"]["miou"] == pytest.approx(0.75)
+    assert metric.frame_counts()["all"].sum() == result["all"]["num_points"]
     lines = metric.table(result)
     assert lines[0] == "all points: 4" and any("seen by no camera: 1" in line for line in lines)
 
