@@ -15,12 +15,12 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.frame import BevMap
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.model.tasks.bev_segmentation.head import BevSegmentationHead
 from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric
 from bev_semseg_ros.model.tasks.bev_segmentation.postprocess import decode_map, join_maps
 from bev_semseg_ros.model.tasks.bev_segmentation.targets import encode_cells
 from bev_semseg_ros.model.tasks.class_weights import ClassWeights, trained_weights
 from bev_semseg_ros.model.tasks.label_view import view_of
+from bev_semseg_ros.model.tasks.segmentation.head import SegmentationHead
 from bev_semseg_ros.model.tasks.segmentation.loss import adjust_logits, cross_entropy
 from bev_semseg_ros.model.tasks.segmentation.targets import EncodedMask, collate_masks
 from bev_semseg_ros.model.tasks.task import Head, Outputs, Targets, Task
@@ -41,9 +41,9 @@ class BevSegmentationTask(Task):
         super().__init__(config, labels)
         self._class_weights = ClassWeights(labels, config.loss)
 
-    def build_head(self, channels: int) -> BevSegmentationHead:
+    def build_head(self, channels: int) -> SegmentationHead:
         """Return the head on the BEV."""
-        return BevSegmentationHead(channels, self.config.model.head_channels, len(self.labels))
+        return SegmentationHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedMask | None:
         """Return the classes of the cells that have labelled points, see `encode_cells`."""
@@ -89,7 +89,7 @@ class BevSegmentationTask(Task):
 
     def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
         """Adjust the bias of the logits (Menon et al. 2021), see `segmentation.loss`."""
-        assert isinstance(head, BevSegmentationHead)
+        assert isinstance(head, SegmentationHead)
         weights = trained_weights(info, "bev_class_cells", self.config.loss)
         adjust_logits(head.logits, weights, share)
         return True

@@ -1,4 +1,4 @@
-"""The segmentation head."""
+"""The head of classes, of pixels and of cells of the bird's-eye view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bev_semseg_ros.model.tasks.task import Head
 
 
 class SegmentationHead(Head):
-    """P2 (B, C, h, w) -> logits (B, classes, h, w) float32."""
+    """P2 or features of the BEV (B, C, h, w) -> logits (B, classes, h, w) float32."""
 
     outputs = ("logits",)
     class_layers = ("logits",)
