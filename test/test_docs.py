@@ -124,7 +124,7 @@ Some topics do not exist in every node:
 
 - Topics of boxes exist only if the checkpoint has the task `detection`, topics of the segmentation
   of images only if it has the task `segmentation`, and those of the segmentation of points only if
-  it has the task `point_segmentation`. Other tasks have no topics.
+  it has the task `point_segmentation`. Tasks that you add have no topics.
 - The `bev` topics exist if the checkpoint has the task `bev_segmentation`. They then show what this
   task found. They also exist for other checkpoints whose masks map to the label set `bev_8`, such as
   the shipped one. The node then [lifts the masks](architecture.md#classes-in-the-birds-eye-view). It

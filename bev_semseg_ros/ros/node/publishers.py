@@ -76,7 +76,7 @@ TOPICS: dict[str, Topic] = {
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
         "the boxes of `~/markers`; `~/label_info` names the numbers in `class_id`; not published "
-        "for frames without a cloud, because the network cannot find boxes without points",
+        "for frames without a cloud, because the shipped network cannot find boxes without points",
         DETECTION,
     ),
     "~/label_info": Topic(
