@@ -116,6 +116,12 @@ class Sample:
         seen = only(self.images, "cameras")
         return None if seen is None else seen.camera
 
+    @property
+    def main_origin(self) -> np.ndarray:
+        """(2,) x and y of the lidar with most points, in the ego frame."""
+        counts = np.bincount(self.point_lidar, minlength=len(self.ego_from_lidar))
+        return self.ego_from_lidar[int(counts.argmax()), :2, 3]
+
     def with_points(self, points: np.ndarray, kept: np.ndarray | slice) -> Sample:
         """Return the sample with some of its points.
 

@@ -34,9 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share",
         type=float,
-        default=0.5,
         metavar="SHARE",
-        help="with --average: the run's share of the mean, 0 to 1 (default: %(default)g)",
+        help="with --average: the run's share of the mean, 0 to 1 (default: 0.5)",
     )
 
 
@@ -46,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.path_kind import check_output_file
 
     check_output_file(arguments.out, "small.pt")
+    if arguments.share is not None and arguments.average is None:
+        raise ValueError("--share: of what mean? Give --average, too")
     if arguments.out.resolve() == arguments.checkpoint.resolve():
         raise ValueError(
             f"{arguments.out}: the run could not be resumed after that; choose another --out"
@@ -71,8 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
         info[ADJUSTED] = share
     if arguments.average is not None:
         other = checkpoint.load(arguments.average)
-        network.load_state_dict(checkpoint.mean_weights(network, other, arguments.share))
-        info[AVERAGED] = {"with": other.config.name, "share": arguments.share}
+        adjusted_by = other.info.get(ADJUSTED, 0.0)
+        if adjusted_by != info.get(ADJUSTED, 0.0):
+            raise ValueError(
+                f"{arguments.average}: its logits are adjusted by {adjusted_by:g}, those of "
+                f"{arguments.checkpoint} by {info.get(ADJUSTED, 0.0):g}: give --logit-adjustment "
+                f"{adjusted_by:g}, or else average the checkpoints of two training runs"
+            )
+        of_run = 0.5 if arguments.share is None else arguments.share
+        network.load_state_dict(checkpoint.mean_weights(network, other, of_run))
+        info[AVERAGED] = {"with": other.config.name, "share": of_run}
     checkpoint.save(arguments.out, network, loaded.config, info, half=True)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0

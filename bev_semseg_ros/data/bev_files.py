@@ -55,7 +55,7 @@ class BevGrid:
         try:
             x_min, y_min, cell = (float(content[name]) for name in ("x_min", "y_min", "cell"))
             labels = load_label_set(str(content["label_set"]))
-        except (KeyError, TypeError, ValueError, FileNotFoundError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, FileNotFoundError) as error:
             raise ValueError(
                 f"{path}: expected label_set, and x_min, y_min and cell in metres: {error}"
             ) from error

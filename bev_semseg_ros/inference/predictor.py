@@ -377,8 +377,8 @@ class Predictor:
             sample = prepare(seen.without_images(), self.config)
         else:
             sample = seen.within(self.config.grid)
-        origin = sample.ego_from_lidar[0, :2, 3]
-        return lift(sample.points, prediction, self.config.grid, self.bev_labels, origin)
+        grid = self.config.grid
+        return lift(sample.points, prediction, grid, self.bev_labels, sample.main_origin)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":

@@ -255,6 +255,8 @@ def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path,
     assert mean.info["averaged"] == {"with": TINY.name, "share": 0.25}
     assert export("coarse") == 2 and "other classes" in capsys.readouterr().err
     assert export("before", "--share", "2") == 2 and "0 to 1" in capsys.readouterr().err
+    checkpoint.save(tmp_path / "adjusted.pt", before, TINY, {"unweighted": 0.5})
+    assert export("adjusted") == 2 and "give --logit-adjustment 0.5" in capsys.readouterr().err
 
 
 def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bev_semseg_ros.labels import MASK_IGNORED
+
 MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
 
 
@@ -136,7 +138,10 @@ def read_points(path: Path) -> Cloud:
         azimuths = np.nan_to_num(azimuths[kept]).astype(np.float64)
     classes = arrays.get(CLASSES)
     if classes is not None:
-        classes = np.clip(np.nan_to_num(classes[kept]), 0, 255).astype(np.uint8)
+        numbers = np.nan_to_num(classes[kept].astype(np.float64), nan=MASK_IGNORED)
+        # What is no class is not taken for one: unlabelled points often have -1.
+        numbers = np.where((numbers < 0) | (numbers > MASK_IGNORED), MASK_IGNORED, numbers)
+        classes = numbers.astype(np.uint8)
     return Cloud(points[kept], times, units, azimuths, classes)
 
 

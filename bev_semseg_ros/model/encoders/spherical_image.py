@@ -71,7 +71,7 @@ class SphericalImages:
         """
         x, y, z = rays.points.unbind(1)
         flat = torch.hypot(x, y)
-        ranges = torch.hypot(flat, z).clamp_min(NEAREST)
+        ranges = torch.hypot(flat, z).clamp(NEAREST, _FARTHEST)
         turned = (0.5 - torch.atan2(y, x) / (2 * math.pi)) * TURN
         turned = turned.clamp(0, TURN * (1 - 1e-6))  # -180 degrees is the first column's edge, too
         rows = _rows_of(torch.atan2(z, flat))
@@ -90,7 +90,14 @@ class SphericalImages:
         winners = _nearest(pixels, ranges, int(sizes.sum()))
         _repeat_margins(winners, counts)
         return cls(
-            ranges, z / ranges, columns, rows, first, widths, tuple(map(int, counts)), winners
+            ranges,
+            (z / ranges).clamp(-1, 1),
+            columns,
+            rows,
+            first,
+            widths,
+            tuple(map(int, counts)),
+            winners,
         )
 
     def pixels(self) -> Tensor:
@@ -165,7 +172,7 @@ def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
 
 def _nearest(pixels: Tensor, ranges: Tensor, count: int) -> Tensor:
     """Return (count,) the nearest point of each pixel, of equals the first; -1 in empty ones."""
-    steps = (ranges.clamp_max(_FARTHEST) * _STEPS_PER_METRE).long()
+    steps = (ranges * _STEPS_PER_METRE).long()
     number = len(pixels)
     ranked = steps * number + torch.arange(number, device=pixels.device)
     none = torch.iinfo(torch.int64).max

@@ -1,9 +1,10 @@
 """Intersection over union of maps of the bird's-eye view, learned and lifted.
 
-Cells count whose centre is at most 40 m from the origin and, as a place on the ground, in one of
-the images. `in_view` are all of them, `observed` those in which a lidar measured a point. Without a
-map as ground truth, the labels of the points are it: `points` are the cells with a labelled point,
-and the same points decide as in `bev_lifting`. An unknown cell is a missed one.
+Cells count whose centre is at most 40 m from the origin, inside the grid of the network, and, as a
+place on the ground, in one of the images. `in_view` are all of them, `observed` those in which a
+lidar measured a point. Without a map as ground truth, the labels of the points are it: `points` are
+the cells with a labelled point, and the same points decide as in `bev_lifting`. An unknown cell is
+a missed one.
 """
 
 from __future__ import annotations
@@ -68,10 +69,14 @@ class BevSegmentationMetric(Metric):
         shared = view_of(self.labels, truth.labels).shared
         of_truth, of_map = truth.labels.mask_table(shared), self.labels.mask_table(shared)
         counts: _FrameCounts = {}
+        answered = np.zeros(truth.classes.shape, bool)  # a grid that looks ahead ends beside
+        for found in maps.values():
+            answered |= found.cells_of(truth.centers())[1]
         for region, cells in _regions(frame, sample, annotation, truth).items():
-            true_classes = of_truth[truth.classes[cells]]
+            scored = cells & answered
+            true_classes = of_truth[truth.classes[scored]]
             for method, found in maps.items():
-                predicted = of_map[found.at(truth.centers()[cells])]
+                predicted = of_map[found.at(truth.centers()[scored])]
                 counts[method, region] = confusion(true_classes, predicted, len(shared))
         if counts:
             self._frames.setdefault(shared, []).append(counts)
@@ -98,8 +103,7 @@ class BevSegmentationMetric(Metric):
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
             maps["learned"] = learned
-        origin = sample.ego_from_lidar[0, :2, 3]
-        lifted = lift(sample.points, prediction, self._config.grid, self.labels, origin)
+        lifted = lift(sample.points, prediction, self._config.grid, self.labels, sample.main_origin)
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
         return maps
@@ -160,7 +164,7 @@ class BevSegmentationMetric(Metric):
                 f"  learned minus lifted filled, {region.replace('_', ' ')}: mIoU "
                 f"{gain['miou']:+.3f}{_range(gain['interval'])}"
             )
-        return lines if len(lines) > 1 else [*lines, "  no ground truth"]
+        return lines if len(lines) > 1 else [*lines, "  no frame with ground truth and a map"]
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:

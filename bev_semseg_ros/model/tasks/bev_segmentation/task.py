@@ -1,7 +1,7 @@
 """BEV segmentation as a task: every cell of the bird's-eye view is of one class.
 
-No data set labels cells. The task learns from points: from the classes that the data give them, or
-that masks give them.
+The task needs no labels of cells. It learns from points: from the classes that the data give them,
+or that masks give them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bev_semseg_ros.model.tasks.segmentation.head import SegmentationHead
 from bev_semseg_ros.model.tasks.segmentation.loss import adjust_logits, cross_entropy
 from bev_semseg_ros.model.tasks.segmentation.targets import EncodedMask, collate_masks
 from bev_semseg_ros.model.tasks.task import Head, Outputs, Targets, Task
-from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
 
 class BevSegmentationTask(Task):
@@ -50,6 +50,9 @@ class BevSegmentationTask(Task):
         classes, points = example.point_classes, example.sample.points
         if classes is None or points is None:
             return None
+        # Of a whole cloud, points mirrored below the ground would be taken for the ground.
+        inside = points_in_grid(points, self.config.grid)
+        points, classes = points[inside], classes[inside]
         return encode_cells(points, classes, example.mask_labels, self.labels, self.config.grid)
 
     def collate(self, encoded: Sequence[EncodedMask | None]) -> Targets | None:

@@ -112,7 +112,7 @@ def test_nothing_to_score_makes_a_result_without_figures() -> None:
     metric.add(frame, unrelated, predicted(frame, annotation.mask), "fused")
     result = metric.result()
     assert result["learned"] == result["lifted"] == result["gain"] == {}
-    assert "no ground truth" in " ".join(metric.table(result))
+    assert "no frame with ground truth and a map" in " ".join(metric.table(result))
     assert metric.headline(result) == {"bev_miou": None}
 
 
@@ -130,3 +130,17 @@ def test_a_network_without_the_task_is_scored_by_its_lifted_masks_where_there_is
     result = report.result()
     assert result["bev_segmentation"]["lifted_filled"]["in_view"]["miou"] == 1
     assert "bird's-eye view, bev_8" in report.table(result)
+
+
+def test_cells_outside_the_grid_of_a_network_that_looks_ahead_do_not_count() -> None:
+    frame, annotation = TinyDataset()[0]
+    all_around = BevMap(np.full((300, 300), ROAD, np.uint8), -60, -60, 0.4)
+    metric = BevSegmentationMetric(BEV, TINY)
+    blind = replace(frame, cameras={})  # so that every cell within 40 m is in view
+    grid = TINY.grid
+    learned = BevMap(
+        np.full(grid.output_shape, ROAD, np.uint8), grid.x_min, grid.y_min, grid.output_cell
+    )
+    found = replace(predicted(frame, annotation.mask), results={"bev_segmentation": learned})
+    metric.add(blind, replace(annotation, bev=all_around), found, "fused")
+    assert metric.result()["learned"]["in_view"]["miou"] == 1
