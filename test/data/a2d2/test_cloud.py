@@ -10,6 +10,7 @@ from support import tiny_data
 
 from bev_semseg_ros.data.a2d2 import A2D2Dataset, read_points
 from bev_semseg_ros.frame import POINT_ATTRIBUTES
+from bev_semseg_ros.labels import MASK_IGNORED
 
 
 def test_intensity_is_reflectance_of_255(root):
@@ -136,3 +137,12 @@ def test_keys_of_the_sequences_are_understood_and_invalid_points_left_out(tmp_pa
     cloud = read_points(tmp_path / "cloud.npz")
     np.testing.assert_allclose(cloud.points, [[0, 1, 2, 0], [6, 7, 8, 0.2]], rtol=1e-6)
     assert cloud.times_us.tolist() == [3, 5] and cloud.newest_us == 5
+
+
+def test_points_without_a_class_are_not_taken_for_the_first_one(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    arrays = dict(np.load(path))
+    arrays["semantic"] = np.array([-1, np.nan, 300, 2, *np.zeros(8)])
+    np.savez(path, **arrays)
+    (classes,) = A2D2Dataset(root)[0][1].point_classes.values()
+    assert classes[:5].tolist() == [MASK_IGNORED, MASK_IGNORED, MASK_IGNORED, 2, 0]
