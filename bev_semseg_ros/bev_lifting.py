@@ -14,6 +14,7 @@ import numpy as np
 
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import BevMap, Prediction
+from bev_semseg_ros.frame.bev_map import HEADROOM
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.lifting import carry_classes
 
@@ -23,7 +24,6 @@ FLAT = (*DRIVABLE, "sidewalk")  # they never stand on the ground
 GROUND = (*FLAT, "vegetation")  # grass lies, hedges stand
 
 LYING = 0.3  # metres above the ground: lower points show the ground, or the foot of an object
-HIGHEST = 2.5  # metres above the ground: higher points, as of crowns and bridges, do not vote
 
 # The ground is the lowest points of coarse cells, without what is narrower than OPENING cells and
 # rises above its surroundings by more than a hill does.
@@ -93,7 +93,7 @@ def vote(
     points, classes, cells = points[inside], classes[inside], cells[inside]
     found.observed[cells[:, 0], cells[:, 1]] = True  # type: ignore[index]
     height = points[:, 2] - ground_heights(points)
-    votes = (classes < len(labels)) & (height <= HIGHEST)
+    votes = (classes < len(labels)) & (height <= HEADROOM)
     is_low = height < LYING
     # A flat class above the ground is a pixel beside the edge of an object.
     stands = votes & ~is_low & ~members(labels, FLAT)[classes]

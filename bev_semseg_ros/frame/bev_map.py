@@ -8,12 +8,15 @@ import numpy as np
 
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, MASK_IGNORED, LabelSet, load_label_set
 
+# Metres over the ground up to which something stands at a place. What is higher can be passed.
+HEADROOM = 2.5
+
 
 @dataclass(frozen=True, eq=False)
 class BevMap:
     """A class for each cell of the ground, in the ego frame.
 
-    A cell has the class of what stands on it, up to the height of a vehicle, or else of the ground.
+    A cell has the class of what stands on it, up to HEADROOM, or else of the ground.
 
     Attributes:
         classes: (X, Y) uint8 classes of `labels`, `labels.MASK_IGNORED` where it is unknown.

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 
 from bev_semseg_ros.frame import BevMap
+from bev_semseg_ros.frame.bev_map import HEADROOM
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, MASK_IGNORED, load_label_set
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
 from bev_semseg_ros.sim.render.noise import kernel
 from bev_semseg_ros.sim.render.top_view import (
-    HEADROOM,
     HOUSE,
     NOTHING,
     PAVED,
@@ -78,10 +78,10 @@ EMPTY_MAP = BevMap(
 def label_bev(view: View, scan: Scan) -> BevMap:
     """Return the classes of the places around the vehicle.
 
-    A cell has the class of what stands on it, up to 2.5 m above the ground. That is a person, or a
+    A cell has the class of what stands on it, up to HEADROOM. That is a person, or a
     barrier, which may be thin, wherever there is some of it; anything else if it covers half of the
     cell. The inside of a building is building, all of a vehicle is vehicle, however high. Crowns of
-    trees, balconies and gantries above 2.5 m do not count. Otherwise a cell has the class of the
+    trees, balconies and gantries above it do not count. Otherwise a cell has the class of the
     ground: lane marking wherever there is some, or what covers most of it.
 
     Observed are the cells with a point that lies no higher than that, or on a vehicle or a

@@ -10,17 +10,23 @@ from typing import Any
 
 import numpy as np
 from nav_msgs.msg import OccupancyGrid
-from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs.msg import PointCloud2
 
 from bev_semseg_ros.bev_lifting import DRIVABLE, members
 from bev_semseg_ros.frame import BevMap
 from bev_semseg_ros.geometry import apply, quaternion_from_rotation
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.ros.convert.message import fill
+from bev_semseg_ros.ros.convert.point_cloud import encode_packed, pack_colors
 
 FREE, OCCUPIED, UNKNOWN = 0, 100, -1  # of an OccupancyGrid
-# Fields of the coloured cloud. RViz reads `rgb` as the bytes 0, red, green, blue of a float.
-_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("label", "u1")])
+_FIELDS = np.dtype(
+    {
+        "names": ["x", "y", "z", "rgb", "label"],
+        "formats": ["<f4", "<f4", "<f4", "<f4", "u1"],
+        "itemsize": 20,  # so that floats stay at whole multiples of their size
+    }
+)
 
 
 def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any) -> OccupancyGrid:
@@ -37,7 +43,8 @@ def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any)
     """
     drivable = members(found.labels, DRIVABLE)
     cells = np.where(drivable[found.classes], np.int8(FREE), np.int8(OCCUPIED))
-    cells[found.classes == MASK_IGNORED] = UNKNOWN
+    # A label set without such a class says nothing about where one can drive.
+    cells[(found.classes == MASK_IGNORED) | (not drivable.any())] = UNKNOWN
     message = OccupancyGrid(header=header)
     info = message.info
     info.map_load_time = header.stamp
@@ -67,29 +74,8 @@ def encode_bev_cloud(found: BevMap, frame_from_ego: np.ndarray, header: Any) -> 
     known = found.classes != MASK_IGNORED
     centers = np.pad(found.centers()[known], ((0, 0), (0, 1)))
     classes = found.classes[known]
-    red, green, blue = found.labels.colors[classes].astype(np.uint32).T
-    points = np.zeros(len(classes), _POINT)
-    points["x"], points["y"], points["z"] = apply(frame_from_ego, centers).T
-    points["rgb"] = red << 16 | green << 8 | blue
-    points["label"] = classes
-    message = PointCloud2(
-        header=header,
-        height=1,
-        width=len(points),
-        fields=[
-            PointField(name=name, offset=offset, datatype=datatype, count=1)
-            for name, offset, datatype in (
-                ("x", 0, PointField.FLOAT32),
-                ("y", 4, PointField.FLOAT32),
-                ("z", 8, PointField.FLOAT32),
-                ("rgb", 12, PointField.FLOAT32),
-                ("label", 16, PointField.UINT8),
-            )
-        ],
-        is_bigendian=False,
-        point_step=_POINT.itemsize,
-        row_step=points.nbytes,
-        is_dense=True,
-    )
-    fill(message, points)
-    return message
+    packed = np.zeros(len(classes), _FIELDS)
+    packed["x"], packed["y"], packed["z"] = apply(frame_from_ego, centers).T
+    packed["rgb"] = pack_colors(found.labels.colors[classes])
+    packed["label"] = classes
+    return encode_packed(packed, header, is_dense=True)

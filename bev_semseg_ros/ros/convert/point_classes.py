@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import PointClasses
-from bev_semseg_ros.ros.convert.point_cloud import encode_packed
+from bev_semseg_ros.ros.convert.point_cloud import encode_packed, pack_colors
 
-# `rgb` is what PCL and RViz read: the bytes of 0x00RRGGBB, declared as float32.
 _FIELDS = np.dtype(
     {
         "names": ["x", "y", "z", "rgb", "score", "label"],
@@ -37,6 +36,5 @@ def encode_point_classes(
     for column, name in enumerate("xyz"):
         packed[name] = points[:, column]
     packed["label"], packed["score"] = classes.labels, classes.scores
-    red, green, blue = colors.astype(np.uint32).T
-    packed["rgb"] = (red << 16 | green << 8 | blue).astype("<u4").view("<f4")
+    packed["rgb"] = pack_colors(colors)
     return encode_packed(packed, header, bool(np.isfinite(points[:, :3]).all()))

@@ -181,6 +181,16 @@ def encode_packed(packed: np.ndarray, header: Any, is_dense: bool) -> Any:
     return message
 
 
+def pack_colors(colors: np.ndarray) -> np.ndarray:
+    """Return colors (N, 3) uint8 RGB as the field `rgb` that PCL and RViz read.
+
+    Returns:
+        (N,) float32 with the bytes of 0x00RRGGBB.
+    """
+    red, green, blue = colors.astype(np.uint32).T
+    return (red << 16 | green << 8 | blue).astype("<u4").view("<f4")
+
+
 def packed_fields(packed: np.ndarray) -> list[tuple[str, int, int]]:
     """Return for each field of a structured array name, offset and datatype of its PointField."""
     datatypes = {kind: number for number, kind in POINT_TYPES.items()}

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from bev_semseg_ros.frame.bev_map import HEADROOM
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.render.cutout import CUTOUT, is_cut
@@ -16,8 +17,6 @@ PAVED, SOIL, UPRIGHT, VEHICLE, PERSON, HOUSE, NOTHING = range(7)
 # Bit of `TopView.standing` for a roof. The others are `1 << class`, and class 0 stands nowhere.
 ROOF = np.uint8(1)
 
-# Metres over the ground up to which something stands at a place. What is higher can be passed.
-HEADROOM = 2.5
 # Metres over the ground from which on plants stand; grass and leaves below it are ground.
 LOW_PLANTS = 0.3
 # Metres between the ground and what lies on it, such as paint, or a kerb on the road.

@@ -17,7 +17,7 @@ from bev_semseg_ros.geometry import (
     rotation_rpy,
     transform,
 )
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.ros.convert.bev import encode_bev_cloud, encode_drivable_area
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
 
@@ -77,3 +77,9 @@ def test_a_map_without_a_known_cell_is_an_empty_cloud_and_an_unknown_area() -> N
     nothing = BevMap(np.full((4, 6), MASK_IGNORED, np.uint8), 0, 0, 1.0, BEV)
     assert encode_bev_cloud(nothing, LIDAR_FROM_EGO, HEADER).width == 0
     assert set(encode_drivable_area(nothing, LIDAR_FROM_EGO, HEADER).data) == {-1}
+
+
+def test_a_label_set_without_a_road_says_nothing_about_where_one_can_drive() -> None:
+    labels = LabelSet("streets", ("street", "grass"), np.zeros((2, 3), np.uint8))
+    found = BevMap(np.zeros((5, 3), np.uint8), -1.2, -0.8, 0.4, labels)
+    assert set(encode_drivable_area(found, LIDAR_FROM_EGO, HEADER).data) == {-1}
