@@ -132,14 +132,17 @@ def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[
         if request.get(key) != value:
             told.append(f"{key} {request.get(key)} instead of {value}")
     entries = expected.get("frames", {})
+    missing = set(entries)
     for index in range(len(dataset) if entries else 0):
         frame, annotation = dataset[index]
+        missing.discard(frame.name)
         entry = entries.get(frame.name)
         if entry is None:
             told.append(f"frame {frame.name}: not in the manifest")
             continue
         for each in differences(entry, describe(frame, annotation)):
             told.append(f"frame {frame.name}: {each}")
+    told += [f"frame {each}: missing" for each in sorted(missing)]
     return [f"{name}, {part}: {each}" for each in told]
 
 

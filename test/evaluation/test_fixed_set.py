@@ -47,6 +47,12 @@ def test_a_frame_with_another_cloud_is_named(made):
     assert told.startswith("tiny, kitti/test: frame 000001: points of lidar: number 0 is 30")
 
 
+def test_a_frame_that_was_deleted_is_named(made):
+    for path in (made[0] / "training").rglob("000001.*"):
+        path.unlink()
+    assert check(made) == ["tiny, kitti/test: frame 000001: missing"]
+
+
 def test_another_image_and_another_number_of_boxes_are_named(made):
     image = np.zeros((32, 64, 3), np.uint8)
     tiny_data.write_png(made[0] / "training" / "image_2" / "000000.png", image)
