@@ -7,12 +7,14 @@ import os
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.paths import ROOT
 
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.model.tasks import bootstrap
+from bev_semseg_ros.training.trainer import Trainer
 
 PROGRAMS = ROOT / "benchmarks" / "ablation"
 TABLE = """
@@ -24,6 +26,7 @@ figures:
   point mIoU: point_segmentation.miou
 branches:
   lidar: {steps: 9, settings: [model.fusion=none, "model.tasks=[detection]"]}
+  camera: {steps: 9, settings: ["training.tasks=[segmentation]"]}
 rows:
   - name: lidar_only
     section: Fusion
@@ -42,6 +45,11 @@ rows:
     part: a part of tomorrow
     settings: [model.fusion=magic]
     against: [projective]
+  - name: fpn
+    section: Necks
+    part: the neck
+    trained_as: camera
+    mode: camera_only
 """
 SMALL = [
     "grid.x_max=25.6",
@@ -82,7 +90,10 @@ def programs(tmp_path: Path, kernels: None, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.slow
 def test_rows_are_trained_once_continued_and_collected(
-    programs: dict, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    programs: dict,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     def run(*further: str) -> int:
         return programs["run"]([*RUN.split(), "1", *further, "--set", *SMALL])
@@ -90,15 +101,25 @@ def test_rows_are_trained_once_continued_and_collected(
     def epochs() -> list[dict]:
         return json.loads(Path("runs/lidar_only-seed0/metrics.json").read_text())["epochs"]
 
-    assert run("--rows", "lidar_only", "--steps", "1", "--rounds", "0") == 0
+    def end_and_interrupt(trainer: Trainer, *arguments: Any) -> None:
+        end_epoch(trainer, *arguments)
+        raise KeyboardInterrupt
+
+    end_epoch = Trainer._end_epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_end_epoch", end_and_interrupt)
+        for _ in ("the branch, at its end", "the row, in the middle"):
+            with pytest.raises(KeyboardInterrupt):
+                run("--rows", "lidar_only", "--steps", "2")
     begun = epochs()
+    assert begun[-1]["step"] == 1
     assert run("--steps", "2", "--rounds", "0") == 1
     error = capfd.readouterr().err
     assert "magic: cannot run: model.fusion: unknown 'magic', expected one of" in error
     assert epochs()[: len(begun)] == begun and epochs()[-1]["step"] == 2  # it was continued
 
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/checkpoint.pt")}
-    names = ["branch_lidar", "lidar_only-seed0", "projective-seed0"]
+    names = ["branch_camera", "branch_lidar", "lidar_only-seed0", "projective-seed0"]
     assert sorted(path.parent.name for path in files) == names
     stored = Path("runs/results/projective-seed0.json")
     result = json.loads(stored.read_text())
@@ -109,6 +130,9 @@ def test_rows_are_trained_once_continued_and_collected(
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert json.loads(other.read_text()) == before
 
+    assert run("--steps", "3", "--rows", "lidar_only") == 1
+    assert "lidar_only-seed0: was trained with other steps (" in capfd.readouterr().err
+
     collect = ["--out", "runs", "--table", "table.yaml", "--document", "ablation.md"]
     assert programs["collect"](collect) == 0
     page = Path("ablation.md").read_text()
@@ -116,6 +140,7 @@ def test_rows_are_trained_once_continued_and_collected(
         r"`lidar_only` \| no image \| 0\.\d+ \| - \| - \| - \| \d[\d.]* \| [\d,]+ \| 8 \| 0 \|",
         r"`projective` \| image features \| 0\.\d+ \| 0\.\d+ \| - \| - \| - \| [\d,]+ \|",
         r"`projective` \| `lidar_only` \| [+-]0\.\d+ \(.* to .*\) \| - \|",
+        r"`fpn` \| the neck \| - \| 0\.\d+ \| - \| - \| - \| [\d,]+ \| 4 \| 0 \|",
         r"`projective` \| 0\.\d+ \|( 0\.\d+; [+-]0\.\d+ .*\|){6}",
     ):
         assert re.search(rf"^\| {pattern}", page, re.M), pattern

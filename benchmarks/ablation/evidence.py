@@ -11,7 +11,7 @@ from fusion import Variant, variants
 
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report, has_input
-from bev_semseg_ros.frame import Annotation, Boxes, Frame, Prediction
+from bev_semseg_ros.frame import Annotation, Boxes, Frame, Mode, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.detection.metric import (
@@ -29,6 +29,7 @@ from bev_semseg_ros.progress import Progress
 # Lidar points on an object: at least the number, and less than the next one.
 POINT_BINS = (MIN_POINTS, 20, 50, 200)
 DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
+AS_RECORDED = "fused"  # the variant of a frame that is the frame itself
 Evidence = dict[str, Any]
 
 
@@ -39,23 +40,26 @@ def bin_name(number: int) -> str:
     return f"{low} or more" if is_last else f"{low}-{POINT_BINS[number + 1] - 1}"
 
 
-def gather(predictor: Predictor, dataset: Dataset, disturbed: bool, title: str) -> Evidence:
+def gather(
+    predictor: Predictor, dataset: Dataset, mode: Mode, disturbed: bool, title: str
+) -> Evidence:
     """Run a network over a data set.
 
     Args:
         predictor: the network.
         dataset: the frames.
+        mode: sensors to use.
         disturbed: True also scores boxes with each of `fusion.variants`.
         title: of the progress bar.
 
     Returns:
-        `report`: as of `bev-semseg evaluate`, in the mode fused. `labels`: of the boxes. `frames`:
+        `report`: as of `bev-semseg evaluate` in this mode. `labels`: of the boxes. `frames`:
         of each frame its `name`, its `scene`, its `boxes` by the name of the variant, its `points`
         (boxes by the number of points on the object) and the `counts` of its tasks, see
         `Metric.frame_counts`.
     """
     report = Report(predictor.tasks)
-    detects = any(task.name == "detection" for task in predictor.tasks)
+    detects = mode != "camera_only" and any(task.name == "detection" for task in predictor.tasks)
     others = variants(dataset, DEGREES)[1:] if disturbed and detects else []
     frames, labels = [], ""
     with Progress(title, len(dataset), "frames") as progress:
@@ -63,17 +67,17 @@ def gather(predictor: Predictor, dataset: Dataset, disturbed: bool, title: str) 
             frame, annotation = dataset[index]
             progress.advance()
             prediction = None
-            if has_input(frame, "fused"):
-                prediction = predictor.predict(frame, "fused", SCORE_THRESHOLD)
+            if has_input(frame, mode):
+                prediction = predictor.predict(frame, mode, SCORE_THRESHOLD)
             report.add(frame, annotation, prediction)
             entry: Evidence = {"name": frame.name, "scene": dataset.scene(index), "boxes": {}}
             entry["counts"] = _counts(predictor, frame, annotation, prediction)
             if detects and annotation.boxes is not None and prediction is not None:
                 metric = _boxes_metric(predictor)
-                metric.add(frame, annotation, prediction, "fused")
+                metric.add(frame, annotation, prediction, mode)
                 if metric.scores.num_frames:
                     labels = metric.scores.labels.name
-                    entry["boxes"]["fused"] = metric.scores.evidence()[0]
+                    entry["boxes"][AS_RECORDED] = metric.scores.evidence()[0]
                     entry["points"] = _by_points(predictor, frame, annotation, prediction, labels)
             for variant in others:
                 for found in _boxes_in(predictor, variant, index, frame, annotation):

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config
+from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.yaml_file import read_yaml
 
@@ -46,10 +47,11 @@ class Row:
         part: what the row has, in words.
         init: branches whose checkpoints it begins from; later ones win.
         settings: as of `bev-semseg train --set`.
-        trained_as: a row whose checkpoint this one shares; empty: it has one of its own.
+        trained_as: a row or branch whose checkpoint this one shares; empty: it has one of its own.
         against: rows that it is compared with.
         seeds: of its trainings.
         places: data that it is evaluated on: "test", or a name that `run.py --real` gives.
+        mode: sensors that it is tested with.
         disturbed: True scores its boxes with wrong calibrations and images, too.
         figures: column -> path of the figure in the report, where it is not that of the table.
     """
@@ -63,12 +65,13 @@ class Row:
     against: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     places: tuple[str, ...] = (TEST,)
+    mode: Mode = "fused"
     disturbed: bool = False
     figures: dict[str, str] = field(default_factory=dict)
 
     @property
-    def checkpoint_row(self) -> str:
-        """The row whose training this one uses."""
+    def training(self) -> str:
+        """The row or branch whose training this one uses."""
         return self.trained_as or self.name
 
 
@@ -90,10 +93,13 @@ class Table:
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
+        if both := sorted(set(names) & set(self.branches)):
+            raise ValueError(f"{both[0]}: is a row and a branch; give each its own name")
         for row in self.rows:
             if names.count(row.name) > 1:
                 raise ValueError(f"{row.name}: stands there twice; give each row its own name")
-            unknown = {*row.against, row.checkpoint_row} - set(names)
+            unknown = set(row.against) - set(names)
+            unknown |= {row.training} - {*names, *self.branches}
             unknown |= {f"branch {each}" for each in row.init if each not in self.branches}
             if unknown:
                 raise ValueError(f"{row.name}: no row or branch is called {sorted(unknown)[0]!r}")
@@ -120,9 +126,13 @@ class Table:
 
     def obstacle(self, row: Row) -> str:
         """Return why this version cannot train a row, or an empty text if it can."""
-        trained = self.row(row.checkpoint_row)
-        wanted = [(*self.common, *trained.settings)]
-        wanted += [self.branches[name].settings for name in trained.init]
+        branches = [row.training]
+        wanted = []
+        if row.training not in self.branches:
+            trained = self.row(row.training)
+            branches = list(trained.init)
+            wanted.append((*self.common, *trained.settings))
+        wanted += [self.branches[name].settings for name in branches]
         reasons = (_why_unknown(settings) for settings in wanted)
         return next((reason for reason in reasons if reason), "")
 

@@ -8,8 +8,7 @@ test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced ove
 Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
 
 RUNS gets a run folder for each training, and in RUNS/results a JSON file for each row and seed. A
-run that was killed goes on from its checkpoint when the same command runs again, with the same
-settings. `collect.py` writes docs/ablation.md from these files.
+run that was killed goes on from its checkpoint when the same command runs again. `collect.py` writes docs/ablation.md from these files.
 
 Rows begin from the checkpoints of branches, which are trained first. --branch takes an existing
 checkpoint instead. A row that names a part which this version does not have is reported and does
@@ -93,7 +92,9 @@ class Ablation:
 
     def train_row(self, row: Row, seed: int) -> Path:
         """Return the checkpoint of a row, trained if it is not finished yet."""
-        trained = self.table.row(row.checkpoint_row)
+        if row.training in self.table.branches:
+            return self.branch(row.training)
+        trained = self.table.row(row.training)
         init = tuple(str(self.branch(name)) for name in trained.init)
         settings = (*self.table.common, *trained.settings, f"seed={seed}")
         name = run_name(trained.name, seed)
@@ -116,12 +117,18 @@ class Ablation:
         folder = self.out / training.name
         settings = [*training.settings, *self.arguments.set, f"name={training.name}"]
         path, record = folder / "checkpoint.pt", folder / "training.json"
-        wanted = {"settings": settings, "init": [str(path) for path in training.init]}
+        wanted = {
+            "settings": settings,
+            "steps": training.steps,
+            "data": [str(path.resolve()) for path in self.train_sets],
+            "init": {str(path): digest_of(Path(path)) for path in training.init},
+        }
         if path.is_file():
-            if not record.is_file() or json.loads(record.read_text()) != wanted:
+            known = json.loads(record.read_text()) if record.is_file() else {}
+            if changed := [key for key in wanted if known.get(key) != wanted[key]]:
                 raise ValueError(
-                    f"{folder}: was trained with other settings or from other checkpoints; delete "
-                    "this folder, or choose another --out"
+                    f"{folder}: was trained with other {' and '.join(changed)} (training.json says "
+                    "which); delete this folder, or choose another --out"
                 )
             if checkpoint.load(path).info["steps"] >= training.steps:
                 return path
@@ -148,7 +155,7 @@ class Ablation:
     def evaluate(self, row: Row, seed: int, path: Path) -> None:
         """Score a row at its places, as far as its file does not have them yet."""
         file = self.out / "results" / f"{run_name(row.name, seed)}.json"
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_of(path)
         scenes = {
             name: [dataset.scene(index) for index in range(len(dataset))]
             for name, dataset in self.places.items()
@@ -169,7 +176,7 @@ class Ablation:
             predictor = self.predictor(path)
             for name in missing:
                 title = f"{run_name(row.name, seed)} on {name}"
-                places[name] = gather(predictor, self.places[name], row.disturbed, title)
+                places[name] = gather(predictor, self.places[name], row.mode, row.disturbed, title)
                 places[name]["scenes"] = scenes[name]
         loaded = checkpoint.load(path)
         steps, batch_size = loaded.info["steps"], loaded.config.training.batch_size
@@ -200,30 +207,31 @@ class Ablation:
         frames = [frame for frame in frames if image_sizes(frame) == image_sizes(frames[0])]
         if not frames:
             return
-        runs = {}
-        for row in rows:
-            seed = (self.arguments.seed or row.seeds)[0]
-            runs[row.name] = run_name(row.checkpoint_row, seed)
-        networks = {
-            run: self.predictor(self.out / run / "checkpoint.pt")
-            for run in dict.fromkeys(runs.values())
+        paths = {
+            row.name: self.train_row(row, (self.arguments.seed or row.seeds)[0]) for row in rows
         }
-        times: dict[str, list[float]] = {run: [] for run in networks}
+        networks = {path: self.predictor(path) for path in dict.fromkeys(paths.values())}
+        times: dict[Path, list[float]] = {path: [] for path in networks}
         for frame in frames:
-            for run, network in networks.items():
+            for path, network in networks.items():
                 network.predict(frame)  # compiles the network for the size of this image
-                times[run].append(network.predict(frame).network_ms)
+                times[path].append(network.predict(frame).network_ms)
         file = self.out / "results" / "times.json"
         known = json.loads(file.read_text()) if file.is_file() else {}
-        for name, run in runs.items():
-            median = statistics.median(times[run])
-            known[name] = {"ms": median, "on": networks[run].description}
+        for name, path in paths.items():
+            median = statistics.median(times[path])
+            known[name] = {"ms": median, "on": networks[path].description}
         write_whole(file, known)
 
 
 def image_sizes(frame: Frame) -> list[tuple[int, int]]:
     """Return (width, height) of a frame's images."""
     return [seen.camera.size for seen in frame.cameras.values()]
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run_name(row: str, seed: int) -> str:
