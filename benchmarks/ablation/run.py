@@ -8,7 +8,8 @@ test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced ove
 Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
 
 RUNS gets a run folder for each training, and in RUNS/results a JSON file for each row and seed. A
-run that was killed goes on from its checkpoint when the same command runs again. `collect.py` writes docs/ablation.md from these files.
+run that was killed goes on from its checkpoint when the same command runs again. `collect.py`
+writes docs/ablation.md from these files.
 
 Rows begin from the checkpoints of branches, which are trained first. --branch takes an existing
 checkpoint instead. A row that names a part which this version does not have is reported and does
