@@ -18,8 +18,10 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         name = f"{recipe['name']}.json"
         chosen = args.write_manifest
         path = fixed_set.MANIFESTS / name if chosen is True else chosen
-        fixed_set.write_manifest(path, args.commit, _described(args.out, args.rigs))
+        fixed_set.write_manifest(path, args.commit, described(args.out, recipe))
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         return
     simulator = worktree(args.out, args.commit)
@@ -75,12 +77,16 @@ def worktree(out: Path, commit: str) -> Path:
     with open(out / ".simulator.lock", "w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         if not path.is_dir():
-            subprocess.run(
-                ["git", "-C", ROOT, "worktree", "add", "--detach", "--force", path, commit],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            # It gets its name when it is whole: git may be interrupted.
+            partial = path.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            _git("worktree", "add", "--detach", "--force", "--force", partial, commit)
+            _git("worktree", "move", partial, path)
     return path
+
+
+def _git(*arguments: str | Path) -> None:
+    subprocess.run(["git", "-C", ROOT, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def _simulate(
@@ -96,26 +102,42 @@ def _simulate(
     subprocess.run(list(map(str, command)), check=True, cwd=simulator, env=environment)
 
 
-def _described(out: Path, rigs: list[str]) -> dict[str, Any]:
-    """Return the parts of the manifest: every frame of the tests, the others together."""
-    parts = {}
-    for rig in rigs:
-        for split in SPLITS:
-            folder = out / rig / split
-            if not (folder / fixed_set.NAME_FILE).is_file():
-                print(f"{folder}: not there, and left out")
-                continue
-            dataset = open_dataset(folder, cameras="all")
-            found = {}
-            for index in range(len(dataset)):
-                frame, annotation = dataset[index]
-                found[frame.name] = fixed_set.describe(frame, annotation)
-            part: dict[str, Any] = {"request": fixed_set.request_of(folder)}
-            part["summary"] = fixed_set.summarize(list(found.values()))
-            if split == "test":
-                part["frames"] = found
-            parts[f"{rig}/{split}"] = part
+def described(out: Path, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of the manifest: every frame of the tests, the others together.
+
+    Raises:
+        SystemExit: names the data sets that are not complete, or of another simulator.
+    """
+    folders = [(f"{rig}/{split}", split) for rig, split in product(recipe["rigs"], SPLITS)]
+    faults = {name: _fault(out / name, recipe, split) for name, split in folders}
+    if told := [f"{out / name}: {fault}" for name, fault in faults.items() if fault]:
+        raise SystemExit("\n".join([*told, "sim_v1: first make the whole set, with --out alone"]))
+    parts: dict[str, Any] = {}
+    for name, split in folders:
+        folder = out / name
+        dataset = open_dataset(folder, cameras="all")
+        found = {}
+        for index in range(len(dataset)):
+            frame, annotation = dataset[index]
+            found[frame.name] = fixed_set.describe(frame, annotation)
+        part: dict[str, Any] = {"request": fixed_set.request_of(folder)}
+        part["summary"] = fixed_set.summarize(list(found.values()))
+        if split == "test":
+            part["frames"] = found
+        parts[name] = part
     return parts
+
+
+def _fault(folder: Path, recipe: dict[str, Any], split: str) -> str:
+    """Return why a data set is no part of the whole set, or an empty text."""
+    name_file = folder / fixed_set.NAME_FILE
+    if not name_file.is_file():
+        return "is missing or not complete"
+    commit = json.loads(name_file.read_text())["commit"]
+    if commit != recipe["commit"]:
+        return f"was made by the simulator {commit} instead of {recipe['commit']}"
+    found, wanted = fixed_set.request_of(folder)["complete_scenes"], recipe["scenes"][split]
+    return "" if found == wanted else f"holds {found} scenes instead of {wanted}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 import json
+import runpy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from support import tiny_data
+from support.paths import ROOT
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.evaluation import fixed_set
@@ -82,3 +84,20 @@ def test_the_last_bits_of_a_processor_are_no_difference(made):
 def test_a_folder_of_no_such_set_is_not_compared(made):
     (made[0] / "data_set.json").unlink()
     assert check(made) == [] and fixed_set.check_folder(made[0]) == []
+
+
+def test_a_manifest_is_written_of_a_whole_set_alone(made, tmp_path):
+    described = runpy.run_path(str(ROOT / "benchmarks" / "sim_v1.py"))["described"]
+    recipe = {"commit": "abc", "rigs": ["kitti"], "scenes": {"train": 2, "val": 3, "test": 2}}
+    for split in ("val", "test"):
+        (tmp_path / "kitti").mkdir(exist_ok=True)
+        (tmp_path / "kitti" / split).symlink_to(made[0])
+    with pytest.raises(SystemExit) as error:
+        described(tmp_path, recipe)
+    assert [line.rpartition("kitti/")[2] for line in str(error.value).splitlines()[:-1]] == [
+        "train: is missing or not complete",
+        "val: holds 2 scenes instead of 3",
+    ]
+    (tmp_path / "kitti" / "train").symlink_to(made[0])
+    parts = described(tmp_path, recipe | {"scenes": {"train": 2, "val": 2, "test": 2}})
+    assert [len(part.get("frames", [])) for part in parts.values()] == [0, 0, 2]
