@@ -125,8 +125,8 @@ STAMPS = """
 | `/diagnostics`, label infos | time of publication | none |
 | `~/debug/*` | none | none |
 
-All these stamps are as the drivers wrote them: the node does not add `points_offset` or
-`image_offset` to them.
+The stamps of frames, clouds and images are as the drivers wrote them: the node does not add
+`points_offset` or `image_offset` to them.
 
 All published topics are reliable with depth 1. The node always publishes `/diagnostics` and the
 latched topics. It publishes on any other topic only while the topic has a subscriber.

@@ -22,8 +22,8 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "the message found no partner: none came within max_wait whose stamp "
-    "differs by at most slop. Or a newer message of the same sensor was processed first",
+    "unmatched_STREAM": "the message found no partner: within max_wait, no message came whose "
+    "stamp differs by at most slop. Or a newer message of the same sensor was processed first",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages of this sensor waited, and this was "
     "the oldest: max_wait is too long for the rate of the sensor",
     "late_STREAM": "a message of this sensor with the same stamp came before, or one with a newer "
