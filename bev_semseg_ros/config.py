@@ -49,8 +49,8 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 # Where boxes are looked for: in the grid alone, or behind the vehicle, too (inference/around.py).
 GRIDS = ("forward", "around")
 GRIDS_MEANING = (
-    "forward: in the grid of the checkpoint, which begins at the vehicle. around: behind the "
-    "vehicle, too; the part of the network that finds boxes then runs twice"
+    "forward: in the grid of the checkpoint (the shipped one looks ahead). around: also behind the "
+    "vehicle; the part of the network that finds boxes then runs twice"
 )
 
 

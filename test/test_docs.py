@@ -28,21 +28,28 @@ HEAD = f"""# Parameters of the perception node
 {GENERATED}
 
 A change of a *live* parameter takes effect at once, for instance after `ros2 param set`. The node
-reads all other parameters when it is configured.
+reads all other parameters when it is configured. `lidars` and `cameras` can only be set when the
+node starts.
 
-Two kinds of parameters depend on the classes of the checkpoint: `classes`, and one
-`score_threshold_CLASS` for each class, such as `score_threshold_car`. They exist only while the
-node is configured, and only if the checkpoint has a detection.
+In the table, a *frame* is the data of all sensors at one moment, unless it is called *coordinate
+frame* or *TF frame*. The [glossary](../CONTRIBUTING.md#glossary) explains other words, such as *ego
+frame* and *reference stream*. Another page explains how the node [matches
+messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects the
+motion](several_sensors.md#6-correct-the-motion-of-the-vehicle).
 
-- To set them before *configure*, give their values on the command line or in the parameter file. A
-  threshold for an unknown class is then ignored, with a warning. *Configure* fails if `classes`
-  names an unknown class, or if the length of a list of thresholds does not fit `distance_bands`.
-- A value that you set with `ros2 param set` survives *cleanup*. If it no longer fits the checkpoint
-  or `distance_bands` at the next *configure*, the node ignores it.
+**Parameters of one sensor.** If `lidars` or `cameras` gives names, each of these sensors has
+parameters of its own, such as `NAME.points_offset`. The common `points_offset` then only sets their
+initial value. While the node runs, change `NAME.points_offset`.
 
-In the rows `max_processing_time_ms` and `max_silence_ms`, a *frame* is the data of all sensors at
-one moment. In all other rows, it is a coordinate frame. The [glossary](../CONTRIBUTING.md#glossary)
-explains more words, such as *reference stream*.
+**Parameters of the classes.** `classes` and one `score_threshold_CLASS` for each class, such as
+`score_threshold_car`, exist only while the node is configured with a checkpoint that has the task
+`detection`.
+
+- To set them before *configure*, use the command line or the parameter file. *Configure* fails if
+  `classes` names an unknown class, or if the length of a list of thresholds does not fit
+  `distance_bands`. It ignores a threshold for an unknown class, with a warning.
+- A value that you set with `ros2 param set` survives *cleanup*. At the next *configure*, the node
+  ignores what no longer fits, with a warning.
 
 """
 
@@ -55,14 +62,15 @@ The tables use these words in capitals:
 
 | word | stands for |
 | --- | --- |
-| NAME | the name of a sensor, if the parameters `lidars` and `cameras` give names ([Several sensors](several_sensors.md)) |
+| NAME | the name of a sensor, if the parameters `lidars` or `cameras` name sensors ([Several sensors](several_sensors.md)) |
 | STREAM | `points` or `image`; with names `NAME/points` or `NAME/image` |
 | INPUT | a STREAM, `camera_info` (with names `NAME/camera_info`) or `odometry` |
-| OUTPUT | an output topic without `~/` |
+| OUTPUT | a published topic, written without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
-A *frame* is the data of all sensors at one moment. Its *stamp* is that of its first usable cloud, in
-the order of `lidars`. Without a usable cloud, it is that of its first usable image.
+A *frame* is the data of all sensors at one moment. The *stamp of a frame* is the stamp of the cloud
+of the first lidar. If this cloud is missing or cannot be used, it is the stamp of the next usable
+cloud in the order of `lidars`, or else that of the first usable image.
 
 ## Subscriptions
 
@@ -77,21 +85,21 @@ INPUTS = (
     (
         "`image`, or `NAME/image`",
         "sensor_msgs/msg/Image",
-        "8 or 16 bits of rgb, bgr, rgba, bgra, mono or bayer; uyvy, yuyv, nv12, nv21, nv24, i420 "
-        "or yv12; 8UC1, 8UC3 and 8UC4 as mono8, bgr8 and bgra8; no depth images; at most {pixels} "
-        "million pixels",
+        "encodings: rgb, bgr, rgba, bgra, mono or bayer with 8 or 16 bits; uyvy, yuyv, nv12, nv21, "
+        "nv24, i420 or yv12; 8UC1, 8UC3 and 8UC4, which are read as mono8, bgr8 and bgra8. No "
+        "depth images. At most {pixels} million pixels",
     ),
     (
         "`image/compressed`, or `NAME/image/compressed`",
         "sensor_msgs/msg/CompressedImage",
-        "JPEG, or PNG with 8 or 16 bits, in place of `image` if image_transport is compressed; "
-        "also on the topic of `image` itself, if its publisher sends this type",
+        "JPEG, or PNG with 8 or 16 bits; used instead of `image` if image_transport is compressed. "
+        "The topic of `image` itself may also have this type",
     ),
     (
         "`camera_info`, or `NAME/camera_info`",
         "sensor_msgs/msg/CameraInfo",
-        "plumb_bob, rational_polynomial, equidistant (fisheye) or none; region of interest and "
-        "binning are applied",
+        "distortion models: plumb_bob, rational_polynomial, equidistant (fisheye) or none. The "
+        "node applies region of interest and binning",
     ),
     (
         "`odometry`",
@@ -110,49 +118,56 @@ messages](integration.md#large-messages)).
 STAMPS = """
 | messages | stamp | coordinate frame |
 | --- | --- | --- |
-| boxes (`~/markers`, `~/detections`), `~/bev/drivable_area`, `~/bev/points` | stamp of the frame | `output_frame`; if this is empty, the coordinate frame of the clouds of the first lidar |
-| images, `~/semseg/camera_info` | stamp of the camera image | coordinate frame of the camera image |
-| `~/point_segmentation` | stamp of the cloud | coordinate frame of the cloud |
-| `~/timing` | stamp of the frame | coordinate frame of the sensor that gives this stamp |
+| boxes (`~/markers`, `~/detections`), `~/bev/drivable_area`, `~/bev/points` | stamp of the frame | `output_frame`; if this is empty, that of the clouds of the first lidar |
+| images, `~/semseg/camera_info` | stamp of the camera image | that of the camera image |
+| `~/point_segmentation` | stamp of the cloud | that of the cloud |
+| `~/timing` | stamp of the frame | that of the cloud or image that gives this stamp |
 | `/diagnostics`, label infos | time of publication | none |
 | `~/debug/*` | none | none |
 
-All published topics are reliable with depth 1. Latched topics and `/diagnostics` are always
-published. All other topics are published only while they have a subscriber.
+The stamps of frames, clouds and images are as the drivers wrote them: the node does not add
+`points_offset` or `image_offset` to them.
 
-Some topics do not exist in every node:
+All published topics are reliable with depth 1. The node always publishes `/diagnostics` and the
+latched topics. It publishes on any other topic only while the topic has a subscriber.
 
-- Topics of boxes exist only if the checkpoint has the task `detection`, topics of the segmentation
-  of images only if it has the task `segmentation`, and those of the segmentation of points only if
-  it has the task `point_segmentation`. Tasks that you add have no topics.
-- The `bev` topics exist if the checkpoint has the task `bev_segmentation`. They then show what this
-  task found. They also exist for other checkpoints whose masks map to the label set `bev_8`, such as
-  the shipped one. The node then [lifts the masks](architecture.md#classes-in-the-birds-eye-view). It
-  does so only while one of these topics has a subscriber, and needs a cloud and an image. Frames
-  without them give no message.
-- Topics with a type of `vision_msgs` exist only if this package is installed.
+Some topics exist only under a condition:
 
-The line `READY` in the log names the topics that are missing because `vision_msgs` is not
-installed, and the tasks without topics.
+| topics | exist if |
+| --- | --- |
+| boxes: `~/markers`, `~/detections`, `~/label_info` | the checkpoint has the task `detection` |
+| all with `semseg` in their name | the checkpoint has the task `segmentation` |
+| all with `point_segmentation` in their name | the checkpoint has the task `point_segmentation` |
+| all with `bev` in their name | the checkpoint has the task `bev_segmentation`, or the classes of its masks map to the label set `bev_8` |
+| all with a type of `vision_msgs` | in addition, the package `vision_msgs` is installed |
+
+With the task `bev_segmentation`, the `bev` topics show what this task found. Otherwise, as with the
+shipped checkpoint, the node [lifts the masks](architecture.md#classes-in-the-birds-eye-view). For
+this it needs a cloud and an image, and publishes nothing for frames that lack one of them.
+
+Tasks that you [add](extending.md) have no topics. The line `READY` in the log names the tasks
+without topics, and the topics that are missing because `vision_msgs` is not installed.
 """  # noqa: E501
 TIMING_HEAD = """
 ## Keys of `~/timing`
 
-The node publishes one status per frame.
+The node publishes one status per frame. The counters begin at activation.
 
 """
 DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `NODE: perception`. The `hardware_id` of the status is the device of the network,
-and the `message` gives the reason for the level:
+status is named `perception: perception`; a namespace of the node comes first. Its `hardware_id` is
+the device of the network. Its `message` gives the reason for the level:
 
 | level | condition |
 | --- | --- |
 | ERROR | During `max_silence_ms` there was no frame, or every frame took longer than `max_processing_time_ms`. |
 | WARN | A frame took longer than `max_processing_time_ms`, or something is wrong with the input. |
 | OK | otherwise |
+
+The counters begin at activation. The rates are those of the last second.
 
 """  # noqa: E501
 CAUSES_HEAD = """
@@ -164,23 +179,23 @@ A cause says what happened to a message or a frame. There are two kinds of count
 - `degraded/CAUSE` counts frames that were published without one of the sensors, or without the
   motion of the vehicle.
 
-With named sensors, some causes contain the name of the sensor:
+In the second table, *either* means: degraded if the frame was published without the message,
+otherwise dropped.
 
-- In a cause that ends in STREAM, the name is a part of STREAM: `late_front_left/image`,
-  `no_roof/points`.
-- The causes about the content of a message begin with the name: `front_left/bad_image`. These are
-  `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info` and
-  `new_image_size`.
-- `no_transform` begins with the name of a sensor if the frame is published without this sensor. If
-  TF does not know the pose of a reference sensor or of `output_frame`, the node drops the frame,
-  and the cause is `no_transform` alone.
-- All other causes contain no name of a sensor.
+If the sensors have names, the names are part of some causes:
+
+| cause | name | example |
+| --- | --- | --- |
+| ends in STREAM | in STREAM | `late_front_left/image`, `no_roof/points` |
+| `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info`, `new_image_size` | before the cause | `front_left/bad_image` |
+| `no_transform`, if the frame is published without the sensor | before the cause | `front_left/no_transform` |
+| all others | no name | `no_ego_motion` |
 
 The messages of one sensor, normally the clouds of the first lidar, are the *reference stream*. The
-node matches all other messages with them ([Several
-sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
+node matches all other messages with them. If two messages match, each is a *partner* of the other
+([Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
-"""
+"""  # noqa: E501
 DEGRADED = {"no_STREAM", "no_ego_motion"}
 EITHER = {
     "bad_points",
@@ -221,7 +236,7 @@ def topics_document() -> str:
         (
             "`~/debug/KEY`",
             "std_msgs/msg/Float64",
-            f"the same value as in `~/timing`. KEY is {stages}",
+            f"one value of `~/timing` as a number; KEY is one of {stages}",
         )
     )
     columns = ("topic", "type", "content")
@@ -243,7 +258,7 @@ def counted_as(cause: str) -> str:
     """Return the kinds of counters that a cause can have."""
     if cause in DEGRADED:
         return "degraded"
-    return "degraded if the frame was published, else dropped" if cause in EITHER else "dropped"
+    return "either" if cause in EITHER else "dropped"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

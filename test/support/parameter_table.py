@@ -59,7 +59,8 @@ def with_code(text: str) -> str:
     Names that are everyday words, such as mode, are left as they are.
     """
     unusual = ("slop", "extrinsics", "intrinsics")
-    others = "total_ms|network_ms|use_sim_time"
+    others = "total_ms|network_ms|use_sim_time|score_threshold_CLASS"
+    others += "|~/[a-z_/]+[a-z]|NAME/[a-z_]+|/diagnostics|/compressed"  # topics
     names = "|".join(name for name in SPECIFICATIONS if "_" in name or name in unusual)
     values = "|".join({value for each in SPECIFICATIONS.values() for value in each.choices})
     found = rf"(?<![\w/.~])(?:{names}|{others})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"

@@ -22,31 +22,31 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "the message found no partner, or a newer message of its sensor was "
-    "processed first. The stamps of partners differ by at most slop, and both arrive within "
-    "max_wait. With several sensors, a message of the reference stream can have a partner in any "
-    "other stream. A message of another stream can have a partner only in the reference stream.",
-    "queue_full_STREAM": f"more than {MOST_WAITING} messages waited, and this was the oldest: "
-    "max_wait is too long for the rate of this sensor",
-    "late_STREAM": "the stamp of the message repeats, or is older than that of a message of this "
-    "sensor that was already processed. With several sensors also: the frame of the message was "
+    "unmatched_STREAM": "the message found no partner: within max_wait, no message came whose "
+    "stamp differs by at most slop. Or a newer message of the same sensor was processed first",
+    "queue_full_STREAM": f"more than {MOST_WAITING} messages of this sensor waited, and this was "
+    "the oldest: max_wait is too long for the rate of the sensor",
+    "late_STREAM": "a message of this sensor with the same stamp came before, or one with a newer "
+    "stamp was already processed. With three or more sensors also: the frame of the message was "
     "already processed without it",
-    "time_jump_STREAM": "the message was waiting when the stamps jumped back",
+    "time_jump_STREAM": "the message was waiting when the stamps jumped back, as when a bag "
+    "starts again",
     "overwritten": "a newer frame replaced this one before the network was free",
     "no_stamp_STREAM": "the stamp of the message is 0",
-    "no_transform": "TF does not know the pose of a sensor, or of output_frame at the cloud's "
-    "stamp (only if extrinsics is tf)",
+    "no_transform": "TF does not know the pose of a sensor, or that of output_frame at the stamp "
+    "of the cloud (only if extrinsics is tf). The frame is dropped if this is output_frame or a "
+    "reference sensor",
     "no_ego_motion": "the motion of the vehicle is not known (only if ego_motion is odometry or "
-    "tf): the frame is processed as if the vehicle stood still",
+    "tf). The frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
     "deactivated": "the message was waiting when the node was deactivated",
     "no_STREAM": "no message of this sensor came in time for the frame",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
-    "bad_camera_info": "the camera_info cannot be used, or belongs to another view: its aspect "
-    "ratio is not that of the image",
-    "new_image_size": "the network is being compiled for images of this size, which takes seconds",
+    "bad_camera_info": "the camera_info cannot be used, or its aspect ratio is not that of the "
+    "image",
+    "new_image_size": "the network is being compiled for this size of images, which takes seconds",
     "inference_error": "the network or the publishing failed",
     "callback_error": "the node itself has an error: please report it",
 }
@@ -59,47 +59,44 @@ TIMING_KEYS = {
     "mode": "the mode in which the frame was processed",
     **STAGES,
     "overhead_ms": "total_ms minus network_ms",
-    "boxes": f"number of published boxes; `{NOT_SEARCHED}` if the frame has no cloud to find "
-    "them in",
+    "boxes": f"number of published boxes, or `{NOT_SEARCHED}` if the frame has no cloud",
     "points": "number of points in all clouds of the frame",
-    "received/STREAM": "messages received since activation",
-    "published": "frames published since activation, this one included",
-    "dropped/CAUSE": "messages and frames without a result since activation",
-    "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
-    "activation",
+    "received/STREAM": "messages received",
+    "published": "frames published, this one included",
+    "dropped/CAUSE": "messages and frames without a result",
+    "degraded/CAUSE": "frames published without a sensor, or without the ego motion",
 }
 
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "value of the parameter mode",
+    "mode": "value of the parameter `mode`",
     "mode_actual": "the mode in which the last frame was processed, or `none` if there was no "
     "frame in the last second",
     "input/INPUT/topic": "full name of the topic",
-    "input/INPUT/rate_hz": "messages received in the last second",
-    "input/INPUT/lost": "messages that did not reach the node, because a newer one replaced them "
-    "(depth 1) or DDS lost them. The count begins when the first message of the topic arrives. It "
-    "stops while the topic has several publishers.",
+    "input/INPUT/rate_hz": "messages received",
+    "input/INPUT/lost": "messages that did not reach the node: a newer one replaced them (depth "
+    "1), or DDS lost them. The count begins with the first message that arrives, and stops while "
+    "the topic has several publishers",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
-    "output/frames/rate_hz": "frames published in the last second",
-    "output/OUTPUT/rate_hz": "messages published on this topic in the last second; only for topics "
-    "with a message since activation",
-    "published": "frames published since activation",
+    "output/frames/rate_hz": "frames published",
+    "output/OUTPUT/rate_hz": "messages published on this topic; only for topics that had a message "
+    "since activation",
+    "published": "frames published",
     "input_age_ms": "time from the stamp of the last frame until its results were published, by "
-    "the node's clock, or `none` if there was no frame",
-    "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, median "
-    f"over the last {LAST_FRAMES} frames, or `none` if none of them had both",
-    "dropped/CAUSE": "messages and frames without a result since activation",
-    "dropped_last_second/CAUSE": "messages and frames without a result in the last second",
-    "degraded/CAUSE": "frames published without a sensor, or without the ego motion, since "
-    "activation",
+    "the clock of the node, or `none` if there was no frame",
+    "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, both "
+    f"without offsets; median over the last {LAST_FRAMES} frames, or `none` if none had both",
+    "dropped/CAUSE": "messages and frames without a result",
+    "dropped_last_second/CAUSE": "the same in the last second",
+    "degraded/CAUSE": "frames published without a sensor, or without the ego motion",
     "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
     "was no frame",
     "latency_ms/p95": f"95th percentile of total_ms over the last {LAST_FRAMES} frames",
     "latency_ms/p99": f"99th percentile of total_ms over the last {LAST_FRAMES} frames",
     "device": "the device of the network",
-    "precision": "arithmetic of the network",
-    "engine": "the engine that runs the dense layers",
+    "precision": "arithmetic of the network: fp32, bf16 or fp16",
+    "engine": "library that runs the dense layers of the network: torch or openvino",
     "memory/resident_mib": "memory of the process",
     "memory/cuda_mib": "memory held on the GPU; only if the network runs on a GPU",
 }

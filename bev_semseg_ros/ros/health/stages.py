@@ -6,15 +6,15 @@ import time
 
 # Everything that ends in _ms on ~/timing and has a topic of its own on ~/debug.
 STAGES = {
-    "wait_ms": "time that the matched messages wait until the previous frame is finished",
+    "wait_ms": "time that the complete frame waits until the previous one is finished",
     "decode_ms": "conversion of messages to arrays",
     "prepare_ms": "selection of points, rectification of images, copies to the device",
     "network_ms": "the network, from tensors to boxes and masks",
-    "publish_ms": "filtering of boxes, lifting of masks, making and publishing of messages",
-    "total_ms": "time from the moment when the node has the last message of the frame, or no "
-    "longer waits for one, until the results are published; the sum of the stages above",
+    "publish_ms": "filtering of boxes, lifting of masks, creation and publication of messages",
+    "total_ms": "the sum of the stages above: the time from the moment when the frame is complete "
+    "(its last message came, or the node no longer waits for one) until its results are published",
     "input_age_ms": "time from the stamp of the frame until its results are published, by the "
-    "node's clock; with a bag, set use_sim_time",
+    "clock of the node; with a bag, set use_sim_time, or the age is that of the recording",
 }
 
 

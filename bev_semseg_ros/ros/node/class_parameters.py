@@ -28,7 +28,7 @@ def threshold_specification(class_name: str) -> Specification:
         threshold_name(class_name),
         NO_THRESHOLD,
         f"Lowest score of a published box of the class {class_name}: one value for all distances, "
-        "or one for each band of distance_bands. 0 stands for the value of score_threshold.",
+        "or one for each band of distance_bands. 0: the value of score_threshold.",
         limits=(0.0, 1.0),
         is_live=True,
     )

@@ -66,7 +66,7 @@ class Parameters:
     calibration: str = _parameter(
         "",
         "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
-        "file. It is required if extrinsics or intrinsics is calibration.",
+        "file. Or a folder with such a file. Required if extrinsics or intrinsics is calibration.",
     )
     lidars: tuple[str, ...] = _parameter(
         (),
@@ -90,56 +90,57 @@ class Parameters:
     lidar_pose: tuple[float, ...] = _parameter(
         (),
         "Pose of the lidar in base_frame: x, y, z (metres), roll, pitch, yaw (radians, about fixed "
-        "axes). Used if extrinsics is parameters.",
+        "axes). Used only if extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     camera_pose: tuple[float, ...] = _parameter(
         (),
-        "Pose of the camera in base_frame, written and used like lidar_pose. It is the pose of the "
-        "camera body (x along the optical axis, y left, z up), not of the optical frame.",
+        "Pose of the camera in base_frame, in the form of lidar_pose. It is the pose of the camera "
+        "body (x along the optical axis, y left, z up), not of the optical frame. Used only if "
+        "extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     base_frame: str = _parameter(
         "base_link",
-        "Frame of the vehicle: x forward, y left, z up. The poses in lidar_pose, camera_pose and "
-        "TF are relative to this frame. If extrinsics is calibration, base_frame is only a name "
-        "that the node gives to the ego frame of the file. The name then matters in two cases "
-        "only. (1) For boxes in the ego frame, set base_frame and output_frame to the same name, "
-        "one that TF does not have, such as ego. (2) If ego_motion is tf, set base_frame to the "
-        "frame of the vehicle in TF, and leave output_frame empty.",
+        "Coordinate frame of the vehicle (x forward, y left, z up). The poses of the sensors are "
+        "relative to it. But if extrinsics is calibration, the poses come from the file, and "
+        "base_frame is only a name for its ego frame. Then set it in two cases: (1) For boxes in "
+        "the ego frame, give base_frame and output_frame the same name, one that TF does not have, "
+        "such as ego. (2) If ego_motion is tf, set base_frame to the TF frame of the vehicle, and "
+        "leave output_frame empty.",
     )
     ground_height: float = _parameter(
         0.0,
         "z of the ground in base_frame, metres (0 for a base_footprint). Not used if extrinsics is "
-        "calibration, because the calibration file contains the height of the lidar.",
+        "calibration, because the file contains the height of the lidar.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "How the node looks up the pose of a sensor if extrinsics is tf. static: once, the latest "
-        "transform. stamped: for each message, the transform at its stamp. The node waits for this "
-        f"transform for up to {LOOKUP_TIMEOUT:g} s.",
+        "When the node looks up the pose of a sensor in TF. static: once. stamped: for each "
+        "message, at its stamp; the node waits for this transform for up to "
+        f"{LOOKUP_TIMEOUT:g} s. Used only if extrinsics is tf.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
-        "Frame of the published boxes. If empty, it is the frame of the clouds of the reference "
-        "lidar. If extrinsics is calibration, it may be base_frame or a frame_id of the YAML file. "
-        "If extrinsics is parameters, it may only be base_frame. If extrinsics is tf, it may be "
-        "any frame of TF, also a moving one such as odom or map. The node then looks the frame up "
-        f"at the stamp of the cloud, and waits for it for up to {LOOKUP_TIMEOUT:g} s.",
+        "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
+        "reference lidar. If extrinsics is calibration, you can set base_frame or a frame_id of "
+        "the YAML file. If extrinsics is parameters, you can set base_frame. If extrinsics is tf, "
+        "you can set any TF frame, also a moving one such as odom or map. The node looks the TF "
+        f"frame up at the stamp of the cloud, and waits for it for up to {LOOKUP_TIMEOUT:g} s.",
     )
     ego_motion: str = _parameter(
         "none",
-        "Source of the motion of the vehicle. With it, the node corrects the points and the poses "
+        "Source of the motion of the vehicle, by which the node corrects the points and the poses "
         "of the cameras. none: no correction. odometry: the topic odometry. tf: the movement of "
         "base_frame in odom_frame (needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
     odom_frame: str = _parameter(
-        "odom", "Frame of TF in which base_frame moves. Used if ego_motion is tf."
+        "odom", "TF frame in which base_frame moves. Used only if ego_motion is tf."
     )
     autostart: bool = _parameter(
         True,
@@ -161,15 +162,16 @@ class Parameters:
     )
     engine: str = _parameter(
         "auto",
-        "Library that runs the dense layers. auto: OpenVINO on a CPU, if it is installed.",
+        "Library that runs the dense layers of the network. auto: OpenVINO on a CPU, if it is "
+        "installed; otherwise torch.",
         choices=("auto", "torch", "openvino"),
     )
     num_threads: int = _parameter(
-        0, "Threads of the network on a CPU. 0: all cores the process may use.", limits=(0, 256)
+        0, "Threads of the network on a CPU. 0: all cores of the process.", limits=(0, 256)
     )
     grid: str = _parameter(
         "forward",
-        f"Where boxes are looked for. {GRIDS_MEANING}.",
+        f"Where the network looks for boxes. {GRIDS_MEANING}.",
         choices=GRIDS,
     )
     intrinsics: str = _parameter(
@@ -181,57 +183,59 @@ class Parameters:
     image_transport: str = _parameter(
         "raw",
         "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG), on the topic "
-        "of the images with /compressed at its end. If `image` is remapped to a whole topic of "
-        "compressed images, whatever its name is, the node takes them with either value.",
+        "of the images with /compressed at its end. With either value, you can also remap `image` "
+        "to the full name of a topic of compressed images.",
         choices=("raw", "compressed"),
     )
     rectified: str = _parameter(
         "auto",
-        "Whether images are already rectified. For rectified images the node uses P of camera_info "
-        "in place of K, and ignores D. auto: images are rectified if the last part of the topic's "
-        "name contains _rect.",
+        "Whether the images are already rectified. For rectified images, the node uses P of "
+        "camera_info instead of K, and ignores D. auto: they are rectified if the last part of the "
+        "topic's name contains _rect, as in image_rect.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
         "auto",
         "QoS of the subscriptions. auto: reliable if every publisher of the topic offers this, "
-        "otherwise best effort. With best_effort, only the subscription to camera_info still uses "
+        "otherwise best effort. best_effort: for all topics except camera_info, which stays at "
         "auto, because a latched camera_info would not arrive otherwise.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
         0.05,
-        "Largest difference between the stamps of two messages that match, seconds.",
+        "Largest difference between the stamps of two messages that match, in seconds.",
         limits=(0.0, 10.0),
         live=True,
     )
     max_wait: float = _parameter(
         0.2,
-        "Longest time that a message waits for a partner, seconds. A partner is a matching "
+        "Longest time that a message waits for a partner, in seconds. A partner is a matching "
         f"message of another sensor. At most {MOST_WAITING} messages of a sensor wait at a time "
-        f"({MOST_WAITING / 30:.0f} s at 30 Hz), because they occupy memory.",
+        f"({MOST_WAITING / 30:.0f} s at 30 Hz).",
         limits=(0.0, 10.0),
         live=True,
     )
     points_offset: float = _parameter(
         0.0,
-        "Seconds that are added to the stamps of clouds, for matching and for ego_motion.",
+        "Seconds that the node adds to the stamps of clouds, for two purposes only: to match "
+        "messages, and to correct the motion (ego_motion). Published messages keep the stamp of "
+        "the cloud without this offset, and the node looks up poses in TF at that stamp.",
         limits=OFFSETS,
         live=True,
     )
     image_offset: float = _parameter(
         0.0,
-        "Seconds that are added to the stamps of images, for matching and for ego_motion.",
+        "The same as points_offset, for the stamps of images.",
         limits=OFFSETS,
         live=True,
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message that has no partner when max_wait ends. drop: the message is "
-        "dropped. process: the message is processed alone if it belongs to the reference stream "
-        "(normally the clouds of the first lidar), or if no pair has formed for one second. "
-        "Otherwise the message is dropped. With either value, the message is dropped at once if a "
-        "newer message of the same sensor is processed before max_wait ends.",
+        "What happens to a message that has no partner when max_wait ends. drop: the node drops "
+        "it. process: the node processes it alone if it belongs to the reference stream (normally "
+        "the clouds of the first lidar), or if no pair has formed for one second; otherwise, the "
+        "node drops it. With either value, the node drops a waiting message as soon as it "
+        "processes a newer one of the same sensor.",
         choices=("process", "drop"),
         live=True,
     )
@@ -242,27 +246,31 @@ class Parameters:
     )
     intensity_scale: float = _parameter(
         0.0,
-        "Factor that brings the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535 by the "
-        "type of the field and its maximum in the first clouds.",
+        "Factor that brings the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535, by "
+        "the type of the field and its maximum in the first clouds.",
         limits=(0.0, 1e6),
         live=True,
     )
     score_threshold: float = _parameter(
-        0.3, "Boxes below this score are not published.", limits=(0.0, 1.0), live=True
+        0.3,
+        "Lowest score of a published box, unless score_threshold_CLASS is set for its class.",
+        limits=(0.0, 1.0),
+        live=True,
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Limits between bands of distance, in rising order. Two numbers make three bands. The "
-        "distance of a box is horizontal, from the origin of the ego frame, in metres.",
+        "Limits between the bands of distance of score_threshold_CLASS, in metres, in rising "
+        "order. Two numbers make three bands. The distance of a box is measured horizontally from "
+        "the origin of the ego frame.",
         limits=(0.0, 1000.0),
         live=True,
     )
     nms_iou_threshold: float = _parameter(
         1.0,
-        "Of two boxes that overlap by more than this, the one with the lower score is not "
-        "published, whatever their classes. The overlap is the intersection over union in the "
-        "bird's-eye view. 1 turns this off. Of boxes of the same class that are close together, "
-        "the network gives only the best one in any case.",
+        "If two boxes overlap by more than this, the node publishes only the one with the higher "
+        "score, whatever their classes. The overlap is the intersection over union in the "
+        "bird's-eye view. 1 turns this off. In any case, the network itself keeps only the best of "
+        "several boxes of the same class that are close together.",
         limits=(0.0, 1.0),
         live=True,
     )
@@ -277,15 +285,14 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "Limit for total_ms on ~/timing: the time from the moment when the node has the last "
-        "message of a frame, or no longer waits for one, until the results are published. If a "
-        "frame takes longer, /diagnostics says WARN.",
+        "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics says "
+        "WARN.",
         limits=(1.0, 60_000.0),
         live=True,
     )
     max_silence_ms: float = _parameter(
         1000.0,
-        "If during this time there was no frame, or every frame took longer than "
+        "If the node published no frame during this time, or every frame took longer than "
         "max_processing_time_ms, /diagnostics says ERROR.",
         limits=(1.0, 60_000.0),
         live=True,

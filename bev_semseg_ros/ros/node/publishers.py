@@ -70,13 +70,14 @@ class Topic(NamedTuple):
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
-        "boxes in the colours of their classes; `text` holds class and score",
+        "boxes in the colours of their classes; `text` holds class and score; no boxes for "
+        "frames without a cloud",
         DETECTION,
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the boxes of `~/markers`; `~/label_info` names the numbers in `class_id`; not published "
-        "for frames without a cloud, because the shipped network cannot find boxes without points",
+        "the same boxes; `class_id` is the number of the class in `~/label_info`; not published "
+        "for frames without a cloud, because the shipped network finds no boxes without points",
         DETECTION,
     ),
     "~/label_info": Topic(
@@ -108,15 +109,15 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "intrinsics of the images on the other `semseg` topics, which are rectified",
+        "intrinsics of the (rectified) images on the other `semseg` topics",
         SEGMENTATION,
         of_camera=True,
     ),
     "~/point_segmentation": Topic(
         "sensor_msgs/msg/PointCloud2",
-        "the points of the cloud in its order, one row: x, y, z as float32, `label` (class number, "
-        "uint8; 255 for a point whose x, y, z or intensity is not finite), `score` (probability of "
-        "the class, float32) and `rgb` (colour of the class)",
+        "the points of the cloud in their order, as one row. Fields: x, y, z (float32), `label` "
+        "(uint8: number of the class; 255 if x, y, z or intensity is not finite), `score` "
+        "(float32: probability of the class) and `rgb` (colour of the class)",
         POINTS,
         of_lidar=True,
     ),
@@ -128,13 +129,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/bev/drivable_area": Topic(
         "nav_msgs/msg/OccupancyGrid",
-        "the ground seen from above: 0 road and lane markings, 100 anything else, -1 unknown",
+        "the ground seen from above: 0 is road or lane marking, 100 anything else, -1 unknown",
         BEV,
     ),
     "~/bev/points": Topic(
         "sensor_msgs/msg/PointCloud2",
-        "a point on the ground at the centre of each known cell: x, y, z, `rgb` (the colour of its "
-        "class) and `label` (the number of its class)",
+        "a point on the ground at the centre of each known cell. Fields: x, y, z, `rgb` (colour of "
+        "the class) and `label` (number of the class)",
         BEV,
     ),
     "~/bev/label_info": Topic(
