@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--region",
         choices=("images", "grid"),
         default="images",
-        help="where boxes are scored: what the images show (default), or the whole grid, for data "
-        "that is labelled all around",
+        help="where boxes and the classes of the bird's-eye view are scored: what the images show "
+        "(default), or the whole grid, for data that is labelled all around",
     )
 
 

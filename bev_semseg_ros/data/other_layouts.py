@@ -12,7 +12,8 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("sequences/*/velodyne", "sequences/*/labels"),
-        "SemanticKITTI: its labels are of points, which no task of this package learns",
+        "SemanticKITTI: its class numbers are not read; to train the task point_segmentation, "
+        "convert scans and labels to KITTI's layout (docs/training.md, 'Classify points')",
     ),
     (
         ("sequences/*/velodyne",),

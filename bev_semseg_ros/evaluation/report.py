@@ -76,7 +76,7 @@ class Report:
 
     def table(self, result: Mapping[str, Any]) -> str:
         """Return the figures of `result` for reading."""
-        where = ", boxes on the whole grid" if result["region"] == "grid" else ""
+        where = ", scored on the whole grid" if result["region"] == "grid" else ""
         lines = [f"{result['num_frames']} frames, mode {result['mode']}{where}"]
         for name, metric in self._metrics.items():
             lines += ["", *metric.table(result[name])]

@@ -12,7 +12,7 @@ from bev_semseg_ros.data.dataset import open_dataset
     "folders, message",
     [
         (["samples/CAM_FRONT", "v1.0-mini"], "nuScenes: convert it .*export_kitti.py"),
-        (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its labels are of"),
+        (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its class numbers"),
         (["sequences/00/image_2"], "KITTI odometry: it has no labels"),
         (["data_object_image_2/training"], "move the contents of their training folders"),
         (["photos/2019"], "the folder has 1 entries, such as photos; looked for"),

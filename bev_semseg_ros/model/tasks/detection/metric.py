@@ -139,7 +139,7 @@ class DetectionScores:
 
         Args:
             predicted: those to be scored.
-            truth: all of the ground truth.
+            ground_truth: all of it.
             required: (T,) bool: what has to be found.
         """
         predicted = predicted[np.argsort(-predicted.scores, kind="stable")]
