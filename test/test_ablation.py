@@ -83,6 +83,7 @@ def programs(tmp_path: Path, kernels: None, monkeypatch: pytest.MonkeyPatch) -> 
     synth = "synth sim/kitti/test --rig kitti --scenes 3 --frames 1 --seed 1 --image-size 160x96"
     assert main(synth.split()) == 0
     (tmp_path / "sim" / "kitti" / "train").symlink_to("test")
+    (tmp_path / "sim" / ".simulator-1" / "test").mkdir(parents=True)
     return {
         name: runpy.run_path(str(PROGRAMS / f"{name}.py"))["main"] for name in ("run", "collect")
     }

@@ -254,7 +254,8 @@ def data_sets(folder: Path, split: str) -> list[Path]:
     Raises:
         ValueError: there is none.
     """
-    found = sorted(each for each in folder.glob(f"*/{split}") if each.is_dir())
+    # The simulator's worktree lies there, too: in a hidden folder.
+    found = sorted(each for each in folder.glob(f"[!.]*/{split}") if each.is_dir())
     if not found:
         raise ValueError(
             f"{folder}: has no folder RIG/{split}; benchmarks/sim_v1.py makes such data sets"
