@@ -113,13 +113,13 @@ def main() -> None:
             "input",
             f"{result['input_hz']:.0f} Hz, {result['times']:.1f} times what the node can process",
         ),
-        ("processing time", f"{result['processing_ms']:.0f} ms"),
+        ("median time between two results", f"{result['processing_ms']:.0f} ms"),
         (
             "pairs received, results, pairs overwritten by newer ones",
             f"{received}, {out}, {overwritten}",
         ),
         (
-            "age of a result, as a multiple of its own processing time (limit: 2)",
+            "age of a result, as a multiple of the time that the node worked on it (limit: 2)",
             f"p50 {age['p50']:.2f}, p95 {age['p95']:.2f}, largest {age['p100']:.2f}",
         ),
         (

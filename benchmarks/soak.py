@@ -161,7 +161,7 @@ def rows(result: dict) -> list[tuple[str, str, str]]:
             "below +1 %",
         ),
         (
-            "latency from the complete pair to its result",
+            "latency from the complete frame to its result",
             f"p50 {latency['p50']:.0f}, p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms",
             "",
         ),

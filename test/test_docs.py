@@ -179,23 +179,22 @@ A cause says what happened to a message or a frame. There are two kinds of count
 - `degraded/CAUSE` counts frames that were published without one of the sensors, or without the
   motion of the vehicle.
 
-In the second table, *either* means: degraded if the frame was published without the message,
-otherwise dropped.
+If the sensors have names, some causes name the sensor:
 
-If the sensors have names, the names are part of some causes:
-
-| cause | name | example |
-| --- | --- | --- |
-| ends in STREAM | in STREAM | `late_front_left/image`, `no_roof/points` |
-| `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`, `no_camera_info`, `new_image_size` | before the cause | `front_left/bad_image` |
-| `no_transform`, if the frame is published without the sensor | before the cause | `front_left/no_transform` |
-| all others | no name | `no_ego_motion` |
+- In causes with STREAM, the name is part of STREAM: `late_front_left/image`, `no_roof/points`.
+- The name comes first in `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`,
+  `no_camera_info` and `new_image_size`: `front_left/bad_image`.
+- It also comes first in `no_transform`, if the frame is published without the sensor:
+  `front_left/no_transform`.
 
 The messages of one sensor, normally the clouds of the first lidar, are the *reference stream*. The
 node matches all other messages with them. If two messages match, each is a *partner* of the other
 ([Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
 
-"""  # noqa: E501
+In the table, *either* means: degraded if the frame was published without the message, otherwise
+dropped.
+
+"""
 DEGRADED = {"no_STREAM", "no_ego_motion"}
 EITHER = {
     "bad_points",

@@ -39,6 +39,7 @@ def sections() -> dict[str, Section]:
 
 
 SECTIONS = sections()
+NEW_TERMINAL = SECTIONS["# Extending"].commands[0]  # sets PYTHONPATH
 
 
 def write(folder: Path, section: Section) -> None:
@@ -49,14 +50,16 @@ def write(folder: Path, section: Section) -> None:
 def run_in_shell(folder: Path, section: Section) -> str:
     """Run a section as a reader does."""
     write(folder, section)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
     output = ""
     for command in section.commands:
         result = subprocess.run(
-            # The page's own PYTHONPATH goes before the one that finds this checkout.
-            ["sh", "-ec", command.replace("PYTHONPATH=.", "PYTHONPATH=.:$PYTHONPATH")],
+            ["sh", "-ec", NEW_TERMINAL + command],
             cwd=folder,
-            env=environment | {"PYTHONPATH": str(ROOT)},
+            env=environment,
             capture_output=True,
             text=True,
         )
@@ -73,7 +76,7 @@ def run_here(section: Section) -> None:
         if words[0] == "bev-semseg":
             assert main(words[1:]) == 0, line
         else:
-            assert words == ["export", "PYTHONPATH=."]
+            assert f"{line}\n" == NEW_TERMINAL
 
 
 @pytest.fixture

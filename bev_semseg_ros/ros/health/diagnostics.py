@@ -33,9 +33,10 @@ CAUSES = {
     "starts again",
     "overwritten": "a newer frame replaced this one before the network was free",
     "no_stamp_STREAM": "the stamp of the message is 0",
-    "no_transform": "TF does not know the pose of a sensor, or that of output_frame at the stamp "
-    "of the cloud (only if extrinsics is tf). The frame is dropped if this is output_frame or a "
-    "reference sensor",
+    "no_transform": "TF does not know a pose (only if extrinsics is tf). Without the pose of "
+    "output_frame or of the first lidar, frames are dropped. Without that of the first camera, "
+    "frames with its images are dropped. Without that of another sensor, frames are published "
+    "without this sensor",
     "no_ego_motion": "the motion of the vehicle is not known (only if ego_motion is odometry or "
     "tf). The frame is processed as if the vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
@@ -45,8 +46,9 @@ CAUSES = {
     "empty_points": "the cloud has no finite point",
     "bad_image": "the image cannot be decoded",
     "bad_camera_info": "the camera_info cannot be used, or its aspect ratio is not that of the "
-    "image",
-    "new_image_size": "the network is being compiled for this size of images, which takes seconds",
+    "image. With `intrinsics: calibration`, this is about the camera in the calibration file",
+    "new_image_size": "the network is being compiled for the aspect ratio of the image, which "
+    "takes seconds (only on a CPU)",
     "inference_error": "the network or the publishing failed",
     "callback_error": "the node itself has an error: please report it",
 }
@@ -58,7 +60,7 @@ TIMING_KEYS = {
     "stamp": "stamp of the frame, nanoseconds",
     "mode": "the mode in which the frame was processed",
     **STAGES,
-    "overhead_ms": "total_ms minus network_ms",
+    "overhead_ms": "total_ms minus network_ms: all other stages, `wait_ms` included",
     "boxes": f"number of published boxes, or `{NOT_SEARCHED}` if the frame has no cloud",
     "points": "number of points in all clouds of the frame",
     "received/STREAM": "messages received",
@@ -74,19 +76,20 @@ KEYS = {
     "mode_actual": "the mode in which the last frame was processed, or `none` if there was no "
     "frame in the last second",
     "input/INPUT/topic": "full name of the topic",
-    "input/INPUT/rate_hz": "messages received",
+    "input/INPUT/rate_hz": "messages received per second",
     "input/INPUT/lost": "messages that did not reach the node: a newer one replaced them (depth "
     "1), or DDS lost them. The count begins with the first message that arrives, and stops while "
     "the topic has several publishers",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
-    "output/frames/rate_hz": "frames published",
-    "output/OUTPUT/rate_hz": "messages published on this topic; only for topics that had a message "
-    "since activation",
+    "output/frames/rate_hz": "frames published per second",
+    "output/OUTPUT/rate_hz": "messages published per second on this topic; only for topics "
+    "that had a message since activation",
     "published": "frames published",
     "input_age_ms": "time from the stamp of the last frame until its results were published, by "
     "the clock of the node, or `none` if there was no frame",
     "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, both "
-    f"without offsets; median over the last {LAST_FRAMES} frames, or `none` if none had both",
+    f"without points_offset and image_offset; median over the last {LAST_FRAMES} frames, or "
+    "`none` if none had both",
     "dropped/CAUSE": "messages and frames without a result",
     "dropped_last_second/CAUSE": "the same in the last second",
     "degraded/CAUSE": "frames published without a sensor, or without the ego motion",

@@ -104,33 +104,33 @@ class Parameters:
     )
     base_frame: str = _parameter(
         "base_link",
-        "Coordinate frame of the vehicle (x forward, y left, z up). The poses of the sensors are "
-        "relative to it. But if extrinsics is calibration, the poses come from the file, and "
-        "base_frame is only a name for its ego frame. Then set it in two cases: (1) For boxes in "
-        "the ego frame, give base_frame and output_frame the same name, one that TF does not have, "
-        "such as ego. (2) If ego_motion is tf, set base_frame to the TF frame of the vehicle, and "
-        "leave output_frame empty.",
+        "Coordinate frame of the vehicle (x forward, y left, z up). If extrinsics or ego_motion is "
+        "tf, it must be a TF frame. If extrinsics is parameters, lidar_pose and camera_pose are "
+        "relative to it. If extrinsics is calibration, the file gives the poses, and base_frame is "
+        "used only for output_frame and, if ego_motion is tf, for the motion.",
     )
     ground_height: float = _parameter(
         0.0,
-        "z of the ground in base_frame, metres (0 for a base_footprint). Not used if extrinsics is "
+        "z of the ground in base_frame, metres: 0 for base_footprint. Not used if extrinsics is "
         "calibration, because the file contains the height of the lidar.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "When the node looks up the pose of a sensor in TF. static: once. stamped: for each "
-        "message, at its stamp; the node waits for this transform for up to "
-        f"{LOOKUP_TIMEOUT:g} s. Used only if extrinsics is tf.",
+        "When the node looks up the pose of a sensor in TF. static: once. stamped, for sensors "
+        "that move in base_frame: for each message, at its stamp; the node waits for this "
+        f"transform for up to {LOOKUP_TIMEOUT:g} s. Used only if extrinsics is tf.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
-        "reference lidar. If extrinsics is calibration, you can set base_frame or a frame_id of "
-        "the YAML file. If extrinsics is parameters, you can set base_frame. If extrinsics is tf, "
-        "you can set any TF frame, also a moving one such as odom or map. The node looks the TF "
-        f"frame up at the stamp of the cloud, and waits for it for up to {LOOKUP_TIMEOUT:g} s.",
+        "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, also a "
+        "moving one such as odom or map; the node looks it up at the stamp of the cloud, and waits "
+        f"for it for up to {LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame. calibration: "
+        "a frame_id of the YAML file. For boxes in the ego frame of this file, set base_frame and "
+        "output_frame to the same name, one that TF does not have, such as ego. With base_link, "
+        "RViz would draw them in a wrong place.",
     )
     ego_motion: str = _parameter(
         "none",
@@ -191,7 +191,7 @@ class Parameters:
         "auto",
         "Whether the images are already rectified. For rectified images, the node uses P of "
         "camera_info instead of K, and ignores D. auto: they are rectified if the last part of the "
-        "topic's name contains _rect, as in image_rect.",
+        "topic's name, before an ending /compressed, contains _rect, as in /camera/image_rect.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
@@ -259,9 +259,9 @@ class Parameters:
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Limits between the bands of distance of score_threshold_CLASS, in metres, in rising "
-        "order. Two numbers make three bands. The distance of a box is measured horizontally from "
-        "the origin of the ego frame.",
+        "Limits between bands of distance, in metres, in rising order: two numbers make three "
+        "bands. score_threshold_CLASS can have a threshold for each band. The distance of a box is "
+        "measured horizontally from the origin of the ego frame.",
         limits=(0.0, 1000.0),
         live=True,
     )

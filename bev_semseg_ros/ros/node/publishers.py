@@ -115,7 +115,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/point_segmentation": Topic(
         "sensor_msgs/msg/PointCloud2",
-        "the points of the cloud in their order, as one row. Fields: x, y, z (float32), `label` "
+        "the points of the cloud in their order (height 1). Fields: x, y, z (float32), `label` "
         "(uint8: number of the class; 255 if x, y, z or intensity is not finite), `score` "
         "(float32: probability of the class) and `rgb` (colour of the class)",
         POINTS,
