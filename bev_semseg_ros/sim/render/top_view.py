@@ -83,10 +83,11 @@ class TopView:
         args = [(mesh.triangles, mesh.labels, mesh.materials) for mesh in meshes]
         rest = (camera_table, ego_from_world, kinds, *places)
         scratch = np.empty((3, 3))
-        for mesh in args:
-            _draw_lowest(*mesh, *rest, self._paved, self._lowest, scratch)
-        for mesh in args:
-            _draw_soil(*mesh, *rest, self._lowest, self._soil, scratch)
+        for is_second in (False, True):
+            for mesh in args:
+                _draw_heights(
+                    *mesh, *rest, is_second, self._paved, self._lowest, self._soil, scratch
+                )
         _choose_heights(self._paved, self._lowest, self._soil, self.heights)
         for mesh in args:
             _draw_ground(*mesh, *rest, classes, self.heights, self._tops, self.ground, scratch)
@@ -166,13 +167,29 @@ def _is_ground(kind, material, camera_table):
 
 
 @kernel
-def _draw_lowest(
-    triangles, labels, materials, camera_table, m, kinds, low, cell, paved, lowest, corners
+def _draw_heights(
+    triangles,
+    labels,
+    materials,
+    camera_table,
+    m,
+    kinds,
+    low,
+    cell,
+    is_second,
+    paved,
+    lowest,
+    soil,
+    corners,
 ):
-    """Raise `paved` to the highest paved surface, lower `lowest` to the lowest other ground."""
+    """Draw the heights of what may be ground, in two passes over all meshes.
+
+    The first one raises `paved` to the highest paved surface and lowers `lowest` to the lowest
+    other ground. The second one lowers `soil` to the lowest soil that is above the plain.
+    """
     for k in range(len(triangles)):
         kind = kinds[labels[k]]
-        if not _is_ground(kind, materials[k], camera_table):
+        if not _is_ground(kind, materials[k], camera_table) or (is_second and kind == PAVED):
             continue
         if not _corners(triangles[k], m, low, cell, paved.shape, corners):
             continue
@@ -185,28 +202,9 @@ def _draw_lowest(
                 z = z0 + slope * (column + 0.5)
                 if kind == PAVED:
                     paved[row, column] = max(paved[row, column], z)
-                else:
+                elif not is_second:
                     lowest[row, column] = min(lowest[row, column], z)
-
-
-@kernel
-def _draw_soil(
-    triangles, labels, materials, camera_table, m, kinds, low, cell, lowest, soil, corners
-):
-    """Lower `soil` to the lowest surface of soil above the plain, which is the lowest of all."""
-    for k in range(len(triangles)):
-        if kinds[labels[k]] != SOIL or camera_table[materials[k], CUTOUT] > 0:
-            continue
-        if not _corners(triangles[k], m, low, cell, soil.shape, corners):
-            continue
-        if _rise(corners, cell) < _LEVEL:
-            continue
-        first_row, last_row = _rows(corners, soil.shape[0])
-        for row in range(first_row, last_row + 1):
-            first, last, z0, slope = _span(corners, row, soil.shape[1])
-            for column in range(first, last + 1):
-                z = z0 + slope * (column + 0.5)
-                if z > lowest[row, column] + _PLAIN_DEPTH:
+                elif z > lowest[row, column] + _PLAIN_DEPTH:
                     soil[row, column] = min(soil[row, column], z)
 
 
