@@ -88,6 +88,11 @@ def turned(index: int, frame: Frame, degrees: float) -> Frame:
     return replace(frame, cameras=cameras)
 
 
+def turned_name(degrees: float) -> str:
+    """Return the name of the variant whose cameras are turned by an angle."""
+    return f"{degrees:g} degree{'' if degrees == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Variant:
     """One way to show the frames of a data set to a network.
@@ -122,7 +127,7 @@ def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
         Variant("fused", "fused", unchanged),
         Variant("lidar_only", "lidar_only", unchanged),
         Variant("another image", "fused", Shuffled(dataset).disturbed),
-        *(Variant(f"{each:g} degrees", "fused", turned_by(each)) for each in degrees),
+        *(Variant(turned_name(each), "fused", turned_by(each)) for each in degrees),
     ]
 
 

@@ -23,6 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and d
 
 from document import table as markdown
 from evidence import AS_RECORDED, DEGREES, POINT_BINS, Evidence, Resampled, bin_name
+from fusion import turned_name
 from rows import TABLE, TEST, Row, Table, read_table
 
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample
@@ -300,7 +301,7 @@ def in_bin(name: str) -> Part:
 
 def disturbed_table(results: dict[str, Results]) -> str:
     """Return the mean AP of the rows that are evaluated with wrong calibrations and images."""
-    names = [*(f"{each:g} degrees" for each in DEGREES), "another image", "lidar_only"]
+    names = [*map(turned_name, DEGREES), "another image", "lidar_only"]
     lines = []
     for each in results.values():
         if each.row.disturbed:
