@@ -104,7 +104,8 @@ INPUTS = (
     (
         "`odometry`",
         "nav_msgs/msg/Odometry",
-        "velocities of the vehicle along the axes of base_frame; only if ego_motion is odometry",
+        "velocities of the vehicle, along the axes of the ego frame with `extrinsics: "
+        "calibration`, otherwise along those of base_frame; only if ego_motion is odometry",
     ),
 )
 TOPICS_HEAD = """
@@ -144,6 +145,11 @@ Some topics exist only under a condition:
 With the task `bev_segmentation`, the `bev` topics show what this task found. Otherwise, as with the
 shipped checkpoint, the node [lifts the masks](architecture.md#classes-in-the-birds-eye-view). For
 this it needs a cloud and an image, and publishes nothing for frames that lack one of them.
+
+The shipped network needs a cloud to find boxes. For a frame without a cloud, `~/markers` has no
+boxes, and the node publishes nothing on `~/detections`. A network with the
+[fusion](training.md#choose-the-fusion) `cross_attention` or `semantic_cross_attention` also finds
+boxes in images alone.
 
 Tasks that you [add](extending.md) have no topics. The line `READY` in the log names the tasks
 without topics, and the topics that are missing because `vision_msgs` is not installed.

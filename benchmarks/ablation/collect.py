@@ -165,8 +165,8 @@ def document(table: Table, results: dict[str, Results]) -> str:
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-DISTURBED = """The mAP of some of these networks with wrong inputs. The number after the
-semicolon is the difference from the column `right`, with its interval.
+DISTURBED = """This table gives the mAP of some of these networks with wrong inputs. The number
+after the semicolon is the difference from the column `right`, with its interval.
 
 | column | input |
 | --- | --- |
@@ -175,12 +175,12 @@ semicolon is the difference from the column `right`, with its interval.
 | another image | each frame has the image of another frame |
 | lidar_only | no image (this is not the row `lidar_only`) |"""
 
-BY_POINTS = """The mAP by the number of lidar points on the object. Each column counts only the
-objects with this number of points. A prediction counts in the column if it contains this number of
-points, or if it is less than 4 m from such an object."""
+BY_POINTS = """This table gives the mAP by the number of lidar points on the object. Each column
+counts only the objects with this number of points. It ignores a prediction that contains another
+number of points, unless such an object is less than 4 m away."""
 
-REAL = """Some of these networks on real frames. There are only a few such frames, so small
-differences mean nothing."""
+REAL = """This table gives the results of some of these networks on real frames. There are only a
+few such frames, so small differences mean nothing."""
 
 
 def rows_table(table: Table, results: Sequence[Results]) -> str:

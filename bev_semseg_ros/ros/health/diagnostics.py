@@ -61,7 +61,8 @@ TIMING_KEYS = {
     "mode": "the mode in which the frame was processed",
     **STAGES,
     "overhead_ms": "total_ms minus network_ms: all other stages, `wait_ms` included",
-    "boxes": f"number of published boxes, or `{NOT_SEARCHED}` if the frame has no cloud",
+    "boxes": f"number of published boxes, or `{NOT_SEARCHED}` if the network needs a cloud "
+    "and the frame has none",
     "points": "number of points in all clouds of the frame",
     "received/STREAM": "messages received",
     "published": "frames published, this one included",

@@ -14,7 +14,8 @@ STAGES = {
     "total_ms": "the sum of the stages above: the time from the moment when the frame is complete "
     "(its last message came, or the node no longer waits for one) until its results are published",
     "input_age_ms": "time from the stamp of the frame until its results are published, by the "
-    "clock of the node; with a bag, set use_sim_time, or the age is that of the recording",
+    "clock of the node; with a bag, it includes the age of the recording, unless the node uses the "
+    "clock of the bag ([how](integration.md#3-run-the-node))",
 }
 
 

@@ -48,7 +48,7 @@ class OdometryMotion:
     """The velocities of nav_msgs/Odometry, of the message nearest to the frame.
 
     Messages come in the executor's thread, `at` is called by the inference thread. The axes of the
-    twist must be those of base_frame.
+    twist must be those of base_frame, or with a calibration file those of the ego frame.
     """
 
     def __init__(self) -> None:

@@ -104,10 +104,11 @@ class Parameters:
     )
     base_frame: str = _parameter(
         "base_link",
-        "Coordinate frame of the vehicle (x forward, y left, z up). If extrinsics or ego_motion is "
-        "tf, it must be a TF frame. If extrinsics is parameters, lidar_pose and camera_pose are "
-        "relative to it. If extrinsics is calibration, the file gives the poses, and base_frame is "
-        "used only for output_frame and, if ego_motion is tf, for the motion.",
+        "Coordinate frame of the vehicle (x forward, y left, z up). Its use depends on extrinsics. "
+        "tf: the TF frame in which the node looks up the poses. parameters: the frame to which "
+        "lidar_pose and camera_pose are relative. calibration: only a name for the ego frame of "
+        "the file; output_frame can use this name. If ego_motion is tf, base_frame must always be "
+        "a TF frame, with the axes of the ego frame.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -135,8 +136,9 @@ class Parameters:
     ego_motion: str = _parameter(
         "none",
         "Source of the motion of the vehicle, by which the node corrects the points and the poses "
-        "of the cameras. none: no correction. odometry: the topic odometry. tf: the movement of "
-        "base_frame in odom_frame (needs tf2_ros).",
+        "of the cameras. none: no correction. odometry: the topic odometry, with velocities along "
+        "the axes of the ego frame if extrinsics is calibration, otherwise along those of "
+        "base_frame. tf: the movement of base_frame in odom_frame (needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
     odom_frame: str = _parameter(

@@ -70,14 +70,12 @@ class Topic(NamedTuple):
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
-        "boxes in the colours of their classes; `text` holds class and score; no boxes for "
-        "frames without a cloud",
+        "boxes in the colours of their classes; `text` holds class and score",
         DETECTION,
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `class_id` is the number of the class in `~/label_info`; not published "
-        "for frames without a cloud, because the shipped network finds no boxes without points",
+        "the same boxes; `class_id` is the number of the class in `~/label_info`",
         DETECTION,
     ),
     "~/label_info": Topic(
