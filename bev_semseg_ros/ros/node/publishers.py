@@ -114,7 +114,7 @@ TOPICS: dict[str, Topic] = {
     "~/point_segmentation": Topic(
         "sensor_msgs/msg/PointCloud2",
         "the points of the cloud in their order (height 1). Fields: x, y, z (float32), `label` "
-        "(uint8: number of the class; 255 if x, y, z or intensity is not finite), `score` "
+        "(uint8: number of the class; 255 if the network did not see the point), `score` "
         "(float32: probability of the class) and `rgb` (colour of the class)",
         POINTS,
         of_lidar=True,
