@@ -107,7 +107,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "intrinsics of the (rectified) images on the other `semseg` topics",
+        "intrinsics of the rectified images on the other `semseg` topics",
         SEGMENTATION,
         of_camera=True,
     ),
