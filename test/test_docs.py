@@ -27,27 +27,26 @@ HEAD = f"""# Parameters of the perception node
 
 {GENERATED}
 
-A change of a *live* parameter takes effect at once, for instance after `ros2 param set`. The node
-reads all other parameters when it is configured. `lidars` and `cameras` can only be set when the
-node starts.
+A change of a *live* parameter takes effect at once. The node reads all other parameters when it is
+configured, and `lidars` and `cameras` only when it starts.
 
-In the table, a *frame* is the data of all sensors at one moment, unless it is called *coordinate
-frame* or *TF frame*. The [glossary](../CONTRIBUTING.md#glossary) explains other words, such as *ego
-frame* and *reference stream*. Another page explains how the node [matches
+In the table, a *frame* alone is the data of all sensors at one moment. The
+[glossary](../CONTRIBUTING.md#glossary) explains other words, such as *ego frame* and *reference
+stream*. See also how the node [matches
 messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects the
 motion](several_sensors.md#6-correct-the-motion-of-the-vehicle).
 
 **Parameters of one sensor.** If `lidars` or `cameras` gives names, each of these sensors has
 parameters of its own, such as `NAME.points_offset`. The common `points_offset` then only sets their
-initial value. While the node runs, change `NAME.points_offset`.
+initial value.
 
 **Parameters of the classes.** `classes` and one `score_threshold_CLASS` for each class, such as
 `score_threshold_car`, exist only while the node is configured with a checkpoint that has the task
 `detection`.
 
 - To set them before *configure*, use the command line or the parameter file. *Configure* fails if
-  `classes` names an unknown class, or if the length of a list of thresholds does not fit
-  `distance_bands`. It ignores a threshold for an unknown class, with a warning.
+  `classes` names an unknown class, or if a list of thresholds has the wrong length. It ignores a
+  threshold for an unknown class, with a warning.
 - A value that you set with `ros2 param set` survives *cleanup*. At the next *configure*, the node
   ignores what no longer fits, with a warning.
 
@@ -68,9 +67,9 @@ The tables use these words in capitals:
 | OUTPUT | a published topic, written without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
-A *frame* is the data of all sensors at one moment. The *stamp of a frame* is the stamp of the cloud
-of the first lidar. If this cloud is missing or cannot be used, it is the stamp of the next usable
-cloud in the order of `lidars`, or else that of the first usable image.
+A *frame* is the data of all sensors at one moment. The *stamp of a frame* is that of the cloud of
+the first lidar. Without a usable cloud of this lidar, the next usable cloud in the order of
+`lidars` gives the stamp, or else the first usable image.
 
 ## Subscriptions
 
@@ -92,8 +91,8 @@ INPUTS = (
     (
         "`image/compressed`, or `NAME/image/compressed`",
         "sensor_msgs/msg/CompressedImage",
-        "JPEG, or PNG with 8 or 16 bits; used instead of `image` if image_transport is compressed. "
-        "The topic of `image` itself may also have this type",
+        "JPEG, or PNG with 8 or 16 bits; used instead of `image` if image_transport is compressed, "
+        "or if the topic of `image` has this type",
     ),
     (
         "`camera_info`, or `NAME/camera_info`",
@@ -104,13 +103,12 @@ INPUTS = (
     (
         "`odometry`",
         "nav_msgs/msg/Odometry",
-        "velocities of the vehicle, along the axes of the ego frame with `extrinsics: "
-        "calibration`, otherwise along those of base_frame; only if ego_motion is odometry",
+        "velocities of the vehicle, if ego_motion is odometry. Their "
+        "[axes](several_sensors.md#6-correct-the-motion-of-the-vehicle) depend on extrinsics",
     ),
 )
 TOPICS_HEAD = """
-The node accepts clouds and images up to these limits, but DDS may not deliver them. A message above
-16 MiB needs a larger `segment_size` in the DDS profile of its sender ([large
+A message above 16 MiB needs a larger `segment_size` in the DDS profile of its sender ([large
 messages](integration.md#large-messages)).
 
 ## Publications
@@ -126,8 +124,8 @@ STAMPS = """
 | `/diagnostics`, label infos | time of publication | none |
 | `~/debug/*` | none | none |
 
-The stamps of frames, clouds and images are as the drivers wrote them: the node does not add
-`points_offset` or `image_offset` to them.
+The stamps of frames, clouds and images are those of the drivers, without `points_offset` and
+`image_offset`.
 
 All published topics are reliable with depth 1. The node always publishes `/diagnostics` and the
 latched topics. It publishes on any other topic only while the topic has a subscriber.
@@ -143,16 +141,15 @@ Some topics exist only under a condition:
 | all with a type of `vision_msgs` | in addition, the package `vision_msgs` is installed |
 
 With the task `bev_segmentation`, the `bev` topics show what this task found. Otherwise, as with the
-shipped checkpoint, the node [lifts the masks](architecture.md#classes-in-the-birds-eye-view). For
-this it needs a cloud and an image, and publishes nothing for frames that lack one of them.
+shipped checkpoint, the node [lifts the masks](architecture.md#classes-in-the-birds-eye-view). This
+needs a cloud and an image, so the node publishes nothing for frames that lack one of them.
 
 The shipped network needs a cloud to find boxes. For a frame without a cloud, `~/markers` has no
-boxes, and the node publishes nothing on `~/detections`. A network with the
-[fusion](training.md#choose-the-fusion) `cross_attention` or `semantic_cross_attention` also finds
-boxes in images alone.
+boxes, and the node publishes nothing on `~/detections`. [Other
+networks](training.md#choose-the-fusion) find boxes in images alone.
 
-Tasks that you [add](extending.md) have no topics. The line `READY` in the log names the tasks
-without topics, and the topics that are missing because `vision_msgs` is not installed.
+Tasks that you [add](extending.md) have no topics. The line `READY` in the log names these tasks,
+and the topics that are missing because `vision_msgs` is not installed.
 """  # noqa: E501
 TIMING_HEAD = """
 ## Keys of `~/timing`
@@ -164,8 +161,8 @@ DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `perception: perception`; a namespace of the node comes first. Its `hardware_id` is
-the device of the network. Its `message` gives the reason for the level:
+status is named `perception: perception`, after the namespace of the node. Its `hardware_id` is the
+device of the network. Its `message` gives the reason for the level:
 
 | level | condition |
 | --- | --- |
@@ -173,13 +170,14 @@ the device of the network. Its `message` gives the reason for the level:
 | WARN | A frame took longer than `max_processing_time_ms`, or something is wrong with the input. |
 | OK | otherwise |
 
-The counters begin at activation. The rates are those of the last second.
+The counters begin at activation. The rates are those of the last second. A value without a frame to
+measure is `none`.
 
 """  # noqa: E501
 CAUSES_HEAD = """
 ## Causes
 
-A cause says what happened to a message or a frame. There are two kinds of counters:
+A cause says what happened to a message or a frame:
 
 - `dropped/CAUSE` counts messages and frames that have no result.
 - `degraded/CAUSE` counts frames that were published without one of the sensors, or without the
@@ -188,17 +186,11 @@ A cause says what happened to a message or a frame. There are two kinds of count
 If the sensors have names, some causes name the sensor:
 
 - In causes with STREAM, the name is part of STREAM: `late_front_left/image`, `no_roof/points`.
-- The name comes first in `bad_points`, `empty_points`, `bad_image`, `bad_camera_info`,
-  `no_camera_info` and `new_image_size`: `front_left/bad_image`.
-- It also comes first in `no_transform`, if the frame is published without the sensor:
-  `front_left/no_transform`.
-
-The messages of one sensor, normally the clouds of the first lidar, are the *reference stream*. The
-node matches all other messages with them. If two messages match, each is a *partner* of the other
-([Several sensors](several_sensors.md#5-what-happens-when-a-sensor-fails)).
+- In other causes of one sensor, the name comes first: `front_left/bad_image`.
 
 In the table, *either* means: degraded if the frame was published without the message, otherwise
-dropped.
+dropped. See also how the node [matches
+messages](several_sensors.md#5-what-happens-when-a-sensor-fails).
 
 """
 DEGRADED = {"no_STREAM", "no_ego_motion"}

@@ -176,8 +176,11 @@ after the semicolon is the difference from the column `right`, with its interval
 | lidar_only | no image (this is not the row `lidar_only`) |"""
 
 BY_POINTS = """This table gives the mAP by the number of lidar points on the object. Each column
-counts only the objects with this number of points. It ignores a prediction that contains another
-number of points, unless such an object is less than 4 m away."""
+counts only the objects with this number of points. A prediction counts in a column if one of these
+conditions holds:
+
+- It contains this number of points.
+- Its centre is less than 4 m from an object of this column."""
 
 REAL = """This table gives the results of some of these networks on real frames. There are only a
 few such frames, so small differences mean nothing."""

@@ -17,7 +17,7 @@ def documented_parameters() -> list[Specification]:
         dataclasses.replace(
             SPECIFICATIONS[name],
             name=f"NAME.{name}",
-            description=f"Like `{name}`, but only for the {kind} NAME.",
+            description=f"`{name}` of the {kind} NAME.",
         )
         for kind, names in (("lidar", OF_SENSORS["points"]), ("camera", OF_SENSORS["image"]))
         for name in names

@@ -4,10 +4,16 @@ The lidar sits elsewhere than the camera: it looks over the roof of a car at a w
 camera sees nothing. Such a point must not take the pixel that shows the car.
 
 The points themselves tell: the nearest of each cell of the image hides what is far behind it (a
-z-buffer). On real frames of KITTI, of all points behind a car or a person, this leaves 8 of 100
-with the class of what hides them instead of 63, with A2D2's few points 46 instead of 90. Of the
-points of cars, people and the ground, one or two in a hundred are taken for hidden. (`lifting` is
-stricter: labels must be right, and may be few.)
+z-buffer). (`lifting` is stricter: labels must be right, and may be few.)
+
+Measured on 11 frames of KITTI and 3 of A2D2, with the network of version 0.1: the points that get
+the class of the object at their pixel, without and with this step.
+
+- More than 0.5 m behind its box: 63 and 8 % (KITTI), 90 and 46 % (A2D2, which has few points).
+- On cars: 90 and 89 % (KITTI), 95 and 93 % (A2D2).
+- On people: 62 and 61 % (KITTI; A2D2 has no labels).
+
+Of the points on the ground, 0.5 % are taken for hidden.
 """
 
 from __future__ import annotations

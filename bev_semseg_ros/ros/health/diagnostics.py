@@ -22,23 +22,21 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "the message found no partner: within max_wait, no message came whose "
-    "stamp differs by at most slop. Or a newer message of the same sensor was processed first",
+    "unmatched_STREAM": "within max_wait, no message came whose stamp differs by at most slop. Or "
+    "a newer message of the same sensor was processed first",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages of this sensor waited, and this was "
     "the oldest: max_wait is too long for the rate of the sensor",
     "late_STREAM": "a message of this sensor with the same stamp came before, or one with a newer "
-    "stamp was already processed. With three or more sensors also: the frame of the message was "
-    "already processed without it",
+    "stamp was already processed. With three or more sensors also: its frame was already "
+    "processed without it",
     "time_jump_STREAM": "the message was waiting when the stamps jumped back, as when a bag "
     "starts again",
     "overwritten": "a newer frame replaced this one before the network was free",
     "no_stamp_STREAM": "the stamp of the message is 0",
-    "no_transform": "TF does not know a pose (only if extrinsics is tf). Without the pose of "
-    "output_frame or of the first lidar, frames are dropped. Without that of the first camera, "
-    "frames with its images are dropped. Without that of another sensor, frames are published "
-    "without this sensor",
-    "no_ego_motion": "the motion of the vehicle is not known (only if ego_motion is odometry or "
-    "tf). The frame is processed as if the vehicle stood still",
+    "no_transform": "TF does not know the pose of output_frame or of a sensor "
+    "([effects](several_sensors.md#5-what-happens-when-a-sensor-fails))",
+    "no_ego_motion": "the motion of the vehicle is not known. The frame is processed as if the "
+    "vehicle stood still",
     "no_camera_info": "the image came before the first camera_info",
     "deactivated": "the message was waiting when the node was deactivated",
     "no_STREAM": "no message of this sensor came in time for the frame",
@@ -74,28 +72,23 @@ TIMING_KEYS = {
 # is a topic without ~/.
 KEYS = {
     "mode": "value of the parameter `mode`",
-    "mode_actual": "the mode in which the last frame was processed, or `none` if there was no "
-    "frame in the last second",
+    "mode_actual": "the mode in which the last frame of the last second was processed",
     "input/INPUT/topic": "full name of the topic",
     "input/INPUT/rate_hz": "messages received per second",
     "input/INPUT/lost": "messages that did not reach the node: a newer one replaced them (depth "
-    "1), or DDS lost them. The count begins with the first message that arrives, and stops while "
-    "the topic has several publishers",
+    "1), or DDS lost them. Not counted while the topic has several publishers",
     "input/INPUT/age_ms": "time since the last message, or `never` if there was none",
     "output/frames/rate_hz": "frames published per second",
-    "output/OUTPUT/rate_hz": "messages published per second on this topic; only for topics "
-    "that had a message since activation",
+    "output/OUTPUT/rate_hz": "messages published per second on this topic",
     "published": "frames published",
     "input_age_ms": "time from the stamp of the last frame until its results were published, by "
-    "the clock of the node, or `none` if there was no frame",
-    "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, both "
-    f"without points_offset and image_offset; median over the last {LAST_FRAMES} frames, or "
-    "`none` if none had both",
+    "the clock of the node",
+    "sync_offset_ms": "stamp of the first cloud of a frame minus stamp of its first image, "
+    f"without offsets; median over the last {LAST_FRAMES} frames",
     "dropped/CAUSE": "messages and frames without a result",
     "dropped_last_second/CAUSE": "the same in the last second",
     "degraded/CAUSE": "frames published without a sensor, or without the ego motion",
-    "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames, or `none` if there "
-    "was no frame",
+    "latency_ms/p50": f"median of total_ms over the last {LAST_FRAMES} frames",
     "latency_ms/p95": f"95th percentile of total_ms over the last {LAST_FRAMES} frames",
     "latency_ms/p99": f"99th percentile of total_ms over the last {LAST_FRAMES} frames",
     "device": "the device of the network",

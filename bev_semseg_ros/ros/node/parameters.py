@@ -96,49 +96,48 @@ class Parameters:
     )
     camera_pose: tuple[float, ...] = _parameter(
         (),
-        "Pose of the camera in base_frame, in the form of lidar_pose. It is the pose of the camera "
-        "body (x along the optical axis, y left, z up), not of the optical frame. Used only if "
-        "extrinsics is parameters.",
+        "Pose of the camera body (x along the optical axis, y left, z up) in base_frame, in the "
+        "form of lidar_pose. Used only if extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
     base_frame: str = _parameter(
         "base_link",
         "Coordinate frame of the vehicle (x forward, y left, z up). Its use depends on extrinsics. "
-        "tf: the TF frame in which the node looks up the poses. parameters: the frame to which "
-        "lidar_pose and camera_pose are relative. calibration: only a name for the ego frame of "
-        "the file; output_frame can use this name. If ego_motion is tf, base_frame must always be "
-        "a TF frame, with the axes of the ego frame.",
+        "tf: the TF frame in which the node looks up the poses. parameters: the frame of "
+        "lidar_pose and camera_pose. calibration: only a name for the ego frame of the file, for "
+        "output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego frame.",
     )
     ground_height: float = _parameter(
         0.0,
         "z of the ground in base_frame, metres: 0 for base_footprint. Not used if extrinsics is "
-        "calibration, because the file contains the height of the lidar.",
+        "calibration.",
         limits=(-10.0, 10.0),
     )
     tf_lookup: str = _parameter(
         "static",
-        "When the node looks up the pose of a sensor in TF. static: once. stamped, for sensors "
-        "that move in base_frame: for each message, at its stamp; the node waits for this "
-        f"transform for up to {LOOKUP_TIMEOUT:g} s. Used only if extrinsics is tf.",
+        "When the node looks up the pose of a sensor in TF. static: once. stamped: for each "
+        f"message, at its stamp, with a wait of up to {LOOKUP_TIMEOUT:g} s; for sensors that move "
+        "in base_frame. Used only if extrinsics is tf.",
         choices=("static", "stamped"),
     )
     output_frame: str = _parameter(
         "",
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
-        "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, also a "
-        "moving one such as odom or map; the node looks it up at the stamp of the cloud, and waits "
-        f"for it for up to {LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame. calibration: "
-        "a frame_id of the YAML file. For boxes in the ego frame of this file, set base_frame and "
-        "output_frame to the same name, one that TF does not have, such as ego. With base_link, "
-        "RViz would draw them in a wrong place.",
+        "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, such as "
+        "odom or map; the node looks it up at the stamp of the cloud, and waits for it for up to "
+        f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame. calibration: a frame_id of "
+        "the YAML file, or the value of base_frame for boxes in the ego frame. In the latter case, "
+        "give base_frame a name that TF does not have, such as ego, and set it as RViz's Fixed "
+        "Frame. With base_link, RViz would draw the boxes in a wrong place.",
     )
     ego_motion: str = _parameter(
         "none",
         "Source of the motion of the vehicle, by which the node corrects the points and the poses "
-        "of the cameras. none: no correction. odometry: the topic odometry, with velocities along "
-        "the axes of the ego frame if extrinsics is calibration, otherwise along those of "
-        "base_frame. tf: the movement of base_frame in odom_frame (needs tf2_ros).",
+        "of the cameras. none: no correction. odometry: the topic odometry, whose child_frame_id "
+        "is ignored. If extrinsics is calibration, its velocities must be along the axes of the "
+        "ego frame. Otherwise, they must be along those of base_frame. tf: the movement of "
+        "base_frame in odom_frame (needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
     odom_frame: str = _parameter(
@@ -184,9 +183,9 @@ class Parameters:
     )
     image_transport: str = _parameter(
         "raw",
-        "Type of the images. raw: Image. compressed: CompressedImage (JPEG or PNG), on the topic "
-        "of the images with /compressed at its end. With either value, you can also remap `image` "
-        "to the full name of a topic of compressed images.",
+        "Type of the images, on the topic to which you remap `image`. raw: Image. compressed: "
+        "CompressedImage (JPEG or PNG); the node adds /compressed to the name of the topic. Not "
+        "needed if you remap `image` to the full name of a topic of compressed images.",
         choices=("raw", "compressed"),
     )
     rectified: str = _parameter(
@@ -199,8 +198,8 @@ class Parameters:
     reliability: str = _parameter(
         "auto",
         "QoS of the subscriptions. auto: reliable if every publisher of the topic offers this, "
-        "otherwise best effort. best_effort: for all topics except camera_info, which stays at "
-        "auto, because a latched camera_info would not arrive otherwise.",
+        "otherwise best effort. best_effort: for all topics except camera_info, which may be "
+        "latched and stays at auto.",
         choices=("auto", "reliable", "best_effort"),
     )
     slop: float = _parameter(
@@ -212,16 +211,15 @@ class Parameters:
     max_wait: float = _parameter(
         0.2,
         "Longest time that a message waits for a partner, in seconds. A partner is a matching "
-        f"message of another sensor. At most {MOST_WAITING} messages of a sensor wait at a time "
-        f"({MOST_WAITING / 30:.0f} s at 30 Hz).",
+        f"message of another sensor. At most {MOST_WAITING} messages of a sensor wait at a time.",
         limits=(0.0, 10.0),
         live=True,
     )
     points_offset: float = _parameter(
         0.0,
-        "Seconds that the node adds to the stamps of clouds, for two purposes only: to match "
-        "messages, and to correct the motion (ego_motion). Published messages keep the stamp of "
-        "the cloud without this offset, and the node looks up poses in TF at that stamp.",
+        "Seconds that the node adds to the stamps of clouds to match messages and to correct the "
+        "motion (ego_motion). For published messages and for TF, it uses the stamps without this "
+        "offset.",
         limits=OFFSETS,
         live=True,
     )
@@ -234,10 +232,9 @@ class Parameters:
     unmatched: str = _parameter(
         "process",
         "What happens to a message that has no partner when max_wait ends. drop: the node drops "
-        "it. process: the node processes it alone if it belongs to the reference stream (normally "
-        "the clouds of the first lidar), or if no pair has formed for one second; otherwise, the "
-        "node drops it. With either value, the node drops a waiting message as soon as it "
-        "processes a newer one of the same sensor.",
+        "it. process: the node processes it alone if it belongs to the reference stream, normally "
+        "the clouds of the first lidar. It processes other messages alone if no pair has formed "
+        "for one second.",
         choices=("process", "drop"),
         live=True,
     )
@@ -261,9 +258,9 @@ class Parameters:
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Limits between bands of distance, in metres, in rising order: two numbers make three "
-        "bands. score_threshold_CLASS can have a threshold for each band. The distance of a box is "
-        "measured horizontally from the origin of the ego frame.",
+        "Limits between bands of distance for score_threshold_CLASS, in metres, in rising order: "
+        "two numbers make three bands. The distance of a box is measured horizontally from the "
+        "origin of the ego frame.",
         limits=(0.0, 1000.0),
         live=True,
     )
@@ -271,8 +268,7 @@ class Parameters:
         1.0,
         "If two boxes overlap by more than this, the node publishes only the one with the higher "
         "score, whatever their classes. The overlap is the intersection over union in the "
-        "bird's-eye view. 1 turns this off. In any case, the network itself keeps only the best of "
-        "several boxes of the same class that are close together.",
+        "bird's-eye view. 1 turns this off.",
         limits=(0.0, 1.0),
         live=True,
     )

@@ -107,14 +107,14 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/camera_info": Topic(
         "sensor_msgs/msg/CameraInfo",
-        "intrinsics of the (rectified) images on the other `semseg` topics",
+        "intrinsics of the rectified images on the other `semseg` topics",
         SEGMENTATION,
         of_camera=True,
     ),
     "~/point_segmentation": Topic(
         "sensor_msgs/msg/PointCloud2",
         "the points of the cloud in their order (height 1). Fields: x, y, z (float32), `label` "
-        "(uint8: number of the class; 255 if x, y, z or intensity is not finite), `score` "
+        "(uint8: number of the class; 255 if the network did not see the point), `score` "
         "(float32: probability of the class) and `rgb` (colour of the class)",
         POINTS,
         of_lidar=True,

@@ -1,8 +1,23 @@
 """Rigs of chance: the sensors of a vehicle that nobody trained on.
 
-What is drawn spans the vehicles in use: one lidar or several, of 16 to 128 beams, on a car's roof
-or a van's; one camera that looks to the front, to a side or to the rear. The ego frame is turned so
-that the camera looks along x, and lies on the ground under the first lidar.
+What is drawn spans the vehicles in use. The ego frame is turned so that the camera looks along x,
+and lies on the ground under the first lidar.
+
+- Lidars: one in four of five rigs, or two to four; the further ones may be lower and more tilted.
+  They turn, with 16 to 128 beams, evenly or unevenly spaced, or look forward with a raster of 70 to
+  130 rows. Their range is 35 to 200 m.
+- Pose of the lidar: 1.2 to 2.8 m above the ground, pitch and roll up to 3 degrees.
+- Intensity: reflectivity, of one scale or another in each rig; strength of the echo; or zero for
+  all points.
+- Sweep: none, or 0.05, 0.1 or 0.2 s, during which the vehicle and the objects move. In half of the
+  rigs with a sweep, the driver of the lidar has removed the motion of the vehicle. Boxes have their
+  positions at the time of the frame. The beams pass the x axis, along which the camera looks, at
+  most 30 ms before or after that time.
+- Camera: view of 45 to 110 degrees; 1.1 to 2.2 m above the ground, up to 1.5 m beside and 1 m in
+  front of the lidar; looks to the front (70 %), a side (20 %) or the rear (10 %).
+- Image: aspect ratio 1.25 to 3.2, 0.17 to 0.6 megapixels; up to 50 ms before or after the time of
+  the frame; vignetting, JPEG. In three of ten rigs, it shows the bonnet, which is unlabelled in the
+  mask and has no box.
 """
 
 from __future__ import annotations
