@@ -15,7 +15,8 @@ class PointClasses:
 
     Attributes:
         labels: (N,) uint8 numbers of a label set's classes; `labels.MASK_IGNORED` for a point that
-            the network did not see: one with NaN or infinite numbers.
+            the network did not see: one with NaN or infinite numbers, or of many more than
+            `preprocessing.MAX_CLOUD_POINTS`.
         scores: (N,) float32 in 0..1: the probability of that class; 0 for a point not seen.
     """
 
