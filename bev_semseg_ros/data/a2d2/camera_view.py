@@ -13,7 +13,7 @@ from bev_semseg_ros.data.a2d2.cloud import Cloud, read_points
 from bev_semseg_ros.data.a2d2.layout import PARTS, expected_parts
 from bev_semseg_ros.data.calibration import a2d2_calibration, a2d2_lidar_poses
 from bev_semseg_ros.data.files import read_image, read_json
-from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.frame import LIDAR
 
 # Two images show one moment if they are nearer than half of this, even where frames are farther
 # apart: it is a turn of the lidars.
@@ -71,6 +71,8 @@ class CameraView:
         name: of the camera, such as "front_left".
         camera: intrinsics and pose.
         ego_from_view: (4, 4) takes its points and boxes to the ego frame.
+        view_from_unit: (4, 4) of the lidars that the calibration knows, by their numbers in the
+            order of the calibration. Each takes points of the lidar to the camera's view frame.
         files: of its frames, by scene and number.
     """
 
@@ -87,10 +89,8 @@ class CameraView:
         """
         self.name = name
         known = a2d2_calibration(calibration, name)
-        self._view_from_lidar = {
-            lidar: invert(known.ego_from_lidar) @ ego_from_lidar
-            for lidar, ego_from_lidar in a2d2_lidar_poses(calibration).items()
-        }
+        self._lidar_names = list(a2d2_lidar_poses(calibration))
+        self.view_from_unit = known.lidars[LIDAR].lidar_from_unit
         self.camera = known.known_camera
         self.ego_from_view = known.ego_from_lidar
         self.files: dict[Key, FrameFiles] = {}
@@ -107,19 +107,23 @@ class CameraView:
                     files.expected.update(expected)
         self._times: dict[str, tuple[list[Key], np.ndarray]] = {}
 
-    def view_from_lidars(self, lidar_names: Mapping[int, str]) -> dict[int, np.ndarray]:
-        """Return (4, 4) of the lidars that the calibration knows, by their numbers in a frame.
+    def unit_numbers(self, lidar_names: Mapping[int, str]) -> np.ndarray:
+        """Return the number of each lidar that holds for all frames.
 
-        Each takes points of the lidar to the view frame of this camera.
+        The sidecars number the lidars of a frame in no fixed order. Here they are numbered as in
+        `view_from_unit`; lidars that the calibration does not know have higher numbers.
 
         Args:
-            lidar_names: names of the lidars by their numbers.
+            lidar_names: names of the lidars by their numbers in a frame.
+
+        Returns:
+            (256,) uint16 by the numbers in the frame.
         """
-        return {
-            number: self._view_from_lidar[name]
-            for number, name in lidar_names.items()
-            if name in self._view_from_lidar
-        }
+        numbers = np.arange(256, dtype=np.uint16) + np.uint16(len(self._lidar_names))
+        for number, name in lidar_names.items():
+            if name in self._lidar_names:
+                numbers[number] = self._lidar_names.index(name)
+        return numbers
 
     def times_us(self, scene: str) -> tuple[list[Key], np.ndarray]:
         """Return the frames of a scene that have a time, and these times, ascending."""

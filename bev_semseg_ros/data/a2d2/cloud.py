@@ -41,17 +41,18 @@ class Cloud:
             return 0
         return int(self.times_us.max())
 
-    def attributes(self, time_us: int) -> dict[str, np.ndarray]:
+    def attributes(self, time_us: int, unit_numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return what each point carries, by the names of `frame.POINT_ATTRIBUTES`.
 
         Args:
             time_us: the frame's time, microseconds.
+            unit_numbers: (256,) number of each lidar in all frames, by its number in the file.
         """
         found: dict[str, np.ndarray] = {}
         if self.times_us is not None:
             found["time"] = ((self.times_us - time_us) * 1e-6).astype(np.float32)
         if self.units is not None:
-            found["unit"] = self.units
+            found["unit"] = unit_numbers[self.units]
         return found
 
     def measurements(self, lidar_names: Mapping[int, str]) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -221,15 +222,13 @@ class A2D2Dataset:
         """
         scans = {}
         for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
+            scan = LidarScan(None, view.ego_from_view, lidar_from_unit=view.view_from_unit)
             if view.name in clouds:
                 cloud = clouds[view.name]
-                attributes = cloud.attributes(time_us)
-                poses = view.view_from_lidars(found[view.name].lidar_names())
-                scans[name] = LidarScan(
-                    cloud.points, view.ego_from_view, attributes, lidar_from_unit=poses
-                )
-            else:
-                scans[name] = LidarScan(None, view.ego_from_view)
+                numbers = view.unit_numbers(found[view.name].lidar_names())
+                attributes = cloud.attributes(time_us, numbers)
+                scan = replace(scan, points=cloud.points, attributes=attributes)
+            scans[name] = scan
         return scans
 
     def _point_classes(

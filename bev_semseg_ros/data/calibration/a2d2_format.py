@@ -20,7 +20,8 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """Read the calibration of a camera of A2D2.
 
     The "lidar" frame is the camera's *view*, in which A2D2 gives its points. The ego frame has the
-    axes of A2D2's vehicle frame and its origin on the ground below the front-centre camera.
+    axes of A2D2's vehicle frame and its origin on the ground below the front-centre camera. The
+    units of the clouds are numbered in the order of the file, as the reader of A2D2 does.
 
     Args:
         path: A2D2's cams_lidars.json.
@@ -47,16 +48,22 @@ def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
         raise ValueError(f"{where}.Lens: expected {' or '.join(A2D2_LENSES)}, got {lens!r}")
     distortion_model, num_coefficients = A2D2_LENSES[lens]
     width, height = numbers(entry.get("Resolution"), (2,), where + ".Resolution")
+    view_from_ego = invert(ego_from_view)
+    ego_from_lidars = a2d2_lidar_poses(path).values()
     return Calibration.of(
         ego_from_view,
         Camera(
             intrinsic(entry.get("CamMatrixOriginal"), where + ".CamMatrixOriginal"),
             (int(width), int(height)),
-            OPTICAL_FROM_VIEW @ invert(ego_from_view),
+            OPTICAL_FROM_VIEW @ view_from_ego,
             numbers(entry.get("Distortion"), (1, num_coefficients), where + ".Distortion"),
             distortion_model,
             intrinsic(entry.get("CamMatrix"), where + ".CamMatrix"),
         ),
+        lidar_from_unit={
+            number: view_from_ego @ ego_from_lidar
+            for number, ego_from_lidar in enumerate(ego_from_lidars)
+        },
     )
 
 

@@ -30,11 +30,14 @@ class LidarMount:
         ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
         frame_id: The lidar's frame in ROS.
         beams: What the file says of its beams, which only the simulator needs; None if nothing.
+        lidar_from_unit: If its clouds combine several lidars (units), (4, 4) by the number that the
+            points of a unit have. Each takes points of the unit to the frame of the clouds.
     """
 
     ego_from_lidar: np.ndarray
     frame_id: str
     beams: Beams | None = None
+    lidar_from_unit: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,7 @@ class Calibration:
         camera: Camera | None = None,
         lidar_frame: str = LIDAR,
         camera_frame: str = CAMERA,
+        lidar_from_unit: Mapping[int, np.ndarray] | None = None,
     ) -> Calibration:
         """Return the calibration of one lidar and at most one camera.
 
@@ -95,9 +99,10 @@ class Calibration:
             camera: The camera; None if only the lidar is known.
             lidar_frame: frame_id of the lidar in ROS.
             camera_frame: frame_id of the camera in ROS.
+            lidar_from_unit: Poses of the units of the lidar; see `LidarMount`.
         """
         return cls(
-            {LIDAR: LidarMount(ego_from_lidar, lidar_frame)},
+            {LIDAR: LidarMount(ego_from_lidar, lidar_frame, None, lidar_from_unit or {})},
             {} if camera is None else {CAMERA: CameraMount(camera, camera_frame)},
         )
 
@@ -141,6 +146,11 @@ class Calibration:
         if self.camera is None:
             raise ValueError("the calibration has no camera")
         return self.camera
+
+    @property
+    def units(self) -> dict[str, Mapping[int, np.ndarray]]:
+        """`LidarMount.lidar_from_unit` of each lidar by its name."""
+        return {name: mount.lidar_from_unit for name, mount in self.lidars.items()}
 
     @property
     def _lidar(self) -> LidarMount:

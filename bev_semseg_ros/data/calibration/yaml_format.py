@@ -4,6 +4,9 @@ lidar:
   frame_id: lidar
   ego_from_lidar: 4x4         # takes points of the lidar to the ego frame, so holds its height
   beams: {model: VLP-16}      # for the simulation; may be left out (see `read_beams`)
+  lidar_from_unit:            # only if several lidars (units) make one cloud
+    0: 4x4                    # takes points of unit 0 to the lidar: the frame of the clouds
+    1: 4x4
 camera:                       # may be left out
   frame_id: camera
   width, height: int          # pixels
@@ -29,6 +32,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import yaml
 
 from bev_semseg_ros.data.calibration.beams import read_beams
@@ -49,6 +53,8 @@ from bev_semseg_ros.yaml_file import read_yaml
 YAML_NAME = "calibration.yaml"
 
 _Mount = TypeVar("_Mount", LidarMount, CameraMount)
+
+MAX_UNIT = 65535  # the highest number that a point can give its unit
 
 _LIDAR_KEYS = ("frame_id", "ego_from_lidar")
 _CAMERA_KEYS = (
@@ -136,10 +142,29 @@ def _mounts(
 
 def _lidar_mount(section: Any, where: str) -> LidarMount:
     """Return the lidar of a section; `where` is for errors."""
-    values = _mapping(_with_present_keys(section), _LIDAR_KEYS, ("beams",), where)
+    values = _mapping(_with_present_keys(section), _LIDAR_KEYS, ("beams", "lidar_from_unit"), where)
     ego_from_lidar = rigid(values["ego_from_lidar"], f"{where}.ego_from_lidar")
     beams = read_beams(values["beams"], f"{where}.beams") if "beams" in values else None
-    return LidarMount(ego_from_lidar, frame_name(str(values["frame_id"])), beams)
+    poses: dict[int, np.ndarray] = {}
+    if "lidar_from_unit" in values:
+        poses = _unit_poses(values["lidar_from_unit"], f"{where}.lidar_from_unit")
+    return LidarMount(ego_from_lidar, frame_name(str(values["frame_id"])), beams, poses)
+
+
+def _unit_poses(section: Any, where: str) -> dict[int, np.ndarray]:
+    """Return the poses of the units of a lidar by their numbers; `where` is for errors."""
+    if not isinstance(section, dict) or not section:
+        raise ValueError(
+            f"{where}: expected a mapping from the number of each unit to its 4x4 matrix, got "
+            f"{section!r}"
+        )
+    for number in section:
+        if type(number) is not int or not 0 <= number <= MAX_UNIT:
+            raise ValueError(
+                f"{where}: expected the numbers that the points of the cloud give their units, "
+                f"from 0 to {MAX_UNIT}, got {number!r}"
+            )
+    return {number: rigid(pose, f"{where}.{number}") for number, pose in section.items()}
 
 
 def _camera_mount(section: Any, where: str) -> CameraMount:
@@ -204,6 +229,10 @@ def _lidar_section(mount: LidarMount) -> dict[str, Any]:
     section = {"frame_id": mount.frame_id, "ego_from_lidar": mount.ego_from_lidar.tolist()}
     if mount.beams is not None:
         section["beams"] = mount.beams.to_dict()
+    if mount.lidar_from_unit:
+        section["lidar_from_unit"] = {
+            int(number): pose.tolist() for number, pose in mount.lidar_from_unit.items()
+        }
     return section
 
 

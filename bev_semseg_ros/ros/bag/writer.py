@@ -69,7 +69,7 @@ class BagSummary:
         unrelated: Frames that do not follow the one before them in a drive; each was stamped
             0.5 s after it.
         other_extrinsics: Frames whose sensors sit elsewhere than calibration.yaml and /tf_static
-            say.
+            say, or whose clouds combine other lidars than calibration.yaml says.
         calibration: The calibration.yaml.
     """
 
@@ -233,12 +233,14 @@ class _Bag:
         """Take sensors that were not seen before into the calibration and /tf_static."""
         num_known = len(self._lidars) + len(self._cameras)
         for name, scan in frame.lidars.items():
-            self._lidars.setdefault(name, LidarMount(scan.ego_from_lidar, name))
+            mount = self._lidars.setdefault(name, LidarMount(scan.ego_from_lidar, name))
+            if scan.lidar_from_unit and not mount.lidar_from_unit:
+                self._lidars[name] = replace(mount, lidar_from_unit=scan.lidar_from_unit)
         for name, seen in frame.cameras.items():
             frame_id = f"{name}_optical" if name in self._lidars else name
             self._cameras.setdefault(name, CameraMount(seen.camera, frame_id))
+        self.calibration = Calibration(dict(self._lidars), dict(self._cameras))
         if len(self._lidars) + len(self._cameras) > num_known:
-            self.calibration = Calibration(dict(self._lidars), dict(self._cameras))
             self._send("/tf_static", stamp_ns, _transforms(self.calibration, stamp_ns))
 
     def _send(self, topic: str, stamp_ns: int, message: Any) -> None:
@@ -288,14 +290,26 @@ def _gap(previous: Frame | None, frame: Frame) -> int | None:
 def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
     """Return whether the sensors of a frame sit where the calibration says."""
     for name, scan in frame.lidars.items():
-        expected = calibration.lidars[name].ego_from_lidar
-        if not np.allclose(expected, scan.ego_from_lidar, atol=1e-6):
+        mount = calibration.lidars[name]
+        if not np.allclose(mount.ego_from_lidar, scan.ego_from_lidar, atol=1e-6):
+            return False
+        if scan.points is not None and not _has_units(mount, scan):
             return False
     for name, seen in frame.cameras.items():
         expected = calibration.cameras[name].camera.camera_from_ego
         if not np.allclose(expected, seen.camera.camera_from_ego, atol=1e-6):
             return False
     return True
+
+
+def _has_units(mount: LidarMount, scan: LidarScan) -> bool:
+    """Return whether the units of a scan sit where the calibration says."""
+    if scan.lidar_from_unit.keys() != mount.lidar_from_unit.keys():
+        return False
+    return all(
+        np.allclose(mount.lidar_from_unit[number], pose, atol=1e-6)
+        for number, pose in scan.lidar_from_unit.items()
+    )
 
 
 def _connect(writer: Writer, topic: str, kind: str) -> Connection:

@@ -18,10 +18,12 @@ nebula_core_common/point_types.hpp.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
+from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.ros.convert.point_cloud import find_field, read_fields
 
 # The names of the fields; the first that the cloud has is taken.
@@ -33,15 +35,18 @@ UNIT_FIELDS = ("unit", "lidar_id", "sensor_id")
 LONGEST_OFFSET = 10.0
 
 
-def decode_point_attributes(message: Any, stamp: int) -> dict[str, np.ndarray]:
+def decode_point_attributes(
+    message: Any, stamp: int, wanted: Collection[str] = tuple(POINT_ATTRIBUTES)
+) -> dict[str, np.ndarray]:
     """Read what a PointCloud2 says of each point besides its place and intensity.
 
     Args:
         message: The cloud, organized or not.
         stamp: The stamp of the message, integer nanoseconds.
+        wanted: The attributes to read.
 
     Returns:
-        The attributes that the cloud has, each (N,) in the order of `decode_cloud`:
+        The wanted attributes that the cloud has, each (N,) in the order of `decode_cloud`:
         "ring" (uint16, the laser of the point, in the numbering of its maker),
         "time" (float32, seconds since `stamp`, NaN where the driver gives none; it may be a view
         of the message) and
@@ -55,10 +60,10 @@ def decode_point_attributes(message: Any, stamp: int) -> dict[str, np.ndarray]:
         return {}
     attributes = {}
     for attribute, names in (("ring", RING_FIELDS), ("unit", UNIT_FIELDS)):
-        name = _first(message, names)
+        name = _first(message, names) if attribute in wanted else None
         if name is not None:
             attributes[attribute] = _numbers(_column(message, name), name)
-    name = _first(message, TIME_FIELDS)
+    name = _first(message, TIME_FIELDS) if "time" in wanted else None
     if name is not None:
         attributes["time"] = _offsets(_column(message, name), name, stamp)
     return attributes

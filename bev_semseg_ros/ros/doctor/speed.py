@@ -160,11 +160,18 @@ class Replay:
         self._lidars: dict[Sensor, LidarInput] = {}
         self._cameras: dict[Sensor, CameraInput] = {}
         self._infos: dict[Sensor, Any] = {}
+        units = {} if calibration is None else calibration.units
         for sensor in sensors:
             stream = observation.streams[sensor.stream]
             if sensor.kind == "points":
                 self._poses[sensor] = lidar_pose(sensor, stream, calibration)
-                self._lidars[sensor] = LidarInput(sensor, Health(), predictor.point_attributes)
+                self._lidars[sensor] = LidarInput(
+                    sensor,
+                    Health(),
+                    predictor.point_attributes,
+                    lidar_from_unit=units.get(sensor.name),
+                    needs_units=predictor.whole_clouds,
+                )
             else:
                 camera = _known_camera(sensor, calibration)
                 self._poses[sensor] = ANY_CAMERA if camera is None else camera.camera_from_ego

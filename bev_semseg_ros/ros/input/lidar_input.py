@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bev_semseg_ros.frame import LidarScan
 from bev_semseg_ros.ros.convert.message import stamp_ns
-from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_attributes import UNIT_FIELDS, decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import find_field
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
@@ -32,6 +32,8 @@ class LidarInput:
         attributes: Sequence[str],
         expected_frame: str | None = None,
         moves_points: bool = False,
+        lidar_from_unit: Mapping[int, np.ndarray] | None = None,
+        needs_units: bool = False,
     ) -> None:
         """Begin without a cloud.
 
@@ -42,11 +44,21 @@ class LidarInput:
             expected_frame: The frame_id the first cloud should have, if the calibration names one.
             moves_points: Whether points are moved by the vehicle's motion. Their times are read
                 for that, too, if the clouds have them.
+            lidar_from_unit: Poses of the lidars (units) that the clouds combine, by the numbers
+                that their points have; see `LidarScan`.
+            needs_units: Whether the network needs to know from where each point was measured. The
+                units of the points are read for that, too, if the clouds have them.
         """
         self._sensor, self._health = sensor, health
         self._attributes, self._expected_frame = attributes, expected_frame
         self._moves_points = moves_points
-        self._used = {*attributes, "time"} if moves_points else set(attributes)
+        self._lidar_from_unit, self._needs_units = lidar_from_unit or {}, needs_units
+        self._has_warned_of_units = False  # once is enough
+        self._used = set(attributes)
+        if moves_points:
+            self._used.add("time")
+        if needs_units:
+            self._used.add("unit")
         self._intensity = IntensityScale()
 
     @property
@@ -102,12 +114,14 @@ class LidarInput:
                 )
         if "time" in attributes:
             attributes["time"] = attributes["time"] + np.float32(seconds)
-        return LidarScan(points, pose, attributes, seconds)
+        return LidarScan(points, pose, attributes, seconds, self._lidar_from_unit)
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
         """Return what is used of each point, as far as the cloud has it."""
         try:
-            attributes = decode_point_attributes(message, stamp_ns(message.header.stamp))
+            attributes = decode_point_attributes(
+                message, stamp_ns(message.header.stamp), self._used
+            )
         except ValueError as error:
             self._warn("point_attributes", f"the cloud{self._where} is used without them: {error}")
             return {}
@@ -117,7 +131,37 @@ class LidarInput:
                 f"the network wants {', '.join(missing)} of each point and the cloud{self._where} "
                 "has no such field: let the driver publish it, or expect less accuracy",
             )
-        return {name: values for name, values in attributes.items() if name in self._used}
+        if self._needs_units and not self._has_warned_of_units:
+            self._check_units(attributes.get("unit"))
+        return attributes
+
+    def _check_units(self, units: np.ndarray | None) -> None:
+        """Warn if the network takes points of several lidars for those of one.
+
+        Args:
+            units: (N,) number of the unit of each point; None if the cloud has no such field.
+        """
+        known = self._lidar_from_unit.keys()
+        if units is None:
+            if known:
+                self._warn_of_units(
+                    f"the calibration has lidar_from_unit, and the cloud{self._where} has no field "
+                    f"{' or '.join(UNIT_FIELDS)}: all its points count as measured by one lidar; "
+                    "let the driver publish the field, or remove lidar_from_unit"
+                )
+            return
+        unknown = np.setdiff1d(np.flatnonzero(np.bincount(units)), list(known))
+        if len(unknown) and (known or len(unknown) > 1):
+            self._warn_of_units(
+                f"the cloud{self._where} combines several lidars, and no pose is known of its "
+                f"units {', '.join(map(str, unknown))}: their points count as measured by one "
+                "lidar, so expect less accuracy; add lidar_from_unit to the lidar in the "
+                "calibration"
+            )
+
+    def _warn_of_units(self, text: str) -> None:
+        self._has_warned_of_units = True
+        self._warn("units", text)
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from std_msgs.msg import Header
 
 from bev_semseg_ros.frame import CameraImage, EgoMotion, Frame, LidarScan
@@ -51,6 +52,7 @@ class Pipeline:
         cameras: Mapping[str, CameraInput] | None = None,
         lidar_frames: Mapping[str, str] | None = None,
         motion: MotionSource | None = None,
+        units: Mapping[str, Mapping[int, np.ndarray]] | None = None,
     ) -> None:
         """Prepare the thread; `start` starts it.
 
@@ -66,6 +68,7 @@ class Pipeline:
             lidar_frames: The frame_ids the first clouds should have, by the lidars' names, if the
                 calibration names them.
             motion: The vehicle's motion; None to do without.
+            units: `LidarScan.lidar_from_unit` by the lidars' names, if the calibration has it.
         """
         self._predictor, self._extrinsics, self._motion = predictor, extrinsics, motion
         self._queue, self._publishers, self._health = queue, publishers, health
@@ -82,6 +85,8 @@ class Pipeline:
                 predictor.point_attributes,
                 frames.get(sensor.name),
                 moves_points=motion is not None,
+                lidar_from_unit=(units or {}).get(sensor.name),
+                needs_units=predictor.whole_clouds,
             )
             for sensor in self._sensors.lidars
         }

@@ -106,6 +106,7 @@ class Session:
             for sensor in self._sensors
             if sensor.kind == "image"
         }
+        calibration = configuration.calibration
         pipeline = Pipeline(
             configuration.predictor,
             configuration.extrinsics,
@@ -119,6 +120,7 @@ class Session:
             },
             lidar_frames=configuration.lidar_frames,
             motion=configuration.motion,
+            units={} if calibration is None else calibration.units,
         )
         self._reporter = Reporter(
             health, configuration.predictor, parameters, node.get_logger().warning
