@@ -33,7 +33,8 @@ class LidarScan:
         attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
         seconds: from the frame's time to that of the points that have no "time" of their own.
         lidar_from_unit: for a cloud of several lidars their poses by the numbers of the attribute
-            "unit": (4, 4) takes points of the unit to the lidar's frame. As far as known.
+            "unit": (4, 4) takes points of the unit to the lidar's frame. As far as known, and the
+            same in all frames.
     """
 
     points: np.ndarray | None

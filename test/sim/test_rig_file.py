@@ -104,6 +104,10 @@ def with_beams(**beams: object) -> Change:
     return lambda tree: tree["lidar"].update(beams=beams)
 
 
+def with_units(tree: dict) -> None:
+    tree["lidar"]["lidar_from_unit"] = {0: np.eye(4).tolist()}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -121,6 +125,7 @@ def with_beams(**beams: object) -> Change:
         (below, "camera.camera_from_ego: the sensor is -1.50 m above the ground"),
         (wide, "camera.rectified_matrix: the rectified image shows more than 151 degrees"),
         (lambda tree: tree["camera"].pop("width"), "camera: missing width"),
+        (with_units, "lidar.lidar_from_unit: the simulator .* list the units as lidars"),
     ],
 )
 def test_a_file_that_lacks_something_is_told_what_to_add(change, message, tmp_path):

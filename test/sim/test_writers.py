@@ -79,6 +79,20 @@ def scans_of(rig, result):
     return {sensor(parts, LIDAR, name): result[mine] for name, mine in parts.items()}
 
 
+def test_the_units_of_a_merged_cloud_sit_where_the_lidars_of_the_rig_do(written):
+    rig, _, result, *_, dataset, _ = written
+    frame, _ = dataset[0]
+    if rig.layout != "a2d2":  # each cloud is of one lidar
+        assert not any(scan.lidar_from_unit for scan in frame.lidars.values())
+        return
+    for name, part in scans_of(rig, result).items():
+        scan = frame.lidars[name]
+        for number in np.unique(scan.attributes["unit"]):
+            (lidar,) = np.unique(part.lidars[scan.attributes["unit"] == number])
+            found = scan.ego_from_lidar @ scan.lidar_from_unit[number]
+            np.testing.assert_allclose(found, rig.lidars[lidar].ego_from_lidar, atol=1e-6)
+
+
 def ego_points(frame):
     """Return the points of all scans in the ego frame."""
     return np.concatenate(

@@ -52,7 +52,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     """Return make_checkpoint(**settings), which saves a small network with random weights.
 
     What it predicts means nothing; the tests are about how results get in and out. The settings
-    are those of Config, and `tasks`.
+    are those of Config, `tasks` and `point_encoder`.
     """
     import torch
     from support.inference import SMALL
@@ -61,13 +61,17 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.build import build_network
 
-    def make(tasks: tuple[str, ...] = ("detection", "segmentation"), **settings: Any) -> Path:
+    def make(
+        tasks: tuple[str, ...] = ("detection", "segmentation"),
+        point_encoder: str = "none",
+        **settings: Any,
+    ) -> Path:
         torch.manual_seed(7)  # gives boxes of several classes, some of which overlap
         config = Config(
             grid=GridConfig(x_max=19.2, y_min=-9.6, y_max=9.6, cell=0.4),
             image=ImageConfig(8192, 128),
             postprocess=PostprocessConfig(max_boxes=12, bev_confidence=0.2),
-            model=replace(SMALL, tasks=tasks),
+            model=replace(SMALL, tasks=tasks, point_encoder=point_encoder, point_channels=8),
             **settings,
         )
         network = build_network(config)

@@ -11,8 +11,19 @@ from rosbags.rosbag2 import Reader
 from visualization_msgs.msg import Marker
 
 from bev_semseg_ros.data.calibration import load_calibration
-from bev_semseg_ros.frame import MODES, Annotation, Boxes, Camera, Frame, Prediction
-from bev_semseg_ros.geometry import apply, invert
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    MODES,
+    Annotation,
+    Boxes,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+    Prediction,
+)
+from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
@@ -24,7 +35,8 @@ from bev_semseg_ros.ros.convert.bev import encode_bev_cloud, encode_drivable_are
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import TOPICS
@@ -41,11 +53,19 @@ FILTER = {
 }
 IMAGES = ("~/semseg/color", "~/semseg/overlay", "~/semseg/labels", "~/semseg/camera_info")
 MAPS = ("~/bev/drivable_area", "~/bev/points")
+POINTS = "~/point_segmentation"
 SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
+# Where the three lidars sit whose points make one cloud.
+UNITS = {number: transform(rotation_z(0.5 * number), (0.4 * number, 0, 0)) for number in range(3)}
+
+
 class Drive:
-    """Return COUNT frames of a tilted lidar and a camera with a larger, distorted image."""
+    """Return COUNT frames of a tilted lidar and a camera with a larger, distorted image.
+
+    The cloud combines the points of several units.
+    """
 
     name = "drive"
 
@@ -72,15 +92,13 @@ class Drive:
         rng = np.random.default_rng(index)
         points = rng.uniform((2, -8, -1.8, 0), (18, 8, 0, 1), (800, 4)).astype(np.float32)
         image = np.kron(rng.integers(0, 255, (12, 24, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
-        return Frame.of(
-            (index + 1) * 100_000_000,
-            points,
-            self._calibration.ego_from_lidar,
-            image,
-            self._camera,
-            name=f"{index}",
-            scene=self.name,
-        ), Annotation()
+        units = rng.integers(0, len(UNITS), len(points))
+        scan = LidarScan(
+            points, self._calibration.ego_from_lidar, {"unit": units}, lidar_from_unit=UNITS
+        )
+        cameras = {CAMERA: CameraImage(image, self._camera)}
+        time_ns = (index + 1) * 100_000_000
+        return Frame(time_ns, {LIDAR: scan}, cameras, f"{index}", self.name), Annotation()
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +110,15 @@ def bag(calibration, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bev_checkpoint(make_checkpoint):
-    """A checkpoint with the same tasks, and one that learns a map."""
-    return make_checkpoint(tasks=("detection", "segmentation", "bev_segmentation"))
+    """A checkpoint with the same tasks, one that learns a map, and one that classifies points."""
+    tasks = ("detection", "segmentation", "bev_segmentation", "point_segmentation")
+    return make_checkpoint(tasks, "range_view")
 
 
 @pytest.fixture(
     scope="module",
     params=[*((mode, {}) for mode in MODES), ("fused", FILTER)],
-    ids=[*MODES, "fused and filtered, with a map that is learned"],
+    ids=[*MODES, "fused and filtered, with a map that is learned and classes of points"],
 )
 def answers(
     request, bag, checkpoint_file, bev_checkpoint, forked_recorder, tmp_path_factory
@@ -109,6 +128,7 @@ def answers(
     images = () if mode == "lidar_only" else IMAGES
     boxes = () if mode == "camera_only" else ("~/markers",)
     maps = MAPS if mode == "fused" else ()
+    points = (POINTS,) if settings else ()
     path = bev_checkpoint if settings else checkpoint_file
     recording = record(
         bag,
@@ -123,14 +143,14 @@ def answers(
             **settings,
             **SETTINGS,
         },
-        boxes + images + maps,
+        boxes + images + maps + points,
     )
     predictor = Predictor.load(path, "cpu", **SETTINGS)
     offline = {}
     for frame in frames(bag):
-        sample = prepare(frame, predictor.config)
+        sample = prepare(frame, predictor.config, predictor.whole_clouds)
         found = predictor.predict_sample(sample, mode, THRESHOLD)
-        results = {"map": predictor.bev_map(sample, found)}
+        results = {**found.results, "map": predictor.bev_map(sample, found)}
         offline[frame.timestamp_ns] = replace(found, results=results)
     if settings:
         defaults = Parameters(by_class=ClassParameters.defaults(BOX_LABELS.classes))
@@ -153,16 +173,18 @@ def frames(bag) -> list[Frame]:
                 continue
             message = deserialize_message(bytes(data), message_class(connection.msgtype))
             moments.setdefault(stamp_ns(message.header.stamp), {})[connection.topic] = message
-    return [
-        Frame.of(
-            stamp,
+    found = []
+    for stamp, moment in moments.items():
+        scan = LidarScan(
             decode_cloud(moment["/points"]),
             calibration.ego_from_lidar,
-            decode_image(moment["/image"]),
-            decode_camera(moment["/camera_info"], calibration.camera.camera_from_ego),
+            decode_point_attributes(moment["/points"], stamp),
+            lidar_from_unit=UNITS,
         )
-        for stamp, moment in moments.items()
-    ]
+        camera = decode_camera(moment["/camera_info"], calibration.camera.camera_from_ego)
+        cameras = {CAMERA: CameraImage(decode_image(moment["/image"]), camera)}
+        found.append(Frame(stamp, {LIDAR: scan}, cameras))
+    return found
 
 
 def by_place(boxes: Boxes, reference: Boxes) -> Boxes:
@@ -225,16 +247,13 @@ def pixels(message) -> np.ndarray:
 
 
 def test_every_output_is_one_of_those_compared_here():
-    """Diagnostics and messages that are not installed everywhere are left out.
-
-    Classes of points are compared in test_point_classes.
-    """
+    """Diagnostics and messages that are not installed everywhere are left out."""
     of_frames = {
         topic
         for topic, (kind, *_) in TOPICS.items()
         if not kind.startswith("vision_msgs") and not topic.startswith(("~/debug/", "/"))
     }
-    assert of_frames == {"~/markers", *IMAGES, *MAPS, "~/timing", "~/point_segmentation"}
+    assert of_frames == {"~/markers", *IMAGES, *MAPS, "~/timing", POINTS}
 
 
 def test_the_colours_are_those_of_the_predictors_labels(answers):
@@ -324,6 +343,24 @@ def test_the_maps_are_the_predictors_and_lie_on_the_ground_in_the_clouds_frame(
         if cloud.width == wanted.width:
             same = np.frombuffer(cloud.data, np.uint8) == np.frombuffer(wanted.data, np.uint8)
             assert same.mean() >= 0.999
+
+
+def test_the_points_have_the_predictors_classes_although_three_units_make_the_cloud(
+    answers, bag, bev_checkpoint
+):
+    _, recording, offline = answers
+    predictor = Predictor.load(bev_checkpoint, "cpu", **SETTINGS)
+    for frame in frames(bag):
+        message = recording.complete[frame.timestamp_ns].messages.get(POINTS)
+        expected = offline[frame.timestamp_ns].results.get("point_segmentation")
+        assert (message is None) == (expected is None)
+        if message is None:
+            continue
+        labels = read_fields(message, ["label"])[0]["label"]
+        np.testing.assert_array_equal(labels, expected[LIDAR].labels)
+        of_one = replace(frame, lidars={LIDAR: replace(frame.lidar, lidar_from_unit={})})
+        without = predictor.predict(of_one).results["point_segmentation"][LIDAR]
+        assert (without.labels != labels).mean() > 0.1
 
 
 def test_the_mode_is_the_one_asked_for(answers):

@@ -115,8 +115,8 @@ def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:
     _check_height(mount.ego_from_lidar, f"{where}.ego_from_lidar")
     if mount.lidar_from_unit:
         raise ValueError(
-            f"{where}.lidar_from_unit: the simulator gives each lidar a cloud of its own; in a copy "
-            "of the file, list the units as lidars, each with its ego_from_lidar and beams"
+            f"{where}.lidar_from_unit: the simulator gives each lidar a cloud of its own; in a "
+            "copy of the file, list the units as lidars, each with its ego_from_lidar and beams"
         )
     pattern = beam_pattern(mount.beams, where)
     heights = pattern.heights or (0.0,) * len(pattern.elevations)

@@ -37,17 +37,36 @@ def test_each_lidar_of_a_cloud_has_its_pose_if_the_calibration_knows_it(root):
     path = root / "cams_lidars.json"
     calibration = json.loads(path.read_text())
     view = {"origin": [1.5, 0.6, 1.1], "x-axis": [0, -1, 0], "y-axis": [1, 0, 0]}
-    calibration["lidars"] = {"front_left": {"view": view}, "rear": {"view": view}}
+    rear = {**view, "origin": [-0.4, 0, 0.5]}
+    calibration["lidars"] = {"rear": {"view": rear}, "front_left": {"view": view}}
     path.write_text(json.dumps(calibration))
     scan = A2D2Dataset(root)[0][0].lidar
-    assert list(scan.lidar_from_unit) == [0]  # as the sidecar numbers front_left
-    ego_from_unit = scan.ego_from_lidar @ scan.lidar_from_unit[0]
+    assert list(scan.lidar_from_unit) == [0, 1]
+    ego_from_unit = scan.ego_from_lidar @ scan.lidar_from_unit[1]
     np.testing.assert_allclose(ego_from_unit[:3, 0], [0, -1, 0], atol=1e-9)
     np.testing.assert_allclose(ego_from_unit[2, 3], 1.1 + 0.85, atol=1e-9)
     calibration["lidars"]["front_left"] = {}
     path.write_text(json.dumps(calibration))
     with pytest.raises(ValueError, match=r"cams_lidars\.json: lidars\.front_left\.view"):
         A2D2Dataset(root)
+
+
+def test_a_lidar_has_one_number_in_all_frames_whatever_their_sidecars_call_it(root):
+    path = root / "cams_lidars.json"
+    calibration = json.loads(path.read_text())
+    view = calibration["cameras"]["front_center"]["view"]
+    calibration["lidars"] = {"rear": {"view": view}, "front_left": {"view": view}}
+    path.write_text(json.dumps(calibration))
+    tiny_data.write_a2d2_frame(root, number=8)
+    sidecars = [{"0": "front_left", "1": "rear", "2": "roof"}, {"0": "rear", "2": "front_left"}]
+    for number, names in zip((7, 8), sidecars, strict=True):
+        lidar = tiny_data.a2d2_file(root, "lidar", number=number)
+        np.savez(lidar, **{**np.load(lidar), "lidar_id": np.arange(12) % 3})
+        sidecar = tiny_data.a2d2_file(root, "sidecar", number=number)
+        sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "lidar_ids": names}))
+    first, second = (frame.point_attributes["unit"] for frame, _ in A2D2Dataset(root))
+    # The calibration lists rear (0) and front_left (1); it does not know the others.
+    assert first[:3].tolist() == [1, 0, 4] and second[:3].tolist() == [0, 3, 1]
 
 
 def test_points_that_are_left_out_take_their_attributes_along(root):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import tiny_data
 
-from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.data.calibration import load_calibration, save_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 
 
@@ -46,6 +47,21 @@ def test_data_sets_calibration_is_that_of_their_frames(tmp_path, name, as_folder
     np.testing.assert_array_equal(read.ego_from_lidar, frame.ego_from_lidar)
     np.testing.assert_array_equal(read.camera.image_from_ego, frame.camera.image_from_ego)
     assert read.camera.size == frame.camera.size
+
+
+def test_a2d2_s_calibration_places_the_units_as_the_frames_number_them(tmp_path):
+    file = write_each_layout(tmp_path)["a2d2"]
+    content = json.loads(file.read_text())
+    view = {"origin": [1.5, 0.6, 1.1], "x-axis": [0, -1, 0], "y-axis": [1, 0, 0]}
+    content["lidars"] = {"rear": content["cameras"]["front_center"], "front_left": {"view": view}}
+    file.write_text(json.dumps(content))
+    frame, _ = open_dataset(tmp_path / "a2d2")[0]
+    save_calibration(load_calibration(file), tmp_path / "rig.yaml")
+    for read in (load_calibration(file), load_calibration(tmp_path / "rig.yaml")):
+        (poses,) = read.units.values()
+        assert list(poses) == list(frame.lidar.lidar_from_unit) == [0, 1]
+        for number, pose in poses.items():
+            np.testing.assert_array_equal(pose, frame.lidar.lidar_from_unit[number])
 
 
 @pytest.mark.parametrize(

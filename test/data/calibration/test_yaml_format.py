@@ -10,7 +10,7 @@ from support.paths import ROOT
 
 from bev_semseg_ros.data.calibration import Calibration, load_calibration, save_calibration
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, transform
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, rotation_z, transform
 
 ALIASES = "a0: &a0 [1]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 13)
@@ -77,6 +77,15 @@ def test_rig_without_a_camera_round_trips(tmp_path):
     assert load_calibration(tmp_path / "rig.yaml").camera is None
 
 
+def test_poses_of_the_units_of_a_cloud_round_trip_exactly(tmp_path):
+    poses = {0: transform(rotation_z(0.3), (1, 2, 0.1)), 7: transform(rotation_z(-1), (0, -2, 0))}
+    save_calibration(Calibration.of(np.eye(4), lidar_from_unit=poses), tmp_path / "rig.yaml")
+    read = load_calibration(tmp_path / "rig.yaml").units["lidar"]
+    assert list(read) == [0, 7]
+    for number, pose in poses.items():
+        np.testing.assert_array_equal(read[number], pose)
+
+
 def test_example_is_a_valid_calibration():
     read = load_calibration(EXAMPLE)
     assert read.camera.size == (1242, 375) and read.ego_from_lidar[2, 3] == 1.73
@@ -121,6 +130,18 @@ def test_example_is_a_valid_calibration():
         (
             lambda tree: tree["lidar"].update(ego_from_lidar="up"),
             "lidar.ego_from_lidar: expected numbers",
+        ),
+        (
+            lambda tree: tree["lidar"].update(lidar_from_unit=[np.eye(4).tolist()]),
+            "lidar.lidar_from_unit: expected a mapping from the number of each unit",
+        ),
+        (
+            lambda tree: tree["lidar"].update(lidar_from_unit={"left": np.eye(4).tolist()}),
+            "lidar.lidar_from_unit: expected the numbers .*, got 'left'",
+        ),
+        (
+            lambda tree: tree["lidar"].update(lidar_from_unit={1: (2 * np.eye(4)).tolist()}),
+            "lidar.lidar_from_unit.1: .*rigid",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from support.bag_content import assert_holds, read, stamp
 
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import LIDAR, Annotation, Camera, Frame
+from bev_semseg_ros.frame import LIDAR, Annotation, Camera, Frame, LidarScan
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
@@ -33,22 +33,22 @@ def test_drive_round_trips_with_its_times(drive, tmp_path, storage):
     assert (summary.frames, summary.clouds, summary.images, summary.unrelated) == (4, 4, 4, 0)
 
 
-class OneFrame:
-    """A data set of a single frame."""
+class InMemory:
+    """A data set of given frames."""
 
-    name = "one frame"
+    name = "in memory"
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
 
     def __len__(self) -> int:
-        return 1
+        return len(self._frames)
 
     def scene(self, index: int) -> str:
-        return self._frame.scene
+        return self._frames[index].scene
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        return self._frame, Annotation()
+        return self._frames[index], Annotation()
 
 
 def test_ring_time_and_unit_of_points_are_kept(drive, tmp_path):
@@ -59,8 +59,8 @@ def test_ring_time_and_unit_of_points_are_kept(drive, tmp_path):
         "time": np.linspace(-0.1, 0, count, dtype=np.float32),
         "unit": np.arange(count, dtype=np.uint16) % 5,
     }
-    dataset = OneFrame(replace(frame, lidars={LIDAR: replace(frame.lidar, attributes=attributes)}))
-    write_bag(dataset, tmp_path / "bag")
+    scan = replace(frame.lidar, attributes=attributes)
+    write_bag(InMemory([replace(frame, lidars={LIDAR: scan})]), tmp_path / "bag")
     ((_, message),) = read(tmp_path / "bag")["/points"]
     found = decode_point_attributes(message, stamp(message))
     assert found.keys() == attributes.keys()
@@ -197,6 +197,25 @@ def test_frames_of_another_calibration_are_counted(tmp_path):
     path = tmp_path / "training" / "calib" / "000001.txt"
     path.write_text(path.read_text().replace("-0.27", "-0.28"))
     assert write_bag(open_dataset(tmp_path), tmp_path / "bag").other_extrinsics == 1
+
+
+def test_calibration_places_the_units_and_other_places_are_counted(drive, tmp_path):
+    frames = [frame for frame, _ in drive]
+    poses = {number: transform(translation=(number, 0, 0)) for number in range(3)}
+    units = np.arange(len(frames[0].points), dtype=np.uint16) % 3
+    numbered = [poses, poses, {0: poses[2], 1: poses[1], 2: poses[0]}, {}]
+    empty = LidarScan(None, frames[0].ego_from_lidar)
+    scans = [
+        LidarScan(each.points, each.ego_from_lidar, {"unit": units}, lidar_from_unit=of_frame)
+        for each, of_frame in zip(frames, numbered, strict=True)
+    ]
+    dataset = InMemory([replace(frames[0], lidars={LIDAR: scan}) for scan in (empty, *scans)])
+    summary = write_bag(dataset, tmp_path / "bag")
+    assert summary.other_extrinsics == 2
+    read_back = load_calibration(tmp_path / "bag").units[LIDAR]
+    assert read_back.keys() == poses.keys()
+    for number, pose in poses.items():
+        np.testing.assert_array_equal(read_back[number], pose)
 
 
 def test_damaged_frame_leaves_no_bag_behind(drive, tmp_path):

@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("rclpy")
 
 from sensor_msgs.msg import PointCloud2, PointField
+from support.clouds import PLAIN, cloud
 
+from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
 from bev_semseg_ros.ros.input.unusable import UnusableInput
@@ -56,6 +58,44 @@ def test_times_that_nobody_uses_are_not_read():
     lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
     scan = lidar.decode(cloud_with_times(), np.eye(4), Parameters())
     assert scan.attributes == {} and scan.times == 0.0
+
+
+UNITS = {2: np.eye(4), 5: transform(translation=(1, 0, 0))}
+
+
+def units_read(numbers: list[int], poses: dict[int, np.ndarray], field: str = "unit"):
+    """Return the scan of a cloud whose points have numbers, and the warnings of two such."""
+    kinds = {**PLAIN, field: "u1"}
+    values = dict.fromkeys(PLAIN, np.ones(len(numbers))) | {field: np.array(numbers)}
+    sensor, health = Sensors.named((), ()).lidars[0], Health()
+    lidar = LidarInput(sensor, health, (), lidar_from_unit=poses, needs_units=True)
+    message = cloud(values, kinds)
+    message.header.frame_id = "top"
+    scan = lidar.decode(message, np.eye(4), Parameters())
+    warnings = health.take_warnings()
+    lidar.decode(message, np.eye(4), Parameters())
+    return scan, warnings + health.take_warnings()
+
+
+def test_points_of_a_merged_cloud_have_their_unit_and_its_pose():
+    scan, warnings = units_read([5, 2, 5], UNITS)
+    assert scan.attributes["unit"].tolist() == [5, 2, 5] and not warnings
+    assert scan.lidar_from_unit == UNITS
+
+
+def test_units_whose_poses_nobody_knows_are_warned_of_once():
+    _, (said,) = units_read([0, 3, 3], {})
+    assert "combines several lidars, and no pose is known of its units 0, 3" in said
+    assert "add lidar_from_unit to the lidar in the calibration" in said
+    _, (said,) = units_read([2, 7, 5], UNITS, "lidar_id")
+    assert "no pose is known of its units 7:" in said
+    assert units_read([3, 3, 3], {})[1] == []  # a cloud of one lidar
+
+
+def test_a_merged_cloud_that_does_not_tell_its_units_apart_is_warned_of_once():
+    scan, (said,) = units_read([2, 2, 5], UNITS, "number")
+    assert "the calibration has lidar_from_unit, and the cloud has no field unit or" in said
+    assert scan.attributes == {} and units_read([2], {}, "number")[1] == []
 
 
 def in_frame(frame: str) -> PointCloud2:
