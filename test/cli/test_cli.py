@@ -241,6 +241,8 @@ def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path,
     checkpoint.save(tmp_path / "before.pt", before, TINY, {})
     checkpoint.save(tmp_path / "after.pt", after, TINY, {})
     checkpoint.save(tmp_path / "coarse.pt", build_network(coarse), coarse, {})
+    other = replace(TINY, model=replace(TINY.model, neck="unet"))
+    checkpoint.save(tmp_path / "unet.pt", build_network(other), other, {})
 
     def export(other: str, *share: str) -> int:
         paths = [f"{tmp_path}/{name}.pt" for name in ("after", "mean", other)]
@@ -253,7 +255,8 @@ def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path,
     expected = 0.75 * before.state_dict()[key] + 0.25 * after.state_dict()[key]
     assert torch.allclose(mean.weights[key], expected, atol=1e-3)
     assert mean.info["averaged"] == {"with": TINY.name, "share": 0.25}
-    assert export("coarse") == 2 and "other classes" in capsys.readouterr().err
+    assert export("coarse") == 2 and "their classes differ" in capsys.readouterr().err
+    assert export("unet") == 2 and "they differ in camera.neck." in capsys.readouterr().err
     assert export("before", "--share", "2") == 2 and "0 to 1" in capsys.readouterr().err
     checkpoint.save(tmp_path / "adjusted.pt", before, TINY, {"unweighted": 0.5})
     assert export("adjusted") == 2 and "give --logit-adjustment 0.5" in capsys.readouterr().err
