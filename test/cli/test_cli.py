@@ -13,6 +13,7 @@ import pytest
 import torch
 from support import tiny_data
 from support.memory_dataset import TINY
+from support.point_clouds import points_config, points_network
 
 from bev_semseg_ros.cli.main import COMMANDS, main
 from bev_semseg_ros.inference import checkpoint
@@ -269,3 +270,16 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     assert "run.pt" in capsys.readouterr().err and checkpoint.load(path).training_state() == {
         "step": 3
     }
+
+
+def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
+    tmp_path: Path, capsys
+) -> None:
+    weights, data = tmp_path / "points.pt", tmp_path / "data"
+    checkpoint.save(weights, points_network(), points_config(), {})
+    tiny_data.write_kitti_frame(data, "000000")
+    common = ["--checkpoint", str(weights), "--data", str(data)]
+    assert main(["evaluate", *common, "--mode", "camera_only"]) == 2
+    assert "looks at no images; use lidar_only" in capsys.readouterr().err
+    assert main(["visualize", *common, "--out", str(tmp_path / "out"), "--bev"]) == 2
+    assert "--bev: the checkpoint has neither" in capsys.readouterr().err
