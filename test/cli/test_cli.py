@@ -279,7 +279,8 @@ def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
     checkpoint.save(weights, points_network(), points_config(), {})
     tiny_data.write_kitti_frame(data, "000000")
     common = ["--checkpoint", str(weights), "--data", str(data)]
-    assert main(["evaluate", *common, "--mode", "camera_only"]) == 2
+    scores = ["--json", str(tmp_path / "scores.json")]
+    assert main(["evaluate", *common, *scores, "--mode", "camera_only"]) == 2
     assert "looks at no images; use lidar_only" in capsys.readouterr().err
     assert main(["visualize", *common, "--out", str(tmp_path / "out"), "--bev"]) == 2
     assert "--bev: the checkpoint has neither" in capsys.readouterr().err
