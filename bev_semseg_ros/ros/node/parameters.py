@@ -106,7 +106,8 @@ class Parameters:
         "Coordinate frame of the vehicle (x forward, y left, z up). Its use depends on extrinsics. "
         "tf: the TF frame in which the node looks up the poses. parameters: the coordinate frame "
         "of lidar_pose and camera_pose. calibration: only a name for the ego frame of the file, "
-        "for output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego frame.",
+        "for output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego "
+        "frame.",
     )
     ground_height: float = _parameter(
         0.0,
