@@ -71,7 +71,8 @@ TIMING_KEYS = {
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "value of the parameter `mode`",
+    "mode": "the sensors that are used: as the parameter `mode` says, but `lidar_only` for a network that "
+    "looks at no images",
     "mode_actual": "the mode in which the last frame of the last second was processed",
     "input/INPUT/topic": "full name of the topic",
     "input/INPUT/rate_hz": "messages received per second",
