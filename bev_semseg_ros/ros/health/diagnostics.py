@@ -71,8 +71,7 @@ TIMING_KEYS = {
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "the sensors that are used: as the parameter `mode` says, but `lidar_only` for a network that "
-    "looks at no images",
+    "mode": "value of the parameter `mode`, but `lidar_only` if the network looks at no images",
     "mode_actual": "the mode in which the last frame of the last second was processed",
     "input/INPUT/topic": "full name of the topic",
     "input/INPUT/rate_hz": "messages received per second",
