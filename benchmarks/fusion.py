@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
+    if "detection" not in predictor.label_sets:
+        raise SystemExit(f"{args.checkpoint}: its network finds no boxes, which are scored here")
     labels, grid = predictor.label_sets["detection"], predictor.config.grid
     scored = [(each, DetectionMetric(labels, grid)) for each in variants(dataset, args.degrees)]
     for index in range(len(dataset)):

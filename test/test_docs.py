@@ -30,9 +30,9 @@ HEAD = f"""# Parameters of the perception node
 A change of a *live* parameter takes effect at once. The node reads all other parameters when it is
 configured, and `lidars` and `cameras` only when it starts.
 
-In the table, a *frame* alone is the data of all sensors at one moment. The
-[glossary](../CONTRIBUTING.md#glossary) explains other words, such as *ego frame* and *reference
-stream*. See also how the node [matches
+In the table, a *frame* is the data of all sensors at one moment. A *coordinate frame*, a *TF frame*
+and the *ego frame* have axes and an origin. The [glossary](../CONTRIBUTING.md#glossary) explains
+words such as *ego frame* and *reference stream*. See also how the node [matches
 messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects the
 motion](several_sensors.md#6-correct-the-motion-of-the-vehicle).
 
@@ -140,9 +140,16 @@ Some topics exist only under a condition:
 | all with `bev` in their name | the checkpoint has the task `bev_segmentation`, or the classes of its masks map to the label set `bev_8` |
 | all with a type of `vision_msgs` | in addition, the package `vision_msgs` is installed |
 
-With the task `bev_segmentation`, the `bev` topics show what this task found. Otherwise, as with the
-shipped checkpoint, the node [lifts the masks](architecture.md#classes-in-the-birds-eye-view). This
-needs a cloud and an image, so the node publishes nothing for frames that lack one of them.
+The `bev` topics have one of two sources:
+
+- **With the task `bev_segmentation`,** they show what this task found. A cell is unknown if its
+  confidence is below `postprocess.bev_confidence`, a setting of the checkpoint (default 0.5).
+- **Otherwise,** as with the shipped checkpoint, the node [lifts the
+  masks](architecture.md#classes-in-the-birds-eye-view). This needs a cloud and an image. For frames
+  that lack one of them, the node publishes nothing on these topics.
+
+If all cells are unknown, `~/bev/points` is an empty cloud, and `~/bev/drivable_area` is -1
+everywhere.
 
 The shipped network needs a cloud to find boxes. For a frame without a cloud, `~/markers` has no
 boxes, and the node publishes nothing on `~/detections`. [Other
@@ -161,8 +168,9 @@ DIAGNOSTICS_HEAD = """
 ## Keys of `/diagnostics`
 
 The node publishes one status per second while it is active, and one when it is deactivated. The
-status is named `perception: perception`, after the namespace of the node. Its `hardware_id` is the
-device of the network. Its `message` gives the reason for the level:
+`name` of the status is `perception: perception`. If the node is in the namespace `/robot1`, it is
+`robot1/perception: perception`. The `hardware_id` is the device of the network. The `message` gives
+the reason for the level:
 
 | level | condition |
 | --- | --- |

@@ -105,6 +105,12 @@ def test_without_masks_and_labels_points_have_no_classes() -> None:
     assert make_example(frame, Annotation(), config()).point_classes is None
 
 
+def test_true_classes_are_not_used_in_place_of_missing_masks() -> None:
+    frame, annotation = labelled()
+    without_masks = replace(annotation, masks={})
+    assert make_example(frame, without_masks, config(carry_masks=True)).point_classes is None
+
+
 def test_point_classes_follow_to_another_label_set() -> None:
     _, annotation = labelled()
     groups = load_label_set("groups_6")

@@ -61,9 +61,9 @@ def test_every_command_of_the_page_is_run() -> None:
 
 
 def test_every_model_is_named() -> None:
-    (sentence,) = re.findall(r"\*\*The model\.\*\* Known are (.*?)\. The", PAGE, re.S)
-    names = re.sub(r"\([^)]*\)", "", sentence).replace(" and ", ", ")
-    assert [name.strip() for name in re.sub(r"\s+", " ", names).split(",")] == list(MODELS)
+    (rows,) = re.findall(r"\| maker \| models \|\n.*\n((?: +\|.*\n)+)", PAGE)
+    names = [row.split("|")[2] for row in rows.splitlines()]
+    assert [name.strip() for name in ",".join(names).split(",")] == list(MODELS)
 
 
 def test_the_numbers_of_the_page_are_beams(tmp_path: Path) -> None:

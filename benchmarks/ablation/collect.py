@@ -65,7 +65,10 @@ All rows are tested on the same simulated scenes.
 
 | column | meaning |
 | --- | --- |
-| mAP, mIoU, BEV mIoU, point mIoU | see [What accuracy means](architecture.md#what-accuracy-means); BEV mIoU is that of the region `in_view` |
+| mAP | mean average precision of the [boxes](architecture.md#boxes) |
+| mIoU | mean intersection over union of the [masks](architecture.md#masks-and-points) |
+| BEV mIoU | the same for the [map](architecture.md#maps-of-the-birds-eye-view) that the task `bev_segmentation` learned, in the region `in_view`; for the row `bev_lifted`, the map `lifted_filled` |
+| point mIoU | the same for all [points](architecture.md#masks-and-points), with the task `point_segmentation` |
 | ms | median time of the network for a frame; all rows were measured in turn on the same frames |
 | samples | samples in the training of the row, without those of the checkpoints that it starts from |
 | seeds | seeds of the trainings; a figure is the mean over the seeds |
@@ -183,7 +186,8 @@ conditions holds:
 - Its centre is less than 4 m from an object of this column."""
 
 REAL = """This table gives the results of some of these networks on real frames. There are only a
-few such frames, so small differences mean nothing."""
+few such frames, so small differences mean nothing. None of these networks has the task
+`bev_segmentation` or `point_segmentation`, so BEV mIoU and point mIoU are `-`."""
 
 
 def rows_table(table: Table, results: Sequence[Results]) -> str:

@@ -110,10 +110,13 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     """
     from bev_semseg_ros.inference.predictor import Predictor
 
-    return Predictor.load(
+    predictor = Predictor.load(
         arguments.checkpoint,
         device=arguments.device,
         precision=arguments.precision,
         engine=arguments.engine,
         grid=arguments.grid,
     )
+    if arguments.mode == "camera_only" and not predictor.uses_images:
+        raise ValueError("--mode camera_only: the network looks at no images; use lidar_only")
+    return predictor

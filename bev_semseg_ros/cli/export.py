@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         info[ADJUSTED] = share
     if arguments.average is not None:
         other = checkpoint.load(arguments.average)
+        of_run = 0.5 if arguments.share is None else arguments.share
+        weights = checkpoint.mean_weights(network, other, of_run)
         adjusted_by = other.info.get(ADJUSTED, 0.0)
         if adjusted_by != info.get(ADJUSTED, 0.0):
             raise ValueError(
@@ -79,8 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{arguments.checkpoint} by {info.get(ADJUSTED, 0.0):g}: give --logit-adjustment "
                 f"{adjusted_by:g}, or else average the checkpoints of two training runs"
             )
-        of_run = 0.5 if arguments.share is None else arguments.share
-        network.load_state_dict(checkpoint.mean_weights(network, other, of_run))
+        network.load_state_dict(weights)
         info[AVERAGED] = {"with": other.config.name, "share": of_run}
     checkpoint.save(arguments.out, network, loaded.config, info, half=True)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")

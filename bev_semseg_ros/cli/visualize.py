@@ -39,6 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     check_output_folder(arguments.out)
     dataset = open_data(arguments)
     predictor = load_predictor(arguments)
+    if arguments.bev and predictor.bev_labels is None:
+        raise ValueError(
+            "--bev: the checkpoint has neither the task bev_segmentation nor masks whose classes "
+            "can be lifted; leave --bev out"
+        )
     count = write_pictures(
         predictor,
         dataset,

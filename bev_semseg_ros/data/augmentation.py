@@ -94,7 +94,8 @@ def make_example(
     """Return a frame and its ground truth as the network sees them.
 
     Points get the classes that the data set gives them. If it gives none, or if
-    `training.carry_masks` says so, they get those of the masks at the pixels that show them.
+    `training.carry_masks` says so, they get those of the masks at the pixels that show them;
+    without masks they have none.
 
     Args:
         frame: as recorded.
@@ -102,14 +103,16 @@ def make_example(
         config: of the network.
         whole_clouds: see `prepare`.
     """
-    sample = prepare(with_point_classes(frame, annotation), config, whole_clouds)
+    if not config.training.carry_masks:
+        frame = with_point_classes(frame, annotation)
+    sample = prepare(frame, config, whole_clouds)
     masks = {}
     for name, seen in sample.images.items():
         if name in annotation.masks:
             recorded = frame.cameras[name].camera
             size = seen.camera.size
             masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
-    if config.training.carry_masks or POINT_CLASS not in sample.point_attributes:
+    if POINT_CLASS not in sample.point_attributes:
         sample = with_carried_classes(sample, masks)
     return Example(
         sample,

@@ -190,12 +190,20 @@ def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str,
         raise ValueError(f"share: expected 0 to 1, got {share:g}")
     weights = network.state_dict()
     ours = {task.name: task.labels for task in network.tasks if task.labels is not None}
-    theirs = {key: value.shape for key, value in other.weights.items()}
-    same_shapes = {key: value.shape for key, value in weights.items()} == theirs
-    if not same_shapes or ours != other.label_sets:
+    differing = sorted(
+        key
+        for key in weights.keys() | other.weights.keys()
+        if key not in weights
+        or key not in other.weights
+        or weights[key].shape != other.weights[key].shape
+    )
+    if differing or ours != other.label_sets:
+        same_tasks = ours.keys() == other.label_sets.keys()
+        is_labels = same_tasks and ours != other.label_sets
+        what = "their classes differ" if is_labels else f"they differ in {differing[0]}"
         raise ValueError(
-            f"{other.path}: holds another network or other classes; only weights from which the "
-            "training began can be averaged with it"
+            f"{other.path}: cannot be averaged with this run: both must have the same parts and "
+            f"classes, and {what}"
         )
     return {
         key: torch.lerp(other.weights[key], value, share) if value.is_floating_point() else value

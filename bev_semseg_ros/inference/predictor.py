@@ -52,6 +52,7 @@ class Predictor:
         info: Metadata stored in the checkpoint.
         tasks: Tasks of the network.
         label_sets: task -> its label set, for the tasks that have classes.
+        uses_images: False if nothing in the network looks at images.
         finds_boxes_in_images: True if BEV tasks have an answer without a cloud.
         point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants.
         whole_clouds: True if the network looks at points outside the grid; see `prepare`.
@@ -103,6 +104,7 @@ class Predictor:
         self.label_sets: dict[str, LabelSet] = {
             task.name: task.labels for task in network.tasks if task.labels is not None
         }
+        self.uses_images = network.uses_images
         self.finds_boxes_in_images = network.fusion.finds_boxes_in_images
         self.point_attributes = network.lidar_encoder.attributes
         self.whole_clouds = network.point_encoder.whole_clouds
@@ -121,7 +123,7 @@ class Predictor:
             else:
                 lower_precision(branch, PRECISIONS[self.precision])
                 compiler = torch_compiler(threads)
-            is_run = name != "camera" or network.uses_images
+            is_run = name != "camera" or self.uses_images
             if self.device.type == "cpu" and is_run:
                 # A rig may lose any of its sensors at any moment.
                 compiled = CompiledByShape(branch, compiler, one_by_one=name != "bev")

@@ -180,7 +180,8 @@ def _begin(
     ]
     for part in dict.fromkeys(map(_part_of, unused)):
         count = sum(_part_of(key) == part for key in unused)
-        say(f"  {part}: not used, {count} weights; this network has no such part")
+        why = "another one" if part in parts else "no such part"
+        say(f"  {part}: not used, {count} weights; this network has {why}")
     return parts
 
 
@@ -188,10 +189,6 @@ def _fit(
     network: Network, given: Checkpoint, taught: _Taught, key: str, wanted: Tensor
 ) -> tuple[Tensor | None, str]:
     """Return a checkpoint's value for a weight and how it was fitted, or None and why not."""
-    if key not in given.weights:
-        return None, "not in the checkpoint"
-    if not taught.includes(key):
-        return None, "the checkpoint was not trained for it"
     setting = _SETTINGS.get(_part_of(key))
     if setting is not None:
         there = getattr(given.config.model, setting)
@@ -199,6 +196,10 @@ def _fit(
         is_extended = setting == "fusion" and _extends_fusion(network, given)
         if there != here and not is_extended:
             return None, f"model.{setting} is {there} there, {here} here"
+    if key not in given.weights:
+        return None, "not in the checkpoint"
+    if not taught.includes(key):
+        return None, "the checkpoint was not trained for it"
     if _depends_on_other_classes(network, given, key):
         return None, "its classes are others"
     value = given.weights[key]

@@ -17,6 +17,14 @@ from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.task import Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
 
+# What tasks need of a frame, in the words of messages.
+_PARTS = {
+    "points": "a cloud",
+    "image": "an image",
+    "boxes": "boxes",
+    "mask": "a mask",
+    "point_classes": "classes of points or masks",
+}
 THREADS = 2
 AHEAD = 3  # batches made in advance
 
@@ -73,7 +81,7 @@ class Loader:
             if cache.has_labels(index, self.tasks)
         ]
         if not self.frames:
-            needs = [f"{task.name} needs {', '.join(sorted(task.needs))}" for task in self.tasks]
+            needs = [f"{task.name} needs {_in_words(task)}" for task in self.tasks]
             raise ValueError(
                 f"none of {sum(map(len, caches))} frames has what training needs: "
                 f"{'; '.join(needs)}"
@@ -180,6 +188,11 @@ class Loader:
         if example.sample.points is None and not self._sees_without_points:
             return replace(example, boxes=None, ignored=None)
         return example
+
+
+def _in_words(task: Task) -> str:
+    """Return what a task needs of a frame."""
+    return " and ".join(words for part, words in _PARTS.items() if part in task.needs)
 
 
 def _image_shape(cache: Cache, i: int) -> tuple[int, int]:

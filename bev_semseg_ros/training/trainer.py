@@ -103,6 +103,11 @@ def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) 
             f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
             "set training.split to train"
         )
+    if not (training.epochs or training.max_steps or training.max_minutes):
+        raise ValueError(
+            "training.epochs: is 0, so that nothing would be trained; set it, "
+            "training.max_steps or training.max_minutes"
+        )
     check_output_folder(out)
     if resume and init:
         raise ValueError("--resume continues a run and --init begins one: give only one of them")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from support import tiny_data
 from support.memory_dataset import TINY
+from support.point_clouds import points_config, points_network
 
 from bev_semseg_ros.cli.main import COMMANDS, main
 from bev_semseg_ros.inference import checkpoint
@@ -241,6 +242,8 @@ def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path,
     checkpoint.save(tmp_path / "before.pt", before, TINY, {})
     checkpoint.save(tmp_path / "after.pt", after, TINY, {})
     checkpoint.save(tmp_path / "coarse.pt", build_network(coarse), coarse, {})
+    other = replace(TINY, model=replace(TINY.model, neck="unet"))
+    checkpoint.save(tmp_path / "unet.pt", build_network(other), other, {})
 
     def export(other: str, *share: str) -> int:
         paths = [f"{tmp_path}/{name}.pt" for name in ("after", "mean", other)]
@@ -253,7 +256,8 @@ def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path,
     expected = 0.75 * before.state_dict()[key] + 0.25 * after.state_dict()[key]
     assert torch.allclose(mean.weights[key], expected, atol=1e-3)
     assert mean.info["averaged"] == {"with": TINY.name, "share": 0.25}
-    assert export("coarse") == 2 and "other classes" in capsys.readouterr().err
+    assert export("coarse") == 2 and "their classes differ" in capsys.readouterr().err
+    assert export("unet") == 2 and "they differ in camera.neck." in capsys.readouterr().err
     assert export("before", "--share", "2") == 2 and "0 to 1" in capsys.readouterr().err
     checkpoint.save(tmp_path / "adjusted.pt", before, TINY, {"unweighted": 0.5})
     assert export("adjusted") == 2 and "give --logit-adjustment 0.5" in capsys.readouterr().err
@@ -266,3 +270,17 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     assert "run.pt" in capsys.readouterr().err and checkpoint.load(path).training_state() == {
         "step": 3
     }
+
+
+def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
+    tmp_path: Path, capsys
+) -> None:
+    weights, data = tmp_path / "points.pt", tmp_path / "data"
+    checkpoint.save(weights, points_network(), points_config(), {})
+    tiny_data.write_kitti_frame(data, "000000")
+    common = ["--checkpoint", str(weights), "--data", str(data)]
+    scores = ["--json", str(tmp_path / "scores.json")]
+    assert main(["evaluate", *common, *scores, "--mode", "camera_only"]) == 2
+    assert "looks at no images; use lidar_only" in capsys.readouterr().err
+    assert main(["visualize", *common, "--out", str(tmp_path / "out"), "--bev"]) == 2
+    assert "--bev: the checkpoint has neither" in capsys.readouterr().err

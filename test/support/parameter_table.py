@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from bev_semseg_ros.ros.node.class_parameters import classes_specification, threshold_specification
+from bev_semseg_ros.ros.node.class_parameters import (
+    CLASSES,
+    classes_specification,
+    threshold_specification,
+)
 from bev_semseg_ros.ros.node.parameters import OF_SENSORS, SPECIFICATIONS
 from bev_semseg_ros.ros.node.specification import Specification
 
@@ -44,13 +48,16 @@ def markdown_table() -> str:
 
 
 def _row(specification: Specification) -> str:
-    """Return the row of a parameter; one of a single sensor has no default of its own."""
+    """Return the row of a parameter; some have no default of their own."""
     row = specification.table_row()
-    if not specification.name.startswith("NAME."):
+    if specification.name == CLASSES:
+        default = "all classes of the checkpoint"
+    elif specification.name.startswith("NAME."):
+        default = f"value of `{specification.name.removeprefix('NAME.')}`"
+    else:
         return row
     name, _, *others = row.split(" | ")
-    common = specification.name.removeprefix("NAME.")
-    return " | ".join([name, f"value of `{common}`", *others])
+    return " | ".join([name, default, *others])
 
 
 def with_code(text: str) -> str:

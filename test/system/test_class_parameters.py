@@ -12,8 +12,10 @@ import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from support.point_clouds import points_config, points_network
 from support.process import node_arguments
 
+from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
@@ -40,6 +42,14 @@ def kitti_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
 def segmentation_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
     """A checkpoint that detects nothing."""
     return make_checkpoint(("segmentation",), labels={"segmentation": "driving_13"})
+
+
+@pytest.fixture(scope="module")
+def points_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that classifies points, and looks at no images."""
+    path = tmp_path_factory.mktemp("points") / "points.pt"
+    checkpoint.save(path, points_network(), points_config(), {})
+    return path
 
 
 @pytest.fixture
@@ -134,6 +144,25 @@ def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_c
     assert refused.reason == "parameter score_threshold_car: the checkpoint detects no boxes"
     assert node.trigger_activate() == SUCCESS
     assert node.trigger_deactivate() == SUCCESS
+
+
+def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
+    start, checkpoint_file, points_checkpoint, capfd
+):
+    node = start(checkpoint=str(points_checkpoint))
+    assert node.trigger_configure() == SUCCESS
+    assert "looks at no images: the cameras are left out" in capfd.readouterr().err
+    assert node.trigger_activate() == SUCCESS
+    assert set(node.session.subscriptions) == {"points"}
+    assert node.trigger_deactivate() == SUCCESS
+    use(node, checkpoint_file)
+    assert node.parameters.mode == "fused"
+
+    node.trigger_cleanup()
+    assert change(node, "checkpoint", str(points_checkpoint)).successful
+    assert change(node, "mode", "camera_only").successful
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "looks at no images: set mode to lidar_only" in capfd.readouterr().err
 
 
 def test_the_line_ready_names_tasks_whose_results_are_not_published(start, make_checkpoint, capfd):

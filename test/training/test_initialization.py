@@ -134,7 +134,7 @@ def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tm
     assert line.startswith("lidar encoder: taken")
     # The checkpoint has nothing for the part of the fusion.
     fusion = line_of("fusion, image part", lines)
-    assert "begun anew" in fusion and "(not in the checkpoint)" in fusion
+    assert "begun anew" in fusion and "(model.fusion is none there, projective here)" in fusion
     assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
 
 

@@ -192,7 +192,7 @@ def test_data_without_any_label_is_refused(tmp_path):
             frame, annotation = super().__getitem__(index)
             return frame, replace(annotation, boxes=None, ignored=None)
 
-    with pytest.raises(ValueError, match=r"none of 4 frames .*detection needs boxes, points"):
+    with pytest.raises(ValueError, match=r"none of 4 frames .*detection needs a cloud and boxes"):
         loader_of([cache_of(Unlabelled(), tmp_path / "cache")], with_training(tasks=("detection",)))
 
 

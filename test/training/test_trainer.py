@@ -225,6 +225,7 @@ def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
         ("crop=[100, 64]", r"training: crop: expected multiples of 32"),
         ("crop=[64, 0]", r"training: crop: expected multiples of 32"),
         ("batch_size=0", r"training\.batch_size"),
+        ("epochs=0", r"training\.epochs: is 0.*training\.max_steps"),
         ("validation_split=val", r"training\.validation_split"),
     ],
 )

@@ -71,7 +71,7 @@ TIMING_KEYS = {
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "value of the parameter `mode`",
+    "mode": "value of the parameter `mode`, but `lidar_only` if the network looks at no images",
     "mode_actual": "the mode in which the last frame of the last second was processed",
     "input/INPUT/topic": "full name of the topic",
     "input/INPUT/rate_hz": "messages received per second",
@@ -177,6 +177,8 @@ class Monitor:
         self._last_in_time = max([self._last_in_time, *in_time])
         silence = now - self._last_in_time
         if silence * 1e3 > max_silence_ms:
+            if not causes:
+                causes = _why_silent(now, snapshot.counts, max_processing_time_ms)
             reason = "; ".join(causes) or "no reason is known"
             return Verdict(ERROR, f"no frame in time for {silence:.1f} s: {reason}", values)
         if causes:
@@ -269,3 +271,16 @@ def status(
     return DiagnosticStatus(
         level=bytes([level]), name=name, message=message, hardware_id=hardware_id, values=pairs
     )
+
+
+def _why_silent(now: float, counts: Counts, max_processing_time_ms: float) -> list[str]:
+    """Return what the frames themselves say of a silence for which the input is no reason."""
+    causes = []
+    if counts.in_process_since is not None:
+        causes.append(f"a frame has been in process for {now - counts.in_process_since:.1f} s")
+    if counts.frames and counts.frames[-1].total_ms > max_processing_time_ms:
+        causes.append(
+            f"the last frame took {counts.frames[-1].total_ms:.0f} ms, "
+            f"longer than {max_processing_time_ms:g} ms"
+        )
+    return causes

@@ -74,6 +74,8 @@ class Counts:
         inputs: The subscribed topics, by name ("points", "image", "camera_info").
         pairing: How well the streams find the reference.
         input_age_ms: From the last frame's stamp to its results; None before the first frame.
+        in_process_since: When the frame in process was begun, `time.monotonic()`; None between
+            frames.
     """
 
     received: Counter[str] = field(default_factory=Counter)
@@ -85,6 +87,7 @@ class Counts:
     inputs: Mapping[str, InputState] = field(default_factory=dict)
     pairing: Pairing = field(default_factory=Pairing)
     input_age_ms: float | None = None
+    in_process_since: float | None = None
 
 
 class Health:
@@ -119,6 +122,7 @@ class Health:
             self._inputs: dict[str, InputState] = {}
             self._pairing = Pairing()
             self._input_age_ms: float | None = None
+            self._in_process_since: float | None = None
             self._warnings: dict[str, str] = {}
 
     def receive(self, stream: str) -> None:
@@ -130,6 +134,11 @@ class Health:
         """Count messages or frames that have no result. `diagnostics.CAUSES` lists the causes."""
         with self._lock:
             self._dropped[cause] += count
+
+    def set_in_process_since(self, time: float | None) -> None:
+        """Keep when the frame in process was begun, `time.monotonic()`; None once it has ended."""
+        with self._lock:
+            self._in_process_since = time
 
     def publish(self, frame: FrameRecord, missing: Sequence[str] = ()) -> None:
         """Count a published frame and keep its record.
@@ -187,6 +196,7 @@ class Health:
                 inputs=dict(self._inputs),
                 pairing=self._pairing,
                 input_age_ms=self._input_age_ms,
+                in_process_since=self._in_process_since,
             )
 
     def timing_counters(self) -> dict[str, int]:

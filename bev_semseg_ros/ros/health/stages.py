@@ -11,8 +11,8 @@ STAGES = {
     "prepare_ms": "selection of points, rectification of images, copies to the device",
     "network_ms": "the network, from tensors to boxes and masks",
     "publish_ms": "filtering of boxes, lifting of masks, creation and publication of messages",
-    "total_ms": "sum of the stages above: the time from when the node no longer waits for messages "
-    "of the frame until its results are published",
+    "total_ms": "sum of the stages above: time from the completion of the frame until its results "
+    "are published",
     "input_age_ms": "time from the stamp of the frame until its results are published, by the "
     "clock of the node. With a bag, use [the clock of the bag](integration.md#3-run-the-node)",
 }

@@ -104,9 +104,10 @@ class Parameters:
     base_frame: str = _parameter(
         "base_link",
         "Coordinate frame of the vehicle (x forward, y left, z up). Its use depends on extrinsics. "
-        "tf: the TF frame in which the node looks up the poses. parameters: the frame of "
-        "lidar_pose and camera_pose. calibration: only a name for the ego frame of the file, for "
-        "output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego frame.",
+        "tf: the TF frame in which the node looks up the poses. parameters: the coordinate frame "
+        "of lidar_pose and camera_pose. calibration: only a name for the ego frame of the file, "
+        "for output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego "
+        "frame.",
     )
     ground_height: float = _parameter(
         0.0,
@@ -151,7 +152,8 @@ class Parameters:
     mode: str = _parameter(
         "fused",
         "Sensors to use. fused: lidars and cameras. With camera_only, the shipped network finds no "
-        "boxes.",
+        "boxes. A network that looks at no images always works as with lidar_only, and refuses "
+        "camera_only.",
         choices=MODES,
     )
     device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")

@@ -209,6 +209,7 @@ class Perception(LockedParametersNode):
                 lidar_frames = {name: mount.frame_id for name, mount in calibration.lidars.items()}
             cameras = _known_cameras(parameters, calibration)
             predictor = self._load_predictor(parameters, cameras)
+            self._leave_out_unused_cameras(predictor)
             publishers = Publishers(
                 self, predictor.output_labels, self.health, sensors.cameras, sensors.lidars
             )
@@ -245,6 +246,23 @@ class Perception(LockedParametersNode):
             f"{time.monotonic() - loaded:.1f} s"
         )
         return predictor
+
+    def _leave_out_unused_cameras(self, predictor: Predictor) -> None:
+        """Work as with the mode lidar_only if the network looks at no images.
+
+        Raises:
+            ValueError: If the mode is camera_only.
+        """
+        if predictor.uses_images or self.parameters.mode == "lidar_only":
+            return
+        if self.parameters.mode == "camera_only":
+            self.has_bad_parameters = True
+            raise ValueError(
+                "the mode is camera_only, and the network looks at no images: set mode to "
+                "lidar_only, or load another checkpoint"
+            )
+        self.parameters = replace(self.parameters, mode="lidar_only")
+        self.get_logger().info("the network looks at no images: the cameras are left out")
 
     def _stop_if_shut_down(self) -> None:
         if not self.context.ok():
@@ -284,6 +302,8 @@ class Perception(LockedParametersNode):
             if self._configuration.motion is not None:
                 self._configuration.motion.close()
         self._undeclare_by_class()
+        # The next checkpoint may look at images.
+        self.parameters = replace(self.parameters, mode=self.get_parameter("mode").value)
         self._configuration = None
         self._is_configured = False
         _free_memory()

@@ -111,6 +111,7 @@ class Pipeline:
             work = self._queue.take(timeout=0.5)
             if work is None:
                 continue
+            self._health.set_in_process_since(time.monotonic())
             try:
                 self.process(work)
             except Exception as error:  # whatever this frame does, the next one must be processed
@@ -122,6 +123,8 @@ class Pipeline:
                 self._health.warn(
                     "inference_error", f"a frame was dropped: {type(error).__name__}: {error}"
                 )
+            finally:
+                self._health.set_in_process_since(None)
 
     def process(self, work: Work) -> None:
         """Process a match, publish its results and count it: as published or as dropped.

@@ -81,6 +81,16 @@ def test_silence_becomes_an_error_with_the_reason(reasons, told):
     assert (verdict.level, verdict.message) == (ERROR, f"no frame in time for 1.1 s: {told}")
 
 
+def test_a_frame_that_takes_long_is_the_reason_of_a_silence():
+    monitor = Monitor(0.0)
+    verdict = monitor.look(2.0, counted(in_process_since=0.5), **LIMITS)
+    assert verdict.message == "no frame in time for 2.0 s: a frame has been in process for 1.5 s"
+    monitor.look(6.0, fed(5.6, total_ms=5100.0), **LIMITS)
+    verdict = monitor.look(7.0, fed(5.6, total_ms=5100.0), **LIMITS)
+    told = "the last frame took 5100 ms, longer than 200 ms"
+    assert verdict.message == f"no frame in time for 7.0 s: {told}"
+
+
 def test_after_silence_a_frame_in_time_makes_all_well():
     monitor = Monitor(0.0)
     assert monitor.look(5.0, Snapshot("fused"), **LIMITS).level == ERROR
