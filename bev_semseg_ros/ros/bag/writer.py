@@ -234,8 +234,8 @@ class _Bag:
         num_known = len(self._lidars) + len(self._cameras)
         for name, scan in frame.lidars.items():
             mount = self._lidars.setdefault(name, LidarMount(scan.ego_from_lidar, name))
-            if scan.lidar_from_unit and not mount.lidar_from_unit:
-                self._lidars[name] = replace(mount, lidar_from_unit=scan.lidar_from_unit)
+            poses = {**scan.lidar_from_unit, **mount.lidar_from_unit}
+            self._lidars[name] = replace(mount, lidar_from_unit=poses)
         for name, seen in frame.cameras.items():
             frame_id = f"{name}_optical" if name in self._lidars else name
             self._cameras.setdefault(name, CameraMount(seen.camera, frame_id))
@@ -293,7 +293,7 @@ def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
         mount = calibration.lidars[name]
         if not np.allclose(mount.ego_from_lidar, scan.ego_from_lidar, atol=1e-6):
             return False
-        if scan.points is not None and not _has_units(mount, scan):
+        if not _has_units(mount, scan):
             return False
     for name, seen in frame.cameras.items():
         expected = calibration.cameras[name].camera.camera_from_ego
@@ -303,13 +303,14 @@ def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
 
 
 def _has_units(mount: LidarMount, scan: LidarScan) -> bool:
-    """Return whether the units of a scan sit where the calibration says."""
-    if scan.lidar_from_unit.keys() != mount.lidar_from_unit.keys():
-        return False
-    return all(
-        np.allclose(mount.lidar_from_unit[number], pose, atol=1e-6)
-        for number, pose in scan.lidar_from_unit.items()
-    )
+    """Return whether the units that measured points of a scan sit where the calibration says."""
+    for number in np.unique(scan.attributes.get("unit", ())):
+        expected, pose = mount.lidar_from_unit.get(number), scan.lidar_from_unit.get(number)
+        if expected is None and pose is None:
+            continue
+        if expected is None or pose is None or not np.allclose(expected, pose, atol=1e-6):
+            return False
+    return True
 
 
 def _connect(writer: Writer, topic: str, kind: str) -> Connection:

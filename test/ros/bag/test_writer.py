@@ -204,7 +204,7 @@ def test_calibration_places_the_units_and_other_places_are_counted(drive, tmp_pa
     poses = {number: transform(translation=(number, 0, 0)) for number in range(3)}
     units = np.arange(len(frames[0].points), dtype=np.uint16) % 3
     numbered = [poses, poses, {0: poses[2], 1: poses[1], 2: poses[0]}, {}]
-    empty = LidarScan(None, frames[0].ego_from_lidar)
+    empty = LidarScan(None, frames[0].ego_from_lidar, lidar_from_unit={1: poses[1]})
     scans = [
         LidarScan(each.points, each.ego_from_lidar, {"unit": units}, lidar_from_unit=of_frame)
         for each, of_frame in zip(frames, numbered, strict=True)
