@@ -91,8 +91,9 @@ INPUTS = (
     (
         "`image/compressed`, or `NAME/image/compressed`",
         "sensor_msgs/msg/CompressedImage",
-        "JPEG, or PNG with 8 or 16 bits; used instead of `image` if image_transport is compressed, "
-        "or if the topic of `image` has this type",
+        "JPEG, or PNG with 8 or 16 bits; used instead of `image` if image_transport is compressed. "
+        "If you remap `image` to the full name of a topic of compressed images, the node reads "
+        "that topic",
     ),
     (
         "`camera_info`, or `NAME/camera_info`",

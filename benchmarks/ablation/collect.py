@@ -57,8 +57,8 @@ interrupted, start it again: it continues where it stopped. The third one writes
 Every row starts from `lidar`, and most rows that use images also from `camera`. All rows are then
 trained with the same number of samples. There are two exceptions:
 
-- The rows of [Necks](#necks) are checkpoints such as `camera`, one for each neck. They are trained
-  on masks alone, have no further training, and are tested with images alone.
+- The rows of [Necks](#necks) are trained like `camera`, on masks alone. Each has another neck. They
+  have no further training, and are tested with images alone.
 - The row `bev_lifted` has no training of its own, but uses the network of the row `projective`.
 
 All rows are tested on the same simulated scenes.

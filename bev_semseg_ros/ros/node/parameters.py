@@ -212,8 +212,10 @@ class Parameters:
     )
     max_wait: float = _parameter(
         0.2,
-        "Longest time that a message waits for a partner, in seconds. A partner is a matching "
-        f"message of another sensor. At most {MOST_WAITING} messages of a sensor wait at a time.",
+        "Longest time that a message waits for a partner, in seconds. For a message of the "
+        "reference stream, a partner is a matching message of another sensor. For other messages, "
+        "it is a matching message of the reference stream. "
+        f"At most {MOST_WAITING} messages of a sensor wait at a time.",
         limits=(0.0, 10.0),
         live=True,
     )
@@ -235,8 +237,9 @@ class Parameters:
         "process",
         "What happens to a message that has no partner when max_wait ends. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
-        "the clouds of the first lidar. It processes other messages alone if no pair has formed "
-        "for one second.",
+        "the clouds of the first lidar. It drops messages of other sensors. But if no message has "
+        "joined the reference stream for one second, it processes the other messages without this "
+        "stream.",
         choices=("process", "drop"),
         live=True,
     )
