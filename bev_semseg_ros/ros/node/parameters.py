@@ -237,9 +237,9 @@ class Parameters:
         "process",
         "What happens to a message that has no partner when max_wait ends. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
-        "the clouds of the first lidar. It drops messages of other sensors. Exception: if the stamps "
-        "of two sensors have not matched for one second, it processes the messages of the other "
-        "sensors, too, in frames of their own.",
+        "the clouds of the first lidar. It drops messages of other sensors. Exception: if the "
+        "stamps of two sensors have not matched for one second, it processes the messages of the "
+        "other sensors, too, in frames of their own.",
         choices=("process", "drop"),
         live=True,
     )
