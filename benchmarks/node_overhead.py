@@ -44,9 +44,9 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
-from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -196,15 +196,15 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
         cameras={CAMERA: CameraInput(parameters.sensors.cameras[0], camera=camera)},
         lidar_frames={LIDAR: "lidar"},
     )
-    intake = Intake(queue, health, time.time_ns)
-    matcher = CameraInfoMatcher(intake, health, True)
+    stamp_filter = StampFilter(queue, health, time.time_ns)
+    matcher = CameraInfoMatcher(stamp_filter, health, True)
     stamps = iter(range(1, 1_000_000))
 
     def run() -> None:
         second = next(stamps)
         for message, take in (
             (moment.info, matcher.take_camera_info),
-            (moment.cloud, partial(intake.offer, "points")),
+            (moment.cloud, partial(stamp_filter.offer, "points")),
             (moment.image, matcher.take_image),
         ):
             message.header.stamp.sec = second

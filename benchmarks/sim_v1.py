@@ -110,8 +110,8 @@ def described(out: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """
     folders = [(f"{rig}/{split}", split) for rig, split in product(recipe["rigs"], SPLITS)]
     faults = {name: _fault(out / name, recipe, split) for name, split in folders}
-    if told := [f"{out / name}: {fault}" for name, fault in faults.items() if fault]:
-        raise SystemExit("\n".join([*told, "sim_v1: first make the whole set, with --out alone"]))
+    if lines := [f"{out / name}: {fault}" for name, fault in faults.items() if fault]:
+        raise SystemExit("\n".join([*lines, "sim_v1: first make the whole set, with --out alone"]))
     parts: dict[str, Any] = {}
     for name, split in folders:
         folder = out / name

@@ -82,24 +82,26 @@ def summarize(descriptions: list[dict[str, Any]]) -> dict[str, Any]:
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """Return in what a frame differs from its entry in the manifest, in words."""
-    told = []
+    faults = []
     if found.get("boxes") != expected.get("boxes"):
-        told.append(f"boxes by class {found.get('boxes')} instead of {expected.get('boxes')}")
+        faults.append(f"boxes by class {found.get('boxes')} instead of {expected.get('boxes')}")
     for kind in ("points", "image", "mask", "classes"):
         theirs, ours = expected.get(kind, {}), found.get(kind, {})
         if set(theirs) != set(ours):
-            told.append(f"{kind} of {', '.join(ours) or 'nothing'} instead of {', '.join(theirs)}")
+            faults.append(
+                f"{kind} of {', '.join(ours) or 'nothing'} instead of {', '.join(theirs)}"
+            )
             continue
         for name, values in theirs.items():
             difference = _difference(kind, values, ours[name])
             if difference:
-                told.append(f"{kind} of {name}: {difference}")
+                faults.append(f"{kind} of {name}: {difference}")
     if ("bev" in expected) != ("bev" in found):
-        told.append("bev: there is one" if "bev" in found else "bev: missing")
+        faults.append("bev: there is one" if "bev" in found else "bev: missing")
     elif "bev" in expected:
         difference = _difference("bev", expected["bev"], found["bev"])
-        told += [f"bev: {difference}"] if difference else []
-    return told
+        faults += [f"bev: {difference}"] if difference else []
+    return faults
 
 
 def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[str]:
@@ -124,13 +126,13 @@ def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[
     expected = content.get("parts", {}).get(part)
     if expected is None:
         return [f"{folder / NAME_FILE}: the manifest of {name} has no part {part!r}"]
-    told = []
+    faults = []
     if own.get("commit") != content["commit"]:
-        told.append(f"made by the simulator {own.get('commit')} instead of {content['commit']}")
+        faults.append(f"made by the simulator {own.get('commit')} instead of {content['commit']}")
     request = request_of(folder)
     for key, value in expected["request"].items():
         if request.get(key) != value:
-            told.append(f"{key} {request.get(key)} instead of {value}")
+            faults.append(f"{key} {request.get(key)} instead of {value}")
     entries = expected.get("frames", {})
     missing = set(entries)
     for index in range(len(dataset) if entries else 0):
@@ -138,12 +140,12 @@ def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[
         missing.discard(frame.name)
         entry = entries.get(frame.name)
         if entry is None:
-            told.append(f"frame {frame.name}: not in the manifest")
+            faults.append(f"frame {frame.name}: not in the manifest")
             continue
         for each in differences(entry, describe(frame, annotation)):
-            told.append(f"frame {frame.name}: {each}")
-    told += [f"frame {each}: missing" for each in sorted(missing)]
-    return [f"{name}, {part}: {each}" for each in told]
+            faults.append(f"frame {frame.name}: {each}")
+    faults += [f"frame {each}: missing" for each in sorted(missing)]
+    return [f"{name}, {part}: {each}" for each in faults]
 
 
 def check_folder(folder: Path) -> list[str]:

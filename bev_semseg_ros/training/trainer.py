@@ -281,7 +281,7 @@ class Trainer:
                 f"step {self.step}: the loss is not finite ({_listed(values)}); frames {frames}; "
                 "a lower training.learning_rate may help"
             )
-        if parts:  # a batch that lost every label to augmentation teaches nothing
+        if parts:  # a batch that lost every label to augmentation has no loss
             self.optimizer.zero_grad(set_to_none=True)
             torch.stack(list(parts.values())).sum().backward()
             limit = self.config.training.gradient_clip

@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import ReliabilityPolicy
 from support.process import node_arguments
 
-from bev_semseg_ros.ros.input.intake import Intake
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import Subscription
 from bev_semseg_ros.ros.node import perception as node_module
 from bev_semseg_ros.ros.node.perception import Perception
@@ -50,7 +50,7 @@ def start(checkpoint_file, calibration_file, namespace):
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (Intake, "offer"),
+        (StampFilter, "offer"),
         (Subscription, "follow"),
         (Subscription, "explain"),
     ],
@@ -95,7 +95,7 @@ def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
     pairs_until(
         lambda: f"ZeroDivisionError: {name} was spoiled" in "".join(text), "the explanation"
     )
-    if owner is Intake:  # the others cost no message
+    if owner is StampFilter:  # the others cost no message
         pairs_until(lambda: counted() == "1", "the number of errors")
 
 

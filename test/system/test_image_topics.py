@@ -17,8 +17,8 @@ from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.image_topics import remapping
-from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -45,10 +45,10 @@ class Camera:
         values = Parameters(mode="camera_only", intrinsics="calibration", **parameters)
         self.health = Health()
         queue = LatestPairQueue(Synchronizer(0, 0, streams=("image",)), self.health)
-        intake = Intake(queue, self.health, lambda: 1)
-        matchers = {CAMERA: CameraInfoMatcher(intake, self.health, False)}
+        stamp_filter = StampFilter(queue, self.health, lambda: 1)
+        matchers = {CAMERA: CameraInfoMatcher(stamp_filter, self.health, False)}
         self.subscriptions = open_subscriptions(
-            self.node, values, intake, matchers, self.health, lambda callback: callback
+            self.node, values, stamp_filter, matchers, self.health, lambda callback: callback
         )
 
     @property

@@ -12,8 +12,8 @@ from bev_semseg_ros.frame import CAMERA
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input import subscriptions
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
-from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 from bev_semseg_ros.ros.node.parameters import Parameters
@@ -30,10 +30,10 @@ def test_on_an_error_no_subscription_is_left(peer):
         return callback
 
     before, health = list(peer.node.subscriptions), Health()
-    intake = Intake(LatestPairQueue(Synchronizer(0, 0), health), health, lambda: 1)
-    matchers = {CAMERA: CameraInfoMatcher(intake, health, True)}
+    stamp_filter = StampFilter(LatestPairQueue(Synchronizer(0, 0), health), health, lambda: 1)
+    matchers = {CAMERA: CameraInfoMatcher(stamp_filter, health, True)}
     with pytest.raises(MemoryError):
-        open_subscriptions(peer.node, Parameters(), intake, matchers, health, guard)
+        open_subscriptions(peer.node, Parameters(), stamp_filter, matchers, health, guard)
     assert len(calls) == 2 and list(peer.node.subscriptions) == before
 
 

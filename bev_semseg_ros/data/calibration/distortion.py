@@ -42,7 +42,7 @@ def read_distortion(
     OpenCV needs them.
 
     Args:
-        name: The model, in one of its names; "" if nobody said.
+        name: The model, in one of its names; "" if unnamed.
         coefficients: In OpenCV's order.
 
     Returns:

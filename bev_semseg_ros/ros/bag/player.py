@@ -38,7 +38,9 @@ CLOCK_PERIOD = 0.025  # seconds
 # Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
 # in bags that hold /tf_static with the time 0.
 LONGEST_PAUSE = 3600.0
-TOLD_PAUSE = 10.0  # seconds; a longer pause is told, because it looks like a player that hangs
+REPORTED_PAUSE = (
+    10.0  # seconds; a longer pause is reported, because it looks like a player that hangs
+)
 
 
 class Player:
@@ -201,14 +203,14 @@ class Player:
                 self._damaged[topic.name, str(error)] += 1
                 continue
             pause = (stamp - last) / 1e9
-            if not start or not -TOLD_PAUSE <= pause <= LONGEST_PAUSE:
+            if not start or not -REPORTED_PAUSE <= pause <= LONGEST_PAUSE:
                 if start and pause > 0:
                     self._tell(f"{pause:.0f} s without a message are not waited for")
                 elif start:
                     self._tell(f"the time in the bag jumps back by {-pause:.0f} s")
                 # Not before the first message: it takes time to read it.
                 first, start = stamp, time.monotonic()
-            elif pause / rate > TOLD_PAUSE:
+            elif pause / rate > REPORTED_PAUSE:
                 self._tell(f"the bag pauses for {pause / rate:.0f} s")
             last = stamp
             self._wait_until(start + (stamp - first) / 1e9 / rate, stamp, rate)

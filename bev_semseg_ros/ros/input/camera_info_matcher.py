@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 from bev_semseg_ros.ros.health.health import Health
-from bev_semseg_ros.ros.input.intake import Intake
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 
 WAIT_NS = 1_000_000_000  # longest wait of an image for its camera_info
 
 
 class CameraInfoMatcher:
-    """Offers the images of one camera with their camera_info, or None, to the intake.
+    """Offers the images of one camera with their camera_info, or None, to a StampFilter.
 
     Drivers publish one camera_info per image, which may come a moment after it. Once an image
     and a camera_info had the same stamp, an image waits for its own camera_info until the next
@@ -23,17 +23,21 @@ class CameraInfoMatcher:
     """
 
     def __init__(
-        self, intake: Intake, health: Health, needs_camera_info: bool, stream: str = "image"
+        self,
+        stamp_filter: StampFilter,
+        health: Health,
+        needs_camera_info: bool,
+        stream: str = "image",
     ) -> None:
         """Begin without a camera_info.
 
         Args:
-            intake: Takes the messages.
+            stamp_filter: Takes the messages.
             health: Counts images that are not offered.
             needs_camera_info: Whether images need a camera_info.
             stream: The stream of the images.
         """
-        self._intake, self._health = intake, health
+        self._stamp_filter, self._health = stamp_filter, health
         self._needs_camera_info, self._stream = needs_camera_info, stream
         self._no_camera_info = f"{stream.removesuffix('image')}no_camera_info"
         self._camera_info: Any = None
@@ -85,4 +89,4 @@ class CameraInfoMatcher:
     def _offer_image(self, message: Any) -> None:
         info = self._camera_info
         self._stamps_are_equal = info is not None and info.header.stamp == message.header.stamp
-        self._intake.offer(self._stream, message, info)
+        self._stamp_filter.offer(self._stream, message, info)

@@ -18,7 +18,7 @@ from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.image_topics import image_forms, other_forms
-from bev_semseg_ros.ros.input.intake import Intake
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
 
@@ -73,7 +73,7 @@ def choose_profile(
 def open_subscriptions(
     node: Node,
     parameters: Parameters,
-    intake: Intake,
+    stamp_filter: StampFilter,
     matchers: Mapping[str, CameraInfoMatcher],
     health: Health,
     guard: Callable[[Callback], Callback],
@@ -84,7 +84,7 @@ def open_subscriptions(
     Args:
         node: The node to subscribe with.
         parameters: The node's parameters.
-        intake: Takes the clouds.
+        stamp_filter: Takes the clouds.
         matchers: Take images and camera_infos, by the cameras' names.
         health: Takes the state of the subscriptions.
         guard: Wraps every callback, so that no exception reaches the executor.
@@ -111,7 +111,7 @@ def open_subscriptions(
                 subscribe(CameraInfo, camera.camera_info, take, latched=True)
         for sensor in sensors:
             if sensor.kind == "points":
-                subscribe(PointCloud2, sensor.stream, partial(intake.offer, sensor.stream))
+                subscribe(PointCloud2, sensor.stream, partial(stamp_filter.offer, sensor.stream))
                 continue
             first, *further = image_places(node, sensor, parameters)
             subscribe(

@@ -20,8 +20,8 @@ from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.ego_motion import MotionSource, OdometryMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
-from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import (
     SILENCE,
     Subscription,
@@ -98,10 +98,10 @@ class Session:
         streams = tuple(sensor.stream for sensor in self._sensors)
         self._queue = LatestPairQueue(Synchronizer(0, 0, streams=streams), health)
         clock = node.get_clock()
-        self._intake = Intake(self._queue, health, lambda: clock.now().nanoseconds)
+        self._stamp_filter = StampFilter(self._queue, health, lambda: clock.now().nanoseconds)
         self._matchers = {
             sensor.name: CameraInfoMatcher(
-                self._intake, health, values.intrinsics == "camera_info", sensor.stream
+                self._stamp_filter, health, values.intrinsics == "camera_info", sensor.stream
             )
             for sensor in self._sensors
             if sensor.kind == "image"
@@ -135,7 +135,7 @@ class Session:
             self.subscriptions: dict[str, Subscription] = open_subscriptions(
                 node,
                 values,
-                self._intake,
+                self._stamp_filter,
                 self._matchers,
                 health,
                 self._guarded,
@@ -158,7 +158,7 @@ class Session:
             sensor.stream: parameters.of(sensor, f"{sensor.kind}_offset")
             for sensor in self._sensors
         }
-        self._intake.tune(offsets)
+        self._stamp_filter.tune(offsets)
         self._configuration.publishers.publish_label_info(parameters)
 
     def close(self) -> None:

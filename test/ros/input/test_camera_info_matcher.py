@@ -7,8 +7,8 @@ import pytest
 
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import WAIT_NS, CameraInfoMatcher
-from bev_semseg_ros.ros.input.intake import Intake
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.synchronizer import Synchronizer
 
 
@@ -28,8 +28,8 @@ class Rig:
         self.health = Health()
         synchronizer = synchronizer or Synchronizer(0, 0, streams=("image",))
         self.queue = LatestPairQueue(synchronizer, self.health)
-        self.intake = Intake(self.queue, self.health, lambda: int(now * 1e9))
-        self.matcher = CameraInfoMatcher(self.intake, self.health, needs_camera_info)
+        self.stamp_filter = StampFilter(self.queue, self.health, lambda: int(now * 1e9))
+        self.matcher = CameraInfoMatcher(self.stamp_filter, self.health, needs_camera_info)
 
     @property
     def received(self) -> dict[str, int]:
@@ -124,8 +124,8 @@ def test_without_camera_infos_images_go_at_once():
 def test_offsets_are_added_where_stamps_are_matched_and_nowhere_else():
     rig = Rig(Synchronizer(10_000_000, 10**10), needs_camera_info=False)
     cloud, image = message(5), message(7)
-    rig.intake.tune({"points": 0.5, "image": -1.5})
-    rig.intake.offer("points", cloud)
+    rig.stamp_filter.tune({"points": 0.5, "image": -1.5})
+    rig.stamp_filter.offer("points", cloud)
     rig.matcher.take_image(image)
     match = rig.queue.take(5).match
     assert match.is_pair
@@ -136,7 +136,7 @@ def test_offsets_are_added_where_stamps_are_matched_and_nowhere_else():
 @pytest.mark.parametrize("seconds", [0, -3])
 def test_messages_without_a_stamp_are_dropped_with_a_warning(seconds):
     rig = Rig(Synchronizer(0, 0, streams=("points",)))
-    rig.intake.offer("points", message(seconds))
+    rig.stamp_filter.offer("points", message(seconds))
     assert rig.dropped == {"no_stamp_points": 1}
     assert rig.received["points"] == 1
     (warning,) = rig.health.take_warnings()
@@ -146,7 +146,7 @@ def test_messages_without_a_stamp_are_dropped_with_a_warning(seconds):
 
 def test_an_offset_may_bring_a_stamp_below_zero():
     rig, image = Rig(needs_camera_info=False), message(1)
-    rig.intake.tune({"image": -2.0})
+    rig.stamp_filter.tune({"image": -2.0})
     rig.matcher.take_image(image)
     assert rig.image == (image, None)
 
@@ -172,7 +172,7 @@ def test_a_simulated_clock_that_stands_still_is_warned_of():
 def test_of_several_cameras_the_one_without_camera_info_is_named():
     health = Health()
     queue = LatestPairQueue(Synchronizer(0, 0, streams=("left/image",)), health)
-    matcher = CameraInfoMatcher(Intake(queue, health, lambda: 1), health, True, "left/image")
+    matcher = CameraInfoMatcher(StampFilter(queue, health, lambda: 1), health, True, "left/image")
     matcher.take_image(message(1))
     matcher.close()
     counts = health.counts()

@@ -21,7 +21,7 @@ def segmentation_loss(
     """Return the summed cross entropy and the summed weight of the labelled pixels.
 
     The mask has half the image's size. At a quarter of the pixels the loss costs a quarter and,
-    since the logits are smooth, teaches the same.
+    since the logits are smooth, has nearly the same gradients.
 
     Args:
         logits: (B, C, h/4, w/4), brought to the mask's size by bilinear upsampling.

@@ -13,7 +13,7 @@ AHEAD_NS = 1_000_000_000  # a stamp so far ahead of the node's clock is warned o
 NOUNS = {"points": "clouds", "image": "images"}
 
 
-class Intake:
+class StampFilter:
     """Offers the messages of all streams to a queue.
 
     A message without a stamp (0 is "not set" in ROS) is dropped: it cannot be matched.
