@@ -88,6 +88,9 @@ class Network:
     def predict_sample(self, sample: Any, mode: str, threshold: float) -> Prediction:
         return Prediction.of(self.boxes, self.mask, sample.camera, "fused", 0.0)
 
+    def bev_map(self, sample: Any, prediction: Prediction) -> None:
+        """Return no map: lifting one is the predictor's work, and not the node's."""
+
 
 class Unsent(Publishers):
     """Builds every message and sends none."""
