@@ -168,6 +168,7 @@ def test_one_odd_point_does_not_change_the_intensity() -> None:
     assert levels(points)["intensity"][0] == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kitti", "kitti_raw", "a2d2"])
 def test_real_frames_of_the_rigs_pass(real_data: Path, name: str) -> None:
     statistics, dataset = InputStatistics(), open_dataset(real_data / name)

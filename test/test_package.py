@@ -122,6 +122,7 @@ def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
     assert {"sensor_msgs_py", "cv_bridge"} <= compared
 
 
+@pytest.mark.slow
 def test_every_ros_import_is_declared_in_package_xml() -> None:
     declared = {
         element.text

@@ -236,6 +236,7 @@ def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
     assert after.info["unweighted"] == 0.5
 
 
+@pytest.mark.slow
 def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path, capsys) -> None:
     before, after = build_network(TINY), build_network(TINY)
     coarse = replace(TINY, labels=TINY.labels | {"segmentation": "groups_6"})
@@ -272,6 +273,7 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
     tmp_path: Path, capsys
 ) -> None:

@@ -98,6 +98,7 @@ def test_no_image_is_needed_and_none_changes_a_class():
     assert points_predictor().predict(seen, "camera_only").results == {}
 
 
+@pytest.mark.slow
 def test_looking_around_changes_no_class():
     wide = build_network(pass_config(points_config()))
     wide.load_state_dict(points_network().state_dict())

@@ -207,6 +207,7 @@ def test_a_network_without_image_tasks_and_fusion_does_not_look_at_images():
     assert model.camera.encoder.stem[1].num_batches_tracked == 0
 
 
+@pytest.mark.slow
 def test_a_camera_branch_that_has_nothing_to_say_is_not_compiled():
     config = small_config(fusion="none", tasks=("detection",))
     model = network(config)
@@ -316,6 +317,7 @@ def test_attributes_and_pose_reach_it_from_a_frame_through_a_predictor(own_encod
     assert seen == [([3.0, 5.0], pytest.approx(1.7))]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_names_a_class_of_ones_own(own_encoder, tmp_path):
     config = small_config(lidar_encoder=own_encoder)
     model = network(config)

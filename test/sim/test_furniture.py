@@ -121,6 +121,7 @@ def things(library: Library, kind: str, seeds: range) -> float:
     return count / len(seeds)
 
 
+@pytest.mark.slow
 def test_towns_are_full_of_it_and_the_country_is_not(library):
     town, country = (things(library, kind, range(12)) for kind in ("city", "rural"))
     assert 20 < town < 80

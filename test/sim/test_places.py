@@ -93,6 +93,7 @@ def test_side_roads_keep_their_lanes_to_the_right():
         assert abs(lane.offset) + lane.width / 2 <= street.crossing.half_width + 1e-9
 
 
+@pytest.mark.slow
 def test_a_junction_has_vehicles_that_cross_it(library):
     crossing = 0
     for seed in range(5):

@@ -59,6 +59,7 @@ def test_unknown_weather_is_refused(library):
         World(0, 1, library, weather="hail")
 
 
+@pytest.mark.slow
 def test_weather_leaves_the_street_as_it_is(library):
     fair, foggy = (World(4, 1, library, weather=kind).view(0) for kind in ("fair", "fog"))
     np.testing.assert_array_equal(fair.boxes.centers, foggy.boxes.centers)

@@ -36,5 +36,6 @@ def faults(mode: str) -> int:
     return int(run.stdout)
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_step_costs_page_faults_once() -> None:
     assert faults("given back") > 20 * max(faults("kept"), 100)

@@ -197,6 +197,7 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
     assert (picture == depth[0, 0]).all(-1).sum() == annotation.mask.size
 
 
+@pytest.mark.slow
 def test_pictures_are_written_one_a_frame(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
     assert write_pictures(predictor, TinyDataset(4), tmp_path / "out", limit=2) == 2

@@ -123,6 +123,7 @@ def test_one_image_can_be_trained_on(neck):
     assert all(weight.grad.isfinite().all() for weight in neck.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_an_engine_gives_the_values_of_the_network(engine):
     if engine == "openvino":
