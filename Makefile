@@ -32,7 +32,7 @@ test: environment lint
 	$(PYTEST)
 
 fast: environment
-	$(PYTEST) --ignore=test/system -m "not ros and not slow"
+	$(PYTEST) -n auto --ignore=test/system -m "not ros and not slow"
 
 lint: environment
 	$(BIN)/ruff check .
