@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         name = f"{recipe['name']}.json"
         chosen = args.write_manifest
         path = fixed_set.MANIFESTS / name if chosen is True else chosen
-        fixed_set.write_manifest(path, args.commit, described(args.out, recipe))
+        fixed_set.write_manifest(path, recipe["commit"], described(args.out, recipe))
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         return
     simulator = worktree(args.out, args.commit)

@@ -38,9 +38,7 @@ CLOCK_PERIOD = 0.025  # seconds
 # Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
 # in bags that hold /tf_static with the time 0.
 LONGEST_PAUSE = 3600.0
-REPORTED_PAUSE = (
-    10.0  # seconds; a longer pause is reported, because it looks like a player that hangs
-)
+REPORTED_PAUSE = 10.0  # seconds; a longer pause is reported: it looks like a player that hangs
 
 
 class Player:

@@ -135,10 +135,10 @@ class Health:
         with self._lock:
             self._dropped[cause] += count
 
-    def set_in_process_since(self, time: float | None) -> None:
+    def set_in_process_since(self, moment: float | None) -> None:
         """Keep when the frame in process was begun, `time.monotonic()`; None once it has ended."""
         with self._lock:
-            self._in_process_since = time
+            self._in_process_since = moment
 
     def publish(self, frame: FrameRecord, missing: Sequence[str] = ()) -> None:
         """Count a published frame and keep its record.
