@@ -222,6 +222,7 @@ class TrainingConfig:
     carry_masks: bool = False
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
+    checkpoint_minutes: Positive = 10.0  # between checkpoints; one also ends every epoch
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
     validation_frames: Annotated[int, Field(ge=0)] = 50

@@ -128,9 +128,9 @@ class Loader:
                 batches.append(group[start : start + size])
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
-        """Yield the batches of an epoch in order."""
-        indices = iter(enumerate(self.order(epoch)))
+    def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        """Yield the batches of an epoch in order, beginning with number `first`."""
+        indices = islice(enumerate(self.order(epoch)), first, None)
         pending: deque[Future[TrainingBatch]] = deque()
         with ThreadPoolExecutor(THREADS) as pool:
             try:

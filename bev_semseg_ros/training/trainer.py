@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from bev_semseg_ros.training.cache import describe, open_cache
 from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
 from bev_semseg_ros.training.loader import Loader, TrainingBatch, trained_tasks
 from bev_semseg_ros.training.memory import keep_freed_memory
+from bev_semseg_ros.training.optimizer import make_optimizer
 from bev_semseg_ros.training.schedule import Schedule
 
 LOG_STEPS = 10
@@ -53,8 +54,9 @@ def train(
     Args:
         config: of network and training.
         data: data sets to learn from.
-        out: run folder. It gets config.yaml, checkpoint.pt (after every epoch), metrics.json and
-            tensorboard/. Prepared frames are kept in `cache` beside it, for other runs.
+        out: run folder. It gets config.yaml, checkpoint.pt (after every epoch and every
+            `training.checkpoint_minutes`), metrics.json and tensorboard/. Prepared frames are kept
+            in `cache` beside it, for other runs.
         resume: True continues the run in `out`.
         init: checkpoints to begin from.
         validation: data sets evaluated after every epoch, besides `training.validation_split` of
@@ -134,6 +136,22 @@ def _validation(
     return ConcatDataset(datasets) if datasets else None
 
 
+@dataclass
+class _Means:
+    """Means of losses that not every step has, by name."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def values(self) -> dict[str, float]:
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
+
+
 class Trainer:
     """Training state: network, optimizer, schedule and counters.
 
@@ -162,6 +180,8 @@ class Trainer:
         self.schedule = Schedule.of(config.training, loader.steps_per_epoch)
         self.validation: Dataset | None = None
         self.epoch = self.step = 0
+        self.batch = 0  # the next one of this epoch
+        self.losses = _Means()  # of this epoch
         self.minutes = 0.0
         self.metrics: list[dict[str, Any]] = []
 
@@ -196,21 +216,17 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.epoch, self.step, self.minutes = state["epoch"], state["step"], state["minutes"]
+        if "batch" in state:  # absent in checkpoints that were only written after an epoch
+            self.batch, self.losses = state["batch"], _Means(**state["losses"])
         self.metrics = json.loads(state["metrics"])
 
     def _prepare(self, is_pretrained: bool) -> None:
-        """Freeze pretrained blocks, and make the optimizer with its parameter groups."""
+        """Freeze pretrained blocks, and make the optimizer."""
         training = self.config.training
         self.pretrained = is_pretrained
         if is_pretrained:
             self.network.camera.encoder.freeze(training.frozen_trunk_blocks)
-        groups = _parameter_groups(
-            self.network,
-            training.learning_rate,
-            training.weight_decay,
-            training.trunk_learning_rate if is_pretrained else 1.0,
-        )
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
+        self.optimizer = make_optimizer(self.network, training, is_pretrained)
         for task in self.loader.tasks:
             task.begin_training(self.info)
 
@@ -220,7 +236,10 @@ class Trainer:
         return self.schedule.progress(self.step, self.minutes)
 
     def run(self) -> None:
-        """Train until the schedule ends. The checkpoint is written after every epoch."""
+        """Train until the schedule ends.
+
+        The checkpoint is written after every epoch and every `training.checkpoint_minutes`.
+        """
         if self.device.type == "cpu":
             keep_freed_memory()
         if self.schedule.minutes:
@@ -237,26 +256,28 @@ class Trainer:
 
     def _run_epoch(self, board: SummaryWriter, progress: Progress, total: float) -> None:
         started, before = time.monotonic(), self.minutes
-        sums: dict[str, float] = defaultdict(float)
-        counts: Counter[str] = Counter()
+        next_save = before + self.config.training.checkpoint_minutes
         self.network.train()
-        for batch in self.loader.batches(self.epoch):
-            parts = self.train_step(batch)
+        for batch in self.loader.batches(self.epoch, self.batch):
+            losses = self.train_step(batch)
+            self.batch += 1
             self.minutes = before + (time.monotonic() - started) / 60
-            for name, value in parts.items():  # not every step has every loss
-                sums[name] += value
-                counts[name] += 1
+            self.losses.add(losses)
             if self.step % LOG_STEPS == 0:
-                for name, value in parts.items():
+                for name, value in losses.items():
                     board.add_scalar(f"loss/{name}", value, self.step)
                 board.add_scalar("learning_rate", self.optimizer.param_groups[0]["lr"], self.step)
-            means = ", ".join(f"{name} {value / counts[name]:.3f}" for name, value in sums.items())
+            means = ", ".join(f"{name} {value:.3f}" for name, value in self.losses.values().items())
             note = f"epoch {self.epoch + 1}, step {self.step}, {means}"
             progress.set(self.progress * total, note)
             if self.progress >= 1:
                 break
-        self.epoch += 1
-        self._end_epoch({name: value / counts[name] for name, value in sums.items()}, board)
+            if self.minutes >= next_save:
+                self.save()
+                next_save = self.minutes + self.config.training.checkpoint_minutes
+        means_of_epoch = self.losses.values()
+        self.epoch, self.batch, self.losses = self.epoch + 1, 0, _Means()
+        self._end_epoch(means_of_epoch, board)
 
     def train_step(self, step: TrainingBatch) -> dict[str, float]:
         """Take one step of the optimizer and return the losses by name.
@@ -336,6 +357,8 @@ class Trainer:
             "rng": torch.get_rng_state(),
             "epoch": self.epoch,
             "step": self.step,
+            "batch": self.batch,
+            "losses": asdict(self.losses),
             "minutes": self.minutes,
             "pretrained": self.pretrained,
             "metrics": json.dumps(self.metrics),
@@ -357,6 +380,7 @@ def _changed_settings(saved: Config, wanted: Config) -> list[str]:
         "precision",
         "validation_split",
         "validation_frames",
+        "checkpoint_minutes",
     }
 
     def differing(a: dict[str, Any], b: dict[str, Any], where: str) -> Iterator[str]:
@@ -368,30 +392,6 @@ def _changed_settings(saved: Config, wanted: Config) -> list[str]:
                 yield f"{where}{key} was {before} and is now {now}"
 
     return sorted(differing(configuration.to_dict(saved), configuration.to_dict(wanted), ""))
-
-
-def _parameter_groups(
-    network: Network, learning_rate: float, weight_decay: float, trunk: float
-) -> list[dict[str, Any]]:
-    """Return the optimizer's groups of what is not frozen.
-
-    Args:
-        network: the network.
-        learning_rate: at its peak.
-        weight_decay: of weights; biases and BatchNorm have none.
-        trunk: factor of the learning rate for the camera encoder.
-    """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    in_trunk = {id(parameter) for parameter in network.camera.encoder.parameters()}
-    for parameter in network.parameters():
-        if parameter.requires_grad:
-            peak = learning_rate * (trunk if id(parameter) in in_trunk else 1.0)
-            decay = weight_decay if parameter.dim() > 1 else 0.0
-            groups.setdefault((peak, decay), []).append(parameter)
-    return [
-        {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decay}
-        for (peak, decay), parameters in groups.items()
-    ]
 
 
 def _listed(values: dict[str, float]) -> str:

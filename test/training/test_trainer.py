@@ -78,10 +78,10 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
 
 def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     class Interrupted(Loader):
-        def batches(self, epoch):
+        def batches(self, epoch, first=0):
             if epoch == 1:
                 raise KeyboardInterrupt
-            return super().batches(epoch)
+            return super().batches(epoch, first)
 
     unbroken = begun(TINY, cache, tmp_path / "unbroken")
     unbroken.run()
@@ -92,6 +92,30 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     resumed.resume(checkpoint.load(resumed.path))
     assert resumed.epoch == 1 and resumed.step == 2
     resumed.run()
+    for key, value in unbroken.network.state_dict().items():
+        torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
+
+
+def test_a_run_interrupted_in_the_middle_of_an_epoch_ends_where_an_unbroken_one_does(
+    cache, tmp_path
+):
+    class Interrupted(Loader):
+        def batches(self, epoch, first=0):
+            yield next(super().batches(epoch, first))
+            raise KeyboardInterrupt
+
+    config = with_training(checkpoint_minutes=1e-6)  # after every step
+    unbroken = begun(config, cache, tmp_path / "unbroken")
+    unbroken.run()
+    with pytest.raises(KeyboardInterrupt):
+        begun(config, cache, tmp_path / "broken", loader=Interrupted).run()
+    resumed = training(config, cache, tmp_path / "broken")
+    resumed.resume(checkpoint.load(resumed.path))
+    assert resumed.epoch == 0 and resumed.step == 1
+    resumed.run()
+    assert resumed.step == unbroken.step
+    for entry, expected in zip(resumed.metrics, unbroken.metrics, strict=True):
+        assert entry["loss"] == pytest.approx(expected["loss"])
     for key, value in unbroken.network.state_dict().items():
         torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
 
@@ -131,8 +155,8 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(cache, 
 
 def test_the_mean_of_a_loss_is_over_the_steps_that_had_it(cache, tmp_path):
     class Partial(Loader):
-        def batches(self, epoch):
-            for number, batch in enumerate(super().batches(epoch)):
+        def batches(self, epoch, first=0):
+            for number, batch in enumerate(super().batches(epoch, first)):
                 targets = dict(batch.targets)
                 if number:
                     del targets["segmentation"]
