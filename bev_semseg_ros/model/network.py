@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -231,15 +231,24 @@ class Network(nn.Module):
         assert isinstance(head, Head)
         return head
 
-    def forward(self, batch: Batch) -> NetworkOutputs:
+    def forward(self, batch: Batch, views: Collection[View] = tuple(BRANCHES)) -> NetworkOutputs:
         """Return the outputs of the tasks that have an answer.
 
         Image tasks have one for every image. BEV tasks have one if a frame has points, or if the
         fusion finds boxes in images.
+
+        Args:
+            batch: the frames.
+            views: of the tasks that are wanted. What they do not need is not run, so that a
+                training leaves the statistics of its BatchNorm alone.
         """
-        images, image_maps = self.run_camera(batch)
-        batch, points = self.run_points(batch)
-        return NetworkOutputs(self.run_bev(batch, image_maps), images, points)
+        outputs = NetworkOutputs()
+        outputs.images, image_maps = self.run_camera(batch)
+        if "points" in views or self.point_features_to_bev:
+            batch, outputs.points = self.run_points(batch)
+        if "bev" in views:
+            outputs.bev = self.run_bev(batch, image_maps)
+        return outputs
 
     def run_points(self, batch: Batch) -> tuple[Batch, TaskOutputs]:
         """Return the batch with the features of its points, and the outputs of tasks on points.

@@ -167,11 +167,11 @@ class Trainer:
 
     def __init__(self, config: Config, network: Network, loader: Loader, out: Path) -> None:
         self.config, self.loader, self.out = config, loader, out
-        trains_bev = any(task.view == "bev" for task in loader.tasks)
+        self.views = {task.view for task in loader.tasks}
         self.info: dict[str, Any] = {
             "seed": config.seed,
             "tasks": [task.name for task in loader.tasks],
-            "uses_both_sensors": loader.uses_camera and trains_bev,
+            "uses_both_sensors": loader.uses_camera and "bev" in self.views,
         }
         self.path = out / "checkpoint.pt"
         self.device = choose_device("auto")
@@ -289,7 +289,7 @@ class Trainer:
             group["lr"] = group["peak"] * self.schedule.factor(self.step, self.minutes)
         batch = step.batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            outputs = self.network(batch)
+            outputs = self.network(batch, self.views)
         parts: dict[str, Tensor] = {}
         for task in self.loader.tasks:
             if task.name in outputs and task.name in step.targets:
@@ -341,7 +341,7 @@ class Trainer:
         return evaluate(predictor, self.validation, self._mode(), limit=frames).headline()
 
     def _mode(self) -> Mode:
-        if all(task.view == "image" for task in self.loader.tasks):
+        if self.views == {"image"}:
             return "camera_only"
         return "fused" if self.loader.uses_camera else "lidar_only"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_points_outside_the_grid_are_classified_and_the_bev_does_not_see_them():
     assert outputs["point_segmentation"]["logits"].shape == (len(seen.points), 13)
     expected = run(network, inside)["detection"]["heatmap"]
     assert torch.equal(outputs["detection"]["heatmap"], expected)
+
+
+def test_a_training_of_points_alone_leaves_the_statistics_of_the_boxes_alone():
+    network = copy.deepcopy(points_network()).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    outputs = network(Batch.from_samples([sample()], with_rays=True), {"points"})
+    assert list(outputs) == ["point_segmentation"]
+    changed = {key for key, value in network.state_dict().items() if not value.equal(before[key])}
+    assert {key.split(".")[0] for key in changed} == {"point_encoder", "points"}
 
 
 def test_frames_of_a_batch_and_one_without_points_do_not_see_each_other():

@@ -187,8 +187,10 @@ def test_minutes_end_a_training(cache, tmp_path):
     assert run.progress == 1 and run.minutes >= 0.01 and run.metrics[-1]["epoch"] == run.epoch
 
 
-def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path):
-    run = begun(with_training(tasks=("segmentation",)), cache, tmp_path)
+@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])  # this one needs no points
+def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path, fusion):
+    config = replace(TINY, model=replace(TINY.model, fusion=fusion))
+    run = begun(with_training(config, tasks=("segmentation",), epochs=1), cache, tmp_path)
     before = {key: value.clone() for key, value in run.network.state_dict().items()}
     run.run()
     changed = {
