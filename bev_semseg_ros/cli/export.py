@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 AVERAGED = "averaged"  # key of a checkpoint's `info`
 ADJUSTED = "unweighted"  # key of a checkpoint's `info`, as version 0.1 named it
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the weights in half precision. Return the exit status."""
     from bev_semseg_ros.inference import checkpoint
+    from bev_semseg_ros.model.tasks.task import Task
     from bev_semseg_ros.path_kind import check_output_file
 
     check_output_file(arguments.out, "small.pt")
@@ -74,15 +77,30 @@ def run(arguments: argparse.Namespace) -> int:
         other = checkpoint.load(arguments.average)
         of_run = 0.5 if arguments.share is None else arguments.share
         weights = checkpoint.mean_weights(network, other, of_run)
-        adjusted_by = other.info.get(ADJUSTED, 0.0)
-        if adjusted_by != info.get(ADJUSTED, 0.0):
-            raise ValueError(
-                f"{arguments.average}: its logits are adjusted by {adjusted_by:g}, those of "
-                f"{arguments.checkpoint} by {info.get(ADJUSTED, 0.0):g}: give --logit-adjustment "
-                f"{adjusted_by:g}, or else average the checkpoints of two training runs"
-            )
+        for task in network.tasks:
+            if type(task).adjust_logits is Task.adjust_logits:
+                continue
+            ours, theirs = (_adjustment(each, task.name) for each in (info, other.info))
+            if ours != theirs:
+                raise ValueError(
+                    f"{arguments.average}: its logits of {task.name} are adjusted by {theirs:g}, "
+                    f"those of {arguments.checkpoint} by {ours:g}: give --logit-adjustment "
+                    f"{theirs:g}, or else average the checkpoints of two training runs"
+                )
         network.load_state_dict(weights)
         info[AVERAGED] = {"with": other.config.name, "share": of_run}
     checkpoint.save(arguments.out, network, loaded.config, info, half=True)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _adjustment(info: Mapping[str, Any], task: str) -> float:
+    """Return the share by which the logits of a task are adjusted.
+
+    A run that did not train the task has its head from the last checkpoint of `--init` that did.
+    """
+    if task not in info.get("tasks", [task]):
+        begun_from = info.get("begun_from", [])
+        taught = [each for each in begun_from if task in each.get("tasks", [task])]
+        info = taught[-1] if taught else {}
+    return info.get(ADJUSTED, 0.0)

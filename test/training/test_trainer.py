@@ -13,6 +13,7 @@ from support import tiny_data
 from support.memory_dataset import TINY, TinyDataset, with_training
 from support.paths import ROOT
 
+from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.config import Config, load, with_settings
 from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
@@ -37,7 +38,7 @@ def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loa
     torch.manual_seed(config.seed)
     network = build_network(config)
     trainer = Trainer(config, network, loader([cache], network, config), out)
-    trainer.info |= describe([cache], network.tasks)
+    trainer.info |= describe([cache], trainer.loader.tasks)
     return trainer
 
 
@@ -199,6 +200,23 @@ def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path, fusion)
         if not value.equal(before[key])
     }
     assert changed == {"camera"}
+
+
+def test_a_run_of_boxes_alone_is_averaged_with_adjusted_weights_that_it_began_from(
+    cache, tmp_path, capsys
+):
+    adjusted, mean = tmp_path / "adjusted.pt", tmp_path / "mean.pt"
+    tasks = {"tasks": ["detection", "segmentation"], "class_pixels": [1] * 13}
+    checkpoint.save(adjusted, build_network(TINY), TINY, tasks | {"unweighted": 0.5})
+    run = begun(with_training(tasks=("detection",), max_steps=1), cache, tmp_path, (adjusted,))
+    run.run()
+    command = ["export", "--checkpoint", str(run.path), "--out", str(mean)]
+    assert main([*command, "--average", str(adjusted)]) == 0
+    key = "camera.heads.segmentation.logits.bias"
+    before = checkpoint.load(adjusted).weights[key]
+    torch.testing.assert_close(checkpoint.load(mean).weights[key], before, atol=1e-3, rtol=0)
+    assert main([*command, "--logit-adjustment", "0.5"]) == 2
+    assert "leave out the logit adjustment" in capsys.readouterr().err
 
 
 def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path):

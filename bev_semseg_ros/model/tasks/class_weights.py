@@ -85,7 +85,7 @@ def trained_weights(info: Mapping[str, Any], key: str, config: LossConfig) -> Te
     """
     if key not in info:
         raise ValueError(
-            "does not say how often it saw each class; logit adjustment needs the checkpoint "
-            "of a training run"
+            "does not say how often it saw each class, as the checkpoint of a run that trained the "
+            "task does; leave out the logit adjustment"
         )
     return class_weights_from_counts(np.array(info[key]), config)
