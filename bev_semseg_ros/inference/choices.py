@@ -59,7 +59,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """
     if precision == "auto":
         if device.type == "cuda":
-            return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+            # Not torch.cuda.is_bf16_supported(), which also holds for GPUs that emulate it.
+            return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
         return "bf16" if computes_bf16() else "fp32"
     if precision not in PRECISIONS:
         raise ValueError(f"precision: expected auto, {', '.join(PRECISIONS)}, got {precision!r}")

@@ -13,6 +13,7 @@ from bev_semseg_ros.frame import Boxes, Frame
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.model.build import build_network
 
 pytestmark = pytest.mark.slow
 
@@ -107,3 +108,12 @@ def test_the_configuration_of_a_predictor_that_looks_around_tells_the_whole_grid
 def test_a_grid_that_does_not_exist_is_refused_with_those_that_do(around):
     with pytest.raises(ValueError, match="grid: expected forward or around, got 'backward'"):
         Predictor.load(grid="backward")
+
+
+def test_a_grid_that_reaches_farther_to_one_side_cannot_look_around(tmp_path):
+    wanted = config("none")
+    wanted = replace(wanted, grid=replace(wanted.grid, y_min=-6.4))
+    checkpoint.save(tmp_path / "side.pt", build_network(wanted), wanted, {})
+    Predictor.load(tmp_path / "side.pt", "cpu", "fp32", "torch")
+    with pytest.raises(ValueError, match=r"grid: .* from y = -6\.4 to 12\.8 m; .* use forward"):
+        Predictor.load(tmp_path / "side.pt", "cpu", "fp32", "torch", grid="around")

@@ -19,6 +19,7 @@ from support.inference import (
 
 from bev_semseg_ros.frame import CameraImage
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.choices import choose_precision
 from bev_semseg_ros.inference.engine import torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
@@ -182,6 +183,13 @@ def test_the_description_says_what_was_chosen():
 def test_a_choice_that_cannot_be_had_is_refused_by_name(choice, reason):
     with pytest.raises(ValueError, match=reason):
         Predictor(network("projective"), config("projective"), **choice)
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16")])
+def test_a_gpu_that_only_emulates_bf16_computes_in_fp16(monkeypatch, capability, precision):
+    # No such GPU is here. torch.cuda.is_bf16_supported() is true for both.
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision("auto", torch.device("cuda:0")) == precision
 
 
 def test_the_label_sets_are_those_of_the_checkpoint(tmp_path):
