@@ -101,7 +101,7 @@ def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)  # images and masks of a rig's cameras; 1 to 2 MB each
 def _rectification_maps(
     matrix: bytes,
     distortion: bytes,

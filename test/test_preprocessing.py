@@ -170,6 +170,20 @@ def test_masks_keep_their_classes_and_pixels_without_a_source_are_ignored():
     assert set(np.unique(result)) <= {3, 9, MASK_IGNORED} and MASK_IGNORED in result
 
 
+def test_images_and_masks_of_twelve_cameras_compute_their_maps_once(monkeypatch):
+    computed, compute = [], cv2.initUndistortRectifyMap
+    monkeypatch.setattr(
+        cv2, "initUndistortRectifyMap", lambda *given: computed.append(given) or compute(*given)
+    )
+    # No other test has such cameras.
+    cameras = [pinhole(70, 40 + number) for number in range(12)]
+    for _ in range(2):
+        for camera in cameras:
+            rectify(np.zeros((40, 70, 3), np.uint8), camera, (64, 32))
+            rectify(np.zeros((40, 70), np.uint8), camera, (64, 32), cv2.INTER_NEAREST)
+    assert len(computed) == 24
+
+
 def test_a_sample_lacks_what_the_frame_lacks():
     camera = pinhole(128, 64)
     points = np.array([[5, 0, 1, 0.5]], np.float32)
