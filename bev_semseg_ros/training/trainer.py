@@ -247,7 +247,8 @@ class Trainer:
         else:
             total, unit = float(self.schedule.steps), "steps"
         with (
-            SummaryWriter(str(self.out / "tensorboard")) as board,
+            # An interrupted run may have written curves of steps that are now taken again.
+            SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step + 1) as board,
             Progress(f"training {self.config.name}", total, unit) as progress,
         ):
             progress.start_at(self.progress * total)

@@ -12,6 +12,7 @@ import torch
 from support import tiny_data
 from support.memory_dataset import TINY, TinyDataset, with_training
 from support.paths import ROOT
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.config import Config, load, with_settings
@@ -20,6 +21,7 @@ from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.training import trainer
 from bev_semseg_ros.training.cache import Cache, build, describe
 from bev_semseg_ros.training.loader import Loader
 from bev_semseg_ros.training.trainer import Trainer, train
@@ -37,9 +39,9 @@ def cache(tmp_path_factory) -> Cache:
 def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loader) -> Trainer:
     torch.manual_seed(config.seed)
     network = build_network(config)
-    trainer = Trainer(config, network, loader([cache], network, config), out)
-    trainer.info |= describe([cache], trainer.loader.tasks)
-    return trainer
+    made = Trainer(config, network, loader([cache], network, config), out)
+    made.info |= describe([cache], made.loader.tasks)
+    return made
 
 
 def begun(
@@ -119,6 +121,24 @@ def test_a_run_interrupted_in_the_middle_of_an_epoch_ends_where_an_unbroken_one_
         assert entry["loss"] == pytest.approx(expected["loss"])
     for key, value in unbroken.network.state_dict().items():
         torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
+
+
+def test_the_curves_of_a_resumed_run_have_each_step_once(cache, tmp_path, monkeypatch):
+    class Interrupted(Loader):
+        def batches(self, epoch, first=0):
+            yield next(super().batches(epoch, first))
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "LOG_STEPS", 1)
+    with pytest.raises(KeyboardInterrupt):
+        begun(TINY, cache, tmp_path, loader=Interrupted).run()
+    resumed = training(TINY, cache, tmp_path)
+    resumed.resume(checkpoint.load(resumed.path))
+    assert resumed.step == 1  # the second one is lost
+    resumed.run()
+    curves = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [point.step for point in curves.Scalars("loss/heatmap")] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
