@@ -285,14 +285,19 @@ class Network(nn.Module):
         return self._by_task("bev", self.bev(*self.bev_inputs(batch, image_maps)))
 
     def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the inputs of the BEV branch: the canvas and what the fusion adds."""
+        """Return the inputs of the BEV branch: the canvas and what the fusion adds.
+
+        They are made in float32 whatever precision surrounds it. In bfloat16 a point would
+        lie up to a decimetre and up to three pixels beside its place.
+        """
         if self.point_encoder.whole_clouds:
             batch = batch.inside(self.lidar_encoder.grid)
-        point_features = self.fusion.point_features(image_maps, batch)
-        if self.point_features_to_bev:
-            point_features = self._with_own_features(point_features, batch)
-        canvas = self.lidar_encoder(batch, point_features)
-        return (canvas, *self.fusion.bev_inputs(image_maps, batch))
+        with torch.autocast(batch.points.device.type, enabled=False):
+            point_features = self.fusion.point_features(image_maps, batch)
+            if self.point_features_to_bev:
+                point_features = self._with_own_features(point_features, batch)
+            canvas = self.lidar_encoder(batch, point_features)
+            return (canvas, *self.fusion.bev_inputs(image_maps, batch))
 
     def _with_own_features(self, of_fusion: Tensor | None, batch: Batch) -> Tensor:
         """Return the features of the points: first those of the fusion, then their own."""

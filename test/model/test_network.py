@@ -57,6 +57,19 @@ def test_outputs_have_the_promised_shapes(fusion, encoder):
     assert outputs["segmentation"]["logits"].shape == (2, 13, 16, 24)
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_training_in_bfloat16_sees_points_and_cells_exactly_where_they_project(fusion):
+    model = network(small_config(fusion=fusion))
+    batch = Batch.from_samples([sample(0), sample(1)])
+    with torch.no_grad():
+        _, image_maps = model.run_camera(batch)
+        expected = model.bev_inputs(batch, image_maps)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model.bev_inputs(batch, image_maps)
+    assert len(found) == len(expected)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("size", [(640, 400), (112, 80)])
 def test_images_whose_size_is_no_multiple_of_32_are_answered(size):
     outputs = run(network(small_config(camera_encoder="efficientnet_lite0")), sample(size=size))
