@@ -225,7 +225,7 @@ class TrainingConfig:
     checkpoint_minutes: Positive = 10.0  # between checkpoints; one also ends every epoch
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
-    validation_frames: Annotated[int, Field(ge=0)] = 50
+    validation_frames: Annotated[int, Field(ge=0)] = 50  # at most so many of them; 0: all
 
     def __post_init__(self) -> None:
         if self.crop != (0, 0) and any(side <= 0 or side % 32 for side in self.crop):
