@@ -82,22 +82,26 @@ def _boxes(
 def join_boxes(ahead: Boxes, behind: Boxes, labels: LabelSet) -> Boxes:
     """Return the boxes found ahead and behind in one ego frame, by falling score.
 
-    Each pass answers for its own half. What both see at the seam is suppressed, and so are boxes
-    inside the own vehicle.
+    Each pass answers for its own half. Both may see an object at the seam a little too far back, so
+    that neither would answer for it. So each also answers for half of the suppression radius of the
+    other half. What both find there is suppressed, and so are boxes inside the own vehicle.
 
     Args:
         ahead: in the ego frame.
         behind: in an ego frame turned by 180 degrees about z.
         labels: the network's label set.
     """
-    halves = [boxes[boxes.centers[:, 0] >= 0] for boxes in (ahead, behind)]
+    radius = np.array(labels.suppression_radius)
+    halves = [
+        boxes[boxes.centers[:, 0] >= -0.5 * radius[boxes.labels]] for boxes in (ahead, behind)
+    ]
     halves[1] = transform_boxes(HALF_TURN, halves[1])
     boxes = Boxes.concatenate(halves)
     is_own = (np.abs(boxes.centers[:, :2]) < OWN_VEHICLE).all(1)
     boxes = boxes[~is_own]
     boxes = replace(boxes, yaws=wrap_angle(boxes.yaws))
     boxes = boxes[np.argsort(-boxes.scores, kind="stable")]
-    return boxes[unsuppressed(boxes, np.array(labels.suppression_radius))]
+    return boxes[unsuppressed(boxes, radius)]
 
 
 def unsuppressed(boxes: Boxes, radius: np.ndarray) -> np.ndarray:

@@ -139,3 +139,8 @@ def test_two_passes_answer_each_for_its_own_half():
 def test_an_object_at_the_seam_comes_once_and_the_own_vehicle_never():
     boxes = join_boxes(cars((0.1, 4), (0.5, 0.2)), cars((0.2, -4), (0.3, 0)), LABELS)
     assert boxes.centers[:, :2].tolist() == [[0.1, 4]]
+
+
+def test_a_car_at_the_seam_that_each_pass_sees_too_far_back_is_not_lost():
+    boxes = join_boxes(cars((-0.3, 4)), cars((-0.2, -4)), LABELS)
+    assert len(boxes) == 1 and abs(boxes.centers[0, 0]) < 0.5
