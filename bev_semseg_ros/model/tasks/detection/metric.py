@@ -3,7 +3,8 @@
 Counted ground truth has its centre inside the BEV grid, within 50 m of the origin and inside one of
 the images, and at least ten lidar points. Other ground truth is neither found nor missed: what is
 marked as ignored, and what the label set calls `neutral` for a class. Scored predictions have their
-centre inside grid, 50 m and an image, and do not lie by more than half inside a `dont_care` area.
+centre inside grid, 50 m and an image. One without a match is not false if it lies by more than half
+inside a `dont_care` area.
 
 A network is scored on the label set in which its classes and the ground truth meet, and on every
 coarser set that both map to.
@@ -23,6 +24,7 @@ from bev_semseg_ros.geometry import apply, box_image_bounds, points_in_boxes, pr
 from bev_semseg_ros.labels import BOX_IGNORED, LabelSet
 from bev_semseg_ros.model.tasks.detection.average_precision import (
     DROPPED,
+    FALSE,
     FOUND,
     average_precision,
     bootstrap_interval,
@@ -88,20 +90,25 @@ def _cameras(frame: Frame) -> list[Camera]:
     return [seen.camera for seen in frame.cameras.values()]
 
 
+def may_be_unlabelled(boxes: Boxes, frame: Frame, annotation: Annotation) -> np.ndarray:
+    """Return (M,) bool: boxes in an area of an image where there may be unlabelled objects."""
+    found = np.zeros(len(boxes), bool)
+    for name, areas in annotation.dont_care.items():
+        if name in frame.cameras:
+            found |= in_dont_care(boxes, areas, frame.cameras[name].camera)
+    return found
+
+
 def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera) -> np.ndarray:
     """Return (M,) bool: boxes whose 2D box lies by more than half in one of the areas (D, 4)."""
-    inside = np.zeros(len(boxes), bool)
     if not len(areas) or not len(boxes):
-        return inside
+        return np.zeros(len(boxes), bool)
     bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego), nan=-1e6)
     limits = np.array(camera.size) - 1
     low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
-    overlap = np.clip(
-        np.minimum(high[:, None], areas[None, :, 2:])
-        - np.maximum(low[:, None], areas[None, :, :2]),
-        0,
-        None,
-    ).prod(2)
+    shared_low = np.maximum(low[:, None], areas[None, :, :2])
+    shared_high = np.minimum(high[:, None], areas[None, :, 2:])
+    overlap = np.clip(shared_high - shared_low, 0, None).prod(2)
     return (overlap > 0.5 * (high - low).prod(1)[:, None]).any(1)
 
 
@@ -134,19 +141,29 @@ class DetectionScores:
             for threshold in THRESHOLDS
         }
 
-    def add(self, predicted: Boxes, ground_truth: Boxes, required: np.ndarray) -> None:
+    def add(
+        self,
+        predicted: Boxes,
+        ground_truth: Boxes,
+        required: np.ndarray,
+        excused: np.ndarray | None = None,
+    ) -> None:
         """Score a frame.
 
         Args:
             predicted: those to be scored.
             ground_truth: all of it.
             required: (T,) bool: what has to be found.
+            excused: (P,) bool: predictions that are not false without a match; None: none of them.
         """
-        predicted = predicted[np.argsort(-predicted.scores, kind="stable")]
+        excused = np.zeros(len(predicted), bool) if excused is None else excused
+        order = np.argsort(-predicted.scores, kind="stable")
+        predicted, excused = predicted[order], excused[order]
         demanded = ground_truth.labels[required & (ground_truth.labels >= 0)]
         self._num_truth.append(np.bincount(demanded, minlength=len(self.labels)))
         for (label, threshold), matches in self._matches.items():
-            of_class = predicted[predicted.labels == label]
+            is_predicted = predicted.labels == label
+            of_class = predicted[is_predicted]
             is_class = ground_truth.labels == label
             relevant = is_class | np.isin(ground_truth.labels, self._neutral(label))
             outcome = match(
@@ -155,6 +172,7 @@ class DetectionScores:
                 (required & is_class)[relevant],
                 threshold,
             )
+            outcome[excused[is_predicted] & (outcome == FALSE)] = DROPPED
             kept = outcome != DROPPED
             matches.frames.append(self.num_frames)
             matches.scores.append(of_class.scores[kept])
@@ -294,17 +312,14 @@ class DetectionMetric(Metric):
             self.num_skipped += 1
             return
         predicted = prediction.boxes
-        scored = scorable(predicted.centers, self.grid, _cameras(frame))
-        for name, areas in annotation.dont_care.items():
-            if name in frame.cameras:
-                scored &= ~in_dont_care(predicted, areas, frame.cameras[name].camera)
-        predicted = predicted[scored]
+        predicted = predicted[scorable(predicted.centers, self.grid, _cameras(frame))]
         for shared in shared_sets(self.labels, annotation.box_labels):
             ground_truth = annotation.with_labels(box_labels=shared)
             required = counted(frame, ground_truth, self.grid)
             scores = self._scores.setdefault(shared, DetectionScores(shared))
             true_boxes = Boxes.empty() if ground_truth.boxes is None else ground_truth.boxes
-            scores.add(self._relabelled(predicted, shared), true_boxes, required)
+            found = self._relabelled(predicted, shared)
+            scores.add(found, true_boxes, required, may_be_unlabelled(found, frame, annotation))
 
     def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:
         """Return predicted boxes in a coarser set; of two that now are of one class, the better."""

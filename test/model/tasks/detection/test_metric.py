@@ -104,6 +104,13 @@ def test_prediction_in_dont_care_area_is_dropped():
     assert score_car(predicted, truth, camera=CAMERA, dont_care={"camera": bounds})["ap_2m"] == 1
 
 
+def test_a_labelled_object_in_front_of_a_dont_care_area_is_found():
+    truth = boxes((30, 8), (10, 0))
+    bounds = np.array([[320 - 150 - 40, 150, 320 - 150 + 80, 250.0]])
+    result = score_car(truth, truth, camera=CAMERA, dont_care={"camera": bounds})
+    assert result["num_truth"] == 2 and result["ap_2m"] == 1
+
+
 def test_dont_care_needs_more_than_half_of_the_box():
     box = boxes((20, 0))
     left, right = 320 - 500 / 18, 320 + 500 / 18  # the near face is 18 m away and 2 m wide
