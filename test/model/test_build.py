@@ -11,7 +11,7 @@ import torch
 from support.samples import run, sample, small_config
 from torch import nn
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, with_settings
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model import build
 from bev_semseg_ros.model.build import build_network, build_tasks, choose, point_attributes
@@ -152,6 +152,12 @@ def test_a_fusion_that_uses_a_task_which_the_network_lacks_is_refused(fusion):
     message += r"and model\.tasks has detection; add segmentation or choose another fusion"
     with pytest.raises(ValueError, match=message):
         build_network(small_config(fusion=fusion, tasks=("detection",)))
+
+
+def test_channels_that_the_heads_of_attention_cannot_share_are_refused():
+    config = with_settings(Config(), ["model.fusion=cross_attention", "model.neck_channels=50"])
+    with pytest.raises(ValueError, match=r"model\.neck_channels: .* multiple of 4, got 50"):
+        build_network(config)
 
 
 def test_a_fusion_that_uses_an_output_which_no_head_gives_is_refused(own_module):

@@ -25,6 +25,12 @@ class CrossAttentionFusion(Fusion):
 
     def __init__(self, config: Config, camera_channels: Sequence[int]) -> None:
         super().__init__(config, camera_channels)
+        if config.model.neck_channels % TokenAttention.HEADS:
+            raise ValueError(
+                f"model.neck_channels: {config.model.fusion} has {TokenAttention.HEADS} heads of "
+                f"attention; expected a multiple of {TokenAttention.HEADS}, got "
+                f"{config.model.neck_channels}"
+            )
         self._c4_channels = camera_channels[C4]
         self._channels = config.model.neck_channels
         self._bev_channels = config.model.bev_channels[-1]
