@@ -119,6 +119,11 @@ class KittiDataset:
         return training_folder(path) is not None
 
     @staticmethod
+    def folders(path: Path) -> list[Path]:
+        """Return the folder with those of the sensors."""
+        return [training_folder(path) or path]
+
+    @staticmethod
     def camera_names(path: Path) -> list[str]:
         """Return the cameras that have a folder of images; the left one is always there."""
         return camera_names(training_folder(path) or path)
@@ -327,7 +332,7 @@ def _further_lidars(folder: Path) -> list[str]:
         for path in folder.glob(f"{LIDAR_FOLDER}_*")
         if path.is_dir()
     )
-    calibration = min((folder / "calib").glob("*.txt"), default=None)
+    calibration = min((folder / "calib").glob("[!.]*.txt"), default=None)
     if not names or calibration is None:
         return []
     rows = read_kitti_matrices(calibration)
