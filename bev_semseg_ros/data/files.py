@@ -1,10 +1,10 @@
-"""Readers of single files. A damaged file raises a ValueError that names it."""
+"""Readers of single files, and a writer. A damaged file raises a ValueError that names it."""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,29 @@ def _decode(data: bytes, flags: int, path: Path) -> np.ndarray:
     if image is None:
         raise ValueError(f"{path}: truncated or damaged {_kind(data)} ({len(data)} bytes)")
     return image
+
+
+def write_png(path: Path, image: np.ndarray, settings: Sequence[int] = ()) -> None:
+    """Write an image.
+
+    Args:
+        path: The file.
+        image: (H, W, 3) uint8 RGB, or (H, W) uint8.
+        settings: Of `cv2.imencode`.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+    """
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    data = cv2.imencode(".png", stored, list(settings))[1]
+    # `cv2.imwrite` does not notice if the disk is full when it closes the file.
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror}); check the folder's permissions and "
+            "space"
+        ) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-
 from bev_semseg_ros.data.dataset import Dataset
+from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Mode
 from bev_semseg_ros.visualization.panel import panel
@@ -69,7 +68,6 @@ def write_pictures(
             bev_map,
         )
         path = out / f"{index:06d}_{frame.name.replace('/', '_')}.png"
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OSError(f"{path}: cannot be written; check the folder given by --out")
+        write_png(path, picture)
         count += 1
     return count
