@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,25 @@ def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check,
     assert (status, wrong(report)) == (0, [])
     assert any("divided by 255" in note for note in report["notes"])
     assert "note: velodyne" in capsys.readouterr().out
+
+
+def test_clouds_of_several_lidars_whose_places_nobody_knows(check, tmp_path):
+    root = tmp_path / "a2d2"
+    tiny_data.write_a2d2_rig(root)
+    tiny_data.write_a2d2_frame(root)
+    cloud, sidecar = (tiny_data.a2d2_file(root, part) for part in ("lidar", "sidecar"))
+    np.savez(cloud, **{**np.load(cloud), "lidar_id": np.arange(12) % 2})
+    content = json.loads(sidecar.read_text()) | {"lidar_ids": {"0": "front_left", "1": "rear"}}
+    sidecar.write_text(json.dumps(content))
+    found = finding(check(root)[1], "lidar poses")
+    assert found["level"] == "warning" and found["count"] == 1
+    assert "lidars of cams_lidars.json" in found["remedy"]
+    file = root / "cams_lidars.json"
+    content = json.loads(file.read_text())
+    front = content["cameras"]["front_center"]
+    content["lidars"] = {key: {"view": front["view"]} for key in ("front_left", "rear")}
+    file.write_text(json.dumps(content))
+    assert ("warning", "lidar poses") not in wrong(check(root)[1])
 
 
 def test_clouds_that_sit_too_high_for_the_layout_are_a_fault_of_the_comparison(
