@@ -94,9 +94,12 @@ def generate(
     count = min(workers or os.cpu_count() or 1, max(len(todo), 1))
     with Progress("simulating", scenes * frames, shown=progress) as bar:
         bar.start_at((scenes - len(todo)) * frames)
-        for scene in _run(out, request, source, todo, count):
-            manifest.add(scene, writer)
-            bar.advance(frames)
+        try:
+            for scene in _run(out, request, source, todo, count):
+                manifest.add(scene, writer)
+                bar.advance(frames)
+        finally:
+            manifest.flush(writer)
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

@@ -111,7 +111,8 @@ class KittiDataset:
         ):
             raise ValueError(
                 f"{self._folder / _TABLE}: expected a row for every frame, none for "
-                f"{self._name(absent[0])}"
+                f"{self._name(absent[0])}; add it, or repeat the command if `bev-semseg synth` was "
+                "interrupted"
             )
 
     @staticmethod
