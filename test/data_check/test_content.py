@@ -161,6 +161,35 @@ def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check,
     assert "note: velodyne" in capsys.readouterr().out
 
 
+def write_masks(root: Path, upper: int, lower: int) -> None:
+    """Give each frame a mask whose upper and lower half are of a class."""
+    mask = np.full((32, 64), lower, np.uint8)
+    mask[:16] = upper
+    for index in range(COUNT):
+        tiny_data.write_png(root / "training" / "semantic" / f"{index:06d}.png", mask)
+
+
+def test_masks_with_the_numbers_of_another_label_set(street, check):
+    write_masks(street, upper=8, lower=0)  # driving_13: sky and road
+    assert wrong(check(street)[1]) == []
+    write_masks(street, upper=0, lower=8)  # CamVid's own numbers: sky and cars
+    status, report = check(street)
+    found = finding(report, "classes of masks")
+    assert (status, found["level"], found["count"]) == (1, "fault", COUNT)
+    assert "the road lies above the sky" in found["text"] and "labels.yaml" in found["remedy"]
+    names = ("sky", "building", "pole", "road", "walk", "tree", "sign", "fence", "car")
+    own = "".join(f"  {name}: {{color: [{n}, 0, 0]}}\n" for n, name in enumerate(names))
+    (street / "training" / "semantic" / "labels.yaml").write_text(f"classes:\n{own}")
+    assert wrong(check(street)[1]) == []  # what the remedy says
+
+
+def test_masks_in_black_and_white_have_no_class(street, check):
+    write_masks(street, upper=255, lower=255)
+    status, report = check(street)
+    found = finding(report, "empty masks")
+    assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
+
+
 def test_clouds_of_several_lidars_whose_places_nobody_knows(check, tmp_path):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
