@@ -30,24 +30,18 @@ def looks_around(grid: str) -> bool:
 
 
 def whole_config(config: Config) -> Config:
-    """Return a configuration whose grid reaches as far behind the vehicle as ahead.
-
-    Raises:
-        ValueError: the grid reaches farther to one side, which is the other one for the turned
-            world.
-    """
-    grid = config.grid
-    if grid.y_min != -grid.y_max:
-        raise ValueError(
-            f"grid: that of the network reaches from y = {grid.y_min:g} to {grid.y_max:g} m; to "
-            "look around it must reach equally far to both sides; use forward"
-        )
+    """Return a configuration whose grid reaches as far behind the vehicle as ahead."""
     return replace(config, grid=config.grid.extended(config.grid.x_max))
 
 
 def pass_config(config: Config) -> Config:
-    """Return the configuration of the network that one of the two passes runs."""
-    return replace(config, grid=config.grid.extended(OVERLAP))
+    """Return the configuration of the network that one of the two passes runs.
+
+    Its grid reaches equally far to both sides, which change places in the turned world.
+    """
+    grid = config.grid.extended(OVERLAP)
+    side = max(-grid.y_min, grid.y_max)
+    return replace(config, grid=replace(grid, y_min=-side, y_max=side))
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:

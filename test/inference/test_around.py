@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from support.inference import THRESHOLD, config, frame, network
 
+from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import Boxes, Frame
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.around import whole_config
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.preprocessing import Sample, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -110,10 +112,22 @@ def test_a_grid_that_does_not_exist_is_refused_with_those_that_do(around):
         Predictor.load(grid="backward")
 
 
-def test_a_grid_that_reaches_farther_to_one_side_cannot_look_around(tmp_path):
-    wanted = config("none")
-    wanted = replace(wanted, grid=replace(wanted.grid, y_min=-6.4))
-    checkpoint.save(tmp_path / "side.pt", build_network(wanted), wanted, {})
-    Predictor.load(tmp_path / "side.pt", "cpu", "fp32", "torch")
-    with pytest.raises(ValueError, match=r"grid: .* from y = -6\.4 to 12\.8 m; .* use forward"):
-        Predictor.load(tmp_path / "side.pt", "cpu", "fp32", "torch", grid="around")
+def test_with_a_grid_that_reaches_farther_to_one_side_the_same_is_found(tmp_path):
+    wide = config("none")
+    narrow = replace(wide, grid=replace(wide.grid, y_min=-6.4))
+    points = around_points(narrow)
+    found = []
+    for number, each in enumerate((narrow, wide)):
+        path = tmp_path / f"{number}.pt"
+        checkpoint.save(path, network("none"), each, {})
+        ready = Predictor.load(path, "cpu", "fp32", "torch", num_threads=1, grid="around")
+        found.append(ready.predict_sample(Sample.of(points), "lidar_only", THRESHOLD).boxes)
+    assert (found[0].centers[:, 0] < 0).any() and len(found[0]) == len(found[1])
+    np.testing.assert_allclose(found[0].centers, found[1].centers, atol=1e-3)
+
+
+def around_points(wanted: Config) -> np.ndarray:
+    """Points on both sides in the ego frame, inside a grid that looks around."""
+    points = prepare(around_frame(), whole_config(wanted)).points
+    assert points is not None and (points[:, 1] > 6.4).any()
+    return points

@@ -291,5 +291,5 @@ def test_an_impossible_share_is_refused():
 
 def test_logit_adjustment_needs_the_counts_of_a_training():
     task = make_task(DRIVING)
-    with pytest.raises(ValueError, match="needs the checkpoint of a training"):
+    with pytest.raises(ValueError, match="leave out the logit adjustment"):
         task.adjust_logits(task.build_head(64), {}, 1.0)
