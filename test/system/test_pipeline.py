@@ -275,8 +275,8 @@ def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, cali
 
 
 def test_a_cloud_without_frame_is_told(process):
-    _, (warning,) = process(CLOUD, (128, 64), frame="")
-    assert "frame_id" in warning
+    _, (warning,) = process(CLOUD, (128, 64), frame="", times=2)
+    assert "header.frame_id" in warning and "set output_frame" in warning
 
 
 def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(process):

@@ -166,12 +166,7 @@ class LidarInput:
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough
         section = f"lidars.{self._sensor.name}" if self._sensor.prefix else "lidar"
-        if not frame and not parameters.output_frame:
-            self._warn(
-                "frame_id",
-                f"the header of the cloud{self._where} has no frame_id: markers cannot be placed",
-            )
-        elif expected is not None and frame != expected:
+        if expected is not None and frame not in ("", expected):
             text, remedy = explain_frame(frame, expected, section)
             self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
         elif (

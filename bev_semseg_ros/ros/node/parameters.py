@@ -125,7 +125,7 @@ class Parameters:
     output_frame: str = _parameter(
         "",
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
-        "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, such as "
+        "reference lidar (in mode camera_only with extrinsics parameters: base_frame). What else you can set depends on extrinsics. tf: any TF frame, such as "
         "odom or map; the node looks it up at the stamp of the cloud, and waits for it for up to "
         f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame. calibration: a frame_id of "
         "the YAML file, or the value of base_frame for boxes in the ego frame. In the latter case, "

@@ -30,6 +30,10 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
 from bev_semseg_ros.ros.node.sensors import Sensor
 
+NO_FRAME = (
+    "no cloud has named the coordinate frame of the boxes (header.frame_id), so that neither boxes "
+    "nor the bird's-eye view are published: let the lidar's driver set it, or set output_frame"
+)
 NO_BOXES = "without a cloud this network finds no boxes: nothing is published on ~/detections"
 
 
@@ -169,6 +173,8 @@ class Pipeline:
             prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
         elif parameters.mode != "camera_only" and DETECTION in self._predictor.label_sets:
             self._health.warn("no_boxes", NO_BOXES)  # for camera_only READY says it
+        if not poses.output_frame and (frame.lidars or prediction.boxes is not None):
+            self._health.warn("frame_id", NO_FRAME)
         self._publishers.publish(
             prediction,
             {name: seen.image for name, seen in sample.images.items()},
