@@ -261,7 +261,8 @@ class Perception(LockedParametersNode):
                 "the mode is camera_only, and the network looks at no images: set mode to "
                 "lidar_only, or load another checkpoint"
             )
-        self.parameters = replace(self.parameters, mode="lidar_only")
+        with self.parameters_lock:  # others may be set meanwhile
+            self.parameters = replace(self.parameters, mode="lidar_only")
         self.get_logger().info("the network looks at no images: the cameras are left out")
 
     def _stop_if_shut_down(self) -> None:
@@ -334,18 +335,27 @@ class Perception(LockedParametersNode):
             return super().set_parameters_atomically(parameter_list)
 
     def _check_parameters(self, changes: list[Any]) -> SetParametersResult:
-        values = {change.name: change.value for change in changes}
         try:
-            self.parameters.changed(values, self._is_configured)
+            self.parameters.changed(self._new_values(changes), self._is_configured)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _take_parameters(self, changes: list[Any]) -> None:
-        values = {change.name: change.value for change in changes}
+        values = self._new_values(changes)
         self.parameters = self.parameters.changed(values, configured=False)  # checked before
         if self.session is not None:
             self.session.tune(self.parameters)
+
+    def _new_values(self, changes: list[Any]) -> dict[str, Any]:
+        """Return the values by name, without a mode that is set to what it was.
+
+        Where `_leave_out_unused_cameras` has replaced it, it would count as changed.
+        """
+        values = {change.name: change.value for change in changes}
+        if self._is_configured and values.get("mode") == self.get_parameter("mode").value:
+            del values["mode"]
+        return values
 
     def _set_by_class(self, by_class: ClassParameters) -> None:
         self.parameters = replace(self.parameters, by_class=by_class)
