@@ -150,7 +150,11 @@ def start(context):
                 **common,
             )
         )
-    shown = [("/" + topic.lstrip("/"), new or f"{prefix}/{topic}") for topic, new in topics.items()]
+    # RViz is outside of the namespace, in which the node's names without a slash are.
+    shown = [
+        ("/" + topic.lstrip("/"), os.path.join(f"{prefix}/", new or topic))
+        for topic, new in topics.items()
+    ]
     outputs = [*OUTPUTS, *of_sensors(names["cameras"], OUTPUTS_OF_A_CAMERA)]
     shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in outputs]
     actions.append(

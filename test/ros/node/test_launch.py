@@ -377,6 +377,17 @@ def test_rviz_follows_the_namespace(run):
     assert ("/perception/markers", "/car/perception/markers") in rviz["remappings"]
 
 
+def test_rviz_shows_the_topics_of_a_node_in_a_namespace_that_are_named_without_a_slash(run):
+    rules = "front/image:=cam0/image_raw,/tf:=tf"
+    actions = run(namespace="car", points="velodyne/points", cameras="front", remap=rules)
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert {
+        ("/points", "/car/velodyne/points"),
+        ("/front/image", "/car/cam0/image_raw"),
+        ("/tf", "/car/tf"),
+    } <= set(rviz["remappings"])
+
+
 def test_the_dds_profile_is_set_where_nothing_else_is(run, monkeypatch):
     for name in (
         "FASTDDS_DEFAULT_PROFILES_FILE",
