@@ -150,7 +150,7 @@ def process(calibration, extrinsics, start):
             extrinsics,
             parameters=Parameters(**parameters),
             cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)},
-            lidar_frames={LIDAR: calibration.lidar_frame},
+            frame_ids={"points": calibration.lidar_frame},
         )
         for _ in range(times):  # each when the one before is done, or newer ones would replace it
             counters = rig.process(points=(cloud, None), image=(image, info))
@@ -180,7 +180,7 @@ def test_boxes_of_painted_points_are_the_predictors(start):
         ready,
         fixed,
         cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=camera)},
-        lidar_frames={LIDAR: "roof"},
+        frame_ids={"points": "roof"},
         parameters=parameters,
     )
     image = encode_image(seen.image, "rgb8", Header(frame_id="front"))

@@ -165,9 +165,8 @@ class LidarInput:
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough
-        section = f"lidars.{self._sensor.name}" if self._sensor.prefix else "lidar"
         if expected is not None and frame not in ("", expected):
-            text, remedy = explain_frame(frame, expected, section)
+            text, remedy = explain_frame(frame, expected, self._sensor)
             self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
         elif (
             parameters.extrinsics == "parameters"
