@@ -340,9 +340,10 @@ def test_rviz_has_the_clock_of_the_node(run):
     assert rviz["parameters"] == [{"use_sim_time": True}]
 
 
-def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path):
+@pytest.mark.parametrize("node", ["/**: {}", "/car/perception: {}", "car: {{perception: {}}}"])
+def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path, node):
     params = tmp_path / "params.yaml"
-    params.write_text("/**: {ros__parameters: {calibration: /mine.yaml}}")
+    params.write_text(node.format("{ros__parameters: {calibration: /mine.yaml}}"))
     assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {}
 
 
