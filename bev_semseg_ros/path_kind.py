@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +158,26 @@ def check_output_folder(path: Path) -> None:
         ValueError: The path or a folder above it is a file.
     """
     _check_folder(path, path)
+
+
+def check_space(folder: Path, size: float, content: str) -> None:
+    """Check that a disk can hold what will be written, at the beginning and not after hours.
+
+    Args:
+        folder: An existing folder.
+        size: Bytes that it will take at least.
+        content: What it is, for the message.
+
+    Raises:
+        OSError: There is less space.
+    """
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OSError(
+            f"{folder}: {content} take another {size / 1e9:.3g} GB at least, and "
+            f"{free / 1e9:.3g} GB are free; remove what earlier data left there, or give an --out "
+            "on another disk"
+        )
 
 
 def _check_folder(folder: Path, path: Path) -> None:

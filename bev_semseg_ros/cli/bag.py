@@ -40,12 +40,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the bag and print what it holds. Return the exit status."""
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.path_kind import check_output_folder
+    from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.ros.bag.writer import write_bag
 
     check_output_folder(arguments.out)
     dataset = open_dataset(arguments.data, arguments.split, arguments.cameras)
     print_file_check(dataset, arguments.data)
-    summary = write_bag(dataset, arguments.out, arguments.storage, arguments.limit)
+    with Progress("writing", min(arguments.limit or len(dataset), len(dataset))) as progress:
+        summary = write_bag(
+            dataset, arguments.out, arguments.storage, arguments.limit, progress.advance
+        )
     print(
         f"{arguments.out}: {summary.frames} frames, {summary.clouds} clouds, "
         f"{summary.images} images; calibration: {summary.calibration}"

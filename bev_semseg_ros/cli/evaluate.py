@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     names = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint)}
     result = names | report.result()
+    print(report.table(result))  # first: the file may fail
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(report.table(result))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from bev_semseg_ros.cli.arguments import add_cameras_argument, print_file_check
@@ -59,12 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and print the path of the checkpoint. Return the exit status."""
     from bev_semseg_ros import config as configuration
-    from bev_semseg_ros.data.dataset import open_dataset
+    from bev_semseg_ros.data.dataset import SplitDataset, open_dataset
     from bev_semseg_ros.training.trainer import train
 
     config = configuration.with_settings(configuration.load(arguments.config), arguments.set)
+    split = config.training.validation_split
     for path in (*arguments.data, *arguments.val):
-        print_file_check(open_dataset(path, None, arguments.cameras), path)
+        dataset = open_dataset(path, None, arguments.cameras)
+        print_file_check(dataset, path)
+        if split and path in arguments.data and not len(SplitDataset(dataset, split)):
+            print(
+                f"  warning: no frames of the split {split!r}, because a single scene is all "
+                "'train': the training is not evaluated on these; give other frames with --val",
+                file=sys.stderr,
+            )
     checkpoint = train(
         config,
         arguments.data,

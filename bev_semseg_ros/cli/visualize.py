@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the pictures and print how many. Return the exit status."""
+    from bev_semseg_ros.evaluation.report import spaced
     from bev_semseg_ros.path_kind import check_output_folder
+    from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.visualization.pictures import write_pictures
 
     check_output_folder(arguments.out)
@@ -44,14 +46,16 @@ def run(arguments: argparse.Namespace) -> int:
             "--bev: the checkpoint has neither the task bev_segmentation nor masks whose classes "
             "can be lifted; leave --bev out"
         )
-    count = write_pictures(
-        predictor,
-        dataset,
-        arguments.out,
-        arguments.mode,
-        arguments.score_threshold,
-        arguments.limit,
-        arguments.bev,
-    )
+    with Progress("drawing", len(spaced(len(dataset), arguments.limit))) as progress:
+        count = write_pictures(
+            predictor,
+            dataset,
+            arguments.out,
+            arguments.mode,
+            arguments.score_threshold,
+            arguments.limit,
+            arguments.bev,
+            progress.advance,
+        )
     print(f"{count} pictures in {arguments.out}")
     return 0

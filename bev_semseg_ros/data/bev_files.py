@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from bev_semseg_ros.data.files import check_classes, read_gray, read_json
+from bev_semseg_ros.data.files import check_classes, read_gray, read_json, write_png
 from bev_semseg_ros.frame import BevMap
 from bev_semseg_ros.labels import LabelSet, load_label_set
 
@@ -98,14 +97,13 @@ def write_bev(bev: BevMap, classes: Path, observed: Path) -> None:
     """Write the two pictures of a map, in whose cells it is known where a lidar measured.
 
     Raises:
-        OSError: If OpenCV could not write a file.
+        OSError: A file cannot be written.
     """
     pictures = {classes: bev.classes}
     if bev.observed is not None:
         pictures[observed] = bev.observed * np.uint8(_SEEN)
     for path, cells in pictures.items():
-        if not cv2.imwrite(str(path), _turned(cells)):
-            raise OSError(f"{path}: could not be written; check the folder's permissions and space")
+        write_png(path, _turned(cells))
 
 
 def _turned(cells: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,10 +28,11 @@ class Dataset(Protocol):
 
     A class of `READERS` has two members more: `layout` says in words what its folders hold, and the
     static method `matches(path)` returns whether a folder is one of them. Called with the path it
-    gives the data set. Two more are for some readers. `outside` has the patterns of the names of
-    files above the path that are read, too. `camera_names(path)` is for data of several cameras: it
-    returns their names, the reference camera first, and the class then takes those to read as its
-    second argument.
+    gives the data set. Three more are for some readers. `folders(path)` returns the folders of the
+    frames, if others may lie beside them; what changes in those does not matter. `outside` has the
+    patterns of the names of files above the path or these folders that are read, too.
+    `camera_names(path)` is for data of several cameras: it returns their names, the reference
+    camera first, and the class then takes those to read as its second argument.
 
     Attributes:
         name: short name of the data set.
@@ -152,12 +154,26 @@ def camera_names(path: Path) -> list[str]:
     return list(kind.camera_names(path)) if hasattr(kind, "camera_names") else []
 
 
-def outside_files(path: Path) -> list[Path]:
-    """Return the files above a data set's folder that its reader may read, such as calibrations."""
-    kind = next((kind for kind in READERS if kind.matches(path)), None)
-    patterns = getattr(kind, "outside", ())
-    folders = path.resolve().parents[:2]
-    return sorted(file for each in patterns for folder in folders for file in folder.glob(each))
+def data_files(path: Path) -> Iterator[str]:
+    """Yield the files that the reader of a data set may read, always in the same order.
+
+    Hidden files are left out: they are a file manager's.
+    """
+    path = path.resolve()
+    kind: Any = next((kind for kind in READERS if kind.matches(path)), None)
+    folders: list[Path] = kind.folders(path) if hasattr(kind, "folders") else [path]
+    for folder in folders:
+        for inner, subfolders, names in os.walk(folder, followlinks=True):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield os.path.join(inner, name)
+    above = {path, *path.parents[:2]}
+    for folder in folders:
+        above.update(folder.parents[:2])
+    for each in sorted(above):
+        for pattern in getattr(kind, "outside", ()):
+            yield from sorted(map(str, each.glob(pattern)))
 
 
 def validation_scenes(scenes: Iterable[str]) -> set[str]:

@@ -1,10 +1,10 @@
-"""Readers of single files. A damaged file raises a ValueError that names it."""
+"""Readers of single files, and a writer. A damaged file raises a ValueError that names it."""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared fra
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_HEADER_BYTES = 24  # up to and with the width and the height
+_PNG_COLOR_TYPE = 25  # where it stands
+_PNG_PALETTE = 3  # the type whose pixels are numbers of colours in a table
 # Markers of a JPEG's segments (ITU-T T.81, table B.1): frame headers, and those without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
@@ -51,7 +53,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     # What a JPEG says of its orientation is left alone: calibration and labels are of the pixels.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_decode(path, flags), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode(path.read_bytes(), flags, path), cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path) -> np.ndarray:
@@ -66,12 +68,18 @@ def read_gray(path: Path) -> np.ndarray:
     Raises:
         ValueError: The file is damaged, no PNG, or not of one 8-bit channel.
     """
-    if _starts_with(path, JPEG):
+    data = path.read_bytes()
+    if data.startswith(JPEG):
         raise ValueError(
             f"{path}: expected a PNG; a JPEG changes the numbers of the classes, so the masks have "
             "to be made again from their source"
         )
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image = _decode(data, cv2.IMREAD_UNCHANGED, path)
+    if data[_PNG_COLOR_TYPE] == _PNG_PALETTE:
+        raise ValueError(
+            f"{path}: expected a PNG of one 8-bit channel, got one with a palette; write the "
+            "numbers without it: PIL.Image.fromarray(np.array(PIL.Image.open(path))).save(path)"
+        )
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ValueError(
             f"{path}: expected a PNG of one 8-bit channel, got shape {image.shape}, {image.dtype}"
@@ -104,9 +112,14 @@ def check_classes(classes: np.ndarray, labels: LabelSet, path: Path, remedy: str
     )
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    """Decode an image with OpenCV's `flags` after a check of the size that its header claims."""
-    data = path.read_bytes()
+def _decode(data: bytes, flags: int, path: Path) -> np.ndarray:
+    """Decode an image with OpenCV's `flags` after a check of the size that its header claims.
+
+    Args:
+        data: Content of the file.
+        flags: Of `cv2.imdecode`.
+        path: The file, for errors.
+    """
     width, height = _size_from_header(data, path)
     if not 0 < width * height <= MAX_PIXELS:
         raise ValueError(
@@ -116,6 +129,29 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     if image is None:
         raise ValueError(f"{path}: truncated or damaged {_kind(data)} ({len(data)} bytes)")
     return image
+
+
+def write_png(path: Path, image: np.ndarray, settings: Sequence[int] = ()) -> None:
+    """Write an image.
+
+    Args:
+        path: The file.
+        image: (H, W, 3) uint8 RGB, or (H, W) uint8.
+        settings: Of `cv2.imencode`.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+    """
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    data = cv2.imencode(".png", stored, list(settings))[1]
+    # `cv2.imwrite` does not notice if the disk is full when it closes the file.
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror}); check the folder's permissions and "
+            "space"
+        ) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -219,7 +255,7 @@ def read_text(path: Path) -> str:
         ValueError: The file is not text.
     """
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8-sig")  # Windows marks UTF-8 with a first character
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a text file: {error}") from error
 

@@ -19,7 +19,7 @@ def in_order(keys: set[str]) -> list[str]:
 
 
 class FilesByFrame:
-    """The files of one folder by frame.
+    """The files of one folder by frame. Hidden files, which macOS adds to others, are left out.
 
     Args:
         folder: The folder; it need not be there.
@@ -34,7 +34,7 @@ class FilesByFrame:
         self._endings = endings
         self._files: dict[str, Path] = {}
         self._others: list[str] = []
-        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        entries = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
         for file in entries:
             if file.suffix.lower() in endings:
                 self._add(file)

@@ -11,6 +11,7 @@ from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data_check.calibration import CalibrationCheck
 from bev_semseg_ros.data_check.clouds import CloudCheck
 from bev_semseg_ros.data_check.inventory import Inventory
+from bev_semseg_ros.data_check.masks import MaskCheck
 from bev_semseg_ros.data_check.reading import ReadingCheck
 from bev_semseg_ros.data_check.report import DataReport
 from bev_semseg_ros.data_check.stamps import StampCheck
@@ -53,7 +54,7 @@ def check_data(
     from bev_semseg_ros.data_check.training import TrainingComparison
 
     files = _FileCheck(dataset, headers=len(dataset))
-    boxes, clouds, stamps = BoxCheck(), CloudCheck(), StampCheck()
+    boxes, clouds, masks, stamps = BoxCheck(), CloudCheck(), MaskCheck(), StampCheck()
     training = TrainingComparison(checkpoint)
     step = -(-len(dataset) // COMPARED)
     for index in range(len(dataset)):
@@ -64,12 +65,14 @@ def check_data(
         else:
             boxes.add(frame, annotation, files.name_of(index, "boxes", frame.name))
             clouds.add(frame, files.name_of(index, "lidar", frame.name))
+            masks.add(annotation, files.name_of(index, "mask", frame.name))
             stamps.add(frame.scene, frame.name, frame.timestamp_ns)
             if index % step == 0:
                 training.add(frame)
         on_frame()
     report = files.report(path)
-    report.findings += [*clouds.findings(), *boxes.findings(), *stamps.findings()]
+    for each in (clouds, masks, boxes, stamps):
+        report.findings += each.findings()
     report.findings += training.findings()
     report.statistics = {
         "boxes": boxes.counts(),

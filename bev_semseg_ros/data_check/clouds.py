@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
-from bev_semseg_ros.frame import Frame
+from bev_semseg_ros.frame import Frame, units_without_pose
 from bev_semseg_ros.input_check import full_scale, highest_intensity
 
 TOLERANCE = 0.02  # by which an intensity may leave 0..1
@@ -18,6 +18,7 @@ class CloudCheck:
     def __init__(self) -> None:
         self._num_clouds = 0
         self._empty, self._bright, self._negative = Cases(), Cases(), Cases()
+        self._without_poses = Cases()
         self._largest = 0.0
 
     def add(self, frame: Frame, where: str) -> None:
@@ -26,6 +27,10 @@ class CloudCheck:
             if scan.points is None:
                 continue
             self._num_clouds += 1
+            if "unit" in scan.attributes:
+                units = units_without_pose(scan.attributes["unit"], scan.lidar_from_unit)
+                if units:
+                    self._without_poses.add(f"{where} (units {', '.join(map(str, units))})")
             finite = np.isfinite(scan.points).all(1)
             if not finite.any():
                 self._empty.add(where)
@@ -45,6 +50,14 @@ class CloudCheck:
             text = f"{self._portion(self._empty)} hold no point with finite numbers"
             remedy = "their boxes count for nothing; record or convert these clouds again"
             found.append(self._empty.finding("empty clouds", "warning", text, remedy))
+        if self._without_poses.count:
+            text = f"{self._portion(self._without_poses)} combine lidars whose places are unknown"
+            remedy = (
+                "only a network with model.point_encoder: range_view is less accurate by that; "
+                "A2D2 has the places in lidars of cams_lidars.json, by the names in lidar_ids of "
+                "the .json beside an image; a reader of one's own gives LidarScan.lidar_from_unit"
+            )
+            found.append(self._without_poses.finding("lidar poses", "warning", text, remedy))
         divisor = full_scale("f4", self._largest)
         dividing = f"divide the intensities in the files by {divisor:g}"
         for cases, remedy in (

@@ -157,9 +157,9 @@ def _kind(part: str) -> str:
 
 
 def _file_names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder."""
+    """Return the names of the files in a folder that are not hidden."""
     with os.scandir(folder) as entries:
-        return {entry.name for entry in entries if entry.is_file()}
+        return {each.name for each in entries if each.is_file() and not each.name.startswith(".")}
 
 
 def _ending(name: str) -> str:

@@ -28,7 +28,7 @@ from bev_semseg_ros.frame.frame import (
 from bev_semseg_ros.frame.motion import EgoMotion
 from bev_semseg_ros.frame.point_classes import PointClasses
 from bev_semseg_ros.frame.prediction import MODES, Mode, Prediction
-from bev_semseg_ros.frame.rays import Rays
+from bev_semseg_ros.frame.rays import Rays, units_without_pose
 
 __all__ = [
     "CAMERA",
@@ -53,4 +53,5 @@ __all__ = [
     "only",
     "relabel_boxes",
     "scale_matrix",
+    "units_without_pose",
 ]

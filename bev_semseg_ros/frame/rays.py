@@ -85,6 +85,18 @@ class Rays:
         return replace(self, points=self.points * np.float32(factor))
 
 
+def units_without_pose(numbers: np.ndarray, poses: Mapping[int, np.ndarray]) -> list[int]:
+    """Return the units of a cloud whose points wrongly count as measured from the lidar's place.
+
+    Args:
+        numbers: (N,) number of the unit of each point.
+        poses: what is known, `LidarScan.lidar_from_unit`.
+    """
+    unknown = sorted(set(np.flatnonzero(np.bincount(numbers)).tolist()) - poses.keys())
+    # A single unit is the lidar itself.
+    return unknown if poses or len(unknown) > 1 else []
+
+
 def _units(scan: LidarScan, indices: np.ndarray) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
     """Yield for each unit of a scan which of some points it measured, and its pose (4, 4).
 

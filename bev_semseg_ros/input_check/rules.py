@@ -127,7 +127,8 @@ def _ground(seen: Summary, trained: Summary, extrinsics: str, sensor: str) -> Fi
         section = f"lidars.{sensor}" if sensor else "lidar"
         remedy = (
             f"{direction} the lidar (z of {section}.ego_from_lidar) by about {abs(error):.2f} m "
-            "in the calibration, or correct its tilt"
+            "in the calibration, or correct its tilt; cameras that were placed from the lidar move "
+            "with it: correct camera_from_ego, too"
         )
     else:
         direction = "raise" if error > 0 else "lower"

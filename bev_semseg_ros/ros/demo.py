@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset, Subset, open_dataset
+from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, Report
 from bev_semseg_ros.frame import Annotation, Boxes, Frame, Mode, Prediction
 from bev_semseg_ros.geometry import wrap_angle
@@ -116,7 +116,7 @@ def _simulate(out: Path, drive: _Simulated, predictor: Predictor, say: Say) -> D
     if not (out / "first.png").exists():
         frame, annotation = frames[0]
         prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
-        _write_picture(out / "first.png", _panel(predictor, frame, annotation, prediction))
+        write_png(out / "first.png", _panel(predictor, frame, annotation, prediction))
         say(f"first picture: {out / 'first.png'}")
     return frames
 
@@ -323,7 +323,7 @@ def _draw(
             shown = replace(prediction, boxes=boxes)
             picture = _panel(predictor, frame, annotation, shown)
             if index % PICTURE_EVERY == 0:
-                _write_picture(folder / f"{index:03d}.png", picture)
+                write_png(folder / f"{index:03d}.png", picture)
             video.write(picture)
 
 
@@ -332,9 +332,3 @@ def _panel(
 ) -> np.ndarray:
     """Draw a frame with the predictor's classes."""
     return panel(frame, annotation, prediction, predictor.config, predictor.label_sets)
-
-
-def _write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write an RGB picture. Raise OSError naming the file if that fails."""
-    if not cv2.imwrite(str(path), picture[..., ::-1]):
-        raise OSError(f"{path}: cannot be written")

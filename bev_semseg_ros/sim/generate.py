@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -72,6 +73,7 @@ def generate(
     Raises:
         ValueError: If an argument is out of range, or if the folder holds anything but the result
             of earlier runs with the same seed, rig, frames, image size and full turn.
+        ChildProcessError: If a worker process was ended from outside.
     """
     _check_at_least("scenes", scenes, 1)
     _check_at_least("frames", frames, 1)
@@ -92,9 +94,12 @@ def generate(
     count = min(workers or os.cpu_count() or 1, max(len(todo), 1))
     with Progress("simulating", scenes * frames, shown=progress) as bar:
         bar.start_at((scenes - len(todo)) * frames)
-        for scene in _run(out, request, source, todo, count):
-            manifest.add(scene, writer)
-            bar.advance(frames)
+        try:
+            for scene in _run(out, request, source, todo, count):
+                manifest.add(scene, writer)
+                bar.advance(frames)
+        finally:
+            manifest.flush(writer)
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:
@@ -122,6 +127,12 @@ def _run(
         try:
             for future in as_completed(pending):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"{out}: a worker process was ended from outside, probably because the memory is "
+                "full; repeat the command with fewer --workers: it continues after the complete "
+                "drives"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

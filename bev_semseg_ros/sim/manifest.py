@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ _LOCK = ".synth.lock"
 _OPTIONAL = {"full_turn": False, "rig_digest": "", "labels": "boxes, masks"}
 # What the writers write now. A folder of earlier frames, without some of it, is not added to.
 LABELS = "boxes, masks, points, bev"
+PAUSE = 20.0  # after the record was written, as a multiple of the time that this took
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Manifest:
             command: Command line to record.
         """
         self._out, self._request, self._command = out, request, command
+        self._unrecorded: set[int] = set()
+        self._next_record = 0.0  # time.monotonic
 
     def begin(self, writer: Writer) -> set[int]:
         """Create the folder and its record, and let the writer begin.
@@ -85,11 +89,26 @@ class Manifest:
         return done
 
     def add(self, scene: int, writer: Writer) -> None:
-        """Record a complete scene, and let the writer finish what depends on it."""
+        """Record a complete scene, now or with later ones; call `flush` after the last.
+
+        The record of tens of thousands of scenes takes longer to write than a scene to simulate.
+        """
+        self._unrecorded.add(scene)
+        if time.monotonic() >= self._next_record:
+            self.flush(writer)
+
+    def flush(self, writer: Writer) -> None:
+        """Record the complete scenes, and let the writer finish what depends on them."""
+        if not self._unrecorded:
+            return
+        begin = time.monotonic()
         with self._locked():
-            done = self._complete_scenes() | {scene}
+            done = self._complete_scenes() | self._unrecorded
             writer.finish(sorted(done))
             self._write(done)
+        self._unrecorded.clear()
+        end = time.monotonic()
+        self._next_record = end + PAUSE * (end - begin)
 
     def _refuse_other_files(self) -> None:
         """Raise ValueError if the folder holds files and no record."""

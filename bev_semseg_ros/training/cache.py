@@ -11,8 +11,10 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,18 +23,20 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, make_example
-from bev_semseg_ros.data.dataset import Dataset, Split, open_frames, outside_files
+from bev_semseg_ros.data.dataset import Dataset, Split, data_files, open_frames
 from bev_semseg_ros.data.point_classes import POINT_CLASS
 from bev_semseg_ros.frame import Boxes, Camera, Rays
 from bev_semseg_ros.input_check import InputStatistics
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes, task_needs, whole_clouds
 from bev_semseg_ros.model.tasks.task import Task, merged, parts_of
+from bev_semseg_ros.path_kind import check_space
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
 VERSION = 10  # of the files below and of what preparation does
 PORTION = 32  # frames that are prepared before they are written
+SPACE_SHARE = 0.8  # of what the first portion lets expect: the other frames may be smaller
 # What the index has for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
     "camera": (),
@@ -177,15 +181,16 @@ def open_cache(
 def build(dataset: Dataset, config: Config, folder: Path) -> None:
     """Prepare every frame of a data set and write the result.
 
-    The folder appears when it is complete, or not at all.
+    The folder appears when it is complete, or not at all. One of a run that was faster is kept.
     """
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    # The processes of two containers may have the same number, so that it names no run.
+    partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.partial")
     partial.mkdir(parents=True)
     try:
         _write_all(dataset, config, partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        if not (folder / "index.npz").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -211,6 +216,10 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
                     )
                 rows.append(files.write(name, example))
                 progress.advance()
+            if start == 0:
+                size = sum(file.stat().st_size for file in partial.iterdir())
+                others = SPACE_SHARE * size * (len(dataset) / len(portion) - 1)
+                check_space(partial.parent, others, "the prepared frames")
     # numpy's stubs take the arrays' names for other arguments.
     np.savez(partial / "index.npz", **_index(rows))  # type: ignore[arg-type]
     boxes, mask = labels or (Example(Sample(None)).box_labels,) * 2
@@ -349,23 +358,15 @@ def _fingerprint(path: Path, config: Config, split: str, cameras: Sequence[str] 
         _kept_attributes(config),
         whole_clouds(config),
         config.training.carry_masks,
+        None if cameras is None else list(cameras),
     ]
-    if cameras is not None:
-        settings.append(list(cameras))
     digest = hashlib.sha256(json.dumps(settings).encode())
-    for folder, folders, files in os.walk(path, followlinks=True):
-        folders.sort()
-        for file in sorted(files):
-            _add_file(digest, os.path.join(folder, file))
-    for outside in outside_files(path):
-        _add_file(digest, str(outside))
+    for file in data_files(path):
+        digest.update(os.fsencode(file))
+        with suppress(FileNotFoundError):  # the target of a link is gone
+            status = os.stat(file)
+            digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:12]
-
-
-def _add_file(digest: hashlib._Hash, file: str) -> None:
-    """Add what changes when a file is written again."""
-    status = os.stat(file)
-    digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
 
 
 def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -> dict[str, Any]:

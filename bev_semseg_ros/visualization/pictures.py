@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
+import numpy as np
 
 from bev_semseg_ros.data.dataset import Dataset
+from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.evaluation.report import has_input, spaced
-from bev_semseg_ros.frame import Mode
+from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.visualization.panel import panel
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def write_pictures(
     score_threshold: float | None = None,
     limit: int | None = None,
     lifts_masks: bool = False,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> int:
     """Write a panel for each frame that the mode can run on.
 
@@ -35,6 +38,7 @@ def write_pictures(
         score_threshold: Lowest score of boxes; default: the checkpoint's.
         limit: Draw this many frames, evenly spaced; default: all.
         lifts_masks: Draw classes in the bird's-eye view even if the network does not learn them.
+        on_frame: Called after every frame.
 
     Returns:
         The number of pictures.
@@ -47,29 +51,39 @@ def write_pictures(
     warm: set[tuple[int, int] | None] = set()
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
-        if not has_input(frame, mode):
-            continue
-        sizes: set[tuple[int, int] | None] = {seen.camera.size for seen in frame.cameras.values()}
-        sizes = sizes or {None}
-        for size in sizes - warm:
-            predictor.warm_up(size)  # the time in the first picture is that of all others
-        warm |= sizes
-        prediction = predictor.predict(frame, mode, score_threshold)
-        further = predictor.pictures(frame, prediction)
-        bev_map = None
-        if lifts_masks or "bev_segmentation" in predictor.label_sets:
-            bev_map = predictor.bev_map(frame, prediction)
-        picture = panel(
-            frame,
-            annotation,
-            prediction,
-            predictor.config,
-            predictor.label_sets,
-            further,
-            bev_map,
-        )
-        path = out / f"{index:06d}_{frame.name.replace('/', '_')}.png"
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OSError(f"{path}: cannot be written; check the folder given by --out")
-        count += 1
+        if has_input(frame, mode):
+            sizes: set[tuple[int, int] | None] = {
+                seen.camera.size for seen in frame.cameras.values()
+            }
+            sizes = sizes or {None}
+            for size in sizes - warm:
+                predictor.warm_up(size)  # the time in the first picture is that of all others
+            warm |= sizes
+            prediction = predictor.predict(frame, mode, score_threshold)
+            picture = _picture(predictor, frame, annotation, prediction, lifts_masks)
+            write_png(out / f"{index:06d}_{frame.name.replace('/', '_')}.png", picture)
+            count += 1
+        on_frame()
     return count
+
+
+def _picture(
+    predictor: Predictor,
+    frame: Frame,
+    annotation: Annotation,
+    prediction: Prediction,
+    lifts_masks: bool,
+) -> np.ndarray:
+    """Return the panel (H, W, 3) of a frame."""
+    bev_map = None
+    if lifts_masks or "bev_segmentation" in predictor.label_sets:
+        bev_map = predictor.bev_map(frame, prediction)
+    return panel(
+        frame,
+        annotation,
+        prediction,
+        predictor.config,
+        predictor.label_sets,
+        predictor.pictures(frame, prediction),
+        bev_map,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,54 @@ def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check,
     assert (status, wrong(report)) == (0, [])
     assert any("divided by 255" in note for note in report["notes"])
     assert "note: velodyne" in capsys.readouterr().out
+
+
+def write_masks(root: Path, upper: int, lower: int) -> None:
+    """Give each frame a mask whose upper and lower half are of a class."""
+    mask = np.full((32, 64), lower, np.uint8)
+    mask[:16] = upper
+    for index in range(COUNT):
+        tiny_data.write_png(root / "training" / "semantic" / f"{index:06d}.png", mask)
+
+
+def test_masks_with_the_numbers_of_another_label_set(street, check):
+    write_masks(street, upper=8, lower=0)  # driving_13: sky and road
+    assert wrong(check(street)[1]) == []
+    write_masks(street, upper=0, lower=8)  # CamVid's own numbers: sky and cars
+    status, report = check(street)
+    found = finding(report, "classes of masks")
+    assert (status, found["level"], found["count"]) == (1, "fault", COUNT)
+    assert "the road lies above the sky" in found["text"] and "labels.yaml" in found["remedy"]
+    names = ("sky", "building", "pole", "road", "walk", "tree", "sign", "fence", "car")
+    own = "".join(f"  {name}: {{color: [{n}, 0, 0]}}\n" for n, name in enumerate(names))
+    (street / "training" / "semantic" / "labels.yaml").write_text(f"classes:\n{own}")
+    assert wrong(check(street)[1]) == []  # what the remedy says
+
+
+def test_masks_in_black_and_white_have_no_class(street, check):
+    write_masks(street, upper=255, lower=255)
+    status, report = check(street)
+    found = finding(report, "empty masks")
+    assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
+
+
+def test_clouds_of_several_lidars_whose_places_nobody_knows(check, tmp_path):
+    root = tmp_path / "a2d2"
+    tiny_data.write_a2d2_rig(root)
+    tiny_data.write_a2d2_frame(root)
+    cloud, sidecar = (tiny_data.a2d2_file(root, part) for part in ("lidar", "sidecar"))
+    np.savez(cloud, **{**np.load(cloud), "lidar_id": np.arange(12) % 2})
+    content = json.loads(sidecar.read_text()) | {"lidar_ids": {"0": "front_left", "1": "rear"}}
+    sidecar.write_text(json.dumps(content))
+    found = finding(check(root)[1], "lidar poses")
+    assert found["level"] == "warning" and found["count"] == 1
+    assert "lidars of cams_lidars.json" in found["remedy"]
+    file = root / "cams_lidars.json"
+    content = json.loads(file.read_text())
+    front = content["cameras"]["front_center"]
+    content["lidars"] = {key: {"view": front["view"]} for key in ("front_left", "rear")}
+    file.write_text(json.dumps(content))
+    assert ("warning", "lidar poses") not in wrong(check(root)[1])
 
 
 def test_clouds_that_sit_too_high_for_the_layout_are_a_fault_of_the_comparison(

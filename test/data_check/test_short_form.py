@@ -53,6 +53,20 @@ def test_a_command_names_what_is_missing_and_goes_on(name, street, tmp_path, cap
         assert "4 frames, 4 clouds, 3 images" in captured.out
 
 
+def test_a_training_on_one_drive_says_that_nothing_of_it_is_left_to_evaluate(
+    street, tmp_path, capsys
+):
+    arguments = commands(tmp_path, street)["train"]
+    settings = ["--set", "training.split=train", "training.validation_split=val"]
+    main(["train", *arguments, *settings])
+    _, warning, _ = capsys.readouterr().err.splitlines()
+    assert "no frames of the split 'val'" in warning and "--val" in warning
+    table = street / "training" / "frames.csv"
+    table.write_text(table.read_text().replace("000003,drive_a", "000003,drive_b"))
+    main(["train", *arguments, *settings])
+    assert "no frames of the split" not in capsys.readouterr().err
+
+
 def test_data_without_calibration_are_named_before_a_network_learns_from_them(street, tmp_path):
     shutil.rmtree(street / "training" / "calib")
     report = check_files(open_dataset(street), street)

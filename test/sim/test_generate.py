@@ -1,6 +1,7 @@
 import argparse
 import hashlib
 import json
+import os
 import shutil
 from functools import cache
 
@@ -15,6 +16,7 @@ from bev_semseg_ros.geometry import points_in_boxes
 from bev_semseg_ros.sim import generate as module
 from bev_semseg_ros.sim.generate import generate
 from bev_semseg_ros.sim.rigs.named import RIGS
+from bev_semseg_ros.sim.rigs.source import FixedRig
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +53,16 @@ def a2d2(tmp_path_factory):
     out = tmp_path_factory.mktemp("a2d2") / "set"
     generate(out, "a2d2", 1, 2, 4, SIZE, workers=1, progress=False)
     return out
+
+
+def test_a_killed_worker_is_an_error_that_says_how_to_continue(tmp_path):
+    class KillsItsWorker(FixedRig):
+        def __reduce__(self):  # what the worker does with it: end as if memory were full
+            return os._exit, (9,)
+
+    source = KillsItsWorker(RIGS["kitti"].resized(SIZE))
+    with pytest.raises(ChildProcessError, match=r"ended from outside.* repeat .* fewer --workers"):
+        generate(tmp_path / "set", source, 2, 1, 4, SIZE, workers=2, progress=False)
 
 
 def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):

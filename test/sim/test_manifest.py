@@ -21,6 +21,7 @@ writer = WRITERS["kitti"](out, RIGS["kitti"], 4, 2)
 manifest.begin(writer)
 for scene in range(first, first + 10):
     manifest.add(scene, writer)
+manifest.flush(writer)
 """
 
 
@@ -39,6 +40,24 @@ def test_runs_at_the_same_time_lose_no_scene(tmp_path):
     assert content["complete_scenes"] == list(range(20)) and content["scenes"] == 20
     frames = (out / "training" / "frames.csv").read_text().splitlines()
     assert len(frames) == 1 + 20 * 2
+
+
+def test_the_record_of_very_many_scenes_is_not_written_for_each(tmp_path):
+    writer, first = writer_to(tmp_path), Manifest(tmp_path, REQUEST, "")
+    first.begin(writer)
+    for scene in range(20_000):
+        first.add(scene, writer)
+    first.flush(writer)
+    table = tmp_path / "training" / "frames.csv"
+    manifest, written = Manifest(tmp_path, REQUEST, ""), set()
+    manifest.begin(writer)
+    for scene in range(20_000, 20_030):
+        manifest.add(scene, writer)
+        written.add(table.stat().st_mtime_ns)
+    manifest.flush(writer)
+    assert len(written) < 5
+    assert len(table.read_text().splitlines()) == 1 + 20_030 * 2
+    assert manifest.begin(writer) == set(range(20_030))
 
 
 def test_a_rig_of_the_same_name_and_other_numbers_is_another_data_set(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.preprocessing import prepare
-from bev_semseg_ros.training.cache import Cache, build, describe, open_cache
+from bev_semseg_ros.training.cache import PORTION, Cache, build, describe, open_cache
 from bev_semseg_ros.training.loader import Loader, TrainingBatch
 
 
@@ -114,6 +116,68 @@ def test_each_choice_of_cameras_has_a_cache_of_its_own(tmp_path):
         found[cache.folder] = list(cache[0].sample.images)
         assert list(cache[0].masks) == found[cache.folder]
     assert list(found.values()) == [["camera"], ["camera"], ["front_center", "side_left"]]
+
+
+def cache_names(paths: Sequence[Path | str], root: Path) -> set[str]:
+    """Open the caches of the same data by several paths and return their names."""
+    return {open_cache(path, TINY, root).folder.name for path in paths}
+
+
+def test_the_same_data_by_a_relative_path_are_not_prepared_again(tmp_path, monkeypatch):
+    tiny_data.write_kitti_drive(tmp_path / "own", 1)
+    monkeypatch.chdir(tmp_path)
+    assert len(cache_names(["own", tmp_path / "own", "own/../own"], tmp_path / "cache")) == 1
+
+
+@pytest.mark.parametrize("layout", ["kitti", "a2d2"])
+def test_runs_in_the_folder_of_the_data_are_no_change_of_the_data(tmp_path, layout, monkeypatch):
+    if layout == "kitti":
+        tiny_data.write_kitti_drive(tmp_path, 1)
+    else:
+        tiny_data.write_a2d2_rig(tmp_path)
+        tiny_data.write_a2d2_frame(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = cache_names(["."], Path("runs/cache"))
+    (tmp_path / "runs" / "checkpoint.pt").write_text("a run")
+    assert cache_names(["."], Path("runs/cache")) == names
+
+
+def test_data_that_were_copied_with_odd_files_are_prepared(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "own", 1)
+    training = tmp_path / "own" / "training"
+    (training / "former").symlink_to(tmp_path / "gone")
+    Path(os.fsdecode(os.fsencode(training / "notes_") + b"f\xfcr.txt")).write_text("")
+    names = cache_names([tmp_path / "own"], tmp_path / "cache")
+    (training / ".DS_Store").write_text("a file manager was here")
+    assert cache_names([tmp_path / "own"], tmp_path / "cache") == names
+
+
+def test_frames_that_another_run_prepared_meanwhile_are_kept(tmp_path):
+    class PreparedTwice(TinyDataset):
+        def __getitem__(self, index):
+            if index == 2 and not (tmp_path / "cache").exists():
+                build(TinyDataset(), TINY, tmp_path / "cache")
+                self.first = (tmp_path / "cache" / "index.npz").stat().st_ino
+            return super().__getitem__(index)
+
+    dataset = PreparedTwice()
+    build(dataset, TINY, tmp_path / "cache")
+    assert (tmp_path / "cache" / "index.npz").stat().st_ino == dataset.first
+    assert [entry.name for entry in tmp_path.iterdir()] == ["cache"]
+
+
+def test_a_disk_that_is_too_small_for_all_frames_is_said_at_the_beginning(tmp_path):
+    class Endless(TinyDataset):
+        def __len__(self):
+            return 10**12
+
+        def __getitem__(self, index):
+            assert index < PORTION
+            return super().__getitem__(index % 4)
+
+    with pytest.raises(OSError, match=r"prepared frames take another .* GB at least, and .* free"):
+        build(Endless(), TINY, tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_of_no_known_layout_is_refused_by_name(tmp_path):

@@ -198,6 +198,16 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
 
 
 @pytest.mark.slow
+def test_the_progress_of_pictures_counts_frames_that_have_none(tmp_path):
+    predictor = Predictor.from_network(build_network(TINY), TINY)
+    data, done = TinyDataset(3, missing="points"), []
+    count = write_pictures(
+        predictor, data, tmp_path / "out", "lidar_only", on_frame=lambda: done.append(1)
+    )
+    assert (count, len(done)) == (2, 3)
+
+
+@pytest.mark.slow
 def test_pictures_are_written_one_a_frame(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
     assert write_pictures(predictor, TinyDataset(4), tmp_path / "out", limit=2) == 2

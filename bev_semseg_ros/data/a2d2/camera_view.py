@@ -97,7 +97,7 @@ class CameraView:
         for scene in scenes:
             expected = expected_parts(scene, name)
             for part, (folder, endings) in PARTS.items():
-                pattern = f"*_{folder}_{name.replace('_', '')}_*"
+                pattern = f"[!.]*_{folder}_{name.replace('_', '')}_*"  # hidden files are no frames
                 for file in (scene / folder / f"cam_{name}").glob(pattern):
                     if file.suffix.lower() not in endings:
                         continue

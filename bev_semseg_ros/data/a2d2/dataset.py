@@ -108,6 +108,11 @@ class A2D2Dataset:
         return bool(scene_folders(path))
 
     @staticmethod
+    def folders(path: Path) -> list[Path]:
+        """Return the folders of the scenes; the sequences may lie beside them."""
+        return scene_folders(path)
+
+    @staticmethod
     def camera_names(path: Path) -> list[str]:
         """Return the cameras that some scene has files of."""
         return camera_names(scene_folders(path.resolve()))

@@ -39,17 +39,20 @@ _SCENE = re.compile(r"\d{8}_\d{6}")
 
 def scene_folders(path: Path) -> list[Path]:
     """Return the scenes of a root (boxes subset first) or a subset, or the scene folder itself."""
-    for folders in ([path / BOXES_SUBSET, path / SEMANTIC_SUBSET], [path]):
-        scenes = [
-            scene
-            for folder in folders
-            if folder.is_dir()
-            for scene in sorted(folder.iterdir())
-            if _is_scene(scene)
-        ]
+    scenes = [*_scenes_in(path / BOXES_SUBSET), *_scenes_in(path / SEMANTIC_SUBSET)]
+    return scenes or _scenes_in(path) or ([path] if _is_scene(path) else [])
+
+
+def _scenes_in(subset: Path) -> list[Path]:
+    """Return the scenes of a subset.
+
+    The archives begin with the subset's folder, so that it may lie in one of the same name.
+    """
+    for folder in (subset, subset / subset.name):
+        scenes = [each for each in sorted(folder.glob("*")) if _is_scene(each)]
         if scenes:
             return scenes
-    return [path] if _is_scene(path) else []
+    return []
 
 
 def subset_folder(file: Path) -> Path:

@@ -111,12 +111,18 @@ class KittiDataset:
         ):
             raise ValueError(
                 f"{self._folder / _TABLE}: expected a row for every frame, none for "
-                f"{self._name(absent[0])}"
+                f"{self._name(absent[0])}; add it, or repeat the command if `bev-semseg synth` was "
+                "interrupted"
             )
 
     @staticmethod
     def matches(path: Path) -> bool:
         return training_folder(path) is not None
+
+    @staticmethod
+    def folders(path: Path) -> list[Path]:
+        """Return the folder with those of the sensors."""
+        return [training_folder(path) or path]
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
@@ -327,7 +333,7 @@ def _further_lidars(folder: Path) -> list[str]:
         for path in folder.glob(f"{LIDAR_FOLDER}_*")
         if path.is_dir()
     )
-    calibration = min((folder / "calib").glob("*.txt"), default=None)
+    calibration = min((folder / "calib").glob("[!.]*.txt"), default=None)
     if not names or calibration is None:
         return []
     rows = read_kitti_matrices(calibration)

@@ -143,6 +143,11 @@ class KittiTrackingDataset:
         return _training_folder(path) is not None
 
     @staticmethod
+    def folders(path: Path) -> list[Path]:
+        """Return the folder with those of the sensors."""
+        return [_training_folder(path) or path]
+
+    @staticmethod
     def camera_names(path: Path) -> list[str]:
         """Return the cameras that have a folder; the left one is always there."""
         folder = _training_folder(path) or path

@@ -6,7 +6,7 @@ Needs `rosbags`, not rclpy.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -82,14 +82,17 @@ class BagSummary:
 
 
 def write_bag(
-    dataset: Dataset, path: str | Path, storage: Storage = "mcap", limit: int | None = None
+    dataset: Dataset,
+    path: str | Path,
+    storage: Storage = "mcap",
+    limit: int | None = None,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> BagSummary:
     """Write the frames of a data set as a bag.
 
     /points holds x, y, z, intensity 0..1 and the point attributes that the data set has, in the
     frame "lidar". /image holds rgb8 as recorded and /camera_info its camera, in the optical frame
-    "camera". /tf_static places both in "base_link", which is the ego frame. What a frame lacks is
-    left out.
+    "camera". /tf_static places both in "base_link", the ego frame. What a frame lacks is left out.
 
     If the first frame has several lidars or several cameras, the name of each sensor comes first in
     its topics, as in /roof/points, /left/image and /left/camera_info, and is its frame. A camera
@@ -104,6 +107,7 @@ def write_bag(
             written as calibration.yaml into it.
         storage: The file format.
         limit: Only so many of the first frames. None for all.
+        on_frame: Called after every frame.
 
     Returns:
         What was written.
@@ -126,14 +130,18 @@ def write_bag(
         with Writer(
             path, version=_BAG_VERSION, storage_plugin=StoragePlugin[storage.upper()]
         ) as writer:
-            return _write_frames(dataset, count, writer, path / YAML_NAME)
+            return _write_frames(dataset, count, writer, path / YAML_NAME, on_frame)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
 
 
 def _write_frames(
-    dataset: Dataset, count: int, writer: Writer, calibration_path: Path
+    dataset: Dataset,
+    count: int,
+    writer: Writer,
+    calibration_path: Path,
+    on_frame: Callable[[], None],
 ) -> BagSummary:
     bag: _Bag | None = None
     previous: Frame | None = None
@@ -157,6 +165,7 @@ def _write_frames(
         if not has_known_extrinsics:
             other_extrinsics += 1
         previous = frame
+        on_frame()
     assert bag is not None  # there is at least one frame
     save_calibration(bag.calibration, calibration_path)
     return BagSummary(count, bag.clouds, bag.images, unrelated, other_extrinsics, calibration_path)

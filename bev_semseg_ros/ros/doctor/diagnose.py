@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.build import whole_clouds
 from bev_semseg_ros.ros.bag.reading.remark import left_out_in_words
 from bev_semseg_ros.ros.doctor.beams import check_beams
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation
 from bev_semseg_ros.ros.doctor.rig import check_frames, check_transforms, find_calibration
-from bev_semseg_ros.ros.doctor.sensors import check_cloud, check_intrinsics, check_training
+from bev_semseg_ros.ros.doctor.sensors import (
+    check_cloud,
+    check_intrinsics,
+    check_training,
+    check_units,
+)
 from bev_semseg_ros.ros.doctor.streams import (
     check_frame,
     check_info_frames,
@@ -85,6 +92,10 @@ def diagnose(
         points = observation.usable(sensor)
         if points is not None:
             check_cloud(sensor, points, diagnosis)
+    if whole_clouds(loaded.config):
+        # Beside TF, a calibration is read for the units alone.
+        beside = load_calibration(calibration_file) if calibration_file and node_uses_tf else None
+        check_units(observation, beside or diagnosis.calibration, diagnosis)
     check_beams(observation, diagnosis)
     cameras = check_intrinsics(observation, diagnosis)
     check_training(observation, cameras, loaded.config, loaded.info, diagnosis)

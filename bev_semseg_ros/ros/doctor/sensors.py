@@ -24,11 +24,13 @@ from bev_semseg_ros.input_check import (
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.convert.camera_info import off_center
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
 from bev_semseg_ros.ros.input.intensity import IntensityScale
+from bev_semseg_ros.ros.input.lidar_input import unit_problem
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
 MAX_NAN = 0.5  # share of the points; some drivers write NaN for rays without a return
@@ -190,6 +192,33 @@ def _check_center(item: str, camera: Camera, diagnosis: Diagnosis) -> None:
     else:
         text = f"{width} x {height} pixels, {lengths}, centre ({x:.0f}, {y:.0f})"
         diagnosis.add(item, "ok", text)
+
+
+def check_units(
+    observation: Observation, calibration: Calibration | None, diagnosis: Diagnosis
+) -> None:
+    """Check for a network that looks from each lidar whether those that make one cloud are known.
+
+    Args:
+        observation: What was seen.
+        calibration: Has the poses of the units, if there is one.
+        diagnosis: Gets the findings.
+    """
+    known = {} if calibration is None else calibration.units
+    for sensor in observation.sensors.lidars:
+        stream = observation.usable(sensor)
+        samples = [] if stream is None else stream.samples
+        cloud = next((each for each in samples if each.width * each.height), None)
+        if cloud is None:
+            continue
+        try:
+            units = decode_point_attributes(cloud, 0, ("unit",)).get("unit")
+        except ValueError as error:
+            text, remedy = f"is used without its units: {error}", "correct the driver"
+        else:
+            text, remedy = unit_problem(units, known.get(sensor.name, {}))
+        if text:
+            diagnosis.add(item_of("units", sensor), "warning", f"the cloud {text}", remedy)
 
 
 def check_training(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.frame import LidarScan
+from bev_semseg_ros.frame import LidarScan, units_without_pose
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import UNIT_FIELDS, decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import find_field
@@ -20,6 +20,37 @@ from bev_semseg_ros.ros.node.sensors import Sensor
 
 # Seconds of a point from its cloud's stamp. The vehicle's motion is not constant for longer.
 LONGEST_MOVE = 0.5
+
+
+def unit_problem(
+    units: np.ndarray | None, lidar_from_unit: Mapping[int, np.ndarray]
+) -> tuple[str, str]:
+    """Return why a network takes points of several lidars for those of one, and what to do.
+
+    Args:
+        units: (N,) number of the unit of each point; None if the cloud has no such field.
+        lidar_from_unit: The known poses of units.
+
+    Returns:
+        Two texts, the first to go on after "the cloud"; empty if all is well.
+    """
+    if units is None:
+        if not lidar_from_unit:
+            return "", ""
+        return (
+            f"has no field {' or '.join(UNIT_FIELDS)}, and the calibration has lidar_from_unit: "
+            "all its points count as measured by one lidar",
+            "let the driver publish the field, or remove lidar_from_unit",
+        )
+    unknown = units_without_pose(units, lidar_from_unit)
+    if not unknown:
+        return "", ""
+    return (
+        f"combines several lidars, and no pose is known of its units "
+        f"{', '.join(map(str, unknown))}: their points count as measured by one lidar, so expect "
+        "less accuracy",
+        "add lidar_from_unit to the lidar in the calibration",
+    )
 
 
 class LidarInput:
@@ -138,36 +169,11 @@ class LidarInput:
                 "has no such field: let the driver publish it, or expect less accuracy",
             )
         if self._needs_units and "unit" not in broken and not self._has_warned_of_units:
-            self._check_units(attributes.get("unit"))
+            text, remedy = unit_problem(attributes.get("unit"), self._lidar_from_unit)
+            if text:
+                self._has_warned_of_units = True
+                self._warn("units", f"the cloud{self._where} {text}; {remedy}")
         return attributes
-
-    def _check_units(self, units: np.ndarray | None) -> None:
-        """Warn if the network takes points of several lidars for those of one.
-
-        Args:
-            units: (N,) number of the unit of each point; None if the cloud has no such field.
-        """
-        known = self._lidar_from_unit.keys()
-        if units is None:
-            if known:
-                self._warn_of_units(
-                    f"the calibration has lidar_from_unit, and the cloud{self._where} has no field "
-                    f"{' or '.join(UNIT_FIELDS)}: all its points count as measured by one lidar; "
-                    "let the driver publish the field, or remove lidar_from_unit"
-                )
-            return
-        unknown = np.setdiff1d(np.flatnonzero(np.bincount(units)), list(known))
-        if len(unknown) and (known or len(unknown) > 1):
-            self._warn_of_units(
-                f"the cloud{self._where} combines several lidars, and no pose is known of its "
-                f"units {', '.join(map(str, unknown))}: their points count as measured by one "
-                "lidar, so expect less accuracy; add lidar_from_unit to the lidar in the "
-                "calibration"
-            )
-
-    def _warn_of_units(self, text: str) -> None:
-        self._has_warned_of_units = True
-        self._warn("units", text)
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough

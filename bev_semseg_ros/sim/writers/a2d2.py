@@ -22,7 +22,7 @@ from bev_semseg_ros.sim.rigs.a2d2 import (
 from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image
-from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_png
+from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_picture
 from bev_semseg_ros.sim.writers.labels import Labels, label_view
 
 # Seconds between the starts of two scenes, if scenes are not longer than that.
@@ -177,8 +177,8 @@ class A2D2Writer(Writer):
                     str(lidar_ids[row]): lidar.name for row, lidar in enumerate(self._rig.lidars)
                 },
             }
-            write_png(self._path(begin, number, "camera", camera, ".png"), images[camera])
-            write_png(
+            write_picture(self._path(begin, number, "camera", camera, ".png"), images[camera])
+            write_picture(
                 self._path(begin, number, "label", camera, ".png"), self._colors[masks[camera]]
             )
             write_json(self._path(begin, number, "camera", camera, ".json"), sidecar)

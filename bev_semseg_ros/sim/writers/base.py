@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import yaml
 
+from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.sim.classes import MASK_LABEL_SET
 from bev_semseg_ros.sim.rigs.record import describe
@@ -96,19 +97,9 @@ class Writer(ABC):
         """
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write an image.
-
-    Args:
-        path: File to write.
-        image: (H, W, 3) uint8 RGB, or (H, W) uint8.
-
-    Raises:
-        OSError: If OpenCV could not write the file.
-    """
-    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    if not cv2.imwrite(str(path), stored, _PNG_SETTINGS):
-        raise OSError(f"{path}: could not be written; check the folder's permissions and space")
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write an image as `write_png`, with settings for simulated ones."""
+    write_png(path, image, _PNG_SETTINGS)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from bev_semseg_ros.sim.writers.base import (
     Writer,
     write_json,
     write_label_set,
-    write_png,
+    write_picture,
 )
 from bev_semseg_ros.sim.writers.labels import Labels, clip_to_image, label_view
 
@@ -96,8 +96,8 @@ class KittiWriter(Writer):
         name = self._frame_name(scene, frame)
         for camera in self._rig.cameras:
             files = CameraFiles.of(camera)
-            write_png(self._root / files.images / f"{name}.png", images[camera])
-            write_png(self._root / files.masks / f"{name}.png", masks[camera])
+            write_picture(self._root / files.images / f"{name}.png", images[camera])
+            write_picture(self._root / files.masks / f"{name}.png", masks[camera])
         for number, folder in enumerate(self._lidar_folders):
             own = scan if self._rig.is_merged else scan[scan.lidars == number]
             self._write_points(self._root / folder / f"{name}.bin", own, self._poses[number])

@@ -17,6 +17,23 @@ def test_frame_of_two_subsets_is_given_once_with_the_files_of_both(root):
     assert dataset[0][0].missing == () and len(dataset[0][1].boxes) == 3
 
 
+def test_a_subset_in_a_folder_of_its_own_name_is_read_with_the_other(root, tmp_path):
+    tiny_data.write_a2d2_frame(root, subset="camera_lidar_semantic", number=8)
+    subset = root / "camera_lidar_semantic_bboxes"
+    subset.rename(root / "unpacked")
+    subset.mkdir()
+    (root / "unpacked").rename(subset / subset.name)
+    dataset = A2D2Dataset(root)
+    assert [len(dataset[index][1].boxes or ()) for index in range(len(dataset))] == [3, 0]
+
+
+def test_hidden_files_that_macos_adds_are_no_frames(root):
+    for file in [file for file in root.rglob("2018*.*") if file.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
+    dataset = A2D2Dataset(root)
+    assert len(dataset) == 1 and dataset[0][0].missing == ()
+
+
 def test_semantic_subset_has_no_boxes_and_misses_none(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path)
     tiny_data.write_a2d2_frame(tmp_path, subset="camera_lidar_semantic")

@@ -266,6 +266,14 @@ def test_wrong_table_is_refused(root, text, message):
 # --- real files ----------------------------------------------------------------------------------
 
 
+def test_frames_of_a_simulation_that_was_interrupted_say_how_to_continue(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 2)
+    table = tmp_path / "training" / "frames.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match=r"none for 000001; add it, or repeat the command if"):
+        KittiDataset(tmp_path)
+
+
 def test_real_frames_are_complete(real):
     assert [int(frame.name) for frame, _ in real] == [0, 2, 4, 6, 8, 10, 31, 60, 76, 134, 142]
     assert all(frame.missing == () for frame, _ in real)

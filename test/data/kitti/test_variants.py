@@ -8,6 +8,7 @@ import pytest
 from support import tiny_data
 
 from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.data_check import check_files
 from bev_semseg_ros.frame import CAMERA
 
 
@@ -53,6 +54,34 @@ def test_a_mask_as_jpeg_is_refused_because_its_classes_changed(root):
     as_jpeg(root / "training" / "semantic" / "000001.png")
     with pytest.raises(ValueError, match=r"000001.jpg: expected a PNG; a JPEG changes"):
         open_dataset(root)[1]
+
+
+def test_a_mask_with_a_palette_is_refused_with_what_to_do(root):
+    pillow = pytest.importorskip("PIL.Image")
+    file = root / "training" / "semantic" / "000001.png"
+    image = pillow.new("P", (64, 32), 1)
+    image.putpalette([0, 0, 0, 200, 40, 10])
+    image.save(file)
+    with pytest.raises(ValueError, match=r"000001.png: .* with a palette; write the numbers with"):
+        open_dataset(root)[1]
+    pillow.fromarray(np.array(pillow.open(file))).save(file)  # as the message says
+    assert (open_dataset(root)[1][1].mask == 1).all()
+
+
+def test_hidden_files_that_macos_adds_are_no_frames(root):
+    for file in [file for file in (root / "training").rglob("*.*") if file.is_file()]:
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
+    dataset = open_dataset(root)
+    assert len(dataset) == 3 and dataset[2][0].missing == ()
+    assert not check_files(dataset, root).wrong
+
+
+def test_text_files_of_windows_begin_with_a_mark(root):
+    texts = [file for file in (root / "training").rglob("*") if file.suffix in (".txt", ".csv")]
+    for file in texts:
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    frame, annotation = open_dataset(root)[1]
+    assert frame.missing == () and frame.scene == "drive_a" and len(annotation.boxes) == 1
 
 
 def test_folders_named_as_in_kitti_raw_are_read(root):

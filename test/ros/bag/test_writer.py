@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_drive_round_trips_with_its_times(drive, tmp_path, storage):
-    summary = write_bag(drive, tmp_path / "bag", storage)
+    done: list[int] = []
+    summary = write_bag(drive, tmp_path / "bag", storage, on_frame=lambda: done.append(1))
     topics = read(tmp_path / "bag")
     frames = [frame for frame, _ in drive]
     assert_holds(topics, frames)
@@ -31,6 +32,7 @@ def test_drive_round_trips_with_its_times(drive, tmp_path, storage):
         assert [time for time, _ in topics[topic]] == [frame.timestamp_ns for frame in frames]
         assert all(stamp(message) == time for time, message in topics[topic])
     assert (summary.frames, summary.clouds, summary.images, summary.unrelated) == (4, 4, 4, 0)
+    assert len(done) == 4
 
 
 class InMemory:

@@ -11,13 +11,20 @@ import pytest
 from support.bag_changes import cloud, compressed, in_a_map, late, scale_intensity
 from support.bag_faults import BROKEN
 from support.broken_bag import CALIBRATION, Entry, on, without, write
+from support.memory_dataset import TINY
 from support.paths import WEIGHTS
 
-from bev_semseg_ros.data.calibration import Calibration, CameraMount, LidarMount
+from bev_semseg_ros.data.calibration import (
+    Calibration,
+    CameraMount,
+    LidarMount,
+    save_calibration,
+)
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
+from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.preprocessing import prepare_points
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.doctor.bag import read_bag
@@ -44,6 +51,35 @@ def test_what_is_broken_is_named_with_what_to_do(
     finding = findings(write(tmp_path / "bag", spoil(content), calibration))[item]
     assert finding.level == level and re.search(said, str(finding), re.DOTALL), str(finding)
     assert finding.remedy
+
+
+def test_a_network_that_looks_from_each_lidar_needs_the_places_of_all(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    """The clouds are those of several lidars, and the calibration does not say where they sit."""
+    model = replace(TINY.model, point_encoder="range_view", point_channels=8)
+    config = replace(TINY, model=model)
+    network = tmp_path / "range_view.pt"
+    checkpoint.save(network, build_network(config), config, {})
+
+    def merged(entry: Entry) -> Entry:
+        fields = entry.message.fields  # the last byte of a float has few values
+        return entry.with_message(
+            fields=[*fields, replace(fields[3], name="lidar_id", offset=15, datatype=2)]
+        )
+
+    bag = read_bag(write(tmp_path / "bag", on("/points", merged)(content)), {})
+    (found,) = [each for each in diagnose(bag, network).findings if each.item == "units"]
+    assert found.level == "warning" and "no pose is known of its units" in found.text
+    assert found.remedy == "add lidar_from_unit to the lidar in the calibration"
+    units = re.findall(r"\d+", found.text)
+    mount = LidarMount(
+        np.eye(4), "lidar", lidar_from_unit=dict.fromkeys(map(int, units), np.eye(4))
+    )
+    save_calibration(Calibration({LIDAR: mount}, {}), tmp_path / "units.yaml")
+    found = diagnose(bag, network, tmp_path / "units.yaml", node_uses_tf=True).findings
+    assert not [each for each in found if each.item == "units"]
+    assert not [each for each in diagnose(bag, WEIGHTS).findings if each.item == "units"]
 
 
 def test_images_that_come_late_within_max_wait_are_ok(content: list[Entry], tmp_path: Path) -> None:

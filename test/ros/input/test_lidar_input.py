@@ -111,7 +111,7 @@ def test_units_whose_poses_nobody_knows_are_warned_of_once():
 
 def test_a_merged_cloud_that_does_not_tell_its_units_apart_is_warned_of_once():
     scan, (said,) = units_read([2, 2, 5], UNITS, "number")
-    assert "the calibration has lidar_from_unit, and the cloud has no field unit or" in said
+    assert "the cloud has no field unit or lidar_id or sensor_id, and the calibration has" in said
     assert scan.attributes == {} and units_read([2], {}, "number")[1] == []
 
 

@@ -1,0 +1,70 @@
+"""Whether the masks are labelled, and whether their numbers mean what the label set says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
+from bev_semseg_ros.frame import Annotation
+from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+
+STEP = 8  # every so many rows and columns are looked at
+LEAST = 0.01  # share of the pixels
+MOST = 0.5  # share of the masks
+# Whatever a label set has for these: a camera of a vehicle sees the one above the other.
+GROUPS, UPPER, LOWER = "groups_6", "sky", "road"
+
+
+class MaskCheck:
+    """Examines the masks of frames."""
+
+    def __init__(self) -> None:
+        self._num_masks = 0
+        self._num_telling = 0  # that show a road and a sky
+        self._empty, self._mixed_up = Cases(), Cases()
+
+    def add(self, annotation: Annotation, where: str) -> None:
+        """Add a frame; `where` names it or the file of its mask."""
+        groups = load_label_set(GROUPS)
+        table = None
+        if annotation.mask_labels.maps_to(groups):
+            table = annotation.mask_labels.mask_table(groups)
+        for mask in annotation.masks.values():
+            self._num_masks += 1
+            some = mask[::STEP, ::STEP]
+            if (some != MASK_IGNORED).mean() < LEAST:
+                self._empty.add(where)
+            elif table is not None:
+                grouped = table[some]
+                upper, lower = (grouped == groups.index(name) for name in (UPPER, LOWER))
+                if min(upper.mean(), lower.mean()) >= LEAST:
+                    self._num_telling += 1
+                    if _mean_row(upper) > _mean_row(lower):
+                        self._mixed_up.add(where)
+
+    def findings(self) -> list[DataFinding]:
+        """Return what is wrong with the masks."""
+        found = []
+        if self._empty.count:
+            text = f"{portion(self._empty.count, self._num_masks, 'masks')} have next to no class"
+            remedy = (
+                f"they train nothing: {MASK_IGNORED} says that a pixel is unlabelled; masks in "
+                "black and white have to be written with the numbers of the classes"
+            )
+            found.append(self._empty.finding("empty masks", "warning", text, remedy))
+        if self._mixed_up.count > MOST * self._num_telling:
+            text = (
+                f"in {portion(self._mixed_up.count, self._num_telling, 'masks')} with both, the "
+                f"{LOWER} lies above the {UPPER}"
+            )
+            remedy = (
+                "the numbers or colours of the masks mean other classes than the label set says "
+                "(KITTI's layout: semantic/labels.yaml), or the masks are upside down"
+            )
+            found.append(self._mixed_up.finding("classes of masks", "fault", text, remedy))
+        return found
+
+
+def _mean_row(chosen: np.ndarray) -> float:
+    """Return the mean row of the pixels that are chosen (h, w), of which there are some."""
+    return float(np.nonzero(chosen)[0].mean())
