@@ -197,7 +197,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
         health,
         lambda: parameters,
         cameras={CAMERA: CameraInput(parameters.sensors.cameras[0], camera=camera)},
-        lidar_frames={LIDAR: "lidar"},
+        frame_ids={"points": "lidar"},
     )
     stamp_filter = StampFilter(queue, health, time.time_ns)
     matcher = CameraInfoMatcher(stamp_filter, health, True)

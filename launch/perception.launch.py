@@ -150,7 +150,11 @@ def start(context):
                 **common,
             )
         )
-    shown = [("/" + topic.lstrip("/"), new or f"{prefix}/{topic}") for topic, new in topics.items()]
+    # RViz is outside of the namespace, in which the node's names without a slash are.
+    shown = [
+        ("/" + topic.lstrip("/"), os.path.join(f"{prefix}/", new or topic))
+        for topic, new in topics.items()
+    ]
     outputs = [*OUTPUTS, *of_sensors(names["cameras"], OUTPUTS_OF_A_CAMERA)]
     shown += [(f"/perception/{topic}", f"{prefix}/perception/{topic}") for topic in outputs]
     actions.append(
@@ -208,12 +212,15 @@ def remapped(argument, topics):
 
 def settings(params_file):
     """Read all parameters of a parameter file, whatever nodes they are for."""
-    nodes = yaml.safe_load(Path(params_file).read_text()) or {}
-    return {
-        name: value
-        for node in nodes.values()
-        for name, value in (node.get("ros__parameters") or {}).items()
-    }
+    return parameters_of(yaml.safe_load(Path(params_file).read_text()))
+
+
+def parameters_of(nodes):
+    """Return the parameters of all nodes, which may be in namespaces; of the same one the last."""
+    found = {}
+    for name, inner in (nodes or {}).items():
+        found |= (inner or {}) if name == "ros__parameters" else parameters_of(inner)
+    return found
 
 
 def generate_launch_description():

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--loop", action="store_true", help="begin again at the end")
     parser.add_argument(
-        "--clock", action="store_true", help="publish /clock for nodes with use_sim_time"
+        "--clock",
+        action="store_true",
+        help="publish /clock for nodes with use_sim_time; a bag that holds /clock has its own",
     )
     parser.add_argument(
         "--wait",

@@ -154,6 +154,9 @@ def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
     assert "looks at no images: the cameras are left out" in capfd.readouterr().err
     assert node.trigger_activate() == SUCCESS
     assert set(node.session.subscriptions) == {"points"}
+    # As `ros2 param load` does with what `ros2 param dump` wrote.
+    again = change(node, "mode", node.get_parameter("mode").value)
+    assert again.successful and node.parameters.mode == "lidar_only"
     assert node.trigger_deactivate() == SUCCESS
     use(node, checkpoint_file)
     assert node.parameters.mode == "fused"

@@ -150,7 +150,7 @@ def process(calibration, extrinsics, start):
             extrinsics,
             parameters=Parameters(**parameters),
             cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)},
-            lidar_frames={LIDAR: calibration.lidar_frame},
+            frame_ids={"points": calibration.lidar_frame},
         )
         for _ in range(times):  # each when the one before is done, or newer ones would replace it
             counters = rig.process(points=(cloud, None), image=(image, info))
@@ -180,7 +180,7 @@ def test_boxes_of_painted_points_are_the_predictors(start):
         ready,
         fixed,
         cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=camera)},
-        lidar_frames={LIDAR: "roof"},
+        frame_ids={"points": "roof"},
         parameters=parameters,
     )
     image = encode_image(seen.image, "rgb8", Header(frame_id="front"))
@@ -275,8 +275,8 @@ def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, cali
 
 
 def test_a_cloud_without_frame_is_told(process):
-    _, (warning,) = process(CLOUD, (128, 64), frame="")
-    assert "frame_id" in warning
+    _, (warning,) = process(CLOUD, (128, 64), frame="", times=2)
+    assert "header.frame_id" in warning and "set output_frame" in warning
 
 
 def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(process):

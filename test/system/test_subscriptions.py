@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
@@ -240,3 +241,30 @@ def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(
         peer.node.destroy_publisher(publisher)
         peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
     assert len(chained.cache_msgs) == 2
+
+
+def test_two_cameras_that_are_swapped_by_remapping_keep_their_intrinsics():
+    """The images were remapped twice, to the other camera, and the camera_infos once."""
+    rules = [
+        part
+        for camera, other in (("left", "right"), ("right", "left"))
+        for topic in ("image", "camera_info")
+        for part in ("-r", f"{camera}/{topic}:=/{other}/{topic}")
+    ]
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("swapped", context=context, cli_args=["--ros-args", *rules])
+    health = Health()
+    stamp_filter = StampFilter(LatestPairQueue(Synchronizer(0, 0), health), health, lambda: 1)
+    matchers = {
+        name: CameraInfoMatcher(stamp_filter, health, True, f"{name}/image")
+        for name in ("left", "right")
+    }
+    parameters = Parameters(cameras=("left", "right"), mode="camera_only")
+    found = open_subscriptions(
+        node, parameters, stamp_filter, matchers, health, lambda callback: callback
+    )
+    assert found["left/image"].topic == "/right/image"
+    assert found["left/camera_info"].topic == "/right/camera_info"
+    node.destroy_node()
+    context.try_shutdown()

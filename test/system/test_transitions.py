@@ -89,7 +89,7 @@ def test_of_a_rigs_calibration_the_node_uses_the_lidar_and_the_camera(
     save_calibration(rig, tmp_path / "rig.yaml")
     calibrated(node, tmp_path / "rig.yaml", "fused")
     assert take(node, *STEPS[:2]) == TransitionCallbackReturn.SUCCESS
-    assert node._configuration.lidar_frames["lidar"] == calibration.lidar_frame
+    assert node._configuration.frame_ids["points"] == calibration.lidar_frame
     assert take(node, *STEPS[2:]) == TransitionCallbackReturn.SUCCESS
     calibrated(node, ROOT / "config" / "calibration_rig_example.yaml", "fused")
     assert take(node, "configure") == TransitionCallbackReturn.FAILURE

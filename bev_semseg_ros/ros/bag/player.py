@@ -56,7 +56,8 @@ class Player:
         Args:
             node: The node that publishes.
             bag: The folder of the bag, or a recorded file.
-            clock: Publish /clock, too.
+            clock: Publish /clock, too, unless the bag holds it: that of a simulation is not the
+                time of the bag, and the stamps are by it.
 
         Raises:
             ValueError: If the bag cannot be read, or no topic can be played. The text names it.
@@ -78,7 +79,8 @@ class Player:
             self.close()
             raise
         self._clock: Any = None
-        if clock:
+        is_recorded = any(topic.name == "/clock" and topic.count for topic in self._played)
+        if clock and not is_recorded:
             from rosgraph_msgs.msg import Clock
 
             self._clock_type = Clock

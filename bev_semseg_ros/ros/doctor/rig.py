@@ -176,10 +176,8 @@ def check_frames(observation: Observation, diagnosis: Diagnosis) -> None:
         if sensor.name not in mounts or stream is None or not stream.frame:
             continue
         frame = mounts[sensor.name].frame_id
-        key = "lidar" if is_lidar else "camera"
-        section = f"{key}s.{sensor.name}" if sensor.prefix else key
         if stream.frame != frame:
-            text, remedy = explain_frame(stream.frame, frame, section)
+            text, remedy = explain_frame(stream.frame, frame, sensor)
             text = f"{stream.topic} is {text}"
             diagnosis.add(f"calibration {stream.name}", "warning", text, remedy)
 

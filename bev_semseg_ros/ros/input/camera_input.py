@@ -14,6 +14,7 @@ from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import Note
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.unusable import UnusableInput
+from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
 from bev_semseg_ros.ros.node.sensors import Sensor
 
 MOST_NOTES = 20  # different ones of a camera; a driver that varies them is not followed further
@@ -31,6 +32,7 @@ class CameraInput:
         camera: Camera | None = None,
         is_rectified: bool = False,
         health: Health | None = None,
+        expected_frame: str = "",
     ) -> None:
         """Keep the settings.
 
@@ -39,11 +41,13 @@ class CameraInput:
             camera: The intrinsics of images without a camera_info.
             is_rectified: Whether images are rectified already, whatever their intrinsics say.
             health: Takes warnings; None if nobody reads them.
+            expected_frame: The frame_id the images should have; empty if it is not known.
         """
         self._sensor = sensor
         self._where = f" of {sensor.name}" if sensor.prefix else ""
         self._camera, self._is_rectified = camera, is_rectified
         self._health = health or Health()
+        self._expected_frame = expected_frame
         self._said: set[str] = set()
 
     def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
@@ -73,6 +77,9 @@ class CameraInput:
                 f"the image{self._where} is {width} x {height} pixels, its intrinsics are of "
                 f"{camera.size[0]} x {camera.size[1]}: not the same view",
             )
+        frame = message.header.frame_id
+        if frame and self._expected_frame not in ("", frame):
+            self._note("images")(*explain_frame(frame, self._expected_frame, self._sensor))
         if far := off_center(camera):
             self._note("intrinsics")(far, "scale K, or set binning or roi in the camera_info")
         return CameraImage(image, camera)

@@ -48,7 +48,8 @@ class OdometryMotion:
     """The velocities of nav_msgs/Odometry, of the message nearest to the frame.
 
     Messages come in the executor's thread, `at` is called by the inference thread. The axes of the
-    twist must be those of base_frame, or with a calibration file those of the ego frame.
+    twist must be those of base_frame, or with a calibration file those of the ego frame. If the
+    stamps jump back, as when a simulation starts again, the messages of before are forgotten.
     """
 
     def __init__(self) -> None:
@@ -61,8 +62,11 @@ class OdometryMotion:
         twist = message.twist.twist
         linear = np.array([twist.linear.x, twist.linear.y, twist.linear.z])
         angular = np.array([twist.angular.x, twist.angular.y, twist.angular.z])
+        stamp = stamp_ns(message.header.stamp)
         with self._lock:
-            self._messages.append((stamp_ns(message.header.stamp), linear, angular))
+            if self._messages and stamp < self._messages[-1][0] - MAX_AGE_NS:
+                self._messages.clear()
+            self._messages.append((stamp, linear, angular))
 
     def at(self, stamp: int, ego_from_base: np.ndarray) -> EgoMotion:
         """Return the motion at a time; see `MotionSource`."""

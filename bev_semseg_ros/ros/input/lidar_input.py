@@ -149,20 +149,26 @@ class LidarInput:
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
         """Return what is used of each point, as far as the cloud has it."""
-        try:
-            attributes = decode_point_attributes(
-                message, stamp_ns(message.header.stamp), self._used
-            )
-        except ValueError as error:
-            self._warn("point_attributes", f"the cloud{self._where} is used without them: {error}")
-            return {}
-        if missing := [name for name in self._attributes if name not in attributes]:
+        attributes: dict[str, np.ndarray] = {}
+        broken: set[str] = set()
+        stamp = stamp_ns(message.header.stamp)
+        for name in sorted(self._used):
+            try:
+                attributes |= decode_point_attributes(message, stamp, (name,))
+            except ValueError as error:
+                broken.add(name)
+                self._warn(
+                    f"point_attributes_{name}",
+                    f"the cloud{self._where} is used without the {name} of its points: {error}",
+                )
+        missing = [name for name in self._attributes if name not in {*attributes, *broken}]
+        if missing:
             self._warn(
                 "point_attributes",
                 f"the network wants {', '.join(missing)} of each point and the cloud{self._where} "
                 "has no such field: let the driver publish it, or expect less accuracy",
             )
-        if self._needs_units and not self._has_warned_of_units:
+        if self._needs_units and "unit" not in broken and not self._has_warned_of_units:
             text, remedy = unit_problem(attributes.get("unit"), self._lidar_from_unit)
             if text:
                 self._has_warned_of_units = True
@@ -171,14 +177,8 @@ class LidarInput:
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
         expected, self._expected_frame = self._expected_frame, None  # once is enough
-        section = f"lidars.{self._sensor.name}" if self._sensor.prefix else "lidar"
-        if not frame and not parameters.output_frame:
-            self._warn(
-                "frame_id",
-                f"the header of the cloud{self._where} has no frame_id: markers cannot be placed",
-            )
-        elif expected is not None and frame != expected:
-            text, remedy = explain_frame(frame, expected, section)
+        if expected is not None and frame not in ("", expected):
+            text, remedy = explain_frame(frame, expected, self._sensor)
             self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
         elif (
             parameters.extrinsics == "parameters"

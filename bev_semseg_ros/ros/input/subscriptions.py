@@ -17,7 +17,7 @@ from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
 from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
-from bev_semseg_ros.ros.input.image_topics import image_forms, other_forms
+from bev_semseg_ros.ros.input.image_topics import Form, image_forms, other_forms
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
@@ -36,7 +36,7 @@ _UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery i
 IMAGE_CLASSES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 Callback = Callable[..., Any]
-Place = tuple[type, str]  # message class and topic
+Place = tuple[type, str]  # message class and topic before remapping
 
 
 def choose_profile(
@@ -134,13 +134,23 @@ def image_places(node: Node, sensor: Sensor, parameters: Parameters) -> list[Pla
     """
     topic = node.resolve_topic_name(sensor.stream)
     forms = image_forms(topic, parameters.of(sensor, "image_transport"))
-    return [(IMAGE_CLASSES[kind], place) for kind, place in forms]
+    return [_place(node, sensor, form) for form in forms]
 
 
 def _alternatives(node: Node, sensor: Sensor, parameters: Parameters) -> dict[Place, str]:
     topic = node.resolve_topic_name(sensor.stream)
     others = other_forms(topic, parameters.of(sensor, "image_transport"), sensor)
-    return {(IMAGE_CLASSES[kind], place): remedy for (kind, place), remedy in others.items()}
+    return {_place(node, sensor, form): remedy for form, remedy in others.items()}
+
+
+def _place(node: Node, sensor: Sensor, form: Form) -> Place:
+    """Return a place whose topic is still to be remapped.
+
+    A remapped name would be remapped again: where two cameras are swapped, to the other one.
+    """
+    kind, topic = form
+    is_stream = topic == node.resolve_topic_name(sensor.stream)
+    return IMAGE_CLASSES[kind], sensor.stream if is_stream else topic
 
 
 def node_name(publisher: Any) -> str:
@@ -324,8 +334,8 @@ class Subscription:
         for (kind, topic), remedy in self._alternatives.items():
             if publishers := self._publishers_at(_type_name(kind), topic):
                 return (
-                    f"nothing publishes {self.topic}, but {_names(publishers)} publishes {topic}: "
-                    f"{remedy}"
+                    f"nothing publishes {self.topic}, but {_names(publishers)} publishes "
+                    f"{self._node.resolve_topic_name(topic)}: {remedy}"
                 )
         for _, place in self._places:
             topic = self._node.resolve_topic_name(place)

@@ -98,6 +98,11 @@ class Transforms:
         Raises:
             MissingTransform: If TF does not know it.
         """
+        if stamp is not None and stamp <= 0:  # tf2 would give the latest, or refuse the number
+            raise MissingTransform(
+                f"no transform from {source!r} to {target!r} at {stamp / 1e9:g} s, which is not "
+                "after 0"
+            )
         found = self._ask(target, source, stamp, timeout).transform
         position, rotation = found.translation, found.rotation
         matrix = transform(

@@ -1,6 +1,8 @@
-"""Frames that are those of the vehicle by their names, and clouds in them. Needs no rclpy."""
+"""Frames that are those of the vehicle by their names, and messages in them. Needs no rclpy."""
 
 from __future__ import annotations
+
+from bev_semseg_ros.ros.node.sensors import Sensor
 
 # Frames with the axes of the vehicle (REP 105). The first lies on the ground.
 VEHICLE_FRAMES = ("base_footprint", "base_link")
@@ -18,19 +20,23 @@ def is_vehicle_frame(frame: str) -> bool:
     return plain_name(frame) in VEHICLE_FRAMES
 
 
-def explain_frame(frame: str, expected: str, section: str) -> tuple[str, str]:
-    """Say that clouds are in another frame than the calibration is of, and what to do.
+def explain_frame(frame: str, expected: str, sensor: Sensor) -> tuple[str, str]:
+    """Say that clouds or images are in another frame than the calibration is of, and what to do.
 
     Args:
-        frame: That of the clouds.
+        frame: That of the messages.
         expected: That of the calibration.
-        section: The lidar's section of the calibration.
+        sensor: The lidar or camera.
 
     Returns:
         What is wrong, and the remedy.
     """
+    section = "lidar" if sensor.kind == "points" else "camera"
+    if sensor.prefix:
+        section = f"{section}s.{sensor.name}"
     text = f"in frame {frame!r}, the calibration is of {expected!r}"
-    if is_vehicle_frame(frame) and not is_vehicle_frame(expected):
+    is_brought = is_vehicle_frame(frame) and not is_vehicle_frame(expected)
+    if is_brought and sensor.kind == "points":
         return (
             f"{text}: the points were brought to the frame of the vehicle, and the calibration "
             "moves them a second time",
@@ -40,5 +46,5 @@ def explain_frame(frame: str, expected: str, section: str) -> tuple[str, str]:
     return (
         text,
         f"if it is the same sensor, set {section}.frame_id in the calibration to {frame!r}; else "
-        "take the right calibration",
+        "take the right calibration or topic",
     )

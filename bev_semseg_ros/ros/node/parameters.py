@@ -127,10 +127,11 @@ class Parameters:
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
         "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, such as "
         "odom or map; the node looks it up at the stamp of the cloud, and waits for it for up to "
-        f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame. calibration: a frame_id of "
-        "the YAML file, or the value of base_frame for boxes in the ego frame. In the latter case, "
-        "give base_frame a name that TF does not have, such as ego, and set it as RViz's Fixed "
-        "Frame. With base_link, RViz would draw the boxes in a wrong place.",
+        f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame, which is also the default if "
+        "mode is camera_only. calibration: a frame_id of the YAML file, or the value of base_frame "
+        "for boxes in the ego frame. In the latter case, give base_frame a name that TF does not "
+        "have, such as ego, and set it as RViz's Fixed Frame. With base_link, RViz would draw the "
+        "boxes in a wrong place.",
     )
     ego_motion: str = _parameter(
         "none",

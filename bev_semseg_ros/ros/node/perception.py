@@ -37,6 +37,7 @@ from bev_semseg_ros.ros.node.declaration import (
 from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
+from bev_semseg_ros.ros.node.sensors import Sensors
 from bev_semseg_ros.ros.node.session import Configuration, Session
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Perception(LockedParametersNode):
         parameters = self.parameters
         calibration = load_calibration(parameters.calibration) if parameters.calibration else None
         brings_frames = names_frames(parameters.calibration)
-        lidar_frames: dict[str, str] = {}
+        frame_ids: dict[str, str] = {}
         with ExitStack() as undo:
             sensors = parameters.sensors
             extrinsics = open_extrinsics(
@@ -206,7 +207,7 @@ class Perception(LockedParametersNode):
             if motion is not None:
                 undo.callback(motion.close)
             if calibration and brings_frames and parameters.extrinsics == "calibration":
-                lidar_frames = {name: mount.frame_id for name, mount in calibration.lidars.items()}
+                frame_ids = _frame_ids(sensors, calibration)
             cameras = _known_cameras(parameters, calibration)
             predictor = self._load_predictor(parameters, cameras)
             self._leave_out_unused_cameras(predictor)
@@ -215,7 +216,7 @@ class Perception(LockedParametersNode):
             )
             undo.pop_all()
         self._configuration = Configuration(
-            predictor, calibration, lidar_frames, extrinsics, publishers, motion
+            predictor, calibration, frame_ids, extrinsics, publishers, motion
         )
         # What was loaded stays: without this the garbage collector looks through it, which costs a
         # frame 0.1 s now and then.
@@ -261,7 +262,8 @@ class Perception(LockedParametersNode):
                 "the mode is camera_only, and the network looks at no images: set mode to "
                 "lidar_only, or load another checkpoint"
             )
-        self.parameters = replace(self.parameters, mode="lidar_only")
+        with self.parameters_lock:  # others may be set meanwhile
+            self.parameters = replace(self.parameters, mode="lidar_only")
         self.get_logger().info("the network looks at no images: the cameras are left out")
 
     def _stop_if_shut_down(self) -> None:
@@ -334,18 +336,27 @@ class Perception(LockedParametersNode):
             return super().set_parameters_atomically(parameter_list)
 
     def _check_parameters(self, changes: list[Any]) -> SetParametersResult:
-        values = {change.name: change.value for change in changes}
         try:
-            self.parameters.changed(values, self._is_configured)
+            self.parameters.changed(self._new_values(changes), self._is_configured)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _take_parameters(self, changes: list[Any]) -> None:
-        values = {change.name: change.value for change in changes}
+        values = self._new_values(changes)
         self.parameters = self.parameters.changed(values, configured=False)  # checked before
         if self.session is not None:
             self.session.tune(self.parameters)
+
+    def _new_values(self, changes: list[Any]) -> dict[str, Any]:
+        """Return the values by name, without a mode that is set to what it was.
+
+        Where `_leave_out_unused_cameras` has replaced it, it would count as changed.
+        """
+        values = {change.name: change.value for change in changes}
+        if self._is_configured and values.get("mode") == self.get_parameter("mode").value:
+            del values["mode"]
+        return values
 
     def _set_by_class(self, by_class: ClassParameters) -> None:
         self.parameters = replace(self.parameters, by_class=by_class)
@@ -372,6 +383,16 @@ class Perception(LockedParametersNode):
             self._class_values |= by_class.to_remember()
             undeclare_by_class(self, by_class)
             self._set_by_class(ClassParameters())
+
+
+def _frame_ids(sensors: Sensors, calibration: Calibration) -> dict[str, str]:
+    """Return the frame_ids that a calibration names, by the sensors' streams."""
+    found = {}
+    for sensor in sensors.all:
+        mounts = calibration.lidars if sensor.kind == "points" else calibration.cameras
+        if sensor.name in mounts:
+            found[sensor.stream] = mounts[sensor.name].frame_id
+    return found
 
 
 def _known_cameras(parameters: Parameters, calibration: Calibration | None) -> dict[str, Camera]:

@@ -30,6 +30,10 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
 from bev_semseg_ros.ros.node.sensors import Sensor
 
+NO_FRAME = (
+    "no cloud has named the coordinate frame of the boxes (header.frame_id), so that neither boxes "
+    "nor the bird's-eye view are published: let the lidar's driver set it, or set output_frame"
+)
 NO_BOXES = "without a cloud this network finds no boxes: nothing is published on ~/detections"
 
 
@@ -50,7 +54,7 @@ class Pipeline:
         parameters: Callable[[], Parameters],
         is_running: Callable[[], bool] = lambda: True,
         cameras: Mapping[str, CameraInput] | None = None,
-        lidar_frames: Mapping[str, str] | None = None,
+        frame_ids: Mapping[str, str] | None = None,
         motion: MotionSource | None = None,
         units: Mapping[str, Mapping[int, np.ndarray]] | None = None,
     ) -> None:
@@ -65,7 +69,7 @@ class Pipeline:
             parameters: Returns the parameters as they are now.
             is_running: Returns False when the process ends.
             cameras: Decode the images of the cameras, by their names; None: of one camera.
-            lidar_frames: The frame_ids the first clouds should have, by the lidars' names, if the
+            frame_ids: The frame_ids the first clouds should have, by the lidars' streams, if the
                 calibration names them.
             motion: The vehicle's motion; None to do without.
             units: `LidarScan.lidar_from_unit` by the lidars' names, if the calibration has it.
@@ -77,13 +81,13 @@ class Pipeline:
         self._cameras = cameras or {
             sensor.name: CameraInput(sensor) for sensor in self._sensors.cameras
         }
-        frames = lidar_frames or {}
+        frames = frame_ids or {}
         self._lidars = {
             sensor.name: LidarInput(
                 sensor,
                 health,
                 predictor.point_attributes,
-                frames.get(sensor.name),
+                frames.get(sensor.stream),
                 moves_points=motion is not None,
                 lidar_from_unit=(units or {}).get(sensor.name),
                 needs_units=predictor.whole_clouds,
@@ -169,6 +173,8 @@ class Pipeline:
             prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
         elif parameters.mode != "camera_only" and DETECTION in self._predictor.label_sets:
             self._health.warn("no_boxes", NO_BOXES)  # for camera_only READY says it
+        if not poses.output_frame and (frame.lidars or prediction.boxes is not None):
+            self._health.warn("frame_id", NO_FRAME)
         self._publishers.publish(
             prediction,
             {name: seen.image for name, seen in sample.images.items()},

@@ -47,7 +47,7 @@ class Configuration:
     Attributes:
         predictor: The network, warmed up.
         calibration: The calibration file's content, if there is one.
-        lidar_frames: The lidars' frame_ids in the calibration by their names, if it brings the
+        frame_ids: The sensors' frame_ids in the calibration by their streams, if it brings the
             vehicle's own.
         extrinsics: The poses of the sensors.
         publishers: The publishers.
@@ -56,7 +56,7 @@ class Configuration:
 
     predictor: Predictor
     calibration: Calibration | None
-    lidar_frames: Mapping[str, str]
+    frame_ids: Mapping[str, str]
     extrinsics: Extrinsics
     publishers: Publishers
     motion: MotionSource | None = None
@@ -118,7 +118,7 @@ class Session:
             cameras={
                 sensor.name: self._camera_input(sensor, values) for sensor in values.sensors.cameras
             },
-            lidar_frames=configuration.lidar_frames,
+            frame_ids=configuration.frame_ids,
             motion=configuration.motion,
             units={} if calibration is None else calibration.units,
         )
@@ -194,6 +194,7 @@ class Session:
             mounts[sensor.name].camera if sensor.name in mounts else None,
             shows_rectified(setting, self._node.resolve_topic_name(sensor.stream)),
             self._health,
+            self._configuration.frame_ids.get(sensor.stream, ""),
         )
 
     def _guarded(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 from support.process import Process
 from support.recordings import IMAGE, START, STEP, STORE, image, record, storage_file
 
@@ -146,6 +147,39 @@ def test_splits_whose_time_begins_anew_follow_each_other(node, tmp_path: Path) -
     assert [(entry["stamp"] - START) // STEP for entry in entries] == [200, 201, 202, 0, 1, 2]
     times = [entry["published"] for entry in entries]
     assert times[4] - times[3] > 0.9 * STEP  # it is played with its timing
+
+
+def test_the_clock_that_a_simulation_recorded_is_the_only_one(node, tmp_path: Path) -> None:
+    """Its stamps are by it, and not by the time of the bag: the time would jump to and fro."""
+    from rclpy.executors import SingleThreadedExecutor
+    from rosgraph_msgs.msg import Clock
+
+    from bev_semseg_ros.ros.bag.player import Player
+
+    kind, types = "rosgraph_msgs/msg/Clock", STORE.types
+    clock = types[kind](types["builtin_interfaces/msg/Time"](7, 0))
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/clock", kind, typestore=STORE)
+        for number in range(3):
+            data = bytes(STORE.serialize_cdr(clock, kind))
+            writer.write(connection, START + number * STEP, data)
+    received: list[int] = []
+    subscription = node.create_subscription(
+        Clock, "/clock", lambda message: received.append(message.clock.sec), 100
+    )
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    player = Player(node, tmp_path / "bag", clock=True)
+    player.play(rate=1.0)
+    player.finish()
+    player.close()
+    for _ in range(1000):
+        if received.count(7) == 3:
+            break
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_subscription(subscription)
+    assert received == [7, 7, 7]
 
 
 def test_packets_that_cannot_be_played_are_named_with_what_decodes_them(

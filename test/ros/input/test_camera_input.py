@@ -56,6 +56,21 @@ def test_a_camera_info_without_a_size_has_that_of_its_image_and_it_is_said_once(
     ]
 
 
+def test_images_of_another_camera_than_the_calibrations_are_said_once(health):
+    """As where the topics of two cameras are mixed up: the picture alone does not show it."""
+    cameras = Sensors.named((), ("left", "right")).cameras
+    left = CameraInput(cameras[0], health=health, expected_frame="left_optical")
+    for frame in ("left_optical", "", "right_optical", "right_optical"):
+        message = image()
+        message.header.frame_id = frame
+        left.decode(message, info(), np.eye(4))
+    assert health.take_warnings() == [
+        "images of left: in frame 'right_optical', the calibration is of 'left_optical'; if it is "
+        "the same sensor, set cameras.left.frame_id in the calibration to 'right_optical'; else "
+        "take the right calibration or topic"
+    ]
+
+
 def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
     message = info(width=0, height=0, k=[0.0] * 9, p=P)
     camera.decode(image("8UC3"), message, np.eye(4))

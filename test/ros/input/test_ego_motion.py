@@ -67,6 +67,14 @@ def test_a_bag_that_begins_again_finds_its_odometry():
     np.testing.assert_allclose(source.at(S, np.eye(4)).linear, (3, 0, 0))
 
 
+def test_a_simulation_that_starts_again_has_none_of_the_odometry_of_its_former_run():
+    source = OdometryMotion()
+    for speed in (10.0, 0.0):
+        for tenth in range(50):
+            source.take(odometry(S * tenth // 10, speed))
+    np.testing.assert_allclose(source.at(S, np.eye(4)).linear, (0, 0, 0))
+
+
 def test_no_odometry_and_old_odometry_are_explained():
     source = OdometryMotion()
     with pytest.raises(UnknownMotion, match="no message has come on the topic odometry"):

@@ -61,7 +61,7 @@ def test_what_is_left_at_the_end_is_counted():
 
 def test_in_is_out_and_dropped_whatever_the_threads_do():
     health = Health()
-    queue, taken = make(health), []
+    queue, taken = make(health, max_wait=60_000 * MS), []  # the machine may be busy
 
     def take() -> None:
         while not queue.closed:

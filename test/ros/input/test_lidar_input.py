@@ -18,6 +18,7 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensors
 
 TIMES = (0.0, 0.02, 0.09)
+UNITS = {2: np.eye(4), 5: transform(translation=(1, 0, 0))}
 
 
 def cloud_with_times(times: tuple[float, ...] = TIMES) -> PointCloud2:
@@ -54,13 +55,29 @@ def test_points_are_not_moved_by_times_that_cannot_be_of_one_sweep():
     assert "up to 8 s" in warning and "moved by the stamp alone" in warning
 
 
+def test_point_times_of_another_clock_do_not_cost_the_rings_and_units():
+    """A lidar with GPS time beside a stamp by the computer: the two are 37 s apart."""
+    kinds = {**PLAIN, "ring": "u2", "unit": "u1", "timestamp": "f8"}
+    values = dict.fromkeys(PLAIN, np.ones(3)) | {"ring": np.arange(3), "unit": np.full(3, 2)}
+    message = cloud(values | {"timestamp": np.full(3, 1.7e9 + 37)}, kinds)
+    message.header.stamp.sec, message.header.frame_id = 1_700_000_000, "top"
+    sensor, health = Sensors.named((), ()).lidars[0], Health()
+    lidar = LidarInput(
+        sensor, health, ("ring",), moves_points=True, lidar_from_unit=UNITS, needs_units=True
+    )
+    scan = lidar.decode(message, np.eye(4), Parameters())
+    assert {name: list(each) for name, each in scan.attributes.items()} == {
+        "ring": [0, 1, 2],
+        "unit": [2, 2, 2],
+    }
+    (said,) = health.take_warnings()
+    assert said.startswith("the cloud is used without the time of its points: field timestamp")
+
+
 def test_times_that_nobody_uses_are_not_read():
     lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
     scan = lidar.decode(cloud_with_times(), np.eye(4), Parameters())
     assert scan.attributes == {} and scan.times == 0.0
-
-
-UNITS = {2: np.eye(4), 5: transform(translation=(1, 0, 0))}
 
 
 def units_read(numbers: list[int], poses: dict[int, np.ndarray], field: str = "unit"):

@@ -340,9 +340,10 @@ def test_rviz_has_the_clock_of_the_node(run):
     assert rviz["parameters"] == [{"use_sim_time": True}]
 
 
-def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path):
+@pytest.mark.parametrize("node", ["/**: {}", "/car/perception: {}", "car: {{perception: {}}}"])
+def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path, node):
     params = tmp_path / "params.yaml"
-    params.write_text("/**: {ros__parameters: {calibration: /mine.yaml}}")
+    params.write_text(node.format("{ros__parameters: {calibration: /mine.yaml}}"))
     assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {}
 
 
@@ -375,6 +376,17 @@ def test_an_empty_file_is_the_packages_own(run, name):
 def test_rviz_follows_the_namespace(run):
     rviz = next(a.kwargs for a in run(namespace="car") if a.kwargs.get("package") == "rviz2")
     assert ("/perception/markers", "/car/perception/markers") in rviz["remappings"]
+
+
+def test_rviz_shows_the_topics_of_a_node_in_a_namespace_that_are_named_without_a_slash(run):
+    rules = "front/image:=cam0/image_raw,/tf:=tf"
+    actions = run(namespace="car", points="velodyne/points", cameras="front", remap=rules)
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert {
+        ("/points", "/car/velodyne/points"),
+        ("/front/image", "/car/cam0/image_raw"),
+        ("/tf", "/car/tf"),
+    } <= set(rviz["remappings"])
 
 
 def test_the_dds_profile_is_set_where_nothing_else_is(run, monkeypatch):

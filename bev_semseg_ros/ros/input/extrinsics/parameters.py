@@ -33,6 +33,9 @@ def from_parameters(
     # Without a lidar the origin is below that of base_frame.
     base_from_lidar = pose_matrix(parameters.lidar_pose or [0.0] * 6)
     ego_from_base = ego_below(base_from_lidar, parameters.ground_height)
+    # Without clouds nothing else names a frame, and boxes without one cannot be published.
+    is_camera_only = parameters.mode == "camera_only"
+    output_frame = parameters.output_frame or (parameters.base_frame if is_camera_only else "")
     camera_from_ego = {}
     if parameters.camera_pose and cameras:
         base_from_camera = pose_matrix(parameters.camera_pose)
@@ -42,6 +45,6 @@ def from_parameters(
         camera_from_ego,
         "",
         {parameters.base_frame: ego_from_base},
-        parameters.output_frame,
+        output_frame,
         ego_from_base,
     )

@@ -47,8 +47,8 @@ class TfExtrinsics:
                 its latest transform is looked up once.
             reference_lidar: Name of the lidar below which the ego frame lies.
             reference_camera: Name of the camera without which a frame is not processed.
-            sensors: Names of all lidars and cameras. Once their poses are known and nothing moves
-                that is asked for, TF is not listened to any more.
+            sensors: Names of all lidars and cameras in use. Once their poses are known and nothing
+                moves that is asked for, TF is not listened to any more.
         """
         self.lidar_frame = base_frame
         self._transforms, self._is_stamped = transforms, is_stamped
@@ -171,5 +171,5 @@ def from_tf(
         parameters.tf_lookup == "stamped",
         lidars[0],
         cameras[0] if cameras else CAMERA,
-        [*lidars, *cameras],
+        [sensor.name for sensor in parameters.sensors.used(parameters.mode)],
     )

@@ -68,6 +68,17 @@ def test_once_all_poses_are_known_a_busy_tf_is_not_heard_any_more(buffer, listen
     assert (listeners.begun, listeners.ended) == (1, 1)
 
 
+def test_a_vehicle_that_uses_its_lidar_alone_does_not_wait_for_the_pose_of_a_camera(
+    buffer, listeners, monkeypatch
+):
+    monkeypatch.setattr(transforms, "TfListener", lambda *_: listeners())
+    monkeypatch.setattr(transforms.tf2_ros, "Buffer", lambda *_: buffer)
+    values = Parameters(extrinsics="tf", mode="lidar_only")
+    extrinsics = from_tf(None, values, ["lidar"], ["camera"])
+    at(extrinsics, header("lidar"))
+    assert (listeners.begun, listeners.ended) == (1, 1)
+
+
 def test_tf_is_heard_again_when_a_driver_starts_anew_with_another_frame(buffer, listeners):
     extrinsics = source(buffer, listeners)
     poses(extrinsics)

@@ -110,6 +110,14 @@ def test_boxes_come_out_in_the_vehicles_frame(buffer):
         )
 
 
+def test_boxes_that_cameras_alone_find_come_out_in_the_vehicles_frame():
+    """No cloud names another one, and boxes without a frame were dropped in silence."""
+    source = from_parameters(mode="camera_only")
+    found = at(source, header(source.lidar_frame), header("camera"))
+    assert found.output_frame == "base_link"
+    np.testing.assert_allclose(found.output_from_ego @ found.ego_from_base, np.eye(4), atol=1e-12)
+
+
 def test_a_file_knows_the_model_frame_and_its_sensors_frames():
     model, camera = (poses(from_file(output_frame=frame)) for frame in ("base_link", "camera"))
     np.testing.assert_array_equal(model.output_from_ego, np.eye(4))

@@ -134,6 +134,14 @@ def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
         )
 
 
+@pytest.mark.parametrize("before", [0, -S // 20])
+def test_before_a_simulation_began_there_are_no_transforms(buffer, before):
+    """The ego motion at its first frames asks for them; time 0 would be the latest transform."""
+    buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
+    with pytest.raises(MissingTransform, match=r"'lift' to 'base_link'.* not after 0"):
+        Transforms(buffer).look_up("base_link", "lift", before)
+
+
 def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
     source = TfExtrinsics(Transforms(buffer), "base_link", 0.0, is_stamped=True)
 
