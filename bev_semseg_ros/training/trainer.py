@@ -84,13 +84,16 @@ def train(
         open_cache(path, config, out.parent / "cache", config.training.split, cameras)
         for path in data
     ]
+    names, num_frames = [Path(path).absolute().name for path in data], sum(map(len, caches))
+    if saved is not None:
+        _check_data(saved, names, num_frames)
     trainer = Trainer(config, network, Loader(caches, network, config), out)
     trainer.validation = _validation(config, data, validation, cameras)
     if saved is not None:
         trainer.resume(saved)
     else:
         trainer.info |= describe(caches, trainer.loader.tasks)
-        trainer.info["data"] = [Path(path).name for path in data]
+        trainer.info["data"] = names
         trainer.begin([Path(path) for path in init])
     out.mkdir(parents=True, exist_ok=True)
     configuration.save(config, out / "config.yaml")
@@ -119,6 +122,19 @@ def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) 
         raise ValueError(
             f"{out}: holds a trained checkpoint already; --resume continues it, "
             "another --out begins anew"
+        )
+
+
+def _check_data(saved: Checkpoint, names: list[str], num_frames: int) -> None:
+    """Check that a run continues with its data, of which its checkpoint has statistics."""
+    before = (saved.info.get("data", names), saved.info.get("num_frames", num_frames))
+    if before != (names, num_frames):
+        known, now = (
+            f"{', '.join(data)} ({frames} frames)" for data, frames in (before, (names, num_frames))
+        )
+        raise ValueError(
+            f"{saved.path}: --data was {known} and is now {now}, and a run keeps its data; --init "
+            "begins another from it"
         )
 
 

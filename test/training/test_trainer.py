@@ -383,3 +383,14 @@ def test_a_run_resumes_with_the_label_sets_of_its_checkpoint(tmp_path):
     longer = with_training(config, epochs=2)
     path = train(longer, [tmp_path / "data"], tmp_path / "run", resume=True)
     assert checkpoint.load(path).label_sets["segmentation"].classes == ("road",)
+
+
+def test_a_run_is_not_resumed_with_other_data(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    train(with_training(epochs=1), [tmp_path / "data"], tmp_path / "run")
+    tiny_data.write_kitti_drive(tmp_path / "data", 3)
+    with pytest.raises(
+        ValueError,
+        match=r"checkpoint\.pt: --data was data \(2 frames\) and is now data \(3 frames\)",
+    ):
+        train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)
