@@ -10,16 +10,23 @@ import pytest
 from support.rigs import QUICK_RIGS
 from support.simple_scene import street
 
+from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import CAR, MASK_LABEL, ROAD
 from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 from bev_semseg_ros.sim.render.light import random_light
-from bev_semseg_ros.sim.render.rain import add_drops
+from bev_semseg_ros.sim.render.rain import add_drops, add_spray
 from bev_semseg_ros.sim.scene.lamps import MAX_LAMPS, NO_LAMPS
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.sim.scene.weather import FAIR, WEATHER_PROBABILITIES, WEATHERS, Weather
+from bev_semseg_ros.sim.scene.weather import (
+    FAIR,
+    WEATHER_PROBABILITIES,
+    WEATHERS,
+    Weather,
+    spraying,
+)
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
@@ -118,6 +125,26 @@ class TestCamera:
 
     def test_weather_is_repeatable(self):
         np.testing.assert_array_equal(self.picture(RAIN)[0], self.picture(RAIN)[0])
+
+
+def test_only_fast_vehicles_raise_spray_and_camera_and_lidar_agree_on_them():
+    cyclist, van, car = (1.8, 0.6, 1.7), (5.0, 2.0, 2.4), (4.0, 1.8, 1.15)
+    boxes = Boxes(
+        [[12.0, 0.0, 0.8]] * 4,
+        [cyclist, van, car, car],
+        [0.0] * 4,
+        [3, 0, 0, 0],
+        [1.0] * 4,
+        velocities=[[7.0, 0.0], [4.0, 0.0], [9.0, 0.0], [0.0, -6.0]],
+    )
+    assert spraying(boxes).tolist() == [2, 3]
+    view, camera = replace(scene(RAIN), boxes=boxes), RIG.reference_camera
+    for rows, is_changed in (([0, 1], False), ([2], True)):
+        radiance = np.zeros((*camera.size[::-1], 3), np.float32)
+        depths = np.full(radiance.shape[:2], np.inf, np.float32)
+        some = replace(view, boxes=boxes[np.array(rows)])
+        add_spray(radiance, depths, some, camera.image_from_ego, np.ones(3))
+        assert radiance.any() == is_changed
 
 
 def test_some_cameras_have_drops_on_their_glass():

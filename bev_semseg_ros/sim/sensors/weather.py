@@ -8,10 +8,9 @@ from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import spraying
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
-# Vehicles slower than this raise no spray, in m/s.
-SPRAY_SPEED = 5.0
 # Water in the air farther than this in metres gives no return.
 WATER_RANGE = 85.0
 # Vehicles farther than this from the origin of the ego frame in metres raise no spray.
@@ -84,9 +83,8 @@ def _spray(
     strength = min(view.weather.rain / 12, 1.0) * view.wet
     boxes = view.boxes
     speeds = np.linalg.norm(boxes.velocities, axis=1)
-    near = np.linalg.norm(boxes.centers[:, :2], axis=1) < SPRAY_RANGE
-    is_vehicle = boxes.sizes[:, 1] > 1.2
-    for row in np.flatnonzero((speeds > SPRAY_SPEED) & near & is_vehicle):
+    rows = spraying(boxes)
+    for row in rows[np.linalg.norm(boxes.centers[rows, :2], axis=1) < SPRAY_RANGE]:
         way = boxes.velocities[row] / speeds[row]
         for behind in (0.4, 2.0, 4.5):
             radius = boxes.sizes[row, 1] * (0.3 + 0.07 * behind)
