@@ -175,6 +175,18 @@ class TestLidar:
         assert in_air.sum() > ((clear.positions[:, 2] > 0.4) & (clear.distances < 9)).sum() + 10
         assert (foggy.objects[in_air] == NO_OBJECT).all()
 
+    def test_fog_that_the_camera_sees_on_a_fair_day_weakens_the_lidar_as_much(self):
+        drives = range(100)
+        lengths = [random_light(drive, "summer", 0.0).fog_length for drive in drives]
+        foggy, clear = int(np.argmin(lengths)), int(np.argmax(lengths))
+        one = np.ones(1)
+        hits = Hits(np.arange(1), 50 * one, np.zeros(1, int), one, 0 * one, -one, one)
+        view = replace(street(), season="summer")
+        share = transmission(replace(view, drive_seed=foggy), hits)
+        as_weather = Weather("fog", fog_length=lengths[foggy])
+        assert share < 0.6 and share == transmission(replace(view, weather=as_weather), hits)
+        assert transmission(replace(view, drive_seed=clear), hits) == 1
+
     def test_wet_ground_returns_less(self):
         counts = []
         for weather in (FAIR, Weather(wet=0.9)):

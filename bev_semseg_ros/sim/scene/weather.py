@@ -26,7 +26,7 @@ class Weather:
         wet: Wetness of the ground, 0 to 1.
         rain: Rain in mm/h, 0 without rain.
         fog_length: Metres after which 1/e of the contrast remains; 0 if the light of the drive
-            decides it.
+            decides it, see `render.light.random_light`.
         is_night: Whether lamps are the only light.
     """
 

@@ -7,10 +7,13 @@ import numpy as np
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL
+from bev_semseg_ros.sim.render.light import random_light
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import spraying
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
+# Metres after which 1/e of the contrast remains; what is thinner is haze, which a lidar sees through.
+LIGHT_FOG = 300.0
 # Water in the air farther than this in metres gives no return.
 WATER_RANGE = 85.0
 # Vehicles farther than this from the origin of the ego frame in metres raise no spray.
@@ -20,12 +23,13 @@ SPRAY_RANGE = 45.0
 def transmission(view: View, hits: Hits) -> np.ndarray:
     """Return the share (H,) of the signal of each hit that comes back to the sensor.
 
-    Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away,
+    Fog and rain weaken a beam on its way there and back, also the light fog of some fair days. Water on level ground mirrors it away,
     nearly all of it where the road shines; from the roof of a vehicle it runs off.
     """
     share = np.ones(len(hits.distances))
-    if view.weather.fog_length > 0:
-        share = np.exp(-2 * hits.distances / view.weather.fog_length)
+    fog_length = random_light(view.drive_seed, view.season, view.wet, view.weather).fog_length
+    if view.weather.fog_length > 0 or fog_length < LIGHT_FOG:
+        share = np.exp(-2 * hits.distances / fog_length)
     is_ground = (hits.uprightness > 0.9) & (hits.objects == NO_OBJECT)
     return share * np.where(is_ground, (1 - view.wet) ** 3, 1.0)
 
