@@ -12,7 +12,8 @@ from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import spraying
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
-# Metres after which 1/e of the contrast remains; what is thinner is haze, which a lidar sees through.
+# Metres after which 1/e of the contrast remains in the thinnest fog. A lidar sees through haze,
+# which is thinner.
 LIGHT_FOG = 300.0
 # Water in the air farther than this in metres gives no return.
 WATER_RANGE = 85.0
@@ -23,8 +24,9 @@ SPRAY_RANGE = 45.0
 def transmission(view: View, hits: Hits) -> np.ndarray:
     """Return the share (H,) of the signal of each hit that comes back to the sensor.
 
-    Fog and rain weaken a beam on its way there and back, also the light fog of some fair days. Water on level ground mirrors it away,
-    nearly all of it where the road shines; from the roof of a vehicle it runs off.
+    Fog and rain weaken a beam on its way there and back, also the light fog of some fair days.
+    Water on level ground mirrors it away, nearly all of it where the road shines; from the roof of
+    a vehicle it runs off.
     """
     share = np.ones(len(hits.distances))
     fog_length = random_light(view.drive_seed, view.season, view.wet, view.weather).fog_length
