@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         fixed_set.write_manifest(path, recipe["commit"], described(args.out, recipe))
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         return
+    refuse_other_commit(args.out, args.commit)
     simulator = worktree(args.out, args.commit)
     for rig in args.rigs:
         for split in SPLITS:
@@ -68,6 +69,17 @@ def main(arguments: list[str] | None = None) -> None:
                 named = {"name": recipe["name"], "part": f"{rig}/{split}", "commit": args.commit}
                 fixed_set_file = folder / fixed_set.NAME_FILE
                 fixed_set_file.write_text(json.dumps(named) + "\n")
+
+
+def refuse_other_commit(out: Path, commit: str) -> None:
+    """Raise SystemExit if a folder holds frames of another commit: none may be mixed with those."""
+    for path in sorted(out.glob(f"*/*/{fixed_set.NAME_FILE}")):
+        found = json.loads(path.read_text())["commit"]
+        if found != commit:
+            raise SystemExit(
+                f"{path.parent}: was made by the simulator {found} instead of {commit}; give "
+                "another --out"
+            )
 
 
 def worktree(out: Path, commit: str) -> Path:

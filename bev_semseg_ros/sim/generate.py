@@ -30,7 +30,7 @@ from bev_semseg_ros.sim.rigs.source import RigSource, rig_source
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
-from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.lidar import scan, sees_an_image
 from bev_semseg_ros.sim.sensors.sweep import Path as EgoPath
 from bev_semseg_ros.sim.sensors.sweep import seen_from
 from bev_semseg_ros.sim.writers import WRITERS
@@ -71,8 +71,9 @@ def generate(
         first_scene: Number of the first of these drives.
 
     Raises:
-        ValueError: If an argument is out of range, or if the folder holds anything but the result
-            of earlier runs with the same seed, rig, frames, image size and full turn.
+        ValueError: If an argument is out of range, if the lidars of the rig see nothing that its
+            cameras see, or if the folder holds anything but the result of earlier runs with the
+            same seed, rig, frames, image size and full turn.
         ChildProcessError: If a worker process was ended from outside.
     """
     _check_at_least("scenes", scenes, 1)
@@ -82,6 +83,12 @@ def generate(
     if workers is not None:
         _check_at_least("workers", workers, 1)
     source = rig_source(rig, seed, image_size)
+    if not full_turn and not source.is_recorded and not sees_an_image(source.rig_of(first_scene)):
+        raise ValueError(
+            f"{source.name}: no beam of a lidar ends in an image, so the frames would hold no "
+            "points and no boxes; check ego_from_lidar and camera_from_ego of the calibration "
+            "file, or keep the points that no camera sees (--full-turn)"
+        )
     out = Path(out)
     request = Request(
         seed, source.name, frames, source.image_size, full_turn, rig_digest=source.digest

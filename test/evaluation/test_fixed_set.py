@@ -101,3 +101,13 @@ def test_a_manifest_is_written_of_a_whole_set_alone(made, tmp_path):
     (tmp_path / "kitti" / "train").symlink_to(made[0])
     parts = described(tmp_path, recipe | {"scenes": {"train": 2, "val": 2, "test": 2}})
     assert [len(part.get("frames", [])) for part in parts.values()] == [0, 0, 2]
+
+
+def test_a_set_is_not_continued_with_another_simulator(made, tmp_path):
+    refuse = runpy.run_path(str(ROOT / "benchmarks" / "sim_v1.py"))["refuse_other_commit"]
+    refuse(tmp_path / "new", "def")
+    (tmp_path / "kitti").mkdir()
+    (tmp_path / "kitti" / "test").symlink_to(made[0])
+    refuse(tmp_path, "abc")
+    with pytest.raises(SystemExit, match="kitti/test: was made by the simulator abc instead of"):
+        refuse(tmp_path, "def")

@@ -96,6 +96,16 @@ def wide(tree: dict) -> None:
     tree["camera"]["rectified_matrix"][0][0] = 100.0
 
 
+def on_its_side(tree: dict) -> None:
+    turn_camera(tree, rotation_rpy(np.pi / 2, 0.0, 0.0))
+
+
+def turn_camera(tree: dict, rotation: np.ndarray) -> None:
+    """Turn the view of the camera, x forward and z up, by a rotation of the ego frame."""
+    view = transform(rotation, (0.5, 0.0, 1.6))
+    tree["camera"]["camera_from_ego"] = (OPTICAL_FROM_VIEW @ invert(view)).tolist()
+
+
 def without_beams(tree: dict) -> None:
     del tree["lidar"]["beams"]
 
@@ -123,6 +133,7 @@ def with_units(tree: dict) -> None:
         (no_camera, "no camera, .*add the section camera"),
         (on_the_ground, r"lidar.ego_from_lidar: the sensor is 0.00 m above the ground, expected"),
         (below, "camera.camera_from_ego: the sensor is -1.50 m above the ground"),
+        (on_its_side, "camera.camera_from_ego: the image lies on its side, .* lose the headings"),
         (wide, "camera.rectified_matrix: the rectified image shows more than 151 degrees"),
         (lambda tree: tree["camera"].pop("width"), "camera: missing width"),
         (with_units, "lidar.lidar_from_unit: the simulator .* list the units as lidars"),
@@ -159,6 +170,19 @@ def test_what_is_no_calibration_yaml_is_named(tmp_path, capsys):
     assert "no such calibration file" in capsys.readouterr().err
     assert main([*command, "--rig", "waymo"]) == 2
     assert "or a calibration YAML" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_lidar_that_sees_nothing_of_the_images_is_named_before_empty_frames_are_written(
+    tmp_path,
+):
+    def look_back(tree: dict) -> None:
+        turn_camera(tree, rotation_rpy(0.0, 0.0, np.pi))
+        tree["lidar"]["beams"] = {"model": "Livox-HAP"}
+
+    path = changed(tmp_path, look_back)
+    with pytest.raises(ValueError, match=r"no beam of a lidar ends in an image.*camera_from_ego"):
+        generate(tmp_path / "set", str(path), 1, 1, 4, workers=1, progress=False)
     assert not (tmp_path / "set").exists()
 
 

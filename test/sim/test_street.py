@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,13 +17,13 @@ from bev_semseg_ros.sim.assets.surfaces import Surfaces
 from bev_semseg_ros.sim.classes import BARRIER
 from bev_semseg_ros.sim.scene.occupancy import Occupancy
 from bev_semseg_ros.sim.scene.road.alignment import Alignment
-from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
+from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow, Side, Strip
 from bev_semseg_ros.sim.scene.road.ground import build_ground
 from bev_semseg_ros.sim.scene.road.junction_markings import PAINT_HEIGHT
 from bev_semseg_ros.sim.scene.road.markings import Markings
 from bev_semseg_ros.sim.scene.road.places import STREET_KINDS
 from bev_semseg_ros.sim.scene.road.street import Street
-from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries
+from bev_semseg_ros.sim.scene.roadside.boundaries import Boundaries, _is_parked_on
 from bev_semseg_ros.sim.scene.roadside.greenery import CLEARANCE, Greenery
 from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic.drive import LONGEST, SIGHT, Drive
@@ -163,6 +164,16 @@ def test_guard_rails_and_walls_of_leaves_leave_a_side_road_free(library):
     spans = along & (s.min(1) < crossing.end) & (s.max(1) > crossing.start)
     assert (s[along] < crossing.start).any() and (s[along] > crossing.end).any()
     assert not spans.any()
+
+
+@pytest.mark.parametrize("angle", [0.0, np.pi / 2])
+def test_no_guard_rail_goes_through_parked_cars(angle):
+    row = ParkingRow(-5.0, angle, 0.0)
+    strips = [Strip("verge", 4.0, 6.0, 0.0, 0.0, 0, 0)]
+    side = Side(-1, strips, [row], 6.0, 0.0)
+    reach = 0.9 if angle == 0 else 3.0
+    assert _is_parked_on(side, 5.0 - reach) and _is_parked_on(side, 5.0 + reach)
+    assert not _is_parked_on(side, 8.5) and not _is_parked_on(replace(side, rows=[]), 5.0)
 
 
 def test_crowns_hang_over_the_road_but_not_so_low_that_a_lorry_meets_them(library):

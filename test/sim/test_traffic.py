@@ -294,6 +294,20 @@ def test_an_actor_that_crosses_the_road_has_the_velocity_of_its_box(library):
     assert np.linalg.norm(change) == pytest.approx(np.hypot(0.4, 1.2), rel=0.1)
 
 
+def test_in_a_long_drive_nobody_leaves_the_land_that_is_built(library):
+    """The ground ends, and what drove on from a side road would hang in the air beyond it."""
+    site = bare_street(library, 4, "city", moments=2)
+    drive = Drive(site.street.ego_lane.offset, 0.0, 0.0, 20.0)
+    placement = Placement(site, drive, np.array([0.0, 20.0]), 5)
+    shape = library.draw_car(np.random.default_rng(0), "sedan")
+    end = site.street.side(1.0).strips[-1].end
+    added = []
+    for s, driven in ((60.0, end - 35), (80.0, end - 45)):
+        actor = Actor(shape, np.zeros(1), s, 40.0, np.pi / 2, 0.0, 1.0, driven / 20)
+        added.append(placement.add(actor, 0.1))
+    assert added == [False, True]
+
+
 # Whole worlds
 
 

@@ -10,16 +10,23 @@ import pytest
 from support.rigs import QUICK_RIGS
 from support.simple_scene import street
 
+from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import CAR, MASK_LABEL, ROAD
 from bev_semseg_ros.sim.render.lamp_light import HEADLIGHT
 from bev_semseg_ros.sim.render.light import random_light
-from bev_semseg_ros.sim.render.rain import add_drops
+from bev_semseg_ros.sim.render.rain import add_drops, add_spray
 from bev_semseg_ros.sim.scene.lamps import MAX_LAMPS, NO_LAMPS
 from bev_semseg_ros.sim.scene.view import View
-from bev_semseg_ros.sim.scene.weather import FAIR, WEATHER_PROBABILITIES, WEATHERS, Weather
+from bev_semseg_ros.sim.scene.weather import (
+    FAIR,
+    WEATHER_PROBABILITIES,
+    WEATHERS,
+    Weather,
+    spraying,
+)
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
@@ -120,6 +127,26 @@ class TestCamera:
         np.testing.assert_array_equal(self.picture(RAIN)[0], self.picture(RAIN)[0])
 
 
+def test_only_fast_vehicles_raise_spray_and_camera_and_lidar_agree_on_them():
+    cyclist, van, car = (1.8, 0.6, 1.7), (5.0, 2.0, 2.4), (4.0, 1.8, 1.15)
+    boxes = Boxes(
+        [[12.0, 0.0, 0.8]] * 4,
+        [cyclist, van, car, car],
+        [0.0] * 4,
+        [3, 0, 0, 0],
+        [1.0] * 4,
+        velocities=[[7.0, 0.0], [4.0, 0.0], [9.0, 0.0], [0.0, -6.0]],
+    )
+    assert spraying(boxes).tolist() == [2, 3]
+    view, camera = replace(scene(RAIN), boxes=boxes), RIG.reference_camera
+    for rows, is_changed in (([0, 1], False), ([2], True)):
+        radiance = np.zeros((*camera.size[::-1], 3), np.float32)
+        depths = np.full(radiance.shape[:2], np.inf, np.float32)
+        some = replace(view, boxes=boxes[np.array(rows)])
+        add_spray(radiance, depths, some, camera.image_from_ego, np.ones(3))
+        assert radiance.any() == is_changed
+
+
 def test_some_cameras_have_drops_on_their_glass():
     changed = []
     for drive in range(20):
@@ -147,6 +174,18 @@ class TestLidar:
         in_air = (foggy.positions[:, 2] > 0.4) & (foggy.distances < 9)
         assert in_air.sum() > ((clear.positions[:, 2] > 0.4) & (clear.distances < 9)).sum() + 10
         assert (foggy.objects[in_air] == NO_OBJECT).all()
+
+    def test_fog_that_the_camera_sees_on_a_fair_day_weakens_the_lidar_as_much(self):
+        drives = range(100)
+        lengths = [random_light(drive, "summer", 0.0).fog_length for drive in drives]
+        foggy, clear = int(np.argmin(lengths)), int(np.argmax(lengths))
+        one = np.ones(1)
+        hits = Hits(np.arange(1), 50 * one, np.zeros(1, int), one, 0 * one, -one, one)
+        view = replace(street(), season="summer")
+        share = transmission(replace(view, drive_seed=foggy), hits)
+        as_weather = Weather("fog", fog_length=lengths[foggy])
+        assert share < 0.6 and share == transmission(replace(view, weather=as_weather), hits)
+        assert transmission(replace(view, drive_seed=clear), hits) == 1
 
     def test_wet_ground_returns_less(self):
         counts = []

@@ -20,7 +20,7 @@ from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
 from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.rigs.rig import BoxConvention
 from bev_semseg_ros.sim.sensors.camera import render
-from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
+from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image, scan
 from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
 from bev_semseg_ros.sim.writers.labels import label_view
@@ -263,6 +263,26 @@ def test_a_half_hidden_object_is_marked_occluded():
     occluded = replace(hidden, positions=closer)
     assert len(pixels) and label_view(view, full, rig, "Van").occlusions[1] == 0
     assert label_view(view, occluded, rig, "Van").occlusions[1] == 2
+
+
+def test_a_long_object_beside_the_vehicle_does_not_hide_itself():
+    """All its corners are farther away than the middle of its side."""
+    view = street()
+    boxes = Boxes([[2.0, 3.0, 1.5]], [[12.0, 2.4, 3.0]], [0.0], [1], [1.0], [0], [[0.0, 0.0]])
+    x, z = (grid.ravel() for grid in np.meshgrid(np.linspace(2.2, 7.8, 60), np.linspace(0.2, 3)))
+    zeros = np.zeros(len(x), np.int64)
+    side = Scan(np.stack([x, zeros + 1.8, z], 1), *[zeros] * 7)
+    labels = label_view(replace(view, boxes=boxes), side, RIGS["kitti"], "Van")
+    assert labels.names == ["Truck"] and labels.occlusions.tolist() == [0]
+
+
+def test_scenes_of_a_long_drive_do_not_overlap_in_time(tmp_path):
+    writer = WRITERS["kitti"](tmp_path, RIGS["kitti"], 3, 700)
+    writer.begin()
+    writer.finish([0, 1])
+    rows = (tmp_path / "training/frames.csv").read_text().splitlines()[1:]
+    times = [int(row.split(",")[2]) for row in rows]
+    assert len(times) == 1400 and times == sorted(set(times))
 
 
 def a2d2_files(root, kind, suffix):

@@ -9,11 +9,10 @@ import numpy as np
 
 from bev_semseg_ros.geometry import project
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import spraying
 
 # Share of the rainy drives whose camera has drops on its glass.
 DROPS_SHARE = 0.5
-# Vehicles slower than this raise no spray, in m/s.
-SPRAY_SPEED = 5.0
 
 
 def add_spray(
@@ -39,7 +38,7 @@ def add_spray(
     height, width = depths.shape
     rng = np.random.default_rng([view.seed, 31])
     speeds = np.linalg.norm(boxes.velocities, axis=1)
-    for row in np.flatnonzero((speeds > SPRAY_SPEED) & (boxes.sizes[:, 2] > 1.2)):
+    for row in spraying(boxes):
         way = boxes.velocities[row] / speeds[row]
         half = boxes.sizes[row, 0] / 2
         for behind in (0.3, 1.6, 3.4, 6.0):

@@ -20,6 +20,9 @@ from bev_semseg_ros.sim.rigs.rig import BoxConvention, Lidar, Rig
 FIRST_LIDAR = "velodyne"
 # Metres above the ground at which a sensor of a vehicle may sit.
 HEIGHTS = (0.1, 8.0)
+# The least cosine of the angle between the vertical and that axis of the first image about which
+# the labels turn boxes.
+LEAST_UPRIGHT = 0.2
 # Tangent of half the angle that the simulator can draw, about 150 degrees.
 MAX_TANGENT = 3.9
 # At which share of its range a lidar sees a dark surface half of the time.
@@ -73,6 +76,8 @@ def load_rig(path: str | Path) -> Rig:
     for index, (name, camera_mount) in enumerate(calibration.cameras.items()):
         where = _where(path, CAMERA, name, calibration.cameras)
         cameras[camera_name(index)] = _camera(camera_mount, where)
+        if index == 0:
+            _check_upright(camera_mount.camera, f"{where}.camera_from_ego")
     return Rig(
         path.stem,
         "kitti",
@@ -146,6 +151,16 @@ def _camera(mount: CameraMount, where: str) -> Camera:
             "draw; give a longer focal length there"
         )
     return camera
+
+
+def _check_upright(camera: Camera, where: str) -> None:
+    """Check that a box can be turned about the vertical axis of an image."""
+    if abs(camera.camera_from_ego[1, 2]) < LEAST_UPRIGHT:
+        raise ValueError(
+            f"{where}: the image lies on its side, or the camera looks straight up or down. The "
+            "labels turn boxes about the vertical axis of the first image, so they would lose the "
+            "headings; begin the section cameras with another camera"
+        )
 
 
 def _check_height(ego_from_sensor: np.ndarray, where: str) -> None:

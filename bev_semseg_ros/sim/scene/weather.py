@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bev_semseg_ros.frame import Boxes
+
 # Kinds of weather and how often a drive has each.
 WEATHERS = ("fair", "night", "rain", "fog", "low_sun")
 WEATHER_PROBABILITIES = (0.65, 0.10, 0.12, 0.05, 0.08)
+# What is slower, in m/s, or narrower, in metres, raises no spray.
+SPRAY_SPEED = 5.0
+SPRAY_WIDTH = 1.2
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Weather:
         wet: Wetness of the ground, 0 to 1.
         rain: Rain in mm/h, 0 without rain.
         fog_length: Metres after which 1/e of the contrast remains; 0 if the light of the drive
-            decides it.
+            decides it, see `render.light.random_light`.
         is_night: Whether lamps are the only light.
     """
 
@@ -60,6 +65,12 @@ class Weather:
         if rains:
             wet = max(wet, 0.55)
         return cls(kind, wet, rain, fog_length, is_night)
+
+
+def spraying(boxes: Boxes) -> np.ndarray:
+    """Return the rows of the boxes that are vehicles fast enough to raise spray from a wet road."""
+    is_vehicle = boxes.sizes[:, 1] > SPRAY_WIDTH
+    return np.flatnonzero(is_vehicle & (np.linalg.norm(boxes.velocities, axis=1) > SPRAY_SPEED))
 
 
 FAIR = Weather()

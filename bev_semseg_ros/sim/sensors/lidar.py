@@ -168,6 +168,11 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     return everything[kept]
 
 
+def sees_an_image(rig: Rig) -> bool:
+    """Return whether a beam of a rig may end in one of its images."""
+    return len(_rays_of(rig, full_turn=False).rings) > 0
+
+
 def _owners(view: View, hits: Hits, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Return the objects (H,) in whose boxes hits lie, or NO_OBJECT.
 

@@ -7,11 +7,14 @@ import numpy as np
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL
+from bev_semseg_ros.sim.render.light import random_light
 from bev_semseg_ros.sim.scene.view import View
+from bev_semseg_ros.sim.scene.weather import spraying
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
-# Vehicles slower than this raise no spray, in m/s.
-SPRAY_SPEED = 5.0
+# Metres after which 1/e of the contrast remains in the thinnest fog. A lidar sees through haze,
+# which is thinner.
+LIGHT_FOG = 300.0
 # Water in the air farther than this in metres gives no return.
 WATER_RANGE = 85.0
 # Vehicles farther than this from the origin of the ego frame in metres raise no spray.
@@ -21,12 +24,14 @@ SPRAY_RANGE = 45.0
 def transmission(view: View, hits: Hits) -> np.ndarray:
     """Return the share (H,) of the signal of each hit that comes back to the sensor.
 
-    Fog and rain weaken a beam on its way there and back. Water on level ground mirrors it away,
-    nearly all of it where the road shines; from the roof of a vehicle it runs off.
+    Fog and rain weaken a beam on its way there and back, also the light fog of some fair days.
+    Water on level ground mirrors it away, nearly all of it where the road shines; from the roof of
+    a vehicle it runs off.
     """
     share = np.ones(len(hits.distances))
-    if view.weather.fog_length > 0:
-        share = np.exp(-2 * hits.distances / view.weather.fog_length)
+    fog_length = random_light(view.drive_seed, view.season, view.wet, view.weather).fog_length
+    if view.weather.fog_length > 0 or fog_length < LIGHT_FOG:
+        share = np.exp(-2 * hits.distances / fog_length)
     is_ground = (hits.uprightness > 0.9) & (hits.objects == NO_OBJECT)
     return share * np.where(is_ground, (1 - view.wet) ** 3, 1.0)
 
@@ -84,9 +89,8 @@ def _spray(
     strength = min(view.weather.rain / 12, 1.0) * view.wet
     boxes = view.boxes
     speeds = np.linalg.norm(boxes.velocities, axis=1)
-    near = np.linalg.norm(boxes.centers[:, :2], axis=1) < SPRAY_RANGE
-    is_vehicle = boxes.sizes[:, 1] > 1.2
-    for row in np.flatnonzero((speeds > SPRAY_SPEED) & near & is_vehicle):
+    rows = spraying(boxes)
+    for row in rows[np.linalg.norm(boxes.centers[rows, :2], axis=1) < SPRAY_RANGE]:
         way = boxes.velocities[row] / speeds[row]
         for behind in (0.4, 2.0, 4.5):
             radius = boxes.sizes[row, 1] * (0.3 + 0.07 * behind)

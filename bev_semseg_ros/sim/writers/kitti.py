@@ -27,8 +27,9 @@ from bev_semseg_ros.sim.writers.base import (
 )
 from bev_semseg_ros.sim.writers.labels import Labels, clip_to_image, label_view
 
-# Scenes are a minute apart in frames.csv.
-SCENE_PERIOD_NS = 60_000_000_000
+# Nanoseconds between the starts of two scenes in frames.csv, if scenes are not longer than that.
+MIN_SCENE_PERIOD_NS = 60_000_000_000
+FRAME_PERIOD_NS = 1000 * FRAME_PERIOD_US
 
 
 class KittiWriter(Writer):
@@ -112,12 +113,13 @@ class KittiWriter(Writer):
         self._write_motion(self._root / "motion" / f"{name}.csv", labels.boxes)
 
     def finish(self, scenes: list[int]) -> None:
+        period = max(MIN_SCENE_PERIOD_NS, self._frames * FRAME_PERIOD_NS)
         with open(self._root / "frames.csv", "w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["frame", "scene", "time_ns"])
             for scene in scenes:
                 for frame in range(self._frames):
-                    time_ns = scene * SCENE_PERIOD_NS + frame * FRAME_PERIOD_US * 1000
+                    time_ns = scene * period + frame * FRAME_PERIOD_NS
                     table.writerow([self._frame_name(scene, frame), f"scene_{scene:04d}", time_ns])
 
     @staticmethod

@@ -106,7 +106,8 @@ def _occlusions(
             & (pixels[:, 1] > top)
             & (pixels[:, 1] < bottom)
         )
-        in_front = np.sum(inside & (ranges < nearest[row] - OCCLUSION_MARGIN))
-        hidden = in_front / (in_front + np.sum(scan.objects == number))
+        own = scan.objects == number
+        in_front = np.sum(inside & ~own & (ranges < nearest[row] - OCCLUSION_MARGIN))
+        hidden = in_front / (in_front + np.sum(own))
         occlusions[row] = np.searchsorted(OCCLUSION_SHARES, hidden)
     return occlusions

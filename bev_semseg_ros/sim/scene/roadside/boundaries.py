@@ -18,6 +18,8 @@ from bev_semseg_ros.sim.scene.site import Site
 PIECE = 3.0
 # Beyond this station in metres guard rails occupy no ground and have no posts.
 DETAIL_END = 110
+# Half the length and half the width in metres of the largest cars that park.
+PARKED_HALVES = (3.3, 1.1)
 # Profiles: distance towards the road and height in metres, from the lower edge up.
 W_BEAM = np.array(
     [
@@ -84,7 +86,9 @@ class Boundaries:
         elif rng.random() < (0.4 if kind == "rural" else 0.06):
             start = u(-12, 20)
             verge = side.first("verge") or side.strips[-1]
-            self._guard_rail(side, verge.start + u(0.3, 0.7), start, start + u(20, 120), 1)
+            distance, end = verge.start + u(0.3, 0.7), start + u(20, 120)
+            if not _is_parked_on(side, distance):
+                self._guard_rail(side, distance, start, end, 1)
         if kind in ("city", "avenue") and rng.random() < 0.1:
             self._pavement_railing(side)
 
@@ -287,3 +291,13 @@ class Boundaries:
                 out.quad(foot, next_foot, next_foot + up, foot + up, BUILDING, material)
             yaw = float(self._street.alignment.heading(a))
             out.box(foot, (0.2, 0.25, height + 0.35), yaw, BUILDING, surfaces.metal)
+
+
+def _is_parked_on(side: Side, distance: float) -> bool:
+    """Return whether parked cars reach over a line at a distance from the middle of the road."""
+    half_length, half_width = PARKED_HALVES
+    for row in side.rows:
+        reach = half_length * abs(np.sin(row.angle)) + half_width * abs(np.cos(row.angle))
+        if abs(abs(row.offset) - distance) < reach:
+            return True
+    return False

@@ -159,7 +159,7 @@ class Placement:
         return self.add(replace(actor, is_in_traffic=True), margin)
 
     def add(self, actor: Actor, margin: float) -> bool:
-        """Add an actor if it keeps `margin` metres away from everything and stays on the road.
+        """Add an actor if it keeps `margin` metres away from everything and stays on the land.
 
         Returns:
             Whether there was room.
@@ -170,8 +170,10 @@ class Placement:
         low, high = alignment.stations[[0, -1]]
         if min(actor.s, end) <= low + length or max(actor.s, end) >= high - length:
             return False
-        if abs(actor.t) > alignment.offset_limit(1 if actor.t > 0 else -1):
-            return False
+        for t in (actor.t, actor.t + actor.drift * self._times[-1]):
+            side = self.site.street.side(t)
+            if abs(t) > min(alignment.offset_limit(side.sign), side.strips[-1].end):
+                return False
         poses = self._poses(actor)
         if not self.site.occupancy.is_free(poses, length, width, margin):
             return False
