@@ -19,9 +19,14 @@ from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.lifting import carry_classes
 
 # Classes of a BEV label set, by the names that the shipped ones have. All others are objects.
-DRIVABLE = ("road", "lane_marking")
+MARKING = "lane_marking"
+DRIVABLE = ("road", MARKING)
 FLAT = (*DRIVABLE, "sidewalk")  # they never stand on the ground
 GROUND = (*FLAT, "vegetation")  # grass lies, hedges stand
+
+# Markings are narrower than a cell. With three votes for each point of one, a cell with more than a
+# quarter of them among its road is a marking, nearly as in the maps of the simulator.
+MARKING_VOTES = 3
 
 LYING = 0.3  # metres above the ground: lower points show the ground, or the foot of an object
 
@@ -74,7 +79,7 @@ def vote(
     """Return the class of each cell that has a point with a class, and where that is the ground.
 
     In a cell, the most frequent class of the points that stand wins over that of the points that
-    lie on the ground.
+    lie on the ground. There, points of lane markings have MARKING_VOTES votes.
 
     Args:
         points: (N, >= 3) in the ego frame, metres.
@@ -97,20 +102,30 @@ def vote(
     is_low = height < LYING
     # A flat class above the ground is a pixel beside the edge of an object.
     stands = votes & ~is_low & ~members(labels, FLAT)[classes]
+    weights = np.where(members(labels, [MARKING])[: len(labels)], MARKING_VOTES, 1)
     is_ground = np.zeros(unknown.shape, bool)
     for chosen in (votes & is_low, stands):
-        winners, known = _most_frequent(cells[chosen], classes[chosen], unknown.shape, len(labels))
+        winners, known = _most_frequent(cells[chosen], classes[chosen], unknown.shape, weights)
         found.classes[known] = winners[known]
         is_ground[known] = chosen is not stands
     return found, is_ground & members(labels, GROUND)[found.classes]
 
 
 def _most_frequent(
-    cells: np.ndarray, classes: np.ndarray, shape: tuple[int, int], count: int
+    cells: np.ndarray, classes: np.ndarray, shape: tuple[int, int], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (X, Y) the most frequent class of each cell, and (X, Y) bool: it has one."""
+    """Return (X, Y) the most frequent class of each cell, and (X, Y) bool: it has one.
+
+    Args:
+        cells: (N, 2) of points.
+        classes: (N,) of the points.
+        shape: (X, Y).
+        weights: (C,) votes of a point of each class.
+    """
+    count = len(weights)
     number = (cells[:, 0] * shape[1] + cells[:, 1]) * count + classes
     votes = np.bincount(number, minlength=shape[0] * shape[1] * count).reshape(*shape, count)
+    votes *= weights
     return votes.argmax(2).astype(np.uint8), np.any(votes, axis=2)
 
 

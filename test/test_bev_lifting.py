@@ -127,6 +127,16 @@ def test_a_lane_marking_lies_on_the_road() -> None:
     assert at(filled, 6.9, 0) == ROAD and at(filled, 7.6, 0) == MARKING
 
 
+def test_a_lane_marking_narrower_than_its_cell_is_one() -> None:
+    around = ground((10, 11))  # four points in a cell
+    painted = around[np.isclose(around[:, 1], 0.2)]
+    road = around[~np.isclose(around[:, 1], 0.2)]
+    found, _ = voted((road, ROAD), (painted, MARKING))
+    assert at(found, 10.5, 0.1) == MARKING and at(found, 10.5, 0.5) == ROAD
+    one_wrong_pixel, _ = voted((np.repeat(road, 3, 0), ROAD), (painted[:1], MARKING))
+    assert at(one_wrong_pixel, 10.1, 0.1) == ROAD
+
+
 def behind_a_car(origin: tuple[float, float] = (0.0, 0.0)) -> BevMap:
     """Return the filled map of two rings, between which a car stands ahead."""
     car = np.array([[6.9, y, z] for y in np.arange(-0.7, 0.8, 0.2) for z in (0.5, 1.0)])

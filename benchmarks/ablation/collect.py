@@ -49,13 +49,15 @@ frames of A2D2 and KITTI. If you have none, leave out `--real`:
 The first command simulates the frames. The second one trains and evaluates every row. If it is
 interrupted, start it again: it continues where it stopped. The third one writes this page.
 
-**Training.** The first trainings give two checkpoints that most rows share:
+**Training.** The first trainings give three checkpoints that rows share:
 
 - `lidar`: a network without images, trained on boxes
 - `camera`: the part of the network that sees the images, trained on masks
+- `points`: a point encoder `range_view`, trained on the classes of points
 
-Every row starts from `lidar`, and most rows that use images also from `camera`. All rows are then
-trained with the same number of samples. There are two exceptions:
+Every row starts from `lidar`. Most rows that use images also start from `camera`, and the rows with
+a point encoder from `points`. All rows are then trained with the same number of samples. There are
+two exceptions:
 
 - The rows of [Necks](#necks) are trained like `camera`, on masks alone. Each has another neck. They
   have no further training, and are tested with images alone.

@@ -26,15 +26,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from bev_semseg_ros.model.layers import Float32Conv
 
 MAX_SHAPES = 4  # compiled at a time, for each branch
+_OWN_PACKAGE = __name__.partition(".")[0]
 
 Compiled = Callable[..., Sequence[Tensor]]
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Fold each BatchNorm into the layer registered just before it, which saves a tenth."""
+    """Fold each BatchNorm into the layer registered just before it, which saves a tenth.
+
+    In this package and in any Sequential it also runs just behind that layer. In other modules that
+    is not known, so that their own are left as they are.
+    """
+    is_in_order = isinstance(module, nn.Sequential) or _root_package(module) == _OWN_PACKAGE
     previous_name, previous = "", None
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d) and is_in_order:
             if isinstance(previous, nn.Conv2d):
                 setattr(module, previous_name, fuse_conv_bn_eval(previous, child))
                 setattr(module, name, nn.Identity())
@@ -43,6 +49,11 @@ def fold_batch_norm(module: nn.Module) -> None:
                 setattr(module, name, nn.Identity())
         fold_batch_norm(child)
         previous_name, previous = name, child
+
+
+def _root_package(module: nn.Module) -> str:
+    """Return the name of the package that a module's class is defined in."""
+    return type(module).__module__.partition(".")[0]
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
@@ -269,11 +280,9 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
     except RuntimeError:
         return None
     digest = hashlib.sha256(Path(checkpoint).read_bytes())
-    own = type(network).__module__.partition(".")[0]
     sources = {__file__, *map(str, (Path(__file__).parents[1] / "model").rglob("*.py"))}
     for module in network.modules():  # parts of a user's own, by module:Class
-        root_package = type(module).__module__.partition(".")[0]
-        if root_package not in (own, "torch"):
+        if _root_package(module) not in (_OWN_PACKAGE, "torch"):
             sources.add(inspect.getsourcefile(type(module)) or "")
     for source in sorted(sources - {""}):
         digest.update(Path(source).read_bytes())

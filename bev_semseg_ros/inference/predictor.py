@@ -6,6 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
 from bev_semseg_ros.model.tasks.task import Task
-from bev_semseg_ros.preprocessing import Sample, network_size, prepare
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample, network_size, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
 
 
@@ -106,6 +107,7 @@ class Predictor:
         }
         self.uses_images = network.uses_images
         self.finds_boxes_in_images = network.fusion.finds_boxes_in_images
+        self._bev_sees_images = network.bev.fusion is not None
         self.point_attributes = network.lidar_encoder.attributes
         self.whole_clouds = network.point_encoder.whole_clouds
         self.device = choose_device(device)
@@ -179,23 +181,28 @@ class Predictor:
         """Return a predictor with a snapshot of the weights, for evaluation during training."""
         return cls(network, config, device=device, precision=precision, engine="torch")
 
-    def warm_up(self, camera_size: tuple[int, int] | None = None) -> None:
+    def warm_up(self, camera_size: tuple[int, int] | None = None, num_cameras: int = 1) -> None:
         """Compile the network and run it once.
 
         Args:
             camera_size: (width, height) of the images as recorded; None: for the lidar alone.
+            num_cameras: of this size. A fusion may hand the maps of all of them to the BEV.
         """
         grid = self.config.grid
         middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
-        sample = Sample.of(middle)
+        samples = [Sample.of(middle)]
         if camera_size is not None:
             width, height = network_size(camera_size, self.config.image)
             camera = Camera(np.diag([width, width, 1.0]), (width, height), np.eye(4))
-            sample = Sample.of(middle, np.zeros((height, width, 3), np.uint8), camera)
-        modes: tuple[Mode, ...] = ("fused", "lidar_only")
-        for mode in modes:  # a lost image must not cost a compilation either
+            seen = RectifiedImage(np.zeros((height, width, 3), np.uint8), camera)
+            # A lost image must not cost a compilation either. At most MAX_SHAPES are compiled.
+            counts = {num_cameras, max(num_cameras - 1, 1), 1} if self._bev_sees_images else {1}
+            for count in counts:
+                images = {str(number): seen for number in range(count)}
+                samples.append(replace(samples[0], images=images))
+        for sample in samples:
             for _ in range(2):  # traced code is optimised at its second run
-                self.predict_sample(sample, mode)
+                self.predict_sample(sample)
         dense = self._network.point_encoder.dense
         if isinstance(dense, CompiledByShape):
             with torch.inference_mode(), torch_threads(1):

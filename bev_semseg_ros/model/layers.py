@@ -154,6 +154,20 @@ def residual_stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     )
 
 
+class PointNorm(nn.BatchNorm1d):
+    """BatchNorm of the features of points. One point alone is normalised as in evaluation.
+
+    It has no variance to learn from, for which torch would end the training.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised features of points (N, C)."""
+        if len(x) > 1:
+            return super().forward(x)
+        statistics = self.running_mean, self.running_var
+        return F.batch_norm(x, *statistics, self.weight, self.bias, eps=self.eps)
+
+
 class Float32Linear(nn.Linear):
     """A linear layer that answers in float32 whatever precision surrounds it, see `Float32Conv`."""
 

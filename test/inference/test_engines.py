@@ -18,9 +18,11 @@ from support.inference import (
     new_predictor,
     shared_predictor,
 )
+from torch import nn
 
 from bev_semseg_ros.inference.engine import (
     cache_folder,
+    fold_batch_norm,
     lower_precision,
     openvino_compiler,
     torch_compiler,
@@ -45,6 +47,30 @@ def test_folding_and_tracing_change_no_answer():
     for task in expected:
         for name, values in expected[task].items():
             assert torch.allclose(found[task][name], values, atol=2e-4), (task, name)
+
+
+class NormOfASum(nn.Module):
+    """A block of a user's own: its BatchNorm does not run just behind the convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.norm(x + self.conv(x))
+
+
+def test_folding_changes_no_answer_of_a_block_of_ones_own():
+    torch.manual_seed(0)
+    block = nn.Sequential(NormOfASum(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    x = torch.randn(8, 4, 6, 6)
+    for _ in range(9):
+        block.train()(x)  # gives the statistics values of their own
+    expected = block.eval()(x)
+    fold_batch_norm(block)
+    assert torch.allclose(block(x), expected, atol=1e-5)
+    assert isinstance(block[2], nn.Identity)
 
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])

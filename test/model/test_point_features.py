@@ -13,7 +13,7 @@ from support.point_clouds import cloud_frame, points_config, points_network, tur
 from bev_semseg_ros.inference.engine import torch_threads
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
-from bev_semseg_ros.preprocessing import Sample, prepare
+from bev_semseg_ros.preprocessing import Sample, points_in_grid, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,20 @@ def test_a_training_of_points_alone_leaves_the_statistics_of_the_boxes_alone():
     assert list(outputs) == ["point_segmentation"]
     changed = {key for key, value in network.state_dict().items() if not value.equal(before[key])}
     assert {key.split(".")[0] for key in changed} == {"point_encoder", "points"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_training_goes_on_when_hardly_a_point_is_left(count):
+    network = copy.deepcopy(points_network()).train()
+    whole = sample()
+    kept = np.flatnonzero(points_in_grid(whole.points, points_config().grid))[:count]
+    outputs = network(Batch.from_samples([whole.with_points(whole.points[kept], kept)], (), True))
+    heatmap, logits = outputs["detection"]["heatmap"], outputs["point_segmentation"]["logits"]
+    assert len(logits) == count
+    (heatmap.sum() + logits.sum()).backward()
+    assert all(value.isfinite().all() for value in network.state_dict().values())
+    gradient = network.lidar_encoder.linear.weight.grad
+    assert (gradient is not None and gradient.any()) == (count > 0)
 
 
 def test_frames_of_a_batch_and_one_without_points_do_not_see_each_other():

@@ -130,8 +130,8 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.node.main import main
 
 class Failing(Predictor):
-    def warm_up(self, camera_size):
-        super().warm_up(camera_size)
+    def warm_up(self, *cameras):
+        super().warm_up(*cameras)
         self._network.run_camera = self.fail
 
     def fail(self, batch):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.encoders.lidar import LidarEncoder
+from bev_semseg_ros.model.layers import PointNorm
 
 # x, y, z, intensity; offset x, y to the cell's centre; offset x, y, z to the pillar's mean;
 # logarithm of the number of points.
@@ -24,7 +25,7 @@ class PillarEncoder(LidarEncoder):
     def __init__(self, grid: GridConfig, point_channels: int, channels: int) -> None:
         super().__init__(grid, point_channels, channels)
         self.linear = nn.Linear(GEOMETRY_CHANNELS + point_channels, channels, bias=False)
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = PointNorm(channels)
 
     def fit_weight(
         self, name: str, value: Tensor, shared_channels: int | None = None

@@ -22,7 +22,7 @@ from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.bev_backbone import BevBackbone
 from bev_semseg_ros.model.encoders.points import PointEncoder
 from bev_semseg_ros.model.encoders.spherical_image import ROWS, WIDTHS, SphericalImages
-from bev_semseg_ros.model.layers import ConvBlock, ResidualBlock
+from bev_semseg_ros.model.layers import ConvBlock, PointNorm, ResidualBlock
 
 # Logarithm of the range, range, height above the ground, slope, intensity; 1: there is a point.
 PIXEL_CHANNELS = 6
@@ -74,7 +74,7 @@ class RangeView(PointEncoder):
         self.channels = config.model.point_channels
         self.dense = RangeNetwork(self.channels)
         self.refine = nn.Linear(self.channels + REFINEMENT_CHANNELS, self.channels, bias=False)
-        self.norm = nn.BatchNorm1d(self.channels)
+        self.norm = PointNorm(self.channels)
 
     def example_inputs(self) -> Sequence[Tensor]:
         """Return an empty image of each width."""

@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -239,9 +240,11 @@ class Perception(LockedParametersNode):
         except ValueError:
             self.has_bad_parameters = True  # starting the node again will not help
             raise
-        sizes: set[tuple[int, int] | None] = {camera.size for camera in cameras.values()}
-        for size in sizes or {None}:
-            predictor.warm_up(size)
+        sizes = Counter(camera.size for camera in cameras.values())
+        for size, count in sizes.items():
+            predictor.warm_up(size, count)
+        if not sizes:
+            predictor.warm_up()
         self.get_logger().info(
             f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
             f"{time.monotonic() - loaded:.1f} s"

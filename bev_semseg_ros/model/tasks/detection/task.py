@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.frame import Boxes, relabel_boxes
-from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.labels import BOX_IGNORED, LabelSet
 from bev_semseg_ros.model.tasks.detection.head import DetectionHead
 from bev_semseg_ros.model.tasks.detection.loss import heatmap_loss, regression_loss
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
@@ -43,12 +44,19 @@ class DetectionTask(Task):
         return DetectionHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedBoxes:
-        """Return heatmap and regression, in the label set where boxes and network meet."""
+        """Return heatmap and regression, in the label set where boxes and network meet.
+
+        Boxes of a class that the network does not have leave no trace.
+        """
         if example.boxes is None:
             return unlabelled(self.config.grid)
-        shared = view_of(self.labels, example.box_labels).shared
-        boxes, ignored = relabel_boxes(example.boxes, example.ignored, example.box_labels, shared)
-        return encode_boxes(boxes, ignored, example.sample.points, shared, self.config.grid)
+        view = view_of(self.labels, example.box_labels)
+        boxes, ignored = relabel_boxes(
+            example.boxes, example.ignored, example.box_labels, view.shared
+        )
+        known = (boxes.labels == BOX_IGNORED) | np.isin(boxes.labels, view.from_network)
+        points = example.sample.points
+        return encode_boxes(boxes[known], ignored[known], points, view.shared, self.config.grid)
 
     def collate(self, encoded: Sequence[EncodedBoxes]) -> Targets | None:
         """Return the targets of a batch, see `collate_boxes`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bev_semseg_ros.model.layers import Float32Linear
+from bev_semseg_ros.model.layers import Float32Linear, PointNorm
 from bev_semseg_ros.model.tasks.task import Head
 
 
@@ -17,11 +17,9 @@ class PointSegmentationHead(Head):
     def __init__(self, inputs: int, channels: int, classes: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(inputs, channels, bias=False)
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = PointNorm(channels)
         self.logits = Float32Linear(channels, classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Return the logits."""
-        if not len(x):  # BatchNorm learns nothing from no point
-            return (x.new_zeros(0, self.logits.out_features),)
         return (self.logits(self.norm(self.hidden(x)).relu()),)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.samples import box
@@ -5,7 +7,7 @@ from support.samples import box
 from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.detection.targets import collate_boxes, encode_boxes, unlabelled
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.preprocessing import Sample
@@ -161,6 +163,17 @@ def test_classes_that_the_shared_set_ignores_are_neither_demanded_nor_forbidden(
 def test_classes_that_are_no_objects_in_the_shared_set_leave_no_trace():
     found = encode_for("boxes_4", TWO, ["Bicycle", "Animal"], "a2d2_boxes")
     assert not found.heatmap.any() and found.negative_weight.all() and len(found.cells) == 0
+
+
+def test_classes_that_the_network_does_not_have_leave_no_trace():
+    cars = LabelSet("cars", ("sedan", "wagon"), np.zeros((2, 3)), {"boxes_4": ("car", "car")})
+    task = DetectionTask(Config(grid=GRID), cars)
+    ignored = np.array([False, False, True])
+    boxes = Boxes.concatenate([TWO, box(x=5.1, y=0.3)])
+    boxes = replace(boxes, labels=np.array([0, 2, -1]))  # a car, a pedestrian, something ignored
+    found = task.encode(Example(Sample(None), {}, boxes, ignored, LABELS))
+    assert np.argwhere(found.heatmap == 1).tolist() == [[0, *cell_of(2.1, -3.1)]]
+    assert len(found.cells) == 9 and (found.negative_weight == 0).sum() == 49
 
 
 def test_a_finer_network_still_learns_the_classes_that_coarser_sets_ignore():
