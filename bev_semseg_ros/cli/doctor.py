@@ -141,8 +141,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.params is not None:
         diagnosis.write_parameters(arguments.params)
     if arguments.write_beams:
-        diagnosis.write_beams()
-        print(f"beams written into {diagnosis.calibration_file}")
+        lacking = diagnosis.write_beams()
+        exception = f", but not those of {', '.join(lacking)}: see above" if lacking else ""
+        print(f"beams written into {diagnosis.calibration_file}{exception}")
     return 1 if diagnosis.count("fault") else 0
 
 

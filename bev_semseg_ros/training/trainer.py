@@ -85,15 +85,21 @@ def train(
         for path in data
     ]
     names, num_frames = [Path(path).absolute().name for path in data], sum(map(len, caches))
+    seen = cameras if isinstance(cameras, str) else " ".join(cameras or ())
     if saved is not None:
         _check_data(saved, names, num_frames)
+        if (before := saved.info.get("cameras", seen)) != seen:
+            raise ValueError(
+                f"{saved.path}: --cameras was {before!r} and is now {seen!r}, and a run keeps its "
+                "cameras; --init begins another from it"
+            )
     trainer = Trainer(config, network, Loader(caches, network, config), out)
     trainer.validation = _validation(config, data, validation, cameras)
     if saved is not None:
         trainer.resume(saved)
     else:
         trainer.info |= describe(caches, trainer.loader.tasks)
-        trainer.info["data"] = names
+        trainer.info |= {"data": names, "cameras": seen}
         trainer.begin([Path(path) for path in init])
     out.mkdir(parents=True, exist_ok=True)
     configuration.save(config, out / "config.yaml")

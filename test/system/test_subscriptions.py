@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 import pytest
 import rclpy
@@ -65,7 +66,7 @@ def test_a_subscription_that_could_not_be_made_is_made_the_next_time(peer, liste
     publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
     peer.spin_until(lambda: peer.node.count_publishers(source.topic))
     with monkeypatch.context() as broken:
-        broken.setattr(source, "_kind", str)  # which rclpy refuses
+        broken.setattr(source, "kind", str)  # which rclpy refuses
         broken.setattr(source, "_places", [])  # so that it stays
         with pytest.raises(AttributeError):
             source.follow()
@@ -268,3 +269,29 @@ def test_two_cameras_that_are_swapped_by_remapping_keep_their_intrinsics():
     assert found["left/camera_info"].topic == "/right/camera_info"
     node.destroy_node()
     context.try_shutdown()
+
+
+@pytest.mark.parametrize(
+    ("cameras", "remapped", "said"),
+    [
+        ((), {"points": "image"}, "points and image are both on /copied/image"),
+        (("front", "left"), {"left/image": "front/image"}, "front/image and left/image are both"),
+        (("front", "left"), {"left/camera_info": "front/camera_info"}, ""),
+    ],
+)
+def test_two_inputs_that_a_copied_remapping_put_on_one_topic_are_named(
+    peer, cameras, remapped, said
+):
+    """Of two types rcl said "invalid allocator"; of one type a sensor was used twice in silence."""
+    rules = [part for pair in remapped.items() for part in ("-r", ":=".join(pair))]
+    options = ["--ros-args", "-r", "__ns:=/copied", *rules]
+    node = rclpy.create_node("copied", context=peer.node.context, cli_args=options)
+    parameters, health = Parameters(cameras=cameras), Health()
+    stamp_filter = StampFilter(LatestPairQueue(Synchronizer(0, 0), health), health, lambda: 1)
+    names = [camera.name for camera in parameters.sensors.cameras]
+    matchers = {name: CameraInfoMatcher(stamp_filter, health, True) for name in names}
+
+    refused = pytest.raises(ValueError, match=f"^{said}") if said else nullcontext()
+    with refused:
+        open_subscriptions(node, parameters, stamp_filter, matchers, health, lambda take: take)
+    node.destroy_node()

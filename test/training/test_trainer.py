@@ -394,3 +394,10 @@ def test_a_run_is_not_resumed_with_other_data(tmp_path):
         match=r"checkpoint\.pt: --data was data \(2 frames\) and is now data \(3 frames\)",
     ):
         train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)
+
+
+def test_a_run_with_several_cameras_is_not_resumed_with_the_reference_camera_alone(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    train(with_training(epochs=1), [tmp_path / "data"], tmp_path / "run", cameras=["all"])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: --cameras was 'all' and is now ''"):
+        train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)

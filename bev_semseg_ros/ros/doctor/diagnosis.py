@@ -150,8 +150,11 @@ class Diagnosis:
         content = yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
         path.write_text(head + content)
 
-    def write_beams(self) -> None:
+    def write_beams(self) -> list[str]:
         """Write the measured beams into the calibration file.
+
+        Returns:
+            The lidars in the calibration whose beams were not measured.
 
         Raises:
             ValueError: There is no such file, it is no YAML, or no beams could be measured.
@@ -169,6 +172,7 @@ class Diagnosis:
                 "the findings above"
             )
         write_beams(self.calibration_file, beams)
+        return [name for name in known if name not in beams]
 
     def how_to_start(self, path: Path | None = None) -> str:
         """Say how to start the node on this input.

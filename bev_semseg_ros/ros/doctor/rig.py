@@ -31,6 +31,9 @@ from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
 # The z axis of an optical frame is horizontal. Steeper ones are of no camera that looks ahead.
 MAX_OPTICAL_TILT = 0.7
+MAX_ORIGIN_DISTANCE = (
+    1.0  # metres, horizontally, from the reference lidar to the ego frame's origin
+)
 VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
 
 Mount = LidarMount | CameraMount
@@ -62,6 +65,7 @@ def find_calibration(
         if calibration is None:
             return
         diagnosis.add("calibration", "ok", f"{file}: {_extent(calibration, observation.sensors)}")
+        _check_origin(calibration, diagnosis)
     else:
         try:
             base, calibration = _from_transforms(observation, base_frame)
@@ -90,6 +94,21 @@ def find_calibration(
             diagnosis.ego_frame = _name_outside(observation.transforms)
     diagnosis.calibration = calibration
     _check_camera_poses(calibration, observation.sensors, diagnosis)
+
+
+def _check_origin(calibration: Calibration, diagnosis: Diagnosis) -> None:
+    """Check that the origin of the ego frame is below the reference lidar."""
+    name, mount = next(iter(calibration.lidars.items()))
+    x, y = mount.ego_from_lidar[:2, 3]
+    if np.hypot(x, y) > MAX_ORIGIN_DISTANCE:
+        diagnosis.add(
+            "ego frame",
+            "warning",
+            f"the first lidar, {name}, is at x {x:.2f}, y {y:.2f} m, and in training it was above "
+            "the origin",
+            "subtract this x and y from the last column of every ego_from_lidar, and adapt every "
+            "camera_from_ego; or name another lidar first",
+        )
 
 
 def _set_tf(

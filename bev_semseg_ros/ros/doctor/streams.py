@@ -272,11 +272,12 @@ def check_stamps(stream: Stream, diagnosis: Diagnosis) -> None:
     }
     item = f"stamps {stream.name}"
     if zeros:
+        is_fault = zeros > MAX_UNUSABLE * len(stamps)
         diagnosis.add(
             item,
-            "fault",
-            f"{zeros} of {len(stamps)} stamps are zero",
-            "let the driver stamp its messages",
+            "fault" if is_fault else "warning",
+            f"{zeros} of {len(stamps)} stamps are zero; the node drops these messages",
+            "let the driver stamp all its messages; a clock that starts at 0 does this, too",
         )
     elif back:
         diagnosis.add(

@@ -175,6 +175,9 @@ def choose_topics(
             elif types[topic] not in accepted:
                 expected = INPUT_TYPES[kind]
                 choice.wrong[name] = f"{topic} carries {types[topic]}, expected {expected}"
+            elif topic in choice.chosen.values():
+                other = next(each for each in choice.chosen if choice.chosen[each] == topic)
+                choice.wrong[name] = f"{topic} is that of {other} already"
             else:
                 choice.chosen[name] = topic
     return choice

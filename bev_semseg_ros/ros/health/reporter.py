@@ -97,8 +97,7 @@ class Reporter:
         self._outcomes_before = set(outcomes)
         reasons += self._health.take_warnings()
         if not reasons and published == 0 and dropped:
-            texts = ", ".join(f"{count} {cause}" for cause, count in dropped.items())
-            reasons.append(f"messages are dropped: {texts}")
+            reasons.append(_what_is_dropped(dropped))
         if reasons:
             self._warn(f"{published or 'no'} results in the last second: {'; '.join(reasons)}")
         return reasons
@@ -117,3 +116,13 @@ def _why_messages_are_missing(
             why_unmatched(stream, reference, miss, parameters.slop, parameters.max_wait, is_full)
         )
     return reasons
+
+
+def _what_is_dropped(dropped: Counter[str]) -> str:
+    if set(dropped) == {"overwritten"}:
+        return (
+            f"{dropped['overwritten']} frames were replaced by newer ones before the network was "
+            "free: it is slower than the sensors (docs/deployment.md says how to make it faster)"
+        )
+    texts = ", ".join(f"{count} {cause}" for cause, count in dropped.items())
+    return f"messages are dropped: {texts}"

@@ -72,12 +72,23 @@ class CameraInput:
             text = str(error).removeprefix(f"{WHERE}: ")
             raise UnusableInput("bad_camera_info", f"{WHERE}{self._where}: {text}") from error
         if not same_view((width, height), camera.size):
+            remedy = "take the calibration of these images"
+            if info is not None:
+                remedy = f"remap {self._sensor.camera_info} to that of these images"
             raise UnusableInput(
                 "bad_camera_info",
                 f"the image{self._where} is {width} x {height} pixels, its intrinsics are of "
-                f"{camera.size[0]} x {camera.size[1]}: not the same view",
+                f"{camera.size[0]} x {camera.size[1]}: not the same view; {remedy} (a crop needs "
+                "its roi)",
             )
         frame = message.header.frame_id
+        if info is not None and frame and info.header.frame_id not in ("", frame):
+            self._note("images")(
+                f"in frame {frame!r}, but their camera_info in {info.header.frame_id!r}: they may "
+                "be of two cameras",
+                f"if so, remap {self._sensor.camera_info} to the topic beside these images, else "
+                "let the driver use one frame_id",
+            )
         if frame and self._expected_frame not in ("", frame):
             self._note("images")(*explain_frame(frame, self._expected_frame, self._sensor))
         if far := off_center(camera):

@@ -72,7 +72,7 @@ class LidarInput:
             sensor: The lidar.
             health: Takes warnings.
             attributes: What the network wants of each point, of `frame.POINT_ATTRIBUTES`.
-            expected_frame: The frame_id the first cloud should have, if the calibration names one.
+            expected_frame: The frame_id the clouds should have, if the calibration names one.
             moves_points: Whether points are moved by the vehicle's motion. Their times are read
                 for that, too, if the clouds have them.
             lidar_from_unit: Poses of the lidars (units) that the clouds combine, by the numbers
@@ -82,6 +82,7 @@ class LidarInput:
         """
         self._sensor, self._health = sensor, health
         self._attributes, self._expected_frame = attributes, expected_frame
+        self._last_frame: str | None = None
         self._moves_points = moves_points
         self._lidar_from_unit, self._needs_units = lidar_from_unit or {}, needs_units
         self._has_warned_of_units = False  # once is enough
@@ -176,10 +177,12 @@ class LidarInput:
         return attributes
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
-        expected, self._expected_frame = self._expected_frame, None  # once is enough
+        is_new, self._last_frame = frame != self._last_frame, frame  # once for each is enough
+        expected = self._expected_frame
         if expected is not None and frame not in ("", expected):
-            text, remedy = explain_frame(frame, expected, self._sensor)
-            self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
+            if is_new:
+                text, remedy = explain_frame(frame, expected, self._sensor)
+                self._warn("frame_id", f"the clouds{self._where} are {text}; {remedy}")
         elif (
             parameters.extrinsics == "parameters"
             and frame == parameters.base_frame

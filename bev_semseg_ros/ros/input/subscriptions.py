@@ -92,11 +92,20 @@ def open_subscriptions(
 
     Returns:
         The subscriptions by name: points, image, camera_info, or NAME/points and so on, odometry.
+
+    Raises:
+        ValueError: If two inputs are remapped to one topic.
     """
     subscriptions: dict[str, Subscription] = {}
     with ExitStack() as opened:
 
         def subscribe(kind: type, topic: str, take: Callback, **options: Any) -> None:
+            resolved = node.resolve_topic_name(topic)
+            for other in subscriptions.values():
+                is_shareable = other.kind is kind is CameraInfo  # of two types rcl makes no sense
+                if other.topic == resolved and not is_shareable:
+                    both = f"{other.name} and {options.get('name', topic)}"
+                    raise ValueError(f"{both} are both on {resolved}: remap each to its own topic")
             subscription = Subscription(
                 node, kind, topic, parameters.reliability, guard(take), health, **options
             )
@@ -170,6 +179,7 @@ class Subscription:
 
     Attributes:
         name: Its name in `Health`.
+        kind: The message class.
         topic: The topic's full name; that of the first place while none has a publisher.
         received: Messages so far.
         lost: Messages that a newer one replaced before the executor took them, or that never
@@ -236,7 +246,7 @@ class Subscription:
         self.destroy()
         take: Callback = self._take  # rclpy adds the MessageInfo to callbacks of two arguments
         self._subscription = self._node.create_subscription(
-            self._kind, self._unresolved_topic, take, profile
+            self.kind, self._unresolved_topic, take, profile
         )
         # Last: after an error the next call tries again.
         self._reliability, self._durability = profile.reliability, profile.durability
@@ -246,14 +256,14 @@ class Subscription:
         for kind, topic in self._places:
             if not self._publishers_at(_type_name(kind), topic):
                 continue
-            if (kind, topic) != (self._kind, self._unresolved_topic):
+            if (kind, topic) != (self.kind, self._unresolved_topic):
                 self.destroy()
                 self._take_place(kind, topic)
                 self._node.get_logger().info(f"{self.name}: {self._type} on {self.topic}")
             return
 
     def _take_place(self, kind: type, topic: str) -> None:
-        self._kind, self._unresolved_topic = kind, topic
+        self.kind, self._unresolved_topic = kind, topic
         self.topic = self._node.resolve_topic_name(topic)
         self._type = _type_name(kind)
         self._sequence_number = self._last = self._published_since = None

@@ -86,19 +86,30 @@ def undeclare_by_class(node: Any, parameters: ClassParameters) -> None:
             node.undeclare_parameter(name)
 
 
-def unknown_parameters(node: Any) -> str:
+def unknown_parameters(node: Any, parameters: Parameters) -> str:
     """Name what the command line and parameter files set but no node of ours declares.
 
     rclpy ignores such names without a warning. Names of class parameters are judged by
     `for_classes`.
 
+    Args:
+        node: The rclpy node.
+        parameters: What was declared.
+
     Returns:
-        The names, each with the name that was probably meant; empty if there are none.
+        The names, each with what is wrong or what was probably meant; empty if there are none.
     """
+    of_sensors = parameters.sensor_specifications()
+    sensors = {sensor.name for sensor in parameters.sensors.all if sensor.prefix}
+    known = (*SPECIFICATIONS, *of_sensors, "classes", "use_sim_time")
     texts = []
     for name in sorted(getattr(node, "_parameter_overrides", {})):
         if node.has_parameter(name) or is_class_parameter(name):
             continue
-        nearest = difflib.get_close_matches(name, (*SPECIFICATIONS, "classes", "use_sim_time"), n=1)
+        sensor, dot, own = name.partition(".")
+        if dot and sensor not in sensors and own in SPECIFICATIONS:
+            texts.append(f"{name} (lidars and cameras have no {sensor})")
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1)
         texts.append(f"{name} (did you mean {nearest[0]}?)" if nearest else name)
     return ", ".join(texts)

@@ -73,7 +73,7 @@ class Perception(LockedParametersNode):
         """
         super().__init__("perception")
         self.parameters = declare(self)
-        if unknown := unknown_parameters(self):
+        if unknown := unknown_parameters(self, self.parameters):
             self.get_logger().warning(f"unknown parameters are ignored: {unknown}")
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._take_parameters)

@@ -69,7 +69,7 @@ class Pipeline:
             parameters: Returns the parameters as they are now.
             is_running: Returns False when the process ends.
             cameras: Decode the images of the cameras, by their names; None: of one camera.
-            frame_ids: The frame_ids the first clouds should have, by the lidars' streams, if the
+            frame_ids: The frame_ids the clouds should have, by the lidars' streams, if the
                 calibration names them.
             motion: The vehicle's motion; None to do without.
             units: `LidarScan.lidar_from_unit` by the lidars' names, if the calibration has it.

@@ -12,6 +12,7 @@ import pytest
 from support.broken_bag import CALIBRATION, Entry, scan, write
 from support.clouds import PLAIN, cloud
 from support.paths import ROOT, WEIGHTS
+from support.rig_bag import RIG
 from support.simple_scene import street
 
 from bev_semseg_ros.cli.main import main
@@ -152,3 +153,12 @@ def test_beams_are_written_into_the_file_that_is_given(content: list[Entry], tmp
     written = load_calibration(file).lidars[LIDAR].beams
     np.testing.assert_allclose(written.elevations, np.linspace(-25, 2, 64), atol=0.02)
     assert f"beams written into {file}" in capsys.readouterr().out
+
+
+def test_a_lidar_whose_beams_could_not_be_measured_is_named_beside_those_written(tmp_path):
+    file = tmp_path / "rig.yaml"
+    save_calibration(RIG, file)
+    measured = Beams(elevations=(-15.0, 0.0, 15.0), azimuth_step=0.2, max_range=100.0)
+    diagnosis = Diagnosis("bag", calibration=RIG, calibration_file=file, beams={"roof": measured})
+    assert diagnosis.write_beams() == ["bumper"]
+    assert load_calibration(file).lidars["roof"].beams == measured

@@ -38,6 +38,7 @@ from bev_semseg_ros.input_check import Finding
 from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.rig import find_calibration
 from bev_semseg_ros.ros.doctor.topics import SensorNames
 from bev_semseg_ros.ros.node.sensors import Sensors
 
@@ -236,6 +237,22 @@ def test_what_is_broken_is_named_with_its_sensor_and_the_parameters_suit_the_rig
     assert taken.sensors == Sensors.named(
         *(diagnosis.parameters[key] for key in ("lidars", "cameras"))
     )
+
+
+def test_a_calibration_whose_origin_is_the_rear_axle_is_noticed(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    """As of base_link. The network learned with the first lidar above the origin."""
+
+    def moved(mount: LidarMount) -> LidarMount:
+        return replace(mount, ego_from_lidar=transform(None, (1.3, 0, 0)) @ mount.ego_from_lidar)
+
+    rig = replace(RIG, lidars={name: moved(mount) for name, mount in RIG.lidars.items()})
+    bag = write(tmp_path / "bag", content, rig)
+    diagnosis = Diagnosis("bag")
+    find_calibration(read_bag(bag, {}, NAMES), bag / YAML_NAME, "", diagnosis)
+    finding = by_item(diagnosis)["ego frame"]
+    assert finding.level == "warning" and "lidar, roof, is at x 1.30, y 0.00 m" in finding.text
 
 
 def test_tf_gives_the_calibration_of_the_rig(content: list[Entry], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ pytest.importorskip("rclpy")
 
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
+from bev_semseg_ros.ros.doctor.streams import check_stamps
 from bev_semseg_ros.ros.doctor.sync import check_all_sync
 
 MS = 1_000_000
@@ -52,3 +53,15 @@ def test_beside_a_looping_bag_a_cloud_is_paired_with_the_image_of_its_own_loop(
 
 def test_images_that_really_come_late_are_found_beside_a_looping_bag_too():
     assert observed(0, 0, image_delay=300).parameters == {"max_wait": 0.45}
+
+
+@pytest.mark.parametrize(("zeros", "level"), [(1, "warning"), (24, "fault")])
+def test_the_first_stamp_of_a_clock_that_starts_at_0_is_no_fault_of_the_driver(zeros, level):
+    stream = Stream("points", "/points", "sensor_msgs/msg/PointCloud2")
+    stream.stamps = [100_000_000 * number for number in range(24)]
+    stream.stamps[:zeros] = [0] * zeros
+    diagnosis = Diagnosis("bag", statistics={"points": {}})
+    check_stamps(stream, diagnosis)
+    (finding,) = diagnosis.findings
+    assert finding.level == level
+    assert f"{zeros} of 24 stamps are zero; the node drops these messages" in finding.text

@@ -69,6 +69,13 @@ def test_a_sensor_without_a_topic_takes_no_other_one() -> None:
     assert wrong == {"rear/points": "there is no topic /rear/points"}
 
 
+def test_a_topic_that_was_given_to_two_sensors_is_said_and_not_called_silent() -> None:
+    """As after a copied option: only one of the sensors can have it."""
+    chosen, wrong = choose(["roof", "rear"], [], roof__points="/velodyne", rear__points="/velodyne")
+    assert chosen["roof/points"] == "/velodyne"
+    assert wrong == {"rear/points": "/velodyne is that of roof/points already"}
+
+
 def test_one_without_a_name_beside_named_ones_takes_the_topic_with_most_messages() -> None:
     chosen, _ = choose([], ["front", "left"])
     assert chosen["points"] == "/velodyne" and chosen["left/image"] == "/left/image/compressed"

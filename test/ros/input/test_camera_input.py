@@ -71,6 +71,26 @@ def test_images_of_another_camera_than_the_calibrations_are_said_once(health):
     ]
 
 
+def test_a_camera_info_that_is_remapped_to_the_neighbour_of_the_same_size_is_said_once(health):
+    """Nothing else shows it: the sizes agree, and the calibration has no word in it."""
+    left = CameraInput(Sensors.named((), ("left", "right")).cameras[0], health=health)
+    for of_info in ("left_optical", "", "right_optical", "right_optical"):
+        message, of_camera = image(), info()
+        message.header.frame_id, of_camera.header.frame_id = "left_optical", of_info
+        left.decode(message, of_camera, np.eye(4))
+    assert health.take_warnings() == [
+        "images of left: in frame 'left_optical', but their camera_info in 'right_optical': they "
+        "may be of two cameras; if so, remap left/camera_info to the topic beside these images, "
+        "else let the driver use one frame_id"
+    ]
+
+
+def test_a_camera_info_of_another_cameras_size_is_refused_with_the_remedy(health):
+    left = CameraInput(Sensors.named((), ("left", "right")).cameras[0], health=health)
+    with pytest.raises(UnusableInput, match="remap left/camera_info to that of these images"):
+        left.decode(image(), info(width=SIZE[0], height=SIZE[0]), np.eye(4))
+
+
 def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
     message = info(width=0, height=0, k=[0.0] * 9, p=P)
     camera.decode(image("8UC3"), message, np.eye(4))

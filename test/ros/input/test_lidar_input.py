@@ -140,6 +140,19 @@ def test_clouds_of_another_frame_may_be_of_the_same_lidar():
     assert "if it is the same sensor, set lidar.frame_id in the calibration to 'top'" in said
 
 
+def test_a_driver_that_comes_back_with_the_clouds_of_another_lidar_is_noticed():
+    """As after a restart with swapped addresses, while the node runs."""
+    health = Health()
+    roof = LidarInput(Sensors.named(("roof", "rear"), ()).lidars[0], health, (), "roof")
+    said = []
+    for frame in ("roof", "rear", "rear", "", "roof"):
+        roof.decode(in_frame(frame), np.eye(4), Parameters(lidars=("roof", "rear")))
+        said.append(health.take_warnings())
+    assert said == [[], said[1], [], [], []]
+    (warning,) = said[1]
+    assert "the clouds of roof are in frame 'rear', the calibration is of 'roof'" in warning
+
+
 def test_clouds_in_base_link_are_not_moved_by_lidar_pose_in_silence():
     pose = (1.0, 0.0, 1.8, 0.0, 0.0, 0.0)
     (said,) = warnings_of(in_frame("base_link"), extrinsics="parameters", lidar_pose=pose)

@@ -3,15 +3,31 @@
 from types import SimpleNamespace
 
 from bev_semseg_ros.ros.node.declaration import unknown_parameters
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS
+from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
+
+
+def unknown(*given: str, **sensors: tuple[str, ...]) -> str:
+    parameters = Parameters(**sensors)
+    declared = {*SPECIFICATIONS, *parameters.sensor_specifications()}
+    node = SimpleNamespace(
+        _parameter_overrides=dict.fromkeys(given), has_parameter=declared.__contains__
+    )
+    return unknown_parameters(node, parameters)
 
 
 def test_misspelt_names_are_named_with_what_was_meant():
-    given = dict.fromkeys(("scor_threshold", "slop", "use_simtime", "qqq", "score_threshold_car"))
-    node = SimpleNamespace(
-        _parameter_overrides=given, has_parameter=lambda name: name in SPECIFICATIONS
-    )
-    assert unknown_parameters(node) == (
+    assert unknown("scor_threshold", "slop", "use_simtime", "qqq", "score_threshold_car") == (
         "qqq, scor_threshold (did you mean score_threshold?), "
         "use_simtime (did you mean use_sim_time?)"
+    )
+
+
+def test_parameters_of_a_sensor_are_compared_with_those_of_the_sensors_there_are():
+    """As after a camera was taken out of `cameras` and its parameters stayed in the file."""
+    said = unknown(
+        "left.image_transport", "front.image_transprot", "front.rectified", cameras=("front",)
+    )
+    assert said == (
+        "front.image_transprot (did you mean front.image_transport?), "
+        "left.image_transport (lidars and cameras have no left)"
     )

@@ -53,6 +53,6 @@ def _check_has(kind: str, names: Sequence[str], mounts: Mapping[str, object], fi
     for name in names:
         if name not in mounts:
             raise ValueError(
-                f"{file}: no {kind} {name!r} in it, only {', '.join(mounts)}; call the "
-                f"{kind} to use {name!r}"
+                f"{file}: no {kind} {name!r} in it, only {', '.join(mounts)}; take a name of the "
+                f"file in the parameter {kind}s, or rename the {kind} in the file"
             )

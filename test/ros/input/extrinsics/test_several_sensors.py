@@ -171,9 +171,13 @@ def test_several_missing_transforms_are_waited_for_as_long_as_one(rig_buffer, wa
         ),
         (
             {"lidars": ("roof",), "cameras": ("front", "back")},
-            "rig.yaml: no camera 'back' in it, only front, left; call the camera to use 'back'",
+            "rig.yaml: no camera 'back' in it, only front, left; take a name of the file in the "
+            "parameter cameras, or rename the camera in the file",
         ),
-        ({}, "rig.yaml: no lidar 'lidar' in it, only roof, rear; call the lidar to use 'lidar'"),
+        (
+            {},
+            "rig.yaml: no lidar 'lidar' in it, only roof, rear; take a name of .* parameter lidars",
+        ),
     ],
 )
 def test_a_sensor_that_is_not_in_the_file_is_named(sensors, reason):
