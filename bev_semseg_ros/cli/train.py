@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train and print the path of the checkpoint. Return the exit status."""
     from bev_semseg_ros import config as configuration
     from bev_semseg_ros.data.dataset import SplitDataset, open_dataset
-    from bev_semseg_ros.training.trainer import train
+    from bev_semseg_ros.training.run import train
 
     config = configuration.with_settings(configuration.load(arguments.config), arguments.set)
     split = config.training.validation_split

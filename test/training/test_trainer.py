@@ -24,7 +24,8 @@ from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.training import trainer
 from bev_semseg_ros.training.cache import Cache, build, describe
 from bev_semseg_ros.training.loader import Loader
-from bev_semseg_ros.training.trainer import Trainer, train
+from bev_semseg_ros.training.run import train
+from bev_semseg_ros.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -399,5 +400,5 @@ def test_a_run_is_not_resumed_with_other_data(tmp_path):
 def test_a_run_with_several_cameras_is_not_resumed_with_the_reference_camera_alone(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     train(with_training(epochs=1), [tmp_path / "data"], tmp_path / "run", cameras=["all"])
-    with pytest.raises(ValueError, match=r"checkpoint\.pt: --cameras was 'all' and is now ''"):
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: --cameras was all and is now not given"):
         train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)

@@ -1,0 +1,136 @@
+"""Training: data sets and a configuration -> a run folder with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+
+from bev_semseg_ros import config as configuration
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, open_dataset
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.checkpoint import Checkpoint
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.path_kind import check_output_folder, require_file
+from bev_semseg_ros.training.cache import describe, open_cache
+from bev_semseg_ros.training.loader import Loader, trained_tasks
+from bev_semseg_ros.training.trainer import Trainer
+
+
+def train(
+    config: Config,
+    data: Sequence[str | Path],
+    out: str | Path,
+    *,
+    resume: bool = False,
+    init: Sequence[str | Path] = (),
+    validation: Sequence[str | Path] = (),
+    cameras: Sequence[str] | None = None,
+) -> Path:
+    """Train a network.
+
+    Args:
+        config: of network and training.
+        data: data sets to learn from.
+        out: run folder. It gets config.yaml, checkpoint.pt (after every epoch and every
+            `training.checkpoint_minutes`), metrics.json and tensorboard/. Prepared frames are kept
+            in `cache` beside it, for other runs.
+        resume: True continues the run in `out`.
+        init: checkpoints to begin from.
+        validation: data sets evaluated after every epoch, besides `training.validation_split` of
+            the data itself.
+        cameras: names of the cameras to read of all these data sets, or "all", see `open_dataset`.
+
+    Returns:
+        The path of the checkpoint.
+
+    Raises:
+        ValueError: names a setting or file that is wrong.
+        FileNotFoundError: names a file or folder that is missing.
+        FloatingPointError: a loss or the gradient is no longer finite.
+    """
+    out = Path(out)
+    _check(config, out, resume, init)
+    cv2.setNumThreads(1)  # the loader has threads of its own
+    torch.manual_seed(config.seed)
+    # First: a wrong name is an error before frames are prepared. A run that is resumed has its
+    # label sets in its checkpoint.
+    saved = checkpoint.load(out / "checkpoint.pt") if resume else None
+    network = build_network(config, None if saved is None else saved.label_sets)
+    trained_tasks(network.tasks, config)
+    caches = [
+        open_cache(path, config, out.parent / "cache", config.training.split, cameras)
+        for path in data
+    ]
+    names = [Path(path).absolute().name for path in data]
+    camera_names = cameras if isinstance(cameras, str) else " ".join(cameras or ())
+    if saved is not None:
+        _check_same_data(saved, names, sum(map(len, caches)), camera_names)
+    trainer = Trainer(config, network, Loader(caches, network, config), out)
+    trainer.validation = _validation(config, data, validation, cameras)
+    if saved is not None:
+        trainer.resume(saved)
+    else:
+        trainer.info |= describe(caches, trainer.loader.tasks)
+        trainer.info |= {"data": names, "cameras": camera_names}
+        trainer.begin([Path(path) for path in init])
+    out.mkdir(parents=True, exist_ok=True)
+    configuration.save(config, out / "config.yaml")
+    trainer.run()
+    return trainer.path
+
+
+def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) -> None:
+    training = config.training
+    if training.validation_split and training.split in ("", training.validation_split):
+        raise ValueError(
+            f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
+            "set training.split to train"
+        )
+    if not (training.epochs or training.max_steps or training.max_minutes):
+        raise ValueError(
+            "training.epochs: is 0, so that nothing would be trained; set it, "
+            "training.max_steps or training.max_minutes"
+        )
+    check_output_folder(out)
+    if resume and init:
+        raise ValueError("--resume continues a run and --init begins one: give only one of them")
+    for path in [out / "checkpoint.pt"] if resume else init:
+        require_file(path, "checkpoint")  # said now, not after an hour of preparing frames
+    if not resume and (out / "checkpoint.pt").exists():
+        raise ValueError(
+            f"{out}: holds a trained checkpoint already; --resume continues it, "
+            "another --out begins anew"
+        )
+
+
+def _check_same_data(saved: Checkpoint, names: list[str], num_frames: int, cameras: str) -> None:
+    """Check that a run continues with its data, of which its checkpoint has statistics."""
+    before = saved.info.get("data", names), saved.info.get("num_frames", num_frames)
+    known, now = (
+        f"{', '.join(data)} ({frames} frames)" for data, frames in (before, (names, num_frames))
+    )
+    known_cameras = saved.info.get("cameras", cameras)
+    for option, then, given in (("--data", known, now), ("--cameras", known_cameras, cameras)):
+        if then != given:
+            raise ValueError(
+                f"{saved.path}: {option} was {then or 'not given'} and is now "
+                f"{given or 'not given'}, and a run keeps its data; --init begins another from it"
+            )
+
+
+def _validation(
+    config: Config,
+    data: Sequence[str | Path],
+    paths: Sequence[str | Path],
+    cameras: Sequence[str] | None,
+) -> Dataset | None:
+    datasets = [open_dataset(path, None, cameras) for path in paths]
+    split = config.training.validation_split
+    if split:
+        datasets += [open_dataset(path, split, cameras) for path in data]
+    datasets = [dataset for dataset in datasets if len(dataset)]
+    return ConcatDataset(datasets) if datasets else None
