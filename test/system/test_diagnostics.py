@@ -149,7 +149,10 @@ def test_the_stages_come_one_by_one_and_add_up(watch):
         return all(received.values())
 
     watch.peer.spin_until(all_have_come, what="the stages")
-    timing = watch.peer.timing(watch.pair())
+    stamp = watch.pair()
+    timing = watch.peer.timing(stamp)
+    named = watch.peer.result("timing", stamp).status[0].name
+    assert named == f"{NAMESPACE.strip('/')}/perception: timing"  # as /diagnostics names the node
     for subscription in subscriptions:
         watch.peer.node.destroy_subscription(subscription)
     parts = [float(timing[stage]) for stage in STAGES if stage not in ("total_ms", "input_age_ms")]

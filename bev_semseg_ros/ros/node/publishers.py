@@ -347,17 +347,19 @@ class Publishers:
         for stage in stages:
             self._send(f"~/debug/{stage}", Float64(data=float(values[stage])))
         if self.wanted("~/timing"):
-            name = f"{self._node.get_fully_qualified_name()}: timing"
-            timing = status(name, OK, str(values["mode"]), values)
+            timing = status(self._status_name("timing"), OK, str(values["mode"]), values)
             self._send("~/timing", DiagnosticArray(header=header, status=[timing]))
 
     def publish_diagnostics(
         self, level: int, message: str, values: Mapping[str, Any], hardware_id: str
     ) -> None:
-        """Publish one DiagnosticStatus, named as diagnostic_aggregator expects it."""
-        name = f"{self._node.get_fully_qualified_name().lstrip('/')}: perception"
-        diagnosis = status(name, level, message, values, hardware_id)
+        """Publish one DiagnosticStatus."""
+        diagnosis = status(self._status_name("perception"), level, message, values, hardware_id)
         self._send("/diagnostics", DiagnosticArray(header=self._header_now(), status=[diagnosis]))
+
+    def _status_name(self, part: str) -> str:
+        """Return the name of a status as diagnostic_aggregator expects it."""
+        return f"{self._node.get_fully_qualified_name().lstrip('/')}: {part}"
 
     def publish_label_info(self, parameters: Parameters) -> None:
         """Publish the names of the classes, for present and later subscribers."""
