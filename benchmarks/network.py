@@ -155,7 +155,7 @@ def measure(
         predictor = Predictor(
             network, config, device="cpu", precision=precision, engine=engine, num_threads=threads
         )
-        predictor.warm_up(IMAGE_SIZE, len(sample.images))
+        predictor.warm_up([IMAGE_SIZE] * len(sample.images))
         times = [predictor.predict_sample(sample).network_ms for _ in range(runs)]
         totals[precision] = {
             "p50": float(np.percentile(times, 50)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,24 +182,25 @@ class Predictor:
         """Return a predictor with a snapshot of the weights, for evaluation during training."""
         return cls(network, config, device=device, precision=precision, engine="torch")
 
-    def warm_up(self, camera_size: tuple[int, int] | None = None, num_cameras: int = 1) -> None:
+    def warm_up(self, camera_sizes: Iterable[tuple[int, int]] = ()) -> None:
         """Compile the network and run it once.
 
         Args:
-            camera_size: (width, height) of the images as recorded; None: for the lidar alone.
-            num_cameras: of this size. A fusion may hand the maps of all of them to the BEV.
+            camera_sizes: (width, height) of the images of each camera as recorded; none: for the
+                lidar alone.
         """
         grid = self.config.grid
         middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
         samples = [Sample.of(middle)]
-        if camera_size is not None:
-            width, height = network_size(camera_size, self.config.image)
+        sizes = Counter(network_size(size, self.config.image) for size in camera_sizes)
+        for (width, height), number in sizes.items():
             camera = Camera(np.diag([width, width, 1.0]), (width, height), np.eye(4))
             seen = RectifiedImage(np.zeros((height, width, 3), np.uint8), camera)
-            # A lost image must not cost a compilation either. At most MAX_SHAPES are compiled.
-            counts = {num_cameras, max(num_cameras - 1, 1), 1} if self._bev_sees_images else {1}
+            # A fusion may hand the maps of all cameras to the BEV, and a lost image must not cost a
+            # compilation either. At most MAX_SHAPES are compiled.
+            counts = {number, max(number - 1, 1), 1} if self._bev_sees_images else {1}
             for count in counts:
-                images = {str(number): seen for number in range(count)}
+                images = {str(camera_number): seen for camera_number in range(count)}
                 samples.append(replace(samples[0], images=images))
         for sample in samples:
             for _ in range(2):  # traced code is optimised at its second run

@@ -48,17 +48,14 @@ def write_pictures(
     """
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    warm: set[tuple[int, int] | None] = set()
+    warm: set[tuple[tuple[int, int], ...]] = set()
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
         if has_input(frame, mode):
-            sizes: set[tuple[int, int] | None] = {
-                seen.camera.size for seen in frame.cameras.values()
-            }
-            sizes = sizes or {None}
-            for size in sizes - warm:
-                predictor.warm_up(size)  # the time in the first picture is that of all others
-            warm |= sizes
+            sizes = tuple(seen.camera.size for seen in frame.cameras.values())
+            if sizes not in warm:
+                predictor.warm_up(sizes)  # the time in the first picture is that of all others
+                warm.add(sizes)
             prediction = predictor.predict(frame, mode, score_threshold)
             picture = _picture(predictor, frame, annotation, prediction, lifts_masks)
             write_png(out / f"{index:06d}_{frame.name.replace('/', '_')}.png", picture)

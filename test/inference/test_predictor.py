@@ -132,7 +132,7 @@ def test_a_checkpoint_answers_as_the_network_it_was_saved_from(simple, tmp_path)
 
 def test_warming_up_leaves_nothing_to_compile():
     ready = new_predictor("torch", "fp32")
-    ready.warm_up(SIZE)
+    ready.warm_up([SIZE])
     known = [len(branch._compiled) for branch in (ready._network.camera, ready._network.bev)]
     ready.predict(frame())
     assert (
@@ -144,7 +144,7 @@ def test_warming_up_leaves_nothing_to_compile():
 
 def test_a_new_image_size_can_be_prepared_without_predicting_with_it():
     ready = new_predictor("torch", "fp32")
-    ready.warm_up(SIZE)
+    ready.warm_up([SIZE])
     assert (
         ready.is_warm(SIZE)
         and ready.is_warm((2 * SIZE[0], 2 * SIZE[1]))
@@ -156,7 +156,7 @@ def test_a_new_image_size_can_be_prepared_without_predicting_with_it():
 
 def test_the_size_in_use_outlives_many_others():
     ready = new_predictor("torch", "fp32")
-    ready.warm_up(SIZE)
+    ready.warm_up([SIZE])
     for height in range(20, 120, 20):
         ready.prepare((100, height))
         ready.predict(frame())

@@ -65,7 +65,7 @@ def test_after_warming_up_no_number_of_cameras_costs_a_compilation():
     ready = new_predictor("torch", "fp32", "cross_attention")
     rig = rig_frame()
     front, left = rig.cameras["front"], rig.cameras["left"]
-    ready.warm_up(front.camera.size, 2)
+    ready.warm_up([front.camera.size] * 2)
     compiled = dict(ready._network.bev._compiled)
     for cameras in ({"front": front, "left": left}, {"left": left}, {}):
         ready.predict(replace(rig, cameras=cameras))

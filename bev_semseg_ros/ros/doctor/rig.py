@@ -31,9 +31,7 @@ from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
 # The z axis of an optical frame is horizontal. Steeper ones are of no camera that looks ahead.
 MAX_OPTICAL_TILT = 0.7
-MAX_ORIGIN_DISTANCE = (
-    1.0  # metres, horizontally, from the reference lidar to the ego frame's origin
-)
+MAX_ORIGIN_DISTANCE = 1.0  # metres, horizontally, between the reference lidar and the ego origin
 VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
 
 Mount = LidarMount | CameraMount

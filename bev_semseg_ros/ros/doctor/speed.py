@@ -113,10 +113,7 @@ def measure(
     mode = next(each for each in MODES if each == parameters.mode)
     times = []
     with _one_thread_of_cv2():
-        sizes: set[tuple[int, int] | None]
-        sizes = {seen.camera.size for seen in replay.frame(0).cameras.values()}
-        for size in sizes or {None}:
-            predictor.warm_up(size)
+        predictor.warm_up(seen.camera.size for seen in replay.frame(0).cameras.values())
         end = time.perf_counter() + MAX_SECONDS
         for number in range(FRAMES + 1):
             start = time.perf_counter()

@@ -102,7 +102,9 @@ def open_subscriptions(
         def subscribe(kind: type, topic: str, take: Callback, **options: Any) -> None:
             resolved = node.resolve_topic_name(topic)
             for other in subscriptions.values():
-                is_shareable = other.kind is kind is CameraInfo  # of two types rcl makes no sense
+                is_shareable = (
+                    other.kind is kind is CameraInfo
+                )  # cameras may share their intrinsics
                 if other.topic == resolved and not is_shareable:
                     both = f"{other.name} and {options.get('name', topic)}"
                     raise ValueError(f"{both} are both on {resolved}: remap each to its own topic")

@@ -7,7 +7,6 @@ import gc
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -240,11 +239,7 @@ class Perception(LockedParametersNode):
         except ValueError:
             self.has_bad_parameters = True  # starting the node again will not help
             raise
-        sizes = Counter(camera.size for camera in cameras.values())
-        for size, count in sizes.items():
-            predictor.warm_up(size, count)
-        if not sizes:
-            predictor.warm_up()
+        predictor.warm_up(camera.size for camera in cameras.values())
         self.get_logger().info(
             f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
             f"{time.monotonic() - loaded:.1f} s"
