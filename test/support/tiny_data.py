@@ -292,3 +292,12 @@ def write_kitti_raw(
         f"<poses><count>3</count>{poses}</poses></item></tracklets></boost_serialization>"
     )
     return folder
+
+
+def write_mixed(root: Path) -> tuple[Path, Path]:
+    """Write frames of A2D2 and of a simulated drive in KITTI's layout."""
+    write_a2d2_rig(root / "a2d2")
+    for number in (7, 8):
+        write_a2d2_frame(root / "a2d2", number=number)
+    write_kitti_drive(root / "kitti", 2)
+    return root / "a2d2", root / "kitti"

@@ -1,198 +1,20 @@
-"""Prepared frames and the batches made of them."""
+"""The batches that are made of prepared frames."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support import tiny_data
 from support.memory_dataset import ROAD, SKY, TINY, RigDataset, TinyDataset, with_training
+from support.prepared_frames import cache_of, first_batch, loader_of
 
-from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import drop_sensor
-from bev_semseg_ros.frame import LIDAR, Annotation, Frame
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.build import build_network, build_tasks
-from bev_semseg_ros.model.encoders.pillars import PillarEncoder
-from bev_semseg_ros.preprocessing import prepare
-from bev_semseg_ros.training.cache import PORTION, Cache, build, describe, open_cache
-from bev_semseg_ros.training.loader import Loader, TrainingBatch
-
-
-def cache_of(dataset: TinyDataset, folder: Path, config: Config = TINY) -> Cache:
-    build(dataset, config, folder)
-    return Cache(folder)
-
-
-def loader_of(caches: list[Cache], config: Config = TINY) -> Loader:
-    return Loader(caches, build_network(config), config)
-
-
-def first_batch(caches: list[Cache], config: Config = TINY) -> TrainingBatch:
-    return next(loader_of(caches, config).batches(0))
-
-
-def test_cache_gives_back_what_preparation_makes(tmp_path):
-    dataset = TinyDataset()
-    cache = cache_of(dataset, tmp_path / "cache")
-    assert len(cache) == len(dataset)
-    for index in range(len(dataset)):
-        frame, annotation = dataset[index]
-        sample, example = prepare(frame, TINY), cache[index]
-        np.testing.assert_array_equal(example.sample.points, sample.points)
-        np.testing.assert_array_equal(example.sample.image, sample.image)
-        np.testing.assert_array_equal(example.mask, annotation.mask)
-        np.testing.assert_allclose(
-            example.sample.camera.image_from_ego, sample.camera.image_from_ego
-        )
-        np.testing.assert_allclose(example.boxes.centers, annotation.boxes.centers)
-        assert cache.name(index) == frame.name
-
-
-@pytest.mark.parametrize("missing", ["points", "image", "boxes", "mask"])
-def test_what_a_frame_lacks_stays_lacking(tmp_path, missing):
-    example = cache_of(TinyDataset(missing=missing), tmp_path / "cache")[1]
-    found = {
-        "points": example.sample.points,
-        "image": example.sample.image,
-        "boxes": example.boxes,
-        "mask": example.mask,
-    }
-    assert (
-        found[missing] is None and found["boxes" if missing == "points" else "points"] is not None
-    )
-
-
-def test_a_broken_frame_leaves_no_cache(tmp_path):
-    class Broken(TinyDataset):
-        def __getitem__(self, index):
-            if index == 2:
-                raise ValueError("broken.npz: truncated")
-            return super().__getitem__(index)
-
-    with pytest.raises(ValueError, match=r"broken\.npz"):
-        build(Broken(), TINY, tmp_path / "cache")
-    assert not list(tmp_path.iterdir())
-
-
-def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path):
-    tiny_data.write_kitti_drive(tmp_path / "far", 1)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "training").symlink_to(tmp_path / "far" / "training")
-    first = open_cache(tmp_path / "data", TINY, tmp_path / "cache")
-    tiny_data.write_kitti_drive(tmp_path / "far", 2)
-    assert (len(first), len(open_cache(tmp_path / "data", TINY, tmp_path / "cache"))) == (1, 2)
-
-
-def test_data_is_prepared_anew_when_a_calibration_above_it_changes(tmp_path):
-    root = tmp_path / "a2d2"
-    tiny_data.write_a2d2_rig(root)
-    tiny_data.write_a2d2_frame(root)
-    path = tiny_data.a2d2_file(root, "lidar").parents[2]
-
-    def poses() -> np.ndarray:
-        return open_cache(path, TINY, tmp_path / "cache").index["camera_from_ego"]
-
-    before = poses()
-    rig = root / "cams_lidars.json"
-    values = json.loads(rig.read_text())
-    values["cameras"]["front_center"]["view"]["origin"][2] += 1.0
-    rig.write_text(json.dumps(values))
-    assert not np.allclose(before, poses())
-
-
-def test_each_choice_of_cameras_has_a_cache_of_its_own(tmp_path):
-    tiny_data.write_a2d2_rig(tmp_path)
-    for camera in ("front_center", "side_left"):
-        tiny_data.write_a2d2_frame(tmp_path, camera=camera)
-    found = {}
-    for cameras in (None, ["side_left"], ["front_center", "side_left"]):
-        cache = open_cache(tmp_path, TINY, tmp_path.parent / "cache", cameras=cameras)
-        found[cache.folder] = list(cache[0].sample.images)
-        assert list(cache[0].masks) == found[cache.folder]
-    assert list(found.values()) == [["camera"], ["camera"], ["front_center", "side_left"]]
-
-
-def cache_names(paths: Sequence[Path | str], root: Path) -> set[str]:
-    """Open the caches of the same data by several paths and return their names."""
-    return {open_cache(path, TINY, root).folder.name for path in paths}
-
-
-def test_the_same_data_by_a_relative_path_are_not_prepared_again(tmp_path, monkeypatch):
-    tiny_data.write_kitti_drive(tmp_path / "own", 1)
-    monkeypatch.chdir(tmp_path)
-    assert len(cache_names(["own", tmp_path / "own", "own/../own"], tmp_path / "cache")) == 1
-
-
-@pytest.mark.parametrize("layout", ["kitti", "a2d2"])
-def test_runs_in_the_folder_of_the_data_are_no_change_of_the_data(tmp_path, layout, monkeypatch):
-    if layout == "kitti":
-        tiny_data.write_kitti_drive(tmp_path, 1)
-    else:
-        tiny_data.write_a2d2_rig(tmp_path)
-        tiny_data.write_a2d2_frame(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    names = cache_names(["."], Path("runs/cache"))
-    (tmp_path / "runs" / "checkpoint.pt").write_text("a run")
-    assert cache_names(["."], Path("runs/cache")) == names
-
-
-def test_data_that_were_copied_with_odd_files_are_prepared(tmp_path):
-    tiny_data.write_kitti_drive(tmp_path / "own", 1)
-    training = tmp_path / "own" / "training"
-    (training / "former").symlink_to(tmp_path / "gone")
-    Path(os.fsdecode(os.fsencode(training / "notes_") + b"f\xfcr.txt")).write_text("")
-    names = cache_names([tmp_path / "own"], tmp_path / "cache")
-    (training / ".DS_Store").write_text("a file manager was here")
-    assert cache_names([tmp_path / "own"], tmp_path / "cache") == names
-
-
-def test_frames_that_another_run_prepared_meanwhile_are_kept(tmp_path):
-    class PreparedTwice(TinyDataset):
-        def __getitem__(self, index):
-            if index == 2 and not (tmp_path / "cache").exists():
-                build(TinyDataset(), TINY, tmp_path / "cache")
-                self.first = (tmp_path / "cache" / "index.npz").stat().st_ino
-            return super().__getitem__(index)
-
-    dataset = PreparedTwice()
-    build(dataset, TINY, tmp_path / "cache")
-    assert (tmp_path / "cache" / "index.npz").stat().st_ino == dataset.first
-    assert [entry.name for entry in tmp_path.iterdir()] == ["cache"]
-
-
-def test_a_disk_that_is_too_small_for_all_frames_is_said_at_the_beginning(tmp_path):
-    class Endless(TinyDataset):
-        def __len__(self):
-            return 10**12
-
-        def __getitem__(self, index):
-            assert index < PORTION
-            return super().__getitem__(index % 4)
-
-    with pytest.raises(OSError, match=r"prepared frames take another .* GB at least, and .* free"):
-        build(Endless(), TINY, tmp_path / "cache")
-    assert not list(tmp_path.iterdir())
-
-
-def test_data_of_no_known_layout_is_refused_by_name(tmp_path):
-    with pytest.raises(ValueError, match=str(tmp_path)):
-        open_cache(tmp_path, TINY, tmp_path / "cache")
-
-
-def test_description_tells_what_the_input_looks_like(tmp_path):
-    info = describe([cache_of(TinyDataset(), tmp_path / "cache")], build_tasks(TINY))
-    assert info["num_frames"] == 4 and info["image_sizes"] == [[128, 64]]
-    assert info["class_pixels"][SKY] == 4 * 128 * 32
-    assert (
-        abs(info["ground_height_percentiles"][2]) < 0.01
-        and info["points_per_frame_percentiles"][2] == 500
-    )
+from bev_semseg_ros.training.cache import Cache, build, describe, open_cache
+from bev_semseg_ros.training.loader import Loader
 
 
 def test_an_epoch_shows_every_frame_once(tmp_path):
@@ -272,103 +94,11 @@ def test_a_task_that_the_network_lacks_is_named(tmp_path):
         loader_of([cache_of(TinyDataset(), tmp_path / "cache")], config)
 
 
-def test_ids_and_velocities_of_boxes_survive_the_cache(tmp_path):
-    class Moving(TinyDataset):
-        def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-            frame, annotation = super().__getitem__(index)
-            boxes = replace(annotation.boxes, ids=[40 + index], velocities=[[index, np.nan]])
-            return frame, replace(annotation, boxes=boxes)
-
-    cache = cache_of(Moving(), tmp_path / "cache")
-    for index in range(len(cache)):
-        boxes = cache[index].boxes
-        assert boxes.ids.tolist() == [40 + index]
-        np.testing.assert_array_equal(boxes.velocities, [[index, np.nan]])
-
-
-class TimedPillars(PillarEncoder):
-    """Pillars that ask for the time and the beam of each point."""
-
-    attributes = ("time", "ring")
-
-
-class TimedDataset(TinyDataset):
-    """Every point says which it is; only every second frame knows the beams."""
-
-    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        frame, annotation = super().__getitem__(index)
-        assert frame.points is not None
-        number = np.arange(len(frame.points), dtype=np.float32)
-        attributes = {"time": frame.points[:, 0].copy(), "unit": number}
-        if index % 2:
-            attributes["ring"] = number
-        return replace(
-            frame, lidars={LIDAR: replace(frame.lidar, attributes=attributes)}
-        ), annotation
-
-
-def timed_config() -> Config:
-    encoder = f"{TimedPillars.__module__}:{TimedPillars.__name__}"
-    return replace(TINY, model=replace(TINY.model, lidar_encoder=encoder))
-
-
-def test_the_attributes_that_an_encoder_wants_are_kept_and_no_others(tmp_path):
-    cache = cache_of(TimedDataset(), tmp_path / "cache", timed_config())
-    for index in range(len(cache)):
-        sample = cache[index].sample
-        expected = prepare(TimedDataset()[index][0], TINY).point_attributes
-        assert set(sample.point_attributes) == {"time", "ring"}
-        np.testing.assert_array_equal(sample.point_attributes["time"], expected["time"])
-        if index % 2:
-            np.testing.assert_array_equal(sample.point_attributes["ring"], expected["ring"])
-        else:
-            assert np.isnan(sample.point_attributes["ring"]).all()
-
-
-def test_an_encoder_that_wants_no_attributes_keeps_none(tmp_path):
-    cache = cache_of(TimedDataset(), tmp_path / "cache")
-    assert cache[0].sample.point_attributes == {}
-    assert (tmp_path / "cache" / "attributes.bin").stat().st_size == 0
-
-
-def test_the_attributes_reach_the_network_beside_their_points(tmp_path):
-    quiet = replace(TINY.augmentation, flip=0, rotation=0, scale=0, height=0)
-    config = replace(timed_config(), augmentation=quiet)
-    batch = first_batch([cache_of(TimedDataset(), tmp_path / "cache", config)], config).batch
-    assert set(batch.point_attributes) == {"time", "ring"}
-    np.testing.assert_allclose(
-        batch.point_attributes["time"].numpy(), batch.points[:, 0].numpy(), atol=1e-5
-    )
-
-
-def test_another_encoder_prepares_frames_of_its_own(tmp_path):
-    tiny_data.write_kitti_drive(tmp_path / "data", 1)
-    for config in (TINY, timed_config(), TINY):
-        open_cache(tmp_path / "data", config, tmp_path / "cache")
-    assert len(list((tmp_path / "cache").iterdir())) == 2
-
-
-def write_mixed(root: Path) -> tuple[Path, Path]:
-    """Write frames of A2D2 and of a simulated drive in KITTI's layout."""
-    tiny_data.write_a2d2_rig(root / "a2d2")
-    for number in (7, 8):
-        tiny_data.write_a2d2_frame(root / "a2d2", number=number)
-    tiny_data.write_kitti_drive(root / "kitti", 2)
-    return root / "a2d2", root / "kitti"
-
-
-def test_a_cache_keeps_the_label_sets_of_its_data(tmp_path):
-    a2d2, kitti = (
-        open_cache(path, TINY, tmp_path / "cache") for path in write_mixed(tmp_path / "data")
-    )
-    assert (a2d2.box_labels.name, a2d2.mask_labels.name) == ("a2d2_boxes", "a2d2_38")
-    assert (kitti.box_labels.name, kitti.mask_labels.name) == ("kitti_boxes", "driving_13")
-    names = [a2d2.box_labels.classes[label] for label in a2d2[0].boxes.labels]
-    assert names == ["Car", "Trailer", "Bicycle"]
-
-
 def test_data_in_different_label_sets_make_one_batch(tmp_path):
-    caches = [open_cache(path, TINY, tmp_path / "cache") for path in write_mixed(tmp_path / "data")]
+    caches = [
+        open_cache(path, TINY, tmp_path / "cache")
+        for path in tiny_data.write_mixed(tmp_path / "data")
+    ]
     config = with_training(
         replace(TINY, labels=TINY.labels | {"segmentation": "a2d2_38"}), batch_size=4
     )
@@ -379,18 +109,6 @@ def test_data_in_different_label_sets_make_one_batch(tmp_path):
     config = with_training(batch_size=4)
     masks = first_batch(caches, config).targets["segmentation"]
     assert [labels.name for labels in masks] == ["driving_13"]
-
-
-def test_one_data_set_with_two_label_sets_is_refused_with_the_frame(tmp_path):
-    class Odd(TinyDataset):
-        def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-            frame, annotation = super().__getitem__(index)
-            if index == 2:
-                annotation = replace(annotation, mask_labels=load_label_set("camvid_11"))
-            return frame, annotation
-
-    with pytest.raises(ValueError, match=r"tiny, frame frame2: its labels are of another set"):
-        cache_of(Odd(), tmp_path / "cache")
 
 
 def test_labels_that_cannot_meet_the_network_s_are_refused_with_both_names(tmp_path):
@@ -409,26 +127,6 @@ def test_labels_that_do_not_meet_the_networks_are_refused_before_the_training(tm
     config = replace(TINY, labels={"detection": "boxes_4", "segmentation": str(own)})
     with pytest.raises(ValueError, match="driving_13 cannot train or score a network of own"):
         Loader([Cache(tmp_path / "cache")], build_network(config), config)
-
-
-# Several lidars and cameras.
-
-
-def test_cache_gives_back_every_lidar_and_camera(tmp_path):
-    dataset = RigDataset()
-    cache = cache_of(dataset, tmp_path / "cache")
-    for index in range(len(dataset)):
-        sample, example = prepare(dataset[index][0], TINY), cache[index]
-        np.testing.assert_array_equal(example.sample.points, sample.points)
-        np.testing.assert_array_equal(example.sample.point_lidar, sample.point_lidar)
-        np.testing.assert_array_equal(example.sample.ego_from_lidar, sample.ego_from_lidar)
-        assert list(example.sample.images) == list(sample.images) == ["camera", "left"]
-        for name, seen in sample.images.items():
-            found = example.sample.images[name]
-            np.testing.assert_array_equal(found.image, seen.image)
-            np.testing.assert_allclose(found.camera.image_from_ego, seen.camera.image_from_ego)
-            assert example.masks[name].shape == seen.image.shape[:2]
-        assert (example.masks["left"] == SKY).all() and (example.masks["camera"] != SKY).any()
 
 
 def test_a_batch_has_the_images_of_all_cameras_and_each_its_own_mask(tmp_path):
