@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import resource
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from bev_semseg_ros.ros.bag.reading.payload import unpacked
 from bev_semseg_ros.ros.bag.reading.recorded_file import open_file
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, StorageFile
+
+OTHER_FILES = 512  # that a process may have open besides those of a bag
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class BagReader:
         self._opened.close()
 
     def _open(self) -> None:
+        _allow_open_files(sum(map(len, self._files.series)))
         workspace = Path(self._opened.enter_context(TemporaryDirectory(prefix="bev_semseg_bag_")))
         unreadable = []
         for paths in self._files.series:
@@ -163,6 +167,17 @@ class BagReader:
                 self.left_out[channel.topic, str(error)] += 1
                 continue
             yield wanted[channel.topic, channel.message_type], time, message
+
+
+def _allow_open_files(count: int) -> None:
+    """Let this process open so many more files, as far as the system allows it.
+
+    A drive of many hours may be split into more files than the usual limit of 1024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(count + OTHER_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _of_series(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -125,6 +126,21 @@ def test_split_ten_is_read_after_split_two(storage: str, pattern: str, tmp_path:
     names = [pattern.format(number) + SUFFIXES[storage] for number in numbers]
     folder = split(tmp_path / "bag", names, storage)
     assert read(folder)[0] == list(range(120))
+
+
+@STORAGES
+def test_a_bag_may_have_more_files_than_a_process_may_open_at_first(
+    storage: str, tmp_path: Path
+) -> None:
+    names = [f"bag_{number}{SUFFIXES[storage]}" for number in range(24)]
+    folder = split(tmp_path / "bag", names, storage)
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    num_open = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + 12, usual[1]))
+    try:
+        assert read(folder)[0] == list(range(240))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
 def test_one_split_that_is_given_itself_is_read_and_the_others_are_named(tmp_path: Path) -> None:
