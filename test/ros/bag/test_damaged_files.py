@@ -82,6 +82,17 @@ def test_a_page_of_sqlite_that_is_damaged_loses_its_messages_alone(tmp_path: Pat
     assert len(numbers) + left_out.total() <= 200 and str(file) in remarks[0]
 
 
+def test_sqlite_with_a_message_type_without_its_definition_is_whole(tmp_path: Path) -> None:
+    """`ros2 bag record` does not find that of a package without its .msg files."""
+    folder = record(tmp_path / "bag", range(3), "sqlite3")
+    with sqlite3.connect(storage_file(folder)) as database:
+        database.execute(
+            "UPDATE message_definitions SET encoding = '', encoded_message_definition = ''"
+        )
+    database.close()
+    assert read(folder) == ([0, 1, 2], [], {})
+
+
 def test_messages_in_a_write_ahead_log_are_read(tmp_path: Path) -> None:
     """`ros2 bag record` with the preset "resilient" leaves one if it is killed."""
     folder = record(tmp_path / "bag", range(3), "sqlite3")

@@ -56,6 +56,8 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
         return _open_rows(path, source, kind, remarks, is_damaged=True)
     try:
         file = _WholeFile(path, source, kind, workspace, remarks)
+    except KeyError:  # rosbags knows no message type that was recorded without its definition
+        return _open_rows(path, source, kind, remarks, is_damaged=False)
     except Exception:  # rosbags raises any type for a damaged file
         return _open_rows(path, source, kind, remarks, is_damaged=True)
     if file.has_index:
@@ -114,14 +116,14 @@ def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
 def _open_rows(
     path: Path, source: Path, kind: str, remarks: list[Remark], is_damaged: bool
 ) -> McapRecords | SqliteRows:
-    """Read a file that is not whole. Tell how much of it there is.
+    """Read a file that rosbags cannot read. Tell how much of it there is if it is not whole.
 
     Args:
         path: The file as the user knows it.
         source: The file to read, which may be an unpacked one.
         kind: Its format.
         remarks: Gets what is wrong with it.
-        is_damaged: Whether rosbags cannot read it.
+        is_damaged: Whether it seems to be damaged.
 
     Raises:
         ValueError: Nothing of it can be read.
@@ -148,15 +150,15 @@ def _open_rows(
             f"{path} is damaged, and no message of it can be read: copy it anew from where it was "
             "recorded"
         ) from error
-    count = _count(rows)
-    if not is_damaged:
+    count, log = _count(rows), write_ahead_log(source)
+    if log is not None:
         remarks.append(
             Remark(
                 f"{path} was not closed when its recording ended: {count} messages are read, also "
-                f"those that stand in {write_ahead_log(source)} alone"
+                f"those that stand in {log} alone"
             )
         )
-    else:
+    elif is_damaged:
         remarks.append(
             Remark(
                 f"{path} is cut off or damaged: {count} messages of it are found",
