@@ -35,6 +35,10 @@ def all_nan(points: np.ndarray) -> None:
     points[:] = np.nan
 
 
+def all_zero(points: np.ndarray) -> None:
+    points[:] = 0
+
+
 def without_intensity(entry: Entry) -> Entry:
     return entry.with_message(fields=entry.message.fields[:3])
 

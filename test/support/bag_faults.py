@@ -9,6 +9,7 @@ from support.bag_changes import (
     TENTH,
     Change,
     all_nan,
+    all_zero,
     as_it_is,
     camera_not_optical,
     clock_jumps_back,
@@ -85,6 +86,13 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
         "coordinates",
         "fault",
         "100% of them",
+    ),
+    "clouds of zeros": (
+        on("/points", lambda e: cloud(e, all_zero)),
+        CALIBRATION,
+        "coordinates",
+        "fault",
+        "100% of them.*covered",
     ),
     "images 0.3 s late": (
         late(3 * TENTH),

@@ -17,7 +17,7 @@ from bev_semseg_ros.input_check import same_view
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, have_return
 from bev_semseg_ros.ros.input.vehicle_frame import WORLD_FRAMES, plain_name
 
 SAMPLES = 3  # clouds or images of a candidate that are decoded
@@ -49,7 +49,7 @@ class Candidate:
         problem: Why its messages cannot be decoded; "" if they can.
         frame: The frame_id.
         stamps: Of the messages that were looked at, integer nanoseconds.
-        points: Points of a cloud that are no gaps, the median.
+        points: Points of a cloud that the lidar measured, the median.
         fields: Names of a cloud's fields, in small letters.
         size: (width, height) of an image or of a camera_info's image.
         is_grey: Whether an image has no colours.
@@ -104,8 +104,7 @@ def look_at(topic: str, kind: str, count: int, messages: Sequence[Any]) -> Candi
 
 
 def _look_at_cloud(candidate: Candidate, message: Any) -> None:
-    points = decode_cloud(message)[:, :3]
-    candidate.points = int((np.isfinite(points).all(1) & (points != 0).any(1)).sum())
+    candidate.points = int(have_return(decode_cloud(message)).sum())
     candidate.fields = tuple(each.name.lower() for each in message.fields)
 
 

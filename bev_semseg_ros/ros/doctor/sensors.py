@@ -25,7 +25,12 @@ from bev_semseg_ros.input_check import (
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.convert.camera_info import off_center
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
-from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
+from bev_semseg_ros.ros.convert.point_cloud import (
+    POINT_TYPES,
+    decode_cloud,
+    find_field,
+    have_return,
+)
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
@@ -33,7 +38,7 @@ from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.lidar_input import unit_problem
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
-MAX_NAN = 0.5  # share of the points; some drivers write NaN for rays without a return
+MAX_WITHOUT_RETURN = 0.5  # share of the points
 # Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.
 OF_EVERY_LIDAR = ("intensity", "ground height")
 
@@ -45,23 +50,26 @@ def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     name = intensity_field(message)
     clouds = [decode_cloud(each, name) for each in stream.samples]
     counts = [len(cloud) for cloud in clouds]
-    num_finite = sum(int(np.isfinite(cloud[:, :3]).all(1).sum()) for cloud in clouds)
+    num_measured = sum(int(have_return(cloud).sum()) for cloud in clouds)
     num_empty = counts.count(0)
-    nan_share = 1 - num_finite / max(sum(counts), 1)
+    share_without_return = 1 - num_measured / max(sum(counts), 1)
     diagnosis.statistics[sensor.stream] |= {
         "points_median": float(np.median(counts)),
         "empty_clouds": num_empty,
-        "nan_share": round(nan_share, 4),
+        "share_without_return": round(share_without_return, 4),
     }
-    text = f"{np.median(counts):.0f} points in a cloud, {nan_share:.0%} of them NaN or infinite"
-    if num_finite == 0:
+    text = (
+        f"{np.median(counts):.0f} points in a cloud, {share_without_return:.0%} of them NaN, "
+        "infinite or zero"
+    )
+    if num_measured == 0:
         diagnosis.add(
             item,
             "fault",
             text if sum(counts) else "all clouds are empty",
             "see whether the lidar is covered or its driver waits for a calibration",
         )
-    elif nan_share > MAX_NAN or num_empty:
+    elif share_without_return > MAX_WITHOUT_RETURN or num_empty:
         if num_empty:
             text += f"; {num_empty} clouds are empty"
         remedy = "see whether the lidar is covered in part"
@@ -290,6 +298,7 @@ def _add_clouds(
     intensity = IntensityScale()  # as the node has it
     for message in stream.samples:
         cloud = intensity.decode(message, field, 0.0)
+        cloud = cloud[have_return(cloud)]
         statistics.add_points(prepare_points(cloud, pose, config.grid), pose)
     return intensity.factor
 

@@ -41,7 +41,7 @@ CAUSES = {
     "deactivated": "the message was waiting when the node was deactivated",
     "no_STREAM": "no message of this sensor came in time for the frame",
     "bad_points": "the cloud cannot be decoded",
-    "empty_points": "the cloud has no finite point",
+    "empty_points": "the cloud has no point that is finite and not zero",
     "bad_image": "the image cannot be decoded",
     "bad_camera_info": "the camera_info cannot be used, or its aspect ratio is not that of the "
     "image. With `intrinsics: calibration`, this is about the camera in the calibration file",

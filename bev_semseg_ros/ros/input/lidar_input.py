@@ -10,7 +10,7 @@ import numpy as np
 from bev_semseg_ros.frame import LidarScan, units_without_pose
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import UNIT_FIELDS, decode_point_attributes
-from bev_semseg_ros.ros.convert.point_cloud import find_field
+from bev_semseg_ros.ros.convert.point_cloud import find_field, have_return
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput
@@ -118,11 +118,9 @@ class LidarInput:
             points = self._intensity.decode(message, field, scale)
         except ValueError as error:
             raise UnusableInput("bad_points", f"bad cloud{self._where}: {error}") from error
-        is_finite = (
-            np.isfinite(points[:, 0]) & np.isfinite(points[:, 1]) & np.isfinite(points[:, 2])
-        )
-        if not is_finite.any():
-            raise UnusableInput("empty_points", f"the cloud{self._where} has no finite point")
+        if not have_return(points).any():
+            text = f"the cloud{self._where} has no point that is finite and not zero"
+            raise UnusableInput("empty_points", text)
         self._check_frame(message.header.frame_id, parameters)
         if warning := self._intensity.take_warning():
             self._warn("intensity_scale", f"{warning}{self._where}")

@@ -46,6 +46,19 @@ def test_points_that_are_moved_have_their_time_after_the_frame_s(attributes):
     np.testing.assert_allclose(scan.times, np.add(TIMES, 0.03), atol=1e-6)
 
 
+@pytest.mark.parametrize("missing", [np.nan, np.inf, 0.0])
+def test_a_cloud_without_a_return_is_empty(missing):
+    """Drivers write it so if the lidar is covered."""
+    values = dict.fromkeys(PLAIN, np.full(3, missing, np.float32))
+    lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
+    with pytest.raises(UnusableInput) as raised:
+        lidar.decode(cloud(values, PLAIN), np.eye(4), Parameters())
+    assert raised.value.cause == "empty_points"
+    values = {**values, "x": np.array([missing, missing, 9], np.float32)}
+    values |= {"y": np.zeros(3), "z": np.zeros(3)}
+    assert len(lidar.decode(cloud(values, PLAIN), np.eye(4), Parameters()).points) == 3
+
+
 def test_points_are_not_moved_by_times_that_cannot_be_of_one_sweep():
     health = Health()
     lidar = LidarInput(Sensors.named((), ()).lidars[0], health, (), moves_points=True)
