@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 from support.process import Process
 from support.recordings import IMAGE, START, STEP, STORE, image, record, storage_file
 
@@ -253,6 +254,19 @@ def test_a_message_of_every_input_passes_the_check() -> None:
         name = f"sensor_msgs/msg/{kind}"
         check_message(minimal(name), name)
     check_message(b"\x00\x01\x00\x00", "std_msgs/msg/Empty")
+
+
+def test_a_message_of_every_distribution_passes_the_check() -> None:
+    """Vehicles with ultrasonic sensors record Range, which Jazzy has with a further field."""
+    from bev_semseg_ros.ros.bag.reading.payload import check_message
+
+    humble = get_typestore(Stores.ROS2_HUMBLE)
+    header = humble.types["std_msgs/msg/Header"](
+        humble.types["builtin_interfaces/msg/Time"](1, 0), "bumper"
+    )
+    measured = humble.types["sensor_msgs/msg/Range"](header, 0, 0.5, 0.2, 4.0, 1.3)
+    data = bytes(humble.serialize_cdr(measured, "sensor_msgs/msg/Range"))
+    check_message(data, "sensor_msgs/msg/Range")
 
 
 def minimal(name: str) -> bytes:

@@ -8,8 +8,9 @@ from rosbags.typesys import Stores, get_typestore
 from bev_semseg_ros.file_signatures import LZ4, ZSTD
 from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
-# Messages of other packages differ between the distributions: only their header is checked.
+# Other messages differ between the distributions: only their header is checked.
 _CHECKED_PACKAGES = ("sensor_msgs/", "tf2_msgs/", "nav_msgs/")
+_NOT_CHECKED = ("sensor_msgs/msg/Range",)  # Humble's has no variance
 _store = get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -39,6 +40,8 @@ def prepare_check(message_type: str) -> None:
 
 
 def _is_checked(message_type: str) -> bool:
+    if message_type in _NOT_CHECKED:
+        return False
     return message_type.startswith(_CHECKED_PACKAGES) and message_type in _store.fielddefs
 
 
