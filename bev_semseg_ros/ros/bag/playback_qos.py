@@ -24,8 +24,8 @@ def qos_profile(offered: Sequence[Qos], count: int = 0, is_static: bool = False)
         is_static: Whether it is /tf_static, which is latched if the bag does not say.
 
     Returns:
-        The first offered profile, but reliable if publishers differed, because that matches all
-        subscribers; reliable with depth 10 if there is none.
+        The first offered profile, but reliable if publishers differed, and latched if one of them
+        was, because that matches all subscribers; reliable with depth 10 if there is none.
     """
     latched = DurabilityPolicy.TRANSIENT_LOCAL
     if not offered:
@@ -41,6 +41,8 @@ def qos_profile(offered: Sequence[Qos], count: int = 0, is_static: bool = False)
     history = policy(HistoryPolicy, profile.history, HistoryPolicy.KEEP_LAST)
     usual = latched if is_static else DurabilityPolicy.VOLATILE
     durability = policy(DurabilityPolicy, profile.durability, usual)
+    if any(each.durability.name == latched.name for each in offered):
+        durability = latched
     is_latched = durability == latched
     kept = min(count, MAX_DEPTH) if is_latched else 0
     reliability = policy(ReliabilityPolicy, profile.reliability, ReliabilityPolicy.RELIABLE)

@@ -229,6 +229,19 @@ def test_best_available_is_played_reliably_and_so_are_publishers_that_differ() -
     assert qos_profile([BEST_EFFORT, BEST_EFFORT]).reliability == ReliabilityPolicy.BEST_EFFORT
 
 
+def test_a_topic_that_one_of_its_publishers_latched_is_played_latched() -> None:
+    """As /tf_static, if one of two programs publishes it with the default QoS."""
+    from rclpy.qos import DurabilityPolicy
+    from support.recordings import BEST_EFFORT
+
+    from bev_semseg_ros.ros.bag.playback_qos import qos_profile
+
+    latched = BEST_EFFORT._replace(durability=type(BEST_EFFORT.durability).TRANSIENT_LOCAL)
+    for offered in ([BEST_EFFORT, latched], [latched, BEST_EFFORT]):
+        profile = qos_profile(offered, 2, is_static=True)
+        assert profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+
+
 def test_a_bag_without_messages_is_no_success(tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", [])
     with Process("play", str(folder), "--wait", "0") as player:
