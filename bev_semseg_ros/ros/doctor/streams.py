@@ -102,10 +102,14 @@ def _check_topic(
     unusable = sum(stream.problems.values())
     if not len(stream):
         text, remedy = f"{stream.topic}: no message came", "record it again"
+        count = _of_type(observation, stream.message_type).get(stream.topic, 0)
         if unusable:
             text = f"{stream.topic}: {unusable} messages, none of which can be read"
         elif observation.is_live:
             remedy = "see the transport below"
+        elif count and stream.topic not in {topic for topic, _ in observation.left_out}:
+            text += f" in the first minute, which alone is read; all {count} come later"
+            remedy = "record when all sensors run, or cut off the beginning of the bag"
         diagnosis.add(item, "fault", text, remedy)
         return
     text = f"{stream.topic}: {len(stream)} messages"

@@ -47,6 +47,21 @@ def test_after_the_first_minute_only_static_transforms_are_read(
     assert observation.transforms.frames == {"base_link", "lidar", "camera"}
 
 
+def test_a_sensor_that_begins_after_the_first_minute_is_not_called_missing(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    """As if the clock of the vehicle was set after the lidar and before the camera began."""
+    hour = 3600 * 10 * TENTH
+    first = [entry for entry in content if entry.topic in ("/points", "/tf_static")]
+    later = [replace(entry, time=entry.time + hour) for entry in content]
+    observation = read_bag(write(tmp_path / "bag", first + later), {})
+    (found,) = (
+        each for each in diagnose(observation, WEIGHTS).findings if each.item == "topic image"
+    )
+    assert found.level == "fault" and f"all {COUNT} come later" in found.text
+    assert "cut off the beginning" in found.remedy
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_damaged_messages_are_counted_and_nothing_ends(
     seed: int, content: list[Entry], tmp_path: Path
