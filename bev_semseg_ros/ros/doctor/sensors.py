@@ -46,7 +46,8 @@ OF_EVERY_LIDAR = ("intensity", "ground height")
 def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     """Check the coordinates of the clouds, and which field holds the intensity."""
     item = item_of("coordinates", sensor)
-    message = stream.samples[0]
+    # Drivers that start publish empty clouds, which may have no fields.
+    message = next((each for each in stream.samples if each.width * each.height), stream.samples[0])
     name = intensity_field(message)
     clouds = [decode_cloud(each, name) for each in stream.samples]
     counts = [len(cloud) for cloud in clouds]
@@ -163,7 +164,7 @@ def _camera_of_info(
 ) -> Camera | None:
     """Return the camera that the camera_infos describe, or None if it is not the image's."""
     item = item_of("intrinsics", sensor)
-    if infos.problems:
+    if infos.problems and not infos.samples:  # of a few bad ones, the node drops the images alone
         problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
         diagnosis.add(
             item,

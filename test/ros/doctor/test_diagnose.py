@@ -82,6 +82,32 @@ def test_a_network_that_looks_from_each_lidar_needs_the_places_of_all(
     assert not [each for each in diagnose(bag, WEIGHTS).findings if each.item == "units"]
 
 
+@pytest.mark.parametrize("calibration", [CALIBRATION, None])
+def test_a_single_bad_camera_info_does_not_change_where_intrinsics_are_from(
+    calibration: Calibration | None, content: list[Entry], tmp_path: Path
+) -> None:
+    first = next(entry for entry in content if entry.topic == "/camera_info")
+    bad = first.with_message(k=np.zeros(9), p=np.zeros(12))
+    entries = [bad if entry is first else entry for entry in content]
+    diagnosis = diagnose(read_bag(write(tmp_path / "bag", entries, calibration), {}), WEIGHTS)
+    assert diagnosis.parameters == {}
+    found = {finding.item: finding for finding in diagnosis.findings}
+    assert "1 of 8 messages cannot be used" in found["layout camera_info"].text
+    assert found["intrinsics"].level == "ok"
+
+
+def test_an_empty_cloud_at_the_start_does_not_hide_the_fields_of_the_others(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    first = next(entry for entry in content if entry.topic == "/points")
+    empty = first.with_message(fields=[], width=0, row_step=0, data=first.message.data[:0])
+    entries = [empty if entry is first else entry for entry in content]
+    diagnosis = diagnose(read_bag(write(tmp_path / "bag", entries), {}), WEIGHTS)
+    assert diagnosis.parameters == {}
+    found = {finding.item: finding for finding in diagnosis.findings}
+    assert "1 clouds are empty" in found["coordinates"].text
+
+
 def test_images_that_come_late_within_max_wait_are_ok(content: list[Entry], tmp_path: Path) -> None:
     """A camera takes a while to deliver: its stamps are right, and an offset would spoil them."""
     diagnosis = diagnose(read_bag(write(tmp_path / "bag", late(170_000_000)(content)), {}), WEIGHTS)
