@@ -4,6 +4,7 @@ The description of each argument says what an empty value means.
 """
 
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -86,8 +87,13 @@ def start(context):
     else:
         raise ValueError(f"dds_profile: expected auto or none, got {value['dds_profile']!r}")
     added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
+    # A namespace may have been pushed by an including launch file.
+    pushed = LaunchConfiguration("ros_namespace", default="").perform(context)
+    namespace = os.path.join(pushed, value["namespace"]).strip("/")
+    prefix = f"/{namespace}" if namespace else ""
+    node = f"{prefix}/perception"
     texts = {name: value[name] for name in PARAMETERS if value[name]}
-    chosen = {**settings(value["params_file"]), **texts}
+    chosen = {**settings(value["params_file"], node), **texts}
     if (
         value["bag"]
         and not chosen.get("calibration")
@@ -114,7 +120,6 @@ def start(context):
                 f"as remap:={named.split(', ')[0]}:={value[topic]}"
             )
     topics |= remapped(value["remap"], topics)
-    prefix = "/" + value["namespace"].strip("/") if value["namespace"].strip("/") else ""
     actions = [
         Node(
             package=PACKAGE,
@@ -143,7 +148,7 @@ def start(context):
                     value["bag"],
                     "--clock",
                     "--for",
-                    f"{prefix}/perception",
+                    node,
                     "--wait",
                     "120",
                 ],
@@ -210,17 +215,34 @@ def remapped(argument, topics):
     return found
 
 
-def settings(params_file):
-    """Read all parameters of a parameter file, whatever nodes they are for."""
-    return parameters_of(yaml.safe_load(Path(params_file).read_text()))
+def settings(params_file, node):
+    """Read the parameters that a parameter file has for a node, given by its full name."""
+    return parameters_of(yaml.safe_load(Path(params_file).read_text()), node)
 
 
-def parameters_of(nodes):
-    """Return the parameters of all nodes, which may be in namespaces; of the same one the last."""
+def parameters_of(names, node, path=""):
+    """Return the parameters of a node: of what stands twice, the last, as ROS takes it.
+
+    Args:
+        names: The content of a parameter file below `path`: parts of names of nodes.
+        node: Full name of the node.
+        path: Full name of a node or a namespace, perhaps with wildcards.
+    """
     found = {}
-    for name, inner in (nodes or {}).items():
-        found |= (inner or {}) if name == "ros__parameters" else parameters_of(inner)
+    for name, inner in names.items() if isinstance(names, dict) else ():  # ROS refuses the others
+        if name != "ros__parameters":
+            found |= parameters_of(inner, node, f"{path}/{name}")
+        elif matches(path, node):
+            found |= inner or {}
     return found
+
+
+def matches(path, node):
+    """Return whether the full name of a node matches one with the wildcards * and **."""
+    wildcards = {"*": r"/\w+", "**": r"(/\w+)*"}
+    parts = [part for part in path.split("/") if part]
+    pattern = "".join(wildcards.get(part, f"/{re.escape(part)}") for part in parts)
+    return re.fullmatch(pattern, node) is not None
 
 
 def generate_launch_description():

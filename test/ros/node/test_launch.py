@@ -37,7 +37,8 @@ class Argument(Recorded):
 
 class Configuration(Recorded):
     def perform(self, context: dict) -> str:
-        return context[self.args[0]]
+        name = self.args[0]
+        return context.get(name, self.kwargs["default"]) if self.kwargs else context[name]
 
 
 class Share(Recorded):
@@ -105,7 +106,7 @@ def run(launch_file):
             name: value if isinstance(value, str) else value.perform({})
             for name, value in context.items()
         }
-        assert set(given) <= set(context)
+        assert set(given) <= {*context, "ros_namespace"}
         return function.kwargs["function"]({**context, **given})
 
     return actions
@@ -340,11 +341,55 @@ def test_rviz_has_the_clock_of_the_node(run):
     assert rviz["parameters"] == [{"use_sim_time": True}]
 
 
-@pytest.mark.parametrize("node", ["/**: {}", "/car/perception: {}", "car: {{perception: {}}}"])
+@pytest.mark.parametrize(
+    "node",
+    [
+        "/**: {}",
+        "/car/perception: {}",
+        "car: {{perception: {}}}",
+        "/*/perception: {}",
+        "/car/**: {}",
+    ],
+)
 def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path, node):
     params = tmp_path / "params.yaml"
     params.write_text(node.format("{ros__parameters: {calibration: /mine.yaml}}"))
-    assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {}
+    assert overrides(run(bag=str(tmp_path), params_file=str(params), namespace="car")) == {}
+
+
+def test_parameters_of_other_nodes_in_the_same_file_are_theirs(run, tmp_path):
+    names = {
+        "perception": {"ros__parameters": {"lidars": ["roof"]}},
+        "viewer": {"ros__parameters": {"cameras": ["left", "right"], "extrinsics": "none"}},
+        "/car2/perception": {"ros__parameters": {"lidars": ["bumper"]}},
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(names))
+    actions = run(bag=str(tmp_path), params_file=str(tmp_path / "p.yaml"))
+    inputs = [old for old, _ in perception(actions)["remappings"]]
+    assert inputs == ["roof/points", "image", "camera_info", "odometry"]
+    assert overrides(actions)["calibration"] == str(tmp_path)
+
+
+def test_what_is_no_parameter_file_is_left_to_ros_to_explain(run, tmp_path):
+    (tmp_path / "p.yaml").write_text("perception: {slop: 0.1}")
+    assert overrides(run(params_file=str(tmp_path / "p.yaml"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("argument", "full_name"),
+    [("", "/car/perception"), ("front", "/car/front/perception"), ("/front", "/front/perception")],
+)
+def test_a_namespace_that_an_including_launch_file_pushes_holds(run, tmp_path, argument, full_name):
+    params = tmp_path / "p.yaml"
+    params.write_text(f"{full_name}: {{ros__parameters: {{calibration: /mine.yaml}}}}")
+    actions = run(
+        ros_namespace="/car", namespace=argument, bag=str(tmp_path), params_file=str(params)
+    )
+    assert overrides(actions) == {}
+    command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))
+    assert command[command.index("--for") + 1] == full_name
+    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
+    assert ("/perception/markers", f"{full_name}/markers") in rviz["remappings"]
 
 
 def test_a_bag_needs_no_calibration_where_extrinsics_come_from_elsewhere(run, tmp_path):
