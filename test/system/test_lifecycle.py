@@ -374,3 +374,11 @@ def test_a_misspelt_parameter_is_told_with_what_was_meant(start_node, tmp_path):
     assert len(told) == 1 and told[0].endswith(
         "ignored: scor_threshold (did you mean score_threshold?)"
     )
+
+
+def test_parameters_for_a_node_of_another_name_are_spoken_of(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("perception: {ros__parameters: {extrinsics: tf}}")
+    with Process("node", "--ros-args", "-r", "__ns:=/car", "--params-file", str(path)) as process:
+        process.wait()
+    assert any("no parameter file has parameters for /car/perception" in x for x in process.lines)

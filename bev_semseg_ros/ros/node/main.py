@@ -16,6 +16,7 @@ from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node.command_line import misplaced_arguments
+from bev_semseg_ros.ros.node.declaration import why_none_given
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.shutdown import (
     EXIT_BAD_PARAMETERS,
@@ -52,7 +53,8 @@ def _run(args: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     use_shared_memory_profile()
-    if problem := misplaced_arguments((sys.argv if args is None else args)[1:]):
+    arguments = (sys.argv if args is None else args)[1:]
+    if problem := misplaced_arguments(arguments):
         print(f"perception: {problem}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
     try:
@@ -64,6 +66,8 @@ def _run(args: list[str] | None = None) -> int:
     executor = SingleThreadedExecutor()
     try:
         node = Perception()
+        if problem := why_none_given(node, arguments):
+            node.get_logger().warning(problem)
         executor.add_node(node)
         return _spin(node, executor)
     except (KeyboardInterrupt, ExternalShutdownException):
