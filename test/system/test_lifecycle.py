@@ -230,15 +230,17 @@ def test_sigint_while_the_node_loads_ends_it_cleanly(start_node, peers):
 
 @pytest.fixture
 def start_spoilt(checkpoint_file, calibration_file):
-    """Return start_spoilt(namespace, statements), which starts a node after running the statements.
+    """Return start_spoilt(namespace, statements, **parameters), which starts a spoilt node.
 
-    The statements see the node's modules `main` and `perception`, and `threading`.
+    Before it starts, the process runs the statements. They see the node's modules `main` and
+    `perception`, and `threading`.
     """
     processes = []
     values = {"checkpoint": checkpoint_file, "calibration": calibration_file, "engine": "torch"}
-    options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
 
-    def start(namespace: str, statements: str) -> Process:
+    def start(namespace: str, statements: str, **parameters: str) -> Process:
+        given = (values | parameters).items()
+        options = [part for name, value in given for part in ("-p", f"{name}:={value}")]
         program = (
             "import threading; from bev_semseg_ros.ros.node import main, perception; "
             f"{statements}; main.main()"
@@ -267,6 +269,34 @@ def test_sigint_ends_a_node_whose_loading_hangs(start_spoilt, peers):
     peer.spin_until(lambda: state(peer) == "configuring", what="configuring")
     process.interrupt()
     assert process.wait() == 0 and not any("Traceback" in line for line in process.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_configure_that_a_lifecycle_manager_asked_for(start_spoilt, peers, number):
+    namespace = f"/managed_{number.name.lower()}"
+    process = start_spoilt(
+        namespace,
+        "perception.load_calibration = lambda path: print('loads') or threading.Event().wait()",
+        autostart="false",
+    )
+    peer = peers(namespace)
+    client = peer.node.create_client(ChangeState, f"{namespace}/perception/change_state")
+    peer.spin_until(client.service_is_ready, what="the service")
+    client.call_async(
+        ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    )
+    process.wait_for("loads")
+    process.interrupt(number)
+    assert process.wait() == 0 and not complaints(process)
+
+
+def test_a_node_that_is_ended_while_it_loads_logs_nothing_more(start_spoilt):
+    process = start_spoilt(
+        "/ended",
+        "import rclpy; from bev_semseg_ros.inference.predictor import Predictor; "
+        "Predictor.warm_up = lambda *_: rclpy.shutdown()",
+    )
+    assert process.wait() == 0 and said_by_the_node(process) == []
 
 
 def test_a_shutdown_that_hangs_is_ended_and_says_where(start_spoilt):

@@ -57,6 +57,9 @@ def _run(args: list[str] | None = None) -> int:
     if problem := misplaced_arguments(arguments):
         print(f"perception: {problem}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
+    # rclpy hands signals on to Python's handler. With SIGINT's, SIGTERM interrupts the transitions,
+    # too, that a lifecycle manager has asked for.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # such as a parameter file that is missing or no YAML
@@ -102,12 +105,12 @@ def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
 
 
 def _shut_down(node: Perception | None, executor: SingleThreadedExecutor) -> None:
-    # A terminal and a launch both send SIGINT: the second one must not break what follows. SIGTERM
-    # may still end the process at once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A terminal and a launch both send SIGINT: the second one must not break what follows.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # The thread of rclpy's signal handlers wakes what is freed next: a crash now and then.
     uninstall_signal_handlers()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # may end the process at once
     # Fast DDS can wait for itself where many nodes end at the same moment.
     faulthandler.dump_traceback_later(SHUTDOWN_LIMIT, exit=True)
     executor.shutdown()

@@ -240,6 +240,7 @@ class Perception(LockedParametersNode):
             self.has_bad_parameters = True  # starting the node again will not help
             raise
         predictor.warm_up(camera.size for camera in cameras.values())
+        self._stop_if_shut_down()
         self.get_logger().info(
             f"configured: {checkpoint} loaded in {loaded - start:.1f} s, warmed up in "
             f"{time.monotonic() - loaded:.1f} s"
