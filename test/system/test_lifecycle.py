@@ -148,9 +148,10 @@ def test_cleanup_takes_the_publishers_away(managed):
 
 
 def test_an_impossible_transition_is_refused_and_survived(managed):
-    _, peer = managed
+    process, peer = managed
     bring_to(peer, "inactive")
     assert not change(peer, Transition.TRANSITION_CONFIGURE) and state(peer) == "inactive"
+    process.wait_for("transition 1 refused: the node is inactive$")
 
 
 def test_a_failed_configure_can_be_repeated(managed):

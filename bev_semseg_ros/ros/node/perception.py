@@ -158,10 +158,10 @@ class Perception(LockedParametersNode):
         def change_if_possible(request: Any, response: Any) -> Any:
             try:
                 return change(request, response)
-            except RuntimeError as error:
+            except RuntimeError:
                 self.get_logger().error(
-                    f"transition {request.transition.label or request.transition.id} refused: "
-                    f"{str(error).splitlines()[0]}"
+                    f"transition {request.transition.label or request.transition.id} refused: the "
+                    f"node is {self._state_machine.current_state[1]}"
                 )
                 response.success = False
                 return response
