@@ -14,6 +14,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.augmentation import Example, augment
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.model.tasks.detection.metric import in_image
 from bev_semseg_ros.model.tasks.task import Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
 
@@ -184,10 +185,20 @@ class Loader:
         return example
 
     def _learnable(self, example: Example) -> Example:
-        """Leave out boxes that the network cannot see, because the points are lost."""
-        if example.sample.points is None and not self._sees_without_points:
+        """Leave out boxes that the network cannot see, because the points are lost.
+
+        A network that finds boxes in images learns those that an image shows. Others are ignored.
+        """
+        boxes, sample = example.boxes, example.sample
+        if boxes is None or sample.points is not None:
+            return example
+        if not self._sees_without_points:
             return replace(example, boxes=None, ignored=None)
-        return example
+        hidden = np.ones(len(boxes), bool)
+        for seen in sample.images.values():
+            hidden &= ~in_image(boxes.centers, seen.camera)
+        ignored = hidden if example.ignored is None else example.ignored | hidden
+        return replace(example, ignored=ignored)
 
 
 def _in_words(task: Task) -> str:

@@ -10,6 +10,7 @@ from support import tiny_data
 from support.memory_dataset import ROAD, SKY, TINY, RigDataset, TinyDataset, with_training
 from support.prepared_frames import cache_of, first_batch, loader_of
 
+from bev_semseg_ros.config import AugmentationConfig
 from bev_semseg_ros.data.augmentation import drop_sensor
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.build import build_network, build_tasks
@@ -86,6 +87,28 @@ def test_a_frame_that_lost_its_lidar_demands_no_boxes(tmp_path):
     config = replace(TINY, augmentation=replace(TINY.augmentation, lidar_drop=1.0))
     step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
     assert not step.batch.has_points.any() and set(step.targets) == {"segmentation"}
+
+
+def test_without_points_only_boxes_in_the_image_are_demanded(tmp_path):
+    """The car of the first frame is in the image, that of the second one is beside it."""
+
+    class OneBeside(TinyDataset):
+        def __getitem__(self, index):
+            frame, annotation = super().__getitem__(index)
+            boxes = replace(annotation.boxes, centers=[[12.2, 12.2 * index, 0.8]])
+            return replace(frame, lidars={}), replace(annotation, boxes=boxes)
+
+    config = with_training(
+        replace(TINY, model=replace(TINY.model, fusion="cross_attention")), crop=(0, 0)
+    )
+    quiet = AugmentationConfig(flip=0.0, rotation=0.0, scale=0.0, height=0.0)
+    config = replace(config, augmentation=quiet)
+    cache = cache_of(OneBeside(2), tmp_path / "cache", config)
+    step = loader_of([cache], config).make_batch(np.arange(2), (0,))
+    ((_, targets),) = step.targets["detection"]["heatmaps"].items()
+    in_image, beside = targets["heatmap"].amax(dim=(1, 2, 3)).tolist()
+    assert (in_image, beside) == (1, 0)
+    assert targets["negative_weight"][1].min() == 0  # nor is it forbidden
 
 
 def test_a_task_that_the_network_lacks_is_named(tmp_path):
