@@ -95,8 +95,7 @@ class CompiledByShape(nn.Module):
         """Run the module, compiled for inputs of these shapes."""
         if self._one_by_one and len(inputs[0]) > 1:
             rows = zip(*(tensor.split(1) for tensor in inputs), strict=True)
-            # What an engine returns stays valid until its next run.
-            parts = [[part.clone() for part in self(*row)] for row in rows]
+            parts = [self(*row) for row in rows]
             return [torch.cat(part) for part in zip(*parts, strict=True)]
         key = tuple(tensor.shape for tensor in inputs)
         with self._lock:
@@ -158,9 +157,7 @@ def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Comp
 def openvino_compiler(
     precision: str, threads: int, cache: Path | None
 ) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
-    """Return what compiles a module for OpenVINO's CPU plugin.
-
-    The compiled module's outputs are float32 and stay valid until its next run.
+    """Return what compiles a module for OpenVINO's CPU plugin. Its outputs are float32.
 
     Args:
         precision: fp32 or bf16.
@@ -188,8 +185,9 @@ def openvino_compiler(
             for index, tensor in enumerate(borrowed):
                 request.set_input_tensor(index, openvino.Tensor(tensor.numpy(), shared_memory=True))
             request.infer()
+            # The next run overwrites the request's own tensors.
             return [
-                torch.from_numpy(request.get_output_tensor(index).data)
+                torch.from_numpy(request.get_output_tensor(index).data.copy())
                 for index in range(len(compiled.outputs))
             ]
 

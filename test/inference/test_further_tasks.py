@@ -79,6 +79,20 @@ def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
     assert blind.results == {} and ready.pictures(frame(image=False), blind) == {}
 
 
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_the_result_of_a_frame_stays_as_it_was_when_the_next_one_is_predicted(engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    wanted = config_with_a_further_task()
+    ready = Predictor(
+        build_network(wanted), wanted, device="cpu", precision="fp32", engine=engine, num_threads=1
+    )
+    result = ready.predict(frame(seed=0)).results["brightness"]["camera"]
+    before = result.copy()
+    ready.predict(frame(seed=1))
+    assert np.array_equal(result, before)
+
+
 def test_a_network_of_one_further_task_alone_predicts_nothing_else(tmp_path):
     wanted = config_with_a_further_task()
     wanted = replace(wanted, model=replace(wanted.model, tasks=wanted.model.tasks[-1:]))
