@@ -201,7 +201,8 @@ def _rays(
 ) -> np.ndarray:
     """Return (rays, steps) int32: the cells on rays from x, y in steps of a cell.
 
-    Every cell lies on a ray. Cells have flat numbers; the number behind the last one is outside.
+    Beyond 30 m, a few cells lie between the rays: 1 % of all. Cells have flat numbers; the number
+    behind the last one is outside.
     """
     ends = np.array([[x_min, y_min], [x_min + shape[0] * cell, y_min + shape[1] * cell]]) - (x, y)
     longest = np.hypot(*np.abs(ends).max(0))

@@ -213,7 +213,13 @@ class Predictor:
                         dense.prepare(image)
 
     def is_warm(self, camera_size: tuple[int, int]) -> bool:
-        """Return True if images of this recorded (width, height) cost no compilation."""
+        """Return True if the camera branch is compiled for images of this (width, height).
+
+        A fusion with a part in the BEV branch may still cost a compilation there.
+
+        Args:
+            camera_size: of the images as recorded.
+        """
         width, height = network_size(camera_size, self.config.image)
         camera: nn.Module = self._network.camera
         return not isinstance(camera, CompiledByShape) or camera.holds((1, height, width, 3))
