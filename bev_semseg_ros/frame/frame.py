@@ -35,6 +35,9 @@ class LidarScan:
         lidar_from_unit: for a cloud of several lidars their poses by the numbers of the attribute
             "unit": (4, 4) takes points of the unit to the lidar's frame. As far as known, and the
             same in all frames.
+
+    Raises:
+        ValueError: points of another shape.
     """
 
     points: np.ndarray | None
@@ -42,6 +45,17 @@ class LidarScan:
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     seconds: float = 0.0
     lidar_from_unit: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.points is None:
+            return
+        shape = np.shape(self.points)
+        if len(shape) != 2 or shape[1] != 4:
+            raise ValueError(
+                f"lidar: points have the shape {shape}, expected (N, 4): x, y, z and intensity; "
+                "without intensities append a column of zeros, and give further values as "
+                "attributes"
+            )
 
     @property
     def times(self) -> np.ndarray | float:
@@ -58,11 +72,24 @@ class CameraImage:
         image: (H, W, 3) uint8 RGB as recorded; None if the camera gave nothing.
         camera: how it looks at the ego frame.
         seconds: from the frame's time to that of the image.
+
+    Raises:
+        ValueError: an image of another shape or type.
     """
 
     image: np.ndarray | None
     camera: Camera
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.image is None:
+            return
+        image = np.asarray(self.image)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"camera: the image has the shape {image.shape} and the type {image.dtype}, "
+                "expected (H, W, 3) RGB of the type uint8, 0 to 255; convert it"
+            )
 
 
 _Value = TypeVar("_Value")
@@ -139,7 +166,8 @@ class Frame:
             motion: how the vehicle moves, if that is known.
 
         Raises:
-            ValueError: an image whose camera is not known.
+            ValueError: an image whose camera is not known, or points or an image of another shape
+                or type.
         """
         if image is not None and camera is None:
             raise ValueError("an image needs its camera")
