@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,52 +12,46 @@ from torch.nn import functional as F
 from bev_semseg_ros.config import LossConfig
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.tasks.label_view import LabelView
+from bev_semseg_ros.model.tasks.task import Targets
 
 
-def segmentation_loss(
-    logits: Tensor,
-    mask: Tensor,
-    class_weights: Tensor | None = None,
-    view: LabelView | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return the summed cross entropy and the summed weight of the labelled pixels.
+def upsample_logits(logits: Tensor, masks: Targets) -> Tensor:
+    """Return the logits of the images that have masks, at the size of these masks.
 
-    The mask has half the image's size. At a quarter of the pixels the loss costs a quarter and,
+    The masks have half the image's size. At a quarter of the pixels the loss costs a quarter and,
     since the logits are smooth, has nearly the same gradients.
 
     Args:
-        logits: (B, C, h/4, w/4), brought to the mask's size by bilinear upsampling.
-        mask: (B, h/2, w/2) int64, `labels.MASK_IGNORED` is left out.
-        class_weights: of the mask's classes; None: ones.
-        view: how the network's classes look in the mask's label set; None: they are the same.
+        logits: (B, C, h/4, w/4), brought to the masks' size by bilinear upsampling.
+        masks: of one label set, as `collate_masks` gives them.
+
+    Returns:
+        (B', C, h/2, w/2) float32.
     """
-    logits = F.interpolate(logits.float(), scale_factor=2, mode="bilinear")
-    logits = logits[..., : mask.shape[1], : mask.shape[2]]
-    return cross_entropy(logits, mask, class_weights, view)
+    frames, (height, width) = masks["frames"], masks["mask"].shape[1:]
+    labelled = logits if len(frames) == len(logits) else logits[frames]
+    large = F.interpolate(labelled.float(), scale_factor=2, mode="bilinear")
+    return large[..., :height, :width]
 
 
 def cross_entropy(
-    logits: Tensor,
-    mask: Tensor,
-    class_weights: Tensor | None = None,
-    view: LabelView | None = None,
+    logits: Tensor, classes: Tensor, class_weights: Tensor | None, view: LabelView
 ) -> tuple[Tensor, Tensor]:
     """Return the summed cross entropy and the summed weight of the labelled places.
 
     Args:
-        logits: (B, C, h, w) float32.
-        mask: (B, h, w) int64, `labels.MASK_IGNORED` is left out.
-        class_weights: of the mask's classes; None: ones.
-        view: how the network's classes look in the mask's label set; None: they are the same.
+        logits: (B, N, ...) float32 of the network's classes.
+        classes: (B, ...) int64, `labels.MASK_IGNORED` is left out.
+        class_weights: (M,) of the labels' classes; None: ones.
+        view: how the network's classes look in the label set of `classes`.
     """
-    known = mask[mask != MASK_IGNORED]
-    if view is None or view.is_identity:
-        total = F.cross_entropy(
-            logits, mask, class_weights, ignore_index=MASK_IGNORED, reduction="sum"
-        )
+    known = classes[classes != MASK_IGNORED]
+    settings: dict[str, Any] = {"ignore_index": MASK_IGNORED, "reduction": "sum"}
+    if view.is_identity:
+        total = F.cross_entropy(logits, classes, class_weights, **settings)
     else:
         scores = view.merge_exclusive(logits)
-        total = F.nll_loss(scores, mask, class_weights, ignore_index=MASK_IGNORED, reduction="sum")
+        total = F.nll_loss(scores, classes, class_weights, **settings)
     weight = known.new_tensor(len(known)) if class_weights is None else class_weights[known].sum()
     return total, weight
 

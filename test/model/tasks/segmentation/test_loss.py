@@ -6,38 +6,13 @@ from torch.nn import functional as F
 from bev_semseg_ros.config import Config, LossConfig
 from bev_semseg_ros.data.augmentation import Example
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
-from bev_semseg_ros.model.tasks.segmentation.loss import (
-    class_weights_from_counts,
-    segmentation_loss,
-)
+from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.preprocessing import Sample
 
 NOTHING = Sample(None)
 DRIVING, A2D2, GROUPS = (load_label_set(name) for name in ("driving_13", "a2d2_38", "groups_6"))
 BOTH_NETWORKS = pytest.mark.parametrize("network", [DRIVING, A2D2], ids=lambda labels: labels.name)
-
-
-def mean_loss(*arguments):
-    total, weight = segmentation_loss(*arguments)
-    return total / weight.clamp_min(1)
-
-
-def test_segmentation_is_the_weighted_mean_cross_entropy_without_ignored_pixels():
-    torch.manual_seed(0)
-    logits, mask = torch.randn(2, 13, 4, 6), torch.randint(0, 13, (2, 8, 12))
-    mask[:, :3] = MASK_IGNORED
-    weights = torch.rand(13) + 0.1
-    up = F.interpolate(logits, scale_factor=2, mode="bilinear")
-    expected = F.cross_entropy(up, mask, weights, ignore_index=MASK_IGNORED)
-    assert mean_loss(logits, mask, weights).item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_a_wholly_ignored_mask_costs_nothing():
-    logits = torch.randn(1, 13, 4, 6, requires_grad=True)
-    loss = mean_loss(logits, torch.full((1, 8, 12), MASK_IGNORED))
-    loss.backward()
-    assert loss == 0 and not logits.grad.any()
 
 
 def test_rare_classes_weigh_more_within_the_limits():
@@ -111,6 +86,15 @@ def test_the_task_weights_the_mean_cross_entropy_by_lambda_and_class():
     up = F.interpolate(logits, scale_factor=2, mode="bilinear")
     expected = F.cross_entropy(up, mask, weights, ignore_index=MASK_IGNORED)
     assert loss_of(task, logits, made).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_wholly_ignored_mask_costs_nothing():
+    logits = torch.randn(1, 13, 4, 6, requires_grad=True)
+    loss = loss_of(
+        make_task(DRIVING), logits, [(np.full((16, 24), MASK_IGNORED, np.uint8), DRIVING)]
+    )
+    loss.backward()
+    assert loss == 0 and not logits.grad.any()
 
 
 def test_a_frame_without_a_mask_gets_no_gradient():
