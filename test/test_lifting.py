@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.config import Config, GridConfig
-from bev_semseg_ros.data.augmentation import augment, make_example
+from bev_semseg_ros.data.augmentation import augment
+from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Camera, Frame
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, transform
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set

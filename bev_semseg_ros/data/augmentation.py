@@ -8,20 +8,16 @@ shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from bev_semseg_ros.config import AugmentationConfig, Config, GridConfig
+from bev_semseg_ros.config import AugmentationConfig, GridConfig
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.data.miscalibration import miscalibrate
-from bev_semseg_ros.data.point_classes import (
-    POINT_CLASS,
-    with_carried_classes,
-    with_point_classes,
-)
-from bev_semseg_ros.frame import Annotation, Boxes, Camera, Frame, only
+from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import (
     invert,
     rotation_z,
@@ -29,99 +25,12 @@ from bev_semseg_ros.geometry import (
     transform_boxes,
     wrap_angle,
 )
-from bev_semseg_ros.labels import (
-    DEFAULT_BOX_LABELS,
-    DEFAULT_MASK_LABELS,
-    MASK_IGNORED,
-    LabelSet,
-    load_label_set,
-)
-from bev_semseg_ros.preprocessing import (
-    RectifiedImage,
-    Sample,
-    points_in_grid,
-    prepare,
-    rectify,
-)
+from bev_semseg_ros.labels import MASK_IGNORED
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample, points_in_grid
 
 # Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
 RING_STEP = 0.0070
 LIDAR_HEIGHT = 1.73  # metres above the ground, KITTI's rig: rings are cones seen from there
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """What the network sees of a frame, and its ground truth at the network's size.
-
-    Attributes:
-        sample: what the network sees.
-        masks: for each labelled image (h, w) uint8 classes of `mask_labels`, by the camera's name.
-        boxes: in the ego frame, with classes of `box_labels`; None if unlabelled.
-        ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
-        box_labels: label set of `boxes`.
-        mask_labels: label set of `masks` and `point_classes`.
-    """
-
-    sample: Sample
-    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
-    boxes: Boxes | None = None
-    ignored: np.ndarray | None = None
-    box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
-    mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
-
-    @property
-    def mask(self) -> np.ndarray | None:
-        """(h, w) mask of the only labelled image."""
-        return only(self.masks, "labelled cameras")
-
-    @property
-    def point_classes(self) -> np.ndarray | None:
-        """(N,) uint8 classes of the sample's points, MASK_IGNORED where unknown; None: no truth."""
-        values = self.sample.point_attributes.get(POINT_CLASS)
-        if values is None or np.isnan(values).all():
-            return None
-        return np.nan_to_num(values, nan=MASK_IGNORED).astype(np.uint8)
-
-    def of_camera(self, name: str) -> Example:
-        """Return the example as if there were one camera alone. Tasks on images get such ones."""
-        masks = {name: self.masks[name]} if name in self.masks else {}
-        return replace(self, sample=self.sample.of_camera(name), masks=masks)
-
-
-def make_example(
-    frame: Frame, annotation: Annotation, config: Config, whole_clouds: bool = False
-) -> Example:
-    """Return a frame and its ground truth as the network sees them.
-
-    Points get the classes that the data set gives them. If it gives none, or if
-    `training.carry_masks` says so, they get those of the masks at the pixels that show them;
-    without masks they have none.
-
-    Args:
-        frame: as recorded.
-        annotation: its ground truth.
-        config: of the network.
-        whole_clouds: see `prepare`.
-    """
-    if not config.training.carry_masks:
-        frame = with_point_classes(frame, annotation)
-    sample = prepare(frame, config, whole_clouds)
-    masks = {}
-    for name, seen in sample.images.items():
-        if name in annotation.masks:
-            recorded = frame.cameras[name].camera
-            size = seen.camera.size
-            masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
-    if POINT_CLASS not in sample.point_attributes:
-        sample = with_carried_classes(sample, masks)
-    return Example(
-        sample,
-        masks,
-        annotation.boxes,
-        annotation.ignored,
-        annotation.box_labels,
-        annotation.mask_labels,
-    )
 
 
 def augment(
@@ -157,17 +66,30 @@ def augment(
             inside = points_in_grid(sample.points, grid)
             sample = sample.with_points(sample.points[inside], inside)
         example = replace(example, sample=thin_points(sample, config, rng))
-    for name, seen in sample.images.items():
-        if crop != (0, 0):
-            size = (seen.image.shape[1], seen.image.shape[0])
-            view = random_view(size, crop, config, rng)
-            example = warp_image(example, view, crop, name)
-        if rng.random() < config.photometric:
-            example = recolor_image(example, rng, name)
-        if config.calibration_noise or config.calibration_shift:
-            wrong = miscalibrate(example.sample.images[name], config, rng)
-            example = _with_image(example, name, wrong)
+    for name in sample.images:
+        example = _vary_image(example, name, config, crop, rng)
     return drop_sensor(example, config, rng)
+
+
+def _vary_image(
+    example: Example,
+    name: str,
+    config: AugmentationConfig,
+    crop: tuple[int, int],
+    rng: np.random.Generator,
+) -> Example:
+    """Return the example with the image of one camera varied; arguments as in `augment`."""
+    if crop != (0, 0):
+        height, width = example.sample.images[name].image.shape[:2]
+        view = random_view((width, height), crop, config, rng)
+        example = warp_image(example, view, crop, name)
+    if rng.random() < config.photometric:
+        seen = example.sample.images[name]
+        example = _with_image(example, name, replace(seen, image=recolor(seen.image, rng)))
+    if config.calibration_noise or config.calibration_shift:
+        wrong = miscalibrate(example.sample.images[name], config, rng)
+        example = _with_image(example, name, wrong)
+    return example
 
 
 def flip(example: Example) -> Example:
@@ -339,12 +261,6 @@ def warp_image(example: Example, view: np.ndarray, size: tuple[int, int], name: 
         )
     camera = Camera(view @ seen.camera.matrix, size, seen.camera.camera_from_ego)
     return replace(_with_image(example, name, RectifiedImage(image, camera)), masks=masks)
-
-
-def recolor_image(example: Example, rng: np.random.Generator, name: str) -> Example:
-    """Return the example with one image under other light, see `recolor`."""
-    seen = example.sample.images[name]
-    return _with_image(example, name, replace(seen, image=recolor(seen.image, rng)))
 
 
 def _with_image(example: Example, name: str, seen: RectifiedImage) -> Example:

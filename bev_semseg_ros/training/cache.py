@@ -22,8 +22,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example, make_example
 from bev_semseg_ros.data.dataset import Dataset, Split, data_files, open_frames
+from bev_semseg_ros.data.example import Example, make_example
 from bev_semseg_ros.data.point_classes import POINT_CLASS
 from bev_semseg_ros.frame import Boxes, Camera, Rays
 from bev_semseg_ros.input_check import InputStatistics

@@ -11,7 +11,8 @@ from itertools import islice
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example, augment
+from bev_semseg_ros.data.augmentation import augment
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.metric import in_image

@@ -9,7 +9,6 @@ import pytest
 
 from bev_semseg_ros.config import AugmentationConfig, GridConfig
 from bev_semseg_ros.data.augmentation import (
-    Example,
     augment,
     every_second_ring,
     flip,
@@ -17,6 +16,7 @@ from bev_semseg_ros.data.augmentation import (
     random_view,
     warp_image,
 )
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import CAMERA, Boxes, Camera
 from bev_semseg_ros.geometry import (

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example, augment, flip, move
+from bev_semseg_ros.data.augmentation import augment, flip, move
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import EgoMotion, Frame, LidarScan
 from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
 from bev_semseg_ros.preprocessing import prepare

@@ -6,7 +6,7 @@ import torch
 from support.samples import GRID, camera_sample, lidar_sample, rig_sample, run, sample, small_config
 
 from bev_semseg_ros.config import GridConfig, to_dict
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import CAMERA, Boxes, Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import torch_threads

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.preprocessing import Sample

@@ -17,7 +17,7 @@ import numpy as np
 
 from bev_semseg_ros.bev_lifting import DRIVABLE, fill_from_nearest, lift, members
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import make_example
+from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import Annotation, BevMap, Frame, Mode, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, shared_label_set
 from bev_semseg_ros.model.tasks.bev_segmentation.targets import encode_cells

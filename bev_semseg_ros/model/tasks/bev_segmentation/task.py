@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import BevMap
 from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric
 from bev_semseg_ros.model.tasks.bev_segmentation.postprocess import decode_map, join_maps

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import Boxes, relabel_boxes
 from bev_semseg_ros.labels import BOX_IGNORED, LabelSet
 from bev_semseg_ros.model.tasks.detection.head import DetectionHead

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.augmentation import Example, make_example
+from bev_semseg_ros.data.example import Example, make_example
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.lifting import carry_classes

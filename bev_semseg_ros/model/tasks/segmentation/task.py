@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.model.tasks.classification import ClassificationTask
 from bev_semseg_ros.model.tasks.segmentation.head import SegmentationHead
 from bev_semseg_ros.model.tasks.segmentation.loss import upsample_logits

@@ -11,7 +11,7 @@ from support.memory_dataset import TINY, TinyDataset
 from torch.nn import functional as F
 
 from bev_semseg_ros.config import GridConfig
-from bev_semseg_ros.data.augmentation import Example, make_example
+from bev_semseg_ros.data.example import Example, make_example
 from bev_semseg_ros.frame import LIDAR, Annotation, BevMap
 from bev_semseg_ros.inference.around import pass_config, whole_config
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set

@@ -5,7 +5,7 @@ import pytest
 from support.samples import box
 
 from bev_semseg_ros.config import Config, GridConfig
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.detection.targets import collate_boxes, encode_boxes, unlabelled

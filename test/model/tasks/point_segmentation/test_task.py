@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.point_clouds import ROOF, points_config
 
-from bev_semseg_ros.data.augmentation import make_example
+from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import (
     CAMERA,
     Annotation,

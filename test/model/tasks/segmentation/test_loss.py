@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config, LossConfig
-from bev_semseg_ros.data.augmentation import Example
+from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
