@@ -20,21 +20,9 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import MODES, BevMap, Camera, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
-from bev_semseg_ros.inference.choices import (
-    PRECISIONS,
-    choose_device,
-    choose_engine,
-    choose_precision,
-)
-from bev_semseg_ros.inference.engine import (
-    CompiledByShape,
-    cache_folder,
-    fold_batch_norm,
-    lower_precision,
-    openvino_compiler,
-    torch_compiler,
-    torch_threads,
-)
+from bev_semseg_ros.inference.choices import choose_device, choose_engine, choose_precision
+from bev_semseg_ros.inference.compilation import compile_network
+from bev_semseg_ros.inference.engine import CompiledByShape, cache_folder, torch_threads
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
@@ -118,19 +106,7 @@ class Predictor:
             raise ValueError(f"num_threads: expected at least 1, got {num_threads}")
         threads = num_threads or len(os.sched_getaffinity(0))
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
-        fold_batch_norm(self._network)
-        for name, parent, branch in _dense_parts(self._network):
-            if self.engine == "openvino":
-                folder = None if cache is None else cache / name
-                compiler = openvino_compiler(self.precision, threads, folder)
-            else:
-                lower_precision(branch, PRECISIONS[self.precision])
-                compiler = torch_compiler(threads)
-            is_run = name != "camera" or self.uses_images
-            if self.device.type == "cpu" and is_run:
-                # A rig may lose any of its sensors at any moment.
-                compiled = CompiledByShape(branch, compiler, one_by_one=name != "bev")
-                setattr(parent, name, compiled)
+        compile_network(self._network, self.device, self.precision, self.engine, threads, cache)
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
             f"threads {threads}"
@@ -404,18 +380,6 @@ class Predictor:
 
 # What a mode looks at, for the message that it is missing.
 _INPUTS = {"fused": "points and no image", "lidar_only": "points", "camera_only": "image"}
-
-
-def _dense_parts(network: Network) -> list[tuple[str, nn.Module, nn.Module]]:
-    """Return name, parent and module of each part of a network that an engine runs."""
-    parts: list[tuple[str, nn.Module, nn.Module]] = [
-        ("camera", network, network.camera),
-        ("bev", network, network.bev),
-    ]
-    encoder = network.point_encoder
-    if encoder.dense is not None:
-        parts.append(("dense", encoder, encoder.dense))
-    return parts
 
 
 def _ran(sample: Sample) -> Mode:
