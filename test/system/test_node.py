@@ -15,8 +15,8 @@ from visualization_msgs.msg import Marker
 from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
+from bev_semseg_ros.ros.node.calibration import names_frames
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.perception import names_frames
 
 
 @pytest.fixture

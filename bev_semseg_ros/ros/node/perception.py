@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,13 +18,18 @@ from rclpy.executors import Executor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
 
-from bev_semseg_ros.data.calibration import YAML_NAME, Calibration, load_calibration
+from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.resources import shipped_checkpoint
 from bev_semseg_ros.ros.health.diagnostics import ERROR, OK
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.ego_motion import open_motion
 from bev_semseg_ros.ros.input.extrinsics import open_extrinsics
+from bev_semseg_ros.ros.node.calibration import (
+    calibrated_frame_ids,
+    known_cameras,
+    names_frames,
+)
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.declaration import (
     choose_by_class,
@@ -37,7 +41,6 @@ from bev_semseg_ros.ros.node.declaration import (
 from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
-from bev_semseg_ros.ros.node.sensors import Sensors
 from bev_semseg_ros.ros.node.session import Configuration, Session
 
 if TYPE_CHECKING:
@@ -207,8 +210,8 @@ class Perception(LockedParametersNode):
             if motion is not None:
                 undo.callback(motion.close)
             if calibration and brings_frames and parameters.extrinsics == "calibration":
-                frame_ids = _frame_ids(sensors, calibration)
-            cameras = _known_cameras(parameters, calibration)
+                frame_ids = calibrated_frame_ids(sensors, calibration)
+            cameras = known_cameras(parameters, calibration)
             predictor = self._load_predictor(parameters, cameras)
             self._leave_out_unused_cameras(predictor)
             publishers = Publishers(
@@ -382,48 +385,6 @@ class Perception(LockedParametersNode):
             self._class_values |= by_class.to_remember()
             undeclare_by_class(self, by_class)
             self._set_by_class(ClassParameters())
-
-
-def _frame_ids(sensors: Sensors, calibration: Calibration) -> dict[str, str]:
-    """Return the frame_ids that a calibration names, by the sensors' streams."""
-    found = {}
-    for sensor in sensors.all:
-        mounts = calibration.lidars if sensor.kind == "points" else calibration.cameras
-        if sensor.name in mounts:
-            found[sensor.stream] = mounts[sensor.name].frame_id
-    return found
-
-
-def _known_cameras(parameters: Parameters, calibration: Calibration | None) -> dict[str, Camera]:
-    """Return the cameras of the mode that the calibration knows, by name.
-
-    Raises:
-        ValueError: If the parameter intrinsics needs one that it does not know.
-    """
-    if parameters.mode == "lidar_only":
-        return {}
-    mounts = {} if calibration is None else calibration.cameras
-    found = {}
-    for sensor in parameters.sensors.cameras:
-        if sensor.name in mounts:
-            found[sensor.name] = mounts[sensor.name].camera
-        elif parameters.intrinsics == "calibration":
-            which = f"the camera {sensor.name!r}" if sensor.prefix else "a camera"
-            raise ValueError(
-                f"intrinsics is calibration and no calibration file has {which}: name one with the "
-                "parameter calibration, or set intrinsics to camera_info"
-            )
-    return found
-
-
-def names_frames(calibration: str) -> bool:
-    """Return whether a calibration is our YAML, the only format with the vehicle's frame_ids.
-
-    Args:
-        calibration: A file, or a folder with `YAML_NAME` in it.
-    """
-    path = Path(calibration)
-    return path.suffix in (".yaml", ".yml") or (path / YAML_NAME).is_file()
 
 
 def _free_memory() -> None:
