@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Annotation, BevMap, Frame, Prediction
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.preprocessing import RectifiedImage, prepare, rectify
+from bev_semseg_ros.preprocessing import RectifiedImage, Sample, prepare, rectify
 from bev_semseg_ros.visualization.bev import draw_bev
 from bev_semseg_ros.visualization.drawing import (
     BACKGROUND,
@@ -60,66 +60,90 @@ def panel(
     Returns:
         (h, w, 3) RGB.
     """
-    box_labels = label_sets.get("detection")
-    mask_labels = label_sets.get("segmentation")
+    box_labels, mask_labels = label_sets.get("detection"), label_sets.get("segmentation")
+    if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
+        annotation = annotation.with_labels(mask_labels=mask_labels)
     sample = prepare(frame, config)
 
     def bev(size: int) -> np.ndarray:
-        views = [(_bev_title(annotation, prediction), prediction.boxes, bev_map)]
-        if bev_map is not None and annotation.bev is not None:
-            views.append(("ground truth", None, annotation.bev))
-        pictures = []
-        for title, boxes, shown in views:
-            picture = draw_bev(
-                sample.points,
-                None if box_labels is None else boxes,
-                annotation.boxes,
-                size,
-                config.grid,
-                annotation.box_labels if box_labels is None else box_labels,
-                shown,
-            )
-            pictures += [_titled(picture, title), _vertical_gap(size + TITLE)]
-        return np.hstack(pictures[:-1])
+        return _bev_views(sample, annotation, prediction, config.grid, box_labels, bev_map, size)
 
-    bev_labels = None if bev_map is None else bev_map.labels
-    if not sample.images:
+    own_labels = None
+    if sample.images:
+        cells = []
+        for name in sample.images:
+            cells += _camera_cells(name, sample, frame, annotation, prediction, label_sets)
+        height, width = cells[0].shape[:2]
+        for title, picture in (pictures or {}).items():
+            cells.append(_titled(_fitted(picture, (width, height - TITLE)), title))
+        # One camera's four pictures stand two by two, those of several in a row for each camera.
+        left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
+        body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
+        if annotation.masks and annotation.mask_labels != mask_labels:
+            own_labels = annotation.mask_labels
+    else:
+        mask_labels = None
         body = bev(BEV_ALONE)
         for title, picture in (pictures or {}).items():
             width = body.shape[1]
             height = round(picture.shape[0] * width / picture.shape[1])
             body = np.vstack([body, _titled(_fitted(picture, (width, height)), title)])
-        footer = legend(body.shape[1], None, box_labels, bev_labels=bev_labels)
-        return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
-
-    if mask_labels is not None and annotation.mask_labels.maps_to(mask_labels):
-        annotation = annotation.with_labels(mask_labels=mask_labels)
-    true_labels = annotation.mask_labels
-    size = next(iter(sample.images.values())).camera.size
-    cells = []
-    for name, seen in sample.images.items():
-        true_mask = annotation.masks.get(name)
-        if true_mask is not None:
-            recorded = frame.cameras[name].camera
-            true_mask = rectify(true_mask, recorded, seen.camera.size, cv2.INTER_NEAREST)
-        mask = prediction.masks.get(name)
-        pictures_of_camera = [
-            _image_cell(seen, annotation),
-            _mask_cell("ground truth", true_mask, true_labels, seen.camera.size),
-            *_prediction_cells(seen, prediction, mask, mask_labels, box_labels),
-        ]
-        for title, picture in pictures_of_camera:
-            title = title if len(sample.images) == 1 else f"{name}: {title}"
-            cells.append(_titled(cv2.resize(picture, size), title))
-    for title, picture in (pictures or {}).items():
-        cells.append(_titled(_fitted(picture, size), title))
-    # One camera's four pictures stand two by two, those of several in a row for each camera.
-    left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
-    body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
-    has_own_labels = bool(annotation.masks) and true_labels != mask_labels
-    own_labels = true_labels if has_own_labels else None
+    bev_labels = None if bev_map is None else bev_map.labels
     footer = legend(body.shape[1], mask_labels, box_labels, own_labels, bev_labels)
     return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
+
+
+def _bev_views(
+    sample: Sample,
+    annotation: Annotation,
+    prediction: Prediction,
+    grid: GridConfig,
+    box_labels: LabelSet | None,
+    bev_map: BevMap | None,
+    size: int,
+) -> np.ndarray:
+    """Draw the bird's-eye view of that height, and beside it that of the true map, if any."""
+    boxes = None if box_labels is None else prediction.boxes
+    views = [(_bev_title(annotation, prediction), boxes, bev_map)]
+    if bev_map is not None and annotation.bev is not None:
+        views.append(("ground truth", None, annotation.bev))
+    pictures = []
+    for title, predicted, shown in views:
+        picture = draw_bev(
+            sample.points,
+            predicted,
+            annotation.boxes,
+            size,
+            grid,
+            box_labels or annotation.box_labels,
+            shown,
+        )
+        pictures += [_titled(picture, title), _vertical_gap(size + TITLE)]
+    return np.hstack(pictures[:-1])
+
+
+def _camera_cells(
+    name: str,
+    sample: Sample,
+    frame: Frame,
+    annotation: Annotation,
+    prediction: Prediction,
+    label_sets: Mapping[str, LabelSet],
+) -> list[np.ndarray]:
+    """Draw the four pictures of a camera below their titles, at the first camera's size."""
+    seen = sample.images[name]
+    true_mask = annotation.masks.get(name)
+    if true_mask is not None:
+        recorded = frame.cameras[name].camera
+        true_mask = rectify(true_mask, recorded, seen.camera.size, cv2.INTER_NEAREST)
+    pictures = [
+        _image_cell(seen, annotation),
+        _mask_cell("ground truth", true_mask, annotation.mask_labels, seen.camera.size),
+        *_prediction_cells(seen, prediction, prediction.masks.get(name), label_sets),
+    ]
+    prefix = "" if len(sample.images) == 1 else f"{name}: "
+    size = next(iter(sample.images.values())).camera.size
+    return [_titled(cv2.resize(picture, size), prefix + title) for title, picture in pictures]
 
 
 def _image_cell(seen: RectifiedImage, annotation: Annotation) -> tuple[str, np.ndarray]:
@@ -141,11 +165,11 @@ def _prediction_cells(
     seen: RectifiedImage,
     prediction: Prediction,
     mask: np.ndarray | None,
-    mask_labels: LabelSet | None,
-    box_labels: LabelSet | None,
+    label_sets: Mapping[str, LabelSet],
 ) -> list[tuple[str, np.ndarray]]:
     """Return titles and pictures: the predicted mask, and what was predicted over the image."""
     camera = seen.camera
+    box_labels, mask_labels = label_sets.get("detection"), label_sets.get("segmentation")
     if mask is not None and mask.shape != seen.image.shape[:2]:
         mask = cv2.resize(mask, camera.size, interpolation=cv2.INTER_NEAREST_EXACT)
     picture = seen.image
