@@ -222,7 +222,8 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
                 check_space(partial.parent, others, "the prepared frames")
     # numpy's stubs take the arrays' names for other arguments.
     np.savez(partial / "index.npz", **_index(rows))  # type: ignore[arg-type]
-    boxes, mask = labels or (Example(Sample(None)).box_labels,) * 2
+    assert labels is not None  # there is at least one frame
+    boxes, mask = labels
     sets = {"boxes": boxes.to_dict(), "mask": mask.to_dict(), "attributes": list(attributes)}
     (partial / "labels.json").write_text(json.dumps(sets))
 

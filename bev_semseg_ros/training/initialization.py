@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -97,7 +98,7 @@ def load_checkpoints(
         given = checkpoint.load(path)
         taught = _Taught.by(given)
         parts = _begin(network, given, taught, say)
-        trunk = parts.get(_PARTS["camera.encoder."])
+        trunk = parts.get(_CAMERA_ENCODER.name)
         has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.begun_anew
         infos.append(given.info)
         if not any(report.taken for report in parts.values()):
@@ -156,8 +157,9 @@ def _begin(
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
     for key in weights:
-        report = parts.setdefault(_part_of(key), PartReport(_part_of(key)))
-        name = key.removeprefix(_prefix_of(key))
+        part = _part_of(key)
+        report = parts.setdefault(part.name, PartReport(part.name))
+        name = key.removeprefix(part.prefix)
         value, note = _fit(network, given, taught, key, weights[key])
         if not weights[key].is_floating_point():  # BatchNorm's counter of batches fits everywhere
             weights[key] = weights[key] if value is None else value
@@ -178,10 +180,9 @@ def _begin(
         for key, value in given.weights.items()
         if key not in weights and value.is_floating_point()
     ]
-    for part in dict.fromkeys(map(_part_of, unused)):
-        count = sum(_part_of(key) == part for key in unused)
-        why = "another one" if part in parts else "no such part"
-        say(f"  {part}: not used, {count} weights; this network has {why}")
+    for name, count in Counter(_part_of(key).name for key in unused).items():
+        why = "another one" if name in parts else "no such part"
+        say(f"  {name}: not used, {count} weights; this network has {why}")
     return parts
 
 
@@ -189,7 +190,7 @@ def _fit(
     network: Network, given: Checkpoint, taught: _Taught, key: str, wanted: Tensor
 ) -> tuple[Tensor | None, str]:
     """Return a checkpoint's value for a weight and how it was fitted, or None and why not."""
-    setting = _SETTINGS.get(_part_of(key))
+    setting = _part_of(key).setting
     if setting is not None:
         there = getattr(given.config.model, setting)
         here = getattr(network.tasks[0].config.model, setting)
@@ -278,39 +279,40 @@ def _is_in(key: str, prefix: str, layers: Sequence[str]) -> bool:
     return key.startswith(prefix) and any(f"{name}.".startswith(f"{layer}.") for layer in layers)
 
 
-# Prefixes of weights -> the part of the network, in words.
-_PARTS: Mapping[str, str] = {
-    "camera.encoder.": "camera encoder",
-    "camera.neck.": "neck",
-    "camera.fusion.": "fusion, image part",
-    "lidar_encoder.": "lidar encoder",
-    "bev.backbone.": "BEV backbone",
-    "bev.fusion.": "fusion, BEV part",
-    "fusion.": "fusion",
-    "point_encoder.": "point encoder",
-}
+class _Part(NamedTuple):
+    """A part of the network.
+
+    Attributes:
+        prefix: of the names of its weights.
+        name: in words.
+        setting: of `model`, which chooses its class; None without a choice. Weights of another
+            class never fit.
+    """
+
+    prefix: str
+    name: str
+    setting: str | None = None
 
 
-# Parts -> the setting of `model` that chooses their class. Weights of another class never fit.
-_SETTINGS: Mapping[str, str] = {
-    "camera encoder": "camera_encoder",
-    "neck": "neck",
-    "fusion": "fusion",
-    "fusion, image part": "fusion",
-    "lidar encoder": "lidar_encoder",
-    "fusion, BEV part": "fusion",
-    "point encoder": "point_encoder",
-}
+_CAMERA_ENCODER = _Part("camera.encoder.", "camera encoder", "camera_encoder")
+_PARTS = (
+    _CAMERA_ENCODER,
+    _Part("camera.neck.", "neck", "neck"),
+    _Part("camera.fusion.", "fusion, image part", "fusion"),
+    _Part("lidar_encoder.", "lidar encoder", "lidar_encoder"),
+    _Part("bev.backbone.", "BEV backbone"),
+    _Part("bev.fusion.", "fusion, BEV part", "fusion"),
+    _Part("fusion.", "fusion", "fusion"),
+    _Part("point_encoder.", "point encoder", "point_encoder"),
+)
 
 
-def _prefix_of(key: str) -> str:
-    for prefix in _PARTS:
-        if key.startswith(prefix):
-            return prefix
-    branch, heads, task = key.split(".")[:3] if key.count(".") > 2 else (key, "", "")
-    return f"{branch}.{heads}.{task}." if heads else ""
-
-
-def _part_of(key: str) -> str:
-    prefix = _prefix_of(key)
-    return _PARTS.get(prefix) or f"head of {prefix.split('.')[-2] if prefix else key}"
+def _part_of(key: str) -> _Part:
+    """Return the part that a weight belongs to, such as `camera.heads.segmentation.logits.bias`."""
+    for part in _PARTS:
+        if key.startswith(part.prefix):
+            return part
+    if key.count(".") < 3:
+        return _Part("", f"head of {key}")
+    branch, heads, task, _ = key.split(".", 3)
+    return _Part(f"{branch}.{heads}.{task}.", f"head of {task}")

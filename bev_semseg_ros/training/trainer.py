@@ -179,7 +179,7 @@ class Trainer:
         self.epoch, self.batch, self.losses = self.epoch + 1, 0, _Means()
         self._end_epoch(means_of_epoch, board)
 
-    def train_step(self, step: TrainingBatch) -> dict[str, float]:
+    def train_step(self, training_batch: TrainingBatch) -> dict[str, float]:
         """Take one step of the optimizer and return the losses by name.
 
         Raises:
@@ -187,16 +187,16 @@ class Trainer:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self.schedule.factor(self.step, self.minutes)
-        batch = step.batch.to(self.device)
+        batch = training_batch.batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             outputs = self.network(batch, self.views)
         parts: dict[str, Tensor] = {}
         for task in self.loader.tasks:
-            if task.name in outputs and task.name in step.targets:
-                targets = to_device(step.targets[task.name], self.device)
+            if task.name in outputs and task.name in training_batch.targets:
+                targets = to_device(training_batch.targets[task.name], self.device)
                 parts = merged(parts, task.losses(outputs[task.name], targets), task)
         values = {name: float(value.detach()) for name, value in parts.items()}
-        frames = ", ".join(step.names)
+        frames = ", ".join(training_batch.names)
         if not all(math.isfinite(value) for value in values.values()):
             raise FloatingPointError(
                 f"step {self.step}: the loss is not finite ({_listed(values)}); frames {frames}; "
