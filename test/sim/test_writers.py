@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -11,19 +10,17 @@ from support.simple_scene import CAR, POSES_AROUND, ROAD, street
 
 from bev_semseg_ros.data import a2d2
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes
+from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.geometry import apply, points_in_boxes, project, wrap_angle
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.preprocessing import rectify
 from bev_semseg_ros.sim.bev_labels import label_bev
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL, MASK_LABEL
 from bev_semseg_ros.sim.rigs.named import RIGS
-from bev_semseg_ros.sim.rigs.rig import BoxConvention
 from bev_semseg_ros.sim.sensors.camera import render
-from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image, scan
+from bev_semseg_ros.sim.sensors.lidar import inside_image, scan
 from bev_semseg_ros.sim.writers import WRITERS
 from bev_semseg_ros.sim.writers.a2d2 import a2d2_class_list
-from bev_semseg_ros.sim.writers.labels import label_view
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 
@@ -226,56 +223,6 @@ def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
     assert len(inner) and (flat[inner[:, 1], inner[:, 0]] == CAR).mean() > 0.98
 
 
-def test_convention_keeps_the_near_faces():
-    boxes = Boxes([[20.0, 0, 1], [20.0, 5, 1]], [[4, 2, 1.5]] * 2, [0.0, 0.0], [0, 0], [1, 1])
-    drawn = BoxConvention({"car": (0.9, 0.9, 1.0)}, pull=0.0).apply(boxes)
-    rear = [b.centers[:, 0] - b.sizes[:, 0] / 2 for b in (boxes, drawn)]
-    right = [b.centers[1, 1] - b.sizes[1, 1] / 2 for b in (boxes, drawn)]
-    assert np.allclose(*rear) and np.isclose(*right)
-
-
-def test_convention_keeps_the_ground():
-    boxes = Boxes([[20.0, 3, 1]], [[4, 2, 1.5]], [0.4], [0], [1])
-    drawn = BoxConvention({"car": (1.0, 1.0, 1.2)}).apply(boxes)
-    assert np.isclose(drawn.centers[0, 2] - drawn.sizes[0, 2] / 2, 0.25) and np.isclose(
-        drawn.sizes[0, 2], 1.8
-    )
-
-
-def test_an_object_behind_a_wall_has_no_box():
-    view = street((8.0, "wall"))
-    for rig in QUICK_RIGS.values():
-        assert len(label_view(view, scan(view, rig), rig, "Van").boxes) == 0
-
-
-def test_a_half_hidden_object_is_marked_occluded():
-    view = street()
-    rig = RIGS["kitti"]
-    full = scan(view, rig)
-    hidden = full[~((full.objects == 1) & (np.arange(len(full)) % 4 > 0))]
-    closer = hidden.positions.copy()
-    pixels, _ = project(rig.reference_camera.image_from_ego, full.positions[full.objects == 1])
-    # Put 300 points of something near in front of the object.
-    ground = np.flatnonzero(hidden.objects < 0)[:300]
-    ray = full.positions[full.objects == 1][np.arange(300) % np.sum(full.objects == 1)]
-    centre = np.linalg.inv(rig.reference_camera.camera_from_ego)[:3, 3]
-    closer[ground] = centre + 0.4 * (ray - centre)
-    occluded = replace(hidden, positions=closer)
-    assert len(pixels) and label_view(view, full, rig, "Van").occlusions[1] == 0
-    assert label_view(view, occluded, rig, "Van").occlusions[1] == 2
-
-
-def test_a_long_object_beside_the_vehicle_does_not_hide_itself():
-    """All its corners are farther away than the middle of its side."""
-    view = street()
-    boxes = Boxes([[2.0, 3.0, 1.5]], [[12.0, 2.4, 3.0]], [0.0], [1], [1.0], [0], [[0.0, 0.0]])
-    x, z = (grid.ravel() for grid in np.meshgrid(np.linspace(2.2, 7.8, 60), np.linspace(0.2, 3)))
-    zeros = np.zeros(len(x), np.int64)
-    side = Scan(np.stack([x, zeros + 1.8, z], 1), *[zeros] * 7)
-    labels = label_view(replace(view, boxes=boxes), side, RIGS["kitti"], "Van")
-    assert labels.names == ["Truck"] and labels.occlusions.tolist() == [0]
-
-
 def test_scenes_of_a_long_drive_do_not_overlap_in_time(tmp_path):
     writer = WRITERS["kitti"](tmp_path, RIGS["kitti"], 3, 700)
     writer.begin()
@@ -380,15 +327,6 @@ def test_kitti_2d_boxes_are_clipped_projections(tmp_path):
     assert [row[0] for row in rows] == ["Car"] * 3 and [row[2] for row in rows] == ["0"] * 3
     assert (bounds[:, 2:] > bounds[:, :2]).all() and (bounds >= 0).all()
     assert bounds[:, 2].max() <= rig.reference_camera.size[0] - 1
-
-
-@pytest.mark.parametrize("name", ["a2d2_6", "kitti"])
-def test_an_object_behind_the_reference_camera_has_finite_labels(name):
-    rig = QUICK_RIGS[name].resized(SIZE)
-    view = street(poses=POSES_AROUND)
-    labels = label_view(view, scan(view, rig, full_turn=True), rig, "Van")
-    assert len(labels.boxes) == 4 and labels.truncations[1] == 1
-    assert np.isfinite(labels.bounds).all() and labels.occlusions[1] == 0
 
 
 def test_a2d2_cameras_have_frames_of_other_numbers_and_times(tmp_path):

@@ -2,117 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from std_msgs.msg import Header
 from support.memory_dataset import TINY, TinyDataset
+from support.pipeline_rig import BlindPredictor, PipelineRig, wait_until
 
-from bev_semseg_ros.config import Config, ImageConfig
-from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
-from bev_semseg_ros.inference.predictor import Predictor as NetworkPredictor
-from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.frame import CAMERA, LIDAR, Prediction
+from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.ros.convert.camera_info import encode_camera
 from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
-from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import CLOUDS
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
-from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
 from bev_semseg_ros.ros.input.transforms import MissingTransform
 from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
+from bev_semseg_ros.ros.node.pipeline import NO_BOXES
 from bev_semseg_ros.ros.node.sensors import Sensors
 
 CLOUD = np.full((20, 4), 0.5, np.float32)
 
 
-class Predictor:
-    config = Config(image=ImageConfig(8192, 128))
-    info: ClassVar[dict] = {}
-    label_sets: ClassVar[dict[str, LabelSet]] = {"detection": load_label_set("boxes_4")}
-    point_attributes: ClassVar[tuple[str, ...]] = ()
-    whole_clouds = False
-
-    def is_warm(self, size) -> bool:
-        return True
-
-    def predict_sample(self, sample, mode, threshold) -> Prediction:
-        return Prediction.of(
-            Boxes.empty(), None, None, "lidar_only" if sample.image is None else "fused", 1.0
-        )
-
-
-def wait_until(condition: Callable[[], Any], timeout: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
-class Rig:
-    """A pipeline, the queue that feeds it, their health, and the timings of its frames."""
-
-    def __init__(
-        self, predictor, extrinsics, streams: tuple[str, ...] = STREAMS, parameters=None, **options
-    ) -> None:
-        self.health, self.timings, self._done = Health(), [], threading.Event()
-        self.queue = LatestPairQueue(Synchronizer(0, 10**9, streams=streams), self.health)
-        self.published = 0
-        self.predictions: list[Prediction] = []
-        self.publishing_fails = self.timing_fails = False
-        publishers = SimpleNamespace(publish=self._publish, publish_timing=self._publish_timing)
-        values = parameters or Parameters()
-        self.pipeline = Pipeline(
-            predictor, extrinsics, self.queue, publishers, self.health, lambda: values, **options
-        )
-        self.pipeline.start()
-
-    def _publish(self, prediction, *_) -> None:
-        if self.publishing_fails:
-            raise OSError("no room for the results")
-        self.published += 1
-        self.predictions.append(prediction)
-
-    def _publish_timing(self, header, values) -> None:
-        if self.timing_fails:
-            raise OSError("no room for the timing")
-        self.timings.append(values)
-        self._done.set()
-
-    def send(self, **messages) -> None:
-        """Offer (message, camera_info) by stream, all of one moment."""
-        stamp = time.monotonic_ns()
-        for stream, message in messages.items():
-            self.queue.offer(stream, stamp, message)
-
-    def process(self, **messages) -> dict:
-        """Offer them and return the timing of their frame."""
-        self._done.clear()
-        self.send(**messages)
-        assert self._done.wait(20)
-        return self.timings[-1]
-
-    def wait_until_dropped(self) -> None:
-        wait_until(lambda: self.health.counts().dropped)
-
-
 @pytest.fixture
 def start():
-    """start(predictor, extrinsics, ...) -> Rig; its thread ends with the test."""
-    rigs: list[Rig] = []
+    """start(predictor, extrinsics, ...) -> PipelineRig; its thread ends with the test."""
+    rigs: list[PipelineRig] = []
 
-    def make(*arguments, **options) -> Rig:
-        rigs.append(Rig(*arguments, **options))
+    def make(*arguments, **options) -> PipelineRig:
+        rigs.append(PipelineRig(*arguments, **options))
         return rigs[-1]
 
     yield make
@@ -146,7 +68,7 @@ def process(calibration, extrinsics, start):
         )
         info = encode_camera(calibration.camera, image.header)
         rig = start(
-            Predictor(),
+            BlindPredictor(),
             extrinsics,
             parameters=Parameters(**parameters),
             cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)},
@@ -168,7 +90,7 @@ def test_neither_a_good_pair_nor_a_smaller_copy_is_warned_of(process, size):
 
 def test_boxes_of_painted_points_are_the_predictors(start):
     config = replace(TINY, model=replace(TINY.model, fusion="painted"))
-    ready = NetworkPredictor.from_network(build_network(config).eval(), config, "cpu")
+    ready = Predictor.from_network(build_network(config).eval(), config, "cpu")
     seen, _ = TinyDataset()[0]
     camera = seen.camera
     fixed = FixedExtrinsics({LIDAR: np.eye(4)}, {CAMERA: camera.camera_from_ego}, "roof", {})
@@ -204,7 +126,7 @@ def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
 
 
 def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, monkeypatch):
-    monkeypatch.setattr(Predictor, "info", {"focal_length_percentiles": [600.0] * 5})
+    monkeypatch.setattr(BlindPredictor, "info", {"focal_length_percentiles": [600.0] * 5})
     counters, (warning,) = process(CLOUD, (128, 64), times=CLOUDS)
     assert (
         counters["mode"] == "fused"
@@ -245,13 +167,13 @@ def test_an_intensity_that_stays_dim_is_told_with_the_scale_to_set(process):
 def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(
     process, monkeypatch, source, remedy
 ):
-    monkeypatch.setattr(Predictor, "info", {"ground_height_percentiles": [-20.0] * 5})
+    monkeypatch.setattr(BlindPredictor, "info", {"ground_height_percentiles": [-20.0] * 5})
     _, (warning,) = process(CLOUD, (128, 64), times=CLOUDS, extrinsics=source)
     assert warning.startswith("ground height:") and remedy in warning
 
 
 def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, calibration, start):
-    monkeypatch.setattr(Predictor, "info", {"focal_length_percentiles": [600.0] * 5})
+    monkeypatch.setattr(BlindPredictor, "info", {"focal_length_percentiles": [600.0] * 5})
     values = Parameters(lidars=("roof",), cameras=("left",))
     poses = FixedExtrinsics(
         {"roof": calibration.ego_from_lidar},
@@ -259,7 +181,7 @@ def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, cali
         "roof",
         {},
     )
-    rig = start(Predictor(), poses, ("roof/points", "left/image"), values)
+    rig = start(BlindPredictor(), poses, ("roof/points", "left/image"), values)
     dim = np.tile(CLOUD, (100, 1))
     dim[:, 3] = np.minimum(np.linspace(0, 3100, len(dim)), 3000)
     cloud = encode_cloud(dim, Header(frame_id="roof"))
@@ -302,7 +224,7 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, start
     )
     seen = []
 
-    class Looks(Predictor):
+    class Looks(BlindPredictor):
         def predict_sample(self, sample, mode, threshold) -> Prediction:
             seen.append(sample)
             return super().predict_sample(sample, mode, threshold)
@@ -330,8 +252,8 @@ def test_a_size_for_which_the_network_cannot_be_made_ready_is_told_and_the_lidar
     def fails(self, size):
         raise MemoryError("not for so many pixels")
 
-    monkeypatch.setattr(Predictor, "is_warm", lambda self, size: False)
-    monkeypatch.setattr(Predictor, "prepare", fails, raising=False)
+    monkeypatch.setattr(BlindPredictor, "is_warm", lambda self, size: False)
+    monkeypatch.setattr(BlindPredictor, "prepare", fails, raising=False)
     counters, warnings = process(CLOUD, (128, 64), times=5)
     assert counters["mode"] == "lidar_only" and counters["degraded/new_image_size"] == 5
     assert any(
@@ -345,7 +267,9 @@ class LosesTransform(FixedExtrinsics):
 
 
 def test_a_frame_without_transform_is_dropped_and_both_frames_are_named(start):
-    rig = start(Predictor(), LosesTransform({LIDAR: np.eye(4)}, {}, "", {}), streams=("points",))
+    rig = start(
+        BlindPredictor(), LosesTransform({LIDAR: np.eye(4)}, {}, "", {}), streams=("points",)
+    )
     rig.send(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
     rig.wait_until_dropped()
     counts = rig.health.counts()
@@ -365,7 +289,7 @@ def test_a_sensor_that_tf_does_not_know_is_left_out_and_counted_by_its_name(
     )
     parameters = Parameters(lidars=("roof", "lost"), cameras=("front", "lost"))
     rig = start(
-        Predictor(), extrinsics, streams=("roof/points", f"lost/{kind}"), parameters=parameters
+        BlindPredictor(), extrinsics, streams=("roof/points", f"lost/{kind}"), parameters=parameters
     )
     cloud = encode_cloud(CLOUD, Header(frame_id="roof"))
     image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="lost"))
@@ -378,7 +302,7 @@ def test_a_sensor_that_tf_does_not_know_is_left_out_and_counted_by_its_name(
 def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_published(
     extrinsics, start
 ):
-    class FailsOnce(Predictor):
+    class FailsOnce(BlindPredictor):
         calls = 0
 
         def predict_sample(self, sample, mode, threshold) -> Prediction:
@@ -401,15 +325,17 @@ def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_publi
     ]
 
 
-@pytest.mark.parametrize(("label_sets", "warnings"), [(Predictor.label_sets, [NO_BOXES]), ({}, [])])
+@pytest.mark.parametrize(
+    ("label_sets", "warnings"), [(BlindPredictor.label_sets, [NO_BOXES]), ({}, [])]
+)
 def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
     calibration, extrinsics, start, monkeypatch, label_sets, warnings
 ):
-    class FindsNoBoxes(Predictor):
+    class FindsNoBoxes(BlindPredictor):
         def predict_sample(self, sample, mode, threshold) -> Prediction:
             return Prediction.of(None, None, None, "camera_only", 1.0)
 
-    monkeypatch.setattr(Predictor, "label_sets", label_sets)
+    monkeypatch.setattr(BlindPredictor, "label_sets", label_sets)
     cameras = {CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)}
     rig = start(FindsNoBoxes(), extrinsics, streams=("image",), cameras=cameras)
     image = encode_image(np.zeros((64, 128, 3), np.uint8), "rgb8", Header(frame_id="front"))
@@ -417,12 +343,14 @@ def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
     assert rig.health.take_warnings() == warnings
 
 
-class CannotPredict(Predictor):
+class CannotPredict(BlindPredictor):
     def predict_sample(self, sample, mode, threshold) -> Prediction:
         raise MemoryError("no memory")
 
 
-@pytest.mark.parametrize("predictor", [CannotPredict, Predictor], ids=["network", "publishing"])
+@pytest.mark.parametrize(
+    "predictor", [CannotPredict, BlindPredictor], ids=["network", "publishing"]
+)
 def test_a_frame_without_result_counts_as_dropped_and_not_as_degraded(extrinsics, start, predictor):
     rig = start(predictor(), extrinsics)
     rig.publishing_fails = True
@@ -435,7 +363,7 @@ def test_a_frame_without_result_counts_as_dropped_and_not_as_degraded(extrinsics
 
 
 def test_a_frame_whose_timing_cannot_be_published_is_published(extrinsics, start):
-    rig, cloud = start(Predictor(), extrinsics), encode_cloud(CLOUD, Header(frame_id="roof"))
+    rig, cloud = start(BlindPredictor(), extrinsics), encode_cloud(CLOUD, Header(frame_id="roof"))
     rig.queue.tune(0.0, 0.0, process_unmatched=True)
     rig.timing_fails = True
     rig.send(points=(cloud, None))
@@ -449,7 +377,7 @@ def test_a_frame_whose_timing_cannot_be_published_is_published(extrinsics, start
 
 
 def test_each_sensor_that_is_missing_is_counted(extrinsics, start):
-    rig = start(Predictor(), extrinsics, streams=("points", "left/image", "right/image"))
+    rig = start(BlindPredictor(), extrinsics, streams=("points", "left/image", "right/image"))
     rig.queue.tune(0.0, 0.0, process_unmatched=True)
     timing = rig.process(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
     assert timing["degraded/no_left/image"] == timing["degraded/no_right/image"] == 1

@@ -1,0 +1,143 @@
+"""Runs: what `train` refuses, and what it makes of data sets."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from support import tiny_data
+from support.memory_dataset import TINY, with_training
+from support.paths import ROOT
+
+from bev_semseg_ros.config import load, with_settings
+from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
+from bev_semseg_ros.evaluation.report import evaluate
+from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.training.run import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("tasks=[driving]", r"training\.tasks: 'driving'.*detection, segmentation"),
+        ("precision=int3", r"training\.precision"),
+        ("crop=[100, 64]", r"training: crop: expected multiples of 32"),
+        ("crop=[64, 0]", r"training: crop: expected multiples of 32"),
+        ("batch_size=0", r"training\.batch_size"),
+        ("epochs=0", r"training\.epochs: is 0.*training\.max_steps"),
+        ("validation_split=val", r"training\.validation_split"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, setting, reason):
+    with pytest.raises(ValueError, match=reason):
+        config = with_settings(TINY, [f"training.{setting}"])
+        train(config, [tmp_path], tmp_path / "run")
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path):
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(ValueError, match="--resume"):
+        train(TINY, [tmp_path], tmp_path)
+
+
+@pytest.mark.parametrize("choice", [{"resume": True}, {"init": ["checkpoint.pt"]}])
+def test_a_checkpoint_that_is_not_there_is_named_before_frames_are_prepared(tmp_path, choice):
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt: no such checkpoint"):
+        train(TINY, [tmp_path / "nowhere"], tmp_path / "run", **choice)
+
+
+def test_a_few_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp_path):
+    config = load(ROOT / "config" / "a2d2.yaml")
+    config = with_training(config, max_steps=3, batch_size=2, crop=(128, 96), validation_frames=1)
+    path = train(config, [real_data / "a2d2"], tmp_path / "run")
+    assert checkpoint.load(path).info["steps"] == 3
+    assert (
+        json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][-1]["validation"]
+        is not None
+    )
+
+
+def test_validation_follows_every_epoch(real_data, tmp_path):
+    model = replace(TINY.model, fusion="none")
+    config = with_training(
+        replace(TINY, model=model), tasks=("detection",), epochs=1, validation_frames=2
+    )
+    train(config, [real_data / "a2d2"], tmp_path / "run", validation=[real_data / "kitti"])
+    validation = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][0][
+        "validation"
+    ]
+    assert validation["ap_car"] is not None and validation["miou"] is None
+
+
+def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path / "a2d2")
+    for number in (7, 8):
+        tiny_data.write_a2d2_frame(tmp_path / "a2d2", number=number)
+    tiny_data.write_kitti_drive(tmp_path / "kitti", 2)
+    config = with_training(
+        replace(TINY, labels=TINY.labels | {"segmentation": "a2d2_38"}), epochs=1, batch_size=4
+    )
+    data = [tmp_path / "a2d2", tmp_path / "kitti"]
+    path = train(config, data, tmp_path / "run")
+    loaded = checkpoint.load(path)
+    assert loaded.label_sets["segmentation"].name == "a2d2_38"
+    assert loaded.info["data"] == ["a2d2", "kitti"]
+    assert len(loaded.info["class_pixels"]) == 38
+    assert math.isfinite(
+        json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"][0]["loss"][
+            "segmentation"
+        ]
+    )
+    predictor = Predictor.load(path, "cpu", engine="torch", precision="fp32", num_threads=1)
+    both = ConcatDataset([open_dataset(folder) for folder in data])
+    report = evaluate(predictor, both)
+    segmentation = report.result()["segmentation"]
+    frames = {name: each["num_frames"] for name, each in segmentation["by_labels"].items()}
+    assert frames == {"a2d2_38": 2, "driving_13": 4, "camvid_11": 4, "groups_6": 4}
+    # The figures of the report are those on which every frame was scored.
+    assert segmentation["labels"] == "driving_13" and segmentation["num_frames"] == 4
+    assert segmentation["group_labels"] == "groups_6"
+    assert all(f"masks, {name}: " in report.table(report.result()) for name in frames)
+    detection = report.result()["detection"]
+    assert detection["labels"] == "boxes_4" and detection["num_frames"] == 4
+
+
+def test_a_run_resumes_with_the_label_sets_of_its_checkpoint(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "classes:\n  road: {color: [1, 2, 3]}\n"
+        "finer:\n  driving_13: {road: [road], ignored: "
+        "[lane_marking, sidewalk, building, barrier, pole, sign, vegetation, sky, car, truck, "
+        "pedestrian, two_wheeler]}\n"
+    )
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    labels = TINY.labels | {"segmentation": str(own)}
+    config = with_training(replace(TINY, labels=labels), epochs=1)
+    train(config, [tmp_path / "data"], tmp_path / "run")
+    own.unlink()
+    longer = with_training(config, epochs=2)
+    path = train(longer, [tmp_path / "data"], tmp_path / "run", resume=True)
+    assert checkpoint.load(path).label_sets["segmentation"].classes == ("road",)
+
+
+def test_a_run_is_not_resumed_with_other_data(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    train(with_training(epochs=1), [tmp_path / "data"], tmp_path / "run")
+    tiny_data.write_kitti_drive(tmp_path / "data", 3)
+    with pytest.raises(
+        ValueError,
+        match=r"checkpoint\.pt: --data was data \(2 frames\) and is now data \(3 frames\)",
+    ):
+        train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)
+
+
+def test_a_run_with_several_cameras_is_not_resumed_with_the_reference_camera_alone(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    train(with_training(epochs=1), [tmp_path / "data"], tmp_path / "run", cameras=["all"])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: --cameras was all and is now not given"):
+        train(with_training(epochs=2), [tmp_path / "data"], tmp_path / "run", resume=True)
