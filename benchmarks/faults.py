@@ -134,11 +134,11 @@ class Proof:
         last = Process("play", str(bag), "--for", "/perception")
         self.car.spin_until(lambda: last.has_ended, what="the end of the bag")
         last.wait()
-        self.car._stamp = time.time_ns()
+        self.car.stamp = time.time_ns()
 
     def _has_result_of(self, bag: object) -> bool:
         return any(
-            int(timing["stamp"]) < self.car._stamp - 10**15 for _, timing in self.car.arrivals
+            int(timing["stamp"]) < self.car.stamp - 10**15 for _, timing in self.car.arrivals
         )
 
     def end(self) -> tuple[float, int, int]:

@@ -98,14 +98,6 @@ def test_a_label_set_without_classes_has_a_filter_that_keeps_nothing():
     assert keep.lowest == 1.0 and len(keep(Boxes.empty())) == 0
 
 
-def test_the_tables_of_a_filter_are_made_once_for_all_frames():
-    keep = BoxFilter(CLASSES, ALL, (20.0,))
-    keep(boxes((5, 0, CAR, 0.4)))
-    tables = keep._threshold_table, keep._is_kept_class
-    keep(boxes((25, 0, TRUCK, 0.4)))
-    assert keep._threshold_table is tables[0] and keep._is_kept_class is tables[1]
-
-
 def test_nothing_comes_of_nothing():
     assert len(BoxFilter(CLASSES, ALL, (20.0,), nms_iou_threshold=0.1)(Boxes.empty())) == 0
 

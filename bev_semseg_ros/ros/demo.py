@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -32,8 +32,6 @@ PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames a second
 RATES = {"5hz": 0.5, "10hz": 1.0}  # times the recorded 10 Hz
 REAL_DATA = {"kitti": "kitti_raw", "a2d2": "a2d2"}  # name -> its folder
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -67,16 +65,13 @@ def pairs(dataset: Dataset) -> Subset:
     return Subset(dataset, [index for index in range(len(dataset)) if is_pair(dataset[index][0])])
 
 
-def run_demo(
-    out: str | Path, checkpoint: str | Path, real_data: Path | None, say: Say = print
-) -> dict[str, Any]:
+def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) -> dict[str, Any]:
     """Run simulated and real drives through the node.
 
     Args:
         out: The folder for all results. What it held before is removed.
         checkpoint: The trained network.
         real_data: A folder that may hold `kitti_raw` and `a2d2`.
-        say: Gets a line at every step.
 
     Returns:
         The summary, which is also written to out/summary.json: for each drive what
@@ -92,24 +87,24 @@ def run_demo(
     predictor = Predictor.load(checkpoint)
     tflops = convolution_rate("bf16", len(os.sched_getaffinity(0)))
     summary: dict[str, Any] = {"conv_tflops": tflops}
-    say(f"network: {predictor.description}; convolutions at {tflops:.2f} TFLOP/s in bf16")
+    print(f"network: {predictor.description}; convolutions at {tflops:.2f} TFLOP/s in bf16")
     if not writes_h264():
-        say(WITHOUT_H264)
+        print(WITHOUT_H264)
 
     for drive in SIMULATED:
-        summary |= _run_simulated(out, predictor, checkpoint, drive, say)
-    summary |= _run_real(out, predictor, checkpoint, real_data, say)
+        summary |= _run_simulated(out, predictor, checkpoint, drive)
+    summary |= _run_real(out, predictor, checkpoint, real_data)
 
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
 
-def _simulate(out: Path, drive: _Simulated, predictor: Predictor, say: Say) -> Dataset:
+def _simulate(out: Path, drive: _Simulated, predictor: Predictor) -> Dataset:
     """Simulate a drive. Draw the very first frame of all drives."""
     # Here, because the simulator needs packages that a vehicle need not have.
     from bev_semseg_ros.sim.generate import generate
 
-    say(f"simulating a drive of {FRAMES} frames, rig {drive.rig}, seed {SEED}")
+    print(f"simulating a drive of {FRAMES} frames, rig {drive.rig}, seed {SEED}")
     folder = out / drive.name
     generate(folder, drive.rig, 1, FRAMES, SEED)
     frames = open_dataset(folder)
@@ -117,24 +112,24 @@ def _simulate(out: Path, drive: _Simulated, predictor: Predictor, say: Say) -> D
         frame, annotation = frames[0]
         prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
         write_png(out / "first.png", _panel(predictor, frame, annotation, prediction))
-        say(f"first picture: {out / 'first.png'}")
+        print(f"first picture: {out / 'first.png'}")
     return frames
 
 
 def _run_simulated(
-    out: Path, predictor: Predictor, checkpoint: str | Path, drive: _Simulated, say: Say
+    out: Path, predictor: Predictor, checkpoint: str | Path, drive: _Simulated
 ) -> dict[str, Any]:
     """Simulate a drive, play it at each of its rates, and compare with offline inference."""
     summary: dict[str, Any] = {}
-    frames = _simulate(out, drive, predictor, say)
-    bag = _write_bag(frames, out / f"{drive.name}_bag", say)
+    frames = _simulate(out, drive, predictor)
+    bag = _write_bag(frames, out / f"{drive.name}_bag")
     offline = [
         predictor.predict(frames[index][0], "fused", SCORE_THRESHOLD)
         for index in range(len(frames))
     ]
     for rate in drive.rates:
         name = f"{drive.name}_{rate}"
-        say(f"{drive.name}: playing at {10 * RATES[rate]:g} Hz to the node")
+        print(f"{drive.name}: playing at {10 * RATES[rate]:g} Hz to the node")
         recording = _record(bag, out / name, RATES[rate], predictor, checkpoint)
         online = _predictions(recording)
         # Dropped frames are counted elsewhere: both scores are of the frames that came out.
@@ -151,7 +146,7 @@ def _run_simulated(
 
 
 def _run_real(
-    out: Path, predictor: Predictor, checkpoint: str | Path, real_data: Path | None, say: Say
+    out: Path, predictor: Predictor, checkpoint: str | Path, real_data: Path | None
 ) -> dict[str, Any]:
     """Play the real drives that are there."""
     summary: dict[str, Any] = {}
@@ -159,13 +154,13 @@ def _run_real(
         if real_data is None or not (real_data / folder).is_dir():
             continue
         frames = pairs(open_dataset(real_data / folder))
-        say(f"{name}: {len(frames)} real frames to the node")
-        bag = _write_bag(frames, out / f"{name}_bag", say)
+        print(f"{name}: {len(frames)} real frames to the node")
+        bag = _write_bag(frames, out / f"{name}_bag")
         recording = _record(bag, out / name, 1.0, predictor, checkpoint)
         summary[name] = recording.summary()
         _draw(predictor, frames, _predictions(recording), out / name)
     if not summary:
-        say(
+        print(
             "No real drives were played: set BEV_SEMSEG_DATA to a folder that holds kitti_raw/ "
             "and a2d2/."
         )
@@ -216,10 +211,10 @@ def _score_text(run: dict[str, Any]) -> str:
     return ", ".join(texts)
 
 
-def _write_bag(dataset: Dataset, path: Path, say: Say) -> Path:
+def _write_bag(dataset: Dataset, path: Path) -> Path:
     written = write_bag(dataset, path)
     if written.unrelated:
-        say(
+        print(
             f"{path.name}: {written.unrelated} frames do not follow the one before them in a drive "
             "and are stamped 0.5 s after it"
         )

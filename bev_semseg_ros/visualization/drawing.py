@@ -17,6 +17,7 @@ MUTED: Color = (120, 126, 134)
 GROUND_TRUTH_COLOR: Color = (245, 245, 245)
 UNKNOWN_COLOR: Color = (150, 150, 150)  # of boxes that are of no class
 
+_NEAR = 0.3  # metres in front of the camera, at which edges are cut
 _FRONT_CROSS = ((0, 7), (3, 4))  # corners at the ends of its lines
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS = 4  # of coordinates; OpenCV draws on whole pixels unless they carry such bits
@@ -96,7 +97,6 @@ def draw_boxes_on_image(
     labels: LabelSet,
     color: Color | None = None,
     tags: bool = True,
-    near: float = 0.3,
 ) -> np.ndarray:
     """Draw boxes on a rectified image: their edges, the front face crossed, class and score.
 
@@ -107,7 +107,6 @@ def draw_boxes_on_image(
         labels: Label set of the boxes.
         color: One colour for all boxes; default: the colour of their class.
         tags: Write class and score of boxes of a class.
-        near: Edges are cut at this many metres in front of the camera.
 
     Returns:
         A copy of the image with the boxes.
@@ -119,7 +118,7 @@ def draw_boxes_on_image(
         label = int(boxes.labels[index])
         line_color = class_color(labels, label) if color is None else color
         corners = all_corners[index] @ image_from_ego[:, :3].T + image_from_ego[:, 3]
-        lines = visible_lines(corners, (*BOX_EDGES, *_FRONT_CROSS), near)
+        lines = visible_lines(corners, (*BOX_EDGES, *_FRONT_CROSS), _NEAR)
         for line in lines:
             draw_lines(picture, line, line_color)
         if lines and tags and label >= 0:

@@ -25,6 +25,7 @@ from bev_semseg_ros.visualization.html_table import (
 # Shares of full bars.
 MOST_OF_INTENSITIES, MOST_OF_HEIGHTS = 0.4, 0.25
 
+_TITLE = "Statistics of data sets"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2126; --soft: #667; --line: #d5d9de; --back: #fff;
   --track: #eceff2; --bar: #2f6db5; --range: #9bbbdd; }
@@ -63,12 +64,11 @@ class Column:
     pictures: list[tuple[str, bytes]] = field(default_factory=list)
 
 
-def render_page(columns: Sequence[Column], title: str = "Statistics of data sets") -> str:
+def render_page(columns: Sequence[Column]) -> str:
     """Return the page as HTML that needs no other file.
 
     Args:
         columns: The data sets, from left to right.
-        title: Of the page.
     """
     tables = [
         _frames(columns),
@@ -88,8 +88,8 @@ def render_page(columns: Sequence[Column], title: str = "Statistics of data sets
     sheets = "\n".join(_sheet(column) for column in columns if column.pictures)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>\n"
+        f'<meta name="viewport" content="width=device-width"><title>{_TITLE}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{_TITLE}</h1>\n"
         f"{sections}\n{sheets}\n</body></html>\n"
     )
 

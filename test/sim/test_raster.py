@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.sim.assets.materials import MaterialTable
+from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN, MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder
 from bev_semseg_ros.sim.render.cutout import cut_mask
-from bev_semseg_ros.sim.render.raster import depth_and_ids, draw_parallel
+from bev_semseg_ros.sim.render.raster import draw, draw_parallel, select
 
 SIZE = (80, 60)
 MATRIX = np.array([[50.0, 0, 39.5], [0, 50.0, 29.5], [0, 0, 1]])
@@ -42,7 +42,15 @@ def together(*meshes: Mesh) -> Mesh:
 
 
 def look(mesh: Mesh, table: MaterialTable) -> tuple[np.ndarray, np.ndarray]:
-    return depth_and_ids(mesh, table.camera, CAMERA_FROM_WORLD, MATRIX, SIZE)
+    """(H, W) depth in metres, infinite where nothing is, and (H, W) row of the triangle, or -1."""
+    keys, ids = np.zeros(SIZE[::-1], np.float32), np.full(SIZE[::-1], -1, np.int32)
+    rows = select(mesh, table.camera, CAMERA_FROM_WORLD, MATRIX, SIZE)
+    draw(mesh, rows, table.camera, CAMERA_FROM_WORLD, MATRIX, keys, ids)
+    bias = 1 - table.camera[mesh.materials, CAMERA_COLUMN["depth_bias"]]
+    depth = np.full(keys.shape, np.inf, np.float32)
+    hit = ids >= 0
+    depth[hit] = 1 / (keys[hit] * bias[ids[hit]])
+    return depth, ids
 
 
 def test_depth_of_a_wall_is_its_distance(table):

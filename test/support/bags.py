@@ -43,11 +43,11 @@ def write_bag(path: Path, peer: Peer, storage: StoragePlugin) -> None:
             connections["/tf_static"], START, store.serialize_cdr(tf, "tf2_msgs/msg/TFMessage")
         )
         for index in range(COUNT):
-            peer._stamp = START + STEP * index
+            peer.stamp = START + STEP * index
             messages = {
                 "/camera_info": peer.info(),
                 "/points": peer.cloud(),
                 "/image": peer.image(),
             }
             for topic, message in messages.items():
-                writer.write(connections[topic], peer._stamp, serialize_message(message))
+                writer.write(connections[topic], peer.stamp, serialize_message(message))

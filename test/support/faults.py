@@ -87,7 +87,7 @@ def play(peer: Peer, events: Drive) -> None:
     start = time.monotonic()
     # The sort is stable: events that are due together keep their order.
     for event in sorted(events, key=lambda event: event.due):
-        peer._stamp = event.stamp
+        peer.stamp = event.stamp
         message = peer.make(event.topic)
         if event.spoil is not None:
             event.spoil(message)
@@ -99,7 +99,7 @@ def fail(peer: Peer, fault: Fault, moments: int) -> None:
     """Play a drive with the fault; the peer's next stamps are later than its stamps."""
     moments, begin = max(moments, fault.moments), peer.next_stamp()
     play(peer, fault.inflict(drive(moments, begin, fault.period)))
-    peer._stamp = begin + round(max(moments * fault.period, PERIOD) * 1e9)
+    peer.stamp = begin + round(max(moments * fault.period, PERIOD) * 1e9)
 
 
 def recover(peer: Peer, timeout: float = PATIENCE) -> tuple[dict[str, str], float]:

@@ -72,7 +72,7 @@ class Peer:
                 ("camera_info", CameraInfo),
             )
         }
-        self._stamp = 1_000_000_000
+        self.stamp = 1_000_000_000
         self.reference: MarkerArray | None = None
 
     def spin_until(
@@ -119,12 +119,12 @@ class Peer:
 
     def header(self, frame: str):
         header = Header(frame_id=frame)
-        header.stamp.sec, header.stamp.nanosec = divmod(self._stamp, 1_000_000_000)
+        header.stamp.sec, header.stamp.nanosec = divmod(self.stamp, 1_000_000_000)
         return header
 
     def next_stamp(self) -> int:
-        self._stamp += 100_000_000
-        return self._stamp
+        self.stamp += 100_000_000
+        return self.stamp
 
     def call(self, kind: type, name: str, request, timeout: float = PATIENCE, repeat: bool = False):
         """Return the answer of a service of the node.
@@ -192,7 +192,7 @@ class Peer:
             self.publishers["points"].publish(cloud)
         if image is not None:
             self.publishers["image"].publish(image)
-        return self._stamp
+        return self.stamp
 
     def result(self, topic: str, stamp: int, timeout: float = PATIENCE):
         """Return the message of `topic` with that stamp."""

@@ -125,11 +125,11 @@ def changed(peer, name: str, value: str | float):
 @contextmanager
 def stamped(peer, stamp: int):
     """The peer's messages have this stamp (ns) for a while."""
-    before, peer._stamp = peer._stamp, stamp
+    before, peer.stamp = peer.stamp, stamp
     try:
         yield
     finally:
-        peer._stamp = before
+        peer.stamp = before
 
 
 def test_a_cloud_without_image_is_dropped_if_told_so(node, peer):
@@ -151,7 +151,7 @@ def test_an_offset_that_is_known_is_set_while_the_node_runs(pair, peer):
     peer.next_stamp()
     peer.publishers["camera_info"].publish(peer.info())
     image = peer.image()
-    peer._stamp += 400_000_000
+    peer.stamp += 400_000_000
     with changed(peer, "image_offset", 0.4):
         assert peer.timing(peer.send(peer.cloud(), image, info=False))["mode"] == "fused"
 
@@ -267,7 +267,7 @@ def test_stamps_that_jump_back_do_not_silence_the_node(node, peer):
     peer.connect()
     peer.next_stamp()
     peer.timing(peer.send(peer.cloud(), peer.image()))
-    peer._stamp = 500_000_000
+    peer.stamp = 500_000_000
     assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
 
 
@@ -278,9 +278,9 @@ def test_a_constant_offset_of_the_sensors_is_explained(node, peer):
     def offset_pair() -> bool:
         peer.next_stamp()
         cloud = peer.cloud()
-        peer._stamp += 60_000_000
+        peer.stamp += 60_000_000
         peer.send(cloud, peer.image())
-        peer._stamp += 140_000_000
+        peer.stamp += 140_000_000
         return any("the nearest misses by 0.060 s" in line for line in node.lines[before:])
 
     peer.spin_until(offset_pair, what="the explanation")

@@ -39,9 +39,9 @@ def played(request, node, peers, tmp_path_factory):
     peer, folder = peers(), tmp_path_factory.mktemp("bag")
     for messages in peer.received.values():
         messages.clear()
-    stamp = peer._stamp
+    stamp = peer.stamp
     write_bag(folder / "bag", peer, request.param)
-    peer._stamp = stamp
+    peer.stamp = stamp
     arguments = ("--rate", str(RATE), "--log", str(folder / "log"), "--for", "/perception")
     with Process("play", str(folder / "bag"), *arguments) as player:
         # It collects results meanwhile.
@@ -100,9 +100,9 @@ def test_a_folder_that_is_no_bag_is_named(tmp_path):
 
 
 def test_sigint_ends_the_player_with_its_report(tmp_path, peer):
-    stamp = peer._stamp
+    stamp = peer.stamp
     write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
-    peer._stamp = stamp
+    peer.stamp = stamp
     with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0", "--clock") as player:
         player.wait_for("playing anyway")
         player.interrupt()
@@ -110,9 +110,9 @@ def test_sigint_ends_the_player_with_its_report(tmp_path, peer):
 
 
 def test_ctrl_c_under_launch_reaches_the_player_twice_and_ends_it_quietly(tmp_path, peer):
-    stamp = peer._stamp
+    stamp = peer.stamp
     write_bag(tmp_path / "bag", peer, StoragePlugin.SQLITE3)
-    peer._stamp = stamp
+    peer.stamp = stamp
     with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0") as player:
         player.wait_for("playing anyway")
         while not player.has_ended:  # signals that still wait are one

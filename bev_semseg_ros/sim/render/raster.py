@@ -338,37 +338,6 @@ def draw(
     )
 
 
-def depth_and_ids(
-    mesh: Mesh,
-    camera_table: np.ndarray,
-    camera_from_world: np.ndarray,
-    matrix: np.ndarray,
-    size: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a pinhole camera sees.
-
-    Args:
-        mesh: Mesh in the world frame.
-        camera_table: `MaterialTable.camera`.
-        camera_from_world: (4, 4), optical camera frame.
-        matrix: (3, 3) K.
-        size: (width, height) in pixels.
-
-    Returns:
-        depth: (H, W) float32, metres along the optical axis, infinite where nothing is.
-        ids: (H, W) int32, row of the visible triangle, or -1.
-    """
-    keys = np.zeros(size[::-1], np.float32)
-    ids = np.full(size[::-1], -1, np.int32)
-    rows = select(mesh, camera_table, camera_from_world, matrix, size)
-    draw(mesh, rows, camera_table, camera_from_world, matrix, keys, ids)
-    bias = 1 - camera_table[mesh.materials, _DEPTH_BIAS]
-    depth = np.full(keys.shape, np.inf, np.float32)
-    hit = ids >= 0
-    depth[hit] = 1 / (keys[hit] * bias[ids[hit]])
-    return depth, ids
-
-
 def draw_parallel(
     mesh: Mesh,
     camera_table: np.ndarray,

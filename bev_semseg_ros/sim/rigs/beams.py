@@ -19,6 +19,7 @@ from bev_semseg_ros.data.calibration import Beams
 from bev_semseg_ros.sim.rigs.rig import Lidar
 
 FULL_TURN = (-180.0, 180.0)
+_TOLERANCE = 0.2  # degrees by which a measured beam may differ from that of a model
 
 
 @dataclass(frozen=True)
@@ -202,12 +203,11 @@ def _complete(beams: Beams, where: str) -> BeamPattern:
     return BeamPattern(beams.elevations, beams.azimuth_step, beams.max_range)
 
 
-def model_like(elevations: np.ndarray, tolerance: float = 0.2) -> str:
+def model_like(elevations: np.ndarray) -> str:
     """Return the model whose beams are most like measured ones.
 
     Args:
         elevations: (B,) degrees. A lidar whose highest beams hit nothing has fewer than its model.
-        tolerance: Degrees by which each may differ from its beam of the model.
 
     Returns:
         The model with the fewest beams of those that match; "" if none does.
@@ -217,7 +217,7 @@ def model_like(elevations: np.ndarray, tolerance: float = 0.2) -> str:
         beams = np.sort(np.asarray(pattern.elevations))
         distances = np.abs(elevations[:, None] - beams)
         nearest = distances.argmin(1)
-        is_near = distances.min(1, initial=np.inf) < tolerance
+        is_near = distances.min(1, initial=np.inf) < _TOLERANCE
         is_its_own = len(np.unique(nearest)) == len(elevations)
         is_most = len(elevations) >= 0.7 * len(beams)
         if is_near.all() and is_its_own and is_most:

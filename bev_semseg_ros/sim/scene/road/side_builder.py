@@ -134,13 +134,13 @@ class _SideBuilder:
         self._strips.append(Strip(use, self._at, end, self._z, high, label, material, roughness))
         self._at, self._z = end, high
 
-    def _add_verge(self, width: float, rise: float = 0.0) -> None:
+    def _add_verge(self, width: float) -> None:
         """Add a verge of grass, soil, gravel or leaves."""
         material = self._draw_verge_material()
         roughness = 0.0
         if self._rng.random() < 0.6:
             roughness = abs(self._rng.normal(0, self._rng.uniform(0.02, 0.1)))
-        self._add("verge", width, VEGETATION, material, rise, roughness)
+        self._add("verge", width, VEGETATION, material, 0.0, roughness)
 
     def _draw_verge_material(self) -> int:
         """Return a random material of verges."""

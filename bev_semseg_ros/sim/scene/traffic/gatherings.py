@@ -107,7 +107,7 @@ class Gatherings(Adder):
         for seat in seats:
             is_near = np.hypot(seat.s - first.s, seat.t - first.t) < SEAT_GROUP
             if is_near and rng.random() < SEAT_TAKEN:
-                added += self._place.add_seated("seated", seat.s, seat.t, seat.turn)
+                added += self._place.add_seated(seat.s, seat.t, seat.turn)
         return added
 
     def _stand(self, s: float, t: float, turn: float, margin: float = 0.02) -> int:

@@ -115,12 +115,12 @@ class Placement:
         """
         return self.add(self._draw_person(role, s, t, turn, pace), margin)
 
-    def add_seated(self, role: str, s: float, t: float, turn: float) -> bool:
+    def add_seated(self, s: float, t: float, turn: float) -> bool:
         """Add a person on a seat that is there; arguments as in `add_person`.
 
         Only other actors are in the way: the ground is that of the seat.
         """
-        actor = self._draw_person(role, s, t, turn)
+        actor = self._draw_person("seated", s, t, turn)
         length, width, _ = actor.shape.size
         # The legs reach forward of the seat.
         ahead = 0.5 * length * actor.scale - SEAT_DEPTH

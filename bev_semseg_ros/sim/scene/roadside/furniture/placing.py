@@ -162,7 +162,6 @@ class Placer:
         label: int,
         material: int | Sequence[int],
         sides: int = 8,
-        along: float = 0.0,
         across: float = 0.0,
     ) -> None:
         """Add a round body, closed on top.
@@ -173,11 +172,10 @@ class Placer:
             label: Class of the surface.
             material: One row of the MaterialTable, or rows that take turns between the rings.
             sides: Number of sides.
-            along: Metres ahead of the spot.
-            across: Metres to the left of it.
+            across: Metres to the left of the spot.
         """
         rows = [material] if isinstance(material, int) else list(material)
-        x, y, z = spot.at(along, across)
+        x, y, z = spot.at(0.0, across)
         rings = [*rings, (rings[-1][0] + 0.01, 0.005)]
         for index, ((low, r), (high, other)) in enumerate(pairwise(rings)):
             row = rows[min(index, len(rings) - 3) % len(rows)]
