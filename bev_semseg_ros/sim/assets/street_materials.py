@@ -55,6 +55,21 @@ def grass_material(rng: np.random.Generator, table: MaterialTable, season: str) 
     )
 
 
+def litter_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of fallen leaves."""
+    u = rng.uniform
+    return table.add(
+        "grass",
+        hsv(u(0.02, 0.13), u(0.3, 0.85), u(0.12, 0.5)),
+        hsv(u(0.03, 0.18), u(0.2, 0.7), u(0.06, 0.35)),
+        noise_frequency=u(2, 8),
+        noise_contrast=1.2,
+        fine_contrast=u(0.4, 1.0),
+        fine_frequency=u(6, 25),
+        stain_contrast=0.5,
+    )
+
+
 def soil_material(rng: np.random.Generator, table: MaterialTable) -> int:
     """Add the material of soil."""
     u = rng.uniform
@@ -143,6 +158,90 @@ def roof_material(rng: np.random.Generator, table: MaterialTable) -> int:
         pattern="stripes",
         pattern_u=u(0.25, 0.4),
         pattern_contrast=u(0.2, 0.6),
+    )
+
+
+def metal_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of bare or galvanised metal."""
+    return table.add(
+        "metal",
+        grey(rng, rng.uniform(0.15, 0.6)),
+        fine_contrast=0.05,
+        stain_contrast=0.2,
+        specular=0.3,
+        fresnel=0.3,
+    )
+
+
+def wood_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of wooden boards."""
+    u = rng.uniform
+    return table.add(
+        "wall",
+        hsv(u(0.05, 0.1), u(0.2, 0.6), u(0.1, 0.4)),
+        None,
+        grey(rng, 0.04),
+        pattern="panels",
+        pattern_u=u(0.08, 0.2),
+        pattern_line=0.012,
+        fine_contrast=0.2,
+        noise_frequency=5,
+    )
+
+
+def concrete_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of concrete."""
+    return table.add(
+        "wall",
+        grey(rng, rng.uniform(0.2, 0.55)),
+        noise_frequency=1.5,
+        noise_contrast=0.7,
+        fine_contrast=0.15,
+        stain_contrast=0.3,
+    )
+
+
+def brick_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of brick walls."""
+    u = rng.uniform
+    return table.add(
+        "wall",
+        hsv(u(0, 0.06), u(0.3, 0.65), u(0.12, 0.4)),
+        None,
+        grey(rng, 0.4),
+        pattern="bricks",
+        pattern_u=0.24,
+        pattern_v=0.08,
+        pattern_line=0.012,
+        pattern_contrast=0.6,
+    )
+
+
+def hazard_material(rng: np.random.Generator, table: MaterialTable) -> int:
+    """Add the material of red and white barriers."""
+    return table.add(
+        "retro",
+        [0.75, 0.05, 0.04],
+        None,
+        grey(rng, 0.85),
+        pattern="panels",
+        pattern_u=0.3,
+        pattern_line=0.15,
+        fine_contrast=0.05,
+    )
+
+
+def far_trees_material(rng: np.random.Generator, table: MaterialTable, hue: float) -> int:
+    """Add the material of trees on the horizon, whose leaves have a hue from 0 to 1."""
+    u = rng.uniform
+    return table.add(
+        "leaves",
+        hsv(hue, u(0.15, 0.6), u(0.05, 0.25)),
+        noise_frequency=u(0.1, 0.4),
+        noise_contrast=0.9,
+        fine_contrast=0.4,
+        fine_frequency=0.8,
+        stain_contrast=0.3,
     )
 
 
