@@ -68,29 +68,10 @@ class Street:
             near: Station in metres up to which the ground is finely divided.
             place: Key of `places.PLACES`; None for a street without anything special.
         """
-        u = rng.uniform
         place = kind if place is None else place
         is_hilly = place == "hills" or (kind != "motorway" and rng.random() < 0.06)
         alignment = Alignment.draw(rng, kind == "motorway", near, is_hilly)
-        half_width = _draw_half_width(rng, kind)
-        if place == "narrow":
-            half_width = u(1.5, 2.6)
-        least = 1 if kind == "motorway" or place == "narrow" else 2
-        count = max(least, round(2 * half_width / u(2.9, 3.7)))
-        lane_width = 2 * half_width / count
-        if place == "narrow":
-            count, lane_width = 1, 2 * half_width
-        is_one_way = kind == "motorway" or place == "narrow" or rng.random() < 0.08
-        median = 0.0
-        may_be_divided = kind in ("city", "avenue") and count % 2 == 0 and not is_one_way
-        if may_be_divided and rng.random() < 0.25:
-            median = u(0.4, 2.4)
-        half_width += median
-        lanes = []
-        for index in range(count):
-            direction = 1 if is_one_way or index < count / 2 else -1
-            offset = (index - (count - 1) / 2) * lane_width - direction * median
-            lanes.append(Lane(offset, lane_width, direction))
+        half_width, median, lanes = _draw_carriageway(rng, kind, place)
         own_lanes = [lane for lane in lanes if lane.direction > 0]
         ego_lane = own_lanes[0]
         if rng.random() >= 0.6:
@@ -217,6 +198,38 @@ class Street:
             np.append(end, stations[stations > end]),
         ]
         return [run for run in runs if len(run) > 1]
+
+
+def _draw_carriageway(
+    rng: np.random.Generator, kind: str, place: str
+) -> tuple[float, float, list[Lane]]:
+    """Return half the width of a random carriageway, that of its median, and its lanes.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of `places.STREET_KINDS`.
+        place: Key of `places.PLACES`.
+    """
+    u = rng.uniform
+    half_width = _draw_half_width(rng, kind)
+    if place == "narrow":
+        half_width = u(1.5, 2.6)
+    least = 1 if kind == "motorway" or place == "narrow" else 2
+    count = max(least, round(2 * half_width / u(2.9, 3.7)))
+    if place == "narrow":
+        count = 1
+    lane_width = 2 * half_width / count
+    is_one_way = kind == "motorway" or place == "narrow" or rng.random() < 0.08
+    median = 0.0
+    may_be_divided = kind in ("city", "avenue") and count % 2 == 0 and not is_one_way
+    if may_be_divided and rng.random() < 0.25:
+        median = u(0.4, 2.4)
+    lanes = []
+    for index in range(count):
+        direction = 1 if is_one_way or index < count / 2 else -1
+        offset = (index - (count - 1) / 2) * lane_width - direction * median
+        lanes.append(Lane(offset, lane_width, direction))
+    return half_width + median, median, lanes
 
 
 def _draw_half_width(rng: np.random.Generator, kind: str) -> float:
