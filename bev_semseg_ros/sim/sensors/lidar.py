@@ -135,19 +135,9 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
     signals = signals * transmission(view, hits)
     lidars, rings = rays.lidars[index], rays.rings[index]
     limits = np.minimum([lidar.max_range for lidar in rig.lidars], rig.max_range)[lidars]
-    sensitivity = drive_rng.uniform(*rig.signal_range) * limits / rig.max_range
-    threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
-    threshold = np.maximum(threshold, LEAST_SIGNAL)
-    chance = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
-    drop_factors = drive_rng.uniform(0.6, 1.4, len(view.materials.lidar))
-    drops = table[:, LIDAR_COLUMN["drop"]] * drop_factors[hits.materials]
-    chance *= (1 - np.clip(drops, 0, 1)) * drive_rng.uniform(0.985, 1.0)
-    returned = rng.random(len(index)) < chance
-
-    intensities = rig.intensity_gain * signals**rig.intensity_exponent
-    intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(index)))
-    intensities *= np.minimum(1, rig.fade_range / hits.distances)
-    intensities[rng.random(len(index)) < _dark_chances(signals, hits.distances, rig)] = 0
+    chances = _return_chances(view, hits, signals, limits, rig, drive_rng)
+    returned = rng.random(len(index)) < chances
+    intensities = _intensities(signals, hits.distances, rig, rng)
     sigma = np.hypot(rig.range_sigma, table[:, LIDAR_COLUMN["range_sigma"]])
     noise = rng.normal(0, 1, len(index)) * sigma
     distances = hits.distances + ring_bias[lidars, rings] + noise
@@ -157,7 +147,7 @@ def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None
         kept &= _inside_any_image(positions, rig)
     everything = Scan(
         positions,
-        np.clip(intensities, 0, 1),
+        intensities,
         hits.labels,
         lidars,
         rings,
@@ -196,6 +186,46 @@ def _owners(view: View, hits: Hits, origins: np.ndarray, directions: np.ndarray)
     is_inside &= across < boxes.sizes[:, 1] / 2 + BOX_MARGIN
     owners[on_object[~is_inside]] = NO_OBJECT
     return owners
+
+
+def _return_chances(
+    view: View,
+    hits: Hits,
+    signals: np.ndarray,
+    limits: np.ndarray,
+    rig: Rig,
+    drive_rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the chances (H,) that hits give a point.
+
+    Args:
+        view: State of the world.
+        hits: H hits.
+        signals: (H,) light that comes back, as a share of that of a white surface nearby.
+        limits: (H,) range in metres of the lidars that measure them.
+        rig: Lidars.
+        drive_rng: Source of what stays the same during a drive.
+    """
+    sensitivity = drive_rng.uniform(*rig.signal_range) * limits / rig.max_range
+    threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
+    threshold = np.maximum(threshold, LEAST_SIGNAL)
+    chances = 1 / (1 + (threshold / np.maximum(signals, 1e-6)) ** 3)
+    table = view.materials.lidar
+    drop_factors = drive_rng.uniform(0.6, 1.4, len(table))
+    drops = table[hits.materials, LIDAR_COLUMN["drop"]] * drop_factors[hits.materials]
+    chances *= (1 - np.clip(drops, 0, 1)) * drive_rng.uniform(0.985, 1.0)
+    return chances
+
+
+def _intensities(
+    signals: np.ndarray, distances: np.ndarray, rig: Rig, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the intensities (H,), 0 to 1, that the lidars report for signals from distances."""
+    intensities = rig.intensity_gain * signals**rig.intensity_exponent
+    intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(signals)))
+    intensities *= np.minimum(1, rig.fade_range / distances)
+    intensities[rng.random(len(signals)) < _dark_chances(signals, distances, rig)] = 0
+    return np.clip(intensities, 0, 1)
 
 
 def _dark_chances(signals: np.ndarray, distances: np.ndarray, rig: Rig) -> np.ndarray:
