@@ -29,7 +29,12 @@ def with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
 
 
 def with_carried_classes(sample: Sample, masks: Mapping[str, np.ndarray]) -> Sample:
-    """Return the sample whose points have the classes of the masks at the pixels that show them."""
+    """Return the sample whose points have the classes of the masks at the pixels that show them.
+
+    Args:
+        sample: with the cameras of the masks.
+        masks: (h, w) uint8 classes of the rectified images, by the cameras' names.
+    """
     if sample.points is None or not masks:
         return sample
     seen_by = {name: sample.images[name].camera for name in masks}

@@ -87,6 +87,15 @@ def relabel_boxes(
 ) -> tuple[Boxes, np.ndarray]:
     """Return boxes in the classes of another label set, and which of them are ignored.
 
+    Args:
+        boxes: with labels of `present`.
+        ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
+        present: label set of the boxes.
+        wanted: label set to bring them to. Boxes that are no objects there are left out.
+
+    Returns:
+        The boxes, and (M',) bool which of them are ignored.
+
     Raises:
         ValueError: the present set does not map to the one wanted.
     """

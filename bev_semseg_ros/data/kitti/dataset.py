@@ -66,12 +66,11 @@ class KittiDataset:
     """The frames of a folder with `training`, or of a folder such as `training` itself.
 
     `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes", "mask",
-    "point_classes", "bev" and "bev_observed", all but the first three only where there are some.
-    Of a further camera or lidar the name
-    stands before it, as in "image_03 image". Without "calib" there are neither cameras, nor boxes,
-    nor further lidars. Files of a frame belong together by their number, whether it has leading
-    zeros or not. Without frames.csv every frame is a scene of its own, named like the frame,
-    at time 0, since KITTI's frames are independent and untimed.
+    "point_classes", "bev" and "bev_observed", all but the first three only where there are some. Of
+    a further camera or lidar the name stands before it, as in "image_03 image". Without "calib"
+    there are neither cameras, nor boxes, nor further lidars. Files of a frame belong together by
+    their number, whether it has leading zeros or not. Without frames.csv every frame is a scene of
+    its own, named like the frame, at time 0, since KITTI's frames are independent and untimed.
 
     Args:
         path: the folder.
@@ -103,17 +102,7 @@ class KittiDataset:
             for lidar in self._lidars
         }
         self._keys = self._frame_keys()
-        self._table = (
-            _read_table(self._folder / _TABLE) if (self._folder / _TABLE).is_file() else None
-        )
-        if self._table is not None and (
-            absent := [key for key in self._keys if key not in self._table]
-        ):
-            raise ValueError(
-                f"{self._folder / _TABLE}: expected a row for every frame, none for "
-                f"{self._name(absent[0])}; add it, or repeat the command if `bev-semseg synth` was "
-                "interrupted"
-            )
+        self._table = self._scenes_and_times()
 
     @staticmethod
     def matches(path: Path) -> bool:
@@ -282,6 +271,20 @@ class KittiDataset:
                 if known is not None:
                     images[name] = CameraImage(image, known)
         return images, masks
+
+    def _scenes_and_times(self) -> dict[str, tuple[str, int]] | None:
+        """Return the scene and the time in nanoseconds of each frame; None without frames.csv."""
+        path = self._folder / _TABLE
+        if not path.is_file():
+            return None
+        table = _read_table(path)
+        absent = next((key for key in self._keys if key not in table), None)
+        if absent is not None:
+            raise ValueError(
+                f"{path}: expected a row for every frame, none for {self._name(absent)}; add it, "
+                "or repeat the command if `bev-semseg synth` was interrupted"
+            )
+        return table
 
     def _read_point_classes(self, there: Mapping[str, Path], frame: Frame) -> dict[str, np.ndarray]:
         """Return the classes of the points of each lidar that has a scan and such a file."""

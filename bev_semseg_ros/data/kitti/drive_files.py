@@ -11,6 +11,7 @@ from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, in_orde
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
 
 LIDAR_PART = "lidar"
+FRAME_NS = 100_000_000  # KITTI records ten frames a second (Geiger et al., IJRR 2013)
 
 
 def image_parts(cameras: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_raw_calibration
 from bev_semseg_ros.data.files import FrameParts, read_image, read_text
-from bev_semseg_ros.data.kitti.drive_files import DriveFiles, image_parts
+from bev_semseg_ros.data.kitti.drive_files import FRAME_NS, DriveFiles, image_parts
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS
 from bev_semseg_ros.data.kitti.oxts import read_lidar_poses, velocities_over_ground
 from bev_semseg_ros.data.kitti.tracklets import read_tracklets
@@ -175,7 +175,7 @@ class KittiRawDataset:
         points, attributes = drive.files.read_cloud(key)
         name = next(iter(drive.files.find(key)[0].values())).stem
         frame = Frame(
-            drive.times.get(number, number * 100_000_000),
+            drive.times.get(number, number * FRAME_NS),
             {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR, attributes)},
             {
                 sensor: CameraImage(images[camera], drive.cameras[camera])

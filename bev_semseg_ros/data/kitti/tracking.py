@@ -17,7 +17,7 @@ from bev_semseg_ros.data.calibration import (
 from bev_semseg_ros.data.files import FrameParts, numbers, read_image, read_text
 from bev_semseg_ros.data.frame_files import FilesByFrame, frame_key
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, image_cameras
-from bev_semseg_ros.data.kitti.drive_files import DriveFiles, image_parts
+from bev_semseg_ros.data.kitti.drive_files import FRAME_NS, DriveFiles, image_parts
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, Objects
 from bev_semseg_ros.data.kitti.motion import Motion
 from bev_semseg_ros.data.sensors import other_camera, sensor_names
@@ -36,7 +36,6 @@ from bev_semseg_ros.labels import load_label_set
 
 _CAMERAS = (REFERENCE, "image_03")  # left and right, in colour: folders and names
 _CLOUDS, _LABELS, _CALIBRATION = "velodyne", "label_02", "calib"
-_FRAME_NS = 100_000_000  # the set has no times; its frames are a tenth of a second apart
 _FIELDS = (17, 18)  # of a line: frame, number of the object, and those of object detection
 
 
@@ -194,7 +193,7 @@ class KittiTrackingDataset:
         points, attributes = drive.files.read_cloud(key)
         names = sensor_names(self._cameras, CAMERA)
         frame = Frame(
-            number * _FRAME_NS,
+            number * FRAME_NS,  # the set has no times
             {LIDAR: LidarScan(points, KITTI_EGO_FROM_LIDAR, attributes)},
             self._images(drive, parts, names),
             f"{drive.name}_{number:06d}",

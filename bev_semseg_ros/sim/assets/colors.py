@@ -8,7 +8,7 @@ import numpy as np
 
 
 def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
-    """Return a grey of a brightness, with a random tint of relative standard deviation `tint`."""
+    """Return a grey (3,) of a brightness, with a tint of relative standard deviation `tint`."""
     return value * (1 + rng.normal(0, tint, 3))
 
 
