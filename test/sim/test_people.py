@@ -16,6 +16,7 @@ from bev_semseg_ros.sim.assets.library import (
     Library,
 )
 from bev_semseg_ros.sim.assets.materials import MaterialTable
+from bev_semseg_ros.sim.assets.mesh import face_normals
 from bev_semseg_ros.sim.assets.people.bodies import BONE, BONES, body_pool
 from bev_semseg_ros.sim.assets.people.clothes import HEADWEAR, draw_outfit, dressed
 from bev_semseg_ros.sim.assets.people.pedestrians import (
@@ -66,7 +67,7 @@ def test_uses_only_known_slots(shape: Shape):
 
 @pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
 def test_normals_lie_on_the_outer_side_of_their_triangles(shape: Shape):
-    agree = np.sum(shape.mesh.face_normals * shape.mesh.normals.mean(1), -1)
+    agree = np.sum(face_normals(shape.mesh.triangles) * shape.mesh.normals.mean(1), -1)
     area = np.linalg.norm(
         np.cross(
             shape.mesh.triangles[:, 1] - shape.mesh.triangles[:, 0],

@@ -123,11 +123,11 @@ class Mesh:
             np.full(len(self), object_index, np.int32),
         )
 
-    @property
-    def face_normals(self) -> np.ndarray:
-        """(T, 3) unit normals of the triangles by the right-hand rule."""
-        a, b, c = self.triangles[:, 0], self.triangles[:, 1], self.triangles[:, 2]
-        return normalize(cross(b - a, c - a))
+
+def face_normals(triangles: np.ndarray) -> np.ndarray:
+    """Return the unit normals (T, 3) of triangles (T, 3, 3) by the right-hand rule."""
+    corner = triangles[:, 0]
+    return normalize(cross(triangles[:, 1] - corner, triangles[:, 2] - corner))
 
 
 def concatenate(meshes: list[Mesh]) -> Mesh:
@@ -187,9 +187,7 @@ class MeshBuilder:
         if count == 0:
             return
         if normals is None:
-            corner = triangles[:, 0]
-            flat = normalize(cross(triangles[:, 1] - corner, triangles[:, 2] - corner))
-            normals = np.repeat(flat[:, None], 3, 1)
+            normals = np.repeat(face_normals(triangles)[:, None], 3, 1)
         if uvs is None:
             uvs = np.zeros((count, 3, 2))
         self._parts.append(

@@ -10,19 +10,11 @@ from support.samples import lidar_sample, run, small_config
 from bev_semseg_ros.config import to_dict
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.inference.engine import torch_threads
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.encoders.lidar import LidarEncoder
 from bev_semseg_ros.preprocessing import Sample
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors on shared cores: a second thread only waits."""
-    with torch_threads(1):
-        yield
 
 
 def network(config=None, seed=0):
