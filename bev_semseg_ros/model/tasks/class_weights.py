@@ -12,7 +12,6 @@ from torch import Tensor
 from bev_semseg_ros.config import LossConfig
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
-from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
 
 
 class ClassWeights:
@@ -70,6 +69,20 @@ class ClassWeights:
                 united.append(float((share * weights.numpy()[members]).sum()))
             weights = torch.tensor(united, dtype=torch.float32)
         return weights.to(device)
+
+
+def class_weights_from_counts(counts: np.ndarray, config: LossConfig) -> Tensor:
+    """Return (C,) float32 weights 1 / sqrt(share), one on the average pixel, clamped.
+
+    Args:
+        counts: (C,) pixels of each class.
+        config: has the limits.
+    """
+    share = np.maximum(counts, 1) / max(counts.sum(), 1)
+    weights = share**-0.5
+    weights = weights / (weights * share).sum()
+    clamped = np.clip(weights, config.class_weight_min, config.class_weight_max)
+    return torch.tensor(clamped, dtype=torch.float32)
 
 
 def trained_weights(info: Mapping[str, Any], key: str, config: LossConfig) -> Tensor:

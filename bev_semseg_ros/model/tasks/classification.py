@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.tasks.class_weights import ClassWeights, trained_weights
-from bev_semseg_ros.model.tasks.label_view import view_of
-from bev_semseg_ros.model.tasks.segmentation.loss import adjust_logits, cross_entropy
+from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
 from bev_semseg_ros.model.tasks.task import Head, Task
 
 
@@ -46,16 +46,16 @@ class ClassificationTask(Task):
         for labels, logits, classes in labelled:
             view = view_of(self.labels, labels)
             class_weights = self.class_weights.seen_through(view, logits.device)
-            total, weight = cross_entropy(logits, classes, class_weights, view)
+            total, weight = _cross_entropy(logits, classes, class_weights, view)
             totals.append(total)
             weights.append(weight)
         return torch.stack(totals).sum() / torch.stack(weights).sum().clamp_min(1)
 
     def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
-        """Adjust the bias of the logits (Menon et al. 2021), see `segmentation.loss`."""
+        """Adjust the bias of the logits, see `_adjust_logits`."""
         weights = trained_weights(info, self.counts_key, self.config.loss)
         for layer in head.class_layers:
-            adjust_logits(getattr(head, layer), weights, share)
+            _adjust_logits(getattr(head, layer), weights, share)
         return True
 
     def statistics(self) -> dict[str, Any]:
@@ -65,3 +65,47 @@ class ClassificationTask(Task):
     def begin_training(self, info: Mapping[str, Any]) -> None:
         """Weight the classes by the counts under `counts_key`."""
         self.class_weights.fix(info[self.counts_key])
+
+
+def _cross_entropy(
+    logits: Tensor, classes: Tensor, class_weights: Tensor | None, view: LabelView
+) -> tuple[Tensor, Tensor]:
+    """Return the summed cross entropy and the summed weight of the labelled places.
+
+    Args:
+        logits: (B, N, ...) float32 of the network's classes.
+        classes: (B, ...) int64, `labels.MASK_IGNORED` is left out.
+        class_weights: (M,) of the labels' classes; None: ones.
+        view: how the network's classes look in the label set of `classes`.
+    """
+    known = classes[classes != MASK_IGNORED]
+    settings: dict[str, Any] = {"ignore_index": MASK_IGNORED, "reduction": "sum"}
+    if view.is_identity:
+        total = F.cross_entropy(logits, classes, class_weights, **settings)
+    else:
+        scores = view.merge_exclusive(logits)
+        total = F.nll_loss(scores, classes, class_weights, **settings)
+    weight = known.new_tensor(len(known)) if class_weights is None else class_weights[known].sum()
+    return total, weight
+
+
+def _adjust_logits(logits: nn.Conv2d | nn.Linear, class_weights: Tensor, share: float) -> None:
+    """Take back, in place, a share of what class weights did to the odds of the classes.
+
+    Weighted training multiplies a class's odds by its weight, which finds rare classes and draws
+    them too wide. The bias of the logits undoes it: logit adjustment (Menon et al. 2021).
+
+    Args:
+        logits: the last layer.
+        class_weights: (C,) that it was trained with.
+        share: 0 takes back nothing, 1 all of it.
+
+    Raises:
+        ValueError: the share lies outside 0..1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"logit adjustment: expected a share of 0 to 1, got {share}")
+    if logits.bias is None:
+        raise ValueError("logit adjustment: the last layer has no bias")
+    with torch.no_grad():
+        logits.bias -= share * class_weights.to(logits.bias).log()

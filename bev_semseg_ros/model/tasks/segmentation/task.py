@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional as F
 
 from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.model.tasks.classification import ClassificationTask
 from bev_semseg_ros.model.tasks.segmentation.head import SegmentationHead
-from bev_semseg_ros.model.tasks.segmentation.loss import upsample_logits
 from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
 from bev_semseg_ros.model.tasks.segmentation.postprocess import decode_mask
 from bev_semseg_ros.model.tasks.segmentation.targets import (
@@ -47,7 +47,7 @@ class SegmentationTask(ClassificationTask):
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Return `segmentation`: lambda times the weighted mean cross entropy."""
         mean = self.mean_cross_entropy(
-            (labels, upsample_logits(outputs["logits"], masks), masks["mask"])
+            (labels, _upsample_logits(outputs["logits"], masks), masks["mask"])
             for labels, masks in targets.items()
         )
         return {"segmentation": self.config.loss.segmentation_weight * mean}
@@ -70,3 +70,22 @@ class SegmentationTask(ClassificationTask):
         """Count the pixels of each class."""
         if example.mask is not None:
             self.class_weights.count(example.mask, example.mask_labels)
+
+
+def _upsample_logits(logits: Tensor, masks: Targets) -> Tensor:
+    """Return the logits of the images that have masks, at the size of these masks.
+
+    The masks have half the image's size. At a quarter of the pixels the loss costs a quarter and,
+    since the logits are smooth, has nearly the same gradients.
+
+    Args:
+        logits: (B, C, h/4, w/4), brought to the masks' size by bilinear upsampling.
+        masks: of one label set, as `collate_masks` gives them.
+
+    Returns:
+        (B', C, h/2, w/2) float32.
+    """
+    frames, (height, width) = masks["frames"], masks["mask"].shape[1:]
+    labelled = logits if len(frames) == len(logits) else logits[frames]
+    large = F.interpolate(labelled.float(), scale_factor=2, mode="bilinear")
+    return large[..., :height, :width]

@@ -16,7 +16,7 @@ from bev_semseg_ros.frame import LIDAR, Annotation, BevMap
 from bev_semseg_ros.inference.around import pass_config, whole_config
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.model.tasks.bev_segmentation.task import BevSegmentationTask
-from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
+from bev_semseg_ros.model.tasks.class_weights import class_weights_from_counts
 from bev_semseg_ros.preprocessing import Sample
 
 PIXELS, BEV = load_label_set("driving_13"), load_label_set("bev_8")

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from bev_semseg_ros.config import Config, LossConfig
 from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
-from bev_semseg_ros.model.tasks.segmentation.loss import class_weights_from_counts
+from bev_semseg_ros.model.tasks.class_weights import class_weights_from_counts
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 from bev_semseg_ros.preprocessing import Sample
 
