@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from support.waiting import wait_until
 
 from bev_semseg_ros.config import Config, ImageConfig
 from bev_semseg_ros.frame import Boxes, Prediction
@@ -34,12 +35,6 @@ class BlindPredictor:
         return Prediction.of(
             Boxes.empty(), None, None, "lidar_only" if sample.image is None else "fused", 1.0
         )
-
-
-def wait_until(condition: Callable[[], Any], timeout: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 class PipelineRig:

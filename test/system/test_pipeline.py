@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 from support.memory_dataset import TINY, TinyDataset
-from support.pipeline_rig import BlindPredictor, PipelineRig, wait_until
+from support.pipeline_rig import BlindPredictor, PipelineRig
+from support.waiting import wait_until
 
 from bev_semseg_ros.frame import CAMERA, LIDAR, Prediction
 from bev_semseg_ros.inference.predictor import Predictor

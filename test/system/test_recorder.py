@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.duration import Duration
 from sensor_msgs.msg import Image
+from support.waiting import wait_until
 from visualization_msgs.msg import MarkerArray
 
 from bev_semseg_ros.data.calibration import Calibration, save_calibration
@@ -121,9 +121,3 @@ def test_a_result_that_cannot_be_read_is_an_error_and_no_lost_message():
 
 def is_running(name: str) -> bool:
     return any(thread.name == name for thread in threading.enumerate())
-
-
-def wait_until(condition, timeout: float = 10.0) -> None:
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
