@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shlex
 import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 from bev_semseg_ros import file_signatures as signatures
@@ -134,8 +136,8 @@ def may_be_checkpoint(path: Path) -> bool:
     return kind_of(path).kind in (_CHECKPOINT, _FILE)
 
 
-def check_output_file(path: Path | None, name: str) -> None:
-    """Check that a file can be written, before long work whose result it shall hold.
+def prepare_output_file(path: Path | None, name: str) -> None:
+    """Make the folder of a file and check that the file can be written, before long work.
 
     Args:
         path: The file; None if there shall be none.
@@ -143,12 +145,22 @@ def check_output_file(path: Path | None, name: str) -> None:
 
     Raises:
         ValueError: The path is a folder, or a folder above it is a file.
+        OSError: Nothing can be written there.
     """
     if path is None:
         return
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the file to write, such as {path / name}")
     _check_folder(path.parent, path)
+    if path.exists():  # such as /dev/stdout, in whose folder no user makes files
+        is_writable = os.access(path, os.W_OK)
+    else:
+        is_writable = _takes_files(path.parent)
+    if not is_writable:
+        raise OSError(
+            f"{path}: cannot be written, for lack of permission or on a read-only disk; give a "
+            "file in another folder"
+        )
 
 
 def check_output_folder(path: Path) -> None:
@@ -178,6 +190,16 @@ def check_space(folder: Path, size: float, content: str) -> None:
             f"{free / 1e9:.3g} GB are free; remove what earlier data left there, or give an --out "
             "on another disk"
         )
+
+
+def _takes_files(folder: Path) -> bool:
+    """Make a folder and return whether files can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _check_folder(folder: Path, path: Path) -> None:

@@ -200,6 +200,32 @@ def test_a_folder_where_a_file_is_written_is_refused_before_the_work(
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["evaluate", "--checkpoint", "run/checkpoint.pt", "--data", "street", "--json"],
+        ["statistics", "--data", "street", "--out"],
+        ["check-data", "street", "--json"],
+        ["doctor", "bag", "--json"],
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    arguments, things, monkeypatch, capsys
+):
+    monkeypatch.chdir(things)
+    assert main([*arguments, "/proc/file"]) == 2  # not even root makes files there
+    captured = capsys.readouterr()
+    assert captured.err.startswith("bev-semseg: error: /proc/file: cannot be written")
+    assert captured.out == ""
+
+
+def test_the_doctor_writes_to_a_folder_that_does_not_exist_yet(things, tmp_path):
+    report, parameters = tmp_path / "a" / "b" / "out.json", tmp_path / "c" / "params.yaml"
+    files = ["--json", str(report), "--params", str(parameters)]
+    main(["doctor", str(things / "bag"), "--no-speed", *files])
+    assert report.is_file() and parameters.is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ["train", "--config", "run/config.yaml", "--data", "street", "--out", "nothing.pt"],
         ["visualize", "--checkpoint", "run/checkpoint.pt", "--data", "street", "--out", "page.pt"],
         ["bag", "--data", "street", "--out", "page.pt/bag"],

@@ -40,18 +40,17 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.data_check import check_data
     from bev_semseg_ros.inference import checkpoint
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
 
-    check_output_file(arguments.json, "report.json")
+    prepare_output_file(arguments.json, "report.json")
     dataset = open_dataset(arguments.data, None, arguments.cameras)
     trained = checkpoint.load(arguments.checkpoint or shipped_checkpoint())
     with Progress("checking", len(dataset)) as progress:
         report = check_data(dataset, arguments.data, trained, progress.advance)
     print(report.text())
     if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(report.as_json())
     is_bad = report.count("fault") or (arguments.strict and report.count("warning"))
     return 1 if is_bad else 0

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the checkpoint. Return the exit status."""
     from bev_semseg_ros.inference.conversion import convert
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
 
-    check_output_file(arguments.out, "new.pt")
+    prepare_output_file(arguments.out, "new.pt")
     if arguments.out.resolve() == arguments.checkpoint.resolve():
         raise ValueError(f"{arguments.out}: this is the checkpoint itself; choose another --out")
     convert(arguments.checkpoint, arguments.out)

@@ -96,13 +96,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings and write the files asked for. Return the exit status."""
     from bev_semseg_ros.data.calibration import load_calibration
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
     from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
 
-    check_output_file(arguments.json, "doctor.json")
-    check_output_file(arguments.params, "params.yaml")
+    prepare_output_file(arguments.json, "doctor.json")
+    prepare_output_file(arguments.params, "params.yaml")
     bag, asked = bag_and_topics(arguments)
     file = arguments.calibration
     if file is None and bag is not None:

@@ -36,10 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bev_semseg_ros.evaluation.fixed_set import check_folder
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
     from bev_semseg_ros.progress import Progress
 
-    check_output_file(arguments.json, "scores.json")
+    prepare_output_file(arguments.json, "scores.json")
     dataset = open_data(arguments)
     for difference in check_folder(arguments.data):
         print(f"warning: {difference}", file=sys.stderr)
@@ -57,6 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
     names = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint)}
     result = names | report.result()
     print(report.table(result))  # first: the file may fail
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0

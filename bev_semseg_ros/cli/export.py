@@ -45,9 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the weights in half precision. Return the exit status."""
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.tasks.task import Task
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
 
-    check_output_file(arguments.out, "small.pt")
+    prepare_output_file(arguments.out, "small.pt")
     if arguments.share is not None and arguments.average is None:
         raise ValueError("--share: of what mean? Give --average, too")
     if arguments.out.resolve() == arguments.checkpoint.resolve():

@@ -63,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.data.dataset import open_frames
-    from bev_semseg_ros.path_kind import check_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file
     from bev_semseg_ros.visualization.statistics_page import render_page
 
-    check_output_file(arguments.out, "page.html")
-    check_output_file(arguments.json, "statistics.json")
+    prepare_output_file(arguments.out, "page.html")
+    prepare_output_file(arguments.json, "statistics.json")
     datasets = [open_frames(path, arguments.split, arguments.cameras) for path in arguments.data]
     for path, dataset in zip(arguments.data, datasets, strict=True):
         print_file_check(dataset, path)
@@ -75,10 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         _column(name, dataset, arguments.limit, arguments.pictures)
         for name, dataset in zip(_names(arguments.data), datasets, strict=True)
     ]
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(render_page(columns), encoding="utf-8")
     if arguments.json is not None:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         summaries = {column.name: column.summary for column in columns}
         arguments.json.write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
     num_frames = sum(column.summary["frames"] for column in columns)
