@@ -49,8 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     trained = checkpoint.load(arguments.checkpoint or shipped_checkpoint())
     with Progress("checking", len(dataset)) as progress:
         report = check_data(dataset, arguments.data, trained, progress.advance)
-    print(report.text())
-    if arguments.json is not None:
-        arguments.json.write_text(report.as_json())
+    try:
+        print(report.text())
+    finally:  # even if nobody reads the report any longer, as with `| head`
+        if arguments.json is not None:
+            arguments.json.write_text(report.as_json())
     is_bad = report.count("fault") or (arguments.strict and report.count("warning"))
     return 1 if is_bad else 0

@@ -134,12 +134,14 @@ def run(arguments: argparse.Namespace) -> int:
         from bev_semseg_ros.ros.doctor.speed import check_speed
 
         check_speed(observation, checkpoint, diagnosis)
-    print(diagnosis.table())
-    print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
-    if arguments.json is not None:
-        arguments.json.write_text(diagnosis.as_json())
-    if arguments.params is not None:
-        diagnosis.write_parameters(arguments.params)
+    try:
+        print(diagnosis.table())
+        print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
+    finally:  # even if nobody reads the findings any longer, as with `| head`
+        if arguments.json is not None:
+            arguments.json.write_text(diagnosis.as_json())
+        if arguments.params is not None:
+            diagnosis.write_parameters(arguments.params)
     if arguments.write_beams:
         lacking = diagnosis.write_beams()
         exception = f", but not those of {', '.join(lacking)}: see above" if lacking else ""

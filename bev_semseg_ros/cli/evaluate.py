@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     names = {"data": str(arguments.data), "checkpoint": str(arguments.checkpoint)}
     result = names | report.result()
-    print(report.table(result))  # first: the file may fail
-    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    try:
+        print(report.table(result))
+    finally:  # even if nobody reads the table any longer, as with `| head`
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0

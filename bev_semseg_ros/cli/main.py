@@ -35,13 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: The command line without the program; None for that of this process.
 
     Returns:
-        The exit status: that of the command, 2 for an error, 130 for an interruption.
+        The exit status: that of the command, 2 for an error, 130 for an interruption, 141 if the
+        reader of the output is gone.
     """
     # Threads that spin while they wait take the cores from others. torch reads it when imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(arguments)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads the output any longer, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+        return 141
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         if "--debug" in arguments:
             raise

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import torch
@@ -56,6 +58,43 @@ def test_every_command_explains_itself_without_ros(command: str, helps: dict[str
     status, text = helps[command]
     assert not status
     assert f"usage: bev-semseg {command}" in text
+
+
+def pipe_without_reader() -> TextIO:
+    """Return a pipe to write to whose other end is closed."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    return os.fdopen(write_end, "w", buffering=1)  # lines
+
+
+def test_output_that_nobody_reads_is_no_error() -> None:
+    with pipe_without_reader() as stdout:
+        result = subprocess.run(
+            [sys.executable, "-m", "bev_semseg_ros.cli.main", "--help"],
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.slow
+def test_files_are_written_even_if_nobody_reads_the_output(tmp_path, monkeypatch) -> None:
+    weights, data, bag = (str(tmp_path / name) for name in ("c.pt", "data", "bag"))
+    checkpoint.save(Path(weights), build_network(TINY), TINY, {})
+    tiny_data.write_kitti_drive(Path(data), 2)
+    assert main(["bag", "--data", data, "--out", bag]) == 0
+    for arguments in (
+        ["evaluate", "--checkpoint", weights, "--data", data, "--engine", "torch"],
+        ["check-data", data],
+        ["doctor", bag, "--no-speed"],
+    ):
+        out = tmp_path / f"{arguments[0]}.json"
+        with pipe_without_reader() as stdout, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            assert main([*arguments, "--json", str(out)]) == 141
+        assert json.loads(out.read_text())
 
 
 @pytest.mark.parametrize(
