@@ -41,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     prepare_output_file(arguments.json, "scores.json")
     dataset = open_data(arguments)
+    predictor = load_predictor(arguments)
     for difference in check_folder(arguments.data):
         print(f"warning: {difference}", file=sys.stderr)
-    predictor = load_predictor(arguments)
     threshold = SCORE_THRESHOLD if arguments.score_threshold is None else arguments.score_threshold
     with Progress("evaluating", len(dataset)) as progress:
         report = evaluate(

@@ -141,6 +141,17 @@ def test_a_camera_that_the_data_lacks_is_named(arguments, capsys, tmp_path, monk
     assert "data: no camera 'image_03', expected all or some of image_02" in capsys.readouterr().err
 
 
+def test_a_wrong_checkpoint_is_named_before_the_frames_of_a_fixed_set_are_compared(
+    capsys, tmp_path
+):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    (tmp_path / "data" / "data_set.json").write_text('{"name": "none", "part": "test"}')
+    arguments = ["--checkpoint", "nowhere.pt", "--data", str(tmp_path / "data")]
+    assert main(["evaluate", *arguments, "--json", str(tmp_path / "out.json")]) == 2
+    error = capsys.readouterr().err
+    assert "nowhere.pt: no such checkpoint" in error and "nothing was compared" not in error
+
+
 def test_the_help_of_the_node_names_its_exit_codes(capsys):
     from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
