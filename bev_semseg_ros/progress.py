@@ -32,6 +32,7 @@ class Progress:
         self.note = ""
         self._start = time.monotonic()
         self._last_line = self._start
+        self._printed = 0.0  # `done` in the last line
         self._bar = _bar(title, total, unit) if shown and sys.stderr.isatty() else None
 
     def __enter__(self) -> Progress:
@@ -40,7 +41,7 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self.done:
+        elif self.done != self._printed:
             self._print_line()
 
     def start_at(self, done: float) -> None:
@@ -71,6 +72,7 @@ class Progress:
         if not self.shown:
             return
         self._last_line = time.monotonic()
+        self._printed = self.done
         elapsed = self._last_line - self._start
         worked = self.done - self.started_at
         left = elapsed * max(self.total - self.done, 0) / worked if worked > 0 else 0.0

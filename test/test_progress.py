@@ -14,6 +14,17 @@ def test_the_last_line_says_how_much_is_done(capsys):
     assert line.endswith("left, loss 0.5\n")
 
 
+def test_the_last_line_is_written_once(capsys, monkeypatch):
+    monkeypatch.setattr("bev_semseg_ros.progress.LINE_SECONDS", 0)
+    with Progress("train", 2) as progress:
+        progress.advance()
+        progress.advance()
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "train: 50 % (1 of 2 frames)",
+        "train: 100 % (2 of 2 frames)",
+    ]
+
+
 def test_a_task_that_is_not_shown_writes_nothing(capsys):
     with Progress("train", 10, shown=False) as progress:
         progress.advance(10)
