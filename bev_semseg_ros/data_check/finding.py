@@ -48,4 +48,4 @@ def portion(count: int, total: int, noun: str) -> str:
     """Return a part of a total as text, such as "3 of 12 frames (25 %)"."""
     if count == total:
         return f"all {total} {noun}"
-    return f"{count} of {total} {noun} ({100 * count / max(total, 1):.2g} %)"
+    return f"{count} of {total} {noun} ({100 * count / total:.3g} %)"

@@ -90,6 +90,15 @@ def test_neither_pictures_nor_clouds_are_opened(street):
     assert check_files(open_dataset(street), street).wrong == []
 
 
+def test_what_nearly_all_frames_lack_has_a_readable_percentage(street):
+    (street / "training" / "frames.csv").unlink()
+    clouds = street / "training" / "velodyne"
+    for number in range(4, 800):
+        shutil.copy(clouds / "000000.bin", clouds / f"{number:06d}.bin")
+    lines = check_files(open_dataset(street), street).lines()
+    assert any("image: missing in 796 of 800 frames (99.5 %)" in line for line in lines)
+
+
 def test_the_frames_of_the_other_split_are_not_unused_files(tmp_path):
     for index in range(8):
         tiny_data.write_kitti_frame(tmp_path, f"{index:06d}")
