@@ -41,11 +41,6 @@ def shipped_checkpoint() -> Path:
     """Return the checkpoint of share/bev_semseg_ros/weights.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If it is not installed.
     """
-    checkpoints = sorted(share_path("weights").glob("*.pt"))
-    if not checkpoints:
-        raise FileNotFoundError(
-            f"{share_path('weights')}: no checkpoint (*.pt) is shipped; name one"
-        )
-    return checkpoints[0]
+    return share_path("weights/bev_semseg.pt")
