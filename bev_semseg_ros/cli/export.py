@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
                     f"those of {arguments.checkpoint} by {ours:g}: give --logit-adjustment "
                     f"{theirs:g}, or else average the checkpoints of two training runs"
                 )
-        network.load_state_dict(weights)
+        network.load_state_dict(weights, strict=False)
         info[AVERAGED] = {"with": other.config.name, "share": of_run}
     checkpoint.save(arguments.out, network, loaded.config, info, half=True)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")

@@ -48,7 +48,7 @@ class Checkpoint:
     Attributes:
         config: of the network and its training.
         label_sets: task -> its label set, for the tasks that have classes.
-        weights: in float32.
+        weights: in float32, of the parts of the network that run.
         info: plain values: what the training input looked like (`InputStatistics.summary`, and what
             the tasks observed) and how the training went (data, seed, tasks, begun_from, epochs,
             steps, minutes).
@@ -86,20 +86,13 @@ class Checkpoint:
         Raises:
             ValueError: names the file and the first weight that does not fit.
         """
-        wanted = network.state_dict()
-        wrong = [
-            key
-            for key in dict.fromkeys([*wanted, *self.weights])
-            if key not in self.weights
-            or key not in wanted
-            or self.weights[key].shape != wanted[key].shape
-        ]
+        wrong = _misfits(network, self.weights)
         if wrong:
             raise ValueError(
                 f"{self.path}: the weights do not fit the network: {wrong[0]} and "
                 f"{len(wrong) - 1} more are missing, unknown or of another shape"
             )
-        network.load_state_dict(self.weights)
+        network.load_state_dict(self.weights, strict=False)
 
     def training_state(self) -> dict[str, Any]:
         """Return what a training needs to resume.
@@ -137,7 +130,7 @@ def save(
         ValueError: a weight is not finite or too large for float16.
     """
     label_sets = {task.name: task.labels for task in network.tasks if task.labels is not None}
-    weights = {key: _stored(key, value, half) for key, value in network.state_dict().items()}
+    weights = {key: _stored(key, value, half) for key, value in network.used_weights().items()}
     write(path, config, label_sets, weights, info, training)
 
 
@@ -188,15 +181,9 @@ def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str,
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share: expected 0 to 1, got {share:g}")
-    weights = network.state_dict()
+    weights = network.used_weights()
     ours = {task.name: task.labels for task in network.tasks if task.labels is not None}
-    differing = sorted(
-        key
-        for key in weights.keys() | other.weights.keys()
-        if key not in weights
-        or key not in other.weights
-        or weights[key].shape != other.weights[key].shape
-    )
+    differing = _misfits(network, other.weights)
     if differing or ours != other.label_sets:
         same_tasks = ours.keys() == other.label_sets.keys()
         is_labels = same_tasks and ours != other.label_sets
@@ -209,6 +196,19 @@ def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str,
         key: torch.lerp(other.weights[key], value, share) if value.is_floating_point() else value
         for key, value in weights.items()
     }
+
+
+def _misfits(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
+    """Return the weights that a network needs and lacks, or that it does not take.
+
+    Those of parts that never run may be there, as in checkpoints of version 0.1.
+    """
+    needed, known = network.used_weights(), network.state_dict()
+    return [
+        key
+        for key in dict.fromkeys([*needed, *weights])
+        if key not in weights or key not in known or weights[key].shape != known[key].shape
+    ]
 
 
 def _stored(key: str, value: Tensor, half: bool) -> Tensor:

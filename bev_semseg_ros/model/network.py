@@ -225,6 +225,19 @@ class Network(nn.Module):
         """True if a task or the fusion looks at images. If not, the camera branch never runs."""
         return bool(self._outputs["image"]) or self.fusion.uses_image
 
+    def used_weights(self) -> dict[str, Tensor]:
+        """Return the state dictionary without the parts that never run.
+
+        These are the camera branch if nothing looks at images, and the lidar encoder, the fusion
+        and the BEV branch if there is no BEV task.
+        """
+        unused: tuple[str, ...] = () if self.uses_images else ("camera.",)
+        if not self._outputs["bev"]:
+            unused += ("lidar_encoder.", "fusion.", "bev.")
+        return {
+            key: value for key, value in self.state_dict().items() if not key.startswith(unused)
+        }
+
     def head(self, task: Task) -> Head:
         """Return the head of a task."""
         head = getattr(self, BRANCHES[task.view]).heads[task.name]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, with_settings
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.build import build_network
@@ -51,6 +51,43 @@ def test_half_stores_weights_in_float16_and_statistics_in_float32(network, tmp_p
     assert weights["bev.heads.detection.hidden.1.running_var"].unique().tolist() == [1e6]
     hidden = network.bev.heads.detection.hidden[0].weight
     assert torch.allclose(weights["bev.heads.detection.hidden.0.weight"], hidden, atol=1e-3)
+
+
+UNUSED = {
+    "points alone": (
+        ["model.tasks=[point_segmentation]", "model.point_encoder=range_view", "model.fusion=none"],
+        ("camera.", "lidar_encoder.", "bev."),
+    ),
+    "masks alone": (
+        ["model.tasks=[segmentation]", "model.fusion=none"],
+        ("lidar_encoder.", "bev."),
+    ),
+    "boxes without images": (["model.tasks=[detection]", "model.fusion=none"], ("camera.",)),
+}
+
+
+@pytest.mark.parametrize(("settings", "unused"), UNUSED.values(), ids=UNUSED)
+def test_parts_that_never_run_are_not_saved(tmp_path, settings, unused):
+    config = with_settings(CONFIG, settings)
+    network = build_network(config)
+    checkpoint.save(tmp_path / "a.pt", network, config, {})
+    loaded = checkpoint.load(tmp_path / "a.pt")
+    saved, everything = loaded.weights, network.state_dict()
+    assert set(saved) == {key for key in everything if not key.startswith(unused)}
+    built = loaded.build().state_dict()
+    assert all(torch.equal(built[key], everything[key]) for key in saved)
+
+
+def test_a_checkpoint_may_hold_parts_that_never_run(tmp_path):
+    config = with_settings(CONFIG, ["model.tasks=[detection]", "model.fusion=none"])
+    network = build_network(config)
+    labels = {task.name: task.labels for task in network.tasks}
+    weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+    checkpoint.write(tmp_path / "former.pt", config, labels, weights, {})
+    former = checkpoint.load(tmp_path / "former.pt")
+    head = "bev.heads.detection.hidden.0.weight"
+    assert torch.equal(former.build().state_dict()[head], weights[head])
+    assert set(checkpoint.mean_weights(network, former, 0.5)) == set(network.used_weights())
 
 
 def test_a_missing_file_is_named(tmp_path):
