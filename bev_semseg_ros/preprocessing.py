@@ -219,7 +219,7 @@ def _move_into_grid(
     if points is None or not len(points):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
-    # work. What is not finite makes the whole point so, and it is left out.
+    # work. An intensity that is not finite may leave x, y and z as they are.
     with_intensity = np.zeros((4, 5))
     with_intensity[:3, [0, 1, 2, 4]] = scan.ego_from_lidar[:3]
     with_intensity[3, 3] = 1

@@ -102,6 +102,12 @@ def test_heights_count_from_a_ground_that_rises() -> None:
     assert at(found, 22, 0) == VEHICLE and at(found, 20, 3) == ROAD
 
 
+def test_a_single_point_below_the_ground_does_not_lower_it() -> None:
+    mirrored = np.array([[10.0, 0, -3.0]])  # seen in a puddle or a window
+    found, _ = voted((ground(), ROAD), (mirrored, BUILDING))
+    assert at(found, 10.6, 0.6) == ROAD and at(found, 9.4, -0.6) == ROAD
+
+
 def test_a_flat_class_above_the_ground_is_a_wrong_pixel() -> None:
     wrong = np.array([[10.0, 0, 1.0]] * 9)
     found, _ = voted((ground(), SIDEWALK), (wrong, ROAD))

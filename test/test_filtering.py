@@ -164,6 +164,12 @@ def test_the_overlap_is_the_share_of_points_that_lie_in_both():
         assert iou == pytest.approx((a & b).sum() / (a | b).sum(), abs=0.01)
 
 
+def test_long_boxes_behind_each_other_suppress_each_other_where_their_ends_overlap():
+    trucks = Boxes([[20, 0, 1], [26, 0, 1]], [[10, 3, 3]] * 2, [0, 0], [TRUCK] * 2, [0.9, 0.5])
+    assert suppress(trucks, 0.2).scores.tolist() == [0.9]  # their IoU is 0.25
+    assert len(suppress(trucks, 0.3)) == 2
+
+
 def test_a_small_box_in_a_large_one_is_kept():
     """Their overlap is small against the large one: a pedestrian within the box of a truck."""
     truck = Boxes([[20, 0, 1]], [[10, 3, 3]], [0.2], [TRUCK], [0.9])

@@ -110,6 +110,12 @@ def test_ids_stay_and_velocities_turn_with_the_frame():
     np.testing.assert_allclose(turned.velocities, [[-1, 3], [np.nan, np.nan]], atol=1e-12)
 
 
+def test_a_tilt_of_the_frame_changes_no_speed():
+    moving = replace(boxes((10, 2, 1, 4, 2, 1.5, 0)), velocities=np.array([[3.0, 4.0]]))
+    tilt = geometry.transform(geometry.rotation_rpy(0.2, -0.3, 1.0))
+    assert np.hypot(*geometry.transform_boxes(tilt, moving).velocities[0]) == pytest.approx(5)
+
+
 def test_points_in_boxes_respects_yaw_and_margin():
     points = np.array([[1.9, 0, 0], [0, 1.9, 0], [0, 1.1, 0]])
     along = boxes((0, 0, 0, 4, 2, 2, 0), (0, 0, 0, 4, 2, 2, np.pi / 2))

@@ -11,7 +11,7 @@ from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.data.augmentation import augment
 from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Camera, Frame
-from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, transform
+from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 from bev_semseg_ros.lifting import carry_classes
 
@@ -45,6 +45,19 @@ def test_a_point_gets_the_class_of_its_pixel_and_hidden_ones_none() -> None:
     assert classes.tolist() == [CAR, MASK_IGNORED, ROAD, MASK_IGNORED, MASK_IGNORED]
 
 
+def test_a_point_belongs_to_the_image_up_to_half_a_pixel_beyond_its_outer_centres() -> None:
+    width, height = SIZE
+    picture = np.full((height, width), CAR, np.uint8)
+    for edge, shown in ((0.4, True), (0.6, False)):
+        pixels = np.array(
+            [[-edge, 90], [width - 1 + edge, 90], [90, -edge], [90, height - 1 + edge]]
+        )
+        rays = np.column_stack([pixels, np.ones(4)]) @ np.linalg.inv(SEEN_BY.matrix).T
+        points = apply(invert(CAMERA_POSE), 10 * rays)
+        classes = carry_classes(points, {CAMERA: picture}, {CAMERA: SEEN_BY})
+        assert (classes == (CAR if shown else MASK_IGNORED)).all()
+
+
 def test_ground_seen_at_a_low_angle_does_not_hide_the_ground_behind_it() -> None:
     ahead = np.arange(4, 15, 0.25)
     road = np.column_stack([ahead, np.ones(len(ahead)), np.zeros(len(ahead))])
@@ -61,6 +74,12 @@ def test_a_camera_that_says_nothing_leaves_the_point_to_the_next_one() -> None:
     masks = {"left": silent, "right": mask()}
     classes = carry_classes(np.array([[10.0, 1, 1]]), masks, dict.fromkeys(masks, SEEN_BY))
     assert classes.tolist() == [CAR]
+
+
+def test_of_two_cameras_that_show_a_point_the_first_one_counts() -> None:
+    masks = {"left": np.full(SIZE[::-1], ROAD, np.uint8), "right": mask()}
+    classes = carry_classes(np.array([[10.0, 1, 1]]), masks, dict.fromkeys(masks, SEEN_BY))
+    assert classes.tolist() == [ROAD]
 
 
 def labelled() -> tuple[Frame, Annotation]:

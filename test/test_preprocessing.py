@@ -13,6 +13,7 @@ from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import (
     MAX_GRID_POINTS,
     network_size,
+    points_in_grid,
     prepare,
     prepare_points,
     rectify,
@@ -30,12 +31,10 @@ def pinhole(width: int, height: int, **settings) -> Camera:
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((1920, 1208), (640, 400)), ((1242, 375), (768, 240)), ((640, 403), (640, 400))],
+    [((1920, 1208), (640, 400)), ((1242, 375), (768, 224)), ((1280, 960), (576, 432))],
 )
 def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
-    width, height = network_size(size, ImageConfig())
-    assert abs(width - expected[0]) <= 32 and abs(height - expected[1]) <= 16
-    assert width % 32 == 0 and height % 16 == 0
+    assert network_size(size, ImageConfig()) == expected
 
 
 def test_points_are_brought_to_the_ego_frame_and_bad_ones_are_dropped():
@@ -52,6 +51,22 @@ def test_points_are_brought_to_the_ego_frame_and_bad_ones_are_dropped():
     result = prepare_points(points, pose, GridConfig())
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, [[5, 1, 1, 0.5]], atol=1e-6)
+
+
+def test_a_point_without_a_finite_intensity_is_dropped_where_the_axes_are_those_of_the_lidar():
+    points = np.array([[2, 0, 0, np.nan], [3, 0, 0, np.inf], [4, 0, 0, 0.5]], np.float32)
+    result = prepare_points(points, transform(None, (0, 0, 1.73)), GridConfig())
+    np.testing.assert_allclose(result, [[4, 0, 1.73, 0.5]])
+
+
+def test_the_grid_holds_its_lower_bounds_and_not_its_upper_ones():
+    grid = GridConfig(x_min=-8, x_max=8, y_min=-4, y_max=4, z_min=-2, z_max=2)
+    low, high = np.array([-8.0, -4, -2]), np.array([8.0, 4, 2])
+    assert points_in_grid(np.array([low, [0, 0, 0]]), grid).all()
+    for axis in range(3):
+        below, above = np.zeros((2, 3))
+        below[axis], above[axis] = np.nextafter(low[axis], -9), high[axis]
+        assert not points_in_grid(np.array([below, above]), grid).any()
 
 
 @pytest.mark.parametrize(
@@ -82,16 +97,37 @@ def test_too_many_points_are_thinned_evenly_and_reproducibly():
     assert len(counts) == 5 and abs(counts / len(thinned) - 0.2).max() < 0.005
 
 
+def test_of_too_many_points_those_that_stay_keep_their_attributes():
+    count = 2 * MAX_GRID_POINTS
+    points = np.ones((count, 4), np.float32)
+    points[:, 0] = np.linspace(1, 50, count)
+    frame = Frame.of(0, points, np.eye(4), point_attributes={"time": points[:, 0]})
+    sample = prepare(frame, Config())
+    assert 0 < len(sample.points) < 1.1 * MAX_GRID_POINTS
+    np.testing.assert_array_equal(sample.point_attributes["time"], sample.points[:, 0])
+    inside = prepare(frame, Config(), whole_clouds=True).within(Config().grid)
+    np.testing.assert_array_equal(inside.points, sample.points)
+
+
+def test_the_lidar_with_most_points_is_the_one_from_where_rays_go():
+    scans = {
+        name: LidarScan(np.full((count, 4), 1, np.float32), transform(None, (count, -count, 1)))
+        for name, count in (("front", 2), ("roof", 5), ("left", 3))
+    }
+    np.testing.assert_array_equal(prepare(Frame(0, scans), Config()).main_origin, [5, -5])
+
+
 def test_a_rectified_image_of_the_right_size_is_left_as_it_is():
     image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
     np.testing.assert_array_equal(rectify(image, pinhole(64, 40), (64, 40)), image)
 
 
+@pytest.mark.parametrize("recorded", [(400, 240), (401, 239)])
 @pytest.mark.parametrize("factor", [0.5, 0.4, 0.3, 0.2, 1.7])
-def test_a_spot_is_found_where_the_resized_camera_sees_it(factor):
-    camera = pinhole(400, 240)
-    image = np.zeros((240, 400, 3), np.uint8)
-    u, v = 301, 77
+def test_a_spot_is_found_where_the_resized_camera_sees_it(factor, recorded):
+    camera = pinhole(*recorded)
+    image = np.zeros((recorded[1], recorded[0], 3), np.uint8)
+    u, v = 381, 221
     image[v - 3 : v + 4, u - 3 : u + 4] = 255
     size = (round(400 * factor), round(240 * factor))
     result = rectify(image, camera, size)[..., 0].astype(float)
@@ -123,22 +159,29 @@ def test_a_reduced_pixel_is_the_mean_of_its_block(factor):
     assert abs(rectify(image, pinhole(size[0] * factor, size[1] * factor), size) - blocks).max() < 1
 
 
-def test_a_distorted_spot_lands_where_a_pinhole_sees_it():
-    coefficients = np.array([-0.3, 0.1, 0.001, -0.002, 0.0])
-    camera = pinhole(400, 240, distortion=coefficients, distortion_model="plumb_bob")
-    ray = np.array([[0.30, 0.12, 1.0]])
-    u, v = (
-        cv2.projectPoints(ray, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0]
-        .ravel()
-        .round()
-        .astype(int)
+@pytest.mark.parametrize("size", [(400, 240), (320, 192)])
+@pytest.mark.parametrize(
+    ("model", "coefficients", "project"),
+    [
+        ("plumb_bob", np.array([-0.3, 0.1, 0.001, -0.002, 0.0]), cv2.projectPoints),
+        ("equidistant", np.array([0.05, -0.01, 0.0, 0.0]), cv2.fisheye.projectPoints),
+    ],
+)
+def test_a_distorted_spot_lands_where_a_pinhole_sees_it(model, coefficients, project, size):
+    flat = [[330.0, 0, 190], [0, 320, 125], [0, 0, 1]]
+    camera = pinhole(
+        400, 240, distortion=coefficients, distortion_model=model, rectified_matrix=flat
     )
+    ray = np.array([[[0.30, 0.12, 1.0]]])
+    pixel = project(ray, np.zeros(3), np.zeros(3), camera.matrix, coefficients)[0]
+    u, v = pixel.ravel().round().astype(int)
     image = np.zeros((240, 400, 3), np.uint8)
     image[v - 2 : v + 3, u - 2 : u + 3] = 255
-    result = rectify(image, camera, (400, 240))[..., 0].astype(float)
-    rows, columns = np.mgrid[:240, :400]
+    result = rectify(image, camera, size)[..., 0].astype(float)
+    rows, columns = np.mgrid[: size[1], : size[0]]
     found = np.array([(columns * result).sum(), (rows * result).sum()]) / result.sum()
-    np.testing.assert_allclose(found, (camera.rectified_matrix @ ray[0])[:2], atol=1.0)
+    expected = (camera.rectified(size).matrix @ ray[0, 0])[:2]
+    np.testing.assert_allclose(found, expected, atol=1.0)
 
 
 @pytest.mark.parametrize("size", [(64, 40), (32, 20)])
@@ -168,6 +211,13 @@ def test_masks_keep_their_classes_and_pixels_without_a_source_are_ignored():
     mask[:, 200:] = 9
     result = rectify(mask, camera, (320, 192), cv2.INTER_NEAREST)
     assert set(np.unique(result)) <= {3, 9, MASK_IGNORED} and MASK_IGNORED in result
+
+
+def test_a_mask_that_is_made_much_smaller_gets_no_class_between_two():
+    mask = np.full((240, 400), 3, np.uint8)
+    mask[:, 199:] = 9
+    result = rectify(mask, pinhole(400, 240), (100, 60), cv2.INTER_NEAREST)
+    assert set(np.unique(result)) == {3, 9}
 
 
 def test_images_and_masks_of_twelve_cameras_compute_their_maps_once(monkeypatch):

@@ -1,4 +1,4 @@
-"""Ground truth whose boxes cannot be is refused."""
+"""Ground truth: boxes that cannot be are refused, and label sets can be changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.frame import Annotation, Boxes
+from bev_semseg_ros.labels import BOX_IGNORED, load_label_set
 
 
 def boxes(**changed) -> Boxes:
@@ -38,3 +39,17 @@ def test_boxes_with_sizes_are_accepted():
 def test_a_box_that_cannot_be_is_refused_with_its_number_and_the_remedy(changed):
     with pytest.raises(ValueError, match=r"annotation: box 1 .*correct the box or leave"):
         Annotation(boxes(**changed))
+
+
+def test_boxes_that_another_set_ignores_are_marked_and_those_marked_already_stay_so():
+    kitti, four = load_label_set("kitti_boxes"), load_label_set("boxes_4")
+    names = ["Car", "Van", "Person_sitting", "Tram"]
+    labels = np.array([*(kitti.index(name) for name in names), BOX_IGNORED])
+    found = Annotation(
+        Boxes(np.zeros((5, 3)), np.ones((5, 3)), np.zeros(5), labels, np.ones(5)),
+        ignored=np.array([False, True, False, False, False]),
+        box_labels=kitti,
+    ).with_labels(box_labels=four)
+    car, pedestrian = four.index("car"), four.index("pedestrian")
+    assert found.boxes.labels.tolist() == [car, car, pedestrian, BOX_IGNORED, BOX_IGNORED]
+    assert found.ignored.tolist() == [False, True, True, True, True]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bev_semseg_ros.frame import EgoMotion
-from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
+from bev_semseg_ros.geometry import apply, invert, rotation_rpy, rotation_z, transform
 
 
 def test_straight_ahead_the_pose_after_a_while_lies_ahead():
@@ -20,6 +20,14 @@ def test_in_a_curve_the_pose_follows_the_circle():
     expected = transform(rotation_z(turn), (radius * np.sin(turn), radius * (1 - np.cos(turn)), 0))
     found = EgoMotion((speed, 0, 0), (0, 0, rate)).pose_after(seconds)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_vehicle_turns_about_each_axis_by_the_right_hand_rule(axis):
+    rates, angles = np.zeros(3), np.zeros(3)
+    rates[axis], angles[axis] = 0.3, 0.03
+    expected = transform(rotation_rpy(*angles))
+    np.testing.assert_allclose(EgoMotion((0, 0, 0), rates).pose_after(0.1), expected, atol=1e-9)
 
 
 def test_points_are_moved_as_the_pose_of_their_moment_does():

@@ -72,6 +72,16 @@ def test_the_heatmap_loss_is_the_focal_loss_per_object():
     assert task().losses(answer, truth)["heatmap"].item() == pytest.approx(expected.item())
 
 
+def test_frames_without_objects_cost_what_is_found_in_them_and_no_more():
+    answer = outputs(2, heatmap=-1.5)
+    losses = task().losses(answer, targets((Boxes.empty(), "boxes_4"), (Boxes.empty(), "boxes_4")))
+    torch.stack(list(losses.values())).sum().backward()
+    absent = torch.zeros(2, 4, 32, 32)
+    expected = focal_loss(answer["heatmap"], absent, torch.ones(2, 32, 32))
+    assert losses["heatmap"].item() == pytest.approx(expected.item())
+    assert losses["regression"].item() == 0 and torch.isfinite(answer["regression"].grad).all()
+
+
 def test_what_is_neither_demanded_nor_forbidden_gets_no_gradient():
     truth = targets((box(), "boxes_4"))
     (part,) = truth["heatmaps"].values()

@@ -50,6 +50,14 @@ def test_decoding_the_targets_gives_the_true_boxes():
     assert np.abs(wrap_angle(boxes.yaws - expected.yaws)).max() < 1e-4
 
 
+def test_a_size_beyond_all_bounds_becomes_a_large_or_small_one():
+    outputs = outputs_of(ground_truth()[:1])
+    outputs["regression"][:, 3:6] = torch.tensor([900.0, -900.0, 1.0])[None, :, None, None]
+    (boxes,) = decode(outputs)
+    length, width, height = boxes.sizes[0]
+    assert 20 < length < 100 and 0.01 < width < 0.05 and np.isclose(height, np.e)
+
+
 def test_each_frame_has_its_own_boxes():
     first, second = decode(outputs_of(ground_truth()[:1], ground_truth()[1:]))
     assert first.labels.tolist() == [0]
@@ -106,8 +114,11 @@ def test_each_class_has_the_suppression_radius_of_its_label_set():
     assert kept == {"car": [True, False], "pedestrian": [True, True]}
 
 
-def test_there_are_at_most_max_boxes():
-    assert len(decode(outputs_of(ground_truth()), max_boxes=2)[0]) == 2
+def test_there_are_at_most_max_boxes_the_best_ones():
+    outputs = outputs_of(ground_truth())
+    for label, lower in enumerate((2.0, 0.0, 3.0, 1.0)):
+        outputs["heatmap"][0, label] -= lower
+    assert decode(outputs, 0.5, max_boxes=2)[0].labels.tolist() == [1, 3]
 
 
 def test_the_task_takes_threshold_and_number_of_boxes_from_the_configuration():

@@ -84,6 +84,21 @@ def test_ignored_ground_truth_is_neither_demanded_nor_forbidden(boxes, ignored):
     assert not found.heatmap.any() and (found.negative_weight == 0).sum() == 49
 
 
+@pytest.mark.parametrize("x", [-40.0, -3.0, -1.1, 6.0, 13.9, 14.1, 60.0])
+@pytest.mark.parametrize("y", [-30.0, -7.5, 0.0, 7.5, 30.0])
+def test_round_an_ignored_box_inside_or_beside_the_grid_three_cells_are_not_forbidden(x, y):
+    found = encode(box(x=x, y=y), np.array([True]))
+    center = np.floor([x / 0.4, (y + 6.4) / 0.4])
+    cells = np.stack(np.mgrid[:32, :32], -1)
+    near = (np.abs(cells - center) <= 3).all(-1)
+    assert np.array_equal(found.negative_weight == 0, near)
+
+
+def test_the_peaks_of_two_boxes_side_by_side_both_stay():
+    heatmap = encode(Boxes.concatenate([box(x=5.0, y=0.2), box(x=5.8, y=0.2)])).heatmap[0]
+    assert heatmap[cell_of(5.0, 0.2)] == heatmap[cell_of(5.8, 0.2)] == 1
+
+
 def test_an_unlabelled_frame_demands_nothing_and_one_without_objects_demands_absence():
     assert not unlabelled(GRID).negative_weight.any()
     assert encode(Boxes.empty()).negative_weight.all()

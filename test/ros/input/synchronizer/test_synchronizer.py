@@ -37,6 +37,12 @@ def test_the_order_of_arrival_does_not_matter():
     assert feed(make(), [("image", 7), ("points", 0)]) == [match(0, 7)]
 
 
+@pytest.mark.parametrize("slop", [0, 50])
+def test_a_partner_at_the_end_of_slop_is_one(slop):
+    found = feed(make(slop=slop * MS), [("points", 0), ("image", slop)])
+    assert found == [match(0, slop)]
+
+
 def test_a_partner_beyond_slop_is_no_partner():
     assert feed(make(), [("points", 0), ("image", 51)]) == []
 
@@ -168,6 +174,17 @@ def test_a_loop_shorter_than_any_wait_goes_on(frames):
 def test_a_loop_of_one_sensor_alone_goes_on():
     out = feed_at(make(streams=("points",)), [(100 * index, "points", 0) for index in range(12)])
     assert len(out) == 4
+
+
+def test_a_sensor_whose_clock_alone_is_set_back_does_not_silence_the_other():
+    sync = make()
+    messages = [(now, "points", now if now < 1000 else now - 900) for now in range(0, 5000, 100)]
+    messages += [(now, "image", now) for now in range(0, 5000, 100)]
+    out = feed_at(sync, sorted(messages))
+    assert sync.dropped["time_jump_image"] <= 3  # for max_wait they could be left over
+    for stream in ("points", "image"):
+        alone = [each.parts[stream] for each in out if list(each.parts) == [stream]]
+        assert len([stamp for stamp in alone if stamp > 2500]) > 10
 
 
 def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
