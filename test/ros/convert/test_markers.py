@@ -50,6 +50,14 @@ def test_a_box_has_a_body_a_heading_and_a_text():
     assert kinds == [Marker.CUBE, Marker.ARROW, Marker.TEXT_VIEW_FACING]
 
 
+def test_the_text_stands_above_its_box_however_the_lidar_is_tilted():
+    body, _, text = (marker.pose.position for marker in markers(BOXES[:1]))
+    offset = np.array([text.x - body.x, text.y - body.y, text.z - body.z])
+    x, y, z = CLOUD_FROM_EGO[:3, :3].T @ offset
+    np.testing.assert_allclose([x, y], 0, atol=1e-9)
+    assert z > BOXES.sizes[0, 2] / 2
+
+
 def test_text_holds_class_and_score():
     assert {marker.text for marker in markers(BOXES[1:2])} == {"pedestrian 0.800"}
 

@@ -130,6 +130,7 @@ def test_rates_and_drops_count_from_the_look_before():
         values["output/markers/rate_hz"],
     ) == (10.0, 2.0, 0.5)
     assert (values["dropped/overwritten"], values["dropped_last_second/overwritten"]) == (40, 15)
+    assert values["input/points/age_ms"] == 100
 
 
 def test_what_was_lost_before_it_reached_the_node_is_told():

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from bev_semseg_ros.ros.health.diagnostics import WARN
-from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.health.diagnostics import OK, WARN
+from bev_semseg_ros.ros.health.health import FrameRecord, Health
 from bev_semseg_ros.ros.health.reporter import Reporter
 from bev_semseg_ros.ros.node.parameters import Parameters
 
@@ -28,3 +28,21 @@ def test_a_machine_that_needs_seconds_for_a_frame_is_told_that_it_is_too_slow():
     health.drop("overwritten")
     health.drop("callback_error")
     assert reporter.report().message == "messages are dropped: 1 overwritten, 1 callback_error"
+
+
+def test_frames_that_are_replaced_while_results_come_are_not_worth_a_line():
+    health, said = Health(), []
+    reporter = Reporter(health, CPU, Parameters, said.append)
+    health.publish(FrameRecord(0.0, 50.0, "fused"))
+    health.drop("overwritten", 3)
+    assert reporter.report().level == OK and said == []
+
+
+def test_what_is_processed_alone_is_said_when_it_begins_and_not_every_second():
+    health, said = Health(), []
+    reporter = Reporter(health, CPU, Parameters, said.append)
+    for is_alone in (True, True, False, True):
+        health.publish(FrameRecord(0.0, 50.0, "lidar_only"), ["no_image"] if is_alone else [])
+        reporter.report()
+    line = "1 results in the last second: clouds without image processed alone (lidar_only): 1"
+    assert said == [line, line]
