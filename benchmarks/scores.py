@@ -8,7 +8,8 @@ from bev_semseg_ros.evaluation.report import Report
 def print_boxes(title: str, report: Report) -> None:
     """Print the average precision of each class that has labels."""
     result = report.result()["detection"]
-    print(f"\n{title}: mAP {result['map']:.3f}")
+    mean = result["map"]
+    print(f"\n{title}: " + ("no labels that count" if mean is None else f"mAP {mean:.3f}"))
     for label, scores in result["classes"].items():
         if scores["ap"] is not None:
             low, high = scores["interval_2m"]
