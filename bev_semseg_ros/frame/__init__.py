@@ -14,6 +14,7 @@ from bev_semseg_ros.frame.camera import (
     MAX_ASPECT,
     MAX_SIDE,
     Camera,
+    same_view,
     scale_matrix,
 )
 from bev_semseg_ros.frame.frame import (
@@ -52,6 +53,7 @@ __all__ = [
     "Rays",
     "only",
     "relabel_boxes",
+    "same_view",
     "scale_matrix",
     "units_without_pose",
 ]

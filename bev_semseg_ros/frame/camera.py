@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bev_semseg_ros.frame.arrays import finite_array
+
 MAX_SIDE = 32_768  # pixels of an image's width or height
 MAX_ASPECT = 32  # of an image; a longer one is damaged and would be enlarged beyond all memory
+ASPECT_TOLERANCE = 0.02  # between an image and the one that its intrinsics describe
 
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
 
@@ -20,13 +23,13 @@ class Camera:
         matrix: (3, 3) K of the image as recorded.
         size: (width, height) of the image as recorded, pixels.
         camera_from_ego: (4, 4) takes points of the ego frame to the optical camera frame.
-        distortion: coefficients of `distortion_model` in OpenCV's order; unused if it is "none".
+        distortion: coefficients of `distortion_model` in OpenCV's order.
         distortion_model: one of DISTORTION_MODELS.
         rectified_matrix: (3, 3) K of the rectified image of the same size; default: `matrix`.
 
     Raises:
-        ValueError: an unknown model, numbers that are not finite, or a size that is zero or beyond
-            MAX_SIDE or MAX_ASPECT.
+        ValueError: an unknown model, coefficients without a model, a matrix of another shape,
+            numbers that are not finite, or a size that is zero or beyond MAX_SIDE or MAX_ASPECT.
     """
 
     matrix: np.ndarray
@@ -47,13 +50,16 @@ class Camera:
         for name, shape in (
             ("matrix", (3, 3)),
             ("camera_from_ego", (4, 4)),
-            ("distortion", (-1,)),
+            ("distortion", ()),
             ("rectified_matrix", (3, 3)),
         ):
-            values = np.asarray(getattr(self, name), np.float64).reshape(shape)
+            values = finite_array(getattr(self, name), shape, f"camera: {name}")
             object.__setattr__(self, name, values)
-            if not np.isfinite(values).all():
-                raise ValueError(f"camera: {name} has numbers that are not finite")
+        if self.distortion_model == "none" and self.distortion.any():
+            raise ValueError(
+                "camera: distortion has coefficients, but distortion_model is 'none': name their "
+                "model, such as plumb_bob, or leave them out"
+            )
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         shorter, longer = sorted(self.size)
         if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
@@ -86,6 +92,14 @@ class Camera:
         size = self.size if size is None else size
         matrix = scale_matrix(self.rectified_matrix, self.size, size)
         return Camera(matrix, size, self.camera_from_ego)
+
+
+def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether images of two sizes (width, height) can show the same view.
+
+    A smaller copy can, a crop cannot.
+    """
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
 def scale_matrix(

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from bev_semseg_ros.frame.camera import Camera
+from bev_semseg_ros.frame.arrays import finite_array
+from bev_semseg_ros.frame.camera import Camera, same_view
 from bev_semseg_ros.frame.motion import EgoMotion
 
 # How the sensors of a rig with one lidar and one camera are named.
@@ -37,7 +38,7 @@ class LidarScan:
             same in all frames.
 
     Raises:
-        ValueError: points of another shape.
+        ValueError: points, a pose or an attribute of another shape.
     """
 
     points: np.ndarray | None
@@ -47,15 +48,26 @@ class LidarScan:
     lidar_from_unit: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        pose = finite_array(self.ego_from_lidar, (4, 4), "lidar: ego_from_lidar")
+        object.__setattr__(self, "ego_from_lidar", pose)
         if self.points is None:
             return
-        shape = np.shape(self.points)
+        object.__setattr__(self, "points", np.asarray(self.points))
+        attributes = {name: np.asarray(values) for name, values in self.attributes.items()}
+        object.__setattr__(self, "attributes", attributes)
+        shape = self.points.shape
         if len(shape) != 2 or shape[1] != 4:
             raise ValueError(
                 f"lidar: points have the shape {shape}, expected (N, 4): x, y, z and intensity; "
                 "without intensities append a column of zeros, and give further values as "
                 "attributes"
             )
+        for name, values in attributes.items():
+            if values.shape != shape[:1]:
+                raise ValueError(
+                    f"lidar: the attribute {name!r} has the shape {values.shape}, expected one "
+                    f"value for each of {shape[0]} points"
+                )
 
     @property
     def times(self) -> np.ndarray | float:
@@ -74,7 +86,7 @@ class CameraImage:
         seconds: from the frame's time to that of the image.
 
     Raises:
-        ValueError: an image of another shape or type.
+        ValueError: an image of another shape or type, or of another view than the camera's.
     """
 
     image: np.ndarray | None
@@ -85,10 +97,17 @@ class CameraImage:
         if self.image is None:
             return
         image = np.asarray(self.image)
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
             raise ValueError(
                 f"camera: the image has the shape {image.shape} and the type {image.dtype}, "
                 "expected (H, W, 3) RGB of the type uint8, 0 to 255; convert it"
+            )
+        height, width = image.shape[:2]
+        if not same_view((width, height), self.camera.size):
+            raise ValueError(
+                f"camera: the image is {width} x {height} pixels, its camera is of "
+                f"{self.camera.size[0]} x {self.camera.size[1]}: not the same view; give the "
+                "camera the width and the height of this image, in this order"
             )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bev_semseg_ros.frame.arrays import finite_array
+
 
 @dataclass(frozen=True, eq=False)
 class EgoMotion:
@@ -16,7 +18,7 @@ class EgoMotion:
         angular: (3,) rates of rotation about the axes of the ego frame, rad/s.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: not three numbers, or one that is not finite.
     """
 
     linear: np.ndarray
@@ -24,9 +26,7 @@ class EgoMotion:
 
     def __post_init__(self) -> None:
         for name in ("linear", "angular"):
-            values = np.asarray(getattr(self, name), np.float64).reshape(3)
-            if not np.isfinite(values).all():
-                raise ValueError(f"ego motion: {name} has numbers that are not finite: {values}")
+            values = finite_array(getattr(self, name), (3,), f"ego motion: {name}")
             object.__setattr__(self, name, values)
 
     def pose_after(self, seconds: float) -> np.ndarray:

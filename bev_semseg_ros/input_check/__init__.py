@@ -19,7 +19,6 @@ from bev_semseg_ros.input_check.statistics import (
     InputStatistics,
     count_beams,
     highest_intensity,
-    same_view,
 )
 from bev_semseg_ros.input_check.table import counted, findings_table
 
@@ -38,6 +37,5 @@ __all__ = [
     "findings_table",
     "full_scale",
     "highest_intensity",
-    "same_view",
     "suited_intensity_scale",
 ]

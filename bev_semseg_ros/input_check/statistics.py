@@ -24,7 +24,6 @@ BEAM_GAP = np.radians(0.12)  # least between the elevations of two beams; less i
 INTENSITY_SHARE = 0.999  # of the points that lie below it
 INTENSITY_POINTS = 5000  # of a cloud that are looked at for it
 
-ASPECT_TOLERANCE = 0.02  # between an image and the one that its intrinsics describe
 
 _POOLED = ("intensity", "range")
 _PER_FRAME = (
@@ -139,14 +138,6 @@ def highest_intensity(values: np.ndarray) -> float:
     if not len(values):
         return 0.0
     return float(np.quantile(values, INTENSITY_SHARE, method="higher"))
-
-
-def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether images of two sizes (width, height) can show the same view.
-
-    A smaller copy can, a crop cannot.
-    """
-    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
 def count_beams(points: np.ndarray, ego_from_lidar: np.ndarray) -> int:

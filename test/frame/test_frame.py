@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.frame import Camera, CameraImage, EgoMotion, Frame, LidarScan
 
 CAMERA = Camera(np.eye(3), (8, 6), np.eye(4))
 
@@ -25,6 +25,7 @@ def test_any_number_of_points_or_none_is_accepted():
     "image",
     [
         np.zeros((6, 8), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
         np.zeros((6, 8, 4), np.uint8),
         np.zeros((6, 8, 3), np.float32),
         np.zeros((6, 8, 3), np.uint16),
@@ -33,3 +34,40 @@ def test_any_number_of_points_or_none_is_accepted():
 def test_an_image_that_is_not_rgb_of_eight_bits_is_refused_with_the_remedy(image):
     with pytest.raises(ValueError, match=r"image has the shape .*expected \(H, W, 3\) RGB"):
         CameraImage(image, CAMERA)
+
+
+def test_lists_are_accepted_in_place_of_arrays():
+    scan = LidarScan([[1, 2, 3, 0.5]], np.eye(4).tolist(), {"time": [-0.1]})
+    assert scan.points.shape == (1, 4) and scan.ego_from_lidar.shape == (4, 4)
+    assert scan.times.tolist() == [-0.1]
+
+
+def test_a_copy_of_another_size_fits_its_camera():
+    assert CameraImage(np.zeros((3, 4, 3), np.uint8), CAMERA).image.shape == (3, 4, 3)
+
+
+def test_an_image_whose_camera_has_height_and_width_swapped_is_refused_with_the_remedy():
+    swapped = Camera(np.eye(3), (6, 8), np.eye(4))
+    message = "image is 8 x 6 pixels, its camera is of 6 x 8: .*width and the height"
+    with pytest.raises(ValueError, match=message):
+        CameraImage(np.zeros((6, 8, 3), np.uint8), swapped)
+
+
+def test_coefficients_without_a_distortion_model_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="distortion_model is 'none': name their model"):
+        Camera(np.eye(3), (8, 6), np.eye(4), distortion=[-0.3, 0.1, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("matrix", lambda: Camera(np.ones((3, 4)), (8, 6), np.eye(4))),
+        ("camera_from_ego", lambda: Camera(np.eye(3), (8, 6), np.eye(4)[:3])),
+        ("ego_from_lidar", lambda: LidarScan(None, np.eye(3))),
+        ("linear", lambda: EgoMotion((15, 0), (0, 0, 0.1))),
+        ("time", lambda: LidarScan(np.zeros((5, 4)), np.eye(4), {"time": np.zeros(3)})),
+    ],
+)
+def test_a_value_of_another_shape_is_named(name, make):
+    with pytest.raises(ValueError, match=rf"{name}.* has the shape \(.*expected"):
+        make()

@@ -15,7 +15,7 @@ def calibration(model: str, count: int) -> Calibration:
         np.array([[600.5, 0, 320.25], [0, 610.5, 200], [0, 0, 1]]),
         (640, 400),
         pose,
-        np.linspace(-0.3, 0.1, count),
+        np.zeros(count) if model == "none" else np.linspace(-0.3, 0.1, count),
         model,
         np.array([[580.0, 0, 321], [0, 590, 201], [0, 0, 1]]),
     )

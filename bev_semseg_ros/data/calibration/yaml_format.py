@@ -187,7 +187,9 @@ def _camera(values: dict[str, Any], where: str) -> Camera:
     rectified_matrix = intrinsic(values["rectified_matrix"], f"{where}.rectified_matrix")
     model = str(values["distortion_model"])
     try:
-        if model != "none":
+        if model == "none":
+            coefficients = np.zeros(5)
+        else:
             model, coefficients = read_distortion(model, coefficients)
         return Camera(
             matrix,

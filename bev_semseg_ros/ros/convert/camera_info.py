@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data.calibration import read_distortion
-from bev_semseg_ros.frame import Camera, scale_matrix
-from bev_semseg_ros.input_check import same_view
+from bev_semseg_ros.frame import Camera, same_view, scale_matrix
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.image import check_size
 from bev_semseg_ros.ros.convert.message import Note, ignore

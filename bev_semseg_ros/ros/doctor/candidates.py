@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data.calibration import frame_name
-from bev_semseg_ros.input_check import same_view
+from bev_semseg_ros.frame import same_view
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns

@@ -10,7 +10,7 @@ import numpy as np
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import Calibration, CameraMount
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.frame import Camera, same_view
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.input_check import (
     INTENSITY_SHARE,
@@ -20,7 +20,6 @@ from bev_semseg_ros.input_check import (
     compare,
     full_scale,
     highest_intensity,
-    same_view,
 )
 from bev_semseg_ros.preprocessing import network_size, prepare_points
 from bev_semseg_ros.ros.convert.camera_info import off_center

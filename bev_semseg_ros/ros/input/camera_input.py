@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.frame import Camera, CameraImage
-from bev_semseg_ros.input_check import same_view
+from bev_semseg_ros.frame import Camera, CameraImage, same_view
 from bev_semseg_ros.ros.convert.camera_info import WHERE, decode_camera, off_center
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import Note

@@ -72,6 +72,14 @@ def test_yaml_round_trip_is_exact(tmp_path, model, count):
     assert (read.lidar_frame, read.camera_frame) == ("velodyne_top", "cam0_optical")
 
 
+def test_coefficients_in_a_file_are_not_used_with_the_model_none(tmp_path):
+    save_calibration(calibration("plumb_bob", 5), tmp_path / "rig.yaml")
+    text = (tmp_path / "rig.yaml").read_text()
+    (tmp_path / "rig.yaml").write_text(text.replace("plumb_bob", "none"))
+    camera = load_calibration(tmp_path / "rig.yaml").camera
+    assert camera.distortion_model == "none" and not camera.distortion.any()
+
+
 def test_rig_without_a_camera_round_trips(tmp_path):
     save_calibration(Calibration.of(np.eye(4)), tmp_path / "rig.yaml")
     assert load_calibration(tmp_path / "rig.yaml").camera is None
