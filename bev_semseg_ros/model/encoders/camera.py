@@ -37,8 +37,11 @@ class CameraEncoder(nn.Module):
         self.frozen_blocks = 0
 
     def front(self, blocks: int) -> list[nn.Module]:
-        """Return the stem and the first `blocks` blocks."""
-        raise NotImplementedError
+        """Return the stem and the first `blocks` blocks.
+
+        An encoder that does not say where its blocks are cannot be frozen and is trained whole.
+        """
+        return []
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
         """Begin from the weights that the package `pretrained_package` carries.

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bev_semseg_ros.model.encoders.camera import normalize
+from bev_semseg_ros.model.encoders.camera import CameraEncoder, normalize
 from bev_semseg_ros.model.encoders.efficientnet import EfficientNetLite0
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 
@@ -78,6 +78,18 @@ def test_a_frozen_front_neither_learns_nor_moves_its_statistics(kind):
     assert all(torch.equal(before[key], value) for key, value in front.state_dict().items())
     assert all(parameter.grad is None for parameter in front.parameters())
     assert any(parameter.grad is not None for parameter in encoder.parameters())
+
+
+def test_an_encoder_of_ones_own_that_lists_no_blocks_is_trained_whole_from_a_checkpoint():
+    class Own(CameraEncoder):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 4, 1)
+
+    encoder = Own()
+    encoder.freeze(2)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    assert encoder.train().layer.training
 
 
 def test_training_under_autocast_gives_bfloat16_features():
