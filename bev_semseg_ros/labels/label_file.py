@@ -114,7 +114,7 @@ def _by_member(united: Any, where: str) -> dict[str, str]:
     for coarse, members in _mapping(united, where).items():
         for member in _class_list(members, f"{where}.{coarse}"):
             if member in found:
-                raise ValueError(f"{where}: {member!r} stands under two classes")
+                raise ValueError(f"{where}: {member!r} is in two groups: keep it in one of them")
             found[member] = str(coarse)
     return found
 
@@ -140,6 +140,6 @@ def check_members(found: Mapping[str, str], classes: tuple[str, ...], where: str
         raise ValueError(f"{where}: unknown class {unknown[0]!r}, expected {', '.join(classes)}")
     if missing := [name for name in classes if name not in found]:
         raise ValueError(
-            f"{where}: {', '.join(missing)} stand under no class; what has none stands under "
-            "ignored or none"
+            f"{where}: no group has {', '.join(missing)}: add each to a group, or to `ignored` or "
+            "`none`"
         )

@@ -94,8 +94,8 @@ def view_of(network: LabelSet, labels: LabelSet) -> LabelView:
     if view is None:
         raise ValueError(
             f"labels of the set {labels.name} cannot train or score a network of {network.name}: "
-            "neither maps to the other nor both to a third; add a mapping under `coarser` or "
-            "`finer` of one of them"
+            "neither maps to the other nor both to a third; train with the set of the data "
+            "(setting labels.TASK), or add a mapping under `coarser` or `finer` of one of them"
         )
     return view
 
