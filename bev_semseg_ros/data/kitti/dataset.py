@@ -124,7 +124,8 @@ class KittiDataset:
     @property
     def notes(self) -> tuple[str, ...]:
         """What differs from KITTI's own files, and what is done about it."""
-        return tuple(note for clouds in self._clouds.values() for note in clouds.notes)
+        of_clouds = tuple(note for clouds in self._clouds.values() for note in clouds.notes)
+        return of_clouds + self._notes_of_labels()
 
     def scene(self, index: int) -> str:
         key = self._keys[index]
@@ -185,6 +186,17 @@ class KittiDataset:
         root = self._folder.resolve()
         root = root.parent if root.name == "training" else root
         return replace(load_label_set(own_labels), name=f"{root.name}_labels")
+
+    def _notes_of_labels(self) -> tuple[str, ...]:
+        """Say which files beside the masks may be label sets and are not read."""
+        masks = self._folder / CameraFiles.of(REFERENCE).masks
+        others = [file for file in sorted(masks.glob("[!.]*.y*ml")) if file.name != _LABELS]
+        if not others or (masks / _LABELS).is_file():
+            return ()
+        return (
+            f"{others[0]} is not read, and the masks are taken for those of {MASK_LABELS}; if it "
+            f"has the classes of the masks, rename it to {_LABELS}",
+        )
 
     def _expected_files(self) -> dict[str, FilesByFrame]:
         """Return the files of each part that a frame should have, by its name."""

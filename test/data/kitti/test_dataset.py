@@ -217,6 +217,18 @@ def test_masks_may_have_classes_of_their_own(tmp_path):
     assert (group_mask == groups.index("other")).all()
 
 
+def test_labels_beside_the_masks_under_another_name_are_noted_with_the_remedy(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path, 1)
+    assert KittiDataset(tmp_path).notes == ()
+    own = tmp_path / "training" / "semantic" / "labels.yml"
+    own.write_text(OWN_LABELS)
+    (note,) = KittiDataset(tmp_path).notes
+    assert str(own) in note and "taken for those of driving_13" in note
+    assert "rename it to labels.yaml" in note
+    own.rename(own.with_suffix(".yaml"))
+    assert KittiDataset(tmp_path).notes == ()
+
+
 def test_a_mask_with_a_class_that_its_own_labels_lack_is_refused(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 3)
     (tmp_path / "training" / "semantic" / "labels.yaml").write_text(OWN_LABELS)
