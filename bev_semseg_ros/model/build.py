@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar, cast
 
 from bev_semseg_ros.config import Config
+from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.bev_backbone import BevBackbone
 from bev_semseg_ros.model.encoders.camera import CameraEncoder
@@ -35,7 +36,7 @@ from bev_semseg_ros.model.tasks.bev_segmentation.task import BevSegmentationTask
 from bev_semseg_ros.model.tasks.detection.task import DetectionTask
 from bev_semseg_ros.model.tasks.point_segmentation.task import PointSegmentationTask
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
-from bev_semseg_ros.model.tasks.task import Task
+from bev_semseg_ros.model.tasks.task import BRANCHES, NEEDS, Task
 
 CAMERA_ENCODERS: dict[str, type[CameraEncoder]] = {
     "efficientnet_lite0": EfficientNetLite0,
@@ -78,7 +79,7 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), a module that cannot be
-            imported, or a class that is not of the kind.
+            imported, or one without this class, or with a class that is not of the kind.
     """
     if name in table:
         return table[name]
@@ -89,12 +90,15 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
             "or module:Class of your own"
         )
     try:
-        found = getattr(importlib.import_module(module_name), class_name, None)
+        module = importlib.import_module(module_name)
     except Exception as error:  # whatever the module does when it is imported
         raise ValueError(
-            f"{setting}: {module_name!r} cannot be imported ({error}); its folder must be on "
-            "PYTHONPATH"
+            f"{setting}: {module_name!r} cannot be imported ({error}); correct the module, or, if "
+            "it is not found, put its folder on PYTHONPATH"
         ) from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise ValueError(f"{setting}: the module {module_name!r} has no class {class_name!r}")
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"{setting}: {name!r} is no class derived from {kind.__name__}")
     return cast("type[_Part]", found)
@@ -126,11 +130,13 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
         label_sets: of a checkpoint, by task; they override the configuration's.
 
     Raises:
-        ValueError: an unknown task or label set, a task twice, labels of no task.
+        ValueError: an unknown task or label set, a task twice, labels of no task, or a task of
+            one's own that is incomplete.
     """
     tasks: list[Task] = []
     for name in config.model.tasks:
         kind = choose("model.tasks", name, TASKS, Task)
+        _check_task(name, kind)
         if any(task.name == kind.name for task in tasks):
             raise ValueError(f"model.tasks: {kind.name!r} stands there twice")
         labels = (label_sets or {}).get(kind.name)
@@ -144,6 +150,25 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
     if unknown := sorted(set(config.labels) - known):
         raise ValueError(f"labels.{unknown[0]}: no such task; known are {', '.join(sorted(known))}")
     return tasks
+
+
+def _check_task(name: str, kind: type[Task]) -> None:
+    """Refuse a task of one's own whose class attributes are not those of a task.
+
+    Raises:
+        ValueError: names the attribute that is missing or wrong and what is known there.
+    """
+    if missing := [each for each in ("name", "view", "needs") if not hasattr(kind, each)]:
+        raise ValueError(f"model.tasks: {name!r} has no class attribute {missing[0]!r}")
+    if kind.view not in BRANCHES:
+        raise ValueError(
+            f"model.tasks: the view of {name!r} is {kind.view!r}, expected one of "
+            f"{', '.join(BRANCHES)}"
+        )
+    if unknown := sorted(set(kind.needs) - set(NEEDS)):
+        raise ValueError(
+            f"model.tasks: {name!r} needs {unknown[0]!r}, expected some of {', '.join(NEEDS)}"
+        )
 
 
 def build_fusion(config: Config, camera_channels: Sequence[int], tasks: Sequence[Task]) -> Fusion:
@@ -204,6 +229,11 @@ def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = No
     point_channels = fusion.point_channels
     if model.point_features_to_bev:
         point_channels += point_encoder.channels
+    if unknown := sorted(set(lidar_class.attributes) - set(POINT_ATTRIBUTES)):
+        raise ValueError(
+            f"model.lidar_encoder: {model.lidar_encoder!r} asks for the attribute {unknown[0]!r} "
+            f"of points, expected some of {', '.join(POINT_ATTRIBUTES)}"
+        )
     lidar_encoder = lidar_class(config.grid, point_channels, model.pillar_channels)
     backbone = BevBackbone(
         lidar_encoder.channels, model.bev_channels, model.bev_blocks, model.head_channels

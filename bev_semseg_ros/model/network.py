@@ -69,6 +69,53 @@ class NetworkOutputs:
         raise IndexError(f"{task}: no such image")
 
 
+def run_heads(heads: nn.ModuleDict, x: Tensor) -> list[Tensor]:
+    """Return the outputs of heads one after the other.
+
+    Args:
+        heads: by the names of their tasks.
+        x: what they sit on.
+
+    Raises:
+        ValueError: a head returns another number of outputs than it names.
+    """
+    outputs: list[Tensor] = []
+    for task, head in heads.items():
+        assert isinstance(head, Head)
+        returned = head(x)
+        if not isinstance(returned, tuple) or len(returned) != len(head.outputs):
+            count = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else "no tuple"
+            raise ValueError(
+                f"task {task}: {type(head).__name__}.forward returns {count}, expected a tuple of "
+                f"the {len(head.outputs)} that its `outputs` name: {', '.join(head.outputs)}"
+            )
+        outputs += returned
+    return outputs
+
+
+def _check_maps(
+    setting: str, maps: Sequence[Tensor], channels: Sequence[int], image: Tensor
+) -> None:
+    """Refuse maps of other shapes than their part of the network has to return.
+
+    Args:
+        setting: chooses the part.
+        maps: that it returned, at strides 4, 8 and so on.
+        channels: of each.
+        image: (B, h, w, 3).
+    """
+    found = [tuple(each.shape) for each in maps]
+    expected = [
+        (len(image), count, *(-(-side // stride) for side in image.shape[1:3]))
+        for count, stride in zip(channels, (4, 8, 16, 32), strict=False)
+    ]
+    if found != expected:
+        raise ValueError(
+            f"{setting}: the class returns maps of the shapes {found}, expected {expected} for "
+            f"{len(image)} images of {image.shape[2]} x {image.shape[1]} pixels"
+        )
+
+
 class CameraBranch(nn.Module):
     """Image (B, h, w, 3) uint8 -> the outputs of the image tasks, then the fusion's map if any."""
 
@@ -97,12 +144,18 @@ class CameraBranch(nn.Module):
         self._fusion_outputs = tuple(fusion_outputs)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the heads' outputs one after the other, and the fusion's map (B, r, c, C)."""
+        """Return the heads' outputs one after the other, and the fusion's map (B, r, c, C).
+
+        Raises:
+            ValueError: a part of one's own returns other maps than it has to.
+        """
         features = self.encoder(image)
+        if not torch.jit.is_tracing():
+            _check_maps("model.camera_encoder", features, self.encoder.channels, image)
         p2 = self.neck(features)
-        outputs: list[Tensor] = []
-        for head in self.heads.values():
-            outputs += head(p2)
+        if not torch.jit.is_tracing():
+            _check_maps("model.neck", [p2], [self.neck.channels], image)
+        outputs = run_heads(self.heads, p2)
         if self.fusion is not None:
             asked = [outputs[index] for index in self._fusion_outputs]
             outputs.append(self.fusion(features, p2, *asked))
@@ -127,10 +180,7 @@ class BevBranch(nn.Module):
         if self.fusion is not None and fusion_inputs:
             features[-1] = self.fusion(features[-1], *fusion_inputs)
         bev = self.backbone.top_down(features)
-        outputs: list[Tensor] = []
-        for head in self.heads.values():
-            outputs += head(bev)
-        return tuple(outputs)
+        return tuple(run_heads(self.heads, bev))
 
 
 class PointBranch(nn.Module):
@@ -142,10 +192,7 @@ class PointBranch(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return the heads' outputs one after the other."""
-        outputs: list[Tensor] = []
-        for head in self.heads.values():
-            outputs += head(features)
-        return tuple(outputs)
+        return tuple(run_heads(self.heads, features))
 
 
 class Network(nn.Module):
@@ -192,8 +239,14 @@ class Network(nn.Module):
         image_heads = {task.name: heads[task.name] for task in tasks if task.view == "image"}
         bev_heads = {task.name: heads[task.name] for task in tasks if task.view == "bev"}
         point_heads = {task.name: heads[task.name] for task in tasks if task.view == "points"}
+        image_part = fusion.image_part()
+        if image_part is not None and not fusion.uses_image:
+            raise ValueError(
+                f"model.fusion: {type(fusion).__name__} has an image part and says that it uses no "
+                "image: set its class attribute uses_image to True"
+            )
         self.camera = CameraBranch(
-            camera_encoder, neck, image_heads, fusion.image_part(), self._positions(fusion)
+            camera_encoder, neck, image_heads, image_part, self._positions(fusion)
         )
         self.lidar_encoder = lidar_encoder
         self.fusion = fusion

@@ -16,17 +16,9 @@ from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.metric import in_image
-from bev_semseg_ros.model.tasks.task import Targets, Task, encode_batch, parts_of
+from bev_semseg_ros.model.tasks.task import NEEDS, Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
 
-# What tasks need of a frame, in the words of messages.
-_PARTS = {
-    "points": "a cloud",
-    "image": "an image",
-    "boxes": "boxes",
-    "mask": "a mask",
-    "point_classes": "classes of points or masks",
-}
 THREADS = 2
 AHEAD = 3  # batches made in advance
 
@@ -204,7 +196,7 @@ class Loader:
 
 def _in_words(task: Task) -> str:
     """Return what a task needs of a frame."""
-    return " and ".join(words for part, words in _PARTS.items() if part in task.needs)
+    return " and ".join(words for part, words in NEEDS.items() if part in task.needs)
 
 
 def _image_shape(cache: Cache, i: int) -> tuple[int, int]:

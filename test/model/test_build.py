@@ -15,11 +15,14 @@ from bev_semseg_ros.config import Config, with_settings
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model import build
 from bev_semseg_ros.model.build import build_network, build_tasks, choose, point_attributes
+from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 from bev_semseg_ros.model.fusions.fusion import Fusion
 from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.model.necks.neck import Neck
+from bev_semseg_ros.model.network import run_heads
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
+from bev_semseg_ros.model.tasks.task import Head, Task
 
 
 class OwnNeck(Fpn):
@@ -166,10 +169,91 @@ def test_a_fusion_that_uses_an_output_which_no_head_gives_is_refused(own_module)
         build_network(small_config(fusion=f"{own_module}:FusionOfDepth"))
 
 
-@pytest.mark.parametrize("name", ["OwnTask", "function", "number", "absent", ""])
+@pytest.mark.parametrize("name", ["OwnTask", "function", "number"])
 def test_a_class_of_another_kind_is_refused(own_module, name):
     with pytest.raises(ValueError, match=r"model\.neck: .* is no class derived from Neck"):
         build_network(small_config(neck=f"{own_module}:{name}"))
+
+
+@pytest.mark.parametrize("name", ["ownNeck", ""])
+def test_a_class_that_its_module_does_not_have_is_named(own_module, name):
+    message = rf"model\.neck: the module '{own_module}' has no class '{name}'"
+    with pytest.raises(ValueError, match=message):
+        build_network(small_config(neck=f"{own_module}:{name}"))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("view", "images", "view of '.*' is 'images', expected one of image, bev, points"),
+        ("needs", frozenset({"point"}), "needs 'point', expected some of points, image, boxes"),
+    ],
+)
+def test_a_task_with_a_misspelt_attribute_is_refused(
+    own_module, monkeypatch, attribute, value, message
+):
+    monkeypatch.setattr(OwnTask, attribute, value)
+    with pytest.raises(ValueError, match=rf"model\.tasks: .*{message}"):
+        build_network(small_config(tasks=(f"{own_module}:OwnTask",)))
+
+
+def test_a_task_without_a_name_is_refused(own_module, monkeypatch):
+    monkeypatch.setattr(sys.modules[own_module], "Nameless", type("Nameless", (Task,), {}), False)
+    with pytest.raises(ValueError, match=r"model\.tasks: '.*' has no class attribute 'name'"):
+        build_network(small_config(tasks=(f"{own_module}:Nameless",)))
+
+
+def test_a_lidar_encoder_that_asks_for_an_unknown_attribute_of_points_is_refused(
+    own_module, monkeypatch
+):
+    encoder = type("Timed", (PillarEncoder,), {"attributes": ("times",)})
+    monkeypatch.setattr(sys.modules[own_module], "Timed", encoder, False)
+    message = r"model\.lidar_encoder: .* attribute 'times' of points, expected some of ring, time"
+    with pytest.raises(ValueError, match=message):
+        build_network(small_config(lidar_encoder=f"{own_module}:Timed"))
+
+
+def test_a_fusion_with_an_image_part_that_says_it_uses_no_image_is_refused(own_module, monkeypatch):
+    monkeypatch.setattr(OwnFusion, "uses_image", False)
+    with pytest.raises(ValueError, match=r"model\.fusion: OwnFusion .* set .* uses_image to True"):
+        build_network(small_config(fusion=f"{own_module}:OwnFusion"))
+
+
+@pytest.mark.parametrize("channels", [(8, 8), (8,), ()])
+def test_a_head_that_returns_other_outputs_than_it_names_is_refused(channels):
+    class OtherHead(Head):
+        outputs = ("a", "b", "c")
+
+        def forward(self, x):
+            return tuple(x[:, :count] for count in channels) or x
+
+    expected = f"a tuple of {len(channels)}" if channels else "no tuple"
+    message = f"task own: OtherHead.forward returns {expected}, expected .* 3 .*: a, b, c"
+    with pytest.raises(ValueError, match=message):
+        run_heads(nn.ModuleDict({"own": OtherHead()}), torch.zeros(3, 8, 4, 4))
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_a_neck_that_returns_a_map_of_another_size_is_refused(own_module, monkeypatch, scale):
+    class Scaled(Fpn):
+        def forward(self, features):
+            return nn.functional.interpolate(super().forward(features), scale_factor=scale)
+
+    monkeypatch.setattr(sys.modules[own_module], "Scaled", Scaled, False)
+    model = build_network(small_config(neck=f"{own_module}:Scaled")).eval()
+    with pytest.raises(ValueError, match=r"model\.neck: the class returns maps of the shapes"):
+        run(model, sample())
+
+
+def test_a_camera_encoder_that_returns_too_few_maps_is_refused(own_module, monkeypatch):
+    class Short(ResidualEncoder):
+        def forward(self, image):
+            return super().forward(image)[:3]
+
+    monkeypatch.setattr(sys.modules[own_module], "Short", Short, False)
+    model = build_network(small_config(camera_encoder=f"{own_module}:Short")).eval()
+    with pytest.raises(ValueError, match=r"model\.camera_encoder: the class returns maps"):
+        run(model, sample())
 
 
 @pytest.mark.parametrize("name", ["os:system", "builtins:eval", "subprocess:Popen"])

@@ -30,7 +30,7 @@ class Fusion(nn.Module):
     """The interface of fusions, and the fusion "none": the BEV sees the lidar alone.
 
     Attributes:
-        uses_image: False if the BEV needs no camera.
+        uses_image: True if the BEV needs images, as with an image part.
         finds_boxes_in_images: True if BEV tasks have an answer without a single point.
         image_outputs: task and name of each output of an image head that the image part gets.
         class_layers: names of the layers and parameters, of the image part and outside the dense

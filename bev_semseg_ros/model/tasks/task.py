@@ -24,6 +24,14 @@ from bev_semseg_ros.preprocessing import Sample
 View = Literal["image", "bev", "points"]
 # The part of the network that holds the heads of a view.
 BRANCHES: Mapping[View, str] = {"image": "camera", "bev": "bev", "points": "points"}
+# What a frame may have, in the words of messages; the keys are for `Task.needs`.
+NEEDS: Mapping[str, str] = {
+    "points": "a cloud",
+    "image": "an image",
+    "boxes": "boxes",
+    "mask": "a mask",
+    "point_classes": "classes of points or masks",
+}
 Outputs = Mapping[str, Tensor]  # of one task, by the names of its head's `outputs`
 Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
 
@@ -97,8 +105,8 @@ class Task:
     Attributes:
         name: key of the task's outputs, of its part of a report, and of its label set.
         view: what the head sits on.
-        needs: of points, image, boxes, mask and point_classes (of the points, or of the pixels that
-            show them): what a frame must have to train the task.
+        needs: of `NEEDS`: what a frame must have to train the task. "point_classes" are those of
+            the points, or of the pixels that show them.
         labels: the task's classes, None for a task without classes.
     """
 
