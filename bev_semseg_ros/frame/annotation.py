@@ -10,7 +10,13 @@ import numpy as np
 from bev_semseg_ros.frame.bev_map import BevMap
 from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
 from bev_semseg_ros.frame.frame import only
-from bev_semseg_ros.labels import DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS, LabelSet, load_label_set
+from bev_semseg_ros.labels import (
+    DEFAULT_BOX_LABELS,
+    DEFAULT_MASK_LABELS,
+    MASK_IGNORED,
+    LabelSet,
+    load_label_set,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +37,8 @@ class Annotation:
         bev: classes of the places around the vehicle.
 
     Raises:
-        ValueError: a box with a size that is not above 0, or with numbers that are not finite.
+        ValueError: a box with a size that is not above 0, or with numbers that are not finite, or
+            a class that its label set does not have.
     """
 
     boxes: Boxes | None = None
@@ -44,8 +51,13 @@ class Annotation:
     bev: BevMap | None = None
 
     def __post_init__(self) -> None:
+        for kind, labelled in (("mask", self.masks), ("points", self.point_classes)):
+            for name, classes in labelled.items():
+                known = np.where(np.asarray(classes) == MASK_IGNORED, 0, classes)
+                _check_classes(f"the {kind} of {name!r}", known, self.mask_labels)
         if self.boxes is None:
             return
+        _check_classes("the boxes", self.boxes.labels, self.box_labels)
         placed = np.column_stack([self.boxes.centers, self.boxes.sizes, self.boxes.yaws])
         wrong = ~np.isfinite(placed).all(1) | (self.boxes.sizes <= 0).any(1)
         if wrong.any():
@@ -75,7 +87,7 @@ class Annotation:
         changed = self
         if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
             boxes, ignored = relabel_boxes(self.boxes, self.ignored, self.box_labels, box_labels)
-            changed = replace(changed, boxes=boxes, ignored=ignored)
+            changed = replace(changed, boxes=boxes, ignored=ignored, box_labels=box_labels)
         has_classes = bool(self.masks) or bool(self.point_classes)
         if mask_labels is not None and has_classes and mask_labels != self.mask_labels:
             table = self.mask_labels.mask_table(mask_labels)
@@ -83,9 +95,27 @@ class Annotation:
                 changed,
                 masks={camera: table[mask] for camera, mask in self.masks.items()},
                 point_classes={lidar: table[each] for lidar, each in self.point_classes.items()},
+                mask_labels=mask_labels,
             )
         return replace(
             changed,
             box_labels=box_labels or self.box_labels,
             mask_labels=mask_labels or self.mask_labels,
+        )
+
+
+def _check_classes(what: str, classes: np.ndarray, labels: LabelSet) -> None:
+    """Refuse class numbers that a label set does not have.
+
+    Args:
+        what: has the classes, for messages.
+        classes: numbers of classes; negative ones are none.
+        labels: the label set.
+    """
+    highest = int(np.max(classes, initial=0))
+    if highest >= len(labels):
+        raise ValueError(
+            f"annotation: a class of {what} is {highest}, and the label set {labels.name} has "
+            f"{len(labels)} classes, counted from 0: correct the numbers, or name the label set "
+            "that they are of"
         )

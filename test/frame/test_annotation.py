@@ -1,4 +1,4 @@
-"""Ground truth: boxes that cannot be are refused, and label sets can be changed."""
+"""Ground truth: boxes or classes that cannot be are refused, and label sets can be changed."""
 
 from __future__ import annotations
 
@@ -53,3 +53,21 @@ def test_boxes_that_another_set_ignores_are_marked_and_those_marked_already_stay
     car, pedestrian = four.index("car"), four.index("pedestrian")
     assert found.boxes.labels.tolist() == [car, car, pedestrian, BOX_IGNORED, BOX_IGNORED]
     assert found.ignored.tolist() == [False, True, True, True, True]
+
+
+def test_the_last_class_of_a_label_set_and_what_is_ignored_are_accepted():
+    classes = np.array([[12, 255]], np.uint8)
+    Annotation(boxes(labels=[3, -1]), masks={"camera": classes}, point_classes={"l": classes[0]})
+
+
+@pytest.mark.parametrize(
+    ("what", "values", "labels"),
+    [
+        ("the boxes", {"boxes": boxes(labels=[0, 4])}, "boxes_4 has 4"),
+        ("the mask of 'front'", {"masks": {"front": np.full((2, 2), 13)}}, "driving_13 has 13"),
+        ("the points of 'roof'", {"point_classes": {"roof": np.array([40])}}, "driving_13 has 13"),
+    ],
+)
+def test_a_class_that_the_label_set_does_not_have_is_refused(what, values, labels):
+    with pytest.raises(ValueError, match=rf"a class of {what} is .* label set {labels} classes"):
+        Annotation(**values)
