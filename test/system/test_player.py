@@ -28,7 +28,7 @@ from bev_semseg_ros.ros.bag.player import Player
 from bev_semseg_ros.ros.convert.message import stamp_ns
 
 HAS_TF2_MSGS = importlib.util.find_spec("tf2_msgs") is not None
-RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too
+RATE = 0.1  # 1 Hz: every frame must come out, on a busy machine, too
 
 
 @pytest.fixture(
