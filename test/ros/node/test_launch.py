@@ -6,124 +6,14 @@ mean. The last test uses the real launch, if it is installed.
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
-import sys
-import types
 from pathlib import Path
 
 import pytest
 import yaml
 from support.paths import ROOT
+from support.recorded_launch import FILE, Process, Recorded, overrides, perception
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
-
-FILE = ROOT / "launch" / "perception.launch.py"
-
-
-class Recorded:
-    """Keeps what it was made with."""
-
-    def __init__(self, *args, **kwargs) -> None:
-        self.args, self.kwargs = args, kwargs
-
-
-class Argument(Recorded):
-    @property
-    def name(self) -> str:
-        return self.args[0]
-
-
-class Configuration(Recorded):
-    def perform(self, context: dict) -> str:
-        name = self.args[0]
-        return context.get(name, self.kwargs["default"]) if self.kwargs else context[name]
-
-
-class Share(Recorded):
-    def perform(self, context: dict) -> str:
-        return str(ROOT)
-
-
-class Joined(Recorded):
-    def perform(self, context: dict) -> str:
-        return "/".join(
-            part if isinstance(part, str) else part.perform(context) for part in self.args[0]
-        )
-
-
-class Node(Recorded):
-    pass
-
-
-class Process(Recorded):
-    pass
-
-
-class Value(Recorded):
-    pass
-
-
-@pytest.fixture
-def launch_file(monkeypatch):
-    """The launch file as a module, loaded with the fakes."""
-    fakes = {
-        "launch": {"LaunchDescription": Recorded},
-        "launch.actions": {
-            "DeclareLaunchArgument": Argument,
-            "ExecuteProcess": Process,
-            "OpaqueFunction": Recorded,
-        },
-        "launch.conditions": {"IfCondition": Recorded},
-        "launch.substitutions": {
-            "LaunchConfiguration": Configuration,
-            "PathJoinSubstitution": Joined,
-        },
-        "launch_ros": {},
-        "launch_ros.actions": {"Node": Node},
-        "launch_ros.parameter_descriptions": {"ParameterValue": Value},
-        "launch_ros.substitutions": {"FindPackageShare": Share, "FindPackagePrefix": Share},
-    }
-    for name, members in fakes.items():
-        module = types.ModuleType(name)
-        vars(module).update(members)
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("perception_launch", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def run(launch_file):
-    """run(argument=text, ...) -> the actions of the launch file."""
-
-    def actions(**given: str) -> list[Recorded]:
-        *arguments, function = launch_file.generate_launch_description().args[0]
-        context = {a.name: a.kwargs["default_value"] for a in arguments}
-        context = {
-            name: value if isinstance(value, str) else value.perform({})
-            for name, value in context.items()
-        }
-        assert set(given) <= {*context, "ros_namespace"}
-        return function.kwargs["function"]({**context, **given})
-
-    return actions
-
-
-def perception(actions: list[Recorded]) -> dict:
-    return next(a.kwargs for a in actions if a.kwargs.get("executable") == "perception_node")
-
-
-def overrides(actions: list[Recorded]) -> dict:
-    found = perception(actions)["parameters"]
-    return {
-        name: value.args[0] if isinstance(value, Value) else value
-        for part in found
-        if isinstance(part, dict)
-        for name, value in part.items()
-    }
 
 
 def test_the_arguments_are_the_documented_ones(launch_file):
@@ -149,37 +39,6 @@ def test_the_arguments_are_the_documented_ones(launch_file):
         "dds_profile",
         "log_level",
     }
-
-
-def test_empty_arguments_leave_the_yaml_alone(run):
-    actions = run()
-    assert overrides(actions) == {} and perception(actions)["remappings"] == []
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("checkpoint", "/c.pt", "/c.pt"),
-        ("device", "cpu", "cpu"),
-        ("calibration", "/c.yaml", "/c.yaml"),
-        ("extrinsics", "tf", "tf"),
-        ("image_transport", "compressed", "compressed"),
-        ("use_sim_time", "true", True),
-    ],
-)
-def test_an_argument_overrides_the_yaml(run, name, text, value):
-    assert overrides(run(**{name: text})) == {name: value}
-
-
-def test_overrides_are_parameters_of_the_node(launch_file):
-    assert set(launch_file.PARAMETERS) <= {*SPECIFICATIONS, "use_sim_time"}
-
-
-def test_every_key_of_the_yaml_is_a_parameter_with_an_allowed_value():
-    settings = yaml.safe_load((ROOT / "config" / "perception.yaml").read_text())["/**"][
-        "ros__parameters"
-    ]
-    assert dataclasses.replace(Parameters(), **settings)
 
 
 def test_topics_are_remapped(run):
@@ -267,22 +126,6 @@ def test_a_topic_of_one_sensor_is_refused_where_the_sensors_have_names(run, argu
         run(lidars="roof,rear", cameras="left,right", **{argument: "/a"})
 
 
-def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
-    settings = {"/**": {"ros__parameters": {"cameras": ["front", "left"]}}}
-    (tmp_path / "p.yaml").write_text(yaml.safe_dump(settings))
-    actions = run(bag=str(tmp_path), params_file=str(tmp_path / "p.yaml"))
-    inputs = [old for old, _ in perception(actions)["remappings"]]
-    assert inputs == [
-        "points",
-        "front/image",
-        "front/camera_info",
-        "left/image",
-        "left/camera_info",
-        "odometry",
-    ]
-    assert "cameras" not in overrides(actions)
-
-
 def test_the_picture_of_a_rig_shows_the_sensors_of_the_example():
     """rviz/perception_rig.rviz and config/calibration_rig_example.yaml name the same sensors."""
     rig = yaml.safe_load((ROOT / "config" / "calibration_rig_example.yaml").read_text())
@@ -323,14 +166,6 @@ def test_the_bag_waits_for_the_node_and_not_for_rviz_alone(run, tmp_path):
     assert command[command.index("--for") + 1] == "/car/perception"
 
 
-def test_an_empty_calibration_in_the_yaml_leaves_the_bags(run, tmp_path):
-    params = tmp_path / "params.yaml"
-    params.write_text("/**: {ros__parameters: {calibration: ''}}")
-    assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {
-        "calibration": str(tmp_path)
-    }
-
-
 def test_a_path_is_given_as_a_string_and_not_as_yaml(run):
     found = perception(run(checkpoint="/run #1/c.pt"))["parameters"][1]["checkpoint"]
     assert found.args == ("/run #1/c.pt",) and found.kwargs == {"value_type": str}
@@ -339,57 +174,6 @@ def test_a_path_is_given_as_a_string_and_not_as_yaml(run):
 def test_rviz_has_the_clock_of_the_node(run):
     rviz = next(a.kwargs for a in run(use_sim_time="true") if a.kwargs.get("package") == "rviz2")
     assert rviz["parameters"] == [{"use_sim_time": True}]
-
-
-@pytest.mark.parametrize(
-    "node",
-    [
-        "/**: {}",
-        "/car/perception: {}",
-        "car: {{perception: {}}}",
-        "/*/perception: {}",
-        "/car/**: {}",
-    ],
-)
-def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path, node):
-    params = tmp_path / "params.yaml"
-    params.write_text(node.format("{ros__parameters: {calibration: /mine.yaml}}"))
-    assert overrides(run(bag=str(tmp_path), params_file=str(params), namespace="car")) == {}
-
-
-def test_parameters_of_other_nodes_in_the_same_file_are_theirs(run, tmp_path):
-    names = {
-        "perception": {"ros__parameters": {"lidars": ["roof"]}},
-        "viewer": {"ros__parameters": {"cameras": ["left", "right"], "extrinsics": "none"}},
-        "/car2/perception": {"ros__parameters": {"lidars": ["bumper"]}},
-    }
-    (tmp_path / "p.yaml").write_text(yaml.safe_dump(names))
-    actions = run(bag=str(tmp_path), params_file=str(tmp_path / "p.yaml"))
-    inputs = [old for old, _ in perception(actions)["remappings"]]
-    assert inputs == ["roof/points", "image", "camera_info", "odometry"]
-    assert overrides(actions)["calibration"] == str(tmp_path)
-
-
-def test_what_is_no_parameter_file_is_left_to_ros_to_explain(run, tmp_path):
-    (tmp_path / "p.yaml").write_text("perception: {slop: 0.1}")
-    assert overrides(run(params_file=str(tmp_path / "p.yaml"))) == {}
-
-
-@pytest.mark.parametrize(
-    ("argument", "full_name"),
-    [("", "/car/perception"), ("front", "/car/front/perception"), ("/front", "/front/perception")],
-)
-def test_a_namespace_that_an_including_launch_file_pushes_holds(run, tmp_path, argument, full_name):
-    params = tmp_path / "p.yaml"
-    params.write_text(f"{full_name}: {{ros__parameters: {{calibration: /mine.yaml}}}}")
-    actions = run(
-        ros_namespace="/car", namespace=argument, bag=str(tmp_path), params_file=str(params)
-    )
-    assert overrides(actions) == {}
-    command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))
-    assert command[command.index("--for") + 1] == full_name
-    rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
-    assert ("/perception/markers", f"{full_name}/markers") in rviz["remappings"]
 
 
 def test_a_bag_needs_no_calibration_where_extrinsics_come_from_elsewhere(run, tmp_path):
