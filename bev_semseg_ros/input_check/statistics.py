@@ -24,7 +24,6 @@ BEAM_GAP = np.radians(0.12)  # least between the elevations of two beams; less i
 INTENSITY_SHARE = 0.999  # of the points that lie below it
 INTENSITY_POINTS = 5000  # of a cloud that are looked at for it
 
-
 _POOLED = ("intensity", "range")
 _PER_FRAME = (
     "points_per_frame",

@@ -55,14 +55,18 @@ def config_with_a_further_task() -> Config:
     return replace(base, model=replace(base.model, tasks=tasks))
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
+def predictor_with_a_further_task(engine: str) -> Predictor:
     if engine == "openvino":
         pytest.importorskip("openvino")
     wanted = config_with_a_further_task()
-    ready = Predictor(
+    return Predictor(
         build_network(wanted), wanted, device="cpu", precision="fp32", engine=engine, num_threads=1
     )
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
+    ready = predictor_with_a_further_task(engine)
     assert [task.name for task in ready.tasks] == ["detection", "segmentation", "brightness"]
     assert set(ready.label_sets) == {"detection", "segmentation"}  # it has no classes
     prediction = ready.predict(frame())
@@ -81,12 +85,7 @@ def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_the_result_of_a_frame_stays_as_it_was_when_the_next_one_is_predicted(engine):
-    if engine == "openvino":
-        pytest.importorskip("openvino")
-    wanted = config_with_a_further_task()
-    ready = Predictor(
-        build_network(wanted), wanted, device="cpu", precision="fp32", engine=engine, num_threads=1
-    )
+    ready = predictor_with_a_further_task(engine)
     result = ready.predict(frame(seed=0)).results["brightness"]["camera"]
     before = result.copy()
     ready.predict(frame(seed=1))
