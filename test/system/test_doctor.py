@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 from support.bag_changes import compressed_on
 from support.broken_bag import COUNT, STORE, Entry, entries, good_bag, on, write
@@ -189,9 +189,9 @@ def test_the_node_works_with_the_parameters_written(
     assert not any("intensity" in line for line in node.lines), node.lines
 
 
-def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
-    """(exit status, the JSON) of a doctor that listens."""
-    doctor = Process(
+def listening(seconds: float, tmp_path: Path, *arguments: str) -> Process:
+    """A doctor that listens, and writes `out.json`."""
+    return Process(
         "doctor",
         "--live",
         str(seconds),
@@ -205,7 +205,12 @@ def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
             for part in (f"--{name.replace('_', '-')}", topic)
         ),
     )
-    return doctor.wait(), json.loads((tmp_path / "out.json").read_text())
+
+
+def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
+    """(exit status, the JSON) of a doctor that listens."""
+    status = listening(seconds, tmp_path, *arguments).wait()
+    return status, json.loads((tmp_path / "out.json").read_text())
 
 
 def level_and_text(report: dict, item: str) -> tuple[str, str]:
@@ -234,6 +239,23 @@ def test_live_topics_are_diagnosed_like_a_bag(content, play, tmp_path) -> None:
             "focal length",
         )
     )
+
+
+def test_a_publisher_is_named_that_is_only_known_while_the_doctor_listens(
+    content, play, peers, tmp_path
+) -> None:
+    """The graph may know a publisher of a node that just started before it knows the node's name.
+
+    A publisher that begins while the doctor listens becomes known as late.
+    """
+    play(write(tmp_path / "bag", content))
+    doctor, peer, topic = listening(3, tmp_path), peers(), TOPICS["points"]
+    peer.spin_until(lambda: peer.node.count_subscribers(topic), what="the doctor's subscription")
+    publisher = peer.node.create_publisher(PointCloud2, topic, 10)
+    doctor.wait()
+    peer.node.destroy_publisher(publisher)
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert level_and_text(report, "qos points") == ("ok", "/peer reliable, /player reliable")
 
 
 def test_no_message_is_decoded_while_others_arrive(content, play, tmp_path, monkeypatch) -> None:

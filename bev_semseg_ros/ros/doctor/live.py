@@ -122,7 +122,11 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         observation = _subscribe(node, backlog, seconds, types, available, sensors, choice)
         trees = _subscribe_to_transforms(node, types)
         observation.shared_memory = shared_memory
+        topics = _topics_with_offers(observation)
+        offers = {topic: _offers(node, topic) for topic in topics}
         _spin(executor, seconds)
+        for topic in topics:  # again: a node that was just starting has its name only now
+            offers[topic] |= _offers(node, topic)
     except ExternalShutdownException:  # by a signal
         raise KeyboardInterrupt from None
     finally:
@@ -131,8 +135,24 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         node.destroy_node()
         rclpy.try_shutdown()
     backlog.decode()
+    for stream in observation.streams.values():
+        stream.offers = list(offers[stream.topic].values())
+    observation.static_offers = [
+        offer for topic in _static_topics(types) for offer in offers[topic].values()
+    ]
     observation.settle(trees)
     return observation
+
+
+def _static_topics(types: Mapping[str, str]) -> list[str]:
+    """Return the topics that are a /tf_static."""
+    return [topic for topic, kind in types.items() if tf_name(topic, kind) == STATIC]
+
+
+def _topics_with_offers(observation: Observation) -> set[str]:
+    """Return the topics whose publishers matter: of the inputs, and of fixed transforms."""
+    inputs = {stream.topic for stream in observation.streams.values()}
+    return inputs | set(_static_topics(observation.types))
 
 
 def _deserialized(data: bytes, message_type: str) -> Any | None:
@@ -243,16 +263,9 @@ def _subscribe(
         types=types,
         wrong=choice.wrong,
         not_chosen=choice.why,
-        static_offers=[
-            offer
-            for topic, kind in types.items()
-            if tf_name(topic, kind) == STATIC
-            for offer in _offers(node, topic)
-        ],
     )
     observation.streams = open_streams(choice.chosen, types)
     for stream in observation.streams.values():
-        stream.offers = _offers(node, stream.topic)
         _subscribe_to(node, stream.topic, stream.message_type, partial(backlog.add, stream))
     return observation
 
@@ -290,16 +303,16 @@ def _subscribe_to_transforms(node: Node, types: Mapping[str, str]) -> TransformT
     return trees
 
 
-def _offers(node: Node, topic: str) -> list[Offer]:
-    """Return the QoS that the publishers of a topic offer."""
-    return [
-        Offer(
+def _offers(node: Node, topic: str) -> dict[bytes, Offer]:
+    """Return the QoS that each publisher of a topic offers, by the publisher's GID."""
+    return {
+        bytes(info.endpoint_gid): Offer(
             node_name(info),
             info.qos_profile.reliability.name.lower(),
             info.qos_profile.durability.name.lower(),
         )
         for info in node.get_publishers_info_by_topic(topic)
-    ]
+    }
 
 
 def _largest_segment() -> int:
