@@ -209,7 +209,10 @@ def _fit(
         fitted = _fit_lidar_encoder(network, given, key.removeprefix(prefix), value, wanted)
         if fitted is not None:
             new = int((fitted == 0).all(0).sum())
-            return fitted, f"{new} new inputs begin at zero" if new else ""
+            left = value.shape[1] - (fitted.shape[1] - new)
+            notes = [f"{new} new inputs begin at zero"] if new else []
+            notes += [f"{left} inputs not used"] if left else []
+            return fitted, ", ".join(notes)
     if value.shape == wanted.shape:
         return value, ""
     return None, f"{tuple(value.shape)} there, {tuple(wanted.shape)} here"

@@ -138,6 +138,18 @@ def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tm
     assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
 
 
+def test_a_network_without_images_begins_from_one_that_saw_them(tmp_path):
+    path = saved(tmp_path, TINY)
+    before, after, lines, _ = begun(with_model(fusion="none"), path)
+    given = checkpoint.load(path).weights[LINEAR]
+    assert torch.equal(after[LINEAR], given[:, :10]) and kept(before, after) == set()
+    line = line_of("lidar encoder", lines)
+    assert line.startswith("lidar encoder: taken")
+    assert f"linear.weight: {given.shape[1] - 10} inputs not used" in line
+    unused = line_of("fusion, image part", lines)
+    assert "not used" in unused and "this network has no such part" in unused
+
+
 def test_painted_points_begin_from_points_that_saw_features_alone(tmp_path):
     path = saved(tmp_path, TINY)
     before, after, lines, _ = begun(with_model(fusion="painted"), path)
@@ -200,24 +212,13 @@ def test_a_fusion_takes_no_weights_of_one_that_extends_it(tmp_path):
     assert "model.fusion is painted there, projective here" in line_of("fusion, image part", lines)
 
 
-def test_features_of_another_number_are_not_shifted_but_begin_anew_and_both_shapes_are_said(
-    tmp_path,
-):
+def test_features_of_another_number_are_not_shifted_but_begin_at_zero(tmp_path):
     path = saved(tmp_path, with_model(fusion_channels=4))
-    before, after, lines, _ = begun(TINY, path)
-    there, here = checkpoint.load(path).weights[LINEAR].shape, before[LINEAR].shape
-    assert there != here and torch.equal(after[LINEAR], before[LINEAR])
-    line = line_of("lidar encoder", lines)
-    assert f"begun anew: linear.weight ({tuple(there)} there, {tuple(here)} here)" in line
-    assert LINEAR in kept(before, after)
-
-
-def test_fewer_inputs_than_the_checkpoint_has_begin_anew_too(tmp_path):
-    before, after, lines, _ = begun(with_model(fusion="none"), saved(tmp_path, TINY))
-    assert torch.equal(after[LINEAR], before[LINEAR])
-    assert "begun anew: linear.weight" in line_of("lidar encoder", lines)
-    unused = line_of("fusion, image part", lines)
-    assert "not used" in unused and "this network has no such part" in unused
+    _, after, lines, _ = begun(TINY, path)
+    given, new = checkpoint.load(path).weights[LINEAR], after[LINEAR]
+    assert torch.equal(new[:, :10], given[:, :10]) and not new[:, 10:].any()
+    counts = f"{new.shape[1] - 10} new inputs begin at zero, {given.shape[1] - 10} inputs not used"
+    assert f"linear.weight: {counts}" in line_of("lidar encoder", lines)
 
 
 def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
@@ -271,7 +272,7 @@ def test_a_part_that_this_network_lacks_is_reported_as_not_used(tmp_path):
     before, after, lines, _ = begun(config, saved(tmp_path, TINY))
     line = line_of("head of detection", lines)
     assert "not used" in line and "this network has no such part" in line
-    assert kept(before, after) == {LINEAR}
+    assert kept(before, after) == set()
 
 
 def test_another_trunk_begins_anew_and_the_former_is_not_used(tmp_path):

@@ -38,16 +38,14 @@ class LidarEncoder(nn.Module):
         self.point_channels = point_channels
         self.channels = channels
 
-    def fit_weight(
-        self, name: str, value: Tensor, shared_channels: int | None = None
-    ) -> Tensor | None:
+    def fit_weight(self, name: str, value: Tensor, shared_channels: int = 0) -> Tensor | None:
         """Fit a weight of a checkpoint that has another shape here, or other features as inputs.
 
         Args:
             name: of the weight within this encoder.
             value: as the checkpoint has it.
-            shared_channels: how many of the first point features are the same there and here; None
-                if that is not known.
+            shared_channels: how many of the first point features are known to be the same there and
+                here.
 
         Returns:
             The fitted weight, or None if it cannot be carried over without guessing.

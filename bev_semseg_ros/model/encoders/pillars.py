@@ -27,19 +27,13 @@ class PillarEncoder(LidarEncoder):
         self.linear = nn.Linear(GEOMETRY_CHANNELS + point_channels, channels, bias=False)
         self.norm = PointNorm(channels)
 
-    def fit_weight(
-        self, name: str, value: Tensor, shared_channels: int | None = None
-    ) -> Tensor | None:
-        """Keep the inputs for geometry and for shared features; the others have weights of zero.
-
-        If it is not known which features are shared, only a layer that saw geometry alone is
-        fitted.
-        """
+    def fit_weight(self, name: str, value: Tensor, shared_channels: int = 0) -> Tensor | None:
+        """Keep the inputs for geometry and for shared features; the others have weights of zero."""
         wanted = self.linear.weight
         if name != "linear.weight" or len(value) != len(wanted):
             return None
-        known = GEOMETRY_CHANNELS + (shared_channels or 0)
-        if value.shape[1] < known or (shared_channels is None and value.shape[1] > known):
+        known = GEOMETRY_CHANNELS + shared_channels
+        if value.shape[1] < known:
             return None
         return torch.cat(
             [value[:, :known], value.new_zeros(len(value), wanted.shape[1] - known)], 1

@@ -82,8 +82,15 @@ def test_a_linear_layer_that_saw_geometry_alone_gets_new_inputs_that_count_nothi
     assert fitted.shape == module.linear.weight.shape
 
 
-def test_weights_that_saw_other_features_or_widths_are_not_fitted():
+def test_a_linear_layer_that_saw_other_features_keeps_its_geometry():
+    value = encoder(17).linear.weight.detach()
+    for channels in (0, 3):
+        fitted = encoder(channels).fit_weight("linear.weight", value)
+        assert torch.equal(fitted[:, :10], value[:, :10]) and not fitted[:, 10:].any()
+        assert fitted.shape == (8, 10 + channels)
+
+
+def test_weights_of_other_widths_are_not_fitted():
     module = encoder(3)
-    assert module.fit_weight("linear.weight", torch.zeros(8, 27)) is None
     assert module.fit_weight("linear.weight", torch.zeros(16, 10)) is None
     assert module.fit_weight("norm.weight", torch.zeros(8, 10)) is None
