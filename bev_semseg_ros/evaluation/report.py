@@ -117,7 +117,7 @@ def evaluate(
     """Run a predictor over a data set and score it.
 
     A frame that lacks a sensor the mode needs is predicted from what it has: its mask counts, its
-    boxes do not.
+    boxes do not. A network that looks at no images lacks none: "fused" is "lidar_only" for it.
 
     Args:
         predictor: the network.
@@ -128,6 +128,8 @@ def evaluate(
         on_frame: called after every frame.
         region: where BEV tasks are scored.
     """
+    if mode == "fused" and not predictor.uses_images:
+        mode = "lidar_only"
     report = Report(predictor.tasks, mode, region)
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]

@@ -96,6 +96,13 @@ def test_a_frame_with_nothing_for_the_mode_is_passed_over(predictor, mode, missi
     assert result["num_frames"] == 4 and result[scored]["num_frames"] == 2
 
 
+def test_a_network_that_looks_at_no_images_is_scored_on_frames_without_any():
+    config = replace(TINY, model=replace(TINY.model, fusion="none", tasks=("detection",)))
+    blind = Predictor.from_network(build_network(config), config)
+    result = evaluate(blind, TinyDataset(missing="image")).result()
+    assert (result["mode"], result["detection"]["num_frames"]) == ("lidar_only", 4)
+
+
 def test_the_region_grid_counts_what_no_image_shows():
     class Behind(TinyDataset):
         """The car of each frame stands beside the vehicle, where no image shows it."""
