@@ -70,14 +70,15 @@ def panel(
 
     own_labels = None
     if sample.images:
-        cells = []
+        cells: list[np.ndarray] = []
         for name in sample.images:
             cells += _camera_cells(name, sample, frame, annotation, prediction, label_sets)
+        of_camera = len(cells) // len(sample.images)
         height, width = cells[0].shape[:2]
         for title, picture in (pictures or {}).items():
             cells.append(_titled(_fitted(picture, (width, height - TITLE)), title))
-        # One camera's four pictures stand two by two, those of several in a row for each camera.
-        left = _in_columns(cells, 2 if len(sample.images) == 1 else 4)
+        # One camera's pictures stand two by two, those of several in a row for each camera.
+        left = _in_columns(cells, 2 if len(sample.images) == 1 else of_camera)
         body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
         if annotation.masks and annotation.mask_labels != mask_labels:
             own_labels = annotation.mask_labels
@@ -130,7 +131,7 @@ def _camera_cells(
     prediction: Prediction,
     label_sets: Mapping[str, LabelSet],
 ) -> list[np.ndarray]:
-    """Draw the four pictures of a camera below their titles, at the first camera's size."""
+    """Draw the pictures of a camera below their titles, at the first camera's size."""
     seen = sample.images[name]
     true_mask = annotation.masks.get(name)
     if true_mask is not None:
@@ -167,7 +168,11 @@ def _prediction_cells(
     mask: np.ndarray | None,
     label_sets: Mapping[str, LabelSet],
 ) -> list[tuple[str, np.ndarray]]:
-    """Return titles and pictures: the predicted mask, and what was predicted over the image."""
+    """Return titles and pictures: the predicted mask, and what was predicted over the image.
+
+    A network without the task `segmentation` has no mask to show; one without boxes either has
+    nothing to show over the image.
+    """
     camera = seen.camera
     box_labels, mask_labels = label_sets.get("detection"), label_sets.get("segmentation")
     if mask is not None and mask.shape != seen.image.shape[:2]:
@@ -179,7 +184,10 @@ def _prediction_cells(
     if prediction.boxes is not None and box_labels is not None:
         picture = draw_boxes_on_image(picture, prediction.boxes, camera.image_from_ego, box_labels)
         title = "overlay, predicted boxes"
-    return [_mask_cell("prediction", mask, mask_labels, camera.size), (title, picture)]
+    cells = [(title, picture)] if label_sets.keys() & {"detection", "segmentation"} else []
+    if mask_labels is not None:
+        cells.insert(0, _mask_cell("prediction", mask, mask_labels, camera.size))
+    return cells
 
 
 def _mask_cell(

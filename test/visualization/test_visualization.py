@@ -197,6 +197,17 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
     assert (picture == depth[0, 0]).all(-1).sum() == annotation.mask.size
 
 
+def test_a_panel_has_no_empty_places_for_tasks_that_the_network_lacks():
+    frame, annotation = TinyDataset()[0]
+    prediction = Prediction.of(None, None, None, "lidar_only", 5.0)
+    depth = np.full((10, 20, 3), (3, 200, 250), np.uint8)
+    alone = panel(frame, annotation, prediction, TINY, {}, {"depth": depth})
+    usual = panel(frame, annotation, prediction, TINY, LABEL_SETS)
+    # Two rows each: image, ground truth and depth; image, ground truth, prediction and overlay.
+    own = len(legend(alone.shape[1], None, None, annotation.mask_labels))
+    assert len(alone) - own == len(usual) - len(legend(usual.shape[1], CLASSES, BOXES))
+
+
 @pytest.mark.slow
 def test_the_progress_of_pictures_counts_frames_that_have_none(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
