@@ -15,7 +15,8 @@ from bev_semseg_ros.model.tasks.point_segmentation.postprocess import classes_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
 SIDE = 800  # pixels of the picture from above
-REACH = 60.0  # metres that it shows to each side
+REACH = 60.0  # metres that it shows to each side at most
+MARGIN = 20  # pixels
 DIMMED = 0.35  # of the image's brightness below the points
 _BACKGROUND = 24
 
@@ -56,7 +57,7 @@ def _over_image(seen: RectifiedImage, points: np.ndarray, colors: np.ndarray) ->
 
 
 def _from_above(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Draw a dot for each point, the highest on top."""
+    """Draw a dot for each point, the highest on top; only the part around points and vehicle."""
     picture = np.full((SIDE, SIDE, 3), _BACKGROUND, np.uint8)
     scale = SIDE / (2 * REACH)
     rows, columns = np.floor(SIDE / 2 - points[:, :2] * scale).astype(np.int64).T
@@ -65,4 +66,10 @@ def _from_above(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
     drawn = drawn[np.argsort(points[drawn, 2], kind="stable")]
     for row, column in np.ndindex(3, 3):  # a picture that is shown smaller would lose a pixel
         picture[rows[drawn] + row - 1, columns[drawn] + column - 1] = colors[drawn]
-    return picture
+    return picture[_span(rows[drawn]), _span(columns[drawn])]
+
+
+def _span(places: np.ndarray) -> slice:
+    """Return the part of a side that holds the places of points, the vehicle and a margin."""
+    held = np.append(places, SIDE // 2)
+    return slice(max(held.min() - MARGIN, 0), held.max() + MARGIN + 1)
