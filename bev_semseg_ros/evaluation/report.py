@@ -128,8 +128,7 @@ def evaluate(
         on_frame: called after every frame.
         region: where BEV tasks are scored.
     """
-    if mode == "fused" and not predictor.uses_images:
-        mode = "lidar_only"
+    mode = predictor.sensible_mode(mode)
     report = Report(predictor.tasks, mode, region)
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]

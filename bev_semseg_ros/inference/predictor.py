@@ -208,6 +208,10 @@ class Predictor:
             with torch.inference_mode(), torch_threads(1):
                 camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
 
+    def sensible_mode(self, mode: Mode) -> Mode:
+        """Return "lidar_only" for "fused" if nothing in the network looks at images."""
+        return "lidar_only" if mode == "fused" and not self.uses_images else mode
+
     def predict(
         self, frame: Frame, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
