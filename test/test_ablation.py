@@ -162,7 +162,7 @@ def test_rows_are_trained_once_continued_and_collected(
         r"`projective` \| 0\.\d+ \|( 0\.\d+; [+-]0\.\d+ .*\|){6}",
     ):
         assert re.search(rf"^\| {pattern}", page, re.M), pattern
-    assert "- `magic` (a part of tomorrow) cannot run: model.fusion: unknown 'magic'" in page
+    assert "- `magic`, a part of tomorrow: it cannot run: model.fusion: unknown 'magic'" in page
 
     result["places"]["test"]["scenes"][0] = "another"
     stored.write_bytes(gzip.compress(json.dumps(result).encode()))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +33,19 @@ from bev_semseg_ros.progress import Progress
 POINT_BINS = (MIN_POINTS, 20, 50, 200)
 DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
 AS_RECORDED = "fused"  # the variant of a frame that is the frame itself
+TIMES = "times.json"  # row -> milliseconds
 Evidence = dict[str, Any]
+
+
+def result_name(row: str, seed: int | str) -> str:
+    """Return the name of the file that holds what a row with a seed found."""
+    return f"{row}-seed{seed}.json.gz"
+
+
+def read_result(file: Path) -> Evidence:
+    """Return what a row with a seed found."""
+    result: Evidence = json.loads(gzip.decompress(file.read_bytes()))
+    return result
 
 
 def bin_name(number: int) -> str:

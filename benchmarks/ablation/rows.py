@@ -29,12 +29,18 @@ class Branch:
     """A checkpoint that rows begin from.
 
     Attributes:
-        steps: of its training.
+        steps: of its training; 0: it is what its network takes from `init`.
         settings: as of `bev-semseg train --set`.
+        init: checkpoint that it begins from, relative to the repository; empty: none.
     """
 
-    steps: int
+    steps: int = 0
     settings: tuple[str, ...] = ()
+    init: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.steps or self.init):
+            raise ValueError("a branch needs steps, or a checkpoint (init) that it is made of")
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Row:
         part: what the row has, in words.
         init: branches whose checkpoints it begins from; later ones win.
         settings: as of `bev-semseg train --set`.
-        trained_as: a row or branch whose checkpoint this one shares; empty: it has one of its own.
+        trained_as: a row whose checkpoint this one shares; empty: it has one of its own.
         against: rows that it is compared with.
         seeds: of its trainings.
         places: data that it is evaluated on: "test", or a name that `run.py --real` gives.
@@ -71,7 +77,7 @@ class Row:
 
     @property
     def training(self) -> str:
-        """The row or branch whose training this one uses."""
+        """The row whose training this one uses."""
         return self.trained_as or self.name
 
 
@@ -98,8 +104,7 @@ class Table:
         for row in self.rows:
             if names.count(row.name) > 1:
                 raise ValueError(f"{row.name}: stands there twice; give each row its own name")
-            unknown = set(row.against) - set(names)
-            unknown |= {row.training} - {*names, *self.branches}
+            unknown = {*row.against, row.training} - set(names)
             unknown |= {f"branch {each}" for each in row.init if each not in self.branches}
             if unknown:
                 raise ValueError(f"{row.name}: no row or branch is called {sorted(unknown)[0]!r}")
@@ -124,16 +129,14 @@ class Table:
         """Return the path of each column's figure in a row's reports."""
         return self.figures | row.figures
 
+    def settings_of(self, row: Row) -> tuple[str, ...]:
+        """Return the settings with which a row's network is trained."""
+        return (*self.common, *self.row(row.training).settings)
+
     def obstacle(self, row: Row) -> str:
         """Return why this version cannot train a row, or an empty text if it can."""
-        branches = [row.training]
-        wanted = []
-        if row.training not in self.branches:
-            trained = self.row(row.training)
-            branches = list(trained.init)
-            wanted.append((*self.common, *trained.settings))
-        wanted += [self.branches[name].settings for name in branches]
-        reasons = (_why_unknown(settings) for settings in wanted)
+        branches = [self.branches[name].settings for name in self.row(row.training).init]
+        reasons = map(_why_unknown, (self.settings_of(row), *branches))
         return next((reason for reason in reasons if reason), "")
 
 

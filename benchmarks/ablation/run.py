@@ -2,16 +2,20 @@ r"""Train and evaluate the rows of the ablation; what is done already is not don
 
 usage: python benchmarks/ablation/run.py --data FOLDER --out RUNS [--rows NAME ...]
            [--steps 300] [--seed N ...] [--branch NAME=CHECKPOINT ...] [--real NAME=PATH ...]
+       python benchmarks/ablation/run.py --data FOLDER --out RUNS --times
 
 FOLDER is what `benchmarks/sim_v1.py` makes: the data sets to train on are FOLDER/*/train, those to
 test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced over all test sets.
 Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
 
-RUNS gets a run folder for each training, and in RUNS/results a JSON file for each row and seed. A
-run that was killed goes on from its checkpoint when the same command runs again. `collect.py`
-writes docs/ablation.md from these files.
+RUNS gets a run folder for each training, and in RUNS/results a file for each row and seed. A run
+that was killed goes on from its checkpoint when the same command runs again. `collect.py` writes
+docs/ablation.md from these files, which are kept in benchmarks/ablation/results. Rows can be
+trained on several machines: each begins from the same shipped weights.
 
-Rows begin from the checkpoints of branches, which are trained first. --branch takes an existing
+--times measures the times of all rows, in turn and on the same frames; it needs no training.
+
+Rows begin from the checkpoints of branches, which are made first. --branch takes an existing
 checkpoint instead. A row that names a part which this version does not have is reported and does
 not stop the others.
 """
@@ -19,6 +23,7 @@ not stop the others.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import statistics
@@ -26,20 +31,24 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and document.py
 
-from evidence import gather
-from rows import TABLE, TEST, Row, Table, read_table
+import torch
+from evidence import TIMES, Evidence, gather, read_result, result_name
+from rows import TABLE, TEST, Branch, Row, Table, read_table
 
+from bev_semseg_ros import config as configuration
 from bev_semseg_ros.cli.arguments import add_cameras_argument
 from bev_semseg_ros.cli.main import main as bev_semseg
+from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, Subset, open_dataset
 from bev_semseg_ros.evaluation.report import spaced
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
+from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.training.initialization import load_checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130  # what `bev-semseg` returns after Ctrl-C
@@ -88,26 +97,44 @@ class Ablation:
                     self.evaluate(row, seed, self.train_row(row, seed))
             except (ValueError, OSError) as error:
                 failed[row.name] = str(error)
-        self.measure_times([row for row in rows if row.name not in failed])
         return failed
 
     def train_row(self, row: Row, seed: int) -> Path:
         """Return the checkpoint of a row, trained if it is not finished yet."""
-        if row.training in self.table.branches:
-            return self.branch(row.training)
         trained = self.table.row(row.training)
         init = tuple(str(self.branch(name)) for name in trained.init)
-        settings = (*self.table.common, *trained.settings, f"seed={seed}")
+        settings = (*self.table.settings_of(row), f"seed={seed}")
         name = run_name(trained.name, seed)
         return self.train(Training(name, settings, init, self.arguments.steps))
 
     def branch(self, name: str) -> Path:
-        """Return the checkpoint of a branch, trained if there is none."""
+        """Return the checkpoint of a branch, made if there is none."""
         if name in self.given:
             return self.given[name]
         branch = self.table.branches[name]
+        folder = f"branch_{name}"
+        init = (str(ROOT / branch.init),) if branch.init else ()
+        if not branch.steps:
+            return self.take(branch, init, self.out / folder / "checkpoint.pt")
         steps = self.arguments.branch_steps or branch.steps
-        return self.train(Training(f"branch_{name}", branch.settings, (), steps))
+        return self.train(Training(folder, branch.settings, init, steps))
+
+    def take(self, branch: Branch, init: Sequence[str], path: Path) -> Path:
+        """Write what the network of a branch takes from checkpoints, unless it is there."""
+        if not path.is_file():
+            config = self.config(branch.settings)
+            torch.manual_seed(config.seed)  # for what no checkpoint has
+            network = build_network(config)
+            _, infos = load_checkpoints(network, [Path(each) for each in init])
+            tasks = [task.name for task in network.tasks]
+            info = {"tasks": tasks, "begun_from": infos, "steps": 0}
+            checkpoint.save(path, network, config, info)
+        return path
+
+    def config(self, settings: Sequence[str]) -> Config:
+        """Return the configuration of a network with settings of the table."""
+        base = configuration.load(self.arguments.config)
+        return configuration.with_settings(base, [*settings, *self.arguments.set])
 
     def train(self, training: Training) -> Path:
         """Begin or continue a training, unless it is finished.
@@ -155,13 +182,13 @@ class Ablation:
 
     def evaluate(self, row: Row, seed: int, path: Path) -> None:
         """Score a row at its places, as far as its file does not have them yet."""
-        file = self.out / "results" / f"{run_name(row.name, seed)}.json"
+        file = self.out / "results" / result_name(row.name, seed)
         digest = digest_of(path)
         scenes = {
             name: [dataset.scene(index) for index in range(len(dataset))]
             for name, dataset in self.places.items()
         }
-        result: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        result: Evidence = read_result(file) if file.is_file() else {}
         if result.get("checkpoint") != digest:
             result = {}
         places = {
@@ -182,16 +209,19 @@ class Ablation:
         loaded = checkpoint.load(path)
         steps, batch_size = loaded.info["steps"], loaded.config.training.batch_size
         network = loaded.build()
+        used = network.used_weights()
         result = {
             "row": asdict(row),
             "seed": seed,
             "checkpoint": digest,
             "steps": steps,
             "samples": steps * batch_size,
-            "parameters": sum(weight.numel() for weight in network.parameters()),
+            "parameters": sum(
+                weight.numel() for name, weight in network.named_parameters() if name in used
+            ),
             "places": places,
         }
-        write_whole(file, result)
+        write_result(file, result)
 
     def predictor(self, path: Path) -> Predictor:
         """Return a network as the command wants it run."""
@@ -199,30 +229,33 @@ class Ablation:
             path, engine=self.arguments.engine, num_threads=self.arguments.threads
         )
 
-    def measure_times(self, rows: Sequence[Row]) -> None:
-        """Measure networks on the same frames, in turn, so that all share the machine's load."""
+    def measure_times(self) -> None:
+        """Measure the networks on the same frames, in turn, so that all share the machine's load.
+
+        Weights make no difference to the time, so these are new networks.
+        """
         dataset = self.places[TEST]
-        rounds: int = self.arguments.rounds
-        frames = [dataset[index][0] for index in spaced(len(dataset), rounds) if rounds]
+        frames = [dataset[index][0] for index in spaced(len(dataset), self.arguments.rounds)]
         # One size of images: another one would cost each network another compilation.
         frames = [frame for frame in frames if image_sizes(frame) == image_sizes(frames[0])]
-        if not frames:
-            return
-        paths = {
-            row.name: self.train_row(row, (self.arguments.seed or row.seeds)[0]) for row in rows
-        }
-        networks = {path: self.predictor(path) for path in dict.fromkeys(paths.values())}
-        times: dict[Path, list[float]] = {path: [] for path in networks}
+        predictors, modes = {}, {}
+        for row in self.table.rows:
+            if not self.table.obstacle(row):
+                config = self.config(self.table.settings_of(row))
+                predictors[row.name] = Predictor(
+                    build_network(config),
+                    config,
+                    engine=self.arguments.engine,
+                    num_threads=self.arguments.threads,
+                )
+                modes[row.name] = row.mode
+        times: dict[str, list[float]] = {name: [] for name in predictors}
         for frame in frames:
-            for path, network in networks.items():
-                network.predict(frame)  # compiles the network for the size of this image
-                times[path].append(network.predict(frame).network_ms)
-        file = self.out / "results" / "times.json"
-        known = json.loads(file.read_text()) if file.is_file() else {}
-        for name, path in paths.items():
-            median = statistics.median(times[path])
-            known[name] = {"ms": median, "on": networks[path].description}
-        write_whole(file, known)
+            for name, predictor in predictors.items():
+                predictor.predict(frame, modes[name])  # compiles it for the size of this image
+                times[name].append(predictor.predict(frame, modes[name]).network_ms)
+        found = {name: statistics.median(each) for name, each in times.items()}
+        write_whole(self.out / "results" / TIMES, (json.dumps(found, indent=1) + "\n").encode())
 
 
 def image_sizes(frame: Frame) -> list[tuple[int, int]]:
@@ -240,11 +273,18 @@ def run_name(row: str, seed: int) -> str:
     return f"{row}-seed{seed}"
 
 
-def write_whole(file: Path, content: Any) -> None:
-    """Write a JSON file, whole or not at all."""
+def write_result(file: Path, result: Evidence) -> None:
+    """Write the result of a row, compressed, whole or not at all."""
+    # More digits than these take most of the file and decide nothing.
+    rounded = json.loads(json.dumps(result), parse_float=lambda text: round(float(text), 5))
+    write_whole(file, gzip.compress(json.dumps(rounded).encode(), mtime=0))
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(content) + "\n")
+    partial.write_bytes(content)
     partial.replace(file)
 
 
@@ -326,12 +366,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--table", type=Path, default=TABLE, help="default: rows.yaml")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, help="of the networks (default: all cores)")
+    parser.add_argument("--times", action="store_true", help="measure the times, nothing else")
     parser.add_argument("--rounds", type=int, default=30, help="of the times (default: 30)")
     parsed = parser.parse_args(arguments)
     try:
         table = read_table(parsed.table)
         rows = [table.row(name) for name in parsed.rows] if parsed.rows else table.rows
-        failed = Ablation(parsed, table).run(rows)
+        ablation = Ablation(parsed, table)
+        if parsed.times:
+            ablation.measure_times()
+            return 0
+        failed = ablation.run(rows)
     except (ValueError, OSError) as error:
         print(f"ablation: error: {error}", file=sys.stderr)
         return 2
