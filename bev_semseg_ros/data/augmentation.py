@@ -18,13 +18,7 @@ from bev_semseg_ros.config import AugmentationConfig, GridConfig
 from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.data.miscalibration import miscalibrate
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.geometry import (
-    invert,
-    rotation_z,
-    transform,
-    transform_boxes,
-    wrap_angle,
-)
+from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_boxes
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample, points_in_grid
 
@@ -167,7 +161,6 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
             velocities=boxes.velocities * scale,
         )
         boxes = transform_boxes(motion, scaled)
-        boxes = replace(boxes, yaws=wrap_angle(boxes.yaws))
     return replace(example, sample=sample, boxes=boxes)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -99,7 +97,6 @@ def join_boxes(ahead: Boxes, behind: Boxes, labels: LabelSet) -> Boxes:
     boxes = Boxes.concatenate(halves)
     is_own = (np.abs(boxes.centers[:, :2]) < OWN_VEHICLE).all(1)
     boxes = boxes[~is_own]
-    boxes = replace(boxes, yaws=wrap_angle(boxes.yaws))
     boxes = boxes[np.argsort(-boxes.scores, kind="stable")]
     return boxes[unsuppressed(boxes, radius)]
 
