@@ -43,10 +43,16 @@ def test_cells_without_a_labelled_point_are_left_out() -> None:
     assert TASK.encode(Example(Sample(None))) is None
 
 
+def test_labelled_points_above_or_below_the_grid_teach_no_cell() -> None:
+    encoded = TASK.encode(labelled(["road", "car"], [[0.2, 0.2, -8], [2.2, -0.2, 9]]))
+    assert encoded is not None and (encoded.mask == MASK_IGNORED).all()
+
+
 def test_the_loss_is_the_weighted_mean_over_the_labelled_cells_of_the_frames_that_have_some() -> (
     None
 ):
-    task = BevSegmentationTask(CONFIG, BEV)
+    config = replace(CONFIG, loss=replace(CONFIG.loss, bev_segmentation_weight=0.4))
+    task = BevSegmentationTask(config, BEV)
     example = labelled(["road", "car"], [[0.2, 0.2, 0], [2.2, -0.2, 1]])
     task.observe(example)
     assert np.nonzero(task.statistics()["bev_class_cells"])[0].tolist() == [ROAD, VEHICLE]
@@ -59,7 +65,7 @@ def test_the_loss_is_the_weighted_mean_over_the_labelled_cells_of_the_frames_tha
     weights = class_weights_from_counts(np.array([9, 1, 1, 1, 1, 1, 1, 1]), CONFIG.loss)
     expected = (weights[ROAD] * road + weights[VEHICLE] * car) / (weights[ROAD] + weights[VEHICLE])
     assert weights[VEHICLE] > weights[ROAD]
-    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss) == pytest.approx(0.4 * float(expected), rel=1e-5)
     assert task.collate([None, None]) is None
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from support.samples import box
 
-from bev_semseg_ros.config import Config, GridConfig
+from bev_semseg_ros.config import Config, GridConfig, LossConfig
 from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.labels import load_label_set
@@ -92,6 +92,20 @@ def test_what_is_neither_demanded_nor_forbidden_gets_no_gradient():
     untouched = gradient[:, :12]
     assert not untouched[part["heatmap"][0, :, :12] != 1].any()
     assert gradient[:, 16:].any()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_regression_loss_is_the_weighted_mean_error_of_the_cells_times_its_weight(count):
+    boxes = Boxes.concatenate([box(), box(x=9.1, y=3.1)][:count])
+    truth = targets((boxes, "boxes_4"))
+    answer = told(outputs(), truth)
+    with torch.no_grad():
+        answer["regression"][:, 2] += 0.6
+    weighted = DetectionTask(
+        Config(grid=GRID, loss=LossConfig(regression_weight=0.25)), load_label_set("boxes_4")
+    )
+    loss = weighted.losses(answer, truth)["regression"]
+    assert loss.item() == pytest.approx(0.25 * 0.6, rel=1e-4)
 
 
 def test_the_direction_weighs_less_than_the_axis():

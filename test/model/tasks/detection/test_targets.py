@@ -33,6 +33,15 @@ def test_the_heatmap_is_one_at_the_centre_of_the_box_and_less_elsewhere():
     assert np.argwhere(heatmap == 1).tolist() == [[2, *cell_of(5.1, 0.3)]]
 
 
+@pytest.mark.parametrize("label", range(4))
+def test_a_peak_is_a_gaussian_of_the_width_that_the_label_set_gives_its_class(label):
+    x, y = cell_of(5.1, 0.3)
+    sigma = LABELS.heatmap_sigma[label]
+    heatmap = encode(box(label=label)).heatmap[label]
+    assert heatmap[x + 1, y] == pytest.approx(np.exp(-1 / (2 * sigma**2)))
+    assert heatmap[x - 1, y + 1] == pytest.approx(np.exp(-2 / (2 * sigma**2)))
+
+
 def test_larger_classes_have_wider_peaks():
     width = [(encode(box(label=label)).heatmap[label] > 0.3).sum() for label in (1, 0, 3, 2)]
     assert width == sorted(width, reverse=True) and width[0] > width[-1]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.point_clouds import ROOF, points_config
+from torch.nn import functional as F
 
 from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import (
@@ -65,6 +66,14 @@ def test_labels_of_a_batch_stay_with_their_points():
     assert targets(Annotation(), Annotation()) is None
 
 
+def test_points_of_a_lidar_without_labels_teach_nothing():
+    both = {"front": LidarScan(CLOUD, np.eye(4)), "roof": LidarScan(CLOUD, ROOF)}
+    example = make_example(Frame(0, both), labelled(ROAD, CAR, CAR, ROAD), points_config(), True)
+    found = task().collate([task().encode(example)])
+    assert found[LABELS]["points"].tolist() == [4, 5, 6, 7]
+    assert found[LABELS]["classes"].tolist() == [ROAD, CAR, CAR, ROAD]
+
+
 def test_labels_of_a_coarser_set_teach_groups_of_classes():
     vehicle = GROUPS.index("vehicle")
     coarse = replace(labelled(vehicle, *[MASK_IGNORED] * 3), mask_labels=GROUPS)
@@ -75,6 +84,28 @@ def test_labels_of_a_coarser_set_teach_groups_of_classes():
         certain = logits.clone()
         certain[0, right] = 20
         assert task().losses({"logits": certain}, found)["point_segmentation"] < 1e-3 < undecided
+
+
+def test_labels_of_a_finer_set_teach_the_classes_of_the_network():
+    fine = load_label_set("a2d2_38")
+    names = ("Car", "Zebra crossing", "Ego car", "Tractor")
+    classes = np.array([fine.index(name) for name in names], np.uint8)
+    found = targets(Annotation(point_classes={"roof": classes}, mask_labels=fine))
+    assert list(found) == [LABELS]
+    assert found[LABELS]["points"].tolist() == [0, 1, 3]  # the own car is ignored
+    expected = [LABELS.index(name) for name in ("car", "lane_marking", "truck")]
+    assert found[LABELS]["classes"].tolist() == expected
+
+
+def test_the_loss_is_the_mean_over_the_labelled_points_times_its_weight():
+    config = points_config()
+    weighted = replace(config, loss=replace(config.loss, point_segmentation_weight=0.4))
+    logits = torch.randn(4, 13, generator=torch.Generator().manual_seed(0))
+    loss = PointSegmentationTask(weighted, LABELS).losses(
+        {"logits": logits}, targets(labelled(ROAD, MASK_IGNORED, CAR, ROAD))
+    )["point_segmentation"]
+    expected = F.cross_entropy(logits[[0, 2, 3]], torch.tensor([ROAD, CAR, ROAD]))
+    assert float(loss) == pytest.approx(0.4 * float(expected), rel=1e-5)
 
 
 def test_rare_classes_weigh_more():

@@ -22,6 +22,13 @@ def test_rare_classes_weigh_more_within_the_limits():
     assert weights.max() <= 4.0
 
 
+def test_a_class_weighs_the_inverse_root_of_its_share_and_the_average_pixel_one():
+    counts = np.array([400, 100, 25])
+    weights = class_weights_from_counts(counts, LossConfig()).numpy()
+    assert weights / weights[0] == pytest.approx([1, 2, 4])
+    assert np.average(weights, weights=counts) == pytest.approx(1)
+
+
 # The loss of the task, with masks of one or several label sets.
 
 
@@ -77,14 +84,15 @@ def interior(mask):
 
 def test_the_task_weights_the_mean_cross_entropy_by_lambda_and_class():
     torch.manual_seed(0)
-    task, made = make_task(DRIVING), masks(DRIVING, DRIVING)
+    config = Config(loss=LossConfig(segmentation_weight=0.4))
+    task, made = SegmentationTask(config, DRIVING), masks(DRIVING, DRIVING)
     counts = np.arange(1, 14) ** 4
     task.begin_training({"class_pixels": counts.tolist()})
     logits = torch.randn(2, 13, 4, 6)
     mask = targets_of(task, made)[DRIVING]["mask"]
     weights = class_weights_from_counts(counts, LossConfig())
     up = F.interpolate(logits, scale_factor=2, mode="bilinear")
-    expected = F.cross_entropy(up, mask, weights, ignore_index=MASK_IGNORED)
+    expected = 0.4 * F.cross_entropy(up, mask, weights, ignore_index=MASK_IGNORED)
     assert loss_of(task, logits, made).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
