@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import tiny_data
-from support.memory_dataset import SKY, TINY, RigDataset, TinyDataset
+from support.memory_dataset import SKY, TINY, RigDataset, TinyDataset, with_training
 from support.prepared_frames import cache_of, first_batch
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import LIDAR, Annotation, Frame
+from bev_semseg_ros.frame import LIDAR, Annotation, Boxes, Frame
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
+from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.training.cache import PORTION, build, describe, open_cache
 
@@ -52,6 +53,26 @@ def test_what_a_frame_lacks_stays_lacking(tmp_path, missing):
     assert (
         found[missing] is None and found["boxes" if missing == "points" else "points"] is not None
     )
+
+
+@pytest.mark.parametrize(
+    ("missing", "part"),
+    [
+        ("points", "points"),
+        ("image", "image"),
+        ("boxes", "boxes"),
+        ("mask", "mask"),
+        ("mask", "point_classes"),
+        ("points", "point_classes"),
+    ],
+)
+def test_a_frame_trains_a_task_only_if_it_has_what_the_task_needs(tmp_path, missing, part):
+    class Needing(Task):
+        needs = frozenset({part})
+
+    cache = cache_of(TinyDataset(missing=missing), tmp_path / "cache")
+    task = Needing(TINY, None)
+    assert [cache.has_labels(i, [task]) for i in range(4)] == [True, False, True, False]
 
 
 def test_a_broken_frame_leaves_no_cache(tmp_path):
@@ -102,6 +123,37 @@ def test_each_choice_of_cameras_has_a_cache_of_its_own(tmp_path):
         found[cache.folder] = list(cache[0].sample.images)
         assert list(cache[0].masks) == found[cache.folder]
     assert list(found.values()) == [["camera"], ["camera"], ["front_center", "side_left"]]
+
+
+def test_each_split_has_the_frames_of_its_scenes_whatever_was_prepared_before(tmp_path):
+    for index in range(6):  # without a table of scenes each frame is one
+        tiny_data.write_kitti_frame(tmp_path / "data", f"{index:06d}")
+    names = {}
+    for split in ("", "train", "val"):
+        cache = open_cache(tmp_path / "data", TINY, tmp_path / "cache", split)
+        names[split] = {cache.name(i) for i in range(len(cache))}
+    assert names["train"] and names["val"] and not names["train"] & names["val"]
+    assert names["train"] | names["val"] == names[""] and len(names[""]) == 6
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(TINY, grid=replace(TINY.grid, z_max=3.0)),
+        replace(TINY, image=replace(TINY.image, max_pixels=4096)),
+        replace(TINY, model=replace(TINY.model, point_encoder="range_view")),
+        replace(TINY, model=replace(TINY.model, tasks=("detection", "bev_segmentation"))),
+        with_training(carry_masks=True),
+    ],
+    ids=["grid", "image", "whole clouds", "classes of points", "carry_masks"],
+)
+def test_settings_that_shape_the_frames_prepare_them_anew(tmp_path, changed):
+    tiny_data.write_kitti_drive(tmp_path / "data", 1)
+    root = tmp_path / "cache"
+    first = open_cache(tmp_path / "data", TINY, root).folder
+    assert open_cache(tmp_path / "data", changed, root).folder != first
+    others = with_training(replace(TINY, name="other", seed=7), epochs=9, crop=(32, 32))
+    assert open_cache(tmp_path / "data", others, root).folder == first
 
 
 def cache_names(paths: Sequence[Path | str], root: Path) -> set[str]:
@@ -181,18 +233,39 @@ def test_description_tells_what_the_input_looks_like(tmp_path):
     )
 
 
-def test_ids_and_velocities_of_boxes_survive_the_cache(tmp_path):
+def test_boxes_survive_the_cache_with_all_that_is_known_of_them(tmp_path):
     class Moving(TinyDataset):
         def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
             frame, annotation = super().__getitem__(index)
-            boxes = replace(annotation.boxes, ids=[40 + index], velocities=[[index, np.nan]])
-            return frame, replace(annotation, boxes=boxes)
+            boxes = Boxes(
+                [[12, 3, 0.8], [20 + index, -4, 1.1]],
+                [[4.2, 1.8, 1.6], [8.5, 2.5, 3.2]],
+                [0.3, -2.9],
+                [0, 1],
+                [1, 1],
+                [40 + index, -1],
+                [[index, 7], [np.nan, np.nan]],
+            )
+            return frame, replace(annotation, boxes=boxes, ignored=np.array([False, True]))
 
-    cache = cache_of(Moving(), tmp_path / "cache")
+    dataset = Moving()
+    cache = cache_of(dataset, tmp_path / "cache")
     for index in range(len(cache)):
-        boxes = cache[index].boxes
-        assert boxes.ids.tolist() == [40 + index]
-        np.testing.assert_array_equal(boxes.velocities, [[index, np.nan]])
+        expected, found = dataset[index][1].boxes, cache[index].boxes
+        for field in fields(Boxes):
+            np.testing.assert_array_equal(
+                getattr(found, field.name), getattr(expected, field.name), err_msg=field.name
+            )
+        assert cache[index].ignored.tolist() == [False, True]
+
+
+def test_the_description_looks_at_frames_of_all_data_sets_if_there_are_too_many(tmp_path):
+    seen = cache_of(TinyDataset(8), tmp_path / "seen")
+    blind = cache_of(TinyDataset(8, size=(128, 128)), tmp_path / "high")
+    info = describe([seen, blind], build_tasks(TINY), limit=4)
+    sizes = [list(shape[::-1]) for cache in (seen, blind) for shape in cache.image_shapes(0)]
+    assert info["num_frames"] == 16 and info["image_sizes"] == sorted(sizes)
+    assert 4 * 128 * 32 <= info["class_pixels"][SKY] < 16 * 128 * 32
 
 
 class TimedPillars(PillarEncoder):
@@ -298,3 +371,22 @@ def test_cache_gives_back_every_lidar_and_camera(tmp_path):
             np.testing.assert_allclose(found.camera.image_from_ego, seen.camera.image_from_ego)
             assert example.masks[name].shape == seen.image.shape[:2]
         assert (example.masks["left"] == SKY).all() and (example.masks["camera"] != SKY).any()
+
+
+def test_the_rays_of_several_lidars_stay_apart(tmp_path):
+    model = replace(TINY.model, point_encoder="range_view")
+    config = replace(TINY, model=model)
+    cache = cache_of(RigDataset(2), tmp_path / "cache", config)
+    for index in range(2):
+        expected = prepare(RigDataset()[index][0], config, whole_clouds=True).rays
+        found = cache[index].sample.rays
+        np.testing.assert_array_equal(found.points, expected.points)
+        np.testing.assert_array_equal(found.units, expected.units)
+        assert set(found.units) == {0, 1}
+
+
+def test_the_description_counts_the_points_of_each_lidar_and_the_masks_of_all_cameras(tmp_path):
+    info = describe([cache_of(RigDataset(), tmp_path / "cache")], build_tasks(TINY))
+    assert info["points_per_frame_percentiles"] == [250.0] * 5  # 500 of two lidars
+    left = cache_of(RigDataset(1), tmp_path / "one")[0].masks["left"]
+    assert info["class_pixels"][SKY] == 4 * (128 * 32 + left.size)

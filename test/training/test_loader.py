@@ -24,6 +24,46 @@ def test_an_epoch_shows_every_frame_once(tmp_path):
     assert sorted(names) == [f"frame{i}" for i in range(6)]
 
 
+def test_the_frames_that_fill_no_batch_are_others_in_each_epoch(tmp_path):
+    loader = loader_of([cache_of(TinyDataset(5), tmp_path / "cache")])
+    seen = set()
+    for epoch in range(20):
+        batches = loader.order(epoch)
+        frames = np.concatenate(batches).tolist()
+        assert [len(batch) for batch in batches] == [2, 2] and len(set(frames)) == 4
+        seen.add(tuple(sorted(frames)))
+    assert len(seen) == 5
+
+
+def test_too_few_frames_for_a_batch_make_a_smaller_one(tmp_path):
+    loader = loader_of([cache_of(TinyDataset(3), tmp_path / "cache")], with_training(batch_size=4))
+    assert [len(batch.names) for batch in loader.batches(0)] == [3]
+    assert loader.steps_per_epoch == 1
+
+
+def test_the_order_is_another_one_in_each_epoch_and_with_each_seed(tmp_path):
+    cache = cache_of(TinyDataset(8), tmp_path / "cache")
+    orders = set()
+    for seed in (1, 2):
+        loader = loader_of([cache], replace(TINY, seed=seed))
+        orders |= {str(loader.order(epoch)) for epoch in range(3)}
+    assert len(orders) == 6
+
+
+def test_frames_that_are_alike_are_varied_differently_in_one_epoch_and_with_each_seed(tmp_path):
+    class Alike(TinyDataset):
+        def __getitem__(self, index):
+            return super().__getitem__(0)
+
+    cache = cache_of(Alike(3), tmp_path / "cache")
+    varied = set()
+    for seed in (1, 2):
+        config = with_training(replace(TINY, seed=seed), batch_size=1)
+        batches = loader_of([cache], config).batches(0)
+        varied |= {batch.batch.image_from_ego.numpy().tobytes() for batch in batches}
+    assert len(varied) == 6
+
+
 def test_batches_depend_on_seed_and_epoch_alone(tmp_path):
     cache = cache_of(TinyDataset(), tmp_path / "cache")
     first, again, next_epoch = (list(loader_of([cache]).batches(epoch)) for epoch in (0, 0, 1))
@@ -54,14 +94,33 @@ def test_whole_images_are_grouped_by_size(tmp_path):
     )
 
 
+def test_batches_of_whole_images_come_with_their_sizes_mixed(tmp_path):
+    caches = [
+        cache_of(TinyDataset(6), tmp_path / "wide"),
+        cache_of(TinyDataset(6, size=(128, 128)), tmp_path / "high"),
+    ]
+    loader = loader_of(caches, with_training(crop=(0, 0)))
+    # Frames 0 to 5 are wide. Batches of both sizes are among the first three of six.
+    mixed = [len({int(batch[0]) < 6 for batch in loader.order(e)[:3]}) == 2 for e in range(10)]
+    assert sum(mixed) > 5
+
+
 @pytest.mark.parametrize(
-    ("task", "fusion"), [("segmentation", "projective"), ("detection", "none")]
+    ("task", "fusion", "sensors"),
+    [
+        ("segmentation", "projective", {"camera"}),
+        ("detection", "none", {"lidar"}),
+        ("detection", "projective", {"camera", "lidar"}),
+    ],
 )
-def test_what_a_task_does_not_need_is_left_out(tmp_path, task, fusion):
+def test_a_batch_has_the_sensors_and_targets_of_what_is_trained_and_no_others(
+    tmp_path, task, fusion, sensors
+):
     config = with_training(replace(TINY, model=replace(TINY.model, fusion=fusion)), tasks=(task,))
-    step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
-    assert bool(step.batch.has_points.any()) == (task == "detection")
-    assert bool(step.batch.images) == (task == "segmentation")
+    loader = loader_of([cache_of(TinyDataset(), tmp_path / "cache")], config)
+    step = next(loader.batches(0))
+    assert bool(step.batch.has_points.any()) == ("lidar" in sensors)
+    assert bool(step.batch.images) == loader.uses_camera == ("camera" in sensors)
     assert set(step.targets) == {task}
 
 
@@ -90,25 +149,26 @@ def test_a_frame_that_lost_its_lidar_demands_no_boxes(tmp_path):
 
 
 def test_without_points_only_boxes_in_the_image_are_demanded(tmp_path):
-    """The car of the first frame is in the image, that of the second one is beside it."""
+    """Of three frames the car is in the image, beside it, and in the image but ignored."""
 
     class OneBeside(TinyDataset):
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
-            boxes = replace(annotation.boxes, centers=[[12.2, 12.2 * index, 0.8]])
-            return replace(frame, lidars={}), replace(annotation, boxes=boxes)
+            boxes = replace(annotation.boxes, centers=[[12.2, 12.2 * (index == 1), 0.8]])
+            ignored = np.array([index == 2])
+            return replace(frame, lidars={}), replace(annotation, boxes=boxes, ignored=ignored)
 
     config = with_training(
         replace(TINY, model=replace(TINY.model, fusion="cross_attention")), crop=(0, 0)
     )
     quiet = AugmentationConfig(flip=0.0, rotation=0.0, scale=0.0, height=0.0)
     config = replace(config, augmentation=quiet)
-    cache = cache_of(OneBeside(2), tmp_path / "cache", config)
-    step = loader_of([cache], config).make_batch(np.arange(2), (0,))
+    cache = cache_of(OneBeside(3), tmp_path / "cache", config)
+    step = loader_of([cache], config).make_batch(np.arange(3), (0,))
     ((_, targets),) = step.targets["detection"]["heatmaps"].items()
-    in_image, beside = targets["heatmap"].amax(dim=(1, 2, 3)).tolist()
-    assert (in_image, beside) == (1, 0)
-    assert targets["negative_weight"][1].min() == 0  # nor is it forbidden
+    assert targets["heatmap"].amax(dim=(1, 2, 3)).tolist() == [1, 0, 0]
+    # Nor are the other two forbidden.
+    assert targets["negative_weight"].amin(dim=(1, 2)).tolist() == [1, 0, 0]
 
 
 def test_a_task_that_the_network_lacks_is_named(tmp_path):
@@ -168,6 +228,13 @@ def test_whole_images_of_one_frame_that_differ_in_size_are_refused_with_the_reme
     caches = [cache_of(RigDataset(), tmp_path / "cache")]
     with pytest.raises(ValueError, match=r"frame0: its images differ in size; set training\.crop"):
         list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
+
+
+def test_the_sizes_of_images_that_nothing_trained_looks_at_do_not_matter(tmp_path):
+    model = replace(TINY.model, fusion="none")
+    config = with_training(replace(TINY, model=model), tasks=("detection",), crop=(0, 0))
+    step = first_batch([cache_of(RigDataset(), tmp_path / "cache")], config)
+    assert len(step.names) == 2 and set(step.targets) == {"detection"}
 
 
 def test_now_and_then_one_of_several_cameras_is_lost_with_its_mask(tmp_path):

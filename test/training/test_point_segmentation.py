@@ -79,6 +79,11 @@ def test_prepared_frames_keep_the_points_outside_the_grid_their_rays_and_their_c
     assert np.bincount(example.point_classes)[[ROAD, CAR]].tolist() == [300, 200]
 
 
+def test_the_description_compares_points_inside_the_grid_as_the_node_does(cache):
+    info = describe([cache], build_network(points_config()).tasks)
+    assert info["points_per_frame_percentiles"] == [498.0] * 5
+
+
 def test_masks_teach_points_that_have_no_classes_and_the_sky_is_above_them(tmp_path):
     build(TinyDataset(1), points_config(), tmp_path / "carried")
     classes = Cache(tmp_path / "carried")[0].point_classes
