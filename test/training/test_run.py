@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from support import tiny_data
 from support.memory_dataset import TINY, with_training
 from support.paths import ROOT
 
-from bev_semseg_ros.config import load, with_settings
+from bev_semseg_ros.config import Config, load, with_settings
 from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference import checkpoint
@@ -72,6 +75,45 @@ def test_validation_follows_every_epoch(real_data, tmp_path):
         "validation"
     ]
     assert validation["ap_car"] is not None and validation["miou"] is None
+
+
+def test_one_split_is_learnt_and_the_other_one_and_further_data_are_evaluated(tmp_path):
+    data, further = tmp_path / "data", tmp_path / "further"
+    for index in range(6):  # without a table of scenes each frame is one
+        tiny_data.write_kitti_frame(data, f"{index:06d}")
+    learnt = open_dataset(data, "train")
+    for index in range(len(learnt)):  # the other frames have no mask, so that there is no score
+        name = learnt[index][0].name
+        mask = np.zeros(tiny_data.KITTI_SIZE[::-1], np.uint8)
+        tiny_data.write_png(data / "training" / "semantic" / f"{name}.png", mask)
+    tiny_data.write_kitti_drive(further, 1)
+    config = with_training(split="train", validation_split="val", batch_size=1, max_steps=1)
+
+    def miou(config: Config, **options: Any) -> float | None:
+        train(config, [data], tmp_path / "run", **options)
+        epochs = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"]
+        return epochs[-1]["validation"]["miou"]
+
+    assert miou(config) is None
+    saved = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert saved.info["num_frames"] == len(learnt) < 6
+    longer = with_training(config, max_steps=2)
+    assert miou(longer, resume=True, validation=[further]) is not None
+
+
+def test_the_same_seed_gives_the_same_weights_and_the_run_folder_says_how(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        torch.manual_seed(number)
+        config = with_training(replace(TINY, seed=seed), max_steps=1)
+        path = train(config, [tmp_path / "data"], tmp_path / str(number))
+        assert load(path.with_name("config.yaml")) == config
+        weights.append(checkpoint.load(path).weights)
+    first, second, other = weights
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value)
+    assert any(not torch.equal(other[name], value) for name, value in first.items())
 
 
 def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tmp_path):

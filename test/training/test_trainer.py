@@ -6,18 +6,24 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from support.memory_dataset import TINY, TinyDataset, with_training
+from support.memory_dataset import SKY, TINY, TinyDataset, with_training
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+from torch.nn import functional as F
 
 from bev_semseg_ros.cli.main import main
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, PostprocessConfig
 from bev_semseg_ros.inference import checkpoint
+from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.training import trainer
 from bev_semseg_ros.training.cache import Cache, build, describe
-from bev_semseg_ros.training.loader import Loader
+from bev_semseg_ros.training.loader import Loader, TrainingBatch
+from bev_semseg_ros.training.schedule import one_cycle
 from bev_semseg_ros.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
@@ -44,6 +50,71 @@ def begun(
     result = training(config, cache, out, loader)
     result.begin(list(init))
     return result
+
+
+def first_batch(run: Trainer) -> TrainingBatch:
+    return run.loader.make_batch(np.arange(2), (0,))
+
+
+def test_each_step_follows_the_gradient_of_its_own_batch_clipped_to_its_limit(cache, tmp_path):
+    def norms(limit: float) -> list[float]:
+        run = begun(with_training(gradient_clip=limit, max_steps=10**6), cache, tmp_path)
+        found = []
+        for _ in range(2):
+            run.train_step(first_batch(run))
+            gradients = [p.grad.norm() for p in run.network.parameters() if p.grad is not None]
+            found.append(float(torch.stack(gradients).norm()))
+        return found
+
+    free, clipped = norms(1e9), norms(0.01)
+    assert free[1] == pytest.approx(free[0], rel=0.2) and free[0] > 0.1
+    assert clipped == pytest.approx([0.01, 0.01], rel=1e-3)
+
+
+def test_the_learning_rates_follow_the_schedule(cache, tmp_path):
+    run = begun(with_training(max_steps=5, warmup=0.4), cache, tmp_path)
+    factors = []
+    for _ in range(5):
+        run.train_step(first_batch(run))
+        (factor,) = {group["lr"] / group["peak"] for group in run.optimizer.param_groups}
+        factors.append(factor)
+    assert factors == pytest.approx([one_cycle(step / 5, 0.4) for step in range(5)])
+
+
+def test_the_classes_weigh_as_the_statistics_of_the_data_say_and_after_resuming_too(
+    cache, tmp_path
+):
+    losses = []
+    for counts in (None, [10**6 if number == SKY else 10 for number in range(13)]):
+        run = training(TINY, cache, tmp_path)
+        run.info |= {} if counts is None else {"class_pixels": counts}
+        run.begin([])
+        run.save()
+        resumed = training(TINY, cache, tmp_path)
+        resumed.resume(checkpoint.load(run.path))
+        for each in (run, resumed):
+            with torch.no_grad():
+                each.network.camera.heads.segmentation.logits.bias[SKY] += 5  # the road is missed
+            losses.append(each.train_step(first_batch(each))["segmentation"])
+    assert losses[0] == pytest.approx(losses[1]) and losses[2] == pytest.approx(losses[3])
+    assert losses[2] > 1.5 * losses[0]
+
+
+def test_a_batch_that_lost_every_label_to_augmentation_teaches_nothing(cache, tmp_path):
+    run = begun(TINY, cache, tmp_path)
+    before = {name: value.clone() for name, value in run.network.named_parameters()}
+    assert run.train_step(replace(first_batch(run), targets={})) == {} and run.step == 1
+    assert all(torch.equal(value, before[name]) for name, value in run.network.named_parameters())
+
+
+def test_a_camera_encoder_that_a_checkpoint_gives_is_not_begun_from_imagenet(cache, tmp_path):
+    config = replace(TINY, model=replace(TINY.model, camera_encoder="efficientnet_lite0"))
+    given = build_network(config)  # random weights
+    info = {"tasks": ["detection", "segmentation"], "uses_both_sensors": True}
+    checkpoint.save(tmp_path / "given.pt", given, config, info)
+    run = begun(config, cache, tmp_path, (tmp_path / "given.pt",))
+    expected = given.camera.encoder.conv_stem.weight
+    torch.testing.assert_close(run.network.camera.encoder.conv_stem.weight, expected)
 
 
 def test_every_loss_falls(cache, tmp_path):
@@ -73,6 +144,13 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
     assert [entry["epoch"] for entry in epochs] == [1, 2]
 
 
+class ForgetfulPillars(PillarEncoder):
+    """Pillars with dropout, as a network of one's own may have it."""
+
+    def forward(self, batch: Batch, point_features: Tensor | None) -> Tensor:
+        return F.dropout(super().forward(batch, point_features), 0.2, self.training)
+
+
 def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
     class Interrupted(Loader):
         def batches(self, epoch, first=0):
@@ -80,11 +158,13 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
                 raise KeyboardInterrupt
             return super().batches(epoch, first)
 
-    unbroken = begun(TINY, cache, tmp_path / "unbroken")
+    encoder = f"{ForgetfulPillars.__module__}:{ForgetfulPillars.__name__}"
+    config = replace(TINY, model=replace(TINY.model, lidar_encoder=encoder))
+    unbroken = begun(config, cache, tmp_path / "unbroken")
     unbroken.run()
     with pytest.raises(KeyboardInterrupt):
-        begun(TINY, cache, tmp_path / "broken", loader=Interrupted).run()
-    resumed = training(TINY, cache, tmp_path / "broken")
+        begun(config, cache, tmp_path / "broken", loader=Interrupted).run()
+    resumed = training(config, cache, tmp_path / "broken")
     torch.manual_seed(99)  # resuming must not depend on it
     resumed.resume(checkpoint.load(resumed.path))
     assert resumed.epoch == 1 and resumed.step == 2
@@ -151,6 +231,33 @@ def test_a_run_is_not_resumed_with_settings_of_another(cache, tmp_path, settings
     saved = checkpoint.load(run.path)
     with pytest.raises(ValueError, match=rf"checkpoint\.pt: {reason}.*--init"):
         training(with_training(**settings), cache, tmp_path).resume(saved)
+
+
+def test_a_resumed_run_has_only_the_minutes_that_are_left(cache, tmp_path):
+    config = with_training(max_minutes=10)
+    run = begun(config, cache, tmp_path)
+    run.minutes = 4.0
+    run.save()
+    resumed = training(config, cache, tmp_path)
+    resumed.resume(checkpoint.load(resumed.path))
+    assert resumed.progress == pytest.approx(0.4)
+
+
+def test_a_resumed_run_may_end_and_be_watched_otherwise(cache, tmp_path):
+    begun(TINY, cache, tmp_path).save()
+    changed = with_training(
+        replace(TINY, name="other", postprocess=PostprocessConfig(score_threshold=0.1)),
+        epochs=7,
+        max_steps=90,
+        max_minutes=5.0,
+        precision="auto",
+        validation_split="val",
+        validation_frames=3,
+        checkpoint_minutes=1.0,
+    )
+    resumed = training(changed, cache, tmp_path)
+    resumed.resume(checkpoint.load(resumed.path))
+    assert resumed.config == changed and resumed.schedule.minutes == 5
 
 
 def test_a_run_may_be_prolonged(cache, tmp_path):
@@ -260,19 +367,25 @@ def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path
     assert not weights["lidar_encoder.linear.weight"][:, points:].any()
 
 
-def test_pretrained_trunk_is_frozen_in_front_and_slower_behind(cache, tmp_path):
+def test_pretrained_trunk_is_frozen_in_front_and_slower_behind_and_after_resuming_too(
+    cache, tmp_path
+):
     config = replace(TINY, model=replace(TINY.model, camera_encoder="efficientnet_lite0"))
     run = begun(config, cache, tmp_path)
-    encoder = run.network.camera.encoder
-    assert (
-        not encoder.conv_stem.weight.requires_grad
-        and not encoder.blocks[1].project_conv.weight.requires_grad
-    )
-    peaks = {id(p): group["peak"] for group in run.optimizer.param_groups for p in group["params"]}
-    assert id(encoder.conv_stem.weight) not in peaks
-    assert peaks[id(encoder.blocks[5].project_conv.weight)] == pytest.approx(
-        0.3 * config.training.learning_rate
-    )
-    assert (
-        peaks[id(run.network.bev.heads.detection.heatmap.weight)] == config.training.learning_rate
-    )
+    run.save()
+    resumed = training(config, cache, tmp_path)
+    resumed.resume(checkpoint.load(run.path))
+    for each in (run, resumed):
+        encoder = each.network.camera.encoder
+        assert (
+            not encoder.conv_stem.weight.requires_grad
+            and not encoder.blocks[1].project_conv.weight.requires_grad
+        )
+        groups = each.optimizer.param_groups
+        peaks = {id(p): group["peak"] for group in groups for p in group["params"]}
+        assert id(encoder.conv_stem.weight) not in peaks
+        assert peaks[id(encoder.blocks[5].project_conv.weight)] == pytest.approx(
+            0.3 * config.training.learning_rate
+        )
+        heatmap = each.network.bev.heads.detection.heatmap.weight
+        assert peaks[id(heatmap)] == config.training.learning_rate
