@@ -117,6 +117,12 @@ def test_about_one_scene_in_five_is_kept_for_validation():
     assert 0.15 < len(validation_scenes(map(str, range(1000)))) / 1000 < 0.25
 
 
+def test_the_scenes_for_validation_stay_the_same_in_every_version():
+    """Otherwise the evaluation of a checkpoint would use frames that it has learnt."""
+    kept = validation_scenes(f"{index:06d}" for index in range(30))
+    assert kept == {f"{index:06d}" for index in (0, 1, 6, 7, 11, 19, 24, 27)}
+
+
 def test_split_of_a_scene_does_not_depend_on_the_others():
     names = [f"{index:06d}" for index in range(50)]
     assert validation_scenes(names) & set(names[:25]) == validation_scenes(names[:25])

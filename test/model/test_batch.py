@@ -46,6 +46,15 @@ def test_every_point_carries_the_pose_of_its_lidar():
     assert batch.point_lidar.tolist() == [0] * 400 + (1 + lidar).tolist()
 
 
+def test_units_of_different_frames_are_different_units():
+    poses = np.stack([np.eye(4), np.diag([1, -1, -1, 1.0])])
+    lidar = np.arange(400) % 2
+    two = replace(sample(), ego_from_lidar=poses, point_lidar=lidar)
+    rays = Batch.from_samples([two, camera_sample(), two], with_rays=True).rays
+    assert rays.num_units == 4
+    assert rays.units.tolist() == [*lidar, *(2 + lidar)]
+
+
 def test_only_the_attributes_that_were_asked_for_are_carried():
     rings = replace(sample(), point_attributes={"ring": np.arange(400), "time": np.zeros(400)})
     assert Batch.from_samples([rings]).point_attributes == {}

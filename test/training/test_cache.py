@@ -87,13 +87,33 @@ def test_a_broken_frame_leaves_no_cache(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path):
-    tiny_data.write_kitti_drive(tmp_path / "far", 1)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "training").symlink_to(tmp_path / "far" / "training")
-    first = open_cache(tmp_path / "data", TINY, tmp_path / "cache")
-    tiny_data.write_kitti_drive(tmp_path / "far", 2)
-    assert (len(first), len(open_cache(tmp_path / "data", TINY, tmp_path / "cache"))) == (1, 2)
+@pytest.mark.parametrize("linked", ["training", "training/label_2"])
+def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path, linked):
+    tiny_data.write_kitti_drive(tmp_path / "data", 1)
+    (tmp_path / "data" / linked).rename(tmp_path / "far")
+    (tmp_path / "data" / linked).symlink_to(tmp_path / "far")
+
+    def boxes() -> int:
+        return len(open_cache(tmp_path / "data", TINY, tmp_path / "cache")[0].boxes)
+
+    before = boxes()
+    (tmp_path / "data" / "training" / "label_2" / "000000.txt").write_text("")
+    assert (before, boxes()) == (1, 0)
+
+
+def test_data_is_prepared_anew_when_the_colours_of_its_classes_change(tmp_path):
+    tiny_data.write_a2d2_rig(tmp_path / "a2d2")
+    tiny_data.write_a2d2_frame(tmp_path / "a2d2")
+
+    def mask() -> np.ndarray:
+        example = open_cache(tmp_path / "a2d2", TINY, tmp_path / "cache")[0]
+        assert example.mask is not None
+        return example.mask
+
+    before = mask()
+    (colors,) = (tmp_path / "a2d2").glob("*/class_list.json")
+    colors.write_text(colors.read_text().replace("RD normal street", "Sidewalk"))
+    assert not np.array_equal(before, mask())
 
 
 def test_data_is_prepared_anew_when_a_calibration_above_it_changes(tmp_path):
