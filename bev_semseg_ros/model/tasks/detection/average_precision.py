@@ -4,8 +4,9 @@ By falling score each prediction claims the nearest unclaimed ground truth close
 One that claims ignored ground truth is dropped. Precision is made monotone and sampled at recalls
 0.10, 0.11, ... 1.00; its part above 0.1 is rescaled to 0..1.
 
-The nuScenes devkit (Caesar et al. 2020) differs in two points: it interpolates the precision
-linearly between the recalls that occur, and leaves out the recall 0.10.
+The nuScenes devkit (Caesar et al. 2020) differs in two points: it does not make the precision
+monotone but interpolates it linearly between the recalls that occur, and it leaves out the recall
+0.10.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def average_precision(found: np.ndarray, weights: np.ndarray, num_truth: np.ndar
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     result = np.zeros(len(weights))
     for row in range(len(weights)):
-        first = np.searchsorted(hits[row] / num_truth[row], RECALLS - 1e-9)
+        first = np.searchsorted(hits[row] / num_truth[row], RECALLS)
         sampled = np.append(precision[row], 0.0)[first]
         result[row] = (np.clip(sampled - MIN_PRECISION, 0, None) / (1 - MIN_PRECISION)).mean()
     return result

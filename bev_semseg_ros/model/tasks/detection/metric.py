@@ -103,7 +103,7 @@ def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera) -> np.ndarray:
     """Return (M,) bool: boxes whose 2D box lies by more than half in one of the areas (D, 4)."""
     if not len(areas) or not len(boxes):
         return np.zeros(len(boxes), bool)
-    bounds = np.nan_to_num(box_image_bounds(boxes, camera.image_from_ego), nan=-1e6)
+    bounds = box_image_bounds(boxes, camera.image_from_ego)  # NaN, so in no area, if behind
     limits = np.array(camera.size) - 1
     low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
     shared_low = np.maximum(low[:, None], areas[None, :, :2])

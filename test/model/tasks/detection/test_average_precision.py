@@ -13,6 +13,7 @@ from bev_semseg_ros.model.tasks.detection.average_precision import (
     bootstrap_interval,
     match,
 )
+from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 
 
 def ap(found, num_truth):
@@ -66,3 +67,21 @@ def test_without_ground_truth_every_prediction_is_false():
 def test_the_interval_leaves_out_resamples_without_ground_truth():
     low, high = bootstrap_interval(np.array([0]), np.array([True]), np.array([1, 0, 0]))
     assert (low, high) == (1, 1)
+
+
+def test_the_interval_weights_a_frame_by_what_there_was_to_find_in_it():
+    # One frame has its only object found, the other one none of nine.
+    low, high = bootstrap_interval(np.array([0]), np.array([True]), np.array([1, 9]))
+    assert (low, high) == (0, 1)
+
+
+def test_the_interval_of_a_large_set_is_that_of_all_resamples():
+    rng = np.random.default_rng(0)
+    frames, found = rng.integers(0, 20, 10_000), rng.random(10_000) < 0.3
+    num_truth = np.full(20, 300)
+    times = resample(20)
+    values = [
+        average_precision(found, row[None, frames].astype(float), np.array([row @ num_truth]))[0]
+        for row in times
+    ]
+    assert bootstrap_interval(frames, found, num_truth) == pytest.approx(interval(np.array(values)))

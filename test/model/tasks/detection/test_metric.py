@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.detections import (
     CAMERA,
+    CAR,
     LABELS,
     TRUCK,
     boxes,
@@ -19,10 +20,17 @@ from support.detections import (
     score_car,
 )
 
+from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Annotation, Boxes, CameraImage, Frame, LidarScan
-from bev_semseg_ros.geometry import rotation_z, transform
+from bev_semseg_ros.geometry import apply, invert, rotation_z, transform
 from bev_semseg_ros.labels import BOX_IGNORED
-from bev_semseg_ros.model.tasks.detection.metric import DetectionScores, in_dont_care
+from bev_semseg_ros.model.tasks.detection.metric import (
+    DetectionMetric,
+    DetectionScores,
+    in_dont_care,
+    in_image,
+    scorable,
+)
 
 
 def test_perfect_predictions_score_one():
@@ -46,6 +54,13 @@ def test_false_alarm_before_the_hit_halves_precision():
 def test_false_alarm_after_the_hit_costs_nothing():
     result = score_car(boxes((40, 10), (10, 0), scores=[0.1, 0.8]), boxes((10, 0)))
     assert result["ap_2m"] == 1
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_the_better_prediction_claims_an_object_in_whatever_order_they_come(order):
+    predicted = boxes((10.8, 0), (10, 0), scores=[0.9, 0.8])[np.array(order)]
+    result = score_car(predicted, boxes((10, 0)))
+    assert result["ap_1m"] == 1 and result["ap_0.5m"] == pytest.approx((0.5 - 0.1) / 0.9)
 
 
 def test_second_prediction_of_a_claimed_object_is_false():
@@ -79,6 +94,7 @@ def test_truth_with_nine_points_is_ignored():
 def test_a_car_on_another_vehicle_is_dropped(label):
     truth = Boxes.concatenate([boxes((10, 0)), boxes((20, 0), labels=label)])
     assert score_car(boxes((20, 0), (10, 0), scores=[0.9, 0.8]), truth)["ap_2m"] == 1
+    assert score_car(boxes((20, 0)), truth)["ap_2m"] == 0
 
 
 def test_a_truck_on_a_car_is_a_false_alarm():
@@ -97,8 +113,29 @@ def test_outside_of_range_or_image_nothing_counts(center):
     assert score_car(boxes((10, 0)), truth, camera=CAMERA)["num_truth"] == 1
 
 
-def test_prediction_in_dont_care_area_is_dropped():
-    truth, predicted = boxes((10, 0)), boxes((30, 8), (10, 0), scores=[0.9, 0.8])
+def test_each_border_of_the_grid_bounds_what_counts():
+    grid = GridConfig(x_min=-3.2, x_max=25.6, y_min=-12.8, y_max=6.4)
+    inside = [(-3.2, 0), (25.5, 0), (0, -12.8), (0, 6.3)]
+    outside = [(-3.3, 0), (25.6, 0), (0, -12.9), (0, 6.4)]
+    counts = scorable(boxes(*inside, *outside).centers, grid, ())
+    assert counts.tolist() == [True] * 4 + [False] * 4
+
+
+def test_an_image_shows_what_lies_between_the_outer_borders_of_its_pixels():
+    def shown(column: float, row: float, depth: float = 10) -> bool:
+        centre = [depth, (320 - column) / 500 * depth, 1.5 + (200 - row) / 500 * depth]
+        return bool(in_image(np.array([centre]), CAMERA)[0])
+
+    # The centre of the first pixel is (0, 0), and the image has 640 x 400 pixels.
+    assert shown(-0.4, 200) and shown(639.4, 200) and shown(320, -0.4) and shown(320, 399.4)
+    assert not any((shown(-0.6, 200), shown(639.6, 200), shown(320, -0.6), shown(320, 399.6)))
+    assert not shown(320, 200, -10)
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_prediction_in_dont_care_area_is_dropped(order):
+    truth = boxes((10, 0))
+    predicted = boxes((30, 8), (10, 0), scores=[0.9, 0.8])[np.array(order)]
     bounds = np.array([[320 - 150 - 40, 150, 320 - 150 + 80, 250.0]])
     assert score_car(predicted, truth, camera=CAMERA)["ap_2m"] < 1
     assert score_car(predicted, truth, camera=CAMERA, dont_care={"camera": bounds})["ap_2m"] == 1
@@ -117,6 +154,20 @@ def test_dont_care_needs_more_than_half_of_the_box():
     for share, dropped in ((0.4, False), (0.6, True)):
         area = np.array([[left, 0, left + share * (right - left), 400]])
         assert in_dont_care(box, area, CAMERA)[0] == dropped
+
+
+def test_a_box_is_in_a_dont_care_area_if_it_is_in_one_of_them():
+    ahead, behind = boxes((20, 0)), boxes((-20, 0))
+    around, elsewhere = [290, 180, 350, 240], [0, 0, 50, 50]
+    assert in_dont_care(ahead, np.array([elsewhere, around]), CAMERA)[0]
+    assert not in_dont_care(ahead, np.array([elsewhere]), CAMERA)[0]
+    assert not in_dont_care(behind, np.array([[0, 0, 639, 399]]), CAMERA)[0]
+
+
+def test_of_a_box_at_the_border_the_part_in_the_image_decides():
+    box = boxes((6, 4.3))  # most of it is left of the image
+    assert in_dont_care(box, np.array([[0, 0, 200, 399]]), CAMERA)[0]
+    assert not in_dont_care(box, np.array([[0, 0, 10, 399]]), CAMERA)[0]
 
 
 def test_without_truth_everything_is_null():
@@ -139,6 +190,14 @@ def test_truth_without_predictions_scores_zero():
         "num_truth": 1,
         "interval_2m": [0, 0],
     }
+
+
+def test_the_table_shows_the_figures_and_the_interval_of_a_class():
+    truth = boxes((10, 0))
+    lines = DetectionMetric.table(score(truth, truth))
+    assert lines[0] == "boxes, boxes_4: 1 frames, mAP 1.000"
+    expected = ["car", "1", *["1.000"] * 5, "1.000-1.000"]
+    assert expected in [line.split() for line in lines]
 
 
 def test_no_frames_at_all():
@@ -174,6 +233,15 @@ def test_predictions_match_only_in_their_own_frame():
     assert metric.result()["classes"]["car"]["ap"] == 0
 
 
+def test_predictions_of_all_frames_are_ranked_by_their_scores():
+    metric, truth = new_metric(), boxes((10, 0))
+    for predicted in (boxes((40, 10), scores=[0.2]), boxes((10, 0), scores=[0.9])):
+        frame = frame_with_points_in(truth)
+        metric.add(frame, Annotation(boxes=truth), predicted_as(predicted), "fused")
+    # One of two objects is found, before the false alarm.
+    assert metric.result()["classes"]["car"]["ap_2m"] == pytest.approx(41 / 91)
+
+
 def test_interval_holds_the_figure_and_narrows_with_frames():
     def interval(count: int) -> list[float]:
         metric, truth = new_metric(), boxes((10, 0), (20, 0))
@@ -191,7 +259,11 @@ def test_interval_holds_the_figure_and_narrows_with_frames():
 
 def test_a_resample_scores_what_the_frames_in_it_alone_would_score():
     truth = boxes((10, 0), (20, 0))
-    found = [truth, boxes((10, 0)), boxes((15, 0))]
+    found = [
+        boxes((10, 0), (20, 0), scores=[0.4, 0.1]),
+        boxes((10, 0), scores=[0.3]),
+        boxes((15, 0), scores=[0.2]),
+    ]
     all_frames, two_frames = DetectionScores(LABELS), DetectionScores(LABELS)
     for index, predicted in enumerate(found):
         all_frames.add(predicted, truth, np.ones(2, bool))
@@ -203,18 +275,30 @@ def test_a_resample_scores_what_the_frames_in_it_alone_would_score():
     assert 0 < expected[1] < expected[0] < 1
 
 
+def test_a_resample_without_an_object_of_a_class_has_no_figure():
+    scores = DetectionScores(LABELS)
+    for label in (CAR, TRUCK):
+        truth = boxes((10, 0), labels=label)
+        scores.add(truth, truth, np.ones(1, bool))
+    times = np.array([[1, 1], [2, 0]])
+    np.testing.assert_array_equal(scores.resampled_map(times), [1, np.nan])
+
+
 # Several lidars and cameras.
 
 
 def rig_of(truth: Boxes, per_lidar: int) -> Frame:
-    """A camera that looks ahead, one that looks to the left, and two lidars."""
+    """A camera that looks ahead, one that looks to the left, and two lidars at two places."""
     left = replace(
         CAMERA, camera_from_ego=CAMERA.camera_from_ego @ transform(rotation_z(-np.pi / 2))
     )
     points = np.repeat(truth.centers, per_lidar, 0)
-    scan = LidarScan(np.column_stack([points, np.zeros(len(points))]).astype(np.float32), np.eye(4))
+    lidars = {}
+    for name, pose in (("a", np.eye(4)), ("b", transform(rotation_z(np.pi), (-2, 1, 0.5)))):
+        measured = np.column_stack([apply(invert(pose), points), np.zeros(len(points))])
+        lidars[name] = LidarScan(measured.astype(np.float32), pose)
     cameras = {"front": CameraImage(None, CAMERA), "left": CameraImage(None, left)}
-    return Frame(0, {"a": scan, "b": scan}, cameras)
+    return Frame(0, lidars, cameras)
 
 
 def test_what_any_of_the_images_shows_is_counted():
@@ -222,6 +306,19 @@ def test_what_any_of_the_images_shows_is_counted():
     metric = new_metric()
     metric.add(rig_of(truth, 10), Annotation(boxes=truth), predicted_as(truth), "fused")
     assert metric.result()["classes"]["car"]["num_truth"] == 2
+
+
+def test_dont_care_areas_of_every_image_count():
+    truth, whole = boxes((20, 0)), np.array([[0, 0, 639, 399]])
+    false_alarms = boxes((30, 8), (-4, 20), scores=[0.9, 0.8])  # ahead, to the left
+    grid = GridConfig(x_min=-12.8)
+    for seen, false in ((("front", "left"), 0), (("front",), 1), (("left",), 1), ((), 2)):
+        metric = DetectionMetric(LABELS, grid)
+        predicted = Boxes.concatenate([false_alarms, boxes((20, 0), scores=[0.7])])
+        annotation = Annotation(boxes=truth, dont_care=dict.fromkeys(seen, whole))
+        metric.add(rig_of(truth, 10), annotation, predicted_as(predicted), "fused")
+        expected = (1 / (1 + false) - 0.1) / 0.9
+        assert metric.result()["classes"]["car"]["ap_2m"] == pytest.approx(expected)
 
 
 def test_points_of_all_lidars_count():
@@ -235,9 +332,9 @@ def test_points_of_all_lidars_count():
 def test_scores_survive_as_plain_values_of_each_frame():
     metric = new_metric()
     for predicted, truth in (
-        (boxes((40, 10), (10, 0), scores=[0.9, 0.8]), boxes((10, 0))),
+        (boxes((40, 10), (10, 0), scores=[0.82, 0.81]), boxes((10, 0))),
         (boxes((11.2, 0), labels=TRUCK), boxes((10, 0), labels=TRUCK)),
-        (Boxes.empty(), boxes((20, 5))),
+        (boxes((40, 10), scores=[0.83]), boxes((20, 5))),
     ):
         metric.add(frame_with_points_in(truth), Annotation(truth), predicted_as(predicted), "fused")
     stored = json.loads(json.dumps(metric.scores.evidence()))
