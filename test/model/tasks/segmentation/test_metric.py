@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
-from bev_semseg_ros.frame import CAMERA, Annotation, Camera, Frame, Prediction
+from bev_semseg_ros.frame import CAMERA, Annotation, Camera, CameraImage, Frame, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.tasks.segmentation.metric import (
     SegmentationMetric,
     confusion,
     intersection_over_union,
 )
+from bev_semseg_ros.rectification import rectify
 
 DRIVING, A2D2, CAMVID, GROUPS = (
     load_label_set(name) for name in ("driving_13", "a2d2_38", "camvid_11", "groups_6")
@@ -89,9 +91,39 @@ def test_prediction_is_brought_to_the_resolution_of_the_truth():
     assert score(truth, predicted)["miou"] == 1
 
 
+def test_a_mask_is_compared_with_what_the_rectified_image_shows():
+    width, height = 60, 40
+    matrix = [[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]]
+    camera = Camera(matrix, (width, height), np.eye(4), (-0.3, 0.1, 0, 0, 0), "plumb_bob")
+    truth = np.full((height, width), ROAD, np.uint8)
+    truth[:, ::2] = SKY  # a linear interpolation would invent classes in between
+    seen = Frame.of(0, None, np.eye(4), np.zeros((height, width, 3), np.uint8), camera)
+    shown = rectify(truth, camera, camera.size, cv2.INTER_NEAREST)
+    for mask, is_right in ((shown, True), (truth, False)):
+        metric = SegmentationMetric(DRIVING)
+        prediction = Prediction.of(None, mask, None, "fused")
+        metric.add(seen, Annotation(masks={CAMERA: truth}), prediction, "fused")
+        assert (metric.result()["miou"] == 1) == is_right
+
+
+def test_the_masks_of_all_cameras_make_one_frame():
+    seen, road, sky = frame(8, 4), filled(DRIVING, "road"), filled(DRIVING, "sky")
+    camera = seen.cameras[CAMERA].camera
+    left = CameraImage(np.zeros((4, 8, 3), np.uint8), camera)
+    both = replace(seen, cameras={**seen.cameras, "left": left})
+    masks = {CAMERA: road, "left": sky}
+    prediction = replace(Prediction.of(None, road, camera, "fused"), masks=masks)
+    metric = SegmentationMetric(DRIVING)
+    metric.add(both, Annotation(masks={CAMERA: road, "left": road}), prediction, "fused")
+    result = metric.result()
+    assert result["num_frames"] == 1 and result["iou"]["road"] == 0.5
+
+
 def test_groups_forgive_confusions_inside_a_group():
     result = score(filled(DRIVING, "sidewalk"), filled(DRIVING, "pole"))
     assert result["miou"] == 0 and result["group_iou"]["other"] == 1
+    assert result["by_labels"]["driving_13"]["interval"] == [0, 0]
+    assert result["group_interval"] == [1, 1]
 
 
 def test_groups_of_the_ground_truth_come_from_its_own_classes():
@@ -113,6 +145,15 @@ def test_pixels_of_all_frames_make_one_confusion():
     assert counts.sum((1, 2)).tolist() == [4, 36]
     assert counts[:, ROAD, ROAD].tolist() == [0, 36]
     assert result["group_interval"][0] <= result["group_miou"] <= result["group_interval"][1]
+
+
+def test_a_frame_without_a_labelled_pixel_changes_no_figure():
+    metric, nothing = SegmentationMetric(DRIVING), np.full((4, 8), MASK_IGNORED, np.uint8)
+    road = filled(DRIVING, "road")
+    add(metric, nothing, road)
+    assert metric.result()["miou"] is None and metric.result()["group_interval"] is None
+    add(metric, road, road)
+    assert metric.result()["miou"] == 1 and metric.result()["group_interval"] == [1, 1]
 
 
 def test_without_frames_everything_is_null():
