@@ -39,6 +39,8 @@ def test_every_point_keeps_its_place_whatever_else_is_in_the_cloud():
     order = np.random.default_rng(0).permutation(len(cloud))
     shuffled = classes(cloud_frame(cloud[order]))["lidar"]
     assert np.array_equal(shuffled.labels, found.labels[order])
+    np.testing.assert_allclose(shuffled.scores, found.scores[order], atol=1e-4)
+    assert len(np.unique(found.scores)) > 100
     assert len(np.unique(found.labels)) > 3
 
 

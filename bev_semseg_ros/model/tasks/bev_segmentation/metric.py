@@ -19,7 +19,7 @@ from bev_semseg_ros.bev_lifting import DRIVABLE, fill_from_nearest, lift, member
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import Annotation, BevMap, Frame, Mode, Prediction
-from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, shared_label_set
+from bev_semseg_ros.labels import LabelSet, shared_label_set
 from bev_semseg_ros.model.tasks.bev_segmentation.targets import encode_cells
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 from bev_semseg_ros.model.tasks.detection.metric import in_image
@@ -177,8 +177,8 @@ class BevSegmentationMetric(Metric):
 def _regions(
     frame: Frame, sample: Sample, annotation: Annotation, truth: BevMap
 ) -> dict[str, np.ndarray]:
-    """Return (X, Y) bool by REGIONS: the cells of the ground truth that count there."""
-    in_view = cells_in_view(truth, frame) & (truth.classes != MASK_IGNORED)
+    """Return (X, Y) bool by REGIONS: the cells that count there if their true class is known."""
+    in_view = cells_in_view(truth, frame)
     if annotation.bev is None:
         return {"points": in_view}
     observed = truth.observed

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.memory_dataset import TINY, TinyDataset
+from support.memory_dataset import TINY, RigDataset, TinyDataset, with_training
 
 from bev_semseg_ros.evaluation.report import Report
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Frame, Prediction
@@ -66,6 +66,37 @@ def test_cells_beyond_the_range_or_the_image_and_ignored_ones_do_not_count() -> 
     assert result["learned"]["in_view"]["miou"] == 1
 
 
+def test_cells_that_any_of_the_images_shows_count() -> None:
+    frame, _ = RigDataset()[0]
+    truth = BevMap(np.zeros((30, 30), np.uint8), -15, -15, 1, BEV)
+    ahead, left = (
+        cells_in_view(truth, replace(frame, cameras={name: frame.cameras[name]}))
+        for name in (CAMERA, "left")
+    )
+    assert ahead.any() and left.any() and not (ahead & left).any()
+    np.testing.assert_array_equal(cells_in_view(truth, frame), ahead | left)
+
+
+def test_a_network_of_finer_classes_is_scored_in_those_of_the_true_map() -> None:
+    metric = BevSegmentationMetric(PIXELS, TINY)
+    truth = a_map([[ROAD, BEV.index("vehicle")], [BEV.index("barrier"), SIDEWALK]])
+    names = (("road", "truck"), ("pole", "road"))
+    found = replace(a_map([[PIXELS.index(name) for name in row] for row in names]), labels=PIXELS)
+    prediction = replace(
+        Prediction.of(None, None, None, "lidar_only"), results={"bev_segmentation": found}
+    )
+    metric.add(Frame.of(0, None, np.eye(4)), Annotation(bev=truth), prediction, "fused")
+    result = metric.result()
+    iou = result["learned"]["in_view"]["iou"]
+    assert result["labels"] == "bev_8"
+    assert {name: value for name, value in iou.items() if value is not None} == {
+        "road": 0.5,
+        "sidewalk": 0,
+        "barrier": 1,
+        "vehicle": 1,
+    }
+
+
 def predicted(frame: Frame, mask: np.ndarray, learned: BevMap | None = None) -> Prediction:
     """Return a prediction with a mask, as a predictor makes it."""
     camera = frame.cameras[CAMERA].camera
@@ -87,6 +118,24 @@ def test_the_lifted_map_is_scored_beside_the_learned_one() -> None:
     assert result["lifted_filled"]["in_view"]["miou"] == 1
     assert result["lifted"]["observed"]["miou"] > result["lifted"]["in_view"]["miou"]
     assert result["gain"]["in_view"] == {"miou": -1, "interval": [-1, -1]}
+    assert any(
+        line.endswith("mIoU 0.000 (0.000 to 0.000), drivable 0.000")
+        for line in metric.table(result)
+    )
+
+
+def test_the_gain_over_an_equal_map_is_zero_in_every_resample() -> None:
+    metric = BevSegmentationMetric(BEV, TINY)
+    frame, annotation = TinyDataset()[0]
+    for name in ("road", "sidewalk"):
+        mask = np.full_like(annotation.mask, PIXELS.index(name))
+        truth = BevMap(np.full((50, 40), ROAD, np.uint8), 0, -8, 0.4)
+        learned = BevMap(np.full((50, 40), BEV.index(name), np.uint8), 0, -8, 0.4)
+        metric.add(frame, replace(annotation, bev=truth), predicted(frame, mask, learned), "fused")
+    result = metric.result()
+    low, high = result["learned"]["in_view"]["interval"]
+    assert low < high
+    assert result["gain"]["in_view"] == {"miou": 0, "interval": [0, 0]}
 
 
 def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
@@ -102,6 +151,22 @@ def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
     assert np.nanmean(intersection_over_union(counts.sum(0))) == pytest.approx(points["miou"])
     metric.add(frame, Annotation(), predicted(frame, sidewalk), "fused")  # nothing to score
     assert metric.result()["lifted"]["points"]["num_frames"] == 2
+
+
+def test_the_classes_that_the_data_give_to_points_go_before_those_of_masks() -> None:
+    frame, annotation = TinyDataset()[0]
+    sidewalk = np.full(500, PIXELS.index("sidewalk"), np.uint8)
+    known = replace(annotation, point_classes={LIDAR: sidewalk})
+    grid = TINY.grid
+    learned = BevMap(
+        np.full(grid.output_shape, SIDEWALK, np.uint8), grid.x_min, grid.y_min, grid.output_cell
+    )
+    for carry_masks in (False, True):
+        metric = BevSegmentationMetric(BEV, with_training(carry_masks=carry_masks))
+        metric.add(frame, known, predicted(frame, annotation.mask, learned), "fused")
+        result = metric.result()
+        assert result["learned"]["points"]["miou"] == 1
+        assert metric.headline(result) == {"bev_miou": 1}
 
 
 def test_nothing_to_score_makes_a_result_without_figures() -> None:

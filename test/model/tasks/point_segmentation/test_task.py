@@ -137,10 +137,26 @@ def test_points_that_no_camera_saw_are_scored_apart():
     assert result["seen"]["miou"] == 1
     assert result["unseen"]["miou"] == 0
     assert result["unseen"]["group_miou"] == 1  # a truck is a vehicle, too
-    assert metric.headline(result)["point_miou"] == result["all"]["miou"] == pytest.approx(0.75)
-    assert metric.frame_counts()["all"].sum() == result["all"]["num_points"]
-    lines = metric.table(result)
-    assert lines[0] == "all points: 4" and any("seen by no camera: 1" in line for line in lines)
+    assert result["all"]["miou"] == pytest.approx(0.75)
+    assert metric.headline(result) == {
+        "point_miou": result["all"]["miou"],
+        "point_group_miou": result["all"]["group_miou"],
+    }
+    counts = {part: each.sum() for part, each in metric.frame_counts().items()}
+    assert counts == {"all": 4, "seen": 3, "unseen": 1}
+    titles = [line for line in metric.table(result) if not line.startswith(" ")]
+    assert titles == ["all points: 4", "seen by a camera: 3", "seen by no camera: 1"]
+
+
+def test_points_that_the_network_does_not_see_change_no_other_points_score():
+    metric = task().metric()
+    cloud = CLOUD.copy()
+    cloud[1, 0] = np.nan
+    lidars = {"roof": LidarScan(cloud, ROOF)}
+    truth, found = labelled(ROAD, CAR, CAR, TRUCK), prediction(ROAD, MASK_IGNORED, CAR, TRUCK)
+    metric.add(replace(frame(), lidars=lidars), truth, found, "lidar_only")
+    result = metric.result()["all"]
+    assert result["num_points"] == 3 and result["miou"] == 1
 
 
 def test_masks_are_the_ground_truth_of_points_without_labels():

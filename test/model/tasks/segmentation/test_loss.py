@@ -260,7 +260,7 @@ def test_a_weighted_network_that_knows_the_masks_still_costs_next_to_nothing():
 # Logit adjustment.
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_logit_adjustment_divides_the_odds_of_classes_by_that_power_of_their_weights(share):
     torch.manual_seed(0)
     task = make_task(DRIVING)
