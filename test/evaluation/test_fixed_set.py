@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import tiny_data
+from support.memory_dataset import TinyDataset
 from support.paths import ROOT
 
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.evaluation import fixed_set
+from bev_semseg_ros.frame import CAMERA, LIDAR, BevMap
 
 REQUEST = {
     "seed": 1,
@@ -79,6 +81,88 @@ def test_the_last_bits_of_a_processor_are_no_difference(made):
     other = replace(frame, lidars={"lidar": replace(scan, points=points)})
     expected = fixed_set.describe(frame, annotation)
     assert fixed_set.differences(expected, fixed_set.describe(other, annotation)) == []
+
+
+def everything():
+    """A frame of a cloud and an image with every kind of labels."""
+    frame, annotation = TinyDataset()[0]
+    classes = np.repeat(np.arange(5, dtype=np.uint8), 100)
+    bev = BevMap(np.repeat(np.arange(4, dtype=np.uint8), 400).reshape(40, 40), 0, -8, 0.4)
+    return frame, replace(annotation, point_classes={LIDAR: classes}, bev=bev)
+
+
+def changed(**amounts):
+    """What describes this frame after some of its numbers were changed."""
+    frame, annotation = everything()
+    cloud, classes = frame.points.copy(), annotation.point_classes[LIDAR].copy()
+    cloud[:, 0] += amounts.get("metres", 0)
+    cloud[:, 3] += amounts.get("intensity", 0)
+    classes[: amounts.get("classes", 0)] = 4
+    kept = slice(amounts.get("points", 0), None)
+    image = frame.image + np.uint8(amounts.get("color", 0))
+    mask, cells = annotation.mask.copy(), annotation.bev.classes.copy()
+    mask[0, : amounts.get("pixels", 0)] = 0
+    cells[0, : amounts.get("cells", 0)] = 3
+    lidar, camera = frame.lidars[LIDAR], frame.cameras[CAMERA]
+    frame = replace(
+        frame,
+        lidars={LIDAR: replace(lidar, points=cloud[kept])},
+        cameras={CAMERA: replace(camera, image=image)} if amounts.get("cameras", True) else {},
+    )
+    annotation = replace(
+        annotation,
+        point_classes={LIDAR: classes[kept]},
+        masks={CAMERA: mask},
+        bev=replace(annotation.bev, classes=cells) if amounts.get("bev", True) else None,
+    )
+    return fixed_set.describe(frame, annotation)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "told"),
+    [
+        ({"metres": 0.3}, "points of lidar: number 1 is"),
+        ({"intensity": 0.05}, "points of lidar: number 13 is"),
+        ({"points": 20}, "points of lidar: number 0 is 480 instead of 500"),
+        ({"classes": 20}, "classes of lidar: number 0 is 80 instead of 100"),
+        ({"color": 4}, "image of camera: number 0 is"),
+        ({"pixels": 100}, "mask of camera: number 0 is"),
+        ({"cells": 30}, "bev: number 0 is 370 instead of 400"),
+        ({"bev": False}, "bev: missing"),
+        ({"cameras": False}, "image of nothing instead of camera"),
+    ],
+)
+def test_what_differs_by_more_than_processors_do_is_named(amounts, told):
+    differences = fixed_set.differences(changed(), changed(**amounts))
+    assert differences and differences[0].startswith(told)
+
+
+def test_differences_between_processors_are_none():
+    slightly = {"metres": 0.05, "intensity": 0.01, "color": 1, "pixels": 8, "cells": 8}
+    assert fixed_set.differences(changed(), changed(**slightly)) == []
+    found = changed()
+    found["points"][LIDAR][0] -= 8
+    assert fixed_set.differences(changed(), found) == []
+
+
+def test_a_frame_that_the_manifest_does_not_have_is_named(made):
+    content = json.loads(made[1].read_text())
+    del content["parts"]["kitti/test"]["frames"]["000001"]
+    made[1].write_text(json.dumps(content))
+    assert check(made) == ["tiny, kitti/test: frame 000001: not in the manifest"]
+
+
+def test_a_set_or_a_part_that_nobody_knows_is_named(made):
+    named = {"name": "tiny", "part": "kitti/other", "commit": "abc"}
+    (made[0] / "data_set.json").write_text(json.dumps(named))
+    assert "the manifest of tiny has no part 'kitti/other'" in check(made)[0]
+    assert "no manifest of a set 'tiny'; nothing was compared" in fixed_set.check_folder(made[0])[0]
+
+
+def test_a_part_is_summed_up_over_its_frames():
+    summary = fixed_set.summarize([changed(), changed(points=100)])
+    assert summary["frames"] == 2 and summary["points"] == 450
+    assert summary["classes"] == {"0": 100, "1": 200, "2": 200, "3": 200, "4": 200}
 
 
 def test_a_folder_of_no_such_set_is_not_compared(made):

@@ -103,6 +103,36 @@ def test_a_network_that_looks_at_no_images_is_scored_on_frames_without_any():
     assert (result["mode"], result["detection"]["num_frames"]) == ("lidar_only", 4)
 
 
+def test_a_mask_counts_without_a_lidar_and_boxes_do_not(predictor):
+    result = evaluate(predictor, TinyDataset(missing="points")).result()
+    assert result["segmentation"]["num_frames"] == 4
+    assert (result["detection"]["num_frames"], result["detection"]["num_skipped"]) == (2, 2)
+
+
+def test_boxes_are_scored_down_to_a_low_score_or_to_the_one_that_is_asked_for():
+    data = TinyDataset()
+
+    class Unsure(Predictor):
+        """Finds every box, with a score of 0.1."""
+
+        def predict(self, frame, mode="fused", score_threshold=None):
+            boxes = data[int(frame.name.removeprefix("frame"))][1].boxes
+            assert boxes is not None and score_threshold is not None
+            boxes = replace(boxes, scores=np.full(len(boxes), 0.1))
+            return Prediction.of(boxes[boxes.scores >= score_threshold], None, None, mode)
+
+    unsure = Unsure.from_network(build_network(TINY), TINY)
+    assert evaluate(unsure, data).result()["detection"]["map"] == 1
+    assert evaluate(unsure, data, score_threshold=0.2).result()["detection"]["map"] == 0
+
+
+def test_a_limit_and_a_region_are_kept(predictor):
+    report = evaluate(predictor, TinyDataset(), limit=2, region="grid")
+    result = report.result()
+    assert (result["num_frames"], result["region"]) == (2, "grid")
+    assert report.table(result).startswith("2 frames, mode fused, scored on the whole grid\n")
+
+
 def test_the_region_grid_counts_what_no_image_shows():
     class Behind(TinyDataset):
         """The car of each frame stands beside the vehicle, where no image shows it."""

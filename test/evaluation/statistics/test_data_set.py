@@ -26,7 +26,7 @@ def of_one(frame: Frame, annotation: Annotation) -> dict:
 def test_points_are_counted_where_they_are():
     summary = measure(TinyDataset(3)).summary()
     points = summary["points"]
-    assert summary["frames"] == points["frames"] == 3
+    assert summary["frames"] == points["frames"] == 3 and summary["scenes"] == 2
     assert points["per_frame"] == 500
     assert sum(points["by_range"].values()) == pytest.approx(points["in_view_per_frame"], abs=1)
     assert 200 < points["in_view_per_frame"] < 500  # ground beside the image is not in view
@@ -37,6 +37,42 @@ def test_points_without_a_camera_are_all_in_view():
     frame, annotation = TinyDataset()[0]
     points = of_one(replace(frame, cameras={}), Annotation(annotation.boxes))["points"]
     assert points["in_view_per_frame"] == points["per_frame"] == 500
+
+
+def test_points_count_by_their_horizontal_range_whatever_their_height():
+    places = [[3, 25, 20], [-15, 0, 0], [50, 50, 0], [300, 0, 0]]
+    points = np.column_stack([places, np.zeros(4)]).astype(np.float32)
+    summary = of_one(Frame(0, {"roof": LidarScan(points, np.eye(4))}), Annotation())["points"]
+    counts = {name: count for name, count in summary["by_range"].items() if count}
+    assert counts == {"20-30": 1, "10-20": 1, "70+": 2}
+
+
+def test_points_of_every_lidar_count_where_an_image_shows_them():
+    frame, _ = RigDataset()[0]
+    alone, _ = TinyDataset()[0]
+
+    def points(frame: Frame, *cameras: str) -> dict:
+        seen = {name: frame.cameras[name] for name in cameras}
+        return of_one(replace(frame, cameras=seen), Annotation())["points"]
+
+    ahead, left = points(frame, "camera"), points(frame, "left")
+    # The two lidars share the points of the one.
+    assert ahead["by_range"] == points(alone, "camera")["by_range"]
+    both = points(frame, "camera", "left")["in_view_per_frame"]
+    assert (
+        both == ahead["in_view_per_frame"] + left["in_view_per_frame"] > left["in_view_per_frame"]
+    )
+
+
+def test_intensities_are_those_of_the_points_in_view():
+    frame, _ = TinyDataset()[0]
+    points = np.array([[10, 0, 1, 0.5], [-10, 0, 1, 0], [-12, 0, 1, 0]], np.float32)
+    lidars = {"lidar": replace(frame.lidars["lidar"], points=points)}
+    intensity = of_one(replace(frame, lidars=lidars), Annotation())["points"]["intensity"]
+    assert intensity["zero_share"] == 0 and intensity["percentiles"]["5"] == 0.5
+    points[0, 3] = 0
+    intensity = of_one(replace(frame, lidars=lidars), Annotation())["points"]["intensity"]
+    assert intensity["zero_share"] == 1
 
 
 def test_intensities_are_summed_up():
@@ -79,9 +115,11 @@ def test_the_beams_of_a_lidar_are_described():
     ]
     points = np.column_stack([*(20 * axis.ravel() for axis in directions), np.ones(4 * 361)])
     rings = np.tile(np.arange(4, dtype=np.float32), 361)
-    scan = LidarScan(points.astype(np.float32), np.eye(4), {"ring": rings})
+    units = np.repeat(np.arange(2, dtype=np.float32), 2 * 361)
+    scan = LidarScan(points.astype(np.float32), np.eye(4), {"ring": rings, "unit": units})
     lidar = of_one(Frame(0, {"roof": scan}), Annotation())["points"]["lidars"]["roof"]
-    assert (lidar["rings"], lidar["beams_seen"]) == (4, 4)
+    assert (lidar["rings"], lidar["units"], lidar["beams_seen"]) == (4, 2, 4)
+    assert lidar["azimuth"] == pytest.approx(90, abs=1)
     assert lidar["elevation"] == pytest.approx([-15, 10], abs=0.2)
 
 
@@ -105,6 +143,49 @@ def test_a_box_with_few_points_is_there_but_not_counted():
     far = Boxes([[24.0, 11.0, 5.0]], [[1, 1, 1]], [0], [0], [1])
     car = of_one(frame, Annotation(far))["objects"]["classes"]["car"]
     assert (car["count"], car["counted"], car["points"]) == (1, 0, {})
+
+
+def test_the_points_of_a_box_outside_the_image_are_not_those_of_its_class():
+    frame, annotation = TinyDataset()[0]
+    assert frame.points is not None and annotation.boxes is not None
+    shift = np.array([-25, 0, 0])
+    frame.points[:, :3] += shift
+    behind = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
+    car = of_one(frame, Annotation(behind))["objects"]["classes"]["car"]
+    assert (car["count"], car["counted"], car["points"]) == (1, 0, {})
+
+
+def test_a_box_with_few_points_has_no_profile():
+    frame, annotation = TinyDataset()[0]
+    assert frame.points is not None
+    few = replace(frame.lidars["lidar"], points=frame.points[:5])
+    car = of_one(replace(frame, lidars={"lidar": few}), annotation)["objects"]["classes"]["car"]
+    assert car["points"]["10-20"]["50"] == 5
+    assert sum(car["height_profile"]) == 0 and car["intensity"] is None
+
+
+def people(*names: str, num_points: int = 10) -> tuple[Frame, Annotation]:
+    """A frame of people with points, in a row across the road."""
+    labels = [load_label_set("boxes_4").index(name) for name in names]
+    count = len(labels)
+    centers = np.column_stack([np.full(count, 20.0), np.arange(count), np.ones(count)])
+    boxes = Boxes(centers, np.full((count, 3), 0.5), np.zeros(count), labels, np.ones(count))
+    points = np.column_stack([np.repeat(centers, num_points, 0), np.zeros(count * num_points)])
+    return Frame.of(0, points.astype(np.float32), np.eye(4)), Annotation(boxes)
+
+
+def test_people_are_those_that_a_detector_has_to_find():
+    statistics = DataSetStatistics()
+    for names, num_points in (
+        (["pedestrian"] * 12, 10),
+        (["pedestrian"], 9),
+        (["cyclist"], 10),
+        (["car"], 10),
+    ):
+        statistics.add(*people(*names, num_points=num_points))
+    objects = statistics.summary()["objects"]
+    assert objects["people"] == [0.75, *[0] * 9, 0.25]
+    assert objects["without_people_and_riders"] == 0.5
 
 
 def test_frames_without_people():

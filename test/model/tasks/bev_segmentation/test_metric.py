@@ -195,6 +195,13 @@ def test_a_network_without_the_task_is_scored_by_its_lifted_masks_where_there_is
     result = report.result()
     assert result["bev_segmentation"]["lifted_filled"]["in_view"]["miou"] == 1
     assert "bird's-eye view, bev_8" in report.table(result)
+    around = Report(build_tasks(TINY), region="grid")
+    around.add(frame, known, predicted(frame, annotation.mask))
+    in_images, in_grid = (
+        each.metrics["bev_segmentation"].frame_counts()["lifted.in_view"].sum()
+        for each in (report, around)
+    )
+    assert in_images < in_grid == 50 * 40
 
 
 def test_cells_outside_the_grid_of_a_network_that_looks_ahead_do_not_count() -> None:

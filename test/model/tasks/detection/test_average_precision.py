@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 from bev_semseg_ros.model.tasks.detection.average_precision import (
     DROPPED,
     FALSE,
@@ -13,7 +14,6 @@ from bev_semseg_ros.model.tasks.detection.average_precision import (
     bootstrap_interval,
     match,
 )
-from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 
 
 def ap(found, num_truth):

@@ -78,6 +78,12 @@ def test_distance_decides_by_threshold():
     assert result["ap"] == 0.5
 
 
+def test_heights_do_not_matter():
+    truth = boxes((10, 0))
+    higher = replace(truth, centers=truth.centers + [0, 0, 5])
+    assert score_car(higher, truth)["ap"] == 1
+
+
 def test_ignored_truth_is_neither_found_nor_missed():
     truth = boxes((10, 0), (20, 0))
     ignored = np.array([False, True])
