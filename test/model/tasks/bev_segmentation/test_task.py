@@ -83,7 +83,7 @@ def test_masks_are_carried_onto_points_and_points_onto_cells() -> None:
 
 
 def test_the_map_says_how_sure_it_is() -> None:
-    logits = torch.zeros(1, 8, 8, 8)
+    logits = torch.zeros(1, 8, 6, 5)
     logits[0, VEHICLE, 2, 3] = 9
     found = TASK.postprocess({"logits": logits}, Sample(None))
     assert found.classes[2, 3] == VEHICLE

@@ -80,7 +80,7 @@ def test_distance_decides_by_threshold():
 
 def test_heights_do_not_matter():
     truth = boxes((10, 0))
-    higher = replace(truth, centers=truth.centers + [0, 0, 5])
+    higher = replace(truth, centers=truth.centers + np.array([0, 0, 5]))
     assert score_car(higher, truth)["ap"] == 1
 
 
