@@ -68,12 +68,12 @@ def gather(
         title: of the progress bar.
 
     Returns:
-        `report`: as of `bev-semseg evaluate` in this mode. `labels`: of the boxes. `frames`:
+        `report`: the figures of all frames, see `Report.result`. `labels`: of the boxes. `frames`:
         of each frame its `name`, its `scene`, its `boxes` by the name of the variant, its `points`
         (boxes by the number of points on the object) and the `counts` of its tasks, see
         `Metric.frame_counts`.
     """
-    report = Report(predictor.tasks)
+    report = Report(predictor.tasks, mode)
     detects = mode != "camera_only" and any(task.name == "detection" for task in predictor.tasks)
     others = variants(dataset, DEGREES)[1:] if disturbed and detects else []
     frames, labels = [], ""
