@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,25 +29,25 @@ from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
 class Shuffled:
     """A data set in which frames have exchanged their images.
 
-    An image only goes to a frame whose camera has the same image size.
+    Images of one size go to each other's frames as far as possible; else they are resized. Frames
+    only exchange images with frames of as many cameras.
     """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
         self._dataset = dataset
         self.name = dataset.name
         self._images: dict[int, int] = {}
-        by_size: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        sizes: dict[int, list[tuple[int, int]]] = {}
         for index in range(len(dataset)):
-            frame, _ = dataset[index]
-            cameras = frame.cameras.values()
+            cameras = dataset[index][0].cameras.values()
             if cameras and all(seen.image is not None for seen in cameras):
-                by_size.setdefault(tuple(seen.camera.size for seen in cameras), []).append(index)
+                sizes[index] = [seen.camera.size for seen in cameras]
         rng = np.random.default_rng(seed)
-        for indices in by_size.values():
-            order = rng.permutation(indices)
+        for count in {len(each) for each in sizes.values()}:
+            indices = [index for index, each in sizes.items() if len(each) == count]
+            order = sorted(map(int, rng.permutation(indices)), key=sizes.__getitem__)
             # A cycle: no frame keeps its own image.
-            for index, other in zip(order, np.roll(order, 1), strict=True):
-                self._images[int(index)] = int(other)
+            self._images |= dict(zip(order, np.roll(order, 1).tolist(), strict=True))
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -61,7 +62,7 @@ class Shuffled:
             return frame
         others = self._dataset[self._images[index]][0].cameras.values()
         cameras = {
-            name: replace(seen, image=other.image)
+            name: replace(seen, image=cv2.resize(other.image, seen.image.shape[1::-1]))
             for (name, seen), other in zip(frame.cameras.items(), others, strict=True)
         }
         return replace(frame, cameras=cameras)
@@ -131,6 +132,18 @@ def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
     ]
 
 
+def summary(result: Mapping[str, Any]) -> str:
+    """Return the mean AP of a result of boxes, and the AP of each class that has labels."""
+    if result["map"] is None:
+        return "no labels that count"
+    figures = []
+    # The classes are those in which the network's and the data's boxes meet.
+    for label, row in result["classes"].items():
+        if row["ap"] is not None:
+            figures.append(f"{label} {row['ap']:.3f}")
+    return f"mAP {result['map']:.3f}  AP: {'  '.join(figures)}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True)
@@ -152,13 +165,7 @@ def main() -> None:
                 metric.add(frame, annotation, prediction, variant.mode)
     results = {variant.name: metric.result() for variant, metric in scored}
     for name, result in results.items():
-        figures = []
-        # The classes are those in which the network's and the data's boxes meet.
-        for label, row in result["classes"].items():
-            if row["ap"] is not None:
-                figures.append(f"{label} {row['ap']:.3f}")
-        classes = "  ".join(figures)
-        print(f"{name:16} mAP {result['map']:.3f}  AP: {classes}")
+        print(f"{name:16} {summary(result)}")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
 

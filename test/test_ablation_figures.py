@@ -1,0 +1,427 @@
+"""Figures of the ablation and its disturbed inputs, from networks whose answers are known."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from support.memory_dataset import TINY, TinyDataset
+from support.paths import ROOT
+
+from bev_semseg_ros.evaluation.report import Report
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    CameraImage,
+    Frame,
+    LidarScan,
+    Mode,
+    Prediction,
+)
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.model.build import build_tasks
+from bev_semseg_ros.model.tasks import bootstrap
+from bev_semseg_ros.model.tasks.detection.metric import DetectionScores
+
+pytestmark = pytest.mark.slow
+
+BOXES = load_label_set("boxes_4")
+CAR = BOXES.index("car")
+
+
+@pytest.fixture(autouse=True)
+def programs_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 50)
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "ablation"))
+
+
+def program(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+# The inputs.
+
+
+class Sized(TinyDataset):
+    """Frames whose images show the number of the frame, one size for each frame."""
+
+    def __init__(self, sizes: Sequence[tuple[int, int]], cameras: Sequence[int] = ()) -> None:
+        super().__init__(len(sizes))
+        self.sizes, self.cameras = sizes, cameras or [1] * len(sizes)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        self.size = self.sizes[index]
+        frame, annotation = super().__getitem__(index)
+        image = np.full((*self.size[::-1], 3), 10 + index, np.uint8)
+        seen = CameraImage(image, frame.cameras[CAMERA].camera)
+        return replace(
+            frame, cameras={str(n): seen for n in range(self.cameras[index])}
+        ), annotation
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(128, 64)] * 5,
+        [(128, 64), (96, 64)] * 3,
+        [(128, 64)] * 4 + [(96, 48)],
+        [(64, 32), (96, 64)],
+    ],
+    ids=["one size", "two sizes", "one frame of another size", "each frame of its own size"],
+)
+def test_every_frame_gets_the_image_of_another_one_at_its_own_size(sizes) -> None:
+    dataset = Sized(sizes)
+    shuffled = program("fusion").Shuffled(dataset)
+    assert len(shuffled) == len(sizes)
+    shown = []
+    for index, size in enumerate(sizes):
+        frame, annotation = shuffled[index]
+        recorded, labels = dataset[index]
+        image = frame.cameras["0"].image
+        assert image.shape == (*size[::-1], 3) and len(np.unique(image)) == 1
+        shown.append(int(image[0, 0, 0]) - 10)
+        assert np.array_equal(frame.points, recorded.points)
+        assert np.array_equal(annotation.boxes.centers, labels.boxes.centers)
+    assert sorted(shown) == list(range(len(sizes)))
+    assert all(index != other for index, other in enumerate(shown))
+
+
+def test_images_go_to_frames_of_their_own_size_if_there_are_several() -> None:
+    sizes = [(128, 64), (96, 64), (64, 64)] * 4
+    shuffled = program("fusion").Shuffled(Sized(sizes))
+    others = [int(shuffled[index][0].cameras["0"].image[0, 0, 0]) - 10 for index in range(12)]
+    assert sum(sizes[index] != sizes[other] for index, other in enumerate(others)) == 3
+
+
+def test_frames_exchange_images_with_frames_of_as_many_cameras() -> None:
+    shuffled = program("fusion").Shuffled(Sized([(128, 64)] * 5, cameras=[1, 2, 1, 2, 2]))
+    for index, others in ((0, {2}), (2, {0}), (1, {3, 4}), (3, {1, 4}), (4, {1, 3})):
+        cameras = shuffled[index][0].cameras.values()
+        assert {int(seen.image[0, 0, 0]) - 10 for seen in cameras} <= others
+
+
+def angle_between(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the angle in degrees between two poses."""
+    trace = np.trace(first[:3, :3].T @ second[:3, :3])
+    return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
+
+
+@pytest.mark.parametrize("degrees", [0.5, 5])
+def test_a_turned_camera_stays_at_its_place(degrees: float) -> None:
+    frame, _ = TinyDataset()[0]
+    turned = program("fusion").turned(3, frame, degrees)
+    assert turned.lidars is frame.lidars
+    before, after = (each.cameras[CAMERA].camera.camera_from_ego for each in (frame, turned))
+    np.testing.assert_allclose(invert(after)[:3, 3], invert(before)[:3, 3], atol=1e-9)
+    assert angle_between(before, after) == pytest.approx(degrees)
+    again = program("fusion").turned(3, frame, degrees)
+    np.testing.assert_array_equal(
+        again.cameras[CAMERA].camera.camera_from_ego, turned.cameras[CAMERA].camera.camera_from_ego
+    )
+
+
+def test_each_variant_shows_the_frame_that_its_name_says() -> None:
+    dataset = TinyDataset()
+    frame, _ = dataset[0]
+    shown = {
+        each.name: (each.mode, each.shown(0, frame))
+        for each in program("fusion").variants(dataset, [1, 5])
+    }
+    assert list(shown) == ["fused", "lidar_only", "another image", "1 degree", "5 degrees"]
+    assert [mode for mode, _ in shown.values()] == ["fused", "lidar_only", *["fused"] * 3]
+    assert shown["fused"][1] is shown["lidar_only"][1] is frame
+    recorded = frame.cameras[CAMERA].camera.camera_from_ego
+    for name, degrees in (("another image", 0), ("1 degree", 1), ("5 degrees", 5)):
+        pose = shown[name][1].cameras[CAMERA].camera.camera_from_ego
+        assert angle_between(recorded, pose) == pytest.approx(degrees, abs=1e-5)
+
+
+def test_figures_are_shown_of_classes_with_labels() -> None:
+    summary, scores = program("fusion").summary, DetectionScores(BOXES)
+    assert summary(scores.result()) == "no labels that count"
+    scores.add(cars((10, 0)), cars((10, 0)), np.ones(1, bool))
+    assert summary(scores.result()) == "mAP 1.000  AP: car 1.000"
+
+
+# What is stored of each frame.
+
+
+class Network:
+    """Stands for a trained network: its answers are a function of what it is shown."""
+
+    def __init__(self, boxes: Callable[[Frame, Mode], Boxes | None], mask: np.ndarray) -> None:
+        self.config = TINY
+        self.tasks = build_tasks(TINY)
+        self.label_sets = {task.name: task.labels for task in self.tasks}
+        self._boxes, self._mask = boxes, mask
+
+    def predict(self, frame: Frame, mode: Mode, score_threshold: float) -> Prediction:
+        assert score_threshold == 0.05
+        if mode == "lidar_only":
+            frame = frame.without_images()
+        ran: Mode = "fused" if frame.has_image else "lidar_only"
+        if not frame.has_points or mode == "camera_only":
+            ran = "camera_only"
+        mask = self._mask if frame.has_image else None
+        boxes = None if ran == "camera_only" else self._boxes(frame, ran)
+        return Prediction.of(boxes, mask, frame.cameras[CAMERA].camera, ran)
+
+
+def finds(dataset: TinyDataset) -> Callable[[Frame, Mode], Boxes | None]:
+    """Return what finds every second car, with a false alarm if no image helps."""
+
+    def boxes(frame: Frame, mode: Mode) -> Boxes | None:
+        index = int(frame.name.removeprefix("frame"))
+        truth = dataset[index][1].boxes
+        assert truth is not None
+        false = replace(truth, centers=truth.centers + np.array([4.5, 0, 0]), scores=np.array([1]))
+        found = replace(truth, scores=np.array([0.5]))[: index % 2]
+        return found if mode == "fused" else Boxes.concatenate([false, found])
+
+    return boxes
+
+
+def network(dataset: TinyDataset) -> Network:
+    mask = np.zeros((64, 128), np.uint8)
+    mask[:16] = load_label_set("driving_13").index("sky")
+    return Network(finds(dataset), mask)
+
+
+@pytest.mark.parametrize("mode", ["fused", "lidar_only", "camera_only"])
+def test_the_stored_frames_give_the_figures_of_the_report(mode: Mode) -> None:
+    evidence, dataset = program("evidence"), TinyDataset()
+    answers = network(dataset)
+    found = evidence.gather(answers, dataset, mode, False, "")
+    report = Report(answers.tasks, mode)
+    for index in range(len(dataset)):
+        frame, annotation = dataset[index]
+        report.add(frame, annotation, answers.predict(frame, mode, 0.05))
+    assert found["report"] == report.result()
+    assert [frame["scene"] for frame in found["frames"]] == ["scene0", "scene0", "scene1", "scene1"]
+    once = np.ones((1, 4), int)
+    if mode != "camera_only":
+        frames = [frame["boxes"]["fused"] for frame in found["frames"]]
+        figure = evidence.Resampled.of_boxes(found["labels"], frames, once)
+        assert figure.value == figure.values == found["report"]["detection"]["map"] > 0
+    if mode != "lidar_only":
+        counts = [frame["counts"]["segmentation"][""] for frame in found["frames"]]
+        figure = evidence.Resampled.of_counts(counts, once)
+        assert figure.value == figure.values == found["report"]["segmentation"]["miou"] > 0
+
+
+def test_disturbed_frames_are_scored_as_the_recorded_ones() -> None:
+    evidence, dataset = program("evidence"), TinyDataset()
+    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    names = {"fused", "lidar_only", "another image", "0.5 degrees", "1 degree", "2 degrees"}
+    assert all(set(frame["boxes"]) == names | {"5 degrees"} for frame in found["frames"])
+    once = np.ones((1, 4), int)
+    figures = {
+        name: evidence.Resampled.of_boxes(
+            found["labels"], [frame["boxes"][name] for frame in found["frames"]], once
+        ).value
+        for name in names
+    }
+    assert figures["fused"] == figures["another image"] == figures["2 degrees"]
+    assert 0 < figures["lidar_only"] < figures["fused"]
+
+
+class AtTheBorder(TinyDataset):
+    """The car of each frame is just inside the image."""
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = super().__getitem__(index)
+        assert annotation.boxes is not None
+        shift = np.array([12, 5.9, 0.8]) - annotation.boxes.centers[0]
+        lidar = frame.lidars[LIDAR]
+        points = lidar.points.copy()
+        points[:, :3] += shift
+        boxes = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
+        lidars = {LIDAR: replace(lidar, points=points)}
+        return replace(frame, lidars=lidars), replace(annotation, boxes=boxes)
+
+
+def test_a_wrong_calibration_does_not_change_what_counts() -> None:
+    found = program("evidence").gather(network(TinyDataset()), AtTheBorder(), "fused", True, "")
+    truth = [
+        [frame["boxes"][name]["truth"] for name in ("fused", "5 degrees")]
+        for frame in found["frames"]
+    ]
+    assert truth == [[[1, 0, 0, 0]] * 2] * 4
+
+
+def test_frames_that_lack_a_sensor_add_nothing_to_what_needs_it() -> None:
+    evidence, dataset = program("evidence"), TinyDataset(missing="image")
+    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    assert ["fused" in frame["boxes"] for frame in found["frames"]] == [True, False] * 2
+    assert ["lidar_only" in frame["boxes"] for frame in found["frames"]] == [True] * 4
+    dataset = TinyDataset(missing="points")
+    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    assert [bool(frame["boxes"]) for frame in found["frames"]] == [True, False] * 2
+    assert all("" in frame["counts"]["segmentation"] for frame in found["frames"])
+
+
+class Street(TinyDataset):
+    """Three cars in the image and one outside, and places without a car: x, y, number of points."""
+
+    CARS = ((8.0, 0.0, 12), (14.0, 0.0, 30), (20.0, 0.0, 300))
+    OUTSIDE = (5.0, 9.0, 12)
+    NOTHING = ((8.0, 3.0, 5), (20.0, -4.9, 60), (14.0, 6.0, 30), (6.0, -9.0, 30))
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = super().__getitem__(index)
+        places = (*self.CARS, self.OUTSIDE, *self.NOTHING)
+        points = [[x, y, 1, 0] for x, y, count in places for _ in range(count)]
+        scan = LidarScan(np.array(points, np.float32), np.eye(4))
+        return (
+            replace(frame, lidars={LIDAR: scan}),
+            replace(annotation, boxes=cars(*self.CARS, self.OUTSIDE), ignored=None),
+        )
+
+
+def cars(*places: tuple[float, ...], score: float = 0.5) -> Boxes:
+    count = len(places)
+    centers = [[x, y, 1] for x, y, *_ in places]
+    sizes, yaws = np.tile([4, 2, 2], (count, 1)), np.zeros(count)
+    return Boxes(centers, sizes, yaws, [CAR] * count, np.full(count, score))
+
+
+def by_points(*predicted: tuple[float, ...]) -> dict[str, float | None]:
+    """Return the mean AP for each number of points on the object."""
+    collect, evidence, street = program("collect"), program("evidence"), Street()
+    boxes = Boxes.concatenate([cars(*predicted, score=0.9), cars(*Street.CARS)])
+    answers = Network(lambda frame, mode: boxes, np.zeros((64, 128), np.uint8))
+    found = evidence.gather(answers, street, "fused", False, "")
+    results = collect.Results(None, {0: {"places": {"test": found}}}, None, {})
+    names = [evidence.bin_name(number) for number in range(4)]
+    return {name: collect.mean_ap(results, collect.in_bin(name)) for name in names}
+
+
+def test_each_object_counts_by_the_number_of_points_on_it() -> None:
+    assert by_points() == {"10-19": 1, "20-49": 1, "50-199": None, "200 or more": 1}
+
+
+def test_a_false_alarm_counts_where_its_points_or_a_near_object_are() -> None:
+    half = pytest.approx((0.5 - 0.1) / 0.9)
+    # Five points are in no column, but 3 m away an object has twelve points: nearer than the
+    # largest threshold, and farther than the other three.
+    found = by_points(Street.NOTHING[0])
+    assert found.pop("10-19") == pytest.approx((3 * (0.5 - 0.1) / 0.9 + 1) / 4)
+    assert list(found.values()) == [1, None, 1]
+    # 60 points are in a column without objects, and no object is nearer than 4 m.
+    assert list(by_points(Street.NOTHING[1]).values()) == [1, 1, None, 1]
+    # 30 points are in a column with an object; outside the image they are in none.
+    assert list(by_points(Street.NOTHING[2]).values()) == [1, half, None, 1]
+    assert list(by_points(Street.NOTHING[3]).values()) == [1, 1, None, 1]
+
+
+def test_numbers_of_points_have_the_column_that_its_name_says() -> None:
+    evidence = program("evidence")
+    numbers = [9, 10, 19, 20, 49, 50, 199, 200, 5000]
+    assert evidence.bin_of(np.array(numbers)).tolist() == [-1, 0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_the_mean_iou_leaves_out_classes_without_ground_truth() -> None:
+    mean_iou = program("evidence").mean_iou
+    counts = np.array([[[2, 0, 2], [0, 0, 0]], [[3, 1, 0], [0, 1, 0]], [[0, 0, 0], [0, 0, 0]]])
+    np.testing.assert_allclose(mean_iou(counts), [0.5, (3 / 4 + 1 / 2) / 2, np.nan])
+
+
+# What the page makes of it.
+
+
+def frame_of(*found: bool, scene: str, name: str = "fused") -> dict[str, Any]:
+    """Return what is stored of a frame with cars that are found or not."""
+    truth = cars(*((10.0 * number + 10, 0.0) for number in range(len(found))))
+    scores = DetectionScores(BOXES)
+    scores.add(truth[np.array(found, bool)], truth, np.ones(len(found), bool))
+    return {"scene": scene, "boxes": {name: scores.evidence()[0]}, "counts": {}}
+
+
+def results_of(*seeds: Sequence[dict], reports: Sequence[float] = ()) -> Any:
+    """Return the results of a row with these frames, one list for each seed."""
+    runs = {}
+    for seed, frames in enumerate(seeds):
+        scenes = [frame["scene"] for frame in frames]
+        report = {"detection": {"map": reports[seed] if reports else None}}
+        test = {"frames": frames, "scenes": scenes, "labels": "boxes_4", "report": report}
+        runs[seed] = {"places": {"test": test}}
+    row = program("rows").Row(name="row", section="", part="")
+    return program("collect").Results(row, runs, None, {"mAP": "detection.map"})
+
+
+def gain(first: Any, second: Any) -> Any:
+    collect = program("collect")
+    parts = (collect.part_of(first, "mAP"), collect.part_of(second, "mAP"))
+    return collect.paired(first, second, parts)
+
+
+ALL = [frame_of(True, True, scene="a"), frame_of(True, True, scene="b")]
+HALF = [frame_of(True, False, scene="a"), frame_of(True, False, scene="b")]
+AP_OF_HALF = pytest.approx(41 / 91)
+
+
+def test_a_difference_is_that_of_the_first_row_minus_the_second() -> None:
+    value, (low, high) = gain(results_of(ALL), results_of(HALF))
+    assert value == low == high == pytest.approx(50 / 91)
+    assert gain(results_of(HALF), results_of(ALL))[0] == pytest.approx(-50 / 91)
+
+
+def test_a_row_does_not_differ_from_itself_in_any_resample() -> None:
+    mixed = [ALL[0], HALF[1], frame_of(False, False, scene="c"), frame_of(True, scene="c")]
+    assert gain(results_of(mixed), results_of(mixed)) == (0, [0, 0])
+
+
+def test_a_difference_is_the_mean_over_the_seeds_that_both_rows_have() -> None:
+    value, (low, high) = gain(results_of(ALL, HALF), results_of(HALF, HALF, ALL))
+    assert value == low == high == pytest.approx(25 / 91)
+    assert gain(results_of(), results_of(ALL)) is None
+
+
+def test_frames_that_one_of_the_rows_has_no_figure_for_are_left_out() -> None:
+    without = {"scene": "b", "boxes": {}, "counts": {}}
+    value, _ = gain(results_of([ALL[0], without]), results_of([HALF[0], ALL[1]]))
+    assert value == pytest.approx(50 / 91)
+
+
+def test_a_difference_of_masks_is_that_of_their_mean_iou() -> None:
+    collect = program("collect")
+    rows = []
+    for missed in (0, 5):
+        counts = [[10 - missed, 0, missed], [0, 0, 0]]
+        frames = [{"scene": scene, "boxes": {}, "counts": {"bev": {"lifted": counts}}}
+                  for scene in "ab"]  # fmt: skip
+        row = results_of(frames)
+        row.figures = {"BEV": "bev.lifted.miou"}
+        rows.append(row)
+    parts = tuple(collect.part_of(row, "BEV") for row in rows)
+    assert collect.paired(*rows, parts) == (0.5, [0.5, 0.5])
+
+
+def test_the_frames_of_a_scene_are_drawn_together() -> None:
+    times = program("collect").resample_scenes(["a", "b", "a", "c", "b"])
+    assert (times[:, 0] == times[:, 2]).all() and (times[:, 1] == times[:, 4]).all()
+    assert (times[:, [0, 1, 3]].sum(1) == 3).all()
+    assert len(np.unique(times, axis=0)) > 5
+
+
+def test_the_figures_of_a_row_are_means_over_its_seeds() -> None:
+    collect = program("collect")
+    row = results_of(ALL, HALF, reports=(0.2, 0.4))
+    assert row.figure("mAP", "test") == pytest.approx(0.3)
+    assert row.figure("mAP", "kitti") is None
+    expected = pytest.approx((1 + 41 / 91) / 2)
+    assert collect.mean_ap(row, collect.of_variant("fused")) == expected
+    assert collect.mean_ap(row, collect.of_variant("lidar_only")) is None
+    assert collect.mean_ap(results_of(HALF), collect.of_variant("fused")) == AP_OF_HALF
