@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.memory_dataset import TINY, TinyDataset
+from support.memory_dataset import ROAD, SKY, TINY, TinyDataset
 from support.paths import ROOT
 
 from bev_semseg_ros.evaluation.report import Report
@@ -156,13 +156,16 @@ def test_figures_are_shown_of_classes_with_labels() -> None:
 
 
 class Network:
-    """Stands for a trained network: its answers are a function of what it is shown."""
+    """Stands for a trained network: its answers are a function of what it is shown.
 
-    def __init__(self, boxes: Callable[[Frame, Mode], Boxes | None], mask: np.ndarray) -> None:
+    Its masks are road below a sky, which is too small in each frame by another share.
+    """
+
+    def __init__(self, boxes: Callable[[Frame, Mode], Boxes | None]) -> None:
         self.config = TINY
         self.tasks = build_tasks(TINY)
         self.label_sets = {task.name: task.labels for task in self.tasks}
-        self._boxes, self._mask = boxes, mask
+        self._boxes = boxes
 
     def predict(self, frame: Frame, mode: Mode, score_threshold: float) -> Prediction:
         assert score_threshold == 0.05
@@ -171,16 +174,23 @@ class Network:
         ran: Mode = "fused" if frame.has_image else "lidar_only"
         if not frame.has_points or mode == "camera_only":
             ran = "camera_only"
-        mask = self._mask if frame.has_image else None
+        mask = np.full((64, 128), ROAD, np.uint8)
+        mask[: 8 + 4 * number_of(frame)] = SKY
         boxes = None if ran == "camera_only" else self._boxes(frame, ran)
-        return Prediction.of(boxes, mask, frame.cameras[CAMERA].camera, ran)
+        return Prediction.of(
+            boxes, mask if frame.has_image else None, frame.cameras[CAMERA].camera, ran
+        )
+
+
+def number_of(frame: Frame) -> int:
+    return int(frame.name.removeprefix("frame"))
 
 
 def finds(dataset: TinyDataset) -> Callable[[Frame, Mode], Boxes | None]:
     """Return what finds every second car, with a false alarm if no image helps."""
 
     def boxes(frame: Frame, mode: Mode) -> Boxes | None:
-        index = int(frame.name.removeprefix("frame"))
+        index = number_of(frame)
         truth = dataset[index][1].boxes
         assert truth is not None
         false = replace(truth, centers=truth.centers + np.array([4.5, 0, 0]), scores=np.array([1]))
@@ -190,16 +200,10 @@ def finds(dataset: TinyDataset) -> Callable[[Frame, Mode], Boxes | None]:
     return boxes
 
 
-def network(dataset: TinyDataset) -> Network:
-    mask = np.zeros((64, 128), np.uint8)
-    mask[:16] = load_label_set("driving_13").index("sky")
-    return Network(finds(dataset), mask)
-
-
 @pytest.mark.parametrize("mode", ["fused", "lidar_only", "camera_only"])
 def test_the_stored_frames_give_the_figures_of_the_report(mode: Mode) -> None:
     evidence, dataset = program("evidence"), TinyDataset()
-    answers = network(dataset)
+    answers = Network(finds(dataset))
     found = evidence.gather(answers, dataset, mode, False, "")
     report = Report(answers.tasks, mode)
     for index in range(len(dataset)):
@@ -220,7 +224,7 @@ def test_the_stored_frames_give_the_figures_of_the_report(mode: Mode) -> None:
 
 def test_disturbed_frames_are_scored_as_the_recorded_ones() -> None:
     evidence, dataset = program("evidence"), TinyDataset()
-    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    found = evidence.gather(Network(finds(dataset)), dataset, "fused", True, "")
     names = {"fused", "lidar_only", "another image", "0.5 degrees", "1 degree", "2 degrees"}
     assert all(set(frame["boxes"]) == names | {"5 degrees"} for frame in found["frames"])
     once = np.ones((1, 4), int)
@@ -250,7 +254,9 @@ class AtTheBorder(TinyDataset):
 
 
 def test_a_wrong_calibration_does_not_change_what_counts() -> None:
-    found = program("evidence").gather(network(TinyDataset()), AtTheBorder(), "fused", True, "")
+    found = program("evidence").gather(
+        Network(finds(TinyDataset())), AtTheBorder(), "fused", True, ""
+    )
     truth = [
         [frame["boxes"][name]["truth"] for name in ("fused", "5 degrees")]
         for frame in found["frames"]
@@ -260,11 +266,11 @@ def test_a_wrong_calibration_does_not_change_what_counts() -> None:
 
 def test_frames_that_lack_a_sensor_add_nothing_to_what_needs_it() -> None:
     evidence, dataset = program("evidence"), TinyDataset(missing="image")
-    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    found = evidence.gather(Network(finds(dataset)), dataset, "fused", True, "")
     assert ["fused" in frame["boxes"] for frame in found["frames"]] == [True, False] * 2
     assert ["lidar_only" in frame["boxes"] for frame in found["frames"]] == [True] * 4
     dataset = TinyDataset(missing="points")
-    found = evidence.gather(network(dataset), dataset, "fused", True, "")
+    found = evidence.gather(Network(finds(dataset)), dataset, "fused", True, "")
     assert [bool(frame["boxes"]) for frame in found["frames"]] == [True, False] * 2
     assert all("" in frame["counts"]["segmentation"] for frame in found["frames"])
 
@@ -301,7 +307,7 @@ def by_points(*predicted: tuple[float, ...]) -> dict[str, float | None]:
     """Return the mean AP for each number of points on the object."""
     collect, evidence, street = program("collect"), program("evidence"), Street()
     boxes = Boxes.concatenate([cars(*predicted, score=0.9), cars(*Street.CARS)])
-    answers = Network(lambda frame, mode: boxes, np.zeros((64, 128), np.uint8))
+    answers = Network(lambda frame, mode: boxes)
     found = evidence.gather(answers, street, "fused", False, "")
     results = collect.Results(None, {0: {"places": {"test": found}}}, None, {})
     names = [evidence.bin_name(number) for number in range(4)]
@@ -391,8 +397,16 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_rows_have() -> None:
 
 def test_frames_that_one_of_the_rows_has_no_figure_for_are_left_out() -> None:
     without = {"scene": "b", "boxes": {}, "counts": {}}
-    value, _ = gain(results_of([ALL[0], without]), results_of([HALF[0], ALL[1]]))
-    assert value == pytest.approx(50 / 91)
+    first, second = results_of([ALL[0], without]), results_of([HALF[0], ALL[1]])
+    assert gain(first, second)[0] == pytest.approx(50 / 91)
+    assert gain(second, first)[0] == pytest.approx(-50 / 91)
+    assert gain(results_of([without]), results_of([without])) is None
+
+
+def test_resamples_without_an_object_are_left_out_of_an_interval() -> None:
+    empty = frame_of(scene="b")
+    value, bounds = gain(results_of([ALL[0], empty]), results_of([HALF[0], empty]))
+    assert [value, *bounds] == pytest.approx([50 / 91] * 3)
 
 
 def test_a_difference_of_masks_is_that_of_their_mean_iou() -> None:
