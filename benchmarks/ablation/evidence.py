@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,12 +39,12 @@ Evidence = dict[str, Any]
 
 def result_name(row: str, seed: int | str) -> str:
     """Return the name of the file that holds what a row with a seed found."""
-    return f"{row}-seed{seed}.json.gz"
+    return f"{row}-seed{seed}.json.xz"
 
 
 def read_result(file: Path) -> Evidence:
     """Return what a row with a seed found."""
-    result: Evidence = json.loads(gzip.decompress(file.read_bytes()))
+    result: Evidence = json.loads(lzma.decompress(file.read_bytes()))
     return result
 
 

@@ -23,9 +23,9 @@ not stop the others.
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
+import lzma
 import statistics
 import sys
 from collections.abc import Sequence
@@ -276,8 +276,8 @@ def run_name(row: str, seed: int) -> str:
 def write_result(file: Path, result: Evidence) -> None:
     """Write the result of a row, compressed, whole or not at all."""
     # More digits than these take most of the file and decide nothing.
-    rounded = json.loads(json.dumps(result), parse_float=lambda text: round(float(text), 5))
-    write_whole(file, gzip.compress(json.dumps(rounded).encode(), mtime=0))
+    rounded = json.loads(json.dumps(result), parse_float=lambda text: round(float(text), 4))
+    write_whole(file, lzma.compress(json.dumps(rounded).encode()))
 
 
 def write_whole(file: Path, content: bytes) -> None:
