@@ -1,4 +1,4 @@
-"""Figures of the ablation and its disturbed inputs, from networks whose answers are known."""
+"""Figures of the ablation, from networks whose answers are known."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ from bev_semseg_ros.frame import (
     LIDAR,
     Annotation,
     Boxes,
-    CameraImage,
     Frame,
     LidarScan,
     Mode,
     Prediction,
 )
-from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.tasks import bootstrap
@@ -46,110 +44,6 @@ def programs_are_importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def program(name: str) -> ModuleType:
     return importlib.import_module(name)
-
-
-# The inputs.
-
-
-class Sized(TinyDataset):
-    """Frames whose images show the number of the frame, one size for each frame."""
-
-    def __init__(self, sizes: Sequence[tuple[int, int]], cameras: Sequence[int] = ()) -> None:
-        super().__init__(len(sizes))
-        self.sizes, self.cameras = sizes, cameras or [1] * len(sizes)
-
-    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        self.size = self.sizes[index]
-        frame, annotation = super().__getitem__(index)
-        image = np.full((*self.size[::-1], 3), 10 + index, np.uint8)
-        seen = CameraImage(image, frame.cameras[CAMERA].camera)
-        return replace(
-            frame, cameras={str(n): seen for n in range(self.cameras[index])}
-        ), annotation
-
-
-@pytest.mark.parametrize(
-    "sizes",
-    [
-        [(128, 64)] * 5,
-        [(128, 64), (96, 64)] * 3,
-        [(128, 64)] * 4 + [(96, 48)],
-        [(64, 32), (96, 64)],
-    ],
-    ids=["one size", "two sizes", "one frame of another size", "each frame of its own size"],
-)
-def test_every_frame_gets_the_image_of_another_one_at_its_own_size(sizes) -> None:
-    dataset = Sized(sizes)
-    shuffled = program("fusion").Shuffled(dataset)
-    assert len(shuffled) == len(sizes)
-    shown = []
-    for index, size in enumerate(sizes):
-        frame, annotation = shuffled[index]
-        recorded, labels = dataset[index]
-        image = frame.cameras["0"].image
-        assert image.shape == (*size[::-1], 3) and len(np.unique(image)) == 1
-        shown.append(int(image[0, 0, 0]) - 10)
-        assert np.array_equal(frame.points, recorded.points)
-        assert np.array_equal(annotation.boxes.centers, labels.boxes.centers)
-    assert sorted(shown) == list(range(len(sizes)))
-    assert all(index != other for index, other in enumerate(shown))
-
-
-def test_images_go_to_frames_of_their_own_size_if_there_are_several() -> None:
-    sizes = [(128, 64), (96, 64), (64, 64)] * 4
-    shuffled = program("fusion").Shuffled(Sized(sizes))
-    others = [int(shuffled[index][0].cameras["0"].image[0, 0, 0]) - 10 for index in range(12)]
-    assert sum(sizes[index] != sizes[other] for index, other in enumerate(others)) == 3
-
-
-def test_frames_exchange_images_with_frames_of_as_many_cameras() -> None:
-    shuffled = program("fusion").Shuffled(Sized([(128, 64)] * 5, cameras=[1, 2, 1, 2, 2]))
-    for index, others in ((0, {2}), (2, {0}), (1, {3, 4}), (3, {1, 4}), (4, {1, 3})):
-        cameras = shuffled[index][0].cameras.values()
-        assert {int(seen.image[0, 0, 0]) - 10 for seen in cameras} <= others
-
-
-def angle_between(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the angle in degrees between two poses."""
-    trace = np.trace(first[:3, :3].T @ second[:3, :3])
-    return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
-
-
-@pytest.mark.parametrize("degrees", [0.5, 5])
-def test_a_turned_camera_stays_at_its_place(degrees: float) -> None:
-    frame, _ = TinyDataset()[0]
-    turned = program("fusion").turned(3, frame, degrees)
-    assert turned.lidars is frame.lidars
-    before, after = (each.cameras[CAMERA].camera.camera_from_ego for each in (frame, turned))
-    np.testing.assert_allclose(invert(after)[:3, 3], invert(before)[:3, 3], atol=1e-9)
-    assert angle_between(before, after) == pytest.approx(degrees)
-    again = program("fusion").turned(3, frame, degrees)
-    np.testing.assert_array_equal(
-        again.cameras[CAMERA].camera.camera_from_ego, turned.cameras[CAMERA].camera.camera_from_ego
-    )
-
-
-def test_each_variant_shows_the_frame_that_its_name_says() -> None:
-    dataset = TinyDataset()
-    frame, _ = dataset[0]
-    shown = {
-        each.name: (each.mode, each.shown(0, frame))
-        for each in program("fusion").variants(dataset, [1, 5])
-    }
-    assert list(shown) == ["fused", "lidar_only", "another image", "1 degree", "5 degrees"]
-    assert [mode for mode, _ in shown.values()] == ["fused", "lidar_only", *["fused"] * 3]
-    assert shown["fused"][1] is shown["lidar_only"][1] is frame
-    recorded = frame.cameras[CAMERA].camera.camera_from_ego
-    for name, degrees in (("another image", 0), ("1 degree", 1), ("5 degrees", 5)):
-        pose = shown[name][1].cameras[CAMERA].camera.camera_from_ego
-        assert angle_between(recorded, pose) == pytest.approx(degrees, abs=1e-5)
-
-
-def test_figures_are_shown_of_classes_with_labels() -> None:
-    summary, scores = program("fusion").summary, DetectionScores(BOXES)
-    assert summary(scores.result()) == "no labels that count"
-    scores.add(cars((10, 0)), cars((10, 0)), np.ones(1, bool))
-    assert summary(scores.result()) == "mAP 1.000  AP: car 1.000"
 
 
 # What is stored of each frame.
@@ -305,13 +199,13 @@ def cars(*places: tuple[float, ...], score: float = 0.5) -> Boxes:
 
 def by_points(*predicted: tuple[float, ...]) -> dict[str, float | None]:
     """Return the mean AP for each number of points on the object."""
-    collect, evidence, street = program("collect"), program("evidence"), Street()
+    figures, evidence, street = program("figures"), program("evidence"), Street()
     boxes = Boxes.concatenate([cars(*predicted, score=0.9), cars(*Street.CARS)])
     answers = Network(lambda frame, mode: boxes)
     found = evidence.gather(answers, street, "fused", False, "")
-    results = collect.Results(None, {0: {"places": {"test": found}}}, None, {})
+    results = figures.Results(None, {0: {"places": {"test": found}}}, None, {})
     names = [evidence.bin_name(number) for number in range(4)]
-    return {name: collect.mean_ap(results, collect.in_bin(name)) for name in names}
+    return {name: figures.mean_ap(results, figures.in_bin(name)) for name in names}
 
 
 def test_each_object_counts_by_the_number_of_points_on_it() -> None:
@@ -364,13 +258,13 @@ def results_of(*seeds: Sequence[dict], reports: Sequence[float] = ()) -> Any:
         test = {"frames": frames, "scenes": scenes, "labels": "boxes_4", "report": report}
         runs[seed] = {"places": {"test": test}}
     row = program("rows").Row(name="row", section="", part="")
-    return program("collect").Results(row, runs, None, {"mAP": "detection.map"})
+    return program("figures").Results(row, runs, None, {"mAP": "detection.map"})
 
 
 def gain(first: Any, second: Any) -> Any:
-    collect = program("collect")
-    parts = (collect.part_of(first, "mAP"), collect.part_of(second, "mAP"))
-    return collect.paired(first, second, parts)
+    figures = program("figures")
+    parts = (figures.part_of(first, "mAP"), figures.part_of(second, "mAP"))
+    return figures.paired(first, second, parts)
 
 
 ALL = [frame_of(True, True, scene="a"), frame_of(True, True, scene="b")]
@@ -410,7 +304,7 @@ def test_resamples_without_an_object_are_left_out_of_an_interval() -> None:
 
 
 def test_a_difference_of_masks_is_that_of_their_mean_iou() -> None:
-    collect = program("collect")
+    figures = program("figures")
     rows = []
     for missed in (0, 5):
         counts = [[10 - missed, 0, missed], [0, 0, 0]]
@@ -419,23 +313,23 @@ def test_a_difference_of_masks_is_that_of_their_mean_iou() -> None:
         row = results_of(frames)
         row.figures = {"BEV": "bev.lifted.miou"}
         rows.append(row)
-    parts = tuple(collect.part_of(row, "BEV") for row in rows)
-    assert collect.paired(*rows, parts) == (0.5, [0.5, 0.5])
+    parts = tuple(figures.part_of(row, "BEV") for row in rows)
+    assert figures.paired(*rows, parts) == (0.5, [0.5, 0.5])
 
 
 def test_the_frames_of_a_scene_are_drawn_together() -> None:
-    times = program("collect").resample_scenes(["a", "b", "a", "c", "b"])
+    times = program("figures").resample_scenes(["a", "b", "a", "c", "b"])
     assert (times[:, 0] == times[:, 2]).all() and (times[:, 1] == times[:, 4]).all()
     assert (times[:, [0, 1, 3]].sum(1) == 3).all()
     assert len(np.unique(times, axis=0)) > 5
 
 
 def test_the_figures_of_a_row_are_means_over_its_seeds() -> None:
-    collect = program("collect")
+    figures = program("figures")
     row = results_of(ALL, HALF, reports=(0.2, 0.4))
     assert row.figure("mAP", "test") == pytest.approx(0.3)
     assert row.figure("mAP", "kitti") is None
     expected = pytest.approx((1 + 41 / 91) / 2)
-    assert collect.mean_ap(row, collect.of_variant("fused")) == expected
-    assert collect.mean_ap(row, collect.of_variant("lidar_only")) is None
-    assert collect.mean_ap(results_of(HALF), collect.of_variant("fused")) == AP_OF_HALF
+    assert figures.mean_ap(row, figures.of_variant("fused")) == expected
+    assert figures.mean_ap(row, figures.of_variant("lidar_only")) is None
+    assert figures.mean_ap(results_of(HALF), figures.of_variant("fused")) == AP_OF_HALF
