@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and d
 
 from document import table as markdown
 from evidence import AS_RECORDED, DEGREES, POINT_BINS, bin_name
-from figures import Results, in_bin, mean_ap, of_variant, paired, part_of, read_results
+from figures import Results, in_bin, mean_ap, of_variant, paired, part_of, read_results, read_times
 from fusion import turned_name
 from rows import TABLE, TEST, Table, read_table
 
@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         table = read_table(parsed.table)
-        text = document(table, read_results(table, parsed.results))
+        results = read_results(table, parsed.results)
+        text = document(table, results, read_times(parsed.results)["on"])
     except (ValueError, OSError) as error:
         print(f"ablation: error: {error}", file=sys.stderr)
         return 2
@@ -103,9 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def document(table: Table, results: dict[str, Results]) -> str:
+def document(table: Table, results: dict[str, Results], timed_on: str) -> str:
     """Return the whole page."""
-    parts = [HEAD]
+    parts = [HEAD, f"Times were measured on: {timed_on}."] if timed_on else [HEAD]
     for section in dict.fromkeys(each.row.section for each in results.values()):
         inside = [each for each in results.values() if each.row.section == section]
         columns = columns_of(table, [(each, TEST) for each in inside])

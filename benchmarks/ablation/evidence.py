@@ -33,7 +33,7 @@ from bev_semseg_ros.progress import Progress
 POINT_BINS = (MIN_POINTS, 20, 50, 200)
 DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
 AS_RECORDED = "fused"  # the variant of a frame that is the frame itself
-TIMES = "times.json"  # row -> milliseconds
+TIMES = "times.json"  # "on": where, and "ms": row -> milliseconds
 Evidence = dict[str, Any]
 
 

@@ -57,17 +57,22 @@ def read_results(table: Table, folder: Path) -> dict[str, Results]:
     Raises:
         ValueError: no row ran.
     """
-    times = folder / TIMES
-    known = json.loads(times.read_text()) if times.is_file() else {}
-    results = {}
+    times, results = read_times(folder)["ms"], {}
     for row in table.rows:
         runs = [read_result(file) for file in sorted(folder.glob(result_name(row.name, "*")))]
         if runs:
             by_seed = {run["seed"]: run for run in runs}
-            results[row.name] = Results(row, by_seed, known.get(row.name), table.figures_of(row))
+            results[row.name] = Results(row, by_seed, times.get(row.name), table.figures_of(row))
     if not results:
         raise ValueError(f"{folder}: has no result of a row; run.py makes them")
     return results
+
+
+def read_times(folder: Path) -> dict[str, Any]:
+    """Return what was measured: "ms", row -> milliseconds, and "on", in words where."""
+    file = folder / TIMES
+    times: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"ms": {}, "on": ""}
+    return times
 
 
 def part_of(results: Results, column: str) -> Part:

@@ -254,7 +254,10 @@ class Ablation:
             for name, predictor in predictors.items():
                 predictor.predict(frame, modes[name])  # compiles it for the size of this image
                 times[name].append(predictor.predict(frame, modes[name]).network_ms)
-        found = {name: statistics.median(each) for name, each in times.items()}
+        found = {
+            "on": next(iter(predictors.values())).description,
+            "ms": {name: statistics.median(each) for name, each in times.items()},
+        }
         write_whole(self.out / "results" / TIMES, (json.dumps(found, indent=1) + "\n").encode())
 
 
