@@ -128,7 +128,7 @@ def evaluate(
         on_frame: called after every frame.
         region: where BEV tasks are scored.
     """
-    mode = predictor.sensible_mode(mode)
+    mode = predictor.effective_mode(mode)
     report = Report(predictor.tasks, mode, region)
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]

@@ -208,7 +208,7 @@ class Predictor:
             with torch.inference_mode(), torch_threads(1):
                 camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
 
-    def sensible_mode(self, mode: Mode) -> Mode:
+    def effective_mode(self, mode: Mode) -> Mode:
         """Return "lidar_only" for "fused" if nothing in the network looks at images."""
         return "lidar_only" if mode == "fused" and not self.uses_images else mode
 

@@ -47,7 +47,7 @@ def write_pictures(
         OSError: A picture cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    mode = predictor.sensible_mode(mode)
+    mode = predictor.effective_mode(mode)
     count = 0
     warm: set[tuple[tuple[int, int], ...]] = set()
     for index in spaced(len(dataset), limit):

@@ -65,7 +65,7 @@ class Remembering:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor, self.tasks = predictor, predictor.tasks
-        self.sensible_mode = predictor.sensible_mode
+        self.effective_mode = predictor.effective_mode
         self._found: dict[tuple, Prediction] = {}
 
     def predict(self, frame: Frame, mode: Mode, score_threshold: float) -> Prediction:
