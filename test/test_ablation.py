@@ -149,7 +149,12 @@ def test_rows_are_trained_once_continued_and_collected(
     assert run("--times", "--rounds", "1") == 0
 
     assert run("--steps", "3", "--rows", "lidar_only") == 1
-    assert "lidar_only-seed0: was trained with other steps (" in capfd.readouterr().err
+    assert "lidar_only-seed0: was made with other steps (" in capfd.readouterr().err
+
+    config = with_settings(Config(), [*SMALL, "seed=5"])
+    checkpoint.save("given.pt", build_network(config), config, {})
+    assert run("--steps", "2", "--rows", "fpn") == 1
+    assert "branch_camera: was made with other init (" in capfd.readouterr().err
 
     collect = ["--results", "runs/results", "--table", "table.yaml", "--document", "ablation.md"]
     assert programs["collect"](collect) == 0

@@ -31,18 +31,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for fusion.py and document.py
 
 import torch
 from evidence import TIMES, Evidence, gather, read_result, result_name
 from rows import TABLE, TEST, Branch, Row, Table, read_table
+from scenes import data_sets, scenes_of
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.cli.arguments import add_cameras_argument
 from bev_semseg_ros.cli.main import main as bev_semseg
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, Subset, open_dataset
+from bev_semseg_ros.data.dataset import Dataset, open_dataset
 from bev_semseg_ros.evaluation.report import spaced
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.inference import checkpoint
@@ -51,6 +53,7 @@ from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.training.initialization import load_checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
+RECORD = "training.json"
 INTERRUPTED = 130  # what `bev-semseg` returns after Ctrl-C
 
 
@@ -120,14 +123,20 @@ class Ablation:
         return self.train(Training(folder, branch.settings, init, steps))
 
     def take(self, branch: Branch, init: Sequence[str], path: Path) -> Path:
-        """Write what the network of a branch takes from checkpoints, unless it is there."""
-        if not path.is_file():
+        """Write what the network of a branch takes from checkpoints, unless it is there.
+
+        Raises:
+            ValueError: the folder holds what was taken with other settings or checkpoints.
+        """
+        wanted = {"settings": [*branch.settings, *self.arguments.set], "init": digests_of(init)}
+        if not is_there(path, wanted):
             config = self.config(branch.settings)
             torch.manual_seed(config.seed)  # for what no checkpoint has
             network = build_network(config)
             _, infos = load_checkpoints(network, [Path(each) for each in init])
             tasks = [task.name for task in network.tasks]
             info = {"tasks": tasks, "begun_from": infos, "steps": 0}
+            remember(path, wanted)
             checkpoint.save(path, network, config, info)
         return path
 
@@ -144,24 +153,16 @@ class Ablation:
         """
         folder = self.out / training.name
         settings = [*training.settings, *self.arguments.set, f"name={training.name}"]
-        path, record = folder / "checkpoint.pt", folder / "training.json"
+        path = folder / "checkpoint.pt"
         wanted = {
             "settings": settings,
             "steps": training.steps,
             "data": [str(path.resolve()) for path in self.train_sets],
-            "init": {str(path): digest_of(Path(path)) for path in training.init},
+            "init": digests_of(training.init),
         }
-        if path.is_file():
-            known = json.loads(record.read_text()) if record.is_file() else {}
-            if changed := [key for key in wanted if known.get(key) != wanted[key]]:
-                raise ValueError(
-                    f"{folder}: was trained with other {' and '.join(changed)} (training.json says "
-                    "which); delete this folder, or choose another --out"
-                )
-            if checkpoint.load(path).info["steps"] >= training.steps:
-                return path
-        folder.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(wanted, indent=1) + "\n")
+        if is_there(path, wanted) and checkpoint.load(path).info["steps"] >= training.steps:
+            return path
+        remember(path, wanted)
         begin = ["--init", *training.init] if training.init else []
         status = bev_semseg(
             [
@@ -238,17 +239,18 @@ class Ablation:
         frames = [dataset[index][0] for index in spaced(len(dataset), self.arguments.rounds)]
         # One size of images: another one would cost each network another compilation.
         frames = [frame for frame in frames if image_sizes(frame) == image_sizes(frames[0])]
-        predictors, modes = {}, {}
-        for row in self.table.rows:
-            if not self.table.obstacle(row):
-                config = self.config(self.table.settings_of(row))
-                predictors[row.name] = Predictor(
+        rows = [row for row in self.table.rows if not self.table.obstacle(row)]
+        predictors = {}
+        for row in rows:
+            config = self.config(self.table.settings_of(row))
+            if row.training not in predictors:
+                predictors[row.training] = Predictor(
                     build_network(config),
                     config,
                     engine=self.arguments.engine,
                     num_threads=self.arguments.threads,
                 )
-                modes[row.name] = row.mode
+        modes = {row.training: row.mode for row in rows}
         times: dict[str, list[float]] = {name: [] for name in predictors}
         for frame in frames:
             for name, predictor in predictors.items():
@@ -256,7 +258,7 @@ class Ablation:
                 times[name].append(predictor.predict(frame, modes[name]).network_ms)
         found = {
             "on": next(iter(predictors.values())).description,
-            "ms": {name: statistics.median(each) for name, each in times.items()},
+            "ms": {row.name: statistics.median(times[row.training]) for row in rows},
         }
         write_whole(self.out / "results" / TIMES, (json.dumps(found, indent=1) + "\n").encode())
 
@@ -269,6 +271,35 @@ def image_sizes(frame: Frame) -> list[tuple[int, int]]:
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def digests_of(paths: Sequence[str]) -> dict[str, str]:
+    """Return path -> SHA-256 of files."""
+    return {path: digest_of(Path(path)) for path in paths}
+
+
+def is_there(path: Path, wanted: dict[str, Any]) -> bool:
+    """Return whether there is a checkpoint that was made as it is wanted.
+
+    Raises:
+        ValueError: it was made otherwise.
+    """
+    if not path.is_file():
+        return False
+    record = path.with_name(RECORD)
+    known = json.loads(record.read_text()) if record.is_file() else {}
+    if changed := [key for key in wanted if known.get(key) != wanted[key]]:
+        raise ValueError(
+            f"{path.parent}: was made with other {' and '.join(changed)} ({RECORD} says which); "
+            "delete this folder, or choose another --out"
+        )
+    return True
+
+
+def remember(path: Path, wanted: dict[str, Any]) -> None:
+    """Write beside a checkpoint how it is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(RECORD).write_text(json.dumps(wanted, indent=1) + "\n")
 
 
 def run_name(row: str, seed: int) -> str:
@@ -289,56 +320,6 @@ def write_whole(file: Path, content: bytes) -> None:
     partial = file.with_suffix(".partial")
     partial.write_bytes(content)
     partial.replace(file)
-
-
-def data_sets(folder: Path, split: str) -> list[Path]:
-    """Return the data sets of a split, sorted.
-
-    Raises:
-        ValueError: there is none.
-    """
-    # The simulator's worktree lies there, too: in a hidden folder.
-    found = sorted(each for each in folder.glob(f"[!.]*/{split}") if each.is_dir())
-    if not found:
-        raise ValueError(
-            f"{folder}: has no folder RIG/{split}; benchmarks/sim_v1.py makes such data sets"
-        )
-    return found
-
-
-def scenes_of(
-    paths: Sequence[Path], count: int, cameras: Sequence[str] | str | None = None
-) -> Dataset:
-    """Return the frames of `count` scenes, evenly spaced over all data sets.
-
-    Args:
-        paths: folders RIG/SPLIT of the data sets.
-        count: of the scenes.
-        cameras: as of `open_dataset`.
-    """
-    chosen: list[Dataset] = []
-    datasets = [open_dataset(path, None, cameras) for path in paths]
-    scenes = [
-        (number, scene)
-        for number, each in enumerate(datasets)
-        for scene in dict.fromkeys(each.scene(index) for index in range(len(each)))
-    ]
-    kept = {scenes[index] for index in spaced(len(scenes), count)}
-    for number, each in enumerate(datasets):
-        indices = [i for i in range(len(each)) if (number, each.scene(i)) in kept]
-        chosen.append(TestSet(each, indices, paths[number].parent.name))
-    return ConcatDataset([each for each in chosen if len(each)])
-
-
-class TestSet(Subset):
-    """Some frames of a data set, whose scenes have names of their own among several sets."""
-
-    def __init__(self, dataset: Dataset, indices: list[int], prefix: str) -> None:
-        super().__init__(dataset, indices)
-        self._prefix = prefix
-
-    def scene(self, index: int) -> str:
-        return f"{self._prefix}/{super().scene(index)}"
 
 
 def _pair(text: str) -> tuple[str, str]:
