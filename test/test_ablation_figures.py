@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.memory_dataset import ROAD, SKY, TINY, TinyDataset
+from support.memory_dataset import ROAD, SKY, TINY, TinyDataset, with_car_at
 from support.paths import ROOT
 
 from bev_semseg_ros.evaluation.report import Report
@@ -136,15 +136,7 @@ class AtTheBorder(TinyDataset):
     """The car of each frame is just inside the image."""
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        frame, annotation = super().__getitem__(index)
-        assert annotation.boxes is not None
-        shift = np.array([12, 5.9, 0.8]) - annotation.boxes.centers[0]
-        lidar = frame.lidars[LIDAR]
-        points = lidar.points.copy()
-        points[:, :3] += shift
-        boxes = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
-        lidars = {LIDAR: replace(lidar, points=points)}
-        return replace(frame, lidars=lidars), replace(annotation, boxes=boxes)
+        return with_car_at(*super().__getitem__(index), np.array([12, 5.9, 0.8]))
 
 
 def test_a_wrong_calibration_does_not_change_what_counts() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.two_boxes import HEIGHT, QUIET, WIDTH, augmented, make_example
 
 from bev_semseg_ros.config import AugmentationConfig, GridConfig
 from bev_semseg_ros.data.augmentation import (
@@ -14,14 +15,11 @@ from bev_semseg_ros.data.augmentation import (
     flip,
     move,
     random_view,
-    recolor,
     warp_image,
 )
 from bev_semseg_ros.data.example import Example
-from bev_semseg_ros.data.miscalibration import miscalibrate
-from bev_semseg_ros.frame import CAMERA, Boxes, Camera
+from bev_semseg_ros.frame import CAMERA
 from bev_semseg_ros.geometry import (
-    OPTICAL_FROM_VIEW,
     apply,
     box_corners,
     invert,
@@ -32,55 +30,6 @@ from bev_semseg_ros.geometry import (
 )
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import Sample
-
-WIDTH, HEIGHT = 320, 200
-QUIET = replace(
-    AugmentationConfig(),
-    flip=0.0,
-    rotation=0.0,
-    scale=0.0,
-    height=0.0,
-    point_drop=0.0,
-    ring_drop=0.0,
-    intensity_zero=0.0,
-    intensity_gain=0.0,
-    photometric=0.0,
-    camera_drop=0.0,
-    lidar_drop=0.0,
-)
-
-
-def make_example() -> Example:
-    """Return a frame with one box.
-
-    The cloud has 25 points inside each box. The image holds column and row numbers, the mask a
-    chessboard of two classes.
-    """
-    ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
-    camera = Camera(
-        [[260, 3, 165], [0, 262, 95], [0, 0, 1]],
-        (WIDTH, HEIGHT),
-        OPTICAL_FROM_VIEW @ invert(ego_from_view),
-    )
-    boxes = Boxes(
-        [[14, 1.5, 0.8], [25, -4, 1.0]], [[4.2, 1.8, 1.6], [8, 2.5, 3]], [0.4, -2.9], [0, 1], [1, 1]
-    )
-    inner = np.random.default_rng(0).uniform(-0.45, 0.45, (2, 25, 3)) * boxes.sizes[:, None]
-    c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
-    turned = np.stack(
-        [
-            c * inner[..., 0] - s * inner[..., 1],
-            s * inner[..., 0] + c * inner[..., 1],
-            inner[..., 2],
-        ],
-        -1,
-    )
-    cloud = np.concatenate([(turned + boxes.centers[:, None]).reshape(-1, 3)])
-    points = np.column_stack([cloud, np.full(len(cloud), 0.5)]).astype(np.float32)
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    image = np.stack([columns // 2, rows, columns % 2 * 0], -1).astype(np.uint8)
-    mask = np.where((columns // 20 + rows // 20) % 2, 3, 9).astype(np.uint8)
-    return Example(Sample.of(points, image, camera), {CAMERA: mask}, boxes, np.array([False, True]))
 
 
 def pixels_of(example: Example) -> np.ndarray:
@@ -193,48 +142,6 @@ def test_beyond_the_image_the_mask_is_ignored():
     ).all()
 
 
-def views(size: tuple[int, int], crop: tuple[int, int], **settings: float) -> list[np.ndarray]:
-    """Return random views; what is not set does not vary."""
-    still = replace(QUIET, image_zoom_min=1.0, image_zoom_max=1.0, image_aspect=0, image_rotation=0)
-    config, rng = replace(still, **settings), np.random.default_rng(0)
-    return [random_view(size, crop, config, rng) for _ in range(200)]
-
-
-def shown_by(view: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return left and top, right and bottom edges of an image in the pixels of a view."""
-    edges = np.array([[-0.5, -0.5, 1], [size[0] - 0.5, size[1] - 0.5, 1]])
-    return (edges @ view.T)[:, :2]
-
-
-def test_crops_lie_anywhere_inside_the_image():
-    size, crop = (320, 200), (160, 96)
-    edges = np.array([shown_by(view, size) for view in views(size, crop, image_zoom_max=1.5)])
-    before, after = -0.5 - edges[:, 0], edges[:, 1] - (np.array(crop) - 0.5)
-    assert before.min() > -1e-6 and after.min() > -1e-6
-    assert (np.abs(before / (before + after) - 0.5).max(0) > 0.45).all()
-
-
-def test_an_image_that_is_smaller_than_the_crop_lies_anywhere_inside_it():
-    size, crop = (100, 60), (160, 96)
-    edges = np.array([shown_by(view, size) for view in views(size, crop, image_zoom_max=1.5)])
-    before, after = edges[:, 0] + 0.5, np.array(crop) - 0.5 - edges[:, 1]
-    assert before.min() > -1e-6 and after.min() > -1e-6
-    assert (np.abs(before / (before + after) - 0.5).max(0) > 0.45).all()
-
-
-def test_images_are_enlarged_stretched_and_turned_as_much_as_it_is_set():
-    size = (320, 200)
-    zooms = [view[0, 0] for view in views(size, size, image_zoom_min=0.8, image_zoom_max=2.0)]
-    assert 0.8 <= min(zooms) < 0.85 and 1.9 < max(zooms) <= 2
-    assert np.median(zooms) == pytest.approx(np.sqrt(0.8 * 2), rel=0.1)
-    ratios = [view[0, 0] / view[1, 1] for view in views(size, size, image_aspect=0.1)]
-    assert np.std(np.log(ratios)) == pytest.approx(0.1, rel=0.2)
-    turned = views(size, size, image_rotation=0.05)
-    assert np.std([view[1, 0] for view in turned]) == pytest.approx(0.05, rel=0.2)
-    middle = np.array([159.5, 99.5, 1])
-    assert all(np.allclose(view @ middle, middle) for view in turned)
-
-
 def test_crop_has_the_size_asked_for():
     result = augment(
         make_example(),
@@ -288,23 +195,6 @@ def test_every_second_ring_takes_about_half_in_whole_rings_and_another_time_the_
     assert np.array_equal(every_second_ring(points, 0.8), ~kept.ravel())
 
 
-def test_a_poorer_lidar_lacks_up_to_a_third_of_its_points_or_every_second_ring_or_both():
-    rng = np.random.default_rng(0)
-    points = rng.uniform((5, -20, 0, 0), (40, 20, 1.7, 1), (2000, 4)).astype(np.float32)
-    before = replace(make_example(), sample=Sample.of(points), masks={})
-
-    def shares(**settings: float) -> np.ndarray:
-        found = [augmented(before, seed, **settings).sample.points for seed in range(40)]
-        return np.array([len(each) for each in found]) / len(points)
-
-    fewer = shares(point_drop=1.0)
-    assert 0.6 < fewer.min() < 0.75 and 0.9 < fewer.max() <= 1
-    rings = shares(ring_drop=1.0)
-    assert rings.min() > 0.4 and rings.max() < 0.6
-    both = shares(point_drop=1.0, ring_drop=1.0)
-    assert 0.2 < both.min() < 0.4 and both.max() < 0.6
-
-
 def test_without_camera_there_is_no_mask_to_learn():
     result = augment(
         make_example(),
@@ -323,49 +213,6 @@ def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
         alone, replace(QUIET, lidar_drop=1.0), GridConfig(), (0, 0), np.random.default_rng(0)
     )
     assert result.sample.points is not None
-
-
-def test_the_scene_turns_grows_and_rises_as_much_as_it_is_set():
-    example = make_example()
-    before = example.boxes
-
-    def boxes(**settings: float) -> list[Boxes]:
-        return [augmented(example, seed, **settings).boxes for seed in range(200)]
-
-    yaws = [each.yaws[0] - before.yaws[0] for each in boxes(rotation=0.1)]
-    assert np.std(yaws) == pytest.approx(0.1, rel=0.2)
-    sizes = [each.sizes[0, 0] / before.sizes[0, 0] for each in boxes(scale=0.2)]
-    assert 0.8 <= min(sizes) < 0.82 and 1.18 < max(sizes) <= 1.2
-    heights = [each.centers[0, 2] - before.centers[0, 2] for each in boxes(height=0.3)]
-    assert np.std(heights) == pytest.approx(0.3, rel=0.2)
-
-
-CHANCES = {
-    "flip": lambda before, after: after.boxes.centers[0, 1] != before.boxes.centers[0, 1],
-    "point_drop": lambda before, after: len(after.sample.points) < len(before.sample.points),
-    "ring_drop": lambda before, after: len(after.sample.points) < len(before.sample.points),
-    "intensity_zero": lambda before, after: not after.sample.points[:, 3].any(),
-    "photometric": lambda before, after: (after.sample.image != before.sample.image).any(),
-    "camera_drop": lambda before, after: not after.sample.images,
-    "lidar_drop": lambda before, after: after.sample.points is None,
-}
-
-
-@pytest.mark.parametrize("setting", CHANCES)
-def test_what_happens_by_chance_happens_as_often_as_it_is_set(setting):
-    before = make_example()
-    happened = [
-        CHANCES[setting](before, augmented(before, seed, **{setting: 0.3})) for seed in range(300)
-    ]
-    assert np.mean(happened) == pytest.approx(0.3, abs=0.08)
-
-
-def test_the_camera_and_the_lidar_are_lost_as_often_as_it_is_set_and_never_together():
-    before = make_example()
-    found = [augmented(before, seed, camera_drop=0.4, lidar_drop=0.3) for seed in range(300)]
-    lost = [(not each.sample.images, each.sample.points is None) for each in found]
-    assert np.mean(lost, axis=0) == pytest.approx([0.4, 0.3], abs=0.08)
-    assert not any(map(all, lost))
 
 
 def test_velocities_turn_and_scale_with_the_scene():
@@ -446,38 +293,9 @@ def test_a_wrong_calibration_moves_the_camera_and_nothing_else():
     assert np.array_equal(after.boxes.centers, before.boxes.centers)
 
 
-def test_a_wrong_calibration_is_as_large_as_it_is_set():
-    seen = make_example().sample.images[CAMERA]
-    config = AugmentationConfig(calibration_noise=2.0, calibration_shift=0.1)
-    rng = np.random.default_rng(0)
-    angles, shifts = [], []
-    for _ in range(200):
-        found = miscalibrate(seen, config, rng).camera.camera_from_ego
-        error = found @ invert(seen.camera.camera_from_ego)
-        angles.append(np.degrees(np.arcsin([error[2, 1], error[0, 2], error[1, 0]])))
-        shifts.append(error[:3, 3])
-    assert np.std(angles, axis=0) == pytest.approx([2.0] * 3, rel=0.2)
-    assert np.std(shifts, axis=0) == pytest.approx([0.1] * 3, rel=0.2)
-
-
 def test_other_light_changes_the_image_alone():
     before, after = make_example(), augmented(photometric=1.0)
     assert not np.array_equal(before.sample.image, after.sample.image)
     assert np.array_equal(before.mask, after.mask)
     assert np.array_equal(before.sample.camera.matrix, after.sample.camera.matrix)
     assert np.array_equal(before.sample.points, after.sample.points)
-
-
-def test_in_any_light_bright_things_stay_bright_and_dark_ones_dark():
-    white, black = np.full((24, 32, 3), 255, np.uint8), np.zeros((24, 32, 3), np.uint8)
-    for seed in range(100):
-        bright, dark = (recolor(each, np.random.default_rng(seed)) for each in (white, black))
-        assert int(bright.min()) - int(dark.max()) > 80
-
-
-def augmented(example: Example | None = None, seed: int = 0, **settings: float) -> Example:
-    """An example that only these settings vary; the image keeps its size."""
-    config = replace(QUIET, **settings)
-    grid = GridConfig(x_max=102.4, y_min=-51.2, y_max=51.2)
-    rng = np.random.default_rng(seed)
-    return augment(example or make_example(), config, grid, (0, 0), rng)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.memory_dataset import TINY, TinyDataset
+from support.memory_dataset import TINY, TinyDataset, with_car_at
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.evaluation.report import Report, evaluate, spaced
-from bev_semseg_ros.frame import CAMERA, LIDAR, Boxes, Prediction
+from bev_semseg_ros.frame import CAMERA, Boxes, Prediction
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network, build_tasks
@@ -140,12 +140,7 @@ def test_the_region_grid_counts_what_no_image_shows():
         def __getitem__(self, index):
             frame, annotation = super().__getitem__(index)
             shift = np.array([-11.0 - 2 * (index % 4), 6.0, 0.0])
-            lidar = frame.lidars[LIDAR]
-            points = lidar.points.copy()
-            points[:, :3] += shift
-            boxes = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
-            lidars = {LIDAR: replace(lidar, points=points)}
-            return replace(frame, lidars=lidars), replace(annotation, boxes=boxes)
+            return with_car_at(frame, annotation, annotation.boxes.centers[0] + shift)
 
     data = Behind()
     for region, expected in (("images", 0), ("grid", len(data))):

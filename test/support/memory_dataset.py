@@ -14,7 +14,16 @@ from bev_semseg_ros.config import (
     ModelConfig,
     TrainingConfig,
 )
-from bev_semseg_ros.frame import CAMERA, Annotation, Boxes, Camera, CameraImage, Frame, LidarScan
+from bev_semseg_ros.frame import (
+    CAMERA,
+    LIDAR,
+    Annotation,
+    Boxes,
+    Camera,
+    CameraImage,
+    Frame,
+    LidarScan,
+)
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, rotation_z, transform
 from bev_semseg_ros.labels import load_label_set
 
@@ -42,6 +51,22 @@ TINY = Config(
 def with_training(config: Config = TINY, **settings) -> Config:
     """Return a configuration with other settings of `training`."""
     return replace(config, training=replace(config.training, **settings))
+
+
+def with_car_at(
+    frame: Frame, annotation: Annotation, center: np.ndarray
+) -> tuple[Frame, Annotation]:
+    """Return a frame of `TinyDataset` whose car, with the points, has its centre elsewhere."""
+    assert annotation.boxes is not None
+    shift = center - annotation.boxes.centers[0]
+    lidar = frame.lidars[LIDAR]
+    assert lidar.points is not None
+    points = lidar.points.copy()
+    points[:, :3] += shift
+    boxes = replace(annotation.boxes, centers=annotation.boxes.centers + shift)
+    return replace(frame, lidars={LIDAR: replace(lidar, points=points)}), replace(
+        annotation, boxes=boxes
+    )
 
 
 class TinyDataset:

@@ -17,11 +17,10 @@ from support.prepared_frames import cache_of, first_batch
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.frame import LIDAR, Annotation, Boxes, Frame
 from bev_semseg_ros.labels import load_label_set
-from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.encoders.pillars import PillarEncoder
 from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import prepare
-from bev_semseg_ros.training.cache import PORTION, build, describe, open_cache
+from bev_semseg_ros.training.cache import PORTION, build, open_cache
 
 
 def test_cache_gives_back_what_preparation_makes(tmp_path):
@@ -243,16 +242,6 @@ def test_data_of_no_known_layout_is_refused_by_name(tmp_path):
         open_cache(tmp_path, TINY, tmp_path / "cache")
 
 
-def test_description_tells_what_the_input_looks_like(tmp_path):
-    info = describe([cache_of(TinyDataset(), tmp_path / "cache")], build_tasks(TINY))
-    assert info["num_frames"] == 4 and info["image_sizes"] == [[128, 64]]
-    assert info["class_pixels"][SKY] == 4 * 128 * 32
-    assert (
-        abs(info["ground_height_percentiles"][2]) < 0.01
-        and info["points_per_frame_percentiles"][2] == 500
-    )
-
-
 def test_boxes_survive_the_cache_with_all_that_is_known_of_them(tmp_path):
     class Moving(TinyDataset):
         def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
@@ -277,15 +266,6 @@ def test_boxes_survive_the_cache_with_all_that_is_known_of_them(tmp_path):
                 getattr(found, field.name), getattr(expected, field.name), err_msg=field.name
             )
         assert cache[index].ignored.tolist() == [False, True]
-
-
-def test_the_description_looks_at_frames_of_all_data_sets_if_there_are_too_many(tmp_path):
-    seen = cache_of(TinyDataset(8), tmp_path / "seen")
-    blind = cache_of(TinyDataset(8, size=(128, 128)), tmp_path / "high")
-    info = describe([seen, blind], build_tasks(TINY), limit=4)
-    sizes = [list(shape[::-1]) for cache in (seen, blind) for shape in cache.image_shapes(0)]
-    assert info["num_frames"] == 16 and info["image_sizes"] == sorted(sizes)
-    assert 4 * 128 * 32 <= info["class_pixels"][SKY] < 16 * 128 * 32
 
 
 class TimedPillars(PillarEncoder):
@@ -403,10 +383,3 @@ def test_the_rays_of_several_lidars_stay_apart(tmp_path):
         np.testing.assert_array_equal(found.points, expected.points)
         np.testing.assert_array_equal(found.units, expected.units)
         assert set(found.units) == {0, 1}
-
-
-def test_the_description_counts_the_points_of_each_lidar_and_the_masks_of_all_cameras(tmp_path):
-    info = describe([cache_of(RigDataset(), tmp_path / "cache")], build_tasks(TINY))
-    assert info["points_per_frame_percentiles"] == [250.0] * 5  # 500 of two lidars
-    left = cache_of(RigDataset(1), tmp_path / "one")[0].masks["left"]
-    assert info["class_pixels"][SKY] == 4 * (128 * 32 + left.size)
