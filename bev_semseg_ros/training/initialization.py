@@ -25,28 +25,34 @@ class PartReport:
     Attributes:
         name: of the part, in words.
         taken: weights taken from a checkpoint.
+        kept: weights that stay as an earlier checkpoint gave them.
         begun_anew: weight -> why it begins anew.
         fitted: weight -> how it was fitted.
     """
 
     name: str
     taken: int = 0
+    kept: int = 0
     begun_anew: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        total = self.taken + len(self.begun_anew)
-        if not self.begun_anew:
+        total = self.taken + self.kept + len(self.begun_anew)
+        if self.taken == total:
             text = f"{self.name}: taken, {total} weights"
-        elif not self.taken:
+        elif len(self.begun_anew) == total:
             text = f"{self.name}: begun anew, {total} weights"
+        elif self.kept == total:
+            text = f"{self.name}: kept from the checkpoint before, {total} weights"
         else:
             text = f"{self.name}: {self.taken} of {total} weights taken"
+            text += f", {self.kept} kept from the checkpoint before" if self.kept else ""
         reasons = dict.fromkeys(self.begun_anew.values())
         for reason in reasons:
             names = [name for name, why in self.begun_anew.items() if why == reason]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            text += f"; begun anew: {shown} ({reason})" if self.taken else f" ({reason})"
+            is_whole = len(self.begun_anew) == total
+            text += f" ({reason})" if is_whole else f"; begun anew: {shown} ({reason})"
         for name, how in self.fitted.items():
             text += f"; {name}: {how}"
         return text
@@ -79,8 +85,9 @@ def load_checkpoints(
     """Begin from checkpoints, in order. Later ones win.
 
     Each checkpoint gives the parts that its training taught, so that one trained for segmentation
-    and one for detection make one network. What is taken, begun anew and not used is said part by
-    part. Layers whose channels are classes begin anew where the label sets differ.
+    and one for detection make one network. What is taken, kept from an earlier checkpoint, begun
+    anew and not used is said part by part. Layers whose channels are classes begin anew where the
+    label sets differ.
 
     Args:
         network: to begin; its weights are replaced.
@@ -94,10 +101,11 @@ def load_checkpoints(
         ValueError: a checkpoint has nothing that fits.
     """
     infos, has_trunk = [], False
+    begun: set[str] = set()
     for path in paths:
         given = checkpoint.load(path)
         taught = _Taught.by(given)
-        parts = _begin(network, given, taught, say)
+        parts = _begin(network, given, taught, begun, say)
         trunk = parts.get(_CAMERA_ENCODER.name)
         has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.begun_anew
         infos.append(given.info)
@@ -151,9 +159,16 @@ class _Taught:
 
 
 def _begin(
-    network: Network, given: Checkpoint, taught: _Taught, say: Callable[[str], None]
+    network: Network,
+    given: Checkpoint,
+    taught: _Taught,
+    begun: set[str],
+    say: Callable[[str], None],
 ) -> dict[str, PartReport]:
-    """Take what fits of one checkpoint and return what became of each part, by its name."""
+    """Take what fits of one checkpoint and return what became of each part, by its name.
+
+    `begun` has the weights that earlier checkpoints gave, and gets those that this one gives.
+    """
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
     for key in weights:
@@ -165,9 +180,13 @@ def _begin(
             weights[key] = weights[key] if value is None else value
             continue
         if value is None:
-            report.begun_anew[name] = note
+            if key in begun:
+                report.kept += 1
+            else:
+                report.begun_anew[name] = note
             continue
         weights[key] = value
+        begun.add(key)
         report.taken += 1
         if note:
             report.fitted[name] = note
