@@ -141,8 +141,16 @@ def evaluate(
 
 
 def spaced(count: int, limit: int | None) -> list[int]:
-    """Return at most `limit` of `count` indices, evenly spaced from the first on."""
-    if not limit or limit >= count:
+    """Return at most `limit` of `count` indices, evenly spaced from the first on.
+
+    Raises:
+        ValueError: If the limit is not positive.
+    """
+    if limit is None:
+        return list(range(count))
+    if limit < 1:
+        raise ValueError(f"limit: expected at least 1 frame, got {limit}")
+    if limit >= count:
         return list(range(count))
     return [i * count // limit for i in range(limit)]
 

@@ -237,3 +237,6 @@ def test_limited_frames_are_spread_evenly():
     assert spaced(10, 5) == [0, 2, 4, 6, 8]
     assert spaced(3, None) == spaced(3, 10) == [0, 1, 2]
     assert np.all(np.diff(spaced(1000, 7)) > 100)
+    for limit in (0, -3):  # `visualize --limit -3` drew no picture and did not say why
+        with pytest.raises(ValueError, match=f"limit: expected at least 1 frame, got {limit}"):
+            spaced(10, limit)
