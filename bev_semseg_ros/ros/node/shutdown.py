@@ -18,12 +18,12 @@ KILL_AFTER = SHUTDOWN_LIMIT + 5.0
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
 EXIT_CODES = {  # as `bev-semseg node --help` shows them
     EXIT_OK: "ended by SIGINT or SIGTERM",
-    EXIT_CONFIGURE_FAILED: "configure or activate failed for another reason than with code 2 (see "
-    f"the last log line), or shutdown took more than {SHUTDOWN_LIMIT:g} s",
+    EXIT_CONFIGURE_FAILED: "configure or activate failed for a reason that code 2 does not cover "
+    f"(see the last log line), or shutdown took more than {SHUTDOWN_LIMIT:g} s",
     EXIT_BAD_PARAMETERS: "a parameter has a value that is not allowed, or the parameter file "
     "cannot be read: starting the node again will not help",
-    EXIT_DEVICE_FAILED: "the device failed while the node worked (out of memory or lost): start "
-    "the node again",
+    EXIT_DEVICE_FAILED: "the device failed while the node was running (out of memory or lost): "
+    "start the node again",
 }
 
 
