@@ -34,7 +34,7 @@ In the table, a *frame* is the data of all sensors at one moment. A *coordinate 
 and the *ego frame* have axes and an origin. The [glossary](../CONTRIBUTING.md#glossary) explains
 words such as *ego frame* and *reference stream*. See also how the node [matches
 messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects the
-motion](several_sensors.md#6-correct-the-motion-of-the-vehicle).
+motion](several_sensors.md#6-correct-for-the-motion-of-the-vehicle).
 
 **Parameters of one sensor.** If `lidars` or `cameras` gives names, each of these sensors has
 parameters of its own, such as `NAME.points_offset`. The common `points_offset` then only sets their
@@ -105,7 +105,7 @@ INPUTS = (
         "`odometry`",
         "nav_msgs/msg/Odometry",
         "velocities of the vehicle, if ego_motion is odometry. Their "
-        "[axes](several_sensors.md#6-correct-the-motion-of-the-vehicle) depend on extrinsics",
+        "[axes](several_sensors.md#6-correct-for-the-motion-of-the-vehicle) depend on extrinsics",
     ),
 )
 TOPICS_HEAD = """
