@@ -30,13 +30,13 @@ HEAD = f"""# Parameters of the perception node
 A change of a *live* parameter takes effect at once. The node reads all other parameters when it is
 configured, and `lidars` and `cameras` only when it starts.
 
-In the table, a *frame* is the data of all sensors at one moment. A *coordinate frame*, a *TF frame*
-and the *ego frame* have axes and an origin. The [glossary](../CONTRIBUTING.md#glossary) explains
-words such as *ego frame* and *reference stream*. See also how the node [matches
-messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects the
+In the table, a *frame* is the data of all sensors at one moment, while a *coordinate frame*, a *TF
+frame* and the *ego frame* have axes and an origin. The [glossary](../CONTRIBUTING.md#glossary)
+explains words such as *ego frame* and *reference stream*. See also how the node [matches
+messages](several_sensors.md#5-what-happens-when-a-sensor-fails) and [corrects for
 motion](several_sensors.md#6-correct-for-the-motion-of-the-vehicle).
 
-**Parameters of one sensor.** If `lidars` or `cameras` gives names, each of these sensors has
+**Parameters of one sensor.** If `lidars` or `cameras` names sensors, each of these sensors has
 parameters of its own, such as `NAME.points_offset`. The common `points_offset` then only sets their
 initial value.
 
@@ -62,14 +62,14 @@ The tables use these words in capitals:
 | word | stands for |
 | --- | --- |
 | NAME | the name of a sensor, if the parameters `lidars` or `cameras` name sensors ([Several sensors](several_sensors.md)) |
-| STREAM | `points` or `image`; with names `NAME/points` or `NAME/image` |
-| INPUT | a STREAM, `camera_info` (with names `NAME/camera_info`) or `odometry` |
+| STREAM | `points` or `image`; if sensors have names, `NAME/points` or `NAME/image` |
+| INPUT | a STREAM, `camera_info` (if sensors have names, `NAME/camera_info`) or `odometry` |
 | OUTPUT | a published topic, written without `~/` |
 | CAUSE | one of the [causes](#causes) |
 
 A *frame* is the data of all sensors at one moment. The *stamp of a frame* is that of the cloud of
 the first lidar. Without a usable cloud of this lidar, the next usable cloud in the order of
-`lidars` gives the stamp, or else the first usable image.
+`lidars` gives the stamp. If there is none, the first usable image does.
 
 ## Subscriptions
 
@@ -78,7 +78,7 @@ INPUTS = (
     (
         "`points`, or `NAME/points`",
         "sensor_msgs/msg/PointCloud2",
-        "any layout with fields x, y and z, in small or capital letters; at most {points} million "
+        "any layout with fields x, y and z, in lower or upper case; at most {points} million "
         "points",
     ),
     (
@@ -99,7 +99,7 @@ INPUTS = (
         "`camera_info`, or `NAME/camera_info`",
         "sensor_msgs/msg/CameraInfo",
         "distortion models: plumb_bob, rational_polynomial, equidistant (fisheye) or none. The "
-        "node applies region of interest and binning",
+        "node applies the region of interest and the binning",
     ),
     (
         "`odometry`",
@@ -109,7 +109,7 @@ INPUTS = (
     ),
 )
 TOPICS_HEAD = """
-A message above 16 MiB needs a larger `segment_size` in the DDS profile of its sender ([large
+A message larger than 16 MiB needs a larger `segment_size` in the DDS profile of its sender ([large
 messages](integration.md#large-messages)).
 
 ## Publications

@@ -22,12 +22,12 @@ OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 # STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
 # are of one sensor then begin with NAME/.
 CAUSES = {
-    "unmatched_STREAM": "within max_wait, no message came whose stamp differs by at most slop. Or "
-    "a newer message of the same sensor was processed first",
+    "unmatched_STREAM": "within max_wait, no message arrived whose stamp differs by at most slop; "
+    "or a newer message of the same sensor was processed first",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages of this sensor waited, and this was "
     "the oldest: max_wait is too long for the rate of the sensor",
-    "late_STREAM": "a message of this sensor with the same stamp came before, or one with a newer "
-    "stamp was already processed. With three or more sensors also: its frame was already "
+    "late_STREAM": "a message of this sensor with the same stamp arrived before, or one with a "
+    "newer stamp was already processed. With three or more sensors, also: its frame was already "
     "processed without it",
     "time_jump_STREAM": "the message was waiting when the stamps jumped back, as when a bag "
     "starts again",
@@ -37,18 +37,18 @@ CAUSES = {
     "([effects](several_sensors.md#5-what-happens-when-a-sensor-fails))",
     "no_ego_motion": "the motion of the vehicle is not known. The frame is processed as if the "
     "vehicle stood still",
-    "no_camera_info": "the image came before the first camera_info",
+    "no_camera_info": "the image arrived before the first camera_info",
     "deactivated": "the message was waiting when the node was deactivated",
-    "no_STREAM": "no message of this sensor came in time for the frame",
+    "no_STREAM": "no message of this sensor arrived in time for the frame",
     "bad_points": "the cloud cannot be decoded",
     "empty_points": "the cloud has no point that is finite and not zero",
     "bad_image": "the image cannot be decoded",
     "bad_camera_info": "the camera_info cannot be used, or its aspect ratio is not that of the "
-    "image. With `intrinsics: calibration`, this is about the camera in the calibration file",
+    "image. With `intrinsics: calibration`, this refers to the camera in the calibration file",
     "new_image_size": "the network is being compiled for the aspect ratio of the image, which "
     "takes seconds (only on a CPU)",
     "inference_error": "the network or the publishing failed",
-    "callback_error": "the node itself has an error: please report it",
+    "callback_error": "an internal error of the node: please report it",
 }
 
 NOT_SEARCHED = "none"  # the number of boxes if the network had no input to find them in
@@ -71,7 +71,7 @@ TIMING_KEYS = {
 # The keys of /diagnostics; CAUSE is one of CAUSES, INPUT is points, image or camera_info, OUTPUT
 # is a topic without ~/.
 KEYS = {
-    "mode": "value of the parameter `mode`, but `lidar_only` if the network looks at no images",
+    "mode": "value of the parameter `mode`, but `lidar_only` if the network uses no images",
     "mode_actual": "the mode in which the last frame of the last second was processed",
     "input/INPUT/topic": "full name of the topic",
     "input/INPUT/rate_hz": "messages received per second",

@@ -66,19 +66,19 @@ class Parameters:
     calibration: str = _parameter(
         "",
         "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
-        "file. Or a folder with such a file. Required if extrinsics or intrinsics is calibration.",
+        "file; or a folder that contains one. Required if extrinsics or intrinsics is calibration.",
     )
     lidars: tuple[str, ...] = _parameter(
         (),
         "Names of the lidars, the reference lidar first. The topic of each lidar is NAME/points. "
-        "If empty, there is one lidar without a name, on the topic points.",
+        "If empty, there is one lidar without a name, on the topic `points`.",
         fixed=True,
     )
     cameras: tuple[str, ...] = _parameter(
         (),
         "Names of the cameras, the reference camera first. The topics of each camera are "
         "NAME/image and NAME/camera_info. If empty, there is one camera without a name, on the "
-        "topics image and camera_info.",
+        "topics `image` and `camera_info`.",
         fixed=True,
     )
     extrinsics: str = _parameter(
@@ -131,11 +131,11 @@ class Parameters:
         "mode is camera_only. calibration: a frame_id of the YAML file, or the value of base_frame "
         "for boxes in the ego frame. In the latter case, give base_frame a name that TF does not "
         "have, such as ego, and set it as RViz's Fixed Frame. With base_link, RViz would draw the "
-        "boxes in a wrong place.",
+        "boxes in the wrong place.",
     )
     ego_motion: str = _parameter(
         "none",
-        "Source of the motion of the vehicle, by which the node corrects the points and the poses "
+        "Source of the motion of the vehicle, for which the node corrects the points and the poses "
         "of the cameras. none: no correction. odometry: the topic odometry, whose child_frame_id "
         "is ignored. If extrinsics is calibration, its velocities must be along the axes of the "
         "ego frame. Otherwise, they must be along those of base_frame. tf: the movement of "
@@ -153,7 +153,7 @@ class Parameters:
     mode: str = _parameter(
         "fused",
         "Sensors to use. fused: lidars and cameras. With camera_only, the shipped network finds no "
-        "boxes. A network that looks at no images always works as with lidar_only, and refuses "
+        "boxes. A network that uses no images always works as with lidar_only, and refuses "
         "camera_only.",
         choices=MODES,
     )
@@ -195,13 +195,13 @@ class Parameters:
         "auto",
         "Whether the images are already rectified. For rectified images, the node uses P of "
         "camera_info instead of K, and ignores D. auto: they are rectified if the last part of the "
-        "topic's name, before an ending /compressed, contains _rect, as in /camera/image_rect.",
+        "topic's name, before a trailing /compressed, contains _rect, as in /camera/image_rect.",
         choices=("auto", "always", "never"),
     )
     reliability: str = _parameter(
         "auto",
         "QoS of the subscriptions. auto: reliable if every publisher of the topic offers this, "
-        "otherwise best effort. best_effort: for all topics except camera_info, which may be "
+        "otherwise best effort. best_effort: applies to all topics but camera_info, which may be "
         "latched and stays at auto.",
         choices=("auto", "reliable", "best_effort"),
     )
@@ -216,13 +216,13 @@ class Parameters:
         "Longest time that a message waits for a partner, in seconds. For a message of the "
         "reference stream, a partner is a matching message of another sensor. For other messages, "
         "it is a matching message of the reference stream. "
-        f"At most {MOST_WAITING} messages of a sensor wait at a time.",
+        f"At most {MOST_WAITING} messages per sensor wait at the same time.",
         limits=(0.0, 10.0),
         live=True,
     )
     points_offset: float = _parameter(
         0.0,
-        "Seconds that the node adds to the stamps of clouds to match messages and to correct the "
+        "Seconds that the node adds to the stamps of clouds to match messages and to correct for "
         "motion (ego_motion). For published messages and for TF, it uses the stamps without this "
         "offset.",
         limits=OFFSETS,
@@ -236,7 +236,7 @@ class Parameters:
     )
     unmatched: str = _parameter(
         "process",
-        "What happens to a message that has no partner when max_wait ends. drop: the node drops "
+        "What happens to a message that has no partner when max_wait expires. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
         "the clouds of the first lidar. It drops messages of other sensors. Exception: if the "
         "stamps of two sensors have not matched for one second, it processes the messages of the "
@@ -251,7 +251,7 @@ class Parameters:
     )
     intensity_scale: float = _parameter(
         0.0,
-        "Factor that brings the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535, by "
+        "Factor that scales the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535, by "
         "the type of the field and its maximum in the first clouds.",
         limits=(0.0, 1e6),
         live=True,
@@ -264,8 +264,8 @@ class Parameters:
     )
     distance_bands: tuple[float, ...] = _parameter(
         (20.0, 40.0),
-        "Limits between bands of distance for score_threshold_CLASS, in metres, in rising order: "
-        "two numbers make three bands. The distance of a box is measured horizontally from the "
+        "Limits between distance bands for score_threshold_CLASS, in metres, in increasing order: "
+        "two values make three bands. The distance of a box is measured horizontally from the "
         "origin of the ego frame.",
         limits=(0.0, 1000.0),
         live=True,
@@ -289,7 +289,7 @@ class Parameters:
     )
     max_processing_time_ms: float = _parameter(
         200.0,
-        "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics says "
+        "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics reports "
         "WARN.",
         limits=(1.0, 60_000.0),
         live=True,
@@ -297,7 +297,7 @@ class Parameters:
     max_silence_ms: float = _parameter(
         1000.0,
         "If the node published no frame during this time, or every frame took longer than "
-        "max_processing_time_ms, /diagnostics says ERROR.",
+        "max_processing_time_ms, /diagnostics reports ERROR.",
         limits=(1.0, 60_000.0),
         live=True,
     )

@@ -70,17 +70,17 @@ class Topic(NamedTuple):
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
-        "boxes in the colours of their classes; `text` holds class and score",
+        "boxes in the colours of their classes; `text` contains the class and the score",
         DETECTION,
     ),
     "~/detections": Topic(
         "vision_msgs/msg/Detection3DArray",
-        "the same boxes; `class_id` is the number of the class in `~/label_info`",
+        "the same boxes; `class_id` is the ID of the class in `~/label_info`",
         DETECTION,
     ),
     "~/label_info": Topic(
         "vision_msgs/msg/LabelInfo",
-        "names of the classes in `~/detections`; `threshold` is the lowest score that is published",
+        "names of the classes in `~/detections`; `threshold` is the lowest published score",
         DETECTION,
         LATCHED,
     ),
@@ -95,7 +95,7 @@ TOPICS: dict[str, Topic] = {
     ),
     "~/semseg/labels": Topic(
         "sensor_msgs/msg/Image",
-        "class numbers, mono8; 255 is no class",
+        "class IDs, mono8; 255 means no class",
         SEGMENTATION,
         of_camera=True,
     ),
@@ -114,7 +114,7 @@ TOPICS: dict[str, Topic] = {
     "~/point_segmentation": Topic(
         "sensor_msgs/msg/PointCloud2",
         "the points of the cloud in their order (height 1). Fields: x, y, z (float32), `label` "
-        "(uint8: number of the class; 255 if the network did not see the point), `score` "
+        "(uint8: ID of the class; 255 if the network did not use the point), `score` "
         "(float32: probability of the class) and `rgb` (colour of the class)",
         POINTS,
         of_lidar=True,
@@ -133,7 +133,7 @@ TOPICS: dict[str, Topic] = {
     "~/bev/points": Topic(
         "sensor_msgs/msg/PointCloud2",
         "a point on the ground at the centre of each known cell. Fields: x, y, z, `rgb` (colour of "
-        "the class) and `label` (number of the class)",
+        "the class) and `label` (ID of the class)",
         BEV,
     ),
     "~/bev/label_info": Topic(
