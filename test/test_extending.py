@@ -126,7 +126,7 @@ def test_a_neck_is_one_file(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_lidar_encoder_gets_pose_ring_and_time(folder: Path, run) -> None:
-    run(SECTIONS["A lidar encoder in the sensor's own frame"])
+    run(SECTIONS["A lidar encoder"])
     assert (folder / "runs" / "rays" / "checkpoint.pt").is_file()
 
 
