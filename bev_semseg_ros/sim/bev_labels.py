@@ -1,4 +1,4 @@
-"""The labels of a simulated frame in the bird's-eye view."""
+"""Ground-truth BEV maps of simulated frames."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from bev_semseg_ros.sim.render.top_view import (
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
 
-# The grid in metres: what the networks look at, ahead or all around, and 40 m to all sides.
+# Extent and cell size of the map in metres. It covers the grids of the networks, also those all
+# around the vehicle, and everything within 40 m.
 X_MIN, X_MAX, Y_MIN, Y_MAX, CELL = -60.0, 60.0, -40.0, 40.0, 0.25
-# Places of the view from above along a cell's side.
+# Number of subcells along each side of a cell, in which the scene is drawn from above.
 FINE = 2
-# Metres that may be open in the walls round the inside of a building.
+# Largest total width in metres of the openings in the walls around the interior of a building.
 GAP = 1.0
 
 _BEV_LABELS = load_label_set(DEFAULT_BEV_LABELS)
-# Class of a mask -> class of the map.
+# Class in a mask -> class in the map.
 _CLASSES = load_label_set(MASK_LABEL_SET).mask_table(_BEV_LABELS)
 _KIND_OF_NAME = {
     "road": PAVED,
@@ -63,9 +64,9 @@ _ROAD, _MARKING, _SIDEWALK, _VEGETATION, _BUILDING, _BARRIER, _VEHICLE, _PERSON 
         "person",
     )
 )
-# Bit of a building in `TopView.standing`.
+# Bit of the class building in `TopView.standing`.
 _WALL = np.uint8(1 << _BUILDING)
-# A map of that grid in which nothing is known.
+# Map of this extent in which every cell is unknown.
 EMPTY_MAP = BevMap(
     np.full((round((X_MAX - X_MIN) / CELL), round((Y_MAX - Y_MIN) / CELL)), MASK_IGNORED, np.uint8),
     X_MIN,
@@ -76,20 +77,27 @@ EMPTY_MAP = BevMap(
 
 
 def label_bev(view: View, scan: Scan) -> BevMap:
-    """Return the classes of the places around the vehicle.
+    """Return the true classes of the cells around the vehicle.
 
-    A cell has the class of what stands on it, up to HEADROOM. That is a person, or a
-    barrier, which may be thin, wherever there is some of it; anything else if it covers half of the
-    cell. The inside of a building is building, all of a vehicle is vehicle, however high. Crowns of
-    trees, balconies and gantries above it do not count. Otherwise a cell has the class of the
-    ground: lane marking wherever there is some, or what covers most of it.
+    A cell has the class of what stands on it, up to HEADROOM above the ground:
 
-    Observed are the cells with a point that lies no higher than that, or on a vehicle or a
-    building. Water in the air does not count.
+    - Any part of a person makes the cell a person.
+    - Any part of a barrier, which may be thin, makes the cell a barrier, unless vehicles cover half
+      of the cell.
+    - Any other class counts if what stands there covers at least half of the cell.
+
+    The interior of a building counts as building, and a vehicle counts at any height. Crowns of
+    trees, balconies and gantries above HEADROOM do not count.
+
+    If nothing stands on a cell, it has the class of the ground: lane marking if it contains any,
+    otherwise the class that covers most of it.
+
+    A cell is observed if it contains a lidar point that is at most HEADROOM above the ground, or
+    that is on a vehicle or a building. Points on rain, fog or spray do not count.
 
     Args:
         view: State of the world.
-        scan: What the rig's lidars measured of it.
+        scan: Points that the rig's lidars measured.
     """
     shape = EMPTY_MAP.classes.shape
     fine = TopView((FINE * shape[0], FINE * shape[1]), (X_MIN, Y_MIN), CELL / FINE, MASK_IGNORED)
@@ -107,10 +115,10 @@ def label_bev(view: View, scan: Scan) -> BevMap:
 
 
 def _close_buildings(standing: np.ndarray) -> None:
-    """Set the bit of buildings inside them, in place.
+    """Set the building bit in the interiors of buildings, in place.
 
-    What lies under a roof and is cut off from the open by walls is inside. A balcony or an awning
-    is open to the street.
+    An interior is an area under a roof that walls separate from the outside. The area below a
+    balcony or an awning is open to the street, so it is not an interior.
     """
     by_cell = standing[::FINE, ::FINE].copy()
     for place in range(1, FINE * FINE):
@@ -138,7 +146,7 @@ def _close_buildings(standing: np.ndarray) -> None:
 
 @kernel
 def _merge(ground, standing, counts, classes):
-    """Write the class of each cell from its FINE x FINE places; `counts` (8,) is scratch memory."""
+    """Write the class of each cell from its FINE x FINE subcells; `counts` (8,) is a buffer."""
     places = FINE * FINE
     for row in range(classes.shape[0]):
         for column in range(classes.shape[1]):
@@ -184,12 +192,12 @@ def _merge(ground, standing, counts, classes):
 
 
 def _observed(scan: Scan, heights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the cells (X, Y) with a point on what a cell can have the class of.
+    """Return which cells (X, Y) contain a point that counts as an observation; see `label_bev`.
 
     Args:
         scan: Points in the ego frame.
-        heights: (FINE * X, FINE * Y) z of the ground, NaN where there is none.
-        shape: (X, Y).
+        heights: (FINE * X, FINE * Y) z of the ground in metres, NaN where there is none.
+        shape: Number of cells (X, Y).
     """
     observed = np.zeros(shape, bool)
     fine = np.floor((scan.positions[:, :2] - (X_MIN, Y_MIN)) * (FINE / CELL)).astype(np.int64)

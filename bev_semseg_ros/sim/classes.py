@@ -1,4 +1,4 @@
-"""Class numbers that the simulator gives to surfaces and objects.
+"""Class numbers of simulated surfaces and objects.
 
 Everything the simulator needs to know about classes is in this module. The rest of the package
 refers to a class by its name.
@@ -32,12 +32,12 @@ TRUCK = MASK_LABEL["truck"]
 PEDESTRIAN = MASK_LABEL["pedestrian"]
 TWO_WHEELER = MASK_LABEL["two_wheeler"]
 
-# Names of the classes that have boxes, and class name -> label of a box: the label set "boxes_4".
+# Names of the classes that have boxes, and class name -> class number: the label set "boxes_4".
 BOX_CLASSES = load_label_set("boxes_4").classes
 BOX_LABEL = {name: number for number, name in enumerate(BOX_CLASSES)}
 
-# Class name -> entry of A2D2's class_list.json whose colour the simulator writes for it. Where the
-# class list counts instances ("Car 1", "Car 2", ...), it is the first one.
+# Class name -> entry of A2D2's class_list.json in whose colour the simulator writes the class. If
+# the list numbers instances ("Car 1", "Car 2", ...), the first one is used.
 A2D2_CATEGORY = {
     "road": "RD normal street",
     "lane_marking": "Solid line",

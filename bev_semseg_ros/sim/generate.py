@@ -1,8 +1,8 @@
 """Data sets of simulated drives.
 
-Many scenes are simulated in worker processes. An interrupted run can be resumed, and several runs
-may fill one folder at the same time. The same seed gives the same files, whatever the number of
-workers and runs.
+Worker processes simulate the scenes in parallel. An interrupted run can be resumed, and several
+runs may write to one folder at the same time. The same seed gives the same files, whatever the
+number of workers and runs.
 """
 
 from __future__ import annotations
@@ -51,30 +51,30 @@ def generate(
 ) -> None:
     """Write a data set of simulated drives in the layout of the rig's real data set.
 
-    Scenes that the folder already holds are kept, so an interrupted run is resumed and a larger
-    number of scenes extends the data set. Several runs, also on several machines with a common file
-    system, may write ranges of scenes into one folder at the same time.
+    Scenes that the folder already contains are kept, so an interrupted run is resumed and a larger
+    number of scenes extends the data set. Several runs may write different ranges of scenes to one
+    folder at the same time, even from several machines with a shared file system.
 
     Args:
         out: Folder of the data set, created if it does not exist.
-        rig: Sensors: a key of RIGS, "random" for a rig of its own for each scene, a rig, or a
+        rig: Sensors: a key of RIGS, "random" for a different rig in each scene, a rig, or a
             source of rigs.
         scenes: Number of drives, each of which is a scene.
         frames: Frames per drive, 0.1 s apart.
         seed: The same seed gives the same files.
         image_size: (width, height) of the images in pixels; None for the rig's own.
-        workers: Number of processes; None for one per core. It does not change the result.
+        workers: Number of processes; None for one per core. The result does not depend on it.
         progress: Whether to show a progress bar.
         command: Command line to record in synth.json.
         full_turn: Whether to keep the lidar points that no camera sees. Real A2D2 frames do not
             have them. Those of KITTI do, but have no labels there.
-        first_scene: Number of the first of these drives.
+        first_scene: Number of the first of these scenes, counted from 0.
 
     Raises:
-        ValueError: If an argument is out of range, if the lidars of the rig see nothing that its
-            cameras see, or if the folder holds anything but the result of earlier runs with the
-            same seed, rig, frames, image size and full turn.
-        ChildProcessError: If a worker process was ended from outside.
+        ValueError: If an argument is out of range, if no lidar beam of the rig falls within an
+            image although `full_turn` is off, or if the folder contains anything but the result of
+            earlier runs with the same seed, rig, frames, image size and `full_turn`.
+        ChildProcessError: If a worker process was killed.
     """
     _check_at_least("scenes", scenes, 1)
     _check_at_least("frames", frames, 1)
@@ -85,7 +85,7 @@ def generate(
     source = rig_source(rig, seed, image_size)
     if not full_turn and not source.is_recorded and not sees_an_image(source.rig_of(first_scene)):
         raise ValueError(
-            f"{source.name}: no beam of a lidar ends in an image, so the frames would hold no "
+            f"{source.name}: no lidar beam falls within an image, so the frames would contain no "
             "points and no boxes; check ego_from_lidar and camera_from_ego of the calibration "
             "file, or keep the points that no camera sees (--full-turn)"
         )
@@ -118,16 +118,17 @@ def _check_at_least(name: str, value: int, least: int) -> None:
 def _run(
     out: Path, request: Request, source: RigSource, scenes: list[int], workers: int
 ) -> Iterator[int]:
-    """Simulate scenes and yield the number of each as soon as it is complete.
+    """Simulate scenes and yield the number of each one as soon as it is complete.
 
-    With one worker, this process does the work.
+    With one worker, the scenes are simulated in this process.
     """
     if workers == 1:
         library = Library(request.seed)
         for scene in scenes:
             yield _write_scene(out, request, source, library, scene)
         return
-    # A fork may hang once OpenMP, numba or Embree have started threads; a spawned process may not.
+    # A forked process may hang if OpenMP, numba or Embree have already started threads. A spawned
+    # process does not.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (request.seed, source)) as pool:
         pending = [pool.submit(_write_scene_in_worker, out, request, scene) for scene in scenes]
@@ -136,20 +137,19 @@ def _run(
                 yield future.result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                f"{out}: a worker process was ended from outside, probably because the memory is "
-                "full; repeat the command with fewer --workers: it continues after the complete "
-                "drives"
+                f"{out}: a worker process was killed, probably because memory ran out; "
+                "repeat the command with fewer --workers; it continues after the complete drives"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-# What a worker process needs for all of its scenes; empty in every other process.
+# Rigs and shapes that a worker process uses for all its scenes; empty in every other process.
 _worker_parts: list[tuple[RigSource, Library]] = []
 
 
 def _start_worker(seed: int, source: RigSource) -> None:
-    """Prepare a worker process: build its library of shapes once for all of its scenes."""
+    """Prepare a worker process: build its library of shapes once for all its scenes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _worker_parts.append((source, Library(seed)))
@@ -158,7 +158,8 @@ def _start_worker(seed: int, source: RigSource) -> None:
 def _end_with_parent() -> None:
     """End this worker as soon as its parent has ended.
 
-    A parent that is killed cannot stop its workers. They would simulate the rest of the data set.
+    A parent that is killed cannot stop its workers. Without this, they would simulate the rest of
+    the data set.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -176,12 +177,12 @@ def _write_scene(
 ) -> int:
     """Simulate and write one drive.
 
-    The files depend only on the request, on the source and on the number of the scene.
+    The files depend only on the request, the source and the number of the scene.
 
     Args:
         out: Folder of the data set.
         request: What to simulate.
-        source: Gives the rig.
+        source: Source of the rig.
         library: Shapes to draw from, built with the seed of the request.
         scene: Number of the scene.
 
@@ -209,14 +210,14 @@ def _write_scene(
 def _take_images(
     world: World, frame: int, rig: Rig, view: View, bonnet: Mesh | None
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the images and the masks of a frame, by the names of the cameras.
+    """Return the images and the masks of a frame, by camera name.
 
     Args:
         world: The drive.
         frame: Number of the frame.
-        rig: Cameras, and what they do to their images.
+        rig: Cameras and image effects.
         view: State of the world at the time of the frame.
-        bonnet: Part of the own vehicle in the ego frame that the cameras see.
+        bonnet: Visible part of the ego vehicle, in the ego frame; None if there is none.
     """
     effects = rig.effects
     if effects is not None and effects.delay:

@@ -1,4 +1,4 @@
-"""`synth.json`: what a folder of simulated drives holds, so that a run can be resumed."""
+"""`synth.json`: the record of the drives in a folder, by which a run can be resumed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bev_semseg_ros.sim.writers.base import Writer
 
 MANIFEST = "synth.json"
 _TEMPORARY = MANIFEST + ".tmp"
-# Held while the manifest is read or written, and what the writer derives from it.
+# Lock file, held while the manifest and the files that the writer derives from it are accessed.
 _LOCK = ".synth.lock"
-# Left out of a manifest that would hold this value: manifests of earlier versions do not have it.
+# Fields that the manifest leaves out if they have this value. Those of earlier versions lack them.
 _OPTIONAL = {"full_turn": False, "rig_digest": "", "labels": "boxes, masks"}
-# What the writers write now. A folder of earlier frames, without some of it, is not added to.
+# Labels that the writers write now. No frames are added to a folder whose frames lack some of them.
 LABELS = "boxes, masks, points, bev"
-PAUSE = 20.0  # after the record was written, as a multiple of the time that this took
+PAUSE = 20.0  # least pause after a write of the record, as a multiple of the duration of the write
 
 
 @dataclass(frozen=True)
 class Request:
-    """What decides the content of all frames; it is the same for all runs into one folder.
+    """Arguments that determine the content of all frames, the same for all runs into one folder.
 
     Attributes:
         seed: Seed of the data set.
@@ -35,7 +35,7 @@ class Request:
         frames: Frames per scene.
         image_size: (width, height) of the images in pixels; None if each rig has its own.
         full_turn: Whether points that no camera sees are kept.
-        rig_digest: Tells apart rigs of the same name; empty where the name says all.
+        rig_digest: Distinguishes rigs of the same name; empty if the name is enough.
         labels: Kinds of labels that are written.
     """
 
@@ -48,7 +48,7 @@ class Request:
     labels: str = LABELS
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the request as it stands in the manifest."""
+        """Return the request as it is written to the manifest."""
         content = asdict(self)
         for name, value in _OPTIONAL.items():
             if content[name] == value:
@@ -75,10 +75,11 @@ class Manifest:
         """Create the folder and its record, and let the writer begin.
 
         Returns:
-            The scenes that earlier runs of the same request completed.
+            Numbers of the scenes that earlier runs of the same request completed.
 
         Raises:
-            ValueError: If the folder holds anything else.
+            ValueError: If the folder contains other files, the drives of another request, or a
+                damaged record.
         """
         self._refuse_other_files()
         self._out.mkdir(parents=True, exist_ok=True)
@@ -91,7 +92,7 @@ class Manifest:
     def add(self, scene: int, writer: Writer) -> None:
         """Record a complete scene, now or with later ones; call `flush` after the last.
 
-        The record of tens of thousands of scenes takes longer to write than a scene to simulate.
+        Writing the record of tens of thousands of scenes takes longer than simulating one scene.
         """
         self._unrecorded.add(scene)
         if time.monotonic() >= self._next_record:
@@ -111,13 +112,13 @@ class Manifest:
         self._next_record = end + PAUSE * (end - begin)
 
     def _refuse_other_files(self) -> None:
-        """Raise ValueError if the folder holds files and no record."""
+        """Raise ValueError if the folder contains files but no record."""
         out = self._out
         if (out / MANIFEST).is_file() or not out.exists():
             return
         own = (_LOCK, _TEMPORARY)
         if not out.is_dir() or any(entry.name not in own for entry in out.iterdir()):
-            # Another run may have created the record since.
+            # Another run may have created the record in the meantime.
             if (out / MANIFEST).is_file():
                 return
             raise ValueError(
@@ -127,7 +128,7 @@ class Manifest:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other processes from the record."""
+        """Lock the record against other processes."""
         path = self._out / _LOCK
         with open(path, "w") as file:
             try:
@@ -141,7 +142,7 @@ class Manifest:
             yield
 
     def _complete_scenes(self) -> set[int]:
-        """Return the scenes that are recorded.
+        """Return the numbers of the recorded scenes.
 
         Raises:
             ValueError: If the record is damaged or is that of another request.

@@ -61,7 +61,7 @@ def test_a_killed_worker_is_an_error_that_says_how_to_continue(tmp_path):
             return os._exit, (9,)
 
     source = KillsItsWorker(RIGS["kitti"].resized(SIZE))
-    with pytest.raises(ChildProcessError, match=r"ended from outside.* repeat .* fewer --workers"):
+    with pytest.raises(ChildProcessError, match=r"was killed.* repeat .* fewer --workers"):
         generate(tmp_path / "set", source, 2, 1, 4, SIZE, workers=2, progress=False)
 
 

@@ -181,7 +181,7 @@ def test_a_lidar_that_sees_nothing_of_the_images_is_named_before_empty_frames_ar
         tree["lidar"]["beams"] = {"model": "Livox-HAP"}
 
     path = changed(tmp_path, look_back)
-    with pytest.raises(ValueError, match=r"no beam of a lidar ends in an image.*camera_from_ego"):
+    with pytest.raises(ValueError, match=r"no lidar beam falls within an image.*camera_from_ego"):
         generate(tmp_path / "set", str(path), 1, 1, 4, workers=1, progress=False)
     assert not (tmp_path / "set").exists()
 
