@@ -1,4 +1,4 @@
-"""Annotated objects: where they are at a time, their boxes, and the mesh of those that move."""
+"""Annotated objects: their poses over time, their boxes, and the mesh of the moving ones."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Actor:
 
     Attributes:
         shape: Mesh, size and class.
-        materials: (slots,) row of the scene's MaterialTable for each slot of the shape.
+        materials: (slots,) row index in the scene's MaterialTable for each slot of the shape.
         s: Station at time 0, metres along the road.
         t: Offset to the left of the road's centre line at time 0 in metres.
         turn: Heading relative to the direction of the road in radians, constant.
-        speed: Change of the station in m/s, negative against the stations.
-        scale: Factor on the size of the shape, the same along all axes.
-        drift: Change of the offset in m/s: what crosses the road moves to the left or the right.
-        is_in_traffic: Whether it is a vehicle on its way, also one that waits. Its lamps may be on.
+        speed: Rate of change of the station in m/s.
+        scale: Scale factor of the shape, the same along all axes.
+        drift: Rate of change of the offset in m/s; not 0 for an actor that crosses the road.
+        is_in_traffic: Whether it takes part in traffic, driving or waiting. Its lamps may be on.
     """
 
     shape: Shape
@@ -46,7 +46,7 @@ class Actor:
 
     @property
     def footprint(self) -> tuple[float, float]:
-        """Length and width of the ground that it takes in metres."""
+        """Length and width of the ground that it occupies, in metres."""
         length, width = self.shape.footprint
         return length * self.scale, width * self.scale
 
@@ -54,7 +54,7 @@ class Actor:
         """Return the pose at a time in seconds.
 
         Returns:
-            World position (3,) of the ground below the middle, and yaw in radians.
+            World position (3,) of the ground below the centre, and yaw in radians.
         """
         s, t = self.s + self.speed * time, self.t + self.drift * time
         return street.point(s, t), float(street.alignment.heading(s)) + self.turn
@@ -71,7 +71,7 @@ class Actor:
         )
 
     def grade(self, street: Street, time: float) -> float:
-        """Return the rise per metre of the ground that it stands on; 0 for people on foot."""
+        """Return the grade of the ground below it, in metres per metre; 0 for people on foot."""
         if self.shape.label == BOX_LABEL["pedestrian"]:
             return 0.0
         s, t = self.s + self.speed * time, self.t + self.drift * time
@@ -83,11 +83,11 @@ class Actor:
         position: tuple[float, float, float] | np.ndarray = (0.0, 0.0, 0.0),
         yaw: float = 0.0,
     ) -> Mesh:
-        """Return the triangles, with `object_index` as their object.
+        """Return the mesh of the actor.
 
         Args:
-            object_index: Number of the object.
-            position: Where to place the mesh; by default it stays in its own frame.
+            object_index: Object index of the triangles.
+            position: Position of the mesh in metres; by default it stays in its own frame.
             yaw: Heading in radians.
         """
         x, y, z = position
@@ -99,7 +99,7 @@ def boxes_of(actors: list[Actor], street: Street, time: float) -> Boxes:
     """Return the true boxes of actors at a time.
 
     Args:
-        actors: M actors; the position in the list is the id of the box.
+        actors: M actors; the index in the list is the id of the box.
         street: The street they are on.
         time: Seconds since the start of the drive.
 
@@ -124,11 +124,11 @@ def boxes_of(actors: list[Actor], street: Street, time: float) -> Boxes:
 
 
 def leaning(mesh: Mesh, place: np.ndarray, yaw: float, grade: float) -> Mesh:
-    """Return a mesh that follows a slope along its heading.
+    """Shear a mesh so that it follows a slope along its heading.
 
     Args:
         mesh: Mesh in the world frame.
-        place: (3,) point that keeps its height.
+        place: (3,) world point that keeps its height.
         yaw: Heading in radians.
         grade: Rise in metres per metre.
     """
@@ -143,13 +143,13 @@ def leaning(mesh: Mesh, place: np.ndarray, yaw: float, grade: float) -> Mesh:
 
 
 class MovingActors:
-    """The actors that move, as one mesh whose parts are turned and moved together."""
+    """The moving actors as one mesh, whose parts are all transformed in one step."""
 
     def __init__(self, actors: list[Actor]) -> None:
         """Join the meshes of the actors that move.
 
         Args:
-            actors: All actors; the position in the list is the object index of the triangles.
+            actors: All actors; the index in the list is the object index of the triangles.
         """
         self._actors = [actor for actor in actors if actor.is_moving]
         meshes = [actor.mesh(index) for index, actor in enumerate(actors) if actor.is_moving]
@@ -170,7 +170,7 @@ class MovingActors:
         sin = self._per_triangle(np.sin(yaws).astype(np.float32))
 
         def turned(vectors: np.ndarray) -> np.ndarray:
-            """Turn vectors (T, 3, 3) by the yaws of their actors."""
+            """Rotate vectors (T, 3, 3) by the yaws of their actors."""
             out = vectors.copy()
             out[..., 0] = cos * vectors[..., 0] - sin * vectors[..., 1]
             out[..., 1] = sin * vectors[..., 0] + cos * vectors[..., 1]

@@ -1,4 +1,4 @@
-"""Lamps that light a scene at night: street lamps, headlights, and the own vehicle's."""
+"""Lamps that light a scene at night: street lamps and headlights."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from bev_semseg_ros.sim.scene.weather import Weather
 
 # Columns of a lamp: position (3) and direction (3) in the world frame, intensity (3, linear RGB,
-# irradiance at 1 m), and how narrow the beam is. Beams narrower than HEADLIGHT are dipped.
+# irradiance at 1 m), and narrowness of the beam, which is a power of the cosine of the angle to the
+# direction. Beams narrower than HEADLIGHT are dipped.
 LAMP_COLUMNS = 10
-# How narrow the beam of a headlight is.
+# Narrowness of the beam of a headlight.
 BEAM = HEADLIGHT + 9.0
 NO_LAMPS = np.zeros((0, LAMP_COLUMNS))
-# No more lamps than this light a frame, and none beyond these metres.
+# Largest number of lamps that light a frame, and their largest distance in metres.
 MAX_LAMPS = 18
 REACH = 95.0
-# Headlights of the own vehicle in the ego frame in metres.
+# Positions of the ego vehicle's headlights in the ego frame, metres.
 OWN_HEADLIGHTS = np.array([[2.2, 0.68, 0.68], [2.2, -0.68, 0.68]])
 _VEHICLES = (BOX_LABEL["car"], BOX_LABEL["truck"])
 HEADLIGHT_COLORS = ((1.0, 0.86, 0.66), (0.92, 0.97, 1.05))
@@ -39,10 +40,10 @@ class Lamps:
     """The lamps of one drive."""
 
     def __init__(self, site: Site, weather: Weather, seed: int) -> None:
-        """Draw how bright and of which colour lamps are, and light the street lamps.
+        """Draw the brightness and the colour of the lamps, and switch on the street lamps.
 
         Args:
-            site: The furnished street; its lamps receive glowing heads at night.
+            site: The furnished street. At night, glowing heads are added to its street lamps.
             weather: Weather of the drive.
             seed: Seed of the drive.
         """
@@ -56,7 +57,7 @@ class Lamps:
         if not self._are_on:
             return
         table = site.table
-        # A weak lamp by day, glaring at night.
+        # Weak by day, glaring at night.
         glow = 2.6 if weather.is_night else 1.6
         self._front = table.add("retro", (0.9, 0.9, 0.9), noise_contrast=0.0, emission=glow)
         self._rear = table.add(
@@ -77,7 +78,7 @@ class Lamps:
         ).reshape(-1, LAMP_COLUMNS)
 
     def switch_on(self, actors: list[Actor]) -> list[Actor]:
-        """Return actors with the lamps of those lit that are in traffic."""
+        """Return the actors, with the lamps of those in traffic switched on."""
         if not self._are_on:
             return actors
         return [self._lit(actor) if actor.is_in_traffic else actor for actor in actors]
@@ -88,15 +89,15 @@ class Lamps:
         Args:
             actors: All actors.
             time: Seconds since the start of the drive.
-            world_from_ego: (4, 4) pose of the vehicle.
+            world_from_ego: (4, 4) pose of the ego frame.
 
         Returns:
-            (L, LAMP_COLUMNS), at most MAX_LAMPS.
+            (L, LAMP_COLUMNS), L at most MAX_LAMPS; empty by day.
         """
         if not self._is_night:
             return NO_LAMPS
         forward = world_from_ego[:3, 0]
-        # The cut-off of dipped beams lies 1 % below the horizon.
+        # The cut-off of dipped beams is about 1 % below the horizon.
         dipped = forward - np.array([0, 0, 0.012])
         own = [
             [*place, *dipped, *self._headlight, BEAM]
@@ -124,7 +125,7 @@ class Lamps:
         return replace(actor, materials=materials)
 
     def _headlights(self, actor: Actor, street: Street, time: float) -> list[float]:
-        """Return the headlights of a vehicle, as one lamp in the middle of its front."""
+        """Return the headlights of a vehicle as one lamp at the centre of its front."""
         position, yaw = actor.pose(street, time)
         forward = np.array([np.cos(yaw), np.sin(yaw), -0.012])
         place = position + forward * (actor.shape.size[0] / 2 + 0.1) + np.array([0, 0, 0.7])

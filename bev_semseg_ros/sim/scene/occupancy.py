@@ -17,13 +17,13 @@ class Occupancy:
         self._count = 0
         self._poses = np.zeros((64, moments, 3))  # x, y, yaw
         self._halves = np.zeros((64, 2))
-        self._radii = np.zeros(64)  # from the middle to the corners
+        self._radii = np.zeros(64)  # from the centre to the corners
 
     def claim(self, poses: np.ndarray, length: float, width: float, margin: float = 0.1) -> bool:
         """Occupy a rectangle if it is free.
 
         Args:
-            poses: World x, y, yaw: (K, 3) at the moments, or (3,) if it does not move.
+            poses: World x, y, yaw: (K, 3) at all moments, or (3,) if it does not move.
             length: Metres along its heading.
             width: Metres across its heading.
             margin: Distance in metres to keep from other rectangles.
@@ -76,9 +76,9 @@ def _overlap(
 
     Args:
         delta: (N, 2) centre of the second minus centre of the first.
-        yaw: (N,) of the first.
-        half: (2,) half length and half width of the first.
-        other_yaw: (N,) of the second.
+        yaw: (N,) yaw of the first in radians.
+        half: (2,) half length and half width of the first, the same for all pairs.
+        other_yaw: (N,) yaw of the second in radians.
         other_half: (N, 2) half length and half width of the second.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What everything that is built along one street shares."""
+"""Shared state of everything that is built along one street."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Amenity:
         use: "seat", "stop" (of a bus) or "zebra" (a crossing over the whole road).
         s: Station in metres.
         t: Offset in metres; 0 for a zebra crossing.
-        turn: Heading of who is there, relative to the direction of the road in radians.
+        turn: Heading of the people there, relative to the direction of the road in radians.
     """
 
     use: str
@@ -40,12 +40,12 @@ class Site:
         street: The street.
         season: One of `surfaces.SEASONS`.
         table: Materials of the scene.
-        surfaces: Rows of the table for the surfaces of a street.
+        surfaces: Row indices in the table for the surfaces of a street.
         library: Shapes of vehicles, people and plants.
         occupancy: Ground that is occupied.
         out: Collects the triangles of everything that does not move.
         lamps: World points (3,) of the heads of street lamps, which are lit at night.
-        amenities: Places where people gather, as far as they are built.
+        amenities: Places where people gather that have been built so far.
     """
 
     rng: np.random.Generator
@@ -60,7 +60,7 @@ class Site:
     amenities: list[Amenity] = field(default_factory=list)
 
     def pose(self, s: float, t: float, turn: float = 0.0) -> np.ndarray:
-        """Return world x, y, yaw (3,) of something at a station and an offset.
+        """Return the world x, y, yaw (3,) of an object at a station and an offset.
 
         Args:
             s: Station in metres.
@@ -71,7 +71,7 @@ class Site:
         return np.array([x, y, self.street.alignment.heading(s) + turn])
 
     def amenities_for(self, use: str) -> list[Amenity]:
-        """Return the places of a use where people gather, see `Amenity`."""
+        """Return the amenities with a given use; see `Amenity`."""
         return [amenity for amenity in self.amenities if amenity.use == use]
 
     def claim(
@@ -83,7 +83,7 @@ class Site:
         turn: float = 0.0,
         margin: float = 0.1,
     ) -> bool:
-        """Occupy the ground of something that stands, if it is free and not in a side road.
+        """Occupy the ground of a static object, if it is free and not on a side road.
 
         Args:
             s: Station in metres.
@@ -91,7 +91,7 @@ class Site:
             length: Metres along its heading.
             width: Metres across its heading; None for a square.
             turn: Heading relative to the direction of the road in radians.
-            margin: Distance in metres to keep from other things.
+            margin: Distance in metres to keep from other objects.
 
         Returns:
             Whether the ground was free and is now occupied.

@@ -1,4 +1,4 @@
-"""What surrounds the vehicle at one moment: the input of every simulated sensor."""
+"""State of the simulated world at one moment: the input of every simulated sensor."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class View:
     Meshes are in the world frame: z up, metres.
 
     Attributes:
-        static: Mesh of everything that does not move. It is the same object for a whole drive, so a
-            sensor may keep what it built from it.
-        moving: Mesh of everything that moves, where it is now.
+        static: Mesh of everything that does not move. It is the same object for a whole drive, so
+            sensors may cache what they derive from it.
+        moving: Mesh of everything that moves, at its current pose.
         materials: Materials of both meshes.
         world_from_ego: (4, 4) pose of the ego frame, with roll and pitch.
-        boxes: True boxes of all objects in the ego frame, with ids and velocities. Row k is the
-            object whose triangles have object index k.
+        boxes: True boxes of all objects in the ego frame, with ids and velocities. Box k belongs to
+            the triangles with object index k.
         timestamp_ns: Nanoseconds since the start of the drive.
         seed: Seed of the frame, for noise.
         drive_seed: Seed of the drive, for light, camera settings and bias.
         season: One of `surfaces.SEASONS`.
         wet: Wetness of the ground, 0 to 1.
         weather: Weather and time of day.
-        lamps: (L, LAMP_COLUMNS) lamps that light the scene; none by day.
-        mist: Row of the materials for water in the air, None without rain and fog.
+        lamps: (L, LAMP_COLUMNS) lamps that light the scene; empty by day.
+        mist: Row index in `materials` for water in the air; None without rain or fog.
     """
 
     static: Mesh

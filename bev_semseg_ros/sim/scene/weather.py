@@ -12,7 +12,7 @@ from bev_semseg_ros.frame import Boxes
 # Kinds of weather and how often a drive has each.
 WEATHERS = ("fair", "night", "rain", "fog", "low_sun")
 WEATHER_PROBABILITIES = (0.65, 0.10, 0.12, 0.05, 0.08)
-# What is slower, in m/s, or narrower, in metres, raises no spray.
+# Least speed in m/s and least width in metres of a vehicle that raises spray.
 SPRAY_SPEED = 5.0
 SPRAY_WIDTH = 1.2
 
@@ -25,8 +25,8 @@ class Weather:
         kind: One of WEATHERS; "fair" is any weather by day without rain or dense fog.
         wet: Wetness of the ground, 0 to 1.
         rain: Rain in mm/h, 0 without rain.
-        fog_length: Metres after which 1/e of the contrast remains; 0 if the light of the drive
-            decides it, see `render.light.random_light`.
+        fog_length: Distance in metres at which 1/e of the contrast remains; 0 if
+            `render.light.random_light` draws it.
         is_night: Whether lamps are the only light.
     """
 
@@ -68,7 +68,7 @@ class Weather:
 
 
 def spraying(boxes: Boxes) -> np.ndarray:
-    """Return the rows of the boxes that are vehicles fast enough to raise spray from a wet road."""
+    """Return the indices of boxes that are wide and fast enough to raise spray from a wet road."""
     is_vehicle = boxes.sizes[:, 1] > SPRAY_WIDTH
     return np.flatnonzero(is_vehicle & (np.linalg.norm(boxes.velocities, axis=1) > SPRAY_SPEED))
 

@@ -1,4 +1,4 @@
-"""The simulated world: a street, what stands on it, and a drive along it."""
+"""The simulated world: a street with everything on it, and a drive along it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from bev_semseg_ros.sim.scene.traffic.drive import LONGEST, SPEEDS
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import Weather
 
-# Standard deviations of the attitude of a vehicle on its springs, in radians and metres.
+# Standard deviations of the attitude of the ego vehicle on its springs, in radians and metres.
 PITCH_SIGMA = np.radians(0.5)
 ROLL_SIGMA = np.radians(0.4)
 HEIGHT_SIGMA = 0.05
-# A moving vehicle sways by this share of the standard deviations, at this frequency in Hz.
+# A moving ego vehicle sways by this fraction of the standard deviations, at this frequency in Hz.
 SWAY_SHARE = 0.3
 SWAY_FREQUENCY = 1.3
 
@@ -61,7 +61,7 @@ class World:
         wet: Wetness of the ground, 0 to 1.
         materials: Materials of everything in the scene.
         street: The street.
-        drive: How the vehicle moves.
+        drive: How the ego vehicle moves.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class World:
         actors = self._furnish(site, times)
         self._attitude = rng.normal(0, [ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
         self._sway_phases = rng.uniform(0, 2 * np.pi, 3)
-        # What the weather adds comes last, so that a street is the same in any weather.
+        # Weather effects are added last, so that a street is the same in any weather.
         self._mist: int | None = None
         if self.weather.rain > 0 or self.weather.kind == "fog":
             self._mist = self.materials.add("mist", (0.8, 0.8, 0.8))
@@ -140,7 +140,7 @@ class World:
         self._moving = MovingActors(self._actors)
 
     def view(self, index: int, delay: float = 0.0) -> View:
-        """Return the world at a frame of the drive, or `delay` seconds later.
+        """Return the state of the world at a frame of the drive, or `delay` seconds later.
 
         Raises:
             IndexError: If the drive has no such frame.
@@ -150,8 +150,8 @@ class World:
         time = index / self.rate_hz + delay
         world_from_ego = self.world_from_ego(time)
         true_boxes = boxes_of(self._actors, self.street, time)
-        # Velocities over ground are horizontal: only the heading of the ego frame turns them, not
-        # its roll and pitch.
+        # Velocities over ground are horizontal, so they are rotated only by the yaw of the ego
+        # frame, not by its roll and pitch.
         yaw = float(np.arctan2(world_from_ego[1, 0], world_from_ego[0, 0]))
         velocities = true_boxes.velocities @ rotation_z(yaw)[:2, :2]
         boxes = transform_boxes(invert(world_from_ego), true_boxes)
@@ -174,14 +174,14 @@ class World:
     def _furnish(self, site: Site, times: np.ndarray) -> list[Actor]:
         """Build the ground and everything on it.
 
-        What has a planned place comes first. The rest takes the ground that is left.
+        Objects with a planned position come first. The others use the ground that is still free.
 
         Args:
             site: The street under construction.
             times: (K,) moments in seconds at which objects must not overlap.
 
         Returns:
-            The annotated objects.
+            The annotated objects, with their lamps off.
         """
         rng, sides = site.rng, self.street.sides
         build_ground(self.street, rng, site.out.builder, site.surfaces)
@@ -204,7 +204,7 @@ class World:
         return traffic.actors
 
     def world_from_ego(self, time: float) -> np.ndarray:
-        """Return the pose (4, 4) of the vehicle at a time in seconds, swaying on its springs."""
+        """Return the pose (4, 4) of the ego frame at a time in seconds; it sways on its springs."""
         s = self.drive.speed * time
         sigmas = np.array([ROLL_SIGMA, PITCH_SIGMA, HEIGHT_SIGMA])
         sway: np.ndarray | float = 0.0
@@ -214,17 +214,17 @@ class World:
         yaw = float(self.street.alignment.heading(s)) + self.drive.yaw
         position = self.street.point(s, self.drive.t, height)
         slope = np.arctan(self.street.alignment.slope(s))
-        # The slope is that along the road, from which the vehicle may be turned.
+        # The slope is along the road; the ego vehicle may have a yaw relative to it.
         roll -= slope * np.sin(self.drive.yaw)
         pitch -= slope * np.cos(self.drive.yaw)
         return transform(rotation_rpy(roll, pitch, yaw), position)
 
 
 def _style(rng: np.random.Generator, kind: str, place: str) -> str:
-    """Draw what stands behind the pavement on one side of a kind of street and a place.
+    """Draw what stands behind the pavement on one side of a street.
 
     Returns:
-        "city" for a closed front of buildings, "houses" for houses with gardens, or "scattered"
+        "city" for a continuous row of buildings, "houses" for houses with gardens, or "scattered"
         for trees, fields and a few buildings.
     """
     if place == "narrow":

@@ -39,7 +39,7 @@ class Alignment:
         Args:
             rng: Source of randomness.
             fast: Whether the road is for fast traffic, with gentle bends only.
-            near: Station in metres up to which the profile is finely divided.
+            near: Station in metres up to which the stations of the profile are closely spaced.
             hilly: Whether there are grades of up to MAX_GRADE with crests and dips.
         """
         curvature = float(
@@ -61,7 +61,7 @@ class Alignment:
             waves.append((rng.normal(0, 0.5), rng.uniform(60, 160)))
         z = _hills(rng, s) if hilly else np.zeros_like(s)
         if rng.random() > 0.3:
-            # A grade at the vehicle and a change of it within about 20 m: the ground ahead tilts.
+            # A grade at the ego vehicle that changes within about 20 m, so the ground ahead tilts.
             z += rng.normal(0, 0.012) * s + rng.normal(0, 0.012) * s * np.abs(s) / (np.abs(s) + 20)
         for amplitude, length in waves:
             z += amplitude * np.sin(2 * np.pi * s / length + rng.uniform(0, 2 * np.pi))
@@ -82,15 +82,15 @@ class Alignment:
     def points(
         self, s: np.ndarray | float, t: np.ndarray | float, z: np.ndarray | float = 0.0
     ) -> np.ndarray:
-        """Return world points.
+        """Return world points at stations and offsets.
 
         Args:
             s: Stations in metres.
             t: Offsets in metres.
-            z: Heights over the centre line in metres.
+            z: Heights above the centre line in metres.
 
         Returns:
-            (..., 3), of the shape to which the arguments broadcast.
+            (..., 3) metres; the leading dimensions are those to which the arguments broadcast.
         """
         s = np.asarray(s, np.float64)
         angle, radius = self.curvature * s, 1 / self.curvature
@@ -103,7 +103,7 @@ class Alignment:
     def locate(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return stations and offsets of world points: the inverse of `points`.
 
-        It holds up to the centre of the arc.
+        It is valid for offsets up to the centre of the arc.
         """
         radius = 1 / self.curvature
         side = np.sign(radius)

@@ -1,4 +1,4 @@
-"""The cross-section of a street: lanes, parking places, and strips from the kerb to the land."""
+"""The cross-section of a street: lanes, parking places, and the strips beside the carriageway."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Lane:
     """A lane of the road.
 
     Attributes:
-        offset: Offset of its middle in metres, positive to the left.
+        offset: Offset of its centre in metres, positive to the left.
         width: Metres.
-        direction: 1 if traffic moves along increasing stations, else -1.
+        direction: 1 if traffic moves towards increasing stations, otherwise -1.
     """
 
     offset: float
@@ -28,10 +28,10 @@ class ParkingRow:
     """Parking places along the road.
 
     Attributes:
-        offset: Offset of their middle in metres, positive to the left.
+        offset: Offset of their centre in metres, positive to the left.
         angle: Heading of a parked vehicle relative to the road in radians.
-        pitch: Metres of road per place; 0 if every vehicle takes what it needs.
-        start: Station in metres at which the first place with a pitch begins.
+        pitch: Metres of road per place; 0 if each vehicle takes the length that it needs.
+        start: Station in metres at which the first place begins; unused if `pitch` is 0.
     """
 
     offset: float
@@ -45,14 +45,14 @@ class Strip:
     """A band along the road.
 
     Attributes:
-        use: "parking", "kerb", "pavement", "verge", "road", "bank" (a slope
-            or a wall between levels), "yard" (in front of the houses) or "land" (behind them).
-        start: Distance of the inner edge from the middle of the road in metres.
-        end: Distance of the outer edge.
-        low: Height of the inner edge over the middle of the road in metres.
-        high: Height of the outer edge.
+        use: "parking", "kerb", "pavement", "verge", "road", "bank" (a slope or a wall between
+            levels), "yard" (in front of the houses) or "land" (behind them).
+        start: Distance of the inner edge from the centre line in metres.
+        end: Distance of the outer edge from the centre line in metres.
+        low: Height of the inner edge above the centre line in metres.
+        high: Height of the outer edge above the centre line in metres.
         label: Class of the surface.
-        material: Row of the scene's MaterialTable.
+        material: Row index in the scene's MaterialTable.
         roughness: Standard deviation of the height in metres.
     """
 
@@ -74,8 +74,8 @@ class Side:
         sign: 1 for the left side, -1 for the right side.
         strips: Bands from the carriageway outwards.
         rows: Parking places.
-        boundary: Distance in metres from the middle of the road at which public ground ends.
-        kerb: Height of the kerb in metres, 0 without one.
+        boundary: Distance in metres from the centre line at which public ground ends.
+        kerb: Height of the kerb in metres; 0 without one.
     """
 
     sign: int
@@ -85,20 +85,20 @@ class Side:
     kerb: float
 
     def road_height(self, distance: np.ndarray | float) -> np.ndarray:
-        """Return the height of a side road at distances from the middle of the road, in metres."""
+        """Return heights of a side road above the centre line at distances from it, in metres."""
         beyond = np.asarray(distance) > self.boundary
         return np.where(beyond, self.height(distance) - self.height(self.boundary), 0.0)
 
     @property
     def kerb_start(self) -> float:
-        """Distance in metres at which what is not driven on begins."""
+        """Distance in metres from the centre line at which the drivable strips end."""
         for strip in self.strips:
             if strip.use not in ("parking", "road"):
                 return strip.start
         return self.strips[-1].start
 
     def height(self, distance: np.ndarray | float) -> np.ndarray:
-        """Return the height over the middle of the road at distances from it, in metres."""
+        """Return the height above the centre line at distances from it, in metres."""
         return np.interp(distance, *self._knots)
 
     @cached_property
@@ -110,5 +110,5 @@ class Side:
         return np.array(knots).T
 
     def first(self, use: str) -> Strip | None:
-        """Return the innermost strip of a use, or None if the side has none."""
+        """Return the innermost strip with a given use, or None if the side has none."""
         return next((strip for strip in self.strips if strip.use == use), None)

@@ -14,13 +14,13 @@ class Crossing:
     """A side road at right angles.
 
     Attributes:
-        station: Station of its middle in metres.
-        half_width: Half its width in metres.
-        signs: Signs of the sides that it leaves the road on.
-        pavement: Width in metres of the pavements along it, 0 without.
+        station: Station of its centre in metres.
+        half_width: Half of its width in metres.
+        signs: Signs of the sides of the street on which it leaves.
+        pavement: Width in metres of the pavements along it; 0 without pavements.
         radius: Largest radius in metres of the corners of the pavement.
-        lanes: Its lanes. The offset of a lane is that of its station from the middle; a lane with
-            direction 1 leads to the left.
+        lanes: Its lanes. The offset of a lane is its station minus that of the side road. A lane
+            with direction 1 leads to the left.
         has_signals: Whether traffic lights stand at its corners.
     """
 
@@ -39,7 +39,8 @@ class Crossing:
         Args:
             rng: Source of randomness.
             kind: Kind of the street that it meets.
-            is_junction: Whether it is a large one with signals, and the vehicle often at it.
+            is_junction: Whether to draw it for a junction: near the ego vehicle, most often on both
+                sides, and with signals in most cases.
         """
         u = rng.uniform
         if not is_junction:
@@ -47,7 +48,7 @@ class Crossing:
             station, half_width = u(12, 60), u(3, 6)
         else:
             signs = (1, -1) if rng.random() < 0.75 else [(1,), (-1,)][rng.integers(2)]
-            # The vehicle stands before it or is in it.
+            # The ego vehicle starts before it or in it.
             station = u(9, 45) if rng.random() < 0.75 else u(-4, 9)
             half_width = u(3, 4) if kind in ("residential", "rural") else u(3.2, 8)
         is_rural = kind == "rural"
@@ -58,7 +59,7 @@ class Crossing:
         lanes = []
         for index in range(count):
             offset = (index + 0.5) * width
-            # On the right of those who drive to the left, stations increase.
+            # A vehicle that drives to the left has the increasing stations on its right.
             lanes += [Lane(offset, width, 1), Lane(-offset, width, -1)]
         has_signals = kind != "rural" and rng.random() < (0.65 if is_junction else 0.4)
         return cls(station, half_width, signs, pavement, radius, tuple(lanes), has_signals)
@@ -74,13 +75,13 @@ class Crossing:
         return self.station + self.half_width
 
     def covers(self, start: float, end: float, sign: int, beyond: bool = False) -> bool:
-        """Return whether the side road meets stations `start` to `end` of a side.
+        """Return whether the side road overlaps the stations from `start` to `end` on a side.
 
         Args:
             start: First station in metres.
             end: Last station in metres.
             sign: 1 for the left side, -1 for the right side.
-            beyond: Whether its pavements count too, as they do beyond the street's public ground.
+            beyond: Whether to include its pavements, as is right beyond the public ground.
         """
         more = self.pavement if beyond else 0.0
         return sign in self.signs and start < self.end + more and end > self.start - more
@@ -92,17 +93,17 @@ class Crossing:
     def signal_station(self, side: Side, gap: float) -> float:
         """Return the station of the signal on a side, `gap` metres before the corner.
 
-        Those who come along the street keep to the right, so the signal on the left side is for
-        those who come against the stations.
+        Traffic keeps to the right, so the signal on the left side is for traffic towards decreasing
+        stations.
         """
         gap += self.corner_radius(side) if side.sign in self.signs else 0.0
         return self.start - gap if side.sign < 0 else self.end + gap
 
     def corner_distance(self, s: np.ndarray | float, side: Side) -> np.ndarray:
-        """Return the distance from the middle of the road at which a corner's kerb lies.
+        """Return the distance of the kerb at its corners from the centre line in metres.
 
         Args:
-            s: Stations in metres, outside of the side road.
+            s: Stations in metres, outside the side road.
             side: Side of the street.
         """
         radius = self.corner_radius(side)
@@ -111,11 +112,11 @@ class Crossing:
         return side.kerb_start + radius - np.sqrt(radius**2 - inside**2)
 
     def is_on_road(self, s: float, distance: float, side: Side) -> bool:
-        """Return whether a place beside the carriageway is on the side road or in its mouth.
+        """Return whether a point beside the carriageway is on the side road or in its mouth.
 
         Args:
             s: Station in metres.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             side: Side of the street.
         """
         if side.sign not in self.signs:

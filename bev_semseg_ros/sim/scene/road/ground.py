@@ -79,9 +79,9 @@ class _Ground:
         Args:
             stations: (S,) metres.
             offsets: Offsets of its edges in metres.
-            heights: Heights of its edges over the centre line in metres.
+            heights: Heights of its edges above the centre line in metres.
             label: Class of the surface.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
         """
         (t0, t1), (z0, z1) = offsets, heights
         if t0 > t1:  # so that the surface faces up
@@ -97,7 +97,7 @@ class _Ground:
         self._band(stations, offsets, (strip.low, strip.high), strip.label, strip.material)
 
     def _add_island(self) -> None:
-        """Add the median: kerbs round grass or paving."""
+        """Add the median: kerbs around grass or paving."""
         rng, surfaces, median = self._rng, self._surfaces, self._street.median
         inner = median - 0.15
         is_planted = median > 0.6 and rng.random() < 0.7
@@ -116,7 +116,7 @@ class _Ground:
                     self._band(stations, offsets, (MEDIAN_KERB, low), SIDEWALK, surfaces.kerb)
 
     def _add_rough_strip(self, stations: np.ndarray, sign: int, strip: Strip) -> None:
-        """Add an uneven strip; it is flat far away, and its edges are those of a flat strip."""
+        """Add an uneven strip. It is flat far away, and its edges match those of a flat strip."""
         near = stations[(stations > ROUGH_START) & (stations < ROUGH_END)]
         if len(near) < 2:
             self._add_strip(stations, sign, strip)
@@ -167,7 +167,7 @@ class _Ground:
             side: Side of the street.
             crossing: The side road.
             edge: Station of the edge of the side road in metres.
-            away: 1 if the corner follows the side road, -1 if it comes before it.
+            away: 1 for the corner after the side road, -1 for the one before it.
         """
         radius = crossing.corner_radius(side)
         if radius <= 0:
@@ -229,10 +229,10 @@ class _Ground:
         Args:
             s: (S, 1) ascending stations in metres.
             sign: 1 for the left side, -1 for the right side.
-            distance: (D,) or (S, D) ascending distances from the middle of the road in metres.
-            z: Heights over the centre line, of the same shape.
+            distance: (D,) or (S, D) ascending distances from the centre line in metres.
+            z: Heights above the centre line in metres, with the same shape as `distance`.
             label: Class of the surface.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
         """
         points = self._alignment.points(s, sign * distance, z)
         uvs = np.stack(np.broadcast_arrays(s, distance), -1)

@@ -1,4 +1,4 @@
-"""What is painted where a side road meets a street: stop lines, zebra crossings, its own lines."""
+"""Markings where a side road meets a street: stop lines, zebra crossings and centre lines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
 from bev_semseg_ros.sim.scene.site import Amenity, Site
 
-# Height of paint over the road in metres. Repairs lie lower.
+# Height of paint above the road in metres. Repairs are lower.
 PAINT_HEIGHT = 0.004
-# Lines of a side road end at this distance from the middle of the street in metres.
+# Lines of a side road end at this distance from the street's centre line in metres.
 LINE_END = 70.0
 
 
 class JunctionMarkings:
-    """Paints one side road and the street before and behind it."""
+    """Paints one side road, and the street before and after it."""
 
     def __init__(self, site: Site, crossing: Crossing) -> None:
         self._site = site
@@ -26,7 +26,7 @@ class JunctionMarkings:
         self._material = site.surfaces.marking
 
     def draw(self) -> None:
-        """Add everything."""
+        """Add all markings."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         crossing = self._crossing
         radius = max(crossing.corner_radius(street.side(sign)) for sign in crossing.signs)
@@ -39,7 +39,7 @@ class JunctionMarkings:
                 self._zebra_over_street(at, at + away * depth)
                 at += away * (depth + u(0.6, 1.5))
             if has_stop_lines:
-                sign = away  # those who come along the street drive on its right side
+                sign = away  # traffic on the street keeps to the right
                 t = sign * np.array([street.median + 0.05, street.half_width - 0.1])
                 self._patch(at, at + away * u(0.3, 0.5), t.min(), t.max())
         for sign in crossing.signs:
@@ -63,7 +63,7 @@ class JunctionMarkings:
                 self._patch_beside(side, s, s + width, at, at + depth)
             at += depth + u(0.5, 1.2)
         if rng.random() < 0.7:
-            # Those who come along the side road keep to their right.
+            # Traffic on the side road keeps to the right.
             lane = np.array([0.1, crossing.half_width - 0.1]) * -side.sign
             s = crossing.station + lane
             self._patch_beside(side, s.min(), s.max(), at, at + u(0.3, 0.5))
@@ -76,7 +76,7 @@ class JunctionMarkings:
                 self._patch_beside(side, s - 0.07, s + 0.07, start, start + length)
 
     def _patch(self, s0: float, s1: float, t0: float, t1: float) -> None:
-        """Add a rectangle on the street between two stations and two offsets."""
+        """Add a rectangle on the street between two stations and two offsets, in metres."""
         stations = self._street.alignment.stations
         low, high = min(s0, s1), max(s0, s1)
         edges = np.unique([low, *stations[(stations > low) & (stations < high)], high])
@@ -85,7 +85,7 @@ class JunctionMarkings:
         self._site.out.quads(corners, LANE_MARKING, self._material)
 
     def _patch_beside(self, side: Side, s0: float, s1: float, near: float, far: float) -> None:
-        """Add a rectangle on the side road between two stations and two distances."""
+        """Add a rectangle on the side road between two stations and two distances, in metres."""
         ends = np.array([strip.end for strip in side.strips])
         edges = np.unique([near, *ends[(ends > near) & (ends < far)], far])
         inner, outer = edges[:-1], edges[1:]

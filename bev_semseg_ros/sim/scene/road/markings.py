@@ -1,4 +1,4 @@
-"""What is painted on the road, repaired in it and set into it."""
+"""Markings, repairs, manhole covers and leaves on the road."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LINE_END = 250.0
 
 
 class Markings:
-    """Paints one street."""
+    """Adds the markings of one street, and repairs of its surface."""
 
     def __init__(self, site: Site) -> None:
         self._site, self._rng, self._street = site, site.rng, site.street
 
     def draw(self, ego_offset: float) -> None:
-        """Add everything that is on the road.
+        """Add all markings and repairs.
 
         Args:
-            ego_offset: Offset in metres of the vehicle's path, which gets arrows and letters.
+            ego_offset: Offset of the ego vehicle's path in metres; arrows and glyphs are near it.
         """
         rng, surfaces = self._rng, self._site.surfaces
         self._repairs()
@@ -64,7 +64,7 @@ class Markings:
         material: int,
         height: float = PAINT_HEIGHT,
     ) -> None:
-        """Add N rectangles along the road, which follow its profile.
+        """Add N rectangles along the road that follow its profile.
 
         Args:
             starts: (N,) stations in metres.
@@ -72,8 +72,8 @@ class Markings:
             t0: Offsets of the right edges in metres, one or (N,).
             t1: Offsets of the left edges in metres, one or (N,).
             label: Class of the surface.
-            material: Row of the MaterialTable.
-            height: Metres over the road.
+            material: Row index in the MaterialTable.
+            height: Metres above the centre line.
         """
         stations = self._street.alignment.stations
         starts, ends = np.maximum(starts, stations[0]), np.minimum(ends, stations[-1])
@@ -109,10 +109,10 @@ class Markings:
         """Add a line along the road.
 
         Args:
-            t: Offset of its middle in metres.
+            t: Offset of its centre in metres.
             width: Metres.
-            material: Row of the MaterialTable.
-            period: Distance in metres from dash to dash; 0 for a solid line.
+            material: Row index in the MaterialTable.
+            period: Distance in metres between the starts of two dashes; 0 for a solid line.
             length: Length of a dash in metres.
         """
         end = min(self._street.alignment.stations[-1], LINE_END)
@@ -127,7 +127,7 @@ class Markings:
     def _outside_junction(
         self, starts: np.ndarray, ends: np.ndarray, t: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the parts of lines (N,) at an offset that are not in the mouth of a side road."""
+        """Clip N lines at an offset to the parts outside the mouth of a side road."""
         crossing, street = self._street.crossing, self._street
         if crossing is None:
             return starts, ends
@@ -195,7 +195,7 @@ class Markings:
             )
 
     def _flat(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return points on the paint at stations and offsets."""
+        """Return world points at the height of paint, at stations and offsets."""
         return self._street.alignment.points(s, t, PAINT_HEIGHT)
 
     def _arrow(self, s: float, t: float) -> None:
@@ -224,10 +224,10 @@ class Markings:
         )
 
     def _bays(self) -> None:
-        """Add lines between parking places that are at an angle to the road."""
+        """Add lines between parking places, except those of rows of parallel parking."""
         for side in self._street.sides:
             for row in side.rows:
-                # Squares have their places on raised paving.
+                # On squares, parking places are on raised paving.
                 height = float(side.height(abs(row.offset))) + PAINT_HEIGHT
                 if row.angle == 0.0 and row.pitch:
                     self._bay_across(row, height)
@@ -247,7 +247,7 @@ class Markings:
 
         Args:
             row: The row.
-            height: Of the paint over the middle of the road in metres.
+            height: Height of the paint above the centre line in metres.
         """
         s = np.arange(row.start, 90, row.pitch) + row.pitch / 2
         t = np.full(len(s), row.offset - 1.3)
@@ -278,7 +278,7 @@ class Markings:
             self._leaves(half)
 
     def _tracks(self, lane: Lane) -> None:
-        """Add the tracks of the wheels in a lane."""
+        """Add the tracks of wheels in a lane."""
         for offset in (-0.75, 0.75):
             middle = lane.offset + offset
             tracks = self._site.surfaces.tracks

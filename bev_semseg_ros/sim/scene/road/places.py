@@ -1,4 +1,4 @@
-"""Places: kinds of streets, and what is special about some of them."""
+"""Places: kinds of streets, some of them with special features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Place:
     Attributes:
         name: Key of PLACES.
         kinds: Kinds of street that it may have, each one of STREET_KINDS.
-        probability: Share of the drives.
+        probability: Fraction of the drives.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Place:
     probability: float
 
 
-# A street of each kind without anything special, and special places.
+# An ordinary street of each kind, and special places.
 PLACES = {
     place.name: place
     for place in (

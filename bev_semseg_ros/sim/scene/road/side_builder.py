@@ -1,4 +1,4 @@
-"""Draws one side of a street: the strips from the carriageway to the land."""
+"""Draws one side of a street: the strips beside the carriageway."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bev_semseg_ros.sim.scene.road.cross_section import Lane, ParkingRow, Side, 
 # Chance that a side has parking places along the carriageway, by kind of street.
 PARKING_PROBABILITIES = {"residential": 0.7, "city": 0.6, "avenue": 0.5, "rural": 0.08}
 
-# What may follow the kerb, from the road outwards: p pavement, v verge, s shoulder, d ditch, b
-# bank, t terrace. One entry of the street's kind is drawn.
+# Orders of the strips behind the kerb, from the road outwards: p pavement, v verge, s shoulder,
+# d ditch, b bank, t terrace. One of the orders for the kind of street is drawn.
 STRIP_ORDERS = {
     "city": ("p",) * 8 + ("vp", "vp", "pt"),
     "residential": ("p",) * 8 + ("vp",) * 5 + ("pt", "vpt"),
@@ -23,7 +23,7 @@ STRIP_ORDERS = {
     "rural": ("v", "v", "sv", "sv", "vdv", "sd", "db", "vb", "sdb", "vdb"),
     "motorway": ("v", "v", "vb"),
 }
-# The same at a side road, where all public ground has one height.
+# The same for a side with a side road, where all public ground has the same height.
 CROSSED_ORDERS = {
     "city": ("p", "p", "p", "vp"),
     "residential": ("p", "p", "p", "vp", "vp"),
@@ -31,21 +31,21 @@ CROSSED_ORDERS = {
     "rural": ("v", "sv"),
 }
 
-# Width in metres of the land behind the houses, and of its part that is near them.
+# Width in metres of the land behind the houses, and of the part that is next to them.
 LAND_WIDTH = 140.0
 NEAR_LAND_WIDTH = 32.0
 
 
 @dataclass(frozen=True)
 class SideSetting:
-    """What is decided of one side of a street before its strips are drawn.
+    """What is known of one side of a street before its strips are drawn.
 
     Attributes:
         kind: Kind of street, one of `places.STREET_KINDS`.
         place: Key of `places.PLACES`.
         sign: 1 for the left side, -1 for the right side.
         half_width: Half the width of the carriageway in metres.
-        limit: Distance in metres beyond which strips are only as thin as possible.
+        limit: Distance in metres from the centre line beyond which strips have their least width.
         is_crossed: Whether a side road leaves on this side.
     """
 
@@ -88,7 +88,7 @@ class _SideBuilder:
         self._strips: list[Strip] = []
         self._rows: list[ParkingRow] = []
         self._lanes: list[Lane] = []
-        # Distance and height of the outer edge of the latest strip.
+        # Distance and height of the outer edge of the last strip.
         self._at = setting.half_width
         self._z = 0.0
 
@@ -128,7 +128,7 @@ class _SideBuilder:
     ) -> None:
         """Add a strip whose outer edge is `rise` metres higher than its inner edge."""
         if self._at + width > self._setting.limit:
-            # A strip that is cut short is level, so that it is no cliff.
+            # A strip that is cut short is level; its rise would make it a cliff.
             width, rise = max(self._setting.limit - self._at, 0.01), 0.0
         end, high = self._at + width, self._z + rise
         self._strips.append(Strip(use, self._at, end, self._z, high, label, material, roughness))
@@ -148,7 +148,7 @@ class _SideBuilder:
         return verges[self._rng.integers(len(verges))]
 
     def _add_narrow(self) -> float:
-        """Add what is between a narrow carriageway and the walls; return the height of the kerb."""
+        """Add the strips from a narrow carriageway to the walls; return the height of the kerb."""
         rng, u = self._rng, self._rng.uniform
         kerb = 0.0
         if rng.random() < 0.6:
@@ -156,12 +156,12 @@ class _SideBuilder:
         width = u(0.15, 1.2)
         self._add("pavement", width, SIDEWALK, self._pavement)
         if rng.random() < 0.5:
-            # Vehicles stand half on the pavement, close to the wall.
+            # Vehicles are parked half on the pavement, close to the wall.
             self._rows.append(ParkingRow(self._sign * (self._at - 1.05), 0.0, 0.0))
         return kerb
 
     def _add_square(self) -> float:
-        """Add the paving of a square; return the height of the kerb."""
+        """Add the paving of a square; return the height of the kerb in metres."""
         rng, u = self._rng, self._rng.uniform
         if rng.random() < 0.3:
             self._add_bays(u(2.4, 2.8))
@@ -201,7 +201,7 @@ class _SideBuilder:
         for _ in range(self._rng.integers(2, 5)):
             offset = self._sign * (self._at + width / 2)
             for shift in (0.0, depth):
-                # A place is in the middle of its stretch of road.
+                # A parking place is at the centre of its stretch of road.
                 first = start + shift + depth / 2 - (2 * depth + lane) / 2
                 self._rows.append(ParkingRow(offset, 0.0, 2 * depth + lane, first))
             self._add("parking", width, ROAD, self._bay)
@@ -232,7 +232,7 @@ class _SideBuilder:
             angle, width = u(0.7, 1.1), 4.9
         half_width = self._setting.half_width
         if angle == 0.0 and half_width > 3.6 and rng.random() < 0.25:
-            # Vehicles stand with two wheels on the pavement.
+            # Vehicles are parked with two wheels on the pavement.
             self._rows.append(ParkingRow(sign * (half_width + 0.3), angle, 0.0))
             return
         pitch = u(2.4, 3.0) / np.sin(angle) if angle else 0.0
@@ -240,7 +240,7 @@ class _SideBuilder:
         self._add("parking", width, ROAD, self._bay)
 
     def _has_kerb(self) -> bool:
-        """Draw whether there is a kerb."""
+        """Draw whether the side has a kerb."""
         if self._kind == "rural":
             return self._rng.random() < 0.2
         if self._kind == "lot":
@@ -257,7 +257,7 @@ class _SideBuilder:
         return height
 
     def _add_by_letter(self, letter: str) -> None:
-        """Add the strip that a letter of STRIP_ORDERS stands for."""
+        """Add the strip that a letter of STRIP_ORDERS denotes."""
         rng, u, kind, surfaces = self._rng, self._rng.uniform, self._kind, self._surfaces
         if letter == "p":
             widths = {"city": u(1.5, 5), "residential": u(1.0, 2.4), "other": u(1.5, 4)}
@@ -298,7 +298,7 @@ class _SideBuilder:
         self._add_verge(u(0.6, 3.0))
 
     def _add_terrace(self) -> None:
-        """Add a street along this one that lies higher or lower, with parked vehicles."""
+        """Add a parallel street at a higher or lower level, with parked vehicles."""
         rng, u, surfaces = self._rng, self._rng.uniform, self._surfaces
         rise = u(0.4, 1.5) * (1 if rng.random() < 0.75 else -1)
         if rng.random() < 0.45:
@@ -321,7 +321,7 @@ class _SideBuilder:
         is_sloping = is_sloping or (kind == "residential" and rng.random() < 0.4)
         slope = rng.normal(0, 0.2) if is_sloping else 0.0
         if self._setting.is_crossed:
-            # A road can follow it.
+            # A side road can follow this slope.
             slope = float(np.clip(slope, -0.09, 0.09))
         width = rng.uniform(6, 14)
         is_green = kind in ("rural", "motorway") or rng.random() < 0.4
@@ -336,7 +336,7 @@ class _SideBuilder:
             self._add("yard", width, SIDEWALK, self._pavement, slope * width)
 
     def _add_land(self) -> None:
-        """Add the land behind the houses, in some places higher or lower than the street."""
+        """Add the land behind the houses, sometimes higher or lower than the street."""
         rng, surfaces = self._rng, self._surfaces
         material = surfaces.grass if rng.random() < 0.6 else surfaces.soil
         rise = rng.normal(0, 4) if self._kind == "rural" else 0.0

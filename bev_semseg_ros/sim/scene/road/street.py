@@ -12,11 +12,11 @@ from bev_semseg_ros.sim.scene.road.cross_section import Lane, Side
 from bev_semseg_ros.sim.scene.road.crossing import Crossing
 from bev_semseg_ros.sim.scene.road.side_builder import SideSetting, draw_side
 
-# Height in metres of the raised island in the middle of a road.
+# Height in metres of the raised island (median) along the centre line of a road.
 MEDIAN_KERB = 0.12
-# Distance from the middle of a vehicle to its axles as a share of its length, the steepest that one
-# leans in metres per metre, and the most that one end is lifted by it in metres: upright boxes fit
-# no vehicle that leans more.
+# Distance of the axles from the centre of a vehicle as a fraction of its length; steepest grade in
+# metres per metre that a vehicle follows; and largest height in metres by which it lifts one end.
+# Upright boxes would not fit vehicles that lean more.
 AXLE = 0.3
 MAX_LEAN = 0.08
 MAX_LIFT = 0.4
@@ -24,7 +24,7 @@ MAX_LIFT = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Street:
-    """A street that everything else is built on.
+    """A street, on which everything else is built.
 
     Stations s run along the road, offsets t to its left, both in metres.
 
@@ -32,12 +32,12 @@ class Street:
         kind: One of `places.STREET_KINDS`.
         place: Key of `places.PLACES`.
         alignment: Course of the centre line.
-        half_width: Half the width in metres of the carriageway that the vehicle drives on.
-        median: Half the width in metres of a raised island in its middle, 0 without one.
+        half_width: Half the width in metres of the ego vehicle's carriageway.
+        median: Half the width in metres of the raised island along its centre; 0 without one.
         lanes: Lanes of all carriageways.
-        ego_lane: The vehicle's lane.
+        ego_lane: Lane of the ego vehicle.
         sides: Left and right side.
-        crossing: Side road, None without one.
+        crossing: Side road; None without one.
     """
 
     kind: str
@@ -65,8 +65,8 @@ class Street:
             rng: Source of randomness.
             kind: One of `places.STREET_KINDS`.
             surfaces: Materials.
-            near: Station in metres up to which the ground is finely divided.
-            place: Key of `places.PLACES`; None for a street without anything special.
+            near: Station in metres up to which the ground is a fine mesh.
+            place: Key of `places.PLACES`; None for an ordinary street.
         """
         place = kind if place is None else place
         is_hilly = place == "hills" or (kind != "motorway" and rng.random() < 0.06)
@@ -106,11 +106,11 @@ class Street:
         )
 
     def side(self, t: float) -> Side:
-        """Return the side that an offset lies on."""
+        """Return the side of an offset."""
         return self.sides[0] if t >= 0 else self.sides[1]
 
     def height(self, s: float, t: float) -> float:
-        """Return the height of the ground over the centre line at a station and an offset."""
+        """Return the height of the ground above the centre line at a station and an offset."""
         if abs(t) < self.median and not self.is_in_junction(s):
             return MEDIAN_KERB
         side = self.side(t)
@@ -123,7 +123,7 @@ class Street:
         return self.alignment.points(s, t, self.height(s, t) + z)
 
     def grade(self, s: float, t: float, turn: float, length: float) -> float:
-        """Return the rise per metre that a vehicle leans with the ground under it.
+        """Return the grade, in metres per metre, at which a vehicle stands on the ground.
 
         Args:
             s: Station in metres.
@@ -137,7 +137,7 @@ class Street:
         return float(np.clip((front - rear) / (2 * axle), -limit, limit))
 
     def is_in_junction(self, s: float) -> bool:
-        """Return whether a station is between the corners of a side road."""
+        """Return whether a station is on a side road or within 1 m of it."""
         crossing = self.crossing
         return crossing is not None and crossing.start - 1.0 <= s <= crossing.end + 1.0
 
@@ -148,7 +148,7 @@ class Street:
         return self.crossing.is_on_road(s, abs(t), self.side(t))
 
     def is_crossed(self, start: float, end: float, sign: int, beyond: bool = False) -> bool:
-        """Return whether a side road meets stations of a side; see `Crossing.covers`."""
+        """Return whether a side road overlaps stations of a side; see `Crossing.covers`."""
         return self.crossing is not None and self.crossing.covers(start, end, sign, beyond)
 
     def uncrossed(self, side: Side, start: float, end: float) -> list[tuple[float, float]]:
@@ -160,7 +160,7 @@ class Street:
             end: Last station in metres.
 
         Returns:
-            First and last station of each stretch, none of them beyond the end of the road.
+            First and last station of each stretch, clipped to the ends of the road.
         """
         margin = 0.0
         if self.crossing is not None:
@@ -173,7 +173,7 @@ class Street:
         return stretches
 
     def is_driven_on(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Return which stations and offsets are on a carriageway or a parking place beside it."""
+        """Return which stations and offsets are on a carriageway, parking place or side road."""
         left, right = self.sides
         edge = np.where(t >= 0, left.kerb_start, right.kerb_start)
         driven_on = (np.abs(t) > self.median) & (np.abs(t) < edge)
@@ -203,7 +203,7 @@ class Street:
 def _draw_carriageway(
     rng: np.random.Generator, kind: str, place: str
 ) -> tuple[float, float, list[Lane]]:
-    """Return half the width of a random carriageway, that of its median, and its lanes.
+    """Draw a carriageway; return half its width, half the width of its median, and its lanes.
 
     Args:
         rng: Source of randomness.
@@ -250,9 +250,9 @@ def _draw_half_width(rng: np.random.Generator, kind: str) -> float:
 
 
 def _beside_parked(half_width: float, left: Side, right: Side) -> Lane:
-    """Return the lane of a narrow street: clear of the vehicles that stand on one side.
+    """Return the lane of a narrow street, shifted away from the vehicles parked on one side.
 
-    Where both sides have them, those on the right are left out for want of room.
+    If both sides have parking places, those on the right stay empty for lack of room.
     """
     offset = 0.0
     for side in (left, right):

@@ -1,4 +1,4 @@
-"""What runs along a street: walls, fences, hedges, guard rails, noise walls."""
+"""Boundaries along a street: walls, fences, hedges, guard rails, noise barriers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.greenery import Greenery
 from bev_semseg_ros.sim.scene.site import Site
 
-# Boundaries are built in pieces of this length in metres. A piece is left out where something else
-# stands.
+# Boundaries are built in pieces of this length in metres. Pieces on occupied ground are left out.
 PIECE = 3.0
-# Beyond this station in metres guard rails occupy no ground and have no posts.
+# Beyond this station in metres, guard rails occupy no ground and have no posts.
 DETAIL_END = 110
 # Half the length and half the width in metres of the largest cars that park.
 PARKED_HALVES = (3.3, 1.1)
@@ -47,7 +46,7 @@ CONCRETE_BARRIER = np.array(
 
 
 def reserve_walls(site: Site) -> None:
-    """Occupy the ground of the walls between levels, which are strips of the ground."""
+    """Occupy the ground of walls between levels, which are strips of the cross-section."""
     stations = site.street.alignment.stations
     near = stations[stations < DETAIL_END]
     for side in site.street.sides:
@@ -60,7 +59,7 @@ def reserve_walls(site: Site) -> None:
 
 
 class Boundaries:
-    """Puts walls, fences and guard rails along one street."""
+    """Adds walls, fences and guard rails along one street."""
 
     def __init__(self, site: Site, greenery: Greenery) -> None:
         self._site = site
@@ -69,7 +68,7 @@ class Boundaries:
         self._greenery = greenery
 
     def populate(self, side: Side, style: str) -> None:
-        """Add what divides public ground from the land, and what keeps vehicles on the road.
+        """Add the boundaries of plots, guard rails, railings and noise barriers of one side.
 
         Args:
             side: Side of the street.
@@ -104,11 +103,11 @@ class Boundaries:
     def _pieces(
         self, side: Side, distance: float, start: float, end: float, width: float
     ) -> list[tuple[float, float]]:
-        """Occupy the ground of a line piece by piece.
+        """Occupy the ground of a boundary, piece by piece.
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             start: First station in metres.
             end: Last station in metres.
             width: Metres.
@@ -130,7 +129,7 @@ class Boundaries:
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             start: First station in metres.
             end: Last station in metres.
         """
@@ -168,7 +167,7 @@ class Boundaries:
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             start: First station in metres.
             end: Last station in metres.
             height: Metres.
@@ -206,16 +205,16 @@ class Boundaries:
         towards: int,
         material: int,
     ) -> None:
-        """Add a profile that runs along the road, and occupy its ground.
+        """Extrude a profile along the road, and occupy its ground.
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             start: First station in metres.
             end: Last station in metres.
             profile: (P, 2) distance towards the road and height in metres.
-            towards: 1 if the profile faces the middle of the road, -1 if it faces away.
-            material: Row of the MaterialTable.
+            towards: 1 if the profile faces the centre line, -1 if it faces away from it.
+            material: Row index in the MaterialTable.
         """
         stations = self._street.alignment.stations
         between = stations[(stations > start) & (stations < end)]
@@ -247,7 +246,7 @@ class Boundaries:
                 out.box(self._street.point(s, t, -0.05), (0.12, 0.06, 0.75), yaw, BARRIER, metal)
 
     def _motorway(self, side: Side) -> None:
-        """Add rails or concrete in the middle of a motorway, rails outside, and noise walls."""
+        """Add guard rails or a concrete barrier in the median, outer rails, and noise barriers."""
         rng, u = self._rng, self._rng.uniform
         verges = [strip for strip in side.strips if strip.use == "verge"]
         if side.sign > 0:
@@ -294,7 +293,7 @@ class Boundaries:
 
 
 def _is_parked_on(side: Side, distance: float) -> bool:
-    """Return whether parked cars reach over a line at a distance from the middle of the road."""
+    """Return whether parked cars may extend across a line at a distance from the centre line."""
     half_length, half_width = PARKED_HALVES
     for row in side.rows:
         reach = half_length * abs(np.sin(row.angle)) + half_width * abs(np.cos(row.angle))

@@ -13,13 +13,13 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.fronts import SUNK, Front
 from bev_semseg_ros.sim.scene.site import Site
 
-# Order of the corners that follow each corner of a floor plan.
+# Index of the next corner for each corner of a floor plan.
 NEXT_CORNER = [1, 2, 3, 0]
-# Fronts beyond this station in metres have no doors and signs.
+# Fronts beyond this station in metres have no doors or signs.
 DETAIL_END = 70
 # Metres between the pavement of a side road and the flank of a building at its corner.
 CORNER_GAP = 0.4
-# Buildings along a side road end at this distance from the middle of the street in metres.
+# Buildings along a side road end at this distance from the street's centre line in metres.
 SIDE_FRONT_END = 75.0
 
 
@@ -28,9 +28,9 @@ class _Lot:
     """The ground of a building, a rectangle of stations and offsets.
 
     Attributes:
-        s: (2,) stations in metres: of the front first if it faces along the street.
-        t: (2,) offsets in metres: of the front first if it faces the street.
-        is_along: Whether the front faces the street; else it faces a side road.
+        s: (2,) stations in metres, starting with the front if it faces a side road.
+        t: (2,) offsets in metres, starting with the front if it faces the street.
+        is_along: Whether the front faces the street; otherwise it faces a side road.
     """
 
     s: np.ndarray
@@ -38,7 +38,7 @@ class _Lot:
     is_along: bool
 
     def corners(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return stations and offsets (4,) of the corners, counter-clockwise, the front first."""
+        """Return stations and offsets (4,) of the corners, counter-clockwise from the front."""
         (s0, s1), (t0, t1) = self.s, self.t
         if self.is_along:
             s, t = np.array([s0, s1, s1, s0]), np.array([t0, t0, t1, t1])
@@ -56,7 +56,7 @@ def _along(side: Side, start: float, width: float, front: float, depth: float) -
         side: Side of the street.
         start: First station in metres.
         width: Metres along the street.
-        front: Distance of the front from the middle of the road in metres.
+        front: Distance of the front from the centre line in metres.
         depth: Metres.
     """
     distance = side.sign * np.array([front, front + depth])
@@ -64,7 +64,7 @@ def _along(side: Side, start: float, width: float, front: float, depth: float) -
 
 
 class Buildings:
-    """Puts buildings along one street."""
+    """Adds buildings along one street."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -79,13 +79,13 @@ class Buildings:
 
         Args:
             side: Side of the street.
-            style: "city" for a closed front, "houses" for single houses, "scattered" for a few
+            style: "city" for a continuous row, "houses" for detached houses, "scattered" for a few
                 buildings far from the road.
         """
         {"city": self._city, "houses": self._houses, "scattered": self._scattered}[style](side)
 
     def _city(self, side: Side) -> None:
-        """Add a closed front of buildings, with a gap at a side road."""
+        """Add a continuous row of buildings, with a gap at a side road."""
         u, street = self._rng.uniform, self._street
         setback = u(0, 1) if self._rng.random() < 0.7 else u(1, 8)
         if street.place == "narrow":
@@ -110,7 +110,7 @@ class Buildings:
         self._beside_side_road(side, side.boundary + setback, is_closed=True)
 
     def _houses(self, side: Side) -> None:
-        """Add single houses, with garages and sheds between them."""
+        """Add detached houses, with garages and sheds between them."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         setback = u(2, 8)
         s = -14 + u(0, 8)
@@ -132,12 +132,12 @@ class Buildings:
         self._beside_side_road(side, side.boundary + setback + 12, is_closed=False)
 
     def _beside_side_road(self, side: Side, start: float, is_closed: bool) -> None:
-        """Add buildings along both edges of a side road, with their fronts to it.
+        """Add buildings along both edges of a side road, facing it.
 
         Args:
             side: Side of the street.
-            start: Distance from the middle of the street in metres at which they begin.
-            is_closed: Whether they are a closed front of high buildings.
+            start: Distance from the street's centre line in metres at which they begin.
+            is_closed: Whether they are high and form a nearly continuous row.
         """
         rng, u, crossing = self._rng, self._rng.uniform, self._street.crossing
         if crossing is None or side.sign not in crossing.signs:
@@ -183,8 +183,8 @@ class Buildings:
             side: Side of the street.
 
         Returns:
-            (4, 3) corners below the ground, counter-clockwise from above, the edge of the front
-            first; None if there is no room.
+            (4, 3) world points of the corners, below the ground, counter-clockwise seen from above,
+            starting with the edge of the front; None if there is no room.
         """
         alignment = self._street.alignment
         far = np.abs(lot.t).max()
@@ -195,7 +195,7 @@ class Buildings:
         length, width = np.ptp(lot.s), np.ptp(lot.t)
         if not self._site.claim(lot.s.mean(), lot.t.mean(), length, width, margin=-0.1):
             return None
-        # In a bend the front is a chord, nearer to the road than the arc or farther from it.
+        # In a bend, the front is a chord, which is nearer to the road than the arc or farther away.
         edge, depth = corners[1] - corners[0], float(np.linalg.norm(corners[3] - corners[0]))
         pose = np.array([*corners[:, :2].mean(0), np.arctan2(edge[1], edge[0])])
         self._site.occupancy.take(pose, float(np.hypot(edge[0], edge[1])), depth)
@@ -245,12 +245,12 @@ class Buildings:
             Front(self._site, base, float(widths[0]), rise, wall, yaw).dress()
 
     def _gable_roof(self, top: np.ndarray, wall: int, depth: float, yaw: float) -> None:
-        """Add a gable roof, with dormers and a chimney on some.
+        """Add a gable roof, sometimes with dormers or a chimney.
 
         Args:
-            top: (4, 3) upper corners of the walls, the edge of the front first.
+            top: (4, 3) upper corners of the walls, starting with the edge of the front.
             wall: Material of the gables.
-            depth: Depth of the building in metres, which the height of the roof depends on.
+            depth: Depth of the building in metres; it determines the height of the roof.
             yaw: Heading of the building in radians.
         """
         rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
@@ -301,7 +301,7 @@ class Buildings:
             start: First station in metres.
             end: Last station in metres.
             side: Side of the street.
-            front: Distance of the front from the middle of the road in metres.
+            front: Distance of the front from the centre line in metres.
         """
         base = self._corners(_along(side, start, end - start, front, 5.0), side)
         if base is None:

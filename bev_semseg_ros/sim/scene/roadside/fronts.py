@@ -10,12 +10,12 @@ from bev_semseg_ros.sim.assets.street_materials import random_print
 from bev_semseg_ros.sim.classes import BUILDING, SIGN
 from bev_semseg_ros.sim.scene.site import Site
 
-# Metres that walls reach below the lowest corner of the ground.
+# Depth in metres of the lower edges of walls below the lowest corner on the ground.
 SUNK = 0.5
 
 
 class Front:
-    """The front of one building, which things hang on."""
+    """The front of one building, to which doors, signs and balconies are added."""
 
     def __init__(
         self, site: Site, base: np.ndarray, width: float, rise: float, wall: int, yaw: float
@@ -24,7 +24,7 @@ class Front:
 
         Args:
             site: The street under construction.
-            base: (4, 3) lower corners of the building; the front is the edge from 0 to 1.
+            base: (4, 3) lower corners of the building; the front is the edge from corner 0 to 1.
             width: Width of the front in metres.
             rise: Height of the walls above `base` in metres.
             wall: Material of the walls.
@@ -67,12 +67,12 @@ class Front:
         """Add a rectangle parallel to the front.
 
         Args:
-            at: Distance of its edge from the edge of the front in metres.
+            at: Distance of its edge from the edge of the front, in metres.
             size: Width in metres.
-            low: Height of its lower edge over the ground in metres.
-            high: Height of its upper edge over the ground in metres.
+            low: Height of its lower edge above the ground in metres.
+            high: Height of its upper edge above the ground in metres.
             gap: Distance from the front in metres.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
         """
         corner = self._ground + self._along * at + self._outward * gap + UP * low
         across, up = self._along * size, UP * (high - low)
@@ -81,7 +81,7 @@ class Front:
         )
 
     def _add_door(self, at: float) -> None:
-        """Add a door, some with a porch, at a distance from the edge of the front."""
+        """Add a door, sometimes with a porch, `at` metres from the edge of the front."""
         rng, u, out, surfaces = self._rng, self._rng.uniform, self._out, self._surfaces
         color = rng.random(3) * u(0.1, 0.6)
         door = self._table.add("wall", color, noise_contrast=0.3, fine_contrast=0.1)

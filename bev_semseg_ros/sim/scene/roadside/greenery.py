@@ -11,10 +11,10 @@ from bev_semseg_ros.sim.classes import BUILDING, VEGETATION
 from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 from bev_semseg_ros.sim.scene.site import Site
 
-# Largest distance in metres of a leaf from the middle of a bush of scale 1.
+# Largest distance in metres of a leaf from the centre of a bush of scale 1.
 BUSH_REACH = 1.8
 
-# Height in metres over the road up to which plants are cut back, so that lorries pass below.
+# Height in metres above the road up to which plants are cut back, so that lorries can pass.
 CLEARANCE = 4.5
 
 
@@ -44,8 +44,8 @@ class Greenery:
             kind: One of `plants.PLANT_KINDS`.
             s: Station in metres.
             t: Offset in metres.
-            scale: Factors on length, width and height.
-            sink: Metres that it reaches into the ground.
+            scale: Scale factors of length, width and height.
+            sink: Depth in metres of its foot below the ground.
         """
         shape = self._site.library.draw_plant(kind, self._rng)
         materials = self._draw_materials()
@@ -55,7 +55,7 @@ class Greenery:
         self._site.out.append(self._cut_back(plant))
 
     def _cut_back(self, plant: Mesh) -> Mesh:
-        """Return a plant in its place without what would hang low over the road."""
+        """Return a plant, placed in the world, without the parts that hang low over the road."""
         x, y, z = np.moveaxis(plant.triangles, -1, 0)
         s, t = self._street.alignment.locate(x, y)
         is_low = z < self._street.alignment.elevation(s) + CLEARANCE
@@ -67,13 +67,13 @@ class Greenery:
         return self._materials[self._rng.integers(len(self._materials))]
 
     def _tree(self, s: float, t: float, scale: float = 1.0, room: float = 0.8) -> None:
-        """Add a tree, most often of the street's kind, if there is room for its trunk.
+        """Add a tree, usually of the kind that the street has, if there is room for its trunk.
 
         Args:
             s: Station in metres.
             t: Offset in metres.
-            scale: Factor on the size.
-            room: Metres of ground needed along and across the road.
+            scale: Scale factor.
+            room: Side of the square of ground in metres that must be free.
         """
         if not self._site.claim(s, t, room):
             return
@@ -102,7 +102,7 @@ class Greenery:
             scale = (u(1.5, 2.4), u(0.7, 1.2), u(0.7, 1.2))
         else:
             scale = (u(0.25, 0.45), u(0.25, 0.45), u(0.8, 1.5))
-        # Vehicles need the carriageway: bushes are cut back at its edge.
+        # Bushes are cut back at the edge of the carriageway, because vehicles need it.
         free = max(abs(t) - self._street.half_width, 0.0)
         cut = min(1.0, (free + 0.1) / (BUSH_REACH * max(scale[:2])))
         scale = (cut * scale[0], cut * scale[1], max(cut, 0.5) * scale[2])
@@ -125,7 +125,7 @@ class Greenery:
         elif style == "houses":
             self._gardens(side)
         if rng.random() < 0.3 and street.kind != "motorway":
-            # Old trees whose crowns hang over the road.
+            # Old trees whose crowns overhang the road.
             for _ in range(rng.integers(1, 5)):
                 self._tree(u(6, 60), side.sign * (side.boundary + u(0.3, 4)), u(1.2, 1.8))
         for _ in range(rng.poisson(0.5)):
@@ -174,7 +174,7 @@ class Greenery:
                 self._bush(s, t)
 
     def _row(self, t: float) -> None:
-        """Add a row of trees along the road at an offset in metres, dense if they are poplars."""
+        """Add a row of trees at an offset in metres, often a dense one if they are poplars."""
         alley = self._common == "poplar" and self._rng.random() < 0.6
         gap = self._rng.uniform(3, 6) if alley else self._rng.uniform(5, 14)
         for s in np.arange(self._rng.uniform(-10, -10 + gap), 125, gap):
@@ -189,7 +189,7 @@ class Greenery:
         Args:
             side: Side of the street.
             pieces: First and last station in metres of each piece.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             height: Metres.
         """
         materials = self._draw_materials()
@@ -208,7 +208,7 @@ class Greenery:
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
         """
         rng, u = self._rng, self._rng.uniform
         for s in np.arange(-8, 100, u(3, 6)):
@@ -228,7 +228,7 @@ class Greenery:
 
         Args:
             side: Side of the street.
-            distance: Distance from the middle of the road in metres.
+            distance: Distance from the centre line in metres.
             start: First station in metres.
             end: Last station in metres.
             height: Mean height in metres.
@@ -246,7 +246,7 @@ class Greenery:
         )
 
     def _tufts(self, side: Side, start: float, end: float) -> None:
-        """Add blades of rough grass between two distances from the middle of the road."""
+        """Add blades of rough grass between two distances from the centre line."""
         rng = self._rng
         if end - start < 0.3 or rng.random() < 0.5:
             return
@@ -307,10 +307,10 @@ class Greenery:
         )
 
     def add_horizon(self, driven: float) -> None:
-        """Add silhouettes of woods and houses 170 to 380 m away, all round.
+        """Add silhouettes of woods and houses all around, at least 170 to 380 m away.
 
         Args:
-            driven: Metres that the vehicle drives; the silhouettes are as much farther away.
+            driven: Length of the drive in metres, which is added to the distances.
         """
         u = self._rng.uniform
         far = float(self._street.alignment.elevation(150.0))
@@ -324,7 +324,7 @@ class Greenery:
         Args:
             radius: Metres.
             road: Height of the distant road in metres.
-            land: Height of the land over the road in metres.
+            land: Height of the land above the road in metres.
         """
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         count = 97

@@ -1,4 +1,4 @@
-"""What stands in the middle of a square: monuments and fountains."""
+"""Monuments and fountains on a square."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bev_semseg_ros.sim.classes import BUILDING
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.site import Site
 
-# A pavement narrower than this has none, in metres.
+# Least width in metres of a pavement with monuments.
 LEAST_WIDTH = 7.0
 
 
@@ -27,7 +27,7 @@ def add_monuments(site: Site, side: Side) -> None:
 
 
 def _add_monument(site: Site, s: float, t: float) -> None:
-    """Add steps with a pedestal, and an obelisk or a figure on it."""
+    """Add a pedestal on steps, with an obelisk or a figure on top."""
     rng, u, out = site.rng, site.rng.uniform, site.out
     size = u(1.6, 4.0)
     if not site.claim(s, t, size):
@@ -48,7 +48,7 @@ def _add_monument(site: Site, s: float, t: float) -> None:
             foot + UP * height, foot + UP * (height + u(2, 7)), 0.4 * base, 0.1, 4, BUILDING, stone
         )
         return
-    # A bronze figure, rather larger than a person.
+    # A bronze figure, larger than a person.
     bronze, scale = site.surfaces.dark, u(1.1, 1.6)
     feet, hip, neck = (foot + UP * (height + scale * z) for z in (0.0, 0.85, 1.45))
     out.tube(feet, hip, 0.22 * scale, 0.2 * scale, 7, BUILDING, bronze)
@@ -57,7 +57,7 @@ def _add_monument(site: Site, s: float, t: float) -> None:
 
 
 def _add_fountain(site: Site, s: float, t: float) -> None:
-    """Add a round basin with a column in its middle."""
+    """Add a round basin with a column at its centre."""
     u, out = site.rng.uniform, site.out
     radius, rim = u(1.0, 3.0), u(0.4, 0.8)
     if not site.claim(s, t, 2 * radius):

@@ -19,14 +19,14 @@ SIGN_COLORS = (
 )
 PLATES = ("round", "triangle", "diamond", "octagon", "rectangle")
 PLATE_PROBABILITIES = (0.35, 0.25, 0.1, 0.05, 0.25)
-# From below: green, amber, red.
+# From bottom to top: green, amber, red.
 LIGHT_COLORS = ((0.02, 0.5, 0.15), (0.7, 0.4, 0.02), (0.8, 0.03, 0.03))
 
 
 class Signs:
     """Adds signs and traffic lights along one street.
 
-    Nothing is added where there is no room.
+    Signs for which there is no room are left out.
     """
 
     def __init__(self, site: Site) -> None:
@@ -70,7 +70,7 @@ class Signs:
             self._plate(center, yaw, radius, rim, face)
 
     def add_low_sign(self, s: float, t: float) -> None:
-        """Add a plate whose middle is no higher than a person, on a post of its own.
+        """Add a plate on its own post, no higher than a person.
 
         Args:
             s: Station in metres.
@@ -88,7 +88,7 @@ class Signs:
         self._low_plate(foot, s, height - 0.8 * radius, radius)
 
     def add_temporary_sign(self, s: float, t: float) -> None:
-        """Add a sign on a foot of rubber, as at road works; arguments as in `add_low_sign`."""
+        """Add a sign on a rubber foot, as at road works; arguments as in `add_low_sign`."""
         u, surfaces = self._rng.uniform, self._site.surfaces
         if not self._site.claim(s, t, 0.7, 0.5):
             return
@@ -101,7 +101,7 @@ class Signs:
             self._low_plate(foot, s, height - 1.5 * radius, 0.6 * radius)
 
     def add_board_on_legs(self, s: float, t: float) -> None:
-        """Add a board on two legs: a direction sign, a notice; arguments as in `add_low_sign`."""
+        """Add a board on two legs, such as a direction sign; arguments as in `add_low_sign`."""
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         width, height, low = u(0.5, 2.2), u(0.35, 1.5), u(0.3, 1.5)
         if not self._site.claim(s, t, 0.4, width):
@@ -123,13 +123,13 @@ class Signs:
         self._face(center + forward * 0.01, yaw + np.pi, width, height, surfaces.metal)
 
     def _low_plate(self, foot: np.ndarray, s: float, height: float, radius: float) -> None:
-        """Add a plate that looks along the road, across it or away.
+        """Add a plate that faces along the road, in either direction, or across it.
 
         Args:
-            foot: (3,) world point below it.
+            foot: (3,) world point of the ground below it.
             s: Station in metres.
-            height: Height of its middle in metres.
-            radius: Metres.
+            height: Height of its centre in metres.
+            radius: Radius of the plate in metres.
         """
         rng = self._rng
         turn = float(rng.choice([0.0, np.pi, np.pi / 2, -np.pi / 2], p=[0.55, 0.25, 0.1, 0.1]))
@@ -139,7 +139,7 @@ class Signs:
         self._plate(foot + UP * height - forward * 0.06, yaw, radius, rim, self._draw_face())
 
     def _draw_face(self) -> int:
-        """Add the material of a plate with writing or a picture."""
+        """Add the material of a plate with text or a picture; return its row index."""
         u = self._rng.uniform
         return self._site.table.add(
             "retro",
@@ -156,7 +156,7 @@ class Signs:
         """Add one or two boards on an arm over a motorway.
 
         Args:
-            side: Side of the post.
+            side: Side of the street with the post.
             s: Station in metres.
         """
         surfaces, u, yaw = self._site.surfaces, self._rng.uniform, self._yaw(s)
@@ -185,7 +185,7 @@ class Signs:
             self._face(center - forward * 0.2, yaw + np.pi, 3.0, 2.2, surfaces.metal)
 
     def add_traffic_light(self, s: float, t: float) -> None:
-        """Add a traffic light for those who approach on its side, some with a second head.
+        """Add a traffic light for the traffic on its side, sometimes with a second head.
 
         Args:
             s: Station in metres.
@@ -213,7 +213,7 @@ class Signs:
                 out.polygon(polygon_corners(center, -left, UP, 0.105, 10), SIGN, lamp)
 
     def _lamps(self) -> list[int]:
-        """Return the materials of the lamps of a traffic light, from below; one is lit."""
+        """Return the materials of the lamps of a traffic light, from bottom to top; one is lit."""
         lit = self._rng.integers(3)
         lamps = []
         for index, color in enumerate(LIGHT_COLORS):
@@ -225,7 +225,7 @@ class Signs:
         return lamps
 
     def _plate(self, center: np.ndarray, yaw: float, radius: float, rim: int, face: int) -> None:
-        """Add a plate of a random form that faces drivers who approach along `yaw`.
+        """Add a plate of a random shape that faces drivers who approach along `yaw`.
 
         Args:
             center: (3,) world point.
@@ -243,7 +243,7 @@ class Signs:
             self._face(center, yaw, width, height, face)
             self._face(back, yaw + np.pi, width, height, surfaces.metal)
             return
-        # Drawn for every form, so that the random numbers that follow do not depend on the form.
+        # Drawn for every shape, so that the random numbers that follow do not depend on the shape.
         triangle_turn = np.pi / 2 if rng.random() < 0.8 else -np.pi / 2
         sides, turn = {
             "round": (20, 0.0),
@@ -269,7 +269,7 @@ class Signs:
             yaw: Direction of approach in radians.
             width: Metres.
             height: Metres.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
         """
         _, left = axes(yaw)
         across, up = left * width / 2, UP * height / 2
@@ -287,5 +287,5 @@ class Signs:
         return float(self._street.alignment.heading(s))
 
     def _draw_color(self) -> tuple[float, float, float]:
-        """Return a random colour of signs."""
+        """Return a random sign colour."""
         return SIGN_COLORS[self._rng.integers(len(SIGN_COLORS))]

@@ -1,4 +1,4 @@
-"""What moves or parks in a street: vehicles, people, riders, and the vehicle itself."""
+"""Traffic in a street: vehicles, people, riders, and the drive of the ego vehicle."""
 
 from bev_semseg_ros.sim.scene.traffic.drive import Drive
 from bev_semseg_ros.sim.scene.traffic.traffic import Traffic

@@ -1,4 +1,4 @@
-"""What all classes that add actors to a street begin with."""
+"""Base class of everything that adds actors to a street."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
 
 class Adder:
-    """Adds actors of some sort to one street."""
+    """Adds actors of one sort to one street."""
 
     def __init__(self, placement: Placement) -> None:
-        """Take what puts the actors into the street."""
+        """Take the object that places actors on the street."""
         self._place = placement
         self._site = placement.site
         self._rng = placement.site.rng

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Factors on the number of people, and how often each occurs. The spread is wide on purpose: a
-# detector has to cope with a crowd, and must not see people in a street that has none.
+# Factors on the number of people, and the probability of each. The spread is wide on purpose: a
+# detector has to cope with a crowd, and must not find people in a street that has none.
 LEVELS = {"empty": 0.0, "quiet": 0.35, "usual": 1.0, "busy": 2.0, "crowded": 4.0}
 LEVEL_PROBABILITIES = (0.07, 0.25, 0.33, 0.22, 0.13)
 
-# Mean numbers in a street of usual busyness, by kind of street: people on both sides together, and
-# riders.
+# Mean numbers of people (on both sides together) and riders in a street of usual busyness, by kind of
+# street.
 PEOPLE = {
     "city": 21.0,
     "residential": 12.0,
@@ -29,7 +29,7 @@ RIDERS = {
     "lot": 4.2,
     "motorway": 0.0,
 }
-# Added to the share of lorries and buses in moving traffic, by kind of street.
+# Added to the fraction of lorries and buses in moving traffic, by kind of street.
 MORE_TRUCKS = {"motorway": 0.15, "avenue": 0.04, "rural": 0.04}
 
 
@@ -38,10 +38,10 @@ class Busyness:
     """How busy one street is.
 
     Attributes:
-        level: One of LEVELS.
+        level: Key of LEVELS.
         people: Mean number of people on foot.
         riders: Mean number of riders on two-wheelers.
-        truck_share: Share of lorries and buses among moving vehicles, 0 to 1.
+        truck_share: Fraction of lorries and buses among moving vehicles, 0 to 1.
     """
 
     level: str
@@ -53,7 +53,7 @@ class Busyness:
     def draw(cls, rng: np.random.Generator, kind: str) -> Busyness:
         """Draw how busy a street of a kind is.
 
-        Most streets have few lorries; some, as near a building site or a port, have mostly those.
+        Most streets have few lorries. Some, for instance near a building site or a port, have many.
         """
         level = str(rng.choice(list(LEVELS), p=LEVEL_PROBABILITIES))
         factor = LEVELS[level]

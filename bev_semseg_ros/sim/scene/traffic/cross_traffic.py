@@ -1,4 +1,4 @@
-"""Vehicles on the road that crosses a street: they wait before it, drive over it, or leave it."""
+"""Vehicles on a side road: they wait at the street, cross it, or drive away from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
-# Vehicles of the side road are not farther than this from the middle of the street, in metres.
+# Largest distance in metres of vehicles on the side road from the street's centre line.
 REACH = 45.0
 
 
@@ -37,7 +37,7 @@ class CrossTraffic(Adder):
         Args:
             crossing: The side road.
             lane: The lane.
-            drives_over: Whether its vehicles drive over the street instead of waiting.
+            drives_over: Whether its vehicles cross the street instead of waiting.
         """
         rng, u = self._rng, self._rng.uniform
         mouth = max(self._street.side(1.0).kerb_start, self._street.side(-1.0).kerb_start)
@@ -61,14 +61,14 @@ class CrossTraffic(Adder):
         drift: float,
         headway: float,
     ) -> None:
-        """Add a column of vehicles, the first one at its front end.
+        """Add a column of vehicles, from its front end backwards.
 
         Args:
             crossing: The side road.
             lane: Its lane.
-            start: First place along the lane in metres, 0 in the middle of the street.
-            end: Last place along the lane in metres.
-            drift: Change of the offset in m/s, the same for all.
+            start: Rear end of the column along the lane in metres; 0 on the street's centre line.
+            end: Front end of the column along the lane in metres.
+            drift: Rate of change of the offset in m/s, the same for all vehicles.
             headway: Mean gap in metres.
         """
         rng, library = self._rng, self._library

@@ -1,4 +1,4 @@
-"""The path of the vehicle itself."""
+"""The path of the ego vehicle."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 
 from bev_semseg_ros.sim.scene.road.cross_section import Lane
 
-# The vehicle itself, in metres; the origin of the ego frame is in its middle.
+# Size of the ego vehicle in metres; the origin of the ego frame is at its centre.
 EGO_LENGTH = 4.8
 EGO_WIDTH = 2.0
-# Metres ahead of the vehicle that stay free.
+# Length in metres of the free ground ahead of the ego vehicle.
 EGO_CLEAR_AHEAD = 4.0
-# Bounds of the speed of a moving vehicle in m/s.
+# Bounds of the speed of a moving ego vehicle in m/s.
 SPEEDS = (2.0, 15.0)
-# Most metres that a drive may be long: streets are furnished for about 70 m more.
+# Largest length of a drive in metres. Streets are furnished for about 70 m more.
 LONGEST = 100.0
-# Metres of road that are ahead of the vehicle at the end of a drive.
+# Least length in metres of the road ahead of the ego vehicle at the end of a drive.
 SIGHT = 60.0
 
 
 @dataclass(frozen=True)
 class Drive:
-    """How the vehicle moves: from station 0 along the road at a constant speed.
+    """How the ego vehicle moves: from station 0 along the road at a constant speed.
 
     Attributes:
         t: Offset to the left of the road's centre line in metres.
@@ -41,12 +41,12 @@ class Drive:
     def draw(cls, rng: np.random.Generator, lane: Lane, duration: float, road_end: float) -> Drive:
         """Draw a drive in a lane.
 
-        The vehicle stands in a quarter of the drives, often at an angle to the lane. Otherwise it
-        moves at 2 to 15 m/s, or slower if it would leave the built street in the end.
+        In a quarter of the drives, the ego vehicle stands still, often at an angle to the lane. In
+        the others, it moves at 2 to 15 m/s, or slower if it would otherwise leave the built street.
 
         Args:
             rng: Source of randomness.
-            lane: Lane of the vehicle.
+            lane: Lane of the ego vehicle.
             duration: Seconds.
             road_end: Station in metres at which the road ends.
         """
@@ -64,5 +64,5 @@ class Drive:
 
     @property
     def distance(self) -> float:
-        """Metres driven."""
+        """Length of the drive in metres."""
         return self.speed * self.duration

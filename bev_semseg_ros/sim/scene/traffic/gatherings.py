@@ -1,4 +1,4 @@
-"""People who stay where they are: alone, in circles, queues and crowds, at walls and on seats."""
+"""People who stand or sit: alone, in circles, queues and crowds, at walls and on seats."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.places import draw_offset, pavement
 
-# How far in metres someone looks for a wall from the middle of the pavement.
+# Largest distance in metres of a wall from the edge of the pavement that is nearer to the road.
 WALL_REACH = 9.0
-# Chance that a seat is taken once people sit down somewhere.
+# Probability that a seat of a chosen group is taken.
 SEAT_TAKEN = 0.6
-# Seats farther than this from each other in metres are not of the same café or bench.
+# Seats within this distance in metres of a chosen one belong to its group, such as a café.
 SEAT_GROUP = 3.0
 
 
@@ -24,7 +24,7 @@ class Gatherings(Adder):
     """
 
     def alone(self, side: Side, s: float) -> int:
-        """Add a person who stands on the pavement, as with a telephone."""
+        """Add a person who stands on the pavement, for instance with a phone."""
         t = draw_offset(self._rng, side, pavement(side))
         return self._stand(s, t, self._rng.uniform(-np.pi, np.pi))
 
@@ -42,7 +42,7 @@ class Gatherings(Adder):
         return added
 
     def queue(self, side: Side, s: float) -> int:
-        """Add three to nine people who wait in a line, at a bus stop if there is one."""
+        """Add three to nine people who wait in line, usually at a bus stop if there is one."""
         rng = self._rng
         t = draw_offset(rng, side, pavement(side))
         stops = self._site.amenities_for("stop")
@@ -50,7 +50,7 @@ class Gatherings(Adder):
             stop = stops[rng.integers(len(stops))]
             s, t = stop.s + rng.choice([-1, 1]) * rng.uniform(0.8, 3.0), stop.t
         direction = rng.choice([-1, 1])
-        # The line leads along the pavement, a little askew.
+        # The line runs along the pavement, slightly askew.
         lateral = rng.uniform(-0.06, 0.06)
         heading = np.pi if direction > 0 else 0.0
         added = 0
@@ -95,7 +95,7 @@ class Gatherings(Adder):
         return self._stand(s, t, turn, margin=0.0)
 
     def seats(self, side: Side, s: float) -> int:
-        """Let people sit down on a bench or at a table; beside the road if there are no seats."""
+        """Add people who sit on a bench or at a table, or beside the road if there are no seats."""
         rng = self._rng
         seats = self._site.amenities_for("seat")
         if not seats:
@@ -111,6 +111,6 @@ class Gatherings(Adder):
         return added
 
     def _stand(self, s: float, t: float, turn: float, margin: float = 0.02) -> int:
-        """Add someone who stands, now and then a child; return 1 if there was room."""
+        """Add a standing person, sometimes a child; return 1 if there was room, otherwise 0."""
         role = "standing_child" if self._rng.random() < 0.1 else "stander"
         return int(self._place.add_person(role, s, t, turn, margin=margin))

@@ -8,11 +8,11 @@ from bev_semseg_ros.sim.scene.road.cross_section import ParkingRow, Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
-# Bounds of the share of lorries and box vans in a row along the road, and of streets with any.
+# Bounds of the fraction of lorries among parked vehicles, and fraction of streets that have any.
 PARKED_TRUCKS = (0.02, 0.3)
 PARKED_TRUCK_STREETS = 0.4
-# Kinds of lorries and buses that stand in parking places, and the most metres that one may be long
-# and wide.
+# Kinds of lorries and buses that stand in parking places, and their largest length and width in
+# metres.
 PARKED_KINDS = ("box_van", "box", "platform", "tipper", "ambulance", "bus")
 LONGEST, WIDEST = 9.0, 2.5
 

@@ -1,4 +1,4 @@
-"""People on foot: which situations a street has, and those along the pavement."""
+"""People on foot: the choice of situations, and people who walk along the pavement."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bev_semseg_ros.sim.scene.traffic.placement import Placement
 from bev_semseg_ros.sim.scene.traffic.places import draw_offset, draw_station, pavement
 from bev_semseg_ros.sim.scene.traffic.road_users import RoadUsers
 
-# How often people are in each situation, by kind of street. A situation is drawn until there are
-# as many people as wanted.
+# Probabilities of the situations, by kind of street. Situations are drawn until there are as many
+# people as wanted.
 SITUATIONS = (
     "single",
     "couple",
@@ -38,9 +38,9 @@ FREQUENCIES = {
     "rural": (0.4, 0.15, 0.05, 0.18, 0.08, 0.04, 0.0, 0.0, 0.02, 0.0, 0.08, 0.0, 0.0),
     "motorway": (0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 }
-# Metres between an adult and the child at his or her hand.
+# Metres between an adult and the child that he or she leads by the hand.
 HAND_GAP = 0.6
-# Tries after which a street counts as full, for each person wanted.
+# Tries per wanted person after which a street counts as full.
 TRIES = 3
 
 
@@ -71,7 +71,7 @@ class People(Adder):
         }
 
     def add(self) -> None:
-        """Add about as many people as the busyness of the street says."""
+        """Add about as many people as the busyness of the street requires."""
         wanted = self._rng.poisson(self._busyness.people)
         tries = TRIES * wanted
         while wanted > 0 and tries > 0:
@@ -96,7 +96,7 @@ class People(Adder):
         return self._walkers(side, s, ["walker"] * int(adults) + ["child"] * int(children))
 
     def _hand_in_hand(self, side: Side, s: float) -> int:
-        """Add an adult with a child at his or her right hand."""
+        """Add an adult who leads a child by his or her right hand."""
         rng = self._rng
         t, pace = draw_offset(rng, side, pavement(side)), rng.uniform(0.5, 1.3)
         heading = np.pi * rng.integers(2) + rng.normal(0, 0.08)

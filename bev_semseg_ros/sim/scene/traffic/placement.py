@@ -1,4 +1,4 @@
-"""Puts actors into a street, so that none meets another."""
+"""Places actors on a street so that they do not collide."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from bev_semseg_ros.sim.scene.site import Site
 from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH, EGO_WIDTH, Drive
 from bev_semseg_ros.sim.scene.traffic.roles import draw_kind
 
-# Fewest and most sets of clothes in one scene.
+# Bounds of the number of sets of clothes in one scene.
 CLOTHES = (4, 14)
-# Bounds of a factor on the size of people.
+# Bounds of the scale factors of people on foot and of riders.
 PERSON_SCALES = (0.92, 1.08)
 RIDER_SCALES = (0.95, 1.08)
-# Width in metres of the rectangle that is pushed against walls, and its last, short steps.
+# Width in metres of the square probe that is moved towards walls, and length of its last steps.
 PROBE_WIDTH = 0.5
 PROBE_STEP = 0.1
-# Metres from the back of a seated person to the middle of the seat.
+# Metres from the back of a seated person to the centre of the seat.
 SEAT_DEPTH = 0.25
 
 
 def course(pace: float, turn: float) -> tuple[float, float]:
-    """Return the change of the station and of the offset of somebody who moves ahead, in m/s.
+    """Return the rates of change of station and offset of an actor that moves forward, in m/s.
 
     Args:
-        pace: Metres per second.
+        pace: Speed in m/s.
         turn: Heading relative to the direction of the road in radians.
     """
     return float(pace * np.cos(turn)), float(pace * np.sin(turn))
 
 
 class Placement:
-    """Puts actors into one street.
+    """Places actors on one street.
 
-    No actor meets another one, or anything else, during the whole drive. An actor for which there
-    is no room is left out.
+    No actor collides with another one, or with anything else, during the whole drive. Actors for
+    which there is no room are left out.
 
     Attributes:
         site: The street and what is shared by everything built on it.
-        drive: How the vehicle itself moves.
+        drive: How the ego vehicle moves.
         actors: All actors placed so far.
     """
 
@@ -54,9 +54,9 @@ class Placement:
 
         Args:
             site: The street and what is shared by everything built on it.
-            drive: How the vehicle itself moves.
+            drive: How the ego vehicle moves.
             times: (K,) moments in seconds at which objects must not overlap.
-            people: Number of people that are expected, for which clothes are drawn.
+            people: Expected number of people, for whom clothes are drawn.
         """
         rng, table = site.rng, site.table
         self.site = site
@@ -64,14 +64,15 @@ class Placement:
         self.actors: list[Actor] = []
         self._rng = rng
         self._times = times
-        # Ground of actors alone, for those who sit on something that is in the way of others.
+        # Ground of the actors only. Seated people are checked against this, because the seat itself
+        # occupies their ground.
         self._actor_ground = Occupancy(len(times))
         self._paints = [paint_materials(rng, table) for _ in range(rng.integers(5, 9))]
         count = int(np.clip(people, *CLOTHES))
         self._clothes = [people_materials(rng, table) for _ in range(count)]
 
     def reserve_ego_path(self) -> None:
-        """Keep the vehicle's own path free, with some room ahead."""
+        """Reserve the path of the ego vehicle, with some room ahead."""
         alignment, drive = self.site.street.alignment, self.drive
         s = drive.speed * self._times
         middle = alignment.points(s, drive.t)[:, :2]
@@ -100,15 +101,15 @@ class Placement:
     def add_person(
         self, role: str, s: float, t: float, turn: float, pace: float = 0.0, margin: float = 0.05
     ) -> bool:
-        """Add a person on foot, who moves to where he or she looks.
+        """Add a person on foot, who moves in the direction of the heading.
 
         Args:
             role: One of `roles.ROLES`.
             s: Station at time 0 in metres.
             t: Offset at time 0 in metres.
             turn: Heading relative to the direction of the road in radians.
-            pace: Metres per second.
-            margin: Distance to keep in metres.
+            pace: Speed in m/s.
+            margin: Distance in metres to keep from everything else.
 
         Returns:
             Whether there was room.
@@ -116,9 +117,9 @@ class Placement:
         return self.add(self._draw_person(role, s, t, turn, pace), margin)
 
     def add_seated(self, s: float, t: float, turn: float) -> bool:
-        """Add a person on a seat that is there; arguments as in `add_person`.
+        """Add a person on an existing seat; arguments and result as in `add_person`.
 
-        Only other actors are in the way: the ground is that of the seat.
+        Only other actors can be in the way, because the seat itself occupies the ground.
         """
         actor = self._draw_person("seated", s, t, turn)
         length, width, _ = actor.shape.size
@@ -148,9 +149,9 @@ class Placement:
             s: Station at time 0 in metres.
             t: Offset at time 0 in metres.
             turn: Heading relative to the direction of the road in radians.
-            speed: Change of the station in m/s.
-            drift: Change of the offset in m/s.
-            margin: Distance to keep in metres.
+            speed: Rate of change of the station in m/s.
+            drift: Rate of change of the offset in m/s.
+            margin: Distance in metres to keep from everything else.
 
         Returns:
             Whether there was room.
@@ -159,7 +160,7 @@ class Placement:
         return self.add(replace(actor, is_in_traffic=True), margin)
 
     def add(self, actor: Actor, margin: float) -> bool:
-        """Add an actor if it keeps `margin` metres away from everything and stays on the land.
+        """Add an actor if it stays on the built ground, `margin` metres away from everything else.
 
         Returns:
             Whether there was room.
@@ -181,12 +182,12 @@ class Placement:
         return True
 
     def farthest(self, s: float, t: float, direction: int, reach: float) -> float | None:
-        """Return how far one can step sideways before something is in the way.
+        """Return the last free offset before an obstacle, in one direction from a starting point.
 
         Args:
             s: Station in metres.
             t: Offset to start from in metres.
-            direction: 1 to step to the left, -1 to the right.
+            direction: 1 to search to the left, -1 to the right.
             reach: Metres after which the search ends.
 
         Returns:
@@ -195,7 +196,7 @@ class Placement:
         """
 
         def is_free(step: float) -> bool:
-            """Return whether there is room after so many metres."""
+            """Return whether the probe is free `step` metres from the start."""
             pose = self.site.pose(s, t + direction * step)
             return self.site.occupancy.is_free(pose, PROBE_WIDTH, PROBE_WIDTH, 0.0)
 
@@ -212,15 +213,15 @@ class Placement:
         return t + direction * step
 
     def draw_paint(self) -> np.ndarray:
-        """Return the materials of a random vehicle."""
+        """Draw the materials of a vehicle."""
         return self._paints[self._rng.integers(len(self._paints))]
 
     def draw_clothes(self) -> np.ndarray:
-        """Return the materials of a random person."""
+        """Draw the materials of a person."""
         return self._clothes[self._rng.integers(len(self._clothes))]
 
     def _draw_person(self, role: str, s: float, t: float, turn: float, pace: float = 0.0) -> Actor:
-        """Return a person on foot; arguments as in `add_person`."""
+        """Draw a person on foot; arguments as in `add_person`."""
         return self._draw_actor(role, s, t, turn, course(pace, turn), PERSON_SCALES)
 
     def _draw_actor(
@@ -232,15 +233,15 @@ class Placement:
         velocity: tuple[float, float],
         scales: tuple[float, float],
     ) -> Actor:
-        """Return a person in random clothes, with a two-wheeler or without.
+        """Draw a person in random clothes, with or without a two-wheeler.
 
         Args:
             role: One of `roles.ROLES`.
             s: Station at time 0 in metres.
             t: Offset at time 0 in metres.
             turn: Heading relative to the direction of the road in radians.
-            velocity: Change of the station and of the offset in m/s.
-            scales: Bounds of a factor on the size.
+            velocity: Rates of change of the station and the offset in m/s.
+            scales: Bounds of the scale factor.
         """
         shape = self.site.library.draw_person(draw_kind(role, self._rng), self._rng)
         speed, drift = velocity

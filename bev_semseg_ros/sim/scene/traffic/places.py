@@ -1,4 +1,4 @@
-"""Where people are along a street."""
+"""Positions of people along a street."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
 
 
 def draw_station(rng: np.random.Generator) -> float:
-    """Return a station in metres: mostly ahead of the vehicle and near, some behind it."""
+    """Draw a station in metres: usually near and ahead of the ego vehicle, sometimes behind it."""
     if rng.random() < 0.1:
         return float(rng.uniform(-14, 3))
     return float(3 + 47 * rng.random() ** 1.25)
@@ -20,6 +20,6 @@ def pavement(side: Side) -> Strip:
 
 
 def draw_offset(rng: np.random.Generator, side: Side, ground: Strip) -> float:
-    """Return an offset in metres on a strip, 0.3 m away from its edges."""
+    """Draw an offset in metres on a strip, at least 0.3 m from its edges if it is wide enough."""
     end = max(ground.start + 0.4, ground.end - 0.3)
     return float(side.sign * rng.uniform(ground.start + 0.3, end))

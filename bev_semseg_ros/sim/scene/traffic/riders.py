@@ -9,9 +9,10 @@ from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.placement import Placement, course
 
-# What riders do, and how often.
+# Activities of riders, and their probabilities.
 ACTIVITIES = {"road": 0.42, "pavement": 0.16, "group": 0.17, "waiting": 0.13, "crossing": 0.12}
-# Mean number of rows of parked bicycles on a side for each rider, and bicycles in a row.
+# Mean number of rows of parked bicycles on a side per expected rider, and range of the number of
+# bicycles in a row, without the upper bound.
 RACKS_PER_RIDER = 0.07
 RACK_SIZES = (2, 9)
 
@@ -34,7 +35,7 @@ class Riders(Adder):
             "crossing": self._crossing,
         }
         wanted = rng.poisson(self._busyness.riders)
-        # Tries that find no room count as well, so that a full street ends the search.
+        # Tries without room count as well, so that the loop ends if the street is full.
         while wanted > 0:
             activity = str(rng.choice(list(ACTIVITIES), p=list(ACTIVITIES.values())))
             wanted -= actions[activity]()
@@ -60,7 +61,7 @@ class Riders(Adder):
                         site.out.append(shape.mesh.placed((x, y, z), yaw, materials))
 
     def _draw_course(self) -> tuple[int, int, float]:
-        """Return the sign of a side, the direction along the road, and the heading."""
+        """Draw the sign of a side, the direction along the road (1 or -1), and the heading."""
         rng = self._rng
         sign = int(rng.choice([-1, 1]))
         direction = -sign if rng.random() < 0.85 else sign
@@ -68,11 +69,11 @@ class Riders(Adder):
         return sign, direction, float(turn)
 
     def _draw_station(self) -> float:
-        """Return a station in metres, mostly ahead of the vehicle."""
+        """Draw a station in metres, usually ahead of the ego vehicle."""
         return float(self._rng.uniform(-12, 3) if self._rng.random() < 0.1 else self._near())
 
     def _near(self) -> float:
-        """Return a station in metres ahead of the vehicle."""
+        """Draw a station in metres ahead of the ego vehicle."""
         return float(4 + 44 * self._rng.random() ** 1.1)
 
     def _on_road(self) -> int:
@@ -96,7 +97,7 @@ class Riders(Adder):
         return 1
 
     def _group(self) -> int:
-        """Add riders side by side and in file, at the same speed; return the number of tries."""
+        """Add riders in single file or two abreast, at one speed; return the number of tries."""
         rng, u = self._rng, self._rng.uniform
         sign, direction, turn = self._draw_course()
         s, speed, count = self._draw_station(), u(2.5, 8), int(rng.integers(2, 6))
@@ -111,7 +112,7 @@ class Riders(Adder):
         return count
 
     def _waiting(self) -> int:
-        """Add riders who wait one behind the other at a light; return the number of tries."""
+        """Add riders who wait in line, at the side road if any; return the number of tries."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         sign, direction, turn = self._draw_course()
         line = self._draw_station()
@@ -126,7 +127,7 @@ class Riders(Adder):
         return count
 
     def _crossing(self) -> int:
-        """Add a rider who turns or crosses the road, seen from the side; return 1."""
+        """Add a rider who turns or crosses the road; return the number of tries."""
         rng, street = self._rng, self._street
         turn = rng.choice([-1, 1]) * rng.uniform(0.3, 0.5) * np.pi
         t = rng.uniform(-1, 1) * (street.half_width + 1)

@@ -1,4 +1,4 @@
-"""People who have to do with the carriageway: they cross it, wait at it, get into their cars."""
+"""People on and beside the carriageway: they cross it, wait at it, or get into their cars."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.places import pavement
 
-# Half the width in metres of the stretch of a zebra crossing that people use.
+# Half the width in metres of the part of a zebra crossing that people use.
 ZEBRA_HALF = 1.3
-# Parked cars whose drivers are looked at lie between these stations in metres.
+# People are added only at cars between these stations in metres.
 CAR_STATIONS = (-12.0, 50.0)
 
 
@@ -24,7 +24,7 @@ class RoadUsers(Adder):
     """
 
     def crossing(self, side: Side, s: float) -> int:
-        """Add one to five people who cross the road, at a zebra crossing if there is one."""
+        """Add one to five people who cross the road, usually at a zebra crossing if any."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         zebras = self._site.amenities_for("zebra")
         is_at_zebra = bool(zebras) and rng.random() < 0.7
@@ -52,7 +52,7 @@ class RoadUsers(Adder):
         return added
 
     def kerb(self, side: Side, s: float) -> int:
-        """Add one to four people who wait at the kerb and look over the road."""
+        """Add one to four people who wait at the kerb and face the road."""
         rng = self._rng
         zebras = self._site.amenities_for("zebra")
         if zebras:
@@ -68,7 +68,7 @@ class RoadUsers(Adder):
         return added
 
     def car(self, side: Side, s: float) -> int:
-        """Add people who get in or out of a parked car, or walk past it closely."""
+        """Add one or two people who stand at a parked car, for instance to get in or out."""
         rng, u = self._rng, self._rng.uniform
         cars = self._parked_cars()
         if not cars:
@@ -92,7 +92,7 @@ class RoadUsers(Adder):
         return added
 
     def _parked_cars(self) -> list[Actor]:
-        """Return the cars near the vehicle that stand."""
+        """Return the standing cars near the ego vehicle."""
         cars = []
         for actor in self._place.actors:
             is_near = CAR_STATIONS[0] < actor.s < CAR_STATIONS[1]

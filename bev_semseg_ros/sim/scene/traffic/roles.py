@@ -1,11 +1,10 @@
-"""Who does what: the kinds of people that the library is asked for, by their part in a scene."""
+"""Roles of people in a scene, and the kinds of people that are drawn for each role."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Part in a scene -> kinds of `Library.draw_person` and how often each is drawn. This is the only
-# place that names kinds of people.
+# Role in a scene -> kinds of `Library.draw_person`, and the relative frequency of each.
 ROLES: dict[str, dict[str, float]] = {
     "walker": {
         "walking": 0.62,
@@ -19,12 +18,12 @@ ROLES: dict[str, dict[str, float]] = {
     },
     "jogger": {"running": 1.0},
     "child": {"child": 1.0},
-    # An adult and the child at his or her right hand.
+    # An adult, and the child that he or she leads by the right hand.
     "leader": {"leading_child": 1.0},
     "led_child": {"led_child": 1.0},
     "stander": {"standing": 1.0},
     "standing_child": {"standing_child": 1.0},
-    # On a seat that comes along, and on one that is there.
+    # On a seat that is part of the shape, and on an existing seat.
     "sitter": {"sitting": 1.0},
     "seated": {"seated": 1.0},
     "cyclist": {"cyclist": 0.88, "child_cyclist": 0.07, "kick_scooter_rider": 0.05},
@@ -34,6 +33,6 @@ ROLES: dict[str, dict[str, float]] = {
 
 
 def draw_kind(role: str, rng: np.random.Generator) -> str:
-    """Return a kind of person for a part in a scene, a key of ROLES."""
+    """Draw a kind of person for a role, a key of ROLES."""
     kinds = ROLES[role]
     return str(rng.choice(list(kinds), p=np.array(list(kinds.values())) / sum(kinds.values())))

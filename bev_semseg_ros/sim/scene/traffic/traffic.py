@@ -1,4 +1,4 @@
-"""All actors of a street, in the order in which they take their ground."""
+"""All actors of a street, added in the order in which they occupy ground."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bev_semseg_ros.sim.scene.traffic.vehicles import Vehicles
 class Traffic:
     """Places actors on a street.
 
-    No actor meets another one, or the vehicle, during the whole drive. An actor for which there is
-    no room is left out.
+    No actor collides with another one, or with the ego vehicle, during the whole drive. Actors for
+    which there is no room are left out.
 
     Attributes:
         busyness: How many people, riders and lorries the street has.
@@ -32,7 +32,7 @@ class Traffic:
 
         Args:
             site: The street and what is shared by everything built on it.
-            drive: How the vehicle moves.
+            drive: How the ego vehicle moves.
             times: (K,) moments in seconds at which objects must not overlap.
         """
         self.busyness = Busyness.draw(site.rng, site.street.kind)
@@ -47,7 +47,7 @@ class Traffic:
         return self._placement.actors
 
     def add_moving_vehicles(self) -> None:
-        """Reserve the path of the vehicle itself, then add moving traffic."""
+        """Reserve the path of the ego vehicle, then add moving traffic."""
         self._placement.reserve_ego_path()
         self._vehicles.add_moving()
         CrossTraffic(self._placement, self.busyness).add()
@@ -57,7 +57,7 @@ class Traffic:
         self._parking.fill(side)
 
     def add_the_rest(self) -> None:
-        """Add what takes the ground that is left: standing vehicles, riders and people."""
+        """Add standing vehicles, riders and people on the ground that is still free."""
         self._vehicles.add_waiting()
         riders = Riders(self._placement, self.busyness)
         riders.add_parked()

@@ -1,4 +1,4 @@
-"""Vehicles on the carriageway: in the lanes, in side roads, at bus stops, in second row."""
+"""Vehicles on the carriageway: in the lanes, in side roads, at bus stops, double-parked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.drive import EGO_CLEAR_AHEAD, EGO_LENGTH
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
 
-# Mean numbers of vehicles anywhere and at any angle, by kind of street.
+# Mean number of vehicles placed anywhere and at any angle, by kind of street.
 SCATTERED_VEHICLES = {
     "residential": 3,
     "city": 2.5,
@@ -20,12 +20,12 @@ SCATTERED_VEHICLES = {
     "rural": 1.2,
     "motorway": 0.1,
 }
-# Share of lorries among these.
+# Fraction of lorries and buses among these.
 SCATTERED_TRUCKS = 0.2
-# Share of motorcycles among moving vehicles, except in streets without people.
+# Fraction of motorcycles among the vehicles in the lanes, except in streets without people.
 MOTORCYCLE_SHARE = 0.05
-# Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at a
-# stop, and vehicles that deliver, collect refuse or have broken down.
+# Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at
+# stops, and double-parked vehicles, such as those that make deliveries or collect refuse.
 BUSES_AT_STOPS = {"city": 0.6, "residential": 0.3, "avenue": 0.6, "rural": 0.2}
 SECOND_ROW = {
     "city": 1.1,
@@ -37,14 +37,14 @@ SECOND_ROW = {
 }
 BUSES = ("bus", "articulated_bus")
 DELIVERY = ("box_van", "box", "refuse", "tipper", "platform", "ambulance", "mixer", "tank")
-# Kinds that are not seen in a kind of street.
+# Kinds of vehicles that do not occur in a kind of street.
 UNSEEN = {"motorway": ("tractor", "refuse"), "city": ("tractor",), "avenue": ("tractor",)}
 # Gap in metres between a bus or a delivery vehicle and the edge of the carriageway.
 EDGE_GAP = 0.3
-# Stations in metres: where the column behind the vehicle begins, and where columns end.
+# Stations in metres: bounds of the start of the column behind the ego vehicle; end of all others.
 FOLLOWERS_START = (-38.0, -25.0)
 TRAFFIC_END = 150.0
-# Metres between the vehicle and the one that follows.
+# Least gap in metres between the ego vehicle and the vehicle behind it.
 GAP_BEHIND = 1.5
 MOTORCYCLE_LENGTH = 2.2
 
@@ -59,12 +59,12 @@ class Vehicles(Adder):
         self._motorcycle_share = 0.0 if busyness.level == "empty" else MOTORCYCLE_SHARE
 
     def add_moving(self) -> None:
-        """Add moving traffic; all vehicles of a lane have the same speed, so none hits another."""
+        """Add moving traffic. Vehicles in a lane have the same speed, so they do not collide."""
         for lane in self._street.lanes:
             self._fill_lane(lane)
 
     def add_waiting(self) -> None:
-        """Add buses at stops, and lorries and vans in second row."""
+        """Add buses at stops, and double-parked lorries and vans."""
         rng, kind = self._rng, self._street.kind
         for _ in range(rng.poisson(BUSES_AT_STOPS.get(kind, 0.0))):
             self._add_at_edge(self._library.draw_truck(rng, str(rng.choice(BUSES))))
@@ -76,7 +76,7 @@ class Vehicles(Adder):
             self._add_at_edge(shape)
 
     def add_scattered(self) -> None:
-        """Add vehicles anywhere and at any angle: on drives, in gateways, turning."""
+        """Add vehicles anywhere and at any angle, as if on driveways, in gateways or turning."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         for _ in range(rng.poisson(SCATTERED_VEHICLES[street.kind])):
             side = street.sides[rng.integers(2)]
@@ -90,7 +90,7 @@ class Vehicles(Adder):
         self._add_in_side_road()
 
     def _draw_shape(self, truck_share: float) -> Shape:
-        """Return a lorry or a bus with a probability of `truck_share`, else a car."""
+        """Draw a lorry or a bus with probability `truck_share`, otherwise a car."""
         if self._rng.random() >= truck_share:
             return self._library.draw_car(self._rng)
         kinds = [kind for kind in self._library.trucks.kinds if kind not in self._unseen]
@@ -117,14 +117,14 @@ class Vehicles(Adder):
     def _add_column(
         self, lane: Lane, speed: float, headway: float, start: float, end: float
     ) -> None:
-        """Add vehicles one after the other.
+        """Add a column of vehicles.
 
         Args:
             lane: Their lane.
-            speed: Metres per second.
-            headway: Mean gap in metres; from 60 m on, gaps are distributed evenly.
-            start: Station in metres from which on they are.
-            end: Station in metres at which the last one ends.
+            speed: Speed in m/s.
+            headway: Mean gap in metres; from 60 m on, gaps are uniform from 30 to 200 m instead.
+            start: Station in metres after which the column begins.
+            end: Station in metres that no vehicle passes.
         """
         rng, u = self._rng, self._rng.uniform
         along = lane.direction * speed

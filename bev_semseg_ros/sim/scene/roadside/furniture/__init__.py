@@ -1,4 +1,4 @@
-"""Street furniture, one module for each noun. Nothing here has a box."""
+"""Street furniture, one module for each type. No furniture has a box."""
 
 from bev_semseg_ros.sim.scene.roadside.furniture.furniture import Furniture
 

@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer
 
 
 class Advertising(Placer):
-    """Adds what advertises."""
+    """Adds advertising."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -23,7 +23,7 @@ class Advertising(Placer):
         )
 
     def add_a_board(self, side: Side, s: float, t: float) -> None:
-        """Add an A-board: two leaves that lean on each other, across the pavement or along it."""
+        """Add an A-board, two boards that lean against each other, along or across the pavement."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         width, height, spread = u(0.4, 0.85), u(0.7, 1.35), u(0.35, 0.7)
         turn = float(self._pick((0.0, 0.0, np.pi / 2))) + rng.normal(0, 0.3)
@@ -84,7 +84,7 @@ class Advertising(Placer):
         self._lathe(spot, rings, BARRIER, [foot, foot, poster, roof, roof], 12)
 
     def add_flag(self, side: Side, s: float, t: float) -> None:
-        """Add one to three flags: a narrow cloth on a bent pole, as tall as a person or twice."""
+        """Add one to three narrow flags on poles, one or two times as tall as a person."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         height, width = u(1.6, 4.0), u(0.4, 0.8)
         for index in range(rng.integers(1, 4)):
@@ -110,7 +110,7 @@ class Advertising(Placer):
                 self._out.polygon(np.array(points), SIGN, cloth)
 
     def add_flat_figure(self, side: Side, s: float, t: float) -> None:
-        """Add a person of cardboard or plywood, as large as life or a child's size."""
+        """Add a flat cardboard or plywood figure of a person, as large as an adult or a child."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         turn = self._to_road(side) + rng.normal(0, 0.6)
         if rng.random() < 0.4:

@@ -1,4 +1,4 @@
-"""Litter bins, wheelie bins, containers for glass and clothes, and bags beside them."""
+"""Litter bins, wheelie bins, containers for glass and clothes, and rubbish bags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer
 
 
 class Bins(Placer):
-    """Adds what rubbish is put into."""
+    """Adds bins, containers and bags for rubbish."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

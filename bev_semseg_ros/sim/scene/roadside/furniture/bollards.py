@@ -1,4 +1,4 @@
-"""Bollards of all kinds, in rows, some with chains; hydrants and posts of gates."""
+"""Rows of bollards, some with chains; hydrants, gate posts and turnstiles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Bollards(Placer):
         )
 
     def add_row(self, side: Side, s: float, t: float) -> None:
-        """Add bollards of one kind along the road, seldom a single one or a row across."""
+        """Add bollards of one kind along the road, sometimes a single one or a row across."""
         rng, u = self._rng, self._rng.uniform
         kind = str(rng.choice(BOLLARD_KINDS, p=BOLLARD_PROBABILITIES))
         count = int(rng.integers(2, 9)) if rng.random() < 0.75 else 1
@@ -48,7 +48,7 @@ class Bollards(Placer):
                 self._chain(first, last, height * 0.85)
 
     def _row_material(self, kind: str) -> int:
-        """Return the material of a row of a kind of BOLLARD_KINDS."""
+        """Draw the material of a row of bollards; `kind` is one of BOLLARD_KINDS."""
         surfaces, materials = self._site.surfaces, self._materials
         choices = {
             "steel": (surfaces.metal, surfaces.dark, *materials.paints),
@@ -70,7 +70,7 @@ class Bollards(Placer):
             kind: One of BOLLARD_KINDS.
             height: Metres.
             radius: Metres.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
         """
         h, r, white = height, radius, self._materials.white
         if kind == "steel":
@@ -108,7 +108,7 @@ class Bollards(Placer):
             self._box(spot, (0.1, 0.13, 0.18), POLE, material, up=0.7 * h)
 
     def _chain(self, first: Spot, last: Spot, height: float) -> None:
-        """Hang a chain between two bollards."""
+        """Hang a chain between two bollards, `height` metres above the ground."""
         a, b = np.array(first.at(0, 0, height)), np.array(last.at(0, 0, height))
         if np.linalg.norm(b - a) > 3.5:
             return
@@ -118,7 +118,7 @@ class Bollards(Placer):
             self._out.tube(p, q, 0.015, 0.015, 3, BARRIER, self._site.surfaces.dark)
 
     def add_hydrant(self, side: Side, s: float, t: float) -> None:
-        """Add a hydrant or a fountain with a basin."""
+        """Add a hydrant."""
         u = self._rng.uniform
         spot = self._place(s, t, 0.4, turn=u(-np.pi, np.pi))
         if spot is None:
@@ -133,7 +133,7 @@ class Bollards(Placer):
             self._rod(spot, (0, 0, 0.6 * h), end, 0.05, POLE, material)
 
     def add_gate_posts(self, side: Side, s: float, t: float) -> None:
-        """Add two posts of a gateway at the edge of a plot, with a ball, a gate or a letter box."""
+        """Add two gate posts at the edge of a plot, some with a ball, a gate or a letter box."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         opening = u(1.0, 3.5)
         material = self._pick((self._site.surfaces.brick, *materials.stones))
@@ -152,7 +152,7 @@ class Bollards(Placer):
                 r = width * 0.42
                 rings = [(height + 0.05, 0.3 * r), (height + r, r), (height + 2 * r, 0.4 * r)]
                 self._lathe(spot, rings, BUILDING, materials.stones[0])
-            if station == s and rng.random() < 0.4:  # a letter box on the side of the road
+            if station == s and rng.random() < 0.4:  # a letter box on the side that faces the road
                 size = (0.38, 0.14, 0.3)
                 across = -side.sign * (width / 2 + 0.07)
                 self._box(spot, size, BARRIER, self._pick(materials.paints), 0, across, u(0.9, 1.1))

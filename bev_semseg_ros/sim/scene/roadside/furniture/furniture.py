@@ -1,4 +1,4 @@
-"""What furniture a street has, how much of it, and where it stands."""
+"""The furniture of a street: which kinds it has, how many of each, and where."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from bev_semseg_ros.sim.scene.site import Site
 
 # Kinds of streets with furniture like that of a town centre.
 TOWN_KINDS = ("city", "avenue", "lot")
-# Chance that a residential street has it, too.
+# Probability that a residential street has such furniture, too.
 TOWN_SHARE = 0.6
-# Bounds of a factor on the numbers of things: some streets are nearly empty, others are full.
+# Bounds of a factor on the numbers of objects: some streets are nearly empty, others are full.
 CROWDEDNESS = (0.3, 2.4)
-# Chance of street lamps on a side, by kind of street.
+# Probability of street lamps on a side, by kind of street; 0.75 for the other kinds.
 LAMP_PROBABILITIES = {"rural": 0.2, "motorway": 0.3}
-# Mean number of road signs on a side.
+# Mean number of road signs on a side, by kind of street; 1.8 for the other kinds.
 SIGN_COUNTS = {"rural": 0.8, "motorway": 0.8}
-# Metres beside the boundary of public ground in which the front of a building is looked for.
+# Metres beyond the boundary of public ground within which the front of a building is searched for.
 FRONT_REACH = 9.0
 
 
 class Furniture:
     """Adds street furniture along one street.
 
-    Nothing of it has a box: it is what a detector must tell from people. Nothing is added where
-    there is no room.
+    Furniture has no boxes: a detector must learn to tell it from people. Objects for which there is
+    no room are left out.
 
     Attributes:
-        kinds: What is strewn along the street, with mean numbers.
+        kinds: Kinds of objects that are scattered along the street, with mean numbers.
         materials: Materials of all furniture of the street.
     """
 
@@ -77,7 +77,7 @@ class Furniture:
         self._crowdedness = float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
     def _sign_kinds(self) -> tuple[Kind, ...]:
-        """Return the kinds of signs that stand low or on two legs."""
+        """Return the kinds of signs that are low, temporary or on two legs."""
         signs = self._signs
         return (
             Kind(lambda side, s, t: signs.add_low_sign(s, t), 0.6, "kerb", 0.3),
@@ -120,11 +120,11 @@ class Furniture:
                 self._seats.add_table(side, u(5, 45), side.sign * u(inner + 0.8, outer - 0.3))
 
     def _draw_station(self) -> float:
-        """Draw a station, more often near the vehicle."""
+        """Draw a station in metres, more often near the ego vehicle."""
         return 4 + 60 * self._rng.random() ** 1.3
 
     def _poles(self, side: Side, inner: float, outer: float) -> None:
-        """Add the rows of poles of a side; the distances are those of `_strew`."""
+        """Add the rows of poles of a side; arguments as in `_strew`."""
         rng, u, kind = self._rng, self._rng.uniform, self._street.kind
         if rng.random() < LAMP_PROBABILITIES.get(kind, 0.75):
             self._lamps.add_lamps(side, inner + u(0.25, 0.8))
@@ -134,7 +134,7 @@ class Furniture:
             self._lamps.add_utility_poles(side, outer + u(0.2, 1.5))
 
     def _traffic_light(self, side: Side, inner: float) -> None:
-        """Add a traffic light at some places, most often before a side road."""
+        """Add a traffic light on some streets, usually before a side road."""
         rng, u, street = self._rng, self._rng.uniform, self._street
         crossing = street.crossing
         is_wanted = rng.random() < 0.1 if crossing is None else crossing.has_signals
@@ -144,13 +144,13 @@ class Furniture:
         self._signs.add_traffic_light(s, side.sign * (inner + u(0.3, 0.8)))
 
     def _strew(self, side: Side, inner: float, outer: float, is_town: bool) -> None:
-        """Add things of all kinds.
+        """Scatter objects of all kinds.
 
         Args:
             side: Side of the street.
-            inner: Least distance from the middle of the road in metres.
-            outer: Largest distance of public ground from the middle of the road in metres.
-            is_town: Whether there is as much of it as in a town, or as little as in the country.
+            inner: Least distance from the centre line in metres.
+            outer: Largest distance of public ground from the centre line in metres.
+            is_town: Whether to use the mean numbers of a town instead of those of the country.
         """
         means = np.array([kind.town if is_town else kind.country for kind in self.kinds])
         counts = self._rng.poisson(means * self._crowdedness)
@@ -162,10 +162,10 @@ class Furniture:
             kind.add(side, self._draw_station(), side.sign * distance)
 
     def _draw_distance(self, side: Side, zone: str, inner: float, outer: float) -> float:
-        """Draw a distance from the middle of the road within a zone of `Kind`.
+        """Draw a distance from the centre line within a zone of `Kind`.
 
-        Things stand at the kerb or at the houses, so that people can pass between them, and in car
-        parks at the head of the parking places, too.
+        Most objects stand at the kerb or at the houses, so that people can pass between them. In
+        car parks, they also stand at the heads of the parking places.
         """
         u = self._rng.uniform
         bays = [strip for strip in side.strips if strip.use == "parking"]
@@ -180,7 +180,7 @@ class Furniture:
         return u(inner + 0.25, outer)
 
     def _fronts(self, side: Side) -> None:
-        """Add what stands close to the fronts of houses: show windows and scaffolds."""
+        """Add objects close to the fronts of houses: shop windows and scaffolds."""
         rng, u = self._rng, self._rng.uniform
         for _ in range(rng.poisson(0.9 * self._crowdedness)):
             s = self._draw_station()
@@ -194,7 +194,7 @@ class Furniture:
                 self._works.add_scaffold(side, s, distance)
 
     def _find_front(self, side: Side, s: float) -> float | None:
-        """Return the distance of the building at a station from the middle of the road, or None."""
+        """Return the distance from the centre line to the building at a station, or None."""
         occupancy = self._site.occupancy
         step = 0.25
         for distance in np.arange(side.boundary, side.boundary + FRONT_REACH, step):

@@ -1,4 +1,4 @@
-"""What stands in gardens and squares: statues, scarecrows, laundry, planters, young trees."""
+"""Objects in gardens and squares: statues, scarecrows, laundry, planters, young trees."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bev_semseg_ros.sim.scene.site import Site
 
 
 class Gardens(Placer):
-    """Adds figures, plants in pots, and trunks with what protects them."""
+    """Adds figures, planters, trunks and protected young trees."""
 
     def __init__(self, site: Site, materials: FurnitureMaterials) -> None:
-        """Draw a species for the young trees of the street."""
+        """Draw the species of the young trees and the planters of the street."""
         super().__init__(site, materials)
         self._plant = plant_materials(site.rng, site.table, site.season)
 
@@ -54,7 +54,7 @@ class Gardens(Placer):
     def _add_plant(
         self, kind: str, spot: Spot, size: tuple[float, float, float], up: float
     ) -> None:
-        """Add a plant that is scaled to a size in metres, `up` metres above a spot."""
+        """Add a plant, scaled to a size in metres, `up` metres above a spot."""
         shape = self._site.library.draw_plant(kind, self._rng)
         wide, deep, tall = shape.size
         scale = (size[0] / wide, size[1] / deep, size[2] / tall)
@@ -62,7 +62,7 @@ class Gardens(Placer):
         self._out.append(shape.mesh.placed(spot.at(0, 0, up), yaw, self._plant, scale))
 
     def add_young_tree(self, side: Side, s: float, t: float) -> None:
-        """Add a young tree with stakes or a guard of bars round its trunk."""
+        """Add a young tree with stakes, a guard of bars or a wrap around its trunk."""
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         spot = self._place(s, t, 0.9, turn=u(-np.pi, np.pi))
         if spot is None:
@@ -141,7 +141,7 @@ class Gardens(Placer):
             self._lathe(spot.moved(0, 0, height), rings, BUILDING, stone)
 
     def add_scarecrow(self, side: Side, s: float, t: float) -> None:
-        """Add a scarecrow, or a post or a shrub that is wrapped in cloth."""
+        """Add a scarecrow, or a post that is wrapped in cloth."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         spot = self._place(s, t, 0.5, turn=u(-np.pi, np.pi))
         if spot is None:

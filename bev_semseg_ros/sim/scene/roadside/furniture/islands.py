@@ -1,4 +1,4 @@
-"""Islands in the road, with what stands on them: round blue signs low on a pole, lit boxes."""
+"""Traffic islands, with low round blue signs, lit bollards, beacons and marker posts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from bev_semseg_ros.sim.classes import POLE, SIDEWALK, SIGN
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Placer, Spot
 
-# Height in metres of an island over the road.
+# Height in metres of an island above the road.
 KERB = 0.11
-# Chance that a street without a median has islands.
+# Probability that a street without a median has islands, by kind of street.
 ISLAND_PROBABILITIES = {"city": 0.3, "avenue": 0.35, "residential": 0.2, "rural": 0.08}
-# Distance in metres that an island keeps from the paths of vehicles.
+# Least distance in metres between an island and the paths of vehicles.
 MARGIN = 0.05
 
 
@@ -44,7 +44,7 @@ class Islands(Placer):
         return float(self._pick((0.0, np.pi))) + self._rng.normal(0, 0.06)
 
     def _between_directions(self) -> float | None:
-        """Return the offset between the lanes of the two directions, or None."""
+        """Return the offset between the lanes of the two directions; None if there is only one."""
         ahead = [lane for lane in self._street.lanes if lane.direction > 0]
         back = [lane for lane in self._street.lanes if lane.direction < 0]
         if not ahead or not back:
@@ -53,7 +53,7 @@ class Islands(Placer):
         return leftmost.offset + leftmost.width / 2
 
     def add_island(self, s: float, t: float, length: float, width: float) -> None:
-        """Add a raised island with a sign at one end or at both, and posts between them."""
+        """Add a raised island with a sign at one end or both, and posts in between."""
         rng, surfaces = self._rng, self._site.surfaces
         spot = self._place(s, t, length, width, margin=MARGIN)
         if spot is None:
@@ -72,7 +72,7 @@ class Islands(Placer):
                 self._marker(spot.moved(float(along), 0, KERB))
 
     def _mouth(self, s: float, t: float) -> None:
-        """Add the island of a side road's mouth."""
+        """Add the island in the mouth of a side road."""
         pose = self._site.pose(s, t)
         size = (self._rng.uniform(0.5, 1.2), self._rng.uniform(1.5, 4))
         if not self._site.occupancy.claim(pose, *size, MARGIN):
@@ -100,7 +100,7 @@ class Islands(Placer):
                 self._marker(corner)
 
     def _furnish(self, spot: Spot) -> None:
-        """Add what tells those who come along the heading of a spot where to pass."""
+        """Add a sign or a post that shows traffic along the heading of a spot where to pass."""
         kind = self._rng.random()
         if kind < 0.5:
             self._round_sign(spot)
@@ -112,7 +112,7 @@ class Islands(Placer):
             self._marker(spot)
 
     def _round_sign(self, spot: Spot) -> None:
-        """Add a round blue sign with an arrow, low on a pole, some over a striped board."""
+        """Add a low round blue sign with an arrow on a pole, sometimes above a striped board."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         radius, middle = u(0.17, 0.32), u(0.55, 1.3)
         if rng.random() < 0.25:
@@ -128,7 +128,7 @@ class Islands(Placer):
             self._disc(spot, radius * 0.6, middle + 1.7 * radius, SIGN, materials.white, -0.06)
 
     def _arrow_sign(self, spot: Spot, radius: float, middle: float) -> None:
-        """Add a blue plate with a white arrow; `middle` is its height above the spot."""
+        """Add a blue plate with a white arrow; its centre is `middle` metres above the spot."""
         materials = self._materials
         self._disc(spot, radius, middle, SIGN, materials.white, -0.060)
         self._disc(spot, 0.94 * radius, middle, SIGN, materials.blue, -0.068)
@@ -149,7 +149,7 @@ class Islands(Placer):
             0.1 * r * along + 0.38 * r * side,
         ]
         for corners in (shaft, head):
-            # Seen from in front, the right is against the spot's left.
+            # A viewer in front looks along the heading, so right is opposite to the spot's left.
             points = [spot.at(-0.076, -right, middle + up) for right, up in corners]
             self._out.polygon(np.array(points), SIGN, materials.white)
 
@@ -163,7 +163,7 @@ class Islands(Placer):
         self._arrow_sign(spot.moved(-0.08), 0.42 * width, 0.68 * height)
 
     def _beacon(self, spot: Spot) -> None:
-        """Add a striped board, or one with a round sign on top of it."""
+        """Add a striped board on a post, sometimes with a round sign on top."""
         u, materials = self._rng.uniform, self._materials
         striped = self._pick((*materials.striped, materials.yellow_black))
         height = u(0.6, 1.1)
@@ -176,7 +176,7 @@ class Islands(Placer):
             self._arrow_sign(spot, radius, top)
 
     def _marker(self, spot: Spot) -> None:
-        """Add a post with bands of white."""
+        """Add a post with white bands."""
         u, materials = self._rng.uniform, self._materials
         r, h = u(0.035, 0.09), u(0.6, 1.1)
         body = self._pick((materials.orange, materials.red, *materials.plastics))

@@ -1,4 +1,4 @@
-"""Street lamps, posts with reflectors, and poles that carry wires."""
+"""Street lamps, reflector posts and utility poles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ class Lamps(Placer):
     """Adds rows of poles along one side."""
 
     def add_lamps(self, side: Side, distance: float) -> None:
-        """Add a row of street lamps, with or without arms over the road."""
+        """Add a row of street lamps, with or without arms over the road.
+
+        Args:
+            side: Side of the street.
+            distance: Distance from the centre line in metres.
+        """
         u, surfaces = self._rng.uniform, self._site.surfaces
         gap, height = u(18, 40), u(4, 10)
         arm = u(0.5, 2.5) if self._rng.random() < 0.6 else 0.0
@@ -57,7 +62,7 @@ class Lamps(Placer):
             self._site.lamps.append(top)
 
     def add_reflector_posts(self, side: Side, distance: float) -> None:
-        """Add a row of posts with reflectors."""
+        """Add a row of posts with reflectors; arguments as in `add_lamps`."""
         surfaces = self._site.surfaces
         gap = self._rng.choice([25.0, 50.0, 12.5])
         for s in np.arange(self._rng.uniform(-10, 20), 150, gap):
@@ -67,7 +72,7 @@ class Lamps(Placer):
                 self._box(spot, (0.11, 0.13, 0.2), POLE, surfaces.dark, up=0.7)
 
     def add_utility_poles(self, side: Side, distance: float) -> None:
-        """Add a row of wooden poles with a wire that sags between them."""
+        """Add a row of wooden poles with a sagging wire; arguments as in `add_lamps`."""
         surfaces, height = self._site.surfaces, self._rng.uniform(7, 10)
         gap = self._rng.uniform(30, 45)
         t = side.sign * distance

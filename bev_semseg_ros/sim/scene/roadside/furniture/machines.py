@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Sp
 
 
 class Machines(Placer):
-    """Adds boxes that people put something into or take something out of."""
+    """Adds cabinets, machines and boxes."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -28,7 +28,17 @@ class Machines(Placer):
     def _stand(
         self, side: Side, s: float, t: float, size: tuple[float, float, float]
     ) -> Spot | None:
-        """Occupy ground for a box whose front faces the road, or away from it."""
+        """Occupy ground for a box whose front faces the road or away from it.
+
+        Args:
+            side: Side of the street.
+            s: Station in metres.
+            t: Offset in metres.
+            size: Length, width and height in metres; the front is across the length.
+
+        Returns:
+            The spot, or None if there is no room.
+        """
         turn = self._to_road(side) + float(self._pick((0.0, 0.0, np.pi)))
         turn += self._rng.normal(0, 0.05)
         return self._place(s, t, size[0], size[1], turn)
@@ -56,7 +66,7 @@ class Machines(Placer):
                 self._plate(face, width, high, 0.35 * size[2], BARRIER, poster, poster)
 
     def add_meter(self, side: Side, s: float, t: float) -> None:
-        """Add a parking meter, some with two heads, or a box on a post."""
+        """Add a parking meter, sometimes with two heads, or a box on a post."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         spot = self._place(s, t, 0.35, turn=self._to_road(side))
         if spot is None:
@@ -76,7 +86,7 @@ class Machines(Placer):
             self._box(spot, size, BARRIER, body, up=top - 0.1)
 
     def add_ticket_machine(self, side: Side, s: float, t: float) -> None:
-        """Add a ticket machine, most with a blue sign on top."""
+        """Add a ticket machine, usually with a blue sign on top."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         size = (u(0.2, 0.4), u(0.25, 0.5), u(1.3, 1.8))
         spot = self._stand(side, s, t, size)
@@ -100,7 +110,7 @@ class Machines(Placer):
             self._plate(side_on, 0.3, u(0.3, 0.5), post, SIGN, materials.blue, back)
 
     def add_charging_column(self, side: Side, s: float, t: float) -> None:
-        """Add one or two charging columns, some with cables, between posts."""
+        """Add one or two charging columns, some with cables."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         body = self._pick((materials.white, *materials.plastics, *materials.paints))
         size = (u(0.15, 0.4), u(0.2, 0.45), u(1.2, 1.9))
@@ -120,7 +130,7 @@ class Machines(Placer):
                 self._rod(spot, hang[1], (0.6, half, 0.03), 0.025, BARRIER, materials.rubber)
 
     def add_letter_box(self, side: Side, s: float, t: float) -> None:
-        """Add a letter box: a pillar, a box on legs, or a row of boxes of a house."""
+        """Add a letter box: a pillar, or a box on legs."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         kind = rng.random()
         size = (u(0.3, 0.5), u(0.35, 0.7), u(1.1, 1.6))
@@ -142,7 +152,7 @@ class Machines(Placer):
             self._box(spot, (size[0], size[1], u(0.4, 0.9)), BARRIER, body, up=low)
 
     def add_newspaper_boxes(self, side: Side, s: float, t: float) -> None:
-        """Add one to six newspaper boxes side by side, each of another colour."""
+        """Add one to six newspaper boxes side by side, in random colours."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         is_on_leg = rng.random() < 0.5
         for index in range(rng.integers(1, 7)):

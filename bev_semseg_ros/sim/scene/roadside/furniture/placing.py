@@ -1,4 +1,4 @@
-"""Where a piece of street furniture stands, and the forms that many of them are made of."""
+"""Placement of street furniture, and the basic shapes that it is made of."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that stands beside streets.
+    """A kind of object that stands beside streets.
 
     Attributes:
-        add: Adds one of them, or a group, at a side, a station and an offset.
+        add: Adds one object, or a group, at a side, a station and an offset.
         town: Mean number on a side of a street in a town.
-        zone: Where it stands: "kerb", "middle" or "wall" of the pavement, or "yard" behind it.
+        zone: Where it stands: "kerb", "middle" or "wall" of the pavement, or "yard" beyond it.
         country: Mean number on a side of a street in the country.
     """
 
@@ -41,7 +41,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Spot:
-    """A place on the ground, with a heading.
+    """A position on the ground, with a heading.
 
     Attributes:
         x: World x in metres.
@@ -56,24 +56,24 @@ class Spot:
     yaw: float
 
     def at(self, along: float = 0.0, across: float = 0.0, up: float = 0.0) -> Place:
-        """Return the point so many metres ahead, to the left and above."""
+        """Return a world point, given as metres ahead of the spot, to its left and above it."""
         c, s = cos(self.yaw), sin(self.yaw)
         return (self.x + c * along - s * across, self.y + s * along + c * across, self.z + up)
 
     def moved(self, along: float, across: float = 0.0, up: float = 0.0, turn: float = 0.0) -> Spot:
-        """Return the spot so many metres ahead, to the left and above, turned by an angle."""
+        """Return a spot so many metres ahead, to the left and above, rotated by `turn` radians."""
         return Spot(*self.at(along, across, up), self.yaw + turn)
 
 
 class Placer:
-    """Puts things on one street; the base of everything that adds one noun's kinds of things.
+    """Places objects on one street; base class of everything that adds furniture of one type.
 
-    Methods that add a thing take its side, its station s and its offset t in metres. They add
+    Methods that add an object take its side, its station s and its offset t in metres. They add
     nothing if there is no room.
     """
 
     def __init__(self, site: Site, materials: FurnitureMaterials) -> None:
-        """Build on a site with the materials of its furniture."""
+        """Prepare to build on a site with the materials of its furniture."""
         self._site = site
         self._rng = site.rng
         self._street = site.street
@@ -82,7 +82,7 @@ class Placer:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What `Furniture` strews along a street, with mean numbers."""
+        """Kinds of objects that `Furniture` scatters along a street, with mean numbers."""
         return ()
 
     def _pick(self, values: Sequence[_T]) -> _T:
@@ -114,7 +114,7 @@ class Placer:
 
     @staticmethod
     def _to_road(side: Side) -> float:
-        """Return the heading relative to the road of what faces the road."""
+        """Return the heading, relative to the road, of an object that faces the road."""
         return -side.sign * pi / 2
 
     def _box(
@@ -134,10 +134,10 @@ class Placer:
             spot: Where it stands.
             size: Length along the spot's heading, width, height.
             label: Class of the surface.
-            material: Row of the MaterialTable.
+            material: Row index in the MaterialTable.
             along: Metres ahead of the spot.
-            across: Metres to the left of it.
-            up: Height of the lower face above it.
+            across: Metres to the left of the spot.
+            up: Height of the lower face above the spot in metres.
             top: Material of the upper face; by default that of the sides.
         """
         self._out.box(spot.at(along, across, up), size, spot.yaw, label, material, top)
@@ -152,7 +152,7 @@ class Placer:
         material: int,
         sides: int = 5,
     ) -> None:
-        """Add a rod between two points, each as metres along, across and up from a spot."""
+        """Add a rod between two points, each given as metres along, across and up from a spot."""
         self._out.tube(spot.at(*start), spot.at(*end), radius, radius, sides, label, material)
 
     def _lathe(
@@ -168,9 +168,10 @@ class Placer:
 
         Args:
             spot: Where it stands.
-            rings: Height and radius of each ring, from below.
+            rings: Height and radius of each ring in metres, from bottom to top.
             label: Class of the surface.
-            material: One row of the MaterialTable, or rows that take turns between the rings.
+            material: Row index in the MaterialTable, or row indices that the bands between the
+                rings use in turn.
             sides: Number of sides.
             across: Metres to the left of the spot.
         """
@@ -193,7 +194,7 @@ class Placer:
         material: int,
         up: float = 0.0,
     ) -> None:
-        """Add an upright body with four sides that widens or narrows upwards, closed on top.
+        """Add an upright body with four sides that widens or narrows towards its closed top.
 
         Args:
             spot: Where it stands.
@@ -201,8 +202,8 @@ class Placer:
             top: Length and width of the upper end.
             height: Metres.
             label: Class of the surface.
-            material: Row of the MaterialTable.
-            up: Height of the lower end above the spot.
+            material: Row index in the MaterialTable.
+            up: Height of the lower end above the spot in metres.
         """
         signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
         low = [spot.at(i * foot[0] / 2, j * foot[1] / 2, up) for i, j in signs]
@@ -213,13 +214,13 @@ class Placer:
     def _plate(
         self, spot: Spot, width: float, height: float, up: float, label: int, front: int, back: int
     ) -> None:
-        """Add an upright board whose front looks against the heading of a spot.
+        """Add an upright board whose front faces against the heading of a spot.
 
         Args:
-            spot: Middle of the board on the ground.
+            spot: Ground below the centre of the board.
             width: Metres.
             height: Metres.
-            up: Height of the lower edge above the spot.
+            up: Height of the lower edge above the spot in metres.
             label: Class of the surface.
             front: Material of the front.
             back: Material of the back.
@@ -239,7 +240,7 @@ class Placer:
     ) -> None:
         """Add a board with stripes at 45 degrees on both sides; arguments as in `_plate`.
 
-        The material has stripes across u.
+        The material must have stripes across u.
         """
         half = width / 2
         slant = self._pick((-1.0, 1.0))
@@ -259,7 +260,7 @@ class Placer:
     def _disc(
         self, spot: Spot, radius: float, up: float, label: int, material: int, along: float = 0.0
     ) -> None:
-        """Add a round plate that looks against the heading of a spot; `up` is its middle."""
+        """Add a disc that faces against the heading of a spot; `up` is the height of its centre."""
         left = np.array([-sin(spot.yaw), cos(spot.yaw), 0.0])
         corners = polygon_corners(spot.at(along, 0, up), -left, UP, radius, 14)
         self._out.polygon(corners, label, material)
@@ -273,15 +274,15 @@ class Placer:
         scale: tuple[float, float, float],
         up: float = 0.0,
     ) -> None:
-        """Add the form of a person that is none.
+        """Add a figure in the shape of a person, such as a statue. It has no box.
 
         Args:
             spot: Where it stands.
             shape: A pedestrian of the library.
             label: Class of the surface.
-            materials: Rows that the slots of the shape take in turn.
-            scale: Factors along x, y and z.
-            up: Height of the feet above the spot.
+            materials: Row indices in the MaterialTable that the slots of the shape use in turn.
+            scale: Scale factors along x, y and z.
+            up: Height of the feet above the spot in metres.
         """
         slots = int(shape.mesh.materials.max()) + 1
         rows = np.resize(np.asarray(materials, np.int32), slots)
@@ -290,5 +291,5 @@ class Placer:
 
 
 def relabelled(mesh: Mesh, label: int) -> Mesh:
-    """Return the mesh with another class."""
+    """Return the mesh with another class for all its triangles."""
     return replace(mesh, labels=np.full(len(mesh), label, np.uint8))

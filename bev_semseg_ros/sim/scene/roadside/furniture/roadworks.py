@@ -1,4 +1,4 @@
-"""Road works: beacons, cones, barriers with lamps, fences; and scaffolds at houses."""
+"""Road works: beacons, cones, barriers with lamps, fences; and scaffolds on houses."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
 from bev_semseg_ros.sim.scene.roadside.signs import Signs
 
-# Chance that a side of a street has road works, by kind of street.
+# Probability that a side of a street has road works, by kind of street, and for the other kinds.
 SITE_PROBABILITIES = {"motorway": 0.25, "rural": 0.12, "lot": 0.08}
 SITE_PROBABILITY = 0.22
 
 
 class RoadWorks(Placer):
-    """Adds sites of road works, and what is left of them."""
+    """Adds sites of road works, and single beacons, cones and barriers."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -58,7 +58,7 @@ class RoadWorks(Placer):
         signs.add_temporary_sign(start - u(2, 8), side.sign * (street.half_width + 0.3))
 
     def add_beacon(self, side: Side, s: float, t: float) -> None:
-        """Add a beacon: a striped board or tube of about 1 m on a foot, some with a lamp."""
+        """Add a beacon: a striped board or tube of about 1 m on a foot, sometimes with a lamp."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         turn = rng.normal(0, 0.25)
         spot = self._place(s, t, 0.3, 0.3, turn)
@@ -78,7 +78,7 @@ class RoadWorks(Placer):
             self._lamp(spot, height + 0.15)
 
     def _lamp(self, spot: Spot, up: float) -> None:
-        """Add a warning lamp on something: a flat round glass on a box."""
+        """Add a warning lamp, a box with round lenses, `up` metres above a spot."""
         yellow = self._pick((self._materials.amber, self._materials.red))
         self._box(spot, (0.1, 0.16, 0.1), POLE, self._materials.plastics[0], up=up)
         for along, turn in ((-0.06, 0.0), (0.06, np.pi)):
@@ -91,7 +91,7 @@ class RoadWorks(Placer):
             self._cone(s + index * self._rng.uniform(0.8, 2.5), t + self._rng.normal(0, 0.1))
 
     def _cone(self, s: float, t: float) -> None:
-        """Add a guidance cone, some lying down by a car that hit them."""
+        """Add a traffic cone, sometimes knocked over."""
         u, materials = self._rng.uniform, self._materials
         h = u(0.3, 1.0)
         r = 0.08 + 0.14 * h
@@ -112,7 +112,7 @@ class RoadWorks(Placer):
         self._barrier(s, t, np.pi / 2)
 
     def _barrier(self, s: float, t: float, turn: float) -> None:
-        """Add a barrier across a heading relative to the road: boards, feet and lamps."""
+        """Add a barrier of boards, feet and lamps, across a heading relative to the road."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         width, top = u(1.0, 2.2), u(0.85, 1.1)
         spot = self._place(s, t, 0.6, width, turn + rng.normal(0, 0.08))
@@ -127,7 +127,7 @@ class RoadWorks(Placer):
             self._plate(spot, width, board, top - board, BARRIER, material, material)
         else:
             self._slanted_stripes(spot, width, board, top - board, BARRIER, material)
-        if rng.random() < 0.6:  # for the blind
+        if rng.random() < 0.6:  # low board for blind pedestrians
             low = self._pick((material, materials.red, materials.white))
             self._plate(spot, width, 0.15, 0.2, BARRIER, low, low)
         elif rng.random() < 0.4:
@@ -171,7 +171,7 @@ class RoadWorks(Placer):
             self._box(spot, (0.24, 0.7, 0.14), BARRIER, materials.stones[0], along)
 
     def _pile(self, s: float, t: float) -> None:
-        """Add a stack of pipes, stones or bags, a tool box, or a wheelbarrow's load."""
+        """Add a few pipes, or a cuboid such as a stack of stones or a tool box."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         size = (u(0.5, 1.6), u(0.4, 0.9), u(0.3, 1.3))
         spot = self._place(s, t, size[0], size[1], rng.normal(0, 0.4))
@@ -192,7 +192,7 @@ class RoadWorks(Placer):
         Args:
             side: Side of the street.
             s: First station in metres.
-            distance: Distance of the house from the middle of the road in metres.
+            distance: Distance of the house from the centre line in metres.
         """
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         bays, levels, depth = int(rng.integers(2, 6)), int(rng.integers(2, 5)), u(0.7, 1.0)

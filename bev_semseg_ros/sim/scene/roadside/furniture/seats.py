@@ -1,4 +1,4 @@
-"""Where people sit or wait: benches, tables, bus stops; bicycle racks with bicycles."""
+"""Benches, tables and bus stops; bicycle racks and parked two-wheelers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bev_semseg_ros.sim.scene.site import Amenity
 
 
 class Seats(Placer):
-    """Adds seats, shelters and places for bicycles."""
+    """Adds seats, bus stops, shelters and bicycle racks."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -25,7 +25,7 @@ class Seats(Placer):
         )
 
     def _offer(self, use: str, spot: Spot) -> None:
-        """Tell those who place people about a seat or a stop; `spot` looks to where they look."""
+        """Register a seat or a stop for people, who have the heading of `spot`; see `Amenity`."""
         located = self._street.alignment.locate(np.array(spot.x), np.array(spot.y))
         s, t = (float(value) for value in located)
         turn = spot.yaw - float(self._street.alignment.heading(s))
@@ -68,7 +68,7 @@ class Seats(Placer):
             self._out.append(shape.mesh.placed(spot.at(), yaw, materials))
 
     def add_racks(self, side: Side, s: float, t: float) -> None:
-        """Add bicycle racks: hoops or wheel stands, some of them used."""
+        """Add bicycle racks, hoops or wheel stands, some of them occupied."""
         rng, u = self._rng, self._rng.uniform
         materials = people_materials(rng, self._site.table)
         metal = self._pick((self._site.surfaces.metal, *self._materials.paints))
@@ -88,7 +88,7 @@ class Seats(Placer):
             self._rod(spot, (-reach, 0, height), (reach, 0, height), 0.025, BARRIER, metal)
 
     def add_bus_stop(self, side: Side, s: float, t: float) -> None:
-        """Add the pole of a bus stop with its sign and a time table, some with a bin."""
+        """Add the pole of a bus stop with its sign and a timetable."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         spot = self._place(s, t, 0.5, turn=rng.normal(0, 0.1))
         if spot is None:
@@ -109,7 +109,7 @@ class Seats(Placer):
         self._plate(table, u(0.3, 0.5), u(0.4, 0.9), u(0.9, 1.2), SIGN, board, board)
 
     def add_shelter(self, side: Side, s: float, t: float) -> None:
-        """Add a shelter of glass under a roof, of any length, with the glass at one end or both."""
+        """Add a glass shelter with a roof; each end has a poster, glass or nothing."""
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         length, depth, height = u(2.2, 5.0), u(1.1, 1.8), u(2.2, 2.6)
         t = t - side.sign * (depth / 2 - 0.2)
@@ -139,7 +139,7 @@ class Seats(Placer):
             self._bench_in(spot, side.sign * 0.25 * depth, 0.5 * length)
 
     def _bench_in(self, spot: Spot, across: float, length: float) -> None:
-        """Add the bench of a shelter."""
+        """Add the bench of a shelter, `across` metres to the left of its spot."""
         wood = self._site.surfaces.wood
         self._box(spot, (length, 0.35, 0.06), BARRIER, wood, 0, across, 0.43)
         for along in (-0.4 * length, 0.4 * length):
@@ -147,7 +147,7 @@ class Seats(Placer):
             self._box(spot, size, BARRIER, self._site.surfaces.metal, along, across)
 
     def add_table(self, side: Side, s: float, t: float) -> None:
-        """Add a table with chairs, some under an open or a closed parasol."""
+        """Add a table with chairs, sometimes with an open or a closed parasol."""
         rng, u, surfaces = self._rng, self._rng.uniform, self._site.surfaces
         spot = self._place(s, t, 1.5, turn=rng.normal(0, 0.1))
         if spot is None:
@@ -167,7 +167,7 @@ class Seats(Placer):
                 self._lathe(spot, [(1.2, 0.16), (1.7, 0.12), (2.5, 0.03)], BARRIER, cloth, 7)
 
     def _chair(self, table: Spot, material: int) -> None:
-        """Add a chair ahead of a table's spot, facing the table."""
+        """Add a chair ahead of the spot of a table, facing the table."""
         seat = table.moved(0.6)
         self._offer("seat", seat.moved(0, turn=np.pi))
         self._box(seat, (0.42, 0.42, 0.05), BARRIER, material, up=0.42)

@@ -1,4 +1,4 @@
-"""What stands before shops and behind their glass: dummies, clothes, stalls, goods, parasols."""
+"""Objects in front of shops and in their windows: mannequins, clothes, stalls, goods, parasols."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Sp
 
 
 class Shops(Placer):
-    """Adds goods and what shows them."""
+    """Adds goods and their displays."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -25,12 +25,12 @@ class Shops(Placer):
         )
 
     def add_show_window(self, side: Side, s: float, distance: float) -> None:
-        """Add a bay at the front of a shop with dummies behind its glass.
+        """Add a display bay with mannequins in front of a shop.
 
         Args:
             side: Side of the street.
-            s: Station of its middle in metres.
-            distance: Distance of the front from the middle of the road in metres.
+            s: Station of its centre in metres.
+            distance: Distance of the front from the centre line in metres.
         """
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         width, depth = u(1.8, 5.0), u(0.6, 1.0)
@@ -55,7 +55,7 @@ class Shops(Placer):
                 self._dummy(spot.moved(u(-0.08, 0.1), float(across)), BUILDING, floor)
 
     def _dummy(self, spot: Spot, label: int, up: float) -> None:
-        """Add a dummy in clothes, its skin white, black or of a person's colour."""
+        """Add a mannequin in clothes, with skin of a random colour, `up` metres above a spot."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         kind = self._pick(("standing", "standing", "walking", "standing_child"))
         shape = self._site.library.draw_person(kind, rng)
@@ -67,7 +67,7 @@ class Shops(Placer):
         self._figure(spot.moved(0, 0, 0, rng.normal(0, 0.5)), shape, label, rows, (size,) * 3, up)
 
     def add_dummy(self, side: Side, s: float, t: float) -> None:
-        """Add a dummy before a shop: whole, or a torso on a rod."""
+        """Add a mannequin in front of a shop: a whole one, or a torso on a rod."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         spot = self._place(s, t, 0.5, turn=self._to_road(side) + rng.normal(0, 0.4))
         if spot is None:
@@ -109,7 +109,7 @@ class Shops(Placer):
             self._garment(arm, height)
 
     def _garment(self, spot: Spot, rail: float) -> None:
-        """Add a garment that hangs across a spot's heading from a height in metres."""
+        """Add a garment, in most cases, that hangs across a spot's heading from `rail` metres."""
         if self._rng.random() < 0.2:
             return
         u, cloth = self._rng.uniform, self._pick(self._materials.cloths)
@@ -119,7 +119,7 @@ class Shops(Placer):
         self._box(spot, (0.05, 0.6 * width, 0.1 * length), BARRIER, cloth, up=top - 0.1 * length)
 
     def add_goods(self, side: Side, s: float, t: float) -> None:
-        """Add a table or a rack with boxes of goods, pots or bottles of gas."""
+        """Add a table with boxes of goods."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         length, depth, height = u(0.6, 2.2), u(0.4, 0.8), u(0.4, 0.9)
         spot = self._place(s, t, length, depth)
@@ -150,7 +150,7 @@ class Shops(Placer):
             self._lathe(spot, rings, BARRIER, cloth, 7)
 
     def add_card_rack(self, side: Side, s: float, t: float) -> None:
-        """Add a rack that turns: cards, sunglasses, brochures; or a hat stand."""
+        """Add a rotating rack of cards or brochures, sometimes with a hat on top."""
         u, materials = self._rng.uniform, self._materials
         h, r = u(1.3, 1.8), u(0.15, 0.32)
         spot = self._place(s, t, 2 * r, turn=u(-np.pi, np.pi))
@@ -163,7 +163,7 @@ class Shops(Placer):
             self._lathe(spot, [(h, 0.1), (h + 0.12, 0.14), (h + 0.22, 0.08)], BARRIER, print_, 7)
 
     def add_stall(self, side: Side, s: float, t: float) -> None:
-        """Add a market stall: a table with goods under a roof of cloth on four poles."""
+        """Add a market stall: a table with goods under a cloth roof on four poles."""
         rng, u, materials = self._rng, self._rng.uniform, self._materials
         length, depth, height = u(1.8, 3.2), u(1.2, 2.0), u(2.0, 2.4)
         spot = self._place(s, t, length, depth)
