@@ -11,8 +11,8 @@ import numpy as np
 LEVELS = {"empty": 0.0, "quiet": 0.35, "usual": 1.0, "busy": 2.0, "crowded": 4.0}
 LEVEL_PROBABILITIES = (0.07, 0.25, 0.33, 0.22, 0.13)
 
-# Mean numbers of people (on both sides together) and riders in a street of usual busyness, by kind of
-# street.
+# Mean numbers of people (on both sides together) and of riders in a street of usual busyness, by
+# kind of street.
 PEOPLE = {
     "city": 21.0,
     "residential": 12.0,
