@@ -26,7 +26,7 @@ from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
 
 # Extent and cell size of the map in metres. It covers the grids of the networks, also those all
-# around the vehicle, and everything within 40 m.
+# around the ego vehicle, and everything within 40 m.
 X_MIN, X_MAX, Y_MIN, Y_MAX, CELL = -60.0, 60.0, -40.0, 40.0, 0.25
 # Number of subcells along each side of a cell, in which the scene is drawn from above.
 FINE = 2
@@ -77,7 +77,7 @@ EMPTY_MAP = BevMap(
 
 
 def label_bev(view: View, scan: Scan) -> BevMap:
-    """Return the true classes of the cells around the vehicle.
+    """Return the true classes of the cells around the ego vehicle.
 
     A cell has the class of what stands on it, up to HEADROOM above the ground:
 

@@ -1,4 +1,4 @@
-"""`synth.json`: the record of the drives in a folder, by which a run can be resumed."""
+"""`synth.json`: the record of the drives in a folder, from which a run can be resumed."""
 
 from __future__ import annotations
 

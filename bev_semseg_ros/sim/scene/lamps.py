@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bev_semseg_ros.sim.scene.weather import Weather
 
 # Columns of a lamp: position (3) and direction (3) in the world frame, intensity (3, linear RGB,
-# irradiance at 1 m), and narrowness of the beam, which is a power of the cosine of the angle to the
+# irradiance at 1 m), and narrowness of the beam: the exponent of the cosine of the angle to the
 # direction. Beams narrower than HEADLIGHT are dipped.
 LAMP_COLUMNS = 10
 # Narrowness of the beam of a headlight.

@@ -39,8 +39,8 @@ class Crossing:
         Args:
             rng: Source of randomness.
             kind: Kind of the street that it meets.
-            is_junction: Whether to draw it for a junction: near the ego vehicle, most often on both
-                sides, and with signals in most cases.
+            is_junction: Whether the place is a junction. The side road is then near the ego
+                vehicle, usually on both sides, and often has signals.
         """
         u = rng.uniform
         if not is_junction:
@@ -81,7 +81,7 @@ class Crossing:
             start: First station in metres.
             end: Last station in metres.
             sign: 1 for the left side, -1 for the right side.
-            beyond: Whether to include its pavements, as is right beyond the public ground.
+            beyond: Whether to include its pavements, which exist only beyond the public ground.
         """
         more = self.pavement if beyond else 0.0
         return sign in self.signs and start < self.end + more and end > self.start - more

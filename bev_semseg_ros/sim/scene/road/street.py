@@ -257,7 +257,7 @@ def _beside_parked(half_width: float, left: Side, right: Side) -> Lane:
     offset = 0.0
     for side in (left, right):
         if side.rows:
-            # Half the width of the vehicle, and some play.
+            # Half the width of the ego vehicle, and some margin.
             offset = -side.sign * max(half_width - 1.2, 0.0)
             break
     width = 2 * max(min(half_width - abs(offset), 1.5), 1.15)

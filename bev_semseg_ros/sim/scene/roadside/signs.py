@@ -36,7 +36,7 @@ class Signs:
         self._out = site.out
 
     def add_sign(self, s: float, t: float) -> None:
-        """Add one or two plates on a post, seen from the front or from behind.
+        """Add one or two plates on a post, facing the ego lane's traffic or away from it.
 
         Args:
             s: Station in metres.

@@ -11,8 +11,8 @@ from bev_semseg_ros.sim.scene.traffic.placement import Placement, course
 
 # Activities of riders, and their probabilities.
 ACTIVITIES = {"road": 0.42, "pavement": 0.16, "group": 0.17, "waiting": 0.13, "crossing": 0.12}
-# Mean number of rows of parked bicycles on a side per expected rider, and range of the number of
-# bicycles in a row, without the upper bound.
+# Mean number of rows of parked bicycles on a side per expected rider, and bounds of the number of
+# bicycles in a row, the upper one exclusive.
 RACKS_PER_RIDER = 0.07
 RACK_SIZES = (2, 9)
 

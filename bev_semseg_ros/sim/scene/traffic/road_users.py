@@ -30,7 +30,7 @@ class RoadUsers(Adder):
         is_at_zebra = bool(zebras) and rng.random() < 0.7
         if is_at_zebra:
             s = zebras[rng.integers(len(zebras))].s
-        # From the middle of the pavement, or from between parked cars, to the other side.
+        # Anywhere from this pavement to the opposite one.
         reach = pavement(side).start + 0.5
         t = side.sign * reach * (2 * rng.random() ** 0.8 - 1)
         count = int(rng.choice([1, 2, 3, 5], p=[0.55, 0.25, 0.12, 0.08]))

@@ -56,12 +56,12 @@ class Spot:
     yaw: float
 
     def at(self, along: float = 0.0, across: float = 0.0, up: float = 0.0) -> Place:
-        """Return a world point, given as metres ahead of the spot, to its left and above it."""
+        """Return the world point at a distance ahead, to the left and above, in metres."""
         c, s = cos(self.yaw), sin(self.yaw)
         return (self.x + c * along - s * across, self.y + s * along + c * across, self.z + up)
 
     def moved(self, along: float, across: float = 0.0, up: float = 0.0, turn: float = 0.0) -> Spot:
-        """Return a spot so many metres ahead, to the left and above, rotated by `turn` radians."""
+        """Return the spot at such a point, rotated by `turn` radians; arguments as in `at`."""
         return Spot(*self.at(along, across, up), self.yaw + turn)
 
 

@@ -25,7 +25,7 @@ class Seats(Placer):
         )
 
     def _offer(self, use: str, spot: Spot) -> None:
-        """Register a seat or a stop for people, who have the heading of `spot`; see `Amenity`."""
+        """Register a seat or a stop as an amenity; people there have the heading of `spot`."""
         located = self._street.alignment.locate(np.array(spot.x), np.array(spot.y))
         s, t = (float(value) for value in located)
         turn = spot.yaw - float(self._street.alignment.heading(s))
