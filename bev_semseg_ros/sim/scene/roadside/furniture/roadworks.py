@@ -207,8 +207,10 @@ class RoadWorks(Placer):
             for bay in range(bays + 1):
                 along = bay * 2.5 - half
                 self._rod(spot, (along, across, 0), (along, across, top), 0.025, BARRIER, metal)
+            # The side towards the road also has handrails, 1 m above each level.
+            is_open_side = across * side.sign < 0
             for level in range(1, levels + 1):
-                for rail in (0.0, 1.0)[: 1 + (across * side.sign < 0)]:
+                for rail in (0.0, 1.0) if is_open_side else (0.0,):
                     up = 2.0 * level + rail
                     ends = (-half, across, up), (half, across, up)
                     self._rod(spot, *ends, 0.025, BARRIER, metal)
