@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments for a checkpoint, how it runs, and labelled data."""
+    """Add the arguments for a checkpoint, how to run it, and labelled data."""
     parser.add_argument(
         "--checkpoint", type=Path, required=True, metavar="C", help="the trained network"
     )
@@ -25,13 +25,13 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_part_arguments(parser)
     parser.add_argument(
-        "--mode", choices=MODES, default="fused", help="the sensors used (default: fused)"
+        "--mode", choices=MODES, default="fused", help="sensors to use (default: fused)"
     )
     parser.add_argument(
         "--grid",
         choices=GRIDS,
         default="forward",
-        help=f"where boxes are looked for. {GRIDS_MEANING} (default: forward)",
+        help=f"area in which boxes are found. {GRIDS_MEANING} (default: forward)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:n")
     parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
@@ -43,7 +43,7 @@ def add_part_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "val"),
-        help="whole scenes, one in five of them for val (default: all frames)",
+        help="whole scenes; one in five belongs to val (default: all frames)",
     )
     add_cameras_argument(parser)
 
@@ -55,13 +55,13 @@ def add_cameras_argument(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="cameras to read, such as front_center front_left (A2D2) or image_02 image_03 "
-        "(KITTI), the reference camera first; all: every one there is (default: the reference "
-        "camera)",
+        "(KITTI), the reference camera first; all: every camera of the data set (default: the "
+        "reference camera)",
     )
 
 
 def open_data(arguments: argparse.Namespace) -> Dataset:
-    """Open the data set of `--data`, `--split` and `--cameras`, and print what its files lack.
+    """Open the data set of `--data`, `--split` and `--cameras`, and print a check of its files.
 
     Args:
         arguments: The parsed command line.
@@ -70,7 +70,7 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
         The data set.
 
     Raises:
-        ValueError: If it has no frames or not these cameras.
+        ValueError: If it has no frames or lacks one of the cameras.
     """
     from bev_semseg_ros.data.dataset import open_frames
 
@@ -80,7 +80,7 @@ def open_data(arguments: argparse.Namespace) -> Dataset:
 
 
 def print_file_check(dataset: Dataset, path: Path) -> None:
-    """Print the short form of `bev-semseg check-data` on stderr. It never stops a command.
+    """Print the short form of `bev-semseg check-data` on stderr. Errors do not stop the command.
 
     Args:
         dataset: A data set that is about to be read.
@@ -90,7 +90,7 @@ def print_file_check(dataset: Dataset, path: Path) -> None:
 
     try:
         lines = check_files(dataset, path).lines()
-    except Exception as error:  # of a reader of one's own, too; what is wrong comes up with a frame
+    except Exception as error:  # also of a custom reader; reading a frame will raise it again
         lines = [f"{path}: not checked: {error!r}"]
     print("\n".join(lines), file=sys.stderr)
 
@@ -106,7 +106,8 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If the checkpoint is damaged, or a choice is not possible here.
+        ValueError: If the checkpoint is damaged, or the command line asks for something that this
+            machine or this network cannot do.
     """
     from bev_semseg_ros.inference.predictor import Predictor
 

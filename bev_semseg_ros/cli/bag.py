@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "val"),
-        help="whole scenes, one in five of them for val (default: all frames)",
+        help="whole scenes; one in five belongs to val (default: all frames)",
     )
     add_cameras_argument(parser)
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N frames")
+    parser.add_argument("--limit", type=int, metavar="N", help="write only the first N frames")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if summary.other_extrinsics:
         print(
-            f"{summary.other_extrinsics} frames have another calibration than the first; "
+            f"{summary.other_extrinsics} frames have a different calibration from the first; "
             f"{summary.calibration.name} and /tf_static hold that of the first"
         )
     return 0

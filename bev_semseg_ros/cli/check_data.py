@@ -11,18 +11,18 @@ from bev_semseg_ros.cli.arguments import add_cameras_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg check-data`."""
     parser.description = (
-        "Read every frame of a data set and say what is wrong and what to do. A fault is what "
-        "would train wrongly, a warning is a frame that lacks something. Exit status: 0 without "
-        "faults (there may be warnings), 1 with faults, 2 for wrong arguments or a path that is no "
-        "data set."
+        "Read every frame of a data set and say what is wrong and what to do. A fault would make "
+        "the training learn something wrong; a warning is a frame that lacks something. Exit "
+        "status: 0 without faults (there may be warnings), 1 with faults, 2 for wrong arguments or "
+        "a path that is not a data set."
     )
     parser.add_argument(
         "data",
         type=Path,
         metavar="PATH",
-        help="A2D2, KITTI or simulated frames; it stands before --cameras",
+        help="A2D2, KITTI or simulated frames; must precede --cameras",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all findings")
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 for warnings, too"
     )
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         type=Path,
         metavar="C",
-        help="compare with the data that this network was trained on (default: the shipped one)",
+        help="compare with the training data of this network (default: the shipped one)",
     )
     add_cameras_argument(parser)
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = check_data(dataset, arguments.data, trained, progress.advance)
     try:
         print(report.text())
-    finally:  # even if nobody reads the report any longer, as with `| head`
+    finally:  # even if the reader has closed the pipe, as `| head` does
         if arguments.json is not None:
             arguments.json.write_text(report.as_json())
     is_bad = report.count("fault") or (arguments.strict and report.count("warning"))

@@ -1,4 +1,4 @@
-"""`bev-semseg convert`: a checkpoint of version 0.1 in this version's format."""
+"""`bev-semseg convert`: convert a checkpoint of version 0.1 to this version's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""bev-semseg demo: what `make demo` runs."""
+"""`bev-semseg demo`: simulate drives and play them to the node; `make demo` runs this."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg demo`."""
     parser.description = (
-        "Simulate drives, play them, and real drives if there are any, to the perception node; "
-        "score and draw the results. Needs no data and no screen."
+        "Simulate drives, play them (and real drives, if there are any) to the perception node, "
+        "and score and draw the results. Needs no data and no screen."
     )
     parser.add_argument(
         "--out",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-# Option -> the kind of input whose topics it names.
+# Option -> kind of input whose topics the option names.
 TOPIC_OPTIONS = {"points": "points", "image": "image", "camera-info": "camera_info"}
 
 
@@ -23,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="BAG",
-        help="folder of a rosbag2, or a recorded file; the first minute is read; it stands before "
-        "--lidars and --cameras",
+        help="folder of a rosbag2, or a recorded file, of which the first minute is read; must "
+        "precede --lidars and --cameras",
     )
     source.add_argument(
-        "--live", type=float, metavar="SECONDS", help="listen to live topics for so long"
+        "--live", type=float, metavar="SECONDS", help="listen to live topics for this long"
     )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)"
@@ -36,22 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="where the sensors sit (default: calibration.yaml in the bag's folder, else TF)",
+        help="file with the sensor poses (default: calibration.yaml in the bag's folder, else TF)",
     )
     parser.add_argument(
         "--extrinsics",
         choices=("calibration", "tf"),
         default="calibration",
-        help="where the node is to take the poses from. calibration: the file; if there is none, "
-        "--params writes one from TF. tf: the node looks TF up itself, which needs tf2_ros "
-        "(default: calibration)",
+        help="where the node will take the poses from. calibration: the file; if there is none, "
+        "--params writes one from TF. tf: the node itself looks up the poses in TF, which needs "
+        "tf2_ros (default: calibration)",
     )
     parser.add_argument(
         "--base-frame",
         metavar="FRAME",
         default="",
-        help="TF's frame with the vehicle's axes (default: base_footprint, base_link, or what the "
-        "lidar is mounted on by /tf_static)",
+        help="frame of the vehicle in TF (default: base_footprint, base_link, or the frame that "
+        "the lidar is mounted on according to /tf_static)",
     )
     for kind, topic in (("lidars", "/NAME/points"), ("cameras", "/NAME/image")):
         parser.add_argument(
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=[],
             help=f"names of the {kind}, as in the node's parameter {kind}; their topics are "
             f"{topic} (default: the names in the calibration, if a topic begins with one of them; "
-            f"else there is one of the {kind}, without a name)",
+            f"otherwise a single one of the {kind}, without a name)",
         )
     for option in TOPIC_OPTIONS:
         parser.add_argument(
@@ -70,20 +70,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="TOPIC",
             default=[],
             help="TOPIC, or NAME=TOPIC for sensors with names (default: the topic that begins with "
-            "the name; without names the one that suits best by what it holds)",
+            "the name; without names, the topic whose messages suit best)",
         )
     parser.add_argument(
         "--no-speed",
         action="store_true",
-        help="leave out the last check, of how many frames a second to expect on this machine: it "
-        "runs the network, which costs seconds, at first for its compilation",
+        help="skip the last check, which measures how many frames per second to expect on this "
+        "machine: it compiles and runs the network, which takes several seconds",
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write findings and statistics")
     parser.add_argument(
         "--params",
         type=Path,
         metavar="OUT.yaml",
-        help="write a parameter file with which the node works on this input",
+        help="write a parameter file for running the node on this input",
     )
     parser.add_argument(
         "--write-beams",
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings and write the files asked for. Return the exit status."""
+    """Print the findings and write the requested files. Return the exit status."""
     from bev_semseg_ros.data.calibration import load_calibration
     from bev_semseg_ros.path_kind import prepare_output_file
     from bev_semseg_ros.resources import shipped_checkpoint
@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         print(diagnosis.table())
         print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
-    finally:  # even if nobody reads the findings any longer, as with `| head`
+    finally:  # even if the reader has closed the pipe, as `| head` does
         if arguments.json is not None:
             arguments.json.write_text(diagnosis.as_json())
         if arguments.params is not None:
@@ -150,21 +150,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def bag_and_topics(arguments: argparse.Namespace) -> tuple[Path | None, dict[str, str]]:
-    """Return the bag, if there is one, and the topics that were asked for by their inputs.
+    """Return the bag, if there is one, and the requested topics.
+
+    Returns:
+        The bag, and input -> topic, such as "front/image" -> "/front/image".
 
     Raises:
-        ValueError: If there is neither a bag nor --live, or a topic is not written as one.
+        ValueError: If there is neither a bag nor --live, or if a topic is malformed.
     """
     bag: Path | None = arguments.bag
     asked: dict[str, str] = {}
     for option, kind in TOPIC_OPTIONS.items():
         values: list[str] = getattr(arguments, kind)
         if bag is None and arguments.live is None and len(values) > 1 and "=" not in values[-1]:
-            bag = Path(values.pop())  # argparse takes a BAG after `--points TOPIC` for a topic
+            bag = Path(values.pop())  # argparse mistakes a BAG after `--points TOPIC` for a topic
         asked |= _topics_by_input(option, kind, values)
     if bag is None and arguments.live is None:
         raise ValueError(
-            "expected a BAG or --live SECONDS (a BAG stands before --lidars and --cameras)"
+            "expected a BAG or --live SECONDS (BAG must precede --lidars and --cameras)"
         )
     return bag, asked
 
@@ -173,7 +176,7 @@ def _topics_by_input(option: str, kind: str, values: Sequence[str]) -> dict[str,
     """Return input -> topic of the values of an option.
 
     Raises:
-        ValueError: If several values have no name, or one has no topic.
+        ValueError: If a value lacks its topic, or its name although there are several values.
     """
     asked = {}
     for value in values:

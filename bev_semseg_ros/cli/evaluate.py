@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("images", "grid"),
         default="images",
         help="where boxes and the classes of the bird's-eye view are scored: what the images show "
-        "(default), or the whole grid, for data that is labelled all around",
+        "(default), or the whole grid, for data labelled all around the vehicle",
     )
 
 
@@ -58,6 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
     result = names | report.result()
     try:
         print(report.table(result))
-    finally:  # even if nobody reads the table any longer, as with `| head`
+    finally:  # even if the reader has closed the pipe, as `| head` does
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")
     return 0

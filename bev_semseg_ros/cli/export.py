@@ -1,4 +1,4 @@
-"""`bev-semseg export`: a training run's weights, to ship."""
+"""`bev-semseg export`: write a training run's weights to a small file for the node."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of the class weights' effect on the segmentation to undo, 0 to 1, by logit "
-        "adjustment (Menon et al. 2021): rare classes cover less (default: %(default)g)",
+        help="how much of the class weights' effect on the segmentation to undo, 0 to 1, by logit "
+        "adjustment (Menon et al. 2021): rare classes then cover fewer pixels (default: "
+        "%(default)g)",
     )
     parser.add_argument(
         "--average",
         type=Path,
         metavar="OTHER",
-        help="checkpoint that the run began from: the mean of both weights is written, which keeps "
-        "more of what OTHER knew (Wortsman et al. 2022)",
+        help="checkpoint that the run was initialized from: write the mean of its weights and "
+        "those of the run, which preserves more of what OTHER learned (Wortsman et al. 2022)",
     )
     parser.add_argument(
         "--share",
         type=float,
         metavar="SHARE",
-        help="with --average: the run's share of the mean, 0 to 1 (default: 0.5)",
+        help="with --average: how much the run contributes to the mean, 0 to 1 (default: 0.5)",
     )
 
 
@@ -49,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     prepare_output_file(arguments.out, "small.pt")
     if arguments.share is not None and arguments.average is None:
-        raise ValueError("--share: of what mean? Give --average, too")
+        raise ValueError("--share has no effect without --average; give --average, too")
     if arguments.out.resolve() == arguments.checkpoint.resolve():
         raise ValueError(
-            f"{arguments.out}: the run could not be resumed after that; choose another --out"
+            f"{arguments.out}: is the checkpoint of the run, which could not be resumed without "
+            "it; choose another --out"
         )
     loaded = checkpoint.load(arguments.checkpoint)
     network, info, share = loaded.build(), dict(loaded.info), arguments.logit_adjustment
@@ -71,7 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         except ValueError as error:
             raise ValueError(f"{arguments.checkpoint}: {error}") from error
         if not adjusted:
-            raise ValueError(f"{arguments.checkpoint}: no task of it weights its classes")
+            raise ValueError(
+                f"{arguments.checkpoint}: none of its tasks uses class weights; leave "
+                "--logit-adjustment out"
+            )
         info[ADJUSTED] = share
     if arguments.average is not None:
         other = checkpoint.load(arguments.average)
@@ -84,8 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
             if ours != theirs:
                 raise ValueError(
                     f"{arguments.average}: its logits of {task.name} are adjusted by {theirs:g}, "
-                    f"those of {arguments.checkpoint} by {ours:g}: give --logit-adjustment "
-                    f"{theirs:g}, or else average the checkpoints of two training runs"
+                    f"those of {arguments.checkpoint} by {ours:g}; give --logit-adjustment "
+                    f"{theirs:g}, or average the checkpoints of two training runs"
                 )
         network.load_state_dict(weights, strict=False)
         info[AVERAGED] = {"with": other.config.name, "share": of_run}
@@ -95,9 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _adjustment(info: Mapping[str, Any], task: str) -> float:
-    """Return the share by which the logits of a task are adjusted.
+    """Return the logit adjustment of a task, 0 to 1.
 
-    A run that did not train the task has its head from the last checkpoint of `--init` that did.
+    If the run did not train the task, its head, and so the adjustment, comes from the last
+    checkpoint of `--init` that did.
     """
     if task not in info.get("tasks", [task]):
         begun_from = info.get("begun_from", [])

@@ -8,19 +8,19 @@ import os
 import sys
 from typing import Any
 
-# Command -> its help. It stands here so that `bev-semseg --help` imports no command and no torch.
+# Command -> its help. It is kept here so that `bev-semseg --help` imports no command and no torch.
 COMMANDS = {
     "demo": "simulate drives and play them to the node: what `make demo` runs",
     "synth": "write simulated drives in A2D2's or KITTI's layout",
     "train": "train a network",
-    "export": "write a training run's weights in half precision, to ship",
-    "convert": "bring a checkpoint of version 0.1 to this version's format",
+    "export": "write a training run's weights in half precision, for the node",
+    "convert": "convert a checkpoint of version 0.1 to this version's format",
     "evaluate": "score a checkpoint on labelled frames",
     "check-data": "check a data set before it is used, and say what is wrong",
-    "statistics": "compare data sets on a page: points, objects, sizes, pixels, pictures",
+    "statistics": "compare data sets on an HTML page: points, objects, sizes, pixels, pictures",
     "visualize": "draw ground truth and predictions as pictures",
     "bag": "write frames as a ROS 2 bag",
-    "play": "publish a bag with its timing",
+    "play": "publish a bag with its recorded timing",
     "doctor": "check a bag or live topics, and say what to do",
     "node": "run the perception node",
 }
@@ -32,13 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     An error that the user can correct is one line on stderr, or a traceback with --debug.
 
     Args:
-        arguments: The command line without the program; None for that of this process.
+        arguments: The command line without the program; default: that of this process.
 
     Returns:
         The exit status: that of the command, 2 for an error, 130 for an interruption, 141 if the
-        reader of the output is gone.
+        reader of the output has closed the pipe.
     """
-    # Threads that spin while they wait take the cores from others. torch reads it when imported.
+    # Threads that spin while waiting take cores from other processes. torch reads this on import.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _run(arguments)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads the output any longer, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left of it
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the output
         return 141
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         if "--debug" in arguments:

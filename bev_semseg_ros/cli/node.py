@@ -1,4 +1,4 @@
-"""`bev-semseg node`: the perception node without `ros2 run`."""
+"""`bev-semseg node`: run the perception node without `ros2 run`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Run the perception node. All arguments go to ROS, such as --ros-args --params-file FILE."
     )
     parser.set_defaults(help_text=parser.format_help())
-    parser.prefix_chars = "\0"  # else argparse takes --ros-args for an option
+    parser.prefix_chars = "\0"  # otherwise argparse treats --ros-args as an option
     parser.add_argument("ros_arguments", nargs="*", metavar="--ros-args ...")
 
 

@@ -1,4 +1,4 @@
-"""`bev-semseg play`: publish a rosbag2 with its timing."""
+"""`bev-semseg play`: publish a rosbag2 with its recorded timing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg play`."""
     parser.description = (
-        "Publish a rosbag2 (mcap or sqlite3) with its timing once subscribers are matched. The "
-        "last line of the output says in JSON what was sent."
+        "Publish a rosbag2 (mcap or sqlite3) with its recorded timing, once subscribers have been "
+        "matched. The last line of the output summarises in JSON what was sent."
     )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag, or a recorded file")
     parser.add_argument(
@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="times the recorded speed (default: %(default)g)",
     )
-    parser.add_argument("--loop", action="store_true", help="begin again at the end")
+    parser.add_argument("--loop", action="store_true", help="start again at the end")
     parser.add_argument(
         "--clock",
         action="store_true",
-        help="publish /clock for nodes with use_sim_time; a bag that holds /clock has its own",
+        help="publish /clock for nodes with use_sim_time; if the bag has /clock, that is published",
     )
     parser.add_argument(
         "--wait",
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="listener",
         default="",
         metavar="NODE",
-        help="the node that must be among them, such as /perception (default: any); without it, a "
-        "node on a busy machine may lose the first messages",
+        help="node that must be among the subscribers, such as /perception (default: any); without "
+        "--for, a node on a busy machine may lose the first messages",
     )
     parser.add_argument(
         "--log", metavar="FILE", help="write a line of JSON for each message that is published"

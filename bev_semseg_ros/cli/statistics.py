@@ -1,4 +1,4 @@
-"""`bev-semseg statistics`: a page that compares data sets."""
+"""`bev-semseg statistics`: write a page that compares data sets."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg statistics`."""
     parser.description = (
-        "Measure data sets and write a page of HTML that shows them side by side: points by "
+        "Measure data sets and write an HTML page that shows them side by side: points by "
         "range, objects by class, points per object, sizes, intensity, pixels per class, and a "
-        "sheet of pictures. The pictures are of the data: write a page with pictures of real "
-        "frames to runs/, which git ignores, or leave them out with --no-pictures."
+        "sheet of pictures. The pictures show frames of the data sets. If these are real, write "
+        "the page to runs/, which git ignores, or leave the pictures out with --no-pictures."
     )
     parser.add_argument(
         "--data",
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PAGE", help="file to write, such as page.html"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers as JSON")
     add_part_arguments(parser)
     parser.add_argument(
         "--limit",
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="pictures",
         action="store_const",
         const=0,
-        help="leave the pictures out: numbers alone",
+        help="leave the pictures out",
     )
 
 
@@ -107,7 +107,7 @@ def _column(name: str, dataset: Dataset, limit: int | None, num_pictures: int) -
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return short names of data sets: of the folder, or the whole path where two are the same."""
+    """Return the folder names of data sets, or the paths of those whose folder names are equal."""
     short = [path.resolve().name for path in paths]
     return [
         str(path) if short.count(name) > 1 else name

@@ -31,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="number of the first of these drives (default: 0). Several runs with ranges of their "
-        "own may write to one OUT at the same time, such as the tasks of an array job; together "
-        "they give the same files as one run",
+        help="number of the first drive (default: 0). Several runs with disjoint ranges, such as "
+        "the tasks of an array job, may write to one OUT at the same time; together they give the "
+        "same files as one run",
     )
-    parser.add_argument("--frames", type=int, required=True, help="frames of a drive, 0.1 s apart")
+    parser.add_argument("--frames", type=int, required=True, help="frames per drive, 0.1 s apart")
     parser.add_argument(
         "--rig",
         required=True,
         metavar="RIG",
-        help=f"sensors, and with them the data set's layout: {', '.join(RIGS)}; {RANDOM} for a "
-        "rig of its own for each drive, in KITTI's layout; or a calibration YAML with the beams of "
-        "your lidars, for your own vehicle, in KITTI's layout (docs/your_vehicle.md)",
+        help=f"sensors, which also determine the data set's layout: {', '.join(RIGS)}; {RANDOM} "
+        "for a different rig in each drive, in KITTI's layout; or, for your own vehicle, a "
+        "calibration YAML with the beams of your lidars, in KITTI's layout (docs/your_vehicle.md)",
     )
     parser.add_argument(
         "--seed", type=int, required=True, help="the same seed gives the same files"
@@ -51,13 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         type=_size,
         metavar="WxH",
-        help=f"default: the rig's, {sizes}, of a calibration YAML what the network sees; not with "
-        f"--rig {RANDOM}",
+        help=f"size of the images (default: that of the rig, {sizes}; for a calibration YAML, the "
+        f"network's image size); not with --rig {RANDOM}",
     )
     parser.add_argument(
         "--full-turn",
         action="store_true",
-        help="keep the lidar points that no camera sees (default: only those in an image)",
+        help="also keep lidar points outside all images (default: only those in an image)",
     )
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 

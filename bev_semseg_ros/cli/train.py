@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="CHECKPOINT",
-        help="start from these: each gives the parts it was trained for, later ones win",
+        help="initialize from these: each gives the parts it was trained for; later ones win",
     )
     parser.add_argument(
         "--set",
@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         print_file_check(dataset, path)
         if split and path in arguments.data and not len(SplitDataset(dataset, split)):
             print(
-                f"  warning: no frames of the split {split!r}, because a single scene is all "
-                "'train': the training is not evaluated on these; give other frames with --val",
+                f"  warning: no frames of the split {split!r}, because a single scene belongs to "
+                "'train': the training is not evaluated on this data; give other frames with --val",
                 file=sys.stderr,
             )
     checkpoint = train(

@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score-threshold",
         type=float,
         metavar="S",
-        help="boxes below this score are not drawn (default: the checkpoint's)",
+        help="do not draw boxes below this score (default: the checkpoint's)",
     )
     parser.add_argument(
         "--bev",
         action="store_true",
         help="draw the classes of the bird's-eye view even if the checkpoint has no task for them: "
-        "its masks are lifted, as the node does it for the bev topics",
+        "its masks are lifted, as the node does for the bev topics",
     )
 
 

@@ -162,5 +162,5 @@ def test_topics_that_are_not_written_so_are_refused(values: list[str]) -> None:
 
 
 def test_a_bag_that_argparse_takes_for_a_name_is_asked_for() -> None:
-    with pytest.raises(ValueError, match="a BAG stands before --lidars and --cameras"):
+    with pytest.raises(ValueError, match="BAG must precede --lidars and --cameras"):
         parsed("--lidars", "roof", "bumper", "bag")
