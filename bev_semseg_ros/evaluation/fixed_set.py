@@ -1,9 +1,9 @@
-"""Data sets that are made again from a recipe, and whether they came out as they should.
+"""Check that a data set that was generated again from its recipe is the same as the original.
 
-Simulated frames are the same everywhere up to the last bits of a number, which differ between
-processors. A manifest, `fixed_sets/NAME.json`, holds what identifies each frame: counts exactly or
-nearly so, colours and coordinates within a tolerance. A folder of the set names it in
-`data_set.json`.
+Simulated frames are the same on every machine, except for rounding differences between
+processors. A manifest, `fixed_sets/NAME.json`, describes each frame of a set: the numbers of boxes
+must match exactly, other counts, colours and coordinates within a tolerance. Each folder of a set
+has a file `data_set.json` with the name of the set.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bev_semseg_ros.frame import Annotation, Frame
 
 NAME_FILE = "data_set.json"
 MANIFESTS = Path(__file__).parent / "fixed_sets"
-# What `synth.json` says of how the frames were made; it must be the same.
+# Keys of `synth.json` that say how the frames were made. Their values must match.
 REQUEST = ("seed", "rig", "frames", "image_size", "full_turn", "complete_scenes")
 
-# An image is described by the mean colours of so many blocks across and down.
+# An image is described by the mean colours of this many blocks across and down.
 _BLOCKS = (4, 2)
 _PERCENTILES = (5, 50, 95)
-# Differences up to these, or up to this share of a count, come from other processors.
+# Tolerances for differences between processors; for a count n, _COUNT + _SHARE * n.
 _COLOR, _METRES, _INTENSITY, _COUNT, _SHARE = 2.0, 0.15, 0.02, 12, 0.01
 
 
@@ -37,10 +37,12 @@ def describe(frame: Frame, annotation: Annotation) -> dict[str, Any]:
     Returns:
         Plain values:
 
-        - boxes: their number by class.
-        - points: for each lidar the number, and mean and percentiles of x, y, z and intensity.
-        - image: for each camera the mean colours of its blocks.
-        - mask, classes, bev: pixels of each mask, points and cells by class.
+        - boxes: number of boxes by class, starting with those of no class.
+        - points: for each lidar, the number of points, and mean and percentiles of x, y, z and
+          intensity.
+        - image: for each camera, the mean colours of the blocks.
+        - mask, classes: for each camera the pixels, and for each lidar the points, by class.
+        - bev: cells by class, if the frame has a true map.
     """
     points, images = {}, {}
     for name, scan in frame.lidars.items():
@@ -66,7 +68,7 @@ def describe(frame: Frame, annotation: Annotation) -> dict[str, Any]:
 
 
 def summarize(descriptions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean number of points, and the pixels, points and cells by class of all frames."""
+    """Return the number of frames, their mean number of points, and pixels and points by class."""
     summary: dict[str, Any] = {"frames": len(descriptions)}
     numbers = [sum(each[0] for each in one["points"].values()) for one in descriptions]
     summary["points"] = round(float(np.mean(numbers)), 1)
@@ -81,7 +83,7 @@ def summarize(descriptions: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return in what a frame differs from its entry in the manifest, in words."""
+    """Return the differences between a frame and its entry in the manifest, in words."""
     faults = []
     if found.get("boxes") != expected.get("boxes"):
         faults.append(f"boxes by class {found.get('boxes')} instead of {expected.get('boxes')}")
@@ -110,10 +112,10 @@ def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[
     Args:
         folder: Folder of the data set.
         dataset: Its frames, with all cameras.
-        manifest: File of the manifest; that of the set's name by default.
+        manifest: Path of the manifest; default: the one that has the name of the set.
 
     Returns:
-        What differs, a line each; empty if nothing does, or if the folder is of no such set.
+        One line for each difference; empty if there is none or the folder names no set.
     """
     if not (folder / NAME_FILE).is_file():
         return []
@@ -149,14 +151,14 @@ def check(folder: Path, dataset: Dataset, manifest: Path | None = None) -> list[
 
 
 def check_folder(folder: Path) -> list[str]:
-    """Return what `check` finds in a folder, which is opened only if it is of such a set."""
+    """Return the differences that `check` finds in a folder; empty if the folder names no set."""
     if not (folder / NAME_FILE).is_file():
         return []
     return check(folder, open_dataset(folder, cameras="all"))
 
 
 def request_of(folder: Path) -> dict[str, Any]:
-    """Return how the frames of a folder were made, from its synth.json; the scenes by number."""
+    """Return the REQUEST of a folder's synth.json, with the number of scenes for their list."""
     content = read_json(folder / "synth.json")
     found = {key: content.get(key) for key in REQUEST}
     found["full_turn"] = bool(found["full_turn"])
@@ -169,8 +171,8 @@ def write_manifest(path: Path, commit: str, parts: Mapping[str, Any]) -> None:
 
     Args:
         path: The file.
-        commit: Of the simulator.
-        parts: For each part `request`, and `summary` or `frames`, descriptions by frame.
+        commit: Commit of the simulator.
+        parts: Part -> `request`, and `summary` or `frames` (frame -> description).
     """
     lines = [f'{{"commit": {json.dumps(commit)}, "parts": {{']
     for number, (name, part) in enumerate(parts.items()):
@@ -205,7 +207,7 @@ def _counts(classes: np.ndarray) -> dict[str, int]:
 
 
 def _difference(kind: str, expected: Any, found: Any) -> str:
-    """Return how one entry differs, or nothing."""
+    """Return the first difference of an entry in words, or an empty text."""
     if isinstance(expected, dict):
         labels = sorted({*expected, *found}, key=int)
         theirs, ours = ([each.get(label, 0) for label in labels] for each in (expected, found))
@@ -224,4 +226,4 @@ def _difference(kind: str, expected: Any, found: Any) -> str:
     if not len(wrong):
         return ""
     first = wrong[0]
-    return f"number {labels[first]} is {ours[first]} instead of {theirs[first]}"
+    return f"value {labels[first]} is {ours[first]} instead of {theirs[first]}"

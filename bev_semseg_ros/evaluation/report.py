@@ -1,4 +1,4 @@
-"""Frames, ground truth and predictions -> the report of a data set."""
+"""Score predictions against ground truth, and report the figures of a data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bev_semseg_ros.model.tasks.task import Metric, Task, merged
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
-# What of the bird's-eye view is scored: what the images show, or the whole grid.
+# Part of the bird's-eye view that is scored: what the images show, or the whole grid.
 Region = Literal["images", "grid"]
 LIFTED = "bev_segmentation"  # key of the map's scores, whether it is learned or lifted
 SCORE_THRESHOLD = 0.05  # low, since average precision ranks every prediction
@@ -30,9 +30,9 @@ class Report:
         """Start without frames.
 
         Args:
-            tasks: of the network that predicts.
-            mode: the mode that is asked for.
-            region: where BEV tasks are scored. The grid needs labels all around.
+            tasks: Tasks of the network.
+            mode: Sensors that the predictions use.
+            region: Where BEV tasks are scored. "grid" needs labels all around the vehicle.
         """
         self.mode, self.region = mode, region
         self.num_frames = 0
@@ -45,15 +45,15 @@ class Report:
         self._of_lifted = metric_of_lifted_map(tasks)
 
     def add(self, frame: Frame, annotation: Annotation, prediction: Prediction | None) -> None:
-        """Score what there is ground truth for.
+        """Score a frame for all tasks that have ground truth.
 
         Args:
-            frame: what the sensors saw.
-            annotation: its ground truth.
-            prediction: None for a frame that has nothing the mode could look at.
+            frame: Sensor data.
+            annotation: Ground truth of the frame.
+            prediction: None if the frame has no data of the sensors that the mode uses.
         """
         self.num_frames += 1
-        # Without cameras no image limits what counts.
+        # Without cameras, boxes and cells outside the images count, too.
         around = replace(frame, cameras={}) if self.region == "grid" else frame
         for task in self._tasks:
             if task.name in self._metrics:
@@ -75,7 +75,7 @@ class Report:
         return {**head, **figures}
 
     def table(self, result: Mapping[str, Any]) -> str:
-        """Return the figures of `result` for reading."""
+        """Format the figures of `result` as text."""
         where = ", scored on the whole grid" if result["region"] == "grid" else ""
         lines = [f"{result['num_frames']} frames, mode {result['mode']}{where}"]
         for name, metric in self._metrics.items():
@@ -83,7 +83,7 @@ class Report:
         return "\n".join(line.rstrip() for line in lines)
 
     def headline(self) -> dict[str, float | None]:
-        """Return the few figures of all tasks that are watched during training."""
+        """Return the main figures of all tasks, to be logged during training."""
         figures: dict[str, float | None] = {}
         for task in self._tasks:
             metric = self._metrics.get(task.name)
@@ -93,9 +93,11 @@ class Report:
 
 
 def metric_of_lifted_map(tasks: Sequence[Task]) -> BevSegmentationMetric | None:
-    """Return a metric of the map that is lifted from masks, for tasks that learn none.
+    """Return a metric of the map that is lifted from masks.
 
-    None if there are no masks, or none that can be lifted.
+    Returns:
+        The metric; None if one of the tasks learns the map, or if there are no masks that can be
+        lifted.
     """
     by_name = {task.name: task for task in tasks}
     masks = by_name.get("segmentation")
@@ -116,17 +118,18 @@ def evaluate(
 ) -> Report:
     """Run a predictor over a data set and score it.
 
-    A frame that lacks a sensor the mode needs is predicted from what it has: its mask counts, its
-    boxes do not. A network that looks at no images lacks none: "fused" is "lidar_only" for it.
+    If a frame lacks a sensor that the mode needs, the network gets the remaining data. The mask of
+    such a frame counts, its boxes do not. For a network that looks at no images, "fused" means
+    "lidar_only".
 
     Args:
-        predictor: the network.
-        dataset: frames and ground truth.
-        mode: the sensors to use.
-        score_threshold: boxes below it are not looked at.
-        limit: so many frames, evenly spaced; None: all.
-        on_frame: called after every frame.
-        region: where BEV tasks are scored.
+        predictor: The network.
+        dataset: Frames and ground truth.
+        mode: Sensors to use.
+        score_threshold: Boxes with lower scores are left out.
+        limit: Number of frames to use, evenly spaced; None: all.
+        on_frame: Called after every frame.
+        region: Where BEV tasks are scored.
     """
     mode = predictor.effective_mode(mode)
     report = Report(predictor.tasks, mode, region)
@@ -141,7 +144,7 @@ def evaluate(
 
 
 def spaced(count: int, limit: int | None) -> list[int]:
-    """Return at most `limit` of `count` indices, evenly spaced from the first on.
+    """Return at most `limit` of `count` indices, evenly spaced and starting with 0.
 
     Raises:
         ValueError: If the limit is not positive.
@@ -156,7 +159,7 @@ def spaced(count: int, limit: int | None) -> list[int]:
 
 
 def has_input(frame: Frame, mode: Mode) -> bool:
-    """Return True if a frame has something that the mode can look at."""
+    """Return True if a frame has data of the sensors that the mode uses."""
     wanted = {
         "fused": frame.has_points or frame.has_image,
         "lidar_only": frame.has_points,

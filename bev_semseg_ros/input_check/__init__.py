@@ -1,8 +1,8 @@
-"""Compare live input with the training data: the rules of the node and the doctor. Numpy only.
+"""Compare live input with the training data, for the node and the doctor. Needs only NumPy.
 
 `InputStatistics` summarises frames. The summary of the training data is part of a checkpoint's
-`info`, and `compare` holds the summary of other frames against it. What an older checkpoint does
-not know is reported as unknown and is never an error.
+`info`. `compare` compares the summary of other frames with it. Values that an older checkpoint
+lacks are reported as unknown, which is never an error.
 """
 
 from bev_semseg_ros.input_check.finding import LEVELS, Finding, Level

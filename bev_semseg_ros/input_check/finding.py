@@ -1,4 +1,4 @@
-"""What a rule says of the input."""
+"""The result of a rule."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Finding:
     """A verdict about one property of the input.
 
     Attributes:
-        item: What it is about, for instance "ground height".
-        level: How bad it is.
-        text: What was seen and what was expected.
-        remedy: What to do; empty if nothing is to be done.
+        item: Name of the property, for instance "ground height".
+        level: Severity.
+        text: The observed and the expected value.
+        remedy: What to do; empty if there is nothing to do.
     """
 
     item: str

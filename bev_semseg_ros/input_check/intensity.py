@@ -1,4 +1,4 @@
-"""The scale of the lidar's intensity: which one suits a network, and which one would."""
+"""Check whether the scale of a lidar's intensity suits a network, and choose one that does."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_INTENSITY = 2.0  # a larger one comes from a sensor that does not count from 0 to 1
-LITTLE_INTENSITY = 0.1  # a lidar that reaches no more was scaled too far down
-DIM = 0.25  # of the training data's brightness
-# What an intensity of 1.0 is in the numbers of a lidar.
+LARGEST_INTENSITY = 2.0  # above it, the scale of the sensor is not 0 to 1
+LITTLE_INTENSITY = 0.1  # if no intensity reaches it, the scale is too small
+DIM = 0.25  # fraction of the training data's brightness below which input is too dim
+# Raw values that correspond to an intensity of 1.0.
 UNIT_SCALE, BYTE_SCALE, WORD_SCALE = 1.0, 255.0, 65535.0
 
 
 def training_brightness(trained: Mapping[str, Any]) -> float | None:
-    """Return what 95 % of the training data's intensities are below; None if unknown.
+    """Return the 95th percentile of the training data's intensities; None if unknown.
 
     Args:
         trained: A checkpoint's `info`.
@@ -29,8 +29,8 @@ def suits(largest: float, bright: float, usual: float | None) -> bool:
 
     Args:
         largest: The highest intensity.
-        bright: What 95 % of the intensities are below.
-        usual: The same of the training data, None if unknown.
+        bright: 95th percentile of the intensities.
+        usual: 95th percentile of the training data; None if unknown.
     """
     if largest > LARGEST_INTENSITY:
         return False
@@ -40,11 +40,11 @@ def suits(largest: float, bright: float, usual: float | None) -> bool:
 
 
 def full_scale(field_type: str, largest: float) -> float:
-    """Return what an intensity of 1.0 is in the numbers of a field.
+    """Return the raw value that corresponds to an intensity of 1.0.
 
     Args:
-        field_type: Type of the field as numpy writes it: "u1", "f4" and so on.
-        largest: The highest value in it.
+        field_type: NumPy type of the field: "u1", "f4" and so on.
+        largest: Highest raw value in the field.
 
     Returns:
         1, 255 or 65535.
@@ -59,10 +59,10 @@ def full_scale(field_type: str, largest: float) -> float:
 
 
 def expected_full_scale(field_type: str) -> float:
-    """Return what an intensity of 1.0 is in a field that uses the whole range of its type.
+    """Return the raw value of intensity 1.0 in a field that uses the whole range of its type.
 
     Args:
-        field_type: Type of the field as numpy writes it; floating point counts from 0 to 1.
+        field_type: NumPy type of the field. The range of floating-point types is 0 to 1.
     """
     return {"u1": BYTE_SCALE, "u2": WORD_SCALE}.get(field_type, UNIT_SCALE)
 
@@ -70,13 +70,13 @@ def expected_full_scale(field_type: str) -> float:
 def suited_intensity_scale(largest: float, bright: float, trained: Mapping[str, Any]) -> float:
     """Choose the node's intensity_scale for raw intensities.
 
-    It is the full scale of their range where that suits. Otherwise it makes them as bright as the
-    training data, as far as the highest stays in range. If the training data's brightness is
-    unknown it makes the highest 1.
+    The scale is 1, 1 / 255 or 1 / 65535, depending on the range of the intensities, if that suits
+    the network. Otherwise, it makes them as bright as the training data, as far as the highest one
+    stays in range. If the training data's brightness is unknown, it maps the highest one to 1.
 
     Args:
         largest: The highest raw intensity, above 0.
-        bright: What 95 % of the raw intensities are below.
+        bright: 95th percentile of the raw intensities.
         trained: A checkpoint's `info`.
 
     Returns:
@@ -88,14 +88,14 @@ def suited_intensity_scale(largest: float, bright: float, trained: Mapping[str, 
         return scale
     if not usual or bright <= 0:
         return 1 / largest
-    # Leave room for clouds that reach a little higher.
+    # Leave room for clouds with slightly higher intensities.
     return min(usual / bright, 0.8 * LARGEST_INTENSITY / largest)
 
 
 def better_intensity_scale(
     seen: Mapping[str, Any], trained: Mapping[str, Any], scale: float
 ) -> float | None:
-    """Choose another intensity_scale where the present one does not suit.
+    """Choose another intensity_scale if the present one does not suit the network.
 
     Args:
         seen: Summary of the input (`InputStatistics.summary`).

@@ -1,4 +1,4 @@
-"""The rules that hold a summary of the input against that of the training data."""
+"""The rules that compare a summary of the input with that of the training data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from bev_semseg_ros.input_check.intensity import (
 )
 from bev_semseg_ros.input_check.statistics import GROUND_RADIUS
 
-# Ground height: metres beyond what the training data has.
+# Ground height: metres outside the range of the training data.
 GROUND_TOLERANCE, GROUND_FAULT = 0.25, 0.5
-# Focal length, field of view and aspect: objects look alike up to this factor beyond training.
+# Focal length, field of view and aspect ratio: allowed factor beyond the training data's range.
 CAMERA_FACTOR = 1.3
-UPSCALING = 1.5  # an image that is enlarged more for the network is blurred
+UPSCALING = 1.5  # an image that is enlarged more than this for the network is blurred
 
 RETRAIN = "expect less accuracy, or train with such data"
 CROP = "roi in its camera_info"
-# The lidar's pose, by the node's parameter `extrinsics`.
+# Where the lidar's pose is set, by value of the node's parameter `extrinsics`.
 POSES = {"calibration": "the calibration", "parameters": "lidar_pose", "tf": "TF"}
 
 Summary = Mapping[str, Any]
@@ -43,8 +43,8 @@ def compare(
         seen: Summary of the input (`InputStatistics.summary`).
         trained: A checkpoint's `info`.
         extrinsics: The node's parameter of that name, for the remedies.
-        intensity_scale: The factor with which the input's intensity was decoded, likewise.
-        sensor: The name of the lidar in parameters and calibrations, if it has one, likewise.
+        intensity_scale: The intensity_scale with which the input was decoded, for the remedies.
+        sensor: Name of the lidar in parameters and calibrations, for the remedies; "" if none.
 
     Returns:
         A finding for every rule; none for the rules about a sensor that `seen` lacks.
@@ -110,7 +110,7 @@ def _intensity(seen: Summary, trained: Summary, scale: float, sensor: str) -> Fi
 
 
 def _ground(seen: Summary, trained: Summary, extrinsics: str, sensor: str) -> Finding:
-    """Check that the lowest points lie on the ground, as the lidar's height and tilt say."""
+    """Check the height of the lowest points, which depends on the lidar's height and tilt."""
     if not seen.get("ground_height_percentiles"):
         return Finding("ground height", "ok", f"unknown: no points within {GROUND_RADIUS:g} m")
     height = _median(seen, "ground_height")
@@ -163,20 +163,20 @@ def _beams(seen: Summary, trained: Summary) -> Finding:
 
 
 def _view(seen: Summary, trained: Summary, extrinsics: str) -> Finding:
-    """Check how much of the grid the lidar sees."""
+    """Check how many degrees of azimuth the lidar covers."""
     degrees = _median(seen, "view")
     usual = _usual(trained, "view")
     text = f"the lidar sees {degrees:.0f} degrees of the grid{_in_training(usual, '.0f')}"
     if usual and degrees < usual[0] / 2:
         remedy = (
-            f"check the lidar's pose in {POSES[extrinsics]}, and whether the driver cuts its view"
+            f"check the lidar's pose in {POSES[extrinsics]}, and whether the driver crops its view"
         )
         return Finding("lidar's view", "warning", text, remedy)
     return Finding("lidar's view", "ok", text)
 
 
 def _image_size(seen: Summary, trained: Summary) -> Finding:
-    """Check that the image is large enough and of an aspect like those in training."""
+    """Check that the image is large enough, and that its aspect ratio occurs in training."""
     sizes = seen["image_sizes"]
     known = trained.get("image_sizes")
     in_training = f", in training {_format_sizes(known)}" if known else _UNKNOWN
@@ -189,7 +189,7 @@ def _image_size(seen: Summary, trained: Summary) -> Finding:
     lowest, highest = min(aspects) / CAMERA_FACTOR, max(aspects) * CAMERA_FACTOR
     for width, height in sizes:
         if not lowest <= width / height <= highest:
-            remedy = f"crop it to such an aspect ({CROP}); {RETRAIN}"
+            remedy = f"crop it to such an aspect ratio ({CROP}); {RETRAIN}"
             return Finding("image size", "warning", text, remedy)
     return Finding("image size", "ok", text)
 
@@ -216,7 +216,7 @@ def _field_of_view(seen: Summary, trained: Summary) -> Finding:
 def _lens(
     item: str, value: float, usual: tuple[float, float] | None, text: str, is_wide: bool
 ) -> Finding:
-    """Check a property of the lens against what was usual; `is_wide` is for the remedy."""
+    """Compare a property of the lens with its usual range; `is_wide` decides the remedy."""
     if usual is None or usual[0] / CAMERA_FACTOR <= value <= usual[1] * CAMERA_FACTOR:
         return Finding(item, "ok", text)
     remedy = f"crop the image ({CROP})" if is_wide else "use a wider lens"
@@ -238,7 +238,7 @@ def _usual(trained: Summary, name: str) -> tuple[float, float] | None:
 
 
 def _in_training(usual: tuple[float, float] | None, form: str) -> str:
-    """Return what was usual in training, to end a text with; `form` is for the numbers."""
+    """Return the end of a text: the usual range in training. `form` formats the numbers."""
     if usual is None:
         return _UNKNOWN
     return f", in training {usual[0]:{form}} to {usual[1]:{form}}"

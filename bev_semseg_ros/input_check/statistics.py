@@ -1,4 +1,4 @@
-"""Statistics of input, taken frame by frame."""
+"""Statistics of sensor data, collected frame by frame."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import apply, invert
 
 PERCENTILES = (5, 25, 50, 75, 95)
-SUBSAMPLE = 2000  # points of a frame that are looked at where these tell as much as all
+SUBSAMPLE = 2000  # points of a frame that are used where a sample is as good as all points
 GROUND_RADIUS = 15.0  # metres within which the ground dominates the lowest points
 
 # Beams are counted in narrow slices of a cloud.
-SLICES = (25, 50, 75)  # where the slices lie: percentiles of the azimuths of the points
+SLICES = (25, 50, 75)  # positions of the slices: percentiles of the azimuths of the points
 SLICE_WIDTH = 0.006  # radians: one or two shots of a spinning lidar
-LOWEST_LIDAR = 0.5  # metres above the ground; clouds in base_link seem to come from below it
-BEAM_GAP = np.radians(0.12)  # least between the elevations of two beams; less is noise of one
+LOWEST_LIDAR = 0.5  # metres above the ground; the origin of clouds in base_link is lower
+BEAM_GAP = np.radians(0.12)  # least difference in elevation of two beams; less is noise
 
-# The highest intensity of a cloud leaves out a few broken points.
-INTENSITY_SHARE = 0.999  # of the points that lie below it
-INTENSITY_POINTS = 5000  # of a cloud that are looked at for it
+# The highest intensity of a cloud ignores a few outliers.
+INTENSITY_SHARE = 0.999  # fraction of the points that are not above it
+INTENSITY_POINTS = 5000  # points of a cloud that are used for it
 
 _POOLED = ("intensity", "range")
 _PER_FRAME = (
@@ -38,7 +38,7 @@ _PER_FRAME = (
 class InputStatistics:
     """Collects statistics of frames.
 
-    It looks at few points of a frame where these tell as much, because the node does this too.
+    It uses only a sample of the points where that is as good, because it also runs in the node.
     """
 
     def __init__(self) -> None:
@@ -52,8 +52,8 @@ class InputStatistics:
         """Add a cloud.
 
         Args:
-            points: (M, 4) as `preprocessing.prepare_points` returns them: in the ego frame and
-                inside the grid.
+            points: (M, 4) x, y, z and intensity in the ego frame, inside the grid, as
+                `preprocessing.prepare_points` returns them.
             ego_from_lidar: (4, 4) transform.
         """
         self._add("points_per_frame", len(points))
@@ -93,20 +93,20 @@ class InputStatistics:
         """Summarise the frames so far.
 
         Returns:
-            Plain numbers by name. Names that end in `_percentiles` hold the 5th, 25th, 50th, 75th
-            and 95th percentile, or None without any value:
+            Plain numbers by name. Names that end in `_percentiles` have the 5th, 25th, 50th, 75th
+            and 95th percentile, or None if there is no value:
 
             - intensity_percentiles, range_percentiles: of all points; the range is horizontal, in
               metres.
             - points_per_frame_percentiles: points inside the grid.
-            - ground_height_percentiles: of the 5th percentile of z in metres within GROUND_RADIUS.
-            - view_percentiles: degrees of azimuth in which there are points.
+            - ground_height_percentiles: of the 5th percentile of z within GROUND_RADIUS, metres.
+            - view_percentiles: number of degrees of azimuth in which there are points.
             - beams_percentiles: see `count_beams`.
             - focal_length_percentiles: pixels at the network's image size.
             - field_of_view_percentiles: degrees, horizontal.
             - image_sizes: [width, height] of the images for the network.
             - largest_intensity: the largest `highest_intensity` of a cloud.
-            - image_scale: the largest factor from recorded to network image, 0 if unknown.
+            - image_scale: the largest ratio of network to recorded image width, 0 if unknown.
         """
         summary: dict[str, Any] = {}
         for name, parts in self._pooled.items():
@@ -119,7 +119,7 @@ class InputStatistics:
         return summary
 
     def _add(self, name: str, value: float) -> None:
-        """Note a value of a frame."""
+        """Record a value of a frame."""
         self._per_frame[name].append(value)
 
 
@@ -131,7 +131,7 @@ def _percentiles(values: Sequence[float] | np.ndarray) -> list[float] | None:
 
 
 def highest_intensity(values: np.ndarray) -> float:
-    """Return what all but a few of a cloud's intensities (N,) stay below; 0 if none is finite."""
+    """Return the highest of intensities (N,) except a few outliers; 0 if none is finite."""
     values = values[:: max(1, len(values) // INTENSITY_POINTS)]
     values = values[np.isfinite(values)]
     if not len(values):
@@ -140,18 +140,18 @@ def highest_intensity(values: np.ndarray) -> float:
 
 
 def count_beams(points: np.ndarray, ego_from_lidar: np.ndarray) -> int:
-    """Count the beams of a lidar that are seen above one another.
+    """Count the beams of a lidar that return points at the same azimuth.
 
-    Beams are told apart by their elevation in the lidar frame. Those that hit nothing are not
-    seen, so a lidar shows fewer than it has: one with 64 beams shows some 45 on a road. Several
-    lidars in one cloud are counted together.
+    Beams are distinguished by their elevation in the lidar frame. Beams that hit nothing are not
+    counted, so the result is lower than the number of beams: about 45 for a lidar with 64 beams on
+    a road. The beams of several lidars in one cloud are counted together.
 
     Args:
         points: (M, >= 3) points in the ego frame.
         ego_from_lidar: (4, 4) transform.
 
     Returns:
-        The most beams in a few narrow slices of the cloud.
+        The largest number of beams in any of a few narrow slices of the cloud.
     """
     x = np.ascontiguousarray(points[:, 0] - np.float32(ego_from_lidar[0, 3]))
     y = np.ascontiguousarray(points[:, 1] - np.float32(ego_from_lidar[1, 3]))

@@ -1,4 +1,4 @@
-"""Findings as text for people."""
+"""Format findings as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTH = 118
 
 
 def findings_table(findings: Sequence[Finding]) -> str:
-    """Return one item a row, the worst first, each remedy on lines of its own."""
+    """Return one finding per row, the worst first, with its remedy on separate lines."""
     width = max((len(finding.item) for finding in findings), default=0)
     lines = []
     for finding in sorted(findings, key=lambda finding: -LEVELS.index(finding.level)):
@@ -34,5 +34,5 @@ def _wrap(text: str, first_indent: str, indent: str) -> list[str]:
         initial_indent=first_indent,
         subsequent_indent=indent,
         break_long_words=False,
-        break_on_hyphens=False,  # of paths, which are copied
+        break_on_hyphens=False,  # paths must stay whole, so that they can be copied
     )

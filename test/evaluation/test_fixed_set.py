@@ -48,7 +48,7 @@ def test_a_set_that_came_out_as_it_should_differs_in_nothing(made):
 def test_a_frame_with_another_cloud_is_named(made):
     (made[0] / "training" / "velodyne" / "000001.bin").write_bytes(np.ones(4 * 30, "f4").tobytes())
     (told,) = check(made)
-    assert told.startswith("tiny, kitti/test: frame 000001: points of lidar: number 0 is 30")
+    assert told.startswith("tiny, kitti/test: frame 000001: points of lidar: value 0 is 30")
 
 
 def test_a_frame_that_was_deleted_is_named(made):
@@ -121,13 +121,13 @@ def changed(**amounts):
 @pytest.mark.parametrize(
     ("amounts", "told"),
     [
-        ({"metres": 0.3}, "points of lidar: number 1 is"),
-        ({"intensity": 0.05}, "points of lidar: number 13 is"),
-        ({"points": 20}, "points of lidar: number 0 is 480 instead of 500"),
-        ({"classes": 20}, "classes of lidar: number 0 is 80 instead of 100"),
-        ({"color": 4}, "image of camera: number 0 is"),
-        ({"pixels": 100}, "mask of camera: number 0 is"),
-        ({"cells": 30}, "bev: number 0 is 370 instead of 400"),
+        ({"metres": 0.3}, "points of lidar: value 1 is"),
+        ({"intensity": 0.05}, "points of lidar: value 13 is"),
+        ({"points": 20}, "points of lidar: value 0 is 480 instead of 500"),
+        ({"classes": 20}, "classes of lidar: value 0 is 80 instead of 100"),
+        ({"color": 4}, "image of camera: value 0 is"),
+        ({"pixels": 100}, "mask of camera: value 0 is"),
+        ({"cells": 30}, "bev: value 0 is 370 instead of 400"),
         ({"bev": False}, "bev: missing"),
         ({"cameras": False}, "image of nothing instead of camera"),
     ],

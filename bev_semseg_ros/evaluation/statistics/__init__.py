@@ -1,1 +1,1 @@
-"""Statistics of labelled frames, taken frame by frame, so that data sets can be compared."""
+"""Statistics of labelled frames, collected frame by frame, for comparing data sets."""

@@ -1,4 +1,4 @@
-"""The points of all lidars of a frame in the ego frame, and which of them an image shows."""
+"""The points of all lidars of a frame in the ego frame, and which of them are in an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bev_semseg_ros.model.tasks.detection.metric import in_image
 
 INTENSITY_BINS = 1000  # of histograms from 0 to 1
 BIN = 10  # metres
-NUM_BINS = 8  # the last of them holds whatever is farther, too
+NUM_BINS = 8  # the last one has no upper end
 # Names of the bins of the horizontal range.
 RANGES = (
     *(f"{BIN * number}-{BIN * (number + 1)}" for number in range(NUM_BINS - 1)),
@@ -22,12 +22,12 @@ RANGES = (
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """N points with finite numbers.
+    """N points with finite values.
 
     Attributes:
         positions: (N, 3) float64, metres in the ego frame.
-        intensities: (N,) 0 to 1.
-        in_view: (N,) bool: an image shows the point, or the frame has no camera.
+        intensities: (N,) float64, 0 to 1.
+        in_view: (N,) bool, True if an image shows the point or the frame has no camera.
     """
 
     positions: np.ndarray
@@ -60,6 +60,6 @@ class Cloud:
 
 
 def range_bins(positions: np.ndarray) -> np.ndarray:
-    """Return (N,) int64: the bin of RANGES of each position (N, >= 2) in the ego frame."""
+    """Return the index (N,) int64 in RANGES of each position (N, >= 2) in the ego frame."""
     ranges = np.hypot(positions[:, 0], positions[:, 1])
     return np.minimum(ranges // BIN, NUM_BINS - 1).astype(np.int64)

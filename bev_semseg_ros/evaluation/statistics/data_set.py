@@ -15,7 +15,7 @@ from bev_semseg_ros.frame import Annotation, Frame
 
 
 class DataSetStatistics:
-    """Gathers frame by frame what `summary` returns. No frame is kept."""
+    """Gathers statistics frame by frame, without keeping the frames."""
 
     def __init__(self) -> None:
         self._num_frames = 0
@@ -28,8 +28,8 @@ class DataSetStatistics:
         """Add a frame.
 
         Args:
-            frame: What the sensors saw.
-            annotation: Its ground truth.
+            frame: Sensor data.
+            annotation: Ground truth of the frame.
         """
         self._num_frames += 1
         self._scenes.add(frame.scene)
@@ -61,8 +61,8 @@ def measure(
 
     Args:
         dataset: Frames and ground truth.
-        limit: So many frames, evenly spaced; None: all.
-        on_frame: Called after every frame with its number among those measured.
+        limit: Number of frames to measure, evenly spaced; None: all.
+        on_frame: Called after every frame with its index among the measured frames.
 
     Returns:
         The statistics.

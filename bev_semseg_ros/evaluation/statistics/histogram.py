@@ -1,4 +1,4 @@
-"""A histogram that grows by arrays, for percentiles of more values than are kept in memory."""
+"""A histogram filled array by array, for percentiles of more values than fit in memory."""
 
 from __future__ import annotations
 
@@ -26,23 +26,31 @@ class Histogram:
 
     def add(self, values: np.ndarray) -> None:
         """Count values (N,), which must be finite."""
-        # What is written in decimals lies on the ends of bins and is rounded to either side.
+        # Values with few decimals lie on the edges of bins, where rounding errors choose the bin.
         bins = np.floor((values - self.low) / self.width + 1e-4)
         last = len(self.counts) - 1
         clipped = np.clip(bins, 0, last).astype(np.int64)
         self.counts += np.bincount(clipped, minlength=len(self.counts))
 
     def shares(self, num_groups: int | None = None) -> list[float]:
-        """Return the share of the values in each bin, or in groups of neighbouring bins.
+        """Return the fraction of the values in each bin, or in groups of neighbouring bins.
 
         Args:
-            num_groups: A divisor of the number of bins; default: every bin alone.
+            num_groups: Number of groups, a divisor of the number of bins; default: one per bin.
         """
         counts = self.counts.reshape(num_groups or len(self.counts), -1).sum(1)
         return [round(float(share), 4) for share in counts / max(counts.sum(), 1)]
 
     def percentiles(self, wanted: Sequence[float] = PERCENTILES) -> dict[str, float] | None:
-        """Return percentiles by their number: the lower ends of their bins. None without values."""
+        """Return percentiles.
+
+        Args:
+            wanted: Percentages, such as 95.
+
+        Returns:
+            Percentage, such as "95" -> lower end of the bin that the percentile is in. None if
+            there are no values.
+        """
         total = self.counts.sum()
         if not total:
             return None

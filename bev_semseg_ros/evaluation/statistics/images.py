@@ -21,15 +21,15 @@ class ImageStatistics:
         self._fields_of_view: dict[str, list[tuple[float, float]]] = {}
         self._pixels: dict[LabelSet, np.ndarray] = {}
         self._num_masks = 0
-        self._num_telling = 0  # of them, those whose classes tell people apart
+        self._num_telling = 0  # masks whose label set has a class for people
         self._num_with_people = 0
 
     def add(self, frame: Frame, annotation: Annotation) -> None:
         """Add a frame.
 
         Args:
-            frame: What the sensors saw.
-            annotation: Its ground truth.
+            frame: Sensor data.
+            annotation: Ground truth of the frame.
         """
         for name, seen in frame.cameras.items():
             if seen.image is not None:
@@ -55,12 +55,13 @@ class ImageStatistics:
             Plain values:
 
             - cameras: for each camera `sizes`, a list of [width, height, images], and
-              `field_of_view`, the mean horizontal and vertical degrees of the rectified image.
+              `field_of_view`, the mean horizontal and vertical one of the rectified images,
+              degrees.
             - masks: number of labelled images.
-            - without_people: share of the masks without a pedestrian, of those whose classes tell
-              pedestrians apart; None if there are none.
-            - pixels: for each label set, the data's own and the coarser ones, the share of each
-              class in the pixels that are of a class.
+            - without_people: fraction of masks without a pedestrian, among those whose label set
+              has a class for pedestrians; None if there are none.
+            - pixels: for each label set (the data's own and the coarser ones), the fraction of
+              each class among the pixels that have a class.
         """
         totals: dict[LabelSet, np.ndarray] = {}
         for labels, counts in self._pixels.items():
@@ -91,7 +92,7 @@ def _sets(labels: LabelSet) -> list[LabelSet]:
 
 
 def _field_of_view(camera: Camera) -> tuple[float, float]:
-    """Return the horizontal and the vertical degrees that the rectified image shows."""
+    """Return the horizontal and vertical field of view of the rectified image, degrees."""
     width, height = camera.size
     focal = camera.rectified_matrix[0, 0], camera.rectified_matrix[1, 1]
     horizontal, vertical = np.degrees(2 * np.arctan2([width, height], [2 * f for f in focal]))
@@ -99,6 +100,6 @@ def _field_of_view(camera: Camera) -> tuple[float, float]:
 
 
 def _in_set(counts: np.ndarray, labels: LabelSet, wanted: LabelSet) -> np.ndarray:
-    """Return pixels by the classes of `wanted` from those (256,) by the values of a mask."""
+    """Convert pixel counts by mask value (256,) to counts by class of `wanted` (C,)."""
     gathered = np.bincount(labels.mask_table(wanted), weights=counts, minlength=256)
     return gathered[: len(wanted)]

@@ -1,4 +1,4 @@
-"""Statistics of labelled boxes: how many, how large, and how many points lie in them."""
+"""Statistics of labelled boxes: their number and sizes, and the points in them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,21 @@ from bev_semseg_ros.model.tasks.detection.metric import MIN_POINTS, counted, sco
 PEDESTRIAN, CYCLIST = "pedestrian", "cyclist"
 SIDES = ("length", "width", "height")
 HEIGHT_BINS = 10
-MOST_PEOPLE = 10  # frames with so many people or more are counted together
+MOST_PEOPLE = 10  # frames with this many people or more are counted together
 
 
 @dataclass
 class _Class:
-    """What is known of the boxes of a class. `points` has a list for each bin of RANGES."""
+    """Statistics of the boxes of a class.
+
+    Attributes:
+        num_boxes: Number of labelled boxes.
+        num_counted: Number of counted boxes (see `ObjectStatistics.summary`).
+        sizes: (length, width, height) of each box, metres.
+        points: For each bin of RANGES, the numbers of points in boxes that have points.
+        heights: Heights of points in their box, from 0 (bottom) to 1 (top).
+        intensity: Intensities of the same points.
+    """
 
     num_boxes: int = 0
     num_counted: int = 0
@@ -34,30 +43,30 @@ class _Class:
 
 
 class ObjectStatistics:
-    """Gathers the labelled boxes of frames. Frames whose boxes nobody labelled are left out.
+    """Gathers the labelled boxes of frames. Frames whose boxes are unlabelled are left out.
 
-    Boxes are brought to the classes of the default label set, if theirs map to it.
+    Boxes get the classes of the default label set if their own label set maps to it.
     """
 
     def __init__(self, grid: GridConfig | None = None) -> None:
         """Start without frames.
 
         Args:
-            grid: Where boxes are counted; default: the network's default grid.
+            grid: Area in which boxes are counted; default: the network's default grid.
         """
         self._grid = grid or GridConfig()
         self._num_frames = 0
         self._classes: dict[str, _Class] = {}
-        self._people = np.zeros(MOST_PEOPLE + 1, np.int64)  # frames by their number of people
+        self._people = np.zeros(MOST_PEOPLE + 1, np.int64)  # number of frames by number of people
         self._num_without_riders = 0
 
     def add(self, frame: Frame, annotation: Annotation, cloud: Cloud) -> None:
         """Add a frame.
 
         Args:
-            frame: What the sensors saw.
-            annotation: Its ground truth.
-            cloud: Its points.
+            frame: Sensor data.
+            annotation: Ground truth of the frame.
+            cloud: Points of the frame.
         """
         wanted = load_label_set(DEFAULT_BOX_LABELS)
         if annotation.boxes is None:
@@ -91,18 +100,19 @@ class ObjectStatistics:
         """Summarise the frames so far.
 
         Returns:
-            Plain values. *Counted* is what evaluation demands: within `metric.MAX_RANGE`, in the
-            grid, in an image if there is a camera, and with at least `metric.MIN_POINTS` points.
+            Plain values. *Counted* boxes are those that count in the evaluation: within
+            `metric.MAX_RANGE`, in the grid, in an image if there is a camera, and with at least
+            `metric.MIN_POINTS` points.
 
             - frames: frames with labelled boxes.
-            - people: shares of these with 0, 1, 2, ... counted pedestrians; the last one holds
-              MOST_PEOPLE or more.
-            - without_people_and_riders: share of these with neither a counted pedestrian nor a
-              counted cyclist; None without frames.
+            - people: fraction of these frames with 0, 1, 2, ... counted pedestrians; the last
+              entry is for MOST_PEOPLE or more.
+            - without_people_and_riders: fraction of these frames with neither a counted
+              pedestrian nor a counted cyclist; None without frames.
             - classes: for each class `count`, `per_frame`, `counted`, `counted_per_frame`, `size`
               (mean and standard deviation of length, width and height in metres), `points` (see
-              `_points_by_range`), `height_profile` (shares of the points in HEIGHT_BINS parts of
-              the box's height, from below) and percentiles of the `intensity`.
+              `_points_by_range`), `height_profile` (fractions of the points in HEIGHT_BINS equal
+              parts of the box's height, from bottom to top) and percentiles of the `intensity`.
         """
         count = max(self._num_frames, 1)
         without = round(self._num_without_riders / count, 4) if self._num_frames else None
@@ -127,7 +137,7 @@ class ObjectStatistics:
 
 
 def _add_points(of_class: _Class, box: Boxes, cloud: Cloud) -> None:
-    """Add the points in one box to those of its class."""
+    """Add the points in one box to the statistics of its class."""
     inside = points_in_boxes(cloud.positions, box)[0]
     num_points = int(inside.sum())
     if num_points:
@@ -148,9 +158,9 @@ def _mean_size(sizes: list[np.ndarray]) -> dict[str, list[float]] | None:
 
 
 def _points_by_range(points: list[list[int]]) -> dict[str, dict[str, float]]:
-    """Return for each range with objects their number and percentiles of the points in a box.
+    """Return, for each range with objects, their number and percentiles of the points in a box.
 
-    Objects without a point are left out: nobody knows how many of them were labelled.
+    Objects without points are left out, because it is unknown how many of them are labelled.
     """
     found = {}
     for name, counts in zip(RANGES, points, strict=True):

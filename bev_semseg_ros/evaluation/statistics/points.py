@@ -1,4 +1,4 @@
-"""Statistics of the lidars: how many points there are and where, their intensity, the beams."""
+"""Statistics of the lidars: number, range and intensity of the points, and the beams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bev_semseg_ros.frame import Frame, LidarScan
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.input_check.statistics import count_beams
 
-SHOWN_BINS = 20  # into which the summary gathers them
+SHOWN_BINS = 20  # of the histogram of intensities in the summary
 
 
 class PointStatistics:
@@ -36,8 +36,8 @@ class PointStatistics:
         """Add a frame.
 
         Args:
-            frame: What the sensors saw.
-            cloud: Its points.
+            frame: Sensor data.
+            cloud: Points of the frame.
         """
         if not frame.has_points:
             return
@@ -57,13 +57,13 @@ class PointStatistics:
             Plain values:
 
             - frames: frames with points.
-            - per_frame: points per frame, wherever they are.
-            - in_view_per_frame: those that an image shows. All that follows but `lidars` is of
-              these.
+            - per_frame: points per frame, in view or not.
+            - in_view_per_frame: points per frame that an image shows. `by_range` and `intensity`
+              are only of these points.
             - by_range: points per frame by horizontal range in metres.
-            - intensity: percentiles, the share of points with the intensity 0, and a histogram of
-              SHOWN_BINS bins from 0 to 1.
-            - lidars: for each lidar see `_Beams.summary`.
+            - intensity: percentiles, the fraction of points with the intensity 0, and a histogram
+              of SHOWN_BINS bins from 0 to 1.
+            - lidars: name of a lidar -> result of `_Beams.summary`.
         """
         count = max(self._num_frames, 1)
         num_visible = int(self._by_range.sum())
@@ -83,7 +83,7 @@ class PointStatistics:
 
 
 class _Beams:
-    """Gathers how the beams of one lidar are spread."""
+    """Gathers the angles of the beams of one lidar."""
 
     def __init__(self) -> None:
         self._counts: list[int] = []
@@ -115,11 +115,12 @@ class _Beams:
         Returns:
             Plain values, None if unknown:
 
-            - rings: numbers of beams that the points name.
-            - units: numbers of lidars that the points of the cloud name.
-            - beams_seen: median of `count_beams`, which is fewer than there are.
-            - elevation: degrees in the lidar's frame that .5 % and 99.5 % of the points lie below.
-            - azimuth: median of the degrees of azimuth in which there are points.
+            - rings: number of beams according to the points' attribute `ring`.
+            - units: number of units according to the points' attribute `unit`.
+            - beams_seen: median of `count_beams`, which finds fewer beams than the lidar has.
+            - elevation: 0.5th and 99.5th percentile of the points' elevation, degrees in the
+              frame of the lidar.
+            - azimuth: median number of degrees of azimuth in which there are points.
         """
         ends = self._elevations.percentiles((0.5, 99.5))
         return {
@@ -132,6 +133,6 @@ class _Beams:
 
 
 def _distinct(scan: LidarScan, attribute: str) -> int:
-    """Return how many different numbers an attribute of the points has; 0 without it."""
+    """Return the number of distinct values of a point attribute; 0 if the scan lacks it."""
     numbers = np.asarray(scan.attributes.get(attribute, np.zeros(0)), np.float64)
     return len(np.unique(numbers[np.isfinite(numbers)]))
