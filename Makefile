@@ -6,11 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # A sourced ROS would leak its own packages and middleware into the environment.
-# Without compiled files every process of the tests would compile the package again.
+# Without cached bytecode, every process of the tests would compile the package again.
 CLEAN := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH -u RMW_IMPLEMENTATION -u ROS_DISTRO -u AMENT_PREFIX_PATH -u LD_LIBRARY_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE
 PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The tests of a file run in one worker, because they share nodes. test/conftest.py puts the files of slow tests first.
-# Three workers keep two cores busy, because the tests of nodes wait a lot.
+# Three workers keep two cores busy, because tests of nodes mostly wait.
 PYTEST := $(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test fast lint environment clean

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
     from bev_semseg_ros.labels import LabelSet, load_label_set
 
-# The stable Python API. Each name is imported when it is first used: a reader of data loads no
-# torch, and the node answers before torch is loaded.
+# The stable Python API. Each name is imported on first use, so that reading data does not load
+# torch, and the node responds before torch is loaded.
 _API = {
     "Annotation": "frame",
     "Boxes": "frame",

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-# Before torch is loaded: threads that spin would take the cores from nodes, players and workers.
+# Must be set before torch is loaded: spinning threads would take cores from other processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # One thread is enough for small networks, and the workers of pytest-xdist run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Before ROS messages are loaded: without it, a field of a wrong type silently gets another value.
+# Must be set before ROS messages are loaded: without it, values of wrong types raise no error.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 
 import pytest
@@ -28,8 +28,8 @@ NO_GPU = "needs a GPU that torch can use (CUDA)"
 def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run ROS in this process and its child processes in a domain of their own.
 
-    With it comes the shared memory profile. Fast DDS reads it once, when a process makes its first
-    participant, whichever test that is.
+    This also sets the shared-memory profile, which Fast DDS reads only once: when a process
+    creates its first participant, in whichever test that happens.
     """
     if not has_rclpy():
         yield
@@ -43,7 +43,7 @@ def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of real frames (a2d2, kitti, kitti_raw), or skip where it is absent."""
+    """Return the folder of real frames (a2d2, kitti, kitti_raw), or skip if it is absent."""
     path = Path(os.environ.get("BEV_SEMSEG_DATA", ROOT.parent / "shared" / "data"))
     if not path.is_dir():
         pytest.skip(
@@ -64,7 +64,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def is_ros_file(path: Path) -> bool:
-    """Return True if all tests of a file need ROS: a system test, or a file that asks for rclpy."""
+    """Return True if all tests of a file need ROS: it is a system test or imports rclpy."""
     if ROOT / "test" / "system" in path.parents:
         return True
     return re.search(r'^pytest\.importorskip\("rclpy"', path.read_text(), re.MULTILINE) is not None
@@ -95,8 +95,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("ros")
     skip_where_absent(items, "ros", has_rclpy, NO_ROS)
     skip_where_absent(items, "gpu", has_cuda, NO_GPU)
-    # A worker of pytest-xdist takes a file at a time: a long one at the end would leave the others
-    # idle. The system tests stay late, because their nodes live to the end.
+    # A worker of pytest-xdist takes one file at a time: a slow one at the end would leave the other
+    # workers idle. The system tests stay last, because their nodes live until the session ends.
     slow_files = {
         item.path
         for item in items
@@ -113,7 +113,7 @@ def skip_where_absent(
     Args:
         items: All collected tests.
         marker: Name of the marker.
-        is_present: Asked only if a test has the marker.
+        is_present: Called only if a test has the marker.
         reason: Shown for each skipped test.
     """
     marked = [item for item in items if item.get_closest_marker(marker)]
@@ -144,4 +144,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("skipped", [])
         if NO_REAL_DATA in str(report.longrepr)
     ]
-    terminalreporter.write_line(f"{len(skipped)} tests skipped for want of real data")
+    terminalreporter.write_line(f"{len(skipped)} tests skipped because there is no real data")

@@ -3,7 +3,7 @@
 usage: python tools/make_bodies.py [--count N] [--triangles T] [--seed K] [--out FILE]
 
 The bodies come from the parametric body model `anny` (code Apache-2.0, data of MakeHuman, CC0).
-The simulator reads the file only, so `anny` is no dependency of this package. Install it apart:
+The simulator reads only the file, so this package does not depend on `anny`. Install it separately:
 
     pip install --no-deps --target FOLDER anny roma trimesh safetensors scipy
     PYTHONPATH=FOLDER:. python tools/make_bodies.py
@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from bev_semseg_ros.sim.assets.people.bodies import AGES, BODIES_FILE, BONE, BONES, REGION
 
-# Prefix of a name in anny -> bone of ours; the first prefix that fits counts.
+# Prefix of a bone name in anny -> our bone; the first prefix that matches counts.
 BONE_OF_PREFIX = {
     "root": "pelvis",
     "pelvis": "pelvis",
@@ -47,7 +47,7 @@ BONE_OF_PREFIX = {
     "toe": "foot",
     "": "head",
 }
-# Bone of ours -> bones of anny in whose middle it begins.
+# Our bone -> bones of anny; ours begins at the mean of their beginnings.
 BEGINNINGS = {
     "pelvis": ["root"],
     "spine": ["spine05"],
@@ -64,12 +64,13 @@ BEGINNINGS = {
     "foot": ["foot"],
 }
 
-# How much denser than on the trunk the vertices are, along a line.
+# Vertices per length, relative to the trunk.
 DENSITY = {"head": 1.5, "hand": 1.7, "fingers": 1.7, "foot": 1.2, "forearm": 1.15, "neck": 1.2}
-# Rounds in which vertices move to the middle of their part of the surface.
+# Iterations in which each vertex moves to the centre of its cell (Lloyd's algorithm).
 LLOYD_STEPS = 8
 
-# Share of each of AGES, and the bounds of anny's age: 1/3 is a child of ten, 2/3 a young adult.
+# Fraction of bodies of each of AGES, and bounds of anny's parameter age: 1/3 is a child of ten,
+# 2/3 a young adult.
 AGE_SHARES = {"child": 0.17, "teenager": 0.12, "adult": 0.51, "old": 0.2}
 AGE_BOUNDS = {
     "child": (0.19, 0.4),
@@ -77,7 +78,7 @@ AGE_BOUNDS = {
     "adult": (0.62, 0.84),
     "old": (0.86, 1.0),
 }
-# Means of anny's height of men and women.
+# Means of anny's parameter height for men and women.
 HEIGHT_MEANS = (0.41, 0.43)
 
 
@@ -132,7 +133,7 @@ def spread_ages(count: int) -> list[str]:
 def phenotype(
     rng: np.random.Generator, age: str, gender: float, typical: bool = False
 ) -> dict[str, float]:
-    """Draw the parameters of a body; gender 0 is male. A typical body is not drawn."""
+    """Draw random parameters of a body; gender 0 is male. Those of a typical body are fixed."""
     drawn = {
         "age": rng.uniform(*AGE_BOUNDS[age]),
         "muscle": float(np.clip(rng.normal(0.5, 0.15), 0.1, 0.9)),
@@ -165,7 +166,7 @@ def rest_body(
 
 
 def turned(points: np.ndarray) -> np.ndarray:
-    """Turn points (N, 3) from anny's axes (looking along -y, left +x) to ours."""
+    """Rotate points (N, 3) from anny's axes (forward -y, left +x) to ours (forward +x, left +y)."""
     return np.stack([-points[:, 1], points[:, 0], points[:, 2]], 1)
 
 
@@ -178,13 +179,13 @@ def decimated(
     whose cells meet make a triangle.
 
     Args:
-        vertices: (V, 3) of a typical body.
-        faces: (T, 3) its triangles.
-        weights: (V, len(BONES)) skinning weights, which tell hands and face.
-        count: How many vertices to keep.
+        vertices: (V, 3) vertices of a typical body.
+        faces: (T, 3) triangles.
+        weights: (V, len(BONES)) skinning weights, which decide the density at each vertex.
+        count: Number of vertices to keep.
 
     Returns:
-        Rows of the vertices that remain, and the new faces.
+        Indices of the kept vertices, and the new faces.
     """
     edges = np.unique(np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
     bones = [BONES[bone].split("_")[0] for bone in weights.argmax(1)]
@@ -228,7 +229,7 @@ def _cells(graph: csr_matrix, seeds: list[int]) -> np.ndarray:
 
 
 def bone_of(name: str) -> int:
-    """Return the row in BONES of a bone of anny."""
+    """Return the index in BONES of a bone of anny."""
     prefix = next(prefix for prefix in BONE_OF_PREFIX if name.startswith(prefix))
     bone = BONE_OF_PREFIX[prefix]
     if bone in BONE:
@@ -237,7 +238,7 @@ def bone_of(name: str) -> int:
 
 
 def merged_weights(model: torch.nn.Module) -> np.ndarray:
-    """Return the skinning weights (V, len(BONES)), of bones of anny merged into ours."""
+    """Return the skinning weights (V, len(BONES)), with anny's bones merged into ours."""
     dense = model.dense_vertex_bone_weights.numpy()
     weights = np.zeros((len(dense), len(BONES)))
     for column, name in enumerate(model.bone_labels):
@@ -246,7 +247,7 @@ def merged_weights(model: torch.nn.Module) -> np.ndarray:
 
 
 def beginnings(model: torch.nn.Module, heads: np.ndarray) -> np.ndarray:
-    """Return where our bones begin (len(BONES), 3)."""
+    """Return the beginnings (len(BONES), 3) of our bones."""
     joints = []
     for bone in BONES:
         name = bone.removesuffix("_left").removesuffix("_right")
@@ -259,7 +260,7 @@ def beginnings(model: torch.nn.Module, heads: np.ndarray) -> np.ndarray:
 def regions(
     vertices: np.ndarray, joints: np.ndarray, faces: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the part of the surface (T,) uint8 that each triangle of a typical body belongs to."""
+    """Return the index in REGIONS (T,) uint8 of each triangle of a typical body."""
     middles = vertices[faces].mean(1)
     strongest = weights[faces].mean(1).argmax(1)
     head = middles[strongest == BONE["head"]]
@@ -271,12 +272,12 @@ def regions(
 
 
 def region(middle: np.ndarray, bone: str, joints: np.ndarray, top: float, chin: float) -> str:
-    """Return the part, a name of REGIONS, of a triangle.
+    """Return the name in REGIONS of the part of the body that a triangle belongs to.
 
     Args:
-        middle: (3,) of the triangle.
-        bone: Which it follows most.
-        joints: (len(BONES), 3).
+        middle: (3,) centre of the triangle.
+        bone: The bone with the largest skinning weight.
+        joints: (len(BONES), 3) beginnings of the bones.
         top: z of the crown.
         chin: z of the chin.
     """
@@ -284,7 +285,7 @@ def region(middle: np.ndarray, bone: str, joints: np.ndarray, top: float, chin: 
     side = bone[len(name) :]
 
     def share(upper: str, lower: str) -> float:
-        """Return how far along a bone the triangle is, from 0 to 1."""
+        """Return the position of the triangle along a bone, from 0 to 1."""
         start, end = joints[BONE[upper + side]], joints[BONE[lower + side]]
         return float((middle - start) @ (end - start) / np.sum((end - start) ** 2))
 

@@ -1,4 +1,4 @@
-"""The bird's-eye view: points, ground-truth and predicted boxes; x is up and y to the left."""
+"""Draw points and boxes in the bird's-eye view; x points up in the picture, y to the left."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from bev_semseg_ros.visualization.drawing import (
 RING_STEP = 10  # metres between circles of equal range
 _RING_COLOR = (46, 50, 56)
 
-# Colours of points on the ground and of those this many metres above it or higher.
+# Colours of points on the ground, and of points _HIGH metres or more above it.
 _LOW_COLOR, _HIGH_COLOR = np.array([70.0, 105, 150]), np.array([250.0, 205, 120])
 _HIGH = 2.5
 
-_MAP_STRENGTH = 0.6  # of the classes under points and boxes
+_MAP_STRENGTH = 0.6  # opacity of the classes under points and boxes
 
 _VEHICLE = np.array([[1.2, 0], [-1.0, 0.9], [-0.5, 0], [-1.0, -0.9]])  # an arrow, in metres
 
 
 @dataclass(frozen=True)
 class _View:
-    """Where positions of the ego frame lie in the picture.
+    """Maps positions in the ego frame to pixels of the picture.
 
     Attributes:
         grid: The grid that the picture shows.
@@ -45,7 +45,7 @@ class _View:
     scale: float
 
     def pixels(self, positions: np.ndarray) -> np.ndarray:
-        """Return pixels (..., 2) of positions (..., >= 2) in the ego frame."""
+        """Return pixels (..., 2), x and y, of positions (..., >= 2) in the ego frame."""
         x = (self.grid.y_max - positions[..., 1]) * self.scale
         y = (self.grid.x_max - positions[..., 0]) * self.scale
         return np.stack([x, y], -1)
@@ -63,7 +63,7 @@ def draw_bev(
     """Draw the grid from above.
 
     Predicted boxes are filled in the colour of their class, more strongly for a higher score.
-    Ground-truth boxes are white outlines. A line from the middle through the front shows the
+    Ground-truth boxes are white outlines. A line from the centre through the front shows the
     heading.
 
     Args:
@@ -73,8 +73,8 @@ def draw_bev(
         size: Height of the picture in pixels.
         grid: The grid to show.
         labels: Label set of the predicted boxes.
-        bev_map: Classes of the ground and of what stands on it, or None. They are drawn darker,
-            under everything else.
+        bev_map: Classes of the ground and of the objects on it, or None. They are drawn darker,
+            below everything else.
 
     Returns:
         (size, w, 3) RGB.
@@ -99,7 +99,7 @@ def draw_bev(
 
 
 def _draw_map(picture: np.ndarray, bev_map: BevMap, view: _View) -> None:
-    """Tint the picture by the classes of a map; unknown places keep the background."""
+    """Tint the picture with the classes of a map; unknown pixels keep the background."""
     rows, columns = np.indices(picture.shape[:2]) + 0.5
     places = (view.grid.x_max - rows / view.scale, view.grid.y_max - columns / view.scale)
     classes = bev_map.at(np.stack(places, -1))
@@ -109,7 +109,7 @@ def _draw_map(picture: np.ndarray, bev_map: BevMap, view: _View) -> None:
 
 
 def _draw_rings(picture: np.ndarray, view: _View) -> None:
-    """Draw circles of equal range with their distance."""
+    """Draw circles of equal range, labelled with their range."""
     grid = view.grid
     angles = np.linspace(-np.pi, np.pi, 181)
     circle = np.stack([np.cos(angles), np.sin(angles)], -1)
@@ -127,14 +127,14 @@ def _draw_points(picture: np.ndarray, points: np.ndarray, view: _View) -> None:
     height, width = picture.shape[:2]
     is_inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
     inside = np.flatnonzero(is_inside)
-    lowest_first = inside[np.argsort(points[inside, 2])]  # the highest on top
+    lowest_first = inside[np.argsort(points[inside, 2])]  # so that the highest is on top
     fraction = np.clip(points[lowest_first, 2] / _HIGH, 0, 1)[:, None]
     colors = _LOW_COLOR + fraction * (_HIGH_COLOR - _LOW_COLOR)
     picture[row[lowest_first], column[lowest_first]] = colors.astype(np.uint8)
 
 
 def _draw_filled_boxes(picture: np.ndarray, boxes: Boxes, view: _View, labels: LabelSet) -> None:
-    """Draw boxes filled in the colours of their classes, then their outlines."""
+    """Fill boxes with the colours of their classes, then draw their outlines."""
     filled = picture.copy()
     shapes = _outlines(boxes)
     colors = [class_color(labels, int(label)) for label in boxes.labels]
@@ -150,9 +150,9 @@ def _draw_filled_boxes(picture: np.ndarray, boxes: Boxes, view: _View, labels: L
 
 
 def _outlines(boxes: Boxes) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return of each box its outline (4, 2) and the line (2, 2) that shows the heading.
+    """Return the outline (4, 2) of each box, and the line (2, 2) that shows its heading.
 
-    The line goes from the middle to a little before the front.
+    Both are in the ego frame, metres. The line goes from the centre to 0.6 m beyond the front.
     """
     outlines = box_corners(boxes)[:, :4, :2]
     directions = np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws)], -1)

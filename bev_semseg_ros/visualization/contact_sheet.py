@@ -1,4 +1,4 @@
-"""A small picture of a frame with its ground truth: image, mask and boxes, beside it the BEV."""
+"""A small picture of a frame with its ground truth: image with mask and boxes, and BEV."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ def thumbnail(frame: Frame, annotation: Annotation) -> np.ndarray:
     """Draw the ground truth of a frame on its first image and in the bird's-eye view.
 
     Args:
-        frame: What the sensors saw.
-        annotation: The ground truth. Boxes have the colour of their class, and masks those of the
-            default label set, if their own maps to it.
+        frame: Sensor data.
+        annotation: Ground truth. Boxes have the colours of their own label set, and masks those
+            of the default label set if their own maps to it.
 
     Returns:
-        (HEIGHT, w, 3) RGB. What the frame lacks is left out; without anything a plate says so.
+        (HEIGHT, w, 3) RGB. Only the BEV or only the image if the frame lacks the other; if it
+        lacks both, a picture that says so.
     """
     config = Config()
     shared = load_label_set(DEFAULT_MASK_LABELS)
@@ -59,7 +60,7 @@ def thumbnail(frame: Frame, annotation: Annotation) -> np.ndarray:
 
 
 def _on_image(name: str, seen: RectifiedImage, frame: Frame, annotation: Annotation) -> np.ndarray:
-    """Return (HEIGHT, w, 3): one rectified image with mask and boxes, above empty space."""
+    """Return a rectified image with mask and boxes (HEIGHT, w, 3), centred vertically."""
     camera = seen.camera
     picture = seen.image
     mask = annotation.masks.get(name)
@@ -88,7 +89,7 @@ def _on_image(name: str, seen: RectifiedImage, frame: Frame, annotation: Annotat
 
 
 def jpeg(picture: np.ndarray) -> bytes:
-    """Return a picture (h, w, 3) RGB as a JPEG file."""
+    """Encode a picture (h, w, 3) RGB as JPEG."""
     _, encoded = cv2.imencode(
         ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )

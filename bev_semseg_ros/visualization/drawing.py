@@ -1,4 +1,4 @@
-"""Drawing on camera images: boxes, masks and text, in one style for every picture."""
+"""Draw boxes, masks and text on images, in one style for all pictures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ BACKGROUND: Color = (22, 24, 28)
 FOREGROUND: Color = (226, 228, 232)
 MUTED: Color = (120, 126, 134)
 GROUND_TRUTH_COLOR: Color = (245, 245, 245)
-UNKNOWN_COLOR: Color = (150, 150, 150)  # of boxes that are of no class
+UNKNOWN_COLOR: Color = (150, 150, 150)  # of boxes without a class
 
-_NEAR = 0.3  # metres in front of the camera, at which edges are cut
-_FRONT_CROSS = ((0, 7), (3, 4))  # corners at the ends of its lines
+_NEAR = 0.3  # metres in front of the camera; the parts of edges that are nearer are cut off
+_FRONT_CROSS = ((0, 7), (3, 4))  # pairs of corners that its lines connect
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FRACTION_BITS = 4  # of coordinates; OpenCV draws on whole pixels unless they carry such bits
+_FRACTION_BITS = 4  # of coordinates; without such bits, OpenCV draws on whole pixels
 
 
 def text_width(text: str, height: float = 11) -> int:
-    """Return the pixels that `put_text` needs for a text."""
+    """Return the width of a text drawn by `put_text`, pixels."""
     return cv2.getTextSize(text, _FONT, height / 22, 1)[0][0]
 
 
@@ -39,7 +39,7 @@ def put_text(
 
     Args:
         picture: (h, w, 3), changed in place.
-        text: ASCII text; the font has no other letters.
+        text: ASCII text; the font has no other characters.
         position: x, y of the lower left corner.
         color: RGB of the letters.
         height: Height of the capitals in pixels.
@@ -77,7 +77,7 @@ def draw_lines(
         closed: Connect the last corner with the first.
         width: Width in pixels.
     """
-    # Values farther outside would not fit into 32 bits.
+    # Larger values would not fit into 32 bits.
     fixed = np.round(np.clip(pixels, -1e6, 1e6) * 2**_FRACTION_BITS).astype(np.int32)
     cv2.polylines(picture, [fixed], closed, color, width, cv2.LINE_AA, _FRACTION_BITS)
 
@@ -98,7 +98,7 @@ def draw_boxes_on_image(
     color: Color | None = None,
     tags: bool = True,
 ) -> np.ndarray:
-    """Draw boxes on a rectified image: their edges, the front face crossed, class and score.
+    """Draw boxes on a rectified image: edges, a cross on the front face, class and score.
 
     Args:
         image: (h, w, 3) RGB.
@@ -106,7 +106,7 @@ def draw_boxes_on_image(
         image_from_ego: (3, 4) projection to this image.
         labels: Label set of the boxes.
         color: One colour for all boxes; default: the colour of their class.
-        tags: Write class and score of boxes of a class.
+        tags: Write the class and score of each box that has a class.
 
     Returns:
         A copy of the image with the boxes.
@@ -128,7 +128,7 @@ def draw_boxes_on_image(
 
 
 def _put_box_tag(picture: np.ndarray, text: str, pixels: np.ndarray, color: Color) -> None:
-    """Write a tag over the upper left corner of pixels (N, 2), if some may be in the picture."""
+    """Write a tag above the upper left corner of pixels (N, 2) if they overlap the picture."""
     left, top = pixels.min(0)
     right, bottom = pixels.max(0)
     height, width = picture.shape[:2]
@@ -139,7 +139,7 @@ def _put_box_tag(picture: np.ndarray, text: str, pixels: np.ndarray, color: Colo
 def overlay(
     image: np.ndarray, mask: np.ndarray, labels: LabelSet, alpha: float = 0.5
 ) -> np.ndarray:
-    """Tint an image by the colours of a mask.
+    """Tint an image with the colours of a mask.
 
     Args:
         image: (h, w, 3) RGB.

@@ -1,4 +1,4 @@
-"""Tables of a page in HTML: values of several data sets side by side, with small drawings."""
+"""HTML tables that show values of several data sets side by side, with small drawings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ NOTHING = '<span class="none">&ndash;</span>'
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """Return a number for reading, or a dash for None."""
+    """Format a number, or return a dash for None."""
     return NOTHING if value is None else f"{value:,.{digits}f}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share in per cent, or a dash for None."""
+    """Format a fraction as a percentage, or return a dash for None."""
     return NOTHING if share is None else f"{100 * share:.{digits}f}&nbsp;%"
 
 
@@ -30,7 +30,7 @@ class Table:
         title: Its heading.
         note: A sentence below the heading; plain text.
         columns: Names of the data sets.
-        rows: Names and cells; a cell is HTML.
+        rows: Name and cells of each row; a cell is HTML.
     """
 
     title: str
@@ -54,9 +54,9 @@ class Table:
 
         Args:
             name: Plain text.
-            values: None for a data set that has none.
+            values: One for each data set; None if it is unknown.
             most: The value of a full bar.
-            texts: The values for reading, HTML.
+            texts: The formatted values, HTML.
         """
         self.add(
             name,
@@ -68,7 +68,7 @@ class Table:
 
     @property
     def has_values(self) -> bool:
-        """True if a cell has something."""
+        """True if at least one cell has a value."""
         return any(cell != NOTHING for _, cells in self.rows for cell in cells)
 
     def render(self) -> str:
@@ -94,7 +94,7 @@ def bar(value: float, most: float) -> str:
 
 
 def interval(low: float, middle: float, high: float, most: float) -> str:
-    """Return a line from low to high with a mark in the middle, on a logarithmic scale from 1."""
+    """Return a line from `low` to `high` with a mark at `middle`; the scale is log, 1 to `most`."""
 
     def place(value: float) -> float:
         return (BAR_WIDTH - 4) * math.log(max(value, 1)) / math.log(max(most, 2)) + 2
@@ -112,9 +112,9 @@ def profile(shares: Sequence[float], most: float, upright: bool) -> str:
     """Return a histogram.
 
     Args:
-        shares: Heights of its columns.
-        most: The share of a full column.
-        upright: Draw horizontal bars from below, as for heights.
+        shares: Fraction of the values in each bin.
+        most: The fraction of a full bar.
+        upright: Draw horizontal bars, the first one at the bottom, for a histogram of heights.
     """
     rects = []
     for index, share in enumerate(shares):
@@ -135,7 +135,7 @@ def profile(shares: Sequence[float], most: float, upright: bool) -> str:
 
 
 def _drawing(width: int, height: int, content: str) -> str:
-    """Return a drawing on a track that fills it; `content` is SVG."""
+    """Return a drawing with a filled background; `content` is SVG."""
     track = f'<rect class="track" width="{width}" height="{height}"/>'
     return f'<svg width="{width}" height="{height}">{track}{content}</svg>'
 
@@ -146,5 +146,5 @@ def largest(values: Sequence[float | None]) -> float:
 
 
 def names_of(mappings: Sequence[Mapping[str, object]]) -> list[str]:
-    """Return the keys of all mappings, each once, in the order in which they first stand."""
+    """Return the keys of all mappings, each once, in the order of their first occurrence."""
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))

@@ -28,7 +28,7 @@ _PADDING = 4
 
 @dataclass(frozen=True)
 class _Section:
-    """A title and the names and colours under it."""
+    """A title, and names with their colours."""
 
     title: str
     entries: list[tuple[str, Color]]
@@ -47,11 +47,12 @@ def legend(
         width: Width of the legend in pixels.
         segmentation_labels: Label set of predicted masks; None if there are none.
         box_labels: Label set of predicted boxes; None if there are none.
-        ground_truth_labels: Label set of the ground-truth mask if it is another one.
+        ground_truth_labels: Label set of the ground-truth mask if it differs from that of the
+            predicted mask.
         bev_labels: Label set of classes in the bird's-eye view; None if there are none.
 
     Returns:
-        (h, width, 3) RGB, as high as the classes need.
+        (h, width, 3) RGB; h depends on the number of classes.
     """
     sections = []
     if segmentation_labels is not None:
@@ -83,7 +84,7 @@ def _entries(labels: LabelSet) -> list[tuple[str, Color]]:
 
 
 def _draw_section(section: _Section, width: int, indent: int, column_width: int) -> np.ndarray:
-    """Draw a section in as many columns as fit; `indent` is where the first one begins."""
+    """Draw a section in as many columns as fit; the first one begins at x = `indent`."""
     num_columns = max(1, (width - indent) // column_width)
     num_rows = -(-len(section.entries) // num_columns)
     picture = np.full((ROW * num_rows, width, 3), BACKGROUND, np.uint8)
@@ -92,7 +93,7 @@ def _draw_section(section: _Section, width: int, indent: int, column_width: int)
         row, column = divmod(index, num_columns)
         x = indent + column * column_width
         y = row * ROW + 5
-        # The border shows colours that are as dark as the background.
+        # The border makes colours visible that are as dark as the background.
         cv2.rectangle(picture, (x - 1, y - 1), (x + _SWATCH, y + _SWATCH), MUTED)
         picture[y : y + _SWATCH, x : x + _SWATCH] = color
         put_text(picture, name, (x + _SWATCH + _SWATCH_GAP, y + 10), FOREGROUND)

@@ -26,9 +26,9 @@ from bev_semseg_ros.visualization.legend import legend
 
 GAP = 8
 TITLE = 24
-BEV_ALONE = 800  # pixels of the bird's-eye view if there is no image beside it
+BEV_ALONE = 800  # height of the bird's-eye view in pixels if there is no image
 
-_EMPTY = 10  # brighter than the background
+_EMPTY = 10  # how much brighter an empty picture is than the background
 
 
 def panel(
@@ -40,22 +40,22 @@ def panel(
     pictures: Mapping[str, np.ndarray] | None = None,
     bev_map: BevMap | None = None,
 ) -> np.ndarray:
-    """Draw what is known of a frame, at the size the network sees.
+    """Draw a frame, its ground truth and its prediction, at the network's image size.
 
-    Each camera has its pictures, those of all at the first one's size. Without an image there is
-    only the bird's-eye view.
+    The pictures of all cameras have the size of the first camera's. If there is no
+    image, only the bird's-eye view and `pictures` are drawn.
 
     Args:
-        frame: What the sensors saw.
-        annotation: The ground truth; an empty `Annotation()` if there is none.
-        prediction: What the network said.
+        frame: Sensor data.
+        annotation: Ground truth; an empty `Annotation()` if there is none.
+        prediction: Output of the network.
         config: The network's configuration.
         label_sets: Task -> label set of the prediction, as `Predictor.label_sets`: "detection"
-            for boxes and "segmentation" for masks. A task that is missing is not drawn.
+            for boxes and "segmentation" for masks. A task without one is not drawn.
         pictures: Title -> (h, w, 3) RGB of further tasks in the geometry of the rectified image,
             for instance a depth map. They are shown below the others.
         bev_map: Predicted classes in the bird's-eye view, drawn under the boxes. If the ground
-            truth has some, too, it is shown beside.
+            truth has a map, too, it is shown beside the predicted one.
 
     Returns:
         (h, w, 3) RGB.
@@ -77,7 +77,7 @@ def panel(
         height, width = cells[0].shape[:2]
         for title, picture in (pictures or {}).items():
             cells.append(_titled(_fitted(picture, (width, height - TITLE)), title))
-        # One camera's pictures stand two by two, those of several in a row for each camera.
+        # The pictures of a single camera have two columns; of several cameras, each has a row.
         left = _in_columns(cells, 2 if len(sample.images) == 1 else of_camera)
         body = np.hstack([left, _vertical_gap(len(left)), bev(len(left) - TITLE)])
         if annotation.masks and annotation.mask_labels != mask_labels:
@@ -103,7 +103,7 @@ def _bev_views(
     bev_map: BevMap | None,
     size: int,
 ) -> np.ndarray:
-    """Draw the bird's-eye view of that height, and beside it that of the true map, if any."""
+    """Draw the bird's-eye view, `size` pixels high, and beside it the true map if there is one."""
     boxes = None if box_labels is None else prediction.boxes
     views = [(_bev_title(annotation, prediction), boxes, bev_map)]
     if bev_map is not None and annotation.bev is not None:
@@ -131,7 +131,7 @@ def _camera_cells(
     prediction: Prediction,
     label_sets: Mapping[str, LabelSet],
 ) -> list[np.ndarray]:
-    """Draw the pictures of a camera below their titles, at the first camera's size."""
+    """Draw the pictures of a camera, with titles, at the size of the first camera's."""
     seen = sample.images[name]
     true_mask = annotation.masks.get(name)
     if true_mask is not None:
@@ -168,10 +168,10 @@ def _prediction_cells(
     mask: np.ndarray | None,
     label_sets: Mapping[str, LabelSet],
 ) -> list[tuple[str, np.ndarray]]:
-    """Return titles and pictures: the predicted mask, and what was predicted over the image.
+    """Return titles and pictures: the predicted mask, and the image with the predictions on it.
 
-    A network without the task `segmentation` has no mask to show; one without boxes either has
-    nothing to show over the image.
+    Without the task `segmentation`, the mask is left out. Without `detection`, too, so is the
+    image.
     """
     camera = seen.camera
     box_labels, mask_labels = label_sets.get("detection"), label_sets.get("segmentation")
@@ -229,7 +229,7 @@ def _head(frame: Frame, prediction: Prediction, width: int) -> np.ndarray:
 
 
 def _bev_title(annotation: Annotation, prediction: Prediction) -> str:
-    """Return the title of the bird's-eye view, which says what boxes are missing."""
+    """Return the title of the bird's-eye view, which says which boxes are missing."""
     missing = []
     if annotation.boxes is None:
         missing.append("ground-truth")
@@ -241,14 +241,14 @@ def _bev_title(annotation: Annotation, prediction: Prediction) -> str:
 
 
 def _titled(picture: np.ndarray, title: str) -> np.ndarray:
-    """Return a picture below its title."""
+    """Return a picture with a title above it."""
     head = _background(TITLE, picture.shape[1])
     put_text(head, title, (2, 16), MUTED)
     return np.vstack([head, picture])
 
 
 def _fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture as large as fits into (width, height), in the middle of it."""
+    """Scale a picture to fit into size (width, height), and centre it on the background."""
     scale = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
     width, height = (max(1, round(side * scale)) for side in picture.shape[1::-1])
     fitted = _background(size[1], size[0])

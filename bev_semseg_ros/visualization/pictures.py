@@ -28,15 +28,15 @@ def write_pictures(
     lifts_masks: bool = False,
     on_frame: Callable[[], None] = lambda: None,
 ) -> int:
-    """Write a panel for each frame that the mode can run on.
+    """Write a panel for each frame that has data of the sensors that the mode uses.
 
     Args:
-        predictor: What to draw the predictions of.
+        predictor: Makes the predictions.
         dataset: Frames and ground truth.
         out: Folder for the pictures.
         mode: Sensors to use.
         score_threshold: Lowest score of boxes; default: the checkpoint's.
-        limit: Draw this many frames, evenly spaced; default: all.
+        limit: Number of frames to draw, evenly spaced; default: all.
         lifts_masks: Draw classes in the bird's-eye view even if the network does not learn them.
         on_frame: Called after every frame.
 
@@ -44,7 +44,7 @@ def write_pictures(
         The number of pictures.
 
     Raises:
-        OSError: A picture cannot be written.
+        OSError: If a picture cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     mode = predictor.effective_mode(mode)
@@ -55,7 +55,7 @@ def write_pictures(
         if has_input(frame, mode):
             sizes = tuple(seen.camera.size for seen in frame.cameras.values())
             if sizes not in warm:
-                predictor.warm_up(sizes)  # the time in the first picture is that of all others
+                predictor.warm_up(sizes)  # the time shown in the first picture must not include it
                 warm.add(sizes)
             prediction = predictor.predict(frame, mode, score_threshold)
             picture = _picture(predictor, frame, annotation, prediction, lifts_masks)

@@ -1,4 +1,4 @@
-"""The page that shows the statistics of data sets side by side, in one file of HTML."""
+"""The page that shows the statistics of data sets side by side, as one HTML file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bev_semseg_ros.visualization.html_table import (
     profile,
 )
 
-# Shares of full bars.
+# The fractions of full bars.
 MOST_OF_INTENSITIES, MOST_OF_HEIGHTS = 0.4, 0.25
 
 _TITLE = "Statistics of data sets"
@@ -56,7 +56,7 @@ class Column:
     Attributes:
         name: Heading of its column.
         summary: As `DataSetStatistics.summary` returns it.
-        pictures: Titles and JPEG files of some of its frames.
+        pictures: Title and content of a JPEG file, for some of its frames.
     """
 
     name: str
@@ -105,8 +105,8 @@ def _parts(columns: Sequence[Column], name: str) -> list[Mapping[str, Any]]:
 
 
 def _frames(columns: Sequence[Column]) -> Table:
-    """Return the table of what there is."""
-    table = _table(columns, "Frames", "What the data sets hold.")
+    """Return the table of the numbers of scenes and frames."""
+    table = _table(columns, "Frames", "Contents of the data sets.")
     rows: dict[str, Callable[[Mapping[str, Any]], int]] = {
         "frames": lambda summary: summary["frames"],
         "scenes": lambda summary: summary["scenes"],
@@ -124,8 +124,8 @@ def _points_by_range(columns: Sequence[Column]) -> Table:
     table = _table(
         columns,
         "Points per frame by range",
-        "Horizontal range from the ego frame's origin, metres. But for the first row only points "
-        "that an image shows, if the frame has a camera.",
+        "Horizontal range from the origin of the ego frame, metres. All rows except the first have "
+        "only points that are visible in an image, if the frame has a camera.",
     )
     points = [part if part["frames"] else None for part in _parts(columns, "points")]
     for title, key in (("all", "per_frame"), ("in view", "in_view_per_frame")):
@@ -142,7 +142,7 @@ def _points_by_range(columns: Sequence[Column]) -> Table:
 def _intensity(columns: Sequence[Column]) -> Table:
     """Return the table of intensities."""
     table = _table(
-        columns, "Intensity", "Of points in view, from 0 to 1; by class of points in boxes."
+        columns, "Intensity", "Of points in view, 0 to 1; by class, of the points in boxes."
     )
     parts = [part["intensity"] for part in _parts(columns, "points")]
     given = [part if part["percentiles"] else None for part in parts]
@@ -156,7 +156,7 @@ def _intensity(columns: Sequence[Column]) -> Table:
         ],
     )
     zeros = [None if part is None else part["zero_share"] for part in given]
-    table.add_bars("share of zeros", zeros, 1, [percent(each) for each in zeros])
+    table.add_bars("fraction of zeros", zeros, 1, [percent(each) for each in zeros])
     for name in next(part for part in given if part)["percentiles"]:
         values = [None if part is None else part["percentiles"][name] for part in given]
         table.add_bars(f"{name} %", values, 1, [number(each, 3) for each in values])
@@ -170,7 +170,7 @@ def _intensity(columns: Sequence[Column]) -> Table:
             for each in found
         ]
         if any(found):
-            table.add(f"in {_words(name)} boxes: median, quarters", texts)
+            table.add(f"in {_words(name)} boxes: median, quartiles", texts)
     return table
 
 
@@ -180,11 +180,11 @@ def _lidars(columns: Sequence[Column]) -> Table:
         columns,
         "Lidars",
         "Beams seen are those found in narrow slices of a cloud, fewer than the lidar has. The "
-        "elevation is in the frame of the lidar, without half a per cent of the points each side.",
+        "elevation is in the frame of the lidar, without the lowest and highest 0.5 % of points.",
     )
     lidars = [part["lidars"] for part in _parts(columns, "points")]
     values: dict[str, Callable[[Mapping[str, Any]], str]] = {
-        "beams named by the points": lambda each: number(each["rings"], 0),
+        "beams by the points' ring": lambda each: number(each["rings"], 0),
         "units in the cloud": lambda each: number(each["units"], 0),
         "beams seen": lambda each: number(each["beams_seen"], 0),
         "elevation, degrees": lambda each: _pair(each["elevation"]),
@@ -203,8 +203,8 @@ def _add_sensors(
 
     Args:
         table: Receives the rows.
-        sensors: For each data set what is known of its sensors, by their names.
-        values: Titles of rows, and what returns the cell of a sensor.
+        sensors: For each data set, name of a sensor -> its statistics.
+        values: Title of a row -> function that returns the cell of a sensor.
     """
     for name in names_of(sensors):
         found = [each.get(name) for each in sensors]
@@ -220,8 +220,8 @@ def _objects(columns: Sequence[Column]) -> Table:
         columns,
         "Objects per frame",
         f"All labelled boxes, and those that evaluation counts: within {MAX_RANGE:g} m, in the "
-        f"grid, in an image if there is a camera, with at least {MIN_POINTS} points. In brackets "
-        "how many there are.",
+        f"grid, in an image if there is a camera, with at least {MIN_POINTS} points. The total "
+        "number is in brackets.",
     )
     classes = [part["classes"] for part in _parts(columns, "objects")]
     most = largest([each["per_frame"] for part in classes for each in part.values()])
@@ -243,7 +243,7 @@ def _objects(columns: Sequence[Column]) -> Table:
 def _people(columns: Sequence[Column]) -> Table:
     """Return the table of frames by their number of people."""
     table = _table(
-        columns, "People per frame", "Shares of the frames, by the number of counted pedestrians."
+        columns, "People per frame", "Fraction of the frames, by number of counted pedestrians."
     )
     objects = [part if part["frames"] else None for part in _parts(columns, "objects")]
     images = _parts(columns, "images")
@@ -271,9 +271,10 @@ def _points_of_objects(columns: Sequence[Column]) -> list[Table]:
         table = _table(
             columns,
             f"Points per {_words(name)} by range",
-            "Median and, beside it, the 10th and 90th percentile of the points in a box of which "
-            f"an image shows the middle, within {MAX_RANGE:g} m and in the grid; in brackets the "
-            "number of boxes. Boxes without points are left out. The scale is logarithmic.",
+            "Median number of points in a box and, beside it, the 10th and 90th percentile, for "
+            f"boxes within {MAX_RANGE:g} m and in the grid whose centre is visible in an image. "
+            "The number of boxes is in brackets. Boxes without points are left out. The scale is "
+            "logarithmic.",
         )
         found = [(part.get(name) or {}).get("points", {}) for part in classes]
         most = largest([each["90"] for part in found for each in part.values()])
@@ -313,12 +314,12 @@ def _sizes(columns: Sequence[Column]) -> Table:
 
 
 def _height_profiles(columns: Sequence[Column]) -> Table:
-    """Return the table of where in the height of boxes their points lie."""
+    """Return the table of how the points are distributed over the height of boxes."""
     table = _table(
         columns,
         "Height profile",
-        f"Shares of the points in {HEIGHT_BINS} parts of the height of counted boxes, the lowest "
-        f"below; a full bar is {100 * MOST_OF_HEIGHTS:g} %.",
+        f"Fraction of the points in {HEIGHT_BINS} equal parts of the height of counted boxes, from "
+        f"bottom to top; a full bar is {100 * MOST_OF_HEIGHTS:g} %.",
     )
     classes = [part["classes"] for part in _parts(columns, "objects")]
     for name in names_of(classes):
@@ -335,7 +336,7 @@ def _cameras(columns: Sequence[Column]) -> Table:
     cameras = [part["cameras"] for part in _parts(columns, "images")]
     values: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "width x height (images)": lambda each: _sizes_of_images(each["sizes"]),
-        "view across and upright, degrees": lambda each: _pair(each["field_of_view"]),
+        "horizontal and vertical view, degrees": lambda each: _pair(each["field_of_view"]),
     }
     _add_sensors(table, cameras, values)
     return table
@@ -358,7 +359,7 @@ def _pixels(columns: Sequence[Column]) -> list[Table]:
         if sum(bool(each) for each in found) < num_labelled:
             continue
         table = _table(
-            columns, f"Pixels per class, {labels}", "Shares of the pixels that are of a class."
+            columns, f"Pixels per class, {labels}", "Fraction of the pixels that have a class."
         )
         values = [share for each in found if each for share in each.values()]
         for name in next(each for each in found if each):
@@ -383,10 +384,10 @@ def _sheet(column: Column) -> str:
 
 
 def _pair(values: Sequence[float] | None) -> str:
-    """Return two numbers for reading."""
+    """Format two numbers."""
     return NOTHING if values is None else f"{values[0]:.1f}, {values[1]:.1f}"
 
 
 def _words(name: str) -> str:
-    """Return the name of a class for reading."""
+    """Return the name of a class in words."""
     return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Pictures -> an MP4 video: H.264 where PyAV is installed, else MPEG-4 Part 2 by OpenCV.
+"""Write pictures as an MP4 video: H.264 if PyAV is installed, else OpenCV's MPEG-4 Part 2.
 
 Browsers play H.264, but OpenCV's wheels cannot write it.
 """
@@ -32,17 +32,17 @@ WITHOUT_H264 = (
 
 
 class Video(ABC):
-    """A video that is being written, within a `with`.
+    """A video that is being written: a context manager.
 
-    The first picture decides its size. Later ones of another size are scaled to it.
+    The first picture determines the size of the video. Later ones of another size are scaled to it.
     """
 
     def __init__(self, path: Path, rate: float) -> None:
-        """Begin a video.
+        """Prepare a video.
 
         Args:
-            path: The file, which ends in .mp4. It exists once there is a picture.
-            rate: Pictures a second.
+            path: The file, which ends in .mp4. The first picture creates it.
+            rate: Pictures per second.
         """
         self._path = path
         self._rate = rate
@@ -52,7 +52,7 @@ class Video(ABC):
         """Append a picture (H, W, 3) uint8 RGB."""
         if self._size is None:
             height, width = picture.shape[:2]
-            size = (width // 2 * 2, height // 2 * 2)  # both codecs want even sides
+            size = (width // 2 * 2, height // 2 * 2)  # both codecs need an even width and height
             self._open(size)
             self._size = size
         width, height = self._size
@@ -75,11 +75,11 @@ class Video(ABC):
 
     @abstractmethod
     def _open(self, size: tuple[int, int]) -> None:
-        """Create the file for pictures of that width and height. Raise OSError if it cannot be."""
+        """Create the file for pictures of size (width, height). Raise OSError if that fails."""
 
     @abstractmethod
     def _append(self, picture: np.ndarray) -> None:
-        """Encode a picture of the size of the video."""
+        """Encode a picture that has the size of the video."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -87,10 +87,10 @@ class Video(ABC):
 
 
 class H264Video(Video):
-    """Written by PyAV."""
+    """An H.264 video, written by PyAV."""
 
     def _open(self, size: tuple[int, int]) -> None:
-        # The index stands first, so that a browser plays while it loads.
+        # faststart puts the index first, so that browsers can play the video while they load it.
         if av is None:
             raise ModuleNotFoundError("PyAV is not installed: pip install av")
         self._path.touch()  # PyAV's errors do not name the file
@@ -111,7 +111,7 @@ class H264Video(Video):
 
 
 class Mpeg4Video(Video):
-    """Written by OpenCV."""
+    """An MPEG-4 Part 2 video, written by OpenCV."""
 
     def _open(self, size: tuple[int, int]) -> None:
         codec = cv2.VideoWriter.fourcc(*"mp4v")
@@ -132,13 +132,13 @@ def writes_h264() -> bool:
 
 
 def open_video(path: Path, rate: float) -> Video:
-    """Begin a video in the best codec that is installed.
+    """Prepare a video with the best codec that is installed.
 
     Args:
         path: The file, which ends in .mp4.
-        rate: Pictures a second.
+        rate: Pictures per second.
 
     Returns:
-        The video, for a `with` statement.
+        The video, to be used in a `with` statement.
     """
     return H264Video(path, rate) if writes_h264() else Mpeg4Video(path, rate)
