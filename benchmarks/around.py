@@ -6,8 +6,8 @@ DATA are frames that are labelled and scanned all around, such as
 
     bev-semseg synth DATA --rig kitti --full-turn --scenes 30 --frames 2 --seed 700000
 
-The network runs with grid "around" on the lidar alone. Boxes are scored on the whole grid, for each
-half alone: what lies in the other half counts neither as found nor as missed.
+The network runs with grid "around" on the lidar alone. Boxes are scored on the whole grid,
+separately for each half: boxes in the other half count neither as found nor as missed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--checkpoint", default="weights/bev_semseg.pt")
-    parser.add_argument("--limit", type=int, help="frames, evenly spaced; default: all")
+    parser.add_argument("--limit", type=int, help="number of frames, evenly spaced; default: all")
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     around = Predictor.load(arguments.checkpoint, grid="around")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def time_ratio(times: dict[str, list[float]]) -> float:
-    """Return the median time of two passes in units of that of one."""
+    """Return the ratio of the median times with grid around and with grid forward."""
     return float(np.median(times["around"]) / np.median(times["forward"]))
 
 

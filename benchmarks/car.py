@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: a simulated scene, sensors that send it, and the node as a process.
+"""Helpers for the benchmarks: a simulated scene, sensors that send it, and the node process.
 
 Importing this module reserves a ROS domain until the process ends.
 """
@@ -53,7 +53,7 @@ class Car(Peer):
     """Sensors that send one frame repeatedly with current stamps, and a receiver of the results.
 
     Attributes:
-        arrivals: Of every result, the time of arrival (time.monotonic) and the values of ~/timing.
+        arrivals: For every result, time of arrival (time.monotonic) and values of ~/timing.
         calibration_file: Path of the calibration that belongs to the frame.
     """
 
@@ -72,8 +72,8 @@ class Car(Peer):
     def _arrived(self, message: Any, info: dict[str, Any]) -> None:
         """Keep the timing of a result.
 
-        This thread also sends, so it may take a message late. A callback with two arguments is also
-        given the time at which DDS received the message.
+        This thread also sends, so it may take a message late. A callback with two arguments also
+        gets the time at which DDS received the message.
         """
         since = 1e-9 * (time.time_ns() - info["received_timestamp"])
         self.arrivals.append(

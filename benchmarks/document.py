@@ -42,7 +42,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def write(name: str, text: str, result: Any) -> None:
-    """Print a result and keep it.
+    """Print a result, and write it to the document and to a JSON file.
 
     Args:
         name: Section of docs/reliability.md, and name of the JSON file in runs/proof.

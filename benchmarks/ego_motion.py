@@ -1,4 +1,4 @@
-"""Measure what the vehicle's motion costs, and what moving the points by it brings back.
+"""Measure how much accuracy the vehicle's motion costs, and how much its correction recovers.
 
 usage: python benchmarks/ego_motion.py DATA [--checkpoint C] [--speed V] [--yaw-rate W] [--delay S]
 
@@ -6,12 +6,12 @@ DATA are simulated frames with velocities of the objects, such as
 
     bev-semseg synth DATA --rig kitti_2_lidars --scenes 60 --frames 1 --seed 930000
 
-The simulator takes all points of a frame at one moment. Here each point is put to where a turning
-lidar on a moving vehicle sees it. The lidar turns once in 0.1 s and ends its sweep at the frame's
-time; lidars other than the first end theirs DELAY earlier. Objects move with their own velocities
-meanwhile. Each frame is scored three times: as simulated ("simulated"), as seen from the moving
-vehicle ("not moved"), and the same with the points moved by the vehicle's motion ("moved"). The
-motion of the objects is not known to the network and not corrected.
+The simulator measures all points of a frame at one moment. This benchmark moves each point to where
+a spinning lidar on a moving vehicle would measure it. A sweep takes 0.1 s and ends at the time of
+the frame; the sweeps of lidars other than the first end DELAY earlier. Meanwhile, objects move with
+their own velocities. Each frame is scored three times: as simulated ("simulated"), as measured from
+the moving vehicle ("not moved"), and as the latter with the points corrected for the vehicle's
+motion ("moved"). The network does not know the motion of the objects, which is not corrected.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from bev_semseg_ros.frame import Annotation, Boxes, EgoMotion, Frame, LidarScan
 from bev_semseg_ros.geometry import apply, invert, points_in_boxes
 from bev_semseg_ros.inference.predictor import Predictor
 
-SWEEP = 0.1  # seconds of one turn
+SWEEP = 0.1  # duration of a sweep, seconds
 
 
 def swept(scan: LidarScan, delay: float, motion: EgoMotion, objects: Boxes) -> LidarScan:
-    """Return a scan of one moment as it looks to a lidar that turns on a moving vehicle.
+    """Return a scan as a spinning lidar on a moving vehicle would measure it.
 
     Args:
-        scan: as simulated, at the frame's time.
-        delay: seconds by which the end of the sweep is before the frame's time.
-        motion: of the vehicle.
-        objects: the ground truth, whose points move with it.
+        scan: The scan as simulated, all points at the time of the frame.
+        delay: Time from the end of the sweep to the time of the frame, seconds.
+        motion: Motion of the vehicle.
+        objects: Ground truth; the points in its boxes move with its velocities.
     """
     if scan.points is None:
         return scan
     points = scan.points
-    # Clockwise from behind, as a Velodyne turns.
+    # Clockwise from behind, as a Velodyne spins.
     turned = 0.5 - np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi)
     times = ((turned - 1) * SWEEP - delay).astype(np.float32)
     in_ego = apply(scan.ego_from_lidar, points[:, :3].astype(np.float64))
@@ -53,7 +53,7 @@ def swept(scan: LidarScan, delay: float, motion: EgoMotion, objects: Boxes) -> L
     for on_object, velocity in zip(inside, objects.velocities, strict=True):
         if np.isfinite(velocity).all():
             in_ego[on_object, :2] += times[on_object, None] * velocity
-    # Where a standing point is at time t in the vehicle's frame of then: moved backwards in time.
+    # Positions of static points in the ego frame of time t: the inverse of the motion correction.
     back = EgoMotion(-motion.linear, -motion.angular)
     seen = apply(invert(scan.ego_from_lidar), back.to_frame_time(in_ego, times))
     moved = np.column_stack([seen, points[:, 3]]).astype(np.float32)
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=15.0, help="m/s")
     parser.add_argument("--yaw-rate", type=float, default=0.1, help="rad/s")
     parser.add_argument("--delay", type=float, default=0.05, help="seconds")
-    parser.add_argument("--limit", type=int, help="frames, evenly spaced; default: all")
+    parser.add_argument("--limit", type=int, help="number of frames, evenly spaced; default: all")
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data)
     predictor = Predictor.load(arguments.checkpoint)
@@ -92,7 +92,7 @@ def main() -> None:
 def views(
     frame: Frame, annotation: Annotation, motion: EgoMotion, delay: float
 ) -> dict[str, Frame]:
-    """Return the frame as simulated, as seen on the way, and the latter with its motion."""
+    """Return the frame as simulated, as measured on the way, and the latter with its motion."""
     objects = annotation.boxes or Boxes.empty()
     first = next(iter(frame.lidars))
     lidars = {
@@ -108,7 +108,7 @@ def views(
 
 
 def cost(frame: Frame, motion: EgoMotion) -> float:
-    """Return how long it takes to move the points of a frame, milliseconds."""
+    """Return the time that the motion correction of a frame's points takes, milliseconds."""
     clouds = [scan.points for scan in frame.lidars.values() if scan.points is not None]
     started = time.perf_counter()
     for points in clouds:

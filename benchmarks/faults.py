@@ -1,4 +1,4 @@
-"""Measure what the node does under faults over real DDS, and how soon it recovers.
+"""Measure how the node behaves under faults over real DDS, and how fast it recovers.
 
 usage: python benchmarks/faults.py [--seconds S] [--only REGEX] [--checkpoint C]
 
@@ -46,8 +46,8 @@ class Outcome:
         words: Lines of the node's log.
         seconds: Duration of the fault.
         gap: Longest time without a result of both sensors, seconds.
-        recovery_ms: Time from the first good pair to its result with the boxes of before the
-            fault.
+        recovery_ms: Time from the first good pair to its result, which must have the same boxes
+            as before the fault.
     """
 
     fault: str
@@ -73,7 +73,7 @@ class Proof:
         return self.car.start_node(**self._parameters)
 
     def suffer(self, name: str, inflict: Callable[[], object]) -> None:
-        """Inflict a fault between two good drives and keep the outcome."""
+        """Inflict a fault between two good drives and record the outcome."""
         self._drive_well()
         before, _ = recover(self.car)
         for messages in self.car.received.values():
@@ -108,7 +108,7 @@ class Proof:
         print(*row(self.outcomes[-1]), sep=" | ", flush=True)
 
     def _drive_well(self) -> None:
-        """Send good input until the node has logged its line about the time before."""
+        """Send good input until the node has logged its line about the preceding time."""
         fail(self.car, Fault("none", lambda events: events), round(HEARD / PERIOD))
 
     @property
@@ -116,7 +116,7 @@ class Proof:
         return float(np.median([float(timing["network_ms"]) for _, timing in self.car.arrivals]))
 
     def suffer_from(self, fault: Fault, seconds: float) -> None:
-        # A slower fault leaves the network time for some of its messages.
+        # With slower events, the network has time to process some of the faulty messages.
         fault = replace(fault, period=PERIOD)
         self.suffer(fault.name, lambda: fail(self.car, fault, round(seconds / PERIOD)))
 
@@ -187,7 +187,7 @@ def _counts(outcome: Outcome, kind: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="of each fault (default: %(default)s)"
+        "--seconds", type=float, default=3.0, help="duration of each fault (default: %(default)s)"
     )
     parser.add_argument("--only", default="", metavar="REGEX", help="faults whose names match")
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")

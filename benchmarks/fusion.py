@@ -29,8 +29,8 @@ from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
 class Shuffled:
     """A data set in which frames have exchanged their images.
 
-    Images of one size go to each other's frames as far as possible; else they are resized. Frames
-    only exchange images with frames of as many cameras.
+    As far as possible, frames exchange images of the same size; otherwise, the images are resized.
+    Frames only exchange images with frames that have the same number of cameras.
     """
 
     def __init__(self, dataset: Dataset, seed: int = 0) -> None:
@@ -72,12 +72,12 @@ class Shuffled:
 
 
 def turned(index: int, frame: Frame, degrees: float) -> Frame:
-    """Return a frame whose cameras are turned by an angle, each about an axis of chance.
+    """Return a frame whose camera poses are rotated by an angle, each about a random axis.
 
     Args:
-        index: of the frame, the seed of the axes.
-        frame: the frame; its points and images stay.
-        degrees: the angle.
+        index: Index of the frame, the seed of the axes.
+        frame: The frame; its points and images do not change.
+        degrees: The angle.
     """
     rng = np.random.default_rng(index)
     cameras = {}
@@ -90,7 +90,7 @@ def turned(index: int, frame: Frame, degrees: float) -> Frame:
 
 
 def turned_name(degrees: float) -> str:
-    """Return the name of the variant whose cameras are turned by an angle."""
+    """Return the name of the variant whose camera poses are rotated by an angle."""
     return f"{degrees:g} degree{'' if degrees == 1 else 's'}"
 
 
@@ -99,10 +99,10 @@ class Variant:
     """One way to show the frames of a data set to a network.
 
     Attributes:
-        name: in words.
-        mode: the sensors to use.
-        shown: (index, frame as recorded) -> frame that the network gets. The ground truth and what
-            counts stay those of the recorded frame.
+        name: Name in words.
+        mode: Sensors to use.
+        shown: (index, frame as recorded) -> frame that the network gets. The recorded frame still
+            decides the ground truth and which boxes count.
     """
 
     name: str
@@ -111,11 +111,11 @@ class Variant:
 
 
 def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
-    """Return the frames as they are, without images, and with each disturbance.
+    """Return the variants: frames as they are, with the lidar alone, and with each disturbance.
 
     Args:
-        dataset: the frames.
-        degrees: by which the cameras are turned.
+        dataset: The frames.
+        degrees: Angles by which the camera poses are rotated.
     """
 
     def unchanged(index: int, frame: Frame) -> Frame:
@@ -133,11 +133,11 @@ def variants(dataset: Dataset, degrees: Sequence[float]) -> list[Variant]:
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """Return the mean AP of a result of boxes, and the AP of each class that has labels."""
+    """Format the mean AP of a result of boxes, and the AP of each class that has labels."""
     if result["map"] is None:
         return "no labels that count"
     figures = []
-    # The classes are those in which the network's and the data's boxes meet.
+    # The classes are those that the boxes of the network and of the data have in common.
     for label, row in result["classes"].items():
         if row["ap"] is not None:
             figures.append(f"{label} {row['ap']:.3f}")
@@ -153,7 +153,7 @@ def main() -> None:
     args = parser.parse_args()
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
     if "detection" not in predictor.label_sets:
-        raise SystemExit(f"{args.checkpoint}: its network finds no boxes, which are scored here")
+        raise SystemExit(f"{args.checkpoint}: its network finds no boxes; give another checkpoint")
     labels, grid = predictor.label_sets["detection"], predictor.config.grid
     scored = [(each, DetectionMetric(labels, grid)) for each in variants(dataset, args.degrees)]
     for index in range(len(dataset)):

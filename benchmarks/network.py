@@ -3,9 +3,10 @@
     python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N]
                                  [--cameras N] [--json OUT]
 
-Beside each time stands its floor: the time that the arithmetic of the block would take at the
+Beside each time is its floor: the time that the arithmetic of the block would take at the
 convolution rate of this machine. The input is an image of 640x400 for each camera and 20,000
-points, the grid is 57.6 m wide with cells of 0.2 m. Without a checkpoint the weights are random.
+points. Without a checkpoint, the weights are random, and the grid is 57.6 m wide with cells of
+0.2 m.
 
 Blocks are compiled and timed alone. They therefore include the cost of their inputs and outputs and
 add up to more than the branches, which are what the node runs. Set OMP_WAIT_POLICY=PASSIVE where
@@ -64,7 +65,7 @@ NUM_POINTS = 20_000
 
 
 class Listed(nn.Module):
-    """Calls a block that takes a list of maps with the maps as arguments, as engines need it."""
+    """Wraps a block that takes a list of maps, so that engines can pass the maps as arguments."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ def measure(
     rate_samples: dict[str, list[float]] = {"bf16": [], "fp32": []}
 
     def sample_rates() -> None:
-        # Called before, between and after, because the speed of a machine may change.
+        # Called before, between and after the measurements: the speed of a machine may change.
         for precision, found in rate_samples.items():
             found.append(convolution_rate(precision, threads))
 
@@ -199,7 +200,7 @@ def parts(
     precision: str,
     threads: int,
 ) -> Sequence[tuple[str, float, Callable[[], object]]]:
-    """List name, GFLOP and a call to time, for each branch and for each of its blocks."""
+    """List name, GFLOP and a function to time, for each branch and for each of its blocks."""
     batch = Batch.from_samples([sample], predictor.point_attributes, predictor.whole_clouds)
     ready = predictor._network
     plain = copy.deepcopy(network).eval()
@@ -306,7 +307,7 @@ def print_table(result: dict) -> None:
     print(f"{'network, p95':27}{'':8}{network['p95']:8.1f}{'':8}{slow['p95']:10.1f}")
     print(
         f"\nrequired: bf16 p50 <= {result['required_ms']:.0f} ms "
-        "(45 ms at 0.7 TFLOP/s or more, else in proportion)"
+        "(45 ms at 0.7 TFLOP/s or more, else in inverse proportion to the rate)"
     )
 
 

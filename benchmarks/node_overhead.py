@@ -1,12 +1,13 @@
-"""Measure what the node costs in addition to its network, stage by stage.
+"""Measure the time that the node takes in addition to its network, stage by stage.
 
 usage: python benchmarks/node_overhead.py [--runs N] [--encoding E]
 
-The input has 1920 x 1208 pixels and 60,000 points. A stub replaces the network and answers at once
-with a mask and 30 boxes. The total excludes DDS: it starts with messages as rclpy delivers them and
-ends with messages as rclpy takes them, for all outputs. The same run also measures the transport of
-these messages through DDS and a memory copy of their bytes. Times are also given in units of that
-copy, because milliseconds depend on the machine. The limits are 15 ms (p50) and 30 ms (p99).
+The input has 1920 x 1208 pixels and 60,000 points. A stub replaces the network and immediately
+returns a mask and 30 boxes. The total excludes DDS: it starts with messages as rclpy delivers them
+and ends with messages as rclpy takes them, for all outputs. The same run also measures the
+transport of these messages through DDS and a memory copy of their bytes. Times are also given as
+multiples of that copy, because milliseconds depend on the machine. The limits are 15 ms (p50) and
+30 ms (p99).
 Writes docs/reliability.md and runs/proof/overhead.json.
 """
 
@@ -89,7 +90,7 @@ class Network:
         return Prediction.of(self.boxes, self.mask, sample.camera, "fused", 0.0)
 
     def bev_map(self, sample: Any, prediction: Prediction) -> None:
-        """Return no map: lifting one is the predictor's work, and not the node's."""
+        """Return no map: the predictor would lift it, not the node."""
 
 
 class Unsent(Publishers):
@@ -166,7 +167,7 @@ def cloud(rng: np.random.Generator) -> PointCloud2:
 
 
 def measure(run: Callable[[], Any], runs: int) -> np.ndarray:
-    """Measure the milliseconds of each run, after some runs for warming up."""
+    """Measure the time of each run in milliseconds, after some warm-up runs."""
     times = []
     for _ in range(runs + runs // 10 + 3):
         start = time.perf_counter()
@@ -181,7 +182,7 @@ def node_parameters() -> Parameters:
 
 
 def whole(moment: Moment, node: Any) -> Callable[[], None]:
-    """Return a call that processes three messages to all outputs, as the node does."""
+    """Return a function that turns three messages into all outputs, as the node does."""
     health, parameters = Health(), node_parameters()
     queue = LatestPairQueue(Synchronizer(50_000_000, 200_000_000), health)
     camera = moment.calibration.camera
@@ -222,7 +223,7 @@ def whole(moment: Moment, node: Any) -> Callable[[], None]:
 
 
 def stages(moment: Moment, node: Any) -> dict[str, Callable[[], Any]]:
-    """Return a call for each stage of the whole."""
+    """Return a function for each stage of the whole."""
     network, publishers = Network(), Unsent(node, LABEL_SETS, Health())
     parameters = node_parameters()
     cloud_from_ego, scale = invert(moment.calibration.ego_from_lidar), IntensityScale()

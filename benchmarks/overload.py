@@ -2,10 +2,10 @@
 
 usage: python benchmarks/overload.py [--seconds S] [--times N] [--checkpoint C]
 
-The age of a result is the time from publishing its pair to its arrival. It is given in units of the
-time that the node worked on this frame. The capacity of the node is one frame in the median time
-between two results. Ages should be at most two processing times, and every result should be that of
-the newest pair at the time when the node became free.
+The age of a result is the time from publishing its pair to its arrival. It is given as a multiple
+of the time that the node worked on this frame. The capacity of the node is one frame in the median
+time between two results. Ages should be at most two processing times, and every result should be
+that of the newest pair at the time when the node became free.
 Writes docs/reliability.md and runs/proof/overload.json.
 """
 
@@ -21,15 +21,15 @@ from document import conditions, table, write
 from support.faults import recover
 
 CALIBRATION = 5.0  # seconds in which the processing time is measured
-WARM = 3  # results for warming up
+WARM = 3  # results of the warm-up, which are left out
 
 
 def flood(car: Car, seconds: float, period: float) -> list[dict[str, float]]:
     """Publish a pair every `period` seconds and collect the results.
 
     Returns:
-        For each result, the times (time.monotonic) of its pair's publishing and of its arrival, and
-        the seconds of processing.
+        For each result, the times (time.monotonic) at which its pair was published and at which it
+        arrived, and the duration of its processing in seconds.
     """
     published: dict[int, float] = {}
     first, due, end = len(car.arrivals), time.monotonic(), time.monotonic() + seconds
@@ -73,7 +73,7 @@ def main() -> None:
         type=float,
         default=5.0,
         metavar="N",
-        help="times the node's capacity (default: 5)",
+        help="input rate as a multiple of the node's capacity (default: 5)",
     )
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()

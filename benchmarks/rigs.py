@@ -9,8 +9,8 @@ table is a data set with masks. With --against, the rows also say by how much C 
 
 Intervals are 95 % bootstrap intervals over moments. Differences are paired: both sides have the
 same moments in each resample. A moment is a frame, unless --moments gives a regular expression for
-the names of frames: frames in which it matches the same text are one moment. Cameras that see the
-same objects at the same time need that.
+the names of frames: frames in which it matches the same text are one moment. Use it for frames of
+several cameras that show the same objects at the same time.
 
 Without --data, the folders kitti, a2d2, sustech and camvid_people of $BEV_SEMSEG_DATA are used.
 """
@@ -41,7 +41,7 @@ from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
 from bev_semseg_ros.progress import Progress
 
 REAL = ("kitti", "a2d2", "sustech", "camvid_people")
-# Frames of one moment, by data set: what their names have in common.
+# Data set -> regular expression for the part that the names of the frames of a moment share.
 MOMENTS = {"sustech": r"\d+"}
 MODES: tuple[Mode, ...] = ("fused", "lidar_only")
 Row = dict[str, Any]
@@ -49,12 +49,12 @@ Row = dict[str, Any]
 
 @dataclass
 class Scored:
-    """What a network made of a data set in one mode.
+    """The scores of a network on a data set in one mode.
 
     Attributes:
-        moments: the moment of each frame whose boxes were scored.
-        boxes: scores of boxes.
-        masks: scores of masks.
+        moments: The moment of each frame whose boxes were scored.
+        boxes: Scores of boxes.
+        masks: Scores of masks.
     """
 
     moments: list[str]
@@ -113,11 +113,11 @@ def score(predictor: Predictor, dataset: Dataset, mode: Mode, pattern: str, name
     """Run a network over a data set.
 
     Args:
-        predictor: the network.
-        dataset: frames and ground truth.
-        mode: the sensors to use.
-        pattern: regular expression of a moment in the name of a frame; empty: each frame is one.
-        name: of the data set, for the progress bar.
+        predictor: The network.
+        dataset: Frames and ground truth.
+        mode: Sensors to use.
+        pattern: Regular expression for the moment in the name of a frame; empty: each frame is one.
+        name: Name of the data set, for the progress bar.
     """
     boxes = DetectionMetric(predictor.label_sets["detection"], predictor.config.grid)
     masks = SegmentationMetric(predictor.label_sets["segmentation"])

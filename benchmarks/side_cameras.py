@@ -1,4 +1,4 @@
-r"""Measure what the images of the side cameras bring for the boxes that only they see.
+r"""Measure how much the images of the side cameras improve the boxes that only they see.
 
 usage: python benchmarks/side_cameras.py DATA --with C --without C [--limit N] [--json OUT]
 
@@ -19,8 +19,8 @@ of docs/training.md:
     python benchmarks/side_cameras.py VAL --with runs/with/run/checkpoint.pt \
         --without runs/without/run/checkpoint.pt
 
-The network WITH gets all images, the network WITHOUT that of the reference camera alone. Both get
-the same points. Scored are the boxes outside the reference camera's image and inside another one.
+The network WITH gets all images, the network WITHOUT only that of the reference camera. Both get
+the same points. Only boxes outside the reference camera's image and inside another one are scored.
 The interval of the difference is a bootstrap over frames; both networks have the same frames in
 each resample.
 """
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--with", required=True, dest="sighted", metavar="C", help="checkpoint")
     parser.add_argument("--without", required=True, metavar="C", help="checkpoint")
-    parser.add_argument("--limit", type=int, help="frames, evenly spaced; default: all")
+    parser.add_argument("--limit", type=int, help="number of frames, evenly spaced; default: all")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     dataset = open_dataset(arguments.data, cameras="all")
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def add(scored: Scored, frame: Frame, annotation: Annotation) -> None:
-    """Score what only the side cameras see of a frame."""
+    """Score the boxes of a frame that only the side cameras see."""
     reference = next(iter(frame.cameras))
     blinkered = replace(frame, cameras={reference: frame.cameras[reference]})
     for name, (scores, predictor) in scored.items():

@@ -3,13 +3,13 @@
 usage: python benchmarks/sim_v1.py --out FOLDER [--train N --val N --test N] [--rigs RIG ...]
        python benchmarks/sim_v1.py --out FOLDER --write-manifest
 
-FOLDER/RIG/SPLIT is a data set each, of N scenes with one frame; 0 leaves a split out. The commit
-and the seeds stand in sim_v1.yaml. The simulator of that commit runs from a worktree of this
-repository with the Python that runs this script. Repeat the command to continue. Several processes
-may fill the folder, each with a range of its own (--first-scene N --scenes K).
+Each FOLDER/RIG/SPLIT is a data set of N scenes with one frame each; N = 0 leaves a split out. The
+commit and the seeds are in sim_v1.yaml. The simulator of that commit runs in a worktree of this
+repository, with the Python that runs this script. To resume, repeat the command. Several processes
+may fill the folder, each with a different range (--first-scene N --scenes K).
 
 `bev-semseg evaluate` compares a complete test set with the manifest, which --write-manifest makes
-from a folder that is complete.
+from a complete folder.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{split}", type=int, default=recipe["scenes"][split], metavar="N")
     parser.add_argument("--rigs", nargs="+", choices=tuple(recipe["rigs"]), default=recipe["rigs"])
     parser.add_argument("--first-scene", type=int, default=0, metavar="N")
-    parser.add_argument("--scenes", type=int, metavar="K", help="of each data set (default: all)")
+    parser.add_argument("--scenes", type=int, metavar="K", help="per data set (default: all)")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--image-size", metavar="WxH", help="for a trial; not of the set")
-    parser.add_argument("--commit", default=recipe["commit"], help="for a trial; not of the set")
+    parser.add_argument("--image-size", metavar="WxH", help="for a trial; not for the set")
+    parser.add_argument("--commit", default=recipe["commit"], help="for a trial; not for the set")
     parser.add_argument("--write-manifest", nargs="?", type=Path, const=True, metavar="FILE")
     args = parser.parse_args(arguments)
     if args.write_manifest:
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def refuse_other_commit(out: Path, commit: str) -> None:
-    """Raise SystemExit if a folder holds frames of another commit: none may be mixed with those."""
+    """Raise SystemExit if a folder has frames of another commit, which must not be mixed in."""
     for path in sorted(out.glob(f"*/*/{fixed_set.NAME_FILE}")):
         found = json.loads(path.read_text())["commit"]
         if found != commit:
@@ -83,13 +83,13 @@ def refuse_other_commit(out: Path, commit: str) -> None:
 
 
 def worktree(out: Path, commit: str) -> Path:
-    """Return a worktree of a commit in the folder of the data sets; it is made if need be."""
+    """Return a worktree of a commit in the folder of the data sets; create it if necessary."""
     out.mkdir(parents=True, exist_ok=True)
     path = (out / f".simulator-{commit[:12]}").resolve()
     with open(out / ".simulator.lock", "w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         if not path.is_dir():
-            # It gets its name when it is whole: git may be interrupted.
+            # It gets its name only when it is complete, because git may be interrupted.
             partial = path.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
             _git("worktree", "add", "--detach", "--force", "--force", partial, commit)
@@ -115,10 +115,10 @@ def _simulate(
 
 
 def described(out: Path, recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts of the manifest: every frame of the tests, the others together.
+    """Return the parts of the manifest: a summary of each data set, and each frame of a test set.
 
     Raises:
-        SystemExit: names the data sets that are not complete, or of another simulator.
+        SystemExit: If data sets are incomplete or of another simulator.
     """
     folders = [(f"{rig}/{split}", split) for rig, split in product(recipe["rigs"], SPLITS)]
     faults = {name: _fault(out / name, recipe, split) for name, split in folders}
@@ -141,7 +141,7 @@ def described(out: Path, recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fault(folder: Path, recipe: dict[str, Any], split: str) -> str:
-    """Return why a data set is no part of the whole set, or an empty text."""
+    """Return why a data set is not part of the complete set, or an empty text."""
     name_file = folder / fixed_set.NAME_FILE
     if not name_file.is_file():
         return "is missing or not complete"

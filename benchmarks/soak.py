@@ -3,10 +3,10 @@
 usage: python benchmarks/soak.py [--minutes M] [--frames N] [--rate HZ] [--rig RIG | --bag BAG]
        [--checkpoint C]
 
-The player, in a process of its own, plays a bag in a loop until the minutes or the frames are over.
+A player process plays a bag in a loop, until M minutes are over or it has played N frames.
 Resident memory should grow by less than 1 % after the first fifth of the time. The median latency
-of the last third should be like that of the first. By the counters of the node, the clouds of the
-reference lidar should be the results plus the dropped clouds.
+of the last third should be like that of the first. According to the node's counters, each cloud of
+the reference lidar should have been answered or dropped.
 Writes docs/reliability.md and runs/proof/soak.json; with a rig of several sensors another section,
 and soak_rig.json.
 """
@@ -28,7 +28,7 @@ from bev_semseg_ros.sim.rigs.named import RIGS
 BAG_RATE = 10.0  # Hz at which the simulated drive was recorded
 SAMPLING = 1.0  # seconds between two measurements of the memory
 WARM_UP = 0.2  # fraction of the time
-QUIET = 2.0  # seconds after the end of the player until everything is answered
+QUIET = 2.0  # seconds after the end of the player in which the node answers what is left
 MIB = 2**20
 
 
@@ -37,10 +37,10 @@ def balance(timing: dict[str, str], stream: str) -> dict[str, int]:
 
     Args:
         timing: The last values of ~/timing.
-        stream: The lidar's: "points" or "NAME/points".
+        stream: Stream of the lidar: "points" or "NAME/points".
 
     Returns:
-        Numbers of clouds; `open` are neither answered nor dropped.
+        Numbers of clouds. Those in `open` were neither answered nor dropped.
     """
     counters = {
         key: int(value)
@@ -71,9 +71,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=BAG_RATE, help="Hz (default: %(default)s)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--rig", choices=RIGS, default="a2d2", help="of the simulated drive (default: %(default)s)"
+        "--rig",
+        choices=RIGS,
+        default="a2d2",
+        help="rig of the simulated drive (default: %(default)s)",
     )
-    source.add_argument("--bag", type=Path, help="recorded at 10 Hz, with its calibration")
+    source.add_argument("--bag", type=Path, help="bag recorded at 10 Hz, with its calibration")
     parser.add_argument("--checkpoint", default="", help="default: the shipped one")
     args = parser.parse_args()
     setting = conditions()

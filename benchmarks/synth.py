@@ -1,4 +1,4 @@
-"""Measure how fast the simulator makes frames, and what its lidars return.
+"""Measure how fast the simulator makes frames, and print statistics of the points.
 
 usage: python benchmarks/synth.py [--rig a2d2|kitti|random] [--scenes N] [--seed K]
 
@@ -62,7 +62,7 @@ def main() -> None:
         "in one process, without writing files"
     )
     print(
-        f"points {np.sum(counts) / len(counts):6.0f} a frame; by range "
+        f"points {np.sum(counts) / len(counts):6.0f} per frame; by range "
         + ", ".join(
             f"{low}-{high} m {n:.0f}"
             for low, high, n in zip(RANGES, RANGES[1:], np.mean(counts, 0), strict=False)
@@ -70,7 +70,8 @@ def main() -> None:
     )
     shares = np.percentile(np.concatenate(intensities) * 255, (5, 25, 50, 75, 95))
     print(
-        "intensity of 255 at 5, 25, 50, 75, 95 %: " + " ".join(f"{value:.0f}" for value in shares)
+        "intensity, 0 to 255, at 5, 25, 50, 75, 95 %: "
+        + " ".join(f"{value:.0f}" for value in shares)
     )
 
 

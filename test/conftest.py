@@ -144,4 +144,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get("skipped", [])
         if NO_REAL_DATA in str(report.longrepr)
     ]
-    terminalreporter.write_line(f"{len(skipped)} tests skipped because there is no real data")
+    terminalreporter.write_line(f"{len(skipped)} tests skipped for lack of real data")

@@ -1,4 +1,4 @@
-"""What a network made of each test frame, as plain values from which figures can be resampled."""
+"""Results of a network on each test frame, as plain values for resampling the figures."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from bev_semseg_ros.model.tasks.detection.metric import (
 from bev_semseg_ros.model.tasks.segmentation.metric import intersection_over_union
 from bev_semseg_ros.progress import Progress
 
-# Lidar points on an object: at least the number, and less than the next one.
+# Bins of the number of lidar points on an object: the lowest number of each.
 POINT_BINS = (MIN_POINTS, 20, 50, 200)
-DEGREES = (0.5, 1.0, 2.0, 5.0)  # by which calibrations are wrong
-AS_RECORDED = "fused"  # the variant of a frame that is the frame itself
-TIMES = "times.json"  # "on": where, and "ms": row -> milliseconds
+DEGREES = (0.5, 1.0, 2.0, 5.0)  # errors of the disturbed calibrations
+AS_RECORDED = "fused"  # name of the variant in which frames are unchanged
+TIMES = "times.json"  # "on": what the networks ran on, "ms": row -> milliseconds
 Evidence = dict[str, Any]
 
 
 def result_name(row: str, seed: int | str) -> str:
-    """Return the name of the file that holds what a row with a seed found."""
+    """Return the name of the file with the result of a row and a seed."""
     return f"{row}-seed{seed}.json.xz"
 
 
 def read_result(file: Path) -> Evidence:
-    """Return what a row with a seed found."""
+    """Read the result of a row and a seed."""
     result: Evidence = json.loads(lzma.decompress(file.read_bytes()))
     return result
 
@@ -61,17 +61,20 @@ def gather(
     """Run a network over a data set.
 
     Args:
-        predictor: the network.
-        dataset: the frames.
-        mode: sensors to use.
-        disturbed: True also scores boxes with each of `fusion.variants`.
-        title: of the progress bar.
+        predictor: The network.
+        dataset: The frames.
+        mode: Sensors to use.
+        disturbed: Also score boxes with each of `fusion.variants`.
+        title: Title of the progress bar.
 
     Returns:
-        `report`: the figures of all frames, see `Report.result`. `labels`: of the boxes. `frames`:
-        of each frame its `name`, its `scene`, its `boxes` by the name of the variant, its `points`
-        (boxes by the number of points on the object) and the `counts` of its tasks, see
-        `Metric.frame_counts`.
+        Plain values:
+
+        - report: figures of all frames, see `Report.result`.
+        - labels: name of the label set of the boxes.
+        - frames: for each frame `name`, `scene`, `boxes` (variant -> evidence), `points` (number
+          of points on the object -> evidence) and `counts` (see `Metric.frame_counts`). See
+          `DetectionScores.evidence` for the evidence.
     """
     report = Report(predictor.tasks, mode)
     detects = mode != "camera_only" and any(task.name == "detection" for task in predictor.tasks)
@@ -108,7 +111,7 @@ def _boxes_metric(predictor: Predictor) -> DetectionMetric:
 def _counts(
     predictor: Predictor, frame: Frame, annotation: Annotation, prediction: Prediction | None
 ) -> Evidence:
-    """Return the confusions of one frame: task -> path of the figure -> (C, C + 1)."""
+    """Return the confusion matrices of a frame: task -> path of the figure -> (C, C + 1)."""
     alone = Report(predictor.tasks)
     alone.add(frame, annotation, prediction)
     return {
@@ -120,7 +123,7 @@ def _counts(
 def _boxes_in(
     predictor: Predictor, variant: Variant, index: int, frame: Frame, annotation: Annotation
 ) -> list[Evidence]:
-    """Return what a variant of a frame adds to its scores of boxes; nothing if it has none."""
+    """Return the evidence of the boxes in a variant of a frame; empty if they are not scored."""
     if not has_input(frame, variant.mode):
         return []
     metric = _boxes_metric(predictor)
@@ -139,8 +142,8 @@ def _by_points(
 ) -> Evidence:
     """Score a frame's boxes by the number of lidar points on the object.
 
-    Other objects are neither found nor missed. A prediction counts if it is near an object of the
-    bin, or if there are as many points in it.
+    For each bin, objects of other bins are neither found nor missed. A prediction counts if it is
+    near an object of the bin, or if its own number of points is in the bin.
     """
     grid, shared = predictor.config.grid, load_label_set(labels)
     truth = annotation.with_labels(box_labels=shared)
@@ -165,7 +168,7 @@ def _by_points(
 
 
 def bin_of(num_points: np.ndarray) -> np.ndarray:
-    """Return for each number of points its place in POINT_BINS, -1 below the first."""
+    """Return the index in POINT_BINS of each number of points; -1 below the first bin."""
     return np.searchsorted(POINT_BINS, num_points, side="right") - 1
 
 
@@ -173,8 +176,8 @@ class Resampled:
     """A figure of a network on some frames, and its values in resamples of their scenes.
 
     Attributes:
-        value: of all frames; NaN without ground truth.
-        values: (R,) of the resamples.
+        value: Figure of all frames; NaN without ground truth.
+        values: (R,) figures of the resamples.
     """
 
     def __init__(self, value: float, values: np.ndarray) -> None:
@@ -185,9 +188,9 @@ class Resampled:
         """Return the mean AP of frames.
 
         Args:
-            labels: label set of the boxes.
-            frames: what `DetectionScores.evidence` gave for each.
-            times: (R, F) how often each frame counts.
+            labels: Label set of the boxes.
+            frames: `DetectionScores.evidence` of each frame.
+            times: (R, F) how often each frame occurs in each resample.
         """
         scores = DetectionScores.of_evidence(load_label_set(labels), frames)
         value = scores.result()["map"]
@@ -200,8 +203,8 @@ class Resampled:
         """Return the mean IoU of frames.
 
         Args:
-            counts: (F, C, C + 1) confusions.
-            times: (R, F) how often each frame counts.
+            counts: (F, C, C + 1) confusion matrices.
+            times: (R, F) how often each frame occurs in each resample.
         """
         stacked = np.array(counts)
         of_resamples = mean_iou(np.tensordot(times, stacked, 1))
@@ -209,7 +212,7 @@ class Resampled:
 
 
 def mean_iou(counts: np.ndarray) -> np.ndarray:
-    """Return (...) mean IoU of confusions (..., C, C + 1); NaN without ground truth."""
+    """Return the mean IoU (...) of confusion matrices (..., C, C + 1); NaN without ground truth."""
     iou = intersection_over_union(counts)
     known = np.isfinite(iou)
     total = np.where(known, iou, 0).sum(-1)

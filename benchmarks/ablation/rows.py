@@ -1,7 +1,7 @@
-"""The table of the ablation, `rows.yaml`: what is trained, from what, and what it is compared with.
+"""The table of the ablation, `rows.yaml`: its networks, their training and their comparisons.
 
-Rows and branches are data. A row that names a part which this version does not know stays in the
-table; `Row.obstacle` says why it cannot run.
+Rows and branches are data. A row that names a part of the network that this version lacks stays in
+the table; `Table.obstacle` says why it cannot run.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.yaml_file import read_yaml
 
 TABLE = Path(__file__).with_name("rows.yaml")
-TEST = "test"  # the place that every row is evaluated at
+TEST = "test"  # the place that every row is evaluated on
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A checkpoint that rows begin from.
+    """A checkpoint that rows are initialized from.
 
     Attributes:
-        steps: of its training; 0: it is what its network takes from `init`.
-        settings: as of `bev-semseg train --set`.
-        init: checkpoint that it begins from, relative to the repository; empty: none.
+        steps: Steps of its training; 0: it has only what its network takes from `init`.
+        settings: Settings as for `bev-semseg train --set`.
+        init: Checkpoint that it is initialized from, relative to the repository; empty: none.
     """
 
     steps: int = 0
@@ -48,18 +48,18 @@ class Row:
     """One network of the ablation.
 
     Attributes:
-        name: of the row and of its run folders.
-        section: heading of its table in the document.
-        part: what the row has, in words.
-        init: branches whose checkpoints it begins from; later ones win.
-        settings: as of `bev-semseg train --set`.
-        trained_as: a row whose checkpoint this one shares; empty: it has one of its own.
-        against: rows that it is compared with.
-        seeds: of its trainings.
-        places: data that it is evaluated on: "test", or a name that `run.py --real` gives.
-        mode: sensors that it is tested with.
-        disturbed: True scores its boxes with wrong calibrations and images, too.
-        figures: column -> path of the figure in the report, where it is not that of the table.
+        name: Name of the row and of its run folders.
+        section: Heading of its table in the document.
+        part: What distinguishes the row, in words.
+        init: Branches from whose checkpoints it is initialized; later ones win.
+        settings: Settings as for `bev-semseg train --set`.
+        trained_as: Row whose checkpoint this one shares; empty: it has its own.
+        against: Rows that it is compared with.
+        seeds: Seeds of its trainings.
+        places: Data that it is evaluated on: "test", or a name from `run.py --real`.
+        mode: Sensors that it is tested with.
+        disturbed: Also score its boxes with wrong calibrations and wrong images.
+        figures: Column -> path of the figure in the report, if it differs from `Table.figures`.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def training(self) -> str:
-        """The row whose training this one uses."""
+        """Name of the row whose training this one uses."""
         return self.trained_as or self.name
 
 
@@ -86,10 +86,10 @@ class Table:
     """All rows.
 
     Attributes:
-        common: settings of every row.
-        figures: column -> path of the figure in a report, such as "detection.map".
-        branches: by their names.
-        rows: in the order of the document.
+        common: Settings of every row.
+        figures: Column -> path of the figure in a report, such as "detection.map".
+        branches: Name -> branch.
+        rows: Rows in the order of the document.
     """
 
     common: tuple[str, ...]
@@ -117,7 +117,7 @@ class Table:
         """Return a row by its name.
 
         Raises:
-            ValueError: there is none.
+            ValueError: If there is none.
         """
         for row in self.rows:
             if row.name == name:
@@ -142,9 +142,9 @@ class Table:
 
 @cache
 def _why_unknown(settings: tuple[str, ...]) -> str:
-    """Return why there is no network of these settings, or an empty text if there is one."""
+    """Return why no network has these settings, or an empty text if one can be built."""
     try:
-        with torch.device("meta"):  # no weights are made
+        with torch.device("meta"):  # allocates no weights
             build_network(configuration.with_settings(Config(), settings))
     except (ValueError, FileNotFoundError) as error:
         return " ".join(str(error).split())
@@ -155,7 +155,7 @@ def read_table(path: Path = TABLE) -> Table:
     """Read a table of rows.
 
     Raises:
-        ValueError: names the file and what is wrong in it.
+        ValueError: If the file is wrong.
     """
     content: Any = read_yaml(path)
     try:

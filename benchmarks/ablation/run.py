@@ -1,23 +1,23 @@
-r"""Train and evaluate the rows of the ablation; what is done already is not done again.
+r"""Train and evaluate the rows of the ablation. Work that is already done is not repeated.
 
 usage: python benchmarks/ablation/run.py --data FOLDER --out RUNS [--rows NAME ...]
            [--steps 300] [--seed N ...] [--branch NAME=CHECKPOINT ...] [--real NAME=PATH ...]
        python benchmarks/ablation/run.py --data FOLDER --out RUNS --times
 
-FOLDER is what `benchmarks/sim_v1.py` makes: the data sets to train on are FOLDER/*/train, those to
+FOLDER is made by `benchmarks/sim_v1.py`: the data sets to train on are FOLDER/*/train, those to
 test on FOLDER/*/test. Every row is tested on the same scenes, evenly spaced over all test sets.
 Real frames that rows name in `places` need --real, such as --real a2d2=../shared/data/a2d2.
 
 RUNS gets a run folder for each training, and in RUNS/results a file for each row and seed. A run
-that was killed goes on from its checkpoint when the same command runs again. `collect.py` writes
+that was killed continues from its checkpoint when the same command runs again. `collect.py` writes
 docs/ablation.md from these files, which are kept in benchmarks/ablation/results. Rows can be
 trained on several machines: each begins from the same shipped weights.
 
 --times measures the times of all rows, in turn and on the same frames; it needs no training.
 
-Rows begin from the checkpoints of branches, which are made first. --branch takes an existing
-checkpoint instead. A row that names a part which this version does not have is reported and does
-not stop the others.
+Rows are initialized from the checkpoints of branches, which are made first. --branch takes an
+existing checkpoint instead. A row that names a part of the network that this version lacks is
+reported and does not stop the others.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class Training:
     """One run of `bev-semseg train`.
 
     Attributes:
-        name: of its run folder.
-        settings: as of --set.
-        init: checkpoints to begin from.
-        steps: of the optimizer.
+        name: Name of the run folder.
+        settings: Settings as for --set.
+        init: Checkpoints to initialize from.
+        steps: Steps of the optimizer.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Ablation:
         self.given = {name: Path(path).resolve() for name, path in arguments.branch}
 
     def run(self, rows: Sequence[Row]) -> dict[str, str]:
-        """Train and evaluate rows, then measure their times; return what failed, by row."""
+        """Train and evaluate rows. Return row -> reason, for each row that failed."""
         failed = {}
         for row in rows:
             if reason := self.table.obstacle(row):
@@ -103,7 +103,7 @@ class Ablation:
         return failed
 
     def train_row(self, row: Row, seed: int) -> Path:
-        """Return the checkpoint of a row, trained if it is not finished yet."""
+        """Return the checkpoint of a row; train it if its training is not finished yet."""
         trained = self.table.row(row.training)
         init = tuple(str(self.branch(name)) for name in trained.init)
         settings = (*self.table.settings_of(row), f"seed={seed}")
@@ -111,7 +111,7 @@ class Ablation:
         return self.train(Training(name, settings, init, self.arguments.steps))
 
     def branch(self, name: str) -> Path:
-        """Return the checkpoint of a branch, made if there is none."""
+        """Return the checkpoint of a branch; make it if there is none."""
         if name in self.given:
             return self.given[name]
         branch = self.table.branches[name]
@@ -123,15 +123,15 @@ class Ablation:
         return self.train(Training(folder, branch.settings, init, steps))
 
     def take(self, branch: Branch, init: Sequence[str], path: Path) -> Path:
-        """Write what the network of a branch takes from checkpoints, unless it is there.
+        """Write a checkpoint of what a branch's network takes from others, unless it exists.
 
         Raises:
-            ValueError: the folder holds what was taken with other settings or checkpoints.
+            ValueError: If the checkpoint was made with other settings or from other checkpoints.
         """
         wanted = {"settings": [*branch.settings, *self.arguments.set], "init": digests_of(init)}
         if not is_there(path, wanted):
             config = self.config(branch.settings)
-            torch.manual_seed(config.seed)  # for what no checkpoint has
+            torch.manual_seed(config.seed)  # for the weights that no checkpoint has
             network = build_network(config)
             _, infos = load_checkpoints(network, [Path(each) for each in init])
             tasks = [task.name for task in network.tasks]
@@ -146,10 +146,10 @@ class Ablation:
         return configuration.with_settings(base, [*settings, *self.arguments.set])
 
     def train(self, training: Training) -> Path:
-        """Begin or continue a training, unless it is finished.
+        """Start or continue a training, unless it is finished.
 
         Raises:
-            ValueError: the run folder is of another training, or the training failed.
+            ValueError: If the run folder belongs to another training, or the training failed.
         """
         folder = self.out / training.name
         settings = [*training.settings, *self.arguments.set, f"name={training.name}"]
@@ -182,7 +182,7 @@ class Ablation:
         return path
 
     def evaluate(self, row: Row, seed: int, path: Path) -> None:
-        """Score a row at its places, as far as its file does not have them yet."""
+        """Score a row on each of its places that its file does not have yet."""
         file = self.out / "results" / result_name(row.name, seed)
         digest = digest_of(path)
         scenes = {
@@ -225,7 +225,7 @@ class Ablation:
         write_result(file, result)
 
     def predictor(self, path: Path) -> Predictor:
-        """Return a network as the command wants it run."""
+        """Load a network with the engine and the number of threads of the command."""
         return Predictor.load(
             path, engine=self.arguments.engine, num_threads=self.arguments.threads
         )
@@ -237,7 +237,7 @@ class Ablation:
         """
         dataset = self.places[TEST]
         frames = [dataset[index][0] for index in spaced(len(dataset), self.arguments.rounds)]
-        # One size of images: another one would cost each network another compilation.
+        # Images of one size only: each size would cost each network another compilation.
         frames = [frame for frame in frames if image_sizes(frame) == image_sizes(frames[0])]
         rows = [row for row in self.table.rows if not self.table.obstacle(row)]
         predictors = {}
@@ -279,10 +279,10 @@ def digests_of(paths: Sequence[str]) -> dict[str, str]:
 
 
 def is_there(path: Path, wanted: dict[str, Any]) -> bool:
-    """Return whether there is a checkpoint that was made as it is wanted.
+    """Return whether there is a checkpoint that was made as wanted.
 
     Raises:
-        ValueError: it was made otherwise.
+        ValueError: If there is one that was made differently.
     """
     if not path.is_file():
         return False
@@ -297,25 +297,25 @@ def is_there(path: Path, wanted: dict[str, Any]) -> bool:
 
 
 def remember(path: Path, wanted: dict[str, Any]) -> None:
-    """Write beside a checkpoint how it is made."""
+    """Write a file beside a checkpoint that says how it is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_name(RECORD).write_text(json.dumps(wanted, indent=1) + "\n")
 
 
 def run_name(row: str, seed: int) -> str:
-    """Return the name of the run folder and of the file of a row."""
+    """Return the name of the run folder of a row."""
     return f"{row}-seed{seed}"
 
 
 def write_result(file: Path, result: Evidence) -> None:
-    """Write the result of a row, compressed, whole or not at all."""
-    # More digits than these take most of the file and decide nothing.
+    """Compress the result of a row and write it atomically."""
+    # Further digits would take most of the file and make no difference.
     rounded = json.loads(json.dumps(result), parse_float=lambda text: round(float(text), 4))
     write_whole(file, lzma.compress(json.dumps(rounded).encode()))
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     partial.write_bytes(content)
@@ -338,10 +338,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--out", required=True, type=Path, metavar="RUNS")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="default: all")
-    parser.add_argument("--steps", type=int, default=300, help="of each row (default: 300)")
+    parser.add_argument(
+        "--steps", type=int, default=300, help="training steps of each row (default: 300)"
+    )
     parser.add_argument("--branch-steps", type=int, help="default: those of the table")
     parser.add_argument("--seed", nargs="+", type=int, help="default: those of the table")
-    parser.add_argument("--scenes", type=int, default=200, help="of the test (default: 200)")
+    parser.add_argument(
+        "--scenes", type=int, default=200, help="number of test scenes (default: 200)"
+    )
     parser.add_argument("--branch", nargs="+", type=_pair, default=[], metavar="NAME=CHECKPOINT")
     parser.add_argument("--real", nargs="+", type=_pair, default=[], metavar="NAME=PATH")
     parser.add_argument("--set", nargs="+", default=[], help="further settings of every training")
@@ -349,9 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_cameras_argument(parser)
     parser.add_argument("--table", type=Path, default=TABLE, help="default: rows.yaml")
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
-    parser.add_argument("--threads", type=int, help="of the networks (default: all cores)")
+    parser.add_argument("--threads", type=int, help="threads of the networks (default: all cores)")
     parser.add_argument("--times", action="store_true", help="measure the times, nothing else")
-    parser.add_argument("--rounds", type=int, default=30, help="of the times (default: 30)")
+    parser.add_argument("--rounds", type=int, default=30, help="frames for --times (default: 30)")
     parsed = parser.parse_args(arguments)
     try:
         table = read_table(parsed.table)

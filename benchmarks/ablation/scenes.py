@@ -13,9 +13,9 @@ def data_sets(folder: Path, split: str) -> list[Path]:
     """Return the data sets of a split, sorted.
 
     Raises:
-        ValueError: there is none.
+        ValueError: If there is none.
     """
-    # The simulator's worktree lies there, too: in a hidden folder.
+    # The folder also contains the simulator's worktree, which is hidden.
     found = sorted(each for each in folder.glob(f"[!.]*/{split}") if each.is_dir())
     if not found:
         raise ValueError(
@@ -30,9 +30,9 @@ def scenes_of(
     """Return the frames of `count` scenes, evenly spaced over all data sets.
 
     Args:
-        paths: folders RIG/SPLIT of the data sets.
-        count: of the scenes.
-        cameras: as of `open_dataset`.
+        paths: Folders RIG/SPLIT of the data sets.
+        count: Number of scenes.
+        cameras: As in `open_dataset`.
     """
     chosen: list[Dataset] = []
     datasets = [open_dataset(path, None, cameras) for path in paths]
@@ -49,7 +49,7 @@ def scenes_of(
 
 
 class TestSet(Subset):
-    """Some frames of a data set, whose scenes have names of their own among several sets."""
+    """Some frames of a data set; a prefix makes the names of their scenes unique."""
 
     def __init__(self, dataset: Dataset, indices: list[int], prefix: str) -> None:
         super().__init__(dataset, indices)

@@ -1,1 +1,1 @@
-"""Pictures of ground truth and predictions: numpy and OpenCV, RGB uint8 in and out."""
+"""Draw ground truth and predictions with NumPy and OpenCV. All pictures are RGB uint8."""

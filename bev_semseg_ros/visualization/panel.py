@@ -42,8 +42,8 @@ def panel(
 ) -> np.ndarray:
     """Draw a frame, its ground truth and its prediction, at the network's image size.
 
-    The pictures of all cameras have the size of the first camera's. If there is no
-    image, only the bird's-eye view and `pictures` are drawn.
+    The pictures of all cameras have the size of the first camera's. If there is no image, only the
+    bird's-eye view and `pictures` are drawn.
 
     Args:
         frame: Sensor data.

@@ -1,4 +1,4 @@
-"""What is known of A2D2's files, written down apart from the code that reads and writes them."""
+"""Facts about A2D2's files, independent of the code that reads and writes them."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Changes of the messages of a bag, most of which spoil it."""
+"""Changes to the messages of a bag. Most of them damage it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
 
 TENTH = 100_000_000  # of a second, in ns
 
-# A change of all messages of a bag.
+# A change to all messages of a bag.
 Change = Callable[[list[Entry]], list[Entry]]
 
 
 def cloud(entry: Entry, change: Callable[[np.ndarray], None]) -> Entry:
-    """Return the cloud after `change` of its points (N, 4) in place."""
+    """Return the cloud after `change` has modified its points (N, 4) in place."""
     points = entry.message.data.view(np.float32).reshape(-1, 4).copy()
     change(points)
     return entry.with_message(data=points.view(np.uint8).reshape(-1))
@@ -60,7 +60,7 @@ def shifted(nanoseconds: int) -> Callable[[Entry], Entry]:
 
 
 def late(nanoseconds: int) -> Change:
-    """Let images and camera_infos come later, with the right stamps."""
+    """Delay the arrival of images and camera_infos, but keep their stamps."""
     return lambda all_: [
         replace(entry, time=entry.time + nanoseconds)
         if entry.topic in ("/image", "/camera_info")
@@ -101,7 +101,7 @@ def tf_in_two_trees(entry: Entry) -> Entry:
 
 
 def in_a_map(is_static: bool) -> Change:
-    """map -> ego -> lidar and camera, as the CARLA bridge has it, with the car turned."""
+    """Use the tree map -> ego -> lidar and camera, as the CARLA bridge does; ego is rotated."""
 
     def change(all_: list[Entry]) -> list[Entry]:
         (entry,) = (entry for entry in all_ if entry.topic == "/tf_static")

@@ -1,4 +1,4 @@
-"""What a bag holds, read with rosbags and decoded by hand."""
+"""Read a bag with rosbags, and decode its messages without the code of the package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 
 
 def read(path) -> dict[str, list]:
-    """topic -> [(nanoseconds, message)], oldest first."""
+    """Return topic -> [(nanoseconds, message)], oldest first."""
     topics: dict[str, list] = {}
     with Reader(path) as reader:
         for connection, time, data in reader.messages():
@@ -41,7 +41,7 @@ def image(message) -> np.ndarray:
 
 
 def assert_holds(topics, frames) -> None:
-    """The bag has every cloud and image of the frames, bit by bit and in order."""
+    """Assert that the bag has every cloud and image of the frames, bit for bit and in order."""
     clouds = [frame.points for frame in frames if frame.points is not None]
     images = [frame.image for frame in frames if frame.image is not None]
     for (_, message), expected in zip(topics["/points"], clouds, strict=True):

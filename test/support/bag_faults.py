@@ -42,8 +42,8 @@ HIGH = Calibration.of(transform(translation=(0, 0, 2.73)), CAMERA)
 BACKWARDS = Calibration.of(transform(np.diag([-1.0, -1, 1]), (0, 0, 1.73)), CAMERA)
 ROOF = Calibration.of(CALIBRATION.ego_from_lidar, CAMERA, "roof")
 
-# What is broken -> how, the calibration beside the bag, and of the finding the item, the level and
-# a pattern of its text and remedy.
+# Fault -> change that causes it, calibration beside the bag, and the expected finding: item, level
+# and a pattern for text and remedy.
 BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
     "no camera_info": (
         without("/camera_info"),
@@ -275,7 +275,7 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
     ),
 }
 
-# What the doctor's own parameters repair: with them the node has results.
+# Faults that the parameters from the doctor repair: with them, the node has results.
 FIXABLE = (
     "no camera_info",
     "unknown distortion",

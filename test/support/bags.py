@@ -1,4 +1,4 @@
-"""Bags of what a peer sends."""
+"""Bags of the messages that a peer sends."""
 
 from __future__ import annotations
 

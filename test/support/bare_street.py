@@ -1,4 +1,4 @@
-"""A straight street with nothing on it, for what is built on streets."""
+"""A straight, empty street, for tests of what the simulator puts on streets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def bare_street(
 
     Args:
         library: Shapes to draw from.
-        seed: Of the street.
+        seed: Seed of the street.
         kind: Kind of street.
-        place: Key of `places.PLACES`; None for a street without anything special.
+        place: Key of `places.PLACES`; None for an ordinary street.
         moments: Number of moments at which objects are kept apart.
     """
     rng = np.random.default_rng(seed)

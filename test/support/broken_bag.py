@@ -35,9 +35,17 @@ CALIBRATION = Calibration.of(transform(translation=(0, 0, 1.73)), CAMERA)
 
 
 def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.ndarray:
-    """Return points (N, 4) of a lidar 1.73 m above a plane that sees 90 degrees ahead.
+    """Return points (N, 4) of a lidar that is 1.73 m above a plane and covers 90 degrees ahead.
 
-    A wall stands 40 m away.
+    Beams that do not hit the plane within 40 m hit a wall there.
+
+    Args:
+        beams: Number of beams.
+        lowest: Elevation of the lowest beam, degrees.
+        highest: Elevation of the highest beam, degrees.
+
+    Returns:
+        x, y, z and intensity of each point in the frame of the lidar.
     """
     azimuth, elevation = np.meshgrid(
         np.radians(np.arange(-45, 45, 0.2)), np.radians(np.linspace(lowest, highest, beams))
@@ -53,7 +61,7 @@ def scan(beams: int = 64, lowest: float = -25.0, highest: float = 2.0) -> np.nda
 
 
 class Drive:
-    """A data set of COUNT equal frames, 0.1 s apart."""
+    """A data set of COUNT identical frames, 0.1 s apart."""
 
     name = "drive"
 
@@ -83,7 +91,7 @@ class Entry:
     Attributes:
         topic: Its topic.
         kind: Its type.
-        time: When it came, integer nanoseconds.
+        time: Time of recording, integer nanoseconds.
         message: The message, or its bytes.
         reliable: Whether its publisher offered RELIABLE.
         kept: Whether its publisher offered TRANSIENT_LOCAL.

@@ -1,4 +1,4 @@
-"""A calibration in which no number is like another."""
+"""A calibration of different numbers, so that tests notice if two are swapped."""
 
 from __future__ import annotations
 

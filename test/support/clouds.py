@@ -25,10 +25,10 @@ def cloud(
 
     Args:
         values: (N,) values of each field.
-        kinds: Field -> its number type, in the order in which they lie in a point.
+        kinds: Field -> NumPy type, in the order of the fields in a point.
         order: "<" for little-endian, ">" for big-endian.
         gap: Bytes before each field.
-        height: Rows.
+        height: Number of rows.
         row_padding: Bytes after each row.
     """
     offsets, step = [], 0

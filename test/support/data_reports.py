@@ -1,4 +1,4 @@
-"""Reading of the reports that `bev-semseg check-data` writes."""
+"""Read the reports that `bev-semseg check-data` writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Report = dict[str, Any]
 
 
 def wrong(report: Report) -> list[tuple[str, str]]:
-    """Return level and item of what is not ok."""
+    """Return level and item of the findings that are not ok."""
     return [(f["level"], f["item"]) for f in report["findings"] if f["level"] != "ok"]
 
 

@@ -59,7 +59,7 @@ def score(
     box_labels: str = "boxes_4",
     **annotation,
 ) -> dict:
-    """The figures of one frame; labels: of the network, box_labels: of the ground truth."""
+    """Return the figures of one frame; `labels` is of the network, `box_labels` of the truth."""
     metric = new_metric(labels)
     metric.add(
         frame_with_points_in(truth, num_points, camera),
@@ -71,5 +71,5 @@ def score(
 
 
 def score_car(predicted: Boxes, truth: Boxes, **options) -> dict:
-    """The figures of the cars of one frame; options: as of `score`."""
+    """Return the figures of the cars of one frame; `options` are those of `score`."""
     return score(predicted, truth, **options)["classes"]["car"]

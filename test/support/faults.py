@@ -22,10 +22,10 @@ from support.peer import PATIENCE, Peer
 from bev_semseg_ros.ros.convert.message import fill
 
 PERIOD = 0.1  # seconds between two moments of a good drive
-BURST = 0.5  # seconds a stuttering sensor keeps its messages
+BURST = 0.5  # seconds for which a stuttering sensor holds back its messages
 HOUR_NS = 3_600_000_000_000
 SENSORS = ("points", "image")
-AT_ONCE = 10  # requests of a storm that wait for their answers
+AT_ONCE = 10  # requests of a storm that are pending at the same time
 MALFORMED = 200  # messages of each type
 SEED = 3
 
@@ -35,7 +35,7 @@ class Event:
     """A message of a drive.
 
     Attributes:
-        due: When it is published, seconds after the beginning of the drive.
+        due: Time of publishing, seconds after the beginning of the drive.
         topic: points, image or camera_info.
         stamp: Its stamp, nanoseconds.
         spoil: Changes the message before it is published.
@@ -57,10 +57,10 @@ class Fault:
     Attributes:
         name: Its name.
         inflict: Turns a good drive into one with the fault.
-        counter: A regular expression for names of counters; at least one of them counts the fault.
-            Empty: the node works on as if nothing had happened.
+        counter: Regular expression for names of counters; at least one of them counts the fault.
+            Empty: the node continues as if nothing had happened.
         period: Seconds between two moments of the drive.
-        moments: How many moments the drive needs at least.
+        moments: Minimum number of moments in the drive.
     """
 
     name: str
@@ -83,7 +83,7 @@ def drive(moments: int, begin: int, period: float = PERIOD) -> Drive:
 
 
 def play(peer: Peer, events: Drive) -> None:
-    """Publish each event when it is due, and collect the peer's results meanwhile."""
+    """Publish each event when it is due, and collect the peer's results in the meantime."""
     start = time.monotonic()
     # The sort is stable: events that are due together keep their order.
     for event in sorted(events, key=lambda event: event.due):
@@ -96,7 +96,7 @@ def play(peer: Peer, events: Drive) -> None:
 
 
 def fail(peer: Peer, fault: Fault, moments: int) -> None:
-    """Play a drive with the fault; the peer's next stamps are later than its stamps."""
+    """Play a drive with the fault, then advance the peer's stamp to the end of the drive."""
     moments, begin = max(moments, fault.moments), peer.next_stamp()
     play(peer, fault.inflict(drive(moments, begin, fault.period)))
     peer.stamp = begin + round(max(moments * fault.period, PERIOD) * 1e9)
@@ -105,11 +105,11 @@ def fail(peer: Peer, fault: Fault, moments: int) -> None:
 def recover(peer: Peer, timeout: float = PATIENCE) -> tuple[dict[str, str], float]:
     """Play a good drive until the node answers one of its pairs with both sensors.
 
-    The drive becomes slower while the answer is missing: a node that is too slow for a drive on a
-    busy machine takes the newest cloud and the newest image, which may never be a pair.
+    The drive slows down until the answer comes: a node that is too slow for the drive, as on a busy
+    machine, takes the newest cloud and the newest image, which may never be a pair.
 
-    The boxes of the answer must be those of `peer.reference` (the markers of the same scene before
-    the fault), if that is set.
+    If `peer.reference` (the markers of the same scene before the fault) is set, the boxes of the
+    answer must be the same.
 
     Returns:
         The timing of that answer, and the seconds from the first pair until it came.
@@ -137,10 +137,10 @@ def recover(peer: Peer, timeout: float = PATIENCE) -> tuple[dict[str, str], floa
 def storm(peer: Peer, count: int) -> tuple[int, int]:
     """Set a parameter `count` times, as fast as the node answers, during a good drive.
 
-    Half of the values are wrong.
+    Half of the values are invalid.
 
     Returns:
-        How many were accepted, and how many refused.
+        The numbers of accepted and of rejected values.
     """
 
     def request(index: int) -> SetParameters.Request:
@@ -177,7 +177,7 @@ def counted(timing: dict[str, str], counter: str) -> int:
 def _moments(start: float, timeout: float) -> Iterator[float]:
     """Yield the end of each moment of a drive, `time.monotonic()`.
 
-    A moment takes PERIOD, and from the first second on a tenth of the time since the start.
+    A moment takes PERIOD or, after the first second, a tenth of the time since the start.
     """
     while (now := time.monotonic()) < start + timeout:
         yield now + max(PERIOD, (now - start) / 10)
@@ -258,7 +258,7 @@ def truncated(message: Any) -> None:
 
 
 def resized(message: Any, width: float, height: float) -> None:
-    """Scale the size of intrinsics, or of an image, which becomes grey."""
+    """Scale the size and K of a camera_info, or the size of an image, which becomes grey."""
     message.width, message.height = int(width * message.width), int(height * message.height)
     if isinstance(message, CameraInfo):
         scale = np.diag([width, height, 1.0])
@@ -272,7 +272,7 @@ def resized(message: Any, width: float, height: float) -> None:
 
 
 def malformed(topic: str) -> Callable[[Drive], Drive]:
-    """Damage each message of the topic at random, each in its own way."""
+    """Damage each message of the topic at random, each in a different way."""
 
     def inflict(events: Drive) -> Drive:
         number = iter(range(len(events)))
@@ -298,7 +298,7 @@ FAULTS = [
     Fault("points stuttering", stuttering("points"), "dropped/unmatched_image"),
     Fault("image stuttering", stuttering("image"), "degraded/no_image"),
     # On a busy machine the older message may replace the newer one in DDS (depth 1). The partner of
-    # the newer one is left over then.
+    # the newer one then remains unmatched.
     *[
         Fault(
             f"{topic} out of order",

@@ -82,7 +82,7 @@ class Fork:
 
 
 class ForkServer:
-    """The server's process; it ends with this one."""
+    """The server's process. It ends when this process ends."""
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -91,7 +91,7 @@ class ForkServer:
                 [sys.executable, "-u", __file__, str(other.fileno())],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},  # torch reads it when it is loaded
+                env={**os.environ, "OMP_NUM_THREADS": "1"},  # torch reads this when it is loaded
             )
 
     def start(self, arguments: list[str], environment: dict[str, str]) -> Fork:
@@ -100,7 +100,7 @@ class ForkServer:
         Args:
             arguments: What would follow `python` on a command line: "-m" or "-c", the module or
                 code, and its arguments.
-            environment: All its variables.
+            environment: All environment variables of the program.
         """
         output, output_end = os.pipe()
         status, status_end = os.pipe()
@@ -122,9 +122,9 @@ def serve(channel: socket.socket) -> dict[str, Any] | None:
     """Fork for each request until the other side of the channel closes.
 
     Returns:
-        In a fork its request; in the server None at the end.
+        In a fork, its request; in the server, None at the end.
     """
-    statuses: dict[int, int] = {}  # of the forks that run, by their process
+    statuses: dict[int, int] = {}  # process id of a running fork -> pipe for its exit code
     wakeup, wakeup_end = os.pipe()
     os.set_blocking(wakeup_end, False)
     signal.set_wakeup_fd(wakeup_end)
@@ -179,7 +179,7 @@ def run_to_the_end(request: dict[str, Any]) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1
-    threading._shutdown()  # waits for threads that are no daemons
+    threading._shutdown()  # waits for non-daemon threads
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -201,11 +201,11 @@ def run(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.remove(str(Path(__file__).parent))  # which Python puts there for a script
+    sys.path.remove(str(Path(__file__).parent))  # Python adds this folder for a script
     for module in PRELOADED:
         __import__(module)
     gc.collect()
-    gc.freeze()  # no fork needs to look through what was loaded
+    gc.freeze()  # the garbage collectors of the forks can skip what is loaded
     found = serve(socket.socket(fileno=int(sys.argv[1])))
     if found is not None:
         run_to_the_end(found)

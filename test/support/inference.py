@@ -1,4 +1,4 @@
-"""Frames, and networks whose answers differ from place to place, for the tests of inference."""
+"""Frames, and networks whose outputs vary with the position, for the tests of inference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAMERA = Camera(
 )
 THRESHOLD = 0.01
 SHIPPED = ModelConfig()
-# It compiles in a fraction of the time.
+# Compiles in a fraction of the time of SHIPPED.
 SMALL = ModelConfig(
     camera_encoder="residual",
     neck_channels=16,
@@ -49,7 +49,7 @@ def config(fusion: str, model: ModelConfig = SMALL) -> Config:
 
 @cache
 def network(fusion: str, model: ModelConfig = SMALL) -> Network:
-    """Return a network with random weights whose answers differ from place to place."""
+    """Return a network with random weights whose outputs vary with the position."""
     torch.manual_seed(0)
     made = build_network(config(fusion, model))
     samples = [prepare(frame(seed=seed), config(fusion, model)) for seed in range(3)]
@@ -80,12 +80,12 @@ def new_predictor(
     )
 
 
-# For tests that do not ask when something is compiled: it is compiled once for all of them.
+# For tests in which the time of compilation does not matter: it is compiled once for all of them.
 shared_predictor = cache(new_predictor)
 
 
 def frame(points: bool = True, image: bool = True, seed: int = 0) -> Frame:
-    """Return random points and an image of coarse random pixels, or one of them."""
+    """Return a frame with random points, an image of coarse random pixels, or both."""
     rng = np.random.default_rng(seed)
     cloud = np.concatenate(
         [rng.uniform([2, -8, 0], [25, 8, 2], (600, 3)), rng.random((600, 1))], 1
@@ -105,7 +105,10 @@ def frame(points: bool = True, image: bool = True, seed: int = 0) -> Frame:
 
 
 def rig_frame() -> Frame:
-    """Three cameras, of which one has a smaller image, and two lidars, which share the points."""
+    """Return a frame of three cameras, one with a smaller image, and two lidars.
+
+    Each lidar has half of the points.
+    """
     whole, other, third = frame(seed=0), frame(seed=1), frame(seed=2)
     small = replace(CAMERA, size=(128, 96))
     turned = replace(CAMERA, camera_from_ego=CAMERA.camera_from_ego @ transform(rotation_z(-0.8)))

@@ -1,4 +1,4 @@
-"""The compiled kernels of the simulator, which take half a minute of a core to compile."""
+"""Compile the kernels of the simulator, which takes half a minute on one core."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bev_semseg_ros.sim.sensors.lidar import scan
 
 
 def compile_kernels(lock: Path) -> None:
-    """Compile what is not in numba's cache yet, one process at a time.
+    """Compile the kernels that are not yet in Numba's cache, one process at a time.
 
-    Without it, processes that begin to simulate at the same time all compile the same.
+    Otherwise, processes that start simulating at the same time would all compile the same kernels.
 
     Args:
         lock: File that all processes of a test run share; created if it does not exist.

@@ -1,4 +1,4 @@
-"""Label sets of one's own, and how two sets relate."""
+"""Custom label sets, and the mapping between two label sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros.labels import BOX_IGNORED, BOX_NONE, LabelSet
 
 
 def names_in(labels: LabelSet, other: LabelSet) -> dict[str, str]:
-    """class -> its class in another set, "ignored" or "none", as the numbers say."""
+    """Return class -> its class in another set, "ignored" or "none"."""
     special = {BOX_IGNORED: "ignored", BOX_NONE: "none"}
     return {
         name: special.get(int(number), other.classes[number])
@@ -21,7 +21,7 @@ def names_in(labels: LabelSet, other: LabelSet) -> dict[str, str]:
 def write_set(
     folder: Path, classes: list[str] | dict | None = None, name: str = "own", **mappings: dict
 ) -> Path:
-    """Write a label set whose classes have some colours, or the properties given."""
+    """Write a label set whose classes have arbitrary colours, or the given properties."""
     entries = classes or ["lane", "rest"]
     if isinstance(entries, list):
         entries = {each: {"color": [6 * i, 0, 255]} for i, each in enumerate(entries)}

@@ -56,7 +56,7 @@ def with_training(config: Config = TINY, **settings) -> Config:
 def with_car_at(
     frame: Frame, annotation: Annotation, center: np.ndarray
 ) -> tuple[Frame, Annotation]:
-    """Return a frame of `TinyDataset` whose car, with the points, has its centre elsewhere."""
+    """Return a frame of `TinyDataset` with its car, and all points, moved to another centre."""
     assert annotation.boxes is not None
     shift = center - annotation.boxes.centers[0]
     lidar = frame.lidars[LIDAR]
@@ -70,7 +70,7 @@ def with_car_at(
 
 
 class TinyDataset:
-    """One car a frame before a road and a sky."""
+    """One car per frame, in front of a road and a sky."""
 
     name = "tiny"
 
@@ -78,8 +78,8 @@ class TinyDataset:
         """Describe the frames.
 
         Args:
-            count: so many frames.
-            missing: what every second frame lacks: "points", "image", "boxes" or "mask".
+            count: Number of frames.
+            missing: What every second frame lacks: "points", "image", "boxes" or "mask".
             size: (width, height) of the images.
         """
         self.count = count
@@ -90,7 +90,7 @@ class TinyDataset:
         return self.count
 
     def scene(self, index: int) -> str:
-        """Return the scene of a frame: two frames make one."""
+        """Return the scene of a frame; each scene has two frames."""
         return f"scene{index // 2}"
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
@@ -132,9 +132,9 @@ class TinyDataset:
 
 
 class RigDataset(TinyDataset):
-    """The same frames seen by two lidars, which share the points, and by two cameras.
+    """The same frames with two lidars, which share the points, and two cameras.
 
-    The camera "left" looks to the left and has a smaller image, which shows sky alone.
+    The camera "left" looks to the left and has a smaller image, which shows only sky.
     """
 
     LEFT_SIZE = (64, 64)

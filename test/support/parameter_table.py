@@ -15,7 +15,7 @@ from bev_semseg_ros.ros.node.specification import Specification
 
 
 def documented_parameters() -> list[Specification]:
-    """Return all specifications, those of class parameters once for all classes."""
+    """Return all specifications; those of class parameters occur once for all classes."""
     classes = classes_specification(("CLASS", "..."))
     of_sensors = [
         dataclasses.replace(
@@ -71,6 +71,6 @@ def with_code(text: str) -> str:
     names = "|".join(name for name in SPECIFICATIONS if "_" in name or name in unusual)
     values = "|".join({value for each in SPECIFICATIONS.values() for value in each.choices})
     found = rf"(?<![\w/.~])(?:{names}|{others})(?!\w)|(?:(?<=\. )|(?<= is ))(?:{values})(?=[:.,;)])"
-    parts = re.split("(`[^`]*`)", text)  # code and other text in turn
+    parts = re.split("(`[^`]*`)", text)  # other text and code alternate
     parts[::2] = [re.sub(found, r"`\g<0>`", part) for part in parts[::2]]
     return "".join(parts)

@@ -28,7 +28,7 @@ from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 LABELS = load_label_set("boxes_4")  # of the boxes of the node under test
 
 REPEAT_AFTER = 5.0  # seconds without an answer
-PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
+PATIENCE = 90.0  # seconds; only failing tests wait this long, and a busy machine may be slow
 
 
 class Peer:
@@ -41,7 +41,7 @@ class Peer:
         node: The ROS node of this peer.
         received: Messages of the node by topic, such as "markers".
         publishers: Publishers of points, image and camera_info.
-        reference: The markers that every pair should give; None if unknown.
+        reference: The markers that the node should publish for every pair; None if unknown.
     """
 
     def __init__(self, calibration, namespace: str = "") -> None:
@@ -127,15 +127,15 @@ class Peer:
         return self.stamp
 
     def call(self, kind: type, name: str, request, timeout: float = PATIENCE, repeat: bool = False):
-        """Return the answer of a service of the node.
+        """Call a service of the node and return its response.
 
         Args:
             kind: Type of the service.
-            name: Of the service.
-            request: What is asked.
+            name: Name of the service.
+            request: The request.
             timeout: Seconds after which the test fails.
-            repeat: Ask again every few seconds, for requests that change nothing: an answer is lost
-                if the node has not found this client yet.
+            repeat: Call again every few seconds, for requests that change nothing: a response is
+                lost if the node has not found this client yet.
         """
         client = self.node.create_client(kind, f"{self.namespace}/perception/{name}")
         self.spin_until(client.service_is_ready, timeout, name)
@@ -181,11 +181,11 @@ class Peer:
         return encode_camera(self._calibration.camera, self.header("front"))
 
     def make(self, topic: str):
-        """Return the message of a good drive, stamped with the present moment."""
+        """Return the message of a good drive on a topic, with the current stamp."""
         return {"points": self.cloud, "image": self.image, "camera_info": self.info}[topic]()
 
     def send(self, cloud=None, image=None, info=True) -> int:
-        """Publish the messages of one moment; call `next_stamp` before they are made."""
+        """Publish the messages of one moment; call `next_stamp` before you make them."""
         if info and image is not None:
             self.publishers["camera_info"].publish(self.info())
         if cloud is not None:

@@ -1,4 +1,4 @@
-"""An inference thread with a predictor that sees nothing and publishers that only record."""
+"""An inference thread with a predictor that finds nothing and publishers that only record."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class PipelineRig:
         self._done.set()
 
     def send(self, **messages) -> None:
-        """Offer (message, camera_info) by stream, all of one moment."""
+        """Offer (message, camera_info) of each stream to the queue, all with the same stamp."""
         stamp = time.monotonic_ns()
         for stream, message in messages.items():
             self.queue.offer(stream, stamp, message)
 
     def process(self, **messages) -> dict:
-        """Offer them and return the timing of their frame."""
+        """Offer messages, as `send` does, and return the timing of their frame."""
         self._done.clear()
         self.send(**messages)
         assert self._done.wait(20)

@@ -1,4 +1,4 @@
-"""Clouds as a turning lidar gives them, and small networks that classify their points."""
+"""Clouds of a spinning lidar, and small networks that classify their points."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def turn(beams: int = 8, columns: int = 60, reach: float = 180.0, seed: int = 0)
     """Return (beams * columns, 4) points on walls 4 to 20 m away, in the frame of the lidar.
 
     Args:
-        beams: with elevations from -12 to 3 degrees.
-        columns: of points.
-        reach: degrees to both sides of the x axis.
-        seed: of ranges and intensities.
+        beams: Number of beams, with elevations from -12 to 3 degrees.
+        columns: Number of azimuths.
+        reach: Largest azimuth to both sides of the x axis, degrees.
+        seed: Seed of ranges and intensities.
     """
     rng = np.random.default_rng(seed)
     azimuth = np.radians(np.linspace(-reach, reach, columns, endpoint=False))[:, None]
@@ -56,7 +56,7 @@ def points_config(**model) -> Config:
 
 @cache
 def points_network(model: ModelConfig | None = None) -> Network:
-    """Return a network with random weights whose answers differ from point to point."""
+    """Return a network with random weights whose outputs differ from point to point."""
     wanted = points_config() if model is None else replace(points_config(), model=model)
     torch.manual_seed(0)
     made = build_network(wanted)
@@ -72,7 +72,7 @@ def points_network(model: ModelConfig | None = None) -> Network:
 
 @cache
 def points_predictor(engine: str = "torch") -> Predictor:
-    """Return a predictor of that network, on one thread of the CPU."""
+    """Return a predictor of `points_network`, on one thread of the CPU."""
     return Predictor(
         points_network(),
         points_config(),

@@ -1,4 +1,4 @@
-"""The prepared frames of a tiny data set, and the batches made of them."""
+"""The prepared frames of a tiny data set, and batches of them."""
 
 from __future__ import annotations
 

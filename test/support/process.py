@@ -1,4 +1,4 @@
-"""A command of the package as a process whose output can be waited for."""
+"""Run a command of the package as a process, and wait for its output."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ COMMAND = ("-m", "bev_semseg_ros.cli.main")
 
 
 def node_arguments(*remappings: str, **parameters: object) -> list[str]:
-    """Return the command line of a node whose answers are the same on every machine.
+    """Return the command line of a node whose results are the same on every machine.
 
     Args:
         remappings: Further arguments of ROS, such as "-r", "__ns:=/name".
-        parameters: Parameters by name, with `checkpoint` and `calibration`.
+        parameters: Parameters by name, including `checkpoint` and `calibration`.
     """
     values = {"engine": "torch", "precision": "fp32", "num_threads": 1} | parameters
     options = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
     return ["--ros-args", *remappings, *options]
 
 
-PATIENCE = 120.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
+PATIENCE = 120.0  # seconds; only failing tests wait this long, and a busy machine may be slow
 
 
 class Process:
     """`bev-semseg ARGUMENTS`, or another Python program.
 
-    At the end of a `with` block it is ended.
+    The end of a `with` block ends the process.
 
     Attributes:
         server: Runs the programs as forks; None: each has an interpreter of its own.
@@ -66,8 +66,8 @@ class Process:
 
         Args:
             arguments: Its arguments.
-            program: How Python is told the program.
-            fresh: With an interpreter of its own, although there is a server.
+            program: Arguments of Python that select the program.
+            fresh: Start a separate interpreter even if there is a server.
         """
         self.arguments, self.lines = arguments, []
         self._has_output = threading.Condition()
@@ -96,7 +96,7 @@ class Process:
             self._has_output.notify_all()
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE, after: int = 0) -> str:
-        """Return the first line from number `after` on that matches.
+        """Return the first line that matches, starting at the index `after`.
 
         The test fails with all output if none comes in time or the process ends.
         """

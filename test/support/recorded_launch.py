@@ -1,4 +1,4 @@
-"""A recording substitute of ROS's launch, and the launch file run with it."""
+"""Run the launch file with a substitute for ROS's launch that records its arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = ROOT / "launch" / "perception.launch.py"
 
 
 class Recorded:
-    """Keeps what it was made with."""
+    """Records the arguments of its constructor."""
 
     def __init__(self, *args, **kwargs) -> None:
         self.args, self.kwargs = args, kwargs
@@ -56,7 +56,7 @@ class Value(Recorded):
 
 
 def load_launch_file(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
-    """Return the launch file as a module that sees the substitutes."""
+    """Return the launch file as a module that uses the substitutes."""
     fakes = {
         "launch": {"LaunchDescription": Recorded},
         "launch.actions": {
@@ -85,7 +85,7 @@ def load_launch_file(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 
 def actions_of(launch_file: types.ModuleType, **given: str) -> list[Recorded]:
-    """Return the actions of the launch file for arguments given as texts."""
+    """Return the actions of the launch file for arguments given as strings."""
     *arguments, function = launch_file.generate_launch_description().args[0]
     context = {a.name: a.kwargs["default_value"] for a in arguments}
     context = {
@@ -97,7 +97,7 @@ def actions_of(launch_file: types.ModuleType, **given: str) -> list[Recorded]:
 
 
 def perception(actions: list[Recorded]) -> dict:
-    """Return what the perception node is started with."""
+    """Return the arguments of the action that starts the perception node."""
     return next(a.kwargs for a in actions if a.kwargs.get("executable") == "perception_node")
 
 

@@ -1,4 +1,4 @@
-"""Bags of small messages, in every form in which recordings come, without a network or a node."""
+"""Bags of small messages in all forms of recordings, for tests without a network or a node."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def image(number: int, width: int = 64) -> bytes:
 
 
 def number_of(data: bytes) -> int:
-    """Return the number of an image."""
+    """Return the number that `image` put into an image."""
     message = STORE.deserialize_cdr(data, IMAGE)
     return int(message.data[0])
 
@@ -71,11 +71,11 @@ def record(
 
     Args:
         folder: The folder.
-        numbers: Of the images.
+        numbers: Numbers of the images.
         storage: The file format.
-        topic: Their topic.
-        qos: What their publisher offered.
-        pack: Makes the bytes that are stored of those of a message.
+        topic: Topic of the images.
+        qos: QoS profiles that their publisher offered.
+        pack: Converts the bytes of a message to the bytes that are stored.
         packs_chunks: Compress the chunks of an mcap with zstd.
     """
     writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()])
@@ -114,7 +114,7 @@ def split(folder: Path, names: Sequence[str], storage: str = "sqlite3") -> Path:
 
 
 def read(path: Path) -> tuple[list[int], list[str], Counter[tuple[str, str]]]:
-    """Return the numbers of the images in a bag, what is said of it, and what is left out."""
+    """Return the numbers of the images in a bag, the reader's remarks, and what it left out."""
     with BagReader(path) as reader:
         numbers = [number_of(data) for _, _, data in reader.messages(reader.topics)]
         return numbers, [str(remark) for remark in reader.remarks], reader.left_out

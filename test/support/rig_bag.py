@@ -29,7 +29,7 @@ RIG = Calibration(
 
 
 class RigDrive(Drive):
-    """The drive, seen by two lidars, of which one has 16 beams, and by two cameras."""
+    """The drive with two lidars, one of which has 16 beams, and two cameras."""
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = super().__getitem__(index)
@@ -44,7 +44,7 @@ class RigDrive(Drive):
 
 
 def rig_bag(path: Path) -> Path:
-    """Write a bag of a rig in which the doctor finds nothing wrong, with COUNT messages a topic."""
+    """Write a bag of a rig in which the doctor finds nothing wrong, COUNT messages per topic."""
     summary = write_bag(RigDrive(), path, "sqlite3")
     assert summary.clouds == summary.images == 2 * COUNT
     return path

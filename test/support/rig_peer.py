@@ -1,4 +1,4 @@
-"""The other side of a node with several lidars and cameras."""
+"""The other side of the topics of a node with several lidars and cameras."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bev_semseg_ros.ros.convert.image import encode_image
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_cloud import encode_cloud
 
-PATIENCE = 90.0  # seconds; only a test that fails waits so long, and a busy machine may be slow
+PATIENCE = 90.0  # seconds; only failing tests wait this long, and a busy machine may be slow
 
 
 class RigPeer:
@@ -33,7 +33,7 @@ class RigPeer:
     Attributes:
         streams: NAME/points of every lidar, then NAME/image of every camera.
         received: Messages of the node by topic.
-        speed: Of the vehicle, as the odometry of each moment says it, m/s; None for no odometry.
+        speed: Speed of the vehicle in the odometry of each moment, m/s; None: send no odometry.
     """
 
     speed: float | None = 0.0
@@ -100,8 +100,8 @@ class RigPeer:
 
         Args:
             stamp: The moment, nanoseconds.
-            streams: Those to send.
-            size: (width, height) of the images, if it is another than that of the calibration.
+            streams: Streams to send.
+            size: (width, height) of the images; default: that of the calibration.
         """
         if self.speed is not None:
             odometry = Odometry(header=_header(stamp, "odom"), child_frame_id="base_link")
@@ -117,7 +117,7 @@ class RigPeer:
                 self._publishers[stream].publish(image)
 
     def cloud(self, name: str, stamp: int) -> PointCloud2:
-        """Return a cloud of a lidar: points around the vehicle, in the lidar's frame."""
+        """Return a cloud of a lidar: points ahead of the vehicle, in the lidar's frame."""
         mount = self._calibration.lidars[name]
         rng = np.random.default_rng(len(name))
         ego = rng.uniform((2, -8, 0.1, 0), (18, 8, 1.9, 1), (400, 4))
@@ -138,7 +138,7 @@ class RigPeer:
         return encode_camera(camera, header), encode_image(pixels, "rgb8", header)
 
     def settle(self) -> None:
-        """Wait until the node has taken what was sent: a newer message would replace it."""
+        """Wait until the node has taken all messages: newer ones would replace them."""
         name = f"{self._namespace}/perception/get_parameters"
         client = self.node.create_client(GetParameters, name)
         self.spin_until(client.service_is_ready, name)
@@ -148,7 +148,7 @@ class RigPeer:
         self.node.destroy_client(client)
 
     def timing(self, stamp: int) -> dict[str, str]:
-        """Return the timing of a frame, waiting for it."""
+        """Wait for the timing of a frame and return it."""
         self.spin_until(lambda: self._timing_of(stamp), f"the timing of {stamp}")
         return {pair.key: pair.value for pair in self._timing_of(stamp).status[0].values}
 
@@ -157,7 +157,7 @@ class RigPeer:
         return next((each for each in messages if stamp_ns(each.header.stamp) == stamp), None)
 
     def labels(self, name: str, stamp: int) -> np.ndarray:
-        """Return the mask of a camera, waiting for it."""
+        """Wait for the mask of a camera and return it."""
         topic = f"{name}/semseg/labels"
 
         def found() -> Any:
@@ -169,7 +169,7 @@ class RigPeer:
         return np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
 
     def close(self) -> None:
-        """End this side."""
+        """Close the ROS node of this peer."""
         self._executor.shutdown()
         self.node.destroy_node()
         self._context.try_shutdown()

@@ -1,4 +1,4 @@
-"""What a network sees of made-up moments, small enough for quick tests."""
+"""Random samples that are small enough for quick tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs
 from bev_semseg_ros.preprocessing import Sample
 
-# 64 x 64 cells of the heads.
+# The heads have 64 x 64 cells.
 GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)
 CAMERA_FROM_EGO = np.array([[0, -1, 0, 0], [0, 0, -1, 1.6], [1, 0, 0, 0], [0, 0, 0, 1.0]])
 
@@ -24,8 +24,8 @@ def small_config(labels: dict[str, str] | None = None, **model: Any) -> Config:
     """Return a configuration with GRID and the small camera encoder.
 
     Args:
-        labels: task -> label set, where it is not the default.
-        model: further settings of `model`.
+        labels: Task -> label set, if it is not the default.
+        model: Further settings of `model`.
     """
     base = Config(grid=GRID)
     settings = {"camera_encoder": "residual"} | model
@@ -33,11 +33,11 @@ def small_config(labels: dict[str, str] | None = None, **model: Any) -> Config:
 
 
 def sample(seed: int = 0, points: int = 400, size: tuple[int, int] = (96, 64)) -> Sample:
-    """Return points and an image of chance.
+    """Return a sample with random points and a random image.
 
     Args:
-        seed: of the chance.
-        points: so many points.
+        seed: Seed of points and image.
+        points: Number of points.
         size: (width, height) of the image.
     """
     rng = np.random.default_rng(seed)
@@ -54,18 +54,18 @@ def lidar_sample(seed: int = 0) -> Sample:
 
 
 def rig_sample(sizes: dict[str, tuple[int, int]], seed: int = 0) -> Sample:
-    """Return points and the images of several cameras, each turned further to the right.
+    """Return a sample with the images of several cameras, each rotated further to the right.
 
     Args:
-        sizes: name of a camera -> (width, height) of its image.
-        seed: of the chance.
+        sizes: Name of a camera -> (width, height) of its image.
+        seed: Seed of points and images.
     """
     images = {}
     for number, (name, size) in enumerate(sizes.items()):
         seen = sample(seed + number, size=size).images["camera"]
         turn = transform(
             rotation_z(0.7 * number)
-        )  # of the world to the left, as the camera sees it
+        )  # rotates the world to the left, relative to the camera
         pose = seen.camera.camera_from_ego @ turn
         images[name] = replace(seen, camera=replace(seen.camera, camera_from_ego=pose))
     return replace(sample(seed), images=images)
@@ -77,7 +77,7 @@ def camera_sample(seed: int = 0) -> Sample:
 
 
 def run(network: Network, *samples: Sample) -> NetworkOutputs:
-    """Return what a network says of a batch of samples."""
+    """Return the outputs of a network for a batch of samples."""
     with torch.inference_mode():
         return network(Batch.from_samples(samples, network.lidar_encoder.attributes))
 

@@ -1,4 +1,4 @@
-"""A small street with known contents: a flat road, some cars and, if asked for, a wall."""
+"""A small street with known contents: a flat road, some cars and, optionally, a wall."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def street(
 
     Args:
         before: x (metres) and lidar material of a wall across the road, 60 m wide and 6 m high.
-        seed: Of the noise.
+        seed: Seed of the noise.
         poses: x, y, yaw of the cars.
     """
     materials = MaterialTable(np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""A small data set in which nothing is wrong: a car on a road, in KITTI's layout."""
+"""A small data set without faults: a car on a road, in KITTI's layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CAR = "Car 0.00 0 -1.57 10 10 30 30 1.50 1.60 4.00 1.00 1.65 20.00 -1.5707963\n"
 
 
 def write_street(root: Path, count: int = 4) -> Path:
-    """Write a drive at 10 Hz with masks, and points in its car and on the ground.
+    """Write a drive at 10 Hz with masks, and with points in the car and on the ground.
 
     Args:
         root: The data set.

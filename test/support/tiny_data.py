@@ -60,7 +60,7 @@ def a2d2_file(
         root: The data set.
         part: image, sidecar, lidar, mask or boxes.
         scene: Name of the scene's folder.
-        number: Of the frame.
+        number: Number of the frame.
         subset: Name of the subset's folder.
         camera: Name of the camera.
     """
@@ -119,7 +119,7 @@ def write_a2d2_frame(
     Args:
         root: The data set.
         scene: Name of the scene's folder.
-        number: Of the frame; seeds its pixels and points.
+        number: Number of the frame; seeds its pixels and points.
         time_us: Time of the image, microseconds.
         subset: Name of the subset's folder.
         camera: Name of the camera.

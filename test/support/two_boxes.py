@@ -1,4 +1,4 @@
-"""A frame with two boxes, and what augmentation makes of it."""
+"""A frame with two boxes, and its augmentation."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ QUIET = replace(
 
 
 def make_example() -> Example:
-    """Return a frame with one box.
+    """Return a frame with two boxes.
 
-    The cloud has 25 points inside each box. The image holds column and row numbers, the mask a
-    chessboard of two classes.
+    The cloud has 25 points inside each box. The red channel of the image is half the column, the
+    green one the row. The mask is a chessboard of two classes.
     """
     ego_from_view = transform(rotation_rpy(0.02, -0.01, 0.03), (1.6, 0.2, 1.5))
     camera = Camera(
@@ -71,7 +71,7 @@ def make_example() -> Example:
 
 
 def augmented(example: Example | None = None, seed: int = 0, **settings: float) -> Example:
-    """An example that only these settings vary; the image keeps its size."""
+    """Augment an example with only these settings; the image keeps its size."""
     config = replace(QUIET, **settings)
     grid = GridConfig(x_max=102.4, y_min=-51.2, y_max=51.2)
     rng = np.random.default_rng(seed)

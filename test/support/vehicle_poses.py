@@ -1,7 +1,7 @@
-"""A vehicle whose sensors sit in known places, and TF that knows them.
+"""A vehicle with known sensor poses, and transforms in TF that describe them.
 
-tf2_ros is used if it is installed. Otherwise a substitute for its Buffer is, which tests our
-geometry and not that of tf2.
+If tf2_ros is not installed, `StandInBuffer` replaces its Buffer. It tests the geometry of this
+package, not that of tf2.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from bev_semseg_ros.ros.convert.message import stamp_ns
 
 S = 1_000_000_000
 GROUND = -0.4
-LIDAR_POSE = [1.2, -0.3, 1.6, 3.1, 0.4, -2.0]  # hangs upside down and looks back
+LIDAR_POSE = [1.2, -0.3, 1.6, 3.1, 0.4, -2.0]  # mounted upside down, looks back
 CAMERA_POSE = [1.9, 0.1, 1.1, 0.02, 0.1, -0.3]
-POINTS = np.array([[10.0, 2, 0.5], [25, -4, 1.7], [3, 0, 0]])  # in the vehicle's frame
+POINTS = np.array([[10.0, 2, 0.5], [25, -4, 1.7], [3, 0, 0]])  # in the frame of the vehicle
 
 
 class StandInError(Exception):
@@ -27,7 +27,7 @@ class StandInError(Exception):
 
 
 class StandInBuffer:
-    """Looks up what was set as tf2_ros.Buffer would, without interpolation."""
+    """A substitute for tf2_ros.Buffer that does not interpolate."""
 
     def __init__(self, *_) -> None:
         self._known: dict[str, tuple[str, dict[int, np.ndarray]]] = {}
@@ -72,7 +72,7 @@ class StandInBuffer:
 
 
 def at(source, cloud: Header, image: Header | None = None):
-    """The poses of one lidar and one camera."""
+    """Return the poses of one lidar and one camera."""
     return source.at({LIDAR: cloud}, {} if image is None else {CAMERA: image})
 
 

@@ -1,4 +1,4 @@
-"""Waits for what another thread does."""
+"""Wait for other threads."""
 
 from __future__ import annotations
 
