@@ -158,7 +158,7 @@ def check_folder(folder: Path) -> list[str]:
 
 
 def request_of(folder: Path) -> dict[str, Any]:
-    """Return the REQUEST of a folder's synth.json, with the number of scenes for their list."""
+    """Return the REQUEST of a folder's synth.json; the scenes are given by their number."""
     content = read_json(folder / "synth.json")
     found = {key: content.get(key) for key in REQUEST}
     found["full_turn"] = bool(found["full_turn"])

@@ -55,7 +55,7 @@ class ImageStatistics:
             Plain values:
 
             - cameras: for each camera `sizes`, a list of [width, height, images], and
-              `field_of_view`, the mean horizontal and vertical one of the rectified images,
+              `field_of_view`, the mean [horizontal, vertical] one of the rectified images,
               degrees.
             - masks: number of labelled images.
             - without_people: fraction of masks without a pedestrian, among those whose label set
