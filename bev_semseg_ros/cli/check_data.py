@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report and write it if asked for. Return the exit status."""
+    """Print the report and write it if requested. Return the exit status."""
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.data_check import check_data
     from bev_semseg_ros.inference import checkpoint
