@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bev_semseg_ros.config import AugmentationConfig, GridConfig
-from bev_semseg_ros.data.augmentation import (
-    augment,
-)
+from bev_semseg_ros.data.augmentation import augment
 from bev_semseg_ros.data.example import Example
 from bev_semseg_ros.frame import CAMERA, Boxes, Camera
 from bev_semseg_ros.geometry import (
@@ -65,7 +63,7 @@ def make_example() -> Example:
     cloud = np.concatenate([(turned + boxes.centers[:, None]).reshape(-1, 3)])
     points = np.column_stack([cloud, np.full(len(cloud), 0.5)]).astype(np.float32)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    image = np.stack([columns // 2, rows, columns % 2 * 0], -1).astype(np.uint8)
+    image = np.stack([columns // 2, rows, np.zeros_like(rows)], -1).astype(np.uint8)
     mask = np.where((columns // 20 + rows // 20) % 2, 3, 9).astype(np.uint8)
     return Example(Sample.of(points, image, camera), {CAMERA: mask}, boxes, np.array([False, True]))
 
