@@ -1,4 +1,4 @@
-"""Colours of materials, as linear RGB (3,), and their random brightness."""
+"""Colours of materials as linear RGB (3,), and random brightness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
-    """Return a grey (3,) of a brightness, with a tint of relative standard deviation `tint`."""
+    """Return a grey (3,) of brightness `value`; its tint has the relative standard deviation `tint`."""
     return value * (1 + rng.normal(0, tint, 3))
 
 
@@ -18,5 +18,5 @@ def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is evenly distributed."""
+    """Draw a number whose logarithm is uniformly distributed."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

@@ -1,4 +1,4 @@
-"""The materials of street furniture: paint, plastic, cloth and prints of one scene."""
+"""Materials of the street furniture of one scene: paint, plastic, cloth and prints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.street_materials import random_print
 
-# Hue, saturation and value (bounds each) of the plastics that bins, boxes and poles are made of.
+# Bounds of hue, saturation and value of the plastics of bins, boxes and poles.
 PLASTIC_COLORS = (
     ((0.30, 0.42), (0.4, 0.8), (0.05, 0.25)),  # dark green
     ((0.12, 0.15), (0.8, 1.0), (0.4, 0.8)),  # yellow
@@ -33,7 +33,7 @@ class FurnitureMaterials:
         yellow_black: Plastic with yellow and black stripes across u.
         red: Retroreflective red.
         white: Retroreflective white.
-        blue: Retroreflective blue of the signs that show where to pass.
+        blue: Retroreflective blue of the signs that show on which side to pass.
         orange: Plastic of cones and flexible posts.
         rubber: Feet of beacons and cones.
         plastics: Plastics of random colours.
@@ -70,7 +70,7 @@ class FurnitureMaterials:
         u = rng.uniform
 
         def plastic() -> int:
-            """Add a plastic of a random colour, some with a print."""
+            """Add a plastic of a random colour."""
             bounds = PLASTIC_COLORS[rng.integers(len(PLASTIC_COLORS))]
             color = hsv(*(u(*bound) for bound in bounds))
             return table.add("plastic", color, noise_contrast=0.3, stain_contrast=u(0, 0.4))
@@ -84,7 +84,7 @@ class FurnitureMaterials:
             return table.add("metal", color, stain_contrast=u(0, 0.5), specular=0.2, fresnel=0.06)
 
         def cloth() -> int:
-            """Add a cloth of any colour."""
+            """Add a cloth of a random colour."""
             color = hsv(rng.random(), u(0, 0.9), log_uniform(rng, 0.03, 0.8))
             return table.add("cloth", color, noise_frequency=3, fine_contrast=0.15)
 
@@ -95,7 +95,7 @@ class FurnitureMaterials:
             return table.add("wall", color, noise_contrast=0.7, fine_contrast=0.2)
 
         def striped() -> int:
-            """Add red and white stripes of equal width, faded and dirty by chance."""
+            """Add red and white stripes of equal width, randomly faded and dirty."""
             fade = u(0.0, 0.5)
             red = np.array([0.7, 0.03, 0.03]) * (1 - fade) + fade * 0.4
             return table.add(

@@ -1,4 +1,4 @@
-"""The shapes of vehicles, people and plants: each is built once, and placed many times."""
+"""The shapes of vehicles, people and plants: each is built once and placed many times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from bev_semseg_ros.sim.assets.pool import Pool
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.assets.vehicles import cars, trucks
 
-# How many shapes of each kind there are. The shares of cars are those counted in KITTI, with more
-# of the rare kinds, which a detector would miss otherwise.
+# Number of shapes of each kind. The proportions of cars follow KITTI, but rare kinds, which a
+# detector would otherwise miss, are more frequent.
 CAR_COUNTS = {
     "hatch": 32,
     "city": 9,
@@ -40,7 +40,7 @@ TRUCK_COUNTS = {
     "bus": 14,
     "articulated_bus": 4,
 }
-# How many people there are of each kind; the kinds that walk, then those that stay.
+# Number of people of each kind: those who move, then those who stay in place.
 WALKING_COUNTS = {
     "walking": 66,
     "child": 16,
@@ -55,7 +55,7 @@ WALKING_COUNTS = {
     "led_child": 4,
 }
 STILL_COUNTS = {"standing": 70, "standing_child": 10, "sitting": 20}
-# Without a seat of their own, for benches and chairs of the scene.
+# Seated people without a seat, for the benches and chairs of the scene.
 SEATED_COUNTS = {"seated": 20}
 CYCLIST_COUNTS = {
     "cyclist": 48,
@@ -78,13 +78,13 @@ PLANT_COUNTS = {"leafy": 8, "poplar": 3, "conifer": 3, "bare": 5, "bush": 5, "he
 
 
 class Library:
-    """A pool of shapes; the same seed gives the same pool.
+    """Pools of shapes; the same seed gives the same shapes.
 
-    Every `draw_...` returns a shape of the pool, all of them equally likely.
+    Each `draw_...` method returns a random shape; all shapes in question are equally likely.
     """
 
     def __init__(self, seed: int) -> None:
-        """Describe all shapes; each is built when it is first drawn."""
+        """Describe all shapes; each is built when it is first used."""
         self.cars = Pool(cars.car, CAR_COUNTS, (seed, 0))
         self.trucks = Pool(trucks.truck, TRUCK_COUNTS, (seed, 1))
         self.walking = Pool(pedestrians.pedestrian, WALKING_COUNTS, (seed, 2))

@@ -1,4 +1,4 @@
-"""Materials of surfaces, as the camera and the lidar see them."""
+"""Properties of surface materials for camera and lidar."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ CAMERA_COLUMNS = (
     "stain_contrast",  # of large-scale brightness
     "anisotropy",  # factor on u for noise in uv (grooves, tracks); 1: noise in space
     "crack",  # strength of dark cracks, 0 to 1
-    "pattern",  # number of one of PATTERNS
+    "pattern",  # index in PATTERNS
     "pattern_u",  # width of a brick, slab, stripe or window bay in metres
-    "pattern_v",  # height of it in metres
-    "pattern_line",  # width of a joint in metres, or a share of the pattern
+    "pattern_v",  # its height in metres
+    "pattern_line",  # width of a joint in metres, or a fraction of the pattern
     "pattern_contrast",
     "pattern_extra",  # of a facade: height of the shop floor in metres
     "specular",  # weight of the mirror reflection, 0 to 1
     "fresnel",  # reflectance at normal incidence
     "emission",
-    "cutout",  # number of one of CUTOUTS: holes in the surface
+    "cutout",  # index in CUTOUTS: holes in the surface
     "cutout_frequency",  # 1/m
-    "cutout_threshold",  # level of noise, or share of the surface that remains
+    "cutout_threshold",  # noise level, or fraction of the surface that remains
     "translucency",  # of leaves, 0 to 1
-    "depth_bias",  # share of the depth by which a decal is drawn nearer than its surface
+    "depth_bias",  # fraction of the depth by which a decal is drawn in front of its surface
     "seed",  # of all noise
 )
 CAMERA_COLUMN = {name: index for index, name in enumerate(CAMERA_COLUMNS)}
@@ -50,11 +50,13 @@ CUTOUTS = ("none", "leaves", "twigs", "bars", "mesh", "slats")
 LIDAR_COLUMNS = ("reflectance", "log_sigma", "drop", "exponent", "transmission", "range_sigma")
 LIDAR_COLUMN = {name: index for index, name in enumerate(LIDAR_COLUMNS)}
 LIDAR_MATERIALS: dict[str, tuple[float, float, float, float, float, float]] = {
-    # Compared with real clouds: dry flat ground returns every ray within 18 m (A2D2) or 30 m
-    # (KITTI), the body of a bright car nineteen of twenty. Paint mirrors: aslant it is dark.
+    # The values were compared with real clouds: dry, flat ground returns every ray within 18 m
+    # (A2D2) or 30 m (KITTI), and the body of a bright car returns 95 % of them. Paint reflects
+    # specularly, so it is dark at oblique incidence.
     #
-    # Reflectance, standard deviation of its logarithm from scene to scene, chance that a return is
-    # lost, exponent of the incidence, share of rays let through, range noise in metres.
+    # Reflectance, standard deviation of its logarithm from scene to scene, probability that a
+    # return is lost, exponent of the cosine of incidence, fraction of rays transmitted, range
+    # noise in metres.
     "road": (0.22, 0.25, 0.00, 0.3, 0, 0),
     "pavement": (0.30, 0.25, 0.00, 0.3, 0, 0),
     "grass": (0.35, 0.25, 0.01, 0.3, 0, 0.02),
@@ -106,13 +108,12 @@ class MaterialTable:
         Args:
             lidar: Key of LIDAR_MATERIALS.
             albedo: (3,) linear RGB, 0 to 1.
-            albedo2: (3,) second colour of the noise; by default near `albedo`.
+            albedo2: (3,) second colour of the noise; by default similar to `albedo`.
             albedo3: (3,) colour of the pattern; by default darker than `albedo`.
             pattern: One of PATTERNS.
             cutout: One of CUTOUTS.
-            **columns: Values of CAMERA_COLUMNS; by default gentle noise. Contrasts and frequencies
-            are
-                varied at random.
+            **columns: Values of CAMERA_COLUMNS; gentle noise by default. Contrasts and frequencies
+                are varied randomly.
 
         Returns:
             The row of the material, for `Mesh.materials`.
@@ -153,7 +154,7 @@ class MaterialTable:
         return len(self._camera) - 1
 
     def change(self, row: int, **columns: float) -> None:
-        """Change columns of a material that was added.
+        """Change columns of an existing material.
 
         Args:
             row: Row of the material.
@@ -164,10 +165,10 @@ class MaterialTable:
 
     @property
     def camera(self) -> np.ndarray:
-        """(K, len(CAMERA_COLUMNS)) float32, what the camera sees of each material."""
+        """(K, len(CAMERA_COLUMNS)) float32, properties of each material for the camera."""
         return np.array(self._camera, np.float32)
 
     @property
     def lidar(self) -> np.ndarray:
-        """(K, len(LIDAR_COLUMNS)) float32, what the lidar sees of each material."""
+        """(K, len(LIDAR_COLUMNS)) float32, properties of each material for the lidar."""
         return np.array(self._lidar, np.float32)

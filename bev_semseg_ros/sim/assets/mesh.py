@@ -1,4 +1,4 @@
-"""Triangle meshes that every sensor sees, and a builder that collects primitives into one."""
+"""Triangle meshes for cameras and lidars, and a builder that combines primitives into a mesh."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ BOX_CORNERS = np.array(
 )
 # Corners of its faces, counter-clockwise seen from outside: the sides, then the top; no floor.
 BOX_FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
-# Which of length, width and height span each face.
+# Dimensions that span each face: 0 is length, 1 width, 2 height.
 BOX_FACE_SIZES = np.array([[0, 2], [1, 2], [0, 2], [1, 2], [0, 1]])
-# The corners of a face that its two triangles have.
+# Indices of a face's corners in its two triangles.
 QUAD_HALVES = [0, 1, 2, 0, 2, 3]
 _UNIT_SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
 
@@ -55,7 +55,7 @@ def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def repeated(value: int | np.ndarray, count: int) -> np.ndarray:
-    """Return one value as often as `count` says, or an array (count,) as it is."""
+    """Return `count` copies of a single value, or an array (count,) unchanged."""
     return np.full(count, value) if np.ndim(value) == 0 else np.asarray(value)
 
 
@@ -68,7 +68,7 @@ class Mesh:
         uvs: (T, 3, 2) float32 texture coordinates in metres on the surface.
         normals: (T, 3, 3) float32 unit normal of each corner.
         labels: (T,) uint8 class, a value of `classes.MASK_LABEL`.
-        materials: (T,) int32 row of the scene's MaterialTable; in a Shape, the number of a slot.
+        materials: (T,) int32 row of the scene's MaterialTable; in a Shape, the index of a slot.
         objects: (T,) int32 index of the annotated object, or NO_OBJECT.
     """
 
@@ -93,15 +93,15 @@ class Mesh:
         scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
         object_index: int = NO_OBJECT,
     ) -> Mesh:
-        """Return a copy that is scaled, then turned, then moved.
+        """Return a copy that is scaled, then rotated, then translated.
 
         Args:
-            position: New place of the origin in metres.
+            position: New position of the origin in metres.
             yaw: Angle about z in radians.
-            materials: (slots,) row of the scene's MaterialTable for each slot of the library's
-                mesh; None keeps the materials.
+            materials: (slots,) row of the scene's MaterialTable for each slot of this mesh; None
+                keeps the materials.
             scale: Factors along x, y and z.
-            object_index: Object of all triangles.
+            object_index: Index of the annotated object for all triangles, or NO_OBJECT.
         """
         scaling = np.asarray(scale, np.float32)
         rotation = rotation_z(yaw).astype(np.float32).T
@@ -152,9 +152,9 @@ def concatenate(meshes: list[Mesh]) -> Mesh:
 
 
 class MeshBuilder:
-    """Collects primitives into a Mesh.
+    """Combines primitives into a Mesh.
 
-    In all methods, `label` is a value of `classes.MASK_LABEL` and `material` the value for
+    In all methods, `label` is a value of `classes.MASK_LABEL` and `material` a value for
     `Mesh.materials`. Lengths are in metres.
     """
 
@@ -177,8 +177,8 @@ class MeshBuilder:
 
         Args:
             triangles: (T, 3, 3) corners.
-            label: One, or one per triangle (T,).
-            material: One, or one per triangle (T,).
+            label: A single class, or one per triangle (T,).
+            material: A single material, or one per triangle (T,).
             uvs: (T, 3, 2) texture coordinates; zeros by default.
             normals: (T, 3, 3) unit normals; those of the flat triangles by default.
         """
@@ -216,12 +216,12 @@ class MeshBuilder:
         """Add a surface through a grid of points.
 
         Args:
-            points: (R, C, 3).
+            points: (R, C, 3) points of the surface.
             label: Class of the surface.
-            material: One, or one per cell (R - 1, C - 1).
+            material: A single material, or one per cell (R - 1, C - 1).
             uvs: (R, C, 2) texture coordinates; zeros by default.
-            smooth: Whether normals are interpolated between the points; else every triangle is
-                flat.
+            smooth: Whether normals are interpolated between the points; otherwise every triangle
+                is flat.
         """
         points = np.asarray(points, np.float64)
         normals = None
@@ -284,8 +284,8 @@ class MeshBuilder:
         """Add an upright cuboid without a floor.
 
         Args:
-            base: Middle of its lower face.
-            size: Length, width, height.
+            base: Centre of the lower face.
+            size: Length, width and height.
             yaw: Heading in radians.
             label: Class of the surface.
             material: Material of the surface.
@@ -321,8 +321,8 @@ class MeshBuilder:
         """Add a cone frustum without caps, with smooth normals.
 
         Args:
-            start: Middle of its lower end.
-            end: Middle of its upper end.
+            start: Centre of the lower end.
+            end: Centre of the upper end.
             start_radius: Radius at the lower end.
             end_radius: Radius at the upper end.
             sides: Number of sides.
@@ -345,7 +345,7 @@ class MeshBuilder:
 
 
 def _cells(values: np.ndarray) -> np.ndarray:
-    """Return values at the corners of a grid's triangles.
+    """Return the values at the corners of the triangles of a grid.
 
     Args:
         values: (R, C, K) values at the points of a grid.

@@ -13,7 +13,7 @@ from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 
 def add_motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosition:
-    """Add a motorcycle: naked, with a fairing, or with a windscreen and cases."""
+    """Add a motorcycle: naked, with a fairing, or with a fairing and cases."""
     u = rng.uniform
     radius, half_base, width = u(0.3, 0.33), u(0.68, 0.76), u(0.32, 0.4)
     is_tourer, has_fairing = rng.random() < 0.3, rng.random() < 0.4
@@ -70,7 +70,7 @@ def add_motorcycle(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosi
 
 
 def add_scooter(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosition:
-    """Add a motor scooter with a low step and a shield for the legs."""
+    """Add a motor scooter with a low floor and a leg shield."""
     u = rng.uniform
     radius, half_base, bar_z = u(0.2, 0.25), u(0.6, 0.67), u(0.95, 1.05)
     for x in (-half_base, half_base):
@@ -128,7 +128,7 @@ def add_scooter(builder: MeshBuilder, rng: np.random.Generator) -> RidingPositio
 
 
 def add_kick_scooter(builder: MeshBuilder, rng: np.random.Generator) -> RidingPosition:
-    """Add an electric kick scooter, on which one stands."""
+    """Add an electric kick scooter, whose rider stands."""
     u = rng.uniform
     radius, half_base, bar_z = u(0.1, 0.13), u(0.42, 0.47), u(1.0, 1.12)
     for x in (-half_base, half_base):

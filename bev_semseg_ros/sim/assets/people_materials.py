@@ -9,7 +9,7 @@ import numpy as np
 from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 
-# Material slots of people, what they have with them, and two-wheelers; and the number of each.
+# Material slots of people, their belongings and two-wheelers, and the index of each slot.
 PEOPLE_SLOTS = (
     "trousers",
     "jacket",
@@ -43,7 +43,7 @@ PEOPLE_SLOTS = (
     REAR_LAMP,
 ) = range(len(PEOPLE_SLOTS))
 
-# Share of people in a jacket of a signal colour with reflecting bands.
+# Fraction of people in a high-visibility jacket with reflective bands.
 SIGNAL_SHARE = 0.04
 
 
@@ -97,7 +97,7 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
 
 
 def _pattern(rng: np.random.Generator) -> dict[str, Any]:
-    """Return the columns of a pattern for some clothes. Their texture's u runs upwards."""
+    """Return the columns of a random pattern of clothes, often none. Their texture's u points up."""
     draw = rng.random()
     size = rng.uniform(0.03, 0.15)
     if draw < 0.1:

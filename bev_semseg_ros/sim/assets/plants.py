@@ -1,4 +1,4 @@
-"""Trees, bushes and hedges: cards that their material cuts into leaves, round darker cores."""
+"""Trees, bushes and hedges: cards, which their material cuts into leaves, around darker cores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bev_semseg_ros.sim.assets.shape import Shape, extent
 from bev_semseg_ros.sim.assets.surfaces import SEASONS
 from bev_semseg_ros.sim.classes import VEGETATION
 
-# Material slots of all plants, and the number of each.
+# Material slots of all plants, and the index of each slot.
 PLANT_SLOTS = ("bark", "leaves", "core", "twigs")
 BARK, LEAVES, CORE, TWIGS = range(len(PLANT_SLOTS))
 PLANT_KINDS = ("leafy", "poplar", "conifer", "bare", "bush", "hedge")
 
 
 def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:
-    """Draw the colour of leaves in a season."""
+    """Draw the colour (3,) of leaves in a season."""
     uniform = rng.uniform
     if season == "autumn" and rng.random() < 0.75:
         return hsv(uniform(0.02, 0.17), uniform(0.3, 0.97), uniform(0.2, 0.9))
@@ -127,7 +127,7 @@ def plant(rng: np.random.Generator, kind: str) -> Shape:
 
 
 def _standing(mesh: Mesh, kind: str) -> Shape:
-    """Return a Shape whose origin is the foot of the trunk, in the middle of its box."""
+    """Return a Shape whose origin is the foot of the trunk, at the centre of its footprint."""
     low, high = extent(mesh)
     reach = 2 * np.maximum(-low, high)
     return Shape(mesh, (float(reach[0]), float(reach[1]), float(high[2])), None, kind)
@@ -141,15 +141,15 @@ def _cards(
     half_size: float,
     material: int,
 ) -> None:
-    """Add square cards of leaves in random attitudes.
+    """Add square cards of leaves in random orientations.
 
     Args:
         builder: Receives the triangles.
         rng: Source of randomness.
-        points: (N, 3) middles of the cards.
-        outward: (N, 3) directions that the normals are scattered about.
+        points: (N, 3) centres of the cards.
+        outward: (N, 3) directions around which the normals are scattered.
         half_size: Half the mean length of an edge in metres.
-        material: Slot.
+        material: Material slot.
     """
     count = len(points)
     a = normalize(rng.normal(size=(count, 3)))
@@ -180,16 +180,16 @@ def _tuft(
     half_size: float,
     core: float = 0.72,
 ) -> None:
-    """Add an ellipsoid of leaf cards round a core.
+    """Add an ellipsoid of leaf cards around a core.
 
     Args:
         builder: Receives the triangles.
         rng: Source of randomness.
-        center: (3,).
-        radii: (3,) metres.
+        center: (3,) centre in metres.
+        radii: (3,) radii in metres.
         cards: Number of cards.
         half_size: Half the mean length of a card's edge in metres.
-        core: Radii of the core as a share of `radii`; 0 for no core.
+        core: Radii of the core as a fraction of `radii`; 0 for no core.
     """
     if core > 0:
         around, up = np.linspace(0, 2 * np.pi, 7)[:, None], np.array([[-1.2, -0.45, 0.45, 1.2]])
@@ -205,7 +205,7 @@ def _tuft(
 
 
 def _trunk(builder: MeshBuilder, rng: np.random.Generator, height: float, radius: float) -> None:
-    """Add a slightly crooked trunk, from below the ground (for slopes) to `height`."""
+    """Add a slightly crooked trunk up to `height`; for slopes, it starts below the ground."""
     middle = np.array([*rng.normal(0, 0.05, 2), 0.4 * height])
     top = np.array([*rng.normal(0, 0.12, 2), height])
     builder.tube((0, 0, -0.3), middle, 1.1 * radius, 0.85 * radius, 7, VEGETATION, BARK)
@@ -336,7 +336,7 @@ def _hedge(builder: MeshBuilder, rng: np.random.Generator) -> None:
     count, half = 92, np.array([length / 2, half_width, height / 2])
     normal = np.zeros((count, 3))
     normal[np.arange(count), rng.choice(3, count, p=(0, 0.68, 0.32))] = 1
-    # There are no cards below the hedge, and hardly any reach into the next segment.
+    # No cards lie below the hedge, and hardly any reach into the next segment.
     side = np.where(normal[:, 2:] > 0, 1, rng.choice([-1, 1], (count, 1)))
     spread = rng.uniform(-0.95, 0.95, (count, 3)) * (0.8, 1, 1)
     points = np.where(normal > 0, 0.9 * side, spread) * half + (0, 0, half[2])

@@ -1,4 +1,4 @@
-"""A pool of shapes, each built when it is first drawn."""
+"""A pool of shapes, each built when it is first used."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.shape import Shape
 
-# Makes a shape of a kind.
+# Makes a shape of the given kind.
 Maker = Callable[[np.random.Generator, str], Shape]
 
 
 class Pool(Sequence[Shape]):
-    """Shapes of several kinds. The same seeds give the same shapes, in any order of drawing.
+    """Shapes of several kinds. The same seeds give the same shapes, in any order of use.
 
-    Each shape has a seed of its own, so that a shape may be built late: a process that simulates a
-    few scenes builds only what stands in them.
+    Each shape has its own seed and is built when it is first used. A process that simulates a few
+    scenes builds only the shapes in them.
 
     Attributes:
         kinds: Kind of each shape.
@@ -27,7 +27,7 @@ class Pool(Sequence[Shape]):
         """Describe a pool without building anything.
 
         Args:
-            make: Makes a shape of a kind.
+            make: Makes a shape of the given kind.
             counts: Number of shapes of each kind.
             seeds: Seeds of the pool; no two pools of a library share them.
         """
@@ -62,7 +62,7 @@ class Pool(Sequence[Shape]):
 
         Args:
             rng: Source of randomness.
-            kind: Kind of the shape; None for any of the pool, all shapes equally likely.
+            kind: Kind of the shape; None to draw from all shapes, each equally likely.
 
         Raises:
             ValueError: If the pool has no such kind.

@@ -1,4 +1,4 @@
-"""Rectangles, boxes, tubes and polygons, collected cheaply and built into one Mesh at once."""
+"""Rectangles, boxes, tubes and polygons, collected cheaply and built into one Mesh in one step."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ UP = np.array([0.0, 0, 1])
 class Primitives:
     """Collects the primitives of a scene.
 
-    A street has thousands of small parts. They are kept as plain numbers here and `build` computes
-    all of a kind together, which is much faster than a MeshBuilder. Arguments are as in
-    MeshBuilder.
+    A street has thousands of small parts. This class stores them as plain numbers, and `build`
+    computes all primitives of one kind together. That is much faster than a MeshBuilder. Arguments
+    are as in MeshBuilder.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Primitives:
 
         Args:
             corners: (N, 4, 3), counter-clockwise seen from outside.
-            label: One, or one per rectangle (N,).
-            material: One, or one per rectangle (N,).
+            label: A single class, or one per rectangle (N,).
+            material: A single material, or one per rectangle (N,).
             sizes: (N, 2) largest u and v; the lengths of the edges by default.
         """
         corners = np.asarray(corners, np.float64)
@@ -197,7 +197,7 @@ class Primitives:
         normals = np.stack([ring, ring], 1)
 
         def corners(values: np.ndarray) -> np.ndarray:
-            """Return values (N, 2, sides + 1, K) at the corners of the triangles (T, 3, K)."""
+            """Return the values at the corners of the triangles: (N, 2, sides + 1, K) -> (T, 3, K)."""
             p, q, r, t = values[:, 0, :-1], values[:, 0, 1:], values[:, 1, 1:], values[:, 1, :-1]
             return np.stack([np.stack([p, q, r], 2), np.stack([p, r, t], 2)], 2).reshape(
                 -1, 3, values.shape[-1]
@@ -218,15 +218,15 @@ def polygon_corners(
     """Return the corners of a regular polygon.
 
     Args:
-        center: World point.
-        right: Unit vector in its plane.
-        up: Unit vector in its plane, at right angles to `right`.
+        center: Centre in the world frame, metres.
+        right: Unit vector in the plane of the polygon.
+        up: Unit vector in that plane, perpendicular to `right`.
         radius: Metres from the centre to the corners.
         sides: Number of corners.
         turn: Angle in radians from `right` to the first corner.
 
     Returns:
-        (sides, 3), counter-clockwise seen against right x up.
+        (sides, 3) corners, counter-clockwise for a viewer towards whom right x up points.
     """
     angle = np.linspace(0, 2 * np.pi, sides, endpoint=False) + turn
     return np.asarray(center, np.float64) + radius * (

@@ -1,4 +1,4 @@
-"""Materials with partly random looks, so that a network does not rely on colour and texture."""
+"""Materials of partly random appearance, so that a network does not rely on colour and texture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.assets.materials import CAMERA_COLUMN, PATTERNS, MaterialTable
 
-# Share of the drives whose materials are randomized.
+# Fraction of the drives whose materials are randomized.
 RANDOMIZED_SHARE = 0.25
 
 
@@ -16,15 +16,15 @@ class RandomizedMaterials(MaterialTable):
     The lidar columns are unchanged.
 
     Attributes:
-        weight: Weight of the random look, 0 to 1.
+        weight: Weight of the random appearance, 0 to 1.
     """
 
     def __init__(self, rng: np.random.Generator, weight: float | None = None) -> None:
-        """Start an empty table.
+        """Create an empty table.
 
         Args:
             rng: Source of randomness.
-            weight: Weight of the random look, 0 to 1; None to draw it. It is 0 in most drives.
+            weight: Weight of the random appearance, 0 to 1; None to draw it (0 in most drives).
         """
         super().__init__(rng)
         if weight is None:
@@ -53,7 +53,7 @@ class RandomizedMaterials(MaterialTable):
             mixed[:, first : first + 3] = (1 - share) * table[:, first : first + 3] + share * color
 
         def column(name: str) -> np.ndarray:
-            """Return a column of the mixed table, to be changed in place."""
+            """Return a view of a column of the mixed table, to be changed in place."""
             return mixed[:, CAMERA_COLUMN[name]]
 
         column("noise_frequency")[:] *= np.exp(0.8 * spread[:, 0])

@@ -1,4 +1,7 @@
-"""Random materials of carriageways: asphalt, cobbles, kerbs and markings."""
+"""Random materials of carriageways: asphalt, cobbles, kerbs and markings.
+
+Each `..._material` function adds a material to a table and returns its row.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 
 
 class RoadMaterials:
-    """Adds the surfaces of the roads of one drive, which are variants of one asphalt.
+    """Adds the road surfaces of one drive, which are variants of one asphalt.
 
     Attributes:
         value: Albedo of the asphalt.
-        cobbled: Columns of a surface of cobbles.
-        cobbles: The same if most roads are cobbled, else empty.
+        cobbled: Columns of a cobbled surface.
+        cobbles: The same if the main road is cobbled, otherwise empty.
         decal: Columns of a surface that lies on another one.
     """
 
@@ -40,7 +43,7 @@ class RoadMaterials:
             "stain_contrast": 0.18,
             "crack": u(0, 0.5) if rng.random() < 0.4 else 0.0,
         }
-        # What wet ground mirrors is added in `render/wet_ground.py`.
+        # `render/wet_ground.py` adds the reflections in wet ground.
         self._shine: dict[str, Any] = {"specular": 0.15 * wet, "fresnel": 0.06} if wet else {}
         if rng.random() < 0.4:
             self._asphalt["anisotropy"] = u(0.05, 0.4)
@@ -56,7 +59,7 @@ class RoadMaterials:
         self.decal: dict[str, Any] = {"depth_bias": 0.0012, **self._shine}
 
     def add(self, factor: float, **columns: Any) -> int:
-        """Add asphalt of a relative brightness, with `columns` instead of asphalt's own."""
+        """Add asphalt of a relative brightness, with `columns` overriding its own; return its row."""
         u = self._rng.uniform
         colors = [
             grey(self._rng, self.value * share) for share in (factor, u(0.6, 1.5), u(0.4, 1.3))
@@ -75,7 +78,7 @@ def yellow_marking_material(rng: np.random.Generator, table: MaterialTable) -> i
 
 
 def marking_material(rng: np.random.Generator, table: MaterialTable, road_value: float) -> int:
-    """Add the material of white markings, through which the road may show."""
+    """Add the material of white markings, some of them worn down to the road."""
     u = rng.uniform
     return table.add(
         "marking",
@@ -100,7 +103,7 @@ def cover_material(rng: np.random.Generator, table: MaterialTable) -> int:
 
 
 def kerb_material(rng: np.random.Generator, table: MaterialTable, value: float) -> int:
-    """Add the material of kerbs of that albedo."""
+    """Add the material of kerbs with the albedo `value`."""
     u = rng.uniform
     return table.add(
         "pavement",

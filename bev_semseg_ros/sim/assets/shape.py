@@ -14,13 +14,13 @@ class Shape:
     """An object that can be placed in a scene.
 
     Attributes:
-        mesh: x forward, z up, origin on the ground below the middle of the box. Its `materials` are
+        mesh: x forward, z up, origin on the ground below the centre of the box. Its `materials` are
             slots, which `Mesh.placed` maps to materials of a scene.
-        size: True length, width, height of the body in metres. Mirrors stick out of it.
-        label: Label of its box, a value of `classes.BOX_LABEL`; None for things without a box.
-        kind: What it is, such as "sedan".
-        reach: Length and width, about the origin, of what sticks out of the box and needs ground
-            too, such as a pram before a person.
+        size: Length, width and height of the body in metres, without mirrors.
+        label: Label of its box, a value of `classes.BOX_LABEL`; None for objects without a box.
+        kind: Kind of the object, such as "sedan".
+        reach: Length and width in metres of a rectangle around the origin that contains the parts
+            outside the box, such as a pram in front of a person; zeros if the box suffices.
     """
 
     mesh: Mesh
@@ -31,7 +31,7 @@ class Shape:
 
     @property
     def footprint(self) -> tuple[float, float]:
-        """Length and width of the ground that it takes, about the origin, in metres."""
+        """Length and width in metres of the occupied ground, centred on the origin."""
         return max(self.size[0], self.reach[0]), max(self.size[1], self.reach[1])
 
 
@@ -44,10 +44,10 @@ def centered(body: Mesh, label: int | None, kind: str, outside: Mesh | None = No
     """Return a Shape whose box is the extent of a body.
 
     Args:
-        body: Mesh in any place.
+        body: Mesh at any position.
         label: Label of the box, or None.
-        kind: What it is.
-        outside: Mesh that moves with the body but does not count for the box, such as mirrors.
+        kind: Kind of the object.
+        outside: Mesh that moves with the body but lies outside the box, such as mirrors.
     """
     low, high = extent(body)
     middle = (low + high) / 2
@@ -59,6 +59,6 @@ def centered(body: Mesh, label: int | None, kind: str, outside: Mesh | None = No
 
 
 def reaching(shape: Shape) -> Shape:
-    """Return a shape that takes the ground of all of its mesh, not only that of its box."""
+    """Return a shape whose footprint covers its whole mesh, not only its box."""
     length, width, _ = 2 * np.abs(shape.mesh.triangles).max((0, 1)).astype(float)
     return replace(shape, reach=(length, width))

@@ -1,4 +1,7 @@
-"""Random materials of a street: ground, walls, roofs, fences and prints."""
+"""Random materials of a street: ground, walls, roofs, fences and prints.
+
+Each function adds a material to a table and returns its row.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 
 
 def pavement_material(rng: np.random.Generator, table: MaterialTable, road_value: float) -> int:
-    """Add the material of a pavement: slabs, bricks, or asphalt much like the road's."""
+    """Add the material of a pavement: slabs, bricks, or asphalt similar to that of the road."""
     u = rng.uniform
-    if rng.random() < 0.25:  # asphalt: only the kerb tells it from the road
+    if rng.random() < 0.25:  # asphalt: only the kerb distinguishes it from the road
         return table.add(
             "pavement",
             grey(rng, road_value * u(0.7, 1.5)),
@@ -85,7 +88,7 @@ def soil_material(rng: np.random.Generator, table: MaterialTable) -> int:
 
 
 def facade_material(rng: np.random.Generator, table: MaterialTable, urban: bool) -> tuple[int, int]:
-    """Add a wall with windows and the same wall without; return both rows."""
+    """Add a wall with windows and the same wall without them; return both rows."""
     u, kind = rng.uniform, rng.random()
     if kind < 0.4:
         color = hsv(u(0.03, 0.17), u(0.02, 0.45), u(0.25, 0.85))
@@ -232,7 +235,7 @@ def hazard_material(rng: np.random.Generator, table: MaterialTable) -> int:
 
 
 def far_trees_material(rng: np.random.Generator, table: MaterialTable, hue: float) -> int:
-    """Add the material of trees on the horizon, whose leaves have a hue from 0 to 1."""
+    """Add the material of trees on the horizon; `hue` is that of their leaves, 0 to 1."""
     u = rng.uniform
     return table.add(
         "leaves",
@@ -251,7 +254,7 @@ def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) 
     Args:
         rng: Source of randomness.
         table: Receives the material.
-        cutout: "bars", "mesh" or "slats" for a fence with holes, "none" for a closed one.
+        cutout: "bars", "mesh" or "slats" for a fence with gaps, "none" for a solid one.
     """
     if rng.random() < 0.6:
         color = grey(rng, rng.uniform(0.02, 0.5))
@@ -268,7 +271,7 @@ def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) 
 
 
 def random_print(rng: np.random.Generator, table: MaterialTable, lidar: str = "plastic") -> int:
-    """Add the material of a poster, an awning or goods: any colours and any simple pattern."""
+    """Add the material of a poster, an awning or goods, with random colours and a simple pattern."""
     return table.add(
         lidar,
         rng.random(3) * rng.uniform(0.3, 1),

@@ -38,8 +38,8 @@ SEASON_PROBABILITIES = (0.45, 0.2, 0.2, 0.15)
 class Surfaces:
     """Rows of the scene's MaterialTable for the surfaces of a street.
 
-    `facades` holds pairs: a wall with windows and the same wall without them. `verges` holds what
-    verges may be made of.
+    `facades` holds pairs: a wall with windows and the same wall without them. `verges` holds the
+    possible materials of verges.
     """
 
     road: int
@@ -88,7 +88,7 @@ class Surfaces:
             season: One of SEASONS.
             wet: Wetness of the ground, 0 to 1.
             urban: Whether shops and cobbles are frequent.
-            paved: Whether most roads are cobbled, as on squares and in narrow streets.
+            paved: Whether the road is probably cobbled, as on squares and in narrow streets.
         """
         u = rng.uniform
         roads = RoadMaterials(rng, table, wet, urban, paved)

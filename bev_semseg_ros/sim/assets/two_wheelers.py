@@ -1,4 +1,4 @@
-"""Bicycles of several kinds, with and without a motor, which are parked, pushed or ridden."""
+"""Two-wheelers that are parked, pushed or ridden: bicycles, and those with a motor."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ PARKED_KINDS = (*BICYCLE_KINDS, *MOTOR_BUILDERS)
 
 # Length of the cranks in metres.
 CRANK = 0.17
-# Length of the leg from hip to ankle in metres for which the bicycles are drawn.
+# Leg length from hip to ankle, in metres, of the rider for whom bicycles are designed by default.
 STANDARD_LEG = 0.83
 
 
 @dataclass(frozen=True)
 class _Geometry:
-    """Places on a bicycle in metres: (x, z), x forward from the middle of the wheels.
+    """Points on a bicycle as (x, z) in metres; x is forward from midway between the axles.
 
     Attributes:
-        radius: Of the wheels.
+        radius: Radius of the wheels.
         rear: x of the rear axle.
         front: x of the front axle.
         crank: Axle of the cranks.
         saddle: Top of the saddle.
         head: Top of the head tube.
-        bar: Middle of the handlebar.
+        bar: Centre of the handlebar.
         grip_x: x of the grips.
         bar_width: Half the width of the handlebar.
     """
@@ -81,7 +81,7 @@ def parked_two_wheeler(rng: np.random.Generator, kind: str) -> Shape:
 def add_two_wheeler(
     builder: MeshBuilder, rng: np.random.Generator, kind: str, leg: float = STANDARD_LEG
 ) -> RidingPosition:
-    """Add a two-wheeler, standing upright on z = 0 with the middle of its wheels at x = 0.
+    """Add a two-wheeler that stands upright on z = 0, with x = 0 midway between its axles.
 
     Args:
         builder: Receives the triangles.
@@ -90,7 +90,7 @@ def add_two_wheeler(
         leg: Length of the rider's leg from hip to ankle in metres, for the height of the saddle.
 
     Returns:
-        Where the rider sits, and where hands and feet are.
+        Position of the rider's seat, hands and feet.
     """
     if kind in MOTOR_BUILDERS:
         return MOTOR_BUILDERS[kind](builder, rng)
@@ -105,7 +105,7 @@ def add_two_wheeler(
 
 
 def _geometry(rng: np.random.Generator, kind: str, leg: float) -> _Geometry:
-    """Draw the geometry of a bicycle for a rider's leg in metres."""
+    """Draw the geometry of a bicycle for a leg length in metres."""
     u = rng.uniform
     size = float(np.clip(leg / STANDARD_LEG, 0.62, 1.1))
     is_sports, is_cargo = kind == "sports_bicycle", kind == "cargo_bicycle"
@@ -130,7 +130,7 @@ def _geometry(rng: np.random.Generator, kind: str, leg: float) -> _Geometry:
 def _add_bicycle(
     builder: MeshBuilder, rng: np.random.Generator, kind: str, geometry: _Geometry
 ) -> None:
-    """Add a bicycle of a kind of BICYCLE_KINDS, with random bags and fenders."""
+    """Add a bicycle of a kind of BICYCLE_KINDS, with random luggage and mudguards."""
     g = geometry
 
     def tube(start: Point, end: Point, radius: float, material: int, sides: int = 5) -> None:
@@ -138,7 +138,7 @@ def _add_bicycle(
         builder.tube(start, end, radius, radius, sides, TWO_WHEELER, material)
 
     def at(place: tuple[float, float], y: float = 0.0) -> np.ndarray:
-        """Return the point (3,) of a place x, z."""
+        """Return the point (3,) at `place` (x, z) and y."""
         return np.array([place[0], y, place[1]])
 
     front_radius = g.radius * (0.78 if kind == "cargo_bicycle" else 1.0)
@@ -191,7 +191,7 @@ def _add_fender(builder: MeshBuilder, x: float, radius: float) -> None:
 def _add_luggage(
     builder: MeshBuilder, rng: np.random.Generator, kind: str, geometry: _Geometry
 ) -> None:
-    """Add a carrier with bags or a child's seat, or a basket on the front wheel, to some."""
+    """Add random luggage: a carrier, bags, a child seat or a front basket, or nothing."""
     g, draw = geometry, rng.random()
     if kind == "sports_bicycle" and draw > 0.1:
         return
@@ -204,7 +204,7 @@ def _add_luggage(
         for y in (-0.14, 0.14):
             size = (0.3, 0.13, 0.3)
             builder.box((g.rear - 0.03, y, carrier_z - 0.31), size, 0, TWO_WHEELER, BAG)
-    elif draw < 0.42:  # a child's seat, some with the child
+    elif draw < 0.42:  # a child seat, some with a child
         x = g.rear + 0.05
         builder.box((x, 0, carrier_z), (0.28, 0.3, 0.14), 0, TWO_WHEELER, FABRIC)
         builder.box((x - 0.15, 0, carrier_z), (0.05, 0.3, 0.55), 0, TWO_WHEELER, FABRIC)
@@ -221,7 +221,7 @@ def _add_luggage(
 def _add_cargo_box(
     builder: MeshBuilder, rng: np.random.Generator, geometry: _Geometry, front_radius: float
 ) -> np.ndarray:
-    """Add the box between rider and front wheel; return the top of the fork (3,)."""
+    """Add the box between the rider and the front wheel; return the top of the fork (3,)."""
     g, u = geometry, rng.uniform
     back, front = g.head[0] + 0.12, g.front - front_radius - 0.02
     fork_top = np.array([g.front - 0.1, 0, 2 * front_radius + 0.12])

@@ -1,4 +1,4 @@
-"""What all two-wheelers have: wheels, rounded bodies, and a place for a rider."""
+"""Parts that all two-wheelers share: wheels, rounded bodies, and the position of the rider."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bev_semseg_ros.sim.classes import TWO_WHEELER
 
 @dataclass(frozen=True)
 class RidingPosition:
-    """Where the rider of a two-wheeler is, in metres; x forward, y left, z up.
+    """Position of the rider on a two-wheeler, in metres; x forward, y left, z up.
 
     Attributes:
         seat: x and z of the top of the saddle; None for a rider who stands.
-        grip: Left grip; the right one is its mirror image.
+        grip: x, y, z of the left grip; the right one is its mirror image.
         foot: x, z, y of the left footrest or deck; with cranks, x and z of their axle, and y of the
             left pedal.
-        crank: Length of the cranks; 0 without.
+        crank: Length of the cranks; 0 if there are none.
     """
 
     seat: tuple[float, float] | None
@@ -39,17 +39,17 @@ def add_wheel(
     y: float = 0.0,
     sides: int = 14,
 ) -> None:
-    """Add an upright wheel that stands on z = 0: a tyre as a ring of short tubes, hub and spokes.
+    """Add an upright wheel that stands on z = 0: a tyre made of short tubes, a hub and spokes.
 
     Args:
         builder: Receives the triangles.
-        x: Place of the axle.
-        radius: Outer radius.
-        thickness: Half the width of the tyre.
-        spokes: About how many; 0 for a disc.
+        x: x of the axle in metres.
+        radius: Outer radius in metres.
+        thickness: Half the width of the tyre in metres.
+        spokes: Approximate number of spokes; 0 for a disc.
         label: Class of the surface.
-        y: Place of the wheel's middle.
-        sides: Parts of the tyre.
+        y: y of the wheel's centre in metres.
+        sides: Number of segments of the tyre.
     """
     angle = np.linspace(0, 2 * np.pi, sides + 1)
     radial = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
@@ -81,8 +81,8 @@ def add_loft(
 
     Args:
         builder: Receives the triangles.
-        sections: For each section, from the rear or from below: x and z of its middle, half its
-            height (or depth, if upright), half its width.
+        sections: For each section, from rear to front or from bottom to top: x and z of its centre,
+            half its height (or depth, if upright) and half its width, in metres.
         label: Class of the surface.
         material: Material of the surface.
         is_upright: Whether the sections are horizontal.

@@ -1,4 +1,4 @@
-"""Holes in surfaces: leaves, twigs, bars, wire mesh, slats; the same for camera and lidar."""
+"""Holes in surfaces (leaves, twigs, bars, wire mesh, slats), identical for camera and lidar."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def is_cut(noise, camera_table, material, x, y, z, nx, ny):
         camera_table: `MaterialTable.camera`.
         material: Row of that table.
         x, y, z: World point in metres.
-        nx, ny: x and y of the triangle's unit normal by the right-hand rule, not turned to the
-            viewer.
+        nx, ny: x and y of the triangle's unit normal by the right-hand rule, not flipped towards
+            the viewer.
 
-    The material's threshold is a level of noise for leaves and twigs, and the share of the surface
-    that remains for bars, wire mesh and slats.
+    The material's threshold is a noise level for leaves and twigs. For bars, wire mesh and slats it
+    is the fraction of the surface that remains.
     """
     kind = camera_table[material, CUTOUT]
     if kind == 0:
@@ -68,7 +68,7 @@ def is_cut(noise, camera_table, material, x, y, z, nx, ny):
 
 @kernel
 def _cut_mask(noise, camera_table, materials, points, normals, result):
-    """Write for each point whether it is a hole; see `cut_mask`."""
+    """Write for each point whether it is in a hole; see `cut_mask`."""
     for i in range(len(points)):
         result[i] = is_cut(
             noise,
@@ -85,12 +85,12 @@ def _cut_mask(noise, camera_table, materials, points, normals, result):
 def cut_mask(
     camera_table: np.ndarray, materials: np.ndarray, points: np.ndarray, normals: np.ndarray
 ) -> np.ndarray:
-    """Return which points on triangles are holes.
+    """Return which points on triangles are in holes.
 
     Args:
         camera_table: `MaterialTable.camera`.
         materials: (N,) rows of that table.
-        points: (N, 3) in the world frame.
+        points: (N, 3) points in the world frame, metres.
         normals: (N, 3) unit normals of the triangles by the right-hand rule.
 
     Returns:

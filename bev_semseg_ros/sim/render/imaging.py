@@ -12,13 +12,13 @@ from bev_semseg_ros.sim.render.noise import hash_unit, kernel
 from bev_semseg_ros.sim.scene.weather import FAIR, Weather
 
 _LUMINANCE = np.array([0.3, 0.6, 0.1], np.float32)
-# Radiance is clipped here before it is blurred, so that a reflection of the sun does not fill the
-# image.
+# Radiance is clipped to this value before it is blurred. Otherwise a reflection of the sun would
+# fill the image.
 _BRIGHTEST = 8.0
 _CURVE_SIZE = 4096
-# Exposed radiance at which every tone curve is white.
+# Exposed radiance at which the tone curves end.
 _CURVE_END = 4.0
-# Normally distributed numbers that all images take their grain from.
+# Normally distributed numbers, from which the grain of all images is taken.
 _GRAIN = np.random.default_rng(3).standard_normal(1 << 18).astype(np.float32)
 
 
@@ -30,9 +30,9 @@ class Imaging:
     """
 
     lens_blur: float  # standard deviation in pixels
-    percentile: float  # of the brightness below the sky, which is exposed to `key`
+    percentile: float  # of the brightness without the sky; this brightness is exposed to `key`
     key: float
-    veil: float  # light from the windscreen, as a share of the sky's
+    veil: float  # stray light on the windscreen, as a fraction of the light of the sky
     veil_seed: int
     bloom: float
     bloom_radius: float  # standard deviation in pixels
@@ -44,19 +44,19 @@ class Imaging:
     contrast: float
     saturation: float
     sharpening: float
-    darkest: float = 1e-3  # radiance that is still exposed to `key`
+    darkest: float = 1e-3  # lowest radiance that is exposed to `key`
 
     @classmethod
     def draw(cls, drive_seed: int, weather: Weather = FAIR) -> Imaging:
         """Draw the camera of a drive, in the ranges of automotive cameras and dash cameras.
 
-        At night the exposure has a limit, images are grainy, and lamps bloom. Drops on the lens
-        blur it in rain, and a low sun is scattered in it.
+        At night, the exposure is limited, images are grainy, and lamps bloom. A low sun causes bloom
+        and stray light.
         """
         rng = np.random.default_rng([drive_seed, 12])
 
         def sometimes(chance: float, low: float, high: float) -> float:
-            """Return a number between `low` and `high` with a chance, else 0."""
+            """Return a number between `low` and `high` with probability `chance`, otherwise 0."""
             value = rng.uniform(low, high)
             return value if rng.random() < chance else 0.0
 
@@ -104,8 +104,8 @@ class Imaging:
         """Return the tone curve.
 
         Returns:
-            (_CURVE_SIZE,) float32, display values from 0 to 1 over the square root of the exposed
-            radiance from 0 to _CURVE_END.
+            (_CURVE_SIZE,) float32, display values from 0 to 1, sampled evenly over the square root of
+            the exposed radiance, which ranges from 0 to _CURVE_END.
         """
         exposed = np.linspace(0, math.sqrt(_CURVE_END), _CURVE_SIZE) ** 2
         if self.shoulder > 0:
@@ -177,7 +177,7 @@ def develop(
 
     Args:
         radiance: (H, W, 3) float32, linear RGB; it is overwritten.
-        is_sky: (H, W) bool, pixels that the exposure ignores.
+        is_sky: (H, W) bool, pixels of the sky, which the exposure ignores.
         imaging: Settings of the camera.
         veil_color: (3,) linear RGB of the light on the windscreen.
         seed: Seed of the grain.
@@ -219,7 +219,7 @@ def develop(
 
 
 def _bloom(exposed: np.ndarray, imaging: Imaging, scale: float) -> np.ndarray:
-    """Return light (H, W, 3) scattered in the lens, or one black pixel without bloom."""
+    """Return the light (H, W, 3) scattered in the lens; a single black pixel without bloom."""
     if imaging.bloom <= 0:
         return np.zeros((1, 1, 3), np.float32)
     height, width = exposed.shape[:2]
@@ -230,7 +230,7 @@ def _bloom(exposed: np.ndarray, imaging: Imaging, scale: float) -> np.ndarray:
 
 
 def _veil(imaging: Imaging, height: int, width: int) -> np.ndarray:
-    """Return stray light (H, W, 3) on the windscreen, or one black pixel without it."""
+    """Return the stray light (H, W, 3) on the windscreen; a single black pixel without it."""
     if imaging.veil <= 0:
         return np.zeros((1, 1, 3), np.float32)
     rng = np.random.default_rng(imaging.veil_seed)

@@ -1,4 +1,4 @@
-"""The light of street lamps and headlights on a point."""
+"""The light of street lamps and headlights at a point."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 
 from bev_semseg_ros.sim.render.noise import pasted
 
-# Beams narrower than this are dipped: they are cut off above their axis.
+# A beam with a larger exponent is that of a dipped headlight, which is cut off above its axis.
 HEADLIGHT = 5.0
 
 
 @pasted
 def lamp_light(lamps, x, y, z, nx, ny, nz, rx, ry, rz, mirror, lit):
-    """Write the light (3,) of all lamps on a point.
+    """Write the light of all lamps at a point x, y, z.
 
-    nx, ny, nz is the normal and rx, ry, rz the direction that a mirror there shows. `mirror` is
-    the reflectance of the surface. `lit` receives diffuse (3) and mirrored (3) light.
+    nx, ny, nz is the normal, and rx, ry, rz the reflected viewing direction. `mirror` is the
+    reflectance of the surface. `lit` (6,) receives diffuse (3) and specular (3) light.
     """
     for c in range(6):
         lit[c] = 0.0

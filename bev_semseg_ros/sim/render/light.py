@@ -24,17 +24,17 @@ class Light(NamedTuple):
     horizon: np.ndarray
     zenith: np.ndarray
     cloud: np.ndarray
-    skyline: np.ndarray  # of the houses and trees that mirrors show below the sky
+    skyline: np.ndarray  # of the houses and trees below the sky in reflections
     cloud_cover: float  # 0 to 1
     cloud_frequency: float
     cloud_contrast: float
     cloud_seed: float
     glow: float  # strength of the sun's halo
     haze_exponent: float  # of the elevation, for the change from horizon to zenith
-    fog_length: float  # metres after which 1/e of the contrast remains
+    fog_length: float  # metres over which the contrast falls to 1/e
     shadow_blur: float  # metres of penumbra
     skyline_height: float  # tangent of the skyline's elevation
-    sun_disc: float  # radiance of the sun's disc over that of the sun's light, 0 if it is not seen
+    sun_disc: float  # radiance of the sun's disc relative to `sun`; 0 if it is not visible
 
     @property
     def has_shadows(self) -> bool:
@@ -50,14 +50,14 @@ _WET_SKY_PROBABILITIES = (0.15, 0.15, 0.62, 0.08)
 def random_light(drive_seed: int, season: str, wet: float, weather: Weather = FAIR) -> Light:
     """Draw the light of a drive.
 
-    In fair weather the sun is 8 to 68 degrees high (at most 30 in winter). The ratio of sun to sky
-    goes from 5 on a clear day to 0 under clouds. A low sun is 1.5 to 8 degrees high and most often
-    ahead. At night only lamps light the scene, besides a weak glow of the sky.
+    In fair weather, the sun is 8 to 68 degrees high (at most 30 in winter). The strength of its
+    light ranges from 5 on a clear day to 0 under clouds. A low sun is 1.5 to 8 degrees high and
+    mostly ahead. At night, only lamps and a weak glow of the sky light the scene.
 
     Args:
         drive_seed: The same seed gives the same light.
         season: One of `surfaces.SEASONS`.
-        wet: Wetness of the ground, 0 to 1. Overcast skies are more frequent if it is above 0.3.
+        wet: Wetness of the ground, 0 to 1. Above 0.3, overcast skies are more frequent.
         weather: Weather and time of day.
     """
     rng = np.random.default_rng([drive_seed, 11])
@@ -147,9 +147,9 @@ def _direction(elevation: float, azimuth: float) -> np.ndarray:
 
 
 def _low_sun(rng: np.random.Generator, light: Light) -> Light:
-    """Return a light whose sun stands just above the horizon and glares."""
+    """Return a light with a glaring sun just above the horizon."""
     u = rng.uniform
-    # The road starts along the world's x axis.
+    # At its start, the road follows the world's x axis.
     azimuth = rng.normal(0, 0.45) if rng.random() < 0.6 else u(-math.pi, math.pi)
     elevation = math.radians(u(1.5, 8))
     tint = np.array([1.15, u(0.72, 0.95), u(0.4, 0.75)])
@@ -171,7 +171,7 @@ def _low_sun(rng: np.random.Generator, light: Light) -> Light:
 
 
 def _veiled(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
-    """Return the even light of a day with rain or fog."""
+    """Return the diffuse light of a day with rain or fog."""
     u = rng.uniform
     horizon = u(0.45, 1.15) * (1 + rng.normal(0, 0.03, 3))
     dense = weather.kind == "fog"
@@ -192,7 +192,7 @@ def _veiled(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
 
 
 def _night(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
-    """Return the light of a night: the glow of a town, or next to none."""
+    """Return the light of a night: the glow of a town, or almost none."""
     u = rng.uniform
     glow = math.exp(u(math.log(0.0015), math.log(0.025)))
     tint = np.array([1.0, u(0.75, 0.95), u(0.55, 1.0)])
@@ -212,7 +212,7 @@ def _night(rng: np.random.Generator, light: Light, weather: Weather) -> Light:
 
 
 def _draw_fog_length(rng: np.random.Generator, is_foggy: bool) -> float:
-    """Draw the metres after which 1/e of the contrast remains."""
+    """Draw the metres over which the contrast falls to 1/e."""
     if is_foggy:
         return rng.uniform(100, 300)
     return math.exp(rng.uniform(math.log(600), math.log(12000)))
@@ -252,13 +252,13 @@ def sky_radiance(noise, light, dx, dy, dz, radiance):
         radiance[c] = clear + (light.cloud[c] * shade - clear) * cloudy + halo * light.sun[c]
 
 
-# Side in pixels of the map of the sky that reflections are looked up in.
+# Side in pixels of the sky map, which holds the radiance for reflections.
 DOME_SIZE = 96
 
 
 @inline
 def dome_pixel(dx, dy, dz):
-    """Return row and column of a direction above the horizon in the map of the sky."""
+    """Return the row and the column in the sky map of a unit direction above the horizon."""
     # Half of the map shows elevations below 42 degrees, where the sky changes most.
     scale = 0.5 * (DOME_SIZE - 1) / (1 + dz)
     return int(0.5 * DOME_SIZE + scale * dy), int(0.5 * DOME_SIZE + scale * dx)
@@ -266,7 +266,7 @@ def dome_pixel(dx, dy, dz):
 
 @kernel
 def _paint_dome(noise, light, dome):
-    """Write the radiance of every direction into the map of the sky."""
+    """Write the radiance of every direction into the sky map."""
     for row in range(DOME_SIZE):
         for column in range(DOME_SIZE):
             # The inverse of dome_pixel, a stereographic projection.

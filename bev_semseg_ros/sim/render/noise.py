@@ -24,8 +24,8 @@ _SHARED_SOURCES = (
 # Python numbers would turn single precision arithmetic into double precision.
 _TWO, _THREE = np.float32(2), np.float32(3)
 _PERIOD = 32
-# The lattice is the same in every process and for every sensor, so that a leaf which the camera
-# sees also stops the lidar.
+# The lattice is the same in every process and for every sensor, so a leaf that the camera sees also
+# stops the rays of the lidar.
 NOISE = np.random.default_rng(7).random((_PERIOD, _PERIOD, _PERIOD), dtype=np.float32)
 
 
@@ -38,19 +38,19 @@ def _sources_digest() -> str:
 
 
 def kernel(function: Callable) -> Callable:
-    """Compile a function with numba, to be called from Python.
+    """Compile a function that is called from Python with numba.
 
-    The result is cached on disk where a cache folder can be written. The GIL is released and
-    references are not counted, which would take longer than the arithmetic. So a kernel must write
-    into arrays that it is given and must not create any.
+    The result is cached on disk if a cache folder is writable. A kernel releases the GIL. It does
+    not count references, which would take longer than the arithmetic. So it must write into arrays
+    that it receives and must not create any.
     """
     try:
         compiled = numba.njit(function, cache=True, **_OPTIONS)
     except RuntimeError:
-        # Neither __pycache__ nor the user's cache folder can be written.
+        # Neither __pycache__ nor the user's cache folder is writable.
         return numba.njit(function, **_OPTIONS)
-    # numba takes a cached kernel for stale only if its own file changed. Here it is also stale if
-    # the code it calls has changed.
+    # numba considers a cached kernel stale only if the kernel's own file has changed. Here, it is
+    # also stale if the code that it calls has changed.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None and hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, _sources_digest())
@@ -65,8 +65,8 @@ def inline(function: Callable) -> Callable:
 def pasted(function: Callable) -> Callable:
     """Compile a function that numba inlines into the kernels that call it.
 
-    It is for functions with a named tuple of arrays as argument. Passing that tuple takes longer
-    than most of these functions.
+    Use it for functions that take a named tuple of arrays. Passing that tuple takes longer than
+    most of these functions.
     """
     return numba.njit(function, inline="always", **_OPTIONS)
 
@@ -95,8 +95,8 @@ def value_noise(noise, x, y, z):
 def fractal_noise(noise, x, y, z, frequency, footprint, seed, octaves):
     """Return a sum of octaves of value noise, about -1 to 1.
 
-    Octaves finer than `footprint`, the metres that a pixel covers, fade out. `frequency` is that of
-    the first octave in 1/m; `seed` moves the noise.
+    Octaves finer than `footprint`, the size of the pixel in metres, fade out. `frequency` is that
+    of the first octave in 1/m, and `seed` shifts the noise.
     """
     total = 0.0
     amplitude = 1.0

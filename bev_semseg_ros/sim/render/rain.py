@@ -1,4 +1,4 @@
-"""What rain adds to a picture: spray behind vehicles and drops on the lens or the windscreen."""
+"""Rain in an image: spray behind vehicles, and drops on the lens or the windscreen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bev_semseg_ros.geometry import project
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import spraying
 
-# Share of the rainy drives whose camera has drops on its glass.
+# Fraction of the rainy drives with drops on the glass in front of the camera.
 DROPS_SHARE = 0.5
 
 
@@ -22,7 +22,7 @@ def add_spray(
     image_from_ego: np.ndarray,
     color: np.ndarray,
 ) -> None:
-    """Add clouds of spray behind fast vehicles, hidden by what is nearer.
+    """Add clouds of spray behind fast vehicles, occluded by nearer surfaces.
 
     Args:
         radiance: (H, W, 3) float32, changed in place.
@@ -69,11 +69,11 @@ def add_spray(
 def add_drops(radiance: np.ndarray, rain: float, drive_seed: int, seed: int) -> None:
     """Add drops on the glass in front of a camera, in some drives.
 
-    A drop shows a blurred, upside-down picture of what surrounds it.
+    A drop shows a blurred, upside-down image of the scene.
 
     Args:
         radiance: (H, W, 3) float32, changed in place.
-        rain: Rain in mm/h.
+        rain: Rain rate in mm/h.
         drive_seed: Seed of the drive, which decides whether there are drops and how large they are.
         seed: Seed of the frame.
     """
@@ -95,7 +95,7 @@ def add_drops(radiance: np.ndarray, rain: float, drive_seed: int, seed: int) -> 
     small_size = (max(width // 4, 1), max(height // 4, 1))
     small = cv2.resize(radiance, small_size, interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), max(2.2 * scale, 0.8))
-    # Below the middle of the picture a drop shows the sky, above it the ground.
+    # Drops in the lower half of the image show the sky, and those in the upper half the ground.
     mirrored = cv2.addWeighted(small, 0.65, np.ascontiguousarray(small[::-1]), 0.35, 0)
     mirrored = cv2.resize(mirrored, (width, height), interpolation=cv2.INTER_LINEAR)
     radiance += soft[..., None] * (mirrored - radiance)

@@ -1,4 +1,4 @@
-"""Visibility by z-buffer: which triangle each pixel, the sun or the sky sees."""
+"""Z-buffers: perspective views of cameras, and parallel views for shadow and height maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEAR = 0.1
 _DEPTH_BIAS = CAMERA_COLUMN["depth_bias"]
 
 # Columns of a projected corner: u and v in pixels, the key (the largest one is visible), a weight,
-# and the world point times that weight. Key, weight and weighted point are linear on the image, so
+# and the world point times that weight. Key, weight and weighted point are linear in u and v, so
 # one function draws perspective and parallel views.
 _U, _V, _KEY, _WEIGHT, _POINT, _CORNER = 0, 1, 2, 3, 4, 7
 
@@ -25,10 +25,10 @@ _U, _V, _KEY, _WEIGHT, _POINT, _CORNER = 0, 1, 2, 3, 4, 7
 def _fill(
     corner0, corner1, corner2, triangle, bias, material, nx, ny, camera_table, noise, keys, ids
 ):
-    """Draw a projected triangle where its key exceeds what is there; `ids` may be None.
+    """Draw a projected triangle where its key exceeds the key in the z-buffer.
 
-    The z-buffer `keys` (H, W) and the triangle numbers `ids` (H, W) are changed in place. `bias`
-    is a factor on the key.
+    The z-buffer `keys` (H, W) and the triangle indices `ids` (H, W), which may be None, are changed
+    in place. `bias` is a factor on the key.
     """
     height, width = keys.shape
     u0, v0, u1, v1, u2, v2 = (
@@ -52,7 +52,7 @@ def _fill(
     w0_u = -(w1_u + w2_u)
     key_u = w1_u * (corner1[_KEY] - corner0[_KEY]) + w2_u * (corner2[_KEY] - corner0[_KEY])
     has_holes = camera_table[material, CUTOUT] > 0
-    tolerance = 1e-7  # without it two neighbours may both omit a pixel on their common edge
+    tolerance = 1e-7  # without it, two neighbours may both omit a pixel on their common edge
     for y in range(top, bottom + 1):
         w1_row = w1_v * (y - v0) - w1_u * u0
         w2_row = w2_v * (y - v0) - w2_u * u0
@@ -118,9 +118,9 @@ def horizontal_normal(triangle):
 
 @kernel
 def _select(triangles, camera_from_world, matrix, width, height, rows, depths):
-    """Write the rows and mean depths of the triangles that may be in view; return how many.
+    """Write the rows and mean depths of the triangles that may be in view; return their number.
 
-    A triangle is left out if it lies wholly beyond one side of the view.
+    A triangle is omitted if it lies entirely beyond one side of the view.
     """
     count = 0
     # The sides of the view are planes through the camera: a * x + z * b >= 0.
@@ -155,10 +155,10 @@ def select(
     matrix: np.ndarray,
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Return the rows of a mesh that a pinhole camera may see, in the fastest order of drawing.
+    """Return the rows of a mesh that a pinhole camera may see, in the fastest drawing order.
 
-    Surfaces without holes come first, then those with holes from near to far. So holes are computed
-    only where nothing hides them.
+    Surfaces without holes come first, followed by those with holes from near to far. So holes are
+    computed only where nothing hides them.
 
     Args:
         mesh: Mesh in the world frame.
@@ -193,7 +193,7 @@ def _draw_perspective(
     polygon,
     corners,
 ):
-    """Draw rows of a mesh as a pinhole camera sees them.
+    """Draw rows of a mesh in the view of a pinhole camera.
 
     The last three arguments are scratch memory: `seen` (3, 3), the corners in the camera frame;
     `polygon` (4, 6), camera and world points after clipping; `corners` (4, _CORNER).
@@ -354,7 +354,7 @@ def draw_parallel(
         axes: (3, 3) unit rows. The last one points from the scene to the eye.
         offset: (2,) coordinates of pixel (0, 0) along the first two axes, in metres.
         scale: Pixels per metre. Pixel (u, v) of a point is (axes[:2] @ point - offset) * scale.
-        keys: (S, S) float32, raised in place to the largest coordinate along the last axis.
+        keys: (S, S) float32, raised in place to the largest coordinate along the last axis, metres.
     """
     _draw_parallel(
         mesh.triangles,

@@ -29,9 +29,9 @@ SAMPLES = 4
 # larger than this.
 _SAME_PLANE = 0.95
 
-# Taps of the shadow and occlusion maps come in fours, a quarter turn apart. If one of them lies in
-# a wall, the opposite one does not, so half-hidden points are evenly dark instead of grainy.
-# Columns: x and y (metres in the map of heights) and the radius.
+# Taps of the shadow and height maps come in fours, a quarter turn apart. If one of them lies in a
+# wall, the opposite one does not, so half-hidden points are evenly dark instead of grainy. Columns:
+# x and y (metres in the height map) and the radius.
 _QUARTERS = 4
 _turns = np.arange(256) / 256
 _radii = 0.25 + 1.3 * (np.arange(256) * 0.61803 % 1)
@@ -43,14 +43,14 @@ TAPS = np.stack(
 class ParallelMap(NamedTuple):
     """A parallel projection of the scene; see `raster.draw_parallel`."""
 
-    axes: np.ndarray  # (3, 3) unit rows; the last one points to the eye
-    offset: np.ndarray  # (2,) metres along the first two axes of pixel (0, 0)
+    axes: np.ndarray  # (3, 3) unit rows; the last one points towards the viewer
+    offset: np.ndarray  # (2,) coordinates of pixel (0, 0) along the first two axes, metres
     scale: float  # pixels per metre
     keys: np.ndarray  # (S, S) float32, largest coordinate along the last axis, metres
 
 
 class Scene(NamedTuple):
-    """What the kernel needs: the triangles that can be seen, the light and the pose of the camera.
+    """Input of the kernel: the visible triangles, the light and the pose of the camera.
 
     The first five arrays are those of a Mesh.
     """
@@ -68,14 +68,14 @@ class Scene(NamedTuple):
     shadow: ParallelMap
     heights: ParallelMap
     rotation: np.ndarray  # (3, 3) world_from_camera
-    origin: np.ndarray  # (3,) of the camera in the world frame
+    origin: np.ndarray  # (3,) position of the camera in the world frame
     sky_label: int
-    lamps: np.ndarray  # (L, LAMP_COLUMNS) lamps that light the scene; none by day
+    lamps: np.ndarray  # (L, LAMP_COLUMNS) lamps that light the scene; L is 0 by day
 
 
 @inline
 def _dither(column, row):
-    """Return a random row of TAPS, 0 to 255; a regular pattern would show as a weave."""
+    """Return a random index in TAPS, 0 to 255; a regular pattern would be visible."""
     return int(hash_unit(column, row, 3) * 256)
 
 
@@ -99,7 +99,7 @@ def _face_normal(triangles, k):
 
 @pasted
 def _lit_share(scene, x, y, z, column, row):
-    """Return the share of the sun's disc that a point sees, from the shadow map."""
+    """Return the fraction of the sun's disc that is visible from a point, by the shadow map."""
     shadow = scene.shadow
     axes = shadow.axes
     size = shadow.keys.shape[0]
@@ -120,7 +120,7 @@ def _lit_share(scene, x, y, z, column, row):
 
 @pasted
 def _open_share(scene, x, y, z, column, row):
-    """Return the ambient light that reaches a point: 1 in the open, less near higher things."""
+    """Return the fraction of the ambient light at a point: 1 in the open, less near tall objects."""
     heights = scene.heights
     size = heights.keys.shape[0]
     u, v = (
@@ -141,7 +141,7 @@ def _open_share(scene, x, y, z, column, row):
 
 @pasted
 def _mirror(scene, rx, ry, rz, seed, environment):
-    """Write what a mirror shows in the direction rx, ry, rz: the sky over a dark skyline."""
+    """Write the radiance (3,) reflected from direction rx, ry, rz: sky above a dark skyline."""
     light = scene.light
     skyline = light.skyline_height * (
         0.4 + 1.2 * value_noise(scene.noise, rx * 5 + seed, ry * 5, 1.0)
@@ -162,8 +162,8 @@ def _mirror(scene, rx, ry, rz, seed, environment):
 def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, environment, radiance):
     """Write the radiance (3,) of triangle k seen along a direction.
 
-    The direction dx, dy, dz is in the world frame, has depth 1 along the optical axis and `length`
-    as its length. `pixel_angle` is the angle of a pixel in radians. `surface` and `environment` are
+    The direction dx, dy, dz is in the world frame, has depth 1 along the optical axis, and `length`
+    is its length. `pixel_angle` is the angle of a pixel in radians. `surface` and `environment` are
     scratch memory.
     """
     light = scene.light
@@ -172,7 +172,8 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
     fx, fy, fz = _face_normal(triangles, k)
     px, py, pz = triangles[k, 0, 0], triangles[k, 0, 1], triangles[k, 0, 2]
     facing = fx * dx + fy * dy + fz * dz
-    # The ray may miss the triangle by part of a pixel. Keep the point near it at grazing incidence.
+    # The ray may miss the triangle by a fraction of a pixel. At grazing incidence, keep the point
+    # near the triangle.
     if abs(facing) < 1e-4:
         facing = 1e-4 if facing >= 0 else -1e-4
     depth = (
@@ -183,7 +184,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
         scene.origin[1] + dy * depth,
         scene.origin[2] + dz * depth,
     )
-    # Barycentric weights in the plane of the largest face.
+    # Barycentric weights in the coordinate plane to which the triangle is most parallel.
     size_x, size_y, size_z = abs(fx), abs(fy), abs(fz)
     if size_z >= size_x and size_z >= size_y:
         p, q, rp, rq = 0, 1, x - px, y - py
@@ -273,7 +274,7 @@ def _shade(scene, k, dx, dy, dz, length, pixel_angle, column, row, surface, envi
 
 @pasted
 def _shaded_alike(scene, k, other):
-    """Return whether one shading sample of a pixel may stand for two triangles."""
+    """Return whether one shading sample of a pixel may represent two triangles."""
     if k == other:
         return True
     if (
@@ -363,15 +364,15 @@ def shade(
 ) -> None:
     """Compute the radiance and the class of every pixel.
 
-    A pixel is shaded once for each different surface among its samples. Its class is the one that
-    most samples have; the nearer one if two classes have equally many.
+    A pixel is shaded once for each different surface among its samples. Its class is that of the
+    surface with the most samples, or of the nearer surface if two have equally many.
 
     Args:
-        scene: Triangles, light and pose.
+        scene: Triangles, light and pose of the camera.
         rays: (H, W, 2) x and y of the pixels' centres at depth 1 in the camera frame.
-        samples: (H, W, SAMPLES) places of the pixels' 2 x 2 samples in the flat z-buffer.
-        ids: (P,) row of the visible triangle for each place, -1 for the sky.
-        keys: (P,) inverse depth for each place.
+        samples: (H, W, SAMPLES) indices of the pixels' 2 x 2 samples in the flat z-buffer.
+        ids: (P,) row of the visible triangle for each element of the z-buffer, -1 for the sky.
+        keys: (P,) inverse depth for each element of the z-buffer.
         pixel_angle: Radians per pixel.
         radiance: (H, W, 3) float32, overwritten.
         mask: (H, W) uint8, overwritten.
@@ -386,7 +387,7 @@ def shade(
         radiance,
         mask,
         np.empty(SURFACE),
-        np.empty(9),  # what a mirror shows, and the diffuse and mirrored light of lamps
+        np.empty(9),  # mirrored radiance, and diffuse and specular light of lamps
         np.empty(3),
         np.empty(SAMPLES, np.int32),
     )

@@ -1,4 +1,4 @@
-"""The look of a material at a point: noise, stains, cracks, and patterns from bricks to facades."""
+"""Appearance of a material at a point: noise, stains, cracks, and patterns such as facades."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ RED, GREEN, BLUE, SPECULAR, FRESNEL, EMISSION, BEND, SURFACE = 0, 1, 2, 3, 4, 5,
 
 @inline
 def _detail(period, footprint):
-    """Return 1 where a pixel resolves `period` metres, down to 0 where it would alias."""
+    """Return 1 if a pixel resolves `period` metres, falling to 0 where detail would alias."""
     return min(max(1.6 - 2.2 * footprint / period, 0.0), 1.0)
 
 
 @inline
 def _blend(surface, table, m, column, weight):
-    """Blend the surface's colour towards the three columns of the table from `column`."""
+    """Blend the surface's colour towards the colour in the table, whose columns start at `column`."""
     for c in range(3):
         surface[c] += (table[m, column + c] - surface[c]) * weight
 
@@ -69,7 +69,7 @@ def _masonry(surface, u, v, width, height, joint, contrast, staggered, seed, foo
 
 @inline
 def _pane(surface, column, row, reflectance):
-    """Make the surface a window pane: a mirror, slightly tilted in its frame."""
+    """Make the surface a window pane: a mirror that is slightly tilted in its frame."""
     surface[SPECULAR] = 1.0
     surface[FRESNEL] = reflectance
     surface[BEND] = (hash_unit(column, row, 91) - 0.5) * 0.12
@@ -79,7 +79,7 @@ def _pane(surface, column, row, reflectance):
 
 @inline
 def _shop(surface, noise, table, m, u, v, bay, height, seed):
-    """Draw the shop floor of a facade: a fascia with letters, shop windows with goods below it."""
+    """Draw the shop floor of a facade: a fascia with letters, and shop windows with goods below."""
     column = math.floor(u / bay)
     shop = int(column)
     across = u / bay - column
@@ -133,9 +133,9 @@ def _shop(surface, noise, table, m, u, v, bay, height, seed):
 
 @inline
 def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
-    """Draw storeys of windows over a shop floor; return the brightness of the wall.
+    """Draw storeys of windows above a shop floor; return the brightness of the wall.
 
-    The emission of a facade is that of its lit windows, which it has at night.
+    The emission of a facade is that of its windows that are lit at night.
     """
     glow = surface[EMISSION]
     surface[EMISSION] = 0.0
@@ -190,7 +190,7 @@ def _facade(surface, noise, table, m, u, v, seed, footprint, stained):
 
 @inline
 def sample_surface(noise, table, m, x, y, z, u, v, footprint, surface):
-    """Write how a material looks at a point into `surface` (SURFACE,).
+    """Write the appearance of a material at a point into `surface` (SURFACE,).
 
     Args:
         noise: NOISE.
@@ -198,7 +198,8 @@ def sample_surface(noise, table, m, x, y, z, u, v, footprint, surface):
         m: Row of that table.
         x, y, z: World point in metres.
         u, v: Texture coordinates in metres.
-        footprint: Metres that the pixel covers; finer detail fades out instead of aliasing.
+        footprint: Size of the pixel on the surface in metres; finer detail fades out instead of
+            aliasing.
         surface: Receives the columns RED to BEND + 2.
     """
     seed = table[m, _SEED]

@@ -1,4 +1,4 @@
-"""The scene from above: what lies on the ground of each place, and what stands on it."""
+"""The scene from above: the class of the ground in each cell, and the classes standing on it."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from bev_semseg_ros.sim.assets.mesh import Mesh
 from bev_semseg_ros.sim.render.cutout import CUTOUT, is_cut
 from bev_semseg_ros.sim.render.noise import NOISE, inline, kernel
 
-# What a class of the simulator is for a view from above.
+# Roles of the simulator's classes in the top view.
 PAVED, SOIL, UPRIGHT, VEHICLE, PERSON, HOUSE, NOTHING = range(7)
-# Bit of `TopView.standing` for a roof. The others are `1 << class`, and class 0 stands nowhere.
+# Bit of `TopView.standing` for a roof. The other bits are `1 << class`; class 0 never stands.
 ROOF = np.uint8(1)
 
-# Metres over the ground from which on plants stand; grass and leaves below it are ground.
+# Height in metres from which plants count as standing; grass and leaves below it are ground.
 LOW_PLANTS = 0.3
-# Metres between the ground and what lies on it, such as paint, or a kerb on the road.
+# Largest distance in metres between the ground and a layer on it, such as paint or a kerb.
 _LAYER = 0.25
-# Metres by which plants are above the plain that lies below all of the world's ground.
+# Metres by which soil is higher than the plain, which lies below all ground of the world.
 _PLAIN_DEPTH = 0.3
 # z of the unit normal above which a surface is ground, and below which one is a wall.
 _LEVEL, _STEEP = 0.6, 0.3
 # Metres between samples of a surface, and between rows of them on a wall.
 _STEP, _WALL_STEP = 0.09, 0.3
-# Metres that a decal is raised by, for each unit of its depth bias: it may dip into its surface.
+# Metres by which a decal is raised per unit of its depth bias, since it may dip into its surface.
 _DECAL = 25.0
 _DEPTH_BIAS = CAMERA_COLUMN["depth_bias"]
 
 
 class TopView:
-    """What there is at each of (X, Y) places of a grid in the ego frame.
+    """The contents of the (X, Y) cells of a grid in the ego frame.
 
     Attributes:
-        heights: (X, Y) float32, z of the ground, NaN where there is none.
-        ground: (X, Y) uint8, class of the ground, `nothing` where there is none.
-        standing: (X, Y) uint8, a bit for each class that stands there, and ROOF where a building
-            is higher than HEADROOM.
+        heights: (X, Y) float32, z of the ground in metres; NaN where there is none.
+        ground: (X, Y) uint8, class of the ground; `nothing` where there is none.
+        standing: (X, Y) uint8, a bit for each class that stands in the cell, and ROOF where a
+            building is higher than HEADROOM.
     """
 
     def __init__(
         self, shape: tuple[int, int], low: tuple[float, float], cell: float, nothing: int
     ) -> None:
-        """Begin with an empty world.
+        """Create the view of an empty world.
 
         Args:
-            shape: (X, Y), number of places.
-            low: Least x and y in metres.
-            cell: Metres between places.
-            nothing: Class of a place without ground.
+            shape: (X, Y), number of cells.
+            low: Least x and y of the grid in metres.
+            cell: Side of a cell in metres.
+            nothing: Class of a cell without ground.
         """
         self._low, self._cell = np.array(low), cell
         self._paved = np.full(shape, -np.inf, np.float32)
@@ -70,14 +70,14 @@ class TopView:
         kinds: np.ndarray,
         classes: np.ndarray,
     ) -> None:
-        """Draw everything.
+        """Draw all meshes.
 
         Args:
-            meshes: All of the world, in the world frame.
+            meshes: All meshes of the world, in the world frame.
             camera_table: `MaterialTable.camera`.
-            ego_from_world: (4, 4).
-            kinds: (256,) uint8, what each class of the meshes is: PAVED and so on.
-            classes: (256,) uint8, class in this view of each class of the meshes.
+            ego_from_world: (4, 4) transform.
+            kinds: (256,) uint8, role of each class of the meshes: PAVED and so on.
+            classes: (256,) uint8, class in this view for each class of the meshes.
         """
         places = (self._low, self._cell)
         args = [(mesh.triangles, mesh.labels, mesh.materials) for mesh in meshes]
@@ -113,7 +113,7 @@ def _corners(triangle, m, low, cell, shape, corners):
 
 @inline
 def _rise(corners, cell):
-    """Return the absolute z of the unit normal of corners in units of the grid."""
+    """Return the absolute z of a triangle's unit normal, from its corners in units of the grid."""
     ax, ay = (corners[1, 0] - corners[0, 0]) * cell, (corners[1, 1] - corners[0, 1]) * cell
     bx, by = (corners[2, 0] - corners[0, 0]) * cell, (corners[2, 1] - corners[0, 1]) * cell
     az, bz = corners[1, 2] - corners[0, 2], corners[2, 2] - corners[0, 2]
@@ -123,7 +123,7 @@ def _rise(corners, cell):
 
 @inline
 def _rows(corners, count):
-    """Return the first and the last row of places whose centres a triangle may cover."""
+    """Return the first and the last row of cells whose centres a triangle may cover."""
     first = math.ceil(min(corners[0, 0], corners[1, 0], corners[2, 0]) - 0.5)
     last = math.floor(max(corners[0, 0], corners[1, 0], corners[2, 0]) - 0.5)
     return max(first, 0), min(last, count - 1)
@@ -133,7 +133,7 @@ def _rows(corners, count):
 def _span(corners, row, count):
     """Return the first and the last column of a row that a triangle covers, and z and its slope.
 
-    z is that of the column -0.5, and the slope that from column to column.
+    z is that at the lower border of column 0, and the slope is the change of z per column.
     """
     x0, y0, x1, y1 = corners[0, 0], corners[0, 1], corners[1, 0], corners[1, 1]
     x2, y2 = corners[2, 0], corners[2, 1]
@@ -162,7 +162,7 @@ def _span(corners, row, count):
 
 @inline
 def _is_ground(kind, material, camera_table):
-    """Return whether a surface of a kind and a material may be ground if it is level."""
+    """Return whether a level surface of this kind and material may be ground."""
     return (kind in (PAVED, SOIL)) and camera_table[material, CUTOUT] == 0
 
 
@@ -182,10 +182,10 @@ def _draw_heights(
     soil,
     corners,
 ):
-    """Draw the heights of what may be ground, in two passes over all meshes.
+    """Draw the heights of surfaces that may be ground, in two passes over all meshes.
 
-    The first one raises `paved` to the highest paved surface and lowers `lowest` to the lowest
-    other ground. The second one lowers `soil` to the lowest soil that is above the plain.
+    The first pass raises `paved` to the highest paved surface and lowers `lowest` to the lowest
+    other ground. The second pass lowers `soil` to the lowest soil above the plain.
     """
     for k in range(len(triangles)):
         kind = kinds[labels[k]]
@@ -210,7 +210,7 @@ def _draw_heights(
 
 @kernel
 def _choose_heights(paved, lowest, soil, heights):
-    """Write the height of the ground: what is paved, else soil, else the plain below it."""
+    """Write the height of the ground: paved surface, otherwise soil, otherwise the plain below."""
     for row in range(heights.shape[0]):
         for column in range(heights.shape[1]):
             if paved[row, column] > -1e6:
@@ -272,7 +272,7 @@ def _draw_standing(
     standing,
     corners,
 ):
-    """Set the bits of the classes that stand at each place."""
+    """Set the bits of the classes that stand in each cell."""
     rows, columns = standing.shape
     for k in range(len(triangles)):
         kind = kinds[labels[k]]
@@ -287,7 +287,7 @@ def _draw_standing(
         if kind in (UPRIGHT, SOIL):
             if bottom > below + HEADROOM + 1:
                 continue
-            # A level sheet of soil is ground, and much of a scene.
+            # A level sheet of soil is ground. Skipping it saves time, as scenes contain much of it.
             top = max(corners[0, 2], corners[1, 2], corners[2, 2])
             is_solid = camera_table[materials[k], CUTOUT] == 0
             if kind == SOIL and is_solid and rise > _LEVEL and top < below + LOW_PLANTS:
@@ -295,7 +295,8 @@ def _draw_standing(
         bit = np.uint8(1 << classes[labels[k]])
         is_roof = kind == HOUSE and rise > _STEEP and bottom > below + HEADROOM + 1
         if is_roof or kind == VEHICLE:
-            # They cover what is below them: exactly, since samples at an edge reach beyond it.
+            # Roofs and vehicles cover the cells below them. They are drawn exactly, because samples
+            # would reach beyond their edges.
             first_row, last_row = _rows(corners, rows)
             for row in range(first_row, last_row + 1):
                 first, last, _, _ = _span(corners, row, columns)
@@ -333,10 +334,10 @@ def _sample(
     heights,
     standing,
 ):
-    """Set `bit` at the places below samples of a triangle's surface.
+    """Set `bit` in the cells below samples of a triangle's surface.
 
-    Rows of samples run along the longest side. `world` has the corners (3, 3) in the world frame,
-    `corners` in units of the grid, as the steps are.
+    Rows of samples run parallel to the longest side. `world` has the corners (3, 3) in the world
+    frame. `corners` and the steps are in units of the grid.
     """
     rows, columns = standing.shape
     longest, a = -1.0, 0

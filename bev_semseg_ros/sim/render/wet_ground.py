@@ -1,4 +1,4 @@
-"""Reflections in wet ground: what a picture shows above it, mirrored."""
+"""Reflections in wet ground: the rendered image itself is mirrored (screen-space reflections)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from bev_semseg_ros.sim.classes import LANE_MARKING, ROAD, SIDEWALK
 from bev_semseg_ros.sim.render.light import dome_pixel
 from bev_semseg_ros.sim.render.noise import hash_unit, kernel, value_noise
 
-# Classes of surfaces that water stands on.
+# Classes of surfaces on which water stands.
 _IS_GROUND = np.zeros(256, np.uint8)
 _IS_GROUND[[ROAD, LANE_MARKING, SIDEWALK]] = 1
-# Steps along a mirrored ray, each longer than the one before by this factor.
+# Steps along a mirrored ray: their number, the first one in metres, and the factor from one to the
+# next.
 _STEPS, _FIRST_STEP, _GROWTH = 22, 0.25, 1.28
 
 
@@ -111,14 +112,14 @@ def _reflect(
 
 
 def pixels_of(samples: np.ndarray, place_count: int) -> np.ndarray:
-    """Return which pixel each place of the z-buffer belongs to.
+    """Return the pixel to which each element of the z-buffer belongs.
 
     Args:
-        samples: (H, W, SAMPLES) places of the pixels' samples.
-        place_count: Number of places.
+        samples: (H, W, SAMPLES) indices of the pixels' samples in the flat z-buffer.
+        place_count: Number of elements of the z-buffer.
 
     Returns:
-        (place_count,) int32, row * W + column; -1 where no pixel looks.
+        (place_count,) int32, row * W + column; -1 for an element without a pixel.
     """
     pixels = np.full(place_count, -1, np.int32)
     numbers = np.arange(samples.shape[0] * samples.shape[1], dtype=np.int32)
@@ -140,19 +141,19 @@ def reflect(
     mask: np.ndarray,
     radiance: np.ndarray,
 ) -> None:
-    """Mirror the picture in wet roads and pavements.
+    """Add reflections to wet roads and pavements.
 
-    What the picture does not show is mirrored as the sky, dark near the horizon.
+    A mirrored ray that meets nothing in the image shows the sky, darkened near the horizon.
 
     Args:
         rays: (H, W, 2) x and y of the pixels' centres at depth 1 in the camera frame.
-        samples: (H, W, SAMPLES) places of the pixels' samples in the flat z-buffer.
+        samples: (H, W, SAMPLES) indices of the pixels' samples in the flat z-buffer.
         keys: (R, C) z-buffer of inverse depths, 0 for the sky.
         matrix: (3, 3) K of the z-buffer.
         rotation: (3, 3) world_from_camera.
-        origin: (3,) of the camera in the world frame.
+        origin: (3,) position of the camera in the world frame.
         noise: NOISE.
-        dome: Map of the sky, see `light.sky_dome`.
+        dome: Sky map, see `light.sky_dome`.
         wet: Wetness, 0 to 1.
         mask: (H, W) uint8 classes.
         radiance: (H, W, 3) float32, changed in place.

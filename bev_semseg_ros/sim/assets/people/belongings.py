@@ -1,4 +1,4 @@
-"""What people carry, push or sit on."""
+"""Things that people carry, push or sit on."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def add_cane(builder: MeshBuilder, figure: Figure, side: str) -> None:
 
 
 def add_pram(builder: MeshBuilder, rng: np.random.Generator, handle: np.ndarray) -> None:
-    """Add a pram or a push chair before a handle (3,), some with a child in it."""
+    """Add a pram, or a pushchair in which a child may sit, in front of a handle (3,)."""
     u = rng.uniform
     x, _, z = handle
     is_pram, width = rng.random() < 0.45, u(0.46, 0.58)
@@ -184,7 +184,7 @@ def add_walking_frame(builder: MeshBuilder, rng: np.random.Generator, grip: np.n
 def add_wheelchair(
     builder: MeshBuilder, rng: np.random.Generator, seat: np.ndarray, width: float
 ) -> None:
-    """Add a wheelchair; `seat` (3,) is the middle of the seat at its back, `width` its width."""
+    """Add a wheelchair; `seat` (3,) is the centre of the seat's rear edge, `width` its width."""
     x, _, z = seat
     half = width / 2
     radius = rng.uniform(0.28, 0.32)
@@ -202,7 +202,7 @@ def add_wheelchair(
 
 
 def add_seat(builder: MeshBuilder, rng: np.random.Generator, place: np.ndarray) -> None:
-    """Add what somebody sits on: `place` (3,) is the middle of the upper face."""
+    """Add a block, a stool or a chair; `place` (3,) is the centre of the seat's upper face."""
     x, y, z = place
     kind = rng.random()
     size = (0.4, 0.42, z) if kind < 0.3 else (0.42, 0.44, 0.05)

@@ -46,7 +46,7 @@ _SIDED_PARENTS = {
 
 
 def _parent(name: str) -> int:
-    """Return the row of a bone's parent in BONES; -1 for the pelvis."""
+    """Return the index of a bone's parent in BONES; -1 for the pelvis."""
     if name == "pelvis":
         return -1
     if name in _CENTRAL_PARENTS:
@@ -64,7 +64,7 @@ PARENTS = tuple(_parent(name) for name in BONES)
 # Parts of the surface, from the head down. Clothes cover whole parts.
 REGIONS = (
     "hair",
-    "nape",  # back of the head, where long hair is
+    "nape",  # back of the head, from which long hair hangs
     "face",
     "chin",
     "neck",
@@ -87,7 +87,7 @@ REGION = {name: index for index, name in enumerate(REGIONS)}
 AGES = ("child", "teenager", "adult", "old")
 
 
-# Metres. Proportions of poses and belongings are given for a body of this height.
+# Height in metres of the body for which proportions of poses and belongings are given.
 STANDARD_HEIGHT = 1.75
 
 
@@ -98,10 +98,10 @@ class Body:
     x is forward, y left, z up; the soles are at z = 0, and the hips above the origin.
 
     Attributes:
-        vertices: (V, 3) metres.
-        joints: (len(BONES), 3) where each bone begins, metres.
+        vertices: (V, 3) vertices in metres.
+        joints: (len(BONES), 3) start of each bone in metres.
         age: One of AGES.
-        is_female: Gender.
+        is_female: Whether it is a woman or a girl.
     """
 
     vertices: np.ndarray
@@ -130,19 +130,19 @@ class Body:
         return self.joints[BONE["foot_left"]][2]
 
     def length(self, upper: str, lower: str) -> float:
-        """Return the distance in metres between the beginnings of two bones."""
+        """Return the distance in metres between the starts of two bones."""
         return float(np.linalg.norm(self.joints[BONE[upper]] - self.joints[BONE[lower]]))
 
 
 @dataclass(frozen=True, eq=False)
 class BodyPool:
-    """All bodies, and what they share.
+    """All bodies, and the topology that they share.
 
     Attributes:
-        bodies: The people.
-        faces: (T, 3) vertices of each triangle, counter-clockwise seen from outside.
-        regions: (T,) part of the surface, an index of REGIONS.
-        weights: (V, len(BONES)) float32, how much a vertex follows each bone; rows sum to 1.
+        bodies: All bodies.
+        faces: (T, 3) vertex indices of each triangle, counter-clockwise seen from outside.
+        regions: (T,) part of the surface, an index in REGIONS.
+        weights: (V, len(BONES)) float32 skinning weights; each row sums to 1.
     """
 
     bodies: list[Body]
@@ -151,11 +151,11 @@ class BodyPool:
     weights: np.ndarray
 
     def of_age(self, *ages: str) -> list[Body]:
-        """Return the bodies of some of AGES."""
+        """Return the bodies of the given ages, each one of AGES."""
         return [body for body in self.bodies if body.age in ages]
 
     def draw(self, rng: np.random.Generator, ages: tuple[str, ...]) -> Body:
-        """Return a random body of some of AGES."""
+        """Return a random body of the given ages, each one of AGES."""
         bodies = self.of_age(*ages)
         return bodies[rng.integers(len(bodies))]
 
@@ -181,11 +181,11 @@ def body_pool() -> BodyPool:
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return the unit normals (V, 3) of a mesh: means of the faces around, weighted by area.
+    """Return the unit normals (V, 3) of a mesh: area-weighted means over the adjacent faces.
 
     Args:
-        vertices: (V, 3).
-        faces: (T, 3) vertices of each triangle.
+        vertices: (V, 3) vertices.
+        faces: (T, 3) vertex indices of each triangle.
     """
     a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
     flat = np.cross(b - a, c - a)

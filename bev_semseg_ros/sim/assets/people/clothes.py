@@ -1,4 +1,4 @@
-"""Clothes and hair: which part of a body has which material, and how far it stands off the skin."""
+"""Clothes and hair: the material of each part of a body, and its distance from the skin."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ _LEGS = ("thigh", "knee", "shin", "ankle")
 
 @dataclass
 class Outfit:
-    """What somebody wears.
+    """Clothes and hair of a person.
 
     Attributes:
         slots: (len(REGIONS),) material slot of each part of the surface.
-        offsets: (len(REGIONS),) metres that each part stands off the skin.
-        hem: Height of the lower end of a skirt or coat as a share of the hips' height; 1 without.
-        hem_slot: Material slot of the skirt or coat.
-        is_open: Whether the jacket is open, so that the shirt shows.
-        hair_length: Metres that hair hangs below the head's back.
+        offsets: (len(REGIONS),) distance of each part from the skin in metres.
+        hem: Height of the hem of a skirt, coat or loose jacket as a fraction of the hips' height; 1
+            for none.
+        hem_slot: Material slot of the garment with the hem.
+        is_open: Whether the jacket is open and shows the shirt.
+        hair_length: Metres by which the hair hangs below the back of the head.
         headwear: One of HEADWEAR.
     """
 
@@ -48,7 +49,7 @@ class Outfit:
     headwear: str = "none"
 
     def wear(self, regions: tuple[str, ...], slot: int, offset: float) -> None:
-        """Cover parts of the surface with a material that stands `offset` metres off the skin."""
+        """Cover parts of the surface with a material at a distance of `offset` metres from the skin."""
         rows = [REGION[name] for name in regions]
         self.slots[rows] = slot
         self.offsets[rows] = offset
@@ -57,13 +58,13 @@ class Outfit:
 def draw_outfit(
     rng: np.random.Generator, body: Body, headwear: str | None = None, may_skirt: bool = True
 ) -> Outfit:
-    """Draw what somebody wears.
+    """Draw the clothes and hair of a person.
 
     Args:
         rng: Source of randomness.
-        body: Who wears it.
+        body: Body of the person.
         headwear: One of HEADWEAR; None to draw it.
-        may_skirt: Whether a skirt or a long coat is possible; it is not for who sits or rides.
+        may_skirt: Whether a skirt or a coat is possible; not for people who sit or ride.
     """
     outfit = Outfit()
     _draw_hair(rng, outfit, body)
@@ -138,7 +139,7 @@ def _draw_upper(rng: np.random.Generator, outfit: Outfit, may_coat: bool) -> Non
 def _draw_headwear(
     rng: np.random.Generator, outfit: Outfit, body: Body, headwear: str | None
 ) -> None:
-    """Draw what covers the head."""
+    """Draw the headwear, unless it is given."""
     if headwear is None:
         chances = [0.7, 0.1, 0.08, 0.03, 0.06, 0.03 if body.is_female else 0.0]
         shares = np.array(chances) / np.sum(chances)
@@ -166,12 +167,12 @@ def dressed(body: Body, outfit: Outfit, pool: BodyPool) -> tuple[np.ndarray, np.
     """Return the surface of a dressed body in the rest pose.
 
     Args:
-        body: Who.
-        outfit: What they wear.
+        body: Body to dress.
+        outfit: Clothes and hair.
         pool: Topology of the bodies.
 
     Returns:
-        (V, 3) vertices, and the material slot of each triangle (T,).
+        Vertices (V, 3) in metres, and the material slot of each triangle (T,).
     """
     faces = pool.faces
     count = len(body.vertices)

@@ -17,7 +17,7 @@ _LEG_BONES = tuple(
 
 
 def transformed(mesh: Mesh, rotation: np.ndarray, position: np.ndarray) -> Mesh:
-    """Return a mesh that is turned by a rotation (3, 3) and then moved by (3,)."""
+    """Return a mesh rotated by `rotation` (3, 3) and then translated by `position` (3,)."""
     matrix = rotation.astype(np.float32).T
     return Mesh(
         mesh.triangles @ matrix + position.astype(np.float32),
@@ -33,9 +33,9 @@ class Figure:
     """A person under construction: pose it, `settle` it, then `add_to` a builder.
 
     Attributes:
-        pose: The pose; change it before `settle`.
-        outfit: What the person wears.
-        vertices: (V, 3) of the dressed and posed body, metres; set by `settle`.
+        pose: Pose of the body; change it before `settle`.
+        outfit: Clothes and hair of the person.
+        vertices: (V, 3) vertices of the dressed and posed body in metres; set by `settle`.
     """
 
     def __init__(self, pool: BodyPool, body: Body, outfit: Outfit, label: int) -> None:
@@ -43,8 +43,8 @@ class Figure:
 
         Args:
             pool: Topology of the bodies.
-            body: Who it is.
-            outfit: What it wears.
+            body: Body to dress.
+            outfit: Clothes and hair.
             label: Class of the surface.
         """
         self.pose = Pose(body)
@@ -68,16 +68,16 @@ class Figure:
             self.vertices = self.vertices + np.array([0, 0, shift])
 
     def part(self, bone: str) -> np.ndarray:
-        """Return the vertices (K, 3) of the rest pose that follow a bone most."""
+        """Return the vertices (K, 3), in the rest pose, that mainly follow a bone."""
         return self._rest[self._pool.weights.argmax(1) == BONE[bone]]
 
     def posed_part(self, *bones: str) -> np.ndarray:
-        """Return the posed vertices (K, 3) that follow one of some bones most."""
+        """Return the posed vertices (K, 3) that mainly follow one of the bones."""
         rows = [BONE[bone] for bone in bones]
         return self.vertices[np.isin(self._pool.weights.argmax(1), rows)]
 
     def attach(self, mesh: Mesh, bone: str) -> Mesh:
-        """Return a mesh in the rest pose's frame as it follows a bone."""
+        """Return a mesh, given for the rest pose, moved to the posed bone."""
         rotation = self.pose.rotation(bone)
         rest = self.pose.body.joints[BONE[bone]]
         return transformed(mesh, rotation, self.pose.joint(bone) - rotation @ rest)
@@ -148,7 +148,7 @@ class Figure:
         builder.grid(np.stack(rings[::-1], 1), self.label, HAIR)
 
     def _add_skirt(self, builder: MeshBuilder) -> None:
-        """Add a skirt, or the lower part of a coat, round both legs."""
+        """Add a skirt, or the lower part of a coat or jacket, around both legs."""
         outfit, hips = self.outfit, self.pose.hips
         is_leg = np.isin(self._pool.weights.argmax(1), _LEG_BONES)
         legs = self.vertices[is_leg]
@@ -159,7 +159,7 @@ class Figure:
         for z in np.linspace(hips[2] + 0.14 * self.size, outfit.hem * hips[2], 6):
             near = legs[np.abs(legs[:, 2] - z) < 0.09 * self.size][:, :2]
             if len(near):
-                # The cloth hangs down from what is widest above.
+                # The cloth hangs down from the widest part above.
                 low = np.minimum(near.min(0), low + 0.02)
                 high = np.maximum(near.max(0), high - 0.02)
                 spread = (near - (low + high) / 2) / ((high - low) / 2)

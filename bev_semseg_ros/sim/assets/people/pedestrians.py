@@ -1,4 +1,4 @@
-"""People on foot, sitting, and with what they push or carry."""
+"""Pedestrians: people on foot or sitting, with the things that they push or carry."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _GROWN = ("teenager", "adult", "old")
 
 
 class _Scene:
-    """A person under construction, with what counts for the box and what does not.
+    """A person under construction, with the triangles inside and outside the box.
 
     Attributes:
         rng: Source of randomness.
         figure: The person.
         body: Triangles inside the box.
-        outside: Triangles that move with the person but do not count for the box.
+        outside: Triangles that move with the person but are not part of the box.
     """
 
     def __init__(self, rng: np.random.Generator, ages: tuple[str, ...], may_skirt: bool) -> None:
-        """Draw a body of some of AGES, and clothes for it."""
+        """Draw a body of the given ages, and clothes for it."""
         pool = body_pool()
         body = pool.draw(rng, ages)
         self.rng = rng
@@ -52,27 +52,27 @@ class _Scene:
         return self.figure.pose
 
     def any_side(self) -> str:
-        """Draw a side."""
+        """Draw "left" or "right"."""
         return str(self.rng.choice(list(SIDES)))
 
     def finish(self, ground: float = 0.0) -> None:
-        """Put the person on the ground, or on a rest at this height, and add the triangles."""
+        """Put the lowest vertex at the height `ground` in metres, and add the triangles."""
         self.figure.settle(ground)
         self.figure.add_to(self.body)
 
     def seat_vertices(self) -> np.ndarray:
-        """Return the vertices (K, 3) with which somebody settled sits on something."""
+        """Return the vertices (K, 3) of a settled person that touch the seat."""
         lower = self.figure.posed_part("pelvis", "thigh_left", "thigh_right")
         return lower[np.abs(lower[:, 0] - self.pose.hips[0]) < 0.15]
 
 
 def _walk(scene: _Scene) -> None:
-    """Pose a walk of a random stride."""
+    """Set a walking pose with a random stride."""
     pose_walking(scene.pose, scene.rng, scene.rng.uniform(0.7, 1.3))
 
 
 def _walking(scene: _Scene) -> None:
-    """Walk, with empty hands or with a bag."""
+    """Make a person who walks, some with a bag, a telephone or a cane."""
     rng = scene.rng
     _walk(scene)
     side = scene.any_side()
@@ -89,14 +89,13 @@ def _walking(scene: _Scene) -> None:
 
 
 def _add_bag(scene: _Scene, side: str, load: float, limits: tuple[float, float, float]) -> bool:
-    """Add a bag, or none; return whether there is one.
+    """Add a bag or none; return whether there is one.
 
     Args:
-        scene: The person, who is settled.
-        side: Hand or shoulder that carries it.
-        load: Random number that decides, 0 to 1.
-        limits: Below the first one it is a bag in the hand, below the second one a rucksack, below
-            the third one a bag at the shoulder.
+        scene: The person, already settled.
+        side: Side of the hand or shoulder that carries the bag.
+        load: Random number from 0 to 1 that selects the bag.
+        limits: Upper limits of `load` for a hand bag, a rucksack and a shoulder bag.
     """
     in_hand, on_back, at_shoulder = limits
     if load < in_hand:
@@ -109,13 +108,13 @@ def _add_bag(scene: _Scene, side: str, load: float, limits: tuple[float, float, 
 
 
 def _running(scene: _Scene) -> None:
-    """Run."""
+    """Make a running person."""
     pose_running(scene.pose, scene.rng)
     scene.finish()
 
 
 def _child(scene: _Scene) -> None:
-    """Walk or run as a child, many with a satchel."""
+    """Make a child who walks or runs, some with a satchel."""
     rng = scene.rng
     if rng.random() < 0.2:
         pose_running(scene.pose, rng)
@@ -127,7 +126,7 @@ def _child(scene: _Scene) -> None:
 
 
 def _standing(scene: _Scene) -> None:
-    """Stand, with empty hands or with a bag."""
+    """Make a standing person, some with a bag."""
     rng = scene.rng
     pose_standing(scene.pose, rng)
     side = scene.any_side()
@@ -139,13 +138,13 @@ def _standing(scene: _Scene) -> None:
 
 
 def _seated(scene: _Scene) -> None:
-    """Sit on something that is not part of the shape."""
+    """Make a person who sits on something that is not part of the shape."""
     pose_sitting(scene.pose, scene.rng)
     scene.finish()
 
 
 def _sitting(scene: _Scene) -> None:
-    """Sit on a chair or a block."""
+    """Make a person who sits on a chair, a stool or a block."""
     _seated(scene)
     height = scene.seat_vertices()[:, 2].min() + 0.01
     place = np.array([scene.pose.hips[0] + 0.06, 0, height])
@@ -153,7 +152,7 @@ def _sitting(scene: _Scene) -> None:
 
 
 def _leading_child(scene: _Scene) -> None:
-    """Walk with the right hand out for a child's hand, 0.6 m to the right."""
+    """Make a person who walks and holds out the right hand to a child, 0.6 m to the right."""
     _walk(scene)
     shoulder = scene.pose.joint("upper_arm_right")
     scene.pose.hold(
@@ -163,7 +162,7 @@ def _leading_child(scene: _Scene) -> None:
 
 
 def _led_child(scene: _Scene) -> None:
-    """Walk with the left hand up, in the hand of somebody 0.6 m to the left."""
+    """Make a child who walks, the left hand raised to that of a person 0.6 m to the left."""
     _walk(scene)
     shoulder = scene.pose.joint("upper_arm_left")
     scene.pose.hold(
@@ -173,7 +172,7 @@ def _led_child(scene: _Scene) -> None:
 
 
 def _pushing(scene: _Scene, x: float, half_width: float, z: float) -> np.ndarray:
-    """Walk with both hands at a handle; return the middle of the handle (3,)."""
+    """Make a person who walks with both hands on a handle; return the handle's centre (3,)."""
     size = scene.figure.size
     _walk(scene)
     scene.pose.trunk(scene.rng.uniform(0.03, 0.15), 0.05, look=(0.15, 0.0))
@@ -187,14 +186,14 @@ def _pushing(scene: _Scene, x: float, half_width: float, z: float) -> np.ndarray
 
 
 def _pram(scene: _Scene) -> None:
-    """Push a pram or a push chair."""
+    """Make a person who pushes a pram or a pushchair."""
     u = scene.rng.uniform
     handle = _pushing(scene, u(0.4, 0.5), u(0.12, 0.2), u(0.58, 0.63) * STANDARD_HEIGHT)
     belongings.add_pram(scene.outside, scene.rng, handle)
 
 
 def _walking_frame(scene: _Scene) -> None:
-    """Walk with a walking frame."""
+    """Make a person who walks with a walking frame."""
     u = scene.rng.uniform
     half = u(0.22, 0.27)
     handle = _pushing(scene, u(0.28, 0.4), half, u(0.5, 0.55) * STANDARD_HEIGHT)
@@ -202,7 +201,7 @@ def _walking_frame(scene: _Scene) -> None:
 
 
 def _pushing_bicycle(scene: _Scene) -> None:
-    """Walk beside a bicycle."""
+    """Make a person who walks and pushes a bicycle."""
     rng, size = scene.rng, scene.figure.size
     kind = str(rng.choice(BICYCLE_KINDS, p=[0.4, 0.35, 0.2, 0.05]))
     bicycle = MeshBuilder()
@@ -224,7 +223,7 @@ def _pushing_bicycle(scene: _Scene) -> None:
 
 
 def _luggage(scene: _Scene) -> None:
-    """Walk with a suitcase, two bags or a parcel."""
+    """Make a person who walks with a suitcase, two bags or a parcel."""
     rng = scene.rng
     _walk(scene)
     side = scene.any_side()
@@ -255,7 +254,7 @@ def _luggage(scene: _Scene) -> None:
 
 
 def _umbrella(scene: _Scene) -> None:
-    """Walk or stand under an umbrella."""
+    """Make a person who walks or stands under an umbrella."""
     rng = scene.rng
     if rng.random() < 0.75:
         _walk(scene)
@@ -270,7 +269,7 @@ def _umbrella(scene: _Scene) -> None:
 
 
 def _wheelchair(scene: _Scene) -> None:
-    """Sit in a wheelchair."""
+    """Make a person in a wheelchair."""
     pose = scene.pose
     pose.trunk(-0.1, 0.12, look=(0.1, 0.0))
     for side, sign in SIDES.items():
@@ -283,7 +282,7 @@ def _wheelchair(scene: _Scene) -> None:
     belongings.add_wheelchair(scene.body, scene.rng, place, width)
 
 
-# For each kind of person: who it may be, whether a skirt is possible, and how it is made.
+# For each kind of person: possible ages, whether a skirt is possible, and the function to make it.
 _MAKERS: dict[str, tuple[tuple[str, ...], bool, Callable[[_Scene], None]]] = {
     "walking": (_GROWN, True, _walking),
     "child": (("child",), True, _child),
@@ -313,8 +312,8 @@ def pedestrian(rng: np.random.Generator, kind: str) -> Shape:
 
     Returns:
         A shape of box class "pedestrian" with the slots PEOPLE_SLOTS. The box is that of the
-        person; a pram, a suitcase, an umbrella or a pushed bicycle sticks out of it. The mask
-        class is "pedestrian", that of a pushed bicycle "two_wheeler".
+        person. A pram, a walking frame, a suitcase, an umbrella or a pushed bicycle lies outside
+        it. The mask class is "pedestrian", and "two_wheeler" for a pushed bicycle.
 
     Raises:
         ValueError: If the kind is unknown.

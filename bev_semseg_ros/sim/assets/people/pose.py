@@ -1,4 +1,4 @@
-"""Poses of a body: directions of its bones, and the skin that follows them."""
+"""The pose of a body: rotations of its bones, and the skin that follows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SIDES = {"left": 1.0, "right": -1.0}
 # The bones of each limb, from the trunk outwards.
 _LIMBS = {"arm": ("upper_arm", "forearm", "hand"), "leg": ("thigh", "shin", "foot")}
 
-# Radians by which fingers close round a handle.
+# Radians by which fingers close around a handle.
 GRIP = 1.1
 
 
@@ -22,7 +22,7 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the cross product of two vectors (3,); for single ones np.cross is slow."""
+    """Return the cross product of two vectors (3,); np.cross is slow for single vectors."""
     (ax, ay, az), (bx, by, bz) = a, b
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
@@ -35,7 +35,7 @@ def turn(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _frame(direction: np.ndarray, hinge: np.ndarray) -> np.ndarray:
-    """Return the frame (3, 3), as columns, of a bone with a direction and a hinge across it."""
+    """Return the axes (3, 3) of a bone as columns, from its direction and its hinge (3,)."""
     along = unit(direction)
     across = unit(hinge - hinge @ along * along)
     return np.array([along, across, cross(along, across)]).T
@@ -45,15 +45,15 @@ class Pose:
     """The pose of one body.
 
     Every bone has a rotation from its rest pose, in the frame of the body: x forward, y left, z up.
-    A bone that nobody turns follows its parent.
+    A bone without a rotation of its own follows its parent.
 
     Attributes:
-        body: Who is posed.
-        hips: (3,) place of the middle between the hips.
+        body: Body that is posed.
+        hips: (3,) point midway between the hip joints in metres.
     """
 
     def __init__(self, body: Body) -> None:
-        """Start with the rest pose."""
+        """Create the rest pose."""
         self.body = body
         self.rest_hips = (body.joints[BONE["thigh_left"]] + body.joints[BONE["thigh_right"]]) / 2
         self.hips = self.rest_hips.copy()
@@ -69,11 +69,11 @@ class Pose:
         return self._turned[index]
 
     def set_rotation(self, bone: str, rotation: np.ndarray) -> None:
-        """Turn a bone by a rotation (3, 3) from its rest pose."""
+        """Set the rotation (3, 3) of a bone from its rest pose."""
         self._turned[BONE[bone]] = rotation
 
     def joint(self, bone: str) -> np.ndarray:
-        """Return where a bone begins (3,)."""
+        """Return the start of a bone (3,) in metres."""
         chain = [BONE[bone]]
         while PARENTS[chain[-1]] >= 0:
             chain.append(PARENTS[chain[-1]])
@@ -97,11 +97,11 @@ class Pose:
 
         Args:
             lean: Radians by which the pelvis leans forward.
-            bend: Further radians of the chest.
+            bend: Additional radians by which the chest leans forward.
             side: Radians by which the chest leans to the right.
             twist: Radians by which the chest is turned to the left.
             hip_twist: Radians by which the pelvis is turned to the left.
-            look: Radians down and to the left, of the face.
+            look: Radians by which the face is turned down and to the left.
         """
         self.set_rotation("pelvis", rotation_rpy(0, lean, hip_twist))
         middle = rotation_rpy(side / 2, lean + bend / 2, (twist + hip_twist) / 2)
@@ -129,7 +129,7 @@ class Pose:
             side: "left" or "right".
             upper: (3,) direction of the upper bone.
             lower: (3,) direction of the lower bone.
-            inward: (3,) direction to which the lower bone bends.
+            inward: (3,) direction towards which the lower bone bends.
         """
         is_arm = limb == "arm"
         bones = _LIMBS[limb]
@@ -148,10 +148,10 @@ class Pose:
 
         Args:
             side: "left" or "right".
-            thigh: Of the thigh, forward from straight down.
-            knee: By which the knee is bent.
-            out: Of the thigh, outward.
-            turned: Of the toes, outward.
+            thigh: Angle of the thigh, forward from straight down.
+            knee: Angle by which the knee is bent.
+            out: Angle of the thigh, outward.
+            turned: Angle of the toes, outward.
         """
         sign = SIDES[side]
         heading = rotation_rpy(0, 0, sign * turned)
@@ -168,10 +168,10 @@ class Pose:
 
         Args:
             side: "left" or "right".
-            forward: Of the upper arm, forward from straight down.
-            elbow: By which the elbow is bent.
-            out: Of the upper arm, outward.
-            inward: By which the forearm's bend is turned towards the middle.
+            forward: Angle of the upper arm, forward from straight down.
+            elbow: Angle by which the elbow is bent.
+            out: Angle of the upper arm, outward.
+            inward: Angle by which the bent forearm is turned inward.
         """
         sign = SIDES[side]
         base = rotation_rpy(sign * out, -forward, 0)
@@ -181,13 +181,13 @@ class Pose:
         self.limb("arm", side, upper, bent, base @ direction)
 
     def reach(self, limb: str, side: str, target: np.ndarray, outward: np.ndarray) -> None:
-        """Bring the wrist or the ankle to a place, as near as the limb is long.
+        """Move the wrist or the ankle to a target, or as close to it as the limb reaches.
 
         Args:
             limb: "arm" or "leg".
             side: "left" or "right".
-            target: (3,) place.
-            outward: (3,) direction to which elbow or knee points.
+            target: (3,) target in metres.
+            outward: (3,) direction in which the elbow or the knee points.
         """
         start, middle, end = (f"{name}_{side}" for name in _LIMBS[limb])
         first, second = self.body.length(start, middle), self.body.length(middle, end)
@@ -203,7 +203,7 @@ class Pose:
         self.limb(limb, side, upper, distance * along - upper, -across)
 
     def point_hand(self, side: str, direction: np.ndarray, grip: float = 0.0) -> None:
-        """Turn a hand to a direction (3,) and close its fingers by radians."""
+        """Point a hand in a direction (3,) and close its fingers by `grip` radians."""
         rotation = self.rotation(f"forearm_{side}")
         joints = self.body.joints
         rest = unit(joints[BONE[f"fingers_{side}"]] - joints[BONE[f"hand_{side}"]])
@@ -213,12 +213,12 @@ class Pose:
         if sine > 1e-6:
             rotation = turn(axis / sine, float(np.arctan2(sine, now @ wanted))) @ rotation
         self.set_rotation(f"hand_{side}", rotation)
-        # In the rest pose the palms look to the thighs and the thumbs forward.
+        # In the rest pose, the palms face the thighs and the thumbs point forward.
         bent = turn(SIDES[side] * FORWARD, grip)
         self.set_rotation(f"fingers_{side}", rotation @ bent)
 
     def hold(self, side: str, target: np.ndarray, outward: np.ndarray) -> None:
-        """Bring a hand to a place (3,) and close it; the elbow points outward (3,)."""
+        """Move a hand to `target` (3,) and close it; the elbow points along `outward` (3,)."""
         hand = self.body.length(f"hand_{side}", f"fingers_{side}")
         shoulder = self.joint(f"upper_arm_{side}")
         toward = unit(target - shoulder)
@@ -229,8 +229,8 @@ class Pose:
         """Return the vertices (V, 3) of the posed body by linear blend skinning.
 
         Args:
-            vertices: (V, 3) of the body, dressed or not, in the rest pose.
-            pool: Whose weights to use.
+            vertices: (V, 3) vertices of the body, dressed or not, in the rest pose.
+            pool: Pool with the skinning weights.
         """
         joints = self.body.joints
         places = np.empty((len(BONES), 3))

@@ -1,4 +1,4 @@
-"""How people stand, walk, run and sit."""
+"""Poses of people who stand, walk, run or sit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from bev_semseg_ros.geometry import rotation_rpy
 from bev_semseg_ros.sim.assets.people.pose import LEFT, SIDES, UP, Pose, turn
 
-# Angles of a leg in degrees through a step, at tenths of its period from where the heel strikes:
-# the thigh forward, the knee bent, the toes down (against the ground).
+# Angles of a leg in degrees over a gait cycle, at every tenth of the cycle from heel strike: thigh
+# forward, knee bent, toes down (relative to the ground).
 _THIGH = (28, 24, 16, 7, -3, -11, -7, 8, 22, 29, 28)
 _KNEE = (5, 15, 18, 11, 6, 10, 35, 60, 50, 20, 5)
 _TOES = (-20, -2, 0, 0, 6, 28, 58, 45, 15, -12, -20)
@@ -27,17 +27,17 @@ ARM_POSES = (
 
 
 def _step(values: tuple[int, ...], phase: float) -> float:
-    """Return the angle in radians at a phase of a step, in turns."""
+    """Return an angle in radians at a phase of the gait cycle; a cycle is a phase of 1."""
     return float(np.radians(np.interp(phase % 1.0, np.linspace(0, 1, len(values)), values)))
 
 
 def pose_walking(pose: Pose, rng: np.random.Generator, stride: float) -> None:
-    """Walk, at a random phase of a step.
+    """Set a walking pose at a random phase of the gait cycle.
 
     Args:
-        pose: Whom to pose.
+        pose: Pose to change.
         rng: Source of randomness.
-        stride: Factor on the angles of an even walk.
+        stride: Factor on the angles of the legs; 1 for an average walk.
     """
     phase, u = rng.random(), rng.uniform
     swing = _step(_THIGH, phase)
@@ -58,7 +58,7 @@ def pose_walking(pose: Pose, rng: np.random.Generator, stride: float) -> None:
 
 
 def pose_running(pose: Pose, rng: np.random.Generator) -> None:
-    """Run, at a random phase of a step."""
+    """Set a running pose at a random phase of the gait cycle."""
     phase, u = rng.random(), rng.uniform
     swing = _step(_THIGH, phase)
     pose.trunk(u(0.1, 0.25), 0.05, 0.0, 0.3 * swing, -0.2 * swing, (0.05, 0.0))
@@ -72,7 +72,7 @@ def pose_running(pose: Pose, rng: np.random.Generator) -> None:
 
 
 def pose_standing(pose: Pose, rng: np.random.Generator) -> None:
-    """Stand, with the weight on one leg or on both."""
+    """Set a standing pose, with the weight on one leg or on both."""
     u = rng.uniform
     pose.trunk(u(-0.02, 0.08), u(-0.05, 0.15), u(-0.06, 0.06), u(-0.3, 0.3), 0.0, _glance(rng))
     for side in SIDES:
@@ -82,7 +82,7 @@ def pose_standing(pose: Pose, rng: np.random.Generator) -> None:
 
 
 def pose_sitting(pose: Pose, rng: np.random.Generator) -> None:
-    """Sit, with the soles at the height of the shins below the knees."""
+    """Set a sitting pose with almost vertical shins or with crossed legs."""
     u = rng.uniform
     lean = u(-0.3, 0.15)
     pose.trunk(lean, u(0.0, 0.4), u(-0.05, 0.05), u(-0.2, 0.2), 0.0, _glance(rng))
@@ -109,7 +109,7 @@ def pose_arms(pose: Pose, rng: np.random.Generator, what: str) -> None:
     """Pose the arms of a standing or walking body.
 
     Args:
-        pose: Whom to pose.
+        pose: Pose to change.
         rng: Source of randomness.
         what: One of ARM_POSES.
     """
@@ -122,7 +122,7 @@ def pose_arms(pose: Pose, rng: np.random.Generator, what: str) -> None:
     forward = pose.rotation("chest")
 
     def at(x: float, y: float, z: float) -> np.ndarray:
-        """Return a place (3,) before the chest, for a body of STANDARD_HEIGHT."""
+        """Return the point (3,) at an offset from the chest, given for STANDARD_HEIGHT."""
         return chest + forward @ (size * np.array([x, y, z]))
 
     if what == "phone":
@@ -164,7 +164,7 @@ def pose_arms(pose: Pose, rng: np.random.Generator, what: str) -> None:
 
 
 def _glance(rng: np.random.Generator) -> tuple[float, float]:
-    """Return radians down and to the left that somebody looks."""
+    """Draw the angles of a person's gaze in radians: down and to the left."""
     return float(rng.normal(0.08, 0.12)), float(np.clip(rng.normal(0, 0.3), -0.9, 0.9))
 
 

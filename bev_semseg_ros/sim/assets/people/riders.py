@@ -16,7 +16,7 @@ from bev_semseg_ros.sim.assets.two_wheelers import BICYCLE_KINDS, add_two_wheele
 from bev_semseg_ros.sim.assets.wheels import RidingPosition
 from bev_semseg_ros.sim.classes import BOX_LABEL, TWO_WHEELER
 
-# For each kind of rider: who it may be, and what they ride with which probability.
+# For each kind of rider: possible ages, and the probability of each vehicle.
 _VEHICLES: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "cyclist": (
         ("teenager", "adult", "old"),
@@ -94,7 +94,7 @@ def _stand_on(pose: Pose, position: RidingPosition) -> None:
 
 
 def _stand_astride(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
-    """Stand before the saddle, with one foot or both on the ground."""
+    """Pose a rider who stands in front of the saddle, with one or both feet on the ground."""
     ankle = pose.body.ankle
     saddle_x = position.seat[0] if position.seat else 0.0
     lean = SIDES[str(rng.choice(list(SIDES)))]
@@ -132,7 +132,7 @@ def _place_feet(pose: Pose, rng: np.random.Generator, position: RidingPosition) 
 
 
 def _place_hands(pose: Pose, rng: np.random.Generator, position: RidingPosition) -> None:
-    """Lean until the hands reach the grips, and close them."""
+    """Lean the trunk until the hands reach the grips, and close them; some use only one hand."""
     grip = np.array(position.grip)
     arm = pose.body.length("upper_arm_left", "forearm_left")
     arm += pose.body.length("forearm_left", "hand_left")

@@ -1,4 +1,4 @@
-"""Buses: in one piece, or articulated."""
+"""Rigid and articulated buses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bev_semseg_ros.sim.classes import TRUCK
 
 
 def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Add a bus in one piece; return its width, and x and z of its mirrors."""
+    """Add a rigid bus; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     length = uniform(6.5, 8.5) if rng.random() < 0.25 else uniform(10, 12.5)
     width, height = (2.3 if length < 9 else 2.5) + uniform(0, 0.05), uniform(2.8, 3.3)
@@ -36,13 +36,13 @@ def add_bus(builder: MeshBuilder, rng: np.random.Generator) -> tuple[float, floa
 def add_articulated_bus(
     builder: MeshBuilder, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Add a bus with a joint; return its width, and x and z of its mirrors."""
+    """Add an articulated bus; return its width, and x and z of its mirrors."""
     uniform = rng.uniform
     length, width, height = uniform(17.2, 18.7), 2.5 + uniform(0, 0.05), uniform(2.9, 3.3)
     rear, front = -length / 2, length / 2
     joint = front - uniform(10.0, 10.8)
     head = _add_body(builder, rng, joint, front, width, height, has_rear_window=False)
-    # The rear section is a body that looks backward, so its windscreen is the rear window.
+    # The rear section is a body that faces backwards, so its windscreen is the rear window.
     section = MeshBuilder()
     _add_body(section, rng, rear, joint - 1.2, width, height, False, looks_back=True)
     middle = (rear + joint - 1.2) / 2
@@ -72,11 +72,11 @@ def _add_body(
         rng: Source of randomness.
         rear: x of its rear in metres.
         front: x of its front in metres.
-        width: Metres.
-        height: Metres.
+        width: Width in metres.
+        height: Height in metres.
         has_rear_window: Whether there is a window in its rear.
-        looks_back: Whether it will be turned round: its doors are on the left, its lamps are rear
-            lamps, and nobody drives.
+        looks_back: Whether the caller will turn it by 180 degrees. Its doors are then on the left,
+            its lamps are rear lamps, and it has no driver.
 
     Returns:
         Height of the upper edge of the windows in metres.
@@ -122,7 +122,7 @@ def _add_axles(builder: MeshBuilder, axles: tuple[float, ...], width: float) -> 
 
 
 def _add_tail(builder: MeshBuilder, rear: float, width: float) -> None:
-    """Add rear lamps and the plate."""
+    """Add the rear lamps and the number plate."""
     for side in (-1, 1):
         y = side * 0.42 * width
         upright(builder, rear - 0.01, -1, (y - 0.1, y + 0.1), (0.75, 1.1), TRUCK, REAR_LAMP)

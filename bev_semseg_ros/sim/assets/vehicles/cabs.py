@@ -41,14 +41,15 @@ def cabin(
         builder: Receives the triangles.
         rear: x of its rear in metres.
         front: x of its front in metres.
-        width: Metres.
-        heights: Floor, lower and upper edge of the windows, roof in metres.
-        side_x: (C + 1,) borders of the columns of the sides in metres, from rear to front.
-        sides: Materials (C, 3) of the right and of the left side, from below.
+        width: Width in metres.
+        heights: Heights of the floor, the lower and upper edge of the windows, and the roof, in
+            metres.
+        side_x: (C + 1,) x of the borders of the columns of the sides in metres, from rear to front.
+        sides: (C, 3) materials of the right and of the left side, from bottom to top.
         slant: Metres by which the windscreen leans back.
         rear_window: Whether there is a rear window.
-        nose: Metres by which the bonnet reaches forward of the foot of the windscreen.
-        lamp: Material of the lamps in its front.
+        nose: Metres by which the bonnet extends in front of the foot of the windscreen.
+        lamp: Material of the lamps at its front.
     """
     floor, foot, head, roof = heights
     line = np.array(
@@ -103,7 +104,7 @@ def crew(
 
     Args:
         builder: Receives the triangles.
-        x: Position of the seats in metres.
+        x: x of the seats in metres.
         width: Width of the vehicle in metres.
         foot: Height of the lower edge of the windows in metres.
         rng: Source of randomness.
@@ -117,7 +118,7 @@ def crew(
 
 
 def tail(builder: MeshBuilder, rear: float, width: float) -> None:
-    """Add the under-run bar with lamps and the plate."""
+    """Add the underrun bar with the rear lamps and the number plate."""
     builder.box((rear + 0.06, 0, 0.5), (0.1, 0.94 * width, 0.22), 0, TRUCK, PLASTIC)
     for side in (-1, 1):
         y = side * 0.38 * width

@@ -26,26 +26,26 @@ def _draw_size(rng: np.random.Generator, profile: Profile) -> tuple[float, float
 class CarBody:
     """The outer shape of one car.
 
-    x is in metres, forward from the middle of the car; z is the height over the ground in metres.
+    x is in metres, forward from the centre of the car; z is the height above the ground in metres.
 
     Attributes:
         kind: Key of PROFILES.
         profile: Proportions.
-        length: Metres.
-        width: Metres.
-        height: Metres.
+        length: Length in metres.
+        width: Width in metres.
+        height: Height in metres.
         bulge: Metres by which nose and tail bulge, seen from above.
         end: x of the last cross-section before the bulge.
-        clearance: Height of the underbody.
-        wheel_radius: Metres.
-        arch_radius: Radius of the wheel arches.
+        clearance: Height of the underbody in metres.
+        wheel_radius: Radius of the wheels in metres.
+        arch_radius: Radius of the wheel arches in metres.
         wheel_x: x of the front and the rear axle.
-        belt: Height of the lower edge of the side windows in the middle of the car.
+        belt: Height of the lower edge of the side windows at x = 0, in metres.
         wedge: Rise of the belt towards the rear per metre.
         has_rear_windows: Whether there are windows behind the front seats.
         has_open_bed: Whether it is a pickup with an open bed.
         line_x: (L,) x of the corners of the roof line, descending.
-        line_z: (L,) their heights.
+        line_z: (L,) heights of these corners in metres.
     """
 
     def __init__(self, rng: np.random.Generator, kind: str) -> None:
@@ -64,7 +64,7 @@ class CarBody:
         self.has_rear_windows = kind not in VANS or rng.random() < 0.4
         self.has_open_bed = kind == "pickup" and rng.random() < 0.5
         p = self.profile
-        # Corners of the roof line: position and height as shares.
+        # Corners of the roof line: position and height as fractions of length and height.
         foot = self.belt / self.height + 0.02
         line = (
             (0, p.nose),
@@ -82,7 +82,7 @@ class CarBody:
         self.line_z = np.array([share * self.height for _, share in line])
 
     def x(self, share: float) -> float:
-        """Return x at a share of the length, measured from the nose."""
+        """Return x at a fraction of the length, measured from the nose."""
         return (1 - 2 * share) * self.end
 
     def top(self, x: float) -> float:
@@ -98,7 +98,7 @@ class CarBody:
     def stations(self) -> np.ndarray:
         """Return x (S,) of the cross-sections, ascending.
 
-        There is one at each corner of the roof line, at pillars and wheel arches, and in large gaps
+        They are at the corners of the roof line, at pillars and wheel arches, and in large gaps
         between these.
         """
         p = self.profile

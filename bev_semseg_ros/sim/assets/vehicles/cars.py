@@ -31,8 +31,8 @@ TOWING_BODIES = ("wagon", "suv", "mpv", "van", "pickup")
 CAR_KINDS = (*PROFILES, TOWING)
 
 # Strips of the loft between neighbouring points of half a cross-section, from the keel to the
-# middle of the roof. A full section has the right half upwards, then the left half downwards, so
-# strip 13 - k mirrors strip k.
+# centre of the roof. A full section goes up the right half and then down the left half, so strip
+# 13 - k mirrors strip k.
 UNDERBODY, LINER, LOWER_SIDE, UPPER_SIDE, WINDOW, RAIL, TOP = range(7)
 
 
@@ -45,7 +45,7 @@ def car(rng: np.random.Generator, kind: str) -> Shape:
 
     Returns:
         A shape of mask and box class "car" with the slots `parts.CAR_SLOTS`. A trailer behind it
-        sticks out of its box, and has the mask class "truck".
+        lies outside its box and has the mask class "truck".
 
     Raises:
         ValueError: If the kind is unknown.
@@ -118,7 +118,7 @@ def _strip_materials(body: CarBody, x: np.ndarray, rng: np.random.Generator) -> 
             strips[cell, TOP] = GLASS if has_rear_glass else roof
         elif body.kind == "pickup" and middle < backlight:
             strips[cell, TOP] = PLASTIC
-    if rng.random() < 0.7:  # lamps that reach round the corner
+    if rng.random() < 0.7:  # lamps that reach around the corner
         strips[-1, UPPER_SIDE] = LAMP
     if rng.random() < 0.7 and not is_van:
         strips[0, UPPER_SIDE] = REAR_LAMP
@@ -140,9 +140,10 @@ def _fascia(
         builder: Receives the triangles.
         body: Shape of the car.
         facing: 1 for the front, -1 for the rear.
-        columns: (C + 1,) shares of the half width, from -1 (right) to 1 (left).
-        rows: (R + 1,) shares of the height, from below.
-        setback: (R + 1,) share of the bulge by which a row lies behind the foremost point.
+        columns: (C + 1,) fractions of the half width, from -1 (right) to 1 (left).
+        rows: (R + 1,) fractions of the height, from bottom to top.
+        setback: (R + 1,) fraction of the bulge by which each row is set back from the outermost
+            point.
         materials: (R, C) material of each cell.
     """
     outline = body.section(facing * body.end)
@@ -183,7 +184,7 @@ def _front(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> Non
 
 
 def _rear(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None:
-    """Add the bumper, the plate and the rear lamps; of some vans also windows in the doors."""
+    """Add the bumper, the plate, the rear lamps and, for some vans, windows in the rear doors."""
     if body.kind in VANS:
         rows = np.array([0, 0.13, 0.3, 0.37, 0.52, 0.92, 1])
         columns = np.array([-1, -0.84, -0.28, 0.28, 0.84, 1])
@@ -206,7 +207,7 @@ def _rear(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None
 
 
 def _interior(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None:
-    """Add what a lidar sees through the windows: dashboard, seats, driver, shelf or bulkhead."""
+    """Add the interior behind the windows: dashboard, seats, driver, shelf or bulkhead."""
     p, belt = body.profile, body.belt
     half = 0.9 * body.half_width(0)
     ceiling = body.height - 0.1
@@ -217,7 +218,7 @@ def _interior(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> 
     def block(
         base: tuple[float, float, float], size: tuple[float, float, float], material: int
     ) -> None:
-        """Add a cuboid; `base` is the middle of its lower face."""
+        """Add a cuboid; `base` is the centre of its lower face."""
         builder.box(base, size, 0, CAR, material)
 
     def seat(x: float, y: float, width: float) -> None:
@@ -252,7 +253,7 @@ def _interior(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> 
 
 
 def _seams(builder: MeshBuilder, body: CarBody) -> None:
-    """Add the gaps round the doors and the door handles."""
+    """Add the gaps around the doors, and the door handles."""
     p = body.profile
     door = body.x(p.cowl + 0.3 * (p.header - p.cowl))
     pillars = [body.x(share) for share in p.pillars[:1]] or [body.x(p.roof_end)]
@@ -269,7 +270,7 @@ def _seams(builder: MeshBuilder, body: CarBody) -> None:
 
 
 def _mirrors(builder: MeshBuilder, body: CarBody, rng: np.random.Generator) -> None:
-    """Add the mirrors at the front corners of the side windows, which stick out of the box."""
+    """Add the mirrors at the front corners of the side windows; they lie outside the box."""
     material = PAINT if rng.random() < 0.6 else PLASTIC
     p = body.profile
     x = body.x(p.cowl + 0.4 * (p.header - p.cowl))

@@ -1,4 +1,4 @@
-"""What stands on the frame of a lorry: boxes, tanks, tippers, drums, refuse bodies."""
+"""Bodies on the frame of a lorry: boxes, tanks, platforms, tippers, drums, refuse bodies."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
 )
 from bev_semseg_ros.sim.classes import TRUCK
 
-# Metres.
+# Height of the loading floor in metres.
 LOADING_HEIGHT = 1.0
 
 
 @dataclass(frozen=True)
 class Bay:
-    """The room for a load.
+    """The space for a load.
 
     Attributes:
         rear: x of the rear end in metres.
         front: x of the front end in metres.
-        width: Metres.
-        height: Height of its top over the ground in metres.
+        width: Width in metres.
+        height: Height of its top above the ground in metres.
     """
 
     rear: float
@@ -40,17 +40,17 @@ class Bay:
 
     @property
     def middle(self) -> float:
-        """x of the middle in metres."""
+        """x of the centre in metres."""
         return (self.rear + self.front) / 2
 
     @property
     def length(self) -> float:
-        """Metres."""
+        """Length in metres."""
         return self.front - self.rear
 
 
 def add_box(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add a closed box with rear doors, some with a spoiler or a cooling unit."""
+    """Add a closed box with rear doors, in some cases with a cooling unit."""
     material = PAINT if rng.random() < 0.25 else CARGO
     size = (bay.length, bay.width, bay.height - LOADING_HEIGHT)
     builder.box((bay.middle, 0, LOADING_HEIGHT), size, 0, TRUCK, material)
@@ -78,7 +78,7 @@ def add_tank(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
 
 
 def add_platform(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add a floor with low walls and some goods."""
+    """Add a floor with low walls and random goods."""
     deck = _add_floor(builder, bay)
     wall = rng.uniform(0.4, 0.8)
     _add_walls(builder, bay, deck, wall, 0.0)
@@ -99,7 +99,7 @@ def add_platform(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> No
 
 
 def add_tipper(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add a bucket with sloping walls, most filled with gravel, and a shield over the cab."""
+    """Add a tipping body with sloping walls, often filled with gravel, and a shield over the cab."""
     deck = _add_floor(builder, bay)
     wall = min(rng.uniform(0.8, 1.5), bay.height - deck)
     _add_walls(builder, bay, deck, wall, rng.uniform(0.05, 0.2))
@@ -116,7 +116,7 @@ def add_tipper(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None
 
 
 def add_drum(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add the drum of a concrete mixer, its hopper and its chute."""
+    """Add the drum of a concrete mixer with its hopper and chute."""
     deck = _add_floor(builder, bay)
     radius = min(0.45 * bay.width, (bay.height - deck) / 2)
     foot = np.array([bay.front - 0.3, 0, deck + radius + 0.05])
@@ -136,7 +136,7 @@ def add_drum(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
 
 
 def add_refuse_body(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add the body of a refuse lorry, with a lower hopper that two containers fit to."""
+    """Add the body of a refuse lorry and the hopper behind it."""
     hopper = rng.uniform(1.3, 1.9)
     body = bay.length - hopper
     material = CARGO if rng.random() < 0.6 else PAINT
@@ -174,10 +174,10 @@ def _add_walls(builder: MeshBuilder, bay: Bay, deck: float, height: float, flare
 
     Args:
         builder: Receives the triangles.
-        bay: The room for the load.
+        bay: Space for the load.
         deck: Height of the floor in metres.
         height: Height of the walls in metres.
-        flare: Metres by which their feet stand inwards.
+        flare: Metres by which the foot of each wall is inset.
     """
     upper = np.array([(bay.rear, -1), (bay.front, -1), (bay.front, 1), (bay.rear, 1)])
     upper = np.column_stack([upper[:, 0], upper[:, 1] * bay.width / 2])

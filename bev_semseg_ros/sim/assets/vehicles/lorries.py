@@ -28,14 +28,14 @@ VAN_WHEEL_RADIUS = 0.35
 
 @dataclass(frozen=True)
 class LorryKind:
-    """What lorries of a kind have in common.
+    """Properties of a kind of lorry.
 
     Attributes:
-        length: Mean and standard deviation in metres.
-        shortest: Metres.
-        longest: Metres.
-        load: Adds the load.
-        is_high: Whether the load is as high as the lorry, so that the cab is as well.
+        length: Mean and standard deviation of the length in metres.
+        shortest: Least length in metres.
+        longest: Greatest length in metres.
+        load: Function that adds the load.
+        is_high: Whether the load reaches the full height of the lorry; the cab may then be higher.
     """
 
     length: tuple[float, float]
@@ -45,7 +45,7 @@ class LorryKind:
     is_high: bool = True
 
 
-# Lorries in one piece.
+# Rigid lorries.
 LORRIES = {
     "box": LorryKind((7.8, 1.8), 5.2, 11.5, loads.add_box),
     "platform": LorryKind((7.8, 1.8), 5.2, 11.5, loads.add_platform, is_high=False),
@@ -54,9 +54,9 @@ LORRIES = {
     "mixer": LorryKind((8.6, 0.6), 7.6, 9.6, loads.add_drum),
     "refuse": LorryKind((9.0, 0.7), 7.5, 10.5, loads.add_refuse_body),
 }
-# Lorries that pull something.
+# Lorries with a trailer or a semitrailer.
 ARTICULATED = ("semitrailer", "trailer_lorry")
-# Lorries on the frame of a van.
+# Lorries on the chassis of a van.
 VAN_LORRIES = ("box_van", "ambulance")
 
 
@@ -200,7 +200,7 @@ def _add_cab(
 
 
 def _add_frame(builder: MeshBuilder, rear: float, front: float, width: float) -> None:
-    """Add the frame under the load between two x in metres."""
+    """Add the frame under the load, from x = `rear` to x = `front` in metres."""
     base = ((front + rear) / 2, 0, 0.55)
     size = (front - rear - 0.06, 0.75 * width, LOADING_HEIGHT - 0.55)
     builder.box(base, size, 0, TRUCK, PLASTIC)
@@ -212,7 +212,7 @@ def _add_wheels(builder: MeshBuilder, axles: list[float], width: float) -> None:
 
 
 def _add_side_guards(builder: MeshBuilder, rear: float, front: float, width: float) -> None:
-    """Add guards between two axles at x in metres."""
+    """Add side guards between the axles at x = `rear` and x = `front` in metres."""
     ends = (rear + WHEEL_RADIUS + 0.1, front - WHEEL_RADIUS - 0.3)
     for side in (-1, 1):
         panel(builder, side * (width / 2 - 0.05), ends, (0.5, 0.95), TRUCK, PLASTIC)

@@ -1,4 +1,4 @@
-"""What cars, lorries and buses have in common: material slots, wheels, panels, occupants."""
+"""Common parts of cars, lorries and buses: material slots, wheels, panels, occupants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros.sim.assets.colors import grey, hsv, log_uniform
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 
-# Material slots of all vehicles, and the number of each.
+# Material slots of all vehicles, and the index of each slot.
 CAR_SLOTS = (
     "paint",
     "glass",
@@ -149,12 +149,12 @@ def disc(
 
     Args:
         builder: Receives the triangles.
-        center: Middle.
+        center: (3,) centre in metres.
         radius: Outer radius in metres.
-        inner_radius: Inner radius in metres, 0 for a disc.
-        side: 1 if it faces along y, -1 if it faces against y.
+        inner_radius: Inner radius in metres; 0 for a disc.
+        side: 1 if it faces +y, -1 if it faces -y.
         label: Class of the surface.
-        material: One, or one per sector (WHEEL_SIDES,).
+        material: A single material, or one per sector (WHEEL_SIDES,).
     """
     angle = side * np.linspace(0, -2 * np.pi, WHEEL_SIDES + 1)
     rim = np.stack([np.cos(angle), 0 * angle, np.sin(angle)], -1)
@@ -179,10 +179,10 @@ def wheel(
 
     Args:
         builder: Receives the triangles.
-        x: Position of the axle in metres.
-        y: Position of the outer face in metres; the face looks to the side of its sign.
-        radius: Metres.
-        width: Metres.
+        x: x of the axle in metres.
+        y: y of the outer face in metres. The face points left if y is positive, otherwise right.
+        radius: Radius in metres.
+        width: Width in metres.
         label: Class of the surface.
         has_spokes: Whether the rim has dark gaps.
     """
@@ -208,10 +208,10 @@ def wheels(
 
     Args:
         builder: Receives the triangles.
-        axles: Positions of the axles in metres.
-        half_track: Position of the outer faces of the left wheels in metres.
-        radius: Metres.
-        width: Of a wheel in metres.
+        axles: x of each axle in metres.
+        half_track: y of the outer faces of the left wheels in metres.
+        radius: Radius of a wheel in metres.
+        width: Width of a wheel in metres.
         label: Class of the surface.
         has_spokes: Whether the rims have dark gaps.
     """
@@ -229,13 +229,13 @@ def occupant(
     label: int,
     head: float = 0.25,
 ) -> None:
-    """Add somebody who sits in a vehicle, visible through the windows.
+    """Add a seated person, who is visible through the windows.
 
     Args:
         builder: Receives the triangles.
         place: x and y in metres.
         seat: Height of the seat in metres.
-        trunk: Length, width and height of the trunk in metres.
+        trunk: Length, width and height of the torso in metres.
         chin: Height of the lower end of the head in metres.
         label: Class of the surface.
         head: Height of the head itself in metres.
@@ -257,10 +257,10 @@ def upright(
 
     Args:
         builder: Receives the triangles.
-        x: Position along the vehicle in metres.
+        x: x of the rectangle in metres.
         facing: 1 if it faces forward, -1 if it faces backward.
-        y: Right and left edge in metres.
-        z: Lower and upper edge in metres.
+        y: y of the right and the left edge in metres.
+        z: z of the lower and the upper edge in metres.
         label: Class of the surface.
         material: Material of the surface.
     """
@@ -278,13 +278,13 @@ def panel(
     label: int,
     material: int,
 ) -> None:
-    """Add a rectangle along the vehicle that faces outwards.
+    """Add a rectangle along the vehicle, facing outwards.
 
     Args:
         builder: Receives the triangles.
-        y: Position across the vehicle in metres; it faces to the side of its sign.
-        x: Rear and front edge in metres.
-        z: Lower and upper edge in metres.
+        y: y of the rectangle in metres. It faces right if y is negative, otherwise left.
+        x: x of the rear and the front edge in metres.
+        z: z of the lower and the upper edge in metres.
         label: Class of the surface.
         material: Material of the surface.
     """

@@ -19,13 +19,13 @@ class Extent:
 class Profile:
     """A kind of car.
 
-    Positions along the car are shares of its length from the nose; heights are shares of its
+    Positions along the car are fractions of its length from the nose; heights are fractions of its
     height. The roof line runs through nose, cowl, header, crown, roof end, backlight and tail.
 
     Attributes:
-        length: Metres.
-        width: Metres.
-        height: Metres.
+        length: Distribution of the length.
+        width: Distribution of the width.
+        height: Distribution of the height.
         nose: Height of the nose.
         belt: Height of the lower edge of the side windows.
         cowl: Position of the foot of the windscreen.
@@ -35,11 +35,11 @@ class Profile:
         backlight: Position of the foot of the rear window.
         deck: Height of the foot of the rear window.
         tail: Height of the tail.
-        pillars: Positions of the middles of the pillars between side windows.
+        pillars: Positions of the centres of the pillars between the side windows.
         glass_end: Position at which the side windows end.
         wheels: Positions of the axles.
-        tumblehome: Share of the half width by which the roof is narrower than the belt.
-        wheel_radius: Metres.
+        tumblehome: Fraction of the half width by which the roof is narrower than the belt.
+        wheel_radius: Mean radius of the wheels in metres.
     """
 
     length: Extent

@@ -1,4 +1,4 @@
-"""Tractors of farms, some with a trailer."""
+"""Farm tractors, some with a trailer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
 )
 from bev_semseg_ros.sim.classes import TRUCK
 
-# Share of tractors that pull a trailer.
+# Fraction of tractors that pull a trailer.
 TRAILER_SHARE = 0.4
 
 

@@ -1,4 +1,4 @@
-"""Trailers behind cars: open, covered, and caravans."""
+"""Trailers towed by cars: open trailers, covered trailers and caravans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bev_semseg_ros.sim.assets.vehicles.parts import (
 )
 from bev_semseg_ros.sim.classes import TRUCK
 
-# As in A2D2, whose masks call what is towed "utility vehicle".
+# As in A2D2, whose masks label trailers as "utility vehicle".
 LABEL = TRUCK
 # Kind -> bounds in metres of the length and the width of the body, and of the height of its top.
 TRAILERS = {
@@ -26,7 +26,7 @@ TRAILERS = {
     "caravan": ((4.0, 6.0), (2.0, 2.35), (2.4, 2.65)),
 }
 TRAILER_PROBABILITIES = (0.45, 0.3, 0.25)
-# Metres: radius of a wheel, and height of the floor.
+# Radius of a wheel and height of the floor, in metres.
 WHEEL_RADIUS = 0.3
 FLOOR = 0.45
 

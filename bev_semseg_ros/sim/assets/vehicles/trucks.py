@@ -1,4 +1,4 @@
-"""Lorries, buses and tractors: everything whose box is a truck."""
+"""Lorries, buses and tractors: everything whose box has the class "truck"."""
 
 from __future__ import annotations
 
