@@ -8,7 +8,7 @@ import numpy as np
 
 
 def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
-    """Return a grey (3,) of brightness `value`; its tint has the relative standard deviation `tint`."""
+    """Return a grey (3,) of brightness `value`; `tint` is the relative standard deviation."""
     return value * (1 + rng.normal(0, tint, 3))
 
 

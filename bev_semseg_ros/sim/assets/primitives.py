@@ -197,7 +197,7 @@ class Primitives:
         normals = np.stack([ring, ring], 1)
 
         def corners(values: np.ndarray) -> np.ndarray:
-            """Return the values at the corners of the triangles: (N, 2, sides + 1, K) -> (T, 3, K)."""
+            """Return values (N, 2, sides + 1, K) at the corners of the triangles, (T, 3, K)."""
             p, q, r, t = values[:, 0, :-1], values[:, 0, 1:], values[:, 1, 1:], values[:, 1, :-1]
             return np.stack([np.stack([p, q, r], 2), np.stack([p, r, t], 2)], 2).reshape(
                 -1, 3, values.shape[-1]

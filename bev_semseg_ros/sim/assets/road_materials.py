@@ -59,7 +59,7 @@ class RoadMaterials:
         self.decal: dict[str, Any] = {"depth_bias": 0.0012, **self._shine}
 
     def add(self, factor: float, **columns: Any) -> int:
-        """Add asphalt of a relative brightness, with `columns` overriding its own; return its row."""
+        """Add asphalt of a relative brightness; `columns` override its own. Return its row."""
         u = self._rng.uniform
         colors = [
             grey(self._rng, self.value * share) for share in (factor, u(0.6, 1.5), u(0.4, 1.3))

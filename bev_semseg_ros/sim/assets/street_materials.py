@@ -271,7 +271,7 @@ def fence_material(rng: np.random.Generator, table: MaterialTable, cutout: str) 
 
 
 def random_print(rng: np.random.Generator, table: MaterialTable, lidar: str = "plastic") -> int:
-    """Add the material of a poster, an awning or goods, with random colours and a simple pattern."""
+    """Add the material of a poster, an awning or goods, with random colours and patterns."""
     return table.add(
         lidar,
         rng.random(3) * rng.uniform(0.3, 1),

@@ -50,8 +50,8 @@ class Imaging:
     def draw(cls, drive_seed: int, weather: Weather = FAIR) -> Imaging:
         """Draw the camera of a drive, in the ranges of automotive cameras and dash cameras.
 
-        At night, the exposure is limited, images are grainy, and lamps bloom. A low sun causes bloom
-        and stray light.
+        At night, the exposure is limited, images are grainy, and lamps bloom. A low sun causes
+        bloom and stray light.
         """
         rng = np.random.default_rng([drive_seed, 12])
 
@@ -104,8 +104,8 @@ class Imaging:
         """Return the tone curve.
 
         Returns:
-            (_CURVE_SIZE,) float32, display values from 0 to 1, sampled evenly over the square root of
-            the exposed radiance, which ranges from 0 to _CURVE_END.
+            (_CURVE_SIZE,) float32, display values from 0 to 1, sampled evenly over the square root
+            of the exposed radiance, which ranges from 0 to _CURVE_END.
         """
         exposed = np.linspace(0, math.sqrt(_CURVE_END), _CURVE_SIZE) ** 2
         if self.shoulder > 0:

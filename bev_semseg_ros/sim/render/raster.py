@@ -351,7 +351,7 @@ def draw_parallel(
     Args:
         mesh: Mesh in the world frame.
         camera_table: `MaterialTable.camera`.
-        axes: (3, 3) unit rows. The last one points from the scene to the eye.
+        axes: (3, 3) unit rows. The last one points from the scene to the viewer.
         offset: (2,) coordinates of pixel (0, 0) along the first two axes, in metres.
         scale: Pixels per metre. Pixel (u, v) of a point is (axes[:2] @ point - offset) * scale.
         keys: (S, S) float32, raised in place to the largest coordinate along the last axis, metres.

@@ -120,7 +120,7 @@ def _lit_share(scene, x, y, z, column, row):
 
 @pasted
 def _open_share(scene, x, y, z, column, row):
-    """Return the fraction of the ambient light at a point: 1 in the open, less near tall objects."""
+    """Return the fraction of ambient light at a point: 1 in the open, less near tall objects."""
     heights = scene.heights
     size = heights.keys.shape[0]
     u, v = (

@@ -1,7 +1,6 @@
 """The vehicle of A2D2 with one, three or six of its cameras.
 
-Poses and lenses are those published in cams_lidars.json (Geyer et al., arXiv 2004.06320), as
-rounded numbers.
+Poses and lenses are the rounded values of cams_lidars.json (Geyer et al., arXiv 2004.06320).
 """
 
 from __future__ import annotations
@@ -27,20 +26,21 @@ A2D2_LIDAR_POSES = {
     "rear_right": (-0.434, -0.605, 1.118, 178.65, 18.85, -16.24),
 }
 IMAGE_SIZE = (1920, 1208)
-# A third of the recorded size: what is written unless another size is asked for.
+# Default size of the written images: a third of the recorded size.
 WRITTEN_SIZE = (640, 403)
 
 
 @dataclass(frozen=True)
 class _Lens:
-    """How a camera is mounted and how it sees.
+    """Pose and lens of a camera.
 
     Attributes:
         pose: x, y, z in metres and yaw, pitch, roll in degrees of its view (x forward, y left,
             z up) in A2D2's vehicle frame.
-        original: fx, fy, cx, cy of the image as recorded, in pixels.
-        rectified: fx, fy, cx, cy of the rectified image.
-        distortion: Coefficients: five of a telecam (k1, k2, p1, p2, k3), four of a fisheye.
+        original: fx, fy, cx, cy of the recorded image in pixels.
+        rectified: fx, fy, cx, cy of the rectified image in pixels.
+        distortion: Distortion coefficients: five for a telecam (k1, k2, p1, p2, k3), four for a
+            fisheye.
     """
 
     pose: tuple[float, float, float, float, float, float]
@@ -50,7 +50,7 @@ class _Lens:
 
     @property
     def is_fisheye(self) -> bool:
-        """True for a fisheye, False for a telecam."""
+        """Whether the lens is a fisheye; otherwise it is a telecam."""
         return len(self.distortion) == 4
 
 
@@ -149,13 +149,13 @@ def _a2d2() -> Rig:
         intensity_exponent=1.6,
         intensity_sigma=0.25,
         dark_share=0.0,
-        # The roof, and the car below the windows. The front lidars stand at the roof's front edge.
+        # The roof, and the car below the windows. The front lidars are at the roof's front edge.
         body=(BodyPart(0.0, -2.45, 0.75, 1.72), BodyPart(2.29, -2.71, 0.98, 0.95)),
     ).resized(WRITTEN_SIZE)
 
 
 def _with_cameras(rig: Rig, name: str, cameras: tuple[str, ...]) -> Rig:
-    """Return a rig with the cameras of those names."""
+    """Return a rig called `name` with the given cameras."""
     more = {camera: _camera(camera) for camera in cameras}
     return replace(rig, name=name, cameras=more).resized(WRITTEN_SIZE)
 

@@ -1,11 +1,11 @@
-"""The beams of the common lidars by their makers' names, and of a lidar in a calibration file.
+"""Beams of common lidars, by the manufacturers' model names, and of lidars in calibration files.
 
-Angles and ranges are nominal values at 10 turns a second, as the makers state them. They were
+Angles and ranges are the manufacturers' nominal values at 10 turns a second. The angles were
 compared with the calibration files of the open drivers ros-drivers/velodyne and tier4/nebula:
 VLP-16-HiRes, VLP-32C, HDL-32E and VLS-128 are equal; Pandar40P, Pandar64 and PandarXT-32 differ by
 at most 0.21 degrees, Pandar128 by 0.13. VLP-16 was compared with the points of A2D2's lidars. The
-others (HDL-64E, Ouster, RoboSense, Livox) and all ranges were not compared with a source; `bev-
-semseg doctor` measures the lidar that is there.
+others (HDL-64E, Ouster, RoboSense, Livox) and all ranges were not compared with a source. Use
+`bev-semseg doctor` to measure your own lidar.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _TOLERANCE = 0.2  # degrees by which a measured beam may differ from that of a m
 
 @dataclass(frozen=True)
 class BeamPattern:
-    """Where a lidar shoots.
+    """Directions and range of the beams of a lidar.
 
     Attributes:
         elevations: Elevation of each beam in degrees.
         azimuth_step: Degrees between two shots of a beam.
         max_range: Metres beyond which no point is returned.
         azimuths: First and last azimuth in degrees, counter-clockwise from the x axis of the lidar.
-        heights: Metres above the sensor's origin at which each beam leaves; empty for 0.
+        heights: Metres above the sensor's origin from which each beam starts; empty if all are 0.
     """
 
     elevations: tuple[float, ...]
@@ -42,12 +42,12 @@ class BeamPattern:
 
 
 def _even(first: float, last: float, count: int) -> tuple[float, ...]:
-    """Return angles with equal steps, both ends included."""
+    """Return `count` evenly spaced angles, including both ends."""
     return tuple(round(float(angle), 4) for angle in np.linspace(first, last, count))
 
 
 def _ouster(field_of_view: float, beams: int, max_range: float) -> BeamPattern:
-    """Return the beams of an Ouster with 1024 columns a turn."""
+    """Return the beams of an Ouster lidar with 1024 columns per turn."""
     half = field_of_view / 2
     return BeamPattern(_even(-half, half, beams), 360 / 1024, max_range)
 
@@ -55,7 +55,7 @@ def _ouster(field_of_view: float, beams: int, max_range: float) -> BeamPattern:
 def _raster(
     rows: int, columns: int, low: float, high: float, width: float, max_range: float
 ) -> BeamPattern:
-    """Return a raster; that of a Livox has as many points a frame as its rosette."""
+    """Return a raster; that of a Livox has as many points per frame as its rosette pattern."""
     step = width / columns
     return BeamPattern(_even(low, high, rows), step, max_range, (-width / 2, width / 2))
 
@@ -136,7 +136,7 @@ MODELS: dict[str, BeamPattern] = {
 
 
 def vlp_16(name: str, ego_from_lidar: np.ndarray) -> Lidar:
-    """Return a VLP-16 of a name at a pose (4, 4) in the ego frame."""
+    """Return a VLP-16 called `name` at a pose (4, 4) in the ego frame."""
     pattern = MODELS["VLP-16"]
     elevations = np.radians(pattern.elevations)
     step = float(np.radians(pattern.azimuth_step))
@@ -144,7 +144,7 @@ def vlp_16(name: str, ego_from_lidar: np.ndarray) -> Lidar:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what is often written in another way."""
+    """Return a name in lower case, without anything but letters and digits."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -157,17 +157,17 @@ HOW_TO_ADD = (
 
 
 def beam_pattern(beams: Beams | None, where: str) -> BeamPattern:
-    """Return where a lidar of a calibration file shoots.
+    """Return the beam pattern of a lidar in a calibration file.
 
     Args:
-        beams: What the file says of its beams.
-        where: File and section of the lidar, with which an error begins.
+        beams: Description of the beams in the file; None if there is none.
+        where: File and section of the lidar, for error messages.
 
     Returns:
-        The pattern: that of the model with what else the file gives.
+        The pattern of the model, in which values from the file replace those of the model.
 
     Raises:
-        ValueError: Something is missing, or the model is not known; the message says what to add.
+        ValueError: If a value is missing or the model is unknown; the message says what to add.
     """
     if beams is None:
         raise ValueError(f"{where}: no beams, which the simulator needs; {HOW_TO_ADD}")
@@ -204,13 +204,13 @@ def _complete(beams: Beams, where: str) -> BeamPattern:
 
 
 def model_like(elevations: np.ndarray) -> str:
-    """Return the model whose beams are most like measured ones.
+    """Return the model whose beams best match measured elevations.
 
     Args:
-        elevations: (B,) degrees. A lidar whose highest beams hit nothing has fewer than its model.
+        elevations: (B,) degrees. If the highest beams hit nothing, the model has more.
 
     Returns:
-        The model with the fewest beams of those that match; "" if none does.
+        The matching model with the fewest beams; "" if none matches.
     """
     matching = []
     for name, pattern in MODELS.items():

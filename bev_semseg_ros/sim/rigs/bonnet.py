@@ -1,4 +1,4 @@
-"""The part of the own vehicle that its cameras see at the lower edge of the image."""
+"""The bonnet of the ego vehicle, visible at the lower edge of its images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import Mesh, MeshBuilder
 from bev_semseg_ros.sim.classes import IGNORED_PIXEL
 
-# Points of the surface along and across it.
+# Number of points along and across the surface.
 _ROWS, _COLUMNS = 14, 17
 
 
@@ -19,21 +19,22 @@ _ROWS, _COLUMNS = 14, 17
 class Bonnet:
     """A curved painted surface in front of the camera. It has no box and no class.
 
-    Its pixels are IGNORED_PIXEL in the mask. No class of the label set is true of it: `car` is what
-    a network must not say of it, and any other class would teach that paint and reflections at the
-    lower edge are road. A network learns what to do there from the boxes: there is none.
+    Its pixels are IGNORED_PIXEL in the mask, because no class of the label set fits. With `car`, a
+    network would learn to report the ego vehicle; with another class such as `road`, it would learn
+    that paint and reflections have this class. Since there is no box, a network still learns not to
+    detect an object here.
 
     Attributes:
-        position: x, y, z in metres in the ego frame of the middle of its front edge.
-        yaw: Direction that it points in, radians from the x axis of the ego frame.
-        length: Metres from the front edge back.
-        width: Metres.
-        rise: Metres by which its rear lies above the front edge.
-        crown: Metres by which the middle lies above the sides.
+        position: x, y, z of the centre of the front edge in the ego frame, metres.
+        yaw: Direction in which the bonnet points, radians from the x axis of the ego frame.
+        length: Length in metres, from the front edge to the rear.
+        width: Width in metres.
+        rise: Metres by which the rear lies above the front edge.
+        crown: Metres by which the centre line lies above the sides.
         roundness: Metres by which the corners of the front edge are set back.
         color: Linear RGB.
         fresnel: Reflectance of the paint at normal incidence.
-        cowl: Share of the length, at its rear, that is dark: the gap below the windscreen.
+        cowl: Fraction of the length, at the rear, that is dark: the gap below the windscreen.
     """
 
     position: tuple[float, float, float]
@@ -48,7 +49,7 @@ class Bonnet:
     cowl: float
 
     def mesh(self, materials: MaterialTable) -> Mesh:
-        """Return the surface in the ego frame; its paint is added to the materials."""
+        """Return the surface in the ego frame, and add its materials to `materials`."""
         paint = materials.add(
             "paint",
             self.color,
@@ -74,14 +75,14 @@ class Bonnet:
         is_cowl = np.broadcast_to(back[1:] > 1 - self.cowl, (_ROWS - 1, _COLUMNS - 1))
         rows = np.where(is_cowl, gap, paint)
         builder.grid(apply(pose, points), IGNORED_PIXEL, rows)
-        # Below the edge stands the front of the vehicle, which hides the road there.
+        # The front of the vehicle is below the edge. It hides the road there.
         front = np.stack([points[0], points[0] - [0.05, 0, 0.5]])
         builder.grid(apply(pose, front), IGNORED_PIXEL, gap)
         return builder.build()
 
 
 def in_world(mesh: Mesh, world_from_ego: np.ndarray) -> Mesh:
-    """Return a mesh of the ego frame in the world frame."""
+    """Transform a mesh from the ego frame to the world frame."""
     rotation = world_from_ego[:3, :3].astype(np.float32)
     return replace(
         mesh,

@@ -1,4 +1,4 @@
-"""What a camera and its driver do to an image after it was taken: vignetting, JPEG, a delay."""
+"""Effects of a camera and its driver on an image: vignetting, JPEG compression, a time offset."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class CameraEffects:
     """Vignetting, compression and time offset of a rig's cameras.
 
     Attributes:
-        delay: Seconds from the frame's time to that of the image.
-        vignette: Share of the light that is missing in the corners, 0 to 1.
-        vignette_power: Exponent of its growth with the distance from the middle of the image.
-        jpeg_quality: Quality of JPEG, 1 to 100; None if the image was not compressed.
+        delay: Seconds from the time of the frame to that of the image.
+        vignette: Fraction of the light that is missing in the corners, 0 to 1.
+        vignette_power: Exponent of its growth with the distance from the centre of the image.
+        jpeg_quality: JPEG quality, 1 to 100; None for no compression.
     """
 
     delay: float = 0.0
@@ -25,7 +25,7 @@ class CameraEffects:
     jpeg_quality: int | None = None
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Return an image (H, W, 3) uint8 RGB as the driver hands it on."""
+        """Return an image (H, W, 3) uint8 RGB as the driver publishes it."""
         if self.vignette > 0:
             image = self._darken_corners(image)
         if self.jpeg_quality is not None:
@@ -33,21 +33,21 @@ class CameraEffects:
         return image
 
     def _darken_corners(self, image: np.ndarray) -> np.ndarray:
-        """Return an image (H, W, 3) uint8 that is darker away from its middle."""
+        """Return an image (H, W, 3) uint8 that is darker away from its centre."""
         height, width = image.shape[:2]
         x = np.linspace(-1, 1, width, dtype=np.float32)
         y = np.linspace(-1, 1, height, dtype=np.float32) * np.float32(height / width)
         corner = np.hypot(1.0, height / width)
         distance = np.hypot(x[None], y[:, None]) / np.float32(corner)
         light = 1 - np.float32(self.vignette) * distance ** np.float32(self.vignette_power)
-        # The image is not linear in the light: its values fall with about the root.
+        # Pixel values are not linear in the light. They fall roughly with its square root.
         factor = np.sqrt(np.maximum(light, 0))
         darkened: np.ndarray = cv2.multiply(image, cv2.merge([factor] * 3), dtype=cv2.CV_8U)
         return darkened
 
 
 def _compress(image: np.ndarray, quality: int) -> np.ndarray:
-    """Return an image (H, W, 3) uint8 RGB after JPEG of a quality from 1 to 100."""
+    """Return an image (H, W, 3) uint8 RGB after JPEG compression with a quality of 1 to 100."""
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     is_encoded, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not is_encoded:

@@ -1,7 +1,7 @@
 """The vehicle of KITTI with one or both colour cameras, and with a second lidar.
 
 Poses and lenses are those of the recordings of 2011-09-26 (Geiger et al., CVPR 2012). The second
-lidar is ours.
+lidar is an addition of this simulator.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _HDL64_LOWER = (
 )
 # Position of camera 2 in the frame of the lidar, in metres.
 KITTI_CAMERA_POSITION = (0.27, 0.06, -0.08)
-# Metres from camera 2 to camera 3, which is to its right: what P2 and P3 of that day differ by.
+# Metres from camera 2 to camera 3, which is to its right: the difference of P2 and P3 of that day.
 KITTI_BASELINE = 0.533
 WRITTEN_SIZE = (768, 232)
 
@@ -143,7 +143,7 @@ def _with_both_cameras(rig: Rig) -> Rig:
 
 
 def _with_second_lidar(rig: Rig) -> Rig:
-    """Return the rig with a VLP-16 at the front bumper, too."""
+    """Return the rig with an additional VLP-16 at the front bumper."""
     bumper = vlp_16("bumper", transform(translation=(2.98, 0.0, 0.65)))
     return replace(rig, name="kitti_2_lidars", lidars=(*rig.lidars, bumper))
 

@@ -1,20 +1,20 @@
-"""Rigs of chance: the sensors of a vehicle that nobody trained on.
+"""Random rigs, which prepare a network for vehicles that it was not trained on.
 
-What is drawn spans the vehicles in use. The ego frame is turned so that the camera looks along x,
-and lies on the ground under the first lidar.
+The random values span the vehicles in use. The x axis of the ego frame points where the camera
+looks. The origin is on the ground below the first lidar.
 
-- Lidars: one in four of five rigs, or two to four; the further ones may be lower and more tilted.
-  They turn, with 16 to 128 beams, evenly or unevenly spaced, or look forward with a raster of 70 to
-  130 rows. Their range is 35 to 200 m.
+- Lidars: one in four of five rigs, otherwise two to four; the additional ones may be lower and more
+  tilted. They spin, with 16 to 128 beams, evenly or unevenly spaced, or look forward with a raster
+  of 70 to 130 rows. Their range is 35 to 200 m.
 - Pose of the lidar: 1.2 to 2.8 m above the ground, pitch and roll up to 3 degrees.
-- Intensity: reflectivity, of one scale or another in each rig; strength of the echo; or zero for
+- Intensity: reflectivity, with a scale that differs between rigs; strength of the echo; or zero for
   all points.
 - Sweep: none, or 0.05, 0.1 or 0.2 s, during which the vehicle and the objects move. In half of the
   rigs with a sweep, the driver of the lidar has removed the motion of the vehicle. Boxes have their
   positions at the time of the frame. The beams pass the x axis, along which the camera looks, at
   most 30 ms before or after that time.
-- Camera: view of 45 to 110 degrees; 1.1 to 2.2 m above the ground, up to 1.5 m beside and 1 m in
-  front of the lidar; looks to the front (70 %), a side (20 %) or the rear (10 %).
+- Camera: horizontal field of view of 45 to 110 degrees; 1.1 to 2.2 m above the ground, up to 1.5 m
+  beside and 1 m in front of the lidar; looks to the front (70 %), a side (20 %) or the rear (10 %).
 - Image: aspect ratio 1.25 to 3.2, 0.17 to 0.6 megapixels; up to 50 ms before or after the time of
   the frame; vignetting, JPEG. In three of ten rigs, it shows the bonnet, which is unlabelled in the
   mask and has no box.
@@ -42,15 +42,15 @@ from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 from bev_semseg_ros.sim.sensors.sweep import Sweep
 
 CAMERA = "image_02"
-# Shares of the cameras that look to the front, to a side and to the rear.
+# Fractions of the cameras that look to the front, to a side and to the rear.
 DIRECTION_SHARES = {"front": 0.7, "side": 0.2, "rear": 0.1}
-# The street ends 40 m behind the vehicle, so most cameras that look to the rear belong to a vehicle
-# that backs: its rear is where others have their front.
+# Fraction of the cameras to the rear whose vehicle reverses: its rear is where others have their
+# front. The street ends 40 m behind a vehicle that drives forward, so there is little to see.
 BACKING_SHARE = 0.75
-# A lidar and a camera are at most this many metres beside the middle of the vehicle.
+# A lidar and a camera are at most this many metres beside the centre line of the vehicle.
 HALF_WIDTH = 0.9
-# Widths of a view in degrees, and pixels of an image; most images are as large as those of the
-# fixed rigs, so that they cost as much.
+# Horizontal field of view in degrees, and number of pixels of an image. Most images are as large as
+# those of the fixed rigs, so they cost as much.
 VIEW_WIDTHS = (45.0, 110.0)
 PIXELS = (170_000, 300_000)
 LARGE_PIXELS = (300_000, 600_000)
@@ -58,7 +58,7 @@ LARGE_SHARE = 0.12
 ASPECTS = (1.25, 3.2)
 COMMON_ASPECTS = (1.25, 4 / 3, 1.6, 16 / 9, 2.0)
 MAX_TILT = np.radians(3.0)
-# Rays that a lidar may shoot into the image; a finer pattern is made coarser.
+# Most rays of a lidar within the image. A finer pattern gets a larger azimuth step.
 MAX_RAYS = 45_000
 
 
@@ -116,7 +116,7 @@ def _clipped(rng: np.random.Generator, sigma: float, limit: float) -> float:
 
 
 def _draw_yaw(rng: np.random.Generator, direction: str) -> float:
-    """Draw where the ego frame points, in radians to the left of the direction of travel."""
+    """Draw the yaw of the ego frame in radians, to the left from the direction of travel."""
     if direction == "front":
         return 0.0
     if direction == "rear":
@@ -125,11 +125,11 @@ def _draw_yaw(rng: np.random.Generator, direction: str) -> float:
 
 
 def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ...]:
-    """Draw the lidars: one in most rigs, else a second unit, or several small ones.
+    """Draw the lidars: a single one in most rigs, otherwise two equal ones, or several small ones.
 
     Args:
         rng: Source of randomness.
-        view_width: Width of the camera's view in radians.
+        view_width: Horizontal field of view of the camera in radians.
     """
     height = float(rng.triangular(1.2, 1.8, 2.8))
     kind = rng.random()
@@ -147,7 +147,7 @@ def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ..
     lidars = [_lidar("lidar", pattern, _draw_mount(rng, (0, 0), height), view_width)]
     for number in range(2, int(rng.integers(4, 6))):
         place = (rng.uniform(-1.0, 0.3), rng.uniform(-0.7, 0.7))
-        # The small ones at the edges of a roof are tilted outwards.
+        # Small lidars at the edges of a roof are tilted.
         tilt = rotation_rpy(*np.radians(rng.uniform([-40, -15, -5], [40, 15, 5])))
         pose = _draw_mount(rng, place, height) @ transform(tilt)
         lidars.append(_lidar(f"lidar_{number}", pattern, pose, view_width))
@@ -155,14 +155,14 @@ def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ..
 
 
 def _draw_mount(rng: np.random.Generator, place: tuple[float, float], height: float) -> np.ndarray:
-    """Draw the pose (4, 4) of a lidar at x, y and a height, nearly upright."""
+    """Draw an almost upright pose (4, 4) of a lidar at `place` (x, y) and a height in metres."""
     roll, pitch = (np.clip(rng.normal(0, np.radians(1.2), 2), -MAX_TILT, MAX_TILT)).tolist()
     yaw = np.radians(rng.normal(0, 1.5))
     return transform(rotation_rpy(roll, pitch, yaw), (*place, height))
 
 
 def _lidar(name: str, pattern: Pattern, pose: np.ndarray, view_width: float) -> Lidar:
-    """Return a lidar of a pattern at a pose in the ego frame."""
+    """Return a lidar with a pattern at a pose (4, 4) in the ego frame."""
     step = np.radians(pattern.azimuth_step)
     seen = min(view_width, np.radians(pattern.span))
     step = max(step, len(pattern.elevations) * seen / MAX_RAYS)
@@ -184,7 +184,7 @@ def _lidar(name: str, pattern: Pattern, pose: np.ndarray, view_width: float) -> 
 def _draw_camera_position(
     rng: np.random.Generator, vehicle_from_ego: np.ndarray
 ) -> tuple[float, float, float]:
-    """Draw x, y, z of the camera in the ego frame, in metres; it is on the vehicle."""
+    """Draw x, y, z of the camera on the vehicle, in the ego frame, metres."""
     x = rng.uniform(-0.4, 1.0)
     y = _clipped(rng, 0.25, 1.5) if rng.random() < 0.5 else rng.uniform(-1.5, 1.5)
     z = rng.triangular(1.1, 1.5, 2.2)
@@ -197,11 +197,11 @@ def _draw_camera_position(
 def _draw_camera(
     rng: np.random.Generator, view_width: float, position: tuple[float, float, float]
 ) -> tuple[Camera, float]:
-    """Draw a camera of a view's width in radians.
+    """Draw a camera with a horizontal field of view `view_width` in radians.
 
     Returns:
-        The camera, and the angle in radians by which the middle of the image's lower edge lies
-        below the horizon.
+        The camera, and the angle in radians by which the lower edge of the image lies below the
+        horizon.
     """
     aspect = float(np.exp(rng.uniform(*np.log(ASPECTS))))
     if rng.random() < 0.5:
@@ -220,15 +220,15 @@ def _draw_camera(
 
 
 def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Draw what a lidar calls intensity.
+    """Draw the meaning of intensity for a lidar.
 
     Returns:
-        Gain, exponent and range from which on it fades, see `Rig`.
+        `intensity_gain`, `intensity_exponent` and `fade_range` of `Rig`.
     """
     kind = rng.random()
     if kind < 0.12:  # none
         return 0.0, 1.0, float("inf")
-    if kind < 0.62:  # reflectivity, of whatever scale
+    if kind < 0.62:  # reflectivity, with a random scale
         return rng.uniform(0.4, 1.0), rng.uniform(0.5, 1.6), float("inf")
     if kind < 0.82:  # 0 to 100 for surfaces that scatter, up to 255 for reflectors
         return 100 / 255, 1.0, float("inf")
@@ -238,14 +238,14 @@ def _draw_intensity(rng: np.random.Generator) -> tuple[float, float, float]:
 def _draw_body(
     rng: np.random.Generator, lidar_height: float, direction: str, is_backing: bool
 ) -> tuple[BodyPart, ...]:
-    """Draw the own vehicle: its roof below the lidar, and what is below the windows.
+    """Draw the ego vehicle: its roof below the lidar, and its body below the windows.
 
     Args:
         rng: Source of randomness.
-        lidar_height: Metres above the ground.
-        direction: Key of DIRECTION_SHARES. A lidar that serves a camera to the rear stands near the
-            rear edge of the roof, which would hide the road from it otherwise.
-        is_backing: Whether its rear is towards positive x.
+        lidar_height: Height of the lidar above the ground in metres.
+        direction: Key of DIRECTION_SHARES. With a camera to the rear, the lidar is near the rear
+            edge of the roof. Otherwise, the roof would hide the road from it.
+        is_backing: Whether the vehicle reverses: its rear is towards positive x.
     """
     roof = lidar_height - rng.uniform(0.15, 0.5)
     roof_front = rng.uniform(0.1, 0.9)
@@ -263,9 +263,10 @@ def _draw_body(
 
 
 def _outside(lidar: Lidar, body: tuple[BodyPart, ...], vehicle_from_ego: np.ndarray) -> Lidar:
-    """Return a lidar that is outside of the own vehicle.
+    """Return a lidar that is outside the ego vehicle.
 
-    A low one that would be inside is moved to where the camera looks, onto the bumper or a side.
+    A low lidar that would be inside is moved in the direction of the camera, to the bumper or a
+    side.
     """
     pose = lidar.ego_from_lidar.copy()
     while any(part.contains(apply(vehicle_from_ego, pose[:3, 3])) for part in body):
@@ -274,7 +275,7 @@ def _outside(lidar: Lidar, body: tuple[BodyPart, ...], vehicle_from_ego: np.ndar
 
 
 def _draw_sweep(rng: np.random.Generator, lidar: Lidar) -> Sweep | None:
-    """Draw when the rays are shot; None for one rig of six, whose driver corrects everything."""
+    """Draw the timing of the beams; None for one of six rigs: all beams fire at one moment."""
     if rng.random() < 1 / 6:
         return None
     first, end = lidar.azimuths
@@ -307,17 +308,17 @@ def _draw_bonnet(
     below: float,
     direction: str,
 ) -> Bonnet | None:
-    """Draw the own vehicle in the image, so that it covers a part of the lower edge.
+    """Draw the bonnet of the ego vehicle, which covers a part of the image's lower edge, or None.
 
     Args:
         rng: Source of randomness.
-        position: x, y, z of the camera in the ego frame.
+        position: x, y, z of the camera in the ego frame in metres.
         below: Angle in radians by which the image's lower edge lies below the horizon.
         direction: Key of DIRECTION_SHARES.
     """
     is_seen = rng.random() < (0.6 if direction != "side" else 0.15)
     edge = rng.uniform(0.65, 1.2)
-    # The edge is seen at this angle below the horizon.
+    # The front edge is visible at this angle below the horizon.
     angle = below * rng.uniform(0.5, 0.95)
     turn = rng.normal(0, 6) if direction != "side" else rng.normal(0, 25)
     length, width = rng.uniform(0.8, 1.6), rng.uniform(1.3, 1.9)
@@ -328,7 +329,7 @@ def _draw_bonnet(
     fresnel = rng.uniform(0.04, 0.25)
     cowl = rng.uniform(0.1, 0.35) if rng.random() < 0.6 else 0.0
     x, y, z = position
-    # It has to be where a bonnet is, and to pass below the camera.
+    # The bonnet must be at a plausible distance, and lie below the camera.
     if not is_seen or angle < np.radians(3) or edge + rise > z - 0.15:
         return None
     distance = (z - edge) / np.tan(angle)

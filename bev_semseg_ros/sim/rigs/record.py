@@ -1,4 +1,4 @@
-"""A rig in plain numbers, for a file beside its frames."""
+"""Description of a rig in plain numbers, for a file beside its frames."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bev_semseg_ros.sim.rigs.rig import Lidar, Rig
 
 
 def describe(rig: Rig) -> dict[str, Any]:
-    """Return all numbers of a rig as YAML and JSON can hold them.
+    """Return all properties of a rig in types that YAML and JSON can store.
 
-    Angles are in degrees in the summary of each sensor and in radians elsewhere. What is absent is
-    null, and a range that is not limited is `.inf`.
+    Angles are in degrees in the summary of each sensor, and in radians elsewhere. An absent
+    property is null, and an unlimited range is `.inf`.
     """
     own = {
         field.name: _plain(getattr(rig, field.name))
@@ -33,7 +33,7 @@ def describe(rig: Rig) -> dict[str, Any]:
 
 
 def _camera(camera: Camera) -> dict[str, Any]:
-    """Return where a camera sits and how it sees."""
+    """Return the pose and the intrinsics of a camera."""
     width, _ = camera.size
     return {
         "size": list(camera.size),
@@ -48,7 +48,7 @@ def _camera(camera: Camera) -> dict[str, Any]:
 
 
 def _lidar(lidar: Lidar) -> dict[str, Any]:
-    """Return where a lidar sits and its beams."""
+    """Return the pose and the beams of a lidar."""
     return {
         "name": lidar.name,
         "model": lidar.model,

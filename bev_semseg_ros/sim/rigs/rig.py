@@ -1,4 +1,4 @@
-"""What a sensor rig is: lidars, cameras, how they measure, and how boxes are drawn."""
+"""Sensor rigs: lidars, cameras, how they measure, and how boxes are drawn."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Lidar:
         name: Name in the calibration of the data set.
         ego_from_lidar: (4, 4) pose in the ego frame.
         elevations: (B,) elevation of each beam in radians.
-        heights: (B,) height in metres above the sensor's origin at which each beam leaves. The
-            blocks of an HDL-64E shoot from different heights.
+        heights: (B,) height in metres above the sensor's origin from which each beam starts. The
+            two blocks of an HDL-64E have different heights.
         azimuth_step: Angle between two shots of a beam in radians.
-        azimuths: First azimuth of a sweep and the one at which it ends, in radians in the frame of
-            the lidar. The default is a full turn.
-        model: What kind of lidar it is, in words; for people and statistics.
-        max_range: Metres beyond which it returns no point, if that is less than `Rig.max_range`.
+        azimuths: Azimuths at which a sweep starts and ends, in radians in the frame of the lidar.
+            The default is a full turn.
+        model: Kind of lidar, in words; for display and statistics.
+        max_range: Metres beyond which it returns no point. `Rig.max_range` also applies.
     """
 
     name: str
@@ -44,22 +44,22 @@ class Lidar:
 
 @dataclass(frozen=True)
 class BoxConvention:
-    """How the boxes of a data set's labellers differ from the true extent of an object.
+    """How the boxes that labellers of a data set draw differ from the true extent of objects.
 
     Attributes:
         scales: Class name -> factors of length, width and height. Classes without an entry are
             drawn at their true size. A changed height keeps the bottom of the box on the ground.
-        pull: None keeps the centre of a box whose size is changed. Otherwise its faces nearest to
-            the sensor keep their place, and the box is then moved towards the sensor by this many
-            metres.
+        pull: Metres by which a resized box is moved towards the sensor. Before that, resizing keeps
+            the faces nearest to the sensor in place. With None, resizing keeps the centre in place,
+            and the box is not moved.
     """
 
     scales: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     pull: float | None = None
 
     def apply(self, boxes: Boxes) -> Boxes:
-        """Return true boxes of the ego frame as a labeller would draw them."""
-        # The label of ignored vehicles is -1 and so selects the last row, which changes nothing.
+        """Return true boxes in the ego frame as a labeller would draw them."""
+        # Ignored vehicles have the label -1, which selects the last row: their size is unchanged.
         unchanged = (1.0, 1.0, 1.0)
         table = np.array([*(self.scales.get(name, unchanged) for name in BOX_CLASSES), unchanged])
         factors = table[boxes.labels]
@@ -75,7 +75,7 @@ class BoxConvention:
     def _move_to_sensor(
         centers: np.ndarray, changed: np.ndarray, boxes: Boxes, shrinkage: np.ndarray, pull: float
     ) -> None:
-        """Move centres so that the near faces keep their place, and `pull` metres further.
+        """Move centres to keep the near faces in place, then `pull` metres towards the origin.
 
         Args:
             centers: (M, 3) centres to change in place.
@@ -95,12 +95,12 @@ class BoxConvention:
 
 @dataclass(frozen=True)
 class BodyPart:
-    """A cuboid of the own vehicle, from the ground up. No ray passes through it.
+    """A cuboid of the ego vehicle that starts at the ground. No ray passes through it.
 
     Attributes:
         front: x of its front in the frame of the vehicle in metres.
         rear: x of its rear in metres.
-        half_width: Half its width in metres; y = 0 is in its middle.
+        half_width: Half its width in metres; it is centred at y = 0.
         height: Height of its top above the ground in metres.
     """
 
@@ -110,7 +110,7 @@ class BodyPart:
     height: float
 
     def contains(self, point: np.ndarray) -> bool:
-        """Return whether a point (3,) of the frame of the vehicle lies inside."""
+        """Return whether a point (3,), given in the frame of the vehicle, lies inside."""
         x, y, z = point
         return bool(self.rear < x < self.front and abs(y) < self.half_width and z < self.height)
 
@@ -123,31 +123,32 @@ class Rig:
         name: Name of the rig.
         layout: Data set in whose layout its frames are written, a key of `writers.WRITERS`.
         cameras: Cameras by their names in the data set, at the size of the written images;
-            `resized` gives other sizes. The first is the reference camera: what a label says of an
-            image, such as a rectangle, it says of that camera's.
-        lidars: Spinning lidars.
+            `resized` changes the size. The first is the reference camera: the parts of labels that
+            describe an image, such as rectangles, refer to its image.
+        lidars: Lidars of the vehicle.
         convention: How the labellers of the data set draw boxes.
         max_range: Range in metres beyond which no point is returned.
         range_sigma: Standard deviation of the range noise in metres.
         ring_sigma: Standard deviation in metres of a range bias per ring, constant over a drive.
         beam_sigma: Standard deviation in radians of the elevation of a ring, drawn per frame.
         signal_range: Bounds in metres of the distance at which a surface of reflectance 0.06 is
-            seen half of the time; the distance is drawn per drive. For a lidar with a shorter
-            `max_range` of its own, the distance is shorter in proportion.
+            detected half of the time; the distance is drawn per drive. For a lidar with a shorter
+            `max_range` of its own, it is proportionally shorter.
         intensity_gain: Factor of intensity = gain * signal ** exponent.
         intensity_exponent: Exponent of the same formula.
         intensity_sigma: Standard deviation of the logarithm of a factor on every intensity.
-        dark_share: Share of the points that are reported with intensity 0, whatever their signal.
-        body: The own vehicle, in the frame of the vehicle. It is not seen in images.
-        dark_range: A lidar that reports weak returns with intensity 0 counts as weak what is below
-            a signal of 0.05, and beyond this many metres below one that grows with the square of
-            the distance. Infinite for a lidar that does not.
-        fade_range: Distance in metres from which on the intensity falls as 1 / distance.
+        dark_share: Fraction of the points that are reported with intensity 0, whatever their
+            signal.
+        body: Parts of the ego vehicle, in the frame of the vehicle. They are not visible in images.
+        dark_range: Range in metres of a lidar that reports weak returns with intensity 0. Up to
+            this range, signals below 0.05 are weak; beyond it, this limit grows with the square of
+            the distance. Infinite for a lidar that reports weak returns with their intensity.
+        fade_range: Distance in metres beyond which the intensity falls as 1 / distance.
         vehicle_from_ego: (4, 4) pose of the ego frame in the frame of the vehicle, in which x is
-            the direction of travel. Both are on the ground.
-        sweep: When the beams are shot; None if all are shot at one moment.
-        effects: What the camera and its driver add to the images; None for nothing.
-        bonnet: The part of the own vehicle that the images show; None if they show none.
+            the direction of travel. Both origins are on the ground.
+        sweep: Timing of the beams; None if all beams fire at one moment.
+        effects: Effects of the cameras and their driver on the images; None for no effects.
+        bonnet: Part of the ego vehicle that is visible in the images; None if there is none.
         is_merged: Whether the points of all lidars are written as one cloud.
     """
 
@@ -181,7 +182,7 @@ class Rig:
 
     @property
     def beam_shape(self) -> tuple[int, int]:
-        """Number of lidars, and of the beams of the one that has most."""
+        """Number of lidars, and number of beams of the lidar that has the most."""
         return len(self.lidars), max(len(lidar.elevations) for lidar in self.lidars)
 
     def resized(self, size: tuple[int, int]) -> Rig:
@@ -191,7 +192,7 @@ class Rig:
 
 
 def _resized(camera: Camera, size: tuple[int, int]) -> Camera:
-    """Return the same camera with images of `size`, which may change the aspect."""
+    """Return the same camera with images of `size`, which may change the aspect ratio."""
     return replace(
         camera,
         size=size,

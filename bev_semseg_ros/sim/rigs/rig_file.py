@@ -1,4 +1,4 @@
-"""One's own vehicle: the rig of a calibration file, the one that the node reads."""
+"""The rig of a user's own vehicle, from the calibration file that the node also reads."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from bev_semseg_ros.preprocessing import network_size
 from bev_semseg_ros.sim.rigs.beams import beam_pattern
 from bev_semseg_ros.sim.rigs.rig import BoxConvention, Lidar, Rig
 
-# The first lidar of KITTI's layout; the others keep their names.
+# Name of the first lidar in KITTI's layout; the others keep their names.
 FIRST_LIDAR = "velodyne"
-# Metres above the ground at which a sensor of a vehicle may sit.
+# Least and greatest height of a sensor above the ground in metres.
 HEIGHTS = (0.1, 8.0)
-# The least cosine of the angle between the vertical and that axis of the first image about which
-# the labels turn boxes.
+# Least absolute cosine of the angle between the vertical and the y axis of the first camera, about
+# which the labels rotate boxes.
 LEAST_UPRIGHT = 0.2
-# Tangent of half the angle that the simulator can draw, about 150 degrees.
+# Tangent of half the largest field of view that the simulator can render, about 150 degrees.
 MAX_TANGENT = 3.9
-# At which share of its range a lidar sees a dark surface half of the time.
+# Bounds of the distance at which a lidar detects a dark surface half of the time, as fractions of
+# its range.
 DARK_RANGE = (0.35, 0.5)
 
 
 def load_rig(path: str | Path) -> Rig:
     """Return the rig of a calibration file.
 
-    Its frames are written in KITTI's layout. The images are written rectified, at the size at which
-    the network sees them. Boxes are drawn at their true size.
+    Its frames are written in KITTI's layout. The images are rectified and have the size of the
+    network's input. Boxes are drawn at their true size.
 
     Args:
         path: Calibration YAML, such as config/calibration_example.yaml, with the beams of each
@@ -44,8 +45,8 @@ def load_rig(path: str | Path) -> Rig:
         further lidars keep their names.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is damaged, or lacks something that the simulator needs; the message
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, or lacks something that the simulator needs; the message
             says what to add.
     """
     path = Path(path)
@@ -98,13 +99,13 @@ def load_rig(path: str | Path) -> Rig:
 
 
 def _where(path: Path, kind: str, name: str, names: Iterable[str]) -> str:
-    """Return the file and the section of a sensor, for errors.
+    """Return the file and the section of a sensor, for error messages.
 
     Args:
-        path: The file.
-        kind: LIDAR or CAMERA, which is also the name of an only sensor in a section of its own.
+        path: Path of the file.
+        kind: LIDAR or CAMERA. A single sensor that has a section of its own also has this name.
         name: Name of the sensor.
-        names: Those of all sensors of its kind.
+        names: Names of all sensors of this kind.
     """
     return f"{path}: {kind}" if list(names) == [kind] else f"{path}: {kind}s.{name}"
 
@@ -113,9 +114,9 @@ def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:
     """Return a lidar of the file.
 
     Args:
-        name: Its name in the data set.
-        mount: What the file says of it.
-        where: File and section, with which an error begins.
+        name: Name of the lidar in the data set.
+        mount: Description of the lidar in the file.
+        where: File and section, for error messages.
     """
     _check_height(mount.ego_from_lidar, f"{where}.ego_from_lidar")
     if mount.lidar_from_unit:
@@ -139,7 +140,7 @@ def _lidar(name: str, mount: LidarMount, where: str) -> Lidar:
 
 
 def _camera(mount: CameraMount, where: str) -> Camera:
-    """Return a camera of the file as the network sees its images; `where` is for errors."""
+    """Return a camera of the file with the network's image size; `where` is for error messages."""
     _check_height(invert(mount.camera.camera_from_ego), f"{where}.camera_from_ego")
     camera = mount.camera.rectified(network_size(mount.camera.size, ImageConfig()))
     borders = np.array([(-0.5, -0.5), np.array(camera.size) - 0.5])
@@ -154,7 +155,7 @@ def _camera(mount: CameraMount, where: str) -> Camera:
 
 
 def _check_upright(camera: Camera, where: str) -> None:
-    """Check that a box can be turned about the vertical axis of an image."""
+    """Check that labels can rotate a box about the vertical axis of an image."""
     if abs(camera.camera_from_ego[1, 2]) < LEAST_UPRIGHT:
         raise ValueError(
             f"{where}: the image lies on its side, or the camera looks straight up or down. The "
@@ -164,7 +165,7 @@ def _check_upright(camera: Camera, where: str) -> None:
 
 
 def _check_height(ego_from_sensor: np.ndarray, where: str) -> None:
-    """Check that a sensor sits above the ground."""
+    """Check that the height of a sensor above the ground is plausible."""
     height = float(ego_from_sensor[2, 3])
     low, high = HEIGHTS
     if not low <= height <= high:

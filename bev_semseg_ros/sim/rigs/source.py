@@ -1,4 +1,4 @@
-"""Where the rig of each scene of a data set comes from."""
+"""Sources of rigs: they provide the rig of each scene of a data set."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from bev_semseg_ros.sim.rigs.rig_file import load_rig
 # Name of the source that draws a rig for each scene.
 RANDOM = "random"
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 32, 4096
-# Keeps the numbers that rigs are drawn from apart from all others of the same seed.
+# Separates the random numbers of rigs from all others of the same seed.
 _RIG_STREAM = 87
 
 
 class RigSource(ABC):
-    """Gives the rig of each scene. It is sent to the worker processes.
+    """Provides the rig of each scene. It is sent to the worker processes.
 
     Attributes:
-        name: What `synth.json` calls it.
+        name: Name of the source in `synth.json`.
         layout: Data set in whose layout all of its rigs are written, a key of `writers.WRITERS`.
         image_size: (width, height) of all images in pixels; None if each rig has its own.
         is_recorded: Whether the rig of each scene is written beside its frames.
-        digest: Tells apart two sources of the same name; empty where the name says all.
+        digest: Distinguishes sources of the same name; empty if the name suffices.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class RigSource(ABC):
     def rig_of(self, scene: int) -> Rig:
         """Return the rig of a scene.
 
-        A source of one rig returns the same object each time, because `scan` keeps the rays that
-        it has found for a rig.
+        A source with a single rig always returns the same object, because `scan` caches the rays of
+        each rig object.
         """
 
 
@@ -57,7 +57,7 @@ class FixedRig(RigSource):
     """One rig for all scenes."""
 
     def __init__(self, rig: Rig, digest: str = "") -> None:
-        """Take a rig, and what tells it apart from others of its name."""
+        """Take a rig, and a digest that distinguishes it from others of its name."""
         super().__init__(rig.name, rig.layout, rig.reference_camera.size, False, digest)
         self._rig = rig
 
@@ -66,7 +66,7 @@ class FixedRig(RigSource):
 
 
 class RandomRigs(RigSource):
-    """A rig of its own for each scene, drawn from the seed of the data set and the scene."""
+    """A different random rig for each scene, drawn from the seed of the data set and the scene."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(RANDOM, "kitti", None, True)
@@ -79,15 +79,16 @@ class RandomRigs(RigSource):
 def rig_source(
     rig: str | Rig | RigSource, seed: int, image_size: tuple[int, int] | None = None
 ) -> RigSource:
-    """Return the source that a user asked for.
+    """Return the source that the user chose.
 
     Args:
         rig: Key of RIGS, "random", the path of a calibration YAML, a rig, or a source.
         seed: Seed of the data set.
-        image_size: (width, height) of the images in pixels; None for the rig's own.
+        image_size: (width, height) of the images in pixels; None for that of the rig.
 
     Raises:
-        ValueError: If the rig is unknown, or the size is out of range or not for this source.
+        ValueError: If the rig is unknown, or if the size is out of range or not supported by this
+            source.
     """
     if rig == RANDOM:
         if image_size is not None:
@@ -112,7 +113,7 @@ def rig_source(
 
 
 def _with_image_size(rig: Rig, size: tuple[int, int] | None) -> Rig:
-    """Return a rig with images of that size, or of its own.
+    """Return a rig with images of the given size; None keeps its own.
 
     Raises:
         ValueError: If the size is out of range.

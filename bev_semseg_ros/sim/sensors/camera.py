@@ -1,4 +1,4 @@
-"""The camera: renders a View to an image and to the true class of every pixel."""
+"""The camera: renders a View to an image and to a mask with the true class of every pixel."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from bev_semseg_ros.sim.render.wet_ground import reflect
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import Weather
 
-# A pinhole z-buffer cannot hold more than about 150 degrees.
+# Largest tangent of a ray. A pinhole z-buffer cannot cover more than about 150 degrees.
 _MAX_TANGENT = 4.0
 # Maps for shadows and for ambient occlusion: side in pixels, side in metres, and distance in metres
-# of their middle from the vehicle, in the camera's direction.
+# of the centre from the vehicle, in the camera's direction.
 _SHADOW_MAP = (1024, 105.0, 35.0)
 _HEIGHT_MAP = (512, 90.0, 30.0)
 # The maps move with the vehicle in steps of this many metres. The static part of a map is drawn
-# only after a step.
+# again only after a step.
 _MAP_STEP = 12.0
 
 
 def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Render a view as a camera records it.
+    """Render the image that a camera records of a view.
 
-    A pinhole z-buffer of twice the resolution says which triangle each quarter of a pixel sees. The
-    pixel is then shaded along its own ray, so no image is resampled for the distortion. Light,
-    exposure and colour come from `view.drive_seed`, grain from `view.seed`.
+    A pinhole z-buffer of twice the resolution determines the visible triangle in each quarter of a
+    pixel. The pixel is then shaded along its own ray, so no image is resampled for the distortion.
+    Light, exposure and colour come from `view.drive_seed`, grain from `view.seed`.
 
     Args:
         view: State of the world.
-        camera: Camera; `matrix` and distortion give the geometry.
+        camera: Camera; its `matrix` and distortion define the geometry.
 
     Returns:
         Image (H, W, 3) uint8 RGB and mask (H, W) uint8 of `classes.MASK_LABEL`.
 
     Raises:
-        ValueError: If the camera sees more than about 150 degrees.
+        ValueError: If the field of view exceeds about 150 degrees.
     """
     rays, samples, matrix, size = _optics(
         camera.matrix.tobytes(), camera.distortion.tobytes(), camera.distortion_model, camera.size
@@ -135,7 +135,7 @@ def _drive(
 def _optics(
     matrix: bytes, distortion: bytes, model: str, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
-    """Compute where the pixels of a camera look.
+    """Compute the rays of the pixels of a camera, and their samples in a z-buffer.
 
     Args:
         matrix: Bytes of K (3, 3) float64.
@@ -145,16 +145,16 @@ def _optics(
 
     Returns:
         rays: (H, W, 2) float32, x and y of the pixels' centres at depth 1 in the camera frame.
-        samples: (H, W, SAMPLES) int32, places of the pixels' 2 x 2 samples in the flat z-buffer.
+        samples: (H, W, SAMPLES) int32, indices of the pixels' 2 x 2 samples in the flat z-buffer.
         matrix: (3, 3) K of the pinhole z-buffer.
         size: (width, height) of the z-buffer.
 
     Raises:
-        ValueError: If the camera sees more than about 150 degrees.
+        ValueError: If the field of view exceeds about 150 degrees.
     """
     width, height = size
     fine = scale_matrix(np.frombuffer(matrix).reshape(3, 3), size, (2 * width, 2 * height))
-    # A fisheye bends the picture even where its coefficients are zero.
+    # A fisheye distorts the image even if its coefficients are zero.
     if model == "none" or (model != "equidistant" and not np.frombuffer(distortion).any()):
         return _pinhole_optics(fine, size)
     columns, rows = np.meshgrid(
@@ -171,7 +171,7 @@ def _optics(
         )
     rays = rays.reshape(2 * height, 2 * width, 2)
     _check_width(rays, size)
-    # The z-buffer begins at the leftmost and topmost ray.
+    # The z-buffer starts at the leftmost and the topmost ray.
     focal = np.diag(fine)[:2]
     low, high = rays.reshape(-1, 2).min(0), rays.reshape(-1, 2).max(0)
     columns_needed, rows_needed = np.ceil((high - low) * focal - 1e-6) + 1
@@ -190,7 +190,7 @@ def _optics(
 def _pinhole_optics(
     fine: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
-    """Compute what `_optics` does for a camera without distortion, in a tenth of the time.
+    """Compute the result of `_optics` for a camera without distortion, in a tenth of the time.
 
     The z-buffer is the image at twice its size.
 
@@ -213,7 +213,7 @@ def _pinhole_optics(
 
 
 def _check_width(rays: np.ndarray, size: tuple[int, int]) -> None:
-    """Raise ValueError if rays, x or y at depth 1, are too far from the optical axis."""
+    """Raise ValueError if rays, given as x or y at depth 1, are too far from the optical axis."""
     if not (np.abs(rays) < _MAX_TANGENT).all():
         raise ValueError(
             f"camera of {size[0]}x{size[1]} pixels: sees more than "
@@ -223,9 +223,9 @@ def _check_width(rays: np.ndarray, size: tuple[int, int]) -> None:
 
 
 def _main_direction(camera: Camera) -> np.ndarray:
-    """Return where a camera looks: forward, left, back or right in the ego frame, as (3,).
+    """Return the axis of the ego frame, +-x or +-y, closest to the camera's direction, as (3,).
 
-    Cameras that look to about the same side share their maps.
+    Cameras that look in about the same direction share their maps.
     """
     forward, left = camera.camera_from_ego[2, :2]
     if abs(forward) >= abs(left):
@@ -233,8 +233,8 @@ def _main_direction(camera: Camera) -> np.ndarray:
     return np.array([0.0, np.copysign(1.0, left), 0.0])
 
 
-# The latest maps of the static mesh, by the direction they are drawn from and the side that they
-# lie on. The key is `View.static`, which is one and the same object for a whole drive.
+# The latest maps of the static mesh, by the direction of projection and the side of the vehicle on
+# which they lie. The key is `View.static`, which is the same object for a whole drive.
 _static_maps: weakref.WeakKeyDictionary[Mesh, dict[bytes, ParallelMap]] = (
     weakref.WeakKeyDictionary()
 )
@@ -247,14 +247,14 @@ def _parallel_map(
     geometry: tuple[int, float, float],
     side: np.ndarray,
 ) -> ParallelMap:
-    """Draw the scene against the direction axes[2], round a point beside the vehicle.
+    """Draw the scene in parallel projection along -axes[2], around a point near the vehicle.
 
     Args:
         view: State of the world.
         table: Camera columns of the materials.
-        axes: (3, 3) unit rows; the last one points from the scene to the eye.
-        geometry: Side in pixels, side in metres, distance of the middle from the vehicle.
-        side: (3,) unit vector of the ego frame towards the middle.
+        axes: (3, 3) unit rows; the last one points from the scene to the viewer.
+        geometry: Side in pixels, side in metres, distance of the centre from the vehicle in metres.
+        side: (3,) unit vector in the ego frame from the vehicle to the centre.
     """
     size, extent, distance = geometry
     pose = view.world_from_ego
@@ -274,7 +274,7 @@ def _parallel_map(
 
 
 def _shadow_map(view: View, light: Light, table: np.ndarray, side: np.ndarray) -> ParallelMap:
-    """Draw the scene as the sun sees it; one empty pixel if the sun casts no shadows."""
+    """Draw the scene as seen from the sun; a single empty pixel if the sun casts no shadows."""
     if not light.has_shadows:
         return ParallelMap(np.eye(3), np.zeros(2), 1.0, np.zeros((1, 1), np.float32))
     sun = light.sun_direction

@@ -1,4 +1,4 @@
-"""Lidars: cast rays into a scene, decide which return, add noise."""
+"""Simulates lidars: casts rays into a scene, selects those that return, and adds noise."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
 
 # Points nearer than this many metres are not returned.
 MIN_RANGE = 0.9
-# Signal that is seen half of the time at the distance drawn from `Rig.signal_range`.
+# Signal that is detected half of the time at the distance drawn from `Rig.signal_range`.
 SIGNAL_THRESHOLD = 0.06
-# Signal that is lost half of the time however near it is: black paint seen aslant.
+# Signal that is lost half of the time even nearby, such as from black paint at grazing incidence.
 LEAST_SIGNAL = 0.012
 # Signal that is reported with intensity 0 half of the time up to `Rig.dark_range`.
 FAINT_SIGNAL = 0.05
-# Metres around a box within which a hit on its object counts as one on what the box holds.
+# Metres around a box within which a hit on the object still counts as inside its box.
 BOX_MARGIN = 0.3
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
 # different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
-# Before every ray is tested, one of each so many degrees of azimuth is, at so many elevations.
+# Step in azimuth and number of elevations of a coarse test, which precedes the test of every ray.
 _COARSE_STEP = np.radians(3.0)
 _COARSE_ELEVATIONS = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """N points of one turn of all lidars.
+    """N points of one sweep of all lidars.
 
     Attributes:
         positions: (N, 3) float64, metres in the ego frame.
-        intensities: (N,) 0 to 1.
+        intensities: (N,) intensity, 0 to 1.
         classes: (N,) uint8 class of the surface, a value of `classes.MASK_LABEL`, or
             `classes.IGNORED_PIXEL` for a point on water in the air.
         lidars: (N,) index into `Rig.lidars`.
-        rings: (N,) number of the beam.
+        rings: (N,) index of the beam.
         azimuths: (N,) radians, counter-clockwise from the x axis of the lidar.
         distances: (N,) metres along the beam.
-        objects: (N,) row of `View.boxes`, or NO_OBJECT: the object in whose box the point lies.
-            A point on the trailer of a car is not on an object.
+        objects: (N,) row in `View.boxes` of the object in whose box the point lies, or NO_OBJECT.
+            The trailer of a car lies outside its box, so its points belong to no object.
     """
 
     positions: np.ndarray
@@ -77,7 +77,7 @@ class _Rays:
 
     Attributes:
         lidars: (N,) index into `Rig.lidars`.
-        rings: (N,) number of the beam.
+        rings: (N,) index of the beam.
         azimuths: (N,) radians in the frame of the lidar.
     """
 
@@ -92,18 +92,18 @@ class _Rays:
 def scan(view: View, rig: Rig, full_turn: bool = False, path: Path | None = None) -> Scan:
     """Measure a view with the lidars of a rig.
 
-    Without a path, or if the rig has no sweep, all rays are cast at one moment: the motion of
-    vehicle and objects is neglected. The result depends only on the view, its seeds, the rig and
-    the path.
+    Without a path, or if the rig has no sweep, all rays are cast at one moment: the motion of the
+    vehicle and the objects is neglected. The result depends only on the view, its seeds, the rig,
+    `full_turn` and the path.
 
     Args:
         view: State of the world.
-        rig: Lidars, the own vehicle, and the cameras whose images the points are cropped to.
-        full_turn: True keeps the points that no camera sees, too.
-        path: How the ego frame moves around the time of the view.
+        rig: Lidars, body of the ego vehicle, and cameras whose images limit the points.
+        full_turn: Whether to keep points outside all images, too.
+        path: Motion of the ego frame around the time of the view.
 
     Returns:
-        The points that are returned and lie in an image, or all that are returned.
+        The returned points that lie in an image, or all returned points with `full_turn`.
     """
     drive_rng = np.random.default_rng([view.drive_seed, 64])
     rng = np.random.default_rng([view.seed, 64])
@@ -166,12 +166,13 @@ def sees_an_image(rig: Rig) -> bool:
 def _owners(view: View, hits: Hits, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Return the objects (H,) in whose boxes hits lie, or NO_OBJECT.
 
-    What a car pulls or a person pushes moves with the object, but is not in its box.
+    A trailer behind a car, or a pram that a person pushes, moves with the object but is not in its
+    box.
 
     Args:
         view: State of the world.
         hits: H hits.
-        origins: (N, 3) of all rays in the world frame.
+        origins: (N, 3) origins of all rays in the world frame, metres.
         directions: (N, 3) unit vectors of all rays in the world frame.
     """
     owners = hits.objects.copy()
@@ -196,15 +197,15 @@ def _return_chances(
     rig: Rig,
     drive_rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return the chances (H,) that hits give a point.
+    """Return the probabilities (H,) that hits result in a point.
 
     Args:
         view: State of the world.
         hits: H hits.
-        signals: (H,) light that comes back, as a share of that of a white surface nearby.
-        limits: (H,) range in metres of the lidars that measure them.
+        signals: (H,) light that returns, as a fraction of that from a nearby white surface.
+        limits: (H,) maximum range in metres of the lidar of each hit.
         rig: Lidars.
-        drive_rng: Source of what stays the same during a drive.
+        drive_rng: Source of the random values that are constant over a drive.
     """
     sensitivity = drive_rng.uniform(*rig.signal_range) * limits / rig.max_range
     threshold = SIGNAL_THRESHOLD * (hits.distances / sensitivity) ** 2
@@ -220,7 +221,7 @@ def _return_chances(
 def _intensities(
     signals: np.ndarray, distances: np.ndarray, rig: Rig, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the intensities (H,), 0 to 1, that the lidars report for signals from distances."""
+    """Return the intensities (H,), 0 to 1, that the lidars report for signals at distances."""
     intensities = rig.intensity_gain * signals**rig.intensity_exponent
     intensities = intensities * np.exp(rng.normal(0, rig.intensity_sigma, len(signals)))
     intensities *= np.minimum(1, rig.fade_range / distances)
@@ -229,7 +230,7 @@ def _intensities(
 
 
 def _dark_chances(signals: np.ndarray, distances: np.ndarray, rig: Rig) -> np.ndarray:
-    """Return the chances (N,) that returns are reported with intensity 0."""
+    """Return the probabilities (H,) that returns are reported with intensity 0."""
     if not np.isfinite(rig.dark_range):
         return np.full(len(signals), rig.dark_share)
     faint = FAINT_SIGNAL * np.maximum(1, distances / rig.dark_range) ** 2
@@ -250,7 +251,7 @@ def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> 
     Args:
         positions: (N, 3) points in the ego frame.
         camera: Camera of the image.
-        margin: Share of its size by which the image is grown on every side.
+        margin: Fraction of its size by which the image is enlarged on every side.
 
     Returns:
         (N,) bool.
@@ -269,7 +270,7 @@ def inside_image(positions: np.ndarray, camera: Camera, margin: float = 0.0) -> 
 def _beams(
     rig: Rig, rays: _Rays, azimuths: np.ndarray, jitter: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return where rays start and where they go.
+    """Return the origins and the directions of rays.
 
     Args:
         rig: Lidars.
@@ -298,7 +299,7 @@ def _beams(
 
 @functools.lru_cache(maxsize=4)
 def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
-    """Return the rays of a turn that clear the own vehicle and, if asked, may end in an image."""
+    """Return the rays that miss the ego vehicle and, without `full_turn`, may end in an image."""
     turns = [_turn(number, rig, full_turn) for number in range(len(rig.lidars))]
     rays = _Rays(
         np.concatenate([turn.lidars for turn in turns]),
@@ -318,12 +319,12 @@ def _rays_of(rig: Rig, full_turn: bool) -> _Rays:
 
 
 def _turn(number: int, rig: Rig, full_turn: bool) -> _Rays:
-    """Return the rays of a turn of a lidar, without most of those that end in no image.
+    """Return the rays of a sweep of a lidar, without most of those that end in no image.
 
     Args:
         number: Index in `Rig.lidars`.
         rig: The lidars and the cameras.
-        full_turn: True returns all rays.
+        full_turn: Whether to return all rays.
     """
     lidar = rig.lidars[number]
     first, end = lidar.azimuths
@@ -335,9 +336,10 @@ def _turn(number: int, rig: Rig, full_turn: bool) -> _Rays:
 
 
 def _near_images(azimuths: np.ndarray, number: int, rig: Rig) -> np.ndarray:
-    """Return at which azimuths (A,) a lidar may see what an image shows.
+    """Return at which azimuths (A,) rays of a lidar may end in an image.
 
-    It tests few rays, so it answers yes within two steps of every ray that does.
+    Only a coarse grid of rays is tested. All azimuths within two coarse steps of a ray that ends in
+    an image are accepted.
 
     Args:
         azimuths: (A,) radians in the frame of the lidar.
@@ -361,12 +363,12 @@ def _near_images(azimuths: np.ndarray, number: int, rig: Rig) -> np.ndarray:
 
 
 def _hits(origins: np.ndarray, directions: np.ndarray, part: BodyPart) -> np.ndarray:
-    """Return which rays enter a part of the own vehicle.
+    """Return which rays enter a part of the ego vehicle.
 
     Args:
-        origins: (N, 3) in the frame of the vehicle.
+        origins: (N, 3) origins in the frame of the vehicle, metres.
         directions: (N, 3) unit vectors in the frame of the vehicle.
-        part: The part.
+        part: Part of the vehicle.
 
     Returns:
         (N,) bool.
@@ -374,7 +376,8 @@ def _hits(origins: np.ndarray, directions: np.ndarray, part: BodyPart) -> np.nda
     low = np.array([part.rear, -part.half_width, -np.inf])
     high = np.array([part.front, part.half_width, part.height])
     # A ray is inside a cuboid between the last entry and the first exit of the three pairs of
-    # planes. Parallel to a pair it is between them always or never: -inf to inf or NaN.
+    # planes. If it is parallel to a pair, the distances to these planes are infinite, or NaN for a
+    # plane that contains the ray. fmin and fmax ignore NaN.
     with np.errstate(divide="ignore", invalid="ignore"):
         to_low, to_high = (low - origins) / directions, (high - origins) / directions
     entry = np.fmax.reduce(np.fmin(to_low, to_high), axis=1)

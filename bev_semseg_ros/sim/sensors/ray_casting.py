@@ -1,4 +1,4 @@
-"""Rays through the triangles of a scene, with holes and transparent surfaces, by Embree."""
+"""Ray casting with Embree, through holes and transparent surfaces of the scene."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from bev_semseg_ros.sim.classes import IGNORED_PIXEL
 from bev_semseg_ros.sim.render.cutout import cut_mask
 from bev_semseg_ros.sim.scene.view import View
 
-# A ray is given up after passing this many surfaces (glass, holes between leaves).
+# A ray is abandoned after passing this many surfaces (glass, holes between leaves).
 MAX_CASTS = 5
-# Metres that the vehicle may drive before the part of the static scene in Embree is replaced.
+# Metres that the vehicle may drive before the part of the static scene in Embree is replaced:
+# FIRST_MARGIN for the first part of a drive, STATIC_MARGIN for all others.
 STATIC_MARGIN = 60.0
 FIRST_MARGIN = 1.0
-# Metres from the vehicle within which rays start: where its lidars are, and how far it drives
-# during a sweep.
+# Metres from the vehicle within which rays start. This covers the positions of its lidars and its
+# motion during a sweep.
 START_MARGIN = 5.0
 
 
@@ -38,7 +39,7 @@ class Hits:
         uprightness: (H,) absolute z of the surface's unit normal, 1 for level ground.
         objects: (H,) row of `View.boxes`, or NO_OBJECT.
         labels: (H,) uint8 class of the surface, a value of `classes.MASK_LABEL`, or
-            IGNORED_PIXEL if the ray ends in the air.
+            IGNORED_PIXEL if the ray ends on water in the air.
     """
 
     rays: np.ndarray
@@ -62,17 +63,18 @@ def cast(
 ) -> Hits:
     """Find the first surface that stops each ray.
 
-    A surface lets a ray pass where its material has a hole, and at random if it is transparent.
+    A ray passes through a surface where its material has a hole, and at random if the material is
+    transparent.
 
     Args:
         view: State of the world.
         max_range: Length of the rays in metres.
-        origins: (N, 3) in the world frame.
+        origins: (N, 3) origins in the world frame, metres.
         directions: (N, 3) unit vectors in the world frame.
         rng: Source of randomness for transparent surfaces.
 
     Returns:
-        The hits; rays that hit nothing have none.
+        The hits, at most one per ray.
     """
     looks_back = bool((directions @ view.world_from_ego[:3, 0]).min(initial=0) < 0)
     meshes = [
@@ -131,7 +133,7 @@ def in_order(parts: list[Hits]) -> Hits:
 
 
 class EmbreeMesh:
-    """A part of a Mesh in Embree, with what a hit needs to know."""
+    """A part of a Mesh in Embree, with the attributes of its triangles."""
 
     def __init__(self, mesh: Mesh, kept: np.ndarray) -> None:
         """Copy triangles into Embree.
@@ -145,20 +147,20 @@ class EmbreeMesh:
         self._scene = None
         if len(self._materials):
             self._scene = EmbreeScene()
-            # embreex reads the array number by number. That takes a third less time with float64,
-            # which Python has numbers of its own for.
+            # embreex reads the array element by element. That takes a third less time with float64,
+            # the type of Python's own numbers.
             TriangleMesh(self._scene, mesh.triangles[kept].astype(np.float64))
 
     @classmethod
     def around(cls, mesh: Mesh, view: View, reach: float, looks_back: bool) -> EmbreeMesh:
-        """Copy the triangles of a mesh that rays of a view can hit.
+        """Copy the triangles of a mesh that rays from the vehicle can hit.
 
         Args:
             mesh: Mesh in the world frame.
-            view: Gives the pose of the vehicle.
+            view: State of the world, with the pose of the vehicle.
             reach: Length of the rays in metres.
-            looks_back: Whether rays go backwards. If not, triangles that are wholly behind the
-                vehicle, beyond a margin, are left out.
+            looks_back: Whether any ray points backwards. If not, triangles that are entirely behind
+                the vehicle, beyond a margin, are omitted.
         """
         corner = mesh.triangles[:, 0, :2] - view.world_from_ego[:2, 3].astype(np.float32)
         extent = np.abs(mesh.triangles[:, 1:] - mesh.triangles[:, :1]).max(axis=(1, 2))
@@ -178,10 +180,10 @@ class EmbreeMesh:
         labels: np.ndarray,
         normals: np.ndarray,
     ) -> None:
-        """Find the nearest hits of rays, where they are nearer than what is known so far.
+        """Find the nearest hits of rays, and store those nearer than the hits found so far.
 
         Args:
-            origins: (N, 3) float32 in the world frame.
+            origins: (N, 3) float32 origins in the world frame.
             directions: (N, 3) float32 unit vectors.
             distances: (N,) float32, largest distance of interest in metres; overwritten by a hit.
             materials: (N,) rows of the MaterialTable; overwritten by a hit.
@@ -205,14 +207,14 @@ class EmbreeMesh:
 
 @dataclass(frozen=True, eq=False)
 class _StaticCopy:
-    """A part of a static mesh in Embree, and what it serves.
+    """A part of a static mesh in Embree, and the rays for which it is valid.
 
     Attributes:
         mesh: The part.
         pose: (4, 4) pose of the vehicle when it was copied.
-        max_range: Length of the rays it was copied for.
-        margin: Metres that the vehicle may drive from there.
-        looks_back: Whether it holds what is behind the vehicle.
+        max_range: Length in metres of the rays for which it was copied.
+        margin: Metres that the vehicle may drive from that pose.
+        looks_back: Whether it includes the triangles behind the vehicle.
     """
 
     mesh: EmbreeMesh
@@ -222,25 +224,25 @@ class _StaticCopy:
     looks_back: bool
 
     def serves(self, view: View, max_range: float, looks_back: bool) -> bool:
-        """Return whether it holds all that such rays of a view can hit."""
+        """Return whether it contains everything that such rays of a view can hit."""
         moved = invert(self.pose) @ view.world_from_ego
         is_near = bool(np.linalg.norm(moved[:3, 3]) <= self.margin)
-        # What rays forward can hit now must lie in the half-space that was copied then.
+        # Everything that forward rays can hit now must lie in the half-space that was copied.
         faces_forward = bool(moved[0, 3] > -5 and moved[0, 0] > 0.8)
         covers = self.looks_back or (faces_forward and not looks_back)
         return is_near and covers and self.max_range == max_range
 
 
-# The latest copy of a static mesh. The key is `View.static`, which is one and the same object for a
-# whole drive.
+# The latest copy of a static mesh. The key is `View.static`, which is the same object for a whole
+# drive.
 _static_copies: weakref.WeakKeyDictionary[Mesh, _StaticCopy] = weakref.WeakKeyDictionary()
 
 
 def _static_mesh(view: View, max_range: float, looks_back: bool) -> EmbreeMesh:
     """Return the static scene in Embree.
 
-    Copying it takes longer than casting all rays. The first copy of a drive holds what the first
-    frame needs, since many drives have one frame only. A further one serves for a stretch.
+    Copying it takes longer than casting all rays. The first copy of a drive covers only the first
+    frame, since many drives have a single frame. A later copy covers a longer stretch of the drive.
     """
     copy = _static_copies.get(view.static)
     if copy is None or not copy.serves(view, max_range, looks_back):

@@ -1,4 +1,4 @@
-"""When the beams of a lidar are shot, and what that means for its points."""
+"""Firing times of the beams of a lidar, and their effect on its points."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _KNOTS = 7
 class Sweep:
     """A turn of a lidar, or a sweep from one side to the other.
 
-    The frame's time is when the beams pass the x axis of the ego frame, but for a delay. That is
-    how KITTI triggers its cameras. Points in the view of the camera are then never far from the
-    frame's time, so an uncorrected sweep bends what the network sees but does not move it away
-    from its labels by an amount that no network could know.
+    The beams pass the x axis of the ego frame at the time of the frame plus a delay. KITTI triggers
+    its cameras in the same way. So points in the view of the camera are measured close to the time
+    of the frame. An uncorrected sweep then distorts the points, but does not shift them away from
+    their labels by an amount that a network could not predict.
 
     Attributes:
         period: Seconds from the first beam to the last one.
-        start: Azimuth in the ego frame at which it begins, radians.
-        span: Angle that it covers in radians, 2 pi for a turn.
-        direction: 1 if it goes counter-clockwise seen from above, -1 if clockwise.
-        delay: Seconds from the frame's time until the beams pass the x axis of the ego frame.
-        is_corrected: Whether the driver takes the motion of the vehicle out of the points. If not,
-            it takes every point for one that was measured where the vehicle is at the frame's time.
+        start: Azimuth in the ego frame at which the sweep starts, radians.
+        span: Angle that the sweep covers, radians; 2 pi for a full turn.
+        direction: 1 for counter-clockwise as seen from above, -1 for clockwise.
+        delay: Seconds from the time of the frame until the beams pass the x axis of the ego frame.
+        is_corrected: Whether the driver corrects the points for the motion of the vehicle. If not,
+            it treats every point as measured from the pose of the vehicle at the time of the frame.
     """
 
     period: float
@@ -44,14 +44,14 @@ class Sweep:
     is_corrected: bool
 
     def times(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return seconds after the frame's time at which azimuths (N,) of the ego frame pass."""
+        """Return the times at which beams pass azimuths (N,), seconds from the time of the frame."""
         return self._since_start(azimuths) - self._since_start(np.zeros(1)) + self.delay
 
     def _since_start(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return seconds after the start of the sweep.
+        """Return the times at which beams pass azimuths (N,), seconds after the start of the sweep.
 
-        A lidar that is tilted has beams a little beyond the ends of a narrow sweep. They count as
-        being at the end that they are near to.
+        Some beams of a tilted lidar lie slightly beyond the ends of a narrow sweep. They get the
+        time of the nearer end.
         """
         middle = self.start + self.direction * self.span / 2
         from_middle = self.direction * (azimuths - middle)
@@ -61,11 +61,11 @@ class Sweep:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """How the ego frame moves around the time of a frame.
+    """Motion of the ego frame around the time of a frame.
 
     Attributes:
-        times: (K,) seconds after the frame's time, ascending.
-        poses: (K, 4, 4) its poses in the world.
+        times: (K,) seconds after the time of the frame, ascending.
+        poses: (K, 4, 4) poses of the ego frame in the world at these times.
     """
 
     times: np.ndarray
@@ -73,14 +73,14 @@ class Path:
 
     @classmethod
     def of(cls, world: World, frame: int, sweep: Sweep, vehicle_from_ego: np.ndarray) -> Path:
-        """Return the path of a vehicle during a sweep."""
+        """Return the path of the ego frame during a sweep; `frame` is the index of the frame."""
         times = np.linspace(-1, 1, _KNOTS) * (sweep.period + abs(sweep.delay))
         now = frame / world.rate_hz
         poses = [world.world_from_ego(now + float(time)) @ vehicle_from_ego for time in times]
         return cls(times, np.array(poses))
 
     def at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return rotations (N, 3, 3) and positions (N, 3) at times (N,)."""
+        """Return rotations (N, 3, 3) and positions (N, 3) in the world at times (N,)."""
         last = len(self.times) - 1
         place = np.interp(times, self.times, np.arange(last + 1))
         knot = np.minimum(place.astype(np.int64), last - 1)
@@ -91,16 +91,16 @@ class Path:
 
 
 class OneMoment:
-    """Rays that are all cast at the frame's time."""
+    """Rays that are all cast at the time of the frame."""
 
     def __init__(self, view: View, origins: np.ndarray, directions: np.ndarray) -> None:
-        """Take N rays of the ego frame: origins (N, 3) and unit directions (N, 3)."""
+        """Take N rays in the ego frame: origins (N, 3) and unit directions (N, 3)."""
         self._rays = origins, directions
         world = view.world_from_ego
         self.origins, self.directions = apply(world, origins), directions @ world[:3, :3].T
 
     def points(self, rays: np.ndarray, distances: np.ndarray, objects: np.ndarray) -> np.ndarray:
-        """Return points in the ego frame as the driver hands them on.
+        """Return points in the ego frame as the driver publishes them.
 
         Args:
             rays: (H,) index of the ray of each point.
@@ -108,27 +108,27 @@ class OneMoment:
             objects: (H,) row of `View.boxes`, or NO_OBJECT.
 
         Returns:
-            (H, 3).
+            (H, 3) points in metres.
         """
         origins, directions = self._rays
         return origins[rays] + directions[rays] * distances[:, None]
 
 
 class Sweeping:
-    """Rays that are cast one after the other, from a vehicle and at objects that move.
+    """Rays that are cast one after the other, while the vehicle and the objects move.
 
-    Objects are hit where they are at the frame's time, and their points then moved to where they
-    are at the time of the ray. What hides what is that of the frame's time.
+    Rays hit objects at their positions at the time of the frame. The points are then moved to where
+    the objects are at the time of the ray. So occlusion is that at the time of the frame.
 
     Attributes:
-        origins: (N, 3) in the world frame.
+        origins: (N, 3) origins in the world frame, metres.
         directions: (N, 3) unit vectors in the world frame.
     """
 
     def __init__(
         self, view: View, path: Path, sweep: Sweep, origins: np.ndarray, directions: np.ndarray
     ) -> None:
-        """Take N rays of the ego frame: origins (N, 3) and unit directions (N, 3)."""
+        """Take N rays in the ego frame: origins (N, 3) and unit directions (N, 3)."""
         self._view, self._path, self._sweep = view, path, sweep
         self._times = sweep.times(np.arctan2(directions[:, 1], directions[:, 0]))
         rotations, positions = path.at(self._times)
@@ -136,7 +136,7 @@ class Sweeping:
         self.directions = np.einsum("nij,nj->ni", rotations, directions)
 
     def points(self, rays: np.ndarray, distances: np.ndarray, objects: np.ndarray) -> np.ndarray:
-        """Return points in the ego frame as the driver hands them on, see `OneMoment.points`."""
+        """Return points in the ego frame as the driver publishes them, see `OneMoment.points`."""
         times = self._times[rays]
         points = self.origins[rays] + self.directions[rays] * distances[:, None]
         pose = self._view.world_from_ego
@@ -155,7 +155,7 @@ def seen_from(view: View, vehicle_from_ego: np.ndarray) -> View:
     """Return a view with another ego frame.
 
     Args:
-        view: State of the world, its ego frame being that of the vehicle.
+        view: State of the world; its ego frame is the frame of the vehicle.
         vehicle_from_ego: (4, 4) pose of the new ego frame in the frame of the vehicle.
     """
     if np.array_equal(vehicle_from_ego, np.eye(4)):

@@ -1,4 +1,4 @@
-"""What fog, rain, spray and wet ground do to the returns of a lidar."""
+"""Effects of fog, rain, spray and wet ground on the returns of a lidar."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.scene.weather import spraying
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, in_order
 
-# Metres after which 1/e of the contrast remains in the thinnest fog. A lidar sees through haze,
-# which is thinner.
+# Metres over which the contrast falls to 1/e in the thinnest fog that affects a lidar. Haze, which
+# is thinner, does not.
 LIGHT_FOG = 300.0
-# Water in the air farther than this in metres gives no return.
+# Distance in metres beyond which water in the air gives no return.
 WATER_RANGE = 85.0
-# Vehicles farther than this from the origin of the ego frame in metres raise no spray.
+# Distance in metres from the origin of the ego frame beyond which vehicles raise no spray.
 SPRAY_RANGE = 45.0
 
 
 def transmission(view: View, hits: Hits) -> np.ndarray:
-    """Return the share (H,) of the signal of each hit that comes back to the sensor.
+    """Return the fraction (H,) of the signal of each hit that returns to the sensor.
 
-    Fog and rain weaken a beam on its way there and back, also the light fog of some fair days.
-    Water on level ground mirrors it away, nearly all of it where the road shines; from the roof of
-    a vehicle it runs off.
+    Fog, even the light fog of some fair days, and rain attenuate a beam on its way to the surface
+    and back. Water on level ground reflects the beam away from the sensor, almost entirely where
+    the ground is very wet. Water runs off vehicles, so they are not affected.
     """
     share = np.ones(len(hits.distances))
     fog_length = random_light(view.drive_seed, view.season, view.wet, view.weather).fog_length
@@ -39,14 +39,14 @@ def transmission(view: View, hits: Hits) -> np.ndarray:
 def weathered(
     hits: Hits, view: View, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
 ) -> Hits:
-    """Return hits of which some are water in the air instead of what is behind it.
+    """Add hits on water in the air, which replace hits behind them.
 
-    Nothing changes, and no random number is drawn, without rain and fog.
+    Without rain and fog, nothing changes and no random number is drawn.
 
     Args:
-        hits: What stops each ray.
+        hits: First surface that stops each ray.
         view: State of the world.
-        origins: (N, 3) of all rays in the world frame.
+        origins: (N, 3) origins of all rays in the world frame, metres.
         directions: (N, 3) unit vectors of all rays in the world frame.
         rng: Source of randomness.
     """
@@ -84,7 +84,7 @@ def weathered(
 def _spray(
     view: View, origins: np.ndarray, directions: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the distance (N,) at which each ray meets the spray behind a vehicle, or infinity."""
+    """Return the distance (N,) in metres of each ray to spray behind a vehicle, or infinity."""
     found = np.full(len(origins), np.inf)
     strength = min(view.weather.rain / 12, 1.0) * view.wet
     boxes = view.boxes

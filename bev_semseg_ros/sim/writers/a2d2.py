@@ -25,13 +25,13 @@ from bev_semseg_ros.sim.sensors.lidar import Scan, inside_image
 from bev_semseg_ros.sim.writers.base import FRAME_PERIOD_US, Writer, write_json, write_picture
 from bev_semseg_ros.sim.writers.labels import Labels, label_view
 
-# Seconds between the starts of two scenes, if scenes are not longer than that.
+# Seconds between the starts of two scenes, unless scenes are longer.
 MIN_SCENE_PERIOD = 30
-# The frames of the second camera of a rig are numbered from this number on, those of the third from
-# twice this number, and each takes its image so many microseconds after the camera before it.
+# Offset of the frame numbers from each camera of a rig to the next, and microseconds by which the
+# next camera takes its image later.
 CAMERA_NUMBER_STEP = 100_000
 CAMERA_DELAY_US = 1_700
-# Truncation grows by one level at each of these shares of a box outside the image.
+# Truncation grows by one level at each of these fractions of a box outside the image.
 TRUNCATION_SHARES = (0.02, 0.5)
 
 # The published class_list.json: category -> hexadecimal RGB colours of its instances.
@@ -95,14 +95,17 @@ class A2D2Writer(Writer):
     """Writes A2D2's subset with boxes and masks.
 
     The layout is that of `camera_lidar_semantic_bboxes` with `cams_lidars.json` beside it (Geyer
-    et al., arXiv 2004.06320). The points of a camera are those inside its image. They lie in its
-    view frame: x forward, y left, z up, origin at the camera. Points outside all images, as a full
-    turn gives them, stand with the reference camera and have no `row` and `col` (NaN).
+    et al., arXiv 2004.06320). The points of a camera are those inside its image. They are given in
+    its view frame: x forward, y left, z up, origin at the camera. Points outside all images, which
+    only exist with a full turn, are stored with the reference camera; their `row` and `col` are
+    NaN.
 
-    As published, boxes are written for the reference camera alone, in its view frame, and the
-    frames of two cameras have other numbers and times. The simulator's world stands still between
-    the times of the cameras. Boxes have the additional key `velocity`, and their `id` is the same
-    in all frames of a scene; points have classes, and there are labels of the bird's-eye view; see
+    As in the published data, boxes are written only for the reference camera, in its view frame,
+    and the frames of different cameras have different numbers and times. The simulated world stands
+    still between the times of the cameras.
+
+    Some content is additional: the key `velocity` of boxes, classes of points, and labels of the
+    bird's-eye view. The `id` of an object is the same in all frames of a scene. See
     `bev_semseg_ros.data.a2d2`.
     """
 
@@ -145,7 +148,7 @@ class A2D2Writer(Writer):
     def begin(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         write_json(self._root / "class_list.json", a2d2_class_list())
-        # Of A2D2's 38 categories the masks hold one for each of the simulator's classes.
+        # Of A2D2's 38 categories, the masks contain only one for each class of the simulator.
         write_json(self._root / MASK_LABELS_FILE, {"label_set": MASK_LABEL_SET})
         write_json(self._root / bev_files.GRID_FILE, bev_files.grid_content(EMPTY_MAP))
         write_json(self._root.parent / "cams_lidars.json", self._calibration())
@@ -203,9 +206,9 @@ class A2D2Writer(Writer):
         Args:
             begin: Start of the scene.
             number: Number of the camera's frame in the scene, from 1.
-            kind: Folder: "camera", "label", "lidar" and so on.
+            kind: Name of the folder: "camera", "label", "lidar" and so on.
             camera: Name of the camera.
-            suffix: Ending of the file, with its dot.
+            suffix: Suffix of the file name, including the dot.
         """
         folder = self._root / f"{begin:%Y%m%d_%H%M%S}" / kind / f"cam_{camera}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -245,9 +248,9 @@ class A2D2Writer(Writer):
         Args:
             path: File to write.
             camera: Name of the camera.
-            scan: The points that stand with it.
+            scan: Points that are stored with this camera.
             time_us: Time of the reference camera's image in microseconds.
-            lidar_ids: (L,) number of each lidar in the sidecar.
+            lidar_ids: (L,) id of each lidar in the sidecar.
         """
         points = apply(self._view_from_ego[camera], scan.positions)
         matrix = self._rig.cameras[camera].rectified_matrix
@@ -256,8 +259,8 @@ class A2D2Writer(Writer):
         column = matrix[0, 0] * (-points[:, 1] / depth) + matrix[0, 2]
         outside = ~inside_image(scan.positions, self._rig.cameras[camera])
         row[outside] = column[outside] = np.nan
-        # A turn of a lidar takes one frame period. It has passed the camera's direction when the
-        # image is taken, so points are older than the image by up to one period.
+        # A turn of a lidar takes one frame period and ends when the image is taken, so points are
+        # older than the image by up to one period.
         turn = scan.azimuths / (2 * np.pi) % 1
         np.savez(
             path,
@@ -290,7 +293,7 @@ class A2D2Writer(Writer):
                 "2d_bbox": labels.bounds[index].tolist(),
                 "3d_points": corners.tolist(),
                 "alpha": 0.0,
-                # The angle is never negative: a right turn is a turn about the downward axis.
+                # The angle is never negative: a clockwise rotation is one about the downward axis.
                 "axis": [0.0, 0.0, 1.0 if yaw >= 0 else -1.0],
                 "rot_angle": float(abs(yaw)),
                 "center": center.tolist(),
@@ -313,7 +316,7 @@ def _rgb(color: str) -> tuple[int, ...]:
 
 
 def _axes(matrix: np.ndarray) -> dict[str, list[float]]:
-    """Return a pose (4, 4) in the spelling of cams_lidars.json."""
+    """Return a pose (4, 4) in the format of cams_lidars.json."""
     return {
         "origin": matrix[:3, 3].tolist(),
         "x-axis": matrix[:3, 0].tolist(),

@@ -1,4 +1,4 @@
-"""What the writers of all layouts have in common."""
+"""Base class and helpers of the writers of all layouts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors.lidar import Scan
 
 FRAME_PERIOD_US = 100_000
-# Run lengths alone make simulated images a tenth smaller than the default, in less time.
+# Run-length encoding alone makes simulated images a tenth smaller than the default, in less time.
 _PNG_SETTINGS = [
     cv2.IMWRITE_PNG_COMPRESSION,
     1,
@@ -33,12 +33,12 @@ _PNG_SETTINGS = [
 class Writer(ABC):
     """Writes the simulated drives of one rig in the layout of a data set.
 
-    A drive is called a scene, as in the data sets. Scenes may be written by several processes at
-    once: each has a writer of its own and calls `write` only. `begin` and `finish` are called by
-    the process that started the others.
+    A drive is called a scene, as in the data sets. Several processes may write scenes at the same
+    time. Each has its own writer and calls only `write` and `write_rig`. The process that started
+    the others calls `begin` and `finish`.
     """
 
-    # Folder of the rigs of single scenes.
+    # Folder of the files that describe the rig of a scene.
     RIGS_FOLDER = "rigs"
 
     @abstractmethod
@@ -47,9 +47,9 @@ class Writer(ABC):
 
         Args:
             out: Root folder of the data set.
-            rig: Sensors, with the cameras at the size of the written images.
+            rig: Sensors; its cameras have the size of the written images.
             seed: Seed of the data set.
-            frames: Frames per scene.
+            frames: Number of frames per scene.
         """
         self._rig_folder = out / self.RIGS_FOLDER
         self._described_rig = rig
@@ -71,17 +71,18 @@ class Writer(ABC):
         """Write one frame.
 
         Args:
-            scene: Number of the scene in the data set.
-            frame: Number of the frame in the scene.
+            scene: Index of the scene in the data set.
+            frame: Index of the frame in the scene.
             view: State of the world at this frame.
-            scan: What the rig's lidars measured.
-            images: For each camera of the rig (H, W, 3) uint8 RGB, distorted as it records it.
-            masks: For each camera (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry
+            scan: Points that the rig's lidars measured.
+            images: For each camera of the rig, the recorded image (H, W, 3) uint8 RGB, with its
+                distortion.
+            masks: For each camera, (H, W) uint8 classes of `classes.MASK_LABEL`, in the geometry
                 of its image.
         """
 
     def write_rig(self, scene: int) -> None:
-        """Write the rig of a scene, where every scene has its own."""
+        """Write the rig of a scene; used if every scene has its own rig."""
         self._rig_folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(
             describe(self._described_rig), sort_keys=False, default_flow_style=None, width=100
@@ -93,12 +94,12 @@ class Writer(ABC):
         """Write the files that depend on which scenes are complete.
 
         Args:
-            scenes: Numbers of all complete scenes, ascending.
+            scenes: Indices of all complete scenes, ascending.
         """
 
 
 def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write an image as `write_png`, with settings for simulated ones."""
+    """Write an image with `write_png`, with settings for simulated images."""
     write_png(path, image, _PNG_SETTINGS)
 
 

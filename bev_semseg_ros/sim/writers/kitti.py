@@ -27,7 +27,7 @@ from bev_semseg_ros.sim.writers.base import (
 )
 from bev_semseg_ros.sim.writers.labels import Labels, clip_to_image, label_view
 
-# Nanoseconds between the starts of two scenes in frames.csv, if scenes are not longer than that.
+# Nanoseconds between the starts of two scenes in frames.csv, unless scenes are longer.
 MIN_SCENE_PERIOD_NS = 60_000_000_000
 FRAME_PERIOD_NS = 1000 * FRAME_PERIOD_US
 
@@ -35,24 +35,24 @@ FRAME_PERIOD_NS = 1000 * FRAME_PERIOD_US
 class KittiWriter(Writer):
     """Writes KITTI's object layout (Geiger et al., CVPR 2012) with some additions.
 
-    - `training/semantic/<frame>.png` is a mask of class numbers of image_2, and `semantic_3` one of
-      image_3. There may be further cameras, image_4 and so on. Where a camera sits that does not
-      look where the first one looks stands in a row such as Tr_velo_to_image_03.
+    - `training/semantic/<frame>.png` is a mask of class numbers for image_2, and `semantic_3` for
+      image_3. There may be further cameras: image_4 and so on. If the orientation of a camera
+      differs from that of the first one, a row such as Tr_velo_to_image_03 holds its pose.
     - `training/frames.csv` has the columns frame, scene and time_ns.
     - `training/motion/<frame>.csv` has ids and velocities, see `bev_semseg_ros.data.kitti`.
     - A second lidar NAME is written as `training/velodyne_NAME/<frame>.bin` in its own frame. The
-      row Tr_NAME_to_velo of the calibration takes its points to the frame of the first lidar.
-    - `training/labels` has the classes of the points, `training/labels_NAME` those of the second
-      lidar.
+      row Tr_NAME_to_velo of the calibration transforms its points to the frame of the first lidar.
+    - `training/labels` has the classes of the points, and `training/labels_NAME` those of the
+      second lidar.
     - `training/bev` and `training/bev_observed` are labels of the bird's-eye view.
-    - `training/rigs/<scene>.yaml` is the rig of a scene, where every scene has its own.
+    - `training/rigs/<scene>.yaml` describes the rig of a scene, if every scene has its own.
 
-    The frame of the first lidar is level, and its ground lies at z = -1.73, as the readers of this
-    layout take for granted. The points of a lidar that is mounted otherwise are written in such a
-    frame, too. If the rig is merged, the points of all its lidars are in that one cloud.
+    The frame of the first lidar is level, with the ground at z = -1.73, as readers of this layout
+    assume. If the lidar is mounted differently, its points are transformed to such a frame. If the
+    rig is merged, this cloud contains the points of all its lidars.
 
-    Labels lie in the frame of the rectified camera 0. Camera 2 is BASELINE metres to the left of
-    camera 0; the fourth column of P2 says so, and that of P3 where camera 3 is.
+    Labels are in the frame of the rectified camera 0. Camera 2 is BASELINE metres to the left of
+    camera 0. The fourth columns of P2 and P3 hold the positions of cameras 2 and 3.
     """
 
     BASELINE = 0.06
@@ -124,7 +124,7 @@ class KittiWriter(Writer):
 
     @staticmethod
     def _write_points(path: Path, scan: Scan, ego_from_lidar: np.ndarray) -> None:
-        """Write the points of one lidar, in its frame."""
+        """Write the points of one lidar in its own frame."""
         points = np.concatenate(
             [apply(invert(ego_from_lidar), scan.positions), scan.intensities[:, None]], 1
         )
@@ -144,7 +144,7 @@ class KittiWriter(Writer):
                     table.writerow([line, number, f"{vx:.4f}", f"{vy:.4f}"])
 
     def _frame_name(self, scene: int, frame: int) -> str:
-        """Return the number of a frame in the data set, which its files are named by."""
+        """Return the file name, without suffix, of a frame: its index in the data set."""
         return f"{scene * self._frames + frame:06d}"
 
     def _calibration(self) -> str:
@@ -174,7 +174,7 @@ class KittiWriter(Writer):
         return "".join(lines)
 
     def _camera_rows(self, name: str) -> dict[str, np.ndarray]:
-        """Return the rows of the calibration for a camera beside the first one."""
+        """Return the rows of the calibration for a camera other than the first one."""
         camera, row = self._rig.cameras[name], CameraFiles.of(name).projection
         from_first = camera.camera_from_ego @ invert(self._rect_from_ego)
         if np.allclose(from_first[:3, :3], np.eye(3), atol=1e-9):
@@ -185,8 +185,8 @@ class KittiWriter(Writer):
     def _label_lines(self, labels: Labels) -> list[str]:
         """Return one line of a label file for each object."""
         lines = []
-        # A label turns a box about the y axis of the camera, which need not be upright. Seen from
-        # above, its x and z axis point along these columns.
+        # A label rotates a box about the y axis of the camera, which need not be vertical. Seen
+        # from above, the x and the z axis of the camera point along these columns.
         turned_axes = invert(self._rect_from_ego)[:2, [0, 2]]
         for index, (size, yaw) in enumerate(
             zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)

@@ -1,4 +1,4 @@
-"""The labels of a simulated frame: which objects get a box, and how a labeller would draw it."""
+"""Labels of a simulated frame: which objects get a box, and how a labeller would draw it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from bev_semseg_ros.sim.sensors.lidar import Scan
 
 # Height in metres above which both data sets call a car a van.
 VAN_HEIGHT = 1.8
-# Occlusion grows by one level at each of these shares of hidden points.
+# Occlusion grows by one level at each of these fractions of hidden points.
 OCCLUSION_SHARES = (0.1, 0.5)
-# A point counts as in front of an object if it is nearer by at least this many metres.
+# A point is in front of an object if it is nearer by more than this many metres.
 OCCLUSION_MARGIN = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labels of the M objects that at least one lidar point lies on.
+    """Labels of the M objects with at least one lidar point.
 
     Attributes:
         boxes: M boxes in the ego frame, drawn by the rig's convention.
         names: M class names in the spelling of the data set.
         bounds: (M, 4) left, top, right, bottom in pixels of the reference camera's rectified
-            image, not clipped; zeros for an object wholly behind that camera.
-        truncations: (M,) share of `bounds` outside that image, 0 to 1.
+            image, not clipped; zeros for an object entirely behind that camera.
+        truncations: (M,) fraction of `bounds` outside that image, 0 to 1.
         occlusions: (M,) 0 fully visible, 1 partly hidden, 2 largely hidden.
     """
 
@@ -46,9 +46,9 @@ def label_view(view: View, scan: Scan, rig: Rig, van_name: str) -> Labels:
 
     Args:
         view: State of the world at this frame.
-        scan: What the rig's lidars measured of it.
-        rig: Sensors and convention of the boxes.
-        van_name: The data set's name of a car taller than VAN_HEIGHT.
+        scan: Points that the rig's lidars measured.
+        rig: Sensors, and convention of the boxes.
+        van_name: Name in the data set of a car taller than VAN_HEIGHT.
 
     Returns:
         The labels, ordered like `view.boxes`.
@@ -83,10 +83,10 @@ def _areas(bounds: np.ndarray) -> np.ndarray:
 def _occlusions(
     scan: Scan, camera: Camera, seen: np.ndarray, true_boxes: Boxes, bounds: np.ndarray
 ) -> np.ndarray:
-    """Return the occlusion levels (M,): how many points lie in front of an object, in its bounds.
+    """Return the occlusion levels (M,), from the points within the bounds in front of each object.
 
     Args:
-        scan: Points, each with the object it lies on.
+        scan: Points, each with the object on which it lies.
         camera: The reference camera.
         seen: (M,) rows of the objects in `View.boxes`.
         true_boxes: M boxes in the ego frame, at their true size.

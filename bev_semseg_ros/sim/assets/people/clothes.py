@@ -49,7 +49,7 @@ class Outfit:
     headwear: str = "none"
 
     def wear(self, regions: tuple[str, ...], slot: int, offset: float) -> None:
-        """Cover parts of the surface with a material at a distance of `offset` metres from the skin."""
+        """Cover parts of the surface with a material, `offset` metres away from the skin."""
         rows = [REGION[name] for name in regions]
         self.slots[rows] = slot
         self.offsets[rows] = offset

@@ -99,7 +99,7 @@ def add_platform(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> No
 
 
 def add_tipper(builder: MeshBuilder, rng: np.random.Generator, bay: Bay) -> None:
-    """Add a tipping body with sloping walls, often filled with gravel, and a shield over the cab."""
+    """Add a tipping body with sloping walls, often full of gravel, and a shield over the cab."""
     deck = _add_floor(builder, bay)
     wall = min(rng.uniform(0.8, 1.5), bay.height - deck)
     _add_walls(builder, bay, deck, wall, rng.uniform(0.05, 0.2))
