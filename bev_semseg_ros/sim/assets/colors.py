@@ -8,7 +8,7 @@ import numpy as np
 
 
 def grey(rng: np.random.Generator, value: float, tint: float = 0.06) -> np.ndarray:
-    """Return a grey (3,) of brightness `value`; `tint` is the relative standard deviation."""
+    """Return a grey (3,) of brightness `value`, with a relative deviation `tint` per channel."""
     return value * (1 + rng.normal(0, tint, 3))
 
 

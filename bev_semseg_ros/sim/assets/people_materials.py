@@ -97,7 +97,7 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
 
 
 def _pattern(rng: np.random.Generator) -> dict[str, Any]:
-    """Return the columns of a random pattern of clothes, often none. Their u points up."""
+    """Return the columns of a random pattern, often none; texture coordinate u points up."""
     draw = rng.random()
     size = rng.uniform(0.03, 0.15)
     if draw < 0.1:

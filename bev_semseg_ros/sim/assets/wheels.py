@@ -1,4 +1,4 @@
-"""Parts that all two-wheelers share: wheels, rounded bodies, and the position of the rider."""
+"""Common parts of two-wheelers: wheels, rounded bodies, and the position of the rider."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def _sources_digest() -> str:
 
 
 def kernel(function: Callable) -> Callable:
-    """Compile a function that is called from Python with numba.
+    """Compile a function with numba for calls from Python.
 
     The result is cached on disk if a cache folder is writable. A kernel releases the GIL. It does
     not count references, which would take longer than the arithmetic. So it must write into arrays

@@ -42,7 +42,7 @@ def _detail(period, footprint):
 
 @inline
 def _blend(surface, table, m, column, weight):
-    """Blend the surface's colour towards that in the three columns of the table from `column` on."""
+    """Blend the surface's colour towards the colour in three columns, starting at `column`."""
     for c in range(3):
         surface[c] += (table[m, column + c] - surface[c]) * weight
 

@@ -21,7 +21,7 @@ ROOF = np.uint8(1)
 LOW_PLANTS = 0.3
 # Largest distance in metres between the ground and a layer on it, such as paint or a kerb.
 _LAYER = 0.25
-# Metres by which soil is higher than the plain, which lies below all ground of the world.
+# Least height in metres of soil above the plain, which lies below all ground of the world.
 _PLAIN_DEPTH = 0.3
 # z of the unit normal above which a surface is ground, and below which one is a wall.
 _LEVEL, _STEEP = 0.6, 0.3

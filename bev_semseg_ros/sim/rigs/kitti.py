@@ -88,7 +88,7 @@ _HDL64_LOWER = (
 )
 # Position of camera 2 in the frame of the lidar, in metres.
 KITTI_CAMERA_POSITION = (0.27, 0.06, -0.08)
-# Metres from camera 2 to camera 3, which is to its right: the difference of P2 and P3 of that day.
+# Metres from camera 2 to camera 3, which is to its right: as given by P2 and P3 of that day.
 KITTI_BASELINE = 0.533
 WRITTEN_SIZE = (768, 232)
 

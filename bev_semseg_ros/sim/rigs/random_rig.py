@@ -125,7 +125,7 @@ def _draw_yaw(rng: np.random.Generator, direction: str) -> float:
 
 
 def _draw_lidars(rng: np.random.Generator, view_width: float) -> tuple[Lidar, ...]:
-    """Draw the lidars: a single one in most rigs, otherwise two equal ones, or several small ones.
+    """Draw the lidars: one in most rigs, otherwise two of the same kind or several small ones.
 
     Args:
         rng: Source of randomness.

@@ -44,11 +44,11 @@ class Sweep:
     is_corrected: bool
 
     def times(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return the times at which beams pass azimuths (N,), seconds from the time of the frame."""
+        """Return the times of azimuths (N,) of the ego frame, seconds after the time of the frame."""
         return self._since_start(azimuths) - self._since_start(np.zeros(1)) + self.delay
 
     def _since_start(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return the times at which beams pass azimuths (N,), seconds after the start of the sweep.
+        """Return the times of azimuths (N,) of the ego frame, seconds after the start of the sweep.
 
         Some beams of a tilted lidar lie slightly beyond the ends of a narrow sweep. They get the
         time of the nearer end.

@@ -101,7 +101,7 @@ class Body:
         vertices: (V, 3) vertices in metres.
         joints: (len(BONES), 3) start of each bone in metres.
         age: One of AGES.
-        is_female: Whether it is a woman or a girl.
+        is_female: Whether the body is female.
     """
 
     vertices: np.ndarray
