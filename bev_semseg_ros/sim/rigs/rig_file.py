@@ -61,8 +61,8 @@ def load_rig(path: str | Path) -> Rig:
     if not calibration.cameras:
         raise ValueError(
             f"{path}: no camera, but the simulator writes images; add the section camera. For a "
-            "vehicle without a camera, copy that of config/calibration_example.yaml and use "
-            "--full-turn"
+            "vehicle without a camera, copy this section from config/calibration_example.yaml and "
+            "use --full-turn"
         )
     lidars: list[Lidar] = []
     for name, lidar_mount in calibration.lidars.items():

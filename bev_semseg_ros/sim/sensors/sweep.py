@@ -44,11 +44,11 @@ class Sweep:
     is_corrected: bool
 
     def times(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return the times of azimuths (N,) of the ego frame, seconds after the time of the frame."""
+        """Return the times of azimuths (N,) in the ego frame, in seconds from the frame's time."""
         return self._since_start(azimuths) - self._since_start(np.zeros(1)) + self.delay
 
     def _since_start(self, azimuths: np.ndarray) -> np.ndarray:
-        """Return the times of azimuths (N,) of the ego frame, seconds after the start of the sweep.
+        """Return the times of azimuths (N,) in the ego frame, in seconds from the sweep's start.
 
         Some beams of a tilted lidar lie slightly beyond the ends of a narrow sweep. They get the
         time of the nearer end.
