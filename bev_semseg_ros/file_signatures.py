@@ -1,4 +1,4 @@
-"""How files begin: what tells a file's format whatever its name says."""
+"""First bytes of files, which identify the format whatever the name of the file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 ZIP, EMPTY_ZIP, SEVEN_ZIP, RAR = b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 MCAP, SQLITE, ROS1_BAG = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
-LFS_POINTER = b"version https://git-lfs"  # what Git LFS leaves in place of a file
+LFS_POINTER = b"version https://git-lfs"  # of the file that Git LFS leaves in place of another
 _TAR, _TAR_AT = b"ustar", 257
-# First bytes of a packed file -> the program that packs so, which also unpacks.
+# First bytes of a packed file -> the program that packs and unpacks this format.
 PACKERS = {GZIP: "gzip", BZIP2: "bzip2", XZ: "xz", LZ4: "lz4", ZSTD: "zstd"}
 _SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
 _PACKED_TARS = (".tgz", ".tbz2", ".txz", *(f".tar{suffix}" for suffix in _SUFFIXES_OF_PACKERS))
 
 
 def packer_of(head: bytes) -> str:
-    """Return the program that packed a file with these first bytes, or ""."""
+    """Return the program that packed a file with these first bytes; "" if unknown."""
     return next((packer for magic, packer in PACKERS.items() if head.startswith(magic)), "")
 
 
 def unpack_command(packer: str, path: Path) -> str:
-    """Return the command that unpacks a packed file, whatever its name, beside it."""
+    """Return the command that unpacks a packed file.
+
+    A tar archive is unpacked to the current folder, any other file to a file beside it.
+    """
     if path.name.endswith(_PACKED_TARS):
         return f"tar xf {shlex.quote(str(path))}"
     target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
@@ -39,5 +42,5 @@ def is_tar(head: bytes) -> bool:
 
 
 def is_web_page(head: bytes) -> bool:
-    """Return whether a file with these first bytes is a web page, as a failed download leaves."""
+    """Return whether a file with these first bytes is a web page, as after a failed download."""
     return head.lstrip()[:5].lower() in (b"<!doc", b"<html")

@@ -9,10 +9,11 @@ import numpy as np
 
 from bev_semseg_ros.frame import Boxes
 
-# Takes a camera *view* (x forward, y left, z up) to optical axes (x right, y down, z forward).
+# Takes points of a camera's *view* frame (x forward, y left, z up) to its optical frame (x right,
+# y down, z forward).
 OPTICAL_FROM_VIEW = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
-# Signs of a box's corners along length, width and height. The lower four come first,
+# Signs of the corners of a box along its length, width and height. The lower four come first,
 # counter-clockwise from the front left, then the upper four in the same order.
 CORNER_SIGNS = np.array(
     [
@@ -45,7 +46,7 @@ def transform(
 
     Args:
         rotation: (3, 3) rotation, or None for the identity.
-        translation: (3,) in metres.
+        translation: (3,) translation in metres.
 
     Returns:
         (4, 4) homogeneous matrix.
@@ -117,10 +118,10 @@ def rotation_from_quaternion(quaternion: np.ndarray | tuple) -> np.ndarray:
     """Convert a quaternion to a rotation.
 
     Args:
-        quaternion: (4,) x, y, z, w of any length.
+        quaternion: (4,) quaternion x, y, z, w of any norm.
 
     Returns:
-        (3, 3) rotation; all NaN if the quaternion has length zero.
+        (3, 3) rotation; all NaN if the norm is zero.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
@@ -162,7 +163,7 @@ def project(image_from_ego: np.ndarray, points: np.ndarray) -> tuple[np.ndarray,
         points: (N, 3) points in the ego frame.
 
     Returns:
-        Pixels (N, 2), meaningless where the depth is not positive, and depths (N,) in metres.
+        (N, 2) pixels, meaningless where the depth is not positive, and (N,) depths in metres.
     """
     rotation = image_from_ego[:, :3].astype(points.dtype)
     translation = image_from_ego[:, 3].astype(points.dtype)
@@ -180,17 +181,17 @@ def box_corners(boxes: Boxes) -> np.ndarray:
 
 
 def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
-    """Move boxes to another frame.
+    """Transform boxes to another frame.
 
-    Boxes stay upright: headings and velocities turn with the frame, roll and pitch are dropped.
-    Velocities stay relative to the ground, also if one frame moves against the other.
+    Boxes stay upright: headings and velocities are rotated, but roll and pitch are dropped.
+    Velocities remain over ground, even if one frame moves relative to the other.
 
     Args:
         matrix: (4, 4) rigid transform, nearly upright.
-        boxes: Boxes in the frame that `matrix` comes from.
+        boxes: Boxes in the source frame of `matrix`.
 
     Returns:
-        The boxes in the frame that `matrix` leads to.
+        The boxes in the target frame of `matrix`.
     """
     headings = np.stack([np.cos(boxes.yaws), np.sin(boxes.yaws)], -1)
     headings = headings @ matrix[:2, :2].T
@@ -206,12 +207,12 @@ def transform_boxes(matrix: np.ndarray, boxes: Boxes) -> Boxes:
 def bev_iou(first: Boxes, second: Boxes) -> np.ndarray:
     """Compute the overlap of pairs of boxes in the bird's-eye view.
 
-    The intersection of two rectangles is convex. Its corners are those corners of each rectangle
-    that lie in the other, and the crossings of the edges. Sorted by angle around their mean they
-    outline the intersection.
+    The intersection of two rectangles is convex. Its corners are the corners of each rectangle
+    that lie inside the other, and the points where edges cross. Sorted by angle around their mean,
+    they outline the intersection.
 
-    OpenCV's `rotatedRectangleIntersection` is not used: with edges that coincide its IoU is off
-    by up to 0.6 (measured with OpenCV 4.6 and 4.14).
+    OpenCV's `rotatedRectangleIntersection` is not used: where edges coincide, its IoU is off by up
+    to 0.6 (measured with OpenCV 4.6 and 4.14).
 
     Args:
         first: M boxes.
@@ -239,8 +240,8 @@ def _edge_crossings(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
         second: (M, 4, 2) corners in order.
 
     Returns:
-        Crossings (M, 16, 2) of the lines, and (M, 16) bool: True if the edges themselves cross.
-        Parallel edges do not.
+        (M, 16, 2) crossings of the lines through the edges, and (M, 16) bool: whether the edges
+        themselves cross. Parallel edges do not.
     """
     start, other_start = first[:, :, None], second[:, None]
     along = np.roll(first, -1, 1)[:, :, None] - start
@@ -257,7 +258,7 @@ def _edge_crossings(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
-    """Return (M, N) bool: which points (M, N, 2) lie in their box's outline or on its border."""
+    """Return (M, N) bool: whether the points (M, N, 2) lie in the outline of box M, or on it."""
     delta = points - boxes.centers[:, None, :2]
     c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
     half = boxes.sizes[:, None, :2] / 2 + 1e-9
@@ -267,13 +268,18 @@ def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
 
 
 def _convex_area(points: np.ndarray, is_corner: np.ndarray) -> np.ndarray:
-    """Return the (M,) areas of convex polygons: of points (M, N, 2) those with `is_corner`."""
+    """Return the (M,) areas of convex polygons.
+
+    Args:
+        points: (M, N, 2) points.
+        is_corner: (M, N) bool: points that are corners of the polygon; the others are unused.
+    """
     count = is_corner.sum(1)[:, None]
     points = np.where(is_corner[..., None], points, 0.0)
     points -= points.sum(1, keepdims=True) / np.maximum(count, 1)[..., None]
     angle = np.where(is_corner, np.arctan2(points[..., 1], points[..., 0]), np.inf)
     points = np.take_along_axis(points, np.argsort(angle, 1)[..., None], 1)
-    # Repeat the first corner in the unused places, which closes the outline.
+    # Replace the unused points by the first corner, which closes the outline.
     is_used = np.arange(points.shape[1]) < count
     points = np.where(is_used[..., None], points, points[:, :1])
     areas = 0.5 * np.abs(_cross(points, np.roll(points, -1, 1)).sum(1))
@@ -281,7 +287,7 @@ def _convex_area(points: np.ndarray, is_corner: np.ndarray) -> np.ndarray:
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the (...) cross products of plane vectors (..., 2)."""
+    """Return the (...) cross products of 2D vectors (..., 2)."""
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
@@ -289,9 +295,9 @@ def points_in_boxes(points: np.ndarray, boxes: Boxes, margin: float = 0.0) -> np
     """Find the points that lie in boxes.
 
     Args:
-        points: (N, 3) in the frame of the boxes.
+        points: (N, 3) points in the frame of the boxes, metres.
         boxes: M boxes.
-        margin: Metres by which every box is grown on every side.
+        margin: Distance in metres by which each box is enlarged on all sides.
 
     Returns:
         (M, N) bool.
@@ -309,21 +315,21 @@ def points_in_boxes(points: np.ndarray, boxes: Boxes, margin: float = 0.0) -> np
 
 
 def wrap_angle(angle: np.ndarray) -> np.ndarray:
-    """Return angles wrapped to -pi..pi radians."""
+    """Wrap angles to -pi..pi radians."""
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def box_image_bounds(boxes: Boxes, image_from_ego: np.ndarray, near: float = 0.1) -> np.ndarray:
-    """Compute the image rectangles around projected boxes.
+    """Compute the bounding rectangles of projected boxes.
 
     Args:
         boxes: M boxes in the ego frame.
         image_from_ego: (3, 4) projection.
-        near: Edges are cut at this many metres in front of the camera.
+        near: Depth in metres at which edges are clipped.
 
     Returns:
         (M, 4) left, top, right, bottom in pixels, not clipped to the image; NaN for a box that is
-        wholly behind the camera.
+        entirely nearer than `near`.
     """
     bounds = np.full((len(boxes), 4), np.nan)
     for index, corners in enumerate(box_corners(boxes)):
@@ -338,15 +344,15 @@ def box_image_bounds(boxes: Boxes, image_from_ego: np.ndarray, near: float = 0.1
 def visible_lines(
     corners: np.ndarray, lines: Iterable[tuple[int, int]], near: float
 ) -> list[np.ndarray]:
-    """Project lines between corners, as far as they lie beyond `near`.
+    """Project the parts of lines between corners that lie beyond `near`.
 
     Args:
         corners: (8, 3) homogeneous pixels.
-        lines: Numbers of the two corners of each line.
+        lines: Indices of the two corners of each line.
         near: Depth in metres.
 
     Returns:
-        (2, 2) pixels of each line that is not wholly nearer.
+        (2, 2) pixels of the ends of each line, without the lines that are entirely nearer.
     """
     visible = []
     for start, end in lines:
@@ -357,7 +363,7 @@ def visible_lines(
 
 
 def _cut(a: np.ndarray, b: np.ndarray, near: float) -> np.ndarray | None:
-    """Return the (2, 2) pixels of the part of a line beyond `near`; None if there is none.
+    """Return the (2, 2) pixels of the ends of the part of a line beyond `near`, or None.
 
     Args:
         a: (3,) homogeneous pixel of one end.

@@ -1,4 +1,7 @@
-"""What a path is where something else was expected, and what to type: one rule for all commands."""
+"""Explains paths that are not what a command expects: what they are, and what to type instead.
+
+All commands use these functions.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _CHECKPOINT, _BAG_FILE, _YAML, _PICTURE, _EMPTY_FILE = (
 _POINTER, _PAGE, _FILE = "pointer", "page", "file"
 _RUN_CHECKPOINT, _RUN_SETTINGS = "checkpoint.pt", "config.yaml"
 
-# What of a folder or a bag is found in it; one of these is enough.
+# Names in the folder of a bag or of a data set; one match is enough.
 _BAG_PATTERNS = ("metadata.yaml", "*.mcap", "*.db3", "*.mcap.zstd", "*.db3.zstd")
 _DATA_PATTERNS = (
     "training",
@@ -52,7 +55,7 @@ _DATA_PATTERNS = (
     "label_2",
     "label3D",
 )
-# First bytes of archives -> what they are, and the program that unpacks one.
+# First bytes of an archive, what it is, and the command that unpacks it.
 _ARCHIVES = (
     (signatures.SEVEN_ZIP, "a 7z archive", "7z x"),
     (signatures.RAR, "a RAR archive", "unrar x"),
@@ -73,12 +76,12 @@ _MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class PathKind:
-    """What a path is.
+    """The kind of a path.
 
     Attributes:
-        kind: One of the kinds above; "archive" for archives.
-        text: What it is, in words; it follows "it is".
-        command: What unpacks an archive; empty for others.
+        kind: One of the kinds above, or "archive".
+        text: Description that follows "it is".
+        command: Command that unpacks an archive; empty for other kinds.
     """
 
     kind: str
@@ -87,15 +90,15 @@ class PathKind:
 
 
 def wrong_path(path: str | Path, wanted: Wanted) -> ValueError | FileNotFoundError:
-    """Return the error for a path that is not what was expected there.
+    """Return the error for a path that is not what was expected.
 
     Args:
         path: The path.
         wanted: What was expected.
 
     Returns:
-        A FileNotFoundError if there is nothing, else a ValueError. The message says what is there
-        and what to type instead.
+        A FileNotFoundError if the path does not exist and a file was expected, otherwise a
+        ValueError. The message says what is there and what to type instead.
     """
     path = Path(path)
     if not path.exists():
@@ -114,86 +117,86 @@ def require_file(path: str | Path, wanted: Wanted) -> None:
     """Raise the error of `wrong_path` unless a path is a file.
 
     Raises:
-        FileNotFoundError: There is nothing.
-        ValueError: It is a folder.
+        FileNotFoundError: The path does not exist.
+        ValueError: The path is a folder.
     """
     if not Path(path).is_file():
         raise wrong_path(path, wanted)
 
 
 def is_known_mistake(path: Path, wanted: Wanted) -> bool:
-    """Return whether a path is of a kind for which `wrong_path` knows what to do instead."""
+    """Return whether `wrong_path` can say what to do instead of giving this path."""
     return path.exists() and bool(_remedy(path, kind_of(path), wanted))
 
 
 def may_be_text(path: Path) -> bool:
-    """Return whether an existing file can be one that a user wrote, such as YAML."""
+    """Return whether an existing file can be a text that a user wrote, such as YAML."""
     return kind_of(path).kind in (_YAML, _EMPTY_FILE, _FILE)
 
 
 def may_be_checkpoint(path: Path) -> bool:
-    """Return whether an existing file can be a checkpoint, which may be damaged."""
+    """Return whether an existing file can be a checkpoint, even a damaged one."""
     return kind_of(path).kind in (_CHECKPOINT, _FILE)
 
 
 def prepare_output_file(path: Path | None, name: str) -> None:
-    """Make the folder of a file and check that the file can be written, before long work.
+    """Create the folder of a file, and check before a long task that the file can be written.
 
     Args:
-        path: The file; None if there shall be none.
-        name: A usual name of such a file, for the remedy.
+        path: The file; None if no file will be written.
+        name: Usual name of such a file, for the error message.
 
     Raises:
-        ValueError: The path is a folder, or a folder above it is a file.
-        OSError: Nothing can be written there.
+        ValueError: The path is a folder, or one of its parents is a file.
+        OSError: The file cannot be written.
     """
     if path is None:
         return
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the file to write, such as {path / name}")
     _check_folder(path.parent, path)
-    if path.exists():  # such as /dev/stdout, in whose folder no user makes files
+    if path.exists():  # such as /dev/stdout, in whose folder users cannot create files
         is_writable = os.access(path, os.W_OK)
     else:
         is_writable = _takes_files(path.parent)
     if not is_writable:
         raise OSError(
-            f"{path}: cannot be written, for lack of permission or on a read-only disk; give a "
-            "file in another folder"
+            f"{path}: cannot be written (no permission, or a read-only disk); give a file in "
+            "another folder"
         )
 
 
 def check_output_folder(path: Path) -> None:
-    """Check that a folder can be written to.
+    """Check that a path is a folder or can become one.
 
     Raises:
-        ValueError: The path or a folder above it is a file.
+        ValueError: The path or one of its parents is a file.
     """
     _check_folder(path, path)
 
 
 def check_space(folder: Path, size: float, content: str) -> None:
-    """Check that a disk can hold what will be written, at the beginning and not after hours.
+    """Check before a long task that a disk has enough free space.
 
     Args:
-        folder: An existing folder.
-        size: Bytes that it will take at least.
-        content: What it is, for the message.
+        folder: An existing folder on the disk.
+        size: Minimum space that the output will take, bytes.
+        content: What will be written, for the message.
 
     Raises:
-        OSError: There is less space.
+        OSError: The disk has less free space.
     """
     free = shutil.disk_usage(folder).free
     if size > free:
         raise OSError(
-            f"{folder}: {content} take another {size / 1e9:.3g} GB at least, and "
-            f"{free / 1e9:.3g} GB are free; remove what earlier data left there, or give an --out "
-            "on another disk"
+            f"{folder}: {content} need at least another {size / 1e9:.3g} GB, but only "
+            f"{free / 1e9:.3g} GB are free; remove earlier data there, or give an --out on another "
+            "disk"
         )
 
 
 def _takes_files(folder: Path) -> bool:
-    """Make a folder and return whether files can be made in it."""
+    """Create a folder and return whether files can be created in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -203,7 +206,7 @@ def _takes_files(folder: Path) -> bool:
 
 
 def _check_folder(folder: Path, path: Path) -> None:
-    """Raise an error if a folder, or one above it, is a file; `path` begins the message."""
+    """Raise an error, beginning with `path`, if a folder or one of its parents is a file."""
     blocking = next((each for each in (folder, *folder.parents) if each.exists()), None)
     if blocking is not None and not blocking.is_dir():
         is_itself = "is" if blocking == path else f"cannot be written: {blocking} is"
@@ -211,7 +214,7 @@ def _check_folder(folder: Path, path: Path) -> None:
 
 
 def kind_of(path: Path) -> PathKind:
-    """Return what an existing path is."""
+    """Return the kind of an existing path."""
     return _kind_of_folder(path) if path.is_dir() else _kind_of_file(path)
 
 
@@ -260,21 +263,21 @@ def _kind_of_file(path: Path) -> PathKind:
 
 
 def _is_checkpoint(path: Path, head: bytes) -> bool:
-    """Return whether a file is a zip as torch writes it."""
+    """Return whether a file is a zip archive written by torch."""
     if not head.startswith(b"PK"):
         return False
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/data.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError):
-        return path.suffix == ".pt"  # a truncated one
+        return path.suffix == ".pt"  # a truncated checkpoint
 
 
 def _remedy(path: Path, kind: PathKind, wanted: Wanted) -> str:
-    """Return what to type instead; empty if nothing is known."""
+    """Return what to type instead; empty if unknown."""
     if kind.kind == "archive":
-        what = "the folder" if wanted == "data set" else "the file"
-        return f"unpack it with `{kind.command}` and give {what} that comes out"
+        what = "the unpacked folder" if wanted == "data set" else "the unpacked file"
+        return f"unpack it with `{kind.command}` and give {what}"
     if kind.kind == _POINTER:
         return "fetch the file with `git lfs pull`"
     if kind.kind == _PAGE:
@@ -314,7 +317,7 @@ def _data_remedy(path: Path, kind: str) -> str:
 
 
 def _file_remedy(path: Path, patterns: tuple[str, ...]) -> str:
-    """Return the remedy to give a file of a folder, which has one of the patterns."""
+    """Return the advice to give a file of the folder that matches one of the patterns, or ""."""
     for pattern in patterns:
         files = sorted(path.glob(pattern))
         if len(files) == 1:
@@ -331,7 +334,7 @@ def _looks_like_data(folder: Path) -> bool:
 
 
 def _alternatives(path: Path) -> str:
-    """Return what may have been meant by a path that does not exist, to end a message with."""
+    """Return the end of a message: what a path that does not exist may have been meant to be."""
     if not path.parent.is_dir():
         above = next((each for each in path.parents if each.is_dir()), None)
         missing = path.parent if above is None else _first_missing(path, above)
@@ -342,6 +345,6 @@ def _alternatives(path: Path) -> str:
 
 
 def _first_missing(path: Path, above: Path) -> Path:
-    """Return the first folder on the way from an existing folder to a path."""
+    """Return the name of the first folder below an existing folder on the way to a path."""
     parts = path.parts[len(above.parts) :] if above != Path() else path.parts
     return above / parts[0]

@@ -1,4 +1,7 @@
-"""Progress with the time left: a bar where there is a terminal and tqdm, else a line at times."""
+"""Shows progress and the remaining time.
+
+If stderr is a terminal and tqdm is installed, this is a bar, otherwise a line every LINE_SECONDS.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-LINE_SECONDS = 20.0  # between two lines where there is no bar
+LINE_SECONDS = 20.0  # minimum time between two lines
 
 
 class Progress:
@@ -14,12 +17,12 @@ class Progress:
 
     Attributes:
         title: Name of the task.
-        total: Amount of work in all.
-        unit: What `total` and `done` count, for instance frames or minutes.
+        total: Total amount of work.
+        unit: Unit of `total` and `done`, for instance frames or minutes.
         done: Amount of work done so far.
         started_at: Amount of work that was done before this run.
         note: Text shown beside the progress.
-        shown: False if nothing is written.
+        shown: Whether anything is written.
     """
 
     def __init__(self, title: str, total: float, unit: str = "frames", shown: bool = True) -> None:
@@ -45,7 +48,7 @@ class Progress:
             self._print_line()
 
     def start_at(self, done: float) -> None:
-        """Continue a task of which `done` is complete; this part is excluded from the ETA."""
+        """Continue a task of which the amount `done` is complete; it is excluded from the ETA."""
         self.started_at = done
         self.done = done
         if self._bar is not None:
@@ -68,7 +71,7 @@ class Progress:
             self._print_line()
 
     def _print_line(self) -> None:
-        """Print how much is done, the time since the start and the time left."""
+        """Print the work done, the time since the start and the remaining time."""
         if not self.shown:
             return
         self._last_line = time.monotonic()
@@ -87,7 +90,7 @@ class Progress:
 
 
 def _bar(title: str, total: float, unit: str) -> Any:
-    """Return a bar of tqdm, or None if tqdm is not installed, as on a vehicle."""
+    """Return a tqdm bar, or None if tqdm is not installed, as on a vehicle."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""Rectification: recorded images as the network sees them."""
+"""Rectification: turns recorded images into the input images of the network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bev_semseg_ros.frame import Camera, scale_matrix
 
 
 def network_size(size: tuple[int, int], config: ImageConfig) -> tuple[int, int]:
-    """Choose the size at which the network sees an image.
+    """Choose the size of the image that the network gets.
 
-    The width is a multiple of 32 and the height a multiple of 16, which are whole strides of the
-    network. This changes the aspect by a few per cent; the camera matrix follows.
+    The network needs a width that is a multiple of 32 and a height that is a multiple of 16. This
+    changes the aspect ratio by a few per cent; the camera matrix is scaled accordingly.
 
     Args:
         size: (width, height) of the recorded image.
-        config: Limits on the pixels and the width.
+        config: Limits on the number of pixels and on the width.
 
     Returns:
         (width, height) for the network.
@@ -37,11 +37,11 @@ def rectify(
     """Rectify and resize a recorded image in one remap.
 
     Args:
-        image: (H, W) or (H, W, C) image that shows what `camera` shows. Its size may differ from
-            the camera's, as that of a label or of a smaller copy does.
-        camera: The camera as recorded.
+        image: (H, W) or (H, W, C) image with the view of `camera`. Its size may differ from the
+            camera's, for instance if it is a mask or a smaller copy.
+        camera: Camera that recorded the image.
         size: (width, height) of the result.
-        interpolation: An interpolation of OpenCV; masks need INTER_NEAREST.
+        interpolation: OpenCV's interpolation flag; masks need INTER_NEAREST.
 
     Returns:
         (h, w) or (h, w, C) rectified image. Pixels without a source are 0, or 255 (ignored) with
@@ -55,8 +55,8 @@ def rectify(
     padded_size = (width, height)
     shrink = min(width / size[0], height / size[1])
     if shrink >= 2 and not is_nearest:
-        # Sampling one source pixel in four or fewer would alias, so average blocks first. The
-        # blocks may reach over the edge by a few pixels.
+        # Sampling at most one source pixel in four would alias, so average blocks first. The
+        # blocks may extend beyond the edge by a few pixels.
         factor = int(shrink)
         image = _reduce(image, factor)
         source_size = (image.shape[1], image.shape[0])
@@ -89,9 +89,9 @@ def rectify(
 def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
     """Average whole blocks of factor x factor pixels.
 
-    The result is that of INTER_AREA for whole blocks (one grey level apart for even factors), in
-    half the time for 1920 x 1208 pixels and a factor of 3. Blocks that reach over the right or
-    lower edge repeat the pixels of that edge.
+    For whole blocks, the result equals that of INTER_AREA (up to one grey level for even factors).
+    With 1920 x 1208 pixels and a factor of 3, it takes half the time. Blocks that extend beyond
+    the right or lower edge repeat the pixels of that edge.
     """
     right = -image.shape[1] % factor
     if right:
@@ -101,7 +101,7 @@ def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(rows, (rows.shape[1] // factor, len(rows)), interpolation=cv2.INTER_NEAREST)
 
 
-@functools.lru_cache(maxsize=32)  # images and masks of a rig's cameras; 1 to 2 MB each
+@functools.lru_cache(maxsize=32)  # one entry per camera and kind (image, mask); 1 to 2 MB each
 def _rectification_maps(
     matrix: bytes,
     distortion: bytes,
@@ -113,9 +113,9 @@ def _rectification_maps(
     size: tuple[int, int],
     is_nearest: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute where each pixel of the rectified image lies in the source.
+    """Compute the position in the source of each pixel of the rectified image.
 
-    Arrays are passed as bytes, which makes them keys of the cache.
+    Arrays are passed as bytes, because the keys of the cache must be hashable.
 
     Args:
         matrix: (3, 3) K of the recorded image.
@@ -123,8 +123,8 @@ def _rectification_maps(
         distortion_model: One of `frame.DISTORTION_MODELS`.
         rectified_matrix: (3, 3) K of the rectified image of `camera_size`.
         camera_size: (width, height) of the recorded image.
-        covered: Pixels (width, height) of the recorded image, from its upper left corner, that
-            the source shows.
+        covered: (width, height) in pixels of the part of the recorded image that the source
+            covers, from the upper left corner.
         source_size: (width, height) of the source.
         size: (width, height) of the rectified image.
         is_nearest: Keep the maps in floating point, as INTER_NEAREST needs them.

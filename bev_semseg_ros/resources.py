@@ -1,4 +1,4 @@
-"""Find the installed files of the package."""
+"""Finds the installed files of the package."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ PACKAGE = "bev_semseg_ros"
 
 
 def share_path(name: str) -> Path:
-    """Return a file or folder of share/bev_semseg_ros.
+    """Return the path of a file or folder in share/bev_semseg_ros.
 
-    It is searched in a sourced workspace (ament index), beside the package's source, and where pip
-    installs data files.
+    The places searched are, in this order: a sourced workspace (ament index), the folder of the
+    package's source, and the folder where pip installs data files.
 
     Args:
-        name: Its path there, such as "config/perception.yaml".
+        name: Path within this folder, such as "config/perception.yaml".
 
     Raises:
-        FileNotFoundError: If it is in none of these places; the message lists them.
+        FileNotFoundError: The file is in none of these places; the message lists them.
     """
     folders = []
     try:
@@ -38,9 +38,9 @@ def share_path(name: str) -> Path:
 
 
 def shipped_checkpoint() -> Path:
-    """Return the checkpoint of share/bev_semseg_ros/weights.
+    """Return the path of the shipped checkpoint.
 
     Raises:
-        FileNotFoundError: If it is not installed.
+        FileNotFoundError: The checkpoint is not installed.
     """
     return share_path("weights/bev_semseg.pt")

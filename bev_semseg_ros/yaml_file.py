@@ -1,4 +1,4 @@
-"""Reading of the YAML files that users write: label sets, configurations, calibrations."""
+"""Reads the YAML files that users write: label sets, configurations, calibrations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import yaml
 
 from bev_semseg_ros.path_kind import Wanted, may_be_text, require_file, wrong_path
 
-MAX_BYTES = 200_000  # such a file has a few kilobytes; a larger one is something else
+MAX_BYTES = 200_000  # such files have a few kilobytes; a larger file is something else
 
-# What PyYAML raises for damaged text. Its constructors of tagged values, such as !!int x and dates,
-# raise errors of Python.
+# Exceptions that PyYAML raises for damaged text. Its constructors of typed values, such as dates
+# and `!!int x`, raise built-in exceptions.
 _DAMAGES = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 
 
@@ -21,16 +21,16 @@ def read_yaml(path: Path, wanted: Wanted = "YAML file") -> Any:
     """Read a YAML file of plain values.
 
     Args:
-        path: The file, UTF-8 text of at most MAX_BYTES.
-        wanted: What the file holds, for errors.
+        path: UTF-8 text file of at most MAX_BYTES.
+        wanted: Expected content of the file, for errors.
 
     Returns:
-        Its content: dictionaries, lists, texts, numbers; None for an empty file.
+        The content: dictionaries, lists, strings, numbers and so on; None for an empty file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is a folder, too large, no UTF-8, no YAML, or has an alias or the same key
-            twice. The message names the file and the line.
+        ValueError: The path is a folder, or the file is too large, not UTF-8, not YAML, or has an
+            alias or a duplicate key. The message names the file and, if known, the line.
     """
     require_file(path, wanted)
     if not may_be_text(path):
@@ -41,7 +41,7 @@ def read_yaml(path: Path, wanted: Wanted = "YAML file") -> Any:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path}: damaged YAML: no UTF-8 text ({error}); save the file as UTF-8"
+            f"{path}: damaged YAML: not UTF-8 text ({error}); save the file as UTF-8"
         ) from error
     try:
         return parse_yaml(text)
@@ -50,13 +50,13 @@ def read_yaml(path: Path, wanted: Wanted = "YAML file") -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Return the plain values that a YAML text stands for.
+    """Parse YAML text into plain values.
 
     Args:
         text: One YAML document.
 
     Raises:
-        ValueError: The text is no YAML, or has an alias or the same key twice.
+        ValueError: The text is not YAML, or has an alias or a duplicate key.
     """
     try:
         return yaml.load(text, _Loader)
@@ -69,10 +69,10 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML without aliases, of which a few bytes could stand for billions of values."""
+    """Loader of plain YAML. It refuses aliases: with them, a short text can expand to any size."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node that is no alias."""
+        """Compose a node, which must not be an alias."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
                 problem="aliases such as *name are not read; write the value itself",
@@ -81,20 +81,20 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping whose keys all differ."""
+        """Construct a mapping, which must not have duplicate keys."""
         seen = set()
         for key, _ in node.value:
             name = str(key.value)
             if name in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {name!r} stands there twice; remove one of them",
+                    problem=f"the key {name!r} occurs twice; remove one of them",
                     problem_mark=key.start_mark,
                 )
             seen.add(name)
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.1 takes 4e-3, which has no point, for text. YAML 1.2 and everybody else do not.
+# In YAML 1.1, 4e-3 is a string, because it has no decimal point. In YAML 1.2, it is a number.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
 )

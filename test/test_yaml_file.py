@@ -21,9 +21,9 @@ def test_an_empty_file_is_none(tmp_path):
 
 DAMAGED = {
     "cut off": ("a: {b: 1", "damaged YAML: line 1: expected"),
-    "key twice": ("a: 1\nb: 2\na: 3", "damaged YAML: line 3: the key 'a' stands there twice"),
-    "key twice, below": ("a:\n  b: 1\n  b: 2", "line 3: the key 'b' stands there twice"),
-    "key twice in a list": ("- {b: 1, 'b': 2}", "line 1: the key 'b' stands there twice"),
+    "key twice": ("a: 1\nb: 2\na: 3", "damaged YAML: line 3: the key 'a' occurs twice"),
+    "key twice, below": ("a:\n  b: 1\n  b: 2", "line 3: the key 'b' occurs twice"),
+    "key twice in a list": ("- {b: 1, 'b': 2}", "line 1: the key 'b' occurs twice"),
     "alias": ("a: &a 1\nb: *a", r"line 2: aliases such as \*name are not read"),
     "merged mapping": ("a: &a {x: 1}\nb: {<<: *a}", "line 2: aliases"),
     "object": ("a: !!python/object/apply:os.getcwd []", "line 1: could not determine"),
@@ -34,8 +34,8 @@ DAMAGED = {
     "another tag": ("a: !!bool x", "damaged YAML: "),
     "deep": ("[" * 5000, "damaged YAML: "),
     "control character": ("a: \0", "damaged YAML: "),
-    "UTF-16": ("a: 1".encode("utf-16"), "no UTF-8 text .*save the file as UTF-8"),
-    "Latin-1": ("name: Stra\u00dfe".encode("latin-1"), "no UTF-8 text .*save the file as UTF-8"),
+    "UTF-16": ("a: 1".encode("utf-16"), "not UTF-8 text .*save the file as UTF-8"),
+    "Latin-1": ("name: Stra\u00dfe".encode("latin-1"), "not UTF-8 text .*save the file as UTF-8"),
     "huge": ("#" * 200_001, "more than 200000 bytes"),
 }
 

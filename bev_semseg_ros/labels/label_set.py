@@ -278,7 +278,7 @@ class LabelSet:
             if not isinstance(name, str) or not name or name in _SPECIAL:
                 raise ValueError(f"classes: {name!r} cannot be the name of a class; choose another")
         if twice := [name for name in self.classes if self.classes.count(name) > 1]:
-            raise ValueError(f"classes: {twice[0]!r} stands there twice")
+            raise ValueError(f"classes: {twice[0]!r} occurs twice")
 
     def _check_neutral(self) -> None:
         known = (*self.classes, "ignored")

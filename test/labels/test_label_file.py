@@ -158,7 +158,7 @@ def test_a_wrong_file_is_refused_with_its_name_and_what_was_expected(tmp_path, n
         ("[" * 5000, "damaged YAML"),
         (
             "classes:\n  car: {color: [1, 2, 3]}\n  car: {color: [4, 5, 6]}\n",
-            r"'car' stands there twice",
+            r"'car' occurs twice",
         ),
         ("a: &a [1]\nclasses: {car: {color: *a}}\n", "aliases .* are not read"),
         ("classes: {car: {color: !!python/object:os.system [1]}}", "damaged YAML"),

@@ -29,7 +29,7 @@ def test_an_unknown_class_is_named_with_those_that_are_known():
         ({"name": None, "classes": None}, ""),
         ({"classes": []}, "expected 1 to 254 classes, got 0"),
         ({"classes": [f"class {i}" for i in range(255)]}, "expected 1 to 254 classes, got 255"),
-        ({"classes": ["road"] * 13}, "classes: 'road' stands there twice"),
+        ({"classes": ["road"] * 13}, "classes: 'road' occurs twice"),
         ({"classes": [*CLASSES[1:], "ignored"]}, "classes: 'ignored' cannot be the name"),
         ({"classes": [*CLASSES[1:], "none"]}, "classes: 'none' cannot be the name"),
         ({"classes": [*CLASSES[1:], ""]}, "classes: '' cannot be the name"),

@@ -232,7 +232,7 @@ def test_a_disk_that_is_too_small_for_all_frames_is_said_at_the_beginning(tmp_pa
             assert index < PORTION
             return super().__getitem__(index % 4)
 
-    with pytest.raises(OSError, match=r"prepared frames take another .* GB at least, and .* free"):
+    with pytest.raises(OSError, match=r"need at least another .* GB, but only .* free"):
         build(Endless(), TINY, tmp_path / "cache")
     assert not list(tmp_path.iterdir())
 

@@ -186,7 +186,7 @@ def test_one_lidar_and_one_camera_are_written_as_ever(tmp_path):
         ("x" * 1_000_001, "at most 1000000"),
         (ALIASES, "aliases .* are not read"),
         ("lidar: &a [*a]", "aliases .* are not read"),
-        ("lidar: {}\nlidar: {}", "the key 'lidar' stands there twice"),
+        ("lidar: {}\nlidar: {}", "the key 'lidar' occurs twice"),
     ],
 )
 def test_files_that_are_no_calibration_are_refused(tmp_path, text, message):
