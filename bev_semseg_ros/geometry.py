@@ -1,4 +1,4 @@
-"""Rigid transforms, projection and boxes. Numpy only; the conventions are those of `frame`."""
+"""Rigid transforms, projection and boxes, as NumPy arrays with the conventions of `frame`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Augmentation that keeps the sensors consistent.
 
-Whatever moves the points moves the boxes and the camera, too. A scene is moved by one transform of
-the ego frame. The cameras follow with the inverse, so that a point still projects to the pixel that
-shows it. An image is cropped, zoomed, turned and mirrored by one warp, and K follows. Only
-`miscalibrate` breaks this rule, on purpose.
+Each transform of the points is also applied to the boxes and the cameras. A scene is moved by one
+transform of the ego frame. The poses of the cameras are multiplied by its inverse, so a point still
+projects to the pixel that shows it. An image is cropped, zoomed and rotated by one warp, and K is
+adapted. Only `miscalibrate` deliberately breaks this consistency.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from bev_semseg_ros.geometry import invert, rotation_z, transform, transform_box
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample, points_in_grid
 
-# Radians between neighbouring rings of a 64-beam lidar (HDL-64E data sheet: 26.8 deg / 63).
+# Assumed angle between neighbouring rings of a 64-beam lidar, radians. The data sheet of the
+# HDL-64E gives a mean of 26.8 deg / 63 = 0.0074.
 RING_STEP = 0.0070
-LIDAR_HEIGHT = 1.73  # metres above the ground, KITTI's rig: rings are cones seen from there
+LIDAR_HEIGHT = 1.73  # of KITTI's rig, metres above the ground: the apex of the cones of the rings
 
 
 def augment(
@@ -34,17 +35,17 @@ def augment(
     crop: tuple[int, int],
     rng: np.random.Generator,
 ) -> Example:
-    """Return a random variant of an example. Its points are again those inside the grid.
+    """Return a random variant of an example.
 
-    The sample of a network that looks at whole clouds keeps the points outside.
+    Points that leave the grid are removed, unless the sample holds whole clouds.
 
     Args:
-        example: the example.
-        config: how strongly it is varied.
-        grid: the BEV grid.
-        crop: (width, height) to which images are cut; with (0, 0) they keep their size and are
-            mirrored and recoloured only.
-        rng: source of chance.
+        example: The example.
+        config: Probabilities and amounts of the augmentations.
+        grid: The BEV grid.
+        crop: (width, height) of the crops of the images. With (0, 0), images keep their size and
+            are only mirrored and recoloured.
+        rng: Random number generator.
     """
     if rng.random() < config.flip:
         example = flip(example)
@@ -72,7 +73,7 @@ def _vary_image(
     crop: tuple[int, int],
     rng: np.random.Generator,
 ) -> Example:
-    """Return the example with the image of one camera varied; arguments as in `augment`."""
+    """Return the example with the image of one camera augmented; arguments as in `augment`."""
     if crop != (0, 0):
         height, width = example.sample.images[name].image.shape[:2]
         view = random_view((width, height), crop, config, rng)
@@ -87,10 +88,10 @@ def _vary_image(
 
 
 def flip(example: Example) -> Example:
-    """Return the scene mirrored left to right: y of points and boxes, columns of the images."""
+    """Return the scene mirrored left to right: points, boxes, images and masks."""
     sample, boxes = example.sample, example.boxes
     mirror = np.diag([1.0, -1, 1, 1])
-    # A mirrored pose maps mirrored points of the lidar to mirrored points of the ego frame.
+    # A mirrored pose transforms mirrored points of the lidar to mirrored points in the ego frame.
     sample = replace(sample, ego_from_lidar=mirror @ sample.ego_from_lidar @ mirror)
     if sample.points is not None:
         sample = replace(sample, points=sample.points * np.array([1, -1, 1, 1], np.float32))
@@ -110,8 +111,8 @@ def flip(example: Example) -> Example:
 
 def _mirrored(seen: RectifiedImage, mirror: np.ndarray) -> RectifiedImage:
     camera = seen.camera
-    # A mirrored world seen in a mirrored image is again what a proper camera sees: only the
-    # principal point moves.
+    # A mirrored image of a mirrored world is what a proper camera would record. Only its principal
+    # point differs.
     matrix = camera.matrix.copy()
     matrix[0] = [matrix[0, 0], -matrix[0, 1], camera.size[0] - 1 - matrix[0, 2]]
     pose = np.diag([-1.0, 1, 1, 1]) @ camera.camera_from_ego @ mirror
@@ -125,13 +126,13 @@ def _with_images(sample: Sample, change: Callable[[RectifiedImage], RectifiedIma
 
 
 def move(example: Example, yaw: float, scale: float, height: float) -> Example:
-    """Return the scene turned, scaled and lifted. The images stay.
+    """Return the scene rotated, scaled and raised. The images do not change.
 
     Args:
-        example: the example.
-        yaw: radians to turn it by about z.
-        scale: factor about the origin.
-        height: metres to lift it by.
+        example: The example.
+        yaw: Rotation about z, radians.
+        scale: Scale factor about the origin.
+        height: Shift along z, metres.
     """
     sample, boxes = example.sample, example.boxes
     motion = transform(rotation_z(yaw), (0, 0, height))
@@ -147,7 +148,8 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
         sample = replace(sample, rays=sample.rays.scaled(scale))
 
     def moved(seen: RectifiedImage) -> RectifiedImage:
-        # Pixels do not change when camera and scene are scaled together: the pose stays rigid.
+        # If camera positions and scene are scaled together, pixels do not change. So the pose stays
+        # rigid.
         pose = seen.camera.camera_from_ego.copy()
         pose[:3, 3] *= scale
         return replace(seen, camera=replace(seen.camera, camera_from_ego=pose @ invert(motion)))
@@ -165,7 +167,7 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
 
 
 def thin_points(sample: Sample, config: AugmentationConfig, rng: np.random.Generator) -> Sample:
-    """Return a sample as a poorer lidar gives it: fewer points or rings, another intensity."""
+    """Return a sample as from a poorer lidar: with fewer points or rings, and other intensities."""
     points = sample.points
     if points is None:
         return sample
@@ -185,9 +187,13 @@ def thin_points(sample: Sample, config: AugmentationConfig, rng: np.random.Gener
 
 
 def every_second_ring(points: np.ndarray, phase: float) -> np.ndarray:
-    """Return (N,) bool: points (N, >=3) of every second ring, told by their elevation.
+    """Return (N,) bool: points in every second ring, estimated from their elevation.
 
-    Not every data set knows the rings of its points.
+    Not every data set has the rings of its points.
+
+    Args:
+        points: (N, >= 3) points in the ego frame, metres.
+        phase: Offset of the selection; 0..1 is one period of two rings.
     """
     elevation = np.arctan2(points[:, 2] - LIDAR_HEIGHT, np.hypot(points[:, 0], points[:, 1]))
     return np.floor(elevation / RING_STEP + 2 * phase).astype(np.int64) % 2 == 0
@@ -199,18 +205,18 @@ def random_view(
     config: AugmentationConfig,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return (3, 3) pixels of a random crop from pixels of the whole image.
+    """Return the (3, 3) affine transform from pixels of the image to those of a random crop.
 
     Args:
         size: (width, height) of the image.
         crop: (width, height) of the crop.
-        config: limits of zoom, aspect and turn.
-        rng: source of chance.
+        config: Amounts of zoom, change of aspect ratio, and rotation.
+        rng: Random number generator.
     """
     zoom = np.exp(rng.uniform(np.log(config.image_zoom_min), np.log(config.image_zoom_max)))
     aspect = np.exp(0.5 * rng.normal(0, config.image_aspect))
     scale = np.array([zoom * aspect, zoom / aspect])
-    # The window lies inside the zoomed image, or around it if the image is the smaller one.
+    # The crop is inside the zoomed image, or around it if the image is smaller than the crop.
     slack = np.asarray(size) * scale - crop
     corner = rng.uniform(np.minimum(slack, 0), np.maximum(slack, 0))
     view = np.array(
@@ -228,15 +234,16 @@ def random_view(
 
 
 def warp_image(example: Example, view: np.ndarray, size: tuple[int, int], name: str) -> Example:
-    """Return the example with one image and its mask warped; K follows.
+    """Return the example with one image, its mask and its K warped.
 
-    Beyond the image its content is reflected, which keeps its statistics, and the mask is ignored.
+    Outside the old image, its content is reflected, which keeps its statistics, and the mask is
+    MASK_IGNORED.
 
     Args:
-        example: the example.
-        view: (3, 3) new pixels from old ones, affine.
+        example: The example.
+        view: (3, 3) affine transform from old pixels to new ones.
         size: (width, height) of the new image.
-        name: of the camera.
+        name: Name of the camera.
     """
     seen = example.sample.images[name]
     image = cv2.warpAffine(
@@ -262,9 +269,9 @@ def _with_image(example: Example, name: str, seen: RectifiedImage) -> Example:
 
 
 def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return an image (h, w, 3) uint8 under mildly different light and camera.
+    """Return an image (h, w, 3) uint8 as if camera and light were slightly different.
 
-    White balance, gamma, contrast, blur and noise vary.
+    White balance, gamma, contrast, brightness, blur and noise vary.
     """
     table = np.linspace(0, 1, 256)[:, None] * np.exp(rng.normal(0, 0.08, 3))
     table = np.clip(table, 0, 1) ** np.exp(rng.normal(0, 0.15))
@@ -280,10 +287,11 @@ def recolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def drop_sensor(example: Example, config: AugmentationConfig, rng: np.random.Generator) -> Example:
-    """Return, now and then, the example without its cameras, one of them, or without its points.
+    """Randomly remove all cameras, one of several cameras, or the points from an example.
 
-    So one network learns to serve every mode. The other sensor always stays. With a camera its mask
-    goes, too, since nothing else could tell it.
+    With such examples, one network learns all modes. Cameras and points are never removed together.
+    A camera is removed with its mask, because the network could not predict the mask without the
+    image.
     """
     sample, draw = example.sample, rng.random()
     if sample.points is None or not sample.images:

@@ -1,9 +1,9 @@
-"""Labels of the bird's-eye view on disk, which `bev-semseg synth` adds to the layouts it writes.
+"""Files with labels of the bird's-eye view, which `bev-semseg synth` adds to the layouts it writes.
 
-Beside the folder of the pictures lies `bev_grid.json` with `label_set`, `x_min` and `y_min` (metres
-in the ego frame of the corner behind and to the right) and `cell` (metres). A picture of 8 bits
-holds the classes, 255 where the place is unknown. Its top row is farthest ahead, its left column
-farthest to the left. A second picture of the same size is 255 where a lidar measured a point, and 0
+The file `bev_grid.json` is beside the folder of the pictures. It has the keys `label_set`, `x_min`
+and `y_min` (rear right corner in the ego frame, metres) and `cell` (metres). An 8-bit picture holds
+the class of each cell, 255 if unknown. Its top row is farthest ahead, its left column farthest to
+the left. A second picture of the same size is 255 in cells where a lidar measured a point, and 0
 elsewhere.
 """
 
@@ -27,13 +27,13 @@ _SEEN = 255  # value of the second picture
 
 @dataclass(frozen=True)
 class BevGrid:
-    """Where the cells of the pictures lie, and what their numbers mean.
+    """The grid and the label set of the pictures.
 
     Attributes:
-        path: File that it was read from.
-        x_min: Metres of the near edge of the bottom row.
-        y_min: Metres of the right edge of the right column.
-        cell: Metres of a cell's side.
+        path: File that the grid was read from.
+        x_min: x of the rear edge of the bottom row, in the ego frame, metres.
+        y_min: y of the right edge of the rightmost column, in the ego frame, metres.
+        cell: Side length of a cell, metres.
         labels: Label set of the classes.
     """
 
@@ -48,7 +48,7 @@ class BevGrid:
         """Read a `bev_grid.json`.
 
         Raises:
-            ValueError: The file is damaged, or names no label set.
+            ValueError: The file is damaged, or its label set is missing or unknown.
         """
         content = read_json(path)
         try:
@@ -67,7 +67,8 @@ class BevGrid:
 
         Args:
             classes: The picture of the classes.
-            observed: The picture of where a lidar measured; None without one.
+            observed: The picture of the cells in which a lidar measured a point; None if there is
+                none.
 
         Raises:
             ValueError: A picture is damaged, or the two differ in size.
@@ -84,7 +85,7 @@ class BevGrid:
 
 
 def grid_content(bev: BevMap) -> dict[str, float | str]:
-    """Return what a `bev_grid.json` says of a map."""
+    """Return the content of a `bev_grid.json` for a map."""
     return {
         "label_set": bev.labels.name,
         "x_min": bev.x_min,
@@ -94,7 +95,12 @@ def grid_content(bev: BevMap) -> dict[str, float | str]:
 
 
 def write_bev(bev: BevMap, classes: Path, observed: Path) -> None:
-    """Write the two pictures of a map, in whose cells it is known where a lidar measured.
+    """Write the pictures of a map.
+
+    Args:
+        bev: The map.
+        classes: File of the classes.
+        observed: File of the observed cells; not written if `bev.observed` is None.
 
     Raises:
         OSError: A file cannot be written.
@@ -107,5 +113,5 @@ def write_bev(bev: BevMap, classes: Path, observed: Path) -> None:
 
 
 def _turned(cells: np.ndarray) -> np.ndarray:
-    """Return cells (X, Y) as a picture with x up and y to the left, or such a picture as cells."""
+    """Convert cells (X, Y) to a picture with x up and y to the left, or such a picture to cells."""
     return np.ascontiguousarray(cells[::-1, ::-1])

@@ -1,4 +1,4 @@
-"""Data sets: their common interface, and how they are opened, split and joined."""
+"""Data sets: common interface, and functions to open, split and concatenate them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bev_semseg_ros.data.sensors import chosen_cameras
 from bev_semseg_ros.frame import Annotation, Camera, Frame
 from bev_semseg_ros.path_kind import is_known_mistake, wrong_path
 
-# What `open_dataset` tries, in this order.
+# Readers that `open_dataset` tries, in this order.
 READERS = (A2D2Dataset, KittiTrackingDataset, KittiDataset, KittiRawDataset)
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -26,16 +26,21 @@ SPLITS: tuple[Split, ...] = ("train", "val")
 class Dataset(Protocol):
     """Frames with their ground truth, in a fixed order.
 
-    A class of `READERS` has two members more: `layout` says in words what its folders hold, and the
-    static method `matches(path)` returns whether a folder is one of them. Called with the path it
-    gives the data set. Three more are for some readers. `folders(path)` returns the folders of the
-    frames, if others may lie beside them; what changes in those does not matter. `outside` has the
-    patterns of the names of files above the path or these folders that are read, too.
-    `camera_names(path)` is for data of several cameras: it returns their names, the reference
-    camera first, and the class then takes those to read as its second argument.
+    The classes in `READERS` are called with the path of the data set. They have two more members:
+
+    - `layout`: Description of the folders that the class reads.
+    - `matches(path)`: Static method that returns whether a folder is such a data set.
+
+    Some of them have these members, too:
+
+    - `folders(path)`: Static method that returns the folders of the frames, if other folders may be
+      beside them. Changes in other folders do not change the data set.
+    - `outside`: Name patterns of files above the path or these folders that are also read.
+    - `camera_names(path)`: Static method that returns the names of the cameras, the reference
+      camera first. The class then takes the names of the cameras to read as its second argument.
 
     Attributes:
-        name: short name of the data set.
+        name: Short name of the data set.
     """
 
     name: str
@@ -45,16 +50,16 @@ class Dataset(Protocol):
         ...
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
-        """Read a frame. Missing files are named in `Frame.missing`.
+        """Read a frame. `Frame.missing` names missing files.
 
         Raises:
-            IndexError: there is no such frame.
-            ValueError: names a damaged file.
+            IndexError: There is no such frame.
+            ValueError: A file is damaged; the message names it.
         """
         ...
 
     def scene(self, index: int) -> str:
-        """Return the name of the scene (the drive) of a frame, without reading the frame."""
+        """Return the name of the scene (drive) of a frame, without reading the frame."""
         ...
 
     def parts(self, index: int) -> FrameParts:
@@ -62,9 +67,9 @@ class Dataset(Protocol):
         ...
 
     def cameras(self, index: int) -> Mapping[str, Camera]:
-        """Return the cameras of a frame's images, of which it reads no more than the header.
+        """Return the cameras of the images of a frame; read at most the headers of the images.
 
-        They have the names that the images have in `parts`, such as "image".
+        The keys are the names of the images in `parts`, such as "image".
         """
         ...
 
@@ -77,19 +82,20 @@ def open_dataset(
     `bev-semseg synth` writes these layouts, too.
 
     Args:
-        path: the folder.
-        split: "train" or "val" takes whole scenes, because neighbouring frames of a drive look
-            alike; None takes all. It depends on the names of the scenes alone, see
-            `validation_scenes`. KITTI object frames without frames.csv are each a scene of their
-            own. A single scene is all "train".
-        cameras: names of the cameras to read, such as "front_center" or "image_02". The first one
-            is the reference camera: its frames are the data set's, and the others follow. "all"
-            reads every camera there is; None the data set's reference camera alone. A single
-            camera is called "camera" in the frames, several have these names.
+        path: The folder.
+        split: "train" or "val"; None for all frames. A split consists of whole scenes, because
+            neighbouring frames of a drive look alike. It depends only on the names of the scenes
+            (see `validation_scenes`). Without frames.csv, each frame of KITTI object is a scene. A
+            single scene belongs entirely to "train".
+        cameras: Names of the cameras to read, such as "front_center" or "image_02". The first one
+            is the reference camera: its frames are those of the data set, and images of the other
+            cameras are matched with them. "all" reads all cameras; None reads only the reference
+            camera of the data set. In the frames, a single camera has the name "camera", and
+            several cameras have these names.
 
     Raises:
-        ValueError: a folder of no known layout (the message lists what was looked for), an unknown
-            split, or a camera that is not there.
+        ValueError: The folder has no known layout (the message lists the expected ones), the split
+            is unknown, or a camera does not exist.
     """
     path = Path(path)
     if split is not None and split not in SPLITS:
@@ -106,7 +112,7 @@ def open_dataset(
 
 
 def _unknown(path: Path) -> str:
-    """Return the message for a folder that no reader knows."""
+    """Return the message for a folder that no reader can read."""
     if is_known_mistake(path, "data set"):
         return str(wrong_path(path, "data set"))
     inside = [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
@@ -122,10 +128,10 @@ def _unknown(path: Path) -> str:
 def open_frames(
     path: str | Path, split: Split | None = None, cameras: Sequence[str] | str | None = None
 ) -> Dataset:
-    """Open a data set, as `open_dataset` does, of which at least one frame is needed.
+    """Open a data set like `open_dataset`, but require at least one frame.
 
     Raises:
-        ValueError: as of `open_dataset`, or no frame is in the split.
+        ValueError: As for `open_dataset`, or the split has no frames.
     """
     dataset = open_dataset(path, split, cameras)
     if len(dataset) == 0:
@@ -137,7 +143,7 @@ def open_frames(
 
 
 def _open_with_cameras(kind: Any, path: Path, cameras: Sequence[str] | str) -> Dataset:
-    """Open a data set with the cameras of those names."""
+    """Open a data set with the cameras of the given names."""
     if not hasattr(kind, "camera_names"):
         raise ValueError(f"{path}: data of the kind {kind.name} have no cameras to choose from")
     try:
@@ -155,9 +161,9 @@ def camera_names(path: Path) -> list[str]:
 
 
 def data_files(path: Path) -> Iterator[str]:
-    """Yield the files that the reader of a data set may read, always in the same order.
+    """Yield the files that the reader of a data set may read, in a deterministic order.
 
-    Hidden files are left out: they are a file manager's.
+    Hidden files are left out: file managers create them.
     """
     path = path.resolve()
     kind: Any = next((kind for kind in READERS if kind.matches(path)), None)
@@ -177,11 +183,12 @@ def data_files(path: Path) -> Iterator[str]:
 
 
 def validation_scenes(scenes: Iterable[str]) -> set[str]:
-    """Return the scenes kept for validation, about one in five.
+    """Return the scenes that are held out for validation, about one in five.
 
-    They are those whose name's SHA-256 is divisible by 5. Of two or more scenes at least one is
-    kept for validation (that with the smallest hash if there is none), and at least one for
-    training (that with the largest). A single scene is for training.
+    The hash of a scene is the first 8 bytes of the SHA-256 of its name, as a big-endian number. A
+    scene is held out if its hash is divisible by 5. If no scene is, the one with the smallest hash
+    is held out; if all are, the one with the largest hash is used for training. A single scene is
+    always used for training.
     """
     hashes = {
         scene: int.from_bytes(hashlib.sha256(scene.encode()).digest()[:8], "big")
@@ -218,7 +225,7 @@ class Subset:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of the other data set says of its files."""
+        """Notes of the reader about its files."""
         return tuple(getattr(self._dataset, "notes", ()))
 
 
@@ -235,7 +242,7 @@ class SplitDataset(Subset):
 
 
 class ConcatDataset:
-    """Several data sets, one after the other."""
+    """Several data sets, concatenated."""
 
     def __init__(self, datasets: list[Dataset]) -> None:
         self.name = "+".join(dict.fromkeys(dataset.name for dataset in datasets))

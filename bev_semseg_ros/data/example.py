@@ -1,4 +1,4 @@
-"""An example: what the network sees of a frame, with its ground truth."""
+"""Examples: input of the network with ground truth."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from bev_semseg_ros.preprocessing import Sample, prepare, rectify
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What the network sees of a frame, and its ground truth at the network's size.
+    """A sample with its ground truth.
 
     Attributes:
-        sample: what the network sees.
-        masks: for each labelled image (h, w) uint8 classes of `mask_labels`, by the camera's name.
-        boxes: in the ego frame, with classes of `box_labels`; None if unlabelled.
-        ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
-        box_labels: label set of `boxes`.
-        mask_labels: label set of `masks` and `point_classes`.
+        sample: Input of the network.
+        masks: (h, w) uint8 classes of `mask_labels` for each labelled image of the sample, by the
+            name of the camera.
+        boxes: M boxes in the ego frame with classes of `box_labels`; None if unlabelled.
+        ignored: (M,) bool: boxes that count neither as found nor as missed; None if there are none.
+        box_labels: Label set of `boxes`.
+        mask_labels: Label set of `masks` and `point_classes`.
     """
 
     sample: Sample
@@ -47,19 +48,19 @@ class Example:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(h, w) mask of the only labelled image."""
+        """(h, w) mask of the only labelled image; None if there is none."""
         return only(self.masks, "labelled cameras")
 
     @property
     def point_classes(self) -> np.ndarray | None:
-        """(N,) uint8 classes of the sample's points, MASK_IGNORED where unknown; None: no truth."""
+        """(N,) uint8 classes of the points, MASK_IGNORED if unknown; None if unlabelled."""
         values = self.sample.point_attributes.get(POINT_CLASS)
         if values is None or np.isnan(values).all():
             return None
         return np.nan_to_num(values, nan=MASK_IGNORED).astype(np.uint8)
 
     def of_camera(self, name: str) -> Example:
-        """Return the example as if there were one camera alone. Tasks on images get such ones."""
+        """Return the example with only one camera, as tasks on images need it."""
         masks = {name: self.masks[name]} if name in self.masks else {}
         return replace(self, sample=self.sample.of_camera(name), masks=masks)
 
@@ -67,17 +68,17 @@ class Example:
 def make_example(
     frame: Frame, annotation: Annotation, config: Config, whole_clouds: bool = False
 ) -> Example:
-    """Return a frame and its ground truth as the network sees them.
+    """Preprocess a frame and its ground truth.
 
-    Points get the classes that the data set gives them. If it gives none, or if
-    `training.carry_masks` says so, they get those of the masks at the pixels that show them;
-    without masks they have none.
+    Points have the classes that the data set gives them. If it gives none, or if
+    `training.carry_masks` is set, points have the class of the mask at the pixel that shows them.
+    Without masks, they have no classes.
 
     Args:
-        frame: as recorded.
-        annotation: its ground truth.
-        config: of the network.
-        whole_clouds: see `prepare`.
+        frame: The frame as recorded.
+        annotation: Ground truth of the frame.
+        config: Configuration of the network.
+        whole_clouds: Keep the points outside the grid, too; see `prepare`.
     """
     if not config.training.carry_masks:
         frame = with_point_classes(frame, annotation)

@@ -1,4 +1,7 @@
-"""Readers of single files, and a writer. A damaged file raises a ValueError that names it."""
+"""Functions that read single files, and one that writes images.
+
+If a file is damaged, they raise a ValueError that names it.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,24 @@ import numpy as np
 from bev_semseg_ros.file_signatures import JPEG, PNG
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError
 
-MAX_ID = 2**53  # of an object: larger numbers are not exact in the prepared frames
+MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exactly
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
-_PNG_HEADER_BYTES = 24  # up to and with the width and the height
-_PNG_COLOR_TYPE = 25  # where it stands
-_PNG_PALETTE = 3  # the type whose pixels are numbers of colours in a table
-# Markers of a JPEG's segments (ITU-T T.81, table B.1): frame headers, and those without data.
+_PNG_HEADER_BYTES = 24  # up to and including the width and the height
+_PNG_COLOR_TYPE = 25  # offset of the colour type
+_PNG_PALETTE = 3  # colour type of images whose pixels are indices into a palette
+# Markers of JPEG segments (ITU-T T.81, table B.1): frame headers, and segments without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
 
 
 @dataclass(frozen=True)
 class FrameParts:
-    """The files of a frame, by what they hold.
+    """The files of a frame.
 
     Attributes:
-        paths: Those that are there, by names as `Frame.missing` has them, such as "image".
-        missing: Names of those that should be there and are not.
+        paths: Files that exist, by the name of the part, such as "image" (as in `Frame.missing`).
+        missing: Names of the parts that should exist but do not.
     """
 
     paths: Mapping[str, Path]
@@ -51,13 +54,13 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         ValueError: The file is damaged, or neither PNG nor JPEG.
     """
-    # What a JPEG says of its orientation is left alone: calibration and labels are of the pixels.
+    # Ignore the orientation tag of a JPEG: calibration and labels refer to the stored pixels.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.cvtColor(_decode(path.read_bytes(), flags, path), cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path) -> np.ndarray:
-    """Read an image of one channel, for instance a mask.
+    """Read a single-channel image, such as a mask.
 
     Args:
         path: A PNG file.
@@ -66,7 +69,7 @@ def read_gray(path: Path) -> np.ndarray:
         (H, W) uint8.
 
     Raises:
-        ValueError: The file is damaged, no PNG, or not of one 8-bit channel.
+        ValueError: The file is damaged, not a PNG, or does not have exactly one 8-bit channel.
     """
     data = path.read_bytes()
     if data.startswith(JPEG):
@@ -88,16 +91,16 @@ def read_gray(path: Path) -> np.ndarray:
 
 
 def check_classes(classes: np.ndarray, labels: LabelSet, path: Path, remedy: str) -> None:
-    """Check the classes that were read from a file.
+    """Check classes that were read from a file.
 
     Args:
-        classes: (H, W) of pixels or (N,) of points; MASK_IGNORED has no class.
+        classes: (H, W) classes of pixels or (N,) of points; MASK_IGNORED is allowed.
         labels: Label set of the classes.
         path: The file.
         remedy: What to do about an unknown class.
 
     Raises:
-        UnknownLabelError: Names the file, a class that is not in the label set, and its place.
+        UnknownLabelError: A class is not in the label set; the message says which and where.
     """
     wrong = (classes >= len(labels)) & (classes != MASK_IGNORED)
     if not wrong.any():
@@ -113,11 +116,11 @@ def check_classes(classes: np.ndarray, labels: LabelSet, path: Path, remedy: str
 
 
 def _decode(data: bytes, flags: int, path: Path) -> np.ndarray:
-    """Decode an image with OpenCV's `flags` after a check of the size that its header claims.
+    """Decode an image, after a check of the size that its header claims.
 
     Args:
         data: Content of the file.
-        flags: Of `cv2.imdecode`.
+        flags: Flags for `cv2.imdecode`.
         path: The file, for errors.
     """
     width, height = _size_from_header(data, path)
@@ -132,19 +135,19 @@ def _decode(data: bytes, flags: int, path: Path) -> np.ndarray:
 
 
 def write_png(path: Path, image: np.ndarray, settings: Sequence[int] = ()) -> None:
-    """Write an image.
+    """Write an image as PNG.
 
     Args:
         path: The file.
         image: (H, W, 3) uint8 RGB, or (H, W) uint8.
-        settings: Of `cv2.imencode`.
+        settings: Parameters for `cv2.imencode`.
 
     Raises:
         OSError: The file cannot be written; the message names it.
     """
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     data = cv2.imencode(".png", stored, list(settings))[1]
-    # `cv2.imwrite` does not notice if the disk is full when it closes the file.
+    # `cv2.imwrite` does not report an error if the disk is full when it closes the file.
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:
@@ -164,9 +167,9 @@ def image_size(path: Path) -> tuple[int, int]:
         (width, height) in pixels.
 
     Raises:
-        ValueError: The file is neither.
+        ValueError: The file is damaged, or neither PNG nor JPEG.
     """
-    # The header of a JPEG may follow a preview picture and more.
+    # In a JPEG, a preview image and other data may precede the header, so read all of it.
     is_jpeg = _starts_with(path, JPEG)
     with path.open("rb") as file:
         return _size_from_header(file.read() if is_jpeg else file.read(_PNG_HEADER_BYTES), path)
@@ -184,7 +187,7 @@ def _kind(data: bytes) -> str:
 
 
 def _size_from_header(data: bytes, path: Path) -> tuple[int, int]:
-    """Return (width, height) of an image's first bytes; `path` is for the error."""
+    """Return the (width, height) in the first bytes of an image; `path` is for the error."""
     if data.startswith(JPEG):
         return _jpeg_size(data, path)
     if len(data) < _PNG_HEADER_BYTES or not data.startswith(PNG):
@@ -194,7 +197,7 @@ def _size_from_header(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
-    """Return (width, height) of a JPEG; `path` is for the error."""
+    """Return the (width, height) of a JPEG; `path` is for the error."""
     position = jpeg_frame(data)
     if position is None:
         raise ValueError(f"{path}: truncated or damaged JPEG ({len(data)} bytes)")
@@ -203,9 +206,9 @@ def _jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def jpeg_frame(data: bytes) -> int | None:
-    """Return where a JPEG's frame header begins, which has depth and size; None if it has none.
+    """Return the offset of the frame header of a JPEG, which has depth and size, or None.
 
-    Pictures and other data in segments before it are passed over.
+    Earlier segments with previews and other data are skipped.
     """
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
@@ -255,7 +258,7 @@ def read_text(path: Path) -> str:
         ValueError: The file is not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")  # Windows marks UTF-8 with a first character
+        return path.read_text(encoding="utf-8-sig")  # skips a byte order mark
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected a text file: {error}") from error
 
@@ -264,8 +267,8 @@ def box_size(values: Any, where: str) -> np.ndarray:
     """Check and convert the size of a box that was read from a file.
 
     Args:
-        values: Length, width and height in metres, or their texts.
-        where: File and entry, with which an error begins.
+        values: Length, width and height in metres, as numbers or strings.
+        where: File and entry, for the beginning of an error message.
 
     Returns:
         (3,) finite float64 above 0.
@@ -287,15 +290,15 @@ def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     """Check and convert numbers that were read from a file.
 
     Args:
-        values: Numbers or their texts, nested as `shape` says.
+        values: Numbers or strings, nested to the expected shape.
         shape: The expected shape.
-        where: File and entry, with which an error begins.
+        where: File and entry, for the beginning of an error message.
 
     Returns:
-        Finite float64 of `shape`.
+        Finite float64 array of this shape.
 
     Raises:
-        ValueError: `values` are no numbers, of another shape, NaN or infinite.
+        ValueError: A value is not a number, NaN or infinite, or the shape is wrong.
     """
     try:
         array = np.asarray(values, np.float64)

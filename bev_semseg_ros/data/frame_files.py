@@ -1,4 +1,4 @@
-"""The files of a folder by the frame that they belong to."""
+"""Finds the files of a folder by the frame that they belong to."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 def frame_key(name: str) -> str:
-    """Return what identifies a frame in every folder: numbers may have leading zeros or not."""
+    """Return the key of a frame from the stem of a file: leading zeros of numbers are removed."""
     return name.lstrip("0") or "0" if name.isdigit() else name
 
 
 def in_order(keys: set[str]) -> list[str]:
-    """Return keys of frames in order: numbers by their value, before other names."""
+    """Sort the keys of frames: numbers first, by their value, then other names."""
     return sorted(keys, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
 
 
 class FilesByFrame:
-    """The files of one folder by frame. Hidden files, which macOS adds to others, are left out.
+    """The files of one folder by frame, without hidden files, such as those that macOS creates.
 
     Args:
-        folder: The folder; it need not be there.
-        endings: Of the files, in lower case. Of two files of a frame the first ending wins.
+        folder: The folder; it need not exist.
+        endings: Endings of the files, in lower case. If a frame has files with several of these
+            endings, the first ending is used.
 
     Raises:
-        ValueError: Two files are of the same frame, such as 1.png and 000001.png.
+        ValueError: Files with different names belong to the same frame, such as 1.png and
+            000001.png.
     """
 
     def __init__(self, folder: Path, endings: Sequence[str]) -> None:
@@ -42,7 +44,7 @@ class FilesByFrame:
                 self._others.append(file.name)
 
     def _add(self, file: Path) -> None:
-        """Note a file under its frame."""
+        """Add a file to its frame."""
         key = frame_key(file.stem)
         known = self._files.get(key)
         if known is None:
@@ -55,12 +57,12 @@ class FilesByFrame:
             self._files[key] = file
 
     def _rank(self, file: Path) -> int:
-        """Return the place of a file's ending."""
+        """Return the index of the ending of a file."""
         return self._endings.index(file.suffix.lower())
 
     @property
     def keys(self) -> set[str]:
-        """The frames of which there is a file."""
+        """Keys of the frames that have a file."""
         return set(self._files)
 
     @property
@@ -69,11 +71,11 @@ class FilesByFrame:
         return list(self._files.values())
 
     def get(self, key: str) -> Path | None:
-        """Return the file of a frame, None if there is none."""
+        """Return the file of a frame; None if there is none."""
         return self._files.get(key)
 
     def __str__(self) -> str:
-        """Say what is there, for errors."""
+        """Describe the content of the folder, for errors."""
         endings = ", ".join(self._endings)
         if not self.folder.is_dir():
             return f"{self.folder.name} is missing"

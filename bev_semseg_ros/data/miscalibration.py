@@ -1,4 +1,4 @@
-"""Errors in the pose of a camera, as the calibration of a vehicle has them."""
+"""Random errors of camera poses, as in the calibration of a real vehicle."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bev_semseg_ros.preprocessing import RectifiedImage
 def miscalibrate(
     seen: RectifiedImage, config: AugmentationConfig, rng: np.random.Generator
 ) -> RectifiedImage:
-    """Return an image with a random error in the pose of its camera.
+    """Add a random error to the camera pose of an image.
 
     Args:
-        seen: the image and its camera.
-        config: how large the error is.
-        rng: source of chance.
+        seen: The image and its camera.
+        config: Standard deviations of the error.
+        rng: Random number generator.
     """
     roll, pitch, yaw = np.radians(rng.normal(0, config.calibration_noise, 3))
     shift = rng.normal(0, config.calibration_shift, 3)

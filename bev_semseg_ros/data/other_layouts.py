@@ -1,10 +1,10 @@
-"""Folders that hold a data set which no reader knows: what they are, and what helps."""
+"""Recognises folders of data sets that have no reader, and says what to do."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# Patterns of which each must be found in the folder -> what it is and what to do.
+# Patterns that must all match in the folder, and a text: what the folder is and what to do.
 _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("samples", "v1.0-*"),
@@ -36,7 +36,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def describe(path: Path) -> str:
-    """Return what a folder holds that no reader knows, and what to do; empty if that is unknown."""
+    """Describe the content of a folder that no reader can read, and say what to do if known."""
     for patterns, text in _KNOWN:
         if all(next(path.glob(pattern), None) is not None for pattern in patterns):
             return text

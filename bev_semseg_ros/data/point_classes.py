@@ -1,4 +1,4 @@
-"""Classes that points get from the data, or from the masks of the images that show them."""
+"""Adds classes to points: those of the data set, or those of the masks at their pixels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from bev_semseg_ros.frame import Annotation, Frame
 from bev_semseg_ros.lifting import carry_classes
 from bev_semseg_ros.preprocessing import Sample
 
-# The true classes travel with the points, so that what leaves out a point leaves out its class.
+# Name of the point attribute with the true class. As an attribute, the class stays with its point
+# when points are removed.
 POINT_CLASS = "class"
 
 
 def with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
-    """Return the frame whose labelled points have the attribute POINT_CLASS."""
+    """Return the frame with the attribute POINT_CLASS for labelled points."""
     lidars = {
         name: replace(
             scan, attributes={**scan.attributes, POINT_CLASS: annotation.point_classes[name]}
@@ -29,11 +30,11 @@ def with_point_classes(frame: Frame, annotation: Annotation) -> Frame:
 
 
 def with_carried_classes(sample: Sample, masks: Mapping[str, np.ndarray]) -> Sample:
-    """Return the sample whose points have the classes of the masks at the pixels that show them.
+    """Return the sample with the attribute POINT_CLASS, taken from the masks at the points' pixels.
 
     Args:
-        sample: with the cameras of the masks.
-        masks: (h, w) uint8 classes of the rectified images, by the cameras' names.
+        sample: Sample with the cameras of the masks.
+        masks: (h, w) uint8 classes of the rectified images, by the names of the cameras.
     """
     if sample.points is None or not masks:
         return sample

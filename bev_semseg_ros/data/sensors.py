@@ -1,4 +1,4 @@
-"""Which cameras of a data set are read, and what the sensors are called in a frame."""
+"""Selects the cameras of a data set to read, and names the sensors of a frame."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ ALL = "all"  # stands for all cameras that a data set has
 
 
 def sensor_names(names: Sequence[str], alone: str) -> list[str]:
-    """Return what the sensors of one kind are called in a frame.
+    """Return the names of the sensors of one kind in a frame.
 
     Args:
-        names: of the data set for them.
-        alone: the name of a single one, `frame.LIDAR` or `frame.CAMERA`.
+        names: Names of the sensors in the data set.
+        alone: Name of a single sensor: `frame.LIDAR` or `frame.CAMERA`.
     """
     return [alone] if len(names) == 1 else list(names)
 
 
 def other_camera(there: Sequence[str], read: Sequence[str]) -> str:
-    """Return what to type where the cameras that are read have no frames, to end an error with.
+    """Return the end of a message: what to type if the selected cameras have no frames.
 
     Args:
-        there: the cameras that a data set has.
-        read: those that are read.
+        there: Cameras of the data set.
+        read: The selected cameras.
     """
     others = [name for name in there if name not in read]
     return f"; for another camera give --cameras {others[0]}" if others else ""
 
 
 def chosen_cameras(there: Sequence[str], wanted: Sequence[str] | str) -> list[str]:
-    """Return the cameras to read, in the order that they were asked for.
+    """Return the cameras to read, in the requested order.
 
     Args:
-        there: the cameras that a data set has, its reference camera first.
-        wanted: some of them, or ALL alone.
+        there: Cameras of the data set, the reference camera first.
+        wanted: Some of these cameras, or only ALL.
 
     Raises:
-        ValueError: a camera that is not there or is named twice.
+        ValueError: A camera does not exist or is named twice, or none is given.
     """
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     if wanted == [ALL]:

@@ -1,8 +1,9 @@
-"""The vocabulary of the package: what a predictor takes, what it returns, and ground truth.
+"""Data types of the package: the input and the output of a predictor, and ground truth.
 
-Numpy only. Conventions follow REP 103: x forward, y left, z up, metres, radians. The *ego frame* is
-level with the vehicle and has its origin on the ground below the lidar's reference point. A *camera
-frame* is optical: x right, y down, z forward. A 4x4 transform `a_from_b` takes points of b to a.
+Arrays are NumPy arrays. Conventions follow REP 103: x forward, y left, z up, metres, radians.
+The *ego frame* is level with the vehicle. Its origin is on the ground below the reference lidar (in
+A2D2, below the front centre camera). A *camera frame* is optical: x right, y down, z forward. A 4x4
+transform `a_from_b` takes points of frame b to frame a.
 Pixel (0, 0) is the centre of the first pixel. Images are RGB. Time is in integer nanoseconds.
 """
 

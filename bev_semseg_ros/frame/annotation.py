@@ -21,24 +21,26 @@ from bev_semseg_ros.labels import (
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """The ground truth of a frame. None means unlabelled, empty means labelled without objects.
+    """The ground truth of a frame.
+
+    `boxes` is None if the objects of the frame are not labelled, and empty if it has no objects.
 
     Attributes:
-        boxes: in the ego frame.
-        ignored: (M,) bool: boxes that count neither as found nor as missed.
-        masks: for each labelled camera (H, W) uint8 classes of `mask_labels`,
-            `labels.MASK_IGNORED` to be left out, in the geometry of its image as recorded.
-        dont_care: for each camera that has such areas (D, 4) left, top, right, bottom in pixels of
-            the rectified image: there may be unlabelled objects.
-        box_labels: label set of `boxes`, the data set's own.
-        mask_labels: label set of `masks` and `point_classes`, the data set's own.
-        point_classes: for each lidar whose points are labelled (N,) uint8 classes of `mask_labels`,
-            one for each point of its scan, `labels.MASK_IGNORED` to be left out.
-        bev: classes of the places around the vehicle.
+        boxes: M boxes in the ego frame.
+        ignored: (M,) bool: boxes that count neither as found nor as missed; None if there are none.
+        masks: (H, W) uint8 classes of `mask_labels` for each labelled camera, by its name, with the
+            geometry of the image as recorded; ignored pixels are `labels.MASK_IGNORED`.
+        dont_care: (D, 4) left, top, right, bottom of areas that may contain unlabelled objects, in
+            pixels of the rectified image, by the name of the camera.
+        box_labels: Label set of `boxes`; readers use that of the data set.
+        mask_labels: Label set of `masks` and `point_classes`; readers use that of the data set.
+        point_classes: (N,) uint8 classes of `mask_labels` for the points of each labelled scan, by
+            the name of the lidar; ignored points are `labels.MASK_IGNORED`.
+        bev: Classes of the cells around the vehicle, seen from above; None if unlabelled.
 
     Raises:
-        ValueError: a box with a size that is not above 0, or with numbers that are not finite, or
-            a class that its label set does not have.
+        ValueError: A box has a size of 0 or less, a number is NaN or infinite, or a class is not
+            in its label set.
     """
 
     boxes: Boxes | None = None
@@ -70,19 +72,23 @@ class Annotation:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(H, W) mask of the only labelled camera."""
+        """(H, W) mask of the only labelled camera; None if there is none."""
         return only(self.masks, "labelled cameras")
 
     def with_labels(
         self, box_labels: LabelSet | None = None, mask_labels: LabelSet | None = None
     ) -> Annotation:
-        """Return the same ground truth in other label sets, None leaves a set as it is.
+        """Return the same ground truth in other label sets.
 
-        Boxes that are no objects in the new set are left out; those that it ignores get the label
-        BOX_IGNORED and are marked in `ignored`.
+        Boxes that are not objects in the new set are removed. Boxes that the new set ignores get
+        the label BOX_IGNORED and are marked in `ignored`.
+
+        Args:
+            box_labels: New label set of the boxes; None keeps the present one.
+            mask_labels: New label set of the masks and points; None keeps the present one.
 
         Raises:
-            ValueError: the present set does not map to the one asked for.
+            ValueError: The present set does not map to the new one.
         """
         changed = self
         if box_labels is not None and self.boxes is not None and box_labels != self.box_labels:
@@ -105,12 +111,12 @@ class Annotation:
 
 
 def _check_classes(what: str, classes: np.ndarray, labels: LabelSet) -> None:
-    """Refuse class numbers that a label set does not have.
+    """Raise ValueError if a class number is not in a label set.
 
     Args:
-        what: has the classes, for messages.
-        classes: numbers of classes; negative ones are none.
-        labels: the label set.
+        what: Name of the labelled data, for the message.
+        classes: Class numbers; negative ones are special values and pass.
+        labels: The label set.
     """
     highest = int(np.max(classes, initial=0))
     if highest >= len(labels):

@@ -1,4 +1,4 @@
-"""Numbers that a user gives, as arrays that are known to be usable."""
+"""Checks arrays that a user passes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 
 def finite_array(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """Return numbers as float64 of a shape.
+    """Convert values to a finite float64 array of a given shape.
 
     Args:
-        values: an array, or lists, of this shape or flat.
-        shape: the shape, or () for a flat array of any length.
-        what: the values are, for messages.
+        values: An array or nested lists with as many numbers as `shape` needs.
+        shape: Shape of the result, or () for a flat array of any length.
+        what: Name of the values, for the message.
 
     Raises:
-        ValueError: another shape, or a number that is not finite.
+        ValueError: The number of values is wrong, or one is NaN or infinite.
     """
     array = np.asarray(values, np.float64)
     if shape and array.size != math.prod(shape):

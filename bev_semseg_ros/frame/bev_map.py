@@ -1,4 +1,4 @@
-"""Classes of the places around the vehicle, seen from above."""
+"""BEV maps: classes of the cells around the vehicle, seen from above."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, MASK_IGNORED, LabelSet, load_label_set
 
-# Metres over the ground up to which something stands at a place. What is higher can be passed.
+# Height above the ground, in metres, up to which an object occupies its cell. A vehicle can pass
+# under anything higher.
 HEADROOM = 2.5
 
 
@@ -16,20 +17,21 @@ HEADROOM = 2.5
 class BevMap:
     """A class for each cell of the ground, in the ego frame.
 
-    A cell has the class of what stands on it, up to HEADROOM, or else of the ground.
+    A cell has the class of the object on it, up to the height HEADROOM, or otherwise that of the
+    ground.
 
     Attributes:
-        classes: (X, Y) uint8 classes of `labels`, `labels.MASK_IGNORED` where it is unknown.
-        x_min: metres of the near edge of the first row of cells.
-        y_min: metres of the right edge of the first column of cells.
-        cell: metres of a cell's side.
-        labels: label set of `classes`.
-        observed: (X, Y) bool: cells in which a lidar measured a point; None where nobody knows.
-        confidence: (X, Y) float32 in 0..1: probability that a network gives to the class; None if
-            unknown.
+        classes: (X, Y) uint8 classes of `labels`; unknown cells are `labels.MASK_IGNORED`.
+        x_min: Lowest x of the map, at the rear edge of the first row of cells, metres.
+        y_min: Lowest y of the map, at the right edge of the first column of cells, metres.
+        cell: Side length of a cell, metres.
+        labels: Label set of `classes`.
+        observed: (X, Y) bool: cells in which a lidar measured a point; None if unknown.
+        confidence: (X, Y) float32 probability, 0..1, of the class according to the network; None
+            if unknown.
 
     Raises:
-        ValueError: the arrays differ in shape, or `cell` is not above 0.
+        ValueError: The arrays differ in shape, or `cell` is not above 0.
     """
 
     classes: np.ndarray
@@ -52,7 +54,7 @@ class BevMap:
                 )
 
     def centers(self) -> np.ndarray:
-        """Return (X, Y, 2) x and y of the cells' centres, metres in the ego frame."""
+        """Return the (X, Y, 2) x and y of the centres of the cells, metres in the ego frame."""
         rows, columns = (np.arange(count) + 0.5 for count in self.classes.shape)
         x, y = np.meshgrid(
             self.x_min + rows * self.cell, self.y_min + columns * self.cell, indexing="ij"
@@ -60,26 +62,30 @@ class BevMap:
         return np.stack([x, y], -1)
 
     def cells_of(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the cells in which positions lie.
+        """Find the cells that contain positions.
 
         Args:
             positions: (..., >= 2) x and y, metres in the ego frame.
 
         Returns:
-            (..., 2) int64 row and column, (0, 0) outside the map, and (...) bool: inside the map.
+            (..., 2) int64 row and column of each cell, (0, 0) for a position outside the map; and
+            (...) bool: whether the position is inside the map.
         """
         cells = np.floor((positions[..., :2] - (self.x_min, self.y_min)) / self.cell)
         inside: np.ndarray = np.all((cells >= 0) & (cells < self.classes.shape), axis=-1)
         return np.where(inside[..., None], cells, 0).astype(np.int64), inside
 
     def at(self, positions: np.ndarray) -> np.ndarray:
-        """Return (...) uint8 classes at positions (..., >= 2), MASK_IGNORED outside the map."""
+        """Return the (...) uint8 classes at positions (..., >= 2); MASK_IGNORED outside the map."""
         cells, inside = self.cells_of(positions)
         classes = self.classes[cells[..., 0], cells[..., 1]]
         return np.where(inside, classes, np.uint8(MASK_IGNORED))
 
     def above(self, confidence: float) -> BevMap:
-        """Return the map with MASK_IGNORED where its confidence is known and is lower."""
+        """Return the map with MASK_IGNORED for cells with a lower confidence.
+
+        A map without confidences is returned unchanged.
+        """
         if self.confidence is None:
             return self
         classes = np.where(self.confidence < confidence, np.uint8(MASK_IGNORED), self.classes)

@@ -1,4 +1,4 @@
-"""Upright boxes: objects of the ground truth, or those that a network found."""
+"""Upright boxes: labelled objects, or those that a network found."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from bev_semseg_ros.labels import BOX_IGNORED, BOX_NONE, LabelSet
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Upright boxes as a struct of arrays, in one frame of reference.
+    """Upright boxes in one coordinate frame, as a struct of arrays.
 
     Attributes:
-        centers: (M, 3) middle of the volume, metres.
+        centers: (M, 3) centre of the volume, metres.
         sizes: (M, 3) length, width, height, metres.
-        yaws: (M,) radians about z, zero along x, counter-clockwise.
-        labels: (M,) numbers of a label set's classes, or `labels.BOX_IGNORED`.
-        scores: (M,) in 0..1; ones for ground truth.
-        ids: (M,) the same number for the same object throughout a drive; -1 where unknown.
-        velocities: (M, 2) metres per second over ground along x and y; NaN where unknown.
+        yaws: (M,) yaw about z, counter-clockwise from x, radians.
+        labels: (M,) class numbers of a label set, or `labels.BOX_IGNORED`.
+        scores: (M,) scores, 0..1; ones for ground truth.
+        ids: (M,) numbers that identify an object throughout a drive; -1 if unknown.
+        velocities: (M, 2) velocity over ground along x and y, m/s; NaN if unknown.
     """
 
     centers: np.ndarray
@@ -59,7 +59,7 @@ class Boxes:
 
     @classmethod
     def empty(cls) -> Boxes:
-        """Return no boxes."""
+        """Return an empty set of boxes."""
         return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0), np.zeros(0))
 
     @classmethod
@@ -85,19 +85,19 @@ class Boxes:
 def relabel_boxes(
     boxes: Boxes, ignored: np.ndarray | None, present: LabelSet, wanted: LabelSet
 ) -> tuple[Boxes, np.ndarray]:
-    """Return boxes in the classes of another label set, and which of them are ignored.
+    """Convert the labels of boxes to another label set.
 
     Args:
-        boxes: with labels of `present`.
-        ignored: (M,) bool: boxes that count neither as found nor as missed; None: none of them.
-        present: label set of the boxes.
-        wanted: label set to bring them to. Boxes that are no objects there are left out.
+        boxes: M boxes with labels of `present`.
+        ignored: (M,) bool: boxes that count neither as found nor as missed; None if there are none.
+        present: Label set of the boxes.
+        wanted: New label set. Boxes that are not objects in this set are removed.
 
     Returns:
-        The boxes, and (M',) bool which of them are ignored.
+        M' boxes with labels of `wanted`, and (M',) bool: whether each of them is ignored.
 
     Raises:
-        ValueError: the present set does not map to the one wanted.
+        ValueError: The present set does not map to the wanted one.
     """
     numbers = np.append(present.mapping_to(wanted), BOX_IGNORED)  # label -1 takes the last one
     labels = numbers[boxes.labels]

@@ -1,4 +1,4 @@
-"""A camera: how it maps points of the ego frame to pixels."""
+"""Camera model: maps points of the ego frame to pixels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from bev_semseg_ros.frame.arrays import finite_array
 
-MAX_SIDE = 32_768  # pixels of an image's width or height
-MAX_ASPECT = 32  # of an image; a longer one is damaged and would be enlarged beyond all memory
-ASPECT_TOLERANCE = 0.02  # between an image and the one that its intrinsics describe
+MAX_SIDE = 32_768  # width or height of an image, pixels
+MAX_ASPECT = 32  # of an image; a longer one is damaged, and resizing it would exhaust the memory
+ASPECT_TOLERANCE = 0.02  # relative difference of the aspect ratios of an image and its intrinsics
 
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
 
@@ -22,14 +22,15 @@ class Camera:
     Attributes:
         matrix: (3, 3) K of the image as recorded.
         size: (width, height) of the image as recorded, pixels.
-        camera_from_ego: (4, 4) takes points of the ego frame to the optical camera frame.
-        distortion: coefficients of `distortion_model` in OpenCV's order.
-        distortion_model: one of DISTORTION_MODELS.
+        camera_from_ego: (4, 4) transform from the ego frame to the optical frame of the camera.
+        distortion: Coefficients of `distortion_model` in OpenCV's order.
+        distortion_model: One of DISTORTION_MODELS.
         rectified_matrix: (3, 3) K of the rectified image of the same size; default: `matrix`.
 
     Raises:
-        ValueError: an unknown model, coefficients without a model, a matrix of another shape,
-            numbers that are not finite, or a size that is zero or beyond MAX_SIDE or MAX_ASPECT.
+        ValueError: The model is unknown, there are coefficients without a model, a matrix has
+            another shape, a number is NaN or infinite, or the size is zero or exceeds MAX_SIDE or
+            MAX_ASPECT.
     """
 
     matrix: np.ndarray
@@ -71,13 +72,13 @@ class Camera:
 
     @property
     def image_from_ego(self) -> np.ndarray:
-        """(3, 4) projection of homogeneous ego points to pixels of the *rectified* image."""
+        """(3, 4) projection from homogeneous points in the ego frame to *rectified* pixels."""
         return self.rectified_matrix @ self.camera_from_ego[:3]
 
     @property
     def is_rectified(self) -> bool:
-        """True if the image as recorded already is the rectified one."""
-        # A fisheye bends the picture even where its coefficients are zero.
+        """Whether the image as recorded is already rectified."""
+        # A fisheye model distorts the image even if its coefficients are zero.
         is_pinhole = self.distortion_model == "none" or (
             self.distortion_model != "equidistant" and not np.any(self.distortion)
         )
@@ -87,7 +88,7 @@ class Camera:
         """Return the pinhole camera of the rectified image.
 
         Args:
-            size: (width, height) to scale it to; default: the size as recorded.
+            size: (width, height) of the image after resizing; default: the size as recorded.
         """
         size = self.size if size is None else size
         matrix = scale_matrix(self.rectified_matrix, self.size, size)
@@ -95,9 +96,9 @@ class Camera:
 
 
 def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether images of two sizes (width, height) can show the same view.
+    """Return whether two images with these sizes (width, height) can show the same view.
 
-    A smaller copy can, a crop cannot.
+    This holds for a resized copy of an image, but usually not for a crop.
     """
     return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
@@ -105,9 +106,17 @@ def same_view(size: tuple[int, int], other: tuple[int, int]) -> bool:
 def scale_matrix(
     matrix: np.ndarray, size: tuple[float, float], new_size: tuple[int, int]
 ) -> np.ndarray:
-    """Return K (3, 3) of an image of `size` after it was resized to `new_size`.
+    """Return the K of an image after it is resized.
 
-    Pixel centres lie at integers, so that u' = (u + 0.5) * scale - 0.5.
+    The centres of pixels are at integer coordinates, so u' = (u + 0.5) * scale - 0.5.
+
+    Args:
+        matrix: (3, 3) K before.
+        size: (width, height) before.
+        new_size: (width, height) after.
+
+    Returns:
+        (3, 3) K after.
     """
     sx, sy = new_size[0] / size[0], new_size[1] / size[1]
     scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])

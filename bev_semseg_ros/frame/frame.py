@@ -1,4 +1,4 @@
-"""A frame: one moment as the lidars and the cameras of a rig saw it."""
+"""A frame: the data of all lidars and cameras of a rig at one moment."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bev_semseg_ros.frame.arrays import finite_array
 from bev_semseg_ros.frame.camera import Camera, same_view
 from bev_semseg_ros.frame.motion import EgoMotion
 
-# How the sensors of a rig with one lidar and one camera are named.
+# Names of the sensors of a rig with one lidar and one camera.
 LIDAR, CAMERA = "lidar", "camera"
 
-# What a point may carry beside x, y, z and intensity, as `LidarScan.attributes` names it.
+# Names of `LidarScan.attributes`: values that a point can have besides x, y, z and intensity.
 POINT_ATTRIBUTES = {
     "ring": "number of the beam, from 0",
     "time": "seconds after the frame's time, negative before it",
@@ -25,20 +25,21 @@ POINT_ATTRIBUTES = {
 
 @dataclass(frozen=True, eq=False)
 class LidarScan:
-    """One sweep of one lidar, or of several that the data set gives as one cloud.
+    """One sweep of a lidar, or of several lidars (units) whose points form one cloud.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the lidar's frame and intensity 0..1; None if it gave
-            nothing.
-        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
-        attributes: (N,) arrays by the names of POINT_ATTRIBUTES, as far as the data has them.
-        seconds: from the frame's time to that of the points that have no "time" of their own.
-        lidar_from_unit: for a cloud of several lidars their poses by the numbers of the attribute
-            "unit": (4, 4) takes points of the unit to the lidar's frame. As far as known, and the
-            same in all frames.
+        points: (N, 4) float32 x, y, z in the frame of the lidar, metres, and intensity 0..1; None
+            if there is no data.
+        ego_from_lidar: (4, 4) transform from the frame of the lidar to the ego frame.
+        attributes: (N,) arrays by the names of POINT_ATTRIBUTES; any may be missing.
+        seconds: Time of the points whose "time" is missing or NaN, seconds after the time of the
+            frame.
+        lidar_from_unit: (4, 4) transform from the frame of each unit to that of the lidar, by the
+            numbers in the attribute "unit". It is the same in all frames; units with an unknown
+            pose are missing.
 
     Raises:
-        ValueError: points, a pose or an attribute of another shape.
+        ValueError: The points, the pose or an attribute have another shape.
     """
 
     points: np.ndarray | None
@@ -71,7 +72,7 @@ class LidarScan:
 
     @property
     def times(self) -> np.ndarray | float:
-        """Seconds from the frame's time to that of each point (N,), or to that of all points."""
+        """(N,) time of each point, or one number for all, seconds after the time of the frame."""
         own = self.attributes.get("time")
         return self.seconds if own is None else np.where(np.isnan(own), self.seconds, own)
 
@@ -81,12 +82,12 @@ class CameraImage:
     """One image of one camera.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB as recorded; None if the camera gave nothing.
-        camera: how it looks at the ego frame.
-        seconds: from the frame's time to that of the image.
+        image: (H, W, 3) uint8 RGB as recorded; None if there is no data.
+        camera: Intrinsics and pose of the camera.
+        seconds: Time of the image, seconds after the time of the frame.
 
     Raises:
-        ValueError: an image of another shape or type, or of another view than the camera's.
+        ValueError: The image has another shape or type, or its size does not fit the camera.
     """
 
     image: np.ndarray | None
@@ -115,14 +116,14 @@ _Value = TypeVar("_Value")
 
 
 def only(values: Mapping[str, _Value], kind: str) -> _Value | None:
-    """Return the value of a rig's only sensor, None if there is no sensor of the kind.
+    """Return the value of the only sensor of a kind; None if there is no such sensor.
 
     Args:
-        values: by the sensors' names.
-        kind: of the sensors, for the message: "lidars" or "cameras".
+        values: Values by the names of the sensors.
+        kind: Kind of the sensors for the message, such as "lidars".
 
     Raises:
-        ValueError: there are several.
+        ValueError: There are several.
     """
     if len(values) > 1:
         raise ValueError(f"there are several {kind} ({', '.join(values)}): choose one by its name")
@@ -131,20 +132,20 @@ def only(values: Mapping[str, _Value], kind: str) -> _Value | None:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One moment as the sensors saw it.
+    """The data of all sensors at one moment.
 
-    The first lidar and the first camera are the reference sensors. `points`, `image` and their
-    like are short for those of a rig with one lidar and one camera; `Frame.of` makes such a frame.
+    The first lidar and the first camera are the reference sensors. For a rig with one lidar and one
+    camera, properties such as `points` and `image` are shortcuts, and `Frame.of` makes a frame.
 
     Attributes:
-        timestamp_ns: time of the moment, nanoseconds.
-        lidars: scans by the lidars' names. A known lidar that gave nothing has no points.
-        cameras: images by the cameras' names. A known camera that gave nothing has no image.
-        name: of the frame within its data set.
-        scene: drive that the frame belongs to.
-        missing: what should have been there, such as "image".
-        motion: how the vehicle moves. Where it is known, preprocessing brings what was measured at
-            other moments to the frame's time.
+        timestamp_ns: Time of the frame, nanoseconds.
+        lidars: Scans by the names of the lidars. The scan of a known lidar may have no points.
+        cameras: Images by the names of the cameras. A known camera may have no image.
+        name: Name of the frame within its data set.
+        scene: Name of the drive that the frame belongs to.
+        missing: Names of the parts that the frame should have but lacks, such as "image".
+        motion: Motion of the vehicle; None if unknown. If known, preprocessing corrects data that
+            was measured at other times than that of the frame.
     """
 
     timestamp_ns: int
@@ -173,20 +174,21 @@ class Frame:
         """Return a frame of one lidar and at most one camera.
 
         Args:
-            timestamp_ns: time of the moment, nanoseconds.
-            points: (N, 4) x, y, z in the lidar's frame and intensity 0..1; None without.
-            ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
-            image: (H, W, 3) uint8 RGB as recorded; None without.
-            camera: how `image` looks at the ego frame; None without a camera.
+            timestamp_ns: Time of the frame, nanoseconds.
+            points: (N, 4) x, y, z in the frame of the lidar, metres, and intensity 0..1; None if
+                there are none.
+            ego_from_lidar: (4, 4) transform from the frame of the lidar to the ego frame.
+            image: (H, W, 3) uint8 RGB as recorded; None if there is none.
+            camera: Intrinsics and pose of the camera; None if there is none.
             point_attributes: (N,) arrays by the names of POINT_ATTRIBUTES.
-            name: of the frame within its data set.
-            scene: drive that the frame belongs to.
-            missing: what should have been there.
-            motion: how the vehicle moves, if that is known.
+            name: Name of the frame within its data set.
+            scene: Name of the drive that the frame belongs to.
+            missing: Names of the parts that the frame should have but lacks.
+            motion: Motion of the vehicle; None if unknown.
 
         Raises:
-            ValueError: an image whose camera is not known, or points or an image of another shape
-                or type.
+            ValueError: There is an image but no camera, or the points or the image have another
+                shape or type.
         """
         if image is not None and camera is None:
             raise ValueError("an image needs its camera")
@@ -202,53 +204,53 @@ class Frame:
 
     @property
     def has_points(self) -> bool:
-        """True if a lidar gave points."""
+        """Whether any lidar has points."""
         return any(scan.points is not None for scan in self.lidars.values())
 
     @property
     def has_image(self) -> bool:
-        """True if a camera gave an image."""
+        """Whether any camera has an image."""
         return any(seen.image is not None for seen in self.cameras.values())
 
     @property
     def lidar(self) -> LidarScan | None:
-        """The scan of the only lidar."""
+        """Scan of the only lidar; None if there is no lidar."""
         return only(self.lidars, "lidars")
 
     @property
     def points(self) -> np.ndarray | None:
-        """(N, 4) points of the only lidar, in its frame."""
+        """(N, 4) points of the only lidar, in its frame; None if it has none."""
         return None if self.lidar is None else self.lidar.points
 
     @property
     def ego_from_lidar(self) -> np.ndarray:
-        """(4, 4) pose of the only lidar."""
+        """(4, 4) pose of the only lidar; the identity if there is no lidar."""
         return np.eye(4) if self.lidar is None else self.lidar.ego_from_lidar
 
     @property
     def point_attributes(self) -> Mapping[str, np.ndarray]:
-        """(N,) arrays of the only lidar's points."""
+        """(N,) attributes of the points of the only lidar."""
         return {} if self.lidar is None else self.lidar.attributes
 
     @property
     def image(self) -> np.ndarray | None:
-        """(H, W, 3) image of the only camera."""
+        """(H, W, 3) image of the only camera; None if it has none."""
         seen = only(self.cameras, "cameras")
         return None if seen is None else seen.image
 
     @property
     def camera(self) -> Camera | None:
-        """The only camera."""
+        """The only camera; None if there is none."""
         seen = only(self.cameras, "cameras")
         return None if seen is None else seen.camera
 
     def without_images(self) -> Frame:
-        """Return the frame as if no camera had given an image."""
+        """Return the frame without images; its cameras stay."""
         blind = {name: replace(seen, image=None) for name, seen in self.cameras.items()}
         return replace(self, cameras=blind)
 
     def without_points(self) -> Frame:
-        """Return the frame as if no lidar had given points."""
+        """Return the frame without points; its lidars stay."""
         blind = {
             name: replace(scan, points=None, attributes={}) for name, scan in self.lidars.items()
         }

@@ -1,4 +1,4 @@
-"""How the vehicle moves while a frame is taken."""
+"""Motion of the vehicle while a frame is recorded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bev_semseg_ros.frame.arrays import finite_array
 
 @dataclass(frozen=True, eq=False)
 class EgoMotion:
-    """The vehicle's motion at a frame's time, constant for the tenths of a second around it.
+    """Motion of the vehicle, assumed constant for some tenths of a second around a frame.
 
     Attributes:
-        linear: (3,) velocity over ground of the ego frame's origin, in the ego frame, m/s.
-        angular: (3,) rates of rotation about the axes of the ego frame, rad/s.
+        linear: (3,) velocity over ground of the origin of the ego frame, in the ego frame, m/s.
+        angular: (3,) angular velocity about the axes of the ego frame, rad/s.
 
     Raises:
-        ValueError: not three numbers, or one that is not finite.
+        ValueError: A vector does not have three numbers, or a number is NaN or infinite.
     """
 
     linear: np.ndarray
@@ -30,26 +30,32 @@ class EgoMotion:
             object.__setattr__(self, name, values)
 
     def pose_after(self, seconds: float) -> np.ndarray:
-        """Return (4, 4) that takes points of the ego frame of a later moment to that of the frame.
+        """Compute the pose of the vehicle at another time.
 
         Args:
-            seconds: from the frame's time to the moment, negative before it.
+            seconds: The other time, seconds after the time of the frame; negative before it.
+
+        Returns:
+            (4, 4) transform from the ego frame at the other time to that at the time of the frame.
         """
-        # The series of the matrix exponential converges fast for a small step, and 16 of them
-        # follow each other.
+        # The series of the matrix exponential converges fast for small steps, so compose 16 steps.
         step = seconds * self._rates / 16
         pose = np.eye(4) + step @ (np.eye(4) + step @ (np.eye(4) / 2 + step / 6))
         return np.linalg.matrix_power(pose, 16)
 
     def to_frame_time(self, points: np.ndarray, seconds: np.ndarray | float) -> np.ndarray:
-        """Return points that stand still where they are in the ego frame of the frame's time.
+        """Transform static points to the ego frame at the time of the frame.
 
-        The motion is expanded to the second order: for 0.1 s and 0.5 rad/s a few millimetres are
-        missing at 100 m.
+        The motion is approximated to second order. For 0.1 s and 0.5 rad/s, the error at 100 m is a
+        few millimetres.
 
         Args:
-            points: (N, 3) in the ego frame of the moment when each was measured.
-            seconds: (N,) or one number, from the frame's time to that moment.
+            points: (N, 3) points, each in the ego frame at the time of its measurement, metres.
+            seconds: (N,) times of the measurements, or one number for all, in seconds after the
+                time of the frame.
+
+        Returns:
+            (N, 3) points in the ego frame at the time of the frame, metres.
         """
         rates = self._rates
         first = move_points(rates, points)
@@ -59,7 +65,7 @@ class EgoMotion:
 
     @property
     def _rates(self) -> np.ndarray:
-        """(4, 4) by which homogeneous points change per second: the twist's matrix."""
+        """(4, 4) matrix of the twist: the change of homogeneous points per second."""
         x, y, z = self.angular
         rates = np.zeros((4, 4))
         rates[:3, :3] = [[0, -z, y], [z, 0, -x], [-y, x, 0]]
@@ -68,9 +74,10 @@ class EgoMotion:
 
 
 def move_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return the product of a (4, 4) with homogeneous points (N, 3), without its last row.
+    """Multiply a (4, 4) matrix by points (N, 3), made homogeneous, and return the first three rows.
 
-    numpy's product would wake BLAS's threads, which spin where others work.
+    NumPy's matrix product would wake the threads of BLAS, which busy-wait on the cores that other
+    threads need.
     """
     rotation, translation = matrix[:3, :3].astype(points.dtype), matrix[:3, 3].astype(points.dtype)
     x, y, z = points[:, :1], points[:, 1:2], points[:, 2:]

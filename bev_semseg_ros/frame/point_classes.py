@@ -11,13 +11,14 @@ from bev_semseg_ros.labels import MASK_IGNORED
 
 @dataclass(frozen=True, eq=False)
 class PointClasses:
-    """What a network says of the points of one scan, in the scan's order.
+    """Predicted classes of the points of one scan, in the order of the scan.
+
+    The network does not see points with NaN or infinite numbers. If there are many more than
+    `preprocessing.MAX_CLOUD_POINTS` points, it sees about that many of them, chosen at random.
 
     Attributes:
-        labels: (N,) uint8 numbers of a label set's classes; `labels.MASK_IGNORED` for a point that
-            the network did not see: one with NaN or infinite numbers, or of many more than
-            `preprocessing.MAX_CLOUD_POINTS`.
-        scores: (N,) float32 in 0..1: the probability of that class; 0 for a point not seen.
+        labels: (N,) uint8 class numbers of a label set; `labels.MASK_IGNORED` for an unseen point.
+        scores: (N,) float32 probability of this class, 0..1; 0 for an unseen point.
     """
 
     labels: np.ndarray
@@ -28,5 +29,5 @@ class PointClasses:
 
     @classmethod
     def unseen(cls, count: int) -> PointClasses:
-        """Return what is said of points that a network does not see."""
+        """Return the result for `count` points that the network does not see."""
         return cls(np.full(count, MASK_IGNORED, np.uint8), np.zeros(count, np.float32))

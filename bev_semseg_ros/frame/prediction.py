@@ -1,4 +1,4 @@
-"""What a predictor returns for a frame, and the modes in which it runs."""
+"""The result of a predictor for a frame, and the modes of the network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Prediction:
     """The results of the network for a frame.
 
     Attributes:
-        boxes: in the ego frame, by falling score. None where the network could not look for any:
-            without points, if its fusion finds boxes in points alone, or without such a task.
-        masks: for each camera that gave an image (h, w) uint8 classes in the rectified image at
-            the network's size; empty without such a task.
-        cameras: describe those images.
-        mode: mode in which the network really ran.
-        network_ms: time in the network, from tensors to results, milliseconds.
-        results: results of further tasks, by the task's name; of a task on images one for each
-            camera, by the camera's name, and of one on points one for each lidar, by its name.
-        label_sets: task -> label set of its classes, as far as the predictor said so.
+        boxes: Boxes in the ego frame, sorted by descending score. None if the network has no
+            detection task, or if there are no points and its fusion cannot find boxes without them.
+        masks: (h, w) uint8 classes of the rectified image, at the size of the network's input, by
+            the name of the camera; empty if the network has no segmentation task.
+        cameras: Cameras of these rectified images, by their names.
+        mode: Mode in which the network actually ran.
+        network_ms: Time that the network took, from tensors to results, milliseconds.
+        results: Results of further tasks, by the name of the task. A task on images has a result
+            for each camera, by its name, and a task on points one for each lidar, by its name.
+        label_sets: Label sets of the classes, by the name of the task; may lack tasks.
     """
 
     boxes: Boxes | None
@@ -58,10 +58,10 @@ class Prediction:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(h, w) mask of the only camera."""
+        """(h, w) mask of the only camera; None if there is none."""
         return only(self.masks, "cameras")
 
     @property
     def camera(self) -> Camera | None:
-        """The only camera."""
+        """The only camera; None if there is none."""
         return only(self.cameras, "cameras")

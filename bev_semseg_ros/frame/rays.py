@@ -1,4 +1,4 @@
-"""How lidars measured their points: each unit from its own place."""
+"""Rays: the positions of points as the lidar units measured them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import numpy as np
 from bev_semseg_ros.frame.frame import LidarScan
 from bev_semseg_ros.frame.motion import move_points
 
-_PLACE_DECIMALS = 4  # of a pose; units whose poses agree so far are one unit
+_PLACE_DECIMALS = 4  # of poses; units whose rounded poses are equal are the same unit
 
 
 @dataclass(frozen=True, eq=False)
 class Rays:
-    """How the points of one or more clouds were measured.
+    """Positions of the points of one or more clouds, as their units measured them.
 
-    A point of the ego frame has been moved: to the vehicle, to the frame's time, by augmentation.
-    Its ray is where the unit saw it, and neighbouring rays are neighbours in the unit's image.
+    Points in the ego frame have been transformed, corrected for motion, and perhaps augmented. A
+    ray is the original position in the frame of the unit, so neighbouring rays are neighbours in
+    the spherical image of the unit.
 
     Attributes:
         points: (N, 3) float32 x, y, z in the frame of the unit that measured each point, metres.
-        units: (N,) int64 number of that unit, from 0.
-        indices: (N,) int64 number of each point within the scan of its lidar.
-        scan_sizes: name of each lidar -> points of its scan, None if it gave none, in the order of
-            the lidars' numbers.
+        units: (N,) int64 index of this unit.
+        indices: (N,) int64 index of each point in the scan of its lidar.
+        scan_sizes: Name of each lidar -> number of points of its scan, or None if it has none, in
+            the order of the lidars.
     """
 
     points: np.ndarray
@@ -37,14 +38,15 @@ class Rays:
     def of(
         cls, scans: Mapping[str, LidarScan], point_lidar: np.ndarray, indices: np.ndarray
     ) -> Rays:
-        """Return the rays of some points of scans.
+        """Return the rays of selected points of scans.
 
-        A unit is known by its pose, so that scans which share a unit have its points in one image.
+        Units are identified by their poses, so the points of a unit that several scans share are
+        in one spherical image.
 
         Args:
-            scans: by the lidars' names.
-            point_lidar: (N,) number of each point's lidar.
-            indices: (N,) number of each point within the scan of its lidar.
+            scans: Scans by the names of the lidars.
+            point_lidar: (N,) index of the lidar of each point.
+            indices: (N,) index of each point in the scan of its lidar.
         """
         points = np.empty((len(indices), 3), np.float32)
         units = np.zeros(len(indices), np.int64)
@@ -81,16 +83,18 @@ class Rays:
         return replace(self, points=self.points * np.array([1, -1, 1], np.float32))
 
     def scaled(self, factor: float) -> Rays:
-        """Return the rays of a scene that is larger by a factor."""
+        """Return the rays of a scene that is scaled by a factor."""
         return replace(self, points=self.points * np.float32(factor))
 
 
 def units_without_pose(numbers: np.ndarray, poses: Mapping[int, np.ndarray]) -> list[int]:
-    """Return the units of a cloud whose points wrongly count as measured from the lidar's place.
+    """Return the units of a cloud whose poses are unknown although they are not the lidar itself.
+
+    `Rays` treats their points as if the lidar itself had measured them, which is wrong.
 
     Args:
-        numbers: (N,) number of the unit of each point.
-        poses: what is known, `LidarScan.lidar_from_unit`.
+        numbers: (N,) unit number of each point.
+        poses: The known poses, as in `LidarScan.lidar_from_unit`.
     """
     unknown = sorted(set(np.flatnonzero(np.bincount(numbers)).tolist()) - poses.keys())
     # A single unit is the lidar itself.
@@ -98,9 +102,16 @@ def units_without_pose(numbers: np.ndarray, poses: Mapping[int, np.ndarray]) -> 
 
 
 def _units(scan: LidarScan, indices: np.ndarray) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
-    """Yield for each unit of a scan which of some points it measured, and its pose (4, 4).
+    """Yield the points and the pose of each unit of a scan.
 
-    Points of a unit whose pose is not known count as measured from the place of the lidar.
+    A unit with an unknown pose gets that of the lidar.
+
+    Args:
+        scan: The scan.
+        indices: (N,) indices of the selected points in the scan.
+
+    Yields:
+        Indices into `indices` of the points of a unit, and its (4, 4) lidar_from_unit.
     """
     numbers = scan.attributes.get("unit")
     if numbers is None or not scan.lidar_from_unit:

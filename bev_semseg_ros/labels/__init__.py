@@ -1,4 +1,4 @@
-"""Label sets: classes, their colours, and how the sets of different makers relate."""
+"""Label sets: classes, their colours, and mappings between the sets of different sources."""
 
 from bev_semseg_ros.labels.label_set import (
     BOX_IGNORED,

@@ -1,25 +1,25 @@
-"""A label set as a YAML file.
+"""Reads a label set from a YAML file.
 
-The shipped sets lie in `labels/sets`. A file of one's own has the same form (docs/extending.md):
+The shipped sets are in `labels/sets`. Your own file has the same form (docs/extending.md):
 
-    classes:                      # in the order of their numbers
+    classes:                      # in the order of their class numbers
       car: {color: [40, 120, 255], heatmap_sigma: 1.6, suppression_radius: 1.6, neutral: [truck]}
-    coarser:                      # another set -> its classes -> the classes here that they unite
+    coarser:                      # another set -> its classes -> the classes here in each
       groups_6: {vehicle: [car], ignored: [...]}
-    finer:                        # the same the other way round: whose classes are united here
+    finer:                        # another set -> classes here -> the classes there in each
       a2d2_38: {car: [Car], ignored: [...]}
     ignored_in:                   # coarser set -> classes here whose boxes are ignored there,
-      groups_6: [car]             # although they have a class
+      groups_6: [car]             # even though they map to a class
 
-The properties of a class that are only for boxes:
+These properties of a class apply only to boxes:
 
 - `heatmap_sigma`: the detection head predicts a heatmap with a peak at the centre of each object.
   This is the width of the peak in the ground truth, in output cells.
-- `suppression_radius`: a distance in metres. Of boxes of the class that are closer together, only
-  the best is kept.
+- `suppression_radius`: distance in metres. Among boxes of the class that are closer together than
+  this, only the one with the highest score is kept.
 - `neutral`: other classes. A prediction of this class that matches a labelled box of one of them is
-  ignored: with `truck` neutral for `car`, a car predicted at a labelled truck is no false positive.
-  The word `ignored` stands for all boxes whose labels are ignored.
+  ignored: with `truck` neutral for `car`, a car predicted at a labelled truck is not a false
+  positive. The word `ignored` stands for all boxes whose labels are ignored.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _PROPERTIES = ("color", "neutral", "heatmap_sigma", "suppression_radius")
 
 
 def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]:
-    """Read a label set's file.
+    """Read the file of a label set.
 
-    Only the form of the file is checked here. `LabelSet` checks the values.
+    This checks only the structure of the file; `LabelSet` checks the values.
 
     Args:
         path: The YAML file.
@@ -47,7 +47,7 @@ def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]
         The arguments of `LabelSet` by name, without the name of the set.
 
     Raises:
-        ValueError: The file is damaged or of another form; the message names it and the place.
+        ValueError: The file is damaged or has another structure; the message says where.
     """
     content = _mapping(read_yaml(path, "label set"), f"{path}", _KEYS)
     entries = _mapping(content.get("classes"), f"{path}: classes")
@@ -84,7 +84,7 @@ def read_label_file(path: Path, defaults: Mapping[str, float]) -> dict[str, Any]
 
 
 def _mapping(value: Any, where: str, known: tuple[str, ...] = ()) -> dict[Any, Any]:
-    """Return `value` if it is a mapping of known keys; without `known`, of any."""
+    """Return `value` if it is a mapping with only known keys; an empty `known` allows any key."""
     if not isinstance(value, dict):
         raise ValueError(f"{where}: expected a mapping, got {type(value).__name__}")
     unknown = sorted(set(map(str, value)) - set(known))
@@ -120,7 +120,7 @@ def _by_member(united: Any, where: str) -> dict[str, str]:
 
 
 def _in_order(found: Mapping[str, str], classes: tuple[str, ...], where: str) -> tuple[str, ...]:
-    """Return for each class what `found` says of it."""
+    """Return the coarser class of each class, in the order of `classes`."""
     check_members(found, classes, where)
     return tuple(found[name] for name in classes)
 
@@ -131,10 +131,10 @@ def check_members(found: Mapping[str, str], classes: tuple[str, ...], where: str
     Args:
         found: Finer class -> coarser class.
         classes: The classes of the finer set.
-        where: What an error begins with.
+        where: Beginning of an error message.
 
     Raises:
-        ValueError: Names the class that is unknown or left out.
+        ValueError: A class is unknown or missing; the message names it.
     """
     if unknown := sorted(set(found) - set(classes)):
         raise ValueError(f"{where}: unknown class {unknown[0]!r}, expected {', '.join(classes)}")

@@ -1,6 +1,6 @@
-"""A label set: classes, colours, and the coarser or finer sets that it relates to.
+"""Defines label sets: classes, colours, and mappings to coarser or finer sets.
 
-Network, node and metrics get their classes only from here.
+The network, the node and the metrics get their classes only from here.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import numpy as np
 from bev_semseg_ros.labels.label_file import check_members, read_label_file
 from bev_semseg_ros.path_kind import require_file, wrong_path
 
-MASK_IGNORED = 255  # of a pixel: it is of no class and counts for nothing
+MASK_IGNORED = 255  # of a pixel: it has no class and is ignored
 BOX_IGNORED = -1  # of a box: an object that counts neither as found nor as missed
 BOX_NONE = -2  # of a box: not an object in this set, to be removed
 
-# The sets of the shipped network, and of data that name no other.
+# The label sets of the shipped network, and of data that do not name another one.
 DEFAULT_BOX_LABELS = "boxes_4"
 DEFAULT_MASK_LABELS = "driving_13"
 DEFAULT_BEV_LABELS = "bev_8"
 
 MAX_CLASSES = 254
-MAX_PROPERTY = 100  # of a class: cells of the heatmap or metres
+MAX_PROPERTY = 100  # for the properties in _DEFAULTS: heatmap cells or metres
 _SETS = Path(__file__).parent / "sets"
 _SPECIAL = {"ignored": BOX_IGNORED, "none": BOX_NONE}
 _DEFAULTS = {"heatmap_sigma": 1.2, "suppression_radius": 1.0}
 
 
 class UnknownLabelError(ValueError):
-    """A class or colour that a label set does not know.
+    """Data have a class or colour that is not in their label set.
 
     Attributes:
-        label: The class or colour as the data have it.
+        label: The class or colour, as written in the data.
         remedy: What to do.
     """
 
@@ -52,19 +52,19 @@ class LabelSet:
     """Names and properties of the classes of one task.
 
     Attributes:
-        name: of a shipped set, or the stem of the file it came from.
-        classes: names in the order of their numbers.
-        colors: (N, 3) uint8 RGB.
-        coarser: name of another set -> for each class here its class there, "ignored" or "none".
-        finer: name of another set -> for each class *there* its class here, "ignored" or "none".
-        heatmap_sigma: for each class the width of a ground-truth peak, in cells of the heatmap.
-        suppression_radius: for each class, metres within which only the best box is kept.
-        neutral: class -> classes (or "ignored") whose boxes count neither for nor against it.
-        ignored_in: name of a set of `coarser` -> classes here that have a class there, but whose
+        name: Name of the set; that of a set from a file is the stem of the file's name.
+        classes: Names of the classes, in the order of their numbers.
+        colors: (N, 3) uint8 RGB colours of the classes.
+        coarser: Name of another set -> for each class here, its class there, "ignored" or "none".
+        finer: Name of another set -> for each class *there*, its class here, "ignored" or "none".
+        heatmap_sigma: Width of a ground-truth peak for each class, in cells of the heatmap.
+        suppression_radius: Radius for each class within which only the best box is kept, metres.
+        neutral: Class -> classes (or "ignored") whose boxes count neither for nor against it.
+        ignored_in: Name of a set in `coarser` -> classes here that map to a class there, but whose
             boxes are ignored there.
 
     Raises:
-        ValueError: a value that makes no sense, or does not fit the others.
+        ValueError: A value is invalid or inconsistent with the others.
     """
 
     name: str
@@ -93,7 +93,7 @@ class LabelSet:
         return len(self.classes)
 
     def __eq__(self, other: object) -> bool:
-        # Everything counts: sets of one name may map or be decoded differently.
+        # Compare all attributes: sets with the same name can have different mappings or properties.
         return isinstance(other, LabelSet) and self._identity == other._identity
 
     def __hash__(self) -> int:
@@ -107,7 +107,7 @@ class LabelSet:
         """Return the number of a class.
 
         Raises:
-            UnknownLabelError: the set has no such class; the message names those it has.
+            UnknownLabelError: The set has no such class; the message lists its classes.
         """
         if name not in self.classes:
             raise UnknownLabelError(
@@ -119,33 +119,33 @@ class LabelSet:
         return self.classes.index(name)
 
     def colorize(self, mask: np.ndarray) -> np.ndarray:
-        """Return a mask (h, w) of class numbers as colours (h, w, 3) uint8; ignored is black."""
+        """Return the (h, w, 3) uint8 RGB colours of a mask (h, w); ignored pixels are black."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self)] = self.colors
         return table.take(mask, 0)
 
     def maps_to(self, other: LabelSet) -> bool:
-        """Return whether every class here maps to a class of `other`, to ignored or to none."""
+        """Return whether every class here maps to a class of `other`, "ignored" or "none"."""
         return self._relation(other) is not None
 
     def mapping_to(self, other: LabelSet) -> np.ndarray:
-        """Return for each class its number in another set.
+        """Return the number of each class in another set.
 
         Returns:
-            (N,) int64: numbers of `other`, BOX_IGNORED or BOX_NONE.
+            (N,) int64: numbers of classes of `other`, BOX_IGNORED or BOX_NONE.
 
         Raises:
-            ValueError: neither set says how the classes relate.
+            ValueError: Neither set has a mapping to the other.
         """
         numbers = _SPECIAL | {name: number for number, name in enumerate(other.classes)}
         names, _ = self._known_relation(other)
         return np.array([numbers[name] for name in names], np.int64)
 
     def ignored_boxes(self, other: LabelSet) -> np.ndarray:
-        """Return (N,) bool: classes whose boxes are ignored in another set, see `ignored_in`.
+        """Return (N,) bool: classes whose boxes are ignored in another set (see `ignored_in`).
 
         Raises:
-            ValueError: neither set says how the classes relate.
+            ValueError: Neither set has a mapping to the other.
         """
         _, ignored = self._known_relation(other)
         return np.array([name in ignored for name in self.classes])
@@ -160,16 +160,16 @@ class LabelSet:
         return relation
 
     def mask_table(self, other: LabelSet) -> np.ndarray:
-        """Return (256,) uint8: mask values of this set -> those of another, or MASK_IGNORED."""
+        """Return (256,) uint8: mask value of this set -> that of another set, or MASK_IGNORED."""
         table = np.full(256, MASK_IGNORED, np.uint8)
         numbers = self.mapping_to(other)
         table[: len(self)] = np.where(numbers < 0, MASK_IGNORED, numbers)
         return table
 
     def coarser_sets(self) -> list[LabelSet]:
-        """Return the shipped sets that this one maps to, itself left out, finest first."""
+        """Return the shipped sets that this set maps to, finest first, without the set itself."""
         names = list(self.coarser)
-        for name in names:  # it grows meanwhile: a mapping may lead through several sets
+        for name in names:  # the list grows: mappings can be chained through several sets
             names += [next_ for next_ in load_label_set(name).coarser if next_ not in names]
         sets = [load_label_set(name) for name in names]
         return sorted(sets, key=lambda labels: -len(labels))
@@ -178,7 +178,7 @@ class LabelSet:
         """Return how the classes relate to those of another set, or None if they do not.
 
         Returns:
-            For each class its name in the other set, and the classes whose boxes are ignored there.
+            The name of each class in the other set, and the classes whose boxes are ignored there.
         """
         if self.classes == other.classes:
             return self.classes, frozenset()
@@ -186,7 +186,7 @@ class LabelSet:
             return self.coarser[other.name], frozenset(self.ignored_in.get(other.name, ()))
         if self.name in other.finer and set(self.classes) <= set(other.finer[self.name]):
             return tuple(other.finer[self.name][name] for name in self.classes), frozenset()
-        for name, ours in self.coarser.items():  # by way of a set between
+        for name, ours in self.coarser.items():  # via an intermediate set
             between = load_label_set(name)
             relation = between._relation(other)
             if relation is not None:
@@ -199,7 +199,7 @@ class LabelSet:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for a checkpoint, which `from_dict` accepts."""
+        """Return the set as plain values for a checkpoint; `from_dict` is the inverse."""
         return {
             "name": self.name,
             "classes": list(self.classes),
@@ -214,10 +214,10 @@ class LabelSet:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LabelSet:
-        """Return the set that `to_dict` described.
+        """Return a set from the values that `to_dict` returned.
 
         Raises:
-            ValueError: a value is missing, of another type, or does not fit the others.
+            ValueError: A value is missing, has another type, or is inconsistent with the others.
         """
         try:
             arguments: dict[str, Any] = {
@@ -245,7 +245,7 @@ class LabelSet:
             raise ValueError(f"damaged {error}") from error
 
     def _check(self) -> None:
-        """Refuse values that make no sense or do not fit together."""
+        """Raise ValueError if values are invalid or inconsistent."""
         self._check_classes()
         parts: dict[str, Any] = {
             "colors": self.colors,
@@ -317,10 +317,10 @@ class LabelSet:
 
 
 def _is_color(value: Any) -> bool:
-    """Return True for three whole numbers of 0 to 255."""
+    """Return whether a value is three whole numbers from 0 to 255."""
     try:
         parts = np.asarray(value)
-    except ValueError:  # a list of lists of several lengths
+    except ValueError:  # nested lists of different lengths
         return False
     if parts.shape != (3,) or parts.dtype.kind not in "iuf":
         return False
@@ -332,7 +332,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_names(names: Sequence[Any], classes: Sequence[str], where: str) -> None:
-    """Refuse a name that is neither a class of the coarser set nor special."""
+    """Raise ValueError for a name that is neither in `classes` nor "ignored" or "none"."""
     known = (*classes, *_SPECIAL)
     for name in names:
         if name not in known:
@@ -341,7 +341,7 @@ def _check_names(names: Sequence[Any], classes: Sequence[str], where: str) -> No
 
 @cache
 def shipped_label_sets() -> tuple[str, ...]:
-    """Return the names of the shipped sets."""
+    """Return the names of the shipped sets, sorted."""
     return tuple(sorted(path.stem for path in _SETS.glob("*.yaml")))
 
 
@@ -349,11 +349,12 @@ def load_label_set(name: str | Path) -> LabelSet:
     """Return a shipped set by its name, or one from a YAML file.
 
     Args:
-        name: such as "driving_13", or the path of a file that ends in .yaml or .yml.
+        name: Name such as "driving_13", or path of a file that ends in .yaml or .yml.
 
     Raises:
-        ValueError: no such set (the message lists the shipped ones), or a damaged file.
-        FileNotFoundError: no such file.
+        ValueError: There is no such set (the message lists the shipped ones), or the file is
+            damaged.
+        FileNotFoundError: There is no such file.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
@@ -370,9 +371,9 @@ def load_label_set(name: str | Path) -> LabelSet:
 
 
 def shared_label_set(first: LabelSet, second: LabelSet) -> LabelSet | None:
-    """Return the finest set that both map to, or None if there is none.
+    """Return the finest set that both sets map to, or None if there is none.
 
-    Labels of one set train and score a network of another by way of it.
+    With it, labels of one set can train and score a network that has the classes of the other.
     """
     candidates = [first, second, *first.coarser_sets(), *second.coarser_sets()]
     shared = [each for each in candidates if first.maps_to(each) and second.maps_to(each)]

@@ -1,17 +1,18 @@
 """A2D2 as published: the labelled subsets and the sequences (Geyer et al., arXiv 2004.06320).
 
-Points and 3D boxes lie in the *view* frame of the camera (x forward, y left, z up). Images and
-labels are distorted as recorded. `row` and `col` of a point belong to the rectified image.
+Points and 3D boxes are in the *view* frame of the camera (x forward, y left, z up). Images and
+masks are distorted as recorded. `row` and `col` of a point refer to the rectified image.
 
-`bev-semseg synth` adds one key to the boxes in `label3D`, which is optional: `velocity`, three
-numbers in metres per second over ground along the axes of the view frame. Where a box has it, its
-`id` is the same object's number in all frames of the scene. The `id` of published boxes counts the
-boxes of one frame and is not read.
+`bev-semseg synth` adds these optional data:
 
-It adds two things more. `semantic` in the lidar files has the class of each point, one of those of
-the masks, 255 to be ignored. `bev` and `bev_observed` beside `label` hold labels of the bird's-eye
-view, with the reference camera and on the grid of `bev_grid.json` in the folder of the subset; see
-`bev_semseg_ros.data.bev_files`.
+- `velocity` of a box in `label3D`: three numbers, the velocity over ground along the axes of the
+  view frame in m/s. The `id` of a box with this key identifies its object in all frames of the
+  scene. The `id` of published boxes only counts the boxes of one frame and is not read.
+- `semantic` in the lidar files: the class of each point, with the classes of the masks; 255 means
+  ignored.
+- `bev` and `bev_observed`, two folders beside `label`: labels of the bird's-eye view, with the files
+  of the reference camera, on the grid of `bev_grid.json` in the folder of the subset (see
+  `bev_semseg_ros.data.bev_files`).
 """
 
 from bev_semseg_ros.data.a2d2.boxes import axis_angle_rotation, read_boxes

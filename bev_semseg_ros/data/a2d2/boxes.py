@@ -1,4 +1,4 @@
-"""The boxes of A2D2's label3D files."""
+"""Reads the boxes in the label3D files of A2D2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOX_LABELS = "a2d2_boxes"  # the data set's own classes
 def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     """Return the (3, 3) rotation by `angle` radians about the unit vector `axis` (Rodrigues).
 
-    A2D2's axes point up or down, so that `angle` alone has the wrong sign for half of the boxes.
+    The axes of A2D2's boxes point up or down, so without the axis, the sign of the angle is unknown.
     """
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -32,14 +32,17 @@ def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
     """Read the boxes of a label3D file, with labels of the set "a2d2_boxes".
 
-    Boxes with a `velocity` get their id and velocity; the others have neither.
+    Only boxes with the key `velocity` have an id and a velocity.
 
     Args:
-        path: the file.
-        ego_from_view: (4, 4) takes points of the camera's view frame to the ego frame.
+        path: The file.
+        ego_from_view: (4, 4) transform from the view frame of the camera to the ego frame.
+
+    Returns:
+        The boxes in the ego frame.
 
     Raises:
-        ValueError: names the file, the box and what was expected of it.
+        ValueError: The file is damaged; the message names the file, the box and what was expected.
     """
     classes = load_label_set(BOX_LABELS)
     centers, sizes, yaws, labels = [], [], [], []
@@ -80,11 +83,11 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
 
 
 def _read_motion(box: dict[str, Any], where: str) -> tuple[int, np.ndarray]:
-    """Return id and velocity (3,) of a box in the view frame; -1 and NaN where it has none.
+    """Return the id and the (3,) velocity of a box in the view frame; -1 and NaN if it has none.
 
     Args:
         box: Entry of a label3D file.
-        where: File and box, with which an error begins.
+        where: File and box, for the beginning of an error message.
     """
     if "velocity" not in box:
         return -1, np.full(3, np.nan)

@@ -1,4 +1,4 @@
-"""The frames of one camera of A2D2: their files, and which of them shows a moment."""
+"""The frames of one camera of A2D2: their files, and a search by time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bev_semseg_ros.data.calibration import a2d2_calibration, a2d2_lidar_poses
 from bev_semseg_ros.data.files import read_image, read_json
 from bev_semseg_ros.frame import LIDAR
 
-# Two images show one moment if they are nearer than half of this, even where frames are farther
-# apart: it is a turn of the lidars.
+# Longest period of frames, microseconds: one sweep of the lidars. Images match if their times differ
+# by at most half the period.
 MAX_PERIOD_US = 100_000
 
 Key = tuple[str, str]  # scene and number of a frame
@@ -24,11 +24,11 @@ Key = tuple[str, str]  # scene and number of a frame
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """The files of one camera's frame.
+    """The files of a frame of one camera.
 
     Attributes:
-        paths: by the names of `layout.PARTS`, those that are there.
-        expected: names of the parts that should be there.
+        paths: Files that exist, by the names of `layout.PARTS`.
+        expected: Names of the parts that should exist.
     """
 
     paths: dict[str, Path] = field(default_factory=dict)
@@ -36,24 +36,24 @@ class FrameFiles:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The parts that should be there and are not."""
+        """Names of the parts that should exist but do not."""
         return tuple(part for part in PARTS if part in self.expected and part not in self.paths)
 
     def cloud(self) -> Cloud | None:
-        """Return the points; None without a file."""
+        """Read the points; None if there is no file."""
         return read_points(self.paths["lidar"]) if "lidar" in self.paths else None
 
     def time_us(self, cloud: Cloud | None) -> int:
-        """Return the time of the sidecar, else that of the newest point, else 0: microseconds."""
+        """Return the time of the sidecar, or else that of the newest point, or else 0, microseconds."""
         if "sidecar" in self.paths:
             return _time_us(self.paths["sidecar"])
         return 0 if cloud is None else cloud.newest_us
 
     def lidar_names(self) -> dict[int, str]:
-        """Return the names of the lidars by their number in the file of points; empty if unknown.
+        """Return the names of the lidars by their numbers in the lidar file; empty if unknown.
 
         Raises:
-            ValueError: the sidecar is damaged.
+            ValueError: The sidecar is damaged.
         """
         if "sidecar" not in self.paths:
             return {}
@@ -65,27 +65,27 @@ class FrameFiles:
 
 
 class CameraView:
-    """One camera: how it looks at the ego frame, and its frames.
+    """One camera and its frames.
 
     Attributes:
-        name: of the camera, such as "front_left".
-        camera: intrinsics and pose.
-        ego_from_view: (4, 4) takes its points and boxes to the ego frame.
-        view_from_unit: (4, 4) of the lidars that the calibration knows, by their numbers in the
-            order of the calibration. Each takes points of the lidar to the camera's view frame.
-        files: of its frames, by scene and number.
+        name: Name of the camera, such as "front_left".
+        camera: Intrinsics and pose of the camera.
+        ego_from_view: (4, 4) transform from the view frame of the camera to the ego frame.
+        view_from_unit: (4, 4) transform from the frame of each lidar to the view frame of the
+            camera, by the index of the lidar in the calibration.
+        files: Files of the frames of the camera, by scene and number.
     """
 
     def __init__(self, scenes: Sequence[Path], calibration: Path, name: str) -> None:
         """Find the files of a camera.
 
         Args:
-            scenes: folders of the scenes; of two with one name the first one's files win.
-            calibration: cams_lidars.json.
-            name: of the camera.
+            scenes: Folders of the scenes. If two have the same name, files of the first one win.
+            calibration: The file cams_lidars.json.
+            name: Name of the camera.
 
         Raises:
-            ValueError: the calibration is damaged or lacks the camera.
+            ValueError: The calibration is damaged or lacks the camera.
         """
         self.name = name
         known = a2d2_calibration(calibration, name)
@@ -97,7 +97,7 @@ class CameraView:
         for scene in scenes:
             expected = expected_parts(scene, name)
             for part, (folder, endings) in PARTS.items():
-                pattern = f"[!.]*_{folder}_{name.replace('_', '')}_*"  # hidden files are no frames
+                pattern = f"[!.]*_{folder}_{name.replace('_', '')}_*"  # without hidden files
                 for file in (scene / folder / f"cam_{name}").glob(pattern):
                     if file.suffix.lower() not in endings:
                         continue
@@ -108,16 +108,16 @@ class CameraView:
         self._times: dict[str, tuple[list[Key], np.ndarray]] = {}
 
     def unit_numbers(self, lidar_names: Mapping[int, str]) -> np.ndarray:
-        """Return the number of each lidar that holds for all frames.
+        """Return a table from lidar numbers of one frame to numbers that are the same in all frames.
 
-        The sidecars number the lidars of a frame in no fixed order. Here they are numbered as in
-        `view_from_unit`; lidars that the calibration does not know have higher numbers.
+        The sidecars number the lidars differently in each frame. The returned numbers are those of
+        `view_from_unit`; lidars that are not in the calibration have higher numbers.
 
         Args:
-            lidar_names: names of the lidars by their numbers in a frame.
+            lidar_names: Names of the lidars by their numbers in the frame.
 
         Returns:
-            (256,) uint16 by the numbers in the frame.
+            (256,) uint16 table, indexed by the numbers in the frame.
         """
         numbers = np.arange(256, dtype=np.uint16) + np.uint16(len(self._lidar_names))
         for number, name in lidar_names.items():
@@ -126,7 +126,7 @@ class CameraView:
         return numbers
 
     def times_us(self, scene: str) -> tuple[list[Key], np.ndarray]:
-        """Return the frames of a scene that have a time, and these times, ascending."""
+        """Return the keys of the frames of a scene that have a time, and these times, ascending."""
         if scene not in self._times:
             timed = []
             for key, files in self.files.items():
@@ -141,18 +141,18 @@ class CameraView:
         return self._times[scene]
 
     def half_period_us(self, scene: str) -> float:
-        """Return half the time between two frames of a scene, at most half of MAX_PERIOD_US."""
+        """Return half the median time between frames of a scene, at most half of MAX_PERIOD_US."""
         gaps = np.diff(self.times_us(scene)[1])
         period = np.median(gaps) if len(gaps) else MAX_PERIOD_US
         return float(min(period, MAX_PERIOD_US)) / 2
 
     def nearest(self, scene: str, time_us: int, tolerance_us: float) -> FrameFiles | None:
-        """Return the files of the frame that shows a moment.
+        """Return the files of the frame that is nearest to a time; None if none is near enough.
 
         Args:
-            scene: of the frame.
-            time_us: of the moment.
-            tolerance_us: a frame farther away than this shows another moment.
+            scene: Scene of the frame.
+            time_us: The time, microseconds.
+            tolerance_us: Highest difference in time, microseconds.
         """
         keys, times = self.times_us(scene)
         if not keys:
@@ -161,10 +161,10 @@ class CameraView:
         return self.files[keys[index]] if abs(times[index] - time_us) <= tolerance_us else None
 
     def sized_image(self, path: Path) -> np.ndarray:
-        """Read an image (H, W, 3) of the camera.
+        """Read a (H, W, 3) uint8 RGB image of the camera.
 
         Raises:
-            ValueError: it is damaged or not of the calibration's size.
+            ValueError: The image is damaged, or its size is not that of the calibration.
         """
         image = read_image(path)
         size = self.camera.size
@@ -179,13 +179,13 @@ class CameraView:
 def without_repeated(
     clouds: Mapping[str, Cloud], lidar_names: Mapping[str, Mapping[int, str]]
 ) -> dict[str, Cloud]:
-    """Return clouds without the measurements that an earlier one of them has.
+    """Remove from each cloud the measurements that an earlier cloud contains.
 
-    What lies in the images of two cameras stands in the files of both.
+    If two cameras see a point, the files of both contain it.
 
     Args:
-        clouds: by the cameras' names.
-        lidar_names: for each camera the names of the lidars by their numbers.
+        clouds: Clouds by the names of the cameras.
+        lidar_names: For each camera, the names of the lidars by their numbers.
     """
     kept: dict[str, Cloud] = {}
     known: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""The points of A2D2's lidar files."""
+"""Reads the points in the lidar files of A2D2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from bev_semseg_ros.labels import MASK_IGNORED
 
-MAX_NPZ_BYTES = 500_000_000  # unpacked; A2D2's own have a few megabytes
+MAX_NPZ_BYTES = 500_000_000  # unpacked; the published files have a few megabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +21,13 @@ class Cloud:
     """The points of one file.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the camera's view frame and reflectance 0..1.
-        times_us: (N,) int64 microseconds, None where the file has none.
-        units: (N,) uint8 number of the lidar in the file's sidecar, None where the file has none.
-        azimuths: (N,) float64 radians at which the lidar measured, None where the file has none.
-        classes: (N,) uint8 class of each point, None where the file has none.
+        points: (N, 4) float32 x, y, z in the view frame of the camera, metres, and reflectance
+            0..1.
+        times_us: (N,) int64 times, microseconds; None if the file has none.
+        units: (N,) uint8 numbers of the lidars, as in the sidecar; None if the file has none.
+        azimuths: (N,) float64 azimuths in the frame of the lidar, radians; None if the file has
+            none.
+        classes: (N,) uint8 classes; None if the file has none.
     """
 
     points: np.ndarray
@@ -36,17 +38,17 @@ class Cloud:
 
     @property
     def newest_us(self) -> int:
-        """Time of the newest point, microseconds; 0 without times."""
+        """Time of the newest point, microseconds; 0 if there are no times."""
         if self.times_us is None or not len(self.times_us):
             return 0
         return int(self.times_us.max())
 
     def attributes(self, time_us: int, unit_numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what each point carries, by the names of `frame.POINT_ATTRIBUTES`.
+        """Return the attributes of the points, by the names of `frame.POINT_ATTRIBUTES`.
 
         Args:
-            time_us: the frame's time, microseconds.
-            unit_numbers: (256,) number of each lidar in all frames, by its number in the file.
+            time_us: Time of the frame, microseconds.
+            unit_numbers: (256,) table from lidar numbers in the file to those of all frames.
         """
         found: dict[str, np.ndarray] = {}
         if self.times_us is not None:
@@ -56,17 +58,17 @@ class Cloud:
         return found
 
     def measurements(self, lidar_names: Mapping[int, str]) -> np.ndarray | None:
-        """Return what identifies each measurement, the same in the files of all cameras.
+        """Return identifiers of the measurements that are the same in the files of all cameras.
 
-        A lidar measures once at a time and an azimuth. In real files the time alone would do;
-        simulated beams share it. Both are the lidar's own, whatever camera a point is given for.
+        Time and azimuth identify a measurement of a lidar. In published files, the time would be
+        enough, but simulated beams share times. Both values do not depend on the camera.
 
         Args:
-            lidar_names: names of the lidars by their number in the sidecar, which differs from
-                frame to frame.
+            lidar_names: Names of the lidars by their numbers in the sidecar. The numbers differ
+                from frame to frame.
 
         Returns:
-            (N,) of MEASUREMENT; None if the file or the sidecar does not tell.
+            (N,) array of the type MEASUREMENT; None if the data for it are missing.
         """
         if self.times_us is None or self.units is None or self.azimuths is None:
             return None
@@ -92,22 +94,22 @@ class Cloud:
         )
 
 
-# What identifies a measurement: the lidar, the time in microseconds, the azimuth in microradians.
+# Identifier of a measurement: lidar, time in microseconds, azimuth in microradians.
 MEASUREMENT = np.dtype([("lidar", np.int64), ("time_us", np.int64), ("azimuth", np.int64)])
 
-# Array of an npz with the classes of the points, which simulated frames have.
+# Name of the npz array with the classes of the points; only simulated frames have it.
 CLASSES = "semantic"
-# Arrays of an npz that are read. The sequences add `valid` and `rectime`.
+# Names of the npz arrays that are read. Only the sequences have `valid` and `rectime`.
 _ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id", "azimuth", CLASSES)
 
 
 def read_points(path: Path) -> Cloud:
-    """Read a lidar file of the labelled subsets or of the sequences, which spell the keys apart.
+    """Read a lidar file of the labelled subsets or of the sequences, whose keys are spelled differently.
 
-    Points that `valid` marks as false are left out.
+    Points whose `valid` is false are left out.
 
     Raises:
-        ValueError: names the file and what was expected of it.
+        ValueError: The file is damaged; the message names it and what was expected.
     """
     arrays = _read_arrays(path)
     for name in ("points", "reflectance"):
@@ -127,7 +129,8 @@ def read_points(path: Path) -> Cloud:
     points = np.empty((count, 4), np.float32)
     points[:, :3] = arrays["points"]
     points[:, 3] = arrays["reflectance"] / 255.0
-    # `timestamp` of the sequences is another clock, 37 s off; `rectime` is the cameras'.
+    # In the sequences, `timestamp` is from another clock that is 37 s off. `rectime` is from the clock
+    # of the cameras.
     times = arrays.get("rectime", arrays.get("timestamp"))
     if times is not None:
         times = np.nan_to_num(times[kept]).astype(np.int64)
@@ -140,7 +143,7 @@ def read_points(path: Path) -> Cloud:
     classes = arrays.get(CLASSES)
     if classes is not None:
         numbers = np.nan_to_num(classes[kept].astype(np.float64), nan=MASK_IGNORED)
-        # What is no class is not taken for one: unlabelled points often have -1.
+        # Ignore invalid classes: unlabelled points often have -1.
         numbers = np.where((numbers < 0) | (numbers > MASK_IGNORED), MASK_IGNORED, numbers)
         classes = numbers.astype(np.uint8)
     return Cloud(points[kept], times, units, azimuths, classes)

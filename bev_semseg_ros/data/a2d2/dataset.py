@@ -47,27 +47,30 @@ from bev_semseg_ros.labels import LabelSet, load_label_set
 
 
 class A2D2Dataset:
-    """The frames of A2D2 that some of its cameras see.
+    """The frames of A2D2, with the images and points of selected cameras.
 
-    Opening a root takes its labelled subsets. The sequences (`camera_lidar`) are opened by their
-    own path. A frame that several subsets hold is given once, with the files of all of them. What
-    is missing of "image", "lidar", "sidecar", "mask" and "boxes" is named in `Frame.missing`, and
-    the rest of the frame is given. The labelled subsets should have masks, the boxes subset boxes.
-    The time is the sidecar's, else the newest point's, else 0. Labels are in A2D2's own classes.
+    The root folder stands for its labelled subsets. To read the sequences (`camera_lidar`), give
+    their own path. A frame that is in several subsets appears once, with the files of all of them.
 
-    The first camera gives the frames. Another camera's frame belongs to the one nearest in time,
-    within half a frame period, since its number says nothing; `Frame.missing` has the camera's name
-    if there is none, and such as "front_left image" if a file of it is missing. The points of each
-    camera are a scan of that name. A measurement that several cameras see is given once, with the
-    first of them. Only the front-centre camera has boxes.
+    `Frame.missing` names the missing parts of a frame: "image", "lidar", "sidecar", "mask" or
+    "boxes", also the labels of the bird's-eye view if the scene has some. Frames of the labelled
+    subsets should have masks, and those of the boxes subset boxes. The time of a frame is that of
+    the sidecar, or else that of the newest point, or else 0. Labels have the classes of A2D2.
+
+    The frames are those of the first camera. Frames of other cameras are matched by time, because
+    their numbers are unrelated: the nearest one within half a frame period. If there is none,
+    `Frame.missing` has the name of the camera. If one of its files is missing, it has a name such as
+    "front_left image". The points of each camera form a scan with the name of the camera. A
+    measurement that several cameras see is only in the scan of the first of these cameras. Only the
+    front centre camera has boxes.
 
     Args:
-        path: a root with subset folders, one subset folder, or one scene folder.
-        cameras: names such as "front_center"; the first is the reference camera.
+        path: A root with subset folders, one subset folder, or one scene folder.
+        cameras: Names such as "front_center"; the first is the reference camera.
 
     Raises:
         FileNotFoundError: cams_lidars.json or class_list.json is missing.
-        ValueError: names a damaged file.
+        ValueError: A file is damaged; the message names it.
     """
 
     name = "a2d2"
@@ -109,12 +112,12 @@ class A2D2Dataset:
 
     @staticmethod
     def folders(path: Path) -> list[Path]:
-        """Return the folders of the scenes; the sequences may lie beside them."""
+        """Return the folders of the scenes; the sequences may be beside them."""
         return scene_folders(path)
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
-        """Return the cameras that some scene has files of."""
+        """Return the cameras of which at least one scene has files."""
         return camera_names(scene_folders(path.resolve()))
 
     def __len__(self) -> int:
@@ -164,14 +167,14 @@ class A2D2Dataset:
         return cameras
 
     def _time_us(self, index: int) -> int:
-        """Return the time of a frame where it matters, which reads a file; else 0."""
+        """Return the time of a frame, microseconds; 0 if it is not needed, to avoid reading a file."""
         if len(self._views) == 1:
             return 0
         reference = self._reference.files[self._keys[index]]
         return reference.time_us(None if "sidecar" in reference.paths else reference.cloud())
 
     def _files_of_views(self, index: int, time_us: int) -> dict[str, FrameFiles]:
-        """Return the files of each camera that shows a frame, which was at `time_us`."""
+        """Return the files of each camera that has a frame at `time_us`, by the camera."""
         scene, number = self._keys[index]
         found = {self._reference.name: self._reference.files[scene, number]}
         for view in self._views[1:]:
@@ -182,7 +185,7 @@ class A2D2Dataset:
         return found
 
     def _parts(self, found: Mapping[str, FrameFiles]) -> FrameParts:
-        """Return the files of a frame by what they hold, from those of each camera."""
+        """Combine the files of all cameras into the parts of a frame."""
         paths: dict[str, Path] = {}
         missing: list[str] = []
         for view in self._views:
@@ -196,15 +199,15 @@ class A2D2Dataset:
         return FrameParts(paths, tuple(missing))
 
     def _sensor_names(self, alone: str) -> list[str]:
-        """Return what the sensors of the views are called in a frame."""
+        """Return the names that the sensors of the views have in a frame."""
         return sensor_names([view.name for view in self._views], alone)
 
     def _clouds(self, found: Mapping[str, FrameFiles], reference: Cloud | None) -> dict[str, Cloud]:
-        """Return the points of each camera that has some, each measurement once.
+        """Return the points by camera, without repeated measurements.
 
         Args:
-            found: files of the cameras that show the moment.
-            reference: points of the reference camera.
+            found: Files of the frame by camera.
+            reference: Points of the reference camera.
         """
         clouds = {} if reference is None else {self._reference.name: reference}
         for view in self._views[1:]:
@@ -218,12 +221,12 @@ class A2D2Dataset:
     def _scans(
         self, found: Mapping[str, FrameFiles], clouds: Mapping[str, Cloud], time_us: int
     ) -> dict[str, LidarScan]:
-        """Return the points of each view, of a moment in microseconds.
+        """Return the scan of each view.
 
         Args:
-            found: files of the cameras that show the moment.
-            clouds: their points.
-            time_us: of the moment.
+            found: Files of the frame by camera.
+            clouds: Points by camera.
+            time_us: Time of the frame, microseconds.
         """
         scans = {}
         for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
@@ -239,16 +242,16 @@ class A2D2Dataset:
     def _point_classes(
         self, found: Mapping[str, FrameFiles], clouds: Mapping[str, Cloud], masks: LabelSet | None
     ) -> tuple[dict[str, np.ndarray], LabelSet]:
-        """Return the classes of the points of each view that has some, and their label set.
+        """Return the classes of the points of each labelled scan, and their label set.
 
         Args:
-            found: files of the cameras that show the moment.
-            clouds: their points.
-            masks: label set of the masks; None without masks.
+            found: Files of the frame by camera.
+            clouds: Points by camera.
+            masks: Label set of the masks; None if there are no masks.
 
         Raises:
-            ValueError: the points are of another label set than the masks.
-            UnknownLabelError: a class is not in the label set.
+            ValueError: The points have another label set than the masks.
+            UnknownLabelError: A class is not in the label set.
         """
         classes = {}
         for view, name in zip(self._views, self._sensor_names(LIDAR), strict=True):
@@ -271,7 +274,7 @@ class A2D2Dataset:
         return classes, masks or self.mask_labels
 
     def _bev(self, found: Mapping[str, FrameFiles]) -> BevMap | None:
-        """Return the map of the first camera that has one; None if none has."""
+        """Return the BEV map of the first camera that has one; None if none has."""
         for files in found.values():
             path = files.paths.get(bev_files.CLASSES)
             if path is not None:
@@ -280,7 +283,7 @@ class A2D2Dataset:
         return None
 
     def _images(self, found: Mapping[str, FrameFiles]) -> dict[str, CameraImage]:
-        """Return the image of each camera, from the files of those that show the moment."""
+        """Return the image of each camera, without data if the frame lacks it."""
         images = {}
         for view, name in zip(self._views, self._sensor_names(CAMERA), strict=True):
             path = found[view.name].paths.get("image") if view.name in found else None
@@ -293,7 +296,7 @@ class A2D2Dataset:
         """Return the masks by camera, and their label set.
 
         Raises:
-            ValueError: a mask is damaged, or the masks of two cameras are of different label sets.
+            ValueError: A mask is damaged, or the masks of two cameras have different label sets.
         """
         masks = {}
         labels: LabelSet | None = None
@@ -312,7 +315,7 @@ class A2D2Dataset:
         return masks, labels or self.mask_labels
 
     def _boxes(self, found: Mapping[str, FrameFiles]) -> Boxes | None:
-        """Return the boxes of the first camera that has some; None if none has."""
+        """Return the boxes of the first camera that has a label file; None if none has."""
         for view in self._views:
             path = found[view.name].paths.get("boxes") if view.name in found else None
             if path is not None:

@@ -1,4 +1,4 @@
-"""The folders of A2D2: subsets, their scenes, and the files of a frame."""
+"""The folder layout of A2D2: subsets, scenes, and the files of a frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOXES_SUBSET, SEMANTIC_SUBSET, SEQUENCES = (
     "camera_lidar_semantic",
     "camera_lidar",
 )
-# Parts of a frame: the name in Frame.missing -> the folder and the endings of its file.
+# Parts of a frame: name in Frame.missing -> folder and endings of the file.
 PARTS = {
     "image": ("camera", IMAGE_ENDINGS),
     "sidecar": ("camera", (".json",)),
@@ -38,7 +38,7 @@ _SCENE = re.compile(r"\d{8}_\d{6}")
 
 
 def scene_folders(path: Path) -> list[Path]:
-    """Return the scenes of a root (boxes subset first) or a subset, or the scene folder itself."""
+    """Return the scenes in a root (boxes subset first) or in a subset, or the path if it is a scene."""
     scenes = [*_scenes_in(path / BOXES_SUBSET), *_scenes_in(path / SEMANTIC_SUBSET)]
     return scenes or _scenes_in(path) or ([path] if _is_scene(path) else [])
 
@@ -46,7 +46,7 @@ def scene_folders(path: Path) -> list[Path]:
 def _scenes_in(subset: Path) -> list[Path]:
     """Return the scenes of a subset.
 
-    The archives begin with the subset's folder, so that it may lie in one of the same name.
+    A subset may be inside another folder of the same name, because the archives contain its folder.
     """
     for folder in (subset, subset / subset.name):
         scenes = [each for each in sorted(folder.glob("*")) if _is_scene(each)]
@@ -56,12 +56,12 @@ def _scenes_in(subset: Path) -> list[Path]:
 
 
 def subset_folder(file: Path) -> Path:
-    """Return the subset folder of a scene's file."""
+    """Return the subset folder of a file in a scene."""
     return file.parents[3]
 
 
 def camera_names(scenes: list[Path]) -> list[str]:
-    """Return the cameras that some scene has images or points of, the reference camera first."""
+    """Return the cameras with images or points in any scene, the reference camera first."""
     there = {
         folder.name.removeprefix("cam_")
         for scene in scenes
@@ -72,7 +72,7 @@ def camera_names(scenes: list[Path]) -> list[str]:
 
 
 def expected_parts(scene: Path, camera: str) -> set[str]:
-    """Return the names of the parts that every frame of a camera in a scene should have."""
+    """Return the names of the parts that each frame of a camera in a scene should have."""
     subset = scene.resolve().parent.name
     expected = {"image", "sidecar", "lidar"}
     if subset in (BOXES_SUBSET, SEMANTIC_SUBSET) or (scene / "label").is_dir():
@@ -86,7 +86,7 @@ def expected_parts(scene: Path, camera: str) -> set[str]:
 
 
 def no_frames(scenes: list[Path], camera: str) -> str:
-    """Return why there is no frame of a camera in scenes, and what to do."""
+    """Return a message: why the scenes have no frame of a camera, and what to do."""
     others = [name for name in camera_names(scenes) if name != camera]
     if others:
         return f"no frames of the camera {camera}; try --cameras {' '.join(others)}"
@@ -97,7 +97,7 @@ def no_frames(scenes: list[Path], camera: str) -> str:
 
 
 def find_upwards(path: Path, name: str) -> Path:
-    """Return the file `name` of the root: a scene lies up to two folders below it."""
+    """Find a file of the root, which may be up to two folders above the path."""
     folders = [path.resolve(), *path.resolve().parents[:2]]
     for folder in folders:
         if (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""The colours of A2D2's label images."""
+"""The colours of the label images of A2D2."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from bev_semseg_ros.data.files import read_json
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError, load_label_set
 
 MASK_LABELS = "a2d2_38"  # the data set's own categories
-# Beside class_list.json: the coarser set of masks that do not tell all categories apart.
+# Optional file beside class_list.json. It names the coarser label set of masks that do not
+# distinguish all categories.
 MASK_LABELS_FILE = "mask_labels.json"
 
 
 class Palette:
-    """The colours of a class_list.json as classes of a label set.
+    """Converts the colours in a class_list.json to classes of a label set.
 
     Attributes:
-        labels: "a2d2_38", or the coarser set that mask_labels.json beside the file names.
+        labels: Label set "a2d2_38", or the coarser set that mask_labels.json beside the file names.
 
     Raises:
-        ValueError: names the file and what is no colour, no category or no label set.
+        ValueError: The file is damaged, or a colour, category or label set is invalid. The message
+            names the file and the value.
     """
 
     _UNKNOWN, _IGNORED = 255, 254
@@ -38,12 +40,12 @@ class Palette:
         categories = load_label_set(MASK_LABELS)
         self.labels = subset_labels(path.parent)
         numbers = categories.mask_table(self.labels)
-        # One byte for every 24-bit colour: one look-up a pixel touches few cache lines.
+        # A table with one byte for each 24-bit colour: the few colours touch few cache lines.
         self._class_of_color = np.full(1 << 24, self._UNKNOWN, np.uint8)
         for color, name in entries.items():
             if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
                 raise ValueError(f"{path}: expected colours as #rrggbb, got {color!r}")
-            category = re.sub(r" [1-9]$", "", str(name))  # the number counts instances
+            category = re.sub(r" [1-9]$", "", str(name))  # remove the instance number
             if category not in categories.classes:
                 raise ValueError(f"{path}: unknown A2D2 category {name!r}")
             number = numbers[categories.index(category)]
@@ -52,17 +54,18 @@ class Palette:
             )
 
     def decode(self, label: np.ndarray, path: Path) -> np.ndarray:
-        """Return a label image as classes of `labels`.
+        """Convert a label image to classes of `labels`.
 
         Args:
-            label: (H, W, 3) uint8 RGB.
-            path: file it was read from, for the message of an error.
+            label: (H, W, 3) uint8 RGB label image.
+            path: File of the image, for errors.
 
         Returns:
-            (H, W) uint8.
+            (H, W) uint8 classes.
 
         Raises:
-            UnknownLabelError: names the file, a colour that is not in the list, and its pixel.
+            UnknownLabelError: A colour is not in the list; the message names the file, the colour
+                and its pixel.
         """
         packed = cv2.cvtColor(label, cv2.COLOR_RGB2BGRA).view("<u4")[..., 0] & 0xFFFFFF
         classes = self._class_of_color[packed]
@@ -81,12 +84,12 @@ class Palette:
 
 
 def subset_labels(folder: Path) -> LabelSet:
-    """Return the label set of a subset's masks and points.
+    """Return the label set of the masks and points of a subset.
 
-    It is what a mask_labels.json in its folder names, A2D2's categories without one.
+    This is the set that mask_labels.json in the folder names, or else that of A2D2's categories.
 
     Raises:
-        ValueError: the file is damaged, or names no set that the categories map to.
+        ValueError: The file is damaged, or A2D2's categories do not map to its label set.
     """
     categories = load_label_set(MASK_LABELS)
     path = folder / MASK_LABELS_FILE
