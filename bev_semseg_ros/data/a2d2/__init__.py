@@ -10,8 +10,8 @@ masks are distorted as recorded. `row` and `col` of a point refer to the rectifi
   scene. The `id` of published boxes only counts the boxes of one frame and is not read.
 - `semantic` in the lidar files: the class of each point, with the classes of the masks; 255 means
   ignored.
-- `bev` and `bev_observed`, two folders beside `label`: labels of the bird's-eye view, with the files
-  of the reference camera, on the grid of `bev_grid.json` in the folder of the subset (see
+- `bev` and `bev_observed`, two folders beside `label`: labels of the bird's-eye view for the frames
+  of the reference camera. The grid is that of `bev_grid.json` in the folder of the subset (see
   `bev_semseg_ros.data.bev_files`).
 """
 

@@ -18,7 +18,7 @@ BOX_LABELS = "a2d2_boxes"  # the data set's own classes
 def axis_angle_rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     """Return the (3, 3) rotation by `angle` radians about the unit vector `axis` (Rodrigues).
 
-    The axes of A2D2's boxes point up or down, so without the axis, the sign of the angle is unknown.
+    The axes of A2D2's boxes point up or down, so `angle` alone does not determine the rotation.
     """
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

@@ -15,8 +15,8 @@ from bev_semseg_ros.data.calibration import a2d2_calibration, a2d2_lidar_poses
 from bev_semseg_ros.data.files import read_image, read_json
 from bev_semseg_ros.frame import LIDAR
 
-# Longest period of frames, microseconds: one sweep of the lidars. Images match if their times differ
-# by at most half the period.
+# Longest frame period, microseconds: one sweep of the lidars. Images match if their times differ by
+# at most half the period.
 MAX_PERIOD_US = 100_000
 
 Key = tuple[str, str]  # scene and number of a frame
@@ -44,7 +44,7 @@ class FrameFiles:
         return read_points(self.paths["lidar"]) if "lidar" in self.paths else None
 
     def time_us(self, cloud: Cloud | None) -> int:
-        """Return the time of the sidecar, or else that of the newest point, or else 0, microseconds."""
+        """Return the time in microseconds: of the sidecar, or else the newest point, or else 0."""
         if "sidecar" in self.paths:
             return _time_us(self.paths["sidecar"])
         return 0 if cloud is None else cloud.newest_us
@@ -108,7 +108,7 @@ class CameraView:
         self._times: dict[str, tuple[list[Key], np.ndarray]] = {}
 
     def unit_numbers(self, lidar_names: Mapping[int, str]) -> np.ndarray:
-        """Return a table from lidar numbers of one frame to numbers that are the same in all frames.
+        """Return a table from the lidar numbers of one frame to those that hold in all frames.
 
         The sidecars number the lidars differently in each frame. The returned numbers are those of
         `view_from_unit`; lidars that are not in the calibration have higher numbers.

@@ -104,9 +104,10 @@ _ARRAYS = ("points", "reflectance", "valid", "timestamp", "rectime", "lidar_id",
 
 
 def read_points(path: Path) -> Cloud:
-    """Read a lidar file of the labelled subsets or of the sequences, whose keys are spelled differently.
+    """Read a lidar file.
 
-    Points whose `valid` is false are left out.
+    The labelled subsets and the sequences spell the keys differently; both are read. Points whose
+    `valid` is false are left out.
 
     Raises:
         ValueError: The file is damaged; the message names it and what was expected.
@@ -129,8 +130,8 @@ def read_points(path: Path) -> Cloud:
     points = np.empty((count, 4), np.float32)
     points[:, :3] = arrays["points"]
     points[:, 3] = arrays["reflectance"] / 255.0
-    # In the sequences, `timestamp` is from another clock that is 37 s off. `rectime` is from the clock
-    # of the cameras.
+    # In the sequences, `timestamp` is from another clock that is 37 s off. `rectime` is from the
+    # clock of the cameras.
     times = arrays.get("rectime", arrays.get("timestamp"))
     if times is not None:
         times = np.nan_to_num(times[kept]).astype(np.int64)

@@ -59,8 +59,8 @@ class A2D2Dataset:
 
     The frames are those of the first camera. Frames of other cameras are matched by time, because
     their numbers are unrelated: the nearest one within half a frame period. If there is none,
-    `Frame.missing` has the name of the camera. If one of its files is missing, it has a name such as
-    "front_left image". The points of each camera form a scan with the name of the camera. A
+    `Frame.missing` has the name of the camera. If only one of its files is missing, it has an entry
+    such as "front_left image". The points of each camera form a scan with the name of the camera. A
     measurement that several cameras see is only in the scan of the first of these cameras. Only the
     front centre camera has boxes.
 
@@ -167,7 +167,7 @@ class A2D2Dataset:
         return cameras
 
     def _time_us(self, index: int) -> int:
-        """Return the time of a frame, microseconds; 0 if it is not needed, to avoid reading a file."""
+        """Return the time of a frame, microseconds; 0 with one camera, where none is needed."""
         if len(self._views) == 1:
             return 0
         reference = self._reference.files[self._keys[index]]

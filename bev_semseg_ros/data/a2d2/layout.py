@@ -38,7 +38,7 @@ _SCENE = re.compile(r"\d{8}_\d{6}")
 
 
 def scene_folders(path: Path) -> list[Path]:
-    """Return the scenes in a root (boxes subset first) or in a subset, or the path if it is a scene."""
+    """Return the scenes in a root (boxes subset first) or a subset, or a scene folder itself."""
     scenes = [*_scenes_in(path / BOXES_SUBSET), *_scenes_in(path / SEMANTIC_SUBSET)]
     return scenes or _scenes_in(path) or ([path] if _is_scene(path) else [])
 

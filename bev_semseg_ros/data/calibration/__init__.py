@@ -1,4 +1,4 @@
-"""Calibrations: where the sensors sit and how the cameras see, from A2D2, KITTI or our own YAML."""
+"""Calibrations: poses of sensors and intrinsics of cameras, from A2D2, KITTI or our own YAML."""
 
 from bev_semseg_ros.data.calibration.a2d2_format import (
     A2D2_GROUND_Z,

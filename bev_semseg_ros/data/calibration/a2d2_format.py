@@ -1,4 +1,4 @@
-"""A2D2's calibration, cams_lidars.json (Geyer et al., arXiv 2004.06320)."""
+"""Reads the calibration of A2D2, cams_lidars.json (Geyer et al., arXiv 2004.06320)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bev_semseg_ros.data.files import numbers, read_json
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
 
-A2D2_GROUND_Z = -0.85  # in A2D2's vehicle frame, metres, measured on A2D2's lidar points
+A2D2_GROUND_Z = -0.85  # in A2D2's vehicle frame, metres, measured in A2D2's lidar points
 A2D2_LENSES = {"Telecam": ("plumb_bob", 5), "Fisheye": ("equidistant", 4)}
 
 
 def a2d2_calibration(path: Path, camera: str = "front_center") -> Calibration:
     """Read the calibration of a camera of A2D2.
 
-    The "lidar" frame is the camera's *view*, in which A2D2 gives its points. The ego frame has the
-    axes of A2D2's vehicle frame and its origin on the ground below the front-centre camera. The
-    units of the clouds are numbered in the order of the file, as the reader of A2D2 does.
+    The "lidar" frame is the *view* frame of the camera, in which A2D2 gives its points. The ego
+    frame has the axes of A2D2's vehicle frame. Its origin is on the ground below the front centre
+    camera. The units of the clouds are numbered in the order of the file, as in the reader of A2D2.
 
     Args:
         path: A2D2's cams_lidars.json.
-        camera: Name of the camera in it.
+        camera: Name of the camera in this file.
 
     Returns:
         The calibration.
@@ -74,8 +74,8 @@ def a2d2_lidar_poses(path: Path) -> dict[str, np.ndarray]:
         path: A2D2's cams_lidars.json.
 
     Returns:
-        Name of each lidar -> (4, 4) takes its points to the ego frame of `a2d2_calibration`; empty
-        if the file names no lidars.
+        Name of each lidar -> (4, 4) transform from its frame to the ego frame of
+        `a2d2_calibration`; empty if the file has no lidars.
 
     Raises:
         ValueError: The file is damaged; the message names file and entry.
@@ -94,13 +94,13 @@ def a2d2_lidar_poses(path: Path) -> dict[str, np.ndarray]:
 
 
 def _ego_from_vehicle(front_center: dict[str, Any], path: Path) -> np.ndarray:
-    """Return the (4, 4) transform to the ego frame from A2D2's vehicle frame."""
+    """Return the (4, 4) transform from A2D2's vehicle frame to the ego frame."""
     front = _vehicle_from_view(front_center, f"{path}: cameras.front_center")
     return invert(transform(translation=(front[0, 3], front[1, 3], A2D2_GROUND_Z)))
 
 
 def _vehicle_from_view(entry: dict[str, Any], where: str) -> np.ndarray:
-    """Return the (4, 4) transform of a sensor's view, built as A2D2's tutorial builds it."""
+    """Return the (4, 4) transform from a sensor's view to the vehicle, as in A2D2's tutorial."""
     view = entry.get("view")
     if not isinstance(view, dict):
         raise ValueError(f"{where}.view: expected an object with origin, x-axis and y-axis")

@@ -1,4 +1,4 @@
-"""The beams of a lidar, as a calibration file gives them for the simulation."""
+"""The beams of a lidar in a calibration file, for the simulator."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ MAX_RANGE = 1000.0  # metres
 
 @dataclass(frozen=True)
 class Beams:
-    """What a calibration file says of the beams of a lidar. Only the simulator needs it.
+    """The beams of a lidar, as given in a calibration file. Only the simulator needs them.
 
-    A value that is given stands before that of the model.
+    A given value overrides that of the model.
 
     Attributes:
-        model: The maker's model, such as "VLP-16"; "" if the file names none.
-        elevations: Elevation of each beam in degrees, in the frame of the lidar; empty if the file
-            gives none.
-        azimuth_step: Degrees between two shots of a beam; None if the file gives none.
-        azimuths: First and last azimuth in degrees, counter-clockwise from the x axis of the lidar;
-            None for what the model has, or else a full turn.
-        max_range: Metres; None if the file gives none.
+        model: Model name, such as "VLP-16"; "" if not given.
+        elevations: Elevation of each beam in the frame of the lidar, degrees; empty if not given.
+        azimuth_step: Azimuth between two shots of a beam, degrees; None if not given.
+        azimuths: First and last azimuth, counter-clockwise from the x axis of the lidar, degrees.
+            None stands for those of the model, or else for a full turn.
+        max_range: Maximum range, metres; None if not given.
     """
 
     model: str = ""
@@ -37,7 +36,7 @@ class Beams:
     max_range: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the values that are given, as they stand in a file."""
+        """Return the given values, as in a calibration file."""
         content: dict[str, Any] = {}
         if self.model:
             content["model"] = self.model
@@ -59,11 +58,11 @@ def read_beams(section: Any, where: str) -> Beams:
     """Check and convert the section `beams` of a lidar.
 
     Args:
-        section: What the file has there.
-        where: File and section, with which an error begins.
+        section: Content of the section.
+        where: File and section, for the beginning of an error message.
 
     Returns:
-        The beams. They need not suffice for a simulation.
+        The beams. The values may be insufficient for a simulation.
 
     Raises:
         ValueError: The section is damaged; the message names the entry and what was expected.
@@ -89,7 +88,7 @@ def read_beams(section: Any, where: str) -> Beams:
 
 
 def _elevations(section: dict[str, Any], where: str) -> tuple[float, ...]:
-    """Return the elevations of a section; empty without."""
+    """Return the elevations in a section; empty if not given."""
     if "elevations" not in section:
         return ()
     where += ".elevations"
@@ -103,7 +102,7 @@ def _elevations(section: dict[str, Any], where: str) -> tuple[float, ...]:
 
 
 def _azimuths(section: dict[str, Any], where: str) -> tuple[float, float] | None:
-    """Return the first and the last azimuth of a section; None without."""
+    """Return the first and the last azimuth in a section; None if not given."""
     if "azimuths" not in section:
         return None
     where += ".azimuths"
@@ -117,7 +116,7 @@ def _azimuths(section: dict[str, Any], where: str) -> tuple[float, float] | None
 
 
 def _number(section: dict[str, Any], key: str, highest: float, where: str) -> float | None:
-    """Return a number of a section that lies above 0; None without."""
+    """Return a number above 0 in a section; None if not given."""
     if key not in section:
         return None
     value = float(numbers(section[key], (), f"{where}.{key}"))

@@ -1,4 +1,4 @@
-"""Writes beams into a calibration file that a user wrote, whose comments and order stay."""
+"""Writes beams into a user's calibration file, whose comments and order are kept."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from bev_semseg_ros.data.calibration.beams import Beams
 from bev_semseg_ros.data.calibration.yaml_format import yaml_calibration
 from bev_semseg_ros.frame import LIDAR
 
-WIDTH = 100  # characters of a line
+WIDTH = 100  # maximum length of a line, characters
 KEY = "beams"
-# Beams are written before this key, which every lidar has.
+# Beams are written before one of these keys (present and former name), which every lidar has.
 NEXT_KEYS = ("ego_from_lidar", "model_from_lidar")
 
 
 def write_beams(path: Path, beams: Mapping[str, Beams]) -> None:
-    """Write the beams of some lidars into a calibration file, in place of those that it has.
+    """Write the beams of some lidars into a calibration file; replace existing ones.
 
     Args:
         path: Calibration YAML.
-        beams: Lidar -> its beams.
+        beams: Name of each lidar -> its beams.
 
     Raises:
-        ValueError: The file is no YAML of ours or lacks a lidar. The file is as it was then.
+        ValueError: The file is not in our YAML format or lacks a lidar. It is then left unchanged.
     """
     if path.suffix not in (".yaml", ".yml"):
         raise ValueError(
@@ -56,7 +56,7 @@ def _with_beams(text: str, name: str, beams: Beams, path: Path) -> str:
 
 
 def _section(root: Any, name: str) -> Any:
-    """Return the node of a lidar's section; None without."""
+    """Return the YAML node of the section of a lidar; None if there is none."""
     for key, value in root.value:
         if key.value == LIDAR and name == LIDAR:
             return value
@@ -66,7 +66,7 @@ def _section(root: Any, name: str) -> Any:
 
 
 def _end(node: Any) -> int:
-    """Return where a node ends in the text, without the comments that follow it."""
+    """Return the end of a node in the text, without the comments that follow it."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style:
         return int(node.end_mark.index)
     last = node.value[-1]
@@ -74,7 +74,7 @@ def _end(node: Any) -> int:
 
 
 def _entry(beams: Beams, column: int) -> str:
-    """Return the entry as text, whose further lines are indented below `column`."""
+    """Return the entry as text; its second and further lines are indented below `column`."""
     text = yaml.safe_dump(
         {KEY: beams.to_dict()}, sort_keys=False, default_flow_style=True, width=WIDTH - column
     )

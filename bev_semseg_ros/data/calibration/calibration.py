@@ -1,4 +1,4 @@
-"""The calibration of a rig, and checks of the names and matrices that files give."""
+"""The calibration of a rig, and checks of names and matrices from files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bev_semseg_ros.data.calibration.beams import Beams
 from bev_semseg_ros.data.files import numbers
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, only
 
-SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # ROS hides topics with _ in front
+SENSOR_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # ROS hides topics that begin with _
 SENSOR_NAME_RULE = "letters, digits and underscores, beginning with a letter"
 
 
 def frame_name(frame_id: str) -> str:
-    """Return the name of a coordinate frame: without the leading slash of ROS 1, as tf2 has it."""
+    """Return a frame_id without the leading slash of ROS 1, as tf2 expects it."""
     return frame_id.lstrip("/")
 
 
@@ -27,11 +27,11 @@ class LidarMount:
     """A lidar on the vehicle.
 
     Attributes:
-        ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
-        frame_id: The lidar's frame in ROS.
-        beams: What the file says of its beams, which only the simulator needs; None if nothing.
-        lidar_from_unit: If its clouds combine several lidars (units), (4, 4) by the number that the
-            points of a unit have. Each takes points of the unit to the frame of the clouds.
+        ego_from_lidar: (4, 4) transform from the frame of the lidar to the ego frame.
+        frame_id: Frame of the lidar in ROS.
+        beams: Beams of the lidar, which only the simulator needs; None if unknown.
+        lidar_from_unit: If the clouds combine several lidars (units): (4, 4) transform from the
+            frame of each unit to that of the clouds, by the unit number of the points.
     """
 
     ego_from_lidar: np.ndarray
@@ -45,8 +45,8 @@ class CameraMount:
     """A camera on the vehicle.
 
     Attributes:
-        camera: Where it sits and how it sees.
-        frame_id: The optical frame of the camera in ROS.
+        camera: Intrinsics, distortion and pose of the camera.
+        frame_id: Optical frame of the camera in ROS.
     """
 
     camera: Camera
@@ -55,19 +55,19 @@ class CameraMount:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Where the sensors of a rig sit and how its cameras see.
+    """Poses of the sensors of a rig, and intrinsics of its cameras.
 
-    The first lidar and the first camera are the reference sensors. `ego_from_lidar`, `camera` and
-    their like are short for those of a rig with one lidar and at most one camera;
-    `Calibration.of` makes such a calibration.
+    The first lidar and the first camera are the reference sensors. For a rig with one lidar and at
+    most one camera, properties such as `ego_from_lidar` and `camera` are shortcuts, and
+    `Calibration.of` makes a calibration.
 
     Attributes:
         lidars: Lidars by their names, at least one.
         cameras: Cameras by their names; empty if only lidars are known.
 
     Raises:
-        ValueError: There is no lidar, a name cannot be part of a ROS topic, or sensors of a rig
-            with several of a kind share a frame_id.
+        ValueError: There is no lidar, a name cannot be part of a ROS topic, or in a rig with
+            several lidars or cameras, sensors share a frame_id.
     """
 
     lidars: Mapping[str, LidarMount]
@@ -95,7 +95,7 @@ class Calibration:
         """Return the calibration of one lidar and at most one camera.
 
         Args:
-            ego_from_lidar: (4, 4) takes points of the lidar to the ego frame.
+            ego_from_lidar: (4, 4) transform from the frame of the lidar to the ego frame.
             camera: The camera; None if only the lidar is known.
             lidar_frame: frame_id of the lidar in ROS.
             camera_frame: frame_id of the camera in ROS.
@@ -138,7 +138,7 @@ class Calibration:
 
     @property
     def known_camera(self) -> Camera:
-        """The only camera, where there must be one.
+        """The only camera; never None.
 
         Raises:
             ValueError: Only lidars are known, or there are several cameras.
@@ -149,7 +149,7 @@ class Calibration:
 
     @property
     def units(self) -> dict[str, Mapping[int, np.ndarray]]:
-        """`LidarMount.lidar_from_unit` of each lidar by its name."""
+        """`LidarMount.lidar_from_unit` of each lidar, by the name of the lidar."""
         return {name: mount.lidar_from_unit for name, mount in self.lidars.items()}
 
     @property
@@ -159,7 +159,7 @@ class Calibration:
         return mount
 
     def _check_frame_ids(self) -> None:
-        """Check that every sensor has a frame of its own."""
+        """Check that each sensor has its own frame_id."""
         owners: dict[str, str] = {}
         sensors = [(f"lidars.{name}", mount.frame_id) for name, mount in self.lidars.items()]
         sensors += [(f"cameras.{name}", mount.frame_id) for name, mount in self.cameras.items()]
@@ -177,7 +177,7 @@ def check_sensor_name(name: Any, where: str) -> None:
 
     Args:
         name: The name.
-        where: File and section, or parameter, with which an error begins.
+        where: File and section, or parameter, for the beginning of an error message.
 
     Raises:
         ValueError: It cannot.
@@ -194,13 +194,13 @@ def rigid(values: Any, where: str) -> np.ndarray:
 
     Args:
         values: 4 x 4 numbers.
-        where: File and entry, with which an error begins.
+        where: File and entry, for the beginning of an error message.
 
     Returns:
         (4, 4) float64.
 
     Raises:
-        ValueError: `values` are no rotation and translation.
+        ValueError: `values` are not a rotation and a translation.
     """
     matrix = numbers(values, (4, 4), where)
     rotation = matrix[:3, :3]
@@ -218,13 +218,13 @@ def intrinsic(values: Any, where: str) -> np.ndarray:
 
     Args:
         values: 3 x 3 numbers.
-        where: File and entry, with which an error begins.
+        where: File and entry, for the beginning of an error message.
 
     Returns:
         (3, 3) float64 K.
 
     Raises:
-        ValueError: `values` are no camera matrix.
+        ValueError: `values` are not a camera matrix.
     """
     matrix = numbers(values, (3, 3), where)
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or not np.allclose(matrix[2], (0, 0, 1)):

@@ -1,6 +1,6 @@
-"""Lens distortion by the names and lengths that drivers and calibration tools write.
+"""Reads lens distortion with the model names and numbers of coefficients that occur in practice.
 
-The rules hold for calibration files and for sensor_msgs/CameraInfo alike.
+The same rules apply to calibration files and to sensor_msgs/CameraInfo.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from bev_semseg_ros.frame import DISTORTION_MODELS
 
-# Other names -> one of DISTORTION_MODELS. Case, spaces and hyphens do not count.
+# Other names -> one of DISTORTION_MODELS. Case, spaces, hyphens and underscores are normalized.
 OTHER_NAMES = {
     "fisheye": "equidistant",  # OpenCV
     "kannala_brandt": "equidistant",
@@ -21,10 +21,10 @@ OTHER_NAMES = {
     "radial_tangential": "plumb_bob",
     "brown_conrady": "plumb_bob",
     "rational": "rational_polynomial",
-    "pinhole": "",  # says nothing of the distortion
+    "pinhole": "",  # does not specify the distortion
 }
-# Coefficients that OpenCV takes. It has one polynomial and one order for all of them: those of
-# plumb_bob come first.
+# Numbers of coefficients that OpenCV accepts. Its rational polynomial begins with the coefficients
+# of plumb_bob.
 LENGTHS = {
     "plumb_bob": (4, 5),
     "rational_polynomial": (8, 12, 14),
@@ -35,21 +35,21 @@ LENGTHS = {
 def read_distortion(
     name: str, coefficients: Sequence[float] | np.ndarray
 ) -> tuple[str, np.ndarray]:
-    """Return the model and the coefficients as `Camera` takes them.
+    """Return the distortion model and its coefficients as `Camera` expects them.
 
-    The number of coefficients decides between plumb_bob and rational_polynomial, whichever of them
-    the name is, and where there is no name. Zeros at the end do not count, and are added where
-    OpenCV needs them.
+    If the name does not fit the number of coefficients, or if there is no name, the number decides
+    between plumb_bob and rational_polynomial. Trailing zeros do not count; they are added or
+    removed to get a number that OpenCV accepts.
 
     Args:
-        name: The model, in one of its names; "" if unnamed.
-        coefficients: In OpenCV's order.
+        name: One of the names of the model; "" if unnamed.
+        coefficients: Coefficients in OpenCV's order.
 
     Returns:
-        One of DISTORTION_MODELS, and as many coefficients as OpenCV takes for it.
+        One of DISTORTION_MODELS, and as many coefficients as OpenCV accepts for it.
 
     Raises:
-        ValueError: The model is unknown, or has another number of coefficients.
+        ValueError: The model is unknown or ambiguous, or the number of coefficients does not fit.
     """
     key = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
     model = OTHER_NAMES.get(key, key)
@@ -83,7 +83,7 @@ def read_distortion(
 
 
 def _padded(values: np.ndarray, used: int, lengths: Sequence[int], name: str) -> np.ndarray:
-    """Return the first `used` values with zeros behind, in the smallest length that holds them."""
+    """Pad the first `used` values with zeros to the smallest of `lengths` that holds them."""
     for length in lengths:
         if used <= length:
             padded = np.zeros(length)

@@ -1,4 +1,4 @@
-"""KITTI's calibration files, of the object set and of the raw drives (Geiger et al., IJRR 2013)."""
+"""Reads calibration files of KITTI object, tracking and raw (Geiger et al., IJRR 2013)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, frame_k
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import invert, transform
 
-KITTI_EGO_FROM_LIDAR = transform(translation=(0.0, 0.0, 1.73))  # height of the velodyne
+KITTI_EGO_FROM_LIDAR = transform(translation=(0.0, 0.0, 1.73))  # height of the Velodyne
 
-# Object calibration files lack the size of image_2, but each of the five recording days had its
-# own focal length.
+# Focal length in pixels -> (width, height) of the images. Calibration files of the object set lack
+# the size, but each of the five recording days had its own focal length.
 KITTI_IMAGE_SIZES = {
     721.5377: (1242, 375),
     707.0493: (1224, 370),
@@ -25,18 +25,19 @@ KITTI_IMAGE_SIZES = {
 }
 
 
-# What the tracking set calls rows of the object set.
+# Names of rows in the tracking set -> those in the object set.
 _ALIASES = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam", "Tr_imu_velo": "Tr_imu_to_velo"}
 
 
 def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
-    """Read the rows "name: numbers" of a calibration file; the colon may be missing.
+    """Read the rows "name: numbers" of a calibration file; the colon is optional.
 
     Args:
         path: A calibration file of KITTI.
 
     Returns:
-        Name -> numbers, flat. Names of the tracking set become those of the object set.
+        Name -> flat array of numbers. Names of the tracking set are replaced by those of the object
+        set.
 
     Raises:
         ValueError: A row is damaged; the message names file and line.
@@ -57,14 +58,14 @@ def read_kitti_matrices(path: Path) -> dict[str, np.ndarray]:
 
 
 def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.ndarray:
-    """Compute where the lidar sits relative to the frame in which KITTI gives its boxes.
+    """Compute the pose of the lidar in the frame in which KITTI gives its boxes.
 
     Args:
         rows: Rows of an object calib file.
         path: That file, for errors.
 
     Returns:
-        (4, 4) transform from the velodyne to the rectified frame of camera 0.
+        (4, 4) transform from the frame of the Velodyne to the rectified frame of camera 0.
 
     Raises:
         ValueError: A row is missing or damaged.
@@ -75,7 +76,7 @@ def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.nd
 
 
 def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
-    """Compute where a further lidar of a simulated rig sits relative to the velodyne.
+    """Read the pose of a further lidar of a simulated rig relative to the Velodyne.
 
     Args:
         rows: Rows of an object calib file.
@@ -83,7 +84,7 @@ def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -
         path: That file, for errors.
 
     Returns:
-        (4, 4) transform that takes points of the lidar to the frame of the velodyne.
+        (4, 4) transform from the frame of the lidar to that of the Velodyne.
 
     Raises:
         ValueError: The row is missing or damaged.
@@ -93,12 +94,12 @@ def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -
 
 
 def kitti_lidar_row(name: str) -> str:
-    """Return the name of the row that says where a further lidar sits."""
+    """Return the name of the row with the pose of a further lidar."""
     return f"Tr_{name}_to_velo"
 
 
 def kitti_camera_row(name: str) -> str:
-    """Return the name of the row that says where a camera sits that looks elsewhere than P2's."""
+    """Return the name of the row with the pose of a camera that looks in another direction."""
     return f"Tr_velo_to_{name}"
 
 
@@ -113,12 +114,13 @@ def kitti_object_camera(
     Args:
         rows: Rows of an object calib file.
         path: That file, for errors.
-        size: (width, height) of the image; default: that of the recording day with this K.
-        name: "image_02" for the left camera, "image_03" for the right one; a simulated rig may
-            have more, and those that look elsewhere have a row Tr_velo_to_NAME.
+        size: (width, height) of the image; default: that of the recording day with this focal
+            length.
+        name: "image_02" for the left camera, "image_03" for the right one. A simulated rig may
+            have more; those that look in other directions have a row Tr_velo_to_NAME.
 
     Returns:
-        The camera; None if `size` is not given and no recording day had this K.
+        The camera; None if `size` is not given and no recording day had this focal length.
 
     Raises:
         ValueError: A row is missing or damaged.
@@ -137,7 +139,7 @@ def kitti_object_camera(
 
 
 def _size_of_recording_day(focal_length: float) -> tuple[int, int] | None:
-    """Return the (width, height) of the images with a focal length in pixels, None if unknown."""
+    """Return the (width, height) of images with a focal length in pixels; None if unknown."""
     for known, size in KITTI_IMAGE_SIZES.items():
         if abs(known - focal_length) < 1e-3:
             return size
@@ -145,7 +147,7 @@ def _size_of_recording_day(focal_length: float) -> tuple[int, int] | None:
 
 
 def kitti_object_calibration(path: Path) -> Calibration:
-    """Read an object calib file; the size of the image comes from `image_2` where it is there.
+    """Read an object calib file; the size of the image is that of the file in `image_2`, if any.
 
     Args:
         path: `calib/<frame number>.txt`.
@@ -170,11 +172,11 @@ def kitti_object_calibration(path: Path) -> Calibration:
 
 
 def kitti_raw_calibration(folder: Path, camera: str = "image_02") -> Calibration:
-    """Read the calibration of a day of KITTI raw: one camera of its "sync" drives.
+    """Read the calibration of one camera of the "sync" drives of a day of KITTI raw.
 
     Args:
         folder: Folder of the day.
-        camera: Folder of the camera's images: "image_02" left or "image_03" right, in colour.
+        camera: Folder of the images: "image_02" (left colour camera) or "image_03" (right one).
 
     Returns:
         The calibration.
@@ -203,13 +205,13 @@ def kitti_raw_calibration(folder: Path, camera: str = "image_02") -> Calibration
 
 
 def kitti_raw_lidar_from_imu(path: Path) -> np.ndarray:
-    """Read where the GPS/IMU of KITTI raw sits relative to the lidar.
+    """Read the pose of the GPS/IMU of KITTI raw relative to the lidar.
 
     Args:
         path: A day's calib_imu_to_velo.txt.
 
     Returns:
-        (4, 4) transform.
+        (4, 4) transform from the frame of the IMU to that of the lidar.
 
     Raises:
         ValueError: The file is damaged; the message names it and the row.
@@ -228,8 +230,8 @@ def _camera(
 ) -> Camera:
     """Build the camera of a rectified projection.
 
-    The camera stands beside camera 0. KITTI puts this offset into the projection; here it belongs
-    to the extrinsics.
+    KITTI puts the offset of the camera from camera 0 into the projection. In a `Camera`, it is part
+    of the pose.
 
     Args:
         projection: (3, 4) K [I | t].
@@ -246,14 +248,14 @@ def _camera(
 
 
 def _projection(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
-    """Return a row K [I | t] as (3, 4)."""
+    """Return a row K [I | t] as a (3, 4) matrix."""
     projection = _row(rows, name, (3, 4), path)
     intrinsic(projection[:, :3], f"{path}: {name}")
     return projection
 
 
 def _row(rows: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Return a row in a shape; raise ValueError naming `path` if it is missing or damaged."""
+    """Return a row in the given shape; raise ValueError if it is missing or damaged."""
     count = int(np.prod(shape))
     if name not in rows:
         raise ValueError(f"{path}: expected {name} with {count} numbers, it is missing")

@@ -1,4 +1,4 @@
-"""Loading a calibration of any known format."""
+"""Loads a calibration in any known format."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def load_calibration(path: str | Path) -> Calibration:
     """Load the calibration in a file or a folder.
 
     Args:
-        path: Our YAML, A2D2's cams_lidars.json (front-centre camera), a KITTI object calib file,
-            or KITTI raw's calib_cam_to_cam.txt (with calib_velo_to_cam.txt beside it). Or a
-            folder with such a file, the folder of a bag, or KITTI's folder (the calibration of
-            its first frame is taken).
+        path: Our YAML, A2D2's cams_lidars.json (front centre camera), a KITTI object calib file, or
+            KITTI raw's calib_cam_to_cam.txt (with calib_velo_to_cam.txt beside it). Instead of a
+            file, it may be a folder with such a file, the folder of a bag, or that of KITTI (with
+            the calibration of its first frame).
 
     Returns:
         The calibration.
 
     Raises:
         ValueError: The file is damaged or of an unknown format; the message names it.
-        FileNotFoundError: There is no calibration; the message says what was looked for.
+        FileNotFoundError: There is no calibration; the message lists the expected files.
     """
     path = Path(path)
     if path.is_dir():
@@ -57,7 +57,7 @@ def load_calibration(path: str | Path) -> Calibration:
 
 
 def _file_in(folder: Path) -> Path:
-    """Return the calibration file in a folder; raise FileNotFoundError if it has none."""
+    """Return the calibration file in a folder; raise FileNotFoundError if there is none."""
     for name in (YAML_NAME, "cams_lidars.json", "calib_cam_to_cam.txt"):
         if (folder / name).is_file():
             return folder / name

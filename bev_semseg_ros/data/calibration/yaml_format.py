@@ -1,22 +1,22 @@
-"""Our own calibration file, a YAML (an example is config/calibration_example.yaml):
+"""Our own calibration format, a YAML file (an example is config/calibration_example.yaml):
 
 lidar:
   frame_id: lidar
-  ego_from_lidar: 4x4         # takes points of the lidar to the ego frame, so holds its height
-  beams: {model: VLP-16}      # for the simulation; may be left out (see `read_beams`)
-  lidar_from_unit:            # only if several lidars (units) make one cloud
-    0: 4x4                    # takes points of unit 0 to the lidar: the frame of the clouds
+  ego_from_lidar: 4x4         # takes points of the lidar to the ego frame; includes its height
+  beams: {model: VLP-16}      # optional, for the simulator (see `read_beams`)
+  lidar_from_unit:            # only if one cloud combines several lidars (units)
+    0: 4x4                    # takes points of unit 0 to the frame of the lidar (of the clouds)
     1: 4x4
-camera:                       # may be left out
+camera:                       # optional
   frame_id: camera
   width, height: int          # pixels
   matrix: 3x3                 # K of the image as recorded
   distortion_model: none | plumb_bob | rational_polynomial | equidistant (see `read_distortion`)
-  distortion: [...]           # in OpenCV's order; not used with none
+  distortion: [...]           # in OpenCV's order; not used with model none
   rectified_matrix: 3x3       # K of the rectified image of the same size
   camera_from_ego: 4x4        # takes points of the ego frame to the optical camera frame
 
-A rig of several lidars or cameras has the sections `lidars` or `cameras` instead, with the same
+A rig with several lidars or cameras has the section `lidars` or `cameras` instead, with the same
 keys below the name of each sensor (an example is config/calibration_rig_example.yaml):
 
 lidars:
@@ -54,7 +54,7 @@ YAML_NAME = "calibration.yaml"
 
 _Mount = TypeVar("_Mount", LidarMount, CameraMount)
 
-MAX_UNIT = 65535  # the highest number that a point can give its unit
+MAX_UNIT = 65535  # highest unit number that a point can have
 
 _LIDAR_KEYS = ("frame_id", "ego_from_lidar")
 _CAMERA_KEYS = (
@@ -67,7 +67,7 @@ _CAMERA_KEYS = (
     "rectified_matrix",
     "camera_from_ego",
 )
-# Keys of version 0.1, which its calibrations and bags still have.
+# Keys of version 0.1, which its calibration files and bags have -> present keys.
 _FORMER_KEYS = {"model_from_lidar": "ego_from_lidar", "camera_from_model": "camera_from_ego"}
 _HEADER = """\
 # Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a.
@@ -109,9 +109,9 @@ def _mounts(
 
     Args:
         tree: The content of the file.
-        kind: The section of a single sensor. That of several has an s at its end.
-        default: The name of a single sensor.
-        read: Returns the sensor of a section; takes the section, and file and section for errors.
+        kind: Name of the section of a single sensor; for several sensors, an s is appended.
+        default: Name of a single sensor.
+        read: Returns the sensor of a section; takes the section, and its file and name for errors.
         path: The file.
 
     Raises:
@@ -174,7 +174,7 @@ def _camera_mount(section: Any, where: str) -> CameraMount:
 
 
 def _camera(values: dict[str, Any], where: str) -> Camera:
-    """Return how the camera of a section sees; `where` is for errors."""
+    """Return the camera model of a section; `where` is for errors."""
     for key in ("width", "height"):
         if not isinstance(values[key], int) or not 1 <= values[key] <= MAX_SIDE:
             raise ValueError(f"{where}.{key}: expected a number of pixels, got {values[key]!r}")
@@ -207,8 +207,8 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
     """Write a calibration in our own format.
 
     Args:
-        calibration: What to write.
-        path: File to write to; an existing one is replaced.
+        calibration: The calibration.
+        path: The file; an existing file is overwritten.
     """
     lidars = {name: _lidar_section(mount) for name, mount in calibration.lidars.items()}
     cameras = {name: _camera_section(mount) for name, mount in calibration.cameras.items()}
@@ -219,7 +219,7 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
 
 
 def _sections(sensors: Mapping[str, Any], kind: str, default: str) -> dict[str, Any]:
-    """Return the section of a single sensor of a kind, or that of several or of another name."""
+    """Return the section `kind` for a single sensor with the default name, or else `kinds`."""
     if not sensors:
         return {}
     if list(sensors) == [default]:
@@ -253,7 +253,7 @@ def _camera_section(mount: CameraMount) -> dict[str, Any]:
 
 
 def _with_present_keys(section: Any) -> Any:
-    """Return a section with its keys as they are called today."""
+    """Return a section with former keys replaced by the present ones."""
     if not isinstance(section, dict):
         return section
     return {_FORMER_KEYS.get(key, key): value for key, value in section.items()}
@@ -262,7 +262,7 @@ def _with_present_keys(section: Any) -> Any:
 def _mapping(
     value: Any, required: tuple[str, ...], optional: tuple[str, ...], where: str
 ) -> dict[str, Any]:
-    """Return `value` if it is a mapping with the required and at most the optional keys."""
+    """Return `value` if it is a mapping with all required keys and no unknown ones."""
     known = required + optional
     if not isinstance(value, dict):
         raise ValueError(
