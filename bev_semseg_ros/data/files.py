@@ -74,8 +74,8 @@ def read_gray(path: Path) -> np.ndarray:
     data = path.read_bytes()
     if data.startswith(JPEG):
         raise ValueError(
-            f"{path}: expected a PNG; a JPEG changes the numbers of the classes, so the masks have "
-            "to be made again from their source"
+            f"{path}: expected a PNG; JPEG compression changes class numbers, so recreate the "
+            "masks from their source"
         )
     image = _decode(data, cv2.IMREAD_UNCHANGED, path)
     if data[_PNG_COLOR_TYPE] == _PNG_PALETTE:

@@ -1,8 +1,8 @@
-"""Check labelled data before it is trained on, scored or written as a bag.
+"""Checks labelled data before training, evaluation or conversion to a bag.
 
-`check_data` reads every frame; `check_files` opens no image and no cloud. Both use the same checks
-and return a `DataReport`. A *fault* is what would train wrongly. A *warning* is a frame that lacks
-something, or what is worth a look.
+`check_data` reads each frame. `check_files` does not read frames, only the headers of a few images
+and parts of a few clouds. Both return a `DataReport`. A *fault* would make
+the training wrong. A *warning* is about frames that lack something, or about something unusual.
 """
 
 from bev_semseg_ros.data_check.check import check_data, check_files

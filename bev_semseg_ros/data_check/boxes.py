@@ -1,4 +1,4 @@
-"""Whether the labelled boxes fit the points, the images and the world."""
+"""Checks whether labelled boxes fit the points and the images, and have plausible sizes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bev_semseg_ros.geometry import box_image_bounds, points_in_boxes
 from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.labels import LabelSet
 
-# Hidden and far objects have boxes without a point: 1 % in the shipped frames of KITTI, and some
-# sets label what only the camera saw.
+# Fraction of boxes without points. Hidden and distant objects have none: 1 % in the shipped frames
+# of KITTI. Some data sets also label objects that only the camera saw.
 USUAL_WITHOUT_POINTS = 0.1
 MOST = 0.5
-MARGIN = 0.1  # metres by which a box is grown: labels are not exact
-GROUND = 0.3  # metres above the bottom of a box in which points may be the ground's
-NEAR = 0.1  # metres before a camera
+MARGIN = 0.1  # metres by which a box is enlarged, because labels are inexact
+GROUND = 0.3  # metres above the bottom of a box, below which points may belong to the ground
+NEAR = 0.1  # metres in front of a camera
 
 
 class BoxCheck:
@@ -65,7 +65,7 @@ class BoxCheck:
         return dict(self._num_boxes.most_common())
 
     def findings(self) -> list[DataFinding]:
-        """Return what is wrong with the boxes."""
+        """Return the findings about the boxes."""
         found = [self._empty_frames(), self._empty_boxes(), self._outside_boxes()]
         return [*(each for each in found if each is not None), *self._implausible()]
 
@@ -82,19 +82,19 @@ class BoxCheck:
                 self._sizes.setdefault(name, Cases()).add(example, int(wrong.sum()))
 
     def _empty_frames(self) -> DataFinding | None:
-        """Return the finding about frames that are labelled and have no box."""
+        """Return the finding about labelled frames without boxes."""
         cases = self._frames_without
         if not cases.count:
             return None
         item = "frames without boxes"
-        text = f"{portion(cases.count, self._num_labelled, 'labelled frames')} hold no box"
+        text = f"{portion(cases.count, self._num_labelled, 'labelled frames')} have no box"
         if cases.count == self._num_labelled:
             remedy = (
-                "a network learns from them that there is nothing: fill the label files, or remove "
-                "them if nobody labelled boxes"
+                "a network learns from them that there are no objects: fill the label files, or "
+                "remove them if nobody labelled boxes"
             )
             return cases.finding(item, "fault", text, remedy)
-        remedy = "right if nothing was there; if nobody labelled them, remove their label files"
+        remedy = "correct if there was no object; if nobody labelled them, remove their label files"
         return cases.finding(item, "warning", text, remedy)
 
     def _empty_boxes(self) -> DataFinding | None:
@@ -103,26 +103,26 @@ class BoxCheck:
         if cases.count <= USUAL_WITHOUT_POINTS * total:
             return None
         usual = f"{100 * USUAL_WITHOUT_POINTS:.0f} %"
-        text = f"{portion(cases.count, total, 'boxes')} hold no point, up to {usual} are usual"
+        text = f"{portion(cases.count, total, 'boxes')} contain no point; up to {usual} are usual"
         if cases.count > MOST * total:
             remedy = (
-                "boxes and points are not in the same place: check the calibration between them "
+                "boxes and points do not overlap: check the calibration between them "
                 "(KITTI: Tr_velo_to_cam and R0_rect), the frame of the clouds (x forward, y left, "
                 "z up) and that labels and clouds have the same numbers"
             )
             return cases.finding("boxes without points", "fault", text, remedy)
-        remedy = "they train nothing; were they labelled in images, or with another lidar?"
+        remedy = "training ignores them; were they labelled in images, or with another lidar?"
         return cases.finding("boxes without points", "warning", text, remedy)
 
     def _outside_boxes(self) -> DataFinding | None:
-        """Return the finding about boxes that no image shows.
+        """Return the finding about boxes outside all images.
 
-        Many are right where objects are labelled all around: they hold points then.
+        If objects are labelled all around, many such boxes are correct, and they contain points.
         """
         cases, total = self._outside, self._num_with_camera
         if not cases.count:
             return None
-        text = f"{portion(cases.count, total, 'boxes')} lie outside of every image"
+        text = f"{portion(cases.count, total, 'boxes')} are outside all images"
         is_most = cases.count > MOST * total
         if is_most and self._outside_without_points.count > MOST * cases.count:
             remedy = (
@@ -131,13 +131,13 @@ class BoxCheck:
             )
             return cases.finding("boxes outside", "fault", text, remedy)
         remedy = (
-            "right for objects at the edge of the image, and for data that are labelled all around "
+            "correct for objects at the edge of the image, and for data labelled all around "
             "(score these with `evaluate --region grid`)"
         )
         return cases.finding("boxes outside", "warning", text, remedy)
 
     def _implausible(self) -> list[DataFinding]:
-        """Return the findings about sizes."""
+        """Return the findings about implausible sizes."""
         remedy = (
             "correct or delete these boxes; sizes are in metres, in A2D2's files length, width, "
             "height, in KITTI's height, width, length"
@@ -149,7 +149,8 @@ class BoxCheck:
             expected = ", ".join(f"{side} {least:g} to {most:g}" for side, least, most in sides)
             total = self._num_boxes[name]
             text = (
-                f"{portion(cases.count, total, 'boxes')} have a size that none has ({expected} m)"
+                f"{portion(cases.count, total, 'boxes')} have an implausible size (expected "
+                f"{expected} m)"
             )
             level: Level = "fault" if cases.count > MOST * total else "warning"
             found.append(cases.finding(f"size of {name}", level, text, remedy))
@@ -157,7 +158,7 @@ class BoxCheck:
 
 
 def _hold_points(boxes: Boxes, points: np.ndarray) -> np.ndarray:
-    """Return (M,) bool: boxes with points (N, 3) that are not the ground's."""
+    """Return (M,) bool: boxes that contain any points (N, 3) which are not on the ground."""
     lifted = np.minimum(GROUND, boxes.sizes[:, 2] / 2)
     above_ground = replace(
         boxes,
@@ -168,10 +169,10 @@ def _hold_points(boxes: Boxes, points: np.ndarray) -> np.ndarray:
 
 
 def _in_image(boxes: Boxes, camera: Camera) -> np.ndarray:
-    """Return (M,) bool: boxes of which an image shows a part."""
+    """Return (M,) bool: boxes that are at least partly inside the image of a camera."""
     bounds = box_image_bounds(boxes, camera.image_from_ego, NEAR)
     width, height = camera.size
-    with np.errstate(invalid="ignore"):  # NaN is a box behind the camera
+    with np.errstate(invalid="ignore"):  # NaN for boxes behind the camera
         return (
             (bounds[:, 0] < width)
             & (bounds[:, 1] < height)

@@ -1,4 +1,4 @@
-"""Whether the calibration is that of the images: their sizes, and where the optical axis lies."""
+"""Checks whether the calibration fits the images: their size and the principal point."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bev_semseg_ros.data.files import image_size
 from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Camera
 
-# How far the principal point may lie from the middle, as a fraction of width and height.
-# Real cameras, rectified ones too, stay well below the first. An image that was cut on purpose,
-# with its calibration, may reach the second along one axis.
+# Highest distance of the principal point from the centre of the image, as a fraction of width or
+# height. Real cameras, also rectified ones, stay well below OFF_BOTH. If an image was cropped on
+# purpose, with its calibration, the distance may reach OFF_ONE along one axis.
 OFF_BOTH = 0.07
 OFF_ONE = 0.25
-SAME_SCALE = 0.1  # by which the scales of width and height may differ where an image was resized
+SAME_SCALE = 0.1  # highest relative difference of the scales of width and height after resizing
 
 
 class CalibrationCheck:
-    """Holds cameras against the sizes of their images. It reads the headers of the images."""
+    """Compares cameras with the sizes of their images, which it reads from the headers."""
 
     def __init__(self) -> None:
         self._num_images = 0
@@ -30,11 +30,11 @@ class CalibrationCheck:
         """Add an image.
 
         Args:
-            camera: Its camera.
-            image: Its file.
+            camera: Camera of the image.
+            image: File of the image.
 
         Raises:
-            ValueError: It is no image.
+            ValueError: The file is not an image.
         """
         self._num_images += 1
         width, height = image_size(image)
@@ -51,9 +51,9 @@ class CalibrationCheck:
             )
 
     def findings(self) -> list[DataFinding]:
-        """Return what does not fit."""
+        """Return the findings about images that do not fit their calibration."""
         remedy = (
-            "use the images as they were calibrated, or bring the calibration to the new size: "
+            "use the images as they were calibrated, or adapt the calibration to the new size: "
             "multiply fx and cx (in KITTI the first row of P) by the scale of the width, fy and cy "
             "(the second row) by that of the height, and subtract from cx and cy what was cut off "
             "at the left and at the top"
@@ -61,7 +61,7 @@ class CalibrationCheck:
         found = []
         for cases, text in (
             (self._wrong_size, "have another size than calibrated"),
-            (self._off_center, "have their middle elsewhere than the calibration says"),
+            (self._off_center, "have a principal point that is too far from the centre"),
         ):
             if cases.count:
                 text = f"{portion(cases.count, self._num_images, 'images')} {text}"
@@ -70,11 +70,11 @@ class CalibrationCheck:
 
 
 def _explanation(x: float, y: float) -> str:
-    """Say why a principal point lies where it does; empty if it may.
+    """Explain an unusual position of the principal point; empty if it is usual.
 
     Args:
-        x: From the left edge, as a fraction of the width.
-        y: From the upper edge, as a fraction of the height.
+        x: Distance from the left edge, as a fraction of the width.
+        y: Distance from the upper edge, as a fraction of the height.
     """
     off = np.array([x - 0.5, y - 0.5])
     scales = 0.5 / np.maximum([x, y], 1e-3)

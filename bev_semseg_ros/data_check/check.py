@@ -1,4 +1,4 @@
-"""The checks of a data set: of its files alone, or of every frame."""
+"""Checks of a data set: of its files only, or of each frame."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bev_semseg_ros.data_check.stamps import StampCheck
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.checkpoint import Checkpoint
 
-HEADERS = 8  # frames of which the short form reads the headers of the images
-COMPARED = 400  # frames that are compared with the training data
+HEADERS = 8  # number of frames whose image headers the short form reads
+COMPARED = 400  # number of frames that are compared with the training data, at most
 
 _Damage = (ValueError, OSError)  # what a reader raises for a damaged file
 
 
 def check_files(dataset: Dataset, path: Path) -> DataReport:
-    """Check which files a data set has. It opens the headers of a few images and a few clouds.
+    """Check the files of a data set; read only headers of a few images and parts of a few clouds.
 
     Args:
         dataset: The data set.
@@ -41,15 +41,15 @@ def check_data(
     checkpoint: Checkpoint,
     on_frame: Callable[[], None] = lambda: None,
 ) -> DataReport:
-    """Check the files of a data set, and read every frame.
+    """Check the files and each frame of a data set.
 
     Args:
         dataset: The data set.
         path: Its path, for the report.
-        checkpoint: Of a network, with whose training data the frames are compared.
-        on_frame: Called after every frame.
+        checkpoint: Checkpoint whose training data the frames are compared with.
+        on_frame: Called after each frame.
     """
-    # They load torch, which the short form does without.
+    # These modules load torch, which the short form does not need.
     from bev_semseg_ros.data_check.boxes import BoxCheck
     from bev_semseg_ros.data_check.training import TrainingComparison
 
@@ -84,18 +84,18 @@ def check_data(
 
 
 class _FileCheck:
-    """The checks that read no frame.
+    """The checks that need no complete frame.
 
     Attributes:
-        reading: Gets the frames whose files cannot be read.
+        reading: Collects frames that cannot be read.
     """
 
     def __init__(self, dataset: Dataset, headers: int) -> None:
-        """Look at the files.
+        """Check the files.
 
         Args:
             dataset: The data set.
-            headers: Frames of which the headers of the images are read, spread over all.
+            headers: Approximate number of frames whose image headers are read, evenly spread.
         """
         self._dataset = dataset
         self._inventory = Inventory()
@@ -114,7 +114,10 @@ class _FileCheck:
                 self.reading.add(index, error)
 
     def name_of(self, index: int, part: str, name: str) -> str:
-        """Return the file of a part of a frame, and the frame's name where the file has more."""
+        """Return the file of a part, with the name of the frame if the file has several frames.
+
+        Without a file, return only the name.
+        """
         parts = self._parts.get(index)
         path = None if parts is None else parts.paths.get(part)
         if path is None:
@@ -123,10 +126,10 @@ class _FileCheck:
         return f"{path}" if is_own else f"{name} of {path}"
 
     def report(self, path: Path) -> DataReport:
-        """Return what was found so far."""
-        # Cameras are asked for by name; what is not read may be what was meant.
+        """Return the findings so far."""
+        # Cameras are selected by name; the user may have meant one of the others.
         findings = self._inventory.findings(camera_names(path)[1:])
-        # Beside the frames of a part of the data lie those of the rest.
+        # If only a part of the frames is checked, files of the other frames are not unused.
         if not isinstance(self._dataset, Subset):
             findings += self._inventory.unused_files()
         findings += self._calibration.findings()

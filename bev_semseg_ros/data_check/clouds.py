@@ -1,4 +1,4 @@
-"""Whether the clouds hold points, and intensities of 0 to 1."""
+"""Checks whether clouds have points, and intensities from 0 to 1."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Frame, units_without_pose
 from bev_semseg_ros.input_check import full_scale, highest_intensity
 
-TOLERANCE = 0.02  # by which an intensity may leave 0..1
-NEGATIVE_SHARE = 0.001  # of a cloud's points
+TOLERANCE = 0.02  # amount by which an intensity may be outside 0..1
+NEGATIVE_SHARE = 0.001  # highest fraction of points in a cloud that may have a negative intensity
 
 
 class CloudCheck:
@@ -44,18 +44,18 @@ class CloudCheck:
                 self._negative.add(f"{where} (down to {intensities.min():g})")
 
     def findings(self) -> list[DataFinding]:
-        """Return what is wrong with the clouds."""
+        """Return the findings about the clouds."""
         found = []
         if self._empty.count:
-            text = f"{self._portion(self._empty)} hold no point with finite numbers"
+            text = f"{self._portion(self._empty)} have no point with finite numbers"
             remedy = "their boxes count for nothing; record or convert these clouds again"
             found.append(self._empty.finding("empty clouds", "warning", text, remedy))
         if self._without_poses.count:
-            text = f"{self._portion(self._without_poses)} combine lidars whose places are unknown"
+            text = f"{self._portion(self._without_poses)} combine lidars whose poses are unknown"
             remedy = (
-                "only a network with model.point_encoder: range_view is less accurate by that; "
-                "A2D2 has the places in lidars of cams_lidars.json, by the names in lidar_ids of "
-                "the .json beside an image; a reader of one's own gives LidarScan.lidar_from_unit"
+                "this makes only networks with model.point_encoder: range_view less accurate; A2D2 "
+                "has the poses in lidars of cams_lidars.json, by the names in lidar_ids of the "
+                ".json beside an image; your own reader has to set LidarScan.lidar_from_unit"
             )
             found.append(self._without_poses.finding("lidar poses", "warning", text, remedy))
         divisor = full_scale("f4", self._largest)

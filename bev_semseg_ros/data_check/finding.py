@@ -1,4 +1,4 @@
-"""Findings about data: what `input_check.Finding` says, with a number and an example."""
+"""Findings about data: an `input_check.Finding` with a count and an example."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class DataFinding(Finding):
     """A verdict about a property of the data.
 
     Attributes:
-        count: How many files, frames or boxes it is about.
-        example: One of them.
+        count: Number of files, frames or boxes that it is about.
+        example: Name of one of them.
     """
 
     count: int = 0
@@ -31,8 +31,8 @@ class Cases:
         """Add some cases.
 
         Args:
-            example: Names one of them.
-            count: Their number.
+            example: Name of one of them.
+            count: Number of cases.
         """
         if count > 0 and not self.count:
             self.example = example
@@ -45,7 +45,7 @@ class Cases:
 
 
 def portion(count: int, total: int, noun: str) -> str:
-    """Return a part of a total as text, such as "3 of 12 frames (25 %)"."""
+    """Format a part of a total, such as "3 of 12 frames (25 %)"."""
     if count == total:
         return f"all {total} {noun}"
     return f"{count} of {total} {noun} ({100 * count / total:.3g} %)"

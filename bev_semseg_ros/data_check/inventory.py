@@ -1,4 +1,4 @@
-"""Which files there are: frames by scene and sensor, and what frames lack."""
+"""Counts the files of frames by scene and sensor, and reports missing ones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 
-# The last word of a part's name -> what a frame without it is good for, and what to do.
+# Last word of a part's name -> consequence for frames that lack the part, and what to do.
 _REMEDIES = {
     "image": "they are used with the lidar alone; add the images, under the name of the cloud",
     "lidar": "they are used with the camera alone; add the clouds, under the name of the image",
-    "calib": "they give neither image nor boxes; add their calibration, under the frame's name",
-    "mask": "they train no segmentation and score none; add the masks, under the image's name",
-    "boxes": "they train no boxes and score none; add their label files, under the frame's name "
-    "(a file without a box means that there is nothing)",
+    "calib": "their images and boxes are not used; add the calibration, under the frame's name",
+    "mask": "they cannot train or score segmentation; add the masks, under the image's name",
+    "boxes": "they cannot train or score boxes; add their label files, under the frame's name "
+    "(a file without boxes means that there are no objects)",
     "point_classes": "their points have no classes; add the files, under the name of the cloud",
     "bev": "they have no labels of the bird's-eye view; add the pictures, under the frame's name",
-    "bev_observed": "which places a lidar measured is unknown; add the pictures, under the frame's "
-    "name",
+    "bev_observed": "it is unknown which cells a lidar measured; add the pictures, under the "
+    "frame's name",
     "sidecar": "their time is that of the newest point; add the .json files beside the images",
     "timestamps": "their time is taken as 0.1 s times their number; restore timestamps.txt",
 }
@@ -32,7 +32,7 @@ _CALIBRATION = "calib"
 
 
 class Inventory:
-    """Counts the files of frames. It opens none."""
+    """Counts the files of frames without opening them."""
 
     def __init__(self) -> None:
         self.num_frames = 0
@@ -45,8 +45,8 @@ class Inventory:
         """Add a frame.
 
         Args:
-            scene: Its scene.
-            parts: Its files.
+            scene: Scene of the frame.
+            parts: Files of the frame.
         """
         self.num_frames += 1
         self._num_scene_frames[scene] += 1
@@ -59,13 +59,13 @@ class Inventory:
 
     @property
     def parts(self) -> list[str]:
-        """Names of what some frame has or lacks, such as "image"."""
+        """Names of the parts that any frame has or lacks, such as "image"."""
         there = dict.fromkeys(part for counts in self.scenes.values() for part in counts)
         return [*there, *(part for part in self._missing if part not in there)]
 
     @property
     def sensors(self) -> list[str]:
-        """Names of the parts that are a sensor's."""
+        """Names of the parts that are data of a sensor."""
         return [part for part in self.parts if _kind(part) in ("image", "lidar")]
 
     def count(self, part: str) -> int:
@@ -73,14 +73,14 @@ class Inventory:
         return sum(counts[part] for counts in self.scenes.values())
 
     def rows(self) -> list[tuple[str, int, list[int]]]:
-        """Return for each scene its name, frames, and frames with each of `parts`."""
+        """Return for each scene its name and the numbers of all frames and those with each part."""
         return [
             (scene, self._num_scene_frames[scene], [counts[part] for part in self.parts])
             for scene, counts in self.scenes.items()
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values: frames, and for each scene the frames with each part."""
+        """Return the counts as plain values, in total and for each scene."""
         return {
             "frames": self.num_frames,
             "parts": {part: self.count(part) for part in self.parts},
@@ -91,10 +91,10 @@ class Inventory:
         }
 
     def findings(self, other_cameras: Sequence[str] = ()) -> list[DataFinding]:
-        """Return what frames lack.
+        """Return the findings about parts that frames lack.
 
         Args:
-            other_cameras: Cameras that the data set has and that are not read.
+            other_cameras: Cameras of the data set that are not read.
         """
         found = [self._finding(part, cases, other_cameras) for part, cases in self._missing.items()]
         if not any(self.count(part) for part in self.parts if _kind(part) in _LABELS):
@@ -104,16 +104,16 @@ class Inventory:
                     "labels",
                     "warning",
                     f"none of the {self.num_frames} frames has boxes or a mask",
-                    "nothing can be trained on them or scored; `bag` needs no labels",
+                    "they cannot be used for training or evaluation; `bag` needs no labels",
                     self.num_frames,
                 )
             )
         return found
 
     def unused_files(self) -> list[DataFinding]:
-        """Return files that lie beside those of the frames and belong to none of them.
+        """Return the findings about files beside those of the frames that belong to no frame.
 
-        All frames of the data set must have been added.
+        All frames of the data set must have been added before.
         """
         unused: dict[str, Cases] = {}
         for folder, used in self._used.items():
@@ -122,8 +122,8 @@ class Inventory:
                 if _ending(name) in endings:
                     unused.setdefault(folder.name, Cases()).add(str(folder / name))
         remedy = (
-            "a frame needs an image or a cloud, and its other files carry the same number; add it, "
-            "rename the files, or remove them"
+            "a frame needs an image or a cloud, and its other files need the same number; add the "
+            "missing file, rename the files, or remove them"
         )
         return [
             cases.finding(
@@ -136,7 +136,7 @@ class Inventory:
         """Return the finding that some frames lack a part."""
         text = f"missing in {portion(cases.count, self.num_frames, 'frames')}"
         if part == _CALIBRATION and cases.count == self.num_frames:
-            text = f"{text}, so that nothing but bare points is left"
+            text = f"{text}, so only points remain"
             remedy = (
                 "add the folder calib, with a file for every frame under the frame's name (KITTI's "
                 "data_object_calib.zip has those of KITTI)"
@@ -152,16 +152,16 @@ class Inventory:
 
 
 def _kind(part: str) -> str:
-    """Return what a part is: "image" of "image_03 image"."""
+    """Return the kind of a part: "image" for "image_03 image"."""
     return part.rpartition(" ")[2]
 
 
 def _file_names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder that are not hidden."""
+    """Return the names of the files in a folder, without hidden ones."""
     with os.scandir(folder) as entries:
         return {each.name for each in entries if each.is_file() and not each.name.startswith(".")}
 
 
 def _ending(name: str) -> str:
-    """Return what follows the last dot of a file's name."""
+    """Return the part of a file's name after the last dot."""
     return name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""Whether the masks are labelled, and whether their numbers mean what the label set says."""
+"""Checks whether masks have labels, and whether their class numbers fit the label set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 from bev_semseg_ros.frame import Annotation
 from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
 
-STEP = 8  # every so many rows and columns are looked at
-LEAST = 0.01  # share of the pixels
-MOST = 0.5  # share of the masks
-# Whatever a label set has for these: a camera of a vehicle sees the one above the other.
+STEP = 8  # only each STEP-th row and column is checked
+LEAST = 0.01  # fraction of the pixels
+MOST = 0.5  # fraction of the masks
+# In images of a vehicle's camera, classes of the group UPPER are above those of the group LOWER.
 GROUPS, UPPER, LOWER = "groups_6", "sky", "road"
 
 
@@ -20,7 +20,7 @@ class MaskCheck:
 
     def __init__(self) -> None:
         self._num_masks = 0
-        self._num_telling = 0  # that show a road and a sky
+        self._num_telling = 0  # masks with both road and sky
         self._empty, self._mixed_up = Cases(), Cases()
 
     def add(self, annotation: Annotation, where: str) -> None:
@@ -43,13 +43,13 @@ class MaskCheck:
                         self._mixed_up.add(where)
 
     def findings(self) -> list[DataFinding]:
-        """Return what is wrong with the masks."""
+        """Return the findings about the masks."""
         found = []
         if self._empty.count:
-            text = f"{portion(self._empty.count, self._num_masks, 'masks')} have next to no class"
+            text = f"{portion(self._empty.count, self._num_masks, 'masks')} have hardly any labels"
             remedy = (
-                f"they train nothing: {MASK_IGNORED} says that a pixel is unlabelled; masks in "
-                "black and white have to be written with the numbers of the classes"
+                f"training ignores them: {MASK_IGNORED} means that a pixel is unlabelled; write "
+                "masks with class numbers, not in black and white"
             )
             found.append(self._empty.finding("empty masks", "warning", text, remedy))
         if self._mixed_up.count > MOST * self._num_telling:
@@ -58,7 +58,7 @@ class MaskCheck:
                 f"{LOWER} lies above the {UPPER}"
             )
             remedy = (
-                "the numbers or colours of the masks mean other classes than the label set says "
+                "the numbers or colours of the masks have other meanings than in the label set "
                 "(KITTI's layout: semantic/labels.yaml), or the masks are upside down"
             )
             found.append(self._mixed_up.finding("classes of masks", "fault", text, remedy))
@@ -66,5 +66,5 @@ class MaskCheck:
 
 
 def _mean_row(chosen: np.ndarray) -> float:
-    """Return the mean row of the pixels that are chosen (h, w), of which there are some."""
+    """Return the mean row of the pixels that are True in (h, w); there must be at least one."""
     return float(np.nonzero(chosen)[0].mean())

@@ -1,4 +1,4 @@
-"""What cannot be read: damaged files, and classes that the label set does not know."""
+"""Reports data that cannot be read: damaged files, and classes that are not in the label set."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _STOP = "`train` and `evaluate` stop at them: restore the files or remove them"
 
 
 class ReadingCheck:
-    """Collects the errors of frames."""
+    """Collects the errors that occur when frames are read."""
 
     def __init__(self) -> None:
         self._damaged = Cases()
         self._labels: dict[str, Cases] = {}
-        self._remedies: dict[str, str] = {}  # of `_labels`
+        self._remedies: dict[str, str] = {}  # label -> remedy
         self._messages: dict[int, str] = {}
 
     def add(self, index: int, error: Exception) -> None:
         """Add a frame that could not be read.
 
         Args:
-            index: Its number; a frame counts once.
-            error: What its reader raised.
+            index: Index of the frame; it counts only once.
+            error: Error of the reader.
         """
         if index in self._messages:
             return
@@ -37,11 +37,11 @@ class ReadingCheck:
             self._remedies[unknown.label] = unknown.remedy
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the message of each frame that could not be read, by its number."""
+        """Return the error message of each frame that could not be read, by its index."""
         return {str(index): message for index, message in self._messages.items()}
 
     def finding_of_all(self, error: Exception) -> list[DataFinding]:
-        """Return the finding about what makes every frame unreadable, unless a frame said it."""
+        """Return the finding about an error that affects all frames, unless it is known already."""
         if str(error) in self._messages.values():
             return []
         cases = Cases()
@@ -49,7 +49,11 @@ class ReadingCheck:
         return [cases.finding("unreadable", "fault", "the frames cannot be read", _STOP)]
 
     def findings(self, num_frames: int) -> list[DataFinding]:
-        """Return what could not be read of so many frames."""
+        """Return the findings about frames that could not be read.
+
+        Args:
+            num_frames: Number of all frames.
+        """
         found = []
         if self._damaged.count:
             text = f"{portion(self._damaged.count, num_frames, 'frames')} cannot be read"
@@ -62,7 +66,7 @@ class ReadingCheck:
 
 
 def _unknown_label(error: BaseException | None) -> UnknownLabelError | None:
-    """Return the error of a class or colour that an error came from; None if it came from none."""
+    """Return the UnknownLabelError among an error and its causes; None if there is none."""
     while error is not None:
         if isinstance(error, UnknownLabelError):
             return error

@@ -1,4 +1,4 @@
-"""The result of a check, as text and as JSON."""
+"""The result of a check, which can be written as text or JSON."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SHOWN_SCENES = 10
 
 @dataclass
 class DataReport:
-    """What was found in a data set.
+    """The result of the checks of a data set.
 
     Attributes:
-        path: Of the data set.
+        path: Path of the data set.
         layout: Name of its layout, such as "kitti".
-        inventory: Its files.
-        findings: In the order of the checks.
-        notes: What its reader says of the files.
-        statistics: Further numbers, in plain values.
+        inventory: Counts of its files.
+        findings: Findings in the order of the checks.
+        notes: Notes of the reader about the files.
+        statistics: Further results, as plain values.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class DataReport:
 
     @property
     def wrong(self) -> list[Finding]:
-        """The faults and the warnings, the faults first."""
+        """Faults and then warnings."""
         return [
             finding
             for level in ("fault", "warning")
@@ -62,7 +62,7 @@ class DataReport:
         )
 
     def lines(self) -> list[str]:
-        """Return the short form: the headline, the notes, and a line for each finding."""
+        """Return the short form: headline, notes, and a line for each fault and warning."""
         return [
             self.headline,
             *(f"  note: {note}" for note in self.notes),
@@ -70,7 +70,7 @@ class DataReport:
         ]
 
     def text(self) -> str:
-        """Return the report for reading."""
+        """Return the report as text."""
         blocks = [self.headline, "\n".join(self._scene_table())]
         boxes = self.statistics.get("boxes")
         if boxes:
@@ -85,7 +85,7 @@ class DataReport:
         return "\n\n".join(blocks)
 
     def as_json(self) -> str:
-        """Return everything as JSON."""
+        """Return the report as JSON."""
         content = {
             "path": str(self.path),
             "layout": self.layout,
@@ -97,7 +97,7 @@ class DataReport:
         return json.dumps(content, indent=1) + "\n"
 
     def _scene_table(self) -> list[str]:
-        """Return the frames of the scenes by what they have, a scene a row."""
+        """Return the lines of a table: a row for each scene, with its number of frames by part."""
         rows = self.inventory.rows()
         parts = self.inventory.parts
         if len(rows) == self.inventory.num_frames > 1:  # each frame is a scene of its own

@@ -1,4 +1,4 @@
-"""Whether the stamps of a scene follow each other."""
+"""Checks whether the stamps of a scene increase without jumps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from bev_semseg_ros.data_check.finding import Cases, DataFinding
 
-# A gap is a jump if it is so many times the usual one of its scene, and so many seconds. Labelled
-# frames are often a selection, with gaps of all sizes.
+# A gap is a jump if it exceeds JUMP_FACTOR times the median gap of its scene and JUMP_SECONDS.
+# Labelled frames are often a selection, so gaps vary.
 JUMP_FACTOR, JUMP_SECONDS = 20.0, 2.0
-LONGEST_GAP = 3600.0  # seconds: more lies in no scene
+LONGEST_GAP = 3600.0  # seconds; a longer gap is always a jump
 
 
 class StampCheck:
-    """Compares the stamps of each scene."""
+    """Compares the stamps of the frames of each scene."""
 
     def __init__(self) -> None:
         self._scenes: dict[str, list[tuple[str, int]]] = {}
@@ -22,14 +22,14 @@ class StampCheck:
         """Add a frame, in the order of the data set.
 
         Args:
-            scene: Its scene.
-            name: Its name.
-            stamp_ns: Its time, nanoseconds; 0 without one.
+            scene: Scene of the frame.
+            name: Name of the frame.
+            stamp_ns: Time of the frame, nanoseconds; 0 if it has none.
         """
         self._scenes.setdefault(scene, []).append((name, stamp_ns))
 
     def findings(self) -> list[DataFinding]:
-        """Return the stamps that do not follow each other."""
+        """Return the findings about missing, decreasing and jumping stamps."""
         unstamped, backwards, jumps = Cases(), Cases(), Cases()
         for scene, frames in self._scenes.items():
             if len(frames) < 2:
@@ -51,12 +51,12 @@ class StampCheck:
         correct = "correct the stamps (frames.csv, timestamps.txt, or the .json beside the images)"
         bag = "`bag` stamps such a frame 0.5 s after the one before it"
         order = f"{bag}; number the frames in the order of their time, or {correct}"
-        other = f"{bag}; if they are another drive, give them another scene, else {correct}"
+        other = f"{bag}; if they are of another drive, give them another scene, otherwise {correct}"
         found = []
         for cases, text, remedy in (
             (unstamped, "frames have no time", f"{bag}; {correct}"),
-            (backwards, "frames are not later than the one before", order),
-            (jumps, "frames come long after the one before in their scene", other),
+            (backwards, "frames are not later than the previous one", order),
+            (jumps, "frames are much later than the previous one in their scene", other),
         ):
             if cases.count:
                 found.append(cases.finding("stamps", "warning", f"{cases.count} {text}", remedy))

@@ -1,4 +1,4 @@
-"""What differs from the data that a checkpoint was trained on."""
+"""Compares a data set with the data that a checkpoint was trained on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.preprocessing import network_size, prepare
 
-# The remedies of `compare` are those of a node. Item -> that of data.
+# Item of a finding -> remedy for data sets. The remedies of `compare` are for the node.
 _REMEDIES = {
     "points": "the grid lies ahead of the vehicle: write the clouds with x forward, y left, z up",
     "intensity": "write intensities from 0 to 1 that use this range; for other lidars, train with "
     "such data",
-    "ground height": "the layout has a place for the lidar (KITTI: 1.73 m above the ground, A2D2: "
-    "as cams_lidars.json says); move the points there, or correct the calibration",
+    "ground height": "the layout defines the pose of the lidar (KITTI: 1.73 m above the ground, "
+    "A2D2: see cams_lidars.json); transform the points accordingly, or correct the calibration",
 }
-_OTHER = "that network has seen no such data: expect less of it, or train with these"
+_OTHER = "the network was not trained on such data: expect lower accuracy, or train with these data"
 
 
 class TrainingComparison:
@@ -40,7 +40,7 @@ class TrainingComparison:
                 self.statistics.add_camera(seen.camera.rectified(size), seen.camera.size)
 
     def findings(self) -> list[Finding]:
-        """Return a finding for every rule of `input_check.compare`."""
+        """Return a finding for each rule of `input_check.compare`."""
         found = compare(self.statistics.summary(), self._checkpoint.info)
         name = self._checkpoint.path.name
         return [

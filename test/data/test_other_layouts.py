@@ -28,5 +28,5 @@ def test_a_folder_of_another_layout_is_named(tmp_path, folders, message):
 
 def test_the_folder_above_the_data_set_names_the_data_set(tmp_path):
     tiny_data.write_kitti_frame(tmp_path / "data" / "kitti", "000000")
-    with pytest.raises(ValueError, match=r"no data set itself, but .*data/kitti is one: give that"):
+    with pytest.raises(ValueError, match=r"not a data set itself, but .*data/kitti is one: give"):
         open_dataset(tmp_path / "data")

@@ -54,7 +54,7 @@ def test_somebody_did_not_unpack_the_calibration(street, check):
     status, report = check(street)
     found = finding(report, "calib")
     assert status == 1 and found["level"] == "fault" and found["count"] == 4
-    assert "nothing but bare points is left" in found["text"]
+    assert "so only points remain" in found["text"]
     assert "data_object_calib.zip" in found["remedy"]
 
 

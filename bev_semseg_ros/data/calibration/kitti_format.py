@@ -258,10 +258,10 @@ def _row(rows: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: P
     """Return a row in the given shape; raise ValueError if it is missing or damaged."""
     count = int(np.prod(shape))
     if name not in rows:
-        raise ValueError(f"{path}: expected {name} with {count} numbers, it is missing")
+        raise ValueError(f"{path}: expected {name} with {count} numbers, but it is missing")
     row = rows[name]
     if row.size != count:
-        raise ValueError(f"{path}: expected {name} with {count} numbers, it has {row.size}")
+        raise ValueError(f"{path}: expected {name} with {count} numbers, but it has {row.size}")
     if not np.isfinite(row).all():
         raise ValueError(f"{path}: expected finite numbers in {name}")
     return row.reshape(shape)

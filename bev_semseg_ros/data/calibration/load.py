@@ -67,7 +67,7 @@ def _file_in(folder: Path) -> Path:
                 return file
     if (folder / BAG_METADATA).is_file():
         raise FileNotFoundError(
-            f"{folder}: the bag brings no {YAML_NAME}: name a calibration file with the parameter "
+            f"{folder}: the bag has no {YAML_NAME}: name a calibration file with the parameter "
             "calibration, or, if the bag or a driver publishes the sensors' poses on TF, set "
             "extrinsics to tf (ros2 launch: extrinsics:=tf)"
         )

@@ -1,4 +1,4 @@
-"""The cameras of KITTI's object layout: their names, and where their files lie."""
+"""The cameras of KITTI's object layout: their names and the folders of their files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bev_semseg_ros.data.calibration import kitti_object_camera
 from bev_semseg_ros.data.files import image_size
 from bev_semseg_ros.frame import Camera
 
-# Boxes and areas of "DontCare" are those of this camera.
+# Boxes and "DontCare" areas are labelled in this camera.
 REFERENCE = "image_02"
-FIRST = 2  # number of the reference camera; the gray cameras 0 and 1 are not read
+FIRST = 2  # number of the reference camera; the grey-scale cameras 0 and 1 are not read
 
 _IMAGE_FOLDER = re.compile(r"image_0?([2-9]|[1-9][0-9])")
 
 
 @dataclass(frozen=True)
 class CameraFiles:
-    """Where the files of a camera lie.
+    """The folders of the files of a camera.
 
     Attributes:
-        images: folder of its images.
-        masks: folder of their masks.
-        projection: its row in the calibration.
+        images: Folder of the images.
+        masks: Folder of the masks.
+        projection: Name of the row of the camera in the calibration.
     """
 
     images: str
@@ -36,7 +36,7 @@ class CameraFiles:
 
     @classmethod
     def of(cls, camera: str) -> CameraFiles:
-        """Return where the files of a camera lie, which is named as in KITTI raw: "image_02"."""
+        """Return the folders of a camera, given its name as in KITTI raw, such as "image_02"."""
         number = int(camera.removeprefix("image_"))
         masks = "semantic" if camera == REFERENCE else f"semantic_{number}"
         return cls(f"image_{number}", masks, f"P{number}")
@@ -48,7 +48,7 @@ def camera_name(index: int) -> str:
 
 
 def camera_names(folder: Path) -> list[str]:
-    """Return the cameras that have a folder of images, and the reference camera in any case."""
+    """Return the cameras that have a folder of images; the reference camera is always included."""
     names = {REFERENCE}
     for entry in folder.iterdir():
         match = _IMAGE_FOLDER.fullmatch(entry.name)
@@ -60,12 +60,12 @@ def camera_names(folder: Path) -> list[str]:
 def image_cameras(
     parts: Mapping[str, str], paths: Mapping[str, Path], rows: dict[str, np.ndarray]
 ) -> dict[str, Camera]:
-    """Return the cameras of a frame's images, by what the images are called in `Frame.missing`.
+    """Return the cameras of the images of a frame, by the names of the images in `parts`.
 
     Args:
-        parts: Name of each image -> name of its camera.
-        paths: Files of the frame by their names, "calib" among them; an image may lack.
-        rows: Of the calibration.
+        parts: Name of each image, such as "image" -> name of its camera.
+        paths: Files of the frame by their names, including "calib"; images may be missing.
+        rows: Rows of the calibration.
     """
     cameras = {}
     for part, camera in parts.items():

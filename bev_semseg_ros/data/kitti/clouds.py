@@ -1,8 +1,8 @@
-"""Clouds in KITTI's binary format and in the variants that others write.
+"""Reads clouds in KITTI's binary format and in variants of it.
 
-KITTI gives four float32 a point: x, y, z and an intensity from 0 to 1. Converters write three or
+KITTI has four float32 per point: x, y, z and an intensity from 0 to 1. Converters write three or
 five numbers, float64, or intensities up to 255, and no file says which. The format is found from
-what a few files of the folder hold, and applies to all of them.
+the content of a few files of a folder, and applies to all of its files.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ import numpy as np
 from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, WORD_SCALE, full_scale
 from bev_semseg_ros.input_check.statistics import highest_intensity
 
-SAMPLES = 5  # files of a folder that are looked at for its format
-SAMPLE_POINTS = 20_000  # of each
-# Fewer points than this in all samples do not tell a format; KITTI's own is assumed then.
+SAMPLES = 5  # number of files in a folder that are read to find its format
+SAMPLE_POINTS = 20_000  # number of points that are read from each of them
+# Minimum number of points in all samples to find a format; with fewer, KITTI's own is assumed.
 TELLING_POINTS = 100
-FARTHEST = 2000.0  # metres: a coordinate beyond it is none
-OUTLIERS = 0.01  # share of the points that may be broken
+FARTHEST = 2000.0  # metres; a larger number is not a coordinate
+OUTLIERS = 0.01  # highest fraction of points that may be implausible
 LARGEST_RAW_INTENSITY = WORD_SCALE + 1
-# Read with a wrong number of columns, every column has numbers of all kinds, so that all columns
-# look alike. Read with the right one, height and intensity are smaller than the distances.
-DISTINCT = 1.5
-HALVES_DIFFER = 2.0  # factor between rows of different kinds
-ALIKE = 0.2  # two columns whose quantiles differ by less than this share hold the same
+# If a file is read with a wrong number of columns, each column contains numbers of all kinds, so
+# all columns look alike. With the right number, heights and intensities are smaller than distances.
+DISTINCT = 1.5  # minimum ratio of the largest to the smallest median of the columns
+HALVES_DIFFER = 2.0  # maximum ratio of the medians of even and odd rows
+ALIKE = 0.2  # relative difference of quantiles below which two columns hold the same values
 
 _TYPE_NAMES = {"f4": "float32", "f8": "float64"}
 
 
 @dataclass(frozen=True)
 class CloudFormat:
-    """What the bytes of a cloud mean.
+    """The binary format of a cloud.
 
     Attributes:
-        dtype: "f4" or "f8".
-        columns: Numbers of a point: x, y, z in metres, intensity, and more.
-        full_scale: What an intensity of 1.0 is in the file.
-        has_ring: Whether the fifth number is that of the beam.
-        is_assumed: Whether no format explains the files.
+        dtype: Type of the numbers: "f4" or "f8".
+        columns: Count of numbers per point: x, y, z in metres, intensity, and others.
+        full_scale: Value in the file that stands for an intensity of 1.0.
+        has_ring: Whether the fifth number is the ring.
+        is_assumed: Whether the format is only assumed, because none explains the files.
     """
 
     dtype: str = "f4"
@@ -53,20 +53,20 @@ class CloudFormat:
 
     @property
     def bytes_per_point(self) -> int:
-        """Size of a point."""
+        """Size of a point in bytes."""
         return self.columns * int(self.dtype[1])
 
     def __str__(self) -> str:
         return f"{self.columns} {_TYPE_NAMES[self.dtype]} a point"
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Return the numbers (N, columns) of whole points; a rest of the bytes is left out."""
+        """Return the (N, columns) numbers of whole points, without those of an incomplete point."""
         count = len(data) // self.bytes_per_point
         return np.frombuffer(data, self.dtype, count * self.columns).reshape(count, self.columns)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What differs from KITTI's own format and what is done about it."""
+        """Differences from KITTI's own format, and how they are handled."""
         notes = []
         if self.is_assumed:
             notes.append(f"no known format explains the files; {self} are assumed")
@@ -76,7 +76,7 @@ class CloudFormat:
             notes.append("no intensity: it is taken as 0")
         if self.columns > 4:
             first = 6 if self.has_ring else 5
-            ring = "the fifth number is the beam's" if self.has_ring else ""
+            ring = "the fifth number is the ring" if self.has_ring else ""
             unused = f"numbers {first} to {self.columns} are not used"
             if first == self.columns:
                 unused = f"number {first} is not used"
@@ -86,8 +86,8 @@ class CloudFormat:
         return tuple(notes)
 
 
-# In the order in which they are tried. Six numbers come after three, because two points of three
-# numbers could pass for one of six.
+# Formats in the order in which they are tried. Six numbers come after three, because two points
+# with three numbers look like one with six.
 FORMATS = tuple(CloudFormat("f4", columns) for columns in (4, 5, 3, 6, 7, 8)) + tuple(
     CloudFormat("f8", columns) for columns in (4, 3, 5)
 )
@@ -97,7 +97,7 @@ class CloudFolder:
     """The clouds of one folder, which all have the same format.
 
     Args:
-        files: Its files.
+        files: Files of the folder.
     """
 
     def __init__(self, files: Iterable[Path]) -> None:
@@ -105,10 +105,10 @@ class CloudFolder:
 
     @property
     def format(self) -> CloudFormat:
-        """The format, found from a few files when it is first needed.
+        """The format, determined from a few files on first use.
 
         Raises:
-            ValueError: No known format makes sense of the files, or their intensities.
+            ValueError: No known format explains the files, or their intensities are implausible.
         """
         if isinstance(self._found, ValueError):
             raise self._found
@@ -116,7 +116,7 @@ class CloudFolder:
 
     @cached_property
     def _found(self) -> CloudFormat | ValueError:
-        """The format, or the error, which is looked for once, too."""
+        """The format, or the error if there is none; both are cached."""
         try:
             return find_format(_spread(self._files))
         except ValueError as error:
@@ -124,7 +124,7 @@ class CloudFolder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the format has that KITTI's own has not."""
+        """Differences from KITTI's own format."""
         folder = self._files[0].parent.name if self._files else ""
         return tuple(f"{folder}: {note}" for note in self.format.notes)
 
@@ -135,8 +135,8 @@ class CloudFolder:
             path: A file of the folder.
 
         Returns:
-            (N, 4) float32 x, y, z in metres and intensity 0..1; the points' attributes by the
-            names of `frame.POINT_ATTRIBUTES`.
+            (N, 4) float32 x, y, z in metres and intensity 0..1, and the attributes of the points by
+            the names of `frame.POINT_ATTRIBUTES`.
 
         Raises:
             ValueError: The file is truncated, or its intensities do not fit those of the folder.
@@ -153,7 +153,7 @@ class CloudFolder:
         points[:, 3] /= self.format.full_scale
         highest = highest_intensity(points[:, 3])
         raw = highest * self.format.full_scale
-        # Of a whole cloud, one byte or two with such a scale are brighter than 1.
+        # With a scale of 255 or 65535, the highest intensity of a whole cloud is above 1.
         is_dim = self.format.full_scale > 1 and 0 < raw <= 1 and len(points) >= TELLING_POINTS
         if highest > LARGEST_INTENSITY or is_dim:
             raise ValueError(
@@ -174,10 +174,10 @@ def find_format(files: Sequence[Path]) -> CloudFormat:
         files: Clouds of the folder.
 
     Returns:
-        The format; KITTI's own if the files hold too little to tell.
+        The format; KITTI's own if the files have too few points.
 
     Raises:
-        ValueError: No known format makes sense of the files, or of their intensities.
+        ValueError: No known format explains the files, or their intensities are implausible.
     """
     samples = [_start(path) for path in files]
     best = next((each for each in FORMATS if _is_plausible(each, samples)), None)
@@ -206,7 +206,7 @@ def find_format(files: Sequence[Path]) -> CloudFormat:
 
 
 def _spread(files: Sequence[Path]) -> list[Path]:
-    """Return a few of the files that are not empty, spread over all of them."""
+    """Return a few evenly spread files that are not empty."""
     steps = np.linspace(0, len(files) - 1, min(SAMPLES, len(files)))
     chosen = [files[int(index)] for index in steps]
     with_points = [path for path in chosen if path.is_file() and path.stat().st_size]
@@ -216,9 +216,10 @@ def _spread(files: Sequence[Path]) -> list[Path]:
 
 
 def _start(path: Path) -> bytes:
-    """Return the first points of a file, and all of its bytes if it is small."""
+    """Return the first bytes of a file, or all bytes if it is small."""
     size = path.stat().st_size
-    # Whole points of every format, so that the rest tells which formats the size allows.
+    # Read whole points of every format, and as many further bytes as the size of the file leaves.
+    # The result then has a whole number of points in the same formats as the file.
     whole = int(np.lcm.reduce([each.bytes_per_point for each in FORMATS]))
     wanted = SAMPLE_POINTS * 16 // whole * whole
     with path.open("rb") as file:
@@ -226,7 +227,7 @@ def _start(path: Path) -> bytes:
 
 
 def _numbers(form: CloudFormat, samples: Sequence[bytes]) -> np.ndarray:
-    """Return the numbers (N, columns) of all samples."""
+    """Return the (N, columns) numbers of all samples."""
     return np.concatenate([form.decode(data) for data in samples] or [np.zeros((0, form.columns))])
 
 
@@ -242,7 +243,7 @@ def _is_plausible(form: CloudFormat, samples: Sequence[bytes]) -> bool:
     has_height = sizes[2] > 0 and sizes[:2].max() > 0
     if not has_height or sizes.max() < DISTINCT * sizes.min():
         return False
-    # Read with half the columns, every second row holds the second half of a point.
+    # If a file is read with half its columns, each second row is the second half of a point.
     even, odd = (np.nanmedian(np.abs(numbers[first::2, :2])) for first in (0, 1))
     if max(even, odd) > HALVES_DIFFER * min(even, odd):
         return False
@@ -250,7 +251,7 @@ def _is_plausible(form: CloudFormat, samples: Sequence[bytes]) -> bool:
 
 
 def _is_within_reach(numbers: np.ndarray) -> bool:
-    """Return whether nearly all points (N, columns) have possible coordinates and intensities."""
+    """Return whether nearly all points (N, columns) have plausible coordinates and intensities."""
     with np.errstate(invalid="ignore"):
         is_far = ~(np.abs(numbers[:, :3]) < FARTHEST).all(1)
         is_missing = np.isnan(numbers[:, :3]).all(1)  # a point without a return
@@ -262,12 +263,12 @@ def _is_within_reach(numbers: np.ndarray) -> bool:
 
 
 def _are_alike(first: np.ndarray, second: np.ndarray) -> bool:
-    """Return whether two columns (N,) have the same distribution."""
+    """Return whether two columns (N,) have similar distributions."""
     one, other = (np.nanquantile(np.abs(each), (0.25, 0.5, 0.9)) for each in (first, second))
     return bool((np.abs(one - other) <= ALIKE * np.maximum(one, other)).all())
 
 
 def _is_ring(column: np.ndarray) -> bool:
-    """Return whether a column (N,) holds whole numbers of beams."""
+    """Return whether a column (N,) holds ring numbers."""
     is_whole = np.isfinite(column) & (column >= 0) & (column < 256) & (column == np.rint(column))
     return bool(is_whole.all() and column.max() > 0)

@@ -1,4 +1,4 @@
-"""KITTI object detection: independent frames, or the drives that `bev-semseg synth` writes."""
+"""Reads KITTI object detection: independent frames, or drives that `bev-semseg synth` wrote."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ _MOTION = "motion"
 
 
 class KittiDataset:
-    """The frames of a folder with `training`, or of a folder such as `training` itself.
+    """The frames of KITTI's object layout.
 
-    `Frame.missing` names what should have been there of "image", "lidar", "calib", "boxes", "mask",
-    "point_classes", "bev" and "bev_observed", all but the first three only where there are some. Of
-    a further camera or lidar the name stands before it, as in "image_03 image". Without "calib"
-    there are neither cameras, nor boxes, nor further lidars. Files of a frame belong together by
-    their number, whether it has leading zeros or not. Without frames.csv every frame is a scene of
-    its own, named like the frame, at time 0, since KITTI's frames are independent and untimed.
+    `Frame.missing` names the missing parts of a frame: "image", "lidar" and "calib", and, if the
+    data set has some of them, "boxes", "mask", "point_classes", "bev" and "bev_observed". Names of
+    further cameras and lidars are put in front, as in "image_03 image". A frame without "calib" has
+    no cameras, boxes or further lidars. The files of a frame have the same number; leading zeros do
+    not matter. Without frames.csv, each frame is a scene with the name of the frame, and its time
+    is 0, because KITTI's frames are independent and have no times.
 
     Args:
-        path: the folder.
+        path: A folder with `training`, or a folder such as `training` itself.
         cameras: "image_02", "image_03" and so on; the first is the reference camera.
 
     Raises:
-        ValueError: names a damaged file, or what is there instead of frames.
+        ValueError: A file is damaged, or there are no frames; the message says what was found.
     """
 
     name = "kitti"
@@ -110,12 +110,12 @@ class KittiDataset:
 
     @staticmethod
     def folders(path: Path) -> list[Path]:
-        """Return the folder with those of the sensors."""
+        """Return the folder that contains the folders of the sensors."""
         return [training_folder(path) or path]
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
-        """Return the cameras that have a folder of images; the left one is always there."""
+        """Return the cameras that have a folder of images; the left one is always included."""
         return camera_names(training_folder(path) or path)
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ class KittiDataset:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What differs from KITTI's own files, and what is done about it."""
+        """Differences from KITTI's own files, and how they are handled."""
         of_clouds = tuple(note for clouds in self._clouds.values() for note in clouds.notes)
         return of_clouds + self._notes_of_labels()
 
@@ -175,20 +175,20 @@ class KittiDataset:
         return image_cameras(parts, there, rows)
 
     def _read_mask_labels(self) -> LabelSet:
-        """Return the label set beside the masks, or else the default."""
+        """Return the label set in the folder of the masks, or else the default."""
         default = load_label_set(MASK_LABELS)
         masks = self._folder / CameraFiles.of(REFERENCE).masks
-        # Without masks, the classes of the points alone.
+        # Without masks, the label set is that of the points.
         own_labels = (masks if masks.is_dir() else self._folder / FOLDER) / _LABELS
         if not own_labels.is_file() or load_label_set(own_labels).classes == default.classes:
             return default
-        # Named after the data set: the file has the same name in all of them.
+        # Name the set after the data set: its file has the same name in all data sets.
         root = self._folder.resolve()
         root = root.parent if root.name == "training" else root
         return replace(load_label_set(own_labels), name=f"{root.name}_labels")
 
     def _notes_of_labels(self) -> tuple[str, ...]:
-        """Say which files beside the masks may be label sets and are not read."""
+        """Return notes about files beside the masks that may be label sets but are not read."""
         masks = self._folder / CameraFiles.of(REFERENCE).masks
         others = [file for file in sorted(masks.glob("[!.]*.y*ml")) if file.name != _LABELS]
         if not others or (masks / _LABELS).is_file():
@@ -199,7 +199,7 @@ class KittiDataset:
         )
 
     def _expected_files(self) -> dict[str, FilesByFrame]:
-        """Return the files of each part that a frame should have, by its name."""
+        """Return the files of each part that frames should have, by the name of the part."""
         files = {}
         for camera in self._cameras:
             images = sensor_folder(self._folder, CameraFiles.of(camera).images)
@@ -214,7 +214,7 @@ class KittiDataset:
         for camera in self._cameras:
             folder = self._folder / CameraFiles.of(camera).masks
             if folder.is_dir():
-                # A JPEG is no mask, and reading it says so.
+                # Include JPEGs: they are not allowed, and reading one raises an error that says so.
                 files[self._part("mask", camera)] = FilesByFrame(folder, IMAGE_ENDINGS)
         for lidar in self._lidars:
             known = point_label_files(self._folder, _cloud_folder(lidar))
@@ -227,14 +227,14 @@ class KittiDataset:
         return files
 
     def _part(self, part: str, sensor: str) -> str:
-        """Return the name of a sensor's part; those of the reference sensors need no name."""
+        """Return the name of a part of a sensor; reference sensors have no prefix."""
         return part if sensor in (self._cameras[0], LIDAR_FOLDER) else f"{sensor} {part}"
 
     def _frame_keys(self) -> list[str]:
-        """Return the keys of the frames of which there is an image or a cloud, in order.
+        """Return the sorted keys of the frames that have an image or a cloud.
 
         Raises:
-            ValueError: There is none; the message says what is there.
+            ValueError: There are none; the message says what was found.
         """
         sensors = [
             files for part, files in self._files.items() if part.endswith(("image", "lidar"))
@@ -247,13 +247,13 @@ class KittiDataset:
         return in_order(keys)
 
     def _name(self, key: str) -> str:
-        """Return the name of a frame, which is that of its first file."""
+        """Return the name of a frame: the stem of its first file."""
         return next(file.stem for files in self._files.values() if (file := files.get(key)))
 
     def _read_lidars(
         self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> dict[str, LidarScan]:
-        """Return the scans of a frame; a further lidar needs the calibration's rows."""
+        """Return the scans of a frame; further lidars need `rows`, those of the calibration."""
         scans = {}
         for lidar, name in zip(self._lidars, sensor_names(self._lidars, LIDAR), strict=True):
             pose = KITTI_EGO_FROM_LIDAR
@@ -269,7 +269,7 @@ class KittiDataset:
     def _read_cameras(
         self, there: Mapping[str, Path], rows: dict[str, np.ndarray] | None
     ) -> tuple[dict[str, CameraImage], dict[str, np.ndarray]]:
-        """Return images and masks of a frame; an image needs the calibration's rows."""
+        """Return images and masks of a frame; images need `rows`, those of the calibration."""
         images, masks = {}, {}
         for camera, name in zip(self._cameras, sensor_names(self._cameras, CAMERA), strict=True):
             image_file = there.get(self._part("image", camera))
@@ -285,7 +285,7 @@ class KittiDataset:
         return images, masks
 
     def _scenes_and_times(self) -> dict[str, tuple[str, int]] | None:
-        """Return the scene and the time in nanoseconds of each frame; None without frames.csv."""
+        """Return scene and time (ns) of each frame by key; None if there is no frames.csv."""
         path = self._folder / _TABLE
         if not path.is_file():
             return None
@@ -299,7 +299,7 @@ class KittiDataset:
         return table
 
     def _read_point_classes(self, there: Mapping[str, Path], frame: Frame) -> dict[str, np.ndarray]:
-        """Return the classes of the points of each lidar that has a scan and such a file."""
+        """Return the classes of the points of each lidar with a scan and a file of classes."""
         classes = {}
         for lidar, name in zip(self._lidars, sensor_names(self._lidars, LIDAR), strict=True):
             file = there.get(self._part(PART, lidar))
@@ -309,7 +309,7 @@ class KittiDataset:
         return classes
 
     def _read_bev(self, there: Mapping[str, Path]) -> BevMap | None:
-        """Return the map of a frame; None without one."""
+        """Return the BEV map of a frame; None if there is none."""
         if self._bev_grid is None or bev_files.CLASSES not in there:
             return None
         return self._bev_grid.load(there[bev_files.CLASSES], there.get(bev_files.OBSERVED))
@@ -321,7 +321,7 @@ class KittiDataset:
         there: Mapping[str, Path],
         rows: dict[str, np.ndarray],
     ) -> Annotation:
-        """Return a frame's ground truth with its boxes."""
+        """Return the ground truth of a frame with its boxes added."""
         rectified_from_lidar = kitti_rectified_from_lidar(rows, there["calib"])
         ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
         boxes, dont_care = read_labels(there["boxes"], ego_from_rectified, self._motions.get(key))
@@ -333,14 +333,14 @@ class KittiDataset:
 
 
 def _cloud_folder(lidar: str) -> str:
-    """Return the name of the folder of a lidar's clouds."""
+    """Return the name of the folder with the clouds of a lidar."""
     return LIDAR_FOLDER if lidar == LIDAR_FOLDER else f"{LIDAR_FOLDER}_{lidar}"
 
 
 def _further_lidars(folder: Path) -> list[str]:
-    """Return the names of the lidars beside the velodyne.
+    """Return the names of the lidars besides the Velodyne.
 
-    A folder velodyne_NAME is a lidar's if the calibration says where it sits. Others use the same
+    A folder velodyne_NAME belongs to a lidar if the calibration has its pose. Other tools use this
     pattern for something else, such as `velodyne_reduced` for cropped clouds.
     """
     names = sorted(
@@ -371,7 +371,7 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
 
 
 def _read_table(path: Path) -> dict[str, tuple[str, int]]:
-    """Return the scene and the time in nanoseconds of each frame, by its key."""
+    """Return the scene and the time in nanoseconds of each frame, by the key of the frame."""
     table = {}
     reader = csv.DictReader(read_text(path).splitlines())
     if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):

@@ -1,4 +1,4 @@
-"""The folders of KITTI's object layout, and those that only look like it."""
+"""Finds the folders of KITTI's object layout, and refuses similar layouts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LIDAR_FOLDER = "velodyne"
 
 
 def training_folder(path: Path) -> Path | None:
-    """Return the folder with the frames' folders: "training", or the path itself."""
+    """Return the folder that contains those of the sensors: "training", or the path itself."""
     return next(
         (
             folder
@@ -22,9 +22,9 @@ def training_folder(path: Path) -> Path | None:
 
 
 def _has_sensor(folder: Path, name: str) -> bool:
-    """Return whether a folder has that of a sensor.
+    """Return whether a folder contains the folder of a sensor.
 
-    KITTI raw uses the further names, too, but there the files lie one folder below.
+    KITTI raw also uses the alternative names, but its files are one level deeper.
     """
     if (folder / name).is_dir():
         return True
@@ -34,23 +34,23 @@ def _has_sensor(folder: Path, name: str) -> bool:
 
 
 def sensor_folder(folder: Path, name: str) -> Path:
-    """Return the folder of a sensor, which may have another name."""
+    """Return the folder of a sensor; it may have an alternative name."""
     other = folder / _other_name(name)
     return other if other.is_dir() and not (folder / name).is_dir() else folder / name
 
 
 def _other_name(name: str) -> str:
-    """Return what KITTI raw or tracking calls a folder: image_02 for image_2."""
+    """Return the name of a folder in KITTI raw or tracking, such as image_02 for image_2."""
     kind, _, number = name.partition("_")
     return f"{kind}_{int(number):02d}" if number.isdigit() else f"{name}_points"
 
 
 def refuse_others(folder: Path) -> None:
-    """Raise an error for what has KITTI's folders and means something else.
+    """Raise an error for data with the same folders but another meaning.
 
     Raises:
-        ValueError: It is a sequence of KITTI odometry, or Waymo's frames: their clouds are in the
-            frame of the vehicle, and camera 0 is the front camera.
+        ValueError: The data are a sequence of KITTI odometry, or frames of Waymo: their clouds are
+            in the frame of the vehicle, and camera 0 is the front camera.
     """
     if (folder / "calib.txt").is_file() and not (folder / "calib").is_dir():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Labels of KITTI object detection and tracking: boxes, and areas where boxes may be missing."""
+"""Reads labels of KITTI object detection and tracking: boxes, and areas with unlabelled objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bev_semseg_ros.labels import load_label_set
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
 DONT_CARE = "DontCare"  # an area of the image, not an object
-# Names of the tracking set -> those of the object set.
+# Class names of the tracking set -> those of the object set.
 _ALIASES = {"Person": "Person_sitting"}
 
 
@@ -23,7 +23,7 @@ class Objects:
     """Collects the labelled objects of a frame, line by line.
 
     Args:
-        ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
+        ego_from_rectified: (4, 4) transform from the frame of the labels, the rectified frame of
             camera 0, to the ego frame.
     """
 
@@ -38,12 +38,12 @@ class Objects:
         """Add an object.
 
         Args:
-            fields: Of its line in an object label file: 15, or 16 with a score.
-            where: File and line, with which an error begins.
-            motion: Its identity and velocity, if they are known.
+            fields: Fields of a line in an object label file: 15, or 16 with a score.
+            where: File and line, for the beginning of an error message.
+            motion: Identity and velocity of the object; None if unknown.
 
         Raises:
-            ValueError: A field is wrong.
+            ValueError: A field is invalid.
         """
         if len(fields) not in (15, 16):
             raise ValueError(f"{where}: expected 15 fields (16 with a score), got {len(fields)}")
@@ -57,14 +57,14 @@ class Objects:
             raise ValueError(f"{where}: {error}") from error
         height, width, length, x, y, z, rotation_y = values[7:]
         heading = self._ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
-        middle = np.array([x, y - height / 2, z])  # the file gives the bottom's centre
+        middle = np.array([x, y - height / 2, z])  # the file has the centre of the bottom
         center = apply(self._ego_from_rectified, middle)
         size = box_size((length, width, height), where)
         self._rows.append((center, size, np.arctan2(heading[1], heading[0]), label))
         self._motions.append(motion or Motion())
 
     def boxes(self) -> Boxes:
-        """Return the boxes in the ego frame with labels of the set "kitti_boxes"."""
+        """Return the boxes in the ego frame, with labels of the set "kitti_boxes"."""
         centers, sizes, yaws, labels = zip(*self._rows, strict=True) if self._rows else [()] * 4
         return Boxes(
             np.array(centers),
@@ -77,9 +77,9 @@ class Objects:
         )
 
     def dont_care(self) -> np.ndarray:
-        """Return (D, 4) areas of the image where an object may be without a box.
+        """Return (D, 4) left, top, right, bottom of areas that may have unlabelled objects, pixels.
 
-        They are those of DontCare, and of objects that were labelled in the image alone.
+        These are DontCare areas, and objects that are labelled only in the image.
         """
         return np.array(self._areas).reshape(-1, 4)
 
@@ -90,16 +90,16 @@ def read_labels(
     """Read a label file of object detection.
 
     Args:
-        path: the file.
-        ego_from_rectified: (4, 4) takes the frame of the labels, which is that of rectified
+        path: The file.
+        ego_from_rectified: (4, 4) transform from the frame of the labels, the rectified frame of
             camera 0, to the ego frame.
-        motion_path: file with the ids and velocities of the boxes, None if there is none.
+        motion_path: File with the ids and velocities of the boxes; None if there is none.
 
     Returns:
-        `Objects.boxes` and `Objects.dont_care`.
+        The results of `Objects.boxes` and `Objects.dont_care`.
 
     Raises:
-        ValueError: names file and line.
+        ValueError: A file is damaged; the message says where.
     """
     motions = {} if motion_path is None else read_motions(motion_path)
     objects = Objects(ego_from_rectified)
@@ -116,5 +116,5 @@ def read_labels(
 
 
 def _is_flat(values: np.ndarray) -> bool:
-    """Return whether size and place (7,) are KITTI's numbers for "not labelled in 3D"."""
+    """Return whether size and pose (7,) have KITTI's values for "not labelled in 3D"."""
     return bool((values[:3] == -1).all() or (values[3:6] == -1000).all())

@@ -1,4 +1,4 @@
-"""Ids and velocities of boxes, which `bev-semseg synth` writes beside their label file."""
+"""Reads ids and velocities of boxes, which `bev-semseg synth` writes to separate files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Motion:
     """Identity and velocity of a box.
 
     Attributes:
-        number: the object's id, -1 where unknown.
-        velocity: metres per second over ground along x and y of the ego frame, NaN where unknown.
+        number: Id of the object; -1 if unknown.
+        velocity: Velocity over ground along x and y of the ego frame, m/s; NaN if unknown.
     """
 
     number: int = -1
@@ -25,10 +25,10 @@ class Motion:
 
 
 def read_motions(path: Path) -> dict[int, Motion]:
-    """Read ids and velocities by the number of the box's line in the label file.
+    """Read ids and velocities, by the line number of each box in the label file.
 
     Raises:
-        ValueError: names file and line.
+        ValueError: The file is damaged; the message names the file and the line.
     """
     motions: dict[int, Motion] = {}
     reader = csv.DictReader(read_text(path).splitlines())

@@ -11,19 +11,19 @@ from bev_semseg_ros.data.calibration import kitti_raw_lidar_from_imu
 from bev_semseg_ros.data.files import numbers, read_text
 from bev_semseg_ros.geometry import apply, invert, rotation_rpy, transform
 
-# Columns of a record that are used here (`oxts/dataformat.txt` names all).
-_ROLL_PITCH_YAW = slice(3, 6)  # radians; yaw is 0 towards east, counter-clockwise
+# Columns of a record that are used here (`oxts/dataformat.txt` lists all).
+_ROLL_PITCH_YAW = slice(3, 6)  # radians; yaw is 0 towards the east, counter-clockwise
 _NORTH, _EAST = 6, 7  # velocity, metres per second
 _NUM_COLUMNS = 30
 
 
 def read_lidar_poses(drive: Path, times: Mapping[int, int]) -> dict[int, np.ndarray]:
-    """Read how the lidar moved in a drive.
+    """Read the poses of the lidar during a drive.
 
-    Positions are integrated from the recorded velocities towards north and east, rotations are
-    those recorded. This was the most accurate choice: the speeds of five parked cars in drive 0005
-    of 2011-09-26 then have an RMS of 0.28 m/s. The recorded positions give 0.40 m/s, velocities
-    and yaw rates in the vehicle's axes 0.32 m/s.
+    Positions are integrated from the recorded velocities towards north and east. Rotations are the
+    recorded ones. This is the most accurate choice: the speeds of five parked cars in drive 0005 of
+    2011-09-26 then have an RMS of 0.28 m/s. With the recorded positions, it is 0.40 m/s, and with
+    velocities and yaw rates in the axes of the vehicle 0.32 m/s.
 
     Args:
         drive: Folder of a drive, with `oxts` in it and `calib_imu_to_velo.txt` beside it.
@@ -32,7 +32,7 @@ def read_lidar_poses(drive: Path, times: Mapping[int, int]) -> dict[int, np.ndar
     Returns:
         Frame number -> (4, 4) world_from_lidar. x is east and y is north. The origin is
         arbitrary: compare poses of frames only if every frame between them has a pose. Empty if
-        the drive has no records or its day no calibration of the IMU.
+        the drive has no records, or its day has no calibration of the IMU.
 
     Raises:
         ValueError: A file is damaged; the message names it.
@@ -59,7 +59,7 @@ def read_lidar_poses(drive: Path, times: Mapping[int, int]) -> dict[int, np.ndar
 
 
 def _read_records(folder: Path) -> dict[int, np.ndarray]:
-    """Return frame number -> (30,) record of every file in a folder."""
+    """Return frame number -> (30,) record for each file in a folder."""
     records = {}
     for path in sorted(folder.glob("*.txt")):
         if path.stem.isdigit():
@@ -75,20 +75,20 @@ def velocities_over_ground(
     lidar_poses: Mapping[int, np.ndarray],
     times: Mapping[int, int],
 ) -> np.ndarray:
-    """Compute how fast an object moves over ground.
+    """Compute the velocities of an object over ground.
 
     Each velocity is the central difference of the frames before and after, or a one-sided
-    difference where only one of them is known.
+    difference if only one of them is known.
 
     Args:
         positions: (F, 3) positions of the object in the lidar frame, metres.
-        first_frame: Number of the frame of the first position; the others follow.
+        first_frame: Number of the frame of the first position; the others are consecutive.
         lidar_poses: Frame number -> (4, 4) world_from_lidar.
         times: Frame number -> time in nanoseconds.
 
     Returns:
-        (F, 2) velocities in m/s along x and y of the lidar frame; NaN where the poses of the
-        lidar are missing.
+        (F, 2) velocities along x and y of the lidar frame, m/s; NaN if poses of the lidar are
+        missing.
     """
     velocities = np.full((len(positions), 2), np.nan)
     in_world = {

@@ -1,8 +1,8 @@
-"""Classes of points in SemanticKITTI's format, which `bev-semseg synth` adds to KITTI's layout.
+"""Reads classes of points in SemanticKITTI's format, which `bev-semseg synth` writes.
 
-`labels/<frame>.label` has a uint32 for each point of the velodyne's cloud, in its order; the lower
-16 bits are the class. The classes are those of the masks, and `labels/labels.yaml` says so. The
-label files of SemanticKITTI itself have no such file and other classes.
+`labels/<frame>.label` has a uint32 for each point of the Velodyne's cloud, in the same order; the
+lower 16 bits are the class. The classes are those of the masks, and `labels/labels.yaml` lists
+them. SemanticKITTI itself has no such file, and has other classes.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _CLASS_BITS = 0xFFFF
 
 
 def labels_folder(cloud_folder: str) -> str:
-    """Return the folder of the classes of the points in a folder such as velodyne_NAME."""
+    """Return the folder of the classes for a folder of clouds, such as velodyne_NAME."""
     return FOLDER + cloud_folder.removeprefix("velodyne")
 
 
 def point_label_files(folder: Path, cloud_folder: str) -> FilesByFrame | None:
-    """Return the files of the classes of a lidar's points; None without any.
+    """Return the files with the classes of a lidar's points; None if there are none.
 
     Args:
         folder: The folder with "velodyne".
         cloud_folder: Name of the folder of the lidar's clouds.
 
     Raises:
-        ValueError: Nothing says what the classes mean.
+        ValueError: The file that names the classes is missing.
     """
     files = FilesByFrame(folder / labels_folder(cloud_folder), (ENDING,))
     if not files.keys:
@@ -66,22 +66,25 @@ def check_point_labels(folder: Path, mask_labels: LabelSet) -> None:
 
 
 def read_point_labels(path: Path, count: int, labels: LabelSet) -> np.ndarray:
-    """Read the classes (N,) uint8 of a cloud's points.
+    """Read the classes of the points of a cloud.
 
     Args:
         path: File of the classes.
-        count: N, the number of points of the cloud.
+        count: Number N of points in the cloud.
         labels: Label set of the classes.
 
+    Returns:
+        (N,) uint8 classes.
+
     Raises:
-        ValueError: The file is of another number of points.
+        ValueError: The file has another number of points.
         UnknownLabelError: A class is not in the label set.
     """
     data = path.read_bytes()
     if len(data) != 4 * count:
         raise ValueError(
             f"{path}: {len(data)} bytes; expected 4 for each of the {count} points of the cloud, "
-            f"{4 * count}; make it again from the same cloud"
+            f"{4 * count}; recreate it from the same cloud"
         )
     numbers = np.frombuffer(data, "<u4") & _CLASS_BITS
     remedy = f"correct the classes, or define them in {path.parent.parent / FOLDER / LABELS_FILE}"

@@ -1,4 +1,4 @@
-"""KITTI raw: synchronised, rectified drives with tracklets (Geiger et al., IJRR 2013)."""
+"""Reads KITTI raw: synchronised, rectified drives with tracklets (Geiger et al., IJRR 2013)."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from bev_semseg_ros.frame import (
 from bev_semseg_ros.geometry import transform_boxes
 from bev_semseg_ros.labels import load_label_set
 
-_CAMERAS = ("image_02", "image_03")  # left and right, in colour: folders and names
+_CAMERAS = ("image_02", "image_03")  # left and right colour camera: names of folders and cameras
 _CLOUDS, _TRACKLETS = "velodyne_points", "tracklet_labels.xml"
 
 
 class Drive:
-    """One drive: what is known of it beside images and clouds.
+    """One drive with its files, cameras, times and labels.
 
     Attributes:
         folder: Folder of the drive.
         name: Name of the drive.
-        cameras: The cameras that are read, by their folders; the first is the reference camera.
-        files: The images and the clouds.
-        times: Frame number -> time in nanoseconds, as far as it was recorded.
-        tracklets: Its tracklets; None if it has no labels.
+        cameras: Cameras to read, by the names of their folders; the first is the reference camera.
+        files: Files of the images and clouds.
+        times: Frame number -> time in nanoseconds, for frames with a recorded time.
+        tracklets: Tracklets of the drive; None if it has no labels.
     """
 
     def __init__(self, folder: Path, cameras: Mapping[str, Camera]) -> None:
@@ -56,7 +56,7 @@ class Drive:
         self.tracklets = read_tracklets(tracklets) if tracklets.is_file() else None
 
     def annotation(self, number: int) -> Annotation:
-        """Return the ground truth of a frame: boxes with the tracklets' ids and velocities."""
+        """Return the ground truth of a frame: boxes with ids and velocities of the tracklets."""
         if self.tracklets is None:
             return Annotation(box_labels=load_label_set(BOX_LABELS))
         present = []
@@ -86,7 +86,7 @@ class Drive:
 
     @cached_property
     def _velocities(self) -> list[np.ndarray]:
-        """Of each tracklet the (F, 2) velocities over ground; read when first needed."""
+        """(F, 2) velocities over ground of each tracklet, m/s; computed on first use."""
         lidar_poses = read_lidar_poses(self.folder, self.times)
         return [
             velocities_over_ground(
@@ -97,15 +97,16 @@ class Drive:
 
 
 class KittiRawDataset:
-    """Drives of KITTI raw; a drive is a scene.
+    """Drives of KITTI raw; each drive is a scene.
 
-    The calibration lies in the folder of the day. `timestamps.txt`, `oxts` and the tracklets cover
-    the whole drive, so the number of the frame is the index into them. The time is the cloud's,
-    taken as UTC, else the image's, else number * 0.1 s. `Frame.missing` names what of "image",
-    "lidar", "timestamps", "boxes" should have been there, and "image_03 image" for a second camera.
+    The calibration is in the folder of the day. `timestamps.txt`, `oxts` and the tracklets cover
+    the whole drive, so they are indexed by the number of the frame. The time of a frame is that of
+    the cloud, taken as UTC, or else that of the image, or else the number of the frame times 0.1 s.
+    `Frame.missing` names the missing parts: "image", "lidar", "timestamps", "boxes", and "image_03
+    image" for a second camera.
 
     Args:
-        path: A drive `<day>_drive_<number>_sync`, a day's folder with drives, or a folder with
+        path: A drive `<day>_drive_<number>_sync`, the folder of a day with drives, or a folder with
             days.
         cameras: "image_02", "image_03" or both; the first is the reference camera.
 
@@ -144,7 +145,7 @@ class KittiRawDataset:
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
-        """Return the cameras of which some drive has images; the left one is always there."""
+        """Return the cameras with images in any drive; the left one is always included."""
         drives = _drive_folders(path)
         right = [name for name in _CAMERAS[1:] if any(_has_images(d, name) for d in drives)]
         return [_CAMERAS[0], *right]
@@ -154,7 +155,7 @@ class KittiRawDataset:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What differs from KITTI's own files, and what is done about it."""
+        """Differences from KITTI's own files, and how they are handled."""
         drives = {drive.name: drive for drive, _ in self._frames}
         return tuple(
             f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
@@ -206,7 +207,7 @@ class KittiRawDataset:
 
 
 def _read_image(known: Camera, camera: str, path: Path | None) -> np.ndarray | None:
-    """Return a frame's image (H, W, 3) of a camera, None if it is missing."""
+    """Return a (H, W, 3) uint8 RGB image of a camera; None if there is no file."""
     if path is None:
         return None
     image = read_image(path)
@@ -221,14 +222,15 @@ def _read_image(known: Camera, camera: str, path: Path | None) -> np.ndarray | N
 
 
 def _read_times(drive: Path, camera: str) -> dict[int, int]:
-    """Return frame number -> nanoseconds: of the cloud, or of the image if there is no cloud.
+    """Return frame number -> time (ns) of the cloud, or that of the image if there is no cloud.
 
     Args:
         drive: Folder of the drive.
         camera: Folder of the reference camera.
     """
     times = {}
-    # The clouds come second and replace the images' times. A cloud not taken is a blank line.
+    # Read the times of the clouds last, so they replace those of the images. A missing cloud has a
+    # blank line.
     for path in (drive / camera / "timestamps.txt", drive / _CLOUDS / "timestamps.txt"):
         lines = read_text(path).splitlines() if path.is_file() else []
         for number, line in enumerate(lines):
@@ -245,7 +247,7 @@ def _read_times(drive: Path, camera: str) -> dict[int, int]:
 
 
 def _drive_folders(path: Path) -> list[Path]:
-    """Return the drives that a path is, or that lie one or two folders below it."""
+    """Return the path if it is a drive, or else the drives one or two folders below it."""
     for folders in ([path], path.glob("*_sync"), path.glob("*/*_sync")):
         drives = [folder for folder in sorted(folders) if _is_drive(folder)]
         if drives:
@@ -254,7 +256,7 @@ def _drive_folders(path: Path) -> list[Path]:
 
 
 def _is_drive(folder: Path) -> bool:
-    """Return whether a folder has images or clouds as a drive has them."""
+    """Return whether a folder has the images or clouds of a drive."""
     has_clouds = (folder / _CLOUDS / "data").is_dir()
     return has_clouds or any(_has_images(folder, camera) for camera in _CAMERAS)
 

@@ -1,4 +1,4 @@
-"""KITTI tracking: drives with objects that keep their number (Geiger et al., CVPR 2012)."""
+"""Reads KITTI tracking: drives with ids of objects (Geiger et al., CVPR 2012)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,22 @@ from bev_semseg_ros.frame import (
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import load_label_set
 
-_CAMERAS = (REFERENCE, "image_03")  # left and right, in colour: folders and names
+_CAMERAS = (REFERENCE, "image_03")  # left and right colour camera: names of folders and cameras
 _CLOUDS, _LABELS, _CALIBRATION = "velodyne", "label_02", "calib"
-_FIELDS = (17, 18)  # of a line: frame, number of the object, and those of object detection
+_FIELDS = (
+    17,
+    18,
+)  # number of fields in a line: frame, id, and those of object detection
 
 
 class Drive:
-    """One drive, which the set calls a sequence.
+    """One drive, which the data set calls a sequence.
 
     Attributes:
-        name: Its number, such as "0004".
-        files: The images and the clouds.
-        calibration: File with the calibration.
-        labels: File with the objects, None if the drive has none.
+        name: Number of the drive, such as "0004".
+        files: Files of the images and clouds.
+        calibration: File of the calibration; it may not exist.
+        labels: File of the labels; None if the drive has none.
     """
 
     def __init__(self, folder: Path, name: str, cameras: Sequence[str]) -> None:
@@ -60,12 +63,12 @@ class Drive:
 
     @cached_property
     def rows(self) -> dict[str, np.ndarray] | None:
-        """The rows of the calibration; None without its file."""
+        """The rows of the calibration; None if its file does not exist."""
         return read_kitti_matrices(self.calibration) if self.calibration.is_file() else None
 
     @cached_property
     def objects(self) -> dict[int, tuple[Boxes, np.ndarray]]:
-        """Frame number -> its boxes in the ego frame and areas without boxes."""
+        """Frame number -> boxes in the ego frame, and (D, 4) DontCare areas of the image."""
         if self.labels is None or self.rows is None:
             return {}
         rectified_from_lidar = kitti_rectified_from_lidar(self.rows, self.calibration)
@@ -90,8 +93,9 @@ class Drive:
         """Return the ground truth of a frame.
 
         Args:
-            number: Of the frame.
-            camera: What the camera is called whose image the areas without boxes are of.
+            number: Number of the frame.
+            camera: Name, in the frame, of the camera that the DontCare areas refer to; None if it
+                is not read.
         """
         labels = load_label_set(BOX_LABELS)
         if self.labels is None or self.rows is None:
@@ -103,11 +107,11 @@ class Drive:
 
 
 class KittiTrackingDataset:
-    """Drives of KITTI tracking; a drive is a scene.
+    """Drives of KITTI tracking; each drive is a scene.
 
-    A frame's time is its number times 0.1 s. Boxes have the numbers of their objects and no
-    velocities. `Frame.missing` names what of "image", "lidar", "calib" and "boxes" should have
-    been there, and "image_03 image" for a second camera.
+    The time of a frame is its number times 0.1 s. Boxes have the ids of their objects, but no
+    velocities. `Frame.missing` names the missing parts: "image", "lidar", "calib", "boxes", and
+    "image_03 image" for a second camera.
 
     Args:
         path: A folder with `training`, or a folder such as `training` itself.
@@ -143,18 +147,18 @@ class KittiTrackingDataset:
 
     @staticmethod
     def folders(path: Path) -> list[Path]:
-        """Return the folder with those of the sensors."""
+        """Return the folder that contains the folders of the sensors."""
         return [_training_folder(path) or path]
 
     @staticmethod
     def camera_names(path: Path) -> list[str]:
-        """Return the cameras that have a folder; the left one is always there."""
+        """Return the cameras that have a folder; the left one is always included."""
         folder = _training_folder(path) or path
         return [_CAMERAS[0], *(name for name in _CAMERAS[1:] if (folder / name).is_dir())]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What differs from KITTI's own files, and what is done about it."""
+        """Differences from KITTI's own files, and how they are handled."""
         drives = {drive.name: drive for drive, _ in self._frames}
         return tuple(
             f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
@@ -206,7 +210,7 @@ class KittiTrackingDataset:
     def _images(
         self, drive: Drive, parts: FrameParts, names: Sequence[str]
     ) -> dict[str, CameraImage]:
-        """Return the images of a frame by the cameras' names; none without a calibration."""
+        """Return the images of a frame by camera; empty if there is no calibration."""
         images: dict[str, CameraImage] = {}
         if drive.rows is None:
             return images
@@ -221,12 +225,12 @@ class KittiTrackingDataset:
 
 
 def _training_folder(path: Path) -> Path | None:
-    """Return the folder with the folders of the sensors: "training", or the path itself."""
+    """Return the folder that contains those of the sensors: "training", or the path itself."""
     return next((each for each in (path / "training", path) if _drive_names(each)), None)
 
 
 def _drive_names(folder: Path) -> list[str]:
-    """Return the names of the drives that have a folder of images or clouds."""
+    """Return the names of the drives that have a folder with images or clouds."""
     names = {
         entry.name
         for sensor in (*_CAMERAS, _CLOUDS)

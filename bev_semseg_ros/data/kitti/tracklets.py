@@ -1,4 +1,4 @@
-"""Tracklets of KITTI raw: the labelled objects of a drive."""
+"""Reads tracklets of KITTI raw: the labelled objects of a drive."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Tracklet:
 
     Attributes:
         id: Index in the file.
-        label: Number of the class in the label set `labels.BOX_LABELS`.
+        label: Class number in the label set `labels.BOX_LABELS`.
         size: (3,) length, width, height in metres.
-        first_frame: Number of the frame of the first pose; the others follow.
-        poses: (F, 4) x, y, z of the middle of the box's bottom, in metres, and yaw in radians, in
+        first_frame: Number of the frame of the first pose; the others are consecutive.
+        poses: (F, 4) x, y, z of the centre of the box's bottom, in metres, and yaw in radians, in
             the lidar frame.
     """
 
@@ -40,7 +40,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
         path: The drive's tracklet_labels.xml.
 
     Returns:
-        The tracklets, without areas of "DontCare".
+        The tracklets, without those of the class "DontCare".
 
     Raises:
         ValueError: The file is damaged; the message names it, the tracklet and what was expected.
@@ -51,7 +51,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
         raise ValueError(f"{path}: truncated or damaged XML: {error}") from error
     tracklets = []
     for index, item in enumerate(root.findall("tracklets/item")):
-        # The object set spells the class with an underscore.
+        # The object set has Person_sitting instead of Person (sitting).
         class_name = (item.findtext("objectType") or "").replace(" (sitting)", "_sitting")
         if class_name != DONT_CARE:
             tracklets.append(_tracklet(index, class_name, item, f"{path}: tracklet {index}"))
@@ -59,7 +59,7 @@ def read_tracklets(path: Path) -> list[Tracklet]:
 
 
 def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str) -> Tracklet:
-    """Return a tracklet from its XML; an error begins with `where`."""
+    """Return a tracklet from its XML element; error messages begin with `where`."""
     try:
         label = load_label_set(BOX_LABELS).index(class_name)
     except ValueError as error:

@@ -70,8 +70,8 @@ def test_a2d2_s_calibration_places_the_units_as_the_frames_number_them(tmp_path)
         ("a2d2", ('"Telecam"', '"Pinhole"'), "front_center.Lens: expected Telecam or Fisheye"),
         ("a2d2", ('"front_center"', '"front"'), "no camera 'front_center'"),
         ("a2d2", ("[64, 40]", "[64]"), "Resolution: expected shape"),
-        ("kitti", ("P2:", "P9:"), "expected P2 with 12 numbers, it is missing"),
-        ("kitti", ("R0_rect: 1", "R0_rect:"), "expected R0_rect with 9 numbers, it has 8"),
+        ("kitti", ("P2:", "P9:"), "expected P2 with 12 numbers, but it is missing"),
+        ("kitti", ("R0_rect: 1", "R0_rect:"), "expected R0_rect with 9 numbers, but it has 8"),
         ("kitti", ("P2: 700", "P2: 0"), "P2: expected a camera matrix"),
         ("kitti", ("P2: 700", "P2: nan"), "expected finite numbers in P2"),
         ("kitti_raw", ("S_rect_02", "S_rect_09"), "expected S_rect_02"),
@@ -104,5 +104,5 @@ def test_known_focal_lengths_give_the_sizes_of_the_real_images(real_data, tmp_pa
 
 def test_a_bag_with_tf_alone_is_answered_with_the_setting_for_tf(tmp_path):
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
-    with pytest.raises(FileNotFoundError, match=r"brings no calibration.yaml: .*extrinsics:=tf"):
+    with pytest.raises(FileNotFoundError, match=r"has no calibration.yaml: .*extrinsics:=tf"):
         load_calibration(tmp_path)

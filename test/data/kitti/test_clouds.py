@@ -39,13 +39,13 @@ TIME = np.linspace(0, 0.1, COUNT)
 VARIANTS = {
     "kitti": (lambda points: points, "f4", "4 float32", ()),
     "no intensity": (lambda points: points[:, :3], "f4", "3 float32", ("taken as 0",)),
-    "nuScenes with ring": (lambda points: more(points, RING), "f4", "5 float32", ("the beam's",)),
+    "nuScenes with ring": (lambda points: more(points, RING), "f4", "5 float32", ("is the ring",)),
     "with time": (lambda points: more(points, TIME), "f4", "5 float32", ("number 5 is not used",)),
     "ring and time": (
         lambda points: more(points, RING, TIME),
         "f4",
         "6 float32",
-        ("the beam's, number 6 is not used",),
+        ("is the ring, number 6 is not used",),
     ),
     "eight": (
         lambda points: more(points, RING, TIME, TIME, TIME),
