@@ -258,7 +258,7 @@ def _edge_crossings(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _in_rectangle(points: np.ndarray, boxes: Boxes) -> np.ndarray:
-    """Return (M, N) bool: whether the points (M, N, 2) lie in the outline of box M, or on it."""
+    """Return (M, N) bool: points (M, N, 2) that are inside or on the rectangle of their box."""
     delta = points - boxes.centers[:, None, :2]
     c, s = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
     half = boxes.sizes[:, None, :2] / 2 + 1e-9
