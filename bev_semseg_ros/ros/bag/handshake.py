@@ -1,4 +1,4 @@
-"""Whether a node has found the publishers of another one."""
+"""Checks whether another node has discovered the publishers of this one."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node, NodeNameNonExistentError
 
-ASK_INTERVAL = 1.0  # seconds after which a node that has not answered is asked again
+ASK_INTERVAL = 1.0  # seconds between requests to a node that has not answered
 
 
 class Handshake:
-    """Finds out whether a node has found the publishers of this one.
+    """Checks whether another node has discovered the publishers of this one.
 
-    DDS announces the endpoints of a process in the order in which they were made, and reliably. A
-    node that answers the request of a client has found all publishers that were made before it.
+    DDS announces the endpoints of a process reliably, in the order of their creation. A node that
+    answers a request has discovered the client that sent it, and so also all publishers that were
+    created before the client.
     """
 
     def __init__(self, node: Node, name: str) -> None:
-        """Begin.
+        """Prepare the requests.
 
         Args:
-            node: The node whose publishers are to be found. Nothing else may spin it meanwhile.
-            name: The other node, with its namespace.
+            node: Node with the publishers. Nothing else may spin it until `close`.
+            name: Name of the other node with its namespace, such as /perception.
         """
         self._node, self._name = node, name
-        self._service = f"{name}/get_parameters"  # every node has it, unless that was switched off
+        self._service = f"{name}/get_parameters"  # every node has it, unless it was disabled
         self._client: Any = None
         self._answers: list[Any] = []
         self._asked = 0.0
@@ -35,14 +36,14 @@ class Handshake:
         self._executor.add_node(node)
 
     def is_done(self) -> bool:
-        """Ask the node, which must be in the graph, and return whether it has answered.
+        """Send a request if one is due, and return whether the node has answered any.
 
-        A node without the service cannot be asked: then this is true at once.
+        A node without the service cannot answer; for such a node this returns True at once.
         """
         namespace, _, name = self._name.rpartition("/")
         try:
             services = self._node.get_service_names_and_types_by_node(name, namespace or "/")
-        except NodeNameNonExistentError:  # it has just ended
+        except NodeNameNonExistentError:  # it has ended, or is not discovered yet
             return False
         if self._service not in dict(services):
             return True
@@ -56,7 +57,7 @@ class Handshake:
         return any(answer.done() for answer in self._answers)
 
     def close(self) -> None:
-        """End the requests."""
+        """Stop the requests."""
         self._executor.remove_node(self._node)
         self._executor.shutdown()
         if self._client is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Qos
 
-# Policies that stand for the choice of another one, which a publisher of a bag has to make.
+# Placeholders for a policy, which tell a publisher nothing about the policy to use.
 _NOT_CHOSEN = ("UNKNOWN", "SYSTEM_DEFAULT", "BEST_AVAILABLE")
 MAX_DEPTH = 100  # messages that a latched topic keeps for late subscribers
 
@@ -17,15 +17,16 @@ def qos_profile(offered: Sequence[Qos], count: int = 0, is_static: bool = False)
     """Choose the QoS profile with which a recorded topic is played.
 
     Args:
-        offered: The profiles that were offered. `ros2 bag record` cannot see the history of a
-            publisher and writes "unknown" and a depth of 0.
-        count: Messages of the topic. A latched topic, such as /tf_static of several publishers
-            with one message each, keeps all of them, up to MAX_DEPTH.
-        is_static: Whether it is /tf_static, which is latched if the bag does not say.
+        offered: Profiles that the recorded publishers offered. `ros2 bag record` cannot see the
+            history of a publisher and writes "unknown" and a depth of 0.
+        count: Number of messages. A latched topic keeps all of them, up to MAX_DEPTH: /tf_static
+            may have several publishers with one message each.
+        is_static: Whether the topic is /tf_static, which is latched if the bag does not say.
 
     Returns:
-        The first offered profile, but reliable if publishers differed, and latched if one of them
-        was, because that matches all subscribers; reliable with depth 10 if there is none.
+        The first offered profile, made reliable if the publishers differ in reliability, and
+        latched if one of them is latched, so that it matches all subscribers. Without an offered
+        profile: reliable, with a depth of 10 or more.
     """
     latched = DurabilityPolicy.TRANSIENT_LOCAL
     if not offered:

@@ -1,4 +1,4 @@
-"""Publishes a rosbag2 with its timing. The bytes are checked, and sent as they were recorded."""
+"""Plays a rosbag2 with its original timing. Messages are checked, and sent as recorded."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ SENSOR_TYPES = (
     COMPRESSED_IMAGE,
 )
 CLOCK_PERIOD = 0.025  # seconds
-# Seconds without a message in a bag. Longer ones are not waited for: one of the times is wrong, as
-# in bags that hold /tf_static with the time 0.
+# Seconds. A longer gap between two messages is skipped, because one of their times is wrong, as in
+# bags in which /tf_static has the time 0.
 LONGEST_PAUSE = 3600.0
-REPORTED_PAUSE = 10.0  # seconds; a longer pause is reported: it looks like a player that hangs
+REPORTED_PAUSE = 10.0  # seconds; a longer pause is reported, or the player would seem to hang
 
 
 class Player:
-    """The topics of a bag on a node.
+    """Publishes the topics of a bag.
 
     Attributes:
         bag: The bag.
-        sent: Number of messages by topic.
+        sent: Number of published messages by topic.
         skipped: Topics that cannot be played -> their type.
     """
 
@@ -56,11 +56,11 @@ class Player:
         Args:
             node: The node that publishes.
             bag: The folder of the bag, or a recorded file.
-            clock: Publish /clock, too, unless the bag holds it: that of a simulation is not the
-                time of the bag, and the stamps are by it.
+            clock: Also publish /clock, unless the bag contains it. The /clock of a simulation
+                differs from the time in the bag, and the stamps refer to it.
 
         Raises:
-            ValueError: If the bag cannot be read, or no topic can be played. The text names it.
+            ValueError: If the bag cannot be read, or none of its topics can be played.
         """
         self._node, self.bag = node, Path(bag)
         self.sent: Counter[str] = Counter()
@@ -120,11 +120,11 @@ class Player:
             try:
                 publisher = self._node.create_publisher(message_type, topic.name, profile)
             except InvalidTopicNameException:
-                self._skip(topic, "its name cannot be that of a topic in ROS 2")
+                self._skip(topic, "its name is not valid for a topic in ROS 2")
                 continue
             self._publishers[topic.name] = publisher
             self._played.append(topic)
-            prepare_check(topic.message_type)  # not while it plays: messages would come late
+            prepare_check(topic.message_type)  # now, because it would delay the playback
             if topic.message_type in SENSOR_TYPES:
                 self._sensor_topics.append(topic.name)
 
@@ -140,21 +140,21 @@ class Player:
             raise ValueError(f"{self.bag}: nothing to play: {why or 'it holds no topics'}")
 
     def wait_for_subscribers(self, timeout: float, name: str = "") -> bool:
-        """Wait until the topics are subscribed and no subscriber has come or gone for SETTLED.
+        """Wait until there are subscribers, and their number has not changed for SETTLED seconds.
 
-        Only clouds and images count, if the bag has any: a node may listen to TF long before it
-        takes them.
+        If the bag has clouds or images, only their subscribers count, because a node may subscribe
+        to TF long before it is ready for sensor data.
 
-        A subscriber that is seen here may not yet have found the publishers, and a best effort one
-        loses what is published until then. This can be known of a named node alone: it has found
-        them once it answers a request.
+        A subscriber that the player has discovered may not have discovered the player's publishers
+        yet. If it is best effort, it loses what is published until then. The player can check this
+        only for a named node, by a request (see `Handshake`).
 
         Args:
-            timeout: Seconds.
-            name: A node, with its namespace, that must be among the subscribers; "" for any.
+            timeout: Longest time to wait, seconds.
+            name: Node that must be among the subscribers, with its namespace; "" for any.
 
         Returns:
-            False if the subscriber did not come in time.
+            Whether there are subscribers, and the named node is one of them and has answered.
         """
         start = changed = time.monotonic()
         counts: list[int] = []
@@ -190,9 +190,9 @@ class Player:
         """Publish the bag once.
 
         Args:
-            rate: Times the recorded speed.
-            log: Gets a line of JSON for each message: topic, stamp in the bag (ns), and
-                time.monotonic_ns of its publication.
+            rate: Playback speed as a multiple of the recorded one.
+            log: Gets a line of JSON for each message: topic, time in the bag (ns), and
+                time.monotonic_ns() at its publication.
         """
         first = last = 0
         start = 0.0
@@ -205,10 +205,10 @@ class Player:
             pause = (stamp - last) / 1e9
             if not start or not -REPORTED_PAUSE <= pause <= LONGEST_PAUSE:
                 if start and pause > 0:
-                    self._tell(f"{pause:.0f} s without a message are not waited for")
+                    self._tell(f"a gap of {pause:.0f} s without messages is skipped")
                 elif start:
                     self._tell(f"the time in the bag jumps back by {-pause:.0f} s")
-                # Not before the first message: it takes time to read it.
+                # Only now, because reading the first message takes time.
                 first, start = stamp, time.monotonic()
             elif pause / rate > REPORTED_PAUSE:
                 self._tell(f"the bag pauses for {pause / rate:.0f} s")
@@ -235,7 +235,7 @@ class Player:
                     publisher.wait_for_all_acked(Duration(seconds=max(end - time.monotonic(), 0.0)))
 
     def _wait_until(self, due: float, stamp: int, rate: float) -> None:
-        """Wait until time.monotonic() is `due`, when the bag's time is `stamp`; publish /clock."""
+        """Wait until time.monotonic() is `due`, and publish /clock up to `stamp`, ns."""
         while (remaining := due - time.monotonic()) > 0 and self._node.context.ok():
             self._tick(stamp - int(remaining * rate * 1e9))
             time.sleep(min(remaining, CLOCK_PERIOD))
@@ -267,25 +267,27 @@ def play(
     listener: str,
     log: str | Path | None,
 ) -> dict[str, Any]:
-    """Play a bag until its end or SIGINT, as the only thing that this process does.
+    """Play a bag until its end or SIGINT.
+
+    This initializes rclpy and leaves SIGINT ignored, so the process should do nothing else.
 
     Args:
-        bag: The folder of the bag.
-        rate: Times the recorded speed.
-        loop: Begin again at the end.
-        clock: Publish /clock.
+        bag: Folder of the bag, or a recorded file.
+        rate: Playback speed as a multiple of the recorded one.
+        loop: Start again at the end.
+        clock: Also publish /clock, see `Player`.
         wait: Seconds to wait for subscribers; the bag is played even if none come.
-        listener: A node, as /namespace/name, that must be among the subscribers; "" for any. Only
-            of a named node it is known whether it has found the publishers: others may lose the
-            first messages.
-        log: A file that gets a line of JSON for each message; None for none.
+        listener: Node that must be among the subscribers, as /namespace/name; "" for any. The
+            player can check only for this node whether it has discovered the publishers. Other
+            nodes may lose the first messages.
+        log: File that gets a line of JSON for each message; None for no file.
 
     Returns:
-        What was sent, in plain values: bag, rate, seconds, matched, sent, skipped.
+        What was sent, as plain values: bag, rate, seconds, matched, sent, skipped, left_out.
 
     Raises:
-        ValueError: As `Player`, for a rate that is not above 0, and if the bag holds no message
-            that can be published.
+        ValueError: If the bag cannot be played (see `Player`), no message of it can be published,
+            or the rate is not above 0.
     """
     if not rate > 0:
         raise ValueError(f"--rate: expected a number above 0, got {rate}")
@@ -314,10 +316,10 @@ def play(
             is_at_end = rclpy.ok()
             player.finish()
         except (KeyboardInterrupt, ExternalShutdownException):
-            # Return what was sent until then. A terminal and a launch both send SIGINT: the second
-            # one must not break that.
+            # Return what has been sent. A terminal and a launch both send SIGINT; the second one
+            # must not interrupt this.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        except RuntimeError:  # the signal came in the middle of publishing
+        except RuntimeError:  # the signal came while publishing
             if rclpy.ok():
                 raise
         _warn(node, player.remarks, told)
@@ -338,13 +340,13 @@ def play(
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         opened.close()
-        uninstall_signal_handlers()  # else their thread wakes objects that are freed next
+        uninstall_signal_handlers()  # otherwise their thread uses objects that are freed next
         node.destroy_node()
         rclpy.try_shutdown()
 
 
 def _warn(node: Node, remarks: Sequence[Remark], told: Sequence[Remark]) -> Sequence[Remark]:
-    """Log what is wrong with a bag, but for what was told before. Return the remarks."""
+    """Log the remarks about a bag, except those in `told`. Return all remarks."""
     for remark in remarks:
         if remark not in told:
             node.get_logger().warning(str(remark))

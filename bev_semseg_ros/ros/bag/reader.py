@@ -21,12 +21,12 @@ from bev_semseg_ros.ros.bag.reading.recorded_file import open_file
 from bev_semseg_ros.ros.bag.reading.remark import Remark
 from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, StorageFile
 
-OTHER_FILES = 512  # that a process may have open besides those of a bag
+OTHER_FILES = 512  # files that the process may open besides those of the bag
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a bag. Messages of another type on the same topic are another one.
+    """A topic of a bag. Each message type on the same topic name is a topic of its own.
 
     Attributes:
         name: Its name.
@@ -42,15 +42,15 @@ class Topic:
 
 
 class BagReader:
-    """A bag, open within a `with`.
+    """Reads a bag. It is a context manager: the bag is open within the `with` block.
 
-    The recorded files say what it holds. metadata.yaml gives the list of the files and the QoS;
-    a bag without it is read, too. Of damaged files everything is read that can be read.
+    Topics and messages come from the recorded files. metadata.yaml gives the list of the files and
+    the QoS, but a bag without it is also read. From damaged files, it reads whatever is readable.
 
     Attributes:
         topics: The topics.
-        remarks: What is wrong with the bag. Some of it is known only after reading.
-        left_out: (topic, cause) -> messages that cannot be read.
+        remarks: What is wrong with the bag. Some remarks are added only while messages are read.
+        left_out: (topic, cause) -> number of messages that cannot be read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -60,7 +60,7 @@ class BagReader:
             path: The folder of the bag, or a recorded file.
 
         Raises:
-            ValueError: There is no bag. The text names it and says what to do.
+            ValueError: If there is no bag. The text names the path and says what to do.
         """
         self.path = Path(path)
         self._files = find_files(self.path)
@@ -107,7 +107,7 @@ class BagReader:
         self._compare_with_metadata()
 
     def _join_channels(self) -> list[Topic]:
-        """Return the topics of all files: channels of one name and type are one topic."""
+        """Return the topics of all files: channels with the same name and type are one topic."""
         counts: Counter[TopicKey] = Counter()
         profiles: dict[TopicKey, list[Qos]] = {}
         encodings: dict[TopicKey, str] = {}
@@ -127,7 +127,7 @@ class BagReader:
             self.remarks.append(Remark(text, remedy))
         topics = []
         for key, recorded in profiles.items():
-            # What a user has written into metadata.yaml is meant for playing.
+            # Users edit metadata.yaml to change the QoS of playback, so it takes precedence.
             offered = self._files.metadata.profiles.get(key) or recorded
             topics.append(Topic(*key, counts[key], tuple(offered)))
         return topics
@@ -138,7 +138,7 @@ class BagReader:
                 yield from file.channels
 
     def _compare_with_metadata(self) -> None:
-        """Tell how many messages are lost, if metadata.yaml knows."""
+        """Report how many messages are lost, according to metadata.yaml."""
         recorded = self._files.metadata.counts.total()
         found = sum(topic.count for topic in self.topics)
         if recorded > found:
@@ -148,10 +148,10 @@ class BagReader:
             )
 
     def messages(self, topics: Sequence[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
-        """Yield topic, time in the bag (ns) and serialized message, in the order of time.
+        """Yield topic, time in the bag (ns) and serialized message, ordered by time.
 
-        Messages that were compressed one by one are unpacked. What cannot be read is counted in
-        `left_out`, and the rest is read.
+        Messages that were compressed individually are unpacked. Messages that cannot be read are
+        skipped and counted in `left_out`.
         """
         wanted = {(topic.name, topic.message_type): topic for topic in topics}
         series = [_of_series(files, wanted) for files in self._series]
@@ -159,7 +159,7 @@ class BagReader:
             if channel is None:
                 continue
             if data is None:
-                self.left_out[channel.topic, "it stands in the part of the file that is lost"] += 1
+                self.left_out[channel.topic, "its data are in a damaged part of the file"] += 1
                 continue
             try:
                 message = unpacked(data)
@@ -170,7 +170,7 @@ class BagReader:
 
 
 def _allow_open_files(count: int) -> None:
-    """Let this process open so many more files, as far as the system allows it.
+    """Let this process open `count` files more, as far as the system allows it.
 
     A drive of many hours may be split into more files than the usual limit of 1024.
     """
@@ -183,9 +183,10 @@ def _allow_open_files(count: int) -> None:
 def _of_series(
     files: Sequence[StorageFile], wanted: Collection[TopicKey]
 ) -> Iterator[tuple[int, Channel | None, bytes | None]]:
-    """Yield time, channel and message of files that follow each other.
+    """Yield time, channel and message of consecutive files.
 
-    Before each file its first time comes alone, so that a merge does not open it earlier.
+    Before each file, its start time is yielded without a message, so that `heapq.merge` does not
+    begin to read the file earlier than necessary.
     """
     for file in files:
         channels = []

@@ -1,4 +1,4 @@
-"""Plays a bag to a perception node, each in a process of its own, and keeps what it publishes."""
+"""Plays a bag to a perception node, in separate processes, and records the node's output."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from bev_semseg_ros.ros.node.shutdown import end_process
 
 NODE = "/perception"
 QUIET = 1.5  # seconds without a result after which no more are expected
-START = 120.0  # seconds within which a node loads and warms up
+START = 120.0  # seconds that a node may take to load and to warm up
 MATCHING = 30.0  # seconds; DDS repeats a lost announcement after three
 
 
 class RecordingError(ChildProcessError):
-    """The node or the player failed. The text holds its own words, or names its log."""
+    """The node or the player failed. The text quotes its output, or names its log."""
 
 
 def record(
@@ -54,22 +54,22 @@ def record(
     parameters: dict[str, Any] | None = None,
     further: tuple[str, ...] = (),
 ) -> Recording:
-    """Run the node and the player on a ROS domain of their own and keep all that comes out.
+    """Run the node and the player in a ROS domain of their own, and record the node's output.
 
     Args:
-        bag: The bag to play; its calibration is the node's, unless `parameters` names another.
-        folder: Gets the logs of the processes.
+        bag: Bag to play. The node uses its calibration, unless `parameters` names another one.
+        folder: Folder for the logs of the processes.
         labels: The label set of the node's boxes.
-        rate: Times the recorded speed.
+        rate: Playback speed as a multiple of the recorded one.
         parameters: Parameters of the node.
-        further: Outputs, named as in `publishers.TOPICS`, whose messages are kept as they come.
+        further: Further outputs whose messages are kept, named as in `publishers.TOPICS`.
 
     Returns:
         The recording.
 
     Raises:
         RecordingError: If the node does not become ready, or it or the player fails.
-        DomainError: If other runs hold all ROS domains.
+        DomainError: If other runs use all ROS domains.
     """
     parameters = {"calibration": bag, **(parameters or {})}
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _play(bag: Path, rate: float, environment: dict[str, str], folder: Path) -> 
 
 
 def _wait_for_results(recording: Recording) -> None:
-    """Wait until the recording is complete, or for QUIET seconds nothing has come."""
+    """Wait until the recording is complete, or nothing has come for QUIET seconds."""
     deadline = time.monotonic() + QUIET
     while time.monotonic() < deadline and not recording.is_all_there:
         received = [result.received for result in list(recording.results.values())]
@@ -116,7 +116,7 @@ def _wait_for_results(recording: Recording) -> None:
 
 
 def _pairs(log: Path) -> dict[int, int]:
-    """Return the stamps of which cloud and image were published -> when the later one was."""
+    """Return stamp -> when the later of cloud and image was published, if both were."""
     times: dict[int, dict[str, int]] = {}
     for line in log.read_text().splitlines():
         entry = json.loads(line)
@@ -129,11 +129,11 @@ def _pairs(log: Path) -> dict[int, int]:
 
 
 def start_command(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen:
-    """Start a `bev-semseg` command whose output can be read.
+    """Start a `bev-semseg` command whose output can be read from a pipe.
 
     Args:
-        arguments: Of the command.
-        environment: Of the process.
+        arguments: The command and its arguments.
+        environment: Environment variables of the process.
     """
     return subprocess.Popen(
         [sys.executable, "-m", "bev_semseg_ros.cli.main", *arguments],
@@ -151,10 +151,10 @@ def _process(
     """Run a `bev-semseg` command while the context is entered; end it with SIGINT.
 
     Args:
-        arguments: Of the command.
-        environment: Of the process.
-        log: Gets its output.
-        ready: The context is entered once a line of the output holds this.
+        arguments: The command and its arguments.
+        environment: Environment variables of the process.
+        log: File for its output.
+        ready: Text; the context is entered once a line of the output contains it.
     """
     process = start_command(arguments, environment)
     output = process.stdout
@@ -197,7 +197,7 @@ def _wait_for_line(lines: queue.Queue[str | None], ready: str, command: str) -> 
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set the variables that ROS and DDS read, for this process while the context is entered."""
+    """Set the environment variables of ROS and DDS for this process, within the context."""
     chosen = {name: value for name, value in values.items() if name.startswith(("ROS_", "FAST"))}
     before = {name: os.environ.get(name) for name in chosen}
     os.environ.update(chosen)
@@ -222,15 +222,15 @@ def subscriber(
 ) -> Iterator[dict[int, Result]]:
     """Subscribe to the outputs of a node while the context is entered.
 
-    The context is entered once the node's publishers are matched. What they publish before that
-    would be lost.
+    The context is entered once the node's publishers are matched, because messages that they
+    publish earlier are lost.
 
     Args:
         domain: The node's ROS domain.
-        environment: Variables of ROS and DDS, as the node has them.
-        ego_from_lidar: (4, 4) transform, for the boxes.
+        environment: The node's environment variables of ROS and DDS.
+        ego_from_lidar: (4, 4) transform that takes the published boxes to the ego frame.
         labels: The label set of the node's boxes.
-        further: Outputs, named as in `publishers.TOPICS`, whose messages are kept as they come.
+        further: Further outputs whose messages are kept, named as in `publishers.TOPICS`.
         timeout: Seconds within which the publishers must be found.
 
     Yields:
@@ -268,7 +268,7 @@ def _spinning(node: Node, context: Context) -> Iterator[None]:
     """Run a node's callbacks in a thread while the context is entered.
 
     Raises:
-        RecordingError: If a callback failed; its own error is the cause.
+        RecordingError: If a callback failed. The error of the callback is its cause.
     """
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -289,13 +289,13 @@ def _spinning(node: Node, context: Context) -> Iterator[None]:
     finally:
         closing.set()
         thread.join()
-        executor.shutdown()  # not while it spins: its thread could then wait for ever
+        executor.shutdown()  # only after the thread has ended, which could otherwise hang
     if errors:
         raise RecordingError(f"a result of the node cannot be read: {errors[0]}") from errors[0]
 
 
 def _subscribe(node: Node, topic: str, callback: Callable[[Any], None]) -> threading.Event:
-    """Subscribe to a topic of `publishers.TOPICS`. Return an event: a publisher is matched."""
+    """Subscribe to a topic of `publishers.TOPICS`. Return an event that is set once matched."""
     event = threading.Event()
 
     def set_event(_: Any) -> None:

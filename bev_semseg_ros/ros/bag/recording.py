@@ -1,4 +1,4 @@
-"""What a perception node published for the pairs of a bag, and what that says of its speed."""
+"""What a perception node published for the pairs of a bag, and statistics of its speed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Result:
     Attributes:
         boxes: In the ego frame, or None if none came.
         mask: (H, W) uint8 class numbers, or None if none came.
-        timing: The values of the timing message by their keys.
-        received: time.monotonic_ns of the part that came last.
-        messages: The messages of further topics as they came, by topic.
+        timing: The values of the timing message by key.
+        received: time.monotonic_ns() at which the last part came.
+        messages: The messages of further topics, by topic.
     """
 
     boxes: Boxes | None = None
@@ -36,8 +36,8 @@ class Recording:
 
     Attributes:
         results: By stamp, integer nanoseconds.
-        published: Stamp of each pair -> time.monotonic_ns at which both of its messages were sent.
-        with_masks: False for a node that sees no images.
+        published: Stamp of each pair -> time.monotonic_ns() at which both messages were sent.
+        with_masks: False for a node that uses no images.
         further: Topics besides boxes, mask and timing whose messages are kept.
     """
 
@@ -48,10 +48,10 @@ class Recording:
 
     @property
     def complete(self) -> dict[int, Result]:
-        """Results with all that the node had to publish, in the order of their stamps.
+        """The complete results, ordered by stamp.
 
-        A result needs boxes, unless the node could not search for them, and a mask, unless the
-        node sees no images.
+        A complete result has boxes, unless the node could not search for them, and a mask, unless
+        the node uses no images.
         """
         return {
             stamp: result
@@ -78,10 +78,11 @@ class Recording:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many pairs have no complete result, by cause.
+        """The number of pairs without a complete result, by cause.
 
-        The causes are those of the node's last timing; the rest counts as "transport". The node
-        counts a pair twice if it dropped its cloud and its image separately; here it counts once.
+        The causes come from the node's last timing message. Pairs that it does not explain count
+        as "transport". The node counts a pair twice if it dropped the cloud and the image
+        separately; here it counts once.
         """
         timed = [result for result in self.results.values() if result.timing]
         last = max(timed, key=lambda result: result.received, default=Result())
@@ -102,7 +103,8 @@ class Recording:
         Returns:
             frames_in, frames_out and dropped; latency_ms from the later message of a pair to the
             last part of its result; network_ms and overhead_ms of the node;
-            latency_last_to_first_third, which exceeds 1 if the node falls behind.
+            latency_last_to_first_third, the ratio of the median latencies of the last and the
+            first third, which exceeds 1 if the node falls behind.
         """
         results = self.complete
         latency = [

@@ -41,7 +41,7 @@ from bev_semseg_ros.ros.input.tf_topics import TF_MESSAGE
 
 BASE_FRAME = "base_link"  # the ego frame
 UNRELATED_GAP_NS = 500_000_000
-FIRST_STAMP_NS = 1_000_000_000  # where frames have no time; 0 means "no time" in ROS
+FIRST_STAMP_NS = 1_000_000_000  # if frames have no time; 0 means "no time" in ROS
 
 Storage = Literal["mcap", "sqlite3"]
 STORAGES: tuple[Storage, ...] = ("mcap", "sqlite3")
@@ -52,7 +52,7 @@ _TYPES = {  # by the last part of the topic
     "camera_info": CAMERA_INFO,
     "tf_static": TF_MESSAGE,
 }
-_FOREVER = QosTime(9223372036, 854775807)  # rosbag2 writes "infinite" so
+_FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "infinite"
 
 _store = get_typestore(Stores.ROS2_JAZZY)
 _messages = _store.types
@@ -66,11 +66,11 @@ class BagSummary:
         frames: Number of frames.
         clouds: Number of clouds.
         images: Number of images.
-        unrelated: Frames that do not follow the one before them in a drive; each was stamped
-            0.5 s after it.
-        other_extrinsics: Frames whose sensors sit elsewhere than calibration.yaml and /tf_static
-            say, or whose clouds combine other lidars than calibration.yaml says.
-        calibration: The calibration.yaml.
+        unrelated: Number of frames that do not continue the drive of the frame before; each was
+            stamped 0.5 s after that frame.
+        other_extrinsics: Number of frames whose sensor poses, or the units of whose clouds, differ
+            from calibration.yaml and /tf_static.
+        calibration: Path of calibration.yaml.
     """
 
     frames: int
@@ -91,22 +91,23 @@ def write_bag(
     """Write the frames of a data set as a bag.
 
     /points holds x, y, z, intensity 0..1 and the point attributes that the data set has, in the
-    frame "lidar". /image holds rgb8 as recorded and /camera_info its camera, in the optical frame
-    "camera". /tf_static places both in "base_link", the ego frame. What a frame lacks is left out.
+    frame "lidar". /image holds the recorded image as rgb8, and /camera_info its camera, both in the
+    optical frame "camera". /tf_static holds the poses of both sensors in "base_link", the ego
+    frame. Data that a frame lacks are left out.
 
-    If the first frame has several lidars or several cameras, the name of each sensor comes first in
-    its topics, as in /roof/points, /left/image and /left/camera_info, and is its frame. A camera
-    with the name of a lidar has the frame NAME_optical.
+    If the first frame has several lidars or several cameras, the topics of each sensor begin with
+    its name, as in /roof/points, /left/image and /left/camera_info. The name is also its frame. A
+    camera with the name of a lidar has the frame NAME_optical.
 
-    The stamps of a drive are kept, with gaps of up to 0.5 s in one scene. A frame that does not
-    follow the one before it is stamped 0.5 s after it.
+    Within a scene, the time between frames is kept if it is at most 0.5 s. Any other frame is
+    stamped 0.5 s after the frame before.
 
     Args:
         dataset: The frames.
-        path: The folder of the bag, which must not exist. The calibration of the first frame is
-            written as calibration.yaml into it.
+        path: Folder of the bag, which must not exist. calibration.yaml is written into it, with
+            each sensor as in the first frame that has it.
         storage: The file format.
-        limit: Only so many of the first frames. None for all.
+        limit: Number of frames to write, from the first on. None for all.
         on_frame: Called after every frame.
 
     Returns:
@@ -115,7 +116,7 @@ def write_bag(
     Raises:
         FileExistsError: If `path` exists.
         ValueError: If the data set has no frames, a damaged file, or sensors that cannot be
-            written under their names. No bag is left behind.
+            written under their names, or the storage is unknown. No bag is left behind.
     """
     path = Path(path)
     if path.exists():
@@ -175,7 +176,7 @@ class _Bag:
     """The topics of a bag with one lidar and one camera.
 
     Attributes:
-        calibration: Of the sensors so far, each as it was first seen.
+        calibration: The sensors so far, each as in the first frame that has it.
         clouds: Number of clouds.
         images: Number of images.
     """
@@ -183,7 +184,7 @@ class _Bag:
     calibration: Calibration
 
     def __init__(self, writer: Writer) -> None:
-        """Begin without messages."""
+        """Create the topics."""
         self._writer = writer
         self._connections: dict[str, Connection] = {}
         self._lidars: dict[str, LidarMount] = {}
@@ -195,7 +196,7 @@ class _Bag:
         """Write the messages of a frame.
 
         Returns:
-            Whether its sensors sit where the calibration says.
+            Whether the poses of its sensors are those of the calibration.
 
         Raises:
             ValueError: If the frame has a sensor that the bag has no topic for.
@@ -218,12 +219,12 @@ class _Bag:
         return _has_extrinsics(self.calibration, frame)
 
     def _open_topics(self) -> None:
-        """Open the topics that the bag has even if they get no message."""
+        """Create the topics that the bag has even without messages."""
         for topic in ("/points", "/image", "/camera_info", "/tf_static"):
             self._connect(topic)
 
     def _named(self, frame: Frame) -> Frame:
-        """Return a frame whose sensors have the names that they have in the bag."""
+        """Return the frame with its sensors named as in the bag."""
         if _has_several(frame):
             raise ValueError(
                 f"it has several sensors ({', '.join([*frame.lidars, *frame.cameras])}), but the "
@@ -239,7 +240,7 @@ class _Bag:
         return f"/{last}"
 
     def _add_new_sensors(self, frame: Frame, stamp_ns: int) -> None:
-        """Take sensors that were not seen before into the calibration and /tf_static."""
+        """Add sensors that no earlier frame had to the calibration and /tf_static."""
         num_known = len(self._lidars) + len(self._cameras)
         for name, scan in frame.lidars.items():
             mount = self._lidars.setdefault(name, LidarMount(scan.ego_from_lidar, name))
@@ -263,10 +264,10 @@ class _Bag:
 
 
 class _RigBag(_Bag):
-    """The topics of a bag with several lidars or several cameras, which begin with their names."""
+    """The topics of a bag with several lidars or cameras; they begin with the sensor's name."""
 
     def _open_topics(self) -> None:
-        """Open no topic: those of a sensor are opened with its first message."""
+        """Create no topic: those of a sensor are created with its first message."""
 
     def _named(self, frame: Frame) -> Frame:
         """Return the frame; its sensors keep their names."""
@@ -297,7 +298,7 @@ def _gap(previous: Frame | None, frame: Frame) -> int | None:
 
 
 def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
-    """Return whether the sensors of a frame sit where the calibration says."""
+    """Return whether the poses of a frame's sensors are those of the calibration."""
     for name, scan in frame.lidars.items():
         mount = calibration.lidars[name]
         if not np.allclose(mount.ego_from_lidar, scan.ego_from_lidar, atol=1e-6):
@@ -312,7 +313,7 @@ def _has_extrinsics(calibration: Calibration, frame: Frame) -> bool:
 
 
 def _has_units(mount: LidarMount, scan: LidarScan) -> bool:
-    """Return whether the units that measured points of a scan sit where the calibration says."""
+    """Return whether the poses of the units in a scan are those of the calibration."""
     for number in np.unique(scan.attributes.get("unit", ())):
         expected, pose = mount.lidar_from_unit.get(number), scan.lidar_from_unit.get(number)
         if expected is None and pose is None:

@@ -108,7 +108,7 @@ def check_recording(observation: Observation, diagnosis: Diagnosis) -> None:
     for remark in observation.remarks:
         diagnosis.add("bag", "warning", remark.text, remark.remedy)
     for text in left_out_in_words(observation.left_out):
-        diagnosis.add("bag", "warning", text, "copy the bag anew from where it was recorded")
+        diagnosis.add("bag", "warning", text, "copy the bag again from where it was recorded")
 
 
 def choose_sensors(

@@ -73,11 +73,11 @@ def test_a_newer_metadata_version_and_an_empty_storage_identifier_are_read(
     [
         (None, "is missing"),
         ("", "is empty"),
-        ("a: [b\nc: 3", "is no YAML (line 2)"),
+        ("a: [b\nc: 3", "is not YAML (line 2)"),
         ("rosbag2_bagfile_information:\n", "has no rosbag2_bagfile_information"),
         ("rosbag2_bagfile_information: {version: 5}\n", "lists no file that is there"),
         ("- 1\n", "has no rosbag2_bagfile_information"),
-        (b"\xff\xfe\x00", "is no YAML"),
+        (b"\xff\xfe\x00", "is not YAML"),
     ],
 )
 def test_without_metadata_the_files_are_read_and_reindex_is_named(
@@ -189,7 +189,7 @@ def test_a_bag_that_was_packed_without_removing_the_files_is_read_once(tmp_path:
     (folder / "metadata.yaml").unlink()
     numbers, (_, remark), _ = read(folder)
     assert numbers == [0, 1, 2]
-    assert f"{file}.zstd is not read, because bag.mcap is the same by its name" in remark
+    assert f"{file}.zstd is not read, because bag.mcap has the same name" in remark
 
 
 def test_two_types_on_one_topic_are_two_topics(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_damaged_chunk_is_counted_and_the_rest_is_read(tmp_path: Path) -> None
     file.write_bytes(data)
     numbers, remarks, _ = read(folder)
     assert 50 < len(numbers) < 200 and numbers == list(range(250 - len(numbers), 250))
-    assert f"{len(numbers)} messages of it are read, {250 - len(numbers)} are lost" in remarks[0]
+    assert f"{len(numbers)} of its messages are read, {250 - len(numbers)} are lost" in remarks[0]
 
 
 def test_a_page_of_sqlite_that_is_damaged_loses_its_messages_alone(tmp_path: Path) -> None:

@@ -126,9 +126,9 @@ def test_a_bag_of_ros_1_without_an_index_is_sent_to_reindex_first(ros1_bag: Path
         (gzip.compress(b"bag", mtime=0), "packed with gzip: unpack it with `gzip -dc "),
         (b"<!DOCTYPE html><html>", "web page.* download the bag again"),
         (b"\xd4\xc3\xb2\xa1\x02\x00", "capture of network packets"),
-        (b"\x89MCAP0\r\n\x01", "no message of it can be read"),
-        (b"SQLite format 3\0" + bytes(100), "no message of it can be read"),
-        (b"points,x,y,z", "is no recorded file: it begins with b'points,x'"),
+        (b"\x89MCAP0\r\n\x01", "none of its messages can be read"),
+        (b"SQLite format 3\0" + bytes(100), "none of its messages can be read"),
+        (b"points,x,y,z", "is not a recorded file: it begins with b'points,x'"),
     ],
 )
 @pytest.mark.parametrize("is_folder", [True, False])

@@ -21,7 +21,7 @@ from bev_semseg_ros.ros.bag.reading.remark import Remark
 
 _PACKED = ".zstd", ".zst"
 _NUMBERED = re.compile(r"(.*?)[_.-]?(\d+)")
-# What `ros2 bag reindex` takes for a recorded file.
+# File names that `ros2 bag reindex` accepts for recorded files.
 _FOR_REINDEX = re.compile(r".+_\d+\.[a-zA-Z0-9]+")
 _COMPANIONS = ("-wal", "-shm", "-journal")  # of SQLite
 _MAX_LISTED = 5
@@ -33,10 +33,10 @@ class BagFiles:
 
     Attributes:
         folder: The bag's folder.
-        series: The files of one recording in their order, one series for each recording.
-        metadata: What metadata.yaml says; empty without it.
+        series: For each recording, its files in their order.
+        metadata: Content of metadata.yaml; empty without it.
         remarks: What is unusual about them.
-        missing: Names of files that metadata.yaml lists and that are not there.
+        missing: Names of files that metadata.yaml lists but that are not there.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ def find_files(path: Path) -> BagFiles:
         path: Its folder, a recorded file, or its metadata.yaml.
 
     Raises:
-        ValueError: There is no bag. The text says what there is, and what to do.
+        ValueError: If there is no bag. The text says what there is instead, and what to do.
     """
     if not path.exists():
         raise ValueError(f"{path}: there is no such file or folder")
@@ -66,7 +66,7 @@ def find_files(path: Path) -> BagFiles:
 
 
 def _of_file(path: Path) -> BagFiles:
-    """Return a file that was given itself, with what the metadata beside it say of it."""
+    """Return a single file that the user named, with the metadata beside it if they list it."""
     if kind_of_file(path) not in READABLE:
         raise ValueError(why_unreadable(path))
     files = BagFiles(path.parent, [[path]])
@@ -75,12 +75,13 @@ def _of_file(path: Path) -> BagFiles:
         try:
             metadata = read_metadata(beside)
         except ValueError:
-            return files  # the file is enough
+            return files  # the file can be read without metadata
         others = [name for name in metadata.files if name != path.name]
         if path.name in metadata.files and others:
             files.remarks.append(
                 Remark(
-                    f"{path} is one of {len(metadata.files)} files of its bag, and alone is read",
+                    f"{path} is one of {len(metadata.files)} files of its bag; only this file is "
+                    "read",
                     f"give the folder {path.parent} to read all of them",
                 )
             )
@@ -106,7 +107,7 @@ def _of_folder(folder: Path) -> BagFiles:
         if unlisted:
             files.remarks.append(
                 Remark(
-                    f"{file} does not list all files, but these are read, too: {_names(unlisted)}",
+                    f"{file} does not list all files; these are also read: {_names(unlisted)}",
                     _reindex(folder, listed + unlisted),
                 )
             )
@@ -122,7 +123,7 @@ def _of_folder(folder: Path) -> BagFiles:
         files.remarks.append(
             Remark(
                 f"{file} is of version {files.metadata.version}, newer than {NEWEST_VERSION}, the "
-                "newest that is known: only what has stayed the same is taken from it"
+                "newest known version: only fields that have stayed the same are read from it"
             )
         )
     if files.missing:
@@ -150,9 +151,9 @@ def _listed(folder: Path, files: BagFiles) -> list[Path]:
 
 
 def _recorded_files(folder: Path) -> tuple[list[Path], list[Remark]]:
-    """Return the recorded files in a folder. Of a file that is there twice, one is returned.
+    """Return the recorded files in a folder, and remarks about files that are left out.
 
-    It is told which of them is left out.
+    If the same file is there twice, such as packed and unpacked, only the better one is returned.
     """
     best: dict[str, Path] = {}
     remarks = []
@@ -164,8 +165,10 @@ def _recorded_files(folder: Path) -> tuple[list[Path], list[Remark]]:
         stem = _stem(path)
         if stem in best:
             pair = sorted([path, best[stem]], key=_preference)
-            text = f"{pair[0]} is not read, because {pair[1].name} is the same by its name"
-            remarks.append(Remark(text, "if it is not, move one of them into a folder of its own"))
+            text = (
+                f"{pair[0]} is not read, because {pair[1].name} has the same name except suffixes"
+            )
+            remarks.append(Remark(text, "if they differ, move one into a folder of its own"))
             best[stem] = pair[1]
         else:
             best[stem] = path
@@ -173,7 +176,7 @@ def _recorded_files(folder: Path) -> tuple[list[Path], list[Remark]]:
 
 
 def _preference(path: Path) -> tuple[bool, bool]:
-    """Return how good a file is: unpacked before packed, mcap before SQLite."""
+    """Return a sort key, higher for better files: unpacked over packed, then MCAP over SQLite."""
     kind = kind_of_file(path)
     return kind != ZSTD, kind == MCAP
 
@@ -185,7 +188,7 @@ def _stem(path: Path) -> str:
 
 
 def _series_and_number(path: Path) -> tuple[str, int]:
-    """Return what the files of one recording have in common, and the number of this one."""
+    """Return the common part of the names of a recording's files, and the number of this file."""
     match = _NUMBERED.fullmatch(_stem(path))
     return (match[1], int(match[2])) if match else (_stem(path), 0)
 
@@ -199,7 +202,7 @@ def _in_series(files: list[Path]) -> list[list[Path]]:
 
 
 def _same_series(listed: list[Path], present: list[Path]) -> list[Path]:
-    """Return files that are of a listed recording, but not listed, as after a crash."""
+    """Return unlisted files of listed recordings, such as a crash leaves."""
     series = {_series_and_number(path)[0] for path in listed}
     stems = {_stem(path) for path in listed}
     suffixes = {path.suffix for path in listed}
@@ -219,13 +222,13 @@ def _names(files: list[Path]) -> str:
 
 
 def _reindex(folder: Path, files: list[Path]) -> str:
-    """Return how to write metadata.yaml anew; "" where `ros2 bag reindex` cannot do it."""
+    """Return how to rebuild metadata.yaml, or "" if `ros2 bag reindex` cannot do it."""
     kinds = {kind_of_file(path) for path in files}
     can_reindex = all(_FOR_REINDEX.fullmatch(path.name) for path in files)
     if len(kinds) > 1 or ZSTD in kinds or not can_reindex:
         return ""
     command = f"ros2 bag reindex -s {kinds.pop()} {shlex.quote(str(folder))}"
-    return f"`{command}` writes it anew for `ros2 bag`"
+    return f"`{command}` rebuilds it for `ros2 bag`"
 
 
 def _why_empty(folder: Path) -> str:
@@ -247,4 +250,4 @@ def _why_empty(folder: Path) -> str:
         if is_packed_bag(path):
             return why_unreadable(path)
     content = _names(files) if files else "no files"
-    return f"{folder} is no bag: expected .mcap or .db3 files in it, found {content}"
+    return f"{folder} is not a bag: expected .mcap or .db3 files in it, found {content}"

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: the name of a recorded file may say anything."""
+"""Detects the kind of a file by its first bytes, because file names are not reliable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kind_of_file(path: Path) -> str:
 
 
 def kind_of(head: bytes) -> str:
-    """Return one of READABLE by the first bytes of a file, or "" for any other one."""
+    """Return one of READABLE for the first bytes of a file, or "" for any other file."""
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
 
 
@@ -45,16 +45,16 @@ def is_ros1(path: Path) -> bool:
 
 
 def is_packed_bag(path: Path) -> bool:
-    """Return whether a file has to be unpacked, or something else holds its data."""
+    """Return whether a file is an archive, a Git LFS pointer or a capture of packets."""
     head = _head(path)
     return head.startswith((*PACKERS, ZIP, LFS_POINTER, *_CAPTURES)) or is_tar(head)
 
 
 def why_unreadable(path: Path) -> str:
-    """Say what a file is that is not READABLE, and what to do."""
+    """Say what an unreadable file is, and what to do."""
     head, file = _head(path), shlex.quote(str(path))
     if not head:
-        return f"{path} is empty (0 bytes): nothing was recorded into it; record again or copy anew"
+        return f"{path} is empty (0 bytes): nothing was recorded into it; record or copy it again"
     if head.startswith(ROS1_BAG):
         return _ros1(path, head)
     if is_tar(head):
@@ -63,8 +63,7 @@ def why_unreadable(path: Path) -> str:
         return f"{path} is a zip archive: unpack it with `unzip {file}`"
     if head.startswith(LFS_POINTER):
         return (
-            f"{path} is a pointer of Git LFS instead of the bag: run `git lfs pull` in its "
-            "repository"
+            f"{path} is a Git LFS pointer instead of the bag: run `git lfs pull` in its repository"
         )
     if head.startswith(_CAPTURES):
         return (
@@ -78,18 +77,19 @@ def why_unreadable(path: Path) -> str:
     if is_web_page(head):
         return f"{path} is a web page, as a failed download leaves it: download the bag again"
     if not any(head):
-        return f"{path} holds only zeros, as a loss of power leaves it: record again or copy anew"
+        return f"{path} holds only zeros, as a power failure leaves it: record or copy it again"
     return (
-        f"{path} is no recorded file: it begins with {head[:8]!r}, expected that of mcap or SQLite"
+        f"{path} is not a recorded file: it begins with {head[:8]!r}, which is neither MCAP nor "
+        "SQLite"
     )
 
 
 def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
-    """Say what is packed in zstd that is not READABLE.
+    """Say what a zstd file without a recorded file contains, and what to do.
 
     Args:
         path: The packed file.
-        head: The first bytes of what is in it.
+        head: First bytes of the unpacked content.
     """
     if is_tar(head):
         file = shlex.quote(str(path))
@@ -102,13 +102,13 @@ def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
 
 
 def _ros1(path: Path, head: bytes) -> str:
-    """Say how to convert a bag of ROS 1. One without an index cannot be converted as it is."""
+    """Say how to convert a bag of ROS 1. A bag without an index must be indexed first."""
     file = shlex.quote(str(path))
     at = head.find(b"index_pos=")
     if at >= 0 and not any(head[at + 10 : at + 18]):
         return (
-            f"{path} is a bag of ROS 1 without an index, as an ended recording leaves it: write "
-            f"the index with `rosbag reindex {file}` of ROS 1, then convert it with "
+            f"{path} is a bag of ROS 1 without an index, as an interrupted recording leaves it: "
+            f"write the index with `rosbag reindex {file}` of ROS 1, then convert it with "
             "`rosbags-convert`"
         )
     folder = path.with_suffix("")

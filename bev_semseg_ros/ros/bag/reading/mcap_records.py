@@ -1,6 +1,6 @@
-"""Reads an MCAP file record by record: one that is cut off, damaged, or without an index.
+"""Reads an MCAP file that is cut off, damaged or without an index, record by record.
 
-https://mcap.dev/spec describes the records. rosbags reads files that are complete.
+https://mcap.dev/spec describes the records. Complete files are read by rosbags instead.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from bev_semseg_ros.ros.bag.reading.zstd import zstd
 FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
 HIGHEST_OPCODE = 15
 MESSAGE_HEADER = 22  # bytes: channel, sequence, time of the log and of the publication
-BLOCK = 2**16  # bytes of a packed chunk that are unpacked at a time: what is lost with damage
-OPEN_CHUNKS = 4  # chunks that are kept unpacked; those of one moment may be several
+BLOCK = 2**16  # bytes of a packed chunk to unpack at once; all blocks before a damaged one are read
+OPEN_CHUNKS = 4  # chunks that are kept unpacked; messages of one moment may be in several chunks
 
 
 class _Row(NamedTuple):
-    """Where a message is; rows are sorted by time, then by place."""
+    """Position of a message. Rows are sorted by time, then by position."""
 
     time: int
     chunk: int  # -1: outside of any chunk
@@ -41,7 +41,7 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Where the records of a chunk are in the file; `end` is that of the file if it is cut off."""
+    """Byte range of a chunk's records in the file. A chunk that is cut off ends with the file."""
 
     start: int
     end: int
@@ -49,13 +49,13 @@ class _Chunk:
 
 
 class McapRecords:
-    """An MCAP file, of which each record is read that is whole.
+    """An MCAP file of which all intact records are read.
 
     Attributes:
         channels: Its topics.
         start: Time of its first message, ns.
-        lost: Messages in damaged chunks, as far as their index tells.
-        is_complete: Whether the file has its end.
+        lost: Number of messages lost in damaged chunks, as far as the message indexes show.
+        is_complete: Whether the file has a footer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class McapRecords:
         self.start = self._rows[0].time if self._rows else 0
 
     def _read_file(self) -> None:
-        missing = [0]  # messages of each damaged chunk: its index, which follows it, tells them
+        missing = [0]  # by chunk: messages of a damaged one, counted in the indexes that follow it
         is_damaged = False
         at = len(MCAP_MAGIC)
         while at < self._size:
@@ -145,7 +145,7 @@ class McapRecords:
         return is_whole
 
     def _unpack(self, chunk: _Chunk) -> bytes:
-        """Return the records of a chunk, those before the damage if it is damaged."""
+        """Return the records of a chunk; of a damaged chunk, those before the damage."""
         self._file.seek(chunk.start)
         packed = self._file.read(chunk.end - chunk.start)
         if chunk.compression == "":
@@ -173,7 +173,7 @@ class McapRecords:
             at = 12 + len(topic.encode()) + len(encoding.encode())
             profiles = _offered(data[at + 4 :])
         except (struct.error, IndexError, UnicodeDecodeError):
-            return  # its messages are left out with it
+            return  # its messages are then left out, too
         kind = type_name(self._schemas.get(schema, ""))
         self._found.setdefault(
             number, Channel(number, topic, kind, encoding, profiles=tuple(profiles))
@@ -184,7 +184,7 @@ class McapRecords:
         self._rows.append(_Row(time, chunk, start + MESSAGE_HEADER, end, channel))
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
-        """Yield the messages of some channels in the order of time."""
+        """Yield the messages of some channels, ordered by time."""
         wanted = {channel.id for channel in channels}
         for row in self._rows:
             if row.channel not in wanted:
@@ -197,7 +197,7 @@ class McapRecords:
             yield self._found[row.channel], row.time, data
 
     def _records(self, number: int) -> bytes:
-        """Return the records of a chunk. The last ones asked for are kept."""
+        """Return the records of a chunk. The chunks used last are kept unpacked."""
         if number not in self._unpacked:
             self._unpacked[number] = self._unpack(self._chunks[number])
             if len(self._unpacked) > OPEN_CHUNKS:
@@ -211,7 +211,7 @@ class McapRecords:
 
 
 def _texts(data: bytes, at: int, count: int) -> list[str]:
-    """Return texts that follow each other, each after its length."""
+    """Return consecutive texts, each of which follows its length."""
     found = []
     for _ in range(count):
         (length,) = struct.unpack_from("<I", data, at)

@@ -1,4 +1,4 @@
-"""What metadata.yaml says of a bag, as far as it can be read. Needs `rosbags`."""
+"""Reads the metadata.yaml of a bag, as far as it is readable. Needs `rosbags`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rosbags.rosbag2.metadata import parse_qos
 from bev_semseg_ros.ros.bag.reading.storage import type_name
 
 NAME = "metadata.yaml"
-NEWEST_VERSION = 9  # the newest that was tried; all that is read here has stayed since version 1
+NEWEST_VERSION = 9  # the newest tested; the fields that are read have not changed since version 1
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# A topic is what has the name and the type: the rest differs between metadata.yaml and the files.
+# Name and type identify a topic; the rest may differ between metadata.yaml and the files.
 TopicKey = tuple[str, str]
 
 
@@ -26,7 +26,7 @@ class Metadata:
     """The part of metadata.yaml that is used.
 
     Attributes:
-        version: Of its format; 0 if it is not given.
+        version: Version of the file format; 0 if it is not given.
         files: Names of the storage files.
         counts: (topic, type) -> number of messages.
         profiles: (topic, type) -> the QoS that the publishers offered.
@@ -42,7 +42,7 @@ def read_metadata(path: Path) -> Metadata:
     """Read a metadata.yaml of any version.
 
     Raises:
-        ValueError: It is empty or no metadata. The text says in a few words what is wrong.
+        ValueError: If it is unreadable, empty or not metadata. The text says briefly what is wrong.
     """
     try:
         content = yaml.load(path.read_bytes(), _LOADER)
@@ -51,7 +51,7 @@ def read_metadata(path: Path) -> Metadata:
     except Exception as error:  # PyYAML raises any type for damaged text
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f" (line {mark.line + 1})"
-        raise ValueError(f"is no YAML{where}") from error
+        raise ValueError(f"is not YAML{where}") from error
     if content is None:
         raise ValueError("is empty")
     values = content.get("rosbag2_bagfile_information") if isinstance(content, dict) else None
@@ -77,8 +77,8 @@ def _list(value: Any) -> list[Any]:
 
 
 def _profiles(value: Any) -> list[Qos]:
-    """Return QoS profiles; none if they are not complete, so that those in the file count."""
+    """Return QoS profiles; none if they are incomplete: those in the file are then used."""
     try:
         return parse_qos(value or [])
-    except Exception:  # written by hand it may be anything
+    except Exception:  # if edited by hand, it may be anything
         return []

@@ -1,4 +1,4 @@
-"""The bytes of one recorded message: unpacked, and checked before they are used."""
+"""Unpacks and checks the bytes of a recorded message."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from rosbags.typesys import Stores, get_typestore
 from bev_semseg_ros.file_signatures import LZ4, ZSTD
 from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
-# Other messages differ between the distributions: only their header is checked.
+# Other types differ between ROS distributions, so only their CDR header is checked.
 _CHECKED_PACKAGES = ("sensor_msgs/", "tf2_msgs/", "nav_msgs/")
 _NOT_CHECKED = ("sensor_msgs/msg/Range",)  # Humble's has no variance
 _store = get_typestore(Stores.ROS2_JAZZY)
 
 
 def unpacked(data: bytes) -> bytes:
-    """Return the message in bytes that `ros2 bag record` compressed one by one, or as they are.
+    """Unpack a message that `ros2 bag record` compressed individually; return others as they are.
 
-    No message begins as compressed data do, because the first byte of CDR is 0. So metadata.yaml
-    is not needed to know it.
+    metadata.yaml is not needed for this: a CDR message begins with a byte 0, unlike compressed
+    data.
 
     Raises:
-        ValueError: The compressed data are damaged.
+        ValueError: If the compressed data are damaged.
     """
     try:
         if data.startswith(ZSTD):
@@ -34,7 +34,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def prepare_check(message_type: str) -> None:
-    """Make what `check_message` needs, which takes rosbags a while for the first message."""
+    """Prepare rosbags for `check_message`, which is otherwise slow for the first message."""
     if _is_checked(message_type):
         _store.get_msgdef(message_type)
 
@@ -49,7 +49,7 @@ def check_message(data: bytes, message_type: str) -> None:
     """Check that bytes are a message of a type.
 
     Raises:
-        ValueError: They are not. The text says in a few words why.
+        ValueError: If they are not. The text says briefly why.
     """
     if len(data) < 4 or data[0] != 0 or data[1] > 0x0B:
         raise ValueError(f"no CDR message (it begins with {data[:4].hex(' ') or 'nothing'})")

@@ -1,4 +1,4 @@
-"""Opens recorded files: with rosbags if they are whole, else what can be read of them."""
+"""Opens recorded files. Intact ones are read by rosbags, others as far as they are readable."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from bev_semseg_ros.ros.bag.reading.sqlite_rows import SqliteRows, is_cut, write
 from bev_semseg_ros.ros.bag.reading.storage import Channel, Recorded, StorageFile, type_name
 from bev_semseg_ros.ros.bag.reading.zstd import zstd
 
-_SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by these rosbags knows the format
-_IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these mean something else
+_SUFFIXES = {MCAP: ".mcap", SQLITE: ".db3"}  # by which rosbags recognises the format
+_IN_URIS = set("?#%")  # rosbags opens SQLite by a URI, in which these are special
 _BLOCK = 2**20
 _HEAD = 4096  # bytes that tell what a file is
 
@@ -37,12 +37,12 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
     """Open a recorded file.
 
     Args:
-        path: The file: mcap or SQLite, or one of them in zstd.
-        workspace: A folder for what is unpacked.
+        path: The MCAP or SQLite file, possibly packed with zstd.
+        workspace: Folder for unpacked files.
         remarks: Gets what is wrong with the file, also later while it is read.
 
     Raises:
-        ValueError: Nothing of it can be read. The text names it and says what to do.
+        ValueError: If nothing in it can be read. The text names the file and says what to do.
     """
     kind, source = kind_of_file(path), path
     if kind == ZSTD:
@@ -56,7 +56,7 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
         return _open_rows(path, source, kind, remarks, is_damaged=True)
     try:
         file = _WholeFile(path, source, kind, workspace, remarks)
-    except KeyError:  # rosbags knows no message type that was recorded without its definition
+    except KeyError:  # rosbags cannot open a message type recorded without definition
         return _open_rows(path, source, kind, remarks, is_damaged=False)
     except Exception:  # rosbags raises any type for a damaged file
         return _open_rows(path, source, kind, remarks, is_damaged=True)
@@ -67,18 +67,18 @@ def open_file(path: Path, workspace: Path, remarks: list[Remark]) -> StorageFile
 
 
 def _kind_in_zstd(path: Path) -> str:
-    """Return the format of a file that is packed in zstd.
+    """Return the format of a file that is packed with zstd.
 
     Raises:
-        ValueError: It is no recorded file. The text names it.
+        ValueError: If it contains no recorded file. The text names the packed file.
     """
     try:
         with path.open("rb") as file:
             head = zstd.ZstdDecompressor().decompress(file.read(_BLOCK), _HEAD)
     except zstd.ZstdError as error:
-        raise ValueError(f"{path} is damaged (zstd): copy it anew") from error
+        raise ValueError(f"{path} is damaged (zstd): copy it again") from error
     if not head:
-        raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it anew")
+        raise ValueError(f"{path} is cut off, and nothing of it can be unpacked: copy it again")
     kind = kind_of(head)
     if kind not in _SUFFIXES:
         raise ValueError(why_unreadable_in_zstd(path, head))
@@ -86,14 +86,14 @@ def _kind_in_zstd(path: Path) -> str:
 
 
 def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
-    """Unpack a file in zstd, the part before the damage if it is damaged."""
+    """Unpack a zstd file; of a damaged file, the part before the damage."""
     target = workspace / path.stem
     try:
         with target.open("wb") as file, path.open("rb") as packed:
             decompressor = zstd.ZstdDecompressor()
             while block := packed.read(_BLOCK):
                 file.write(decompressor.decompress(block))
-                while decompressor.eof:  # rosbag2 writes one frame; others several
+                while decompressor.eof:  # rosbag2 writes one zstd frame, others several
                     block = decompressor.unused_data
                     if not block:
                         break
@@ -108,15 +108,15 @@ def _unpack(path: Path, workspace: Path, remarks: list[Remark]) -> Path:
             f"a folder with more space, or unpack it with `{unpack_command('zstd', path)}`"
         ) from error
     if not is_whole:
-        text = f"{path} is cut off or damaged (zstd): what stands before that is read"
-        remarks.append(Remark(text, "copy it anew from where it was recorded"))
+        text = f"{path} is cut off or damaged (zstd): the part before the damage is read"
+        remarks.append(Remark(text, "copy it again from where it was recorded"))
     return target
 
 
 def _open_rows(
     path: Path, source: Path, kind: str, remarks: list[Remark], is_damaged: bool
 ) -> McapRecords | SqliteRows:
-    """Read a file that rosbags cannot read. Tell how much of it there is if it is not whole.
+    """Open a file that rosbags cannot read. Report how much is read if it is incomplete.
 
     Args:
         path: The file as the user knows it.
@@ -126,7 +126,7 @@ def _open_rows(
         is_damaged: Whether it seems to be damaged.
 
     Raises:
-        ValueError: Nothing of it can be read.
+        ValueError: If nothing in it can be read.
     """
     file = shlex.quote(str(path))
     try:
@@ -144,26 +144,26 @@ def _open_rows(
         if kind == SQLITE and log is not None:
             raise ValueError(
                 f"{path} cannot be read together with {log.name}, which holds its last "
-                f"messages: bring them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
+                f"messages: merge them into it with `sqlite3 {file} 'PRAGMA wal_checkpoint;'`"
             ) from error
         raise ValueError(
-            f"{path} is damaged, and no message of it can be read: copy it anew from where it was "
-            "recorded"
+            f"{path} is damaged, and none of its messages can be read: copy it again from where it "
+            "was recorded"
         ) from error
     count, log = _count(rows), write_ahead_log(source)
     if log is not None:
         remarks.append(
             Remark(
-                f"{path} was not closed when its recording ended: {count} messages are read, also "
-                f"those that stand in {log} alone"
+                f"{path} was not closed when its recording ended: {count} messages are read, "
+                f"including those that are only in {log}"
             )
         )
     elif is_damaged:
         remarks.append(
             Remark(
-                f"{path} is cut off or damaged: {count} messages of it are found",
-                "copy it anew from where it was recorded; what a recording that was killed did not "
-                "write is lost",
+                f"{path} is cut off or damaged: {count} of its messages are found",
+                "copy it again from where it was recorded; what a killed recording did not write is "
+                "lost",
             )
         )
     return rows
@@ -175,13 +175,13 @@ def _of_mcap(path: Path, records: McapRecords, is_damaged: bool) -> Remark | Non
     if not records.is_complete:
         return Remark(
             f"{path} has no end, because it was cut off or is still being recorded: {count} "
-            "messages of it are read",
+            "of its messages are read",
             f"for a file with an index use `mcap recover {shlex.quote(str(path))} -o NEW.mcap`",
         )
     if records.lost:
         return Remark(
-            f"{path} is damaged: {count} messages of it are read, {records.lost} are lost",
-            "copy it anew from where it was recorded",
+            f"{path} is damaged: {count} of its messages are read, {records.lost} are lost",
+            "copy it again from where it was recorded",
         )
     if not is_damaged:
         return None
@@ -198,7 +198,7 @@ def _count(file: StorageFile) -> int:
 
 
 class _WholeFile:
-    """A file that rosbags opens. If it proves damaged later on, the rest is read row by row.
+    """A file that rosbags can open. If it turns out to be damaged, the rest is read row by row.
 
     Attributes:
         channels: Its topics.
@@ -232,15 +232,15 @@ class _WholeFile:
         self.has_index = chunks is None or (chunks != [] and all(c.channel_count for c in chunks))
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
-        """Yield the messages of some channels in the order of time."""
+        """Yield the messages of some channels, ordered by time."""
         if self._rows is not None:
             yield from self._rows.messages(channels)
             return
         by_id = {channel.id: channel for channel in channels}
         if not by_id:
-            return  # rosbags would take that for all
+            return  # rosbags would then read all channels
         last = 0
-        of_last: Counter[str] = Counter()  # topics of the messages that came at the last time
+        of_last: Counter[str] = Counter()  # number of messages by topic at the time `last`
         messages = self._reader.messages([self._connections[id_] for id_ in by_id])
         while True:
             try:
@@ -259,7 +259,7 @@ class _WholeFile:
     def _rest(
         self, channels: Collection[Channel], last: int, of_last: Counter[str]
     ) -> Iterator[Recorded]:
-        """Yield what can be read after damage: what comes later than the last message."""
+        """Yield what is readable after damage, without the messages that came before it."""
         self._rows = _open_rows(self._path, self._source, self._kind, self._remarks, True)
         for channel, time, data in self._rows.messages(channels):
             if time < last:
@@ -277,7 +277,7 @@ class _WholeFile:
 
 
 def _named_for_rosbags(source: Path, kind: str, workspace: Path) -> Path:
-    """Return a path by which rosbags knows the format."""
+    """Return a path by which rosbags recognises the format: the file itself, or a link."""
     suffix = _SUFFIXES[kind]
     if source.suffix == suffix and not _IN_URIS & set(str(source)):
         return source

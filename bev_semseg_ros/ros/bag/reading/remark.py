@@ -23,7 +23,7 @@ class Remark:
 
 
 def left_out_in_words(left_out: Mapping[tuple[str, str], int]) -> list[str]:
-    """Return in words which messages were left out.
+    """Describe which messages were left out, one text for each topic and cause.
 
     Args:
         left_out: (topic, cause) -> number of messages.

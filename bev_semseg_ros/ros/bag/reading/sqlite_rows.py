@@ -1,4 +1,4 @@
-"""Reads a SQLite file row by row: one that is cut off, or with a write-ahead log beside it."""
+"""Reads a SQLite file that is cut off or has a write-ahead log beside it, row by row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import apsw  # a dependency of rosbags
 
 from bev_semseg_ros.ros.bag.reading.storage import CDR, Channel, Recorded, type_name
 
-MAX_MISSES = 1000  # rows without success one after the other, after which no more are expected
-MAX_GAP = 10**7  # between the numbers of two rows
+MAX_MISSES = 1000  # consecutive failures after which no more rows are expected
+MAX_GAP = 10**7  # between the ids of two rows; a larger one is a sign of damage
 _PAGE_SIZE_AT = 16  # in the header; 1 stands for 65536
 
 
 class SqliteRows:
-    """A SQLite file of rosbag2, of which each row is read that can be read.
+    """A SQLite file of rosbag2 of which all readable rows are read.
 
     Attributes:
         channels: Its topics.
@@ -33,9 +33,9 @@ class SqliteRows:
             path: The file. A write-ahead log beside it is read, too.
 
         Raises:
-            apsw.Error: Nothing can be read.
+            apsw.Error: If nothing can be read.
         """
-        # With a log the file is not "immutable", as SQLite calls one that nobody writes.
+        # A file with a log is not "immutable": SQLite would then ignore the log.
         has_log = write_ahead_log(path) is not None
         self._pages = None if has_log else _WholePages(path)
         options = "mode=ro" if has_log else "mode=ro&immutable=1"
@@ -45,7 +45,7 @@ class SqliteRows:
             vfs=None if self._pages is None else self._pages.name,
         )
         try:
-            # SQLite refuses a file that is shorter than its header says, but with this.
+            # Otherwise, SQLite refuses a file that is shorter than its header says.
             self._database.execute("PRAGMA writable_schema = ON")
             channels = self._read_channels()
             rows = sorted(self._find_rows())
@@ -67,18 +67,18 @@ class SqliteRows:
         return channels
 
     def _find_rows(self) -> Iterator[tuple[int, int, int]]:
-        """Yield time, row and channel of each message, in the order of the rows."""
+        """Yield time, row id and channel id of each message, ordered by row id."""
         last, misses = 0, 0
         while misses < MAX_MISSES:
             try:
-                # Not by the index of the times: it may be what is lost.
+                # Without the index of the times, which may be damaged.
                 rows: Any = self._database.execute(
                     "SELECT timestamp, id, topic_id FROM messages NOT INDEXED WHERE id > ? "
                     "ORDER BY id",
                     (last,),
                 )
                 for time, row, channel in rows:
-                    # In damaged pages rows may come again and again, or have any number.
+                    # In damaged pages, rows may come repeatedly or have arbitrary ids.
                     if row <= last or (last and row > last + MAX_GAP):
                         misses += 1
                         if misses >= MAX_MISSES:
@@ -92,7 +92,7 @@ class SqliteRows:
                 last, misses = last + 1, misses + 1
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
-        """Yield the messages of some channels in the order of time."""
+        """Yield the messages of some channels, ordered by time."""
         wanted = {channel.id for channel in channels}
         for time, row, channel in self._rows:
             if channel not in wanted:
@@ -112,9 +112,9 @@ class SqliteRows:
 
 
 class _WholePages(apsw.VFS):
-    """Files that end with their last whole page.
+    """Hides the last page of a file if it is cut off.
 
-    SQLite fills a page that is cut off with zeros, and would read them as parts of messages.
+    SQLite fills such a page with zeros, and would read them as parts of messages.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,7 +123,7 @@ class _WholePages(apsw.VFS):
         super().__init__(self.name, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
-        """Open a file; logs are left as they are."""
+        """Open a file. Only the database itself is shortened, not its logs."""
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         return _WholePagesFile(name, flags, self._page if path == self._path else 1)
 
@@ -139,7 +139,7 @@ class _WholePagesFile(apsw.VFSFile):
 
 
 def page_size(path: Path) -> int:
-    """Return the bytes of a page of a SQLite file."""
+    """Return the size of a page of a SQLite file, bytes."""
     with path.open("rb") as file:
         file.seek(_PAGE_SIZE_AT)
         size = int.from_bytes(file.read(2), "big")
@@ -152,7 +152,7 @@ def is_cut(path: Path) -> bool:
 
 
 def write_ahead_log(path: Path) -> Path | None:
-    """Return the log beside a SQLite file that holds what is not in the file yet, if there is one.
+    """Return the log beside a SQLite file with changes that are not in the file yet, or None.
 
     `ros2 bag record` with the preset "resilient" leaves one if it is killed.
     """

@@ -1,4 +1,4 @@
-"""One recorded file: its channels and its messages, whatever its format."""
+"""The common interface of recorded files of all formats: channels and messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Recorded = tuple["Channel", int, bytes | None]
 
 @dataclass(frozen=True)
 class Channel:
-    """A topic in one file. A file may have several of one topic.
+    """A topic in one file. A file may have several channels with the same topic.
 
     Attributes:
         id: Its number in the file.
         topic: Its topic.
         message_type: The type of its messages.
-        encoding: Of its messages; a node can take CDR alone.
+        encoding: Encoding of its messages; a node can use only CDR.
         count: Number of messages.
         profiles: The QoS that the publishers offered.
     """
@@ -58,7 +58,7 @@ class StorageFile(Protocol):
     start: int
 
     def messages(self, channels: Collection[Channel]) -> Iterator[Recorded]:
-        """Yield the messages of some channels in the order of time."""
+        """Yield the messages of some channels, ordered by time."""
         ...
 
     def close(self) -> None:

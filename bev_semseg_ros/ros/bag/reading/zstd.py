@@ -1,4 +1,4 @@
-"""The zstd module: of the standard library from Python 3.14 on, before that of a backport."""
+"""The zstd module of the standard library (Python 3.14 and later), or else its backport."""
 
 from __future__ import annotations
 
