@@ -162,7 +162,7 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
         CALIBRATION,
         "intrinsics",
         "fault",
-        "centre .153, 46. lies far from the middle of 768 x 232",
+        "principal point .153, 46. is far from the centre of the 768 x 232 image",
     ),
     "K not set": (on("/camera_info", no_k), CALIBRATION, "intrinsics", "fault", "K is not set"),
     "unknown distortion": (

@@ -1,7 +1,7 @@
 """Maps of the bird's-eye view -> nav_msgs/OccupancyGrid and a coloured sensor_msgs/PointCloud2.
 
-Both lie on the ground of the ego frame, which is level with the vehicle, whatever the orientation
-of the frame they are given in.
+Both lie in the ground plane of the ego frame (z = 0), which is level with the vehicle, whatever the
+orientation of the frame in which they are published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIELDS = np.dtype(
     {
         "names": ["x", "y", "z", "rgb", "label"],
         "formats": ["<f4", "<f4", "<f4", "<f4", "u1"],
-        "itemsize": 20,  # so that floats stay at whole multiples of their size
+        "itemsize": 20,  # a multiple of 4, so that floats stay aligned
     }
 )
 
@@ -38,17 +38,18 @@ def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any)
         header: The std_msgs/Header of the other frame.
 
     Returns:
-        The OccupancyGrid: FREE where one can drive, OCCUPIED where not, UNKNOWN elsewhere. Its
-        `info.origin` is the pose of the map's right near corner in the frame of the header.
+        The OccupancyGrid: FREE for drivable cells, OCCUPIED for other known cells, UNKNOWN for the
+        rest. Its `info.origin` is the pose of the map's near right corner in the frame of the
+        header.
     """
     drivable = members(found.labels, DRIVABLE)
     cells = np.where(drivable[found.classes], np.int8(FREE), np.int8(OCCUPIED))
-    # A label set without such a class says nothing about where one can drive.
+    # A label set without such a class says nothing about the drivable area.
     cells[(found.classes == MASK_IGNORED) | (not drivable.any())] = UNKNOWN
     message = OccupancyGrid(header=header)
     info = message.info
     info.map_load_time = header.stamp
-    info.resolution = float(np.float32(found.cell))  # as it arrives
+    info.resolution = float(np.float32(found.cell))  # as subscribers receive it
     info.width, info.height = (int(count) for count in found.classes.shape)  # along x, along y
     corner = apply(frame_from_ego, np.array([found.x_min, found.y_min, 0.0]))
     position, rotation = info.origin.position, info.origin.orientation
@@ -56,7 +57,7 @@ def encode_drivable_area(found: BevMap, frame_from_ego: np.ndarray, header: Any)
     rotation.x, rotation.y, rotation.z, rotation.w = quaternion_from_rotation(
         frame_from_ego[:3, :3]
     ).tolist()
-    fill(message, cells.T)  # row by row along x
+    fill(message, cells.T)  # x varies fastest
     return message
 
 
@@ -69,7 +70,7 @@ def encode_bev_cloud(found: BevMap, frame_from_ego: np.ndarray, header: Any) -> 
         header: The std_msgs/Header of the other frame.
 
     Returns:
-        The PointCloud2 with x, y, z, `rgb` (the colour of the class) and `label` (its number).
+        The PointCloud2 with x, y, z, `rgb` (colour of the class) and `label` (class number).
     """
     known = found.classes != MASK_IGNORED
     centers = np.pad(found.centers()[known], ((0, 0), (0, 1)))

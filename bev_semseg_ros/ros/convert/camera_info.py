@@ -1,7 +1,7 @@
 """sensor_msgs/CameraInfo <-> Camera.
 
-Decoding works on anything with the attributes of the message. The message class is imported only
-where one is made.
+Decoding works on any object with the attributes of the message. The message class is imported only
+for encoding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.image import check_size
 from bev_semseg_ros.ros.convert.message import Note, ignore
 
-# Of the image's side, from its middle; a principal point further out is not of this image.
+# Fraction of the image's width or height. A principal point further from the image centre is wrong.
 MAX_OFF_CENTER = 0.25
 WHERE = "camera_info"
 
@@ -27,8 +27,8 @@ def shows_rectified(setting: str, topic: str) -> bool:
     """Return whether the images of a topic are rectified already.
 
     Args:
-        setting: "always", "never", or "auto": by the names that image_proc gives to such images,
-            image_rect, image_rect_color and the like.
+        setting: "always", "never" or "auto". "auto" decides by the topic: image_proc publishes
+            rectified images as image_rect, image_rect_color and the like.
         topic: The topic of the images.
     """
     if setting == "auto":
@@ -46,26 +46,27 @@ def decode_camera(
     """Convert a sensor_msgs/CameraInfo to the Camera of the image as it is published.
 
     K, P, size and region of interest describe the unbinned image; the Camera describes the image
-    after cropping and binning. Its rectified matrix is P. It is K where P is not set, and where R
-    turns the camera: the rectified frame of a stereo pair is not the frame of the extrinsics.
+    after cropping and binning. Its rectified matrix is P. It is K if P is not set, or if R rotates
+    the camera: the rectified frame of a stereo pair is not the frame of the extrinsics.
 
-    Where the size is not set, or the region cannot be that of the image, the image decides.
+    If the size is not set, or the region of interest contradicts the image, the size of the image
+    decides.
 
     Args:
         message: The sensor_msgs/CameraInfo.
         camera_from_ego: (4, 4) transform from the ego frame to the optical frame.
-        is_rectified: True for an image that was rectified already. Its camera_info still has the
-            K and D of the camera; its K is P, and its frame is taken as the one of the extrinsics.
-        image_size: Of the image; None if it is not known.
-        note: Takes what is assumed.
+        is_rectified: Whether the image is already rectified. Its camera_info still has K and D of
+            the raw image, so P is used as K. Its frame is assumed to be that of the extrinsics.
+        image_size: (width, height) of the image, pixels; None if unknown.
+        note: Called for each assumption, see `Note`.
 
     Returns:
         The Camera, without distortion if `is_rectified`.
 
     Raises:
-        ValueError: If the distortion model is unknown or has another number of coefficients, K and
-            P are not set, the region lies outside of the image, a number is not finite, or
-            `check_size` refuses the size.
+        ValueError: If the distortion model is unknown, the number of its coefficients is wrong, K
+            and P are not set, the region of interest is not inside the image, a number is not
+            finite, or `check_size` refuses the size.
     """
     matrix = np.array(message.k, float).reshape(3, 3)
     projection = np.array(message.p, float).reshape(3, 4)[:, :3]
@@ -97,13 +98,13 @@ def decode_camera(
 
 
 def off_center(camera: Camera) -> str:
-    """Say that the principal point lies far from the middle of the image; "" if it does not."""
+    """Say that the principal point is far from the image centre; "" if it is not."""
     (width, height), (x, y) = camera.size, camera.matrix[:2, 2]
     if max(abs(x / width - 0.5), abs(y / height - 0.5)) <= MAX_OFF_CENTER:
         return ""
     return (
-        f"the centre ({x:.0f}, {y:.0f}) lies far from the middle of {width} x {height} pixels: K "
-        "seems to be of another image size"
+        f"the principal point ({x:.0f}, {y:.0f}) is far from the centre of the {width} x {height} "
+        "image: K seems to be for another image size"
     )
 
 
@@ -118,26 +119,26 @@ def _matrices(
 
     Args:
         matrix: (3, 3) K of the message, zeros if it is not set.
-        projection: (3, 3) the first columns of P, zeros if it is not set.
+        projection: (3, 3) first three columns of P, zeros if it is not set.
         coefficients: D.
-        is_rectified: Whether the image was rectified already.
-        note: Takes what is assumed.
+        is_rectified: Whether the image is already rectified.
+        note: Called for each assumption, see `Note`.
     """
     has_matrix, has_projection = _is_set(matrix), _is_set(projection)
     if is_rectified and has_projection:
         matrix = projection
     elif is_rectified and coefficients.any():
         raise ValueError(
-            "P is not set, which describes a rectified image; set rectified to never if the image "
+            "P, which describes a rectified image, is not set; set rectified to never if the image "
             "is not rectified"
         )
     elif not has_matrix and has_projection:
         if coefficients.any():
             raise ValueError(
-                "K is not set, without which D cannot be used; calibrate the camera, or set "
+                "K is not set, and D cannot be used without it; calibrate the camera, or set "
                 "rectified to always if the image is rectified"
             )
-        note("K is not set: P is taken for it", "let the driver publish K, too")
+        note("K is not set: P is used instead", "let the driver publish K, too")
         matrix = projection
     elif not has_matrix:
         raise ValueError("K is not set; calibrate the camera or use intrinsics:=calibration")
@@ -145,7 +146,7 @@ def _matrices(
     for name, values in (("K", matrix), ("P", rectified)):
         if not (values.diagonal() > 0).all() or values[2, :2].any():
             raise ValueError(
-                f"{name} is no camera matrix (focal lengths above 0, last row 0 0 1): "
+                f"{name} is not a camera matrix (focal lengths above 0, last row 0 0 1): "
                 f"{values.ravel().tolist()}; calibrate the camera or use intrinsics:=calibration"
             )
     return matrix, rectified
@@ -158,20 +159,20 @@ def _is_set(matrix: np.ndarray) -> bool:
 
 
 def _distortion(message: Any, coefficients: np.ndarray, note: Note) -> tuple[str, np.ndarray]:
-    """Return the model and the coefficients of the message. In ROS, zeros are no distortion."""
+    """Return the model and the coefficients of the message. In ROS, zeros mean no distortion."""
     name = message.distortion_model
     model, coefficients = read_distortion(name, coefficients)
     if not coefficients.any():
         if model == "equidistant":
             note(
-                f"D of the model {name!r} is zero: the image is taken for one without distortion",
+                f"D of the model {name!r} is zero: the image is used as one without distortion",
                 "if it is that of a fisheye, use intrinsics:=calibration",
             )
         return "none", np.zeros(5)
     if not name:
         note(
-            f"distortion_model is not set: the {len(coefficients)} coefficients of D are taken for "
-            f"{model}",
+            f"distortion_model is not set: the {len(coefficients)} coefficients of D are read as "
+            f"those of {model}",
             "let the driver name the model",
         )
     return model, coefficients
@@ -180,13 +181,13 @@ def _distortion(message: Any, coefficients: np.ndarray, note: Note) -> tuple[str
 def _views(
     message: Any, image_size: Size | None, matrix: np.ndarray, note: Note
 ) -> tuple[Size, Size, Size]:
-    """Return the first pixel and the size of the region that is published, and its binned size.
+    """Return the first pixel and the size of the published region, and its size after binning.
 
     Args:
         message: The sensor_msgs/CameraInfo.
-        image_size: Of the image; None if it is not known.
+        image_size: (width, height) of the image, pixels; None if unknown.
         matrix: (3, 3) K.
-        note: Takes what is assumed.
+        note: Called for each assumption, see `Note`.
     """
     bins = (max(int(message.binning_x), 1), max(int(message.binning_y), 1))
     size = (int(message.width), int(message.height))
@@ -204,7 +205,7 @@ def _views(
         if far := off_center(Camera(matrix, size, np.eye(4))):
             raise ValueError(f"width and height are not set, and for the size of the image {far}")
         note(
-            f"width and height are not set: those of the image are taken, {size[0]} x {size[1]}",
+            f"width and height are not set: those of the image are used, {size[0]} x {size[1]}",
             "let the driver set them",
         )
     whole = _divided(size, bins)
@@ -241,14 +242,14 @@ def _outside(corner: Size, crop: Size, size: Size) -> str:
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:
-    """Return what a sensor_msgs/CameraInfo says of a camera, for any class of that message.
+    """Return the fields of a sensor_msgs/CameraInfo, for any Python class of that message.
 
     Args:
         camera: The camera; its extrinsics are not part of the message.
 
     Returns:
-        Values by the message's fields, arrays as float64: K and D of the image as recorded, P of
-        the rectified one. Header, binning and region of interest are left out.
+        Values by field name, arrays as float64: K and D of the recorded image, P of the rectified
+        one. Header, binning and region of interest are left out.
     """
     model, distortion = camera.distortion_model, camera.distortion
     if model == "none":  # ROS has no name for it
@@ -278,5 +279,5 @@ def encode_camera(camera: Camera, header: Any) -> Any:
     from sensor_msgs.msg import CameraInfo
 
     fields = camera_info_fields(camera)
-    fields["d"] = fields["d"].tolist()  # rclpy takes no array for a sequence of any length
+    fields["d"] = fields["d"].tolist()  # rclpy accepts no numpy array for an unbounded sequence
     return CameraInfo(header=header, **fields)

@@ -1,7 +1,7 @@
 """sensor_msgs/CompressedImage, as image_transport's `compressed` plugin publishes it, to numpy.
 
-cv_bridge's compressed_imgmsg_to_cv2 is not used: it takes memory for whatever size a few bytes
-claim, turns the image by its EXIF data, and fills what is cut off with grey without an error.
+cv_bridge's compressed_imgmsg_to_cv2 is not used: it allocates memory for any size that the header
+claims, rotates the image by its EXIF data, and fills missing parts with grey without an error.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from bev_semseg_ros.ros.convert.encodings import (
 from bev_semseg_ros.ros.convert.image import check_brightness, check_size, decode_image
 from bev_semseg_ros.ros.convert.message import Note, ignore
 
-SUFFIX = "/compressed"  # image_transport's name for the topic beside the raw one
+SUFFIX = "/compressed"  # image_transport appends it to the raw topic
 
 _COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16")
 _GRAY_PNG = 0  # color type of a PNG
 
 
 def decode_picture(message: Any, note: Note = ignore) -> np.ndarray:
-    """Convert a sensor_msgs/Image or a sensor_msgs/CompressedImage to RGB, as its own decoder."""
+    """Convert a sensor_msgs/Image or CompressedImage to (H, W, 3) uint8 RGB."""
     is_compressed = hasattr(message, "format")
     return decode_compressed(message, note) if is_compressed else decode_image(message, note)
 
@@ -39,11 +39,11 @@ def decode_picture(message: Any, note: Note = ignore) -> np.ndarray:
 def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
     """Convert a sensor_msgs/CompressedImage to RGB.
 
-    The size is read and checked before anything is decoded. EXIF data do not turn the image.
+    The size is read and checked before anything is decoded. The EXIF orientation is ignored.
 
     Args:
         message: A JPEG of 8 bits or a PNG of 8 or 16 bits: mono, colour or a Bayer mosaic.
-        note: Takes what is assumed.
+        note: Called for each assumption, see `Note`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -61,15 +61,15 @@ def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
         name = canonical_name(encoding)
         _check_depth(data, bits, has_encoding=name in ENCODINGS)
         if compression and name.startswith(("8u", "16u")):
-            find_encoding(encoding, note)  # its channels went into the encoder as they were
+            find_encoding(encoding, note)  # notes what it stands for
         pixels = _decode(data, (width, height), bits, name)
     except ValueError as error:
         raise ValueError(f"compressed image of format {message.format!r}: {error}") from None
     if bits == 16:
         check_brightness(pixels, note)
         pixels = cv2.convertScaleAbs(pixels, alpha=TO_8_BITS)
-    # As in compressed_subscriber.cpp of image_transport_plugins: without "compressed bgr" the
-    # channels went into the encoder as RGB.
+    # As in compressed_subscriber.cpp of image_transport_plugins: without "compressed bgr", the
+    # channels were encoded as RGB.
     is_rgb = name in _COLOR_ENCODINGS and compression and "compressed bgr" not in compression
     if is_rgb or _is_mosaic(name):
         return pixels
@@ -77,10 +77,10 @@ def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
 
 
 def _check_depth(data: bytes, bits: int, has_encoding: bool) -> None:
-    """Raise ValueError if the picture has bits that cannot be decoded, or may be a depth image."""
+    """Raise ValueError if the bit depth cannot be decoded, or the picture may be a depth image."""
     is_png = data.startswith(PNG)
     if bits > 8 and not (is_png and bits == 16):
-        raise ValueError(f"{bits} bits a channel, expected 8: publish mono8 or a colour encoding")
+        raise ValueError(f"{bits} bits per channel, expected 8: publish mono8 or a colour encoding")
     if bits == 16 and data[25] == _GRAY_PNG and not has_encoding:
         raise ValueError(
             "16 bits of grey may be a depth image: let format name the encoding, such as mono16"
@@ -92,7 +92,7 @@ def _is_mosaic(name: str) -> bool:
 
 
 def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndarray:
-    """Return the pixels (H, W, 3) in the order of OpenCV's decoder, those of a mosaic as RGB."""
+    """Return (H, W, 3) pixels in the channel order of OpenCV's decoder; for a mosaic, RGB."""
     flags = cv2.IMREAD_GRAYSCALE if _is_mosaic(name) else cv2.IMREAD_COLOR
     flags |= cv2.IMREAD_IGNORE_ORIENTATION
     if bits == 16:
@@ -108,7 +108,7 @@ def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndar
 
 
 def _header(data: bytes) -> tuple[int, int, int]:
-    """Return width, height and bits a channel of a complete JPEG or PNG."""
+    """Return width, height and bits per channel of a complete JPEG or PNG."""
     if data.startswith(PNG):
         if len(data) < 33 or b"IEND" not in data[-64:]:
             raise ValueError(f"the PNG is cut off after {len(data)} bytes")
@@ -123,9 +123,9 @@ def _header(data: bytes) -> tuple[int, int, int]:
 
 
 def _jpeg_header(data: bytes) -> tuple[int, int, int]:
-    """Return width, height and bits a channel of a complete JPEG."""
+    """Return width, height and bits per channel of a complete JPEG."""
     at = jpeg_frame(data)
-    # Without an end marker OpenCV fills in grey and reports nothing.
+    # Without an end marker, OpenCV fills the rest with grey and reports nothing.
     if at is None or data.find(b"\xff\xd9", at) < 0:
         raise ValueError(f"the JPEG is damaged or cut off after {len(data)} bytes")
     bits, height, width = struct.unpack(">BHH", data[at + 4 : at + 9])

@@ -25,7 +25,8 @@ def encode_detections(boxes: Boxes, frame_from_ego: np.ndarray, header: Any) -> 
 
     Returns:
         The Detection3DArray, in the order of the boxes. Each detection has one hypothesis:
-        class_id is the number that LabelInfo names, as text, and the pose is the box's centre.
+        class_id is the class number as text, see `encode_label_info`, and the pose is that of the
+        box's centre.
     """
     from vision_msgs.msg import Detection3D, Detection3DArray, ObjectHypothesisWithPose
 

@@ -1,7 +1,7 @@
-"""The encodings of sensor_msgs/Image: how pixels lie in the data, and how they become RGB.
+"""The encodings of sensor_msgs/Image: layout of the pixels, and conversion to RGB.
 
-The names are those of sensor_msgs/image_encodings.hpp, and further ones that drivers use. Case does
-not count. YUV is converted as cv_bridge does it: BT.601, with luma from 16 to 235.
+The names are those of sensor_msgs/image_encodings.hpp, and further ones that drivers use. Case is
+ignored. YUV is converted as in cv_bridge: BT.601, with luma from 16 to 235.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _COLORS = {
     "mono": (1, cv2.COLOR_GRAY2RGB),
     **{f"bayer_{pattern}": (1, conversion) for pattern, conversion in _BAYER.items()},
 }
-# Two bytes a pixel; the colours are those of pairs of pixels.
+# Two bytes per pixel; each pair of pixels shares its chroma.
 _PAIRED = {"uyvy": cv2.COLOR_YUV2RGB_UYVY, "yuyv": cv2.COLOR_YUV2RGB_YUY2}
-# A plane of luma, then one of colours for blocks of 2 x 2 pixels.
+# A plane of luma, then the chroma of blocks of 2 x 2 pixels.
 _PLANAR = {
     "nv12": cv2.COLOR_YUV2RGB_NV12,
     "nv21": cv2.COLOR_YUV2RGB_NV21,
@@ -51,8 +51,8 @@ _OTHER_NAMES = {
     "y8": "mono8",
     "y16": "mono16",
 }
-# OpenCV's types do not say what the channels are. cv_bridge writes them for an array to which
-# nobody gave an encoding, and OpenCV's order of colours is BGR.
+# OpenCV's types do not say what the channels are. cv_bridge writes them if no encoding was given,
+# and OpenCV's channel order is BGR.
 _UNNAMED = {
     "8uc1": "mono8",
     "8uc3": "bgr8",
@@ -60,7 +60,7 @@ _UNNAMED = {
     "16uc3": "bgr16",
     "16uc4": "bgra16",
 }
-# What depth cameras publish (REP 118), or another measure of each pixel.
+# Images of depth cameras (REP 118), or of another measurement per pixel.
 _DEPTH = ("16uc1", "16sc1", "32sc1", "32fc1", "64fc1", "z16")
 
 TO_8_BITS = 255 / 65535
@@ -68,15 +68,16 @@ TO_8_BITS = 255 / 65535
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the pixels of an image lie, and how they become RGB.
+    """Layout of the pixels of an image, and their conversion to RGB.
 
     Attributes:
-        name: In the words of this module.
-        channels: Values of a pixel in a row of the data.
-        bits: Of a value, 8 or 16.
-        conversion: OpenCV's, to RGB; None if it is RGB.
-        rows: Rows of the data for a row of the image; more than 1 if it has several planes.
-        block: (width, height) of the pixels that share a colour; the image consists of such.
+        name: Its name in ENCODINGS.
+        channels: Values per pixel in a row of the data.
+        bits: Bits per value, 8 or 16.
+        conversion: OpenCV's conversion to RGB; None if the data are RGB.
+        rows: Rows of the data per row of the image; more than 1 if there are several planes.
+        block: (width, height) of the blocks of pixels that share their chroma. Width and height of
+            the image are multiples of it.
     """
 
     name: str
@@ -88,12 +89,12 @@ class Encoding:
 
     @property
     def is_mosaic(self) -> bool:
-        """Whether each pixel has one of the colours, in a Bayer pattern."""
+        """Whether each pixel has only one of the colours, in a Bayer pattern."""
         return self.name.startswith("bayer_")
 
     @property
     def has_three_planes(self) -> bool:
-        """Whether each of the two colours has a plane of its own, with rows of half the width."""
+        """Whether U and V have a plane each, with rows of half the width."""
         return self.name in ("i420", "yv12")
 
     def to_rgb(self, values: np.ndarray) -> np.ndarray:
@@ -103,7 +104,7 @@ class Encoding:
             values: (rows * H, W, channels) uint8 or uint16.
 
         Returns:
-            (H, W, 3) uint8; the values themselves if they are so.
+            (H, W, 3) uint8; `values` itself if there is nothing to convert.
         """
         if self.conversion is not None:
             if self.channels == 1:
@@ -117,7 +118,7 @@ class Encoding:
 
 
 def _with_fewer_colors(values: np.ndarray) -> np.ndarray:
-    """Return nv12 (3/2 H, W) of nv24 (3 H, W): OpenCV does not know the latter."""
+    """Convert nv24 (3 H, W) to nv12 (3/2 H, W), because OpenCV does not support nv24."""
     height, width = len(values) // 3, values.shape[1]
     colors = values[height:].reshape(height, width, 2)
     means = cv2.resize(colors, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
@@ -142,17 +143,17 @@ ENCODINGS = _encodings()
 
 
 def canonical_name(name: str) -> str:
-    """Return the name of an encoding in the words of ENCODINGS, if it is known by another one."""
+    """Return the name in ENCODINGS of an encoding that may have another name."""
     key = name.strip().lower()
     return _OTHER_NAMES.get(key, key)
 
 
 def find_encoding(name: str, note: Note) -> Encoding:
-    """Return the encoding of a name.
+    """Return the encoding with a name, in any case, or with a synonym of it.
 
     Args:
-        name: As the message has it.
-        note: Takes what is assumed.
+        name: Name of the encoding in the message.
+        note: Called for each assumption, see `Note`.
 
     Raises:
         ValueError: If the name is unknown, or is that of depth images.
@@ -162,7 +163,7 @@ def find_encoding(name: str, note: Note) -> Encoding:
     if key in _UNNAMED:
         meant = _UNNAMED[key]
         note(
-            f"the encoding {name} does not say what the channels are: it is taken for {meant}",
+            f"the encoding {name} does not say what the channels are: it is read as {meant}",
             "let the driver name the encoding, such as rgb8, bgr8 or mono8",
         )
         return ENCODINGS[meant]

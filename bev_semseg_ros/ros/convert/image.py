@@ -1,9 +1,9 @@
 """sensor_msgs/Image <-> numpy.
 
-Decoding works on anything with the attributes of the message. The message class is imported only
-where one is made. cv_bridge is not used: it must be built against the OpenCV and numpy of the
-process, which a virtual environment has of its own, copies images that are RGB already, and trusts
-the size that a message claims.
+Decoding works on any object with the attributes of the message. The message class is imported only
+for encoding. cv_bridge is not used: it must be built against the OpenCV and numpy of the process,
+but a virtual environment has its own; it copies images that are already RGB; and it trusts the size
+that a message claims.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bev_semseg_ros.frame import MAX_ASPECT
 from bev_semseg_ros.ros.convert.encodings import Encoding, find_encoding
 from bev_semseg_ros.ros.convert.message import Note, fill, find_step, ignore
 
-ALIGNMENT = 32  # rows to a multiple of which decoders fill up a plane
-LOOKED_AT = 64  # rows of an image of 16 bits
-# Of 16 bits. An image that uses fewer is nearly black: its driver did not shift 12 bits or less.
+ALIGNMENT = 32  # decoders pad the rows of a plane to multiples of up to this
+LOOKED_AT = 64  # rows of a 16-bit image that are checked
+# A 16-bit image that uses fewer bits is nearly black: its driver did not shift values of 12 bits.
 FEWEST_BITS = 13
-# A byte whose neighbours differ by so much, and by so many times more than those of the other byte,
-# is not the upper one of a picture.
+# If neighbouring pixels differ in one byte by more than ROUGH, and by more than TIMES_ROUGHER times
+# their difference in the other byte, it is not the upper byte.
 ROUGH, TIMES_ROUGHER = 20.0, 4.0
 
 
@@ -31,15 +31,15 @@ def decode_image(message: Any, note: Note = ignore) -> np.ndarray:
 
     Args:
         message: The image, in one of `encodings.ENCODINGS` by any of its names.
-        note: Takes what is assumed.
+        note: Called for each assumption, see `Note`.
 
     Returns:
         (H, W, 3) uint8 RGB. For rgb8 it is a view of the message.
 
     Raises:
-        ValueError: If the encoding is unknown or that of depth images, the bytes do not suffice or
-            are in another order than the message says, or `check_size` refuses the size. The text
-            says what is wrong.
+        ValueError: If the encoding is unknown or that of depth images, there are too few bytes,
+            their order is not the one that the message states, or `check_size` refuses the size.
+            The text says what is wrong.
     """
     width, height = int(message.width), int(message.height)
     check_size(width, height)
@@ -58,7 +58,7 @@ def decode_image(message: Any, note: Note = ignore) -> np.ndarray:
 
 
 def _view(message: Any, encoding: Encoding) -> np.ndarray:
-    """View the data of a message as (rows, width, channels), with rows below the image."""
+    """View the data of a message as (rows, width, channels), with the rows of all planes."""
     width, size = int(message.width), encoding.bits // 8
     row, num_bytes = width * encoding.channels * size, len(message.data)
     rows = int(message.height * encoding.rows)
@@ -84,15 +84,15 @@ def _view(message: Any, encoding: Encoding) -> np.ndarray:
 
 
 def _find_planes(message: Any, encoding: Encoding, row: int) -> tuple[int | None, int]:
-    """Return the bytes from row to row, None if unknown, and the rows of all planes.
+    """Return the bytes from row to row (None if unknown), and the number of rows of all planes.
 
-    Decoders align rows, and the rows of a plane: 1080 to 1088. Where the second plane begins is
-    known only if the data hold exactly such planes.
+    Decoders pad rows, and the number of rows of a plane, such as from 1080 to 1088. The start of
+    the second plane is known only if planes with such a padding take up exactly all bytes.
 
     Args:
         message: The image.
-        encoding: Its encoding, of several planes.
-        row: Bytes that a row holds.
+        encoding: Its encoding, which has several planes.
+        row: Bytes of a row without padding.
     """
     height, num_bytes = int(message.height), len(message.data)
     steps = [row] if encoding.has_three_planes else [int(message.step), row]
@@ -107,8 +107,8 @@ def _find_planes(message: Any, encoding: Encoding, row: int) -> tuple[int | None
 def _check_byte_order(values: np.ndarray, is_bigendian: bool) -> None:
     """Raise ValueError if an image (H, W, C) of 16 bits was read in the wrong byte order.
 
-    Neighbours in a picture differ little, so their upper bytes are alike and the lower ones are
-    not. Pixels of a Bayer mosaic have the colour of their next but one.
+    Neighbouring pixels differ little, so their upper bytes are similar and their lower bytes are
+    not. Every second pixel is compared, because a Bayer mosaic repeats its colours after two.
     """
     some = values[:: max(len(values) // LOOKED_AT, 1)]
     roughness = []
@@ -124,7 +124,7 @@ def _check_byte_order(values: np.ndarray, is_bigendian: bool) -> None:
 
 
 def check_brightness(values: np.ndarray, note: Note) -> None:
-    """Say it if an image (H, W) or (H, W, C) of 16 bits does not use the upper ones."""
+    """Note if a 16-bit image (H, W) or (H, W, C) does not use its upper bits."""
     bits = int(values[:: max(len(values) // LOOKED_AT, 1)].max(initial=0)).bit_length()
     if 0 < bits < FEWEST_BITS:
         note(
@@ -134,7 +134,7 @@ def check_brightness(values: np.ndarray, note: Note) -> None:
 
 
 def check_size(width: int, height: int) -> None:
-    """Check the size of an image before memory is taken for it.
+    """Check the size of an image before memory is allocated for it.
 
     Args:
         width: Pixels.
@@ -147,7 +147,9 @@ def check_size(width: int, height: int) -> None:
     if width * height == 0:
         raise ValueError(f"the image is {width} x {height} pixels")
     if width * height > MAX_PIXELS:
-        raise ValueError(f"the image is {width} x {height} pixels, at most {MAX_PIXELS} are taken")
+        raise ValueError(
+            f"the image is {width} x {height} pixels, at most {MAX_PIXELS} are allowed"
+        )
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ValueError(
             f"the image is {width} x {height} pixels, its aspect ratio may be at most "
@@ -160,7 +162,7 @@ def encode_image(image: np.ndarray, encoding: str, header: Any) -> Any:
 
     Args:
         image: (H, W) or (H, W, C) uint8.
-        encoding: The name of its layout, such as "rgb8".
+        encoding: The encoding of the message, such as "rgb8".
         header: The std_msgs/Header of the message.
 
     Returns:

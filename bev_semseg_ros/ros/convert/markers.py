@@ -12,7 +12,7 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, quaternion_from_rotation
 from bev_semseg_ros.labels import LabelSet
 
-MARKERS_PER_BOX = 3  # body, heading and text; the id of a marker is 3 i + its part
+MARKERS_PER_BOX = 3  # body, heading and text; part p of box i of a class has the id 3 i + p
 
 # Metres.
 TEXT_GAP = 0.6  # from the top of a box to its text
@@ -23,12 +23,12 @@ ARROW_HEAD = 0.35
 
 
 class _Part(NamedTuple):
-    """One marker of every box.
+    """One of the markers of a box, for all boxes.
 
     Attributes:
-        type: Of Marker.
-        positions: For each box x, y, z.
-        scales: For each box x, y, z.
+        type: The marker's type, such as Marker.CUBE.
+        positions: x, y, z for each box, metres.
+        scales: x, y, z for each box, metres.
         alpha: Opacity.
     """
 
@@ -41,8 +41,8 @@ class _Part(NamedTuple):
 class BoxMarkers:
     """Makes the MarkerArray of a frame, with a namespace for each class.
 
-    Markers that only the frame before had are deleted. Not thread-safe: each `update` fills the
-    markers of the last one again, because making 90 of them anew takes about 4 ms.
+    Markers of the previous frame that are no longer needed are deleted. Not thread-safe: `update`
+    reuses the Marker objects of its last call, because creating 90 of them takes about 4 ms.
     """
 
     def __init__(self, labels: LabelSet) -> None:
@@ -140,7 +140,7 @@ def boxes_from_markers(
         The boxes, the highest score first.
 
     Raises:
-        ValueError: If a box has no class of the label set and score as its text.
+        ValueError: If the text of a box is not a class of the label set and a score.
     """
     matrix = np.eye(4) if ego_from_cloud is None else ego_from_cloud
     bodies = [m for m in message.markers if m.type == Marker.CUBE and m.action == Marker.ADD]

@@ -1,4 +1,4 @@
-"""What all message types share: the class that a type name stands for, the stamp, the data."""
+"""Helpers for all message types: finding their Python class, stamps, layout of the data."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
-# Takes what a decoder assumed because the message does not say it, and what to do about it.
+# Called with what a decoder assumes because the message does not say it, and with the remedy.
 Note = Callable[[str, str], None]
 
 
 def ignore(text: str, remedy: str) -> None:
-    """Forget what was assumed; a `Note`."""
+    """Ignore an assumption; a `Note`."""
 
 
 def message_class(name: str) -> Any | None:
     """Find the Python class of a message type.
 
-    A bag may name any package, and importing a package runs its code. Only packages that hold
-    messages are imported.
+    A bag may name any package, and importing a package runs its code. Only packages with messages
+    are imported.
 
     Args:
         name: The type, such as "sensor_msgs/msg/Image".
@@ -56,20 +56,20 @@ def stamp_ns(stamp: Any) -> int:
 
 
 def find_step(step: int, row: int, rows: int, num_bytes: int) -> int | None:
-    """Return how many bytes lie from the start of a row of data to that of the next one.
+    """Return the number of bytes from the start of one row of data to the start of the next.
 
-    Drivers leave the number unset, or as it was before they cropped or filtered the data. It does
-    not count if the data are complete without it: as many as the rows hold, and too few for any
-    padding between them.
+    Some drivers leave `step` unset, or as it was before they cropped or filtered the data. A `step`
+    that does not fit the data is replaced by `row` if the rows must be contiguous: the data suffice
+    for all rows, but not for padding between them.
 
     Args:
-        step: What the message says.
-        row: Bytes that a row holds.
+        step: The step in the message, bytes.
+        row: Size of a row without padding, bytes.
         rows: Number of rows.
-        num_bytes: Size of the data.
+        num_bytes: Size of the data, bytes.
 
     Returns:
-        `step` or `row`; None if the data do not suffice, or are of another layout.
+        `step` or `row`; None if there are too few data, or their layout is unclear.
     """
     if step >= row and num_bytes >= (rows - 1) * step + row:
         return step

@@ -26,19 +26,19 @@ import numpy as np
 from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.ros.convert.point_cloud import find_field, read_fields
 
-# The names of the fields; the first that the cloud has is taken.
+# Names of the fields; the first one that the cloud has is used.
 RING_FIELDS = ("ring", "channel", "line", "laser_id", "ring_id", "beam_id")
 TIME_FIELDS = ("time", "t", "timestamp", "time_stamp", "offset_time", "time_offset_ns")
 UNIT_FIELDS = ("unit", "lidar_id", "sensor_id")
 
-# Seconds. A scan takes 0.2 s at most, a cloud that gathers several of them a few seconds.
+# Seconds. A sweep takes at most 0.2 s, a cloud that accumulates several sweeps a few seconds.
 LONGEST_OFFSET = 10.0
 
 
 def decode_point_attributes(
     message: Any, stamp: int, wanted: Collection[str] = tuple(POINT_ATTRIBUTES)
 ) -> dict[str, np.ndarray]:
-    """Read what a PointCloud2 says of each point besides its place and intensity.
+    """Read the attributes of the points of a PointCloud2: all but position and intensity.
 
     Args:
         message: The cloud, organized or not.
@@ -47,7 +47,7 @@ def decode_point_attributes(
 
     Returns:
         The wanted attributes that the cloud has, each (N,) in the order of `decode_cloud`:
-        "ring" (uint16, the laser of the point, in the numbering of its maker),
+        "ring" (uint16, the laser of the point, as the manufacturer numbers it),
         "time" (float32, seconds since `stamp`, NaN where the driver gives none; it may be a view
         of the message) and
         "unit" (uint16, the lidar of the point, in a cloud that was merged from several).
@@ -70,7 +70,7 @@ def decode_point_attributes(
 
 
 def _first(message: Any, names: tuple[str, ...]) -> str | None:
-    """Return the first of these names that the cloud has a field of."""
+    """Return the first of these names for which the cloud has a field; None without any."""
     return next((name for name in names if find_field(message, name) is not None), None)
 
 
@@ -81,7 +81,7 @@ def _column(message: Any, name: str) -> np.ndarray:
 
 
 def _numbers(values: np.ndarray, name: str) -> np.ndarray:
-    """Return the values as uint16. Raise ValueError if they are no whole numbers of its range."""
+    """Return the values as uint16. Raise ValueError if they are not whole numbers in its range."""
     if values.dtype in (np.uint8, np.uint16):
         return values.astype(np.uint16)
     with np.errstate(invalid="ignore"):
@@ -95,7 +95,7 @@ def _numbers(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
-    """Return the times as seconds since the stamp, by the unit that their type stands for."""
+    """Return the times in seconds since the stamp. The number type determines their unit."""
     if values.dtype in (np.uint32, np.int32):
         unit, offsets = "ns since the stamp", values * 1e-9
     elif values.dtype == np.float32:
@@ -113,17 +113,17 @@ def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
     if largest > LONGEST_OFFSET:
         raise ValueError(
             f"field {name} ({values.dtype}, read as {unit}) is up to {largest:.3g} s away from "
-            f"the stamp of the message, at most {LONGEST_OFFSET:g} s are taken: let the driver "
+            f"the stamp of the message, at most {LONGEST_OFFSET:g} s are allowed: let the driver "
             "stamp points and messages by the same clock"
         )
     return offsets
 
 
 def _offsets_of_doubles(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray]:
-    """Return the unit that brings the times nearest to the stamp, and the offsets in seconds.
+    """Return the unit that brings the times closest to the stamp, and the offsets in seconds.
 
-    Drivers write doubles of seconds and of nanoseconds under the same name. A point to which they
-    give no time has 0, which becomes NaN in times since 1970.
+    Drivers use the same field name for seconds and for nanoseconds. They write 0 for a point
+    without a time, which becomes NaN if the times are since 1970.
     """
     sample = values[:: max(len(values) // 1000, 1)]
     known = sample[np.isfinite(sample) & (sample != 0)]

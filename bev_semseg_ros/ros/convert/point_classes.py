@@ -13,7 +13,7 @@ _FIELDS = np.dtype(
     {
         "names": ["x", "y", "z", "rgb", "score", "label"],
         "formats": ["<f4", "<f4", "<f4", "<f4", "<f4", "u1"],
-        "itemsize": 24,  # so that floats stay at whole multiples of their size
+        "itemsize": 24,  # a multiple of 4, so that floats stay aligned
     }
 )
 
@@ -25,8 +25,8 @@ def encode_point_classes(
 
     Args:
         points: (N, >= 3) x, y, z in the frame of the cloud.
-        classes: (N,) what was found.
-        colors: (N, 3) uint8 RGB of the classes.
+        classes: Classes and scores of the N points.
+        colors: (N, 3) uint8 RGB, the colours of the points' classes.
         header: The std_msgs/Header of the cloud.
 
     Returns:

@@ -1,7 +1,7 @@
 """sensor_msgs/PointCloud2 <-> numpy.
 
-Decoding works on anything with the attributes of the message. The message class is imported only
-where one is made.
+Decoding works on any object with the attributes of the message. The message class is imported only
+for encoding.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from bev_semseg_ros.ros.convert.message import fill, find_step
 # sensor_msgs/PointField datatypes.
 POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 
-# Attribute of a point -> its number type in a cloud that is made here.
+# Attribute of a point -> its number type in an encoded cloud.
 _ATTRIBUTE_TYPES = {"ring": "u2", "time": "f4", "unit": "u2"}
 
-# A few damaged bytes can claim any size: more points are refused before memory is taken.
+# A damaged message can claim any size: more points are refused before memory is allocated.
 MAX_POINTS = 20_000_000
 
-LOOKED_AT = 1000  # points of a cloud whose byte order is checked
-# Metres. Coordinates in the wrong byte order have any exponent, so that most lie outside.
+LOOKED_AT = 1000  # points of a cloud by which its byte order is checked
+# Metres. In the wrong byte order, coordinates have random exponents, and most are outside.
 PLAUSIBLE = (1e-6, 1e6)
-MOST_IMPLAUSIBLE, FEW_IMPLAUSIBLE = 0.5, 0.1  # share of the coordinates
+MOST_IMPLAUSIBLE, FEW_IMPLAUSIBLE = 0.5, 0.1  # fraction of the coordinates
 
 
 def decode_cloud(
@@ -42,12 +42,13 @@ def decode_cloud(
         intensity_scale: Factor for the intensity.
 
     Returns:
-        (N, 4) float32: x, y, z, intensity, in the frame of the cloud. NaN points stay. The result
-        is a view of the message if that holds just these four as float32 and the scale is 1.
+        (N, 4) float32: x, y, z, intensity, in the frame of the cloud. NaN points are kept. The
+        result is a view of the message if each point begins with these four as float32, and the
+        scale is 1.
 
     Raises:
-        ValueError: If x, y or z is missing, the layout is broken, or the bytes are in another
-            order than the message says. The text says what is wrong.
+        ValueError: If x, y or z is missing, the layout is broken, or the byte order is not the one
+            that the message states. The text says what is wrong.
     """
     if int(message.width) * int(message.height) == 0:
         if len(message.data):
@@ -71,7 +72,7 @@ def decode_cloud(
         return np.ndarray(shape, np.float32, buffer=message.data, strides=strides).reshape(-1, 4)
     points = np.zeros((*fields.shape, 4), np.float32)
     if packed:
-        # One copy of 12 or 16 bytes a point: 0.1 ms for 120,000 points, 3 ms column by column.
+        # One copy of 12 or 16 bytes per point: 0.1 ms for 120,000 points, 3 ms column by column.
         start = _start(fields, "x")
         _bytes_of(points.view("V16")[..., 0], 0, 4 * packed)[...] = _bytes_of(
             fields, start, 4 * packed
@@ -87,7 +88,7 @@ def decode_cloud(
 def have_return(points: np.ndarray) -> np.ndarray:
     """Find the points that a lidar measured.
 
-    Drivers write NaN, infinite numbers or zeros for a shot that met nothing.
+    Drivers write NaN, infinite numbers or zeros for a shot without a return.
 
     Args:
         points: (N, >= 3) points in the frame of the cloud.
@@ -101,9 +102,9 @@ def have_return(points: np.ndarray) -> np.ndarray:
 
 
 def find_field(message: Any, name: str) -> Any | None:
-    """Return the PointField of a name; one in other letters, as X for x, if there is no such.
+    """Return the PointField with a name, or else one whose name differs only in case.
 
-    None if the cloud has neither.
+    Returns None if the cloud has neither.
     """
     others = None
     for field in message.fields:
@@ -118,7 +119,7 @@ def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
     """View some fields of a sensor_msgs/PointCloud2.
 
     sensor_msgs_py.point_cloud2.read_points is not used for this: it ignores row_step, swaps the
-    bytes of a big-endian cloud inside the message, and takes no messages but those of rclpy.
+    bytes of a big-endian cloud inside the message, and accepts only messages of rclpy.
 
     Args:
         message: The cloud, organized or not, with at least one point.
@@ -145,7 +146,7 @@ def read_fields(message: Any, names: Sequence[str]) -> np.ndarray:
             f"{num_bytes} bytes of data"
         )
     if width * height > MAX_POINTS:
-        raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are taken")
+        raise ValueError(f"{height} x {width} points, at most {MAX_POINTS} are allowed")
     dtype = _dtype(message, names, step)
     return np.ndarray((height, width), dtype, buffer=message.data, strides=(row_step, step))
 
@@ -158,7 +159,7 @@ def encode_cloud(
     Args:
         points: (N, 4) x, y, z, intensity.
         header: The std_msgs/Header of the message.
-        attributes: What `pack_points` takes.
+        attributes: Further attributes, see `pack_points`.
 
     Returns:
         The sensor_msgs/PointCloud2, one row.
@@ -198,7 +199,7 @@ def encode_packed(packed: np.ndarray, header: Any, is_dense: bool) -> Any:
 
 
 def pack_colors(colors: np.ndarray) -> np.ndarray:
-    """Return colors (N, 3) uint8 RGB as the field `rgb` that PCL and RViz read.
+    """Pack colours, (N, 3) uint8 RGB, into the field `rgb` that PCL and RViz read.
 
     Returns:
         (N,) float32 with the bytes of 0x00RRGGBB.
@@ -208,7 +209,7 @@ def pack_colors(colors: np.ndarray) -> np.ndarray:
 
 
 def packed_fields(packed: np.ndarray) -> list[tuple[str, int, int]]:
-    """Return for each field of a structured array name, offset and datatype of its PointField."""
+    """Return name, offset and datatype of the PointField of each field of a structured array."""
     datatypes = {kind: number for number, kind in POINT_TYPES.items()}
     kinds: Any = packed.dtype.fields
     return [(name, int(offset), datatypes[kind.str[1:]]) for name, (kind, offset) in kinds.items()]
@@ -217,7 +218,7 @@ def packed_fields(packed: np.ndarray) -> list[tuple[str, int, int]]:
 def pack_points(
     points: np.ndarray, attributes: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, list[tuple[str, int, int]]]:
-    """Lay points out as the data of a PointCloud2, in the fields that Velodyne's driver writes.
+    """Pack points as the data of a PointCloud2, with the field names of Velodyne's driver.
 
     Args:
         points: (N, 4) x, y, z, intensity.
@@ -239,7 +240,7 @@ def pack_points(
 
 
 def _num_packed(fields: np.ndarray) -> int:
-    """Return how many columns lie side by side as float32: 4, 3 (all but the intensity) or 0."""
+    """Return how many fields are contiguous float32: 4, 3 (all but the intensity) or 0."""
     start = _start(fields, "x")
     kinds: Any = fields.dtype.fields
     places = [(kind.str, offset - start) for kind, offset in kinds.values()]
@@ -250,12 +251,12 @@ def _num_packed(fields: np.ndarray) -> int:
 
 
 def _is_view(fields: np.ndarray) -> bool:
-    """Return whether packed points can stay in the message, aligned and from byte 0 on."""
+    """Return whether packed points can be a view of the message: aligned, from byte 0 on."""
     return _start(fields, "x") == 0 and all(stride % 4 == 0 for stride in fields.strides)
 
 
 def _start(fields: np.ndarray, name: str) -> int:
-    """Return the byte of a point where a field begins."""
+    """Return the offset of a field within a point, bytes."""
     kinds: Any = fields.dtype.fields
     return kinds[name][1]
 
@@ -272,7 +273,7 @@ def _bytes_of(points: np.ndarray, start: int, size: int) -> np.ndarray:
 
 
 def _check_byte_order(fields: np.ndarray, is_bigendian: bool) -> None:
-    """Raise ValueError if the coordinates make sense in the other byte order alone."""
+    """Raise ValueError if the coordinates are plausible only in the other byte order."""
     kinds: Any = fields.dtype.fields
     if any(kinds[name][0].kind != "f" for name in "xyz"):
         return
@@ -291,7 +292,7 @@ def _check_byte_order(fields: np.ndarray, is_bigendian: bool) -> None:
 
 
 def _implausible(coordinates: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return the share of coordinates beyond PLAUSIBLE, without zeros and NaN, and the largest."""
+    """Return the fraction of coordinates outside PLAUSIBLE, and the largest; zeros do not count."""
     with np.errstate(invalid="ignore"):  # signalling NaN
         sizes = np.abs(np.concatenate(coordinates).astype(np.float64))
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
@@ -302,10 +303,10 @@ def _implausible(coordinates: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _point_step(message: Any) -> int:
-    """Return the bytes of a point; where the driver left them unset, those that the data show.
+    """Return the bytes per point; if point_step is not set, those that the data imply.
 
     Raises:
-        ValueError: If they are unset and the data do not show them.
+        ValueError: If it is not set and the data do not imply it.
     """
     step = int(message.point_step)
     if step:

@@ -1,7 +1,7 @@
 """Topics that carry the data of a lidar or a camera in a form that the node does not decode.
 
-Packets, a vendor's own message, a video, a compressed cloud: a driver or a transport turns them
-into sensor_msgs/PointCloud2 or Image.
+Examples are packets, a vendor's own message, a video and a compressed cloud. A driver or a
+transport converts them to sensor_msgs/PointCloud2 or Image.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ POINTS, IMAGE = "points", "image"
 
 @dataclass(frozen=True)
 class Undecoded:
-    """A topic that is almost an input.
+    """A topic with sensor data that the node does not decode.
 
     Attributes:
         topic: Its topic.
         message_type: The type of its messages.
-        kind: "points" or "image": what is in it.
+        kind: The kind of data, "points" or "image".
         what: What its messages are.
         remedy: How to get messages that the node decodes.
     """
@@ -38,7 +38,7 @@ class Undecoded:
 
 
 def _driver(name: str) -> str:
-    """Return the remedy for what a lidar's driver decodes while it is played."""
+    """Return the remedy for messages that a lidar's driver decodes during playback."""
     return (
         f"the driver decodes them: play the bag to {name}, whose messages must be installed for "
         f"it, and use the {message.POINT_CLOUD} that it publishes, or record that"
@@ -46,7 +46,7 @@ def _driver(name: str) -> str:
 
 
 def _republish(package: str, transport: str) -> str:
-    """Return the remedy for what a transport decodes; {topic} and {out} are filled in."""
+    """Return the remedy for messages that a transport decodes; {topic} and {out} stay open."""
     return (
         f"{package} decodes them: `ros2 run {package} republish --ros-args "
         f"-p in_transport:={transport} -p out_transport:=raw -r in/{transport}:={{topic}} "
@@ -58,7 +58,7 @@ _PACKETS = "packets of the lidar, not points"
 _VIDEO = "packets of a video, not images"
 _ANY_DRIVER = _driver("the lidar's driver")
 _CAMERA_DRIVER = f"let the camera's driver publish {message.IMAGE}, and record that"
-# Pattern of the type -> kind, what its messages are, remedy. The first that fits counts.
+# Pattern of the type -> kind, what its messages are, remedy. The first match counts.
 _TYPES: tuple[tuple[str, str, str, str], ...] = (
     (r"velodyne_msgs/.*", POINTS, _PACKETS, _driver("velodyne_pointcloud")),
     (r"ouster_(ros|msgs|sensor_msgs)/.*Packet.*", POINTS, _PACKETS, _driver("ouster_ros")),
@@ -113,12 +113,12 @@ _TYPES: tuple[tuple[str, str, str, str], ...] = (
         _CAMERA_DRIVER,
     ),
 )
-# A type of which only the name tells; the vendor's package is not known here.
+# Words in the names of types and topics, for packages that are not in the table above.
 _LIDAR_WORDS = r"lidar|laser|velodyne|ouster|hesai|pandar|livox|robosense|sick|innoviz|seyond|aeva"
 _LIDAR_WORDS += r"|innovusion|cepton|valeo|ibeo|luminar|leishen|lslidar|vanjee|benewake|quanergy"
 _CAMERA_WORDS = r"camera|\bcam\d*\b|image|video|rgbd?\b|realsense|flir|zed\b"
 _CARRIERS = r"packets?|scan|custom\w*|udp\w*|raw|points?|cloud\w*|image\w*|video\w*|rgbd?"
-# Transports of clouds, each of which ends its topics with its name.
+# Transports of clouds; their topics end with the name of the transport.
 _TRANSPORTS = ("draco", "zlib", "zstd", "cloudini")
 _OF_ROS = (
     "std_msgs/",
@@ -134,13 +134,13 @@ _OF_ROS = (
 
 
 def undecoded(topic: str, message_type: str) -> Undecoded | None:
-    """Return what a topic is that is almost an input; None for an input or anything else."""
+    """Describe a topic with undecoded sensor data; None for an input or any other topic."""
     if message_type.startswith("sensor_msgs/msg/") and message_type.endswith(
         ("/PointCloud2", "/Image", "/CompressedImage", "/CameraInfo")
     ):
         return _depth(topic, message_type)
     if "imu" in topic.lower():
-        return None  # packets of a lidar's IMU have the type of those with points
+        return None  # a lidar's packets of IMU data have the same type as those of points
     for pattern, kind, what, remedy in _TYPES:
         if re.fullmatch(pattern, message_type):
             return Undecoded(topic, message_type, kind, what, _filled(remedy, topic))
@@ -148,10 +148,10 @@ def undecoded(topic: str, message_type: str) -> Undecoded | None:
 
 
 def all_undecoded(types: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[Undecoded]:
-    """Return the topics, of all that there are, that are almost an input.
+    """Return all topics with sensor data that the node does not decode.
 
     Args:
-        types: Topic -> its message type.
+        types: All topics with their message types.
     """
     pairs = types.items() if isinstance(types, Mapping) else types
     found = [undecoded(topic, message_type) for topic, message_type in pairs]
@@ -159,7 +159,7 @@ def all_undecoded(types: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[
 
 
 def _depth(topic: str, message_type: str) -> Undecoded | None:
-    """Return a compressed depth image, which looks like a compressed image."""
+    """Describe a compressed depth image, which has the type of a compressed image; else None."""
     if not message_type.endswith("/CompressedImage") or not topic.endswith("/compressedDepth"):
         return None
     return Undecoded(
@@ -168,7 +168,7 @@ def _depth(topic: str, message_type: str) -> Undecoded | None:
 
 
 def _filled(remedy: str, topic: str) -> str:
-    """Return a remedy with the topic, its transport and the topic to publish in its place."""
+    """Fill the topic, its transport and the topic to publish instead into a remedy."""
     base, _, last = topic.rpartition("/")
     transport = last if last in _TRANSPORTS else "TRANSPORT"
     text = remedy.format(transport=transport, topic=topic, out=f"{base}/decoded")
@@ -178,7 +178,7 @@ def _filled(remedy: str, topic: str) -> str:
 
 
 def _by_name(topic: str, message_type: str) -> Undecoded | None:
-    """Judge a message of a package that is not known here by its name and its topic."""
+    """Describe a topic of an unknown package by the names of its type and topic; else None."""
     if message_type.startswith(_OF_ROS):
         return None
     package, _, name = message_type.partition("/")

@@ -26,7 +26,7 @@ def test_of_a_file_that_is_cut_off_the_part_before_is_read(
     expected = 200 * share
     assert 0.8 * expected < len(numbers) <= min(1.2 * expected, 200)
     assert numbers == list(range(len(numbers)))
-    assert str(file) in remarks[0] and f"{len(numbers)} messages" in remarks[0]
+    assert str(file) in remarks[0] and f"{len(numbers)} of its messages" in remarks[0]
     assert f"counts 200 messages: {200 - len(numbers)} of them are lost" in remarks[1]
     has_recover = f"mcap recover {file} -o" in remarks[0]
     assert has_recover == (storage == "mcap")

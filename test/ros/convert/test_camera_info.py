@@ -145,7 +145,7 @@ def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, e
         ({"k": [0.0] * 9, "p": [0.0] * 12}, "K is not set; calibrate"),
         (
             {"k": [500.0, 0.0, 320.0, 0.0, 510.0, 200.0, 0.0, 0.0, 0.0]},
-            r"K is no camera matrix .*last row 0 0 1",
+            r"K is not a camera matrix .*last row 0 0 1",
         ),
         ({"k": [float("nan")] * 9}, "not finite"),
         ({"d": [float("inf")] * 5}, "not finite"),
@@ -171,7 +171,7 @@ def test_without_a_size_that_of_the_image_is_taken():
     camera = decode_camera(message, np.eye(4), image_size=(640, 400), note=notes)
     assert camera.size == (640, 400) and camera.matrix.tolist() == MATRIX.tolist()
     assert notes == [
-        "width and height are not set: those of the image are taken, 640 x 400; let the driver set "
+        "width and height are not set: those of the image are used, 640 x 400; let the driver set "
         "them"
     ]
 
@@ -231,11 +231,11 @@ def test_without_k_p_is_taken(matrix):
     message = info(k=matrix.tolist(), d=[0.0] * 5)
     camera = decode_camera(message, np.eye(4), note=notes)
     assert camera.is_rectified and camera.matrix[0].tolist() == [450, 0, 318]
-    assert notes == ["K is not set: P is taken for it; let the driver publish K, too"]
+    assert notes == ["K is not set: P is used instead; let the driver publish K, too"]
 
 
 def test_without_k_d_cannot_be_used():
-    with pytest.raises(ValueError, match=r"K is not set, without which D .*rectified to always"):
+    with pytest.raises(ValueError, match=r"K is not set, and D cannot .*rectified to always"):
         decode_camera(info(k=[0.0] * 9), np.eye(4))
     seen = decode_camera(info(k=[0.0] * 9), np.eye(4), is_rectified=True)  # the remedy
     assert seen.matrix[0, 0] == 450
@@ -264,7 +264,7 @@ def test_d_without_a_model_is_taken_by_its_length():
     notes = Notes()
     camera = decode_camera(info(distortion_model=""), np.eye(4), note=notes)
     assert camera.distortion_model == "plumb_bob" and camera.distortion[1] == -0.2
-    assert "the 5 coefficients of D are taken for plumb_bob; let the driver name" in notes[0]
+    assert "the 5 coefficients of D are read as those of plumb_bob; let the driver name" in notes[0]
 
 
 def test_a_fisheye_without_distortion_is_named():

@@ -234,7 +234,7 @@ def test_channels_without_a_name_are_taken_in_opencv_s_order_and_it_is_said(
     decoded = decode_image(image(pixels, encoding), notes)
     np.testing.assert_array_equal(decoded, RGB if meant != "mono8" else np.dstack([pixels] * 3))
     assert notes == [
-        f"the encoding {encoding} does not say what the channels are: it is taken for {meant}; let "
+        f"the encoding {encoding} does not say what the channels are: it is read as {meant}; let "
         "the driver name the encoding, such as rgb8, bgr8 or mono8"
     ]
 

@@ -121,7 +121,7 @@ def rows_that_overlap(message: PointCloud2) -> None:
 
 
 def points_of_one_byte(message: PointCloud2) -> None:
-    """More points than are taken, and enough data for them."""
+    """More points than are allowed, and enough data for them."""
     for field in message.fields:
         field.offset, field.datatype = 0, PointField.UINT8
     message.data = array.array("B", bytes(MAX_POINTS + 1))
@@ -140,7 +140,7 @@ def points_of_one_byte(message: PointCloud2) -> None:
         (no_size, "1 x 0 points, but 64 bytes of data"),
         (rows_that_overlap, "64 bytes of data"),
         (rows_of_another_cloud, "row_step 0 does not fit 2 rows of 16 bytes in 64 bytes"),
-        (points_of_one_byte, "at most 20000000 are taken"),
+        (points_of_one_byte, "at most 20000000 are allowed"),
     ],
 )
 def test_a_broken_cloud_is_refused_with_the_reason(spoil, reason):

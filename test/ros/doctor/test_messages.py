@@ -87,9 +87,9 @@ def test_what_drivers_leave_out_is_assumed_as_the_node_does_and_said(examine: Ex
     found = examine(sizes, changed("/image", encoding="8UC3", step=0))
     said = [str(each) for each in found.findings if each.level != "ok"]
     assert len(said) == 3 and found.parameters == {}
-    assert "the encoding 8UC3 does not say what the channels are: it is taken for bgr8" in said[0]
-    assert "K is not set: P is taken for it" in said[1]
-    assert "width and height are not set: those of the image are taken, 768 x 232" in said[2]
+    assert "the encoding 8UC3 does not say what the channels are: it is read as bgr8" in said[0]
+    assert "K is not set: P is used instead" in said[1]
+    assert "width and height are not set: those of the image are used, 768 x 232" in said[2]
 
 
 def test_a_camera_info_without_a_size_is_that_of_its_image(

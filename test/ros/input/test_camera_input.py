@@ -51,7 +51,7 @@ def test_a_camera_info_without_a_size_has_that_of_its_image_and_it_is_said_once(
     for _ in range(3):
         assert camera.decode(image(), info(width=0, height=0), np.eye(4)).camera.size == SIZE
     assert health.take_warnings() == [
-        "camera_info: width and height are not set: those of the image are taken, 64 x 40; let the "
+        "camera_info: width and height are not set: those of the image are used, 64 x 40; let the "
         "driver set them"
     ]
 
@@ -97,14 +97,14 @@ def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
     said = health.take_warnings()
     assert len(said) == 3
     assert "image: the encoding 8UC3 does not say" in said[0]
-    assert "K is not set: P is taken" in said[1] and "width and height" in said[2]
+    assert "K is not set: P is used" in said[1] and "width and height" in said[2]
 
 
 def test_intrinsics_of_another_image_size_are_named_as_the_doctor_names_them(camera, health):
     """The size in the message was corrected by hand, K was not."""
     camera.decode(image(), info(k=[25.0, 0.0, 15.5, 0.0, 25.0, 9.5, 0.0, 0.0, 1.0]), np.eye(4))
     (said,) = health.take_warnings()
-    assert "the centre (16, 10) lies far from the middle of 64 x 40 pixels" in said
+    assert "the principal point (16, 10) is far from the centre of the 64 x 40 image" in said
 
 
 def test_the_image_and_the_camera_info_of_one_of_several_cameras_are_named(health):

@@ -166,7 +166,7 @@ def _recorded_files(folder: Path) -> tuple[list[Path], list[Remark]]:
         if stem in best:
             pair = sorted([path, best[stem]], key=_preference)
             text = (
-                f"{pair[0]} is not read, because {pair[1].name} has the same name except suffixes"
+                f"{pair[0]} is not read, because {pair[1].name} has the same name, except suffixes"
             )
             remarks.append(Remark(text, "if they differ, move one into a folder of its own"))
             best[stem] = pair[1]

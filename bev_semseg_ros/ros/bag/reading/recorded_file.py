@@ -162,8 +162,8 @@ def _open_rows(
         remarks.append(
             Remark(
                 f"{path} is cut off or damaged: {count} of its messages are found",
-                "copy it again from where it was recorded; what a killed recording did not write is "
-                "lost",
+                "copy it again from where it was recorded; what a killed recording did not write "
+                "is lost",
             )
         )
     return rows
