@@ -129,8 +129,8 @@ def _matrices(
         matrix = projection
     elif is_rectified and coefficients.any():
         raise ValueError(
-            "P, which describes a rectified image, is not set; set rectified to never if the image "
-            "is not rectified"
+            "P is not set, but a rectified image needs it; set rectified to never if the image is "
+            "not rectified"
         )
     elif not has_matrix and has_projection:
         if coefficients.any():

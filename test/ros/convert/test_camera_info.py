@@ -185,7 +185,7 @@ def test_without_a_size_the_image_is_the_binned_one():
 
 def test_without_a_size_an_image_of_another_resolution_is_refused():
     """K is of 640 x 400 pixels, and nothing says by how much it must be scaled."""
-    with pytest.raises(ValueError, match=r"not set, and for the size of the image the centre"):
+    with pytest.raises(ValueError, match=r"not set, and for the size of the image the principal"):
         decode_camera(info(width=0, height=0), np.eye(4), image_size=(1920, 1200))
 
 
