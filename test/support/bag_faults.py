@@ -184,7 +184,7 @@ BROKEN: dict[str, tuple[Change, Calibration | None, str, str, str]] = {
         None,
         "transforms",
         "fault",
-        "'camera' hangs on 'camera_m",
+        "'camera' is in the tree of 'camera_m",
     ),
     "no TF": (
         without("/tf_static"),

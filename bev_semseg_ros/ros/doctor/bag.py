@@ -1,4 +1,4 @@
-"""Looks at a bag for the doctor. Needs `rosbags`, not rclpy."""
+"""Reads a bag for the doctor. Needs `rosbags`, not rclpy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
 from bev_semseg_ros.ros.node.sensors import Sensors
 
-SECONDS = 60.0  # of a long bag that are looked at
+SECONDS = 60.0  # of a bag that are read, from its start
 CHOOSING = 5.0  # seconds of the bag within which the candidates for an input are compared
 NO_NAMES = SensorNames()
 
@@ -35,21 +35,21 @@ _store = get_typestore(Stores.ROS2_JAZZY)
 def read_bag(
     path: str | Path, asked: Mapping[str, str], names: SensorNames = NO_NAMES
 ) -> Observation:
-    """Look at the first SECONDS of a bag, and at all its static transforms.
+    """Read the first SECONDS of a bag, and all its static transforms.
 
-    Static transforms may come once, at any time, so they are read to the end of the bag.
+    A static transform may come only once, at any time, so they are read to the end of the bag.
 
     Args:
         path: The folder of the bag, or a recorded file.
-        asked: Input -> the topic to look at, or ""; see `choose_topics`.
+        asked: Input -> the topic that the user asked for, or ""; see `choose_topics`.
         names: The names of the sensors.
 
     Returns:
         What the bag holds.
 
     Raises:
-        ValueError: If the bag cannot be read, or a topic was asked for that belongs to no sensor.
-            The text names it.
+        ValueError: If the bag cannot be read, or the user asked for a topic of an unknown sensor.
+            The text names the bag or the topic.
     """
     with BagReader(path) as reader:
         return _read(reader, str(path), asked, names)
@@ -98,10 +98,10 @@ def _read(
 
 
 def _compare(reader: BagReader, available: Available, sensors: Sensors) -> dict[str, Candidate]:
-    """Look at the first messages of topics among which one has to be chosen.
+    """Examine the first messages of the topics among which one has to be chosen.
 
     Returns:
-        What each of them holds; empty where there is no choice.
+        Topic -> what it holds; empty if there is nothing to choose.
     """
     if not has_choice(available, sensors):
         return {}
@@ -120,13 +120,13 @@ def _compare(reader: BagReader, available: Available, sensors: Sensors) -> dict[
 
 
 def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, list[Any]]:
-    """Return messages until each topic has SAMPLES of them, but no longer than CHOOSING."""
+    """Return messages until each topic has SAMPLES of them, but at most for CHOOSING seconds."""
     messages: dict[str, list[Any]] = {topic.name: [] for topic in topics}
     enough = {topic.name: min(topic.count, SAMPLES) for topic in topics}
     first = last = None
     for topic, time, data in reader.messages(topics):
         if first is None or last is None or (time - last) / 1e9 > CHOOSING:
-            first = time  # of the drive: some bags hold a message with the time 0 before it
+            first = time  # of the drive: in some bags, a message with the time 0 precedes it
         last = time
         is_complete = all(len(messages[name]) >= count for name, count in enough.items())
         if (time - first) / 1e9 > CHOOSING or is_complete:
@@ -134,15 +134,15 @@ def _first_messages(reader: BagReader, topics: Sequence[Topic]) -> dict[str, lis
         most = INFOS if topic.message_type == INPUT_TYPES["camera_info"] else SAMPLES
         if len(messages[topic.name]) >= most:
             continue
-        with suppress(Exception):  # rosbags raises any type; the doctor tells it of what it chooses
+        with suppress(Exception):  # rosbags raises any type; it is reported if the topic is chosen
             message = _store.deserialize_cdr(data, topic.message_type)
             messages[topic.name].append(message)
-    reader.left_out.clear()  # it is counted when the chosen topics are read
+    reader.left_out.clear()  # these are counted when the chosen topics are read
     return messages
 
 
 def _take_messages(reader: BagReader, observation: Observation, trees: TransformTrees) -> float:
-    """Fill the streams, and the trees from /tf, with the first SECONDS. Return their length."""
+    """Fill the streams, and the trees from /tf, with the first SECONDS. Return the time read, s."""
     by_topic = {
         (stream.topic, stream.message_type): stream for stream in observation.streams.values()
     }
@@ -162,7 +162,7 @@ def _take_messages(reader: BagReader, observation: Observation, trees: Transform
         last = time
         try:
             message = _store.deserialize_cdr(data, topic.message_type)
-        except Exception as error:  # rosbags raises any type; the next message must be seen
+        except Exception as error:  # rosbags raises any type; go on with the next message
             stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
         stream.take(message, time, len(data))
@@ -178,7 +178,7 @@ def _has_transforms(topic: Topic, name: str) -> bool:
 def _take_transforms(data: bytes, trees: TransformTrees, topic: str) -> None:
     try:
         message = _store.deserialize_cdr(data, TF_MESSAGE)
-    except Exception:  # rosbags raises any type; the next message must be seen
+    except Exception:  # rosbags raises any type; go on with the next message
         return
     trees.take(message, topic)
 

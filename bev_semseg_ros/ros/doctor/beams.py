@@ -1,4 +1,4 @@
-"""Measures where the beams of a lidar go, for the simulation of one's own vehicle."""
+"""Measures the beams of a lidar, for the simulation of the user's vehicle."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 from bev_semseg_ros.sim.rigs.beams import beam_pattern, model_like
 
 RING_FIELDS = ("ring", "channel", "laser_id")
-MIN_DISTANCE = 3.0  # metres; nearer points show the offset of a beam from the lidar's origin
+MIN_DISTANCE = 3.0  # metres; closer points have wrong angles: beams do not start at the origin
 MIN_BEAMS, MAX_BEAMS = 4, 300
 MIN_POINTS = 10  # of a beam in one cloud
-# Degrees that part the beams of a cloud without a ring; the first that leaves tight beams is taken.
+# Degrees. Gaps that separate the beams of a cloud without a ring; the first that suits is used.
 GAPS = (0.3, 0.1, 0.05, 0.02)
-TIGHT_SHARE = 0.95  # of the points, which must lie in tight beams
+TIGHT_SHARE = 0.95  # fraction of the points that must lie in tight beams
 MAX_SPREAD = 0.3  # degrees from the 10th to the 90th percentile of a beam's elevations
-MIN_BLIND = 20.0  # degrees; a narrower sector without a point may be chance
+MIN_BLIND = 20.0  # degrees; a narrower sector without points may be chance
 SAME_ANGLE = 0.2  # degrees
-MAX_CLOUDS = 10  # that are looked at, spread evenly; each takes up to half a second
-SMALLEST_STEP = 0.01  # degrees; what lies nearer is a second return of the same shot
+MAX_CLOUDS = 10  # that are examined, spread evenly; each takes up to half a second
+SMALLEST_STEP = 0.01  # degrees; points at a smaller distance are returns of one shot
 
 
 @dataclass(frozen=True, eq=False)
 class _Rings:
-    """The points of one cloud by their beams.
+    """The points of one cloud, assigned to beams.
 
     Attributes:
         numbers: (N,) number of the beam of each point, or -1.
@@ -48,15 +48,16 @@ class _Rings:
 
 
 def measure_beams(clouds: Sequence[Any]) -> Beams | None:
-    """Measure where the beams of a lidar go.
+    """Measure the beams of a lidar.
 
     Args:
-        clouds: Messages of sensor_msgs/PointCloud2 in the frame of the lidar. If they have a ring,
-            it parts the beams, or else the rows of an organized cloud or the elevations do.
+        clouds: Messages of sensor_msgs/PointCloud2 in the frame of the lidar. The beams are told
+            apart by the field ring, or else by the rows of an organized cloud or by elevation.
 
     Returns:
-        The elevations, the azimuth step, the azimuths if they are no full turn, and the distance of
-        the farthest point, rounded up to 10 m. None if the beams cannot be told apart.
+        The elevations and the azimuth step, degrees, the first and the last azimuth unless they
+        cover a full turn, and the distance of the farthest point, rounded up to 10 m. None if the
+        beams cannot be told apart.
     """
     rings = []
     for message in clouds[:: -(-len(clouds) // MAX_CLOUDS) or 1]:
@@ -126,18 +127,18 @@ def _check_lidar(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
 
 
 def _known_beams(sensor: Sensor, diagnosis: Diagnosis) -> Beams | None:
-    """Return what the calibration says of the beams of a lidar; None if nothing."""
+    """Return the beams of a lidar in the calibration; None if it has none."""
     mounts = {} if diagnosis.calibration is None else diagnosis.calibration.lidars
     return mounts[sensor.name].beams if sensor.name in mounts else None
 
 
 def _merged(measured: Beams, known: Beams | None, model: str) -> Beams:
-    """Return measured beams with what clouds cannot show: how far the lidar can see.
+    """Return the measured beams with a range that clouds alone cannot show.
 
     Args:
-        measured: From the clouds.
-        known: From the calibration; None without.
-        model: The model that the measured ones are like; "" without.
+        measured: The beams measured in clouds.
+        known: The beams in the calibration; None if it has none.
+        model: Lidar model that the measured beams resemble; "" for none.
     """
     name = "" if known is None else known.model
     reach = measured.max_range or 0.0
@@ -149,17 +150,17 @@ def _merged(measured: Beams, known: Beams | None, model: str) -> Beams:
 
 
 def _agree(elevations: np.ndarray, known: Beams) -> bool:
-    """Return whether every measured elevation (B,) is that of a beam that is known."""
+    """Return whether every measured elevation (B,), degrees, is that of a known beam."""
     try:
         expected = np.array(beam_pattern(known, "").elevations)
-    except ValueError:  # the file does not give them
+    except ValueError:  # the calibration does not give the elevations
         return True
     distances = np.abs(elevations[:, None] - expected).min(1)
     return len(elevations) <= len(expected) and bool((distances < SAME_ANGLE).all())
 
 
 def _rings_of(message: Any) -> _Rings | None:
-    """Return the points of a cloud by their beams; None if these cannot be told apart."""
+    """Assign the points of a cloud to beams; None if the beams cannot be told apart."""
     points = decode_cloud(message, "").astype(np.float64)
     horizontal = np.hypot(points[:, 0], points[:, 1])
     with np.errstate(invalid="ignore"):
@@ -180,7 +181,7 @@ def _rings_of(message: Any) -> _Rings | None:
 
 
 def _given_numbers(message: Any) -> np.ndarray | None:
-    """Return the number of the beam of each point (N,) as the cloud gives it; None without."""
+    """Return the beam number of each point (N,), by ring, row or column; None without any."""
     for name in RING_FIELDS:
         if find_field(message, name) is not None:
             return read_fields(message, [name])[name].ravel().astype(np.int64)
@@ -194,7 +195,7 @@ def _given_numbers(message: Any) -> np.ndarray | None:
 
 
 def _numbers_by_elevation(elevations: np.ndarray) -> np.ndarray | None:
-    """Return the number of the beam of each point (N,), parted where no elevation lies."""
+    """Return the beam number of each point (N,), parted by gaps in elevation; None if unclear."""
     order = np.argsort(elevations)
     gaps = np.diff(elevations[order])
     for gap in GAPS:
@@ -207,7 +208,7 @@ def _numbers_by_elevation(elevations: np.ndarray) -> np.ndarray | None:
 
 
 def _are_tight(elevations: np.ndarray, numbers: np.ndarray, spread: float) -> bool:
-    """Return whether nearly all points lie in beams whose elevations spread by less, degrees."""
+    """Return whether nearly all points are in beams that spread by less than `spread` degrees."""
     num_tight = 0
     for members in _groups(numbers):
         low, high = np.percentile(elevations[members], (10, 90))
@@ -225,7 +226,7 @@ def _groups(numbers: np.ndarray) -> list[np.ndarray]:
 def _pooled(rings: Sequence[_Rings]) -> np.ndarray | None:
     """Return the elevations (B,) of the beams of several clouds, ascending.
 
-    A beam that hits nothing is missing in a cloud. None if the beams cannot be told apart.
+    A beam without a return is missing in a cloud. None if the beams cannot be told apart.
     """
     centers, clouds = [], []
     for number, each in enumerate(rings):
@@ -243,7 +244,7 @@ def _pooled(rings: Sequence[_Rings]) -> np.ndarray | None:
     parted = np.flatnonzero(np.diff(angles) > np.percentile(spacing, 5) / 2) + 1
     beams = np.split(np.arange(len(angles)), parted)
     if any(len(np.unique(sources[beam])) < len(beam) for beam in beams):
-        return None  # two beams of one cloud fell together
+        return None  # two beams of one cloud were merged
     enough = [beam for beam in beams if len(beam) >= min(2, len(rings))]
     if not MIN_BEAMS <= len(enough) <= MAX_BEAMS:
         return None
@@ -251,7 +252,7 @@ def _pooled(rings: Sequence[_Rings]) -> np.ndarray | None:
 
 
 def _azimuth_step(rings: Sequence[_Rings]) -> float | None:
-    """Return the degrees between two shots of a beam; None if no beam shows them."""
+    """Return the angle between two shots of a beam, degrees; None if no beam shows it."""
     all_steps = [
         np.diff(np.sort(each.azimuths[members]))
         for each in rings
@@ -261,7 +262,7 @@ def _azimuth_step(rings: Sequence[_Rings]) -> float | None:
     steps = steps[steps > SMALLEST_STEP]
     if not len(steps):
         return None
-    # Most shots return: those that do not make the rest of the steps longer.
+    # Most shots have a return. The others make some steps longer, which are left out.
     usual = np.percentile(steps, 25)
     return float(np.median(steps[(steps > usual / 2) & (steps < 1.5 * usual)]))
 
@@ -276,5 +277,5 @@ def _sector(azimuths: np.ndarray) -> tuple[float, float] | None:
     first = int(seen[(widest + 1) % len(seen)])
     last = int(seen[widest]) + 1
     last += 360 if last <= first else 0
-    turns = 360 * round((first + last) / 720)  # the middle comes to lie between -180 and 180
+    turns = 360 * round((first + last) / 720)  # moves the centre to -180 to 180 degrees
     return float(first - turns), float(last - turns)

@@ -1,4 +1,4 @@
-"""Which of several topics suits an input best, by what their first messages hold.
+"""Chooses the topic that suits an input best, by the content of the first messages.
 
 Needs neither `rosbags` nor rclpy.
 """
@@ -22,35 +22,35 @@ from bev_semseg_ros.ros.input.vehicle_frame import WORLD_FRAMES, plain_name
 
 SAMPLES = 3  # clouds or images of a candidate that are decoded
 INFOS = 50  # camera_infos of a candidate whose stamps are compared
-# Frames in which clouds are collected over time: such a cloud is a map, not a sweep.
+# Frames in which clouds are accumulated over time: such a cloud is a map, not a sweep.
 _FIXED_FRAMES = (*WORLD_FRAMES, "camera_init", "global", "local_map")
-# Whole words, so that "organized" is no ZED and "infrastructure" no infrared image.
+# Whole words, so that "organized" does not match zed, nor "infrastructure" infra.
 _DEPTH_CAMERA = re.compile(r"depth|stereo|realsense|disparity|(?<![a-z])zed(?![a-z])")
 _NO_CAMERA_IMAGE = re.compile(
     r"depth|disparity|infrared|(?<![a-z])(infra|ir)\d?(?![a-z])|thermal|mask|label|segment|"
     r"semantic|overlay|debug|annotat|detection|costmap|heatmap|confidence|"
     r"(range|signal|reflec|nearir)_image"
 )
-# What drivers call the intensity; the first that a cloud has is taken.
+# Names of the intensity field, by driver; the first one that a cloud has is used.
 INTENSITY_FIELDS = ("intensity", "reflectivity", "reflectance", "intensities", "i", "signal")
 _FRONT = re.compile(r"front|forward|cent(er|re)")
-NEARLY_ALL = 0.9  # of the largest value, which differs a little from message to message
-_MANY_POINTS = 0.1  # of the largest cloud's; a radar and a filtered cloud have fewer
-_GREY = 2.0  # largest difference of the channels of an image without colours, as JPEG leaves it
+NEARLY_ALL = 0.9  # of the largest value: values above this count as equal, because they vary
+_MANY_POINTS = 0.1  # of the largest cloud; radar and filtered clouds have fewer
+_GREY = 2.0  # largest difference between the channels of a grey image, caused by JPEG
 
 
 @dataclass
 class Candidate:
-    """What a topic holds.
+    """A topic that may be chosen, and what it holds.
 
     Attributes:
         topic: Its topic.
         count: Number of messages.
         problem: Why its messages cannot be decoded; "" if they can.
         frame: The frame_id.
-        stamps: Of the messages that were looked at, integer nanoseconds.
-        points: Points of a cloud that the lidar measured, the median.
-        fields: Names of a cloud's fields, in small letters.
+        stamps: Stamps of the examined messages, integer nanoseconds.
+        points: Median number of measured points in a cloud.
+        fields: Names of a cloud's fields, in lower case.
         size: (width, height) of an image or of a camera_info's image.
         is_grey: Whether an image has no colours.
         is_compressed: Whether it is an image in JPEG or PNG.
@@ -68,7 +68,7 @@ class Candidate:
     is_compressed: bool = False
 
 
-# A rule of the choice: what a candidate is worth, and in words why one that is worth less is not
+# A rule of the choice: the value of a candidate, and the reason why one with a lower value is not
 # chosen.
 Rule = tuple[Callable[[Candidate], Any], Callable[[Candidate], str]]
 
@@ -80,7 +80,7 @@ def look_at(topic: str, kind: str, count: int, messages: Sequence[Any]) -> Candi
         topic: The topic.
         kind: points, image or camera_info.
         count: Number of its messages.
-        messages: Some of them.
+        messages: The first of them.
     """
     candidate = Candidate(topic, count)
     candidate.stamps = [stamp_ns(message.header.stamp) for message in messages]
@@ -118,15 +118,15 @@ def _look_at_image(candidate: Candidate, message: Any) -> None:
 
 def _look_at_info(candidate: Candidate, message: Any) -> None:
     candidate.size = int(message.width), int(message.height)
-    if 0 not in candidate.size:  # else the image gives the size
+    if 0 not in candidate.size:  # otherwise, the image gives the size
         candidate.size = decode_camera(message, np.eye(4)).size
 
 
 def best_cloud(candidates: Sequence[Candidate]) -> tuple[str, dict[str, str]]:
-    """Choose a lidar's cloud: the one with most points that is no map and of no depth camera.
+    """Choose a lidar's cloud: the largest that is neither a map nor from a depth camera.
 
     Returns:
-        Its topic, and for each other topic why it was not chosen.
+        The chosen topic, and other topic -> why it was not chosen.
     """
     lidars = [each for each in candidates if _is_usable(each) and not _is_fixed(each)]
     lidars = [each for each in lidars if not _is_of_depth_camera(each)] or lidars
@@ -151,23 +151,26 @@ def best_image(
 
     Args:
         candidates: The images.
-        infos: The camera_infos there are.
+        infos: All camera_infos.
 
     Returns:
-        Its topic, and for each other topic why it was not chosen.
+        The chosen topic, and other topic -> why it was not chosen.
     """
     colour = [each for each in candidates if _is_usable(each) and not _is_no_camera_image(each)]
     most = max((each.count for each in colour), default=0)
     largest = max((_pixels(each) for each in colour), default=0)
     rules: list[Rule] = [
         _usable(lambda each: True, ""),
-        (lambda each: not _is_no_camera_image(each), _words("no camera's image by its name")),
+        (lambda each: not _is_no_camera_image(each), _words("not a camera image by its name")),
         (lambda each: not each.is_grey, _words("no colours")),
         (lambda each: _fits_any(each, infos), _words("no camera_info fits it")),
         (lambda each: _share(each.count, most), _words("{count} messages")),
         (lambda each: _pixels(each) >= largest / 2, _words("{size[0]} x {size[1]} pixels")),
         (lambda each: not each.is_compressed, _words("compressed")),
-        (lambda each: bool(_FRONT.search(each.topic.lower())), _words("not the front by its name")),
+        (
+            lambda each: bool(_FRONT.search(each.topic.lower())),
+            _words("not the front camera by its name"),
+        ),
     ]
     return _best(candidates, rules)
 
@@ -180,10 +183,10 @@ def best_info(
     Args:
         candidates: The camera_infos.
         image: The image.
-        beside: The topic that stands beside that of the image; "" if there is none.
+        beside: Name of the camera_info topic beside the image, whether or not it exists.
 
     Returns:
-        Its topic, and for each other topic why it was not chosen.
+        The chosen topic, and other topic -> why it was not chosen.
     """
     rules: list[Rule] = [
         _usable(lambda each: True, ""),
@@ -197,14 +200,14 @@ def best_info(
 
 
 def _best(candidates: Sequence[Candidate], rules: Sequence[Rule]) -> tuple[str, dict[str, str]]:
-    """Return the topic that is best by the first rule that tells, and why the others are not."""
+    """Return the best topic, and why each other one is not. Earlier rules take precedence."""
     ordered = sorted(candidates, key=lambda each: each.topic)
     best = max(ordered, key=lambda each: [value(each) for value, _ in rules])
     why = {}
     for each in ordered:
         if each is best:
             continue
-        said = "comes later by its name"
+        said = "later in the alphabet"
         for value, words in rules:
             if value(each) != value(best):
                 said = words(each)
@@ -218,7 +221,7 @@ def _words(text: str) -> Callable[[Candidate], str]:
 
 
 def _usable(holds: Callable[[Candidate], bool], otherwise: str) -> Rule:
-    """Return the rule that messages can be decoded, and that something else holds."""
+    """Return a rule: the messages can be decoded, and a further condition holds."""
     return (
         lambda each: _is_usable(each) and holds(each),
         lambda each: each.problem or otherwise,
@@ -251,7 +254,7 @@ def _is_no_camera_image(image: Candidate) -> bool:
 
 
 def _share(value: int, most: int) -> float:
-    """Return a value relative to the largest; all that are nearly the largest are equal."""
+    """Return a value as a fraction of the largest; 1 if it is nearly the largest."""
     return 1.0 if value >= NEARLY_ALL * most else value / most
 
 

@@ -1,4 +1,4 @@
-"""All checks of the doctor, on what it saw in a bag or on live topics."""
+"""Runs all checks of the doctor on an observation."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def diagnose(
     Args:
         observation: What was seen.
         checkpoint_file: The network; its training data are compared with the input.
-        calibration_file: Where the sensors sit. None for the bag's own, or else TF.
-        base_frame: TF's frame with the axes of the vehicle; "" to find it out.
-        node_uses_tf: Whether the node is to look TF up itself, whatever calibration there is.
+        calibration_file: File with the poses of the sensors. None for the bag's own, or else TF.
+        base_frame: TF frame with the axes of the vehicle; "" to find it.
+        node_uses_tf: Whether the node itself looks up TF, even if there is a calibration.
 
     Returns:
         The diagnosis.
@@ -93,7 +93,7 @@ def diagnose(
         if points is not None:
             check_cloud(sensor, points, diagnosis)
     if whole_clouds(loaded.config):
-        # Beside TF, a calibration is read for the units alone.
+        # If the node uses TF, only the units are read from a calibration.
         beside = load_calibration(calibration_file) if calibration_file and node_uses_tf else None
         check_units(observation, beside or diagnosis.calibration, diagnosis)
     check_beams(observation, diagnosis)
@@ -136,7 +136,7 @@ def choose_sensors(
     ):
         if not sensors[0].prefix:
             continue
-        # The mode leaves out a kind of which none can be used, but its names must be known.
+        # The mode excludes a kind without usable sensors, but the node still needs valid names.
         known = [sensor for sensor in sensors if _may_be_placed(sensor, diagnosis)]
         used = usable[sensors[0].kind] or known or sensors
         diagnosis.set_parameter(parameter, [sensor.name for sensor in used])
@@ -158,7 +158,7 @@ def choose_sensors(
 
 
 def _may_be_placed(sensor: Sensor, diagnosis: Diagnosis) -> bool:
-    """Return whether the calibration has a sensor, or may have it because it is not written."""
+    """Return whether the calibration has a sensor, or there is no calibration yet."""
     calibration = diagnosis.calibration
     if calibration is None:
         return True

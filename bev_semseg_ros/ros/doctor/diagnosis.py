@@ -26,13 +26,13 @@ class Diagnosis:
     """What the doctor found.
 
     Attributes:
-        source: What it looked at.
+        source: What it examined.
         findings: In the order of the checks.
         statistics: The numbers behind them, in plain values.
         parameters: Parameters of the node whose defaults do not suit this input.
         topics: Input of the node -> its topic.
         calibration: What is known of the sensors' poses, or None.
-        calibration_file: The file that holds it, or None if it is from TF.
+        calibration_file: The file of the calibration, or None if it is from TF.
         ego_frame: A name for the ego frame of a calibration from TF.
         beams: Lidar -> its beams as measured.
     """
@@ -70,7 +70,7 @@ class Diagnosis:
             The value that was set.
 
         Raises:
-            ValueError: If no value near it is accepted: another type, an unknown choice.
+            ValueError: If no value near it is accepted, as for a wrong type or an unknown choice.
         """
         accepted = nearest_allowed(name, value)
         if isinstance(accepted, tuple):
@@ -91,7 +91,7 @@ class Diagnosis:
         return self.parameters.get(sensor.parameter(name), SPECIFICATIONS[name].default)
 
     def leave_out(self, sensor: Sensor) -> None:
-        """Forget the topics and the parameters of a sensor that has a name."""
+        """Remove the topics and the parameters of a sensor that has a name."""
         for name in (sensor.stream, sensor.camera_info):
             self.topics.pop(name, None)
         for name in OF_SENSORS[sensor.kind]:
@@ -115,7 +115,7 @@ class Diagnosis:
         return f"{self.source}: {faults}, {warnings}, {self.count('ok')} ok"
 
     def table(self) -> str:
-        """Return one item a row, the worst first, each remedy on lines of its own."""
+        """Return a table with one finding per row, the worst first, and remedies below them."""
         return findings_table(self.findings)
 
     def as_json(self) -> str:
@@ -131,9 +131,9 @@ class Diagnosis:
         return json.dumps(content, indent=2) + "\n"
 
     def write_parameters(self, path: Path) -> None:
-        """Write a parameter file of the node.
+        """Write a parameter file for the node.
 
-        A calibration that is in no file yet is written beside it.
+        A calibration from TF is not in a file yet, so it is written beside the parameter file.
         """
         values = dict(self.parameters)
         if self.calibration is not None and not self._node_uses_tf:
@@ -157,7 +157,7 @@ class Diagnosis:
             The lidars in the calibration whose beams were not measured.
 
         Raises:
-            ValueError: There is no such file, it is no YAML, or no beams could be measured.
+            ValueError: If there is no calibration file, it is not YAML, or no beams were measured.
         """
         if self.calibration_file is None:
             raise ValueError(
@@ -201,7 +201,7 @@ class Diagnosis:
             path: The parameter file, if one is written.
 
         Returns:
-            The command. A calibration that is in no file stands as CALIBRATION.yaml in it.
+            The command. It names a calibration that is in no file CALIBRATION.yaml.
         """
         values = {} if path else dict(self.parameters)
         if not self._node_uses_tf and (path is None or self.calibration is None):

@@ -49,25 +49,25 @@ NO_NAMES = SensorNames()
 
 
 class Backlog:
-    """Serialized messages with their times of arrival, which are decoded later.
+    """Serialized messages with their arrival times, to be decoded later.
 
-    Decoding takes milliseconds. If the callback did it, the next messages would seem to come late,
-    or would be replaced in DDS by newer ones.
+    Decoding takes milliseconds. If the callback decoded, the next messages would seem to come late,
+    or newer ones would replace them in DDS.
     """
 
     def __init__(self, max_bytes: int = MAX_WAITING) -> None:
         """Begin empty.
 
         Args:
-            max_bytes: So much may wait. Beyond it, the oldest messages are decoded at once.
+            max_bytes: Limit of waiting data. Beyond it, the oldest messages are decoded at once.
         """
         self._max_bytes = max_bytes
         self._num_bytes = 0
         self._waiting: deque[tuple[Stream, bytes, int]] = deque()
 
     def add(self, stream: Stream, data: bytes, info: Mapping[str, Any]) -> None:
-        """Take a message of a stream, as rclpy gives it to a callback of a raw subscription."""
-        # The time at which DDS received it; 0 if the middleware does not know it.
+        """Add a message of a stream, as rclpy passes it to a callback of a raw subscription."""
+        # The time at which DDS received it; 0 if the middleware does not provide it.
         arrival = info["received_timestamp"] or time.time_ns()
         self._waiting.append((stream, data, arrival))
         self._num_bytes += len(data)
@@ -75,7 +75,7 @@ class Backlog:
             self._decode_oldest()
 
     def decode(self) -> None:
-        """Decode all that waits, and add it to the streams."""
+        """Decode all waiting messages, and add them to the streams."""
         while self._waiting:
             self._decode_oldest()
 
@@ -93,21 +93,20 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
     """Listen to live topics, with the QoS that the node would ask for.
 
     Args:
-        seconds: How long, after the discovery of the topics.
-        asked: Input -> the topic to listen to, or ""; see `choose_topics`.
+        seconds: How long to listen after the discovery of the topics.
+        asked: Input -> the topic that the user asked for, or ""; see `choose_topics`.
         names: The names of the sensors.
 
     Returns:
-        What came.
+        What was received.
 
     Raises:
-        ValueError: If `seconds` is not above 0, or a topic was asked for that belongs to no
-            sensor.
+        ValueError: If `seconds` is not above 0, or the user asked for a topic of an unknown sensor.
         KeyboardInterrupt: If a signal comes.
     """
     if not seconds > 0:
         raise ValueError(f"--live: expected a number of seconds above 0, got {seconds}")
-    shared_memory = _largest_segment()  # before this process has one
+    shared_memory = _largest_segment()  # before this process creates its own
     use_shared_memory_profile()
     rclpy.init(args=[])
     node = rclpy.create_node("doctor", start_parameter_services=False)
@@ -125,12 +124,12 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
         topics = _topics_with_offers(observation)
         offers = {topic: _offers(node, topic) for topic in topics}
         _spin(executor, seconds)
-        for topic in topics:  # again: a node that was just starting has its name only now
+        for topic in topics:  # again: the name of a starting node is known only later
             offers[topic] |= _offers(node, topic)
     except ExternalShutdownException:  # by a signal
         raise KeyboardInterrupt from None
     finally:
-        uninstall_signal_handlers()  # else their thread wakes objects that are freed next
+        uninstall_signal_handlers()  # otherwise their thread uses objects that are freed next
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
@@ -145,12 +144,12 @@ def listen(seconds: float, asked: Mapping[str, str], names: SensorNames = NO_NAM
 
 
 def _static_topics(types: Mapping[str, str]) -> list[str]:
-    """Return the topics that are a /tf_static."""
+    """Return the topics of static transforms, in any namespace."""
     return [topic for topic, kind in types.items() if tf_name(topic, kind) == STATIC]
 
 
 def _topics_with_offers(observation: Observation) -> set[str]:
-    """Return the topics whose publishers matter: of the inputs, and of fixed transforms."""
+    """Return the topics whose QoS is checked: those of the inputs and of static transforms."""
     inputs = {stream.topic for stream in observation.streams.values()}
     return inputs | set(_static_topics(observation.types))
 
@@ -172,7 +171,7 @@ def _spin(executor: SingleThreadedExecutor, seconds: float) -> None:
 def _discover(
     node: Node, executor: SingleThreadedExecutor, asked: Mapping[str, str], names: SensorNames
 ) -> dict[str, str]:
-    """Return the topics that have a publisher -> their types, once every input has one."""
+    """Wait until every input has a publisher, or for DISCOVERY. Return published topic -> type."""
     end = time.monotonic() + DISCOVERY
     is_complete = False
     while True:
@@ -188,7 +187,7 @@ def _discover(
 
 
 def _has_all_inputs(types: dict[str, str], asked: Mapping[str, str], names: SensorNames) -> bool:
-    """Return whether every input, and every topic that was asked for, has a publisher."""
+    """Return whether every input, and every topic that the user asked for, has a publisher."""
     if not all(topic in types for topic in asked.values() if topic):
         return False
     available = {topic: (name, 0) for topic, name in types.items()}
@@ -200,11 +199,11 @@ def _has_all_inputs(types: dict[str, str], asked: Mapping[str, str], names: Sens
 def _compare(
     node: Node, executor: SingleThreadedExecutor, types: dict[str, str], sensors: Sensors
 ) -> tuple[dict[str, tuple[str, int]], dict[str, Candidate]]:
-    """Count and look at the messages of topics among which one has to be chosen.
+    """Count and examine the messages of the topics among which one has to be chosen.
 
     Returns:
-        The topics that could be an input -> (type, messages that came in COUNTING), and what each
-        of them holds. Where there is no choice, no messages are counted.
+        Topic that could be an input -> (type, number of messages within COUNTING), and topic ->
+        what it holds. If there is nothing to choose, no messages are counted.
     """
     wanted = (*INPUT_TYPES.values(), COMPRESSED_IMAGE)
     found = {topic: name for topic, name in types.items() if name in wanted}
@@ -316,7 +315,7 @@ def _offers(node: Node, topic: str) -> dict[bytes, Offer]:
 
 
 def _largest_segment() -> int:
-    """Return the bytes of the largest shared memory segment of Fast DDS here; 0 without any."""
+    """Return the size of Fast DDS's largest shared memory segment, bytes; 0 without any."""
 
     def size(path: Path) -> int:
         try:

@@ -1,4 +1,4 @@
-"""What the doctor saw of a vehicle's topics, in a bag or live.
+"""What the doctor observed of a vehicle's topics, in a bag or live.
 
 Needs neither `rosbags` nor rclpy.
 """
@@ -23,7 +23,7 @@ from bev_semseg_ros.ros.doctor.topics import ONE_OF_EACH, kind_of
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree, TransformTrees
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 
-MIN_SAMPLES = 20  # messages of a stream that are kept; fewer than twice as many
+MIN_SAMPLES = 20  # a stream keeps at least so many messages, and fewer than twice as many
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,23 @@ class Offer:
 class Stream:
     """The messages of one of the node's inputs.
 
-    Those of a camera_info are decoded by `settle`: the images tell what they leave out.
+    A camera_info is decoded later, by `settle`, because the images may have to provide its size.
 
     Attributes:
-        name: The input: points, image or camera_info, after the sensor's name and a slash if it
-            has one.
+        name: The input: points, image or camera_info. The name of the sensor and a slash precede
+            it if the sensor has a name.
         topic: Its topic.
         message_type: The type of its messages.
         offers: The QoS of its publishers.
-        is_rectified: Whether the images are rectified already.
-        stamps: Of each message, integer nanoseconds.
-        arrivals: When each message came, integer nanoseconds.
-        frames: How many headers name each frame_id.
-        sizes: How many images have each (width, height).
-        image_size: (width, height) of the images of a camera_info, None if it is not known.
-        problems: Why messages cannot be used, in the decoder's words -> how many.
-        notes: What messages do not say and is assumed, and what to do -> how many.
-        samples: Messages that can be used, spread evenly over all.
+        is_rectified: Whether the images are already rectified.
+        stamps: Stamp of each message, integer nanoseconds.
+        arrivals: Arrival time of each message, integer nanoseconds.
+        frames: frame_id -> number of messages.
+        sizes: (width, height) of images, pixels -> number of messages.
+        image_size: (width, height) of the images of a camera_info, pixels; None if unknown.
+        problems: Why messages cannot be used, in the decoder's words -> number of messages.
+        notes: (what is assumed, what to do) -> number of messages; see `Note`.
+        samples: Usable messages, spread evenly over the stream.
         largest_bytes: Size of the largest message.
     """
 
@@ -124,7 +124,7 @@ class Stream:
         return decode_camera(info, np.eye(4), self.is_rectified, self.image_size)
 
     def _try(self, index: int, message: Any) -> None:
-        """Decode a message for its errors, and keep some of those that have none."""
+        """Decode a message to find errors, and keep some of the messages without any."""
         try:
             self._decode(message)
         except ValueError as error:
@@ -136,7 +136,7 @@ class Stream:
             self.samples, self._stride = self.samples[::2], 2 * self._stride
 
     def _decode(self, message: Any) -> None:
-        """Decode a message for its errors and its size, and note what is assumed."""
+        """Decode a message to find errors and its size, and note what is assumed."""
         if self.kind == "points":
             decode_cloud(message)
         elif self.kind == "camera_info":
@@ -155,31 +155,31 @@ class Stream:
 
     @property
     def rate(self) -> float:
-        """Messages a second by their arrivals; 0 for fewer than two."""
+        """Messages per second by their arrivals; 0 for fewer than two."""
         seconds = (max(self.arrivals) - min(self.arrivals)) / 1e9 if self.arrivals else 0.0
         return (len(self) - 1) / seconds if seconds > 0 else 0.0
 
 
 @dataclass
 class Observation:
-    """Everything that the doctor looked at.
+    """Everything that the doctor examines.
 
     Attributes:
         source: The bag, or "live topics".
-        seconds: How long it lasted.
+        seconds: Length of the observation.
         is_live: Whether the topics were live.
         sensors: The lidars and cameras that were looked for.
         streams: The inputs that were found, by their names.
         available: Topics that could be an input -> (message type, number of messages).
         types: All topics -> the type of their messages.
-        wrong: Inputs -> what is wrong with their topic.
-        not_chosen: Inputs -> their other candidates, each with the reason.
+        wrong: Input -> what is wrong with its topic.
+        not_chosen: Input -> other candidate -> why it was not chosen.
         remarks: What is wrong with the bag.
-        left_out: (topic, cause) -> messages of the bag that cannot be read.
+        left_out: (topic, cause) -> number of messages of the bag that cannot be read.
         transforms: /tf_static and /tf, or None if they cannot be read.
-        tf_namespace: Where their topics are, such as /robot1; "" if they are not in a namespace.
+        tf_namespace: Namespace of their topics, such as /robot1; "" without a namespace.
         static_offers: The QoS of the publishers of /tf_static.
-        shared_memory: Bytes of the largest segment that DDS has on this machine; 0 for a bag.
+        shared_memory: Size of DDS's largest segment on this machine, bytes; 0 for a bag.
     """
 
     source: str

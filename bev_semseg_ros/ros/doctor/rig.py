@@ -1,4 +1,4 @@
-"""Checks of where the sensors sit: by the calibration in a file, or by TF."""
+"""Checks of the sensors' poses, which come from a calibration file or from TF."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, tf_remappings
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame, is_vehicle_frame
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
 
-# The z axis of an optical frame is horizontal. Steeper ones are of no camera that looks ahead.
+# Largest |z| of the viewing direction: that of a camera that looks ahead is about horizontal.
 MAX_OPTICAL_TILT = 0.7
 MAX_ORIGIN_DISTANCE = 1.0  # metres, horizontally, between the reference lidar and the ego origin
 VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
@@ -48,10 +48,10 @@ def find_calibration(
 
     Args:
         observation: What was seen.
-        file: The calibration. None for the one that TF holds.
-        base_frame: TF's frame with the axes of the vehicle; "" to find it out.
+        file: The calibration file. None to use TF.
+        base_frame: TF frame with the axes of the vehicle; "" to find it.
         diagnosis: Gets the calibration and the findings.
-        node_uses_tf: Whether the node is to look TF up itself. Then `file` must be None.
+        node_uses_tf: Whether the node itself looks up TF. Then `file` must be None.
 
     Raises:
         ValueError: If the file is damaged.
@@ -112,7 +112,7 @@ def _check_origin(calibration: Calibration, diagnosis: Diagnosis) -> None:
 def _set_tf(
     observation: Observation, base: str, reference: LidarMount, diagnosis: Diagnosis
 ) -> None:
-    """Set the parameters with which the node looks TF up itself."""
+    """Set the parameters with which the node itself looks up TF."""
     tree = observation.transforms
     assert tree is not None  # the calibration is from it
     base_from_lidar = tree.lookup(base, reference.frame_id)
@@ -128,7 +128,7 @@ def _set_tf(
 
 
 def _name_outside(tree: TransformTree) -> str:
-    """Return a name for the ego frame that TF does not have: in TF it would be another frame."""
+    """Return a name for the ego frame that is not the name of another frame in TF."""
     name = "ego"
     while name in tree.frames:
         name = f"bev_{name}"
@@ -138,7 +138,7 @@ def _name_outside(tree: TransformTree) -> str:
 def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
     """Check that TF has the frames of the headers and connects the sensors."""
     tree, frames = observation.transforms, _frames(observation)
-    # A calibration file does without TF.
+    # With a calibration file, TF is not needed.
     level: Level = "fault" if diagnosis.calibration_file is None else "warning"
     remedy = (
         "publish the missing transform (static_transform_publisher), or give a calibration file"
@@ -167,13 +167,13 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
             f"set the drivers' frame_id to TF's names, or {remedy}",
         )
     elif len(roots) > 1:
-        ends = ", ".join(f"{frame!r} hangs on {tree.root(frame)!r}" for frame in frames)
+        ends = ", ".join(f"{frame!r} is in the tree of {tree.root(frame)!r}" for frame in frames)
         sensors = "the sensors" if has_names(observation.sensors) else "lidar and camera"
         text = f"{sensors} are not connected: {ends}"
         diagnosis.add("transforms", level, text, remedy)
     else:
         between = ", " if has_names(observation.sensors) else " and "
-        text = f"{between.join(map(repr, frames))} hang on {', '.join(map(repr, roots))}"
+        text = f"{between.join(map(repr, frames))} are in the tree of {', '.join(map(repr, roots))}"
         if observation.tf_namespace:
             text += (
                 f"; by {observation.tf_namespace}{MOVING} and {observation.tf_namespace}{STATIC}"
@@ -200,7 +200,7 @@ def check_frames(observation: Observation, diagnosis: Diagnosis) -> None:
 
 
 def has_names(sensors: Sensors) -> bool:
-    """Return whether a sensor has a name: there may be several of its kind."""
+    """Return whether any sensor has a name, so that there may be several of its kind."""
     return any(sensor.prefix for sensor in sensors.all)
 
 
@@ -228,7 +228,8 @@ def height_above_ground(clouds: Sequence[Any], base_from_lidar: np.ndarray) -> f
 def _from_file(file: Path, sensors: Sensors, diagnosis: Diagnosis) -> Calibration | None:
     """Return the calibration of the sensors that the node uses, as far as the file has them.
 
-    Reports sensors that it lacks. Without any name it must have all or none of a kind.
+    This reports sensors that the file lacks. If the sensors have no names, the file must have the
+    lidar, and the camera unless it has no camera at all; otherwise the result is None.
 
     Raises:
         ValueError: If the file is damaged.
@@ -274,7 +275,7 @@ def _add_missing(
 
 
 def _extent(calibration: Calibration, sensors: Sensors) -> str:
-    """Return what a calibration is of."""
+    """Return which sensors a calibration contains, in words."""
     if not has_names(sensors):
         return "lidar and camera" if calibration.camera is not None else "the lidar alone"
     names = f"lidars {', '.join(calibration.lidars)}"
@@ -362,11 +363,11 @@ def _check_camera_poses(calibration: Calibration, sensors: Sensors, diagnosis: D
 def _check_camera_pose(
     sensor: Sensor, ego_from_camera: np.ndarray, looks_ahead: bool, diagnosis: Diagnosis
 ) -> None:
-    """Check that the frame of a camera is optical: the most common mistake with TF.
+    """Check that the frame of a camera is optical. Another frame is a common mistake with TF.
 
     Args:
         sensor: The camera.
-        ego_from_camera: (4, 4) its pose.
+        ego_from_camera: (4, 4) pose of the camera.
         looks_ahead: Whether one of the cameras looks ahead.
         diagnosis: Gets the finding.
     """
@@ -382,13 +383,13 @@ def _check_camera_pose(
             "fault",
             text,
             "its frame is not optical (REP 103: x right, y down, z ahead): name the optical frame "
-            "in the image's header or turn the transform",
+            "in the image's header or rotate the transform",
         )
     elif x < 0 and not looks_ahead:
         remedy = "the grid lies ahead: take the front camera"
         diagnosis.add(item, "fault", f"{text}: backwards", remedy)
     elif x < 0:
-        text += ": backwards, where the node looks for boxes with grid: around alone"
+        text += ": backwards, where the node looks for boxes only with grid: around"
         diagnosis.add(item, "ok", text)
     else:
         diagnosis.add(item, "ok", text)

@@ -1,4 +1,4 @@
-"""Checks of what lidars and cameras deliver, by itself and against the training data."""
+"""Checks of the data of lidars and cameras, by themselves and against the training data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.lidar_input import unit_problem
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
-MAX_WITHOUT_RETURN = 0.5  # share of the points
+MAX_WITHOUT_RETURN = 0.5  # fraction of the points
 # Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.
 OF_EVERY_LIDAR = ("intensity", "ground height")
 
@@ -45,7 +45,7 @@ OF_EVERY_LIDAR = ("intensity", "ground height")
 def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
     """Check the coordinates of the clouds, and which field holds the intensity."""
     item = item_of("coordinates", sensor)
-    # Drivers that start publish empty clouds, which may have no fields.
+    # While they start, drivers publish empty clouds, which may have no fields.
     message = next((each for each in stream.samples if each.width * each.height), stream.samples[0])
     name = intensity_field(message)
     clouds = [decode_cloud(each, name) for each in stream.samples]
@@ -82,12 +82,12 @@ def check_cloud(sensor: Sensor, stream: Stream, diagnosis: Diagnosis) -> None:
 def _check_intensity(
     sensor: Sensor, message: Any, name: str, values: list[np.ndarray], diagnosis: Diagnosis
 ) -> None:
-    """Check which field holds the intensity and how far it counts.
+    """Check which field holds the intensity, and its full scale.
 
     Args:
         sensor: The lidar.
         message: A cloud.
-        name: The field that holds the intensity; "" without any.
+        name: The field that holds the intensity; "" if there is none.
         values: The intensities of all clouds.
         diagnosis: Gets the finding.
     """
@@ -122,10 +122,10 @@ def _check_intensity(
 
 
 def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> dict[str, Camera]:
-    """Check the camera_infos against the images, and decide where the node takes intrinsics from.
+    """Check the camera_infos against the images, and choose the source of the intrinsics.
 
     Returns:
-        The cameras by their names, those alone of whose images intrinsics are known.
+        Name -> camera, only for cameras whose intrinsics are known and fit their images.
     """
     known: Mapping[str, CameraMount] = {}
     if diagnosis.calibration is not None:
@@ -145,7 +145,7 @@ def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> dict[str
                 found[sensor.name] = camera
         if sensor.name in known and same_view(size, known[sensor.name].camera.size):
             in_file[sensor.name] = known[sensor.name].camera
-    # The parameter holds for all cameras: the calibration is taken where it knows more of them.
+    # The parameter applies to all cameras: the calibration is used if it covers more of them.
     if len(in_file) > len(found):
         diagnosis.set_parameter("intrinsics", "calibration")
         found = in_file
@@ -161,9 +161,9 @@ def check_intrinsics(observation: Observation, diagnosis: Diagnosis) -> dict[str
 def _camera_of_info(
     sensor: Sensor, infos: Stream, size: tuple[int, int], diagnosis: Diagnosis
 ) -> Camera | None:
-    """Return the camera that the camera_infos describe, or None if it is not the image's."""
+    """Return the camera that the camera_infos describe, or None if it does not fit the image."""
     item = item_of("intrinsics", sensor)
-    if infos.problems and not infos.samples:  # of a few bad ones, the node drops the images alone
+    if infos.problems and not infos.samples:  # if only a few are bad, the node drops their images
         problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
         diagnosis.add(
             item,
@@ -205,7 +205,9 @@ def _check_center(item: str, camera: Camera, diagnosis: Diagnosis) -> None:
 def check_units(
     observation: Observation, calibration: Calibration | None, diagnosis: Diagnosis
 ) -> None:
-    """Check for a network that looks from each lidar whether those that make one cloud are known.
+    """Check whether the poses of the units of each cloud are known.
+
+    A network with a point encoder needs them, because it draws an image for each unit.
 
     Args:
         observation: What was seen.
@@ -238,14 +240,15 @@ def check_training(
 ) -> None:
     """Compare the input, decoded as the node decodes it, with the training data.
 
-    Sets the intensity_scale that the comparison asks for. Of lidars beside the first one only
-    what does not depend on the others is judged: the network sees the points of all together.
+    This sets the intensity_scale that the comparison suggests. For lidars other than the first, it
+    judges only what does not depend on the other lidars, because the network gets the points of all
+    lidars together.
 
     Args:
         observation: What was seen.
         cameras: The cameras whose intrinsics are known, by their names.
-        config: Of the network.
-        trained: What the checkpoint says of its training data.
+        config: Configuration of the network.
+        trained: Statistics of the training data, from the checkpoint.
         diagnosis: Gets the findings of `input_check`.
     """
     sensors = observation.sensors
@@ -290,9 +293,9 @@ def _add_clouds(
 
     Args:
         stream: The clouds.
-        field: Holds the intensity.
+        field: The field that holds the intensity.
         pose: (4, 4) ego_from_lidar.
-        config: Of the network.
+        config: Configuration of the network.
         statistics: Gets the clouds.
     """
     intensity = IntensityScale()  # as the node has it
@@ -304,14 +307,15 @@ def _add_clouds(
 
 
 def _of_further_lidar(finding: Finding) -> Finding:
-    """Return what a finding means for a lidar beside the first one.
+    """Return a finding with the level that it has for a lidar other than the first.
 
-    It need not look like the lidar of the training data, but its pose and its intensity count.
+    Such a lidar need not resemble the lidar of the training data, except in its height and its
+    intensity.
     """
     if finding.item in OF_EVERY_LIDAR or finding.level == "ok":
         return finding
     if finding.level == "fault":  # no point inside the grid
-        remedy = f"{finding.remedy}; the node uses points behind it with grid: around alone"
+        remedy = f"{finding.remedy}; the node uses points behind it only with grid: around"
         return replace(finding, level="warning", remedy=remedy)
     return replace(finding, level="ok", remedy="")
 
@@ -319,7 +323,7 @@ def _of_further_lidar(finding: Finding) -> Finding:
 def lidar_pose(sensor: Sensor, points: Stream, calibration: Calibration | None) -> np.ndarray:
     """Return ego_from_lidar (4, 4).
 
-    If nothing is known of the lidar it is taken for level, above the lowest points.
+    A lidar without a known pose is assumed to be level, with the lowest points on the ground.
     """
     if calibration is not None and sensor.name in calibration.lidars:
         return calibration.lidars[sensor.name].ego_from_lidar

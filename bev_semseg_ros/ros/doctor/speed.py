@@ -30,15 +30,15 @@ from bev_semseg_ros.ros.node.sensors import Sensor
 
 FRAMES = 6  # that are measured
 MAX_SECONDS = 10.0  # after which no further frame is measured
-BUSY = 0.5  # load of each core before the measurement, above which the finding says so
-ENOUGH = 0.95  # of the sensor's rate; a lower one is a warning
-# Where a camera looks of which nothing is known: ahead, from a usual height.
+BUSY = 0.5  # load per core before the measurement; the finding mentions a higher one
+ENOUGH = 0.95  # fraction of the sensor's rate; a lower rate is a warning
+# camera_from_ego of a camera without a known pose: it looks ahead, from a usual height.
 ANY_CAMERA = OPTICAL_FROM_VIEW @ invert(transform(translation=(0.0, 0.0, 1.5)))
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How long a frame takes, in milliseconds: medians.
+    """How long a frame takes: medians, milliseconds.
 
     Attributes:
         decode_ms: Messages to arrays.
@@ -46,7 +46,7 @@ class Speed:
         network_ms: The network.
         frame_ms: All together.
         frames: How many frames were measured.
-        load: The load average of the machine before.
+        load: Load average of the machine before the measurement.
         cores: How many processors this program may use.
         description: What the network ran on.
     """
@@ -62,7 +62,7 @@ class Speed:
 
 
 def check_speed(observation: Observation, checkpoint_file: Path, diagnosis: Diagnosis) -> None:
-    """Report the rate to expect of the node on this machine.
+    """Report the frame rate that the node can be expected to reach on this machine.
 
     Args:
         observation: What was seen.
@@ -98,10 +98,10 @@ def measure(
 
     Args:
         observation: Has the messages.
-        sensors: Those that have any, the reference first.
+        sensors: The sensors with messages, the reference first.
         checkpoint_file: The network.
-        parameters: Those of the node.
-        calibration: The poses, as far as they are known.
+        parameters: Parameters of the node.
+        calibration: The poses of the sensors, as far as they are known.
 
     Raises:
         ValueError: If the network cannot run here with these parameters, or the messages cannot be
@@ -176,7 +176,7 @@ class Replay:
                 self._infos[sensor] = self._info(sensor)
 
     def frame(self, number: int) -> Frame:
-        """Return a frame; one by one they go through all messages that were kept.
+        """Return a frame. Successive frames are spread over all messages that were kept.
 
         Raises:
             ValueError: If no message of it can be used.
@@ -209,7 +209,7 @@ class Replay:
 
 
 def _spread(stream: Stream, number: int) -> Any:
-    """Return a message of those that were kept: frames are spread over all of them."""
+    """Return the message of a frame; frames are spread over all messages that were kept."""
     samples = stream.samples
     return samples[(number % FRAMES) * len(samples) // FRAMES]
 
@@ -232,12 +232,12 @@ def _one_thread_of_cv2() -> Iterator[None]:
 
 
 def report(speed: Speed, reference: Stream, parameters: Parameters, diagnosis: Diagnosis) -> None:
-    """Report the rate to expect, against that of the reference sensor.
+    """Report the expected frame rate, compared with the rate of the reference sensor.
 
     Args:
         speed: What was measured.
         reference: The messages that decide when a frame is made.
-        parameters: Those of the node.
+        parameters: Parameters of the node.
         diagnosis: Gets the finding and the figures.
     """
     possible, wanted = 1e3 / speed.frame_ms, reference.rate
@@ -289,4 +289,4 @@ def _remedies(speed: Speed, parameters: Parameters) -> list[str]:
         found.append("name fewer cameras")
     if parameters.mode == "fused":
         found.append("set mode: lidar_only, which gives no segmentation")
-    return found or ["take a faster machine"]
+    return found or ["use a faster machine"]

@@ -24,9 +24,9 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()
-MAX_JITTER = 0.3  # of a period; a higher one is called uneven
+MAX_JITTER = 0.3  # fraction of a period; a rate with more is reported as uneven
 GAP = 3.0  # periods without a message
-MAX_UNUSABLE = 0.1  # share of the messages; a higher one is a fault
+MAX_UNUSABLE = 0.1  # fraction of the messages; a higher one is a fault
 # Kind of an input -> what to do without its topic.
 REMEDIES = {
     "points": "name it with --points, or run the node with mode:=camera_only",
@@ -108,7 +108,7 @@ def _check_topic(
         elif observation.is_live:
             remedy = "see the transport below"
         elif count and stream.topic not in {topic for topic, _ in observation.left_out}:
-            text += f" in the first minute, which alone is read; all {count} come later"
+            text += f" in the first minute, and only that is read; all {count} come later"
             remedy = "record when all sensors run, or cut off the beginning of the bag"
         diagnosis.add(item, "fault", text, remedy)
         return
@@ -119,9 +119,9 @@ def _check_topic(
         f"{topic} ({count} messages)" for topic, count in counts.items() if topic != stream.topic
     ]
     if why:
-        text += f"; chosen before {not_chosen(why)}"
+        text += f"; preferred to {not_chosen(why)}"
     elif others:
-        text += f"; chosen among it and {', '.join(others)}"
+        text += f"; there is also {', '.join(others)}"
     if len(stream) > unusable:
         diagnosis.add(item, "ok", text)
     else:
@@ -129,7 +129,7 @@ def _check_topic(
 
 
 def check_undecoded(observation: Observation, diagnosis: Diagnosis) -> None:
-    """Name topics with data of sensors that the node does not decode, beside those it does."""
+    """List topics with sensor data that the node does not decode, unless already reported."""
     reported = {sensor.kind for sensor in observation.sensors.all if not sensor.prefix}
     reported -= set(observation.streams)
     for each in all_undecoded(observation.types):
@@ -138,7 +138,7 @@ def check_undecoded(observation: Observation, diagnosis: Diagnosis) -> None:
 
 
 def check_info_frames(observation: Observation, diagnosis: Diagnosis) -> None:
-    """Check that each image and its camera_info name one frame."""
+    """Check that each image and its camera_info have the same frame_id."""
     for camera in observation.sensors.cameras:
         image, infos = observation.messages(camera), observation.camera_infos(camera)
         if image is None or infos is None or not image.frame or not infos.frame:
@@ -150,14 +150,14 @@ def check_info_frames(observation: Observation, diagnosis: Diagnosis) -> None:
                 "warning",
                 f"{image.topic} is in the frame {image.frame!r}, but its camera_info "
                 f"{infos.topic} in {infos.frame!r}: they may be of two cameras",
-                f"if so, name the right one with {option}, else let the driver use one frame_id",
+                f"if so, name the right one with {option}; if not, let the driver use one frame_id",
             )
 
 
 def _add_others(kind: str, observation: Observation, diagnosis: Diagnosis) -> None:
-    """Report topics of other sensors of a kind, and how to examine them, too."""
+    """Report topics of other sensors of a kind, and how to examine these sensors."""
     examined = observation.streams[kind].topic
-    base = examined.removesuffix(SUFFIX)  # the same images, raw and compressed, are of one camera
+    base = examined.removesuffix(SUFFIX)  # raw and compressed images of one camera
     others = []
     for topic in topics_of(observation.available, kind):
         if topic.removesuffix(SUFFIX) != base:
@@ -182,7 +182,7 @@ def _add_others(kind: str, observation: Observation, diagnosis: Diagnosis) -> No
 
 
 def _suggested_names(topics: list[str], kind: str) -> dict[str, str]:
-    """Return topics -> a name for the sensor of each: a part of its topic, or its number."""
+    """Return topic -> suggested name of its sensor: a part of the topic, or kind and number."""
     names: dict[str, str] = {}
     for number, topic in enumerate(topics, 1):
         parts = topic.removesuffix(SUFFIX).strip("/").split("/")
@@ -199,7 +199,7 @@ def _of_type(observation: Observation, message_type: str) -> dict[str, int]:
 
 
 def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Check that the messages can be decoded and keep one layout."""
+    """Check that the messages can be decoded, and that their layout does not change."""
     item = f"layout {stream.name}"
     _add_notes(stream, diagnosis)
     unusable = sum(stream.problems.values())
@@ -235,14 +235,14 @@ def check_layout(stream: Stream, diagnosis: Diagnosis) -> None:
 
 
 def _add_notes(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Report what messages do not say, and the node assumes as the doctor does."""
+    """Report what the node assumes because the messages do not say it."""
     for (text, remedy), count in stream.notes.items():
         share = "" if count == len(stream) else f"{count} of {len(stream)} messages: "
         diagnosis.add(f"assumed {stream.name}", "warning", f"{share}{text}", remedy)
 
 
 def check_frame(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Check that the headers name one frame."""
+    """Check that all headers have the same frame_id."""
     item = f"frame {stream.name}"
     if stream.frames.get(""):
         diagnosis.add(
@@ -263,7 +263,7 @@ def check_frame(stream: Stream, diagnosis: Diagnosis) -> None:
 
 
 def check_stamps(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Check that the stamps are set and rise."""
+    """Check that the stamps are set and increase."""
     stamps = np.array(stream.stamps, np.int64)
     steps = np.diff(stamps)
     zeros = int((stamps <= 0).sum())
@@ -299,7 +299,7 @@ def check_stamps(stream: Stream, diagnosis: Diagnosis) -> None:
             "see whether two publishers share the topic",
         )
     else:
-        diagnosis.add(item, "ok", "set, and they rise")
+        diagnosis.add(item, "ok", "set and increasing")
 
 
 def check_rate(stream: Stream, is_reference: bool, diagnosis: Diagnosis) -> None:
@@ -307,7 +307,7 @@ def check_rate(stream: Stream, is_reference: bool, diagnosis: Diagnosis) -> None
 
     Args:
         stream: The messages.
-        is_reference: Whether they are those of the reference lidar, which decide when boxes come.
+        is_reference: Whether they come from the reference lidar, which sets the rate of the boxes.
         diagnosis: Gets the findings.
     """
     item = f"rate {stream.name}"
@@ -333,10 +333,10 @@ def check_rate(stream: Stream, is_reference: bool, diagnosis: Diagnosis) -> None
     )
     if is_reference and 1.25 * period > DEFAULTS.marker_lifetime:
         lifetime = diagnosis.set_parameter("marker_lifetime", round(3 * period, 1))
-        remedy = f"boxes would blink: raise marker_lifetime to {lifetime:g} s"
+        remedy = f"boxes would flicker: raise marker_lifetime to {lifetime:g} s"
         diagnosis.add(item, "warning", text, remedy)
     elif num_gaps:
-        remedy = "see whether messages are lost on their way"
+        remedy = "see whether messages are lost in transit"
         diagnosis.add(item, "warning", f"{text}; {num_gaps} gaps", remedy)
     elif jitter > MAX_JITTER * period:
         remedy = "see whether the driver's machine or network is overloaded"

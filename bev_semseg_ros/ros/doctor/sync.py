@@ -1,4 +1,4 @@
-"""Checks of how a sensor meets the reference: by the stamps, and by when the messages come."""
+"""Checks of how well a sensor matches the reference, by stamps and by arrival times."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()
 NOUNS = {"points": "cloud", "image": "image"}  # a message of each kind
-CLOCK_TOLERANCE = 0.15  # seconds; sensors differ by so much in how long they take to deliver
-# Shares of the clouds that have an image within slop.
+CLOCK_TOLERANCE = 0.15  # seconds; the delivery times of two sensors may differ by so much
+# Fractions of the clouds that have an image within slop.
 GOOD_SHARE = 0.9
 POOR_SHARE = 0.5
-# Seconds. No driver takes longer to deliver, so stamps further apart are of two clocks.
+# Seconds. No driver takes longer to deliver; a larger difference comes from two clocks.
 LONGEST_DELAY = 1.0
-LOOP_NS = 1_000_000_000  # stamps that go back by more are those of a bag that begins again
+LOOP_NS = 1_000_000_000  # stamps that jump back by more come from a bag that starts again
 # Edges of the histogram of the offsets, seconds.
 EDGES = np.array([-np.inf, -0.5, -0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf])
 
@@ -31,7 +31,7 @@ class _Pair:
     Attributes:
         sensor: The other sensor.
         references: The messages of the reference.
-        its: A message of the reference, after "before" or "after".
+        its: A message of the reference, as it follows "before" or "after".
         others: The messages of the other sensor.
         other: One of them, without an article.
     """
@@ -84,17 +84,17 @@ def check_all_sync(observation: Observation, diagnosis: Diagnosis) -> None:
 
 
 def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnosis) -> None:
-    """Check how far the stamps of a pair are apart, and how long pairs take to come.
+    """Check how far apart the stamps of a pair are, and how long pairs take to be complete.
 
-    A sensor that delivers later than the other looks like one whose clock is slow. If the stamps
-    match, they are believed, up to LONGEST_DELAY.
+    A sensor that delivers later than the other looks like one whose clock is slow. Stamps that
+    match are trusted, unless the arrivals contradict them by more than LONGEST_DELAY.
     """
     clouds, images = np.array(reference.stamps, np.int64), np.array(other.stamps, np.int64)
     stands_still = any(
         np.count_nonzero(np.diff(each) == 0) > POOR_SHARE * len(each) for each in (clouds, images)
     )
     if (clouds <= 0).any() or (images <= 0).any() or stands_still:
-        return  # check_stamps has reported it, and such stamps say nothing of the clocks
+        return  # check_stamps has reported it, and such stamps say nothing about the clocks
     clouds_came = np.array(reference.arrivals, np.int64)
     images_came = np.array(other.arrivals, np.int64)
     clouds, images = _unrolled(clouds, clouds_came, images, images_came)
@@ -131,7 +131,7 @@ def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnos
 def _add_share(
     share: float, offsets: np.ndarray, text: str, pair: _Pair, diagnosis: Diagnosis
 ) -> None:
-    """Report how many messages of the reference find one of the other sensor."""
+    """Report how many messages of the reference have a partner from the other sensor."""
     item = pair.item("sync")
     slop = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
     if share < POOR_SHARE and slop <= LONGEST_DELAY:
@@ -150,7 +150,7 @@ def _add_share(
 
 
 def _add_clocks(clock_offset: float, text: str, pair: _Pair, diagnosis: Diagnosis) -> None:
-    """Report that the stamps are of two clocks.
+    """Report that the stamps come from two clocks.
 
     Args:
         clock_offset: How far the other sensor's clock is ahead, seconds.
@@ -183,8 +183,8 @@ def _check_wait(later: np.ndarray, clock_offset: float, pair: _Pair, diagnosis: 
     """Check whether the node waits long enough for the partner of a message.
 
     Args:
-        later: (N,) how long after the reference's message the other one comes, seconds, negative
-            for before.
+        later: (N,) delay of the other message after that of the reference, seconds; negative if it
+            comes before.
         clock_offset: How far the other sensor's clock seems to be ahead, seconds.
         pair: The two sensors.
         diagnosis: Gets the finding.
@@ -216,9 +216,9 @@ def _check_wait(later: np.ndarray, clock_offset: float, pair: _Pair, diagnosis: 
 def _unrolled(
     clouds: np.ndarray, clouds_came: np.ndarray, images: np.ndarray, images_came: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the stamps of two streams with those of each loop of a bag after those before.
+    """Return the stamps of two streams, shifted so that each loop of a bag follows the last one.
 
-    Otherwise a cloud would find the image of the same stamp in another loop.
+    Otherwise, a cloud would match the image with the same stamp in another loop.
 
     Args:
         clouds: (N,) stamps in the order of arrival, integer nanoseconds.
@@ -263,7 +263,7 @@ def _nearest(clouds: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _share_within_slop(offsets: np.ndarray) -> float:
-    """Return the share of the clouds that have an image within slop."""
+    """Return the fraction of the clouds that have an image within slop."""
     return float((np.abs(offsets) <= DEFAULTS.slop).mean())
 
 

@@ -43,9 +43,9 @@ class SensorNames:
     """The names of the sensors, as far as the user or the calibration gives them.
 
     Attributes:
-        lidars: As the node's parameter of that name.
-        cameras: As the node's parameter of that name.
-        calibration: Names the sensors where neither of the others does.
+        lidars: As the parameter of the node.
+        cameras: As the parameter of the node.
+        calibration: Names the sensors if `lidars` and `cameras` are empty.
     """
 
     lidars: tuple[str, ...] = ()
@@ -55,11 +55,12 @@ class SensorNames:
     def choose(self, topics: Collection[str], asked: Mapping[str, str]) -> Sensors:
         """Return the sensors to examine.
 
-        The names of the calibration are taken if one of them begins a topic, as in /roof/points, or
-        was asked for. Otherwise there is one lidar and one camera.
+        The names in the calibration are used if a topic begins with one of them, as in
+        /roof/points, or the user asked for a topic of one of them. Otherwise, there is one lidar
+        and one camera.
 
         Args:
-            topics: All topics there are.
+            topics: All topics.
             asked: As for `choose_topics`.
 
         Raises:
@@ -95,7 +96,7 @@ def calibration_beside(bag: Path) -> Path | None:
 
 
 def inputs_of(sensor: Sensor) -> tuple[str, ...]:
-    """Return the inputs of a sensor: their topics before remapping."""
+    """Return the inputs of a sensor, which are its topics before remapping."""
     return (sensor.stream,) if sensor.kind == "points" else (sensor.stream, sensor.camera_info)
 
 
@@ -115,8 +116,8 @@ class Choice:
 
     Attributes:
         chosen: Input -> its topic.
-        wrong: Inputs without a topic that suits them -> what is wrong.
-        why: Input -> topics that were not chosen, each with the reason.
+        wrong: Input without a suitable topic -> what is wrong.
+        why: Input -> topic that was not chosen -> the reason.
     """
 
     chosen: dict[str, str] = field(default_factory=dict)
@@ -133,21 +134,21 @@ def choose_topics(
 ) -> Choice:
     """Choose the topics to examine.
 
-    A sensor with a name has topics that begin with it, as in /roof/points. For another one, the
-    topic is chosen by what the candidates hold; if that is not known, it is the topic of its type
-    with most messages, of camera_infos the one beside the image, and of images a compressed one if
-    none is raw.
+    The topics of a sensor with a name begin with it, as in /roof/points. For a sensor without a
+    name, the topic is chosen by the content of the candidates. If this is unknown, the topic with
+    the most messages of the right type is chosen; a camera_info preferably beside the image; and
+    compressed images only if there are no raw ones.
 
     Args:
         available: Topics that could be an input.
-        asked: Input -> the topic that was asked for, or "". Of several inputs of a kind each begins
-            with the sensor's name.
-        types: The message types of all topics.
+        asked: Input -> the topic that the user asked for, or "". If there are several inputs of a
+            kind, each begins with the sensor's name.
+        types: Topic -> its message type, for all topics.
         sensors: The sensors.
-        candidates: What the topics hold that could be an input.
+        candidates: Content of the topics that could be an input.
 
     Raises:
-        ValueError: If a topic was asked for that belongs to no sensor.
+        ValueError: If the user asked for a topic of an unknown sensor.
     """
     choice = Choice()
     asked = _by_input(asked, sensors)
@@ -177,7 +178,7 @@ def choose_topics(
                 choice.wrong[name] = f"{topic} carries {types[topic]}, expected {expected}"
             elif topic in choice.chosen.values():
                 other = next(each for each in choice.chosen if choice.chosen[each] == topic)
-                choice.wrong[name] = f"{topic} is that of {other} already"
+                choice.wrong[name] = f"{topic} is already used for {other}"
             else:
                 choice.chosen[name] = topic
     return choice
@@ -192,7 +193,7 @@ def candidates_of(available: Available, kind: str) -> dict[str, int]:
 
 
 def has_choice(available: Available, sensors: Sensors) -> bool:
-    """Return whether what topics hold decides which of them a sensor gets."""
+    """Return whether a sensor without a name has several candidates for an input."""
     is_open = not all(sensor.prefix for sensor in sensors.all)
     return is_open and any(len(candidates_of(available, kind)) > 1 for kind in INPUT_TYPES)
 
@@ -211,7 +212,7 @@ def topics_of(available: Available, kind: str) -> dict[str, int]:
 
 
 def _by_input(asked: Mapping[str, str], sensors: Sensors) -> dict[str, str]:
-    """Return what was asked for by the inputs of the sensors."""
+    """Return input of a sensor -> the topic that the user asked for."""
     inputs = all_inputs(sensors)
     found = {}
     for name, topic in asked.items():
@@ -237,7 +238,7 @@ def _by_input(asked: Mapping[str, str], sensors: Sensors) -> dict[str, str]:
 
 
 def _as_published(topic: str, kind: str, types: Mapping[str, str]) -> str:
-    """Return a topic that was asked for: the compressed images if there are no others on it."""
+    """Return the topic that the user means: if it has only compressed images, their topic."""
     if topic and kind == "image" and topic not in types and topic + SUFFIX in types:
         return topic + SUFFIX
     return topic
@@ -256,7 +257,7 @@ def _info_of(
 
 
 def _best(kind: str, available: Available, candidates: Candidates) -> tuple[str, dict[str, str]]:
-    """Return the topic of a kind that suits best, and why the others were not chosen."""
+    """Return the most suitable topic of a kind, and why the others were not chosen."""
     known = [candidates[topic] for topic in candidates_of(available, kind) if topic in candidates]
     if known and kind == "points":
         return best_cloud(known)

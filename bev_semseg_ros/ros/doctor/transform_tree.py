@@ -1,6 +1,6 @@
 """The latest transforms of /tf_static and /tf, for the doctor.
 
-tf2 is not used, because the doctor reads bags where no ROS is installed.
+tf2 is not used, because the doctor also reads bags on machines without ROS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bev_semseg_ros.ros.input.tf_topics import STATIC, TF_MESSAGE, tf_name, tf_n
 class TransformTree:
     """The latest transform of each frame to its parent.
 
-    Frames go by their names. A leading slash does not count.
+    Frames are identified by their names. A leading slash is ignored.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class TransformTree:
         """Return (ancestor, ancestor_from_frame) from the frame itself up to its root."""
         frame, matrix = frame_name(frame), np.eye(4)
         path = [(frame, matrix)]
-        while frame in self._parents and len(path) <= len(self._parents):  # ends in a loop, too
+        while frame in self._parents and len(path) <= len(self._parents):  # stops in a loop, too
             frame, parent_from_child = self._parents[frame]
             matrix = parent_from_child @ matrix
             path.append((frame, matrix))
@@ -81,7 +81,7 @@ class TransformTree:
 
 
 class TransformTrees:
-    """The transforms of each namespace: of each robot, if the topics of TF are in its namespace."""
+    """The transforms by namespace: each robot may have its own topics of TF."""
 
     def __init__(self) -> None:
         self._trees: dict[str, TransformTree] = {}
@@ -92,9 +92,9 @@ class TransformTrees:
         tree.take(message, is_static=tf_name(topic, TF_MESSAGE) == STATIC)
 
     def choose(self, frames: Sequence[str], topics: Sequence[str]) -> tuple[str, TransformTree]:
-        """Return the namespace that knows most of the sensors' frames, and its transforms.
+        """Return the namespace that has most of the sensors' frames, and its transforms.
 
-        Of several, that without a name is chosen, or else one of the sensors' topics.
+        If several have as many, the empty namespace is chosen, or else that of the sensors' topics.
 
         Args:
             frames: The frames of the sensors.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Offer, Stream
 
-# Bytes of Fast DDS's shared memory by default. It drops larger messages that are best effort.
+# Bytes of Fast DDS's default shared memory. Fast DDS drops larger best-effort messages.
 SEGMENT = 512 * 1024
-MIN_ARRIVED = 0.9  # share of the messages
+MIN_ARRIVED = 0.9  # fraction of the messages
 PROFILE = (
     "start the sender with config/fastdds_shm.xml as its DDS profile "
     "(FASTRTPS_DEFAULT_PROFILES_FILE up to Jazzy, FASTDDS_DEFAULT_PROFILES_FILE later)"
@@ -54,7 +54,7 @@ def check_static_qos(offers: list[Offer], diagnosis: Diagnosis) -> None:
 
 
 def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
-    """Check whether large messages arrive, or would arrive from the bag's player."""
+    """Check whether large messages arrive, or would arrive if the bag were played."""
     for sensor in observation.sensors.all:
         stream = observation.messages(sensor)
         if stream is None:
@@ -71,7 +71,7 @@ def check_transport(observation: Observation, diagnosis: Diagnosis) -> None:
 def _add_lost(
     stream: Stream, share: float, num_infos: int, shared_memory: int, diagnosis: Diagnosis
 ) -> None:
-    """Report a live stream of which messages were lost."""
+    """Report a live stream that lost messages."""
     senders = ", ".join(sorted({offer.publisher for offer in stream.offers}))
     beside = f" and {num_infos} camera_infos came" if num_infos else ""
     diagnosis.add(
@@ -109,7 +109,7 @@ def _add_size(stream: Stream, is_live: bool, diagnosis: Diagnosis) -> None:
 
 
 def _arrived_share(stream: Stream, num_infos: int) -> float:
-    """Estimate the share of the messages that came, for images by their camera_infos."""
+    """Estimate the fraction of messages that came, for images relative to their camera_infos."""
     if not len(stream):
         return 0.0
     return len(stream) / num_infos if num_infos else 1.0

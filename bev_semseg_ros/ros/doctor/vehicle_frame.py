@@ -1,4 +1,4 @@
-"""Finds TF's frame of the vehicle for the doctor."""
+"""Finds the frame of the vehicle in TF, for the doctor."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bev_semseg_ros.ros.input.vehicle_frame import (
 
 
 def is_on_ground(frame: str) -> bool:
-    """Return whether a frame of the vehicle lies on the ground by its name."""
+    """Return whether a frame of the vehicle lies on the ground, according to its name."""
     return plain_name(frame) == VEHICLE_FRAMES[0]
 
 
 def find_vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
-    """Return the frame of the vehicle: base_link, or what the lidar is mounted on.
+    """Return the frame of the vehicle: one of VEHICLE_FRAMES, or what the lidar is mounted on.
 
-    Names may have the namespace of a robot in front, as robot1/base_link; that of the lidar's frame
-    goes first. A frame above a transform of /tf moves against the vehicle and has the axes of a
-    world.
+    The namespace of a robot may precede a name, as in robot1/base_link; the namespace of the
+    lidar's frame is preferred. What the lidar is mounted on is found by static transforms only: a
+    frame above a transform of /tf does not move with the vehicle.
 
     Raises:
         LookupError: If there is no such frame.
@@ -36,7 +36,7 @@ def find_vehicle_frame(tree: TransformTree, lidar_frame: str) -> str:
         for frame in found:
             if frame == lidar_frame or tree.lookup(frame, lidar_frame) is not None:
                 return frame
-    # One that TF does not connect to the lidar is named as it is.
+    # A vehicle frame without a connection to the lidar is returned, too: the caller reports it.
     connected = [frame for frame in sorted(known) if is_vehicle_frame(frame)]
     base = connected[0] if connected else tree.rigid_root(lidar_frame)
     if base == lidar_frame or plain_name(base) in WORLD_FRAMES:

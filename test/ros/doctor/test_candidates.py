@@ -100,7 +100,7 @@ def test_depth_and_infrared_images_beside_the_colours(colored: list[Entry], tmp_
     assert topics(observation)["image"] == color
     text = findings(observation)["topic image"].text
     assert "/camera/mono (no colours)" in text and "/camera/depth/image_rect_raw (" in text
-    assert "infra1/image_rect_raw (no camera's image by its name)" in text
+    assert "infra1/image_rect_raw (not a camera image by its name)" in text
 
 
 def test_a_throttled_raw_topic_beside_a_full_compressed_one(
@@ -141,7 +141,7 @@ def test_of_equal_cameras_the_front_one(colored: list[Entry], tmp_path: Path) ->
     assert topics(observation)["image"] == "/front/image"
     assert topics(observation)["camera_info"] == "/front/camera_info"
     text = findings(observation)["topic image"].text
-    assert "/back/image (not the front by its name)" in text
+    assert "/back/image (not the front camera by its name)" in text
 
 
 def test_images_that_are_damaged_are_not_chosen(colored: list[Entry], tmp_path: Path) -> None:

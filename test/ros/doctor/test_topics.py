@@ -73,7 +73,7 @@ def test_a_topic_that_was_given_to_two_sensors_is_said_and_not_called_silent() -
     """As after a copied option: only one of the sensors can have it."""
     chosen, wrong = choose(["roof", "rear"], [], roof__points="/velodyne", rear__points="/velodyne")
     assert chosen["roof/points"] == "/velodyne"
-    assert wrong == {"rear/points": "/velodyne is that of roof/points already"}
+    assert wrong == {"rear/points": "/velodyne is already used for roof/points"}
 
 
 def test_one_without_a_name_beside_named_ones_takes_the_topic_with_most_messages() -> None:
