@@ -20,7 +20,7 @@ RING_FIELDS = ("ring", "channel", "laser_id")
 MIN_DISTANCE = 3.0  # metres; closer points have wrong angles: beams do not start at the origin
 MIN_BEAMS, MAX_BEAMS = 4, 300
 MIN_POINTS = 10  # of a beam in one cloud
-# Degrees. Gaps that separate the beams of a cloud without a ring; the first that suits is used.
+# Degrees. Gaps that separate beams without a ring; the first that yields tight beams is used.
 GAPS = (0.3, 0.1, 0.05, 0.02)
 TIGHT_SHARE = 0.95  # fraction of the points that must lie in tight beams
 MAX_SPREAD = 0.3  # degrees from the 10th to the 90th percentile of a beam's elevations

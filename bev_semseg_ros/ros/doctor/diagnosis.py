@@ -201,7 +201,7 @@ class Diagnosis:
             path: The parameter file, if one is written.
 
         Returns:
-            The command. It names a calibration that is in no file CALIBRATION.yaml.
+            The command. A calibration that is in no file appears in it as CALIBRATION.yaml.
         """
         values = {} if path else dict(self.parameters)
         if not self._node_uses_tf and (path is None or self.calibration is None):
