@@ -26,14 +26,19 @@ def packer_of(head: bytes) -> str:
 def unpack_command(packer: str, path: Path) -> str:
     """Return the command that unpacks a packed file.
 
-    A tar archive is unpacked to the current folder, any other file to a file beside it.
+    It is unpacked to the folder that it is in.
     """
     if path.name.endswith(_PACKED_TARS):
-        return f"tar xf {shlex.quote(str(path))}"
+        return untar_command(path)
     target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
     if target is None or target.exists():
         target = path.with_name(f"unpacked_{path.name}")
     return f"{packer} -dc {shlex.quote(str(path))} > {shlex.quote(str(target))}"
+
+
+def untar_command(path: Path) -> str:
+    """Return the command that unpacks a tar archive, packed or not, to the folder that it is in."""
+    return f"tar xf {shlex.quote(str(path))} -C {shlex.quote(str(path.parent))}"
 
 
 def is_tar(head: bytes) -> bool:

@@ -55,12 +55,12 @@ _DATA_PATTERNS = (
     "label_2",
     "label3D",
 )
-# First bytes of an archive, what it is, and the command that unpacks it.
+# First bytes of an archive, what it is, and the command that unpacks it to the folder it is in.
 _ARCHIVES = (
-    (signatures.SEVEN_ZIP, "a 7z archive", "7z x"),
-    (signatures.RAR, "a RAR archive", "unrar x"),
-    (signatures.ZIP, "a zip archive", "unzip"),
-    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip"),
+    (signatures.SEVEN_ZIP, "a 7z archive", "7z x {file} -o{folder}"),
+    (signatures.RAR, "a RAR archive", "unrar x {file} {folder}/"),
+    (signatures.ZIP, "a zip archive", "unzip {file} -d {folder}"),
+    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip {file} -d {folder}"),
 )
 _HEAD_BYTES = 512
 _FILES: tuple[tuple[bytes, str], ...] = (
@@ -250,13 +250,14 @@ def _kind_of_file(path: Path) -> PathKind:
     if _is_checkpoint(path, head):
         return PathKind(_CHECKPOINT, "a checkpoint")
     if signatures.is_tar(head):
-        return PathKind("archive", "a tar archive", f"tar xf {shlex.quote(str(path))}")
+        return PathKind("archive", "a tar archive", signatures.untar_command(path))
     if packer := signatures.packer_of(head):
         command = signatures.unpack_command(packer, path)
         return PathKind("archive", f"an archive packed with {packer}", command)
-    for magic, text, program in _ARCHIVES:
+    for magic, text, command in _ARCHIVES:
         if head.startswith(magic):
-            return PathKind("archive", text, f"{program} {shlex.quote(str(path))}")
+            where = {"file": shlex.quote(str(path)), "folder": shlex.quote(str(path.parent))}
+            return PathKind("archive", text, command.format(**where))
     if path.suffix in (".yaml", ".yml"):
         return PathKind(_YAML, "a YAML file")
     return PathKind(_FILE, f"a file ({path.stat().st_size} bytes)")

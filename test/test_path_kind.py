@@ -65,8 +65,8 @@ def test_the_folder_of_a_run_instead_of_its_checkpoint(things):
     [
         ("weights", r"a folder with checkpoints: give one of its files, such as .*weights_a\.pt"),
         ("run/config.yaml", r"a YAML file: .* the weights are in checkpoint\.pt"),
-        ("street.tar", r"a tar archive: unpack it with `tar xf .*street\.tar`"),
-        ("street.zip", r"a zip archive: unpack it with `unzip .*street\.zip`"),
+        ("street.tar", r"a tar archive: unpack it with `tar xf (.*)/street\.tar -C \1`"),
+        ("street.zip", r"a zip archive: unpack it with `unzip (.*)/street\.zip -d \1`"),
         (
             "weights.pt.gz",
             r"packed with gzip: unpack it with `gzip -dc .*weights\.pt\.gz > .*weights\.pt`",
@@ -92,10 +92,16 @@ def test_something_else_instead_of_a_checkpoint(name, expected, things):
         ("weights", "a folder with checkpoints: that belongs to --checkpoint"),
         ("bag", "the folder of a bag: .* `bev-semseg doctor .*/bag`.* `bev-semseg play .*/bag`"),
         ("bag/bag.mcap", r"the file of a bag: .* `bev-semseg doctor .*/bag\.mcap`"),
-        ("street.tar", r"a tar archive: unpack .* `tar xf .*\.tar` and give the unpacked folder"),
+        (
+            "street.tar",
+            r"a tar archive: unpack .* `tar xf .*\.tar -C .*` and give the unpacked",
+        ),
         ("street.tar.gz", r"packed with gzip: unpack .* `tar xf .*` and give the unpacked folder"),
-        ("street.zip", r"a zip archive: unpack .* `unzip .*\.zip` and give the unpacked folder"),
-        ("street.7z", r"a 7z archive: unpack it with `7z x .*\.7z` and give the unpacked folder"),
+        (
+            "street.zip",
+            r"a zip archive: unpack .* `unzip .*\.zip -d .*` and give the unpacked",
+        ),
+        ("street.7z", r"a 7z archive: unpack it with `7z x (.*)/street\.7z -o\1` and give the"),
         ("empty", "the folder is empty; looked for A2D2"),
         ("street/training/calib/000000.txt", "give the folder of the data set, such as .*/street"),
     ],
@@ -105,12 +111,14 @@ def test_something_else_instead_of_a_data_set(name, expected, things):
         open_dataset(things / name)
 
 
-def test_the_archive_unpacks_as_the_message_says(things, tmp_path):
+@pytest.mark.parametrize("name", ["street.tar", "street.tar.gz"])
+def test_the_archive_unpacks_beside_itself_as_the_message_says(things, tmp_path, name):
+    shutil.copy(things / name, tmp_path)
     with pytest.raises(ValueError, match="unpack") as error:
-        open_dataset(things / "street.tar.gz")
+        open_dataset(tmp_path / name)
     command = re.search(r"`([^`]+)`", str(error.value))
     assert command is not None
-    subprocess.run(shlex.split(command[1]), cwd=tmp_path, check=True)
+    subprocess.run(shlex.split(command[1]), check=True)
     assert len(open_dataset(tmp_path / "street")) == 2
 
 

@@ -103,7 +103,7 @@ class Table:
             raise ValueError(f"{both[0]}: is a row and a branch; give each its own name")
         for row in self.rows:
             if names.count(row.name) > 1:
-                raise ValueError(f"{row.name}: stands there twice; give each row its own name")
+                raise ValueError(f"{row.name}: occurs twice; give each row its own name")
             unknown = {*row.against, row.training} - set(names)
             unknown |= {f"branch {each}" for each in row.init if each not in self.branches}
             if unknown:

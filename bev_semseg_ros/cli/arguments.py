@@ -119,5 +119,5 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
         grid=arguments.grid,
     )
     if arguments.mode == "camera_only" and not predictor.uses_images:
-        raise ValueError("--mode camera_only: the network looks at no images; use lidar_only")
+        raise ValueError("--mode camera_only: the network uses no images; use lidar_only")
     return predictor

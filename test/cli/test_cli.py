@@ -333,6 +333,6 @@ def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
     common = ["--checkpoint", str(weights), "--data", str(data)]
     scores = ["--json", str(tmp_path / "scores.json")]
     assert main(["evaluate", *common, *scores, "--mode", "camera_only"]) == 2
-    assert "looks at no images; use lidar_only" in capsys.readouterr().err
+    assert "uses no images; use lidar_only" in capsys.readouterr().err
     assert main(["visualize", *common, "--out", str(tmp_path / "out"), "--bev"]) == 2
     assert "--bev: the checkpoint has neither" in capsys.readouterr().err

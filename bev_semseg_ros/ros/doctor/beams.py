@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data.calibration import Beams
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field, read_fields
+from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.input.vehicle_frame import is_vehicle_frame
 from bev_semseg_ros.ros.node.sensors import Sensor, item_of
 from bev_semseg_ros.sim.rigs.beams import beam_pattern, model_like
 
-RING_FIELDS = ("ring", "channel", "laser_id")
 MIN_DISTANCE = 3.0  # metres; closer points have wrong angles: beams do not start at the origin
 MIN_BEAMS, MAX_BEAMS = 4, 300
 MIN_POINTS = 10  # of a beam in one cloud
@@ -182,9 +182,12 @@ def _rings_of(message: Any) -> _Rings | None:
 
 def _given_numbers(message: Any) -> np.ndarray | None:
     """Return the beam number of each point (N,), by ring, row or column; None without any."""
-    for name in RING_FIELDS:
-        if find_field(message, name) is not None:
-            return read_fields(message, [name])[name].ravel().astype(np.int64)
+    try:
+        rings = decode_point_attributes(message, stamp=0, wanted=("ring",)).get("ring")
+    except ValueError:
+        rings = None  # the check of the point attributes reports it
+    if rings is not None:
+        return rings.astype(np.int64)
     height, width = int(message.height), int(message.width)
     rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     if MIN_BEAMS <= height <= MAX_BEAMS and height < width:

@@ -72,7 +72,8 @@ def _add_lost(
     stream: Stream, share: float, num_infos: int, shared_memory: int, diagnosis: Diagnosis
 ) -> None:
     """Report a live stream that lost messages."""
-    senders = ", ".join(sorted({offer.publisher for offer in stream.offers}))
+    # The list is empty if the publishers have gone since.
+    senders = ", ".join(sorted({offer.publisher for offer in stream.offers})) or "its publisher"
     beside = f" and {num_infos} camera_infos came" if num_infos else ""
     diagnosis.add(
         f"transport {stream.name}",

@@ -364,8 +364,7 @@ def _sample(
         vx, vy, vz = world[c, 0] - world[a, 0], world[c, 1] - world[a, 1], world[c, 2] - world[a, 2]
         hx, hy, hz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         size = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-12
-        turn = 1.0 if b == (a + 1) % 3 else -1.0
-        hx, hy = turn * hx / size, turn * hy / size
+        hx, hy = hx / size, hy / size
     across = max(1, math.ceil(width / across_step))
     for j in range(across):
         t = (j + 0.5) / across

@@ -51,8 +51,11 @@ def simulated(model: str) -> tuple[Lidar, list[Scan]]:
     return lidar, [simulate(view, rig, full_turn=True) for view in views]
 
 
-def clouds(model: str, has_ring: bool) -> list:
-    """Return the clouds of a simulated lidar in its own frame, in an order that shows nothing."""
+def clouds(model: str, ring_field: str | None, ring_type: str = "u2") -> list:
+    """Return the clouds of a simulated lidar in its own frame, in an order that shows nothing.
+
+    A ring that is a float number is NaN for the first point.
+    """
     lidar, scans = simulated(model)
     messages = []
     for ordered in scans:
@@ -61,16 +64,18 @@ def clouds(model: str, has_ring: bool) -> list:
         values = {"x": local[:, 0], "y": local[:, 1], "z": local[:, 2]}
         values["intensity"] = mixed.intensities
         kinds = dict(PLAIN)
-        if has_ring:
-            values["ring"], kinds["ring"] = mixed.rings, "u2"
+        if ring_field is not None:
+            values[ring_field], kinds[ring_field] = mixed.rings.astype(ring_type), ring_type
+            if ring_type.startswith("f"):
+                values[ring_field][0] = np.nan
         messages.append(cloud(values, kinds))
     return messages
 
 
-@pytest.mark.parametrize("has_ring", [True, False])
+@pytest.mark.parametrize("ring_field", ["ring", None])
 @pytest.mark.parametrize("model", ["VLP-16", "VLP-32C", "OS1-64"])
-def test_beams_of_a_simulated_lidar_are_measured_to_a_tenth_of_a_degree(model, has_ring):
-    measured = measure_beams(clouds(model, has_ring))
+def test_beams_of_a_simulated_lidar_are_measured_to_a_tenth_of_a_degree(model, ring_field):
+    measured = measure_beams(clouds(model, ring_field))
     lidar, scans = simulated(model)
     seen = np.unique(np.concatenate([each.rings for each in scans]))
     expected = np.sort(np.degrees(lidar.elevations))
@@ -81,8 +86,12 @@ def test_beams_of_a_simulated_lidar_are_measured_to_a_tenth_of_a_degree(model, h
     assert measured.azimuths is None
 
 
+def test_rings_with_a_nan_are_not_used():
+    assert measure_beams(clouds("VLP-16", "ring", "f4")) == measure_beams(clouds("VLP-16", None))
+
+
 def test_a_16_beam_lidar_is_measured_whole_and_recognized():
-    measured = measure_beams(clouds("VLP-16", has_ring=False))
+    measured = measure_beams(clouds("VLP-16", None))
     np.testing.assert_allclose(measured.elevations, np.arange(-15, 16, 2), atol=0.1)
     assert model_like(np.array(measured.elevations)) == "VLP-16"
     assert measured.max_range >= 20
@@ -95,6 +104,19 @@ def test_rows_of_an_organized_cloud_are_beams_and_a_sector_is_one():
     np.testing.assert_allclose(measured.elevations, np.linspace(-25, 2, 40), atol=0.01)
     assert measured.azimuth_step == pytest.approx(0.2, abs=0.005)
     assert measured.azimuths == (-45, 45)
+
+
+@pytest.mark.parametrize("name", ["ring", "channel", "line"])
+def test_the_ring_may_have_any_name_that_the_node_reads(name):
+    points = scan(90).astype(np.float64)
+    horizontal = np.hypot(points[:, 0], points[:, 1])
+    noise = np.radians(np.random.default_rng(0).uniform(-0.17, 0.17, len(points)))
+    points[:, 2] += horizontal * noise  # no gaps are left between the elevations of the beams
+    values = {axis: points[:, column] for column, axis in enumerate("xyz")}
+    kinds = dict.fromkeys("xyz", "f4")
+    assert measure_beams([cloud(values, kinds)]) is None
+    values[name] = np.arange(len(points)) // (len(points) // 90)
+    assert len(measure_beams([cloud(values, kinds | {name: "u1"})]).elevations) == 90
 
 
 def test_points_at_any_elevation_have_no_beams():

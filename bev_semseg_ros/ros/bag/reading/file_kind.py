@@ -15,6 +15,7 @@ from bev_semseg_ros.file_signatures import (
     is_web_page,
     packer_of,
     unpack_command,
+    untar_command,
 )
 
 SQLITE, MCAP, ZSTD = "sqlite3", "mcap", "zstd"
@@ -52,15 +53,15 @@ def is_packed_bag(path: Path) -> bool:
 
 def why_unreadable(path: Path) -> str:
     """Say what an unreadable file is, and what to do."""
-    head, file = _head(path), shlex.quote(str(path))
+    head, file, folder = _head(path), shlex.quote(str(path)), shlex.quote(str(path.parent))
     if not head:
         return f"{path} is empty (0 bytes): nothing was recorded into it; record or copy it again"
     if head.startswith(ROS1_BAG):
         return _ros1(path, head)
     if is_tar(head):
-        return f"{path} is a tar archive: unpack it with `tar xf {file}`"
+        return f"{path} is a tar archive: unpack it with `{untar_command(path)}`"
     if head.startswith(ZIP):
-        return f"{path} is a zip archive: unpack it with `unzip {file}`"
+        return f"{path} is a zip archive: unpack it with `unzip {file} -d {folder}`"
     if head.startswith(LFS_POINTER):
         return (
             f"{path} is a Git LFS pointer instead of the bag: run `git lfs pull` in its repository"
