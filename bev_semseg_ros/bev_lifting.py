@@ -1,7 +1,7 @@
 """BEV lifting: classes of points -> a class for each cell of the bird's-eye view, without learning.
 
-Points vote in the cell in which they lie. Cells of the ground between two rings of the lidar are
-filled. What nobody saw stays unknown.
+Points vote for the class of their cell. Cells of the ground between two rings of the lidar are
+filled. Cells that no sensor observed stay unknown.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from bev_semseg_ros.frame.bev_map import HEADROOM
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.lifting import carry_classes
 
-# Classes of a BEV label set, by the names that the shipped ones have. All others are objects.
+# Classes of the ground, as they are named in the shipped label sets. All others are objects.
 MARKING = "lane_marking"
 DRIVABLE = ("road", MARKING)
-FLAT = (*DRIVABLE, "sidewalk")  # they never stand on the ground
-GROUND = (*FLAT, "vegetation")  # grass lies, hedges stand
+FLAT = (*DRIVABLE, "sidewalk")  # classes that are never above the ground
+GROUND = (*FLAT, "vegetation")  # grass is ground, but a hedge is an object
 
-# Markings are narrower than a cell. With three votes for each point of one, a cell with more than a
-# quarter of them among its road is a marking, nearly as in the maps of the simulator.
+# Markings are narrower than a cell. With three votes for each of their points, a cell of the road
+# is a marking if more than a quarter of its points are, nearly as in the maps of the simulator.
 MARKING_VOTES = 3
 
 LYING = 0.3  # metres above the ground: lower points show the ground, or the foot of an object
 
-# The ground is the lowest points of coarse cells, without what is narrower than OPENING cells and
-# rises above its surroundings by more than a hill does.
+# The height of the ground is that of the lowest points of coarse cells. Objects that are narrower
+# than OPENING cells, and more than HILL higher than their surroundings, are removed.
 GROUND_CELL = 2.0  # metres
 OPENING = 5
 HILL = 0.5  # metres
 
-# The gap between two rings grows with the distance; a longer one hides what may stand in it.
-GAP, GAP_SHARE = 1.2, 0.12  # metres, and the same as a share of the distance
-ORIGIN_STEP = 0.25  # metres: rays begin at a multiple of it, so that their cells are kept
+# Longest gap between two rings that is filled. It grows with the distance. A longer gap could hide
+# an object.
+GAP, GAP_SHARE = 1.2, 0.12  # metres, plus a fraction of the distance
+ORIGIN_STEP = 0.25  # metres: rays begin at multiples of it, so that their cells can be cached
 
 
 def lift(
@@ -48,18 +49,18 @@ def lift(
     labels: LabelSet,
     origin: np.ndarray | tuple[float, float] = (0.0, 0.0),
 ) -> BevMap | None:
-    """Return the classes of a prediction's masks in the bird's-eye view.
+    """Lift the masks of a prediction to the bird's-eye view.
 
     Args:
-        points: (N, >= 3) that the lidar measured, in the ego frame, metres.
-        prediction: with masks, their cameras and their label set.
-        grid: the map covers it with the cells of the heads.
+        points: (N, >= 3) points that the lidar measured, in the ego frame, metres.
+        prediction: prediction with masks, their cameras and their label set.
+        grid: area of the map, which has the output cells of the heads.
         labels: label set of the map.
-        origin: x and y of the lidar in the ego frame, from where rays go.
+        origin: x and y of the lidar, where its rays start, metres in the ego frame.
 
     Returns:
-        The map; None without masks, without points or in a mode that does not look at them, or if
-        the label set of the masks does not map to `labels`.
+        The map; None without masks or points, in the mode "camera_only", or if the label set of
+        the masks does not map to `labels`.
     """
     mask_labels = prediction.label_sets.get("segmentation")
     if points is None or prediction.mode == "camera_only":
@@ -76,19 +77,19 @@ def lift(
 def vote(
     points: np.ndarray, classes: np.ndarray, grid: GridConfig, labels: LabelSet
 ) -> tuple[BevMap, np.ndarray]:
-    """Return the class of each cell that has a point with a class, and where that is the ground.
+    """Return the class of each cell with classified points, and the cells that show the ground.
 
-    In a cell, the most frequent class of the points that stand wins over that of the points that
-    lie on the ground. There, points of lane markings have MARKING_VOTES votes.
+    In a cell, the most frequent class of the points above the ground outvotes that of the points
+    on the ground. Each point of a lane marking has MARKING_VOTES votes.
 
     Args:
-        points: (N, >= 3) in the ego frame, metres.
-        classes: (N,) uint8 numbers of `labels`, MASK_IGNORED where unknown.
-        grid: the map covers it with the cells of the heads.
+        points: (N, >= 3) points in the ego frame, metres.
+        classes: (N,) uint8 class indices in `labels`, MASK_IGNORED where unknown.
+        grid: area of the map, which has the output cells of the heads.
         labels: label set of the classes.
 
     Returns:
-        The map, with `observed`, and (X, Y) bool: the cell shows the ground.
+        The map, with `observed`, and (X, Y) bool: cells that show the ground.
     """
     unknown = np.full(grid.output_shape, MASK_IGNORED, np.uint8)
     found = BevMap(
@@ -100,7 +101,7 @@ def vote(
     height = points[:, 2] - ground_heights(points)
     votes = (classes < len(labels)) & (height <= HEADROOM)
     is_low = height < LYING
-    # A flat class above the ground is a pixel beside the edge of an object.
+    # A flat class above the ground is wrong: the point projects just outside its object.
     stands = votes & ~is_low & ~members(labels, FLAT)[classes]
     weights = np.where(members(labels, [MARKING])[: len(labels)], MARKING_VOTES, 1)
     is_ground = np.zeros(unknown.shape, bool)
@@ -114,13 +115,16 @@ def vote(
 def _most_frequent(
     cells: np.ndarray, classes: np.ndarray, shape: tuple[int, int], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (X, Y) the most frequent class of each cell, and (X, Y) bool: it has one.
+    """Return the most frequent class of each cell, and the cells that have one.
 
     Args:
-        cells: (N, 2) of points.
-        classes: (N,) of the points.
-        shape: (X, Y).
-        weights: (C,) votes of a point of each class.
+        cells: (N, 2) cell of each point.
+        classes: (N,) class of each point.
+        shape: (X, Y) number of cells.
+        weights: (C,) number of votes of a point of each class.
+
+    Returns:
+        (X, Y) uint8 classes, and (X, Y) bool: cells with a class.
     """
     count = len(weights)
     number = (cells[:, 0] * shape[1] + cells[:, 1]) * count + classes
@@ -130,7 +134,7 @@ def _most_frequent(
 
 
 def members(labels: LabelSet, names: Iterable[str]) -> np.ndarray:
-    """Return (256,) bool: class numbers of a label set that have one of the names."""
+    """Return (256,) bool: class indices of a label set whose class has one of the names."""
     table = np.zeros(256, bool)
     for name in names:
         if name in labels.classes:
@@ -141,7 +145,7 @@ def members(labels: LabelSet, names: Iterable[str]) -> np.ndarray:
 def ground_heights(points: np.ndarray) -> np.ndarray:
     """Return (N,) z of the ground below points (N, >= 3), metres in the ego frame.
 
-    The ground need not be flat or level. A wide roof without any point below it is taken for it.
+    The ground need not be flat or level. A wide roof without any point below it counts as ground.
     """
     if not len(points):
         return np.zeros(0)
@@ -149,7 +153,7 @@ def ground_heights(points: np.ndarray) -> np.ndarray:
     lowest = np.full(cells.max(0) + 1, np.inf, np.float32)
     np.minimum.at(lowest, (cells[:, 0], cells[:, 1]), points[:, 2])
     lowest = _from_nearest(lowest, np.isfinite(lowest))
-    lowest = cv2.medianBlur(lowest, 3)  # single points below the ground are mirrored ones
+    lowest = cv2.medianBlur(lowest, 3)  # removes single points below the ground: reflections
     around = cv2.morphologyEx(lowest, cv2.MORPH_OPEN, np.ones((OPENING, OPENING), np.uint8))
     ground = np.where(lowest - around > HILL, around, lowest)
     return ground[cells[:, 0], cells[:, 1]]
@@ -161,17 +165,18 @@ def fill_between_rings(
     """Return a map in which the ground between two rings of a lidar is filled.
 
     A cell is filled if the next known cells before and behind it, on the ray from the lidar, show
-    the same ground, and the gap between them is no longer than the rings' distance explains.
+    the same class of ground, and if the gap between them is not longer than is usual between two
+    rings at this distance.
 
     Args:
-        found: the map.
-        is_ground: (X, Y) bool: the cell shows the ground.
-        origin: x and y of the lidar in the ego frame.
+        found: the map to fill.
+        is_ground: (X, Y) bool: cells that show the ground.
+        origin: x and y of the lidar, metres in the ego frame.
     """
     start = np.round(np.asarray(origin, np.float64)[:2] / ORIGIN_STEP) * ORIGIN_STEP
     shape = (int(found.classes.shape[0]), int(found.classes.shape[1]))
     rays = _rays(shape, found.x_min, found.y_min, found.cell, float(start[0]), float(start[1]))
-    # One cell more, which rays outside the map read; it is unknown.
+    # Rays that leave the map read one additional cell, which is unknown.
     classes = np.append(found.classes.ravel(), np.uint8(MASK_IGNORED))
     surfaces = np.where(np.append(is_ground.ravel(), False), classes, np.uint8(MASK_IGNORED))
     drivable = members(found.labels, DRIVABLE)
@@ -199,10 +204,10 @@ def fill_between_rings(
 def _rays(
     shape: tuple[int, int], x_min: float, y_min: float, cell: float, x: float, y: float
 ) -> np.ndarray:
-    """Return (rays, steps) int32: the cells on rays from x, y in steps of a cell.
+    """Return (rays, steps) int32: flat indices of the cells on rays from x, y, in steps of a cell.
 
-    Beyond 30 m, a few cells lie between the rays: 1 % of all. Cells have flat numbers; the number
-    behind the last one is outside.
+    The index after the last cell means outside the map. Beyond 30 m, a few cells lie between the
+    rays: 1 % of all.
     """
     ends = np.array([[x_min, y_min], [x_min + shape[0] * cell, y_min + shape[1] * cell]]) - (x, y)
     longest = np.hypot(*np.abs(ends).max(0))
@@ -216,13 +221,13 @@ def _rays(
 
 
 def fill_from_nearest(found: BevMap) -> BevMap:
-    """Return a map whose unknown cells have the class of the nearest known one."""
+    """Return a map in which unknown cells have the class of the nearest known cell."""
     classes = _from_nearest(found.classes, found.classes != MASK_IGNORED)
     return BevMap(classes, found.x_min, found.y_min, found.cell, found.labels, found.observed)
 
 
 def _from_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return values (X, Y), those that are not known from the nearest one that is, if any is."""
+    """Return values (X, Y) with each unknown one replaced by the nearest known one, if any."""
     if not known.any():
         return values
     _, nearest = cv2.distanceTransformWithLabels(

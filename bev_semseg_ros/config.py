@@ -1,7 +1,7 @@
-"""Every setting of the network, its training and its postprocessing.
+"""All settings of the network, its training and its postprocessing.
 
-One tree of dataclasses, of which a YAML file or `--set` overrides what differs from the defaults.
-pydantic checks types and limits.
+The settings form a tree of dataclasses. A YAML file or `--set` overrides single defaults. pydantic
+checks types and limits.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pydantic.dataclasses import dataclass
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, DEFAULT_BOX_LABELS, DEFAULT_MASK_LABELS
 from bev_semseg_ros.yaml_file import parse_yaml, read_yaml
 
-# A damaged or malicious file must not ask for more memory than there is.
+# Limits: a damaged or malicious file must not request more memory than the machine has.
 MAX_PILLARS = 4096  # along x or y
-MAX_CANVAS = 2**28  # values of the pillar encoder's canvas: a gigabyte
+MAX_CANVAS = 2**28  # values in the canvas of the pillar encoder: 1 GiB in float32
 MAX_CHANNELS = 1024
 MAX_BLOCKS = 32
-MAX_LEVELS = 8  # of the BEV backbone
-MAX_NETWORK_PIXELS = 16_777_216  # of the image that the network sees
+MAX_LEVELS = 8  # stages of the BEV backbone
+MAX_NETWORK_PIXELS = 16_777_216  # of the input image of the network
 MAX_BOXES = 100_000
 MAX_TASKS = 32
-MAX_SEED = 2**32 - 1  # what torch and numpy both accept
-MAX_VALUES = 10_000  # of a configuration
+MAX_SEED = 2**32 - 1  # the largest that both torch and numpy accept
+MAX_VALUES = 10_000  # in a configuration
 
 _CHECKS = ConfigDict(extra="forbid", strict=True)
 
@@ -46,7 +46,8 @@ Zoom = Annotated[float, Field(ge=0.01, le=100)]
 Pixels = Annotated[int, Field(gt=0, le=MAX_NETWORK_PIXELS)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
-# Where boxes are looked for: in the grid alone, or behind the vehicle, too (inference/around.py).
+# Where the network looks for boxes: only in its grid, or also behind the vehicle. See
+# inference/around.py.
 GRIDS = ("forward", "around")
 GRIDS_MEANING = (
     "forward: in the grid of the checkpoint (the shipped one looks ahead). around: also behind the "
@@ -56,10 +57,12 @@ GRIDS_MEANING = (
 
 @dataclass(frozen=True, config=_CHECKS)
 class GridConfig:
-    """The BEV grid in the ego frame, metres. The heads answer at `cell * output_stride`.
+    """The BEV grid in the ego frame, in metres.
+
+    The pillars have the side `cell`, the output cells of the heads `cell * output_stride`.
 
     Raises:
-        ValueError: a grid that the network cannot have.
+        ValueError: a grid that the network does not support.
     """
 
     x_min: Finite = 0.0
@@ -76,7 +79,7 @@ class GridConfig:
             raise ValueError("expected each minimum below its maximum")
         if self.output_stride != 2:
             raise ValueError(
-                f"output_stride: the heads answer at 2 pillars, not at {self.output_stride}"
+                f"output_stride: expected 2, the stride of the heads, got {self.output_stride}"
             )
         for count in self.shape:
             if not 0 < count <= MAX_PILLARS or count % self.output_stride:
@@ -86,32 +89,32 @@ class GridConfig:
                 )
 
     def extended(self, back: float) -> GridConfig:
-        """Return the grid from `back` metres behind the vehicle on, a whole number of cells."""
-        step = self.cell * self.output_stride * 4  # whole cells of the backbone's coarser maps
+        """Return the grid with x_min at least `back` metres behind the origin of the ego frame."""
+        step = self.cell * self.output_stride * 4  # a whole cell of the backbone's coarser maps
         return dataclasses.replace(self, x_min=-math.ceil(back / step - 1e-6) * step)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pillars along x and y."""
+        """Number of pillars along x and y."""
         along_x = (self.x_max - self.x_min) / self.cell
         along_y = (self.y_max - self.y_min) / self.cell
-        limit = 2 * MAX_PILLARS  # of a number too large to be rounded
+        limit = 2 * MAX_PILLARS  # of a quotient that is too large to be rounded
         return round(min(along_x, limit)), round(min(along_y, limit))
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """Cells of the heads along x and y."""
+        """Number of output cells of the heads along x and y."""
         return self.shape[0] // self.output_stride, self.shape[1] // self.output_stride
 
     @property
     def output_cell(self) -> float:
-        """Side of a head's cell, metres."""
+        """Side of an output cell of the heads, metres."""
         return self.cell * self.output_stride
 
 
 @dataclass(frozen=True, config=_CHECKS)
 class ImageConfig:
-    """The image that the network sees: rectified, about max_pixels, at most max_width wide."""
+    """Size of the rectified input image: about max_pixels, at most max_width wide."""
 
     max_pixels: Pixels = 256_000
     max_width: Pixels = 768
@@ -119,11 +122,11 @@ class ImageConfig:
 
 @dataclass(frozen=True, config=_CHECKS)
 class ModelConfig:
-    """The parts of the network, by the names of `model/build.py` or as "module:Class"."""
+    """The parts of the network: names from `model/build.py`, or "module:Class"."""
 
     camera_encoder: Name = "efficientnet_lite0"
     lidar_encoder: Name = "pillars"
-    point_encoder: Name = "none"  # features of single points, which tasks on points need
+    point_encoder: Name = "none"  # gives features to single points, for tasks on points
     neck: Name = "fpn"
     fusion: Name = "projective"
     tasks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_TASKS)] = (
@@ -134,7 +137,7 @@ class ModelConfig:
     fusion_channels: Channels = 16
     pillar_channels: Channels = 32
     point_channels: Channels = 32  # of the point encoder
-    point_features_to_bev: bool = False  # the lidar encoder gets those features, too
+    point_features_to_bev: bool = False  # these features are also inputs of the lidar encoder
     bev_channels: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=MAX_LEVELS)] = (
         48,
         96,
@@ -149,14 +152,14 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if len(self.bev_channels) != len(self.bev_blocks):
             raise ValueError(
-                f"bev_blocks: {len(self.bev_blocks)} values for the "
-                f"{len(self.bev_channels)} of bev_channels"
+                f"bev_blocks: expected {len(self.bev_channels)} values, as bev_channels has, "
+                f"got {len(self.bev_blocks)}"
             )
 
 
 @dataclass(frozen=True, config=_CHECKS)
 class LossConfig:
-    """How much each part of the loss counts."""
+    """Weights of the losses, and limits of the class weights."""
 
     segmentation_weight: NotNegative = 1.0  # lambda of the joint loss
     point_segmentation_weight: NotNegative = 1.0
@@ -171,24 +174,24 @@ class LossConfig:
 
 @dataclass(frozen=True, config=_CHECKS)
 class AugmentationConfig:
-    """Augmentation keeps the sensors consistent: boxes and projection move with the points."""
+    """Random changes of training frames. Boxes and cameras move with the points."""
 
-    flip: Share = 0.5
-    rotation: Angle = 0.05  # standard deviation, radians
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.04
+    flip: Share = 0.5  # probability of mirroring the scene
+    rotation: Angle = 0.05  # standard deviation of the yaw, radians
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.04  # largest relative change of size
     height: NotNegative = 0.10  # standard deviation, metres
-    point_drop: Share = 0.5
-    ring_drop: Share = 0.12
-    intensity_zero: Share = 0.5
+    point_drop: Share = 0.5  # probability of dropping some of the points
+    ring_drop: Share = 0.12  # probability of dropping every second ring
+    intensity_zero: Share = 0.5  # probability of setting all intensities to 0
     intensity_gain: LogSpread = 0.4
-    image_zoom_min: Zoom = 0.93  # crops enlarge by a factor between these, log-uniform
+    image_zoom_min: Zoom = 0.93  # limits of the zoom of crops, log-uniform
     image_zoom_max: Zoom = 2.0
     image_aspect: LogSpread = 0.08
     image_rotation: Angle = 0.035  # standard deviation, radians
-    photometric: Share = 0.0
-    camera_drop: Share = 0.2
-    lidar_drop: Share = 0.05
-    # An error of each camera's pose, which boxes, points and images do not follow.
+    photometric: Share = 0.0  # probability of changing the colours of an image
+    camera_drop: Share = 0.2  # probability of dropping the images
+    lidar_drop: Share = 0.05  # probability of dropping the points
+    # Random error of each camera's pose. Boxes, points and images do not follow it.
     calibration_noise: Degrees = 0.0  # standard deviation about each axis of the camera, degrees
     calibration_shift: NotNegative = 0.0  # standard deviation along each axis, metres
 
@@ -203,29 +206,30 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, config=_CHECKS)
 class TrainingConfig:
-    """The course of a training run."""
+    """Settings of a training run."""
 
     epochs: Annotated[int, Field(ge=0)] = 20
     batch_size: Annotated[int, Field(ge=1)] = 8
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
-    trunk_learning_rate: NotNegative = 0.3  # times learning_rate, for pretrained weights
+    trunk_learning_rate: NotNegative = 0.3  # times learning_rate, for a pretrained camera encoder
+    # frozen blocks of a pretrained camera encoder, besides the stem; 0: nothing is frozen
     frozen_trunk_blocks: Annotated[int, Field(ge=0)] = 2
     weight_decay: NotNegative = 0.02
-    warmup: Share = 0.15
+    warmup: Share = 0.15  # fraction of the training
     gradient_clip: Positive = 10.0
-    # auto: bf16 where the processor computes it, else fp32
+    # auto: bf16 if the processor supports it natively, otherwise fp32
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    # trained in this run; empty: all of model.tasks
+    # tasks that are trained in this run; empty: all of model.tasks
     tasks: Annotated[tuple[Name, ...], Field(max_length=MAX_TASKS)] = ()
-    crop: tuple[int, int] = (448, 288)  # width, height while training; (0, 0): the whole image
-    # points get the classes of the pixels that show them even where the data know them better
+    crop: tuple[int, int] = (448, 288)  # width, height of training images; (0, 0): uncropped
+    # points get the classes of the pixels that show them, even if the data set labels points
     carry_masks: bool = False
-    max_steps: Annotated[int, Field(ge=0)] = 0  # end after so many steps; 0: after `epochs`
+    max_steps: Annotated[int, Field(ge=0)] = 0  # end after this number of steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
-    checkpoint_minutes: Positive = 10.0  # between checkpoints; one also ends every epoch
-    split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: everything
+    checkpoint_minutes: Positive = 10.0  # between checkpoints; every epoch also writes one
+    split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: all
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
-    validation_frames: Annotated[int, Field(ge=0)] = 50  # at most so many of them; 0: all
+    validation_frames: Annotated[int, Field(ge=0)] = 50  # limit on the frames evaluated; 0: all
 
     def __post_init__(self) -> None:
         if self.crop != (0, 0) and any(side <= 0 or side % 32 for side in self.crop):
@@ -240,19 +244,19 @@ class TrainingConfig:
 
 @dataclass(frozen=True, config=_CHECKS)
 class PostprocessConfig:
-    """Which boxes are taken from the heatmaps, and which cells of the BEV are known."""
+    """Which boxes are taken from the heatmaps, and which cells of the BEV count as known."""
 
     score_threshold: Share = 0.3
-    max_boxes: Annotated[int, Field(gt=0, le=MAX_BOXES)] = 120
+    max_boxes: Annotated[int, Field(gt=0, le=MAX_BOXES)] = 120  # of a frame, before suppression
     bev_confidence: Share = 0.5  # cells with a lower probability of their class are unknown
 
 
 @dataclass(frozen=True, config=_CHECKS)
 class Config:
-    """The whole tree.
+    """The whole configuration.
 
     Attributes:
-        labels: task -> its label set, a shipped one's name or a YAML file.
+        labels: task -> its label set: the name of a shipped one, or a YAML file.
     """
 
     name: Name = "default"
@@ -297,11 +301,11 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(values: Any) -> Config:
-    """Return a configuration from plain values. What is not named keeps its default.
+    """Return a configuration from plain values. Settings that are not given keep their defaults.
 
     Raises:
-        ValueError: names each unknown setting, with those that are known there, and each value of
-            the wrong type or beyond its limits.
+        ValueError: unknown settings, or values of the wrong type or beyond their limits. The
+            message names each of them.
     """
     if not isinstance(values, dict):
         raise ValueError(f"configuration: expected a mapping, got {type(values).__name__}")
@@ -316,7 +320,7 @@ def from_dict(values: Any) -> Config:
 
 
 def _check_count(values: Any) -> None:
-    """Refuse a tree of more values than a configuration can have."""
+    """Refuse values that are too many for a configuration."""
     pending, count = [values], 0
     while pending:
         value = pending.pop()
@@ -330,7 +334,7 @@ def _check_count(values: Any) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """Say in one line what is wrong with a setting."""
+    """Describe in one line what is wrong with a setting."""
     path = [str(part) for part in error["loc"]]
     where = ".".join(path)
     if error["type"] == "unexpected_keyword_argument":
@@ -364,11 +368,11 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
     """Return a configuration with single settings replaced.
 
     Args:
-        config: the configuration to begin from.
-        settings: each as `training.epochs=3`; the value is YAML.
+        config: the configuration to start from.
+        settings: settings such as `training.epochs=3`; the value is YAML.
 
     Raises:
-        ValueError: names what is no setting or of the wrong type.
+        ValueError: an unknown setting or a value of the wrong type; the message names it.
     """
     values = to_dict(config)
     for setting in settings:
@@ -387,5 +391,5 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
 
 
 def save(config: Config, path: str | Path) -> None:
-    """Write the whole tree as YAML."""
+    """Write a configuration as YAML, with all defaults."""
     Path(path).write_text(yaml.safe_dump(to_dict(config), sort_keys=False))

@@ -1,4 +1,4 @@
-"""Which boxes are kept: by class, by score and by overlap. Numpy only."""
+"""Selects boxes by class, score, distance and overlap. Needs neither torch nor ROS."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ THRESHOLD_PREFIX = "score_threshold_"
 
 
 def threshold_name(class_name: str) -> str:
-    """Return the name of a class's threshold; ROS allows letters, digits and _ in names."""
+    """Return the parameter name of a class's threshold, of letters, digits and _ only."""
     return THRESHOLD_PREFIX + re.sub(r"\W", "_", class_name)
 
 
 @dataclass(frozen=True)
 class BoxFilter:
-    """Keeps predicted boxes by class, score and overlap.
+    """Selects predicted boxes by class, score, distance and overlap.
 
     Attributes:
-        known_classes: The classes of the label set, in the order of their numbers.
-        thresholds: For each known class the lowest score that is kept: one for all distances, or
-            one for each band.
-        distance_bands: Where one band ends and the next begins, rising, metres from the ego
-            frame's origin seen from above.
+        known_classes: The classes of the label set, in order.
+        thresholds: For each known class, the lowest score that is kept: one value for all
+            distances, or one for each band.
+        distance_bands: Horizontal distances from the origin of the ego frame at which one band
+            ends and the next begins, ascending, metres.
         classes: The classes that are kept; None: all.
-        nms_iou_threshold: Of two boxes that overlap by more, seen from above, only the better one
-            is kept, whatever their classes; 1 keeps both. (The network's postprocessing has
-            already suppressed within each class.)
+        nms_iou_threshold: Of two boxes whose IoU in the bird's-eye view is above this, only the
+            one with the higher score is kept, whatever their classes; 1 keeps both. (The
+            postprocess of the network has already suppressed boxes within each class.)
 
     Raises:
         ValueError: If a setting is wrong; the message names it.
@@ -66,12 +66,12 @@ class BoxFilter:
 
     @cached_property
     def _is_kept_class(self) -> np.ndarray:
-        """For each known class whether it is kept: (classes,) bool."""
+        """(classes,) bool: known classes that are kept."""
         return np.array([name in self._kept_classes for name in self.known_classes], bool)
 
     @cached_property
     def _threshold_table(self) -> np.ndarray:
-        """The lowest score that is kept: (classes, bands) float."""
+        """(classes, bands) float: lowest score that is kept."""
         bands = len(self.distance_bands) + 1
         return np.array([np.broadcast_to(scores, bands) for scores in self.thresholds])
 
@@ -81,7 +81,7 @@ class BoxFilter:
 
     @cached_property
     def lowest(self) -> float:
-        """The lowest threshold of the classes kept, for the network's postprocessing."""
+        """The lowest threshold of the kept classes, for the postprocess of the network."""
         kept = [
             min(scores)
             for name, scores in zip(self.known_classes, self.thresholds, strict=True)
@@ -90,7 +90,7 @@ class BoxFilter:
         return min(kept, default=1.0)
 
     def __call__(self, boxes: Boxes) -> Boxes:
-        """Return the boxes that are kept, in their order; `boxes` are in the ego frame."""
+        """Return the boxes that are kept, in the same order; `boxes` are in the ego frame."""
         if not len(boxes):
             return boxes
         distances = np.hypot(boxes.centers[:, 0], boxes.centers[:, 1])
@@ -112,16 +112,16 @@ def _rises(edges: Sequence[float]) -> bool:
 def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:
     """Apply greedy non-maximum suppression in the bird's-eye view, across classes.
 
-    OpenCV's `NMSBoxesRotated` is not used: it gives a box that lies wholly inside a better one an
-    IoU of 1 and removes it at any threshold, for instance a pedestrian in front of a bus whose
-    box is a little too large. Up to 120 boxes it would save 0.3 to 0.6 ms.
+    OpenCV's `NMSBoxesRotated` would save 0.3 to 0.6 ms for up to 120 boxes. But it computes an IoU
+    of 1 for a box that lies completely inside a better one, and removes it at any threshold: for
+    instance a pedestrian in front of a bus whose box is slightly too large.
 
     Args:
         boxes: Predicted boxes with scores.
-        iou_threshold: A box is removed if it overlaps a better one that is kept by more than this.
+        iou_threshold: A box is removed if its IoU with a better box that is kept is above this.
 
     Returns:
-        The boxes that are kept, in their order.
+        The boxes that are kept, in the same order.
     """
     if len(boxes) < 2:
         return boxes
@@ -129,7 +129,7 @@ def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:
     first, second = np.triu_indices(len(boxes), 1)
     better, worse = order[first], order[second]
 
-    # Boxes can only overlap where the circles around them do.
+    # Two boxes can overlap only if the circles around them do.
     radii = np.hypot(boxes.sizes[:, 0], boxes.sizes[:, 1]) / 2
     distances = np.linalg.norm(boxes.centers[better, :2] - boxes.centers[worse, :2], axis=1)
     is_near = distances < radii[better] + radii[worse]
@@ -137,7 +137,7 @@ def suppress(boxes: Boxes, iou_threshold: float) -> Boxes:
 
     overlaps = bev_iou(boxes[better], boxes[worse]) > iou_threshold
     kept = np.ones(len(boxes), bool)
-    # The pairs come best first, so it is decided by then whether the better one is kept.
+    # Pairs are sorted by their better box, best first: whether it is kept is already decided.
     for index, other in zip(better[overlaps], worse[overlaps], strict=True):
         if kept[index]:
             kept[other] = False

@@ -1,4 +1,4 @@
-"""Lifting: classes of pixels carried onto the lidar points that the pixels show."""
+"""Lifting: gives each lidar point the class of the pixel that shows it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import project
 from bev_semseg_ros.labels import MASK_IGNORED
 
-# A camera sits beside the lidar, so it may not see a point that the lidar measured. Such a point
-# projects onto what hides it, and lies behind the nearest point of its neighbourhood in the image.
-# The ground is nearer below, so that there only a jump in depth tells something that hides.
+# Camera and lidar are at different positions, so an object can hide a measured point from the
+# camera. The point then projects to a pixel of that object, and is farther away than the nearest
+# point in its neighbourhood in the image. The ground below a point is always nearer than the point,
+# so there only a larger jump in depth means that the point is hidden.
 CELL = 8  # pixels of the neighbourhood: wider than the gaps between the rings of most lidars
-BELOW = 4  # pixels of it below the point
-DEPTH_TOLERANCE = 0.5  # metres behind the nearest point that are the same surface
-DEPTH_SHARE = 0.05  # the same as a share of the depth, beside the point and above it
+BELOW = 4  # pixels of it that are below the point
+DEPTH_TOLERANCE = 0.5  # metres that a point of the same surface may be behind the nearest point
+DEPTH_SHARE = 0.05  # the same as a fraction of the depth, beside and above the point
 JUMP_SHARE = 0.3  # the same below the point
 
 
@@ -26,13 +27,13 @@ def carry_classes(
     """Return for each point the class of the pixel that shows it.
 
     Args:
-        points: (N, >= 3) in the ego frame.
-        masks: for each camera (h, w) uint8 classes in the rectified image.
-        cameras: the pinhole cameras of those images.
+        points: (N, >= 3) points in the ego frame, metres.
+        masks: camera name -> (h, w) uint8 classes in the rectified image.
+        cameras: camera name -> pinhole camera of the rectified image.
 
     Returns:
-        (N,) uint8, MASK_IGNORED for points that no image shows. Of several cameras the first one
-        counts that has a class.
+        (N,) uint8, MASK_IGNORED for points that no image shows. If several cameras show a point,
+        the first one that has a class for it counts.
     """
     classes = np.full(len(points), MASK_IGNORED, np.uint8)
     for name, mask in masks.items():
@@ -48,7 +49,7 @@ def is_shown(pixels: np.ndarray, depth: np.ndarray, size: tuple[int, ...]) -> np
 
     Args:
         pixels: (N, 2) columns and rows of the points.
-        depth: (N,) metres.
+        depth: (N,) depths of the points, metres.
         size: (h, w) of the image.
     """
     height, width = size

@@ -1,4 +1,7 @@
-"""Preprocessing: the one way from a `Frame` to the input of the network."""
+"""Preprocessing: turns a `Frame` into a `Sample`, the input of the network.
+
+Training, evaluation and the node all use this module.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +34,18 @@ __all__ = [
     "rectify",
 ]
 
-# Ten times a 64-beam lidar's points in the grid. More cost time and memory and show no more.
+# Ten times as many points as a 64-beam lidar measures in the grid. More would cost time and memory
+# without a benefit.
 MAX_GRID_POINTS = 200_000
-# Of whole clouds: four lidars of 128 beams. More would take gigabytes.
+# The same for whole clouds: the points of four lidars with 128 beams. More would take gigabytes.
 MAX_CLOUD_POINTS = 1_000_000
 
-_INDEX = "index"  # travels with the points while clouds are merged
+_INDEX = "index"  # attribute: indices of points in their scans, while clouds are merged
 
 
 @dataclass(frozen=True, eq=False)
 class RectifiedImage:
-    """An image as the network sees it.
+    """A rectified image of the size that the network needs.
 
     Attributes:
         image: (h, w, 3) uint8 RGB, rectified, at the network's size.
@@ -54,16 +58,17 @@ class RectifiedImage:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What the network sees of a frame.
+    """A frame after preprocessing: the input of the network.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the ego frame and intensity, of all lidars; None if no
-            lidar gave points. They are those inside the grid, or with `rays` all finite ones.
-        images: by the cameras' names, those that gave one.
+        points: (N, 4) float32 points of all lidars: x, y, z in the ego frame, metres, and
+            intensity. Without `rays` only those inside the grid, with `rays` all finite ones. None
+            if no lidar gave points.
+        images: camera name -> image, for the cameras that gave one.
         ego_from_lidar: (L, 4, 4) poses of the lidars.
-        point_lidar: (N,) int64 the lidar of each point, an index of `ego_from_lidar`.
-        point_attributes: (N,) arrays by the names of `frame.POINT_ATTRIBUTES`.
-        rays: how the points were measured, for a network that looks at whole clouds; else None.
+        point_lidar: (N,) int64 lidar of each point, an index into `ego_from_lidar`.
+        point_attributes: name, see `frame.POINT_ATTRIBUTES` -> (N,) values.
+        rays: how the points were measured, for a network that uses whole clouds; otherwise None.
     """
 
     points: np.ndarray | None
@@ -89,14 +94,14 @@ class Sample:
         """Return a sample of one lidar and at most one camera.
 
         Args:
-            points: (N, 4) in the ego frame; None without.
-            image: (h, w, 3) rectified; None without.
-            camera: of `image`.
-            ego_from_lidar: (4, 4) pose of the lidar; None for the identity.
-            point_attributes: (N,) arrays by name.
+            points: (N, 4) points as in `Sample.points`; None: no cloud.
+            image: (h, w, 3) uint8 rectified image; None: no image.
+            camera: camera of `image`.
+            ego_from_lidar: (4, 4) pose of the lidar; None: identity.
+            point_attributes: name -> (N,) values.
 
         Raises:
-            ValueError: an image whose camera is not known.
+            ValueError: an image without its camera.
         """
         if image is not None and camera is None:
             raise ValueError("an image needs its camera")
@@ -118,16 +123,16 @@ class Sample:
 
     @property
     def main_origin(self) -> np.ndarray:
-        """(2,) x and y of the lidar with most points, in the ego frame."""
+        """(2,) x and y of the lidar with the most points, metres in the ego frame."""
         counts = np.bincount(self.point_lidar, minlength=len(self.ego_from_lidar))
         return self.ego_from_lidar[int(counts.argmax()), :2, 3]
 
     def with_points(self, points: np.ndarray, kept: np.ndarray | slice) -> Sample:
-        """Return the sample with some of its points.
+        """Return the sample with a selection of its points.
 
         Args:
-            points: (M, 4) the new points.
-            kept: indices, mask or slice of the present points that they are.
+            points: (M, 4) selected points.
+            kept: indices, mask or slice that selects their attributes.
         """
         attributes = {name: values[kept] for name, values in self.point_attributes.items()}
         lidar = self.point_lidar[kept]
@@ -137,7 +142,7 @@ class Sample:
         )
 
     def known_rays(self) -> Rays:
-        """Return the rays; of a sample without them, as if each lidar had seen its points so."""
+        """Return the rays; if there are none, the points in the frames of their lidars as rays."""
         if self.rays is not None:
             return self.rays
         points = np.zeros((0, 4), np.float32) if self.points is None else self.points
@@ -148,7 +153,7 @@ class Sample:
         return Rays(own, self.point_lidar, np.arange(len(points)))
 
     def within(self, grid: GridConfig) -> Sample:
-        """Return the sample of a network that looks at the points inside the grid alone."""
+        """Return the sample for a network that uses only the points inside the grid."""
         if self.rays is None or self.points is None:
             return self
         kept = np.flatnonzero(points_in_grid(self.points, grid))
@@ -165,7 +170,7 @@ class Sample:
         return replace(self, images={})
 
     def of_camera(self, name: str) -> Sample:
-        """Return the sample as if there were one camera alone."""
+        """Return the sample as if this were the only camera."""
         return replace(self, images={name: self.images[name]})
 
 
@@ -191,17 +196,18 @@ def points_in_grid(points: np.ndarray, grid: GridConfig) -> np.ndarray:
 
 
 def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridConfig) -> np.ndarray:
-    """Return lidar points as the network sees them.
+    """Transform lidar points to the ego frame and remove those outside the grid.
 
-    Of many more than MAX_GRID_POINTS about so many are kept, the same ones of the same cloud.
+    If more than MAX_GRID_POINTS remain, about this many are chosen at random, but always the same
+    ones for the same cloud.
 
     Args:
-        points: (N, 4) x, y, z in the lidar's frame and intensity.
-        ego_from_lidar: (4, 4).
+        points: (N, 4) x, y, z in the lidar's frame, metres, and intensity.
+        ego_from_lidar: (4, 4) pose of the lidar.
         grid: the BEV grid.
 
     Returns:
-        (M, 4) float32 in the ego frame, inside the grid, all finite.
+        (M, 4) float32 points in the ego frame, inside the grid and finite.
     """
     moved, inside = _move_into_grid(LidarScan(points, ego_from_lidar), grid)
     return moved[_some(len(inside))]
@@ -212,14 +218,15 @@ def _move_into_grid(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the points (M, 4) inside the grid, in the ego frame, and their indices (M,).
 
-    With a motion, points are where they are at the frame's time. Without a grid all finite points
-    are returned.
+    With a motion, points are moved to where they would be at the time of the frame. Without a grid,
+    all finite points are returned.
     """
     points = scan.points
     if points is None or not len(points):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
-    # In one pass and one thread: numpy's product would wake BLAS's threads, which spin where others
-    # work. An intensity that is not finite may leave x, y and z as they are.
+    # In one pass and one thread: numpy's product would wake the threads of BLAS, which busy-wait
+    # and slow down other processes. An infinite or NaN intensity may leave x, y and z finite, so
+    # it is checked below.
     with_intensity = np.zeros((4, 5))
     with_intensity[:3, [0, 1, 2, 4]] = scan.ego_from_lidar[:3]
     with_intensity[3, 3] = 1
@@ -234,24 +241,25 @@ def _move_into_grid(
 
 
 def _some(count: int, limit: int = MAX_GRID_POINTS) -> slice | np.ndarray:
-    """Return which of `count` points are kept: all of them, or about `limit`."""
+    """Return a selection of `count` points: all of them, or about `limit`."""
     if count <= limit:
         return slice(None)
-    # At random, since every n-th would be the same beams again and again.
+    # At random, because every n-th point might always come from the same few beams.
     drawn = np.random.default_rng(0).random(count)
     return drawn < limit / count
 
 
 def prepare(frame: Frame, config: Config, whole_clouds: bool = False) -> Sample:
-    """Return what the network sees of a frame. What the frame lacks is absent.
+    """Turn a frame into a sample, the input of the network.
 
-    If the motion of the vehicle is known, points and cameras are brought to the frame's time.
+    If the motion of the vehicle is known, points and sensor poses are moved to where they would be
+    at the time of the frame.
 
     Args:
-        frame: what the sensors saw.
-        config: of the network.
-        whole_clouds: keep the points outside the grid, too, and how each was measured. At most
-            about MAX_CLOUD_POINTS are kept.
+        frame: data of the sensors; any of them may be missing.
+        config: configuration of the network.
+        whole_clouds: True also keeps the points outside the grid, and the rays. At most about
+            MAX_CLOUD_POINTS are kept.
     """
     if whole_clouds:
         sample = _whole_clouds(frame.lidars, frame.motion)
@@ -271,7 +279,7 @@ def prepare(frame: Frame, config: Config, whole_clouds: bool = False) -> Sample:
 
 
 def _whole_clouds(scans: Mapping[str, LidarScan], motion: EgoMotion | None) -> Sample:
-    """Return the scans as one cloud of all finite points, with their rays."""
+    """Merge the scans into one cloud of all finite points, with their rays."""
     numbered = [
         scan
         if scan.points is None
@@ -289,7 +297,7 @@ def _whole_clouds(scans: Mapping[str, LidarScan], motion: EgoMotion | None) -> S
 def _merge_lidars(
     scans: Sequence[LidarScan], grid: GridConfig | None, motion: EgoMotion | None
 ) -> Sample:
-    """Return the scans as one cloud inside the grid, without a grid all of them."""
+    """Merge the scans into one cloud: the points inside the grid, or without a grid all points."""
     limit = MAX_CLOUD_POINTS if grid is None else MAX_GRID_POINTS
     poses = np.stack([_pose(scan, motion) for scan in scans]) if scans else np.eye(4)[None]
     if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
@@ -330,16 +338,16 @@ def _merge_lidars(
 
 
 def _pose(scan: LidarScan, motion: EgoMotion | None) -> np.ndarray:
-    """Return (4, 4) ego_from_lidar at the frame's time: from there the moved points were seen."""
+    """Return the (4, 4) pose of a lidar during its scan, in the ego frame of the frame's time."""
     if motion is None:
         return scan.ego_from_lidar
     return motion.pose_after(scan.seconds) @ scan.ego_from_lidar
 
 
 def _units(scans: Sequence[LidarScan]) -> list[dict[str, np.ndarray]]:
-    """Return the attribute "unit" of each scan, so that no two lidars share a number.
+    """Return the attribute "unit" of each scan, renumbered so that no two lidars share a unit.
 
-    A single scan keeps what it has.
+    A single scan is not renumbered.
     """
     if len(scans) < 2:
         return [{} for _ in scans]

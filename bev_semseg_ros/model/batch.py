@@ -1,4 +1,4 @@
-"""Several samples as tensors: what the network takes."""
+"""Several samples as tensors: the input of the network."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class BatchRays:
 
     Attributes:
         points: (N, 3) float32 in the frame of the unit that measured each point.
-        units: (N,) int64 number of that unit, counted over all frames.
-        num_units: so many units.
+        units: (N,) int64 index of that unit, counted over all frames.
+        num_units: number of units.
     """
 
     points: Tensor
@@ -58,24 +58,25 @@ class BatchRays:
 class Batch:
     """Several samples as tensors.
 
-    Images are numbered throughout the batch, those of one size one after the other. `images` holds
-    them by size.
+    Images are numbered throughout the batch and sorted by size. `images` has one tensor for each
+    size.
 
     Attributes:
-        points: (N, 4) float32 x, y, z in the ego frame and intensity, of all frames.
-        point_batch: (N,) int64 the frame of each point.
-        point_lidar: (N,) int64 the lidar of each point, an index of `ego_from_lidar`.
-        has_points: (B,) bool: a lidar was there.
+        points: (N, 4) float32 points of all frames: x, y, z in the ego frame, metres, and
+            intensity.
+        point_batch: (N,) int64 index of each point's frame.
+        point_lidar: (N,) int64 lidar of each point, an index into `ego_from_lidar`.
+        has_points: (B,) bool: frames that have a cloud.
         ego_from_lidar: (L, 4, 4) float32 poses of the lidars of all frames, for encoders that work
             in a lidar's frame.
-        images: for each size (I', h, w, 3) uint8 RGB.
+        images: (I', h, w, 3) uint8 RGB for each size.
         image_from_ego: (I, 3, 4) float32 projection of homogeneous ego points to pixels.
-        image_slots: (B, C) int64 numbers of each frame's images, -1 behind the last one.
-        image_keys: of each image its frame and the name of its camera.
-        point_attributes: (N,) float32 by the names of `frame.POINT_ATTRIBUTES`, as far as the
-            lidar encoder asked for them; NaN for points whose data do not have it.
-        rays: how the points were measured, if a point encoder asked for it.
-        point_features: (N, C) of the point encoder, once it has run.
+        image_slots: (B, C) int64 indices of each frame's images, padded with -1.
+        image_keys: index of the frame and name of the camera, for each image.
+        point_attributes: name, see `frame.POINT_ATTRIBUTES` -> (N,) float32 values, for those that
+            the lidar encoder needs; NaN for points whose data lack them.
+        rays: how the points were measured, if a point encoder needs it.
+        point_features: (N, C) output of the point encoder; None before it has run.
     """
 
     points: Tensor
@@ -98,9 +99,9 @@ class Batch:
         """Stack samples.
 
         Args:
-            samples: B of them.
-            attributes: the point attributes to carry.
-            with_rays: carry how the points were measured.
+            samples: one sample for each of the B frames.
+            attributes: names of the point attributes to include.
+            with_rays: True includes the rays.
         """
         clouds = [
             np.zeros((0, 4), np.float32) if sample.points is None else sample.points
@@ -152,9 +153,9 @@ class Batch:
         return len(self.has_points)
 
     def turned(self) -> Batch:
-        """Return the batch in an ego frame that looks back: turned by 180 degrees about z.
+        """Return the batch in an ego frame that faces backwards: rotated by 180 degrees about z.
 
-        Images stay; the cameras see the same from there.
+        The images stay the same. Only their projection changes.
         """
         signs = self.points.new_tensor([-1, -1, 1, 1])
         return replace(
@@ -165,13 +166,13 @@ class Batch:
         )
 
     def within(self, x_min: float) -> Batch:
-        """Return the batch without the points whose x is below a limit."""
+        """Return the batch without the points whose x is below `x_min`."""
         return self._with_points(self.points[:, 0] >= x_min)
 
     def inside(self, grid: GridConfig) -> Batch:
-        """Return the batch with the points inside a grid alone.
+        """Return the batch with only the points inside a grid.
 
-        Of many more than MAX_GRID_POINTS of a frame about so many are kept.
+        If a frame has more than MAX_GRID_POINTS there, about this many are chosen at random.
         """
         low = self.points.new_tensor([grid.x_min, grid.y_min, grid.z_min])
         high = self.points.new_tensor([grid.x_max, grid.y_max, grid.z_max])
@@ -207,7 +208,7 @@ class Batch:
 def _stack_images(
     samples: Sequence[Sample],
 ) -> tuple[tuple[Tensor, ...], Tensor, Tensor, tuple[tuple[int, str], ...]]:
-    """Return the attributes of a batch from `images` to `image_keys`."""
+    """Return `images`, `image_from_ego`, `image_slots` and `image_keys` of a batch."""
     by_size: dict[tuple[int, ...], list[tuple[int, str]]] = {}
     for index, sample in enumerate(samples):
         for name, seen in sample.images.items():

@@ -1,4 +1,4 @@
-"""The BEV backbone: pillar canvas -> one map at the cells of the heads."""
+"""The BEV backbone: pillar canvas -> one feature map for the heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BevBackbone(nn.Module):
     Residual stages going down, then lateral 1x1 convolutions, upsampling and addition going up.
 
     Attributes:
-        channels: of the result.
+        channels: number of channels of the result.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class BevBackbone(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the weights, to which the canvas is brought."""
+        """Type of the weights, to which the canvas is converted."""
         return next(self.parameters()).dtype
 
     def bottom_up(self, canvas: Tensor) -> list[Tensor]:
@@ -44,7 +44,7 @@ class BevBackbone(nn.Module):
         return features
 
     def top_down(self, features: list[Tensor]) -> Tensor:
-        """Return the map of the heads."""
+        """Return the map for the heads."""
         x = self.laterals[-1](features[-1])
         for level in range(len(features) - 2, -1, -1):
             lateral = self.laterals[level](features[level])
@@ -52,5 +52,5 @@ class BevBackbone(nn.Module):
         return self.smooth(x)
 
     def forward(self, canvas: Tensor) -> Tensor:
-        """Return the map of the heads, without a fusion at the coarsest stage."""
+        """Return the map for the heads, without a fusion at the coarsest stage."""
         return self.top_down(self.bottom_up(canvas))

@@ -1,7 +1,7 @@
-"""The one place where the parts of a network are chosen by name and put together.
+"""The only place where the parts of a network are chosen by name and assembled.
 
-Each table holds the named choices of one part. A name with a colon, "module:Class", is a class of
-one's own in an importable module; docs/extending.md adds one of each.
+Each table holds the named choices of one part. A name with a colon, "module:Class", stands for a
+user-defined class in an importable module. docs/extending.md shows an example of each part.
 """
 
 from __future__ import annotations
@@ -71,15 +71,15 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
     """Return the class of a named choice.
 
     Args:
-        setting: for the message of an error, such as "model.neck".
+        setting: name of the setting for error messages, such as "model.neck".
         name: a key of the table, or "module:Class".
         table: the named choices.
-        kind: what a class of one's own must derive from. Its module is imported before this can
-            be checked.
+        kind: base class that a user-defined class must derive from. The module of the class is
+            imported before this can be checked.
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), a module that cannot be
-            imported, or one without this class, or with a class that is not of the kind.
+            imported or lacks the class, or a class that does not derive from `kind`.
     """
     if name in table:
         return table[name]
@@ -91,7 +91,7 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
         )
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the module does when it is imported
+    except Exception as error:  # importing a user's module can raise anything
         raise ValueError(
             f"{setting}: {module_name!r} cannot be imported ({error}); correct the module, or, if "
             "it is not found, put its folder on PYTHONPATH"
@@ -100,24 +100,24 @@ def choose(setting: str, name: str, table: Mapping[str, type[_Part]], kind: type
     if found is None:
         raise ValueError(f"{setting}: the module {module_name!r} has no class {class_name!r}")
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(f"{setting}: {name!r} is no class derived from {kind.__name__}")
+        raise ValueError(f"{setting}: {name!r} is not a class derived from {kind.__name__}")
     return cast("type[_Part]", found)
 
 
 def point_attributes(config: Config) -> tuple[str, ...]:
-    """Return the names of `frame.POINT_ATTRIBUTES` that a configuration's lidar encoder wants."""
+    """Return the names of `frame.POINT_ATTRIBUTES` that a configuration's lidar encoder needs."""
     name = config.model.lidar_encoder
     return choose("model.lidar_encoder", name, LIDAR_ENCODERS, LidarEncoder).attributes
 
 
 def whole_clouds(config: Config) -> bool:
-    """Return True if a configuration's network looks at points outside the grid, too."""
+    """Return True if a configuration's network also uses points outside the grid."""
     name = config.model.point_encoder
     return choose("model.point_encoder", name, POINT_ENCODERS, PointEncoder).whole_clouds
 
 
 def task_needs(config: Config) -> frozenset[str]:
-    """Return what at least one of a configuration's tasks needs, see `Task.needs`."""
+    """Return what at least one task of a configuration needs, see `Task.needs`."""
     kinds = (choose("model.tasks", name, TASKS, Task) for name in config.model.tasks)
     return frozenset().union(*(kind.needs for kind in kinds))
 
@@ -126,19 +126,19 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
     """Return the tasks of a configuration.
 
     Args:
-        config: names them in `model.tasks` and their label sets in `labels`.
-        label_sets: of a checkpoint, by task; they override the configuration's.
+        config: names the tasks in `model.tasks` and their label sets in `labels`.
+        label_sets: task -> label set of a checkpoint; they override those of the configuration.
 
     Raises:
-        ValueError: an unknown task or label set, a task twice, labels of no task, or a task of
-            one's own that is incomplete.
+        ValueError: an unknown task or label set, a task that is listed twice, labels for an unknown
+            task, or an incomplete user-defined task.
     """
     tasks: list[Task] = []
     for name in config.model.tasks:
         kind = choose("model.tasks", name, TASKS, Task)
         _check_task(name, kind)
         if any(task.name == kind.name for task in tasks):
-            raise ValueError(f"model.tasks: {kind.name!r} stands there twice")
+            raise ValueError(f"model.tasks: {kind.name!r} is listed twice")
         labels = (label_sets or {}).get(kind.name)
         if labels is None and kind.name in config.labels:
             try:
@@ -148,15 +148,17 @@ def build_tasks(config: Config, label_sets: Mapping[str, LabelSet] | None = None
         tasks.append(kind(config, labels))
     known = {task.name for task in tasks} | set(TASKS)
     if unknown := sorted(set(config.labels) - known):
-        raise ValueError(f"labels.{unknown[0]}: no such task; known are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"labels.{unknown[0]}: no such task, expected one of {', '.join(sorted(known))}"
+        )
     return tasks
 
 
 def _check_task(name: str, kind: type[Task]) -> None:
-    """Refuse a task of one's own whose class attributes are not those of a task.
+    """Refuse a user-defined task whose class attributes are missing or invalid.
 
     Raises:
-        ValueError: names the attribute that is missing or wrong and what is known there.
+        ValueError: names the attribute and the values that are expected.
     """
     if missing := [each for each in ("name", "view", "needs") if not hasattr(kind, each)]:
         raise ValueError(f"model.tasks: {name!r} has no class attribute {missing[0]!r}")
@@ -175,9 +177,9 @@ def build_fusion(config: Config, camera_channels: Sequence[int], tasks: Sequence
     """Return the fusion of a configuration.
 
     Args:
-        config: names it in `model.fusion`.
-        camera_channels: of C2..C5.
-        tasks: of the network.
+        config: names the fusion in `model.fusion`.
+        camera_channels: numbers of channels of C2..C5.
+        tasks: tasks of the network.
 
     Raises:
         ValueError: an unknown fusion, or one that needs a task which the network does not have.
@@ -198,20 +200,20 @@ def build_fusion(config: Config, camera_channels: Sequence[int], tasks: Sequence
 
 
 def names_fusion(name: str, fusion: type[Fusion]) -> bool:
-    """Return True if a name in `model.fusion` means this class. Nothing is imported for it."""
+    """Return True if a name in `model.fusion` stands for this class. It imports nothing."""
     return FUSIONS.get(name) is fusion or name == f"{fusion.__module__}:{fusion.__name__}"
 
 
 def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = None) -> Network:
-    """Return the network of a configuration, with new weights.
+    """Return the network of a configuration, with newly initialised weights.
 
     Args:
         config: names the parts.
-        label_sets: of a checkpoint, by task; without them the configuration's are loaded.
+        label_sets: task -> label set of a checkpoint; None: those of the configuration are loaded.
 
     Raises:
-        ValueError: names the setting that is wrong and what is known there.
-        FileNotFoundError: a label set's file is missing.
+        ValueError: names the setting that is wrong and the values that are expected.
+        FileNotFoundError: the file of a label set is missing.
     """
     model = config.model
     camera_encoder = choose(
@@ -253,7 +255,7 @@ def build_network(config: Config, label_sets: Mapping[str, LabelSet] | None = No
 def _check_point_features(
     config: Config, tasks: Sequence[Task], point_encoder: PointEncoder
 ) -> None:
-    """Refuse a network whose parts need features of points that no encoder gives.
+    """Refuse a network whose parts need features of points if no encoder gives them.
 
     Raises:
         ValueError: names the setting that needs them and what to set.
@@ -265,4 +267,4 @@ def _check_point_features(
         if task.view == "points":
             raise ValueError(f"model.tasks: {task.name} needs features of points: set {remedy}")
     if config.model.point_features_to_bev:
-        raise ValueError(f"model.point_features_to_bev: there are no features: set {remedy}")
+        raise ValueError(f"model.point_features_to_bev: points have no features: set {remedy}")

@@ -1,4 +1,4 @@
-"""Layers that several parts of the network are made of."""
+"""Layers that several parts of the network use."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from torch.nn import functional as F
 
 
 class _PlainWeightGradient(torch.autograd.Function):
-    """A convolution whose weights get their gradient from tensors that are not channels_last.
+    """A convolution that computes the gradient of its weights from tensors not in channels_last.
 
-    On processors without AVX-512, oneDNN's gradient of the weights takes two to six times as long
-    in channels_last. Everything else is faster in channels_last. Measured on a whole step of
-    training: `benchmarks/training_step.py`.
+    On processors without AVX-512, oneDNN computes this gradient two to six times as slowly in
+    channels_last. Everything else is faster in channels_last.
     """
 
     @staticmethod
@@ -44,7 +43,7 @@ class _PlainWeightGradient(torch.autograd.Function):
 
 
 class TrainedConv(nn.Conv2d):
-    """A convolution without bias that is trained as fast as the processor allows."""
+    """A convolution without bias, with the fastest backward pass for the processor."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__(inputs, outputs, kernel, stride, kernel // 2, bias=False)
@@ -72,10 +71,10 @@ class ConvBlock(nn.Sequential):
         """Build the layers.
 
         Args:
-            inputs: channels in.
-            outputs: channels out.
-            kernel: its side.
-            stride: its stride.
+            inputs: number of input channels.
+            outputs: number of output channels.
+            kernel: side of the kernel.
+            stride: stride of the convolution.
             relu: False leaves the ReLU out.
         """
         layers: list[nn.Module] = [
@@ -88,10 +87,10 @@ class ConvBlock(nn.Sequential):
 
 
 class GroupedConv(nn.Conv2d):
-    """A convolution that may be depthwise, trained as fast as the processor allows.
+    """A convolution that may be depthwise, with the fastest backward pass for the processor.
 
-    The backward pass of a depthwise convolution takes 2 to 4 times as long in bfloat16 on a CPU, so
-    that it is trained in float32 there.
+    On a CPU, the backward pass of a depthwise convolution takes 2 to 4 times as long in bfloat16.
+    Therefore it is trained in float32 there.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,9 +114,9 @@ class SeparableBlock(nn.Sequential):
         """Build the layers.
 
         Args:
-            inputs: channels in.
-            outputs: channels out.
-            rate: distance of the taps of the 3x3 convolution (atrous if above 1).
+            inputs: number of input channels.
+            outputs: number of output channels.
+            rate: dilation of the 3x3 convolution (atrous if above 1).
         """
         depthwise = GroupedConv(
             inputs, inputs, 3, padding=rate, dilation=rate, groups=inputs, bias=False
@@ -142,7 +141,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = ConvBlock(inputs, outputs, 1, stride, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's map."""
+        """Return the map (B, outputs, ceil(H / stride), ceil(W / stride))."""
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
@@ -155,9 +154,9 @@ def residual_stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
 
 
 class PointNorm(nn.BatchNorm1d):
-    """BatchNorm of the features of points. One point alone is normalised as in evaluation.
+    """BatchNorm of the features of points. A single point is normalised as in evaluation.
 
-    It has no variance to learn from, for which torch would end the training.
+    A single point has no variance, for which torch would raise an error during training.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -169,7 +168,7 @@ class PointNorm(nn.BatchNorm1d):
 
 
 class Float32Linear(nn.Linear):
-    """A linear layer that answers in float32 whatever precision surrounds it, see `Float32Conv`."""
+    """A linear layer that computes in float32, also under autocast. See `Float32Conv`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product for x (N, C) in float32."""
@@ -178,10 +177,10 @@ class Float32Linear(nn.Linear):
 
 
 class Float32Conv(nn.Conv2d):
-    """A 1x1 convolution that answers in float32 whatever precision surrounds it.
+    """A 1x1 convolution that computes in float32, also under autocast.
 
-    Last layers are of this kind. bfloat16 has eight bits of mantissa, so that neighbouring cells
-    would get equal scores, and an object two peaks.
+    The last layer of a head is of this kind. bfloat16 has only eight bits of mantissa: neighbouring
+    cells would get equal scores, and an object could have two peaks.
     """
 
     bias: Tensor  # it always has one

@@ -22,12 +22,12 @@ TaskOutputs = dict[str, dict[str, Tensor]]  # task -> its head's outputs
 
 @dataclass
 class NetworkOutputs:
-    """The outputs of the tasks that have an answer.
+    """The outputs of the tasks that have any.
 
     Attributes:
-        bev: of the BEV tasks, (B, ...).
-        images: of the image tasks, (I', ...) for each of `Batch.images`.
-        points: of the tasks on points, (N, ...).
+        bev: outputs of the BEV tasks, (B, ...).
+        images: outputs of the image tasks, (I', ...), for each of `Batch.images`.
+        points: outputs of the tasks on points, (N, ...).
     """
 
     bev: TaskOutputs = field(default_factory=dict)
@@ -35,7 +35,7 @@ class NetworkOutputs:
     points: TaskOutputs = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the tasks that have an answer."""
+        """Yield the names of the tasks that have outputs."""
         yield from self.bev
         yield from self.images[0] if self.images else ()
         yield from self.points
@@ -47,7 +47,7 @@ class NetworkOutputs:
         """Return the outputs of a task in a batch whose images have one size.
 
         Raises:
-            KeyError: the task has no answer.
+            KeyError: the task has no outputs.
             ValueError: the images differ in size.
         """
         for outputs in (self.bev, self.points):
@@ -70,14 +70,14 @@ class NetworkOutputs:
 
 
 def run_heads(heads: nn.ModuleDict, x: Tensor) -> list[Tensor]:
-    """Return the outputs of heads one after the other.
+    """Return the outputs of all heads in one list.
 
     Args:
-        heads: by the names of their tasks.
-        x: what they sit on.
+        heads: task -> its head.
+        x: input of the heads.
 
     Raises:
-        ValueError: a head returns another number of outputs than it names.
+        ValueError: a head does not return as many outputs as it names.
     """
     outputs: list[Tensor] = []
     for task, head in heads.items():
@@ -96,13 +96,16 @@ def run_heads(heads: nn.ModuleDict, x: Tensor) -> list[Tensor]:
 def _check_maps(
     setting: str, maps: Sequence[Tensor], channels: Sequence[int], image: Tensor
 ) -> None:
-    """Refuse maps of other shapes than their part of the network has to return.
+    """Check the shapes of the maps that a part of the network returned.
 
     Args:
-        setting: chooses the part.
-        maps: that it returned, at strides 4, 8 and so on.
-        channels: of each.
-        image: (B, h, w, 3).
+        setting: setting that chooses the part.
+        maps: maps that the part returned, at strides 4, 8 and so on.
+        channels: expected number of channels of each map.
+        image: (B, h, w, 3) input of the camera branch.
+
+    Raises:
+        ValueError: other shapes than expected.
     """
     found = [tuple(each.shape) for each in maps]
     expected = [
@@ -117,7 +120,7 @@ def _check_maps(
 
 
 class CameraBranch(nn.Module):
-    """Image (B, h, w, 3) uint8 -> the outputs of the image tasks, then the fusion's map if any."""
+    """Image (B, h, w, 3) uint8 -> the outputs of the image tasks, then the fusion's map, if any."""
 
     def __init__(
         self,
@@ -127,14 +130,14 @@ class CameraBranch(nn.Module):
         fusion: nn.Module | None,
         fusion_outputs: Sequence[int] = (),
     ) -> None:
-        """Put the branch together.
+        """Assemble the branch.
 
         Args:
-            encoder: of the images.
-            neck: makes P2.
-            heads: of the image tasks.
-            fusion: its image part.
-            fusion_outputs: which of the heads' outputs the fusion's image part gets.
+            encoder: camera encoder.
+            neck: neck, which makes P2.
+            heads: image task -> its head.
+            fusion: image part of the fusion, if it has one.
+            fusion_outputs: indices of the heads' outputs that the image part of the fusion gets.
         """
         super().__init__()
         self.encoder = encoder
@@ -144,10 +147,10 @@ class CameraBranch(nn.Module):
         self._fusion_outputs = tuple(fusion_outputs)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the heads' outputs one after the other, and the fusion's map (B, r, c, C).
+        """Return the outputs of all heads, then the fusion's map (B, h', w', C), if any.
 
         Raises:
-            ValueError: a part of one's own returns other maps than it has to.
+            ValueError: a user-defined part returns maps of unexpected shapes.
         """
         features = self.encoder(image)
         if not torch.jit.is_tracing():
@@ -163,7 +166,7 @@ class CameraBranch(nn.Module):
 
 
 class BevBranch(nn.Module):
-    """Canvas (B, X, Y, C), and what the fusion adds -> the outputs of the BEV tasks."""
+    """Canvas (B, X, Y, C) and inputs from the fusion -> the outputs of the BEV tasks."""
 
     def __init__(
         self, backbone: BevBackbone, heads: dict[str, Head], fusion: nn.Module | None
@@ -174,7 +177,7 @@ class BevBranch(nn.Module):
         self.fusion = fusion
 
     def forward(self, canvas: Tensor, *fusion_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the heads' outputs one after the other."""
+        """Return the outputs of all heads."""
         canvas = canvas.permute(0, 3, 1, 2).to(self.backbone.dtype)
         features = self.backbone.bottom_up(canvas)
         if self.fusion is not None and fusion_inputs:
@@ -191,20 +194,19 @@ class PointBranch(nn.Module):
         self.heads = nn.ModuleDict(heads)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return the heads' outputs one after the other."""
+        """Return the outputs of all heads."""
         return tuple(run_heads(self.heads, features))
 
 
 class Network(nn.Module):
-    """Camera and lidar in, the outputs of every task out.
+    """The whole network: takes a batch and returns the outputs of every task.
 
     `camera`, `bev` and `point_encoder.dense` are dense: an engine may replace them by compiled
-    modules of the same signature (see `inference/engine.py`). `model/build.py` puts a network
-    together.
+    modules of the same signature (see `inference/engine.py`). `model/build.py` assembles a network.
 
     Attributes:
-        tasks: what the network predicts, in order.
-        fusion: module that brings image features to the BEV.
+        tasks: tasks of the network, in the order of `model.tasks`.
+        fusion: module that brings image features to points or to the BEV.
         point_encoder: module that gives features to single points.
     """
 
@@ -254,14 +256,14 @@ class Network(nn.Module):
         self.point_encoder = point_encoder
         self.points = PointBranch(point_heads)
         self.point_features_to_bev = point_features_to_bev
-        # torch's stubs do not know that modules take a memory format.
+        # torch's stubs lack this argument.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _positions(self, fusion: Fusion) -> list[int]:
-        """Return which of the image heads' outputs a fusion wants.
+        """Return the indices of the image heads' outputs that a fusion uses.
 
         Raises:
-            ValueError: one that no head gives.
+            ValueError: no head has one of these outputs.
         """
         given = self._outputs["image"]
         for output in fusion.image_outputs:
@@ -275,14 +277,14 @@ class Network(nn.Module):
 
     @property
     def uses_images(self) -> bool:
-        """True if a task or the fusion looks at images. If not, the camera branch never runs."""
+        """True if a task or the fusion uses images. Otherwise the camera branch never runs."""
         return bool(self._outputs["image"]) or self.fusion.uses_image
 
     def used_weights(self) -> dict[str, Tensor]:
         """Return the state dictionary without the parts that never run.
 
-        These are the camera branch if nothing looks at images, and the lidar encoder, the fusion
-        and the BEV branch if there is no BEV task.
+        These are the camera branch if nothing uses images, and the lidar encoder, the fusion and
+        the BEV branch if there is no BEV task.
         """
         unused: tuple[str, ...] = () if self.uses_images else ("camera.",)
         if not self._outputs["bev"]:
@@ -298,15 +300,16 @@ class Network(nn.Module):
         return head
 
     def forward(self, batch: Batch, views: Collection[View] = tuple(BRANCHES)) -> NetworkOutputs:
-        """Return the outputs of the tasks that have an answer.
+        """Return the outputs of the tasks that have any.
 
-        Image tasks have one for every image. BEV tasks have one if a frame has points, or if the
-        fusion finds boxes in images.
+        Image tasks have outputs for every image, tasks on points for every point. BEV tasks have
+        outputs if a frame has points, or if there are images and the fusion finds boxes in them.
 
         Args:
             batch: the frames.
-            views: of the tasks that are wanted. What they do not need is not run, so that a
-                training leaves the statistics of its BatchNorm alone.
+            views: views of the tasks to run. The point and BEV branches run only if one of these
+                tasks needs them, so that training leaves the BatchNorm statistics of the others
+                unchanged. The camera branch runs if the batch has images.
         """
         outputs = NetworkOutputs()
         outputs.images, image_maps = self.run_camera(batch)
@@ -319,7 +322,7 @@ class Network(nn.Module):
     def run_points(self, batch: Batch) -> tuple[Batch, TaskOutputs]:
         """Return the batch with the features of its points, and the outputs of tasks on points.
 
-        Both are empty if nothing uses the features, or if no frame has points.
+        There are none of either if nothing uses the features, or if no frame has points.
         """
         uses_features = bool(self._outputs["points"]) or self.point_features_to_bev
         if not uses_features or not batch.has_points.any():
@@ -331,7 +334,7 @@ class Network(nn.Module):
         return batch, self._by_task("points", self.points(features))
 
     def run_camera(self, batch: Batch) -> tuple[list[TaskOutputs], list[Tensor]]:
-        """Return for each of `batch.images` the image tasks' outputs, and the fusion's maps."""
+        """Return the image tasks' outputs and the fusion's map, for each of `batch.images`."""
         outputs: list[TaskOutputs] = []
         image_maps: list[Tensor] = []
         if not self.uses_images:
@@ -344,17 +347,17 @@ class Network(nn.Module):
         return outputs, image_maps
 
     def run_bev(self, batch: Batch, image_maps: Sequence[Tensor]) -> TaskOutputs:
-        """Return the BEV tasks' outputs, if they have an answer."""
+        """Return the outputs of the BEV tasks; empty if they have none."""
         sees_boxes = bool(image_maps) and self.fusion.finds_boxes_in_images
         if not self._outputs["bev"] or not (batch.has_points.any() or sees_boxes):
             return {}
         return self._by_task("bev", self.bev(*self.bev_inputs(batch, image_maps)))
 
     def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the inputs of the BEV branch: the canvas and what the fusion adds.
+        """Return the inputs of the BEV branch: the canvas and those from the fusion.
 
-        They are made in float32 whatever precision surrounds it. In bfloat16 a point would
-        lie up to a decimetre and up to three pixels beside its place.
+        They are computed in float32, also under autocast. In bfloat16, a point would be displaced
+        by up to a decimetre, and by up to three pixels in the image.
         """
         if self.point_encoder.whole_clouds:
             batch = batch.inside(self.lidar_encoder.grid)
@@ -366,7 +369,7 @@ class Network(nn.Module):
             return (canvas, *self.fusion.bev_inputs(image_maps, batch))
 
     def _with_own_features(self, of_fusion: Tensor | None, batch: Batch) -> Tensor:
-        """Return the features of the points: first those of the fusion, then their own."""
+        """Return the features of the points: those of the fusion, then their own."""
         own = batch.point_features
         if own is None:  # no frame of the batch has points
             own = batch.points.new_zeros(len(batch.points), self.point_encoder.channels)

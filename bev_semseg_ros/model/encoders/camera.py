@@ -1,4 +1,4 @@
-"""What a camera encoder is: image (B, H, W, 3) uint8 RGB -> C2..C5 at strides 4, 8, 16 and 32.
+"""The interface of camera encoders: image -> C2..C5 at strides 4, 8, 16 and 32.
 
 Each encoder normalises the image itself, because the normalisation belongs to its weights.
 """
@@ -10,23 +10,24 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-IMAGE_MEAN, IMAGE_STD = 127 / 255, 128 / 255  # of pixel / 255: EfficientNet-Lite's training
+# Of pixel / 255, as in the training of EfficientNet-Lite.
+IMAGE_MEAN, IMAGE_STD = 127 / 255, 128 / 255
 
 
 def normalize(image: Tensor) -> Tensor:
-    """Return (B, H, W, 3) uint8 as (B, 3, H, W) float32 of about -1..1, channels last in memory."""
+    """Convert (B, H, W, 3) uint8 to (B, 3, H, W) float32 of about -1..1, in channels_last."""
     return (image.permute(0, 3, 1, 2).float() - 255 * IMAGE_MEAN) * (1 / (255 * IMAGE_STD))
 
 
 class CameraEncoder(nn.Module):
-    """The interface of camera encoders, and a front that can be frozen.
+    """Base class of camera encoders, whose first blocks can be frozen.
 
-    `forward(image: Tensor) -> list[Tensor]` returns C2..C5, each (B, C, H, W) with sizes by ceil
-    division of the image's.
+    `forward(image: Tensor) -> list[Tensor]` takes an image (B, H, W, 3) uint8 RGB and returns
+    C2..C5, each (B, C, ceil(H / stride), ceil(W / stride)).
 
     Attributes:
-        channels: of C2..C5.
-        pretrained_package: on the package index, which carries ImageNet weights; empty: none do.
+        channels: numbers of channels of C2..C5.
+        pretrained_package: Python package that contains ImageNet weights; empty: there is none.
     """
 
     channels: ClassVar[tuple[int, int, int, int]]
@@ -39,12 +40,15 @@ class CameraEncoder(nn.Module):
     def front(self, blocks: int) -> list[nn.Module]:
         """Return the stem and the first `blocks` blocks.
 
-        An encoder that does not say where its blocks are cannot be frozen and is trained whole.
+        An encoder that does not override this method is never frozen.
         """
         return []
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
-        """Begin from the weights that the package `pretrained_package` carries.
+        """Load ImageNet weights.
+
+        Args:
+            state: name -> weight, from the package `pretrained_package`.
 
         Raises:
             ValueError: names the first weight that is missing or of another shape.
@@ -55,7 +59,7 @@ class CameraEncoder(nn.Module):
         """Stop training the stem and the first `blocks` blocks, BatchNorm statistics included.
 
         Args:
-            blocks: 0 freezes nothing, the stem included.
+            blocks: number of blocks to freeze; 0 freezes nothing, not even the stem.
         """
         self.frozen_blocks = blocks
         for module in self.front(blocks) if blocks else []:
@@ -63,7 +67,7 @@ class CameraEncoder(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> CameraEncoder:
-        """Set the training mode of what is not frozen."""
+        """Set the training mode of the parts that are not frozen."""
         super().train(mode)
         for module in self.front(self.frozen_blocks) if self.frozen_blocks else []:
             module.eval()

@@ -1,8 +1,7 @@
 """EfficientNet-Lite0 as a camera encoder (Tan & Le 2019; Liu 2020), with its ImageNet weights.
 
-Our own 90 lines, not timm's `features_only`. The features are bit-identical and the speed is the
-same. But timm needs torchvision, which conflicts with the CPU build of torch 2.13, and its import
-takes 2.7 s.
+timm's `features_only` gives bit-identical features at the same speed. It is not used because timm
+needs torchvision, which conflicts with the CPU build of torch 2.13, and takes 2.7 s to import.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from bev_semseg_ros.model.layers import GroupedConv
 class SameConv(GroupedConv):
     """A convolution padded as TensorFlow's "SAME".
 
-    At stride 2 the extra column and row lie behind, not before: even sizes are padded by
-    (k - 2) // 2 before and (k - 1) // 2 after, odd ones by (k - 1) / 2 on both sides.
+    At stride 2, even sizes are padded by (k - 2) // 2 before and (k - 1) // 2 after, so the extra
+    row and column are at the end. Odd sizes are padded by (k - 1) / 2 on both sides.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class SameConv(GroupedConv):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the convolution of x (B, C, H, W), sizes by ceil division."""
+        """Return the convolution of x (B, C, H, W), of size ceil(size / stride)."""
         if self.stride[0] == 2:
             height, width = (self.kernel_size[0] - 2 + int(size) % 2 for size in x.shape[-2:])
             x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
@@ -66,7 +65,7 @@ class InvertedResidual(nn.Module):
         self.has_shortcut = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, outputs, H / stride, W / stride)."""
+        """Return the map (B, outputs, ceil(H / stride), ceil(W / stride))."""
         y = F.relu6(self.bn0(self.expand_conv(x))) if self.expands else x
         y = F.relu6(self.bn1(self.depthwise_conv(y)))
         y = self.bn2(self.project_conv(y))
@@ -112,7 +111,7 @@ class EfficientNetLite0(CameraEncoder):
         return [self.conv_stem, self.bn0, *self.blocks[:blocks]]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return C2..C5 of images (B, H, W, 3) uint8."""
+        """Return C2..C5 for images (B, H, W, 3) uint8."""
         x = F.relu6(self.bn0(self.conv_stem(normalize(image).to(self.conv_stem.weight.dtype))))
         features = []
         for index, block in enumerate(self.blocks):
@@ -122,9 +121,12 @@ class EfficientNetLite0(CameraEncoder):
         return features
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
-        """Begin from ImageNet weights, named as in EfficientNet-PyTorch (`_blocks.0._bn1.weight`).
+        """Load ImageNet weights, named as in EfficientNet-PyTorch (`_blocks.0._bn1.weight`).
 
-        The classifier among them is left aside.
+        The weights of the classifier are ignored.
+
+        Args:
+            state: name -> weight.
 
         Raises:
             ValueError: names the first weight that is missing or of another shape.
@@ -133,7 +135,7 @@ class EfficientNetLite0(CameraEncoder):
         found = {re.sub(r"(^|\.)_", r"\1", key): value for key, value in state.items()}
         for key, value in wanted.items():
             if key.endswith("num_batches_tracked"):
-                # Older files lack the counters, which nothing but a cumulative average needs.
+                # Older files lack these counters, which only a cumulative average needs.
                 found.setdefault(key, value)
         wrong = [
             key
@@ -142,7 +144,7 @@ class EfficientNetLite0(CameraEncoder):
         ]
         if wrong:
             raise ValueError(
-                f"these are no EfficientNet-Lite0 weights: {len(wrong)} of {len(wanted)} entries "
+                f"these are not EfficientNet-Lite0 weights: {len(wrong)} of {len(wanted)} entries "
                 f"are missing or of another shape, the first is {wrong[0]}"
             )
         self.load_state_dict({key: found[key] for key in wanted})

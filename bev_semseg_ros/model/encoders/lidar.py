@@ -1,4 +1,4 @@
-"""What a lidar encoder is: the points of a batch -> a BEV canvas."""
+"""The interface of lidar encoders: the points of a batch -> a BEV canvas."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from bev_semseg_ros.model.batch import Batch
 
 
 class LidarEncoder(nn.Module):
-    """The interface of lidar encoders.
+    """Base class of lidar encoders.
 
     `forward(batch: Batch, point_features: Tensor | None) -> Tensor` takes the points of a batch and
-    what the fusion adds to each of them, (N, point_channels), and returns a canvas (B, X, Y, C),
-    zero where there is nothing. An encoder that works in the sensor's own frame brings the points
-    back there with `batch.ego_from_lidar`.
+    additional features of each point, (N, point_channels). It returns a canvas (B, X, Y, C) that is
+    zero in empty cells. An encoder that works in the frame of the lidar can transform the points
+    back to it with `batch.ego_from_lidar`.
 
     Attributes:
-        channels: C of the canvas.
-        attributes: names of `frame.POINT_ATTRIBUTES` it wants in `batch.point_attributes`.
+        channels: number of channels C of the canvas.
+        attributes: names of `frame.POINT_ATTRIBUTES` that it needs in `batch.point_attributes`.
     """
 
     attributes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, grid: GridConfig, point_channels: int, channels: int) -> None:
-        """Keep the grid and the numbers of channels.
+        """Store the grid and the numbers of channels.
 
         Args:
-            grid: the canvas has its `shape`.
-            point_channels: of what the fusion adds to each point; 0: nothing.
-            channels: of the canvas.
+            grid: BEV grid; the canvas has its `shape`.
+            point_channels: number of additional features of each point; 0: none.
+            channels: number of channels of the canvas.
         """
         super().__init__()
         self.grid = grid
@@ -39,13 +39,13 @@ class LidarEncoder(nn.Module):
         self.channels = channels
 
     def fit_weight(self, name: str, value: Tensor, shared_channels: int = 0) -> Tensor | None:
-        """Fit a weight of a checkpoint that has another shape here, or other features as inputs.
+        """Fit a weight of a checkpoint whose shape or input features differ from this encoder's.
 
         Args:
-            name: of the weight within this encoder.
-            value: as the checkpoint has it.
-            shared_channels: how many of the first point features are known to be the same there and
-                here.
+            name: name of the weight within this encoder.
+            value: weight of the checkpoint.
+            shared_channels: number of the first point features that are the same in the checkpoint
+                and here.
 
         Returns:
             The fitted weight, or None if it cannot be carried over without guessing.

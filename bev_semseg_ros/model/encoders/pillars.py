@@ -1,4 +1,4 @@
-"""The pillar encoder. Nothing is capped, padded or looped over."""
+"""The pillar encoder, which limits neither the pillars nor the points of a pillar."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PillarEncoder(LidarEncoder):
         self.norm = PointNorm(channels)
 
     def fit_weight(self, name: str, value: Tensor, shared_channels: int = 0) -> Tensor | None:
-        """Keep the inputs for geometry and for shared features; the others have weights of zero."""
+        """Keep the inputs for geometry and shared features; all others get weights of zero."""
         wanted = self.linear.weight
         if name != "linear.weight" or len(value) != len(wanted):
             return None
@@ -40,11 +40,11 @@ class PillarEncoder(LidarEncoder):
         )
 
     def forward(self, batch: Batch, point_features: Tensor | None) -> Tensor:
-        """Return the canvas (B, X, Y, channels), zero where no point lies.
+        """Return the canvas (B, X, Y, channels), zero in cells without points.
 
         Args:
-            batch: its points lie inside the grid.
-            point_features: (N, point_channels) of the fusion, None if it adds nothing.
+            batch: batch whose points are all inside the grid.
+            point_features: (N, point_channels) additional features of the points; None: none.
         """
         points = batch.points
         size_x, size_y = self.grid.shape
@@ -68,7 +68,7 @@ class PillarEncoder(LidarEncoder):
         if point_features is not None:
             features = torch.cat([features, point_features], 1)
         features = F.relu(self.norm(self.linear(features)))
-        maximum = features.new_zeros(len(occupied), self.channels)  # ReLU: nothing is below zero
+        maximum = features.new_zeros(len(occupied), self.channels)  # nothing is below 0: ReLU
         maximum = maximum.scatter_reduce(
             0, pillar[:, None].expand(-1, self.channels), features, "amax"
         )
@@ -80,13 +80,13 @@ class PillarEncoder(LidarEncoder):
 
     @staticmethod
     def _features(points: Tensor, offset: Tensor, pillar: Tensor, count: Tensor) -> Tensor:
-        """Return (N, 10) what the linear layer sees of each point's geometry.
+        """Return (N, 10) geometry of each point: the input of the linear layer.
 
         Args:
-            points: (N, 4).
-            offset: (N, 2) to the cell's centre, in cells.
-            pillar: (N,) number of each point's pillar.
-            count: (P,) points of each pillar.
+            points: (N, 4) x, y, z, metres, and intensity.
+            offset: (N, 2) offset from the cell's centre, in cells.
+            pillar: (N,) index of each point's pillar.
+            count: (P,) number of points of each pillar.
         """
         sums = points.new_zeros(len(count), 3).index_add_(0, pillar, points[:, :3])
         count = count.to(points.dtype)

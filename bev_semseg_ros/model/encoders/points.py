@@ -1,4 +1,4 @@
-"""What a point encoder is: the points of a batch -> features of each single point."""
+"""The interface of point encoders: the points of a batch -> features of each point."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bev_semseg_ros.model.batch import Batch
 
 
 class PointEncoder(nn.Module):
-    """The interface of point encoders, and the encoder "none": points have no features.
+    """Base class of point encoders, and the encoder "none": points have no features.
 
     `forward(batch: Batch) -> Tensor | None` returns (N, channels) float32 for all points of the
-    batch. An encoder that has features looks at whole clouds: `batch.points` also holds what lies
-    outside the grid, and `batch.rays` says how each point was measured.
+    batch. An encoder with features needs whole clouds: `batch.points` also holds points outside the
+    grid, and `batch.rays` holds how each point was measured.
 
     Attributes:
-        whole_clouds: True if there are features.
-        channels: of a point's features.
-        dense: the part between points and points, a module of tensors of few shapes; an engine may
-            replace it by a compiled module of the same signature, which runs row by row. None
-            without.
+        whole_clouds: True if the encoder has features, and so needs whole clouds.
+        channels: number of features of a point.
+        dense: dense part of the encoder, whose inputs have only a few different shapes. An engine
+            may replace it by a compiled module of the same signature, which processes the rows of
+            its inputs one by one. None if there is none.
     """
 
     whole_clouds: ClassVar[bool] = False
@@ -39,7 +39,7 @@ class PointEncoder(nn.Module):
         self.dense: nn.Module | None = None
 
     def example_inputs(self) -> Sequence[Tensor]:
-        """Return an input of `dense` for each of its shapes, so that it can be compiled early."""
+        """Return an input of `dense` for each of its shapes, for compilation in advance."""
         return []
 
     def forward(self, batch: Batch) -> Tensor | None:

@@ -1,11 +1,11 @@
 """The range view: a 2D network on the spherical images of the lidar units.
 
-The idea of images from ranges is that of RangeNet++ (Milioto et al. 2019). Points take the features
-of their place in the image's map and refine them by their own place, as in KPRNet (Kochanov et al.
-2020), so that points that share a pixel may differ.
+Range images are from RangeNet++ (Milioto et al. 2019). As in KPRNet (Kochanov et al. 2020), points
+sample features from the map of their image and refine them with their own values, so that points in
+the same pixel can have different features.
 
-No input tells the azimuth of a point. What the network learns ahead, where cameras label points, so
-holds to the sides and behind, where none does.
+The azimuth of a point is not an input. So what the network learns ahead of the vehicle, where masks
+label the points, is also valid beside and behind it.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from bev_semseg_ros.model.encoders.points import PointEncoder
 from bev_semseg_ros.model.encoders.spherical_image import ROWS, WIDTHS, SphericalImages
 from bev_semseg_ros.model.layers import ConvBlock, PointNorm, ResidualBlock
 
-# Logarithm of the range, range, height above the ground, slope, intensity; 1: there is a point.
+# Logarithm of the range, range, height above the ground, slope, intensity; 1 if there is a point.
 PIXEL_CHANNELS = 6
-# The same without the last, and how much farther than its pixel's point a point lies.
+# The same without the last, and how much farther away the point is than the nearest of its pixel.
 REFINEMENT_CHANNELS = 6
-# Channels at 2, 4 and 8 cells of the map, and of what these give back, as shares of the map's own.
+# Channels at strides 2, 4 and 8, and those of their combined result, as multiples of the map's.
 COARSE_WIDTHS = (1.5, 3.0, 4.0)
 COARSE_BLOCKS = (2, 2, 2)
 COARSE_RESULT = 1.5
-# A cell counts less for a point the more its nearest range differs: by half a metre and 5 % of the
-# range it counts a third. Else the features of a pole would bleed onto the wall behind.
+# The more the nearest range of a cell differs from that of a point, the lower its weight. A
+# difference of half a metre plus 5 % of the range reduces it to about a third. Otherwise the
+# features of a pole would bleed into the wall behind it.
 EDGE, EDGE_SHARE = 0.5, 0.05
-LEAST = 1e-3  # of a cell's weight, for points of which every cell differs
+LEAST = 1e-3  # least weight of a cell, for points whose range differs from those of all cells
 
 
 class RangeNetwork(nn.Module):
     """Images (B, ROWS, w, PIXEL_CHANNELS) -> a map (B, ROWS, w / 2, channels).
 
-    Neighbouring columns become channels: half of the cells, and no point is lost.
+    Two neighbouring columns become one cell with twice the channels, so that no point is lost.
     """
 
     def __init__(self, channels: int) -> None:
@@ -55,7 +56,7 @@ class RangeNetwork(nn.Module):
         self.smooth = ConvBlock(channels, channels)
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
-        """Return the map, as the only one of a tuple."""
+        """Return the map, as a tuple of one."""
         count, rows, columns, channels = image.shape
         x = image.reshape(count, rows, columns // 2, 2 * channels).permute(0, 3, 1, 2)
         fine = self.fine(self.stem(x.to(self.lateral.weight.dtype)))
@@ -81,7 +82,7 @@ class RangeView(PointEncoder):
         return [torch.zeros(1, ROWS, width, PIXEL_CHANNELS) for width in WIDTHS]
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return (N, channels) of all points of the batch."""
+        """Return the features (N, channels) of all points of the batch."""
         rays = batch.rays
         assert rays is not None, "the batch was made without rays"
         if not len(batch.points):
@@ -95,7 +96,7 @@ class RangeView(PointEncoder):
         return F.relu(refined).float()
 
     def _maps(self, images: SphericalImages, seen: Tensor) -> Tensor:
-        """Return the maps of all images as rows (cells, channels), in the order of the images."""
+        """Return the maps of all images, in order, flattened to (cells, channels)."""
         assert self.dense is not None
         pixels = seen.new_zeros(len(images.winners), PIXEL_CHANNELS)
         occupied = (images.winners >= 0).nonzero()[:, 0]
@@ -111,7 +112,7 @@ class RangeView(PointEncoder):
 
     @staticmethod
     def _sample(images: SphericalImages, maps: Tensor) -> Tensor:
-        """Return (N, channels) of the cells around each point, mostly of those at its range."""
+        """Return the features (N, channels) of the cells around each point, weighted by range."""
         nearest = images.ranges[images.winners.clamp_min(0)]
         nearest = torch.where(images.winners >= 0, nearest, torch.inf).view(-1, 2).amin(1)
         cells, shares = images.corners()
@@ -125,7 +126,7 @@ class RangeView(PointEncoder):
 
 
 def _inputs(images: SphericalImages, batch: Batch) -> Tensor:
-    """Return (N, PIXEL_CHANNELS) what the network sees of each point."""
+    """Return the inputs of the network (N, PIXEL_CHANNELS) for each point."""
     ranges = images.ranges
     return torch.stack(
         [

@@ -31,7 +31,7 @@ class ResidualEncoder(CameraEncoder):
         return [self.stem, *every_block[:blocks]]
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Return C2..C5 of images (B, H, W, 3) uint8."""
+        """Return C2..C5 for images (B, H, W, 3) uint8."""
         x = self.stem(normalize(image).to(next(self.parameters()).dtype))
         features = []
         for stage in self.stages:

@@ -1,12 +1,14 @@
-"""Spherical images: the points of each lidar unit as that unit sees them.
+"""Spherical images: the points of each lidar unit, arranged by azimuth and elevation.
 
-One fixed grid of angles serves lidars of 16 to 128 beams. An image that followed the beams would
-need their number, which not every driver tells, and an engine would compile the network anew for
-each lidar. Rows are finest where beams look at the street. Columns are 0.35 degrees.
+One fixed grid of angles serves lidars of 16 to 128 beams. An image with one row for each beam would
+need the number of beams, which not every driver publishes, and an engine would have to compile the
+network for each lidar. Rows are finest at the elevations of beams that hit the street. A column is
+0.35 degrees wide.
 
-A unit that sees only a part of the turn gets an image of that part, of one of three widths. The
-widths are few because an engine compiles the network for each. An image of the whole turn repeats
-MARGIN columns at both ends, so that what lies across the rear is whole in it.
+A unit that covers only a part of a turn gets an image of that part. Images have one of only three
+widths, because an engine compiles the network for each. An image of a whole turn begins and ends
+behind the unit. It repeats MARGIN columns at both ends, so that it shows objects there in one
+piece.
 """
 
 from __future__ import annotations
@@ -22,35 +24,35 @@ from bev_semseg_ros.model.batch import BatchRays
 TURN = 1024  # columns of 360 degrees
 MARGIN = 64
 WHOLE = TURN + 2 * MARGIN
-PARTS = (320, 640)  # columns of images that show a part of the turn
-SLACK = 16  # columns of a part that stay empty at its ends together, at least
+PARTS = (320, 640)  # columns of images that show a part of a turn
+SLACK = 16  # least number of empty columns of a part, both ends together
 WIDTHS = (*PARTS, WHOLE)
 ROWS = 64
-# Degrees of elevation and the rows where they lie, counted from above; linear between them. What is
-# beyond lies in the outermost rows.
+# Elevations in degrees and their rows, counted from above; linear in between. Points beyond are in
+# the outermost rows.
 _ELEVATIONS = (20.0, 4.0, -25.0, -45.0)
 _EDGES = (0.0, 8.0, 60.0, 64.0)
 
-NEAREST = 0.1  # metres: ranges are at least this
-_STEPS_PER_METRE = 1000  # of the ranges that are compared
-_FARTHEST = 1e6  # metres; a range beyond counts as this one
+NEAREST = 0.1  # metres: lower limit of ranges
+_STEPS_PER_METRE = 1000  # resolution at which ranges are compared
+_FARTHEST = 1e6  # metres: upper limit of ranges
 
 
 @dataclass
 class SphericalImages:
-    """Where the points of a batch lie in the images of their units.
+    """Positions of the points of a batch in the images of their units.
 
-    The pixels of all images are numbered one after the other, row by row, image by image.
+    Pixels are indexed throughout all images: image by image, and row by row in each image.
 
     Attributes:
-        ranges: (N,) metres from the unit.
+        ranges: (N,) distance of each point from its unit, metres.
         slopes: (N,) height above the unit divided by the range.
-        columns: (N,) place in the unit's image, in columns; the first one reaches from 0 to 1.
-        rows: (N,) the same in rows.
-        first: (N,) number of the first pixel of each point's image.
-        widths: (N,) columns of each point's image.
+        columns: (N,) float column in the unit's image; the first column reaches from 0 to 1.
+        rows: (N,) float row, likewise.
+        first: (N,) index of the first pixel of each point's image.
+        widths: (N,) number of columns of each point's image.
         counts: number of images of each of WIDTHS; images are in this order.
-        winners: (P,) int64 the nearest point of each pixel, -1 in empty ones.
+        winners: (P,) int64 index of the nearest point of each pixel, -1 in empty ones.
     """
 
     ranges: Tensor
@@ -64,16 +66,16 @@ class SphericalImages:
 
     @classmethod
     def of(cls, rays: BatchRays) -> SphericalImages:
-        """Place points in the images of their units.
+        """Arrange points in the images of their units.
 
         Args:
-            rays: at least one.
+            rays: rays of at least one point.
         """
         x, y, z = rays.points.unbind(1)
         flat = torch.hypot(x, y)
         ranges = torch.hypot(flat, z).clamp(NEAREST, _FARTHEST)
         turned = (0.5 - torch.atan2(y, x) / (2 * math.pi)) * TURN
-        turned = turned.clamp(0, TURN * (1 - 1e-6))  # -180 degrees is the first column's edge, too
+        turned = turned.clamp(0, TURN * (1 - 1e-6))  # column TURN, at -180 degrees, is outside
         rows = _rows_of(torch.atan2(z, flat))
         starts, kinds = _choose_parts(rays, turned)
         order = torch.argsort(kinds, stable=True)
@@ -85,7 +87,7 @@ class SphericalImages:
         widths, first = width_of[rays.units], first_of[rays.units]
         columns = torch.remainder(turned - starts[rays.units], TURN)
         columns = torch.where(widths == WHOLE, turned + MARGIN, columns)
-        columns = torch.minimum(columns, widths - 1e-3)  # rounding may reach the image's edge
+        columns = torch.minimum(columns, widths - 1e-3)  # rounding may reach the edge of the image
         pixels = first + rows.long() * widths + columns.long()
         winners = _nearest(pixels, ranges, int(sizes.sum()))
         _repeat_margins(winners, counts)
@@ -101,14 +103,14 @@ class SphericalImages:
         )
 
     def pixels(self) -> Tensor:
-        """Return (N,) number of the pixel of each point."""
+        """Return (N,) index of each point's pixel."""
         return self.first + self.rows.long() * self.widths + self.columns.long()
 
     def corners(self) -> tuple[Tensor, Tensor]:
-        """Return where to sample maps that have one cell for two columns, bilinearly.
+        """Return where to sample maps bilinearly that have one cell for every two columns.
 
         Returns:
-            (4, N) numbers of the cells around each point, and (4, N) their shares, which add up to
+            (4, N) indices of the cells around each point, and (4, N) their weights, which sum to
             one.
         """
         column = (self.columns / 2 - 0.5).clamp_min(0)
@@ -134,7 +136,7 @@ class SphericalImages:
 
 
 def _rows_of(elevation: Tensor) -> Tensor:
-    """Return the place (N,) of elevations in radians, in rows from above."""
+    """Return the float rows (N,) of elevations in radians, counted from above."""
     degrees = torch.rad2deg(elevation)
     rows = torch.zeros_like(degrees)
     for high, low, start, end in zip(
@@ -145,15 +147,16 @@ def _rows_of(elevation: Tensor) -> Tensor:
 
 
 def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the image of each unit begins (U,), in columns of the turn, and its width.
+    """Return the first column of each unit's image within the turn (U,), and its width (U,).
 
-    The width (U,) is an index of WIDTHS. The image is the narrowest one that shows all points of
-    the unit, which lie in its middle.
+    The width is an index into WIDTHS. The image is the narrowest one that shows all points of the
+    unit. The points are in its centre.
     """
     cells = rays.units * TURN + turned.long()
     occupied = torch.bincount(cells, minlength=rays.num_units * TURN) > 0
     occupied = occupied.view(rays.num_units, TURN)
-    # Over two turns the last occupied column before each column; what lies between is a gap.
+    # For each column of two turns, find the last occupied column before it. Between two occupied
+    # columns there is a gap.
     numbers = torch.arange(2 * TURN, device=turned.device)
     twice = torch.cat([occupied, occupied], 1)
     latest = torch.where(twice, numbers, -1).cummax(1).values
@@ -171,7 +174,7 @@ def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _nearest(pixels: Tensor, ranges: Tensor, count: int) -> Tensor:
-    """Return (count,) the nearest point of each pixel, of equals the first; -1 in empty ones."""
+    """Return (count,) index of each pixel's nearest point, of equal ones the first; -1: empty."""
     steps = (ranges * _STEPS_PER_METRE).long()
     number = len(pixels)
     ranked = steps * number + torch.arange(number, device=pixels.device)
@@ -181,7 +184,7 @@ def _nearest(pixels: Tensor, ranges: Tensor, count: int) -> Tensor:
 
 
 def _repeat_margins(winners: Tensor, counts: list[int]) -> None:
-    """Write, in place, what both ends of images of the whole turn repeat."""
+    """Fill in, in place, the columns that images of a whole turn repeat at both ends."""
     wholes = winners[len(winners) - counts[-1] * ROWS * WHOLE :].view(-1, WHOLE)
     wholes[:, :MARGIN] = wholes[:, TURN : TURN + MARGIN]
     wholes[:, TURN + MARGIN :] = wholes[:, MARGIN : 2 * MARGIN]

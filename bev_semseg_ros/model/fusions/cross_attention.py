@@ -1,4 +1,4 @@
-"""The cross-attention fusion: queries of the BEV attend to the camera's tokens."""
+"""The cross-attention fusion: BEV queries attend to camera tokens."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bev_semseg_ros.model.fusions.fusion import Fusion, NarrowedMap, choose_came
 
 C4 = 2  # index into C2..C5
 TOKEN_STRIDE = 16
-QUERY_HEIGHT = 0.8  # metres above the ground: where the middle of most objects is
+QUERY_HEIGHT = 0.8  # metres above the ground: the centre of most objects
 
 
 class CrossAttentionFusion(Fusion):
-    """BEV queries attend to tokens of C4, with the place they project to as reference point."""
+    """BEV queries attend to tokens of C4. Their reference points are their pixels in the image."""
 
     uses_image = True
     finds_boxes_in_images = True
@@ -39,7 +39,7 @@ class CrossAttentionFusion(Fusion):
         self.register_buffer("centers", centers, persistent=False)
 
     def image_part(self) -> nn.Module:
-        """Build the layer that makes tokens of C4."""
+        """Build the layer that makes tokens from C4."""
         return NarrowedMap(self._c4_channels, self._channels, level=C4)
 
     def bev_part(self) -> nn.Module:
@@ -49,7 +49,7 @@ class CrossAttentionFusion(Fusion):
     def bev_inputs(self, image_maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
         """Return for each camera its tokens (B, h, w, C), reference points and their validity.
 
-        A query attends to the tokens of the camera that sees its centre best.
+        A query attends to the tokens of the camera that `choose_camera` chooses for its centre.
 
         Raises:
             ValueError: a batch of several frames whose images differ in size.
@@ -58,8 +58,8 @@ class CrossAttentionFusion(Fusion):
             return ()
         count = len(self.centers)
         frames = torch.arange(len(batch), device=self.centers.device).repeat_interleave(count)
-        # The ground beside the vehicle projects below the image though what stands there is in it,
-        # so half of the image's height is allowed on both sides.
+        # A centre near the vehicle may project below the image, although the image shows the object
+        # there. So half of the image's height is allowed above and below.
         sight = choose_camera(batch, self.centers.repeat(len(batch), 1), frames, (0.0, 0.5))
         place = (sight.pixel + 0.5) / TOKEN_STRIDE - 0.5
         reference = torch.where(sight.seen[:, None], place, 0).view(len(batch), count, 2)
@@ -72,11 +72,11 @@ class CrossAttentionFusion(Fusion):
 
 
 def _tokens_of(slots: Tensor, image_maps: Sequence[Tensor]) -> Tensor:
-    """Return the tokens (B, h, w, C) of one camera of each frame, zeros where there is none.
+    """Return the tokens (B, h, w, C) of one camera of each frame, zeros for frames without it.
 
     Args:
-        slots: (B,) number of each frame's image, -1 where there is none.
-        image_maps: (I', h, w, C) for each size of the images.
+        slots: (B,) index of each frame's image; -1: none.
+        image_maps: (I', h, w, C) for each image size.
     """
     if len(image_maps) == 1:
         tokens = image_maps[0].index_select(0, slots.clamp_min(0))
@@ -91,9 +91,9 @@ def query_centers(grid: GridConfig, stride: int, height: float = QUERY_HEIGHT) -
     """Return the centres (X * Y, 3) of BEV cells, in the ego frame.
 
     Args:
-        grid: the pillars.
-        stride: of the cells, in pillars.
-        height: of the centres above the ground, metres.
+        grid: BEV grid of the pillars.
+        stride: side of a cell, in pillars.
+        height: height of the centres above the ground, metres.
     """
     counts = [-(-size // stride) for size in grid.shape]
     x, y = (
@@ -105,10 +105,10 @@ def query_centers(grid: GridConfig, stride: int, height: float = QUERY_HEIGHT) -
 
 
 class TokenAttention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) of BEV queries to camera tokens, residually.
+    """Residual multi-head attention (Vaswani et al. 2017) of BEV queries to camera tokens.
 
-    A token counts less the farther it lies from the query's reference point, as a Gaussian whose
-    width each head learns. Without that nothing is learnt in an hour.
+    The attention to a token decreases with its distance from the query's reference point, as a
+    Gaussian whose width each head learns. Without this, an hour of training teaches nothing.
     """
 
     HEADS = 4
@@ -126,9 +126,9 @@ class TokenAttention(nn.Module):
 
         Args:
             bev: (B, C, X, Y).
-            *inputs: for each camera tokens (B, h, w, channels), reference points (B, Q, 2) in
-                columns and rows of tokens, Q = X * Y, and whether they are valid (B, Q, 1) as 0.0
-                or 1.0.
+            *inputs: for each camera: tokens (B, h, w, channels), reference points (B, Q, 2) in
+                columns and rows of tokens, with Q = X * Y, and their validity (B, Q, 1), 0.0 or
+                1.0.
         """
         found = bev
         for camera in range(0, len(inputs), 3):
@@ -137,7 +137,7 @@ class TokenAttention(nn.Module):
         return found
 
     def _attend(self, bev: Tensor, tokens: Tensor, reference: Tensor, valid: Tensor) -> Tensor:
-        """Return what the queries find in the tokens of one camera, (B, C, X, Y)."""
+        """Return the result (B, C, X, Y) of the attention to the tokens of one camera."""
         batch, rows, columns, channels = tokens.shape
         query = self.query(bev).flatten(2).transpose(1, 2)  # (B, Q, channels)
         tokens = tokens.reshape(batch, rows * columns, channels).to(query.dtype)

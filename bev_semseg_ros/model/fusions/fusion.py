@@ -1,13 +1,13 @@
-"""What a fusion is: how features of the images reach the bird's-eye view.
+"""The interface of fusions, which bring image features to points or to the bird's-eye view.
 
-A fusion has up to three parts. Its image part is dense and runs in the camera branch; its BEV part
-is dense and runs in the BEV branch. Between them, outside what an engine compiles, `point_features`
-gives features to single points, or `bev_inputs` hands maps on to the BEV part. A frame without an
-image gives exactly what the lidar alone gives. Where several cameras see a place, `choose_camera`
-takes the one that sees it nearest the middle of its image.
+A fusion has up to three parts. The image part is dense and runs in the camera branch. The BEV part
+is dense and runs in the BEV branch. Between them, outside the parts that an engine compiles,
+`point_features` gives features to single points, or `bev_inputs` passes maps to the BEV part. For a
+frame without images, the result is exactly that of the lidar alone. If several cameras see a point,
+`choose_camera` takes the one that shows it closest to the centre of its image.
 
-A fusion may use what the image tasks predict: its image part gets the outputs that `image_outputs`
-names, and the fusion is built with the tasks that give them.
+A fusion may use outputs of the image tasks: its image part gets the outputs that `image_outputs`
+names, and the fusion is built with the tasks that these outputs belong to.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.fusions.occlusion import is_hidden
 from bev_semseg_ros.model.tasks.task import Task
 
-NEAREST_DEPTH = 0.1  # metres before the camera within which nothing projects
+NEAREST_DEPTH = 0.1  # metres: points closer to the camera are not projected
 
 
 class Fusion(nn.Module):
-    """The interface of fusions, and the fusion "none": the BEV sees the lidar alone.
+    """Base class of fusions, and the fusion "none": the BEV uses the lidar alone.
 
     Attributes:
-        uses_image: True if the BEV needs images, as with an image part.
-        finds_boxes_in_images: True if BEV tasks have an answer without a single point.
-        image_outputs: task and name of each output of an image head that the image part gets.
+        uses_image: True if the fusion uses images, as one with an image part does.
+        finds_boxes_in_images: True if BEV tasks have outputs for images without any point.
+        image_outputs: (task, output) names of the image heads' outputs that the image part gets.
         class_layers: names of the layers and parameters, of the image part and outside the dense
             branches, whose channels are classes of the tasks in `image_outputs`. With another
-            label set they begin anew, whatever their shape.
-        extends: a fusion of whose weights a training of this one can begin.
-        point_channels: features that it adds to each point.
+            label set they are newly initialised, whatever their shape.
+        extends: another fusion, from whose weights a training of this one can start.
+        point_channels: number of features that the fusion adds to each point.
     """
 
     uses_image: ClassVar[bool] = False
@@ -56,8 +56,9 @@ class Fusion(nn.Module):
 
         Args:
             config: the whole configuration.
-            camera_channels: of C2..C5.
-            tasks: by name, those of `image_outputs`; a fusion that names none is built without.
+            camera_channels: numbers of channels of C2..C5.
+            tasks: name -> task, for the tasks in `image_outputs`. If it is empty, `tasks` is not
+                passed.
         """
         super().__init__()
         self.point_channels = 0
@@ -66,8 +67,8 @@ class Fusion(nn.Module):
         """Build the dense part of the camera branch, or None if there is none.
 
         Its `forward(features: list[Tensor], p2: Tensor, *outputs: Tensor) -> Tensor` takes C2..C5,
-        P2 and the `image_outputs`, and returns the map (B, h, w, C) that is handed to the methods
-        below.
+        P2 and the `image_outputs`, and returns the map (B, h, w, C) that the methods below
+        get.
         """
         return None
 
@@ -80,24 +81,24 @@ class Fusion(nn.Module):
         return None
 
     def point_features(self, image_maps: Sequence[Tensor], batch: Batch) -> Tensor | None:
-        """Return (N, point_channels) features of the points; None if it adds none.
+        """Return (N, point_channels) features of the points; None if the fusion adds none.
 
         Args:
-            image_maps: of the image part, one for each of `batch.images`; none without images.
+            image_maps: maps of the image part, one for each of `batch.images`; may be empty.
             batch: the frames.
         """
         return None
 
     def bev_inputs(self, image_maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, ...]:
-        """Return what the BEV part gets; nothing if no frame of the batch has an image."""
+        """Return further inputs of the BEV part; empty if no frame of the batch has an image."""
         return ()
 
     def shared_point_channels(self, there: ModelConfig) -> int:
-        """Return how many of the first point features do not depend on the classes.
+        """Return the number of the first point features that do not depend on the classes.
 
         Args:
-            there: of a checkpoint with this fusion or the one that it extends. Features that are
-                others there are not counted.
+            there: settings of a checkpoint with this fusion or the one that it extends. Features
+                that differ there are not counted.
         """
         return 0
 
@@ -110,7 +111,7 @@ def project(image_from_ego: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         points: (N, 3) in the ego frame.
 
     Returns:
-        Pixels (N, 2) and depth (N,), metres. Pixels mean nothing where the depth is not positive.
+        Pixels (N, 2) and depth (N,), metres. Pixels are invalid where the depth is not positive.
     """
     if image_from_ego.dim() == 2:
         homogeneous = points @ image_from_ego[:, :3].T + image_from_ego[:, 3]
@@ -124,7 +125,7 @@ def project(image_from_ego: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 class NarrowedMap(nn.Module):
     """One of C2..C5 or P2, narrowed by a 1x1 convolution: (B, C, h, w) -> (B, h, w, outputs).
 
-    The convolution runs on the map, where it is cheap; the rows it leaves are gathered later.
+    The convolution runs on the map, where it is cheap. Points gather rows of the result later.
     """
 
     def __init__(self, inputs: int, outputs: int, level: int | None) -> None:
@@ -132,7 +133,7 @@ class NarrowedMap(nn.Module):
 
         Args:
             inputs: channels of the map.
-            outputs: channels to narrow it to.
+            outputs: channels of the narrowed map.
             level: index into C2..C5; None takes P2.
         """
         super().__init__()
@@ -146,12 +147,12 @@ class NarrowedMap(nn.Module):
 
 
 class Sight(NamedTuple):
-    """Where points are seen best.
+    """The image that shows each point best.
 
     Attributes:
-        image: (N,) int64 number of the image, 0 where the point is not seen.
-        pixel: (N, 2) its place there, 0 where it is not seen.
-        seen: (N,) bool.
+        image: (N,) int64 index of the image, 0 for points that are not seen.
+        pixel: (N, 2) pixel of the point there, 0 for points that are not seen.
+        seen: (N,) bool: points that are seen.
     """
 
     image: Tensor
@@ -166,20 +167,20 @@ def choose_camera(
     margin: tuple[float, float] = (0.0, 0.0),
     occlusion: bool = False,
 ) -> Sight:
-    """Return for each point the image of its frame that sees it nearest the image's middle.
+    """Choose for each point the image of its frame that shows it closest to the image's centre.
 
     Args:
-        batch: its images.
-        points: (N, 3) in the ego frame.
-        frames: (N,) int64 the frame of each point.
-        margin: how far outside a point may lie, in widths and heights of the image.
-        occlusion: True: a camera does not see the points that other points hide from it.
+        batch: batch with images.
+        points: (N, 3) points in the ego frame, metres.
+        frames: (N,) int64 index of each point's frame.
+        margin: how far outside an image a point may be, as fractions of its width and height.
+        occlusion: True: a camera does not see points that other points hide from it.
     """
     sizes = points.new_tensor([(width, height) for height, width in batch.image_sizes])
     sight = None
     nearest = points.new_zeros(0)
     for slots in batch.image_slots.T:
-        if len(batch) == 1:  # one matrix for all points: the node's case
+        if len(batch) == 1:  # one matrix for all points, as in the node
             image = slots[0].expand(len(points))
             pixel, depth = project(batch.image_from_ego[slots[0]], points)
             size = sizes[slots[0]]

@@ -1,4 +1,4 @@
-"""The painted fusion: points take image features and the class that the image shows there."""
+"""The painted fusion: points take image features and class probabilities of their pixels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bev_semseg_ros.model.tasks.task import Task
 class PaintedFusion(Fusion):
     """Points take features and class probabilities of P2's cells (Vora et al. 2020).
 
-    A point's features are those of the fusion that it extends, then the probabilities of the
-    segmentation head. So the loss of the boxes reaches that head. A point that no image shows, or
-    that nearer points hide, takes a learned value.
+    The features of a point are those of the projective fusion, then the probabilities of the
+    segmentation head. So the detection loss also trains that head. A point that no image shows, or
+    that nearer points hide, takes learned values.
     """
 
     uses_image = True
@@ -39,7 +39,7 @@ class PaintedFusion(Fusion):
         self._p2_channels = config.model.neck_channels
         self._channels = config.model.fusion_channels
         self.point_channels = self._channels + 1 + count_classes(tasks)
-        # It begins as in the fusion that this one extends.
+        # Initially as in the fusion that this one extends.
         self.unseen = nn.Parameter(torch.zeros(self.point_channels))
 
     def image_part(self) -> nn.Module:
@@ -47,7 +47,7 @@ class PaintedFusion(Fusion):
         return PaintedMap(self._p2_channels, self._channels, level=None)
 
     def point_features(self, image_maps: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Return (N, fusion_channels + 1 + classes)."""
+        """Return the features (N, fusion_channels + 1 + classes)."""
         points = batch.points
         if not image_maps:
             return self.unseen.expand(len(points), -1)
@@ -58,12 +58,12 @@ class PaintedFusion(Fusion):
         return torch.where(sight.seen[:, None], seen, self.unseen)
 
     def shared_point_channels(self, there: ModelConfig) -> int:
-        """Return the number of features without the probabilities."""
+        """Return the number of features before the probabilities; 0 if it differs there."""
         return self._channels + 1 if there.fusion_channels == self._channels else 0
 
 
 class PaintedMap(NarrowedMap):
-    """The narrowed P2, then the probability of each class."""
+    """The narrowed P2, followed by the probability of each class."""
 
     def forward(self, features: list[Tensor], p2: Tensor, *outputs: Tensor) -> Tensor:
         """Return the map (B, h, w, outputs + classes)."""

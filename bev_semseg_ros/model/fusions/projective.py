@@ -1,4 +1,4 @@
-"""The projective fusion: each point takes the image features of the place it projects to."""
+"""The projective fusion: each point takes the image features of its pixel."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ P2_STRIDE = 4
 
 
 class ProjectiveFusion(Fusion):
-    """Points take features of P2, as PointPainting (Vora et al. 2020) takes scores.
+    """Points take features of P2, as those of PointPainting (Vora et al. 2020) take class scores.
 
-    A point's features are those of P2's cell, and a one that says it was seen; zeros for a point
-    that no image shows. Of several cameras it takes the one that `choose_camera` names. The nearest
-    cell will do: P2 is smooth, and a gather of rows is all it costs.
+    The features of a point are those of its cell of P2, then a one. They are all zero for a point
+    that no image shows. Of several cameras, `choose_camera` chooses one. The nearest cell is
+    precise enough, because P2 is smooth, and it only costs a gather of rows.
     """
 
     uses_image = True
@@ -35,7 +35,7 @@ class ProjectiveFusion(Fusion):
         return NarrowedMap(self._p2_channels, self._channels, level=None)
 
     def point_features(self, image_maps: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Return (N, fusion_channels + 1)."""
+        """Return the features (N, fusion_channels + 1)."""
         points = batch.points
         if not image_maps:
             return points.new_zeros(len(points), self.point_channels)
@@ -46,13 +46,13 @@ class ProjectiveFusion(Fusion):
 
 
 def features_at(sight: Sight, image_maps: Sequence[Tensor]) -> Tensor:
-    """Return (N, C) the values of P2's cells at which points are seen.
+    """Return (N, C) values of the cells of P2 that show the points.
 
-    Points that are not seen get those of some cell.
+    Points that are not seen get the values of an arbitrary cell.
 
     Args:
-        sight: of the points.
-        image_maps: (I', h, w, C) for each size of the images.
+        sight: image and pixel of each point.
+        image_maps: (I', h, w, C) for each image size.
     """
     # P2's cell i covers the pixels 4 i .. 4 i + 3, and pixel centres are integers.
     cell = ((sight.pixel + 0.5) / P2_STRIDE).long()
@@ -68,7 +68,7 @@ def features_at(sight: Sight, image_maps: Sequence[Tensor]) -> Tensor:
 
 
 def _cells_of_images(image_maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return where each image begins in the flattened maps (I,), and its columns (I,)."""
+    """Return the first cell of each image in the flattened maps (I,), and its columns (I,)."""
     shapes = [image_map.shape[1:3] for image_map in image_maps for _ in image_map]
     device = image_maps[0].device
     cells = torch.tensor([rows * columns for rows, columns in shapes], device=device)

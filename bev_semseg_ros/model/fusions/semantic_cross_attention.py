@@ -1,4 +1,4 @@
-"""The cross-attention fusion with tokens that also tell what the image shows."""
+"""The cross-attention fusion with tokens that also contain class probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bev_semseg_ros.model.tasks.task import Task
 
 
 class SemanticCrossAttentionFusion(CrossAttentionFusion):
-    """BEV queries attend to tokens of C4 and of the class probabilities in the tokens' cells."""
+    """BEV queries attend to tokens made from C4 and from class probabilities."""
 
     image_outputs = (SEGMENTATION_LOGITS,)
     class_layers = ("classes",)
@@ -33,15 +33,15 @@ class SemanticCrossAttentionFusion(CrossAttentionFusion):
         self._classes = count_classes(tasks)
 
     def image_part(self) -> nn.Module:
-        """Build the layers that make tokens of C4 and of the probabilities."""
+        """Build the layers that make tokens from C4 and from the probabilities."""
         return SemanticTokens(self._c4_channels, self._channels, self._classes)
 
 
 class SemanticTokens(NarrowedMap):
-    """C4 and the class probabilities, both brought to the tokens' channels and added.
+    """C4 and the class probabilities, both projected to the tokens' channels and added.
 
-    The keys and the values are linear in the tokens, so that adding says as much as appending, and
-    the attention costs as much as without classes.
+    Keys and values are linear in the tokens. So adding is as expressive as concatenating, and the
+    attention costs as much as without classes.
     """
 
     def __init__(self, inputs: int, outputs: int, classes: int) -> None:
@@ -50,18 +50,18 @@ class SemanticTokens(NarrowedMap):
         Args:
             inputs: channels of C4.
             outputs: channels of the tokens.
-            classes: of the probabilities.
+            classes: number of classes.
         """
         super().__init__(inputs, outputs, level=C4)
         self.classes = nn.Conv2d(classes, outputs, 1, bias=False)
-        # The tokens begin as in the fusion that this one extends.
+        # Initially, the tokens are those of the fusion that this one extends.
         nn.init.zeros_(self.classes.weight)
 
     def forward(self, features: list[Tensor], p2: Tensor, *outputs: Tensor) -> Tensor:
         """Return the tokens (B, h, w, outputs)."""
         tokens = super().forward(features, p2)
         side = TOKEN_STRIDE // P2_STRIDE
-        # The last cells of an image may be cut; then the mean is that of what is there.
+        # The last cells of an image may be cut off. Their mean is that of the part that exists.
         shares = F.avg_pool2d(
             class_probabilities(*outputs), side, ceil_mode=True, count_include_pad=False
         )

@@ -1,4 +1,4 @@
-"""What the segmentation head tells a fusion: the probability of each class in each cell of P2."""
+"""Class probabilities in each cell of P2, from the segmentation head, for use in a fusion."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bev_semseg_ros.model.tasks.task import Task
 SEGMENTATION_LOGITS = (
     "segmentation",
     "logits",
-)  # task and output, as `Fusion.image_outputs` has it
+)  # task and output, as in `Fusion.image_outputs`
 
 
 def count_classes(tasks: Mapping[str, Task]) -> int:
     """Return the number of classes of the segmentation.
 
     Args:
-        tasks: what a fusion is built with.
+        tasks: tasks that a fusion is built with.
     """
     labels = tasks[SEGMENTATION_LOGITS[0]].labels
     assert labels is not None, "a segmentation has classes"
@@ -26,7 +26,7 @@ def count_classes(tasks: Mapping[str, Task]) -> int:
 
 
 def class_probabilities(logits: Tensor) -> Tensor:
-    """Return (B, classes, h, w) probabilities that sum up to one in each cell.
+    """Return (B, classes, h, w) probabilities that sum to one in each cell.
 
     Args:
         logits: (B, classes, h, w) of the segmentation head, on P2.

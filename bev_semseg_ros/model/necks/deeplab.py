@@ -11,24 +11,24 @@ from torch.nn import functional as F
 from bev_semseg_ros.model.layers import ConvBlock, SeparableBlock
 from bev_semseg_ros.model.necks.neck import Neck, resize_to
 
-# Half of the paper's (6, 12, 18). A crop of training has 28x18 places at 1/16 of its size, where
-# most taps of a convolution of rate 18 would lie in the padding.
+# Half of the paper's (6, 12, 18). A training crop has only 28x18 cells at 1/16 of its size, so most
+# taps of a convolution of rate 18 would be in the padding.
 RATES = (3, 6, 9)
 
 
 class AtrousPyramid(nn.Module):
-    """Looks at a map with 1x1 and atrous convolutions of several rates, and at its mean."""
+    """Combines 1x1 and atrous convolutions of several rates with the mean of the map."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
         self.near = ConvBlock(inputs, channels, 1)
         self.far = nn.ModuleList(SeparableBlock(inputs, channels, rate) for rate in RATES)
-        # Without BatchNorm, which cannot be trained on a single value per channel.
+        # Without BatchNorm, which cannot be trained with a single value per channel.
         self.context = nn.Conv2d(inputs, channels, 1)
         self.project = ConvBlock((2 + len(RATES)) * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, channels, H, W) of x (B, inputs, H, W)."""
+        """Return the map (B, channels, H, W) for x (B, inputs, H, W)."""
         seen = [self.near(x), *(block(x) for block in self.far)]
         context = F.relu(self.context(x.mean((2, 3), keepdim=True)))
         return self.project(torch.cat([*seen, context.expand_as(seen[0])], 1))
@@ -37,8 +37,8 @@ class AtrousPyramid(nn.Module):
 class DeepLab(Neck):
     """The pyramid on C4 and C5 at 1/16, upsampled and refined with C2 by separable convolutions.
 
-    The paper's encoder is itself atrous, so that its last map is at 1/16. Here C5 is upsampled to
-    C4. C3 is not used, as in the paper.
+    The encoder of the paper is itself atrous, so its last map is at 1/16. Here C5 is upsampled to
+    the size of C4. As in the paper, C3 is not used.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
@@ -54,7 +54,7 @@ class DeepLab(Neck):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return P2 of C2..C5."""
+        """Return P2 from C2..C5."""
         low, _, high, top = features
         x = self.pyramid(torch.cat([self.high(high), resize_to(self.top(top), high)], 1))
         return self.refine(torch.cat([resize_to(x, low), self.low(low)], 1))

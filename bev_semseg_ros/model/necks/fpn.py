@@ -13,8 +13,8 @@ from bev_semseg_ros.model.necks.neck import Neck, resize_to
 class Fpn(Neck):
     """Lateral 1x1 convolutions, bilinear upsampling and addition, one 3x3 convolution per level.
 
-    The mean of C5 over the image enters at the top as a context vector, which tells each place what
-    no 3x3 convolution can see.
+    The mean of C5 over the image is added at the top, as a context vector. It gives each cell
+    information that is beyond the reach of the 3x3 convolutions.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
@@ -24,7 +24,7 @@ class Fpn(Neck):
         self.smooth = nn.ModuleList(ConvBlock(channels, channels) for _ in in_channels[:-1])
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return P2 of C2..C5."""
+        """Return P2 from C2..C5."""
         top = features[-1]
         x = self.laterals[-1](top) + self.context(top.mean((2, 3), keepdim=True))
         for level in range(len(self.smooth) - 1, -1, -1):

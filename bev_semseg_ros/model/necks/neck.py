@@ -1,4 +1,4 @@
-"""What a neck is: C2..C5 of a camera encoder -> one map at a quarter of the image's size."""
+"""The interface of necks: C2..C5 of a camera encoder -> a map at 1/4 of the image's size."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ def resize_to(x: Tensor, like: Tensor) -> Tensor:
 
 
 class Neck(nn.Module):
-    """The interface of necks.
+    """Base class of necks.
 
     `forward(features: list[Tensor]) -> Tensor` takes C2..C5, each (B, C, H, W), and returns P2
     (B, channels, H/4, W/4).
 
     Attributes:
-        channels: of P2.
+        channels: number of channels of P2.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
-        """Keep the number of channels.
+        """Store the number of channels.
 
         Args:
-            in_channels: of C2..C5.
-            channels: of P2.
+            in_channels: numbers of channels of C2..C5.
+            channels: number of channels of P2.
         """
         super().__init__()
         self.channels = channels
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return P2."""
+        """Return P2 from C2..C5."""
         raise NotImplementedError

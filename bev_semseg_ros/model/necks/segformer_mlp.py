@@ -13,9 +13,9 @@ from bev_semseg_ros.model.necks.neck import Neck, resize_to
 class SegformerMlp(Neck):
     """A linear layer per level, upsampling to C2, concatenation, and a linear layer that fuses.
 
-    The linear layer on the concatenation is the sum of one layer per level, and bilinear upsampling
-    may come before or after a linear layer. So each level is fused on its own small map, which
-    gives the paper's values in half the time.
+    A linear layer on a concatenation is the sum of one linear layer per level, and bilinear
+    upsampling can come before or after a linear layer. So each level is fused on its own small map.
+    This gives the values of the paper's order in half the time.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
@@ -25,7 +25,7 @@ class SegformerMlp(Neck):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return P2 of C2..C5."""
+        """Return P2 from C2..C5."""
         parts = zip(self.linears, self.fuse, features, strict=True)
         fused, *coarser = [fuse(linear(level)) for linear, fuse, level in parts]
         for level in coarser:

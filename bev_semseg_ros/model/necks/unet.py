@@ -18,8 +18,8 @@ def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
 class Unet(Neck):
     """From C5 upwards: halve the channels, upsample, concatenate the skip, two 3x3 convolutions.
 
-    The paper halves the channels in a transposed 2x2 convolution. Here a 1x1 convolution does it on
-    the coarse map, before a bilinear upsampling, which brings any size to that of its skip.
+    The paper halves the channels in a transposed 2x2 convolution. Here a 1x1 convolution does this
+    on the coarse map. Bilinear upsampling then resizes the map to any size of the skip connection.
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int) -> None:
@@ -31,7 +31,7 @@ class Unet(Neck):
         self.merge = nn.ModuleList(_two_convolutions(half + width, channels) for width in skips)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Return P2 of C2..C5."""
+        """Return P2 from C2..C5."""
         *skips, top = features
         x = self.bottom(top)
         for level in range(len(skips) - 1, -1, -1):

@@ -1,1 +1,1 @@
-"""Tasks: each folder holds head, targets, loss, postprocessing and metric of one."""
+"""Tasks: each folder contains the head, targets, loss, postprocess and metric of one task."""

@@ -1,4 +1,4 @@
-"""Confidence intervals of figures over frames, by the bootstrap (Efron 1979)."""
+"""Confidence intervals of scores, by the bootstrap over frames (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def resample(num_frames: int) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> list[float]:
-    """Return [low, high], the 95 % interval of a figure's values in the resamples."""
+    """Return [low, high], the 95 % interval of the values of a score in the resamples."""
     return [float(bound) for bound in np.percentile(values, [2.5, 97.5])]

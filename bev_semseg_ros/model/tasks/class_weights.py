@@ -1,4 +1,4 @@
-"""How often each class occurs in the labels, and the weights against rare classes."""
+"""Counts of the classes in the labels, and class weights that favour rare classes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
 
 
 class ClassWeights:
-    """Counts the labelled places of each class, and weights the classes by these counts."""
+    """Counts the labelled pixels, cells or points of each class, and weights the classes by them."""
 
     def __init__(self, labels: LabelSet, config: LossConfig) -> None:
         """Start without labels and without weights.
 
         Args:
-            labels: of the network.
-            config: has the limits of the weights.
+            labels: label set of the network.
+            config: settings with the limits of the weights.
         """
         self._labels, self._config = labels, config
         self._counts = np.zeros(len(labels))
         self._weights: Tensor | None = None
 
     def count(self, classes: np.ndarray, labels: LabelSet) -> None:
-        """Count the places of each class; those of a united class go to its members equally.
+        """Count the labels of each class; a merged class is divided equally among its members.
 
         Args:
-            classes: (...) uint8 numbers of `labels`.
-            labels: of the classes.
+            classes: (...) uint8 class indices in `labels`.
+            labels: label set of the classes.
         """
         view = view_of(self._labels, labels)
         counts = np.bincount(classes.ravel(), minlength=256)
@@ -44,18 +44,18 @@ class ClassWeights:
                 self._counts[members] += counts[table == number].sum() / len(members)
 
     def counts(self) -> list[int]:
-        """Return how many places of each class were counted."""
+        """Return the count of each class."""
         return np.rint(self._counts).astype(np.int64).tolist()
 
     def fix(self, counts: Any) -> None:
-        """Weight the classes from now on by (N,) counts."""
+        """Compute the class weights from counts (N,)."""
         self._counts = np.array(counts, np.float64)
         self._weights = class_weights_from_counts(self._counts, self._config)
 
     def seen_through(self, view: LabelView, device: torch.device) -> Tensor | None:
-        """Return the weights in a view: of a united class the mean over its places.
+        """Return the weights of the shared classes of a view; None before `fix`.
 
-        None before `fix`.
+        The weight of a merged class is the mean over its labels.
         """
         if self._weights is None:
             return None
@@ -72,11 +72,11 @@ class ClassWeights:
 
 
 def class_weights_from_counts(counts: np.ndarray, config: LossConfig) -> Tensor:
-    """Return (C,) float32 weights 1 / sqrt(share), one on the average pixel, clamped.
+    """Return (C,) float32 weights 1 / sqrt(frequency), with a mean of one over all labels, clamped.
 
     Args:
-        counts: (C,) pixels of each class.
-        config: has the limits.
+        counts: (C,) number of labelled pixels, cells or points of each class.
+        config: settings with the limits.
     """
     share = np.maximum(counts, 1) / max(counts.sum(), 1)
     weights = share**-0.5
@@ -89,16 +89,16 @@ def trained_weights(info: Mapping[str, Any], key: str, config: LossConfig) -> Te
     """Return the class weights that a checkpoint was trained with.
 
     Args:
-        info: of the checkpoint.
-        key: of the classes' counts there.
-        config: has the limits of the weights.
+        info: `info` of the checkpoint.
+        key: key of the class counts there.
+        config: settings with the limits of the weights.
 
     Raises:
-        ValueError: the `info` has no counts.
+        ValueError: `info` has no class counts.
     """
     if key not in info:
         raise ValueError(
-            "does not say how often it saw each class, as the checkpoint of a run that trained the "
-            "task does; leave out the logit adjustment"
+            "has no class counts, which only the checkpoint of a run that trained the task has; "
+            "leave out the logit adjustment"
         )
     return class_weights_from_counts(np.array(info[key]), config)

@@ -1,4 +1,4 @@
-"""What the tasks share that give a class to each pixel, cell or point."""
+"""The common part of the tasks that give a class to each pixel, cell or point."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bev_semseg_ros.model.tasks.task import Head, Task
 
 
 class ClassificationTask(Task):
-    """A task that is trained by a cross entropy with weights against rare classes.
+    """Base class of tasks whose loss is a cross entropy with class weights.
 
-    A subclass counts the labelled places of each class in `observe`.
+    A subclass counts the labelled pixels, cells or points of each class in `observe`.
 
     Attributes:
         counts_key: key of these counts in the `info` of a checkpoint.
-        class_weights: the counts, and the weights made of them.
+        class_weights: the counts, and the weights computed from them.
     """
 
     counts_key: ClassVar[str]
@@ -36,11 +36,11 @@ class ClassificationTask(Task):
         self.class_weights = ClassWeights(labels, config.loss)
 
     def mean_cross_entropy(self, labelled: Iterable[tuple[LabelSet, Tensor, Tensor]]) -> Tensor:
-        """Return the weighted mean cross entropy of all labelled places of a batch.
+        """Return the weighted mean cross entropy of all labelled pixels, cells or points of a batch.
 
         Args:
-            labelled: for each label set the set, logits (B, N, ...) float32 of the network's
-                classes, and the labels (B, ...) int64; `labels.MASK_IGNORED` is left out.
+            labelled: for each label set: the set, logits (B, N, ...) float32 of the network's
+                classes, and labels (B, ...) int64, of which `labels.MASK_IGNORED` is ignored.
         """
         totals, weights = [], []
         for labels, logits, classes in labelled:
@@ -59,7 +59,7 @@ class ClassificationTask(Task):
         return True
 
     def statistics(self) -> dict[str, Any]:
-        """Return the labelled places of each class under `counts_key`."""
+        """Return the counts of the classes under `counts_key`."""
         return {self.counts_key: self.class_weights.counts()}
 
     def begin_training(self, info: Mapping[str, Any]) -> None:
@@ -70,13 +70,13 @@ class ClassificationTask(Task):
 def _cross_entropy(
     logits: Tensor, classes: Tensor, class_weights: Tensor | None, view: LabelView
 ) -> tuple[Tensor, Tensor]:
-    """Return the summed cross entropy and the summed weight of the labelled places.
+    """Return the sum of the weighted cross entropy and the sum of the weights over all labels.
 
     Args:
-        logits: (B, N, ...) float32 of the network's classes.
-        classes: (B, ...) int64, `labels.MASK_IGNORED` is left out.
-        class_weights: (M,) of the labels' classes; None: ones.
-        view: how the network's classes look in the label set of `classes`.
+        logits: (B, N, ...) float32 logits of the network's classes.
+        classes: (B, ...) int64 labels; `labels.MASK_IGNORED` is ignored.
+        class_weights: (M,) weights of the labels' classes; None: all one.
+        view: maps the network's classes to the label set of `classes`.
     """
     known = classes[classes != MASK_IGNORED]
     settings: dict[str, Any] = {"ignore_index": MASK_IGNORED, "reduction": "sum"}
@@ -90,18 +90,19 @@ def _cross_entropy(
 
 
 def _adjust_logits(logits: nn.Conv2d | nn.Linear, class_weights: Tensor, share: float) -> None:
-    """Take back, in place, a share of what class weights did to the odds of the classes.
+    """Undo, in place, a fraction of the effect of class weights on the odds of the classes.
 
-    Weighted training multiplies a class's odds by its weight, which finds rare classes and draws
-    them too wide. The bias of the logits undoes it: logit adjustment (Menon et al. 2021).
+    Training with class weights multiplies the odds of a class by its weight. Rare classes are then
+    found, but their areas are too large. Logit adjustment (Menon et al. 2021) corrects this in the
+    bias of the logits.
 
     Args:
         logits: the last layer.
-        class_weights: (C,) that it was trained with.
-        share: 0 takes back nothing, 1 all of it.
+        class_weights: (C,) weights that it was trained with.
+        share: fraction of the effect to undo, 0 to 1.
 
     Raises:
-        ValueError: the share lies outside 0..1.
+        ValueError: `share` is outside 0..1, or the layer has no bias.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"logit adjustment: expected a share of 0 to 1, got {share}")

@@ -1,8 +1,8 @@
-"""A network's classes seen through a coarser label set.
+"""A network's classes in a coarser label set.
 
-Labels of another set than the network's train it where both map to a third, shared set: the labels
-are brought there, and so are the network's outputs, each class of the shared set uniting some of
-the network's.
+A network can be trained with labels of another set if both sets map to a shared set, which may be
+one of the two or a third one. Both the labels and the outputs of the network are then mapped to the
+shared set. One of its classes may merge several classes of the network.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bev_semseg_ros.labels import LabelSet, shared_label_set
 
 @dataclass(frozen=True, eq=False)
 class LabelView:
-    """How labels of one set and a network of another meet.
+    """Maps the classes of a network to a label set that it shares with labels.
 
     Attributes:
-        shared: the set in which they meet.
-        from_network: (N,) number of each of the network's classes there; below 0: none.
+        shared: the shared label set.
+        from_network: (N,) index in `shared` of each of the network's classes; below 0: none.
         is_identity: True if the network's set is the shared one.
     """
 
@@ -33,19 +33,19 @@ class LabelView:
     is_identity: bool
 
     def members(self, number: int) -> list[int]:
-        """Return the network's classes that a class of the shared set unites."""
+        """Return the indices of the network's classes that a class of the shared set merges."""
         return [int(index) for index in np.flatnonzero(self.from_network == number)]
 
     def merge_exclusive(self, logits: Tensor) -> Tensor:
-        """Return log-probabilities of the shared classes, of classes that exclude each other.
+        """Return log-probabilities of the shared classes, for mutually exclusive classes.
 
-        A shared class's probability is the sum of its members'.
+        The probability of a shared class is the sum of those of its members.
 
         Args:
-            logits: (B, N, ...) of a softmax over the network's classes.
+            logits: (B, N, ...) logits of a softmax over the network's classes.
 
         Returns:
-            (B, M, ...); minus infinity, as a large number, for a class without members.
+            (B, M, ...) log-probabilities; a large negative number for a class without members.
         """
         scores = F.log_softmax(logits, 1)
         merged = [self._log_sum(scores, number) for number in range(len(self.shared))]
@@ -60,16 +60,16 @@ class LabelView:
         return torch.logsumexp(scores[:, members], 1)
 
     def merge_independent(self, logits: Tensor) -> Tensor:
-        """Return logits of the shared classes, of classes that are detected independently.
+        """Return logits of the shared classes, for classes that are detected independently.
 
-        A shared class is there if any of its members is: p = 1 - prod(1 - p_i). With S the sum of
-        softplus(l_i), 1 - p = exp(-S), and the logit of p is log(exp(S) - 1).
+        A shared class is present if any of its members is: p = 1 - prod(1 - p_i). With S the sum
+        of softplus(l_i), 1 - p = exp(-S), and the logit of p is log(exp(S) - 1).
 
         Args:
-            logits: (B, N, ...) of one sigmoid for each of the network's classes.
+            logits: (B, N, ...) logits of one sigmoid for each of the network's classes.
 
         Returns:
-            (B, M, ...); a large negative number for a class without members.
+            (B, M, ...) logits; a large negative number for a class without members.
         """
         merged = [self._any_of(logits, number) for number in range(len(self.shared))]
         return torch.stack(merged, 1)
@@ -85,10 +85,10 @@ class LabelView:
 
 
 def view_of(network: LabelSet, labels: LabelSet) -> LabelView:
-    """Return how a network's classes and labels of another set meet.
+    """Return the view of a network's classes for labels of another set.
 
     Raises:
-        ValueError: they share no set; the message says what to add.
+        ValueError: both do not map to a shared set; the message says what to add.
     """
     view = _find_view(network, labels)
     if view is None:
@@ -104,7 +104,7 @@ def shared_sets(network: LabelSet, labels: LabelSet) -> list[LabelSet]:
     """Return the sets on which a network is scored against labels of another set, finest first.
 
     Raises:
-        ValueError: they share no set; the message says what to add.
+        ValueError: both do not map to a shared set; the message says what to add.
     """
     finest = view_of(network, labels).shared
     shared = [finest]

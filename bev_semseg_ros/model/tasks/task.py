@@ -1,9 +1,9 @@
-"""What a task is: one thing the network predicts, from its head to its metric.
+"""The interface of tasks: everything about one kind of output, from its head to its metric.
 
-A task sits on one of two maps, P2 of the image ("image") or the features of the BEV ("bev"), or on
-the features of single points ("points"), which a point encoder gives. The
-network holds the tasks of its configuration and keys its outputs by their names. A frame trains the
-tasks whose `needs` it has. docs/extending.md adds a task step by step.
+The input of a head is one of two maps, P2 of the image ("image") or the features of the BEV ("bev"),
+or the features of single points ("points"), which a point encoder gives. The outputs of a network
+are keyed by the names of its tasks. A frame trains the tasks whose `needs` it fulfils.
+docs/extending.md shows step by step how to add a task.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bev_semseg_ros.preprocessing import Sample
 View = Literal["image", "bev", "points"]
 # The part of the network that holds the heads of a view.
 BRANCHES: Mapping[View, str] = {"image": "camera", "bev": "bev", "points": "points"}
-# What a frame may have, in the words of messages; the keys are for `Task.needs`.
+# What a frame may have: key for `Task.needs` -> words for messages.
 NEEDS: Mapping[str, str] = {
     "points": "a cloud",
     "image": "an image",
@@ -32,32 +32,32 @@ NEEDS: Mapping[str, str] = {
     "mask": "a mask",
     "point_classes": "classes of points or masks",
 }
-Outputs = Mapping[str, Tensor]  # of one task, by the names of its head's `outputs`
+Outputs = Mapping[str, Tensor]  # of one task: name in its head's `outputs` -> tensor
 Targets = Mapping[Any, Any]  # tensors, or further mappings of tensors
 
 
 class Head(nn.Module):
-    """The interface of heads: `forward(x: Tensor) -> tuple[Tensor, ...]`, x (B, C, H, W).
+    """Base class of heads: `forward(x: Tensor) -> tuple[Tensor, ...]`, x (B, C, H, W).
 
-    For a task on points x is (N, C). End each output in a `layers.Float32Conv`, for points in a
-    `layers.Float32Linear`: outputs must be float32 whatever the precision.
+    For a task on points, x is (N, C). Outputs must be float32, whatever the precision: use a
+    `layers.Float32Conv` as the last layer of each, or for points a `layers.Float32Linear`.
 
     Attributes:
-        outputs: names of what `forward` returns, in order.
+        outputs: names of the tensors that `forward` returns, in order.
         class_layers: names of the layers whose channels are classes. With another label set they
-            begin anew, whatever their shape.
+            are newly initialised, whatever their shape.
     """
 
     outputs: ClassVar[tuple[str, ...]]
     class_layers: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the outputs for a map x (B, C, H, W)."""
+        """Return the outputs for x."""
         raise NotImplementedError
 
 
 class Metric:
-    """The interface of metrics: gathers frames and returns plain figures."""
+    """Base class of metrics, which collect frames and return plain values."""
 
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
@@ -65,48 +65,48 @@ class Metric:
         """Score a frame, as far as its ground truth and the prediction allow.
 
         Args:
-            frame: what the sensors saw.
-            annotation: its ground truth.
-            prediction: None for a frame that has nothing the mode could look at.
-            mode: the mode that was asked for.
+            frame: data of the sensors.
+            annotation: ground truth of the frame.
+            prediction: prediction for the frame; None if it has no data for the mode.
+            mode: the requested mode.
         """
         raise NotImplementedError
 
     def frame_counts(self) -> dict[str, np.ndarray]:
-        """Return the confusions of the frames from which `result` has its mean IoU.
+        """Return the confusion matrices of the frames, from which `result` computes mean IoUs.
 
-        Frames can so be resampled together with those of another network.
+        With them, the frames can be resampled together with those of another network.
 
         Returns:
-            (F, C, C + 1) pixels, cells or points, ground truth by rows. The key is the path of the
-            entry of `result` that has the figure `miou`, such as "learned.in_view"; the result
-            itself has the key "". Empty without such figures.
+            (F, C, C + 1) numbers of pixels, cells or points; rows are ground truth. The key is the
+            path of the entry of `result` that contains the `miou`, such as "learned.in_view", or ""
+            for the result itself. Empty if the metric has no mean IoU.
         """
         return {}
 
     def result(self) -> dict[str, Any]:
-        """Return the task's part of a report: plain values, None where there is no truth."""
+        """Return the task's part of a report: plain values, None without ground truth."""
         raise NotImplementedError
 
     @staticmethod
     def table(result: Mapping[str, Any]) -> list[str]:
-        """Return the lines that show a result."""
+        """Return a result as lines of text."""
         raise NotImplementedError
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the few figures to log during training."""
+        """Return the main scores, to log during training."""
         return {}
 
 
 class Task:
-    """The interface of tasks.
+    """Base class of tasks.
 
     Attributes:
         name: key of the task's outputs, of its part of a report, and of its label set.
-        view: what the head sits on.
-        needs: of `NEEDS`: what a frame must have to train the task. "point_classes" are those of
-            the points, or of the pixels that show them.
+        view: input of the head.
+        needs: keys of `NEEDS`: what a frame must have to train the task. "point_classes" are
+            classes of the points, or of the pixels that show them.
         labels: the task's classes, None for a task without classes.
     """
 
@@ -115,7 +115,7 @@ class Task:
     needs: ClassVar[frozenset[str]]
 
     def __init__(self, config: Config, labels: LabelSet | None) -> None:
-        """Keep the configuration and the label set.
+        """Store the configuration and the label set.
 
         Args:
             config: the whole configuration.
@@ -125,23 +125,23 @@ class Task:
         self.labels = labels
 
     def build_head(self, channels: int) -> Head:
-        """Return the head for a map of `channels` channels."""
+        """Return a head whose input has `channels` channels."""
         raise NotImplementedError
 
     def encode(self, example: Example) -> Any:
-        """Return the ground truth of an augmented example as the loss wants it, in numpy.
+        """Encode the ground truth of an augmented example for the loss, in numpy.
 
-        Loader threads call this. None for an example that has none. A task on images gets an
-        example with one camera for each image. One on points also gets frames without points, and
-        of frames without labels must say how many points they have.
+        Loader threads call this. Return None for an example without ground truth. A task on images
+        gets an example with one camera for each image. A task on points also gets frames without
+        points. For frames without labels, its result must contain the number of points.
         """
         raise NotImplementedError
 
     def collate(self, encoded: Sequence[Any]) -> Targets | None:
-        """Return what `encode` gave for the frames of a batch as tensors; None if no frame has any.
+        """Combine the encoded ground truth of a batch into tensors; None if no frame has any.
 
         Args:
-            encoded: one item, which may be None, for each frame of the batch, or for each image.
+            encoded: result of `encode`, possibly None, for each frame or each image of the batch.
         """
         raise NotImplementedError
 
@@ -152,23 +152,23 @@ class Task:
     def postprocess(
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
     ) -> Any:
-        """Return what one frame's outputs mean.
+        """Turn the outputs for one frame into a result.
 
         Args:
-            outputs: of a batch of this frame alone, or of this image alone.
-            sample: what the network saw; for a task on images with one camera. For a task on points
-                outputs are of its points, and `sample.rays` says which points of the clouds they
-                are.
+            outputs: outputs for a batch of one frame, or of one image.
+            sample: input of the network, for a task on images with one camera. For a task on
+                points, the outputs are those of its points, and `sample.rays` has their indices in
+                the clouds.
             score_threshold: lowest score of a detection; None: the configuration's.
         """
         raise NotImplementedError
 
     def join(self, ahead: Any, behind: Any) -> Any:
-        """Return one result of what was found ahead and behind, see `inference/around.py`.
+        """Join the results found ahead and behind, see `inference/around.py`.
 
         Args:
-            ahead: what `postprocess` gave.
-            behind: the same in an ego frame turned by 180 degrees about z.
+            ahead: result of `postprocess`.
+            behind: the same in an ego frame rotated by 180 degrees about z.
 
         Raises:
             ValueError: the task cannot look behind.
@@ -176,10 +176,10 @@ class Task:
         raise ValueError(f"the task {self.name} looks ahead only; use grid forward")
 
     def picture(self, result: Any, sample: Sample) -> np.ndarray | None:
-        """Return (h, w, 3) uint8 RGB of what `postprocess` gave, in the geometry of the image.
+        """Draw a result of `postprocess` as (h, w, 3) uint8 RGB, in the geometry of the image.
 
-        A task on points is asked once for each camera, with its image, and once without an image.
-        Boxes and masks are drawn by `visualization`; None leaves the task out.
+        A task on points is called once for each camera, with its image, and once without an image.
+        None draws nothing: `visualization` draws boxes and masks.
         """
         return None
 
@@ -191,31 +191,31 @@ class Task:
         """Apply logit adjustment to the head, in place.
 
         Args:
-            head: of this task, trained.
-            info: of the checkpoint.
-            share: fraction of the class weights' effect to take back, 0 to 1.
+            head: trained head of this task.
+            info: `info` of the checkpoint.
+            share: fraction of the effect of the class weights to undo, 0 to 1.
 
         Returns:
             False if the task has no class weights.
 
         Raises:
-            ValueError: the `info` does not say which weights there were.
+            ValueError: `info` lacks the class counts.
         """
         return False
 
     def observe(self, example: Example) -> None:
-        """Look at an example before the training, say to count classes; like `encode`."""
+        """Collect statistics of an example before the training, such as class counts."""
 
     def statistics(self) -> dict[str, Any]:
         """Return statistics gathered by `observe`, to be stored in the checkpoint's `info`."""
         return {}
 
     def begin_training(self, info: Mapping[str, Any]) -> None:
-        """Take from a checkpoint's `info` what the losses need, say the weights of classes."""
+        """Take what the losses need from a checkpoint's `info`, such as class counts."""
 
 
 def parts_of(example: Example, task: Task) -> list[Example]:
-    """Return what a task encodes: the example, or for a task on images one of each camera."""
+    """Return what a task encodes: the example, or for a task on images one for each camera."""
     if task.view == "image":
         return [example.of_camera(name) for name in example.sample.images]
     return [example]
@@ -225,15 +225,20 @@ def encode_batch(examples: Sequence[Example], task: Task) -> Targets | None:
     """Return the targets of a task for a batch of examples; None if no frame has any.
 
     Args:
-        examples: of a `Batch`, whose images have one size.
-        task: encodes them.
+        examples: examples of the batch; their images have one size.
+        task: the task.
     """
     parts = [part for example in examples for part in parts_of(example, task)]
     return task.collate([task.encode(part) for part in parts])
 
 
 def merged(known: Mapping[str, Any], further: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """Return the values of several tasks by name.
+    """Merge named values of several tasks.
+
+    Args:
+        known: name -> value of earlier tasks.
+        further: name -> value of `task`.
+        task: task whose values are added.
 
     Raises:
         ValueError: a task uses a name that another one has taken.
@@ -247,12 +252,12 @@ def merged(known: Mapping[str, Any], further: Mapping[str, Any], task: Task) -> 
 
 
 def stack(arrays: Sequence[np.ndarray]) -> Tensor:
-    """Return arrays of one shape as one tensor with a new first axis."""
+    """Stack arrays of one shape into one tensor with a new first axis."""
     return torch.from_numpy(np.stack(arrays))
 
 
 def to_device(targets: Targets, device: Any) -> Targets:
-    """Return targets with every tensor on a device."""
+    """Move every tensor of targets to a device."""
     return {
         name: to_device(value, device)
         if isinstance(value, Mapping)
