@@ -54,7 +54,7 @@ def test_what_is_written_reads_back_the_same(tmp_path):
             "training: {gradient_clip: .inf}",
             "training.gradient_clip: input should be a finite number",
         ),
-        ("model: {bev_blocks: [1, 2]}", "model: bev_blocks: 2 values for the 3"),
+        ("model: {bev_blocks: [1, 2]}", "model: bev_blocks: expected 3 values"),
         ("grid: {cell: 0.0}", "grid.cell: "),
         ("grid: {x_max: -1.0}", "grid: "),
         ("grid: {cell: 0.001}", "at most 4096"),

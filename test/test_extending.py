@@ -135,7 +135,7 @@ def test_classes_are_chosen_mixed_and_written_by_hand(folder: Path, run) -> None
     output = run(SECTIONS["Classes"])
     report = json.loads((folder / "fine.json").read_text())["segmentation"]
     assert list(report["by_labels"]) == ["driving_13", "camvid_11", "groups_6"]
-    assert "begun anew: logits.weight, logits.bias (its classes are others)" in output
+    assert "newly initialised: logits.weight, logits.bias (its classes differ)" in output
     assert "camera encoder: taken" in output
 
 

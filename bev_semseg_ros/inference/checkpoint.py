@@ -1,9 +1,10 @@
-"""A trained network on disk: weights, configuration, label sets, and what its input looked like.
+"""A trained network on disk: weights, configuration, label sets, and statistics of its input.
 
-A checkpoint is a file of plain values and tensors, read with `weights_only=True`: reading one runs
-no code of the file. `Checkpoint.build` imports the modules of classes of one's own that it names.
-The format stays torch's, not safetensors: a run's checkpoint also holds the optimizer, which
-safetensors cannot, and two formats would be more to read than one.
+A checkpoint is a file of plain values and tensors. It is read with `weights_only=True`, so that no
+code in the file runs. `Checkpoint.build` imports the modules of the user-defined classes that the
+configuration names. The format is torch's and not safetensors, because the checkpoint of a run also
+holds the state of the optimizer. safetensors cannot store it, and a second format would need more
+code.
 """
 
 from __future__ import annotations
@@ -43,17 +44,17 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
-        config: of the network and its training.
+        config: configuration of the network and its training.
         label_sets: task -> its label set, for the tasks that have classes.
-        weights: in float32, of the parts of the network that run.
-        info: plain values: what the training input looked like (`InputStatistics.summary`, and what
-            the tasks observed) and how the training went (data, seed, tasks, begun_from, epochs,
-            steps, minutes).
-        path: of the file, for messages.
-        training: state with which the run resumes; None if the file holds weights alone.
+        weights: name -> float32 weight, for the parts of the network that run.
+        info: plain values: statistics of the training input (`InputStatistics.summary`, and those
+            that the tasks collected) and facts about the training (data, seed, tasks, begun_from,
+            epochs, steps, minutes).
+        path: path of the file, for messages.
+        training: state from which the run can resume; None if the file holds only weights.
     """
 
     config: Config
@@ -64,10 +65,10 @@ class Checkpoint:
     training: dict[str, Any] | None = None
 
     def build(self, config: Config | None = None) -> Network:
-        """Return the network with its weights.
+        """Build the network and load its weights.
 
         Args:
-            config: a configuration with another grid; None: the checkpoint's.
+            config: a configuration with another grid; None: that of the checkpoint.
 
         Raises:
             ValueError: names the file and the first weight that does not fit, or the part of the
@@ -81,7 +82,7 @@ class Checkpoint:
         return network
 
     def load_into(self, network: Network) -> None:
-        """Put the weights into a network.
+        """Load the weights into a network.
 
         Raises:
             ValueError: names the file and the first weight that does not fit.
@@ -95,14 +96,14 @@ class Checkpoint:
         network.load_state_dict(self.weights, strict=False)
 
     def training_state(self) -> dict[str, Any]:
-        """Return what a training needs to resume.
+        """Return the state from which the run can resume.
 
         Raises:
-            ValueError: the file holds weights alone, which were made to ship.
+            ValueError: the file holds only weights.
         """
         if self.training is None:
             raise ValueError(
-                f"{self.path}: holds weights only and cannot be resumed; begin from it with --init"
+                f"{self.path}: holds weights only and cannot be resumed; start from it with --init"
             )
         return self.training
 
@@ -116,18 +117,18 @@ def save(
     half: bool = False,
     training: dict[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Args:
-        path: of the file.
-        network: whose weights and label sets are written.
-        config: of the network.
+        path: path of the file.
+        network: network whose weights and label sets are written.
+        config: configuration of the network.
         info: see `Checkpoint`.
         half: True writes weights in float16; BatchNorm's statistics stay in float32.
-        training: state dictionaries with which a training resumes.
+        training: state from which the run can resume.
 
     Raises:
-        ValueError: a weight is not finite or too large for float16.
+        ValueError: a weight is not finite, or with `half` too large for float16.
     """
     label_sets = {task.name: task.labels for task in network.tasks if task.labels is not None}
     weights = {key: _stored(key, value, half) for key, value in network.used_weights().items()}
@@ -142,14 +143,14 @@ def write(
     info: Mapping[str, Any],
     training: dict[str, Any] | None = None,
 ) -> None:
-    """Write the parts of a checkpoint as they are, whole or not at all. See `save`."""
+    """Write the parts of a checkpoint unchanged and atomically. See `save`."""
     content = {
         "format": FORMAT,
         "config": configuration.to_dict(config),
         "label_sets": {name: labels.to_dict() for name, labels in label_sets.items()},
         "image_mean": IMAGE_MEAN,
         "image_std": IMAGE_STD,
-        # numpy's numbers become plain ones
+        # numpy's values become plain ones
         "info": json.loads(json.dumps(dict(info), default=lambda value: value.tolist())),
         "weights": dict(weights),
     }
@@ -166,18 +167,19 @@ def write(
 
 
 def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str, Tensor]:
-    """Return the mean of a network's weights and those that it was trained from.
+    """Return the mean of a network's weights and those that its training started from.
 
-    It keeps what the first training taught, where the second one forgot it (Wortsman et al. 2022,
-    "Robust fine-tuning of zero-shot models"). Weights of separate trainings have no useful mean.
+    The mean preserves what the first training learned and the second one forgot (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models"). The weights of independent trainings have no
+    useful mean.
 
     Args:
-        network: after its training.
-        other: what this training began from.
-        share: of the network in the mean, 0 to 1.
+        network: network after its training.
+        other: checkpoint that this training started from.
+        share: weight of the network in the mean, 0 to 1.
 
     Raises:
-        ValueError: a share outside 0 to 1, or weights of another network.
+        ValueError: `share` is outside 0 to 1, or the checkpoint has another network or classes.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share: expected 0 to 1, got {share:g}")
@@ -199,9 +201,9 @@ def mean_weights(network: Network, other: Checkpoint, share: float) -> dict[str,
 
 
 def _misfits(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
-    """Return the weights that a network needs and lacks, or that it does not take.
+    """Return the names of weights that are missing, unknown to the network or of another shape.
 
-    Those of parts that never run may be there, as in checkpoints of version 0.1.
+    Weights of parts that never run may be present, as in checkpoints of version 0.1.
     """
     needed, known = network.used_weights(), network.state_dict()
     return [
@@ -221,7 +223,7 @@ def _stored(key: str, value: Tensor, half: bool) -> Tensor:
         )
     if shrinks:
         value = value.half()
-    return value.contiguous()  # a file must not depend on the memory format of the training
+    return value.contiguous()  # the file must not depend on the memory format of the training
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -251,18 +253,23 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
-    """Return the plain content of a checkpoint file of a format.
+    """Read the plain content of a checkpoint file.
+
+    Args:
+        path: path of the file.
+        wanted_format: format that the file must have.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, no checkpoint, or of another format; the message says what to do.
+        ValueError: the file is damaged, not a checkpoint, or of another format; the message says
+            what to do.
     """
     require_file(path, "checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > Path(path).stat().st_size:
-            # torch compresses nothing, so that a small file stays small.
+            # torch never compresses. A small file must not need much memory.
             raise ValueError("compressed")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -281,7 +288,7 @@ def read(path: str | Path, wanted_format: str = FORMAT) -> dict[str, Any]:
     ) as error:
         if not may_be_checkpoint(Path(path)):
             raise wrong_path(path, "checkpoint") from error
-        raise ValueError(f"{path}: truncated or no checkpoint: {error!r:.120}") from error
+        raise ValueError(f"{path}: truncated or not a checkpoint: {error!r:.120}") from error
     found = content.get("format") if isinstance(content, dict) else type(content).__name__
     if found != wanted_format:
         raise ValueError(_other_format(path, found, wanted_format))
@@ -301,7 +308,7 @@ def _other_format(path: str | Path, found: Any, wanted: str) -> str:
             f"`bev-semseg convert {path} --out NEW.pt`"
         )
     if found == FORMAT:
-        return f"{path}: is of this version already, there is nothing to convert"
+        return f"{path}: is already of this version, there is nothing to convert"
     text = f"{path}: expected a checkpoint of format {wanted}, found {found}"
     if isinstance(found, str) and found.startswith("bev_semseg_ros/"):
         text += "; it comes from another version of bev_semseg_ros: use that one"

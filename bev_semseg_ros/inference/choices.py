@@ -12,7 +12,7 @@ ENGINES = ("torch", "openvino")
 
 
 def cpu_flags() -> frozenset[str]:
-    """Return the features of the processor; empty where /proc/cpuinfo does not name them."""
+    """Return the features of the processor; empty if /proc/cpuinfo does not list them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -25,7 +25,7 @@ def cpu_flags() -> frozenset[str]:
 def computes_bf16() -> bool:
     """Return True if the processor has native bfloat16.
 
-    Elsewhere it is emulated, and slower than float32.
+    Otherwise it is emulated, and slower than float32.
     """
     return not cpu_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
 
@@ -34,7 +34,7 @@ def choose_device(device: str) -> torch.device:
     """Return torch's device for `auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:n`.
 
     Raises:
-        ValueError: with the reason.
+        ValueError: an unknown or missing device.
     """
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -43,7 +43,7 @@ def choose_device(device: str) -> torch.device:
         raise ValueError(f"device: expected auto, cpu, cuda or cuda:n, got {device!r}")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ValueError(
-            f"device: {device!r} was asked for and torch {torch.__version__} sees "
+            f"device: {device!r} was requested, but torch {torch.__version__} finds "
             f"{torch.cuda.device_count()} CUDA devices; use cpu or auto"
         )
     return torch.device(device)
@@ -52,14 +52,14 @@ def choose_device(device: str) -> torch.device:
 def choose_precision(precision: str, device: torch.device) -> str:
     """Return the precision to compute in.
 
-    `auto` is bf16 where the device computes it, else fp16 on a GPU and fp32 on a CPU.
+    `auto` is bf16 if the device supports it natively, otherwise fp16 on a GPU and fp32 on a CPU.
 
     Raises:
-        ValueError: with the reason.
+        ValueError: an unknown precision, or one that the device does not support.
     """
     if precision == "auto":
         if device.type == "cuda":
-            # Not torch.cuda.is_bf16_supported(), which also holds for GPUs that emulate it.
+            # Not torch.cuda.is_bf16_supported(), which is also True for GPUs that emulate it.
             return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
         return "bf16" if computes_bf16() else "fp32"
     if precision not in PRECISIONS:
@@ -70,10 +70,10 @@ def choose_precision(precision: str, device: torch.device) -> str:
 
 
 def choose_engine(engine: str, device: torch.device) -> str:
-    """Return the engine: `auto` is openvino on a CPU where it is installed, else torch.
+    """Return the engine: `auto` is openvino on a CPU if it is installed, otherwise torch.
 
     Raises:
-        ValueError: with the reason.
+        ValueError: an unknown engine, or one that is not installed or does not support the device.
     """
     installed = importlib.util.find_spec("openvino") is not None
     if engine == "auto":

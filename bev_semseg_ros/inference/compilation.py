@@ -1,4 +1,4 @@
-"""Has the parts of a network that consist of dense layers run by an engine."""
+"""Replaces the dense parts of a network by parts that an engine runs."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def compile_network(
     threads: int,
     cache: Path | None,
 ) -> None:
-    """Prepare a network for inference, in place. On a CPU an engine runs its dense parts.
+    """Prepare a network for inference, in place. On a CPU, an engine runs its dense parts.
 
     Args:
-        network: on `device`, for inference only.
-        device: what the network runs on.
-        precision: of `PRECISIONS`.
+        network: network on `device`, used only for inference.
+        device: device that the network runs on.
+        precision: one of `PRECISIONS`.
         engine: torch or openvino.
-        threads: of the engine.
-        cache: folder for what an engine converts; None keeps nothing.
+        threads: number of threads of the engine.
+        cache: folder for what an engine converts; None stores nothing.
     """
     fold_batch_norm(network)
     for name, parent, part in _dense_parts(network):
@@ -47,7 +47,7 @@ def compile_network(
             compiler = torch_compiler(threads)
         is_run = name != "camera" or network.uses_images
         if device.type == "cpu" and is_run:
-            # A rig may lose any of its sensors at any moment.
+            # A sensor may fail at any moment. Fewer inputs must not cost a compilation then.
             compiled = CompiledByShape(part, compiler, one_by_one=name != "bev")
             setattr(parent, name, compiled)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of version 0.1 -> those of this version. The weights stay the same, to the bit."""
+"""Converts checkpoints of version 0.1 to this version. The weights stay bit-identical."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros import config as configuration
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import LabelSet, load_label_set
 
-# What the parts of the network were called -> what they are called, the longer prefixes first.
+# Former prefix of the names of weights -> current prefix.
 _WEIGHTS = (
     ("camera.decoder.", "camera.neck."),
     ("camera.segmentation.", "camera.heads.segmentation."),
@@ -26,12 +26,12 @@ def convert(path: str | Path, out: str | Path) -> None:
     """Write a checkpoint of version 0.1 in this version's format.
 
     Args:
-        path: the checkpoint; its resume state, if it has any, is left out.
+        path: the checkpoint; its training state, if any, is left out.
         out: the file to write.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, or not of version 0.1.
+        ValueError: the checkpoint is damaged or not of version 0.1.
     """
     content = checkpoint.read(path, checkpoint.FORMER_FORMAT)
     try:
@@ -47,7 +47,7 @@ def convert(path: str | Path, out: str | Path) -> None:
     converted = checkpoint.Checkpoint(
         config, label_sets, {key: value.float() for key, value in weights.items()}, info, Path(path)
     )
-    converted.build()  # refuses what does not fit together
+    converted.build()  # fails if the parts do not fit together
     checkpoint.write(out, config, label_sets, weights, info)
 
 
@@ -59,13 +59,13 @@ def _renamed(key: str) -> str:
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration as this version names its settings."""
+    """Return the configuration with the names of this version."""
     model = dict(values.get("model", {}))
     for former, name in (("decoder", "neck"), ("fpn_channels", "neck_channels")):
         if former in model:
             model[name] = model.pop(former)
     loss, postprocess = dict(values.get("loss", {})), dict(values.get("decoding", {}))
-    loss.pop("heatmap_sigma", None)  # it now belongs to the label set
+    loss.pop("heatmap_sigma", None)  # now part of the label set
     postprocess.pop("suppression_radius", None)
     training = dict(values.get("training", {}))
     if sorted(training.get("tasks", _TASKS)) == _TASKS:
@@ -76,7 +76,7 @@ def _settings(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _label_sets(content: dict[str, Any], values: dict[str, Any]) -> dict[str, LabelSet]:
-    """Return the label sets of version 0.1, with this checkpoint's own settings of classes."""
+    """Return the label sets of version 0.1, with this checkpoint's settings of the classes."""
     boxes, masks = load_label_set("boxes_4"), load_label_set("driving_13")
     for key, labels in (("detection_classes", boxes), ("segmentation_classes", masks)):
         if tuple(content[key]) != labels.classes:

@@ -1,6 +1,6 @@
-"""How the dense branches of a network are run: by torch, or by OpenVINO on a CPU.
+"""The engines that run the dense parts of a network: torch, or OpenVINO on a CPU.
 
-A detail of `predictor`.
+An implementation detail of `predictor`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from bev_semseg_ros.model.layers import Float32Conv
 
-MAX_SHAPES = 4  # compiled at a time, for each branch
+MAX_SHAPES = 4  # number of compiled shapes to keep, for each part
 _OWN_PACKAGE = __name__.partition(".")[0]
 
 Compiled = Callable[..., Sequence[Tensor]]
 
 
 def fold_batch_norm(module: nn.Module) -> None:
-    """Fold each BatchNorm into the layer registered just before it, which saves a tenth.
+    """Fold each BatchNorm into the layer registered just before it. This saves a tenth of the time.
 
-    In this package and in any Sequential it also runs just behind that layer. In other modules that
-    is not known, so that their own are left as they are.
+    In modules of this package and in any Sequential, BatchNorm also runs directly after that layer.
+    In other modules this is not certain, so their BatchNorm layers are not folded.
     """
     is_in_order = isinstance(module, nn.Sequential) or _root_package(module) == _OWN_PACKAGE
     previous_name, previous = "", None
@@ -57,17 +57,17 @@ def _root_package(module: nn.Module) -> str:
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Bring the weights to `dtype`, except those of last layers, which stay in float32."""
+    """Convert the weights to `dtype`, except those of last layers, which stay in float32."""
     for child in module.modules():
         if not isinstance(child, Float32Conv) and next(child.children(), None) is None:
             child.to(dtype)
 
 
 class CompiledByShape(nn.Module):
-    """A module compiled for each shape of its inputs when it first comes.
+    """A module that is compiled for each shape of its inputs, when the shape first occurs.
 
-    The `MAX_SHAPES` that were used last are kept. Another thread than `forward`'s may call
-    `prepare`.
+    The results for the `MAX_SHAPES` most recently used shapes are kept. Another thread than that of
+    `forward` may call `prepare`.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class CompiledByShape(nn.Module):
         compile_module: Callable[[nn.Module, Sequence[Tensor]], Compiled],
         one_by_one: bool = False,
     ) -> None:
-        """Compile nothing yet.
+        """Store the module without compiling it yet.
 
         Args:
-            module: to be compiled.
-            compile_module: compiles it for some inputs.
-            one_by_one: run the rows of the inputs one after the other, so that another number of
-                them costs no compilation.
+            module: module to compile.
+            compile_module: compiles the module for example inputs.
+            one_by_one: True runs the rows of the inputs one after the other, so that another number
+                of rows costs no compilation.
         """
         super().__init__()
         self.module = module
@@ -105,14 +105,14 @@ class CompiledByShape(nn.Module):
         return compiled(*inputs)
 
     def holds(self, *shapes: Sequence[int]) -> bool:
-        """Return True if inputs of these shapes cost no compilation."""
+        """Return True if the module is compiled for inputs of these shapes."""
         with self._lock:
             return tuple(map(torch.Size, shapes)) in self._compiled
 
     def prepare(self, *inputs: Tensor) -> None:
-        """Compile for inputs of these shapes, and only then hold the result."""
+        """Compile the module for inputs of these shapes. The result is kept once it is complete."""
         compiled = self._compile(self.module, inputs)
-        for _ in range(2):  # traced code is optimised at its second run
+        for _ in range(2):  # torch optimises traced code in its second run
             compiled(*inputs)
         self._keep(tuple(tensor.shape for tensor in inputs), compiled)
 
@@ -126,9 +126,9 @@ class CompiledByShape(nn.Module):
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Limit torch's threads inside this block.
+    """Set the number of torch's threads inside this block.
 
-    Small operators are fastest on one: on shared cores each barrier waits for the slowest.
+    Small operators are fastest on one thread: on shared cores, each barrier waits for the slowest.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -139,7 +139,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
-    """Return what traces and freezes a module with torch.jit, which saves another tenth."""
+    """Return a function that traces and freezes a module, which saves another tenth."""
 
     def compile_module(module: nn.Module, inputs: Sequence[Tensor]) -> Compiled:
         with _sizes_may_be_constants():
@@ -157,16 +157,16 @@ def torch_compiler(threads: int) -> Callable[[nn.Module, Sequence[Tensor]], Comp
 def openvino_compiler(
     precision: str, threads: int, cache: Path | None
 ) -> Callable[[nn.Module, Sequence[Tensor]], Compiled]:
-    """Return what compiles a module for OpenVINO's CPU plugin. Its outputs are float32.
+    """Return a function that compiles a module for OpenVINO's CPU plugin. Outputs are float32.
 
     Args:
         precision: fp32 or bf16.
-        threads: of the inference.
-        cache: folder for converted modules, with the module's name as the first part of the file's;
-            None keeps nothing.
+        threads: number of threads of the inference.
+        cache: path to which converted modules are written, without the shapes and the suffix that
+            are appended to it; None stores nothing.
     """
     openvino = _openvino()
-    # Pinned threads cannot leave a core that player or DDS occupy: 63 ms instead of 51 there.
+    # Pinned threads cannot leave a core that a bag player or DDS occupies: 63 ms instead of 51 ms.
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
@@ -179,9 +179,8 @@ def openvino_compiler(
         request = compiled.create_infer_request()
 
         def run(*tensors: Tensor) -> list[Tensor]:
-            borrowed = [
-                tensor.contiguous() for tensor in tensors
-            ]  # by the request, until it is done
+            # The request uses the memory of these tensors until it is done.
+            borrowed = [tensor.contiguous() for tensor in tensors]
             for index, tensor in enumerate(borrowed):
                 request.set_input_tensor(index, openvino.Tensor(tensor.numpy(), shared_memory=True))
             request.infer()
@@ -197,9 +196,9 @@ def openvino_compiler(
 
 
 def _openvino() -> ModuleType:
-    """Import OpenVINO so that it does not report its use over the network.
+    """Import OpenVINO without its telemetry, which reports its use over the network.
 
-    A vehicle must not do that. OpenVINO does without its telemetry where that is not installed.
+    A vehicle must not do that. OpenVINO works without the telemetry package.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if absent
     import openvino
@@ -208,11 +207,11 @@ def _openvino() -> ModuleType:
 
 
 class _Float32Answers(nn.Module):
-    """A module whose answers OpenVINO leaves in float32 when it computes in bfloat16.
+    """A module whose outputs stay in float32 when OpenVINO computes in bfloat16.
 
-    By itself OpenVINO would round a last convolution's sums, which are float32, to bfloat16, and
-    equal scores give an object two peaks. An elementwise operation behind it stays in float32 and
-    is fused into the convolution, which then keeps its sums. The limits are never reached.
+    OpenVINO would round the float32 sums of a last convolution to bfloat16, and equal scores give
+    an object two peaks. An elementwise operation after the convolution stays in float32. OpenVINO
+    fuses it into the convolution, which then does not round. The limits are never reached.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -220,12 +219,12 @@ class _Float32Answers(nn.Module):
         self.module = module
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the module's answers."""
+        """Return the outputs of the module."""
         return tuple(answer.clamp(-1e6, 1e6) for answer in self.module(*inputs))
 
 
 def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) -> Any:
-    """Return the module as an OpenVINO model for inputs of these shapes, cached if possible."""
+    """Convert the module to an OpenVINO model for inputs of these shapes, cached if possible."""
     openvino = _openvino()
     shapes = [tuple(tensor.shape) for tensor in inputs]
     file = None
@@ -233,7 +232,7 @@ def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) 
         text = "-".join("x".join(map(str, shape)) for shape in shapes)
         file = Path(f"{cache}-{text}.xml")
         if file.is_file():
-            # A file that a crash or another version left is made anew.
+            # An unreadable file, from a crash or another version, is converted again.
             with contextlib.suppress(RuntimeError):
                 return openvino.Core().read_model(file)
     with _sizes_may_be_constants():
@@ -241,12 +240,12 @@ def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) 
             _Float32Answers(module), example_input=tuple(inputs), input=shapes
         )
     if file is not None:
-        # A full or read-only disk costs two seconds at the next start, no more.
+        # If the disk is full or read-only, the next start only takes two seconds longer.
         with contextlib.suppress(OSError, RuntimeError):
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_name(f"{os.getpid()}-{file.name}")
             openvino.save_model(model, partial, compress_to_fp16=False)
-            for suffix in (".bin", ".xml"):  # the one that is looked for comes last
+            for suffix in (".bin", ".xml"):  # the file that is looked for comes last
                 partial.with_suffix(suffix).replace(file.with_suffix(suffix))
     return model
 
@@ -261,17 +260,17 @@ def _sizes_may_be_constants() -> Iterator[None]:
 
 
 def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
-    """Return where what is converted from a checkpoint is kept.
+    """Return the folder in which parts that are converted from a checkpoint are stored.
 
-    It lies in the user's cache, under a digest of the checkpoint and of the code of all parts of
-    the network, so that neither can change unnoticed.
+    It is in the user's cache. Its name is a digest of the checkpoint and of the code of all parts
+    of the network, so that neither can change unnoticed.
 
     Args:
-        checkpoint: the file.
-        network: that was built from it.
+        checkpoint: path of the file.
+        network: network that was built from it.
 
     Returns:
-        The folder, or None for a user without a home, as in some containers: nothing is kept then.
+        The folder, or None for a user without a home, as in some containers: nothing is stored.
     """
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -279,7 +278,7 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
         return None
     digest = hashlib.sha256(Path(checkpoint).read_bytes())
     sources = {__file__, *map(str, (Path(__file__).parents[1] / "model").rglob("*.py"))}
-    for module in network.modules():  # parts of a user's own, by module:Class
+    for module in network.modules():  # user-defined parts, named as module:Class
         if _root_package(module) not in (_OWN_PACKAGE, "torch"):
             sources.add(inspect.getsourcefile(type(module)) or "")
     for source in sorted(sources - {""}):
@@ -290,13 +289,13 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
 def convolution_rate(precision: str, threads: int, seconds: float = 0.5) -> float:
     """Return the TFLOP/s that torch reaches on this CPU with 3x3 convolutions like the network's.
 
-    Everything else is measured against it. It is the median of many runs of the better of two
-    sizes.
+    Other durations can be compared with this rate. It is computed from the median of many runs, for
+    the faster of two sizes.
 
     Args:
         precision: fp32 or bf16.
-        threads: of torch.
-        seconds: that each size is run for.
+        threads: number of torch's threads.
+        seconds: time for which each size is run.
     """
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     rates = []

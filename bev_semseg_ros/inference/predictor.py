@@ -1,4 +1,4 @@
-"""Predictor: a `Frame` goes in, a `Prediction` comes out, offline and on the vehicle alike."""
+"""The predictor, which turns a `Frame` into a `Prediction`, both offline and on the vehicle."""
 
 from __future__ import annotations
 
@@ -35,21 +35,22 @@ class Predictor:
     """A network that is ready to run. Not thread-safe, except `is_warm` and `prepare`.
 
     The torch engine's OpenMP threads busy-wait and slow down other processes: set
-    OMP_WAIT_POLICY=PASSIVE before torch is loaded. OpenVINO has threads of its own, which do not.
+    OMP_WAIT_POLICY=PASSIVE before torch is imported. OpenVINO has its own threads, which do not.
 
     Attributes:
         config: Configuration stored in the checkpoint.
         info: Metadata stored in the checkpoint.
         tasks: Tasks of the network.
         label_sets: task -> its label set, for the tasks that have classes.
-        uses_images: False if nothing in the network looks at images.
-        finds_boxes_in_images: True if BEV tasks have an answer without a cloud.
-        point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder wants.
-        whole_clouds: True if the network looks at points outside the grid; see `prepare`.
-        device: what the network runs on.
+        uses_images: True if the network uses images.
+        finds_boxes_in_images: True if BEV tasks have results without a cloud.
+        point_attributes: names of `frame.POINT_ATTRIBUTES` that the lidar encoder needs.
+        whole_clouds: True if the network also uses points outside the grid, see
+            `preprocessing.prepare`.
+        device: device that the network runs on.
         precision: fp32, bf16 or fp16.
         engine: torch or openvino.
-        description: the choices in one line.
+        description: device, precision, engine and threads in one line.
     """
 
     def __init__(
@@ -65,22 +66,22 @@ class Predictor:
         cache: Path | None = None,
         grid: str = "forward",
     ) -> None:
-        """Make a copy of a network ready to run.
+        """Copy a network and prepare the copy for inference.
 
         Args:
-            network: the network.
-            config: of the network.
-            info: of its checkpoint.
+            network: network to copy.
+            config: configuration of the network.
+            info: `info` of its checkpoint.
             device: see `choose_device`.
             precision: see `choose_precision`.
             engine: see `choose_engine`.
-            num_threads: on a CPU; None: all cores.
-            cache: folder for what an engine converts; None keeps nothing.
-            grid: of `config.GRIDS`. For "around" the network must be built for
+            num_threads: number of threads on a CPU; None: as many as cores.
+            cache: folder for what an engine converts; None stores nothing.
+            grid: one of `config.GRIDS`. For "around", the network must be built for
                 `pass_config(config)`.
 
         Raises:
-            ValueError: a choice that is not possible here.
+            ValueError: a choice that is unknown or not available on this machine.
         """
         self._looks_around = looks_around(grid)
         self.config = whole_config(config) if self._looks_around else config
@@ -88,7 +89,7 @@ class Predictor:
         self.tasks: list[Task] = network.tasks
         if self._looks_around:
             check_tasks(network.tasks)
-            # The network's own tasks are for one pass, these for the whole grid.
+            # The tasks of the network have the grid of one pass, these the whole grid.
             self.tasks = [type(task)(self.config, task.labels) for task in network.tasks]
             self._first_x = pass_config(config).grid.x_min
         self.label_sets: dict[str, LabelSet] = {
@@ -122,15 +123,15 @@ class Predictor:
         num_threads: int | None = None,
         grid: str = "forward",
     ) -> Predictor:
-        """Return a predictor from a checkpoint.
+        """Load a predictor from a checkpoint.
 
         Args:
-            path: of the checkpoint; None: the shipped one.
+            path: path of the checkpoint; None: the shipped one.
             device: see `choose_device`.
             precision: see `choose_precision`.
             engine: see `choose_engine`.
-            num_threads: on a CPU; None: all cores.
-            grid: "forward", or "around" to look behind, too; see `inference/around.py`.
+            num_threads: number of threads on a CPU; None: as many as cores.
+            grid: "forward", or "around" to also look behind, see `inference/around.py`.
 
         Raises:
             FileNotFoundError: no such file.
@@ -162,8 +163,8 @@ class Predictor:
         """Compile the network and run it once.
 
         Args:
-            camera_sizes: (width, height) of the images of each camera as recorded; none: for the
-                lidar alone.
+            camera_sizes: (width, height) of each camera's images as recorded; empty: for the lidar
+                alone.
         """
         grid = self.config.grid
         middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
@@ -172,14 +173,14 @@ class Predictor:
         for (width, height), number in sizes.items():
             camera = Camera(np.diag([width, width, 1.0]), (width, height), np.eye(4))
             seen = RectifiedImage(np.zeros((height, width, 3), np.uint8), camera)
-            # A fusion may hand the maps of all cameras to the BEV, and a lost image must not cost a
-            # compilation either. At most MAX_SHAPES are compiled.
+            # A fusion may pass the maps of all cameras to the BEV branch. Then a missing image must
+            # not cost a compilation either. At most MAX_SHAPES are kept.
             counts = {number, max(number - 1, 1), 1} if self._bev_sees_images else {1}
             for count in counts:
                 images = {str(camera_number): seen for camera_number in range(count)}
                 samples.append(replace(samples[0], images=images))
         for sample in samples:
-            for _ in range(2):  # traced code is optimised at its second run
+            for _ in range(2):  # torch optimises traced code in its second run
                 self.predict_sample(sample)
         dense = self._network.point_encoder.dense
         if isinstance(dense, CompiledByShape):
@@ -189,19 +190,25 @@ class Predictor:
                         dense.prepare(image)
 
     def is_warm(self, camera_size: tuple[int, int]) -> bool:
-        """Return True if the camera branch is compiled for images of this (width, height).
+        """Return True if the camera branch is compiled for images of a camera.
 
-        A fusion with a part in the BEV branch may still cost a compilation there.
+        If the fusion has a BEV part, the BEV branch may still have to be compiled.
 
         Args:
-            camera_size: of the images as recorded.
+            camera_size: (width, height) of the images as recorded.
         """
         width, height = network_size(camera_size, self.config.image)
         camera: nn.Module = self._network.camera
         return not isinstance(camera, CompiledByShape) or camera.holds((1, height, width, 3))
 
     def prepare(self, camera_size: tuple[int, int]) -> None:
-        """Make `is_warm` true. It takes seconds; other threads may predict meanwhile."""
+        """Compile the camera branch for images of a camera, so that `is_warm` becomes True.
+
+        This takes seconds. Other threads may predict meanwhile.
+
+        Args:
+            camera_size: (width, height) of the images as recorded.
+        """
         width, height = network_size(camera_size, self.config.image)
         camera: nn.Module = self._network.camera
         if isinstance(camera, CompiledByShape):
@@ -209,7 +216,7 @@ class Predictor:
                 camera.prepare(torch.zeros((1, height, width, 3), dtype=torch.uint8))
 
     def effective_mode(self, mode: Mode) -> Mode:
-        """Return "lidar_only" for "fused" if nothing in the network looks at images."""
+        """Return `mode`, but "lidar_only" for "fused" if nothing in the network uses images."""
         return "lidar_only" if mode == "fused" and not self.uses_images else mode
 
     def predict(
@@ -217,7 +224,7 @@ class Predictor:
     ) -> Prediction:
         """Run the network on a frame, see `predict_sample`."""
         if mode == "lidar_only":
-            frame = frame.without_images()  # not to be rectified for nothing
+            frame = frame.without_images()  # do not rectify them in vain
         sample = prepare(frame, self.config, self.whole_clouds)
         return self.predict_sample(sample, mode, score_threshold)
 
@@ -226,16 +233,16 @@ class Predictor:
     ) -> Prediction:
         """Run the network on a prepared frame.
 
-        In `fused` mode the network does without a sensor that is missing; `Prediction.mode` says
-        so.
+        In the mode `fused`, the network also runs if a sensor is missing. `Prediction.mode` says
+        which sensors were used.
 
         Args:
-            sample: of `preprocessing.prepare`.
+            sample: result of `preprocessing.prepare`.
             mode: the sensors to use.
             score_threshold: lowest score of a box; None: the configuration's.
 
         Raises:
-            ValueError: an unknown mode, or one that leaves no input.
+            ValueError: an unknown mode, or one for which the sample has no data.
         """
         if mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
@@ -281,7 +288,7 @@ class Predictor:
         sample: Sample,
         score_threshold: float | None,
     ) -> dict[str, Any]:
-        """Return the results of the BEV tasks by name, of one pass or of two."""
+        """Return the results of the BEV tasks by name, from one pass or two."""
         if not self._looks_around:
             return self._one_pass(batch, image_maps, sample, score_threshold)
         ahead, behind = (
@@ -307,7 +314,7 @@ class Predictor:
     def _postprocess(
         self, outputs: TaskOutputs, sample: Sample, score_threshold: float | None
     ) -> dict[str, Any]:
-        """Return the results of tasks that have one for a frame, by name."""
+        """Return the results of the tasks that have outputs for a frame, by name."""
         return {
             task.name: task.postprocess(outputs[task.name], sample, score_threshold)
             for task in self._network.tasks
@@ -338,7 +345,7 @@ class Predictor:
 
     @property
     def bev_labels(self) -> LabelSet | None:
-        """Label set of what `bev_map` returns, None if the network cannot give any.
+        """Label set of the result of `bev_map`, None if the network cannot give one.
 
         It is that of the task `bev_segmentation`, or the default one if the masks map to it.
         """
@@ -348,19 +355,20 @@ class Predictor:
 
     @property
     def output_labels(self) -> dict[str, LabelSet]:
-        """Task -> label set of what the network gives, with that of `bev_map`."""
+        """Task -> label set of its results, including that of `bev_map`."""
         bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
         return self.label_sets | bev
 
     def bev_map(self, seen: Frame | Sample, prediction: Prediction) -> BevMap | None:
         """Return the classes in the bird's-eye view, as the node publishes them.
 
-        They are what the task `bev_segmentation` found, unknown below the confidence
-        `postprocess.bev_confidence`. A network without this task has its masks lifted.
+        The map is the result of the task `bev_segmentation`; cells below the confidence
+        `postprocess.bev_confidence` are unknown. If the network does not have this task, its masks
+        are lifted.
 
         Args:
-            seen: what the network saw.
-            prediction: what it found.
+            seen: frame or sample that the network predicted.
+            prediction: prediction for it.
 
         Returns:
             The map; None without points, or if the network gives none.
@@ -382,12 +390,12 @@ class Predictor:
             torch.cuda.synchronize(self.device)
 
 
-# What a mode looks at, for the message that it is missing.
+# The data that a mode uses, for the message that they are missing.
 _INPUTS = {"fused": "points and no image", "lidar_only": "points", "camera_only": "image"}
 
 
 def _ran(sample: Sample) -> Mode:
-    """Return the mode that a sample's inputs amount to."""
+    """Return the mode that a sample's inputs correspond to."""
     if sample.points is None:
         return "camera_only"
     return "fused" if sample.images else "lidar_only"

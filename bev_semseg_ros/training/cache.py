@@ -1,8 +1,9 @@
 """Prepared frames of a data set in memory-mapped files.
 
-Images are decoded, rectified and at the network's size, once for all: doing that costs many times a
-training step's share of a frame. A thousand frames take about 1 GB of disk. A cache is found again
-by the data's files (names, sizes, times), the split, and the settings that shape it.
+Images are decoded, rectified and resized only once, because this takes many times as long as a
+training step takes for one frame. A thousand frames need about 1 GB of disk space. A cache is
+identified by the files of the data set (names, sizes, times), the split, and the settings that
+influence its content.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ from bev_semseg_ros.path_kind import check_space
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 10  # of the files below and of what preparation does
-PORTION = 32  # frames that are prepared before they are written
-SPACE_SHARE = 0.8  # of what the first portion lets expect: the other frames may be smaller
-# What the index has for each image, and the shape of an entry.
+VERSION = 10  # changes with the format of the files and with the preparation
+PORTION = 32  # number of frames that are prepared before they are written
+# Fraction of the expected size that must be free: the first portion may have larger frames.
+SPACE_SHARE = 0.8
+# Columns of the index for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
     "camera": (),
     "image_shape": (2,),
@@ -121,7 +123,7 @@ class Cache:
         return Example(sample, masks, boxes, ignored, self.box_labels, self.mask_labels)
 
     def _rays_of(self, rows: slice) -> Rays:
-        """Return the rays of some points. Where they stand in their scans is not kept."""
+        """Return the rays of some points, without their true indices in the scans."""
         points = np.array(self.rays[rows])
         return Rays(points, self.units[rows].astype(np.int64), np.arange(len(points)))
 
@@ -130,7 +132,7 @@ class Cache:
         return str(self.index["name"][i])
 
     def image_shapes(self, i: int) -> list[tuple[int, int]]:
-        """Return (height, width) of a frame's images. It reads no image."""
+        """Return (height, width) of a frame's images, without reading them."""
         shapes = self.index["image_shape"]
         return [(int(shapes[n][0]), int(shapes[n][1])) for n in self._images_of(i)]
 
@@ -139,7 +141,7 @@ class Cache:
         return range(*self.index["image_offset"][i : i + 2])
 
     def has_labels(self, i: int, tasks: Sequence[Task]) -> bool:
-        """Return True if a frame has what at least one of the tasks needs. It reads no frame."""
+        """Return True if a frame has what at least one task needs, without reading the frame."""
         index = self.index
         there = {
             "points": bool(index["has_points"][i]),
@@ -158,17 +160,17 @@ def open_cache(
     split: Split | Literal[""] = "",
     cameras: Sequence[str] | None = None,
 ) -> Cache:
-    """Return the prepared frames of a data set, prepared now if `root` does not hold them yet.
+    """Open the cache of a data set. If `root` does not contain it, prepare the frames first.
 
     Args:
-        path: of the data.
-        config: of the training.
+        path: path of the data set.
+        config: configuration of the training.
         root: folder of the caches.
-        split: of the data, see `open_dataset`; empty: everything.
-        cameras: of the data, see `open_dataset`.
+        split: split of the data set, see `open_dataset`; empty: all.
+        cameras: names of the cameras to read, see `open_dataset`.
 
     Raises:
-        ValueError: what `open_frames` and the readers raise.
+        ValueError: raised by `open_frames` or a reader.
     """
     path = Path(path)
     dataset = open_frames(path, split or None, cameras)
@@ -181,9 +183,10 @@ def open_cache(
 def build(dataset: Dataset, config: Config, folder: Path) -> None:
     """Prepare every frame of a data set and write the result.
 
-    The folder appears when it is complete, or not at all. One of a run that was faster is kept.
+    The folder appears only when it is complete. If another run has created it meanwhile, that one
+    is kept.
     """
-    # The processes of two containers may have the same number, so that it names no run.
+    # Not the process id: processes in two containers may have the same.
     partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.partial")
     partial.mkdir(parents=True)
     try:
@@ -204,7 +207,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
         ThreadPoolExecutor(2) as pool,
         Progress(f"preparing {dataset.name}", len(dataset)) as progress,
     ):
-        # In portions, so that reading never runs far ahead of writing.
+        # In portions, so that reading is never far ahead of writing.
         for start in range(0, len(dataset), PORTION):
             portion = range(start, min(start + PORTION, len(dataset)))
             for name, example in pool.map(lambda i: _prepare(dataset, i, config), portion):
@@ -212,7 +215,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
                 if labels != (example.box_labels, example.mask_labels):
                     raise ValueError(
                         f"{dataset.name}, frame {name}: its labels are of another set than those "
-                        "of the frames before; give each set as data of its own"
+                        "of the previous frames; give the frames of each set as separate data"
                     )
                 rows.append(files.write(name, example))
                 progress.advance()
@@ -229,7 +232,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
 
 
 def _kept_attributes(config: Config) -> tuple[str, ...]:
-    """Return the point attributes that the network or its training wants."""
+    """Return the point attributes that the network or its training needs."""
     wants_classes = "point_classes" in task_needs(config)
     return (*point_attributes(config), *([POINT_CLASS] if wants_classes else []))
 
@@ -240,7 +243,7 @@ def _prepare(dataset: Dataset, i: int, config: Config) -> tuple[str, Example]:
 
 
 class _Files:
-    """The files of a cache that arrays are appended to."""
+    """The files of a cache to which arrays are appended."""
 
     def __init__(self, folder: Path, attributes: Sequence[str]) -> None:
         self._attributes = attributes
@@ -257,7 +260,7 @@ class _Files:
             file.close()
 
     def write(self, name: str, example: Example) -> dict[str, Any]:
-        """Append an example's arrays; return the row of the index that finds them again."""
+        """Append an example's arrays and return its row of the index."""
         sample, boxes = example.sample, example.boxes
         row: dict[str, Any] = {
             "name": name,
@@ -295,7 +298,7 @@ class _Files:
         return row
 
     def _write_image(self, example: Example, camera: str) -> dict[str, Any]:
-        """Append an image and its mask; return its row of the index."""
+        """Append an image and its mask, and return its row of the index."""
         seen = example.sample.images[camera]
         mask = example.masks.get(camera)
         self._append("images", seen.image)
@@ -310,7 +313,7 @@ class _Files:
         }
 
     def _columns(self, sample: Sample, count: int) -> np.ndarray:
-        """Return (N, A) float32: the attributes that are kept, NaN where the data lack one."""
+        """Return (N, A) float32: the stored attributes, NaN where the data lack one."""
         columns = np.full((count, len(self._attributes)), np.nan, np.float32)
         for column, name in enumerate(self._attributes):
             if name in sample.point_attributes:
@@ -345,7 +348,7 @@ def _index(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _mapped(path: Path, dtype: type) -> np.ndarray:
-    """Return the file as an array. An empty file cannot be mapped."""
+    """Map a file as an array. An empty file, which cannot be mapped, gives an empty array."""
     return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
 
 
@@ -371,16 +374,16 @@ def _fingerprint(path: Path, config: Config, split: str, cameras: Sequence[str] 
 
 
 def describe(caches: Sequence[Cache], tasks: Sequence[Task], limit: int = 400) -> dict[str, Any]:
-    """Return what the training input looks like, for a checkpoint's `info`.
+    """Return statistics of the training input for a checkpoint's `info`.
 
     Args:
         caches: prepared frames.
-        tasks: look at the examples, too (`Task.observe`).
-        limit: fewer than twice so many frames are looked at.
+        tasks: tasks that collect further statistics (`Task.observe`).
+        limit: fewer than twice this number of frames are read.
 
     Returns:
-        Plain values: `num_frames`, those of `InputStatistics.summary`, against which the node
-        compares live input, and those of `Task.statistics`.
+        Plain values: `num_frames`, those of `InputStatistics.summary`, with which the node compares
+        live input, and those of `Task.statistics`.
     """
     frames = [(cache, i) for cache in caches for i in range(len(cache))]
     statistics = InputStatistics()

@@ -1,4 +1,4 @@
-"""Where a network's weights begin: ImageNet for the camera encoder, or earlier checkpoints."""
+"""Initialization of a network: ImageNet weights for the camera encoder, or checkpoints."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bev_semseg_ros.model.tasks.task import BRANCHES, Task
 
 @dataclass
 class PartReport:
-    """What became of one part of the network.
+    """How a checkpoint initialised one part of the network.
 
     Attributes:
-        name: of the part, in words.
-        taken: weights taken from a checkpoint.
-        kept: weights that stay as an earlier checkpoint gave them.
-        begun_anew: weight -> why it begins anew.
+        name: name of the part, in words.
+        taken: number of weights taken from the checkpoint.
+        kept: number of weights kept from an earlier checkpoint.
+        begun_anew: weight -> why it is newly initialised.
         fitted: weight -> how it was fitted.
     """
 
@@ -41,28 +41,28 @@ class PartReport:
         if self.taken == total:
             text = f"{self.name}: taken, {total} weights"
         elif len(self.begun_anew) == total:
-            text = f"{self.name}: begun anew, {total} weights"
+            text = f"{self.name}: newly initialised, {total} weights"
         elif self.kept == total:
-            text = f"{self.name}: kept from the checkpoint before, {total} weights"
+            text = f"{self.name}: kept from an earlier checkpoint, {total} weights"
         else:
             text = f"{self.name}: {self.taken} of {total} weights taken"
-            text += f", {self.kept} kept from the checkpoint before" if self.kept else ""
+            text += f", {self.kept} kept from an earlier checkpoint" if self.kept else ""
         reasons = dict.fromkeys(self.begun_anew.values())
         for reason in reasons:
             names = [name for name, why in self.begun_anew.items() if why == reason]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             is_whole = len(self.begun_anew) == total
-            text += f" ({reason})" if is_whole else f"; begun anew: {shown} ({reason})"
+            text += f" ({reason})" if is_whole else f"; newly initialised: {shown} ({reason})"
         for name, how in self.fitted.items():
             text += f"; {name}: {how}"
         return text
 
 
 def load_pretrained(network: Network) -> bool:
-    """Begin the camera encoder from ImageNet; False if there are no such weights for it.
+    """Load ImageNet weights into the camera encoder; return False if there are none for it.
 
     Raises:
-        ValueError: the package that carries the weights is not installed.
+        ValueError: the package that contains the weights is not installed.
     """
     encoder = network.camera.encoder
     if not encoder.pretrained_package:
@@ -82,23 +82,23 @@ def load_pretrained(network: Network) -> bool:
 def load_checkpoints(
     network: Network, paths: Sequence[Path], say: Callable[[str], None] = print
 ) -> tuple[bool, list[dict[str, Any]]]:
-    """Begin from checkpoints, in order. Later ones win.
+    """Initialise a network from checkpoints, in order. Later ones override earlier ones.
 
-    Each checkpoint gives the parts that its training taught, so that one trained for segmentation
-    and one for detection make one network. What is taken, kept from an earlier checkpoint, begun
-    anew and not used is said part by part. Layers whose channels are classes begin anew where the
-    label sets differ.
+    Each checkpoint gives only the parts that were trained. So one that was trained for segmentation
+    and one that was trained for detection can be combined. A report says for each part what is
+    taken, kept from an earlier checkpoint, newly initialised, or not used. Layers whose channels
+    are classes are newly initialised if the label sets differ.
 
     Args:
-        network: to begin; its weights are replaced.
-        paths: of the checkpoints.
-        say: gets the report, a line for each part.
+        network: network whose weights are replaced.
+        paths: paths of the checkpoints.
+        say: called with each line of the report.
 
     Returns:
-        Whether the camera encoder was among what was taken, and each checkpoint's `info`.
+        True if a checkpoint gave the whole camera encoder, and the `info` of each checkpoint.
 
     Raises:
-        ValueError: a checkpoint has nothing that fits.
+        ValueError: no weight of a checkpoint fits.
     """
     infos, has_trunk = [], False
     begun: set[str] = set()
@@ -119,11 +119,12 @@ def load_checkpoints(
 
 @dataclass(frozen=True)
 class _Taught:
-    """Which parts a training has taught.
+    """The parts of a network that a training run has trained.
 
-    A training leaves the heads of other tasks as they began. One of image tasks alone leaves the
-    BEV branch, too, and one of BEV tasks without a camera leaves the camera branch. The point
-    encoder learns from tasks on points, and from BEV tasks that get its features.
+    Training does not change the heads of other tasks. If only image tasks are trained, it does not
+    change the BEV branch either. If BEV tasks are trained without images, it does not change the
+    camera branch. The point encoder is trained by tasks on points, and by BEV tasks that get its
+    features.
     """
 
     views: frozenset[str]
@@ -140,7 +141,7 @@ class _Taught:
         return cls(views, names, uses_both, given.config.model.point_features_to_bev)
 
     def includes(self, key: str) -> bool:
-        """Return True if the training taught the part that a weight belongs to."""
+        """Return True if the part that a weight belongs to was trained."""
         if ".heads." in key and key.split(".heads.")[1].split(".")[0] not in self.tasks:
             return False
         if key.startswith("point_encoder."):
@@ -165,9 +166,9 @@ def _begin(
     begun: set[str],
     say: Callable[[str], None],
 ) -> dict[str, PartReport]:
-    """Take what fits of one checkpoint and return what became of each part, by its name.
+    """Take the weights of one checkpoint that fit, and return the report of each part by its name.
 
-    `begun` has the weights that earlier checkpoints gave, and gets those that this one gives.
+    `begun` contains the weights that earlier checkpoints gave. Those that this one gives are added.
     """
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
@@ -176,7 +177,7 @@ def _begin(
         report = parts.setdefault(part.name, PartReport(part.name))
         name = key.removeprefix(part.prefix)
         value, note = _fit(network, given, taught, key, weights[key])
-        if not weights[key].is_floating_point():  # BatchNorm's counter of batches fits everywhere
+        if not weights[key].is_floating_point():  # BatchNorm's counter of batches is not reported
             weights[key] = weights[key] if value is None else value
             continue
         if value is None:
@@ -208,20 +209,20 @@ def _begin(
 def _fit(
     network: Network, given: Checkpoint, taught: _Taught, key: str, wanted: Tensor
 ) -> tuple[Tensor | None, str]:
-    """Return a checkpoint's value for a weight and how it was fitted, or None and why not."""
+    """Return a checkpoint's value for a weight and how it was fitted, or None and the reason."""
     setting = _part_of(key).setting
     if setting is not None:
         there = getattr(given.config.model, setting)
         here = getattr(network.tasks[0].config.model, setting)
         is_extended = setting == "fusion" and _extends_fusion(network, given)
         if there != here and not is_extended:
-            return None, f"model.{setting} is {there} there, {here} here"
+            return None, f"model.{setting} is {there} in the checkpoint, {here} in this network"
     if key not in given.weights:
         return None, "not in the checkpoint"
     if not taught.includes(key):
         return None, "the checkpoint was not trained for it"
     if _depends_on_other_classes(network, given, key):
-        return None, "its classes are others"
+        return None, "its classes differ"
     value = given.weights[key]
     prefix = "lidar_encoder."
     if key.startswith(prefix):
@@ -234,13 +235,13 @@ def _fit(
             return fitted, ", ".join(notes)
     if value.shape == wanted.shape:
         return value, ""
-    return None, f"{tuple(value.shape)} there, {tuple(wanted.shape)} here"
+    return None, f"{tuple(value.shape)} in the checkpoint, {tuple(wanted.shape)} in this network"
 
 
 def _fit_lidar_encoder(
     network: Network, given: Checkpoint, name: str, value: Tensor, wanted: Tensor
 ) -> Tensor | None:
-    """Return a weight of the lidar encoder as this network needs it; None if it stays as it is."""
+    """Return a weight of the lidar encoder fitted to this network; None if nothing is fitted."""
     encoder = network.lidar_encoder
     is_same_fusion = names_fusion(given.config.model.fusion, type(network.fusion))
     has_other_features = is_same_fusion and _fusion_has_other_classes(network, given)
@@ -257,7 +258,7 @@ def _fit_lidar_encoder(
 
 
 def _adds_point_features(network: Network, given: Checkpoint) -> bool:
-    """Return True if only features of the point encoder are new, which follow the fusion's."""
+    """Return True if only features of the point encoder are new; they follow the fusion's."""
     model = given.config.model
     return (
         network.point_features_to_bev
@@ -274,7 +275,7 @@ def _extends_fusion(network: Network, given: Checkpoint) -> bool:
 
 
 def _fusion_has_other_classes(network: Network, given: Checkpoint) -> bool:
-    """Return True if the fusion uses classes, and those of the checkpoint are others."""
+    """Return True if the fusion uses classes, and those of the checkpoint differ."""
     used = {task for task, _ in network.fusion.image_outputs}
     return any(_has_other_classes(task, given) for task in network.tasks if task.name in used)
 
@@ -305,10 +306,10 @@ class _Part(NamedTuple):
     """A part of the network.
 
     Attributes:
-        prefix: of the names of its weights.
-        name: in words.
-        setting: of `model`, which chooses its class; None without a choice. Weights of another
-            class never fit.
+        prefix: prefix of the names of its weights.
+        name: name in words.
+        setting: setting of `model` that chooses its class; None if there is no choice. Weights of
+            another class never fit.
     """
 
     prefix: str

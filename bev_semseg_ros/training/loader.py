@@ -20,7 +20,7 @@ from bev_semseg_ros.model.tasks.task import NEEDS, Targets, Task, encode_batch, 
 from bev_semseg_ros.training.cache import Cache
 
 THREADS = 2
-AHEAD = 3  # batches made in advance
+AHEAD = 3  # number of batches made in advance
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class TrainingBatch:
     """The input and the targets of one training step.
 
     Attributes:
-        batch: what the network takes.
+        batch: input of the network.
         targets: task -> its targets; tasks without a labelled frame are absent.
-        names: of the frames, for messages.
+        names: names of the frames, for messages.
     """
 
     batch: Batch
@@ -39,11 +39,11 @@ class TrainingBatch:
 
 
 class Loader:
-    """Training batches whose order and augmentation depend on seed and epoch alone.
+    """Makes training batches. Their order and augmentation depend only on the seed and the epoch.
 
     Attributes:
-        tasks: those that are trained.
-        uses_camera: False if nothing that is trained needs an image.
+        tasks: tasks that are trained.
+        uses_camera: True if the training needs images.
     """
 
     def __init__(self, caches: Sequence[Cache], network: Network, config: Config) -> None:
@@ -51,11 +51,11 @@ class Loader:
 
         Args:
             caches: prepared frames.
-            network: that is trained.
-            config: of the training.
+            network: network to train.
+            config: configuration of the training.
 
         Raises:
-            ValueError: no frame has what a task needs; the message says what that is.
+            ValueError: no frame has what a task needs; the message says what the tasks need.
         """
         self.config = config
         self.tasks = trained_tasks(network.tasks, config)
@@ -84,10 +84,10 @@ class Loader:
         self._check_labels(caches)
 
     def _check_labels(self, caches: Sequence[Cache]) -> None:
-        """Encode one frame of each data set for each task.
+        """Encode one frame of each data set for each task, to find errors before the run.
 
         Raises:
-            ValueError: labels that do not meet the network's, now and not in the middle of a run.
+            ValueError: labels that share no set with those of the network.
         """
         for cache in caches:
             for task in self.tasks:
@@ -99,15 +99,15 @@ class Loader:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches of an epoch."""
         return len(self.order(0))
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """Return the frames of each batch of an epoch.
+        """Return the indices of the frames of each batch of an epoch.
 
-        Every frame comes once, except the few that fill no batch. With whole images (crop (0, 0))
-        the images of one batch have one size. Sizes of too few frames for a batch make a smaller
-        one, so that none is left out for good.
+        Every frame occurs once, except the few that do not fill a batch. With whole images (crop
+        (0, 0)), the images of one batch have the same size. If a size has too few frames for a
+        batch, they form a smaller batch, so that every size is trained.
         """
         rng = np.random.default_rng((self.config.seed, epoch))
         shuffled = rng.permutation(len(self.frames))
@@ -123,7 +123,7 @@ class Loader:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
-        """Yield the batches of an epoch in order, beginning with number `first`."""
+        """Yield the batches of an epoch in order, starting at index `first`."""
         indices = islice(enumerate(self.order(epoch)), first, None)
         pending: deque[Future[TrainingBatch]] = deque()
         with ThreadPoolExecutor(THREADS) as pool:
@@ -139,7 +139,7 @@ class Loader:
                 pool.shutdown(cancel_futures=True)
 
     def make_batch(self, frames: np.ndarray, seed: tuple[int, ...]) -> TrainingBatch:
-        """Return the batch of these frames, by index."""
+        """Return the batch of the frames with these indices."""
         rng = np.random.default_rng(seed)
         training = self.config.training
         examples, names = [], []
@@ -164,7 +164,7 @@ class Loader:
         return TrainingBatch(batch, targets, tuple(names))
 
     def restrict(self, example: Example) -> Example:
-        """Return the parts of an example that training uses; the others would cost time."""
+        """Return only the parts of an example that the training uses, to save time."""
         sample = example.sample
         if "points" not in self._inputs:
             sample = sample.without_points()
@@ -178,9 +178,10 @@ class Loader:
         return example
 
     def _learnable(self, example: Example) -> Example:
-        """Leave out boxes that the network cannot see, because the points are lost.
+        """Leave out the boxes that the network cannot detect in an example without points.
 
-        A network that finds boxes in images learns those that an image shows. Others are ignored.
+        If the network finds boxes in images, boxes that no image shows are ignored. Otherwise the
+        example gets no boxes.
         """
         boxes, sample = example.boxes, example.sample
         if boxes is None or sample.points is not None:
@@ -195,7 +196,7 @@ class Loader:
 
 
 def _in_words(task: Task) -> str:
-    """Return what a task needs of a frame."""
+    """Return what a frame must have to train a task, in words."""
     return " and ".join(words for part, words in NEEDS.items() if part in task.needs)
 
 
@@ -203,7 +204,7 @@ def _image_shape(cache: Cache, i: int) -> tuple[int, int]:
     """Return (height, width) of a frame's images, (0, 0) if there is none.
 
     Raises:
-        ValueError: they differ.
+        ValueError: the images differ in size.
     """
     shapes = set(cache.image_shapes(i))
     if len(shapes) > 1:
@@ -223,7 +224,7 @@ def trained_tasks(tasks: Sequence[Task], config: Config) -> list[Task]:
     known = [task.name for task in tasks]
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(
-            f"training.tasks: {unknown[0]!r} is no task of the network; model.tasks has "
+            f"training.tasks: {unknown[0]!r} is not a task of the network; model.tasks has "
             f"{', '.join(known)}"
         )
     return [task for task in tasks if not wanted or task.name in wanted]

@@ -1,4 +1,4 @@
-"""The optimizer of a training run: which weights learn, how fast, and with how much decay."""
+"""The optimizer of a training run: learning rate and weight decay of each weight."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ def make_optimizer(network: Network, training: TrainingConfig, is_pretrained: bo
     """Return the optimizer of all weights that are not frozen.
 
     Args:
-        network: that is trained.
-        training: its learning rate and weight decay; biases and BatchNorm have no decay.
+        network: network to train.
+        training: settings with the learning rate and the weight decay. Biases and BatchNorm have no
+            weight decay.
         is_pretrained: True gives the camera encoder its own learning rate.
 
     Returns:
-        AdamW. Each of its groups has a `peak`, the learning rate at its highest.
+        AdamW. The `peak` of each parameter group is its highest learning rate.
     """
     trunk = {id(parameter) for parameter in network.camera.encoder.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -33,16 +33,16 @@ def train(
     """Train a network.
 
     Args:
-        config: of network and training.
-        data: data sets to learn from.
-        out: run folder. It gets config.yaml, checkpoint.pt (after every epoch and every
-            `training.checkpoint_minutes`), metrics.json and tensorboard/. Prepared frames are kept
-            in `cache` beside it, for other runs.
+        config: configuration of the network and the training.
+        data: paths of the data sets to train on.
+        out: run folder, for config.yaml, checkpoint.pt (written after every epoch and every
+            `training.checkpoint_minutes`), metrics.json and tensorboard/. The folder `cache` beside
+            it keeps the prepared frames for other runs.
         resume: True continues the run in `out`.
-        init: checkpoints to begin from.
-        validation: data sets evaluated after every epoch, besides `training.validation_split` of
-            the data itself.
-        cameras: names of the cameras to read of all these data sets, or "all", see `open_dataset`.
+        init: paths of checkpoints to start from.
+        validation: paths of data sets to evaluate after every epoch, in addition to the
+            `training.validation_split` of `data`.
+        cameras: names of the cameras to read in all data sets, or "all", see `open_dataset`.
 
     Returns:
         The path of the checkpoint.
@@ -54,10 +54,10 @@ def train(
     """
     out = Path(out)
     _check(config, out, resume, init)
-    cv2.setNumThreads(1)  # the loader has threads of its own
+    cv2.setNumThreads(1)  # the loader has its own threads
     torch.manual_seed(config.seed)
-    # First: a wrong name is an error before frames are prepared. A run that is resumed has its
-    # label sets in its checkpoint.
+    # Build the network first: a wrong name must be reported before frames are prepared. A resumed
+    # run has its label sets in its checkpoint.
     saved = checkpoint.load(out / "checkpoint.pt") if resume else None
     network = build_network(config, None if saved is None else saved.label_sets)
     trained_tasks(network.tasks, config)
@@ -87,28 +87,28 @@ def _check(config: Config, out: Path, resume: bool, init: Sequence[str | Path]) 
     training = config.training
     if training.validation_split and training.split in ("", training.validation_split):
         raise ValueError(
-            f"training.validation_split: {training.validation_split!r} would be learnt from, too; "
+            f"training.validation_split: {training.validation_split!r} is also trained on; "
             "set training.split to train"
         )
     if not (training.epochs or training.max_steps or training.max_minutes):
         raise ValueError(
-            "training.epochs: is 0, so that nothing would be trained; set it, "
+            "training.epochs: is 0, so nothing would be trained; set it, "
             "training.max_steps or training.max_minutes"
         )
     check_output_folder(out)
     if resume and init:
-        raise ValueError("--resume continues a run and --init begins one: give only one of them")
+        raise ValueError("--resume continues a run and --init starts one: give only one of them")
     for path in [out / "checkpoint.pt"] if resume else init:
-        require_file(path, "checkpoint")  # said now, not after an hour of preparing frames
+        require_file(path, "checkpoint")  # now, not after an hour of preparing frames
     if not resume and (out / "checkpoint.pt").exists():
         raise ValueError(
-            f"{out}: holds a trained checkpoint already; --resume continues it, "
-            "another --out begins anew"
+            f"{out}: already holds a trained checkpoint; --resume continues it, "
+            "another --out starts a new run"
         )
 
 
 def _check_same_data(saved: Checkpoint, names: list[str], num_frames: int, cameras: str) -> None:
-    """Check that a run continues with its data, of which its checkpoint has statistics."""
+    """Check that a resumed run has the same data, whose statistics are in its checkpoint."""
     before = saved.info.get("data", names), saved.info.get("num_frames", num_frames)
     known, now = (
         f"{', '.join(data)} ({frames} frames)" for data, frames in (before, (names, num_frames))
@@ -118,7 +118,7 @@ def _check_same_data(saved: Checkpoint, names: list[str], num_frames: int, camer
         if then != given:
             raise ValueError(
                 f"{saved.path}: {option} was {then or 'not given'} and is now "
-                f"{given or 'not given'}, and a run keeps its data; --init begins another from it"
+                f"{given or 'not given'}, but a run keeps its data; --init starts a new run from it"
             )
 
 

@@ -1,4 +1,4 @@
-"""The learning rate over a training, and when the training ends."""
+"""The learning rate during a training, and the end of the training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def one_cycle(progress: float, warmup: float) -> float:
     """Return the factor of the peak learning rate: linear over the warm-up, then a cosine to zero.
 
     Args:
-        progress: 0..1 of the training.
-        warmup: 0..1 of the training, in which the factor rises.
+        progress: completed fraction of the training.
+        warmup: fraction of the training in which the factor rises.
     """
     progress = min(max(progress, 0.0), 1.0)
     if progress < warmup:
@@ -23,7 +23,7 @@ def one_cycle(progress: float, warmup: float) -> float:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a training lasts: in minutes if `minutes` is set, else in steps."""
+    """The length of a training: `minutes` if this is set, otherwise `steps`."""
 
     steps: int
     minutes: float
@@ -37,7 +37,7 @@ class Schedule:
         )
 
     def progress(self, step: int, minutes: float) -> float:
-        """Return 0..1: how much of the training is over after so many steps and minutes."""
+        """Return the completed fraction of the training, 0..1, after these steps and minutes."""
         return min(minutes / self.minutes if self.minutes else step / max(self.steps, 1), 1.0)
 
     def factor(self, step: int, minutes: float) -> float:

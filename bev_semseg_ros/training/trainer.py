@@ -1,4 +1,4 @@
-"""The training of a network on prepared frames, and what a run folder gets from it."""
+"""Trains a network on prepared frames and writes the run folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOG_STEPS = 10
 
 @dataclass
 class _Means:
-    """Means of losses that not every step has, by name."""
+    """Mean of each loss over the steps that have it, by name."""
 
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class Trainer:
     Attributes:
         info: metadata stored in the checkpoint; it must hold the statistics of the tasks before
             `begin`.
-        path: of the checkpoint.
-        validation: frames evaluated after every epoch; None: none.
-        metrics: an entry for every epoch.
+        path: path of the checkpoint.
+        validation: frames to evaluate after every epoch; None: none.
+        metrics: one entry for every epoch.
     """
 
     def __init__(self, config: Config, network: Network, loader: Loader, out: Path) -> None:
@@ -79,13 +79,19 @@ class Trainer:
         self.schedule = Schedule.of(config.training, loader.steps_per_epoch)
         self.validation: Dataset | None = None
         self.epoch = self.step = 0
-        self.batch = 0  # the next one of this epoch
-        self.losses = _Means()  # of this epoch
+        self.batch = 0  # index of the next batch of this epoch
+        self.losses = _Means()  # means of this epoch
         self.minutes = 0.0
         self.metrics: list[dict[str, Any]] = []
 
     def begin(self, init: Sequence[Path]) -> None:
-        """Begin from checkpoints, or from ImageNet."""
+        """Initialise the weights from checkpoints.
+
+        If none of them gives the whole camera encoder, it gets ImageNet weights.
+
+        Args:
+            init: paths of the checkpoints.
+        """
         is_pretrained = False
         if init:
             is_pretrained, self.info["begun_from"] = load_checkpoints(self.network, init)
@@ -101,12 +107,12 @@ class Trainer:
             saved: the run's checkpoint.
 
         Raises:
-            ValueError: settings or label sets differ from the saved run.
+            ValueError: settings or label sets differ from those of the saved run.
         """
         if changed := _changed_settings(saved.config, self.config):
             raise ValueError(
-                f"{saved.path}: {changed[0]}, and a run keeps its settings; "
-                "--init begins another from it"
+                f"{saved.path}: {changed[0]}, but a run keeps its settings; "
+                "--init starts a new run from it"
             )
         state = saved.training_state()
         saved.load_into(self.network)
@@ -115,12 +121,12 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.epoch, self.step, self.minutes = state["epoch"], state["step"], state["minutes"]
-        if "batch" in state:  # absent in checkpoints that were only written after an epoch
+        if "batch" in state:  # absent in older checkpoints, which were written only after an epoch
             self.batch, self.losses = state["batch"], _Means(**state["losses"])
         self.metrics = json.loads(state["metrics"])
 
     def _prepare(self, is_pretrained: bool) -> None:
-        """Freeze pretrained blocks, and make the optimizer."""
+        """Freeze pretrained blocks, make the optimizer, and prepare the losses of the tasks."""
         training = self.config.training
         self.pretrained = is_pretrained
         if is_pretrained:
@@ -131,7 +137,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """0..1: how much of the training is over."""
+        """Completed fraction of the training, 0..1."""
         return self.schedule.progress(self.step, self.minutes)
 
     def run(self) -> None:
@@ -146,7 +152,7 @@ class Trainer:
         else:
             total, unit = float(self.schedule.steps), "steps"
         with (
-            # An interrupted run may have written curves of steps that are now taken again.
+            # An interrupted run may have written curves of steps that are now repeated.
             SummaryWriter(str(self.out / "tensorboard"), purge_step=self.step + 1) as board,
             Progress(f"training {self.config.name}", total, unit) as progress,
         ):
@@ -183,7 +189,7 @@ class Trainer:
         """Take one step of the optimizer and return the losses by name.
 
         Raises:
-            FloatingPointError: names step and frames if a loss or the gradient is not finite.
+            FloatingPointError: a loss or the gradient is not finite; names the step and the frames.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self.schedule.factor(self.step, self.minutes)
@@ -234,7 +240,7 @@ class Trainer:
         (self.out / "metrics.json").write_text(json.dumps({"epochs": self.metrics}, indent=1))
 
     def _validate(self) -> dict[str, float | None]:
-        """Return the few figures that are watched during training."""
+        """Evaluate the network and return the main scores."""
         assert self.validation is not None
         predictor = Predictor.from_network(self.network, self.config, str(self.device))
         frames = self.config.training.validation_frames
@@ -267,9 +273,9 @@ class Trainer:
 
 
 def _changed_settings(saved: Config, wanted: Config) -> list[str]:
-    """Say what differs between two configurations.
+    """Describe the settings that differ between two configurations.
 
-    How long a run lasts and how it is watched may change.
+    The settings in `free`, such as the length of a run and its validation, may differ.
     """
     free = {
         "name",

@@ -108,13 +108,13 @@ def test_an_unknown_label_set_is_refused_with_its_setting_and_what_is_known():
 
 
 def test_a_task_twice_is_refused():
-    with pytest.raises(ValueError, match=r"model\.tasks: 'detection' stands there twice"):
+    with pytest.raises(ValueError, match=r"model\.tasks: 'detection' is listed twice"):
         build_network(small_config(tasks=("detection", "detection")))
 
 
 def test_labels_of_a_task_that_does_not_exist_are_refused():
     config = Config(labels=Config().labels | {"depth": "driving_13"})
-    with pytest.raises(ValueError, match=r"labels\.depth: no such task; known are bev_seg"):
+    with pytest.raises(ValueError, match=r"labels\.depth: no such task, expected one of bev_seg"):
         build_tasks(config)
 
 
@@ -171,7 +171,7 @@ def test_a_fusion_that_uses_an_output_which_no_head_gives_is_refused(own_module)
 
 @pytest.mark.parametrize("name", ["OwnTask", "function", "number"])
 def test_a_class_of_another_kind_is_refused(own_module, name):
-    with pytest.raises(ValueError, match=r"model\.neck: .* is no class derived from Neck"):
+    with pytest.raises(ValueError, match=r"model\.neck: .* is not a class derived from Neck"):
         build_network(small_config(neck=f"{own_module}:{name}"))
 
 
@@ -258,7 +258,7 @@ def test_a_camera_encoder_that_returns_too_few_maps_is_refused(own_module, monke
 
 @pytest.mark.parametrize("name", ["os:system", "builtins:eval", "subprocess:Popen"])
 def test_what_lies_in_other_modules_is_never_called(name):
-    with pytest.raises(ValueError, match="is no class derived from"):
+    with pytest.raises(ValueError, match="is not a class derived from"):
         choose("model.neck", name, build.NECKS, Neck)
 
 

@@ -1,4 +1,4 @@
-"""Where weights begin: what a checkpoint gives, what begins anew, and that both are said."""
+"""Initialization: what a checkpoint gives, what is newly initialised, and the report of both."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path,
     before, after, lines, has_trunk = begun(config, path)
     given = checkpoint.load(path).weights
     assert all(torch.equal(after[key], given[key]) for key in before) and has_trunk
-    assert lines[0] == f"{path}:" and not any("anew" in line for line in lines)
+    assert lines[0] == f"{path}:" and not any("newly" in line for line in lines)
     parts = {
         "camera encoder",
         "neck",
@@ -108,8 +108,8 @@ def test_with_another_label_set_only_the_layers_of_classes_begin_anew(tmp_path, 
     before, after, lines, _ = begun(with_labels(**{task: labels}), saved(tmp_path, TINY))
     assert kept(before, after) == {key for key in before if key.startswith(CLASS_LAYERS[task])}
     line = line_of(f"head of {task}", lines)
-    assert "weights taken; begun anew: " in line and "(its classes are others)" in line
-    assert not any("anew" in each for each in lines if each.strip() != line)
+    assert "weights taken; newly initialised: " in line and "(its classes differ)" in line
+    assert not any("newly" in each for each in lines if each.strip() != line)
 
 
 def test_as_many_other_classes_are_other_classes_all_the_same(tmp_path):
@@ -119,7 +119,7 @@ def test_as_many_other_classes_are_other_classes_all_the_same(tmp_path):
     before, after, lines, _ = begun(with_labels(segmentation=str(file)), saved(tmp_path, TINY))
     layers = {key for key in before if key.startswith(CLASS_LAYERS["segmentation"])}
     assert len(layers) == 2 and kept(before, after) == layers
-    assert "its classes are others" in line_of("head of segmentation", lines)
+    assert "its classes differ" in line_of("head of segmentation", lines)
 
 
 def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tmp_path):
@@ -134,7 +134,8 @@ def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tm
     assert line.startswith("lidar encoder: taken")
     # The checkpoint has nothing for the part of the fusion.
     fusion = line_of("fusion, image part", lines)
-    assert "begun anew" in fusion and "(model.fusion is none there, projective here)" in fusion
+    assert "newly initialised" in fusion
+    assert "(model.fusion is none in the checkpoint, projective in this network)" in fusion
     assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
 
 
@@ -160,7 +161,7 @@ def test_painted_points_begin_from_points_that_saw_features_alone(tmp_path):
     assert kept(before, after) == {"fusion.unseen"}
     assert "linear.weight: 13 new inputs begin at zero" in line_of("lidar encoder", lines)
     assert line_of("fusion, image part", lines) == "fusion, image part: taken, 2 weights"
-    assert "begun anew, 1 weights (not in the checkpoint)" in line_of("fusion", lines)
+    assert "newly initialised, 1 weights (not in the checkpoint)" in line_of("fusion", lines)
 
 
 def test_painted_points_begin_from_a_lidar_encoder_that_saw_no_image_and_no_classes(tmp_path):
@@ -177,7 +178,7 @@ def test_painted_points_of_another_number_of_features_keep_their_geometry(tmp_pa
     _, after, lines, _ = begun(with_model(fusion="painted"), path)
     assert torch.equal(after[LINEAR][:, :10], checkpoint.load(path).weights[LINEAR][:, :10])
     assert not after[LINEAR][:, 10:].any()
-    assert "begun anew" in line_of("fusion, image part", lines)
+    assert "newly initialised" in line_of("fusion, image part", lines)
 
 
 def test_with_other_classes_painted_points_keep_what_does_not_depend_on_them(tmp_path):
@@ -194,7 +195,7 @@ def test_with_other_classes_painted_points_keep_what_does_not_depend_on_them(tmp
         assert torch.equal(after[LINEAR][:, :known], given[:, :known])
         assert not after[LINEAR][:, known:].any()
         assert torch.equal(after["fusion.unseen"], before["fusion.unseen"])
-        assert "its classes are others" in line_of("fusion", lines)
+        assert "its classes differ" in line_of("fusion", lines)
 
 
 def test_semantic_tokens_begin_from_tokens_without_classes(tmp_path):
@@ -202,14 +203,15 @@ def test_semantic_tokens_begin_from_tokens_without_classes(tmp_path):
     before, after, lines, _ = begun(with_model(fusion="semantic_cross_attention"), path)
     assert kept(before, after) == {"camera.fusion.classes.weight"}
     line = line_of("fusion, image part", lines)
-    assert "2 of 3 weights taken; begun anew: classes.weight (not in the checkpoint)" in line
+    assert "2 of 3 weights taken; newly initialised: classes.weight (not in the checkpoint)" in line
     assert "fusion, BEV part: taken" in line_of("fusion, BEV part", lines)
 
 
 def test_a_fusion_takes_no_weights_of_one_that_extends_it(tmp_path):
     path = saved(tmp_path, with_model(fusion="painted"))
     _, _, lines, _ = begun(TINY, path)
-    assert "model.fusion is painted there, projective here" in line_of("fusion, image part", lines)
+    reason = "model.fusion is painted in the checkpoint, projective in this network"
+    assert reason in line_of("fusion, image part", lines)
 
 
 def test_features_of_another_number_are_not_shifted_but_begin_at_zero(tmp_path):
@@ -241,12 +243,12 @@ def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
     untaught = "(the checkpoint was not trained for it)"
     for part in ("BEV backbone", "head of detection", "fusion, image part"):
         line = line_of(part, lines[:split])
-        assert "begun anew" in line and untaught in line
+        assert "newly initialised" in line and untaught in line
     for part in ("camera encoder", "head of segmentation"):
         line = line_of(part, lines[split:])
-        assert "kept from the checkpoint before" in line and "anew" not in line
+        assert "kept from an earlier checkpoint" in line and "newly" not in line
     line = line_of("fusion, image part", lines[split:])  # neither checkpoint gives it
-    assert "begun anew" in line and "kept" not in line
+    assert "newly initialised" in line and "kept" not in line
 
 
 def test_a_checkpoint_of_the_lidar_alone_has_no_trained_trunk(tmp_path):
@@ -284,7 +286,7 @@ def test_another_trunk_begins_anew_and_the_former_is_not_used(tmp_path):
     }
     assert trunk <= kept(before, after)
     of_trunk = [line for line in lines if line.strip().startswith("camera encoder:")]
-    assert "begun anew" in of_trunk[0] and "not used" in of_trunk[1]
+    assert "newly initialised" in of_trunk[0] and "not used" in of_trunk[1]
 
 
 def test_a_checkpoint_of_which_nothing_fits_is_an_error_that_names_it(tmp_path):

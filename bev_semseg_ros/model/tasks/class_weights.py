@@ -15,7 +15,7 @@ from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
 
 
 class ClassWeights:
-    """Counts the labelled pixels, cells or points of each class, and weights the classes by them."""
+    """Counts the labelled pixels, cells or points of each class, and computes class weights."""
 
     def __init__(self, labels: LabelSet, config: LossConfig) -> None:
         """Start without labels and without weights.
@@ -55,7 +55,7 @@ class ClassWeights:
     def seen_through(self, view: LabelView, device: torch.device) -> Tensor | None:
         """Return the weights of the shared classes of a view; None before `fix`.
 
-        The weight of a merged class is the mean over its labels.
+        The weight of a merged class is the mean of its members' weights, weighted by their counts.
         """
         if self._weights is None:
             return None

@@ -36,7 +36,7 @@ class ClassificationTask(Task):
         self.class_weights = ClassWeights(labels, config.loss)
 
     def mean_cross_entropy(self, labelled: Iterable[tuple[LabelSet, Tensor, Tensor]]) -> Tensor:
-        """Return the weighted mean cross entropy of all labelled pixels, cells or points of a batch.
+        """Return the weighted mean cross entropy over all labels of a batch.
 
         Args:
             labelled: for each label set: the set, logits (B, N, ...) float32 of the network's

@@ -1,8 +1,8 @@
 """The interface of tasks: everything about one kind of output, from its head to its metric.
 
-The input of a head is one of two maps, P2 of the image ("image") or the features of the BEV ("bev"),
-or the features of single points ("points"), which a point encoder gives. The outputs of a network
-are keyed by the names of its tasks. A frame trains the tasks whose `needs` it fulfils.
+The input of a head is one of two maps, P2 of the image ("image") or the features of the BEV
+("bev"), or the features of single points ("points"), which a point encoder gives. The outputs of a
+network are keyed by the names of its tasks. A frame trains the tasks whose `needs` it fulfils.
 docs/extending.md shows step by step how to add a task.
 """
 

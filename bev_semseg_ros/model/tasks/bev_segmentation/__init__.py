@@ -1,1 +1,1 @@
-"""The classes of the places around the vehicle, seen from above."""
+"""The semantic segmentation of the bird's-eye view."""

@@ -1,10 +1,10 @@
 """Intersection over union of maps of the bird's-eye view, learned and lifted.
 
-Cells count whose centre is at most 40 m from the origin, inside the grid of the network, and, as a
-place on the ground, in one of the images. `in_view` are all of them, `observed` those in which a
-lidar measured a point. Without a map as ground truth, the labels of the points are it: `points` are
-the cells with a labelled point, and the same points decide as in `bev_lifting`. An unknown cell is
-a missed one.
+A cell counts if its centre is at most 40 m from the origin and inside the grid of the network, and
+if its centre on the ground is inside one of the images. The region `in_view` contains all these
+cells, the region `observed` those in which a lidar measured a point. For frames without a map as
+ground truth, labelled points vote as in `bev_lifting`, and the region `points` contains the cells
+with a vote. Cells that are unknown in the predicted map count as missed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from bev_semseg_ros.model.tasks.task import Metric
 from bev_semseg_ros.preprocessing import Sample, prepare
 
 MAX_RANGE = 40.0  # metres
-# What is scored: the network's own map, the map lifted from its masks, and this one with the class
-# of the nearest known cell where it is unknown.
+# Maps that are scored: the learned one, the one lifted from the masks, and the lifted one in which
+# unknown cells have the class of the nearest known cell.
 METHODS = ("learned", "lifted", "lifted_filled")
 REGIONS = ("observed", "in_view", "points")
 
@@ -42,14 +42,14 @@ _FrameCounts = dict[tuple[str, str], np.ndarray]  # method and region -> confusi
 
 
 class BevSegmentationMetric(Metric):
-    """Gathers confusion matrices of each frame, method and region."""
+    """Collects a confusion matrix for each frame, method and region."""
 
     def __init__(self, labels: LabelSet, config: Config) -> None:
         """Start without frames.
 
         Args:
-            labels: of the predicted maps; masks are lifted to it.
-            config: of the network.
+            labels: label set of the predicted maps, to which masks are lifted.
+            config: configuration of the network.
         """
         self.labels = labels
         self._config = replace(config, training=replace(config.training, carry_masks=False))
@@ -69,7 +69,7 @@ class BevSegmentationMetric(Metric):
         shared = view_of(self.labels, truth.labels).shared
         of_truth, of_map = truth.labels.mask_table(shared), self.labels.mask_table(shared)
         counts: _FrameCounts = {}
-        answered = np.zeros(truth.classes.shape, bool)  # a grid that looks ahead ends beside
+        answered = np.zeros(truth.classes.shape, bool)  # inside a predicted map
         for found in maps.values():
             answered |= found.cells_of(truth.centers())[1]
         for region, cells in _regions(frame, sample, annotation, truth).items():
@@ -82,7 +82,7 @@ class BevSegmentationMetric(Metric):
             self._frames.setdefault(shared, []).append(counts)
 
     def _ground_truth(self, frame: Frame, annotation: Annotation) -> BevMap | None:
-        """Return the map of the annotation, or else that of its labelled points."""
+        """Return the map of the annotation, or otherwise a map from its labelled points."""
         if annotation.bev is not None:
             known = shared_label_set(self.labels, annotation.bev.labels) is not None
             return annotation.bev if known else None
@@ -98,7 +98,7 @@ class BevSegmentationMetric(Metric):
         return BevMap(cells.mask, grid.x_min, grid.y_min, grid.output_cell, cells.labels)
 
     def _maps(self, sample: Sample, prediction: Prediction) -> dict[str, BevMap]:
-        """Return the maps to be scored by METHODS, as far as there are any."""
+        """Return the maps to score by METHODS, as far as there are any."""
         maps = {}
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
@@ -109,12 +109,12 @@ class BevSegmentationMetric(Metric):
         return maps
 
     def _most_frames(self) -> tuple[LabelSet, list[_FrameCounts]]:
-        """Return the label set on which most frames were scored, and their confusions."""
+        """Return the label set on which most frames were scored, and their confusion matrices."""
         labels = max(self._frames, key=lambda each: len(self._frames[each]), default=self.labels)
         return labels, self._frames.get(labels, [])
 
     def frame_counts(self) -> dict[str, np.ndarray]:
-        """Return the confusions by method and region, such as "learned.in_view", see `Metric`."""
+        """Return the confusion matrices by "method.region", see `Metric`."""
         _, frames = self._most_frames()
         found: dict[str, list[np.ndarray]] = {}
         for frame in frames:
@@ -148,7 +148,7 @@ class BevSegmentationMetric(Metric):
 
     @staticmethod
     def table(result: Mapping[str, Any]) -> list[str]:
-        """Return the lines that show a result."""
+        """Return a result as lines of text."""
         lines = [f"bird's-eye view, {result['labels']}, within {MAX_RANGE:.0f} m"]
         for method in METHODS:
             for region, scores in result[method].items():
@@ -168,7 +168,7 @@ class BevSegmentationMetric(Metric):
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the mean IoU of the learned map on the cells in view, or on those of points."""
+        """Return the mean IoU of the learned map in the region `in_view`, or else `points`."""
         learned = result["learned"]
         scores = learned.get("in_view") or learned.get("points") or {}
         return {"bev_miou": scores.get("miou")}
@@ -177,7 +177,7 @@ class BevSegmentationMetric(Metric):
 def _regions(
     frame: Frame, sample: Sample, annotation: Annotation, truth: BevMap
 ) -> dict[str, np.ndarray]:
-    """Return (X, Y) bool by REGIONS: the cells that count there if their true class is known."""
+    """Return region -> (X, Y) bool: cells that count there if their true class is known."""
     in_view = cells_in_view(truth, frame)
     if annotation.bev is None:
         return {"points": in_view}
@@ -191,9 +191,9 @@ def _regions(
 
 
 def cells_in_view(bev_map: BevMap, frame: Frame) -> np.ndarray:
-    """Return (X, Y) bool: cells at most MAX_RANGE away whose ground lies in an image.
+    """Return (X, Y) bool: cells at most MAX_RANGE away whose centre on the ground is in an image.
 
-    A frame without cameras limits nothing but the range.
+    For a frame without cameras, only the range is limited.
     """
     centers = bev_map.centers().reshape(-1, 2)
     near = np.hypot(centers[:, 0], centers[:, 1]) <= MAX_RANGE
@@ -205,11 +205,11 @@ def cells_in_view(bev_map: BevMap, frame: Frame) -> np.ndarray:
 
 
 def drivable_iou(counts: np.ndarray, labels: LabelSet) -> float | None:
-    """Return the IoU of road and lane markings as one class; None without any in the truth.
+    """Return the IoU of road and lane markings as one class; None if the truth has neither.
 
     Args:
-        counts: (C, C + 1) confusion, ground truth by rows.
-        labels: of the classes.
+        counts: (C, C + 1) confusion matrix; rows are ground truth.
+        labels: label set of the classes.
     """
     drivable = members(labels, DRIVABLE)[: len(labels)]
     truth = counts[drivable].sum()
@@ -219,7 +219,7 @@ def drivable_iou(counts: np.ndarray, labels: LabelSet) -> float | None:
 
 
 def _gain(frames: Iterable[_FrameCounts], region: str) -> dict[str, Any] | None:
-    """Return the mIoU that the learned map has more than the filled one, on the same frames."""
+    """Return the mIoU of the learned map minus that of the filled map, on the same frames."""
     pairs = [
         (each["learned", region], each["lifted_filled", region])
         for each in frames

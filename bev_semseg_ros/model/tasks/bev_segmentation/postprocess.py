@@ -1,4 +1,4 @@
-"""Logits -> a map of the classes around the vehicle."""
+"""Logits -> BEV map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def decode_map(logits: Tensor, grid: GridConfig, labels: LabelSet) -> BevMap:
     Args:
         logits: (C, X, Y).
         grid: the BEV grid.
-        labels: of the classes.
+        labels: label set of the classes.
     """
     confidence, classes = torch.softmax(logits.float(), 0).max(0)
     return BevMap(
@@ -31,12 +31,12 @@ def decode_map(logits: Tensor, grid: GridConfig, labels: LabelSet) -> BevMap:
 
 
 def join_maps(ahead: BevMap, behind: BevMap, grid: GridConfig) -> BevMap:
-    """Return one map of what was found ahead and behind. Each pass answers for its own half.
+    """Join the maps of the passes ahead and behind. Each pass fills its own half.
 
     Args:
-        ahead: in the ego frame.
-        behind: in an ego frame turned by 180 degrees about z.
-        grid: of the whole map.
+        ahead: map in the ego frame.
+        behind: map in an ego frame rotated by 180 degrees about z.
+        grid: grid of the whole map.
     """
     shape = grid.output_shape
     whole = BevMap(

@@ -1,4 +1,4 @@
-"""Classes of points as the BEV segmentation loss wants them: cells that have a labelled point."""
+"""Targets of the BEV segmentation: the classes of cells that have a labelled point."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def encode_cells(
     labels: LabelSet,
     grid: GridConfig,
 ) -> EncodedMask:
-    """Return the classes of the cells, in the set where they meet the network's.
+    """Return the classes (X, Y) of the cells, in the label set shared with the network.
 
-    Cells without a labelled point are MASK_IGNORED. Of several points in a cell the same decide as
-    in `bev_lifting`.
+    Points vote for the class of their cell as in `bev_lifting`. Cells without a vote are
+    MASK_IGNORED.
 
     Args:
-        points: (N, >= 3) in the ego frame.
-        classes: (N,) uint8 numbers of `point_labels`.
+        points: (N, >= 3) points in the ego frame, metres.
+        classes: (N,) uint8 class indices in `point_labels`.
         point_labels: label set of the points.
-        labels: the network's.
+        labels: label set of the network.
         grid: the BEV grid.
 
     Raises:
-        ValueError: the sets do not meet.
+        ValueError: both do not map to a shared set.
     """
     shared = view_of(labels, point_labels).shared
     found, _ = vote(points, point_labels.mask_table(shared)[classes], grid, shared)

@@ -1,7 +1,7 @@
-"""BEV segmentation as a task: every cell of the bird's-eye view is of one class.
+"""The task BEV segmentation: a class for every cell of the bird's-eye view.
 
-The task needs no labels of cells. It learns from points: from the classes that the data give them,
-or that masks give them.
+The task needs no labels of cells. It learns from the classes of points, which come from the data or
+from masks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class BevSegmentationTask(ClassificationTask):
     counts_key = "bev_class_cells"
 
     def build_head(self, channels: int) -> SegmentationHead:
-        """Return the head on the BEV."""
+        """Return the head for the BEV."""
         return SegmentationHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedMask | None:
@@ -39,7 +39,7 @@ class BevSegmentationTask(ClassificationTask):
         classes, points = example.point_classes, example.sample.points
         if classes is None or points is None:
             return None
-        # Of a whole cloud, points mirrored below the ground would be taken for the ground.
+        # In a whole cloud, reflections below the ground would be taken for the ground.
         inside = points_in_grid(points, self.config.grid)
         points, classes = points[inside], classes[inside]
         return encode_cells(points, classes, example.mask_labels, self.labels, self.config.grid)
@@ -59,14 +59,15 @@ class BevSegmentationTask(ClassificationTask):
     def postprocess(
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
     ) -> BevMap:
-        """Return the best class of every cell, however sure it is: `BevMap.confidence`.
+        """Return the best class of every cell, even if its `BevMap.confidence` is low.
 
-        Far from any point the network has learned nothing. `BevMap.above` takes out such cells.
+        In cells far from any point, the network has learned nothing. `BevMap.above` removes cells
+        with a low confidence.
         """
         return decode_map(outputs["logits"][0], self.config.grid, self.labels)
 
     def join(self, ahead: BevMap, behind: BevMap) -> BevMap:
-        """Return one map of what was found ahead and behind, see `join_maps`."""
+        """Join the maps of the passes ahead and behind, see `join_maps`."""
         return join_maps(ahead, behind, self.config.grid)
 
     def metric(self) -> BevSegmentationMetric:

@@ -1,8 +1,9 @@
 """Average precision of boxes by the distance of their centres, like that of nuScenes.
 
-By falling score each prediction claims the nearest unclaimed ground truth closer than a threshold.
-One that claims ignored ground truth is dropped. Precision is made monotone and sampled at recalls
-0.10, 0.11, ... 1.00; its part above 0.1 is rescaled to 0..1.
+In the order of descending scores, each prediction claims the nearest unclaimed ground truth that is
+closer than a threshold. A prediction that claims ignored ground truth is dropped. The precision is
+made monotone and sampled at the recalls 0.10, 0.11, ... 1.00. Its part above 0.1 is rescaled to
+0..1.
 
 The nuScenes devkit (Caesar et al. 2020) differs in two points: it does not make the precision
 monotone but interpolates it linearly between the recalls that occur, and it leaves out the recall
@@ -26,10 +27,10 @@ def match(
     """Match predictions with the ground truth.
 
     Args:
-        predicted: (P, 2) centres by falling score.
-        ground_truth: (T, 2) centres.
-        required: (T,) bool: False where the truth is ignored.
-        threshold: metres.
+        predicted: (P, 2) centres by descending score, metres.
+        ground_truth: (T, 2) centres, metres.
+        required: (T,) bool: False for ignored ground truth.
+        threshold: distance between centres, metres.
 
     Returns:
         (P,) FOUND, FALSE or DROPPED.
@@ -48,9 +49,9 @@ def average_precision(found: np.ndarray, weights: np.ndarray, num_truth: np.ndar
     """Return (R,) average precision of R weightings of the same predictions.
 
     Args:
-        found: (P,) bool by falling score.
-        weights: (R, P): how often each prediction counts.
-        num_truth: (R,): how much there was to find.
+        found: (P,) bool: true positives, by descending score.
+        weights: (R, P) number of times that each prediction counts.
+        num_truth: (R,) number of required boxes.
     """
     hits = np.cumsum(weights * found, 1)
     precision = hits / np.maximum(np.cumsum(weights, 1), 1e-9)
@@ -64,16 +65,16 @@ def average_precision(found: np.ndarray, weights: np.ndarray, num_truth: np.ndar
 
 
 def bootstrap_interval(frames: np.ndarray, found: np.ndarray, num_truth: np.ndarray) -> list[float]:
-    """Return the 95 % bootstrap interval over frames; resamples without truth are left out.
+    """Return the 95 % bootstrap interval over frames, without resamples that have no required box.
 
     Args:
-        frames: (P,) frame of each prediction, by falling score.
-        found: (P,) bool.
-        num_truth: (F,) how much there was to find in each frame.
+        frames: (P,) index of each prediction's frame, by descending score.
+        found: (P,) bool: true positives.
+        num_truth: (F,) number of required boxes in each frame.
     """
     times = resample(len(num_truth))
     times = times[times @ num_truth > 0]
-    portion = max(1, 4_000_000 // max(len(found), 1))  # bounds the memory of a large set
+    portion = max(1, 4_000_000 // max(len(found), 1))  # limits the memory for a large data set
     values = [
         average_precision(found, part[:, frames].astype(np.float64), part @ num_truth)
         for part in np.split(times, range(portion, len(times), portion))

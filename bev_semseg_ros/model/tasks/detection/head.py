@@ -10,14 +10,14 @@ from bev_semseg_ros.model.tasks.task import Head
 
 # dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
 REGRESSION_CHANNELS = 10
-# A score of 0.02 everywhere at first, since nearly all cells are empty (Lin et al. 2017).
+# An initial score of 0.02 everywhere, because nearly all cells are empty (Lin et al. 2017).
 HEATMAP_BIAS = -4.0
 
 
 class DetectionHead(Head):
     """BEV (B, C, X, Y) -> heatmap logits (B, classes, X, Y) and regression (B, 10, X, Y), float32.
 
-    Each has `channels` hidden channels of its own. One convolution computes them together.
+    Each output has its own `channels` hidden channels. One convolution computes them together.
     """
 
     outputs = ("heatmap", "regression")

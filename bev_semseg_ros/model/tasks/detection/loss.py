@@ -17,9 +17,9 @@ def heatmap_loss(logits: Tensor, heatmaps: Targets, labels: LabelSet) -> Tensor:
     """Return the focal loss per object of a batch.
 
     Args:
-        logits: (B, N, X, Y) of the network's classes.
-        heatmaps: as `collate_boxes` gives them. A united class is there if one of its members is.
-        labels: the network's label set.
+        logits: (B, N, X, Y) logits of the network's classes.
+        heatmaps: `heatmaps` of `collate_boxes`. A merged class is present if one of its members is.
+        labels: label set of the network.
     """
     total, positives = logits.new_zeros(()), logits.new_zeros(())
     for truth_labels, ground_truth in heatmaps.items():
@@ -40,7 +40,7 @@ def focal_loss(logits: Tensor, ground_truth: Tensor, negative_weight: Tensor) ->
     Args:
         logits: (B, K, X, Y).
         ground_truth: (B, K, X, Y) float, one at centres.
-        negative_weight: (B, X, Y).
+        negative_weight: (B, X, Y) weight of cells that are not centres.
     """
     logits = logits.float()
     score = torch.sigmoid(logits)
@@ -54,7 +54,7 @@ def regression_loss(regression: Tensor, targets: Targets) -> Tensor:
 
     Args:
         regression: (B, 10, X, Y).
-        targets: as `collate_boxes` gives them.
+        targets: targets of `collate_boxes`.
     """
     cells = regression.permute(0, 2, 3, 1).reshape(-1, regression.shape[1])[targets["cells"]]
     error = (cells.float() - targets["values"]).abs()

@@ -1,13 +1,14 @@
 """Scores of boxes against the ground truth, by class.
 
-Counted ground truth has its centre inside the BEV grid, within 50 m of the origin and inside one of
-the images, and at least ten lidar points. Other ground truth is neither found nor missed: what is
-marked as ignored, and what the label set calls `neutral` for a class. Scored predictions have their
-centre inside grid, 50 m and an image. One without a match is not false if it lies by more than half
-inside a `dont_care` area.
+A ground-truth box counts if its centre is inside the BEV grid, within 50 m of the origin and inside
+one of the images, and if it contains at least ten lidar points. All other ground truth is neither
+found nor missed. The same applies to boxes that are marked as ignored, and to those of classes that
+the label set calls `neutral` for a class. A prediction is scored if its centre is inside the grid,
+within 50 m and inside one of the images. A prediction without a match is not false if more than
+half of its 2D box is inside a `dont_care` area.
 
-A network is scored on the label set in which its classes and the ground truth meet, and on every
-coarser set that both map to.
+A network is scored on the finest label set that its classes and the ground truth share, and on
+every coarser set that both map to.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ MIN_POINTS = 10
 
 
 def scorable(centers: np.ndarray, grid: GridConfig, cameras: Sequence[Camera]) -> np.ndarray:
-    """Return (M,) bool: which centres are counted at all.
+    """Return (M,) bool: centres in the area that is scored.
 
     Args:
-        centers: (M, 3) in the ego frame.
-        grid: they lie inside it and within 50 m.
-        cameras: they lie inside one of the images, if there is a camera.
+        centers: (M, 3) centres in the ego frame, metres.
+        grid: the area is inside this grid, and within 50 m of the origin.
+        cameras: the area is inside the images of these cameras; empty: no limit.
     """
     x, y = centers[:, 0], centers[:, 1]
     inside = (
@@ -62,14 +63,14 @@ def scorable(centers: np.ndarray, grid: GridConfig, cameras: Sequence[Camera]) -
 
 
 def in_image(centers: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return (M,) bool: which centres (M, 3) an image shows."""
+    """Return (M,) bool: centres (M, 3) that an image shows."""
     pixels, depth = project(camera.image_from_ego, centers)
     limit = np.array(camera.size) - 0.5
     return (depth > 0) & (pixels >= -0.5).all(1) & (pixels < limit).all(1)
 
 
 def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarray:
-    """Return (M,) bool: which boxes of the ground truth a detector has to find."""
+    """Return (M,) bool: boxes of the ground truth that a detector has to find."""
     boxes = Boxes.empty() if annotation.boxes is None else annotation.boxes
     has_points = points_on(frame, boxes) >= MIN_POINTS
     required = scorable(boxes.centers, grid, _cameras(frame)) & has_points
@@ -77,7 +78,7 @@ def counted(frame: Frame, annotation: Annotation, grid: GridConfig) -> np.ndarra
 
 
 def points_on(frame: Frame, boxes: Boxes) -> np.ndarray:
-    """Return (M,) int: how many points of all lidars lie in each box."""
+    """Return (M,) int: number of points of all lidars in each box."""
     num_points = np.zeros(len(boxes), np.int64)
     for scan in frame.lidars.values():
         if scan.points is not None:
@@ -100,10 +101,10 @@ def may_be_unlabelled(boxes: Boxes, frame: Frame, annotation: Annotation) -> np.
 
 
 def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return (M,) bool: boxes whose 2D box lies by more than half in one of the areas (D, 4)."""
+    """Return (M,) bool: boxes whose 2D box is more than half inside one of the areas (D, 4)."""
     if not len(areas) or not len(boxes):
         return np.zeros(len(boxes), bool)
-    bounds = box_image_bounds(boxes, camera.image_from_ego)  # NaN, so in no area, if behind
+    bounds = box_image_bounds(boxes, camera.image_from_ego)  # NaN if behind: in no area
     limits = np.array(camera.size) - 1
     low, high = np.clip(bounds[:, :2], 0, limits), np.clip(bounds[:, 2:], 0, limits)
     shared_low = np.maximum(low[:, None], areas[None, :, :2])
@@ -114,14 +115,14 @@ def in_dont_care(boxes: Boxes, areas: np.ndarray, camera: Camera) -> np.ndarray:
 
 @dataclass
 class _Matches:
-    """What became of the predictions of one class at one threshold, frame by frame."""
+    """Outcomes of the predictions of one class at one threshold, frame by frame."""
 
     frames: list[int] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
     found: list[np.ndarray] = field(default_factory=list)
 
     def ranked(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return frame (P,) and success (P,) of all predictions by falling score."""
+        """Return frame (P,) and success (P,) of all predictions, by descending score."""
         counts = [len(scores) for scores in self.scores]
         scores = np.concatenate(self.scores)
         order = np.argsort(-scores, kind="stable")
@@ -129,7 +130,7 @@ class _Matches:
 
 
 class DetectionScores:
-    """Gathers frames on one label set."""
+    """Collects the outcomes of frames on one label set."""
 
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
@@ -151,9 +152,9 @@ class DetectionScores:
         """Score a frame.
 
         Args:
-            predicted: those to be scored.
-            ground_truth: all of it.
-            required: (T,) bool: what has to be found.
+            predicted: predictions to be scored.
+            ground_truth: all T boxes of the ground truth.
+            required: (T,) bool: boxes that have to be found.
             excused: (P,) bool: predictions that are not false without a match; None: none of them.
         """
         excused = np.zeros(len(predicted), bool) if excused is None else excused
@@ -180,7 +181,7 @@ class DetectionScores:
         self.num_frames += 1
 
     def evidence(self) -> list[dict[str, Any]]:
-        """Return what each frame adds to the figures, as plain values for `of_evidence`.
+        """Return what each frame contributes to the figures, as plain values for `of_evidence`.
 
         Returns:
             For each frame `truth`, the counted ground truth by class, and `predictions`: threshold
@@ -199,7 +200,7 @@ class DetectionScores:
 
     @classmethod
     def of_evidence(cls, labels: LabelSet, frames: Sequence[Mapping[str, Any]]) -> DetectionScores:
-        """Return the scores that gave the `evidence` of these frames."""
+        """Restore the scores from the `evidence` of frames."""
         scores = cls(labels)
         for frame in frames:
             scores._num_truth.append(np.array(frame["truth"]))
@@ -237,12 +238,12 @@ class DetectionScores:
         }
 
     def resampled_map(self, times: np.ndarray) -> np.ndarray:
-        """Return (R,) mean AP of R resamples of the frames, NaN where a class has no truth.
+        """Return (R,) mean AP of R resamples of the frames, NaN if a class has no ground truth.
 
-        Two networks that saw the same frames can so be compared frame by frame.
+        With the same resamples, two networks can be compared on the same frames.
 
         Args:
-            times: (R, F) how often each frame counts.
+            times: (R, F) number of times that each frame counts.
         """
         num_truth = np.array(self._num_truth).reshape(-1, len(self.labels))
         values = []
@@ -255,9 +256,9 @@ class DetectionScores:
         """Return (R,) AP of a class in R resamples of the frames, NaN without ground truth.
 
         Args:
-            label: number of the class.
-            threshold: metres, one of THRESHOLDS.
-            times: (R, F) how often each frame counts.
+            label: index of the class.
+            threshold: one of THRESHOLDS, metres.
+            times: (R, F) number of times that each frame counts.
         """
         num_truth = np.array([counts[label] for counts in self._num_truth])
         total = (times @ num_truth).astype(np.float64)
@@ -294,8 +295,8 @@ class DetectionMetric(Metric):
         """Start without frames.
 
         Args:
-            labels: of the predicted boxes.
-            grid: outside it nothing is scored.
+            labels: label set of the predicted boxes.
+            grid: BEV grid; nothing outside it is scored.
         """
         self.labels = labels
         self.grid = grid
@@ -305,7 +306,7 @@ class DetectionMetric(Metric):
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
     ) -> None:
-        """Score a frame's boxes if all sensors of the mode were there and boxes were looked for."""
+        """Score a frame's boxes if it has all sensors of the mode and the network detects boxes."""
         if annotation.boxes is None:
             return
         if prediction is None or prediction.mode != mode or prediction.boxes is None:
@@ -322,7 +323,7 @@ class DetectionMetric(Metric):
             scores.add(found, true_boxes, required, may_be_unlabelled(found, frame, annotation))
 
     def _relabelled(self, boxes: Boxes, shared: LabelSet) -> Boxes:
-        """Return predicted boxes in a coarser set; of two that now are of one class, the better."""
+        """Return predicted boxes in a coarser set, without duplicates that now have one class."""
         if shared == self.labels:
             return boxes
         boxes = replace(boxes, labels=self.labels.mapping_to(shared)[boxes.labels])
@@ -344,8 +345,9 @@ class DetectionMetric(Metric):
 
         Returns:
             The figures of `DetectionScores.result` on the finest set on which all frames were
-            scored, whose name is `labels`; `num_skipped`: frames with ground truth that lack a
-            sensor of the mode, or the one that finds boxes; `by_labels`: name of a set -> figures.
+            scored; `labels`: the name of this set; `num_skipped`: number of frames with ground
+            truth that lack a sensor of the mode, or the one in which the network finds boxes;
+            `by_labels`: name of a set -> figures.
         """
         main = self.scores
         finest_first = sorted(self._scores.values(), key=lambda each: -len(each.labels))
@@ -359,7 +361,7 @@ class DetectionMetric(Metric):
 
     @staticmethod
     def table(result: Mapping[str, Any]) -> list[str]:
-        """Return the lines that show a result."""
+        """Return a result as lines of text."""
         lines: list[str] = []
         for name, scores in result["by_labels"].items():
             lines += _table(name, scores)
@@ -372,7 +374,7 @@ class DetectionMetric(Metric):
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the mean AP and that of every class."""
+        """Return the mean AP and the AP of every class."""
         by_class = {f"ap_{name}": scores["ap"] for name, scores in result["classes"].items()}
         return {"map": result["map"], **by_class}
 

@@ -12,10 +12,11 @@ from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import rotation_z, transform, transform_boxes, wrap_angle
 from bev_semseg_ros.labels import LabelSet
 
-LOWEST_SCORE = 1e-6  # where no threshold is wanted
-MAX_LOG_SIZE = 4.0  # of a box: a side of 55 m
+LOWEST_SCORE = 1e-6  # lower limit of the score threshold
+MAX_LOG_SIZE = 4.0  # limit of the regressed size of a box: a side of 55 m
 HALF_TURN = transform(rotation_z(np.pi))
-# Half of the length and width around the lidar, metres, in which no other object has its centre.
+# Half length and half width, metres, of the area around the origin in which only the ego vehicle
+# can have its centre.
 OWN_VEHICLE = (1.2, 0.6)
 
 
@@ -27,15 +28,15 @@ def decode_boxes(
     score_threshold: float,
     max_boxes: int,
 ) -> list[Boxes]:
-    """Return the boxes of each frame in the ego frame, by falling score.
+    """Return the boxes of each frame in the ego frame, by descending score.
 
     Args:
         heatmap: (B, K, X, Y) logits.
         regression: (B, 10, X, Y), see `head.REGRESSION_CHANNELS`.
         grid: the BEV grid.
-        labels: the network's label set.
-        score_threshold: lowest score.
-        max_boxes: most boxes of a frame, before suppression.
+        labels: label set of the network.
+        score_threshold: lowest score of a box.
+        max_boxes: largest number of boxes of a frame, before suppression.
     """
     scores = torch.sigmoid(heatmap.float())
     is_box = peaks(scores) & (scores >= max(score_threshold, LOWEST_SCORE))
@@ -54,10 +55,10 @@ def decode_boxes(
 
 
 def peaks(scores: Tensor) -> Tensor:
-    """Return (B, K, X, Y) bool: the greatest of their 3x3 neighbours; of equal ones the first."""
+    """Return (B, K, X, Y) bool: maxima of their 3x3 neighbourhood; of equal ones the first."""
     padded = F.pad(scores, (1, 1, 1, 1), value=-1.0)
     left, right = padded[..., :-2], padded[..., 2:]
-    # The maximum of three in a row, at ten times max_pool2d's speed.
+    # The maximum of three neighbouring scores, ten times as fast as max_pool2d.
     rows = torch.maximum(torch.maximum(left, right), padded[..., 1:-1])
     before = torch.maximum(rows[..., :-2, :], left[..., 1:-1, :])
     after = torch.maximum(rows[..., 2:, :], right[..., 1:-1, :])
@@ -78,16 +79,17 @@ def _boxes(
 
 
 def join_boxes(ahead: Boxes, behind: Boxes, labels: LabelSet) -> Boxes:
-    """Return the boxes found ahead and behind in one ego frame, by falling score.
+    """Return the boxes found ahead and behind in one ego frame, by descending score.
 
-    Each pass answers for its own half. Both may see an object at the seam a little too far back, so
-    that neither would answer for it. So each also answers for half of the suppression radius of the
-    other half. What both find there is suppressed, and so are boxes inside the own vehicle.
+    Each pass gives the boxes of its own half. But both passes may find an object at x = 0 slightly
+    inside the other half, and neither would give it. Therefore the half of each pass is extended by
+    half of the suppression radius. Boxes that both passes find there are suppressed. Boxes of the
+    ego vehicle itself are removed.
 
     Args:
-        ahead: in the ego frame.
-        behind: in an ego frame turned by 180 degrees about z.
-        labels: the network's label set.
+        ahead: boxes in the ego frame.
+        behind: boxes in an ego frame rotated by 180 degrees about z.
+        labels: label set of the network.
     """
     radius = np.array(labels.suppression_radius)
     halves = [
@@ -107,8 +109,8 @@ def unsuppressed(boxes: Boxes, radius: np.ndarray) -> np.ndarray:
     Circular suppression (Yin et al. 2021, CenterPoint).
 
     Args:
-        boxes: by falling score.
-        radius: (K,) metres of each class.
+        boxes: boxes by descending score.
+        radius: (K,) suppression radius of each class, metres.
     """
     distance = np.linalg.norm(boxes.centers[:, None, :2] - boxes.centers[None, :, :2], axis=2)
     is_same_class = boxes.labels[:, None] == boxes.labels[None]

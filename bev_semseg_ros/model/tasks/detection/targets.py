@@ -1,6 +1,6 @@
-"""Boxes as the detection loss wants them.
+"""Boxes in the form that the detection loss needs.
 
-Made frame by frame in numpy, so that loader threads can, then stacked into tensors.
+Loader threads encode single frames in numpy. The frames of a batch are then stacked into tensors.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.tasks.detection.head import REGRESSION_CHANNELS
 from bev_semseg_ros.model.tasks.task import Targets, stack
 
-MIN_POINTS = 5  # a box with fewer points is neither demanded nor forbidden
-IGNORE_RADIUS = 3  # cells: a window of 7 x 7 around such a box
-NEIGHBOR_WEIGHT = 0.3
+MIN_POINTS = 5  # boxes with fewer points are ignored
+IGNORE_RADIUS = 3  # cells: a window of 7 x 7 around the centre of an ignored box
+NEIGHBOR_WEIGHT = 0.3  # of the regression in the eight cells around that of the centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +29,14 @@ class EncodedBoxes:
     """The targets of one frame.
 
     Attributes:
-        labels: the set that the heatmap's K classes are of, which the network's set maps to; None
-            for an unlabelled frame.
+        labels: label set of the heatmap's K classes, to which the network's set maps; None for an
+            unlabelled frame.
         heatmap: (K, X, Y) float32, one at centres.
-        negative_weight: (X, Y) float32, zero where absence is not demanded, which is everywhere in
-            an unlabelled frame.
-        cells: (P,) flat indices of (X, Y) at which there is a regression.
-        values: (P, 10) float32 regression there.
-        weights: (P,) float32 of the regression.
+        negative_weight: (X, Y) float32, zero in cells where a false positive does not count, which
+            are all cells of an unlabelled frame.
+        cells: (P,) flat indices in (X, Y) of the cells with a regression.
+        values: (P, 10) float32 regression targets of these cells.
+        weights: (P,) float32 weights of these targets.
     """
 
     labels: LabelSet | None
@@ -57,10 +57,10 @@ def encode_boxes(
     """Return the targets of a labelled frame.
 
     Args:
-        boxes: in the ego frame.
-        ignored: (M,) bool: boxes that are neither demanded nor forbidden; None: none.
-        points: (N, 4) in the ego frame; None: every box counts as seen.
-        labels: the set of the boxes' labels.
+        boxes: boxes in the ego frame.
+        ignored: (M,) bool: boxes that are ignored; None: none.
+        points: (N, 4) points in the ego frame, metres; None: no box is ignored for lack of points.
+        labels: label set of the boxes.
         grid: the BEV grid.
     """
     heatmap = np.zeros((len(labels), *grid.output_shape), np.float32)
@@ -84,7 +84,7 @@ def encode_boxes(
 
 
 def unlabelled(grid: GridConfig) -> EncodedBoxes:
-    """Return the targets of a frame whose boxes nobody knows: it demands nothing."""
+    """Return the targets of an unlabelled frame, which contribute nothing to the loss."""
     return EncodedBoxes(
         None,
         np.zeros((0, *grid.output_shape), np.float32),
@@ -135,7 +135,7 @@ def _cell(boxes: Boxes, grid: GridConfig) -> np.ndarray:
 
 
 def _draw(heatmap: np.ndarray, boxes: Boxes, cells: np.ndarray, sigmas: Sequence[float]) -> None:
-    """Draw a Gaussian with a peak of one at each centre; where two meet the higher one counts.
+    """Draw a Gaussian with a peak of one at each centre; the maximum where two overlap.
 
     Source: Zhou et al. 2019, "Objects as Points".
     """
@@ -151,12 +151,12 @@ def _draw(heatmap: np.ndarray, boxes: Boxes, cells: np.ndarray, sigmas: Sequence
 
 
 def _regression(boxes: Boxes, grid: GridConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the regression targets: each box at its centre's cell and the eight around it.
+    """Return the regression targets, for the cell of each box's centre and the eight around it.
 
-    A cell that several boxes claim goes to the one whose centre is nearest to it.
+    If several boxes claim a cell, it gets the one whose centre is nearest.
 
     Returns:
-        Cells (P,) as flat indices of (X, Y), values (P, 10) and weights (P,).
+        Cells (P,) as flat indices in (X, Y), values (P, 10) and weights (P,).
     """
     shape = np.array(grid.output_shape)
     position = (boxes.centers[:, :2] - (grid.x_min, grid.y_min)) / grid.output_cell  # in cells

@@ -1,4 +1,4 @@
-"""Detection as a task: boxes in the bird's-eye view."""
+"""The task detection: boxes in the bird's-eye view."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bev_semseg_ros.preprocessing import Sample
 
 
 class DetectionTask(Task):
-    """Boxes as peaks of heatmaps with a regression (Yin et al. 2021, CenterPoint)."""
+    """Boxes as peaks of heatmaps, with a regression (Yin et al. 2021, CenterPoint)."""
 
     name = "detection"
     view = "bev"
@@ -40,13 +40,13 @@ class DetectionTask(Task):
         super().__init__(config, labels)
 
     def build_head(self, channels: int) -> DetectionHead:
-        """Return the head on the BEV."""
+        """Return the head for the BEV."""
         return DetectionHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedBoxes:
-        """Return heatmap and regression, in the label set where boxes and network meet.
+        """Return heatmap and regression, in the label set shared with the network.
 
-        Boxes of a class that the network does not have leave no trace.
+        Boxes of a class that the network does not have are left out.
         """
         if example.boxes is None:
             return unlabelled(self.config.grid)
@@ -63,7 +63,7 @@ class DetectionTask(Task):
         return collate_boxes(encoded)
 
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """Return `heatmap` and `regression`."""
+        """Return the losses `heatmap` and `regression`."""
         weight = self.config.loss.regression_weight
         return {
             "heatmap": heatmap_loss(outputs["heatmap"], targets["heatmaps"], self.labels),
@@ -73,7 +73,7 @@ class DetectionTask(Task):
     def postprocess(
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
     ) -> Boxes:
-        """Return the boxes of a frame in the ego frame, by falling score."""
+        """Return the boxes of a frame in the ego frame, by descending score."""
         settings = self.config.postprocess
         return decode_boxes(
             outputs["heatmap"],
@@ -85,7 +85,7 @@ class DetectionTask(Task):
         )[0]
 
     def join(self, ahead: Boxes, behind: Boxes) -> Boxes:
-        """Return the boxes found ahead and behind, by falling score, see `join_boxes`."""
+        """Return the boxes found ahead and behind, by descending score, see `join_boxes`."""
         return join_boxes(ahead, behind, self.labels)
 
     def metric(self) -> DetectionMetric:

@@ -1,4 +1,4 @@
-"""The head of the segmentation of points."""
+"""The head of the point segmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intersection over union of the classes of points, of all points and of those no camera saw."""
+"""Intersection over union of point classes: all points, and those that no camera saw."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bev_semseg_ros.model.tasks.point_segmentation.postprocess import classes_of
 from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
 from bev_semseg_ros.model.tasks.task import Metric
 
-# Which points are scored. Labels that are carried from masks are seen by a camera, all of them.
+# Which points are scored. All points with labels from masks were seen by a camera.
 PARTS = {"all": "all points", "seen": "seen by a camera", "unseen": "seen by no camera"}
 
 
 class PointSegmentationMetric(Metric):
-    """Scores points whose class is known, by the data or by the masks that show them."""
+    """Scores points whose class is known from the data or from masks."""
 
     def __init__(self, name: str, labels: LabelSet, config: Config) -> None:
         """Start without frames.
 
         Args:
-            name: of the task, under which a prediction holds its results.
-            labels: of the predicted classes.
-            config: of the network.
+            name: name of the task, the key of its results in a prediction.
+            labels: label set of the predicted classes.
+            config: configuration of the network.
         """
         self._name = name
-        # The data's own classes of points go before those of masks, however it was trained.
+        # Labels of points in the data take precedence over masks, even if the training used masks.
         self._config = replace(config, training=replace(config.training, carry_masks=False))
         self._parts = {part: SegmentationMetric(labels) for part in PARTS}
         self._num_points = dict.fromkeys(PARTS, 0)
@@ -41,7 +41,7 @@ class PointSegmentationMetric(Metric):
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
     ) -> None:
-        """Score a frame's points, if it has ground truth and a prediction of them."""
+        """Score a frame's points, if it has ground truth and a prediction for them."""
         if prediction is None or self._name not in prediction.results:
             return
         if not annotation.point_classes and not annotation.masks:
@@ -61,7 +61,7 @@ class PointSegmentationMetric(Metric):
                 self._num_points[part] += int(points.sum())
 
     def frame_counts(self) -> dict[str, np.ndarray]:
-        """Return the confusions of the frames by PARTS, see `Metric`."""
+        """Return the confusion matrices of the frames by PARTS, see `Metric`."""
         return {
             part: counts
             for part, metric in self._parts.items()
@@ -77,12 +77,12 @@ class PointSegmentationMetric(Metric):
 
     @staticmethod
     def table(result: Mapping[str, Any]) -> list[str]:
-        """Return the lines that show a result."""
+        """Return a result as lines of text."""
         lines = []
         for part, title in PARTS.items():
             scores = result[part]
             if part == "seen" and scores["num_points"] == result["all"]["num_points"]:
-                continue  # they are all points
+                continue  # the same as all points
             if part == "unseen" and not scores["num_points"]:
                 lines.append(f"{title}: no labelled points")
                 continue
@@ -92,7 +92,7 @@ class PointSegmentationMetric(Metric):
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the mean IoU of all points on the finest and on the coarsest set."""
+        """Return the mean IoU of all points on the finest and the coarsest label set."""
         scores = result["all"]
         return {"point_miou": scores["miou"], "point_group_miou": scores["group_miou"]}
 

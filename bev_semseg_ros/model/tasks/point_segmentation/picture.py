@@ -15,9 +15,9 @@ from bev_semseg_ros.model.tasks.point_segmentation.postprocess import classes_of
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
 SIDE = 800  # pixels of the picture from above
-REACH = 60.0  # metres that it shows to each side at most
+REACH = 60.0  # metres: largest distance shown to each side
 MARGIN = 20  # pixels
-DIMMED = 0.35  # of the image's brightness below the points
+DIMMED = 0.35  # factor on the brightness of the image below the points
 _BACKGROUND = 24
 
 
@@ -27,13 +27,13 @@ def draw_points(
     """Draw the points of a frame in the colours of their classes.
 
     Args:
-        found: what was predicted, by the lidars' names.
-        sample: what the network saw, with one camera or none.
-        labels: of the classes.
+        found: lidar name -> predicted classes.
+        sample: input of the network, with one camera or none.
+        labels: label set of the classes.
 
     Returns:
-        (h, w, 3) uint8 RGB: the points over the camera's image, without a camera from above, with x
-        up and y to the left. None without points.
+        (h, w, 3) uint8 RGB: the points over the image of the camera, or without a camera from
+        above, with x up and y to the left. None without points.
     """
     if sample.points is None:
         return None
@@ -57,19 +57,19 @@ def _over_image(seen: RectifiedImage, points: np.ndarray, colors: np.ndarray) ->
 
 
 def _from_above(points: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Draw a dot for each point, the highest on top; only the part around points and vehicle."""
+    """Draw a dot for each point, the highest on top, cropped to the points and the vehicle."""
     picture = np.full((SIDE, SIDE, 3), _BACKGROUND, np.uint8)
     scale = SIDE / (2 * REACH)
     rows, columns = np.floor(SIDE / 2 - points[:, :2] * scale).astype(np.int64).T
     inside = (rows > 0) & (rows < SIDE - 1) & (columns > 0) & (columns < SIDE - 1)
     drawn = np.flatnonzero(inside)
     drawn = drawn[np.argsort(points[drawn, 2], kind="stable")]
-    for row, column in np.ndindex(3, 3):  # a picture that is shown smaller would lose a pixel
+    for row, column in np.ndindex(3, 3):  # single pixels vanish in small views
         picture[rows[drawn] + row - 1, columns[drawn] + column - 1] = colors[drawn]
     return picture[_span(rows[drawn]), _span(columns[drawn])]
 
 
 def _span(places: np.ndarray) -> slice:
-    """Return the part of a side that holds the places of points, the vehicle and a margin."""
+    """Return the range of rows or columns with the points, the vehicle and a margin."""
     held = np.append(places, SIDE // 2)
     return slice(max(held.min() - MARGIN, 0), held.max() + MARGIN + 1)

@@ -1,4 +1,4 @@
-"""Logits of points -> classes of the clouds that the points came from."""
+"""Logits of points -> classes of all points of the original clouds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bev_semseg_ros.preprocessing import Sample
 
 
 def decode_points(logits: Tensor, sample: Sample) -> dict[str, PointClasses]:
-    """Return the classes of the points of each lidar that gave points, by the lidar's name.
+    """Return lidar name -> classes of its points, for each lidar that gave points.
 
-    Each scan has its own order, with all its points.
+    The classes are those of all points of the scan, in its order.
 
     Args:
-        logits: (N, C) of the points of the sample.
-        sample: what the network saw. Without rays its points themselves count as the scan of a
-            lidar named "lidar".
+        logits: (N, C) logits of the points of the sample.
+        sample: input of the network. Without rays, its points count as the scan of a lidar named
+            "lidar".
     """
     best = logits.softmax(1).max(1)
     labels, scores = best.indices.byte().cpu().numpy(), best.values.cpu().numpy()
@@ -39,11 +39,11 @@ def decode_points(logits: Tensor, sample: Sample) -> dict[str, PointClasses]:
 
 
 def classes_of_sample(found: Mapping[str, PointClasses], sample: Sample) -> np.ndarray:
-    """Return (N,) uint8 the classes of a sample's points.
+    """Return (N,) uint8 classes of a sample's points.
 
     Args:
-        found: what `decode_points` returned for the same frame.
-        sample: with points, prepared as the network's input was.
+        found: result of `decode_points` for the same frame.
+        sample: sample with points, prepared as the input of the network was.
     """
     if sample.rays is None or not sample.rays.scan_sizes:
         return found[LIDAR].labels

@@ -1,4 +1,4 @@
-"""Classes of points as the loss wants them, grouped by the label set they are given in."""
+"""Classes of points in the form that the loss needs, grouped by label set."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class EncodedPoints:
     """The classes of the points of one frame.
 
     Attributes:
-        count: points of the frame.
-        labels: the set that the classes are numbers of, which the network's set maps to; None for a
-            frame without labels.
-        numbers: (M,) int64 which of the points have a class.
-        classes: (M,) uint8 their classes.
+        count: number of points of the frame.
+        labels: label set of `classes`, to which the network's set maps; None for a frame without
+            labels.
+        numbers: (M,) int64 indices of the points that have a class.
+        classes: (M,) uint8 classes of these points.
     """
 
     count: int
@@ -34,16 +34,16 @@ class EncodedPoints:
 def encode_points(
     count: int, classes: np.ndarray | None, point_labels: LabelSet, labels: LabelSet
 ) -> EncodedPoints:
-    """Return the classes of a frame's points in the set where they meet the network's.
+    """Return the classes of a frame's points, in the label set shared with the network.
 
     Args:
-        count: points of the frame.
+        count: number of points of the frame.
         classes: (count,) uint8 classes of `point_labels`; None for a frame without labels.
-        point_labels: the label set of the classes.
-        labels: the network's.
+        point_labels: label set of the classes.
+        labels: label set of the network.
 
     Raises:
-        ValueError: the sets do not meet.
+        ValueError: both do not map to a shared set.
     """
     if classes is None:
         return EncodedPoints(count, None, np.zeros(0, np.int64), np.zeros(0, np.uint8))
@@ -55,7 +55,7 @@ def encode_points(
 
 
 def collate_points(encoded: Sequence[EncodedPoints]) -> Targets | None:
-    """Return the classes of a batch: label set -> its points (M,) and their classes (M,).
+    """Return the targets of a batch: label set -> indices of points (M,) and their classes (M,).
 
     Points are numbered throughout the batch. None if no point has a class.
     """

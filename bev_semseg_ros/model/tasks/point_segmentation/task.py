@@ -1,4 +1,4 @@
-"""Segmentation of points as a task: every point of the clouds is of one class."""
+"""The task point segmentation: a class for every point of the clouds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bev_semseg_ros.preprocessing import Sample
 
 
 class PointSegmentationTask(ClassificationTask):
-    """Semantic segmentation of lidar points, also of those outside the grid and the images."""
+    """Semantic segmentation of lidar points, including those outside the grid and the images."""
 
     name = "point_segmentation"
     view = "points"
@@ -32,17 +32,17 @@ class PointSegmentationTask(ClassificationTask):
     counts_key = "class_points"
 
     def build_head(self, channels: int) -> PointSegmentationHead:
-        """Return the head on the features of points."""
+        """Return the head for the features of points."""
         return PointSegmentationHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedPoints:
-        """Return the classes of the points, in the set where they meet the network's."""
+        """Return the classes of the points, in the label set shared with the network."""
         points = example.sample.points
         count = 0 if points is None else len(points)
         return encode_points(count, example.point_classes, example.mask_labels, self.labels)
 
     def collate(self, encoded: Sequence[EncodedPoints]) -> Targets | None:
-        """Return the classes of a batch, see `collate_points`."""
+        """Return the targets of a batch, see `collate_points`."""
         return collate_points(encoded)
 
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The head of classes, of pixels and of cells of the bird's-eye view."""
+"""The head that classifies pixels, or cells of the bird's-eye view."""
 
 from __future__ import annotations
 

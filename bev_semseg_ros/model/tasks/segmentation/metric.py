@@ -1,7 +1,7 @@
 """Intersection over union of masks at the resolution of the ground truth.
 
-A network is scored on the label set in which its classes and the ground truth meet, and on every
-coarser set that both map to.
+A network is scored on the finest label set that its classes and the ground truth share, and on
+every coarser set that both map to.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ NAMES_PER_LINE = 7
 
 
 def confusion(ground_truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return (C, C) int64 pixel counts, ground truth by rows.
+    """Return (C, C + 1) int64 numbers of pixels; rows are ground truth, columns are predictions.
+
+    The last column is for predictions without a class.
 
     Args:
-        ground_truth: (h, w) uint8; pixels of no class are left out.
-        predicted: (h, w) uint8; pixels of no class count as missed.
-        num_classes: C.
+        ground_truth: (...) uint8; pixels without a class are left out.
+        predicted: (...) uint8; pixels without a class count as missed.
+        num_classes: number of classes C.
     """
     known = ground_truth < num_classes
-    # A column beyond the classes gathers predictions that are no class of this set.
+    # Predictions without a class of this set are counted in the last column.
     columns = np.minimum(predicted[known], num_classes)
     pairs = ground_truth[known].astype(np.int64) * (num_classes + 1) + columns
     counts = np.bincount(pairs, minlength=num_classes * (num_classes + 1))
@@ -39,7 +41,7 @@ def confusion(ground_truth: np.ndarray, predicted: np.ndarray, num_classes: int)
 
 
 def intersection_over_union(counts: np.ndarray) -> np.ndarray:
-    """Return (..., C) of confusions (..., C, C + 1); NaN for classes not in the ground truth."""
+    """Return IoU (..., C) of confusions (..., C, C + 1); NaN for classes without ground truth."""
     square = counts[..., :-1]
     hits = np.diagonal(square, axis1=-2, axis2=-1).astype(np.float64)
     ground_truth = counts.sum(-1)
@@ -48,13 +50,13 @@ def intersection_over_union(counts: np.ndarray) -> np.ndarray:
 
 
 class SegmentationMetric(Metric):
-    """Gathers a confusion matrix for each frame and each label set."""
+    """Collects a confusion matrix for each frame and each label set."""
 
     def __init__(self, labels: LabelSet) -> None:
         """Start without frames.
 
         Args:
-            labels: of the predicted masks.
+            labels: label set of the predicted masks.
         """
         self.labels = labels
         self._confusions: dict[LabelSet, list[np.ndarray]] = {}
@@ -62,7 +64,7 @@ class SegmentationMetric(Metric):
     def add(
         self, frame: Frame, annotation: Annotation, prediction: Prediction | None, mode: Mode
     ) -> None:
-        """Score a frame's masks: of the cameras with image, ground truth and prediction."""
+        """Score a frame's masks, for each camera with an image, ground truth and a prediction."""
         if prediction is None:
             return
         pairs = []
@@ -80,9 +82,9 @@ class SegmentationMetric(Metric):
         """Count a frame on every label set that both sides map to.
 
         Args:
-            pairs: uint8 classes of `labels` and predicted classes, of one shape; of masks, or of
-                points.
-            labels: of the ground truth.
+            pairs: (ground truth, prediction) of each mask, or of points; two uint8 arrays of the
+                same shape.
+            labels: label set of the ground truth.
         """
         for shared in shared_sets(self.labels, labels):
             of_truth = labels.mask_table(shared)
@@ -97,11 +99,11 @@ class SegmentationMetric(Metric):
         """Return the figures on every label set.
 
         Returns:
-            `labels`: the finest set that all frames were scored on; `num_frames`, `miou`, `iou` (by
-            class) on it; `group_labels`, `group_miou`, `group_iou`, `group_interval`: the same on
-            the coarsest, with the 95 % bootstrap interval over frames [low, high] of the mean;
-            `by_labels`: name of a set -> num_frames, miou, iou, interval. Means are over the
-            classes in the ground truth. None where there is no ground truth.
+            `labels`: the finest set on which all frames were scored; `num_frames`, `miou`, `iou`
+            (by class): the figures on it; `group_labels`, `group_miou`, `group_iou`,
+            `group_interval`: the same on the coarsest set, with the 95 % bootstrap interval over
+            frames [low, high] of the mean; `by_labels`: name of a set -> num_frames, miou, iou,
+            interval. Means are over the classes in the ground truth. None without ground truth.
         """
         by_labels = {
             labels.name: scores_of(confusions, labels) for labels, confusions in self._by_size()
@@ -125,7 +127,7 @@ class SegmentationMetric(Metric):
         }
 
     def frame_counts(self) -> dict[str, np.ndarray]:
-        """Return the confusions on the finest set that all frames were scored on, see `Metric`."""
+        """Return the confusion matrices on the finest set with all frames, see `Metric`."""
         most = max((len(confusions) for confusions in self._confusions.values()), default=0)
         for _, confusions in self._by_size():
             if len(confusions) == most:
@@ -137,7 +139,7 @@ class SegmentationMetric(Metric):
 
     @staticmethod
     def table(result: Mapping[str, Any], what: str = "masks") -> list[str]:
-        """Return the lines that show a result of masks, or of what else was counted."""
+        """Return a result as lines of text; `what` says what was counted."""
         lines = []
         for name, scores in result["by_labels"].items():
             interval = scores["interval"]
@@ -153,7 +155,7 @@ class SegmentationMetric(Metric):
 
     @staticmethod
     def headline(result: Mapping[str, Any]) -> dict[str, float | None]:
-        """Return the mean IoU on the finest and on the coarsest set."""
+        """Return the mean IoU on the finest and the coarsest label set."""
         return {"miou": result["miou"], "group_miou": result["group_miou"]}
 
 
@@ -162,7 +164,7 @@ def _cell(value: float | None) -> str:
 
 
 def scores_of(confusions: Sequence[np.ndarray], labels: LabelSet) -> dict[str, Any]:
-    """Return `num_frames`, `miou`, `iou` (by class) and `interval` of the frames' confusions."""
+    """Return `num_frames`, `miou`, `iou` (by class) and `interval` of confusion matrices."""
     count = len(labels)
     total = sum(confusions, np.zeros((count, count + 1), np.int64))
     iou = intersection_over_union(total)

@@ -1,4 +1,4 @@
-"""Masks as the segmentation loss wants them, grouped by the label set they are given in."""
+"""Masks in the form that the segmentation loss needs, grouped by label set."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class EncodedMask:
     """The mask of one frame.
 
     Attributes:
-        labels: the set that its classes are numbers of, which the network's set maps to.
-        mask: (h/2, w/2) uint8, `labels.MASK_IGNORED` to be left out.
+        labels: label set of the mask, to which the network's set maps.
+        mask: (h/2, w/2) uint8 classes, of which `labels.MASK_IGNORED` is ignored.
     """
 
     labels: LabelSet
@@ -27,15 +27,15 @@ class EncodedMask:
 
 
 def encode_mask(mask: np.ndarray, mask_labels: LabelSet, labels: LabelSet) -> EncodedMask:
-    """Return a mask (h, w) at half size, in the set where it meets the network's.
+    """Return a mask (h, w) at half size, in the label set shared with the network.
 
     Args:
         mask: (h, w) uint8 classes of `mask_labels`.
-        mask_labels: the mask's label set.
-        labels: the network's.
+        mask_labels: label set of the mask.
+        labels: label set of the network.
 
     Raises:
-        ValueError: the sets do not meet.
+        ValueError: both do not map to a shared set.
     """
     view = view_of(labels, mask_labels)
     half = subsample(mask)
@@ -71,9 +71,10 @@ def collate_masks(encoded: Sequence[EncodedMask | None]) -> Targets | None:
 
 
 def subsample(mask: np.ndarray) -> np.ndarray:
-    """Return (h/2, w/2) of a mask (h, w).
+    """Subsample a mask (h, w) to (h/2, w/2).
 
-    Of each 2x2 pixels another one is taken in turn, so that edges stay in place on average.
+    The position of the pixel that is taken from each 2x2 pixels alternates, so that edges stay in
+    place on average.
     """
     rows = np.arange(mask.shape[0] // 2)[:, None]
     columns = np.arange(mask.shape[1] // 2)[None]

@@ -1,4 +1,4 @@
-"""Segmentation as a task: every pixel of the image is of one class."""
+"""The task segmentation: a class for every pixel of the image."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bev_semseg_ros.preprocessing import Sample
 
 
 class SegmentationTask(ClassificationTask):
-    """Semantic segmentation of the image, with weights against rare classes."""
+    """Semantic segmentation of the image, trained with class weights."""
 
     name = "segmentation"
     view = "image"
@@ -31,11 +31,11 @@ class SegmentationTask(ClassificationTask):
     counts_key = "class_pixels"
 
     def build_head(self, channels: int) -> SegmentationHead:
-        """Return the head on P2."""
+        """Return the head for P2."""
         return SegmentationHead(channels, self.config.model.head_channels, len(self.labels))
 
     def encode(self, example: Example) -> EncodedMask | None:
-        """Return the mask at half size, in the set where it meets the network's."""
+        """Return the mask at half size, in the label set shared with the network."""
         if example.mask is None:
             return None
         return encode_mask(example.mask, example.mask_labels, self.labels)
@@ -55,7 +55,7 @@ class SegmentationTask(ClassificationTask):
     def postprocess(
         self, outputs: Outputs, sample: Sample, score_threshold: float | None = None
     ) -> np.ndarray:
-        """Return the mask (h, w) uint8 of the image that the network saw."""
+        """Return the mask (h, w) uint8 of the network's input image."""
         mask = decode_mask(outputs["logits"][0])
         if sample.image is None:
             return mask
@@ -73,14 +73,14 @@ class SegmentationTask(ClassificationTask):
 
 
 def _upsample_logits(logits: Tensor, masks: Targets) -> Tensor:
-    """Return the logits of the images that have masks, at the size of these masks.
+    """Upsample the logits of the images that have masks to the size of these masks.
 
-    The masks have half the image's size. At a quarter of the pixels the loss costs a quarter and,
-    since the logits are smooth, has nearly the same gradients.
+    The masks have half the image's size. With a quarter of the pixels, the loss costs a quarter.
+    Because the logits are smooth, its gradients are nearly the same.
 
     Args:
-        logits: (B, C, h/4, w/4), brought to the masks' size by bilinear upsampling.
-        masks: of one label set, as `collate_masks` gives them.
+        logits: (B, C, h/4, w/4) logits of all images.
+        masks: targets of one label set, see `collate_masks`.
 
     Returns:
         (B', C, h/2, w/2) float32.
