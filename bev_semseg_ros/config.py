@@ -320,7 +320,7 @@ def from_dict(values: Any) -> Config:
 
 
 def _check_count(values: Any) -> None:
-    """Refuse values that are too many for a configuration."""
+    """Refuse a tree of more than MAX_VALUES values."""
     pending, count = [values], 0
     while pending:
         value = pending.pop()

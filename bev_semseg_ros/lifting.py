@@ -12,8 +12,8 @@ from bev_semseg_ros.labels import MASK_IGNORED
 
 # Camera and lidar are at different positions, so an object can hide a measured point from the
 # camera. The point then projects to a pixel of that object, and is farther away than the nearest
-# point in its neighbourhood in the image. The ground below a point is always nearer than the point,
-# so there only a larger jump in depth means that the point is hidden.
+# point in its neighbourhood in the image. The ground below a point in the image is always nearer
+# than the point, so there only a larger jump in depth means that the point is hidden.
 CELL = 8  # pixels of the neighbourhood: wider than the gaps between the rings of most lidars
 BELOW = 4  # pixels of it that are below the point
 DEPTH_TOLERANCE = 0.5  # metres that a point of the same surface may be behind the nearest point

@@ -67,7 +67,7 @@ class Sample:
         images: camera name -> image, for the cameras that gave one.
         ego_from_lidar: (L, 4, 4) poses of the lidars.
         point_lidar: (N,) int64 lidar of each point, an index into `ego_from_lidar`.
-        point_attributes: name, see `frame.POINT_ATTRIBUTES` -> (N,) values.
+        point_attributes: attribute -> (N,) values, see `frame.POINT_ATTRIBUTES`.
         rays: how the points were measured, for a network that uses whole clouds; otherwise None.
     """
 

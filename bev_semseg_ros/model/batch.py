@@ -58,7 +58,7 @@ class BatchRays:
 class Batch:
     """Several samples as tensors.
 
-    Images are numbered throughout the batch and sorted by size. `images` has one tensor for each
+    Images are numbered throughout the batch and grouped by size. `images` has one tensor for each
     size.
 
     Attributes:
@@ -73,8 +73,8 @@ class Batch:
         image_from_ego: (I, 3, 4) float32 projection of homogeneous ego points to pixels.
         image_slots: (B, C) int64 indices of each frame's images, padded with -1.
         image_keys: index of the frame and name of the camera, for each image.
-        point_attributes: name, see `frame.POINT_ATTRIBUTES` -> (N,) float32 values, for those that
-            the lidar encoder needs; NaN for points whose data lack them.
+        point_attributes: attribute -> (N,) float32 values, for those of `frame.POINT_ATTRIBUTES`
+            that the lidar encoder needs; NaN for points whose data lack it.
         rays: how the points were measured, if a point encoder needs it.
         point_features: (N, C) output of the point encoder; None before it has run.
     """

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 class _PlainWeightGradient(torch.autograd.Function):
     """A convolution that computes the gradient of its weights from tensors not in channels_last.
 
-    On processors without AVX-512, oneDNN computes this gradient two to six times as slowly in
+    On processors without AVX-512, this gradient takes oneDNN two to six times as long in
     channels_last. Everything else is faster in channels_last.
     """
 
@@ -43,7 +43,7 @@ class _PlainWeightGradient(torch.autograd.Function):
 
 
 class TrainedConv(nn.Conv2d):
-    """A convolution without bias, with the fastest backward pass for the processor."""
+    """A convolution without bias, with a fast backward pass on every processor."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__(inputs, outputs, kernel, stride, kernel // 2, bias=False)
@@ -87,7 +87,7 @@ class ConvBlock(nn.Sequential):
 
 
 class GroupedConv(nn.Conv2d):
-    """A convolution that may be depthwise, with the fastest backward pass for the processor.
+    """A convolution that may be depthwise, with a fast backward pass on every processor.
 
     On a CPU, the backward pass of a depthwise convolution takes 2 to 4 times as long in bfloat16.
     Therefore it is trained in float32 there.
@@ -168,7 +168,7 @@ class PointNorm(nn.BatchNorm1d):
 
 
 class Float32Linear(nn.Linear):
-    """A linear layer that computes in float32, also under autocast. See `Float32Conv`."""
+    """A linear layer that computes in float32, even under autocast. See `Float32Conv`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product for x (N, C) in float32."""
@@ -177,7 +177,7 @@ class Float32Linear(nn.Linear):
 
 
 class Float32Conv(nn.Conv2d):
-    """A 1x1 convolution that computes in float32, also under autocast.
+    """A 1x1 convolution that computes in float32, even under autocast.
 
     The last layer of a head is of this kind. bfloat16 has only eight bits of mantissa: neighbouring
     cells would get equal scores, and an object could have two peaks.

@@ -356,7 +356,7 @@ class Network(nn.Module):
     def bev_inputs(self, batch: Batch, image_maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the inputs of the BEV branch: the canvas and those from the fusion.
 
-        They are computed in float32, also under autocast. In bfloat16, a point would be displaced
+        They are computed in float32, even under autocast. In bfloat16, a point would be displaced
         by up to a decimetre, and by up to three pixels in the image.
         """
         if self.point_encoder.whole_clouds:

@@ -1,4 +1,4 @@
-"""The pillar encoder, which limits neither the pillars nor the points of a pillar."""
+"""The pillar encoder, which limits neither the number of pillars nor that of their points."""
 
 from __future__ import annotations
 

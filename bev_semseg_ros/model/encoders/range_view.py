@@ -1,8 +1,8 @@
 """The range view: a 2D network on the spherical images of the lidar units.
 
-Range images are from RangeNet++ (Milioto et al. 2019). As in KPRNet (Kochanov et al. 2020), points
-sample features from the map of their image and refine them with their own values, so that points in
-the same pixel can have different features.
+Range images are used as in RangeNet++ (Milioto et al. 2019). As in KPRNet (Kochanov et al. 2020),
+points sample features from the map of their image and refine them with their own values, so that
+points in the same pixel can have different features.
 
 The azimuth of a point is not an input. So what the network learns ahead of the vehicle, where masks
 label the points, is also valid beside and behind it.
@@ -36,7 +36,7 @@ COARSE_RESULT = 1.5
 # difference of half a metre plus 5 % of the range reduces it to about a third. Otherwise the
 # features of a pole would bleed into the wall behind it.
 EDGE, EDGE_SHARE = 0.5, 0.05
-LEAST = 1e-3  # least weight of a cell, for points whose range differs from those of all cells
+LEAST = 1e-3  # added to each weight, for points whose range differs from those of all cells
 
 
 class RangeNetwork(nn.Module):

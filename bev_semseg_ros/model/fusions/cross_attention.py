@@ -18,7 +18,7 @@ QUERY_HEIGHT = 0.8  # metres above the ground: the centre of most objects
 
 
 class CrossAttentionFusion(Fusion):
-    """BEV queries attend to tokens of C4. Their reference points are their pixels in the image."""
+    """BEV queries attend to tokens of C4. Their reference points are where they project to."""
 
     uses_image = True
     finds_boxes_in_images = True
@@ -108,7 +108,7 @@ class TokenAttention(nn.Module):
     """Residual multi-head attention (Vaswani et al. 2017) of BEV queries to camera tokens.
 
     The attention to a token decreases with its distance from the query's reference point, as a
-    Gaussian whose width each head learns. Without this, an hour of training teaches nothing.
+    Gaussian whose width each head learns. Without this, nothing is learned within an hour.
     """
 
     HEADS = 4

@@ -88,7 +88,7 @@ def view_of(network: LabelSet, labels: LabelSet) -> LabelView:
     """Return the view of a network's classes for labels of another set.
 
     Raises:
-        ValueError: both do not map to a shared set; the message says what to add.
+        ValueError: the label sets do not map to a shared one; the message says what to add.
     """
     view = _find_view(network, labels)
     if view is None:
@@ -104,7 +104,7 @@ def shared_sets(network: LabelSet, labels: LabelSet) -> list[LabelSet]:
     """Return the sets on which a network is scored against labels of another set, finest first.
 
     Raises:
-        ValueError: both do not map to a shared set; the message says what to add.
+        ValueError: the label sets do not map to a shared one; the message says what to add.
     """
     finest = view_of(network, labels).shared
     shared = [finest]

@@ -101,7 +101,7 @@ def test_a_network_that_cannot_run_here_is_a_fault(rig: Path, network: Path) -> 
     diagnosis.set_parameter("device", "cuda:99")
     check_speed(observation, network, diagnosis)
     finding = speed_of(diagnosis)
-    assert finding.level == "fault" and "'cuda:99' was asked for" in finding.text
+    assert finding.level == "fault" and "'cuda:99' was requested" in finding.text
 
 
 def test_without_input_nothing_is_measured(network: Path) -> None:

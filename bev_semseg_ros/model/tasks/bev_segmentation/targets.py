@@ -31,7 +31,7 @@ def encode_cells(
         grid: the BEV grid.
 
     Raises:
-        ValueError: both do not map to a shared set.
+        ValueError: the label sets do not map to a shared one.
     """
     shared = view_of(labels, point_labels).shared
     found, _ = vote(points, point_labels.mask_table(shared)[classes], grid, shared)

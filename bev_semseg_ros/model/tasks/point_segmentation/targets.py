@@ -43,7 +43,7 @@ def encode_points(
         labels: label set of the network.
 
     Raises:
-        ValueError: both do not map to a shared set.
+        ValueError: the label sets do not map to a shared one.
     """
     if classes is None:
         return EncodedPoints(count, None, np.zeros(0, np.int64), np.zeros(0, np.uint8))

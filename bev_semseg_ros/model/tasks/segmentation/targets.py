@@ -35,7 +35,7 @@ def encode_mask(mask: np.ndarray, mask_labels: LabelSet, labels: LabelSet) -> En
         labels: label set of the network.
 
     Raises:
-        ValueError: both do not map to a shared set.
+        ValueError: the label sets do not map to a shared one.
     """
     view = view_of(labels, mask_labels)
     half = subsample(mask)
