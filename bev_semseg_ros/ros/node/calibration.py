@@ -1,4 +1,4 @@
-"""What the node takes from its calibration file beside the poses: frame_ids and cameras."""
+"""What the node reads from its calibration file besides the poses: frame_ids and cameras."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bev_semseg_ros.ros.node.sensors import Sensors
 
 
 def names_frames(calibration: str) -> bool:
-    """Return whether a calibration is our YAML, the only format with the vehicle's frame_ids.
+    """Return whether a calibration is a YAML of this package, the only format with frame_ids.
 
     Args:
-        calibration: A file, or a folder with `YAML_NAME` in it.
+        calibration: Path of a file, or of a folder that contains `YAML_NAME`.
     """
     path = Path(calibration)
     return path.suffix in (".yaml", ".yml") or (path / YAML_NAME).is_file()
 
 
 def calibrated_frame_ids(sensors: Sensors, calibration: Calibration) -> dict[str, str]:
-    """Return the frame_ids that a calibration names, by the sensors' streams."""
+    """Return the frame_ids in a calibration, by the streams of the sensors."""
     found = {}
     for sensor in sensors.all:
         mounts = calibration.lidars if sensor.kind == "points" else calibration.cameras
@@ -31,10 +31,10 @@ def calibrated_frame_ids(sensors: Sensors, calibration: Calibration) -> dict[str
 
 
 def known_cameras(parameters: Parameters, calibration: Calibration | None) -> dict[str, Camera]:
-    """Return the cameras of the mode that the calibration knows, by name.
+    """Return the cameras that the mode uses and the calibration contains, by name.
 
     Raises:
-        ValueError: If the parameter intrinsics needs one that it does not know.
+        ValueError: If the parameter intrinsics is calibration and a camera is missing there.
     """
     if parameters.mode == "lidar_only":
         return {}

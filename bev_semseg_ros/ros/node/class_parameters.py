@@ -1,7 +1,7 @@
-"""The parameters that follow the classes of a checkpoint: classes and score_threshold_CLASS.
+"""The class parameters: `classes` and score_threshold_CLASS for each class of a checkpoint.
 
-Which classes of boxes there are is known once the checkpoint is loaded. So these parameters are
-declared when the node is configured and undeclared when it is cleaned up.
+The classes are known only when the checkpoint is loaded. So these parameters are declared when the
+node is configured and undeclared when it is cleaned up.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bev_semseg_ros.filtering import THRESHOLD_PREFIX, threshold_name
 from bev_semseg_ros.ros.node.specification import Specification
 
 CLASSES = "classes"
-NO_THRESHOLD = (0.0,)  # the common one, score_threshold, holds
+NO_THRESHOLD = (0.0,)  # the common score_threshold applies
 
 
 def is_class_parameter(name: str) -> bool:
-    """Return whether a parameter of this name exists for some set of classes."""
+    """Return whether this is the name of a class parameter, whatever the classes are."""
     return name == CLASSES or name.startswith(THRESHOLD_PREFIX)
 
 
 def threshold_specification(class_name: str) -> Specification:
-    """Return the specification of a class's threshold."""
+    """Return the specification of score_threshold_CLASS for one class."""
     return Specification(
         threshold_name(class_name),
         NO_THRESHOLD,
@@ -35,7 +35,7 @@ def threshold_specification(class_name: str) -> Specification:
 
 
 def classes_specification(known: tuple[str, ...]) -> Specification:
-    """Return the specification of the parameter classes; by default it is all known ones."""
+    """Return the specification of the parameter `classes`; the default is all known classes."""
     return Specification(
         CLASSES, known, "Classes whose boxes are published.", choices=known, is_live=True
     )
@@ -43,12 +43,13 @@ def classes_specification(known: tuple[str, ...]) -> Specification:
 
 @dataclass(frozen=True)
 class ClassParameters:
-    """Checked values of the parameters that follow the classes of a checkpoint.
+    """Checked values of the class parameters.
 
     Attributes:
-        known: The classes of the checkpoint's boxes. Without any, none of these parameters exist.
+        known: The classes of the checkpoint's boxes. If there are none, no class parameter exists.
         classes: The classes whose boxes are published.
-        thresholds: Score thresholds by parameter name; 0 stands for the common one.
+        thresholds: Score thresholds by parameter name, one for all distances or one for each
+            distance band; 0: the common score_threshold.
         is_configured: Whether a checkpoint is loaded. If it is and `known` is empty, the
             checkpoint detects no boxes.
         was_set: Names of the parameters that were changed since the values were chosen.
@@ -68,7 +69,7 @@ class ClassParameters:
         """Return the defaults for a checkpoint with these classes.
 
         Raises:
-            ValueError: If two classes would have the same threshold.
+            ValueError: If two classes would share a threshold parameter.
         """
         _check_names_differ(known)
         thresholds = {threshold_name(name): NO_THRESHOLD for name in known}
@@ -97,7 +98,7 @@ class ClassParameters:
         """
         specifications = self.specifications()
         checked = {name: specifications[name].check(value) for name, value in values.items()}
-        # rclpy also reports values that are only declared: these are not new.
+        # rclpy also reports the values of parameters that are being declared. They are not changes.
         before = self.values()
         was_set = {name for name, value in checked.items() if value != before[name]}
         classes = checked.pop(CLASSES, self.classes)
@@ -109,14 +110,15 @@ class ClassParameters:
         )
 
     def threshold_of(self, class_name: str) -> tuple[float, ...]:
-        """Return the thresholds of a class, 0 where the common one holds."""
+        """Return the thresholds of a class; 0: the common score_threshold."""
         return self.thresholds[threshold_name(class_name)]
 
     def to_remember(self) -> dict[str, tuple[Any, ...]]:
         """Return the values to give to `for_classes` when the node is configured again.
 
-        They are those that were set while the node was configured. The command line and parameter
-        files hold anyway. The value () of classes stands for all classes, whatever they are then.
+        They are the values that were set while the node was configured. Those of the command line
+        and of parameter files apply anyway. If `classes` was set to all known classes, its value is
+        (): all classes of the next checkpoint.
         """
         values = {name: value for name, value in self.values().items() if name in self.was_set}
         if values.get(CLASSES) == self.known:
@@ -124,7 +126,7 @@ class ClassParameters:
         return values
 
     def why_unknown(self, name: str) -> str | None:
-        """Say why a parameter of this name does not exist; None if it exists or is another one."""
+        """Explain why a class parameter does not exist; None if it does or is another parameter."""
         if not is_class_parameter(name) or name in self.values():
             return None
         if self.known:
@@ -164,9 +166,9 @@ def for_classes(
     Args:
         known: The classes; empty if the checkpoint detects nothing.
         given: Values from the command line and parameter files, by name.
-        remembered: Values that were set while the node was configured before, by name; they come
-            before those in `given`.
-        bands: Number of bands that distance_bands makes now.
+        remembered: Values that were set during earlier configurations, by name. They take
+            precedence over `given`.
+        bands: Current number of distance bands.
 
     Returns:
         The parameters, and warnings about values that cannot be used.
@@ -201,7 +203,7 @@ def for_classes(
 def _remembered_classes(
     classes: tuple[str, ...], known: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Return the classes to publish, all if the checkpoint has none of them; and warnings."""
+    """Return the remembered classes that the checkpoint has, or else all classes; and warnings."""
     kept = tuple(name for name in classes if name in known)
     lost = [name for name in classes if name not in known]
     if not lost:
@@ -216,7 +218,7 @@ def _remembered_classes(
 
 
 def check_given(given: Mapping[str, Any]) -> None:
-    """Check what can be checked of given values before the classes are known.
+    """Check the types and ranges of given class parameters, before the classes are known.
 
     Raises:
         ValueError: If a value has the wrong type or range; the message names the parameter.

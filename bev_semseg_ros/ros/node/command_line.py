@@ -1,4 +1,4 @@
-"""Arguments of the node's command line that ROS 2 would ignore or not understand.
+"""Find command-line arguments of the node that ROS 2 would ignore or misread.
 
 Needs no rclpy.
 """
@@ -11,16 +11,16 @@ _BEFORE_RULES = ("-r", "--remap", "-p", "--param", "--log-level")
 
 
 def misplaced_arguments(arguments: Sequence[str]) -> str:
-    """Say what to write in place of arguments that are not where ROS 2 expects them.
+    """Return misplaced arguments and how to write them correctly.
 
-    ROS 1 took `topic:=other` and `_parameter:=value` as they are. Before --ros-args, ROS 2 takes
-    remappings of topics alone and ignores the rest in silence, so the node refuses it.
+    ROS 1 accepted `topic:=other` and `_parameter:=value`. Before --ros-args, ROS 2 accepts only
+    remappings and silently ignores all other arguments, so the node rejects those.
 
     Args:
-        arguments: The command line without the program.
+        arguments: The command line without the program name.
 
     Returns:
-        The arguments and the remedy; empty if all is well.
+        The misplaced arguments and the remedy; empty if there are none.
     """
     wrong, better = [], []
     is_ros, before = False, ""

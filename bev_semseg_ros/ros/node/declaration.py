@@ -1,4 +1,4 @@
-"""Declare the parameters at an rclpy node, and read the values that the node was given."""
+"""Declare the parameters of an rclpy node, and read the values given at its start."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
 
 
 def given_values(node: Any) -> dict[str, Any]:
-    """Return what the command line and parameter files set on an rclpy node, by name."""
-    # rclpy has no public way to ask for them.
+    """Return the values that the command line and parameter files set for a node, by name."""
+    # rclpy has no public API for them.
     overrides = getattr(node, "_parameter_overrides", {})
     return {name: parameter.value for name, parameter in overrides.items()}
 
 
 def why_none_given(node: Any, arguments: Sequence[str]) -> str:
-    """Say so if there are parameter files and none of them has a parameter for an rclpy node.
+    """Explain why an rclpy node got no parameter at all although there are parameter files.
 
     Args:
         node: The rclpy node.
         arguments: The command line.
 
     Returns:
-        What is wrong and what to do; empty if all is well.
+        What is wrong and what to do; empty if there is no parameter file, or if any parameter was
+        given, also on the command line.
     """
     if "--params-file" not in arguments or given_values(node):
         return ""
@@ -40,7 +41,7 @@ def why_none_given(node: Any, arguments: Sequence[str]) -> str:
 
 
 def declare(node: Any) -> Parameters:
-    """Declare the parameters that exist whatever the checkpoint is.
+    """Declare the parameters that do not depend on the checkpoint.
 
     Args:
         node: The rclpy node.
@@ -56,7 +57,7 @@ def declare(node: Any) -> Parameters:
     values: dict[str, Any] = {}
     for name, specification in SPECIFICATIONS.items():
         default = specification.default
-        if default == ():  # rclpy takes an empty list for one of bytes
+        if default == ():  # rclpy would declare an array of bytes
             of_names = specification.length is None
             default = Parameter.Type.STRING_ARRAY if of_names else Parameter.Type.DOUBLE_ARRAY
         elif specification.is_array:
@@ -82,12 +83,12 @@ def choose_by_class(
     remembered: Mapping[str, tuple[Any, ...]],
     distance_bands: tuple[float, ...],
 ) -> tuple[ClassParameters, list[str]]:
-    """Choose the values of the parameters that follow the classes; see `for_classes`."""
+    """Choose the values of the class parameters; see `for_classes`."""
     return for_classes(classes, given_values(node), remembered, len(distance_bands) + 1)
 
 
 def declare_by_class(node: Any, parameters: ClassParameters) -> None:
-    """Declare the parameters that follow the classes, with their values."""
+    """Declare the class parameters with their values."""
     values = parameters.values()
     for name, specification in parameters.specifications().items():
         node.declare_parameter(
@@ -96,21 +97,20 @@ def declare_by_class(node: Any, parameters: ClassParameters) -> None:
 
 
 def undeclare_by_class(node: Any, parameters: ClassParameters) -> None:
-    """Undeclare what `declare_by_class` has declared."""
+    """Undeclare the parameters that `declare_by_class` declared."""
     for name in parameters.values():
         if node.has_parameter(name):
             node.undeclare_parameter(name)
 
 
 def unknown_parameters(node: Any, parameters: Parameters) -> str:
-    """Name what the command line and parameter files set but no node of ours declares.
+    """Name the given parameters that the node does not declare.
 
-    rclpy ignores such names without a warning. Names of class parameters are judged by
-    `for_classes`.
+    rclpy ignores such parameters without a warning. `for_classes` checks class parameters.
 
     Args:
         node: The rclpy node.
-        parameters: What was declared.
+        parameters: The declared parameters.
 
     Returns:
         The names, each with what is wrong or what was probably meant; empty if there are none.

@@ -1,4 +1,4 @@
-"""A lifecycle node whose parameters are safe between threads and serve every client."""
+"""A lifecycle node with thread-safe parameters."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rclpy.parameter import Parameter
 
 
 class LockedParametersNode(LifecycleNode):
-    """A lifecycle node whose parameters are used by one thread at a time.
+    """A lifecycle node whose parameters only one thread can access at a time.
 
     rclpy keeps the parameters in a dictionary without a lock. If one thread declares a parameter
     while another lists them, `list_parameters` raises "dictionary changed size during iteration",
-    which ends the executor. The methods here are those that rclpy's parameter services call, and
-    those that declare and undeclare.
+    which ends the executor. This class therefore locks the methods that declare and undeclare
+    parameters, and those that rclpy's parameter services call.
 
-    A parameter that was declared by its type alone has the value of an empty array: rclpy would
-    answer a client that asks for all parameters at once with nothing at all. A whole number that is
-    set for a parameter of floating point counts as such.
+    An array that was declared with a type but without a value reads as empty. Otherwise, rclpy
+    would return no values at all to a client that requests all parameters in one call. An integer
+    that is set for a floating-point parameter is converted.
 
     Attributes:
-        parameters_lock: Held by each of these methods. Hold it for several changes that belong
+        parameters_lock: Held by each of these methods. Hold it during several changes that belong
             together.
     """
 
@@ -32,7 +32,7 @@ class LockedParametersNode(LifecycleNode):
         """Create the node.
 
         Args:
-            name: Its name.
+            name: Name of the node.
         """
         self.parameters_lock = threading.RLock()  # rclpy's constructor declares parameters
         super().__init__(name)
@@ -92,10 +92,10 @@ class LockedParametersNode(LifecycleNode):
 
 
 def as_declared(parameter: Parameter, kind: int) -> Parameter:
-    """Return a parameter with whole numbers as floating point, if it was declared as such.
+    """Return a parameter, with integers converted to floating point if it was declared as such.
 
     Args:
-        parameter: As it was given.
+        parameter: The parameter as given.
         kind: The declared type, a value of rcl_interfaces/ParameterType.
     """
     given, declared = parameter.type_, Parameter.Type(kind)

@@ -31,10 +31,11 @@ def main(args: list[str] | None = None) -> NoReturn:
     """Run the node and end the process with its exit code.
 
     Args:
-        args: The command line; None for that of the process.
+        args: The command line; None for `sys.argv`.
     """
     code = _run(args)
-    # The node and what it holds must be freed before the context, or its shared memory stays.
+    # The node and all its objects must be freed before the context; otherwise, its shared memory
+    # is left behind.
     gc.collect()
     rclpy.get_default_context().destroy()
     sys.stdout.flush()
@@ -43,13 +44,13 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 
 def _run(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; with autostart also until the device fails.
+    """Run the node until SIGINT or SIGTERM, or, with autostart, until the device fails.
 
     Returns:
-        An exit code.
+        The exit code.
     """
-    # OpenMP threads that spin between layers would take the cores from DDS and the drivers. The
-    # variables are read when torch is loaded.
+    # OpenMP threads that spin between layers would keep the cores from DDS and the drivers. torch
+    # reads these variables when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     use_shared_memory_profile()
@@ -57,12 +58,12 @@ def _run(args: list[str] | None = None) -> int:
     if problem := misplaced_arguments(arguments):
         print(f"perception: {problem}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
-    # rclpy hands signals on to Python's handler. With SIGINT's, SIGTERM interrupts the transitions,
-    # too, that a lifecycle manager has asked for.
+    # rclpy passes signals on to Python's handlers. With the handler of SIGINT, SIGTERM also
+    # interrupts transitions that a lifecycle manager has requested.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         rclpy.init(args=args)
-    except RuntimeError as error:  # such as a parameter file that is missing or no YAML
+    except RuntimeError as error:  # such as a parameter file that is missing or not YAML
         print(f"perception: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
     node = None
@@ -83,13 +84,13 @@ def _run(args: list[str] | None = None) -> int:
     except RuntimeError:
         if rclpy.ok():
             raise
-        return EXIT_OK  # a signal ended the context during something else, such as a transition
+        return EXIT_OK  # a signal shut down the context during something else, such as a transition
     finally:
         _shut_down(node, executor)
 
 
 def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
-    """Start the node if it starts itself, and spin. Returns an exit code."""
+    """Configure and activate the node if autostart is set, spin, and return the exit code."""
     if not node.parameters.autostart:
         node.get_logger().info("waiting for a lifecycle manager (autostart is false)")
         executor.spin()
@@ -98,20 +99,20 @@ def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
         if not rclpy.ok():
             return EXIT_OK
         return EXIT_BAD_PARAMETERS if node.has_bad_parameters else EXIT_CONFIGURE_FAILED
-    # Not spin_until_future_complete, which keeps a callback for every message.
+    # Not spin_until_future_complete, which would keep a callback for every message.
     while rclpy.ok() and not node.failed:
         executor.spin_once()
     return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
 
 
 def _shut_down(node: Perception | None, executor: SingleThreadedExecutor) -> None:
-    # A terminal and a launch both send SIGINT: the second one must not break what follows.
+    # A terminal and ros2 launch both send SIGINT: the second one must not interrupt what follows.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # The thread of rclpy's signal handlers wakes what is freed next: a crash now and then.
+    # rclpy's signal thread would wake up objects that are freed below, which sometimes crashes.
     uninstall_signal_handlers()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # may end the process at once
-    # Fast DDS can wait for itself where many nodes end at the same moment.
+    # Fast DDS can deadlock if many nodes shut down at the same time.
     faulthandler.dump_traceback_later(SHUTDOWN_LIMIT, exit=True)
     executor.shutdown()
     if node is not None:

@@ -1,7 +1,7 @@
-"""The node's parameters: one dataclass is their declaration, their check and their documentation.
+"""The parameters of the node: one dataclass declares, checks and documents them.
 
-Those that follow the classes of the checkpoint are in `class_parameters`. `declaration` declares
-all of them at a node.
+The parameters that depend on the classes of the checkpoint are in `class_parameters`. `declaration`
+declares all of them on a node.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bev_semseg_ros.ros.node.class_parameters import ClassParameters
 from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
 from bev_semseg_ros.ros.node.specification import Specification
 
-# The parameters that each named sensor has of its own, by its kind.
+# The parameters that each named sensor has for itself, by kind.
 OF_SENSORS = {
     "points": ("points_offset", "intensity_field", "intensity_scale"),
     "image": ("image_offset", "image_transport", "rectified"),
 }
-LOOKUP_TIMEOUT = 0.1  # longest wait for the transform of a stamp, seconds
-OFFSETS = (-1e5, 1e5)  # seconds, a day and more: covers TAI and time zones, not other epochs
+LOOKUP_TIMEOUT = 0.1  # longest wait for a transform at a stamp, seconds
+OFFSETS = (-1e5, 1e5)  # seconds, over a day: covers TAI and time zones, not other epochs
 
 
 def _parameter(
@@ -50,9 +50,9 @@ class Parameters:
     """Checked values of the parameters.
 
     Attributes:
-        by_class: The parameters that follow the classes of the checkpoint.
-        by_sensor: Those that follow the names of the sensors; all other attributes are ROS
-            parameters themselves.
+        by_class: The class parameters, which depend on the checkpoint.
+        by_sensor: Values of the parameters of named sensors, by full name, such as
+            front.image_offset. All other attributes are ROS parameters themselves.
 
     Raises:
         ValueError: If a value is not allowed; the message names the parameter, the value and what
@@ -125,7 +125,7 @@ class Parameters:
     output_frame: str = _parameter(
         "",
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
-        "reference lidar. What else you can set depends on extrinsics. tf: any TF frame, such as "
+        "reference lidar. Other allowed values depend on extrinsics. tf: any TF frame, such as "
         "odom or map; the node looks it up at the stamp of the cloud, and waits for it for up to "
         f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame, which is also the default if "
         "mode is camera_only. calibration: a frame_id of the YAML file, or the value of base_frame "
@@ -318,7 +318,7 @@ class Parameters:
             if name in self.by_sensor:
                 specification.check(self.by_sensor[name])
         try:
-            _ = self.box_filter  # made here, so that a wrong one is refused
+            _ = self.box_filter  # created here to reject wrong values
         except ValueError as error:
             raise ValueError(f"parameter {error}") from error
 
@@ -329,7 +329,7 @@ class Parameters:
 
     @property
     def predictor_options(self) -> dict[str, Any]:
-        """What the parameters ask of `Predictor.load`."""
+        """Keyword arguments of `Predictor.load`."""
         return {
             "device": self.device,
             "precision": self.precision,
@@ -345,7 +345,7 @@ class Parameters:
     def sensor_specifications(self) -> dict[str, Specification]:
         """Return the specifications of the parameters of named sensors, by name.
 
-        Each begins with the value of the common parameter.
+        The default of each is the value of the common parameter.
         """
         found = {}
         for sensor in (*self.sensors.lidars, *self.sensors.cameras):
@@ -357,7 +357,7 @@ class Parameters:
 
     @cached_property
     def box_filter(self) -> BoxFilter:
-        """The filter of the boxes that are published."""
+        """Filter that selects the boxes to publish."""
         thresholds = []
         for name in self.by_class.known:
             scores = self.by_class.threshold_of(name)
@@ -374,12 +374,12 @@ class Parameters:
         """Return these parameters with some of them replaced.
 
         Args:
-            values: The new values by name; other names are ignored (such as use_sim_time).
+            values: The new values by name. Unknown names, such as use_sim_time, are ignored.
             configured: Whether the node is configured.
 
         Raises:
-            ValueError: If a value is not allowed, or takes effect at `configure` only and the node
-                is configured.
+            ValueError: If a value is not allowed, or if the node is configured and a parameter
+                takes effect only at `configure`.
         """
         common = {name: value for name, value in values.items() if name in SPECIFICATIONS}
         self._refuse_common(common)
@@ -411,7 +411,7 @@ class Parameters:
         return changed
 
     def _refuse_common(self, values: Mapping[str, Any]) -> None:
-        """Refuse a change that no sensor would follow, since each has a parameter of its own."""
+        """Reject a change without effect: the sensors have names and parameters of their own."""
         for sensor in (self.sensors.lidars[0], self.sensors.cameras[0]):
             for name in OF_SENSORS[sensor.kind] if sensor.prefix else ():
                 if name in values and values[name] != getattr(self, name):
@@ -421,7 +421,7 @@ class Parameters:
                     )
 
 
-# The parameters that exist whatever the checkpoint is, by name.
+# The parameters that do not depend on the checkpoint, by name.
 SPECIFICATIONS: dict[str, Specification] = {
     item.name: dataclasses.replace(item.metadata["specification"], name=item.name)
     for item in dataclasses.fields(Parameters)
@@ -434,7 +434,7 @@ def _is_device(name: str) -> bool:
 
 
 def nearest_allowed(name: str, value: Any) -> Any:
-    """Return `value`, or the limit of the parameter `name` that it exceeds.
+    """Return `value`, clamped to the limits of the parameter `name`.
 
     Raises:
         ValueError: If the value is not allowed for another reason.

@@ -1,4 +1,4 @@
-"""The perception node: a lifecycle node that by default starts itself."""
+"""The perception node: a lifecycle node that configures and activates itself by default."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from bev_semseg_ros.ros.node.session import Configuration, Session
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
-# Shutdown waits at most so long for a pending configuration, seconds: libraries and compilers
+# Longest time that shutdown waits for a pending configuration, seconds. Libraries and compilers
 # cannot be interrupted.
 SHUTDOWN_GRACE = 1.0
 
@@ -54,15 +54,16 @@ SHUTDOWN_GRACE = 1.0
 class Perception(LockedParametersNode):
     """The perception node.
 
-    configure loads and warms up the network, activate subscribes and works, deactivate stops,
-    cleanup frees the memory.
+    configure loads and warms up the network, activate subscribes and starts inference, deactivate
+    stops both, and cleanup frees the memory.
 
     Attributes:
-        parameters: The parameters as they are now.
-        health: What the node counts and warns of.
+        parameters: The current parameters.
+        health: Counters and warnings of the node.
         session: The subscriptions and threads; None unless the node is active.
-        failed: True once the device has failed; the node is unconfigured then.
-        has_bad_parameters: True if configure failed because of a per-class parameter.
+        failed: True once the device has failed. The node is then unconfigured.
+        has_bad_parameters: True if configure failed because of a class parameter, or because the
+            mode does not suit the network.
     """
 
     parameters = Parameters()  # until they are declared
@@ -86,22 +87,22 @@ class Perception(LockedParametersNode):
         self.has_bad_parameters = False
         self._configuration: Configuration | None = None
         self._loading: threading.Thread | None = None
-        self._is_configured = False  # True from the beginning of configure
-        self._class_values: dict[str, tuple[Any, ...]] = {}  # set when configured before
+        self._is_configured = False  # from the start of configure until cleanup
+        self._class_values: dict[str, tuple[Any, ...]] = {}  # values set while configured
 
     # --- transitions ------------------------------------------------------------------------------
 
     def start(self, executor: Executor) -> bool:
         """Configure and activate without a lifecycle manager.
 
-        Loading takes seconds and has a thread of its own: meanwhile services answer and signals
-        are handled.
+        Loading takes seconds and runs in a separate thread, so that the node meanwhile answers
+        services and handles signals.
 
         Args:
-            executor: The executor of the node; the calling thread is going to spin it.
+            executor: The executor of the node. The calling thread spins it.
 
         Returns:
-            False if a transition failed; its reason was logged.
+            False if a transition failed (the log has the reason) or the context was shut down.
         """
         loaded = Future()
         self._loading = threading.Thread(target=self._load, args=(loaded,), name="configure")
@@ -116,7 +117,7 @@ class Perception(LockedParametersNode):
         try:
             success = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
         except RuntimeError as error:
-            # A signal ended the context during the transition, or another transition came first.
+            # A signal shut down the context, or another transition came first.
             if self.context.ok():
                 self.get_logger().error(f"configure failed: {error}")
         finally:
@@ -127,18 +128,18 @@ class Perception(LockedParametersNode):
         return self._transition("configure", self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe and work."""
+        """Subscribe and start inference."""
         return self._transition("activate", self._activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop working."""
+        """Unsubscribe and stop inference."""
         result = self._transition("deactivate", self._deactivate)
-        # Looked at only now: `_deactivate` has waited for the frame in process.
+        # Checked only now: the device may have failed in the frame that `_deactivate` waited for.
         if not self.health.failure:
             return result
         self.get_logger().error(f"the device failed: {self.health.failure}")
         self.failed = True
-        # The error state's handler frees everything; `configure` may follow.
+        # rclpy then calls `on_error`, which frees everything. `configure` may follow.
         return TransitionCallbackReturn.ERROR
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -150,11 +151,11 @@ class Perception(LockedParametersNode):
         return self._transition("shutdown", self.close)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything; the node is unconfigured then, and configure may be tried again."""
+        """Free everything. The node becomes unconfigured and can be configured again."""
         return self._transition("error handling", self.close)
 
     def _refuse_impossible_transitions(self) -> None:
-        """Answer "no" to a transition that the state does not have; rclpy would end the process."""
+        """Reject transitions that the current state does not allow; rclpy would end the process."""
         service = self._service_change_state
         change = service.callback
 
@@ -172,13 +173,13 @@ class Perception(LockedParametersNode):
         service.callback = change_if_possible
 
     def _transition(self, name: str, action: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run the action of a transition. On failure log the reason, and undo what it has begun."""
+        """Run the action of a transition. On failure, log the reason and undo what was done."""
         try:
             action()
             return TransitionCallbackReturn.SUCCESS
-        except Exception as error:  # rclpy would swallow it
+        except Exception as error:  # rclpy would hide it
             reason = " ".join(str(error).split()) or type(error).__name__
-        if self.context.ok():  # during shutdown nothing can succeed: no error
+        if self.context.ok():  # during shutdown, errors are expected
             self.get_logger().error(f"{name} failed: {reason}")
         if name not in ("configure", "activate"):
             return TransitionCallbackReturn.ERROR
@@ -190,7 +191,7 @@ class Perception(LockedParametersNode):
     def _configure(self) -> None:
         self._is_configured = True
         self.has_bad_parameters = False
-        cv2.setNumThreads(1)  # its threads would take the cores from the network's
+        cv2.setNumThreads(1)  # more threads would take cores from the network
         parameters = self.parameters
         calibration = load_calibration(parameters.calibration) if parameters.calibration else None
         brings_frames = names_frames(parameters.calibration)
@@ -221,14 +222,14 @@ class Perception(LockedParametersNode):
         self._configuration = Configuration(
             predictor, calibration, frame_ids, extrinsics, publishers, motion
         )
-        # What was loaded stays: without this the garbage collector looks through it, which costs a
-        # frame 0.1 s now and then.
+        # Exclude all loaded objects from garbage collection. Scanning them would delay a frame by
+        # 0.1 s now and then.
         gc.collect()
         gc.freeze()
 
     def _load_predictor(self, parameters: Parameters, cameras: Mapping[str, Camera]) -> Predictor:
-        """Load the network, declare the parameters that follow its classes, and warm it up."""
-        # Loads torch: only now, so that services answer early.
+        """Load the network, declare its class parameters, and warm it up."""
+        # Imported here because it loads torch: the node answers services earlier.
         from bev_semseg_ros.inference.predictor import Predictor
 
         checkpoint = parameters.checkpoint or shipped_checkpoint()
@@ -240,7 +241,7 @@ class Perception(LockedParametersNode):
         try:
             self._declare_by_class(predictor)
         except ValueError:
-            self.has_bad_parameters = True  # starting the node again will not help
+            self.has_bad_parameters = True  # restarting the node will not help
             raise
         predictor.warm_up(camera.size for camera in cameras.values())
         self._stop_if_shut_down()
@@ -251,7 +252,7 @@ class Perception(LockedParametersNode):
         return predictor
 
     def _leave_out_unused_cameras(self, predictor: Predictor) -> None:
-        """Work as with the mode lidar_only if the network looks at no images.
+        """Change the mode to lidar_only if the network uses no images.
 
         Raises:
             ValueError: If the mode is camera_only.
@@ -264,7 +265,7 @@ class Perception(LockedParametersNode):
                 "the mode is camera_only, and the network looks at no images: set mode to "
                 "lidar_only, or load another checkpoint"
             )
-        with self.parameters_lock:  # others may be set meanwhile
+        with self.parameters_lock:  # another thread may be setting parameters
             self.parameters = replace(self.parameters, mode="lidar_only")
         self.get_logger().info("the network looks at no images: the cameras are left out")
 
@@ -306,7 +307,7 @@ class Perception(LockedParametersNode):
             if self._configuration.motion is not None:
                 self._configuration.motion.close()
         self._undeclare_by_class()
-        # The next checkpoint may look at images.
+        # The next checkpoint may use images.
         self.parameters = replace(self.parameters, mode=self.get_parameter("mode").value)
         self._configuration = None
         self._is_configured = False
@@ -315,8 +316,8 @@ class Perception(LockedParametersNode):
     def close(self) -> None:
         """Stop and free everything, from any state.
 
-        Shutdown waits at most `SHUTDOWN_GRACE` for a pending configuration; what is still loading
-        then is left to the end of the process.
+        This waits at most `SHUTDOWN_GRACE` for a pending configuration. If the node is then still
+        loading, nothing is freed until the process ends.
         """
         if self._loading is not None and self._loading is not threading.current_thread():
             self._loading.join(SHUTDOWN_GRACE)
@@ -328,7 +329,7 @@ class Perception(LockedParametersNode):
     # --- parameters -------------------------------------------------------------------------------
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
-        """Set parameters; a refusal of an unknown class names the known ones."""
+        """Set parameters. The error for an unknown class lists the known classes."""
         with self.parameters_lock:
             for parameter in parameter_list:
                 reason = self.parameters.by_class.why_unknown(parameter.name)
@@ -351,9 +352,10 @@ class Perception(LockedParametersNode):
             self.session.tune(self.parameters)
 
     def _new_values(self, changes: list[Any]) -> dict[str, Any]:
-        """Return the values by name, without a mode that is set to what it was.
+        """Return the new values by name, without `mode` if its ROS parameter does not change.
 
-        Where `_leave_out_unused_cameras` has replaced it, it would count as changed.
+        `_leave_out_unused_cameras` may have replaced the mode in `self.parameters`, so that the
+        same value would count as a change.
         """
         values = {change.name: change.value for change in changes}
         if self._is_configured and values.get("mode") == self.get_parameter("mode").value:
@@ -364,22 +366,22 @@ class Perception(LockedParametersNode):
         self.parameters = replace(self.parameters, by_class=by_class)
 
     def _declare_by_class(self, predictor: Predictor) -> None:
-        """Declare the parameters that follow the classes of the checkpoint's boxes."""
+        """Declare the class parameters for the classes of the checkpoint's boxes."""
         classes: tuple[str, ...] = ()
         if DETECTION in predictor.label_sets:
             classes = predictor.label_sets[DETECTION].classes
-        # distance_bands must not change in between: the thresholds have to fit it.
+        # distance_bands must not change meanwhile, because the thresholds have to fit it.
         with self.parameters_lock:
             by_class, warnings = choose_by_class(
                 self, classes, self._class_values, self.parameters.distance_bands
             )
-            self._set_by_class(by_class)  # the declaration is checked against them
+            self._set_by_class(by_class)  # `_check_parameters` needs them
             declare_by_class(self, by_class)
         for warning in warnings:
             self.get_logger().warning(warning)
 
     def _undeclare_by_class(self) -> None:
-        """Undeclare them; their values hold when a checkpoint with these classes comes again."""
+        """Undeclare the class parameters; remember values for checkpoints with the same classes."""
         with self.parameters_lock:
             by_class = self.parameters.by_class
             self._class_values |= by_class.to_remember()
@@ -388,7 +390,7 @@ class Perception(LockedParametersNode):
 
 
 def _free_memory() -> None:
-    """Give the memory of a network back to the system and to the GPU."""
+    """Return the memory of a network to the operating system and the GPU."""
     torch = sys.modules.get("torch")
     if torch is None:
         return

@@ -31,8 +31,8 @@ from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
 from bev_semseg_ros.ros.node.sensors import Sensor
 
 NO_FRAME = (
-    "no cloud has named the coordinate frame of the boxes (header.frame_id), so that neither boxes "
-    "nor the bird's-eye view are published: let the lidar's driver set it, or set output_frame"
+    "no cloud has named the coordinate frame of the boxes (header.frame_id), so neither boxes nor "
+    "the bird's-eye view are published: let the lidar's driver set it, or set output_frame"
 )
 NO_BOXES = "without a cloud this network finds no boxes: nothing is published on ~/detections"
 
@@ -40,8 +40,8 @@ NO_BOXES = "without a cloud this network finds no boxes: nothing is published on
 class Pipeline:
     """Processes the matches of a queue in a thread of its own until `close`.
 
-    Each part of a match is (message, camera_info or None). Nothing is logged here: warnings go to
-    health, so that they make one line a second and not one a frame.
+    Each part of a match is a tuple (message, camera_info or None). The pipeline logs nothing:
+    warnings go to `Health`, which results in one line per second rather than one per frame.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class Pipeline:
 
         Args:
             predictor: The network.
-            extrinsics: The poses of the sensors.
-            queue: The matches.
+            extrinsics: Source of the sensors' poses.
+            queue: Gives the matches.
             publishers: Publish the results.
             health: Counts frames and takes warnings.
-            parameters: Returns the parameters as they are now.
+            parameters: Returns the current parameters.
             is_running: Returns False when the process ends.
-            cameras: Decode the images of the cameras, by their names; None: of one camera.
-            frame_ids: The frame_ids the clouds should have, by the lidars' streams, if the
-                calibration names them.
-            motion: The vehicle's motion; None to do without.
-            units: `LidarScan.lidar_from_unit` by the lidars' names, if the calibration has it.
+            cameras: Decoders of the images, by camera name; None: one without a calibration for
+                each camera.
+            frame_ids: Expected frame_ids of the clouds, by stream, if the calibration has them.
+            motion: Source of the vehicle's motion; None: the motion is not corrected.
+            units: `LidarScan.lidar_from_unit` by lidar name, if the calibration has it.
         """
         self._predictor, self._extrinsics, self._motion = predictor, extrinsics, motion
         self._queue, self._publishers, self._health = queue, publishers, health
@@ -104,13 +104,13 @@ class Pipeline:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish the present frame, then end the thread."""
+        """Finish the current frame, then end the thread."""
         self._queue.close()
         if self._thread.ident is not None:  # it was started
             self._thread.join()
 
     def _run(self) -> None:
-        # It wakes up regularly: this thread must not outlive a node that could not close it.
+        # Wake up regularly, so that the thread ends even if the node could not close it.
         while not self._queue.closed and self._is_running():
             work = self._queue.take(timeout=0.5)
             if work is None:
@@ -118,8 +118,8 @@ class Pipeline:
             self._health.set_in_process_since(time.monotonic())
             try:
                 self.process(work)
-            except Exception as error:  # whatever this frame does, the next one must be processed
-                # `process` counts a frame as published last, so that this one is not yet counted.
+            except Exception as error:  # an error must not prevent the next frame
+                # `process` counts a frame only after publishing it, so this one is not counted yet.
                 self._health.drop("inference_error")
                 if is_device_failure(error):
                     self._health.fail(f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -134,7 +134,7 @@ class Pipeline:
         """Process a match, publish its results and count it: as published or as dropped.
 
         Raises:
-            Exception: If the frame could not be processed or published. It is not counted then.
+            Exception: If the frame could not be processed or published. It is then not counted.
         """
         clock = StageClock(work.entered)
         clock.end("wait_ms")
@@ -148,13 +148,13 @@ class Pipeline:
         if frame is None:
             self._health.drop(missing[0])
             return
-        # Of the first sensor whose message is used.
+        # The header of the first sensor whose message is used.
         used_clouds = [header for name, header in clouds.items() if name in frame.lidars]
         used_images = {name: images[name] for name in frame.cameras}
         header: Header = [*used_clouds, *used_images.values()][0]
         clock.end("decode_ms")
 
-        # Prepared here and not by the predictor: the overlay needs the prepared image, too.
+        # Prepared here and not by the predictor, because the overlay also needs the prepared image.
         sample = prepare(frame, self._predictor.config, self._predictor.whole_clouds)
         reference = self._lidars[self._sensors.lidars[0].name]
         for finding in self._drift_check.check(
@@ -172,7 +172,7 @@ class Pipeline:
         if prediction.boxes is not None:
             prediction = replace(prediction, boxes=parameters.box_filter(prediction.boxes))
         elif parameters.mode != "camera_only" and DETECTION in self._predictor.label_sets:
-            self._health.warn("no_boxes", NO_BOXES)  # for camera_only READY says it
+            self._health.warn("no_boxes", NO_BOXES)  # in camera_only, READY says it
         if not poses.output_frame and (frame.lidars or prediction.boxes is not None):
             self._health.warn("frame_id", NO_FRAME)
         self._publishers.publish(
@@ -210,7 +210,7 @@ class Pipeline:
         )
 
     def _publish_timing(self, header: Header, values: dict[str, Any]) -> None:
-        """Publish the timing of a frame that is published and counted, whatever happens here."""
+        """Publish the timing of a frame. An error only causes a warning: the frame is published."""
         try:
             self._publishers.publish_timing(header, values)
         except Exception as error:
@@ -221,7 +221,7 @@ class Pipeline:
 
     @staticmethod
     def _headers(match: Match, sensors: Sequence[Sensor]) -> dict[str, Header]:
-        """Return the headers of the messages of some sensors, by the sensors' names."""
+        """Return the headers of the messages of the given sensors, by sensor name."""
         return {
             sensor.name: match.parts[sensor.stream][0].header
             for sensor in sensors
@@ -231,7 +231,7 @@ class Pipeline:
     def _look_up_poses(
         self, clouds: Mapping[str, Header], images: Mapping[str, Header]
     ) -> Poses | None:
-        """Return the poses; without them count the frame as dropped and return None."""
+        """Return the poses. If they are unknown, count the frame as dropped and return None."""
         reference = self._sensors.lidars[0].name
         if reference in clouds:
             self._cloud_frame = clouds[reference].frame_id
@@ -252,9 +252,9 @@ class Pipeline:
     def _decode(
         self, match: Match, poses: Poses, parameters: Parameters
     ) -> tuple[Frame | None, list[str]]:
-        """Return the frame of what can be used of a match, and the causes why sensors are missing.
+        """Return a frame of the usable messages of a match, and the causes of missing sensors.
 
-        If nothing can be used the frame is None.
+        The frame is None if no message is usable.
         """
         lidars: dict[str, LidarScan] = {}
         cameras: dict[str, CameraImage] = {}
@@ -287,7 +287,7 @@ class Pipeline:
         return Frame(stamps[0], lidars, cameras, motion=motion), causes
 
     def _look_up_motion(self, time: int, poses: Poses, causes: list[str]) -> EgoMotion | None:
-        """Return the vehicle's motion; if it should be known and is not, append to the causes."""
+        """Return the vehicle's motion. If it should be known but is not, append the cause."""
         if self._motion is None:
             return None
         try:
@@ -326,9 +326,9 @@ class Pipeline:
         return seen
 
     def _prepare(self, size: tuple[int, int]) -> None:
-        """Compile the network for images of `size` in a thread of its own, one size at a time.
+        """Compile the network for images of `size` in a separate thread, one size at a time.
 
-        It takes seconds. Nothing waits for the end of the thread: shutdown must not.
+        This takes seconds. The thread is a daemon, so that shutdown does not wait for it.
         """
         if self._preparation is None or not self._preparation.is_alive():
             self._preparation = threading.Thread(
@@ -355,12 +355,12 @@ def _missing_streams(match: Match, mode: str) -> list[str]:
 
 
 def is_device_failure(error: Exception) -> bool:
-    """Return whether the next frame would fail, too: the GPU has no memory left, or is lost.
+    """Return whether the next frame would also fail: the GPU is out of memory or lost.
 
-    torch raises OutOfMemoryError for GPUs only. For other failures newer versions raise
-    AcceleratorError and older ones RuntimeError, both with CUDA's own text.
+    torch raises OutOfMemoryError only for GPUs. For other failures, newer versions raise
+    AcceleratorError and older ones RuntimeError, both with the text "CUDA error".
     """
-    import torch  # loaded by now, if the predictor is a real one
+    import torch  # already loaded, unless the predictor is a substitute in a test
 
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "CUDA error" in str(error)

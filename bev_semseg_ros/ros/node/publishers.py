@@ -1,4 +1,4 @@
-"""The node's publishers: each message has its sensor's stamp and frame, and is made on demand."""
+"""The publishers of the node. They create messages only for topics that have a subscriber."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-# The tasks whose results are published. Of networks without BEV, masks are lifted.
+# The tasks whose results are published. If the network has no task bev_segmentation, its masks are
+# lifted instead.
 DETECTION, SEGMENTATION = "detection", "segmentation"
 POINTS, BEV = "point_segmentation", "bev_segmentation"
 
@@ -50,12 +51,12 @@ class Topic(NamedTuple):
     """A topic that the node publishes.
 
     Attributes:
-        kind: Its message type.
-        content: What its messages hold, for docs/topics.md.
-        task: The task whose results it carries; empty: it is published whatever the tasks are.
-        qos: The QoS that is offered.
-        of_camera: Whether there is one for each camera, see `topic_of`.
-        of_lidar: The same for lidars.
+        kind: Message type.
+        content: Content of its messages, for docs/topics.md.
+        task: Task whose results it carries; empty if it is published whatever the tasks are.
+        qos: QoS that is offered.
+        of_camera: Whether each camera has its own topic, see `topic_of`.
+        of_lidar: Whether each lidar has its own topic.
     """
 
     kind: str
@@ -66,7 +67,7 @@ class Topic(NamedTuple):
     of_lidar: bool = False
 
 
-# Topics with types of vision_msgs are published only where that is installed.
+# Topics with types of vision_msgs are published only if that package is installed.
 TOPICS: dict[str, Topic] = {
     "~/markers": Topic(
         "visualization_msgs/msg/MarkerArray",
@@ -155,17 +156,17 @@ TOPICS: dict[str, Topic] = {
 
 
 def topic_of(topic: str, prefix: str) -> str:
-    """Return a topic of one sensor: ~/semseg/color with the prefix front/ is ~/front/semseg/color.
+    """Return a topic of one sensor, such as ~/front/semseg/color for ~/semseg/color and front/.
 
     Args:
-        topic: As `TOPICS` names it.
-        prefix: Of the camera or lidar; empty for the only one.
+        topic: A key of `TOPICS`.
+        prefix: Prefix of the camera or lidar; empty if it has no name.
     """
     return topic.replace("~/", f"~/{prefix}", 1)
 
 
 def unpublished(tasks: Iterable[str]) -> list[str]:
-    """Return the names of those tasks whose results no topic carries."""
+    """Return those of the tasks whose results no topic carries."""
     published = {topic.task for topic in TOPICS.values()}
     return [name for name in tasks if name not in published]
 
@@ -189,11 +190,11 @@ class Publishers:
 
         Args:
             node: The node to publish with.
-            label_sets: The label set of each task of the checkpoint, by the task's name, and of
-                what is lifted. Topics of other tasks are not published.
-            health: Counts what is published.
-            cameras: Those of the vehicle. Topics of an image exist for each of them.
-            lidars: Those of the vehicle. Topics of a cloud exist for each of them.
+            label_sets: Label sets by task: those of the checkpoint's tasks and of the lifted BEV
+                map. Topics of other tasks are not published.
+            health: Counts published messages.
+            cameras: Cameras of the vehicle. Each has its own image topics.
+            lidars: Lidars of the vehicle. Each has its own cloud topics.
         """
         self._lidar_prefixes = {lidar.name: lidar.prefix for lidar in lidars}
         self._prefixes = {camera.name: camera.prefix for camera in cameras}
@@ -217,7 +218,7 @@ class Publishers:
         self._markers: BoxMarkers | None = None
         if DETECTION in label_sets:
             self._markers = BoxMarkers(label_sets[DETECTION])
-        self._frame = ""  # of the boxes published last
+        self._frame = ""  # frame_id of the last published boxes
 
     def wanted(self, topic: str) -> bool:
         """Return whether a topic is published and has a subscriber."""
@@ -237,16 +238,16 @@ class Publishers:
         """Publish the boxes and the segmentations of a frame.
 
         Args:
-            prediction: What the network found. Its boxes are None without the input to find them
-                in; old markers are deleted then, and no detections are published.
-            images: (h, w, 3) uint8 RGB, the images the network saw, by the cameras' names.
-            header: Of the boxes; without a frame_id they cannot be published.
-            frame_from_ego: (4, 4) takes the boxes to the frame of `header`.
-            image_headers: Of the images, by the cameras' names.
+            prediction: Results of the network. If its boxes are None because their input is
+                missing, old markers are deleted and no detections are published.
+            images: (h, w, 3) uint8 RGB input images of the network, by camera name.
+            header: Header of the boxes and the BEV map. Without a frame_id, neither is published.
+            frame_from_ego: (4, 4) transform from the ego frame to the frame of `header`.
+            image_headers: Headers of the images, by camera name.
             parameters: The node's parameters.
-            bev_map: Returns the classes in the bird's-eye view; None: they are not known, and
-                nothing is published. It is called only if somebody listens.
-            clouds: The clouds and their headers, by the lidars' names.
+            bev_map: Returns the BEV map, or None if there is none. It is called only if one of the
+                map's topics has a subscriber.
+            clouds: The clouds and their headers, by lidar name.
         """
         self._publish_boxes(prediction.boxes, header, frame_from_ego, parameters)
         self._publish_bev(bev_map, header, frame_from_ego)
@@ -333,9 +334,9 @@ class Publishers:
         """Publish the processing times of a frame.
 
         Args:
-            header: Of the frame.
-            values: All of them by `diagnostics.TIMING_KEYS`, for ~/timing; those in `STAGES` also
-                go to topics of their own.
+            header: Header of the frame.
+            values: Values for ~/timing, by `diagnostics.TIMING_KEYS`. Those in `STAGES` are also
+                published on topics of their own.
         """
         now = self._node.get_clock().now().nanoseconds
         age_ms = (now - stamp_ns(header.stamp)) / 1e6
@@ -362,7 +363,7 @@ class Publishers:
         return f"{self._node.get_fully_qualified_name().lstrip('/')}: {part}"
 
     def publish_label_info(self, parameters: Parameters) -> None:
-        """Publish the names of the classes, for present and later subscribers."""
+        """Publish the names of the classes, for current and later subscribers."""
         for topic, task, threshold in (
             ("~/label_info", DETECTION, parameters.box_filter.lowest),
             ("~/semseg/label_info", SEGMENTATION, 0.0),

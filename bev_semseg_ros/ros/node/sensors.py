@@ -1,4 +1,4 @@
-"""The sensors of a vehicle as the node knows them: their names, streams and topics."""
+"""The sensors of a vehicle: their names, streams and topics."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Sensor:
     """A lidar or a camera.
 
     Attributes:
-        name: Its name in frames and calibrations.
+        name: Name of the sensor in frames and calibrations.
         kind: "points" or "image".
-        prefix: Before the names of its topics and parameters: empty for the sensors of a vehicle
-            with one lidar and one camera, else its name and a slash.
+        prefix: Prefix of its topics: its name and a slash, or empty if the parameter `lidars` or
+            `cameras` names no sensors.
     """
 
     name: str
@@ -26,12 +26,12 @@ class Sensor:
 
     @property
     def stream(self) -> str:
-        """The name of its messages in counters and warnings, and their topic before remapping."""
+        """Name of its messages in counters and warnings, and their topic before remapping."""
         return f"{self.prefix}{self.kind}"
 
     @property
     def camera_info(self) -> str:
-        """The topic of a camera's intrinsics, before remapping."""
+        """Topic of a camera's intrinsics, before remapping."""
         return f"{self.prefix}camera_info"
 
     def parameter(self, name: str) -> str:
@@ -40,7 +40,7 @@ class Sensor:
 
 
 def item_of(item: str, sensor: Sensor) -> str:
-    """Return what a finding about one sensor is about; it says which one if it has a name."""
+    """Return the item of a finding about a sensor, with the stream if the sensor has a name."""
     return f"{item} {sensor.stream}" if sensor.prefix else item
 
 
@@ -49,8 +49,8 @@ class Sensors:
     """The lidars and the cameras, the reference sensors first.
 
     Attributes:
-        lidars: At least one.
-        cameras: At least one.
+        lidars: The lidars, at least one.
+        cameras: The cameras, at least one.
     """
 
     lidars: tuple[Sensor, ...] = (Sensor(LIDAR, "points"),)
@@ -58,16 +58,18 @@ class Sensors:
 
     @classmethod
     def named(cls, lidars: Sequence[str], cameras: Sequence[str]) -> Sensors:
-        """Return the sensors of the parameters lidars and cameras; empty: one of the kind.
+        """Return the sensors that the parameters `lidars` and `cameras` name.
+
+        An empty parameter stands for one sensor without a name.
 
         Raises:
-            ValueError: If a name cannot be a part of a topic, or comes twice.
+            ValueError: If a name cannot be part of a topic, or is listed twice.
         """
         for parameter, names in (("lidars", lidars), ("cameras", cameras)):
             for name in names:
                 check_sensor_name(name, f"parameter {parameter}")
                 if list(names).count(name) > 1:
-                    raise ValueError(f"parameter {parameter}: {name!r} stands there twice")
+                    raise ValueError(f"parameter {parameter}: {name!r} is listed twice")
         default = cls()
         return cls(
             tuple(Sensor(name, "points", f"{name}/") for name in lidars) or default.lidars,
@@ -80,7 +82,7 @@ class Sensors:
         return (*self.lidars, *self.cameras)
 
     def used(self, mode: str) -> tuple[Sensor, ...]:
-        """Return the sensors that a mode uses, the reference first."""
+        """Return the sensors that a mode uses: the lidars, then the cameras."""
         lidars = () if mode == "camera_only" else self.lidars
         cameras = () if mode == "lidar_only" else self.cameras
         return (*lidars, *cameras)

@@ -1,4 +1,4 @@
-"""What an active node consists of: subscriptions, the inference thread and timers."""
+"""The parts of an active node: subscriptions, the inference thread and timers."""
 
 from __future__ import annotations
 
@@ -36,22 +36,21 @@ from bev_semseg_ros.ros.node.sensors import Sensor
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
-# Seconds between looks at the publishers' QoS and at images that wait for their camera_info.
+# Seconds between checks of the publishers' QoS and of images that wait for their camera_info.
 FOLLOW_INTERVAL = 0.2
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What configure makes and cleanup frees.
+    """Everything that configure creates and cleanup frees.
 
     Attributes:
         predictor: The network, warmed up.
         calibration: The calibration file's content, if there is one.
-        frame_ids: The sensors' frame_ids in the calibration by their streams, if it brings the
-            vehicle's own.
-        extrinsics: The poses of the sensors.
+        frame_ids: frame_ids of the sensors by stream, if the calibration has them.
+        extrinsics: Source of the sensors' poses.
         publishers: The publishers.
-        motion: The vehicle's motion; None to do without.
+        motion: Source of the vehicle's motion; None: the motion is not corrected.
     """
 
     predictor: Predictor
@@ -84,10 +83,10 @@ class Session:
 
         Args:
             node: The node.
-            configuration: What it is configured with.
-            health: Is reset and takes all counters and warnings.
-            parameters: Returns the parameters as they are now.
-            on_failure: Called by the executor once the device has failed.
+            configuration: Result of configure.
+            health: Takes all counters and warnings. It is reset first.
+            parameters: Returns the current parameters.
+            on_failure: Called in the executor's thread when the device has failed.
         """
         values = parameters()
         known = (*values.sensors.lidars, *values.sensors.cameras)
@@ -143,7 +142,7 @@ class Session:
             )
             for subscription in self.subscriptions.values():
                 stack.callback(subscription.destroy)
-            # A steady clock: with use_sim_time the node's own stands still without /clock.
+            # A steady clock: with use_sim_time, the node's clock stands still without /clock.
             steady = Clock(clock_type=ClockType.STEADY_TIME)
             for interval, callback in ((FOLLOW_INTERVAL, self._follow), (SILENCE, self._report)):
                 guarded = self._guarded(callback, takes_message=False)
@@ -152,7 +151,7 @@ class Session:
             self._resources = stack.pop_all()
 
     def tune(self, parameters: Parameters) -> None:
-        """Take over the live parameters from now on."""
+        """Apply the current values of the live parameters."""
         self._queue.tune(parameters.slop, parameters.max_wait, parameters.unmatched == "process")
         offsets = {
             sensor.stream: parameters.of(sensor, f"{sensor.kind}_offset")
@@ -162,16 +161,16 @@ class Session:
         self._configuration.publishers.publish_label_info(parameters)
 
     def close(self) -> None:
-        """Stop the timers, unsubscribe, and finish the present frame."""
+        """Stop the timers, unsubscribe, and finish the current frame."""
         self._resources.close()
         left = self._health.counts().dropped["deactivated"]
         if left and self._node.context.ok():
             self._node.get_logger().info(
-                f"deactivated: {left} messages or pairs were waiting and are dropped"
+                f"deactivated: {left} messages or pairs were waiting and were dropped"
             )
 
     def describe(self, mode: str) -> str:
-        """Return what was chosen and what is missing, in one line."""
+        """Describe the network, the mode, the topics and what is missing, in one line."""
         configuration = self._configuration
         predictor, absent = configuration.predictor, configuration.publishers.absent
         topics = ", ".join(f"{name} on {each.topic}" for name, each in self.subscriptions.items())
@@ -200,16 +199,17 @@ class Session:
     def _guarded(
         self, callback: Callable[..., Any], takes_message: bool = True
     ) -> Callable[..., Any]:
-        """Return `callback` for the executor, which an exception would end.
+        """Wrap a callback so that an exception in it does not end the executor.
 
-        An exception is warned of, and counted if it cost a message.
+        An exception becomes a warning. If the callback takes a message, the message also counts as
+        dropped.
         """
 
         def call(*arguments: Any) -> Any:
             try:
                 return callback(*arguments)
             except Exception as error:
-                if self._node.context.ok():  # during shutdown nothing can succeed: no error
+                if self._node.context.ok():  # during shutdown, errors are expected
                     if takes_message:
                         self._health.drop("callback_error")
                     self._health.warn("callback_error", own_error(error))

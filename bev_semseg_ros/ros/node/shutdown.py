@@ -1,4 +1,4 @@
-"""How the process of a node ends: its time limit, its exit codes, and how another process ends it.
+"""How the process of a node ends: time limit, exit codes, and how another process stops it.
 
 Needs no rclpy.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import signal
 import subprocess
 
-# A process that cannot shut down within so many seconds is ended, with exit code 1 and a trace of
-# where it hung.
+# Time limit of shutdown, seconds. A process that exceeds it exits with code 1 and prints where it
+# hung.
 SHUTDOWN_LIMIT = 10.0
-# Seconds after SIGINT at which another process kills it. The difference leaves the node the time to
-# write that trace.
+# Time from SIGINT until another process kills the node, seconds. The difference gives the node time
+# to print where it hung.
 KILL_AFTER = SHUTDOWN_LIMIT + 5.0
 
 EXIT_OK, EXIT_CONFIGURE_FAILED, EXIT_BAD_PARAMETERS, EXIT_DEVICE_FAILED = 0, 1, 2, 3
@@ -28,10 +28,10 @@ EXIT_CODES = {  # as `bev-semseg node --help` shows them
 
 
 def end_process(process: subprocess.Popen) -> None:
-    """End a process with SIGINT, so that it frees its shared memory, and wait for its end.
+    """Stop a process with SIGINT, so that it frees its shared memory, and wait for its exit.
 
     Args:
-        process: The process, which may have ended already. It is killed after `KILL_AFTER`.
+        process: The process, which may have exited already. It is killed after `KILL_AFTER`.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""What a ROS parameter is: its default, what it may be, and how it is described."""
+"""Specification of a ROS parameter: its default, allowed values and description."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Specification:
     """The specification of one parameter.
 
     Attributes:
-        name: Its name.
-        default: Its default. A tuple makes it an array of the elements' type that cannot be empty
-            (ROS has no type for an empty array), or, with `length`, an array of floats that is
-            empty by default. An empty one without `length` makes it an array of names.
-        description: What it means.
-        choices: The values that are allowed; for an array, those of its elements.
-        limits: The lowest and the highest value that is allowed; for an array, of its elements.
-        is_live: Whether a change takes effect at once; otherwise at the next configure.
-        length: Number of elements of an array of floats that may also be empty.
-        is_fixed: Whether it cannot be changed once the node runs.
+        name: Name of the parameter.
+        default: Default value. A tuple that is not empty makes the parameter an array of the type
+            of its elements, which cannot be empty (ROS has no type for an empty array). An empty
+            tuple makes it an array of `length` floats, or without `length` an array of names.
+        description: Meaning of the parameter.
+        choices: Allowed values; for an array, of its elements.
+        limits: Lowest and highest allowed value; for an array, of its elements.
+        is_live: Whether a change takes effect at once; otherwise, at the next configure.
+        length: Number of elements of an array of floats, which may also be empty.
+        is_fixed: Whether the parameter cannot be changed while the node runs.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Specification:
 
     @property
     def allowed(self) -> str:
-        """What the parameter may be, in words."""
+        """Allowed values, in words."""
         if self.choices:
             text = ", ".join(self.choices)
         elif self.limits:
@@ -55,10 +55,10 @@ class Specification:
         return f"array of: {text}" if self.default else "array of names"
 
     def check(self, value: Any) -> Any:
-        """Return `value`: an array as a tuple, whole numbers as floats where these are expected.
+        """Check a value and convert it: an array to a tuple, and int to float if necessary.
 
         Raises:
-            ValueError: If it is not allowed; the message names the parameter.
+            ValueError: If the value is not allowed; the message names the parameter.
         """
         if not self.is_array:
             return self._checked(value)
@@ -72,7 +72,7 @@ class Specification:
         from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
         descriptor = ParameterDescriptor(description=self.description, read_only=self.is_fixed)
-        if self.is_array:  # ranges are for single numbers
+        if self.is_array:  # ROS has ranges only for scalars
             descriptor.additional_constraints = self.allowed
         elif self.limits and isinstance(self.default, float):
             low, high = self.limits
@@ -85,7 +85,7 @@ class Specification:
         return descriptor
 
     def table_row(self) -> str:
-        """Return its row of the table in docs/parameters.md."""
+        """Return the row of the parameter in the table of docs/parameters.md."""
         if isinstance(self.default, bool):
             default = f"`{str(self.default).lower()}`"
         elif self.default in ("", ()):
@@ -120,10 +120,10 @@ class Specification:
         return length > 0 or not self.default
 
     def _checked(self, value: Any) -> Any:
-        """Return a value or an element of an array."""
+        """Check a scalar value or an element of an array, and convert int to float if necessary."""
         if self._element_type is float and type(value) is int:
             value = float(value)
-        if type(value) is not self._element_type:  # also refuses a bool for an int
+        if type(value) is not self._element_type:  # also rejects a bool for an int
             raise ValueError(f"parameter {self.name}: expected {self._type_name}, got {value!r}")
         if self.choices and value not in self.choices:
             raise ValueError(
