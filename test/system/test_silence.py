@@ -23,8 +23,8 @@ def test_a_publisher_whose_qos_cannot_match_is_named_with_the_setting(silent, pe
     line = silent.wait_for("QoS cannot match on /silent/points: /peer")  # its name comes later
     peer.node.destroy_publisher(publisher)
     assert (
-        "/peer offers best effort, asked for is reliable; set reliability to auto or best_effort"
-        in line
+        "/peer offers best effort, but reliable is requested; set reliability to auto or "
+        "best_effort" in line
     )
 
 

@@ -133,7 +133,7 @@ def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
     source._last = time.monotonic()
     source.observe()
     assert health.counts().inputs["points"].problem == (
-        "QoS cannot match on /inputs/two: /peer offers best effort, asked for is reliable; set "
+        "QoS cannot match on /inputs/two: /peer offers best effort, but reliable is requested; set "
         "reliability to auto or best_effort"
     )
     for publisher in made:

@@ -1,4 +1,4 @@
-"""From the images of one camera to what the network can use."""
+"""Decode the images of one camera."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
 from bev_semseg_ros.ros.node.sensors import Sensor
 
-MOST_NOTES = 20  # different ones of a camera; a driver that varies them is not followed further
+MOST_NOTES = 20  # limit of different warnings per camera, in case a driver keeps varying them
 
 
 class CameraInput:
-    """Decodes the images of one camera. Errors and warnings name it if there are several.
+    """Decodes the images of one camera. Errors and warnings name the camera if it has a name.
 
-    What a message does not say is warned of once.
+    Where a message lacks information, an assumption is made and reported once as a warning.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class CameraInput:
 
         Args:
             sensor: The camera.
-            camera: The intrinsics of images without a camera_info.
-            is_rectified: Whether images are rectified already, whatever their intrinsics say.
-            health: Takes warnings; None if nobody reads them.
-            expected_frame: The frame_id the images should have; empty if it is not known.
+            camera: Intrinsics for images without a camera_info.
+            is_rectified: Whether images are already rectified, whatever their intrinsics say.
+            health: Takes warnings; None: warnings are discarded.
+            expected_frame: Expected frame_id of the images; empty if unknown.
         """
         self._sensor = sensor
         self._where = f" of {sensor.name}" if sensor.prefix else ""
@@ -50,15 +50,15 @@ class CameraInput:
         self._said: set[str] = set()
 
     def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
-        """Return an image as recorded and its camera.
+        """Return an image, as recorded, with its camera.
 
         Args:
             message: A sensor_msgs/Image or CompressedImage.
-            info: Its CameraInfo; None to take the intrinsics that the node was given.
+            info: Its CameraInfo; None to use the intrinsics given to the constructor.
             pose: (4, 4) camera_from_ego.
 
         Raises:
-            UnusableInput: It cannot be used.
+            UnusableInput: If the image cannot be used.
         """
         try:
             image = decode_picture(message, self._note("image"))
@@ -71,12 +71,12 @@ class CameraInput:
             text = str(error).removeprefix(f"{WHERE}: ")
             raise UnusableInput("bad_camera_info", f"{WHERE}{self._where}: {text}") from error
         if not same_view((width, height), camera.size):
-            remedy = "take the calibration of these images"
+            remedy = "use the calibration of these images"
             if info is not None:
                 remedy = f"remap {self._sensor.camera_info} to that of these images"
             raise UnusableInput(
                 "bad_camera_info",
-                f"the image{self._where} is {width} x {height} pixels, its intrinsics are of "
+                f"the image{self._where} is {width} x {height} pixels, its intrinsics are for "
                 f"{camera.size[0]} x {camera.size[1]}: not the same view; {remedy} (a crop needs "
                 "its roi)",
             )
@@ -85,8 +85,8 @@ class CameraInput:
             self._note("images")(
                 f"in frame {frame!r}, but their camera_info in {info.header.frame_id!r}: they may "
                 "be of two cameras",
-                f"if so, remap {self._sensor.camera_info} to the topic beside these images, else "
-                "let the driver use one frame_id",
+                f"if so, remap {self._sensor.camera_info} to the topic beside these images; "
+                "otherwise, let the driver use one frame_id",
             )
         if frame and self._expected_frame not in ("", frame):
             self._note("images")(*explain_frame(frame, self._expected_frame, self._sensor))
@@ -104,7 +104,7 @@ class CameraInput:
         return camera.rectified() if self._is_rectified else camera
 
     def _note(self, noun: str) -> Note:
-        """Return what warns of an assumption about an image or a camera_info."""
+        """Return a function that warns of an assumption about an image or a camera_info."""
 
         def warn_once(text: str, remedy: str) -> None:
             warning = f"{noun}{self._where}: {text}; {remedy}"

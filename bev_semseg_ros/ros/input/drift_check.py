@@ -11,21 +11,21 @@ from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.preprocessing import Sample
 from bev_semseg_ros.ros.node.sensors import Sensors, item_of
 
-CLOUDS = 10  # clouds that are collected before the lidar is judged: a single one may be odd
+CLOUDS = 10  # number of clouds by which the lidar is judged: a single one may be unusual
 
 
 class DriftCheck:
-    """Reports once what differs from the training data of a checkpoint.
+    """Reports differences between the input and the training data of a checkpoint, once.
 
-    Each camera is judged at its first image, the reference lidar after `CLOUDS` clouds.
+    Each camera is judged by its first image, the reference lidar by its first `CLOUDS` clouds.
     """
 
     def __init__(self, info: Mapping[str, Any], sensors: Sensors) -> None:
-        """Begin with no frame.
+        """Start without frames.
 
         Args:
-            info: The checkpoint's `info`, with the statistics of its training data.
-            sensors: The lidars and cameras. A finding names its sensor if it has a name.
+            info: `info` of the checkpoint, with the statistics of its training data.
+            sensors: The lidars and cameras. A finding names its sensor if the sensor has a name.
         """
         self._info, self._sensors = info, sensors
         self._clouds, self._num_clouds = InputStatistics(), 0
@@ -38,12 +38,12 @@ class DriftCheck:
 
         Args:
             frame: The frame.
-            sample: What was prepared of it.
-            extrinsics: The parameter extrinsics, for the remedy that is advised.
-            intensity_scale: The factor by which the intensity was multiplied.
+            sample: The frame after preprocessing.
+            extrinsics: The parameter extrinsics, on which the remedies depend.
+            intensity_scale: Factor by which the intensity of the reference lidar was multiplied.
 
         Returns:
-            The warnings and faults that are known by this frame.
+            The warnings and faults that this frame completes; usually none.
         """
         findings: list[Finding] = []
         if sample.points is not None and self._num_clouds < CLOUDS:

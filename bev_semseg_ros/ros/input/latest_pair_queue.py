@@ -25,34 +25,34 @@ class Work:
 
 
 class LatestPairQueue:
-    """A synchronizer and one place for the newest match: a newer one replaces it.
+    """A synchronizer and a queue of length one: each match replaces an older one that still waits.
 
     Thread-safe: `offer` and `take` are called from different threads.
 
     Attributes:
-        closed: True once nothing more comes.
+        closed: True after `close`; `take` then returns None.
     """
 
     def __init__(self, synchronizer: Synchronizer, health: Health) -> None:
-        """Begin empty.
+        """Create an empty queue.
 
         Args:
             synchronizer: Matches the messages.
-            health: Counts what is received and what is dropped, and is told of a new reference.
+            health: Counts received and dropped messages, and takes warnings.
         """
         self._condition = threading.Condition()
         self._synchronizer, self._health = synchronizer, health
-        self._reference = synchronizer.reference  # the last one of which health was told
+        self._reference = synchronizer.reference  # as of the last check
         self._newest: Work | None = None
         self.closed = False
 
     def offer(self, stream: str, stamp: int, message: Any) -> None:
-        """Take a message; blocks for no longer than a comparison of stamps takes.
+        """Add a message. This only compares stamps, and never waits for the network.
 
         Args:
             stream: One of the synchronizer's streams.
-            stamp: Its time for pairing, nanoseconds.
-            message: Whatever `take` is to return.
+            stamp: Stamp for matching, nanoseconds.
+            message: The message, in the form in which `take` should return it.
         """
         now = time.monotonic_ns()
         with self._condition:
@@ -82,7 +82,7 @@ class LatestPairQueue:
             return None
 
     def close(self) -> None:
-        """Wake `take` for the last time, and count what it does not give out as dropped."""
+        """Wake `take` for the last time, and count everything that still waits as dropped."""
         with self._condition:
             self.closed = True
             left = self._synchronizer.clear()
@@ -94,14 +94,14 @@ class LatestPairQueue:
             self._condition.notify_all()
 
     def tune(self, slop: float, max_wait: float, process_unmatched: bool) -> None:
-        """Change the synchronizer's settings (times in seconds) from now on."""
+        """Change the settings of the synchronizer. Times are in seconds."""
         with self._condition:
             self._synchronizer.slop = round(slop * 1e9)
             self._synchronizer.max_wait = round(max_wait * 1e9)
             self._synchronizer.process_unmatched = process_unmatched
 
     def observe(self) -> None:
-        """Write to health how well the streams find the reference."""
+        """Report to `Health` which streams do not match the reference."""
         with self._condition:
             reference = self._synchronizer.reference
             unmatched = self._synchronizer.unmatched(time.monotonic_ns())
@@ -122,7 +122,8 @@ class LatestPairQueue:
     def _warn_of_new_reference(self) -> None:
         """Warn once when another stream becomes the reference.
 
-        Of two streams the silent one is warned of already, and the other one goes alone.
+        With only two streams, this is not necessary: there is already a warning about the silent
+        one, and the messages of the other are processed alone.
         """
         before, reference = self._reference, self._synchronizer.reference
         streams = self._synchronizer.streams
@@ -135,5 +136,5 @@ class LatestPairQueue:
             why = "its messages come again"
         else:
             why = f"{before} is silent"
-        # Two changes within a second make two lines.
+        # One cause per stream, so that two changes within a second are both reported.
         self._health.warn(f"reference_{reference}", f"the reference is now {reference}: {why}")

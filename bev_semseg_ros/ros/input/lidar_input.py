@@ -1,4 +1,4 @@
-"""From the clouds of one lidar to scans."""
+"""Decode the clouds of one lidar."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
 from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.sensors import Sensor
 
-# Seconds of a point from its cloud's stamp. The vehicle's motion is not constant for longer.
+# Largest time between a point and its cloud's stamp, seconds. The motion of the vehicle is assumed
+# to be constant for no longer than this.
 LONGEST_MOVE = 0.5
 
 
 def unit_problem(
     units: np.ndarray | None, lidar_from_unit: Mapping[int, np.ndarray]
 ) -> tuple[str, str]:
-    """Return why a network takes points of several lidars for those of one, and what to do.
+    """Explain why points of several lidars count as measured by one, and what to do.
 
     Args:
-        units: (N,) number of the unit of each point; None if the cloud has no such field.
-        lidar_from_unit: The known poses of units.
+        units: (N,) unit number of each point; None if the cloud has no such field.
+        lidar_from_unit: (4, 4) known poses of units, by unit number.
 
     Returns:
-        Two texts, the first to go on after "the cloud"; empty if all is well.
+        The problem, as a text that continues "the cloud", and the remedy. Both are empty if there
+        is no problem.
     """
     if units is None:
         if not lidar_from_unit:
@@ -46,7 +48,7 @@ def unit_problem(
     if not unknown:
         return "", ""
     return (
-        f"combines several lidars, and no pose is known of its units "
+        f"combines several lidars, and no pose is known for its units "
         f"{', '.join(map(str, unknown))}: their points count as measured by one lidar, so expect "
         "less accuracy",
         "add lidar_from_unit to the lidar in the calibration",
@@ -54,7 +56,7 @@ def unit_problem(
 
 
 class LidarInput:
-    """Decodes the clouds of one lidar. Warnings name it if there are several."""
+    """Decodes the clouds of one lidar. Errors and warnings name the lidar if it has a name."""
 
     def __init__(
         self,
@@ -66,19 +68,19 @@ class LidarInput:
         lidar_from_unit: Mapping[int, np.ndarray] | None = None,
         needs_units: bool = False,
     ) -> None:
-        """Begin without a cloud.
+        """Keep the settings.
 
         Args:
             sensor: The lidar.
             health: Takes warnings.
-            attributes: What the network wants of each point, of `frame.POINT_ATTRIBUTES`.
-            expected_frame: The frame_id the clouds should have, if the calibration names one.
-            moves_points: Whether points are moved by the vehicle's motion. Their times are read
-                for that, too, if the clouds have them.
-            lidar_from_unit: Poses of the lidars (units) that the clouds combine, by the numbers
-                that their points have; see `LidarScan`.
-            needs_units: Whether the network needs to know from where each point was measured. The
-                units of the points are read for that, too, if the clouds have them.
+            attributes: Point attributes that the network uses, from `frame.POINT_ATTRIBUTES`.
+            expected_frame: Expected frame_id of the clouds, if the calibration has one.
+            moves_points: Whether points are corrected for the motion of the vehicle. If so, the
+                time of each point is read, too, if the clouds have it.
+            lidar_from_unit: (4, 4) poses of the units that the clouds combine, by unit number; see
+                `LidarScan`.
+            needs_units: Whether the network needs to know which unit measured each point. If so,
+                the unit of each point is read, too, if the clouds have it.
         """
         self._sensor, self._health = sensor, health
         self._attributes, self._expected_frame = attributes, expected_frame
@@ -95,7 +97,7 @@ class LidarInput:
 
     @property
     def intensity_factor(self) -> float:
-        """The factor by which the intensity of the last cloud was multiplied."""
+        """Factor by which the intensity of the last cloud was multiplied."""
         return self._intensity.factor
 
     def decode(
@@ -107,10 +109,10 @@ class LidarInput:
             message: The cloud.
             pose: (4, 4) ego_from_lidar.
             parameters: The node's parameters.
-            seconds: From the frame's time to the stamp of the cloud.
+            seconds: Time from the frame's time to the stamp of the cloud, in seconds.
 
         Raises:
-            UnusableInput: It cannot be used.
+            UnusableInput: If the cloud cannot be used.
         """
         field = parameters.of(self._sensor, "intensity_field")
         scale = parameters.of(self._sensor, "intensity_scale")
@@ -138,16 +140,16 @@ class LidarInput:
                 del attributes["time"]
                 self._warn(
                     "point_times",
-                    f"points of the cloud{self._where} are up to {longest:.3g} s from its stamp; "
-                    f"the ego motion holds for {LONGEST_MOVE:g} s: they are moved by the stamp "
-                    "alone; let the driver stamp points and clouds by the same clock",
+                    f"points of the cloud{self._where} are up to {longest:.3g} s from its stamp, "
+                    f"but the ego motion is only valid for {LONGEST_MOVE:g} s: the times of the "
+                    "points are ignored; let the driver stamp points and clouds by the same clock",
                 )
         if "time" in attributes:
             attributes["time"] = attributes["time"] + np.float32(seconds)
         return LidarScan(points, pose, attributes, seconds, self._lidar_from_unit)
 
     def _decode_attributes(self, message: Any) -> dict[str, np.ndarray]:
-        """Return what is used of each point, as far as the cloud has it."""
+        """Return those of the used point attributes that the cloud has, by name."""
         attributes: dict[str, np.ndarray] = {}
         broken: set[str] = set()
         stamp = stamp_ns(message.header.stamp)
@@ -164,7 +166,7 @@ class LidarInput:
         if missing:
             self._warn(
                 "point_attributes",
-                f"the network wants {', '.join(missing)} of each point and the cloud{self._where} "
+                f"the network uses {', '.join(missing)} of each point, but the cloud{self._where} "
                 "has no such field: let the driver publish it, or expect less accuracy",
             )
         if self._needs_units and "unit" not in broken and not self._has_warned_of_units:
@@ -175,7 +177,7 @@ class LidarInput:
         return attributes
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
-        is_new, self._last_frame = frame != self._last_frame, frame  # once for each is enough
+        is_new, self._last_frame = frame != self._last_frame, frame  # warn once per frame_id
         expected = self._expected_frame
         if expected is not None and frame not in ("", expected):
             if is_new:

@@ -1,4 +1,4 @@
-"""Subscriptions that follow the QoS of their publishers and know why no messages come."""
+"""Subscriptions that adapt their QoS to the publishers and explain why no messages come."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ except ImportError:  # optional: only integrators that chain filters need it
     SimpleFilter = None
 
 SILENCE = 1.0  # seconds without a message after which a topic is called silent
-# Seconds that a publisher has to be there without a message until its transport is suspected: a
-# driver that starts, and a bag that is paused, say nothing for a while.
+# Seconds that a publisher may be silent before its transport is suspected. A driver that is just
+# starting or a paused bag publishes nothing for a while.
 PATIENCE = 4.0
-_UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # what rcl calls it until its discovery is complete
+_UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"  # rcl's name until discovery is complete
 
 IMAGE_CLASSES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
@@ -46,12 +46,12 @@ def choose_profile(
 
     Args:
         reliability: The parameter of that name. auto requests RELIABLE if every publisher offers
-            it, else BEST_EFFORT, which matches all of them.
+            it, and otherwise BEST_EFFORT, which matches all of them.
         offered: The profiles of the publishers.
-        latched: Whether a message stays valid until the next one, as a camera_info does. Request
-            TRANSIENT_LOCAL if every publisher offers it, and choose the reliability as with auto:
-            Fast DDS gives late subscribers that are best effort nothing.
-        depth: Messages that wait; a newer one replaces the oldest.
+        latched: Whether a message stays valid until the next one, like a camera_info. If so,
+            request TRANSIENT_LOCAL if every publisher offers it, and treat best_effort like auto,
+            because Fast DDS sends no earlier messages to late best-effort subscribers.
+        depth: Depth of the queue; a newer message replaces the oldest.
     """
     all_reliable = bool(offered) and all(
         profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered
@@ -79,7 +79,7 @@ def open_subscriptions(
     guard: Callable[[Callback], Callback],
     take_odometry: Callback | None = None,
 ) -> dict[str, Subscription]:
-    """Subscribe to the topics of the sensors in use: to all of them, or on an error to none.
+    """Subscribe to the topics of the sensors in use; after an error, to none of them.
 
     Args:
         node: The node to subscribe with.
@@ -88,7 +88,7 @@ def open_subscriptions(
         matchers: Take images and camera_infos, by the cameras' names.
         health: Takes the state of the subscriptions.
         guard: Wraps every callback, so that no exception reaches the executor.
-        take_odometry: Takes the messages on odometry; None if they are not needed.
+        take_odometry: Takes the messages on the topic odometry; None if they are not needed.
 
     Returns:
         The subscriptions by name: points, image, camera_info, or NAME/points and so on, odometry.
@@ -117,7 +117,7 @@ def open_subscriptions(
         sensors = parameters.sensors.used(parameters.mode)
         for camera in sensors:
             if camera.kind == "image" and parameters.intrinsics == "camera_info":
-                # Before the image's: the executor takes a camera_info before its image then.
+                # Before the images, so that the executor takes a camera_info before its image.
                 take = matchers[camera.name].take_camera_info
                 subscribe(CameraInfo, camera.camera_info, take, latched=True)
         for sensor in sensors:
@@ -139,9 +139,9 @@ def open_subscriptions(
 
 
 def image_places(node: Node, sensor: Sensor, parameters: Parameters) -> list[Place]:
-    """Return the classes and topics in which the images of a camera may come, the first one first.
+    """Return the message classes and topics of a camera's images, the preferred one first.
 
-    As image_transport names them, the suffix of compressed ones is added after remapping.
+    As in image_transport, the suffix of compressed images is added after remapping.
     """
     topic = node.resolve_topic_name(sensor.stream)
     forms = image_forms(topic, parameters.of(sensor, "image_transport"))
@@ -155,9 +155,10 @@ def _alternatives(node: Node, sensor: Sensor, parameters: Parameters) -> dict[Pl
 
 
 def _place(node: Node, sensor: Sensor, form: Form) -> Place:
-    """Return a place whose topic is still to be remapped.
+    """Return a place whose topic is not yet remapped.
 
-    A remapped name would be remapped again: where two cameras are swapped, to the other one.
+    ROS would remap a remapped name again: if the topics of two cameras are swapped, to the topic of
+    the other camera.
     """
     kind, topic = form
     is_stream = topic == node.resolve_topic_name(sensor.stream)
@@ -172,23 +173,25 @@ def node_name(publisher: Any) -> str:
 
 
 class Subscription:
-    """A topic with depth 1 (the newest message wins) whose QoS follows the publishers.
+    """A subscription with depth 1 (only the newest message waits) that adapts to its publishers.
 
-    It may follow them to another type or topic, too: the first place that has a publisher is taken.
+    If the publishers change their QoS, it subscribes again. It can also change to another type or
+    topic: it uses the first place that has a publisher.
 
-    It is an rclpy subscription and not a `message_filters.Subscriber`, which hides the MessageInfo
-    that counts lost messages and cannot change its QoS. `filter` connects the two worlds.
+    It does not use `message_filters.Subscriber`, which cannot change its QoS and hides the
+    MessageInfo that is needed to count lost messages. `filter` passes the messages on to filters of
+    message_filters.
 
     Attributes:
-        name: Its name in `Health`.
+        name: Name of the subscription in `Health`.
         kind: The message class.
-        topic: The topic's full name; that of the first place while none has a publisher.
-        received: Messages so far.
-        lost: Messages that a newer one replaced before the executor took them, or that never
-            arrived, by the gaps in their publisher's sequence numbers. Counted while the topic has
-            one publisher: rclpy does not tell publishers apart.
-        filter: A `message_filters.SimpleFilter` that passes every message on, to chain filters such
-            as `message_filters.Cache` to; it stays the same when the QoS changes. None if
+        topic: Full name of the topic in use. Until a place has a publisher, that of the first one.
+        received: Number of messages received.
+        lost: Number of messages that a newer one replaced before the executor took them, or that
+            never arrived, from gaps in the publisher's sequence numbers. They are counted only
+            while the topic has one publisher, because rclpy does not tell publishers apart.
+        filter: A `message_filters.SimpleFilter` that passes on every message, as the input of
+            filters such as `message_filters.Cache`. It stays valid when the QoS changes. None if
             message_filters is not installed.
     """
 
@@ -215,11 +218,11 @@ class Subscription:
             reliability: The parameter reliability.
             callback: Takes each message.
             health: Takes the state of the topic.
-            name: Its name in `health`; empty: `topic`.
+            name: Name of the subscription in `health`; empty: `topic`.
             latched: See `choose_profile`.
-            further: Further places of the same messages.
-            alternatives: Places where they may be instead, each with the change that makes the node
-                use it.
+            further: Further places where the messages may come.
+            alternatives: Places that the node does not use, each with the change that makes it use
+                them. `explain` names them if messages come there.
         """
         self.name = name or topic
         self.received = self.lost = 0
@@ -237,24 +240,24 @@ class Subscription:
         self.follow()
 
     def follow(self) -> None:
-        """Subscribe anew if the publishers' QoS, type or topic call for it. Call it regularly."""
+        """Subscribe again if the publishers' QoS, type or topic requires it. Call it regularly."""
         self._follow_place()
         offered = [publisher.qos_profile for publisher in self._publishers()]
         if self._subscription is not None and not offered:
-            return  # a publisher that comes back is likely to offer what it offered before
+            return  # a publisher that restarts is likely to offer the same QoS as before
         profile = choose_profile(self._reliability_parameter, offered, self._latched)
         if (profile.reliability, profile.durability) == (self._reliability, self._durability):
             return
         self.destroy()
-        take: Callback = self._take  # rclpy adds the MessageInfo to callbacks of two arguments
+        take: Callback = self._take  # rclpy passes the MessageInfo to callbacks with 2 arguments
         self._subscription = self._node.create_subscription(
             self.kind, self._unresolved_topic, take, profile
         )
-        # Last: after an error the next call tries again.
+        # Set last, so that the next call tries again after an error.
         self._reliability, self._durability = profile.reliability, profile.durability
 
     def _follow_place(self) -> None:
-        """Go to the first place that has a publisher; stay if there is none."""
+        """Change to the first place that has a publisher; stay if there is none."""
         for kind, topic in self._places:
             if not self._publishers_at(_type_name(kind), topic):
                 continue
@@ -288,7 +291,7 @@ class Subscription:
         return None if self._last is None else time.monotonic() - self._last
 
     def explain(self) -> str | None:
-        """Say why messages do not come, and what to change; None if all publishers are heard."""
+        """Explain why no messages come and what to change; None if nothing is wrong."""
         publishers = self._publishers()
         if not publishers:
             self._published_since = None
@@ -302,7 +305,7 @@ class Subscription:
         if not publishers:
             return self._why_nobody_publishes()
         if age is not None:
-            return f"{self.topic} is silent for {age:.1f} s"
+            return f"{self.topic} has been silent for {age:.1f} s"
         text = f"nothing has come on {self.topic} yet, which {_names(publishers)} publishes"
         since = self._published_since
         if since is None or time.monotonic() - since < PATIENCE:
@@ -333,12 +336,13 @@ class Subscription:
         if best_effort and self._reliability == ReliabilityPolicy.RELIABLE:
             return (
                 f"QoS cannot match on {self.topic}: {_names(best_effort)} offers best effort, "
-                "asked for is reliable; set reliability to auto or best_effort"
+                "but reliable is requested; set reliability to auto or best_effort"
             )
         if volatile and self._durability == DurabilityPolicy.TRANSIENT_LOCAL:
             return (
                 f"QoS cannot match on {self.topic}: {_names(volatile)} offers durability volatile, "
-                "asked for is transient local, as others offer it; let all of them offer the same"
+                "but transient local is requested, which others offer; let all of them offer the "
+                "same"
             )
         return None
 
@@ -372,21 +376,21 @@ class Subscription:
             self.filter.signalMessage(message)
 
     def _count_lost(self, number: int | None) -> None:
-        """Count a gap before `number`, the publisher's; None if the middleware has no numbers."""
+        """Count the messages missing before sequence number `number`; None if it is unknown."""
         last = self._sequence_number
         if number is not None and last is not None and number != last + 1:
             if len(self._publishers()) > 1:
                 number = None  # it may be another publisher's
             else:
-                self.lost += max(number - last - 1, 0)  # below 0: the publisher began anew
+                self.lost += max(number - last - 1, 0)  # negative if the publisher restarted
         self._sequence_number = number
 
     def _publishers(self) -> list[Any]:
-        """Return the publishers of our type and topic, as rclpy's TopicEndpointInfo."""
+        """Return the publishers of the current type and topic, as rclpy's TopicEndpointInfo."""
         return self._publishers_at(self._type, self._unresolved_topic)
 
     def _publishers_at(self, message_type: str, topic: str) -> list[Any]:
-        """Return the publishers of a type on a topic before remapping."""
+        """Return the publishers of a type on a topic; `topic` is its name before remapping."""
         found = self._node.get_publishers_info_by_topic(self._node.resolve_topic_name(topic))
         return [info for info in found if info.topic_type == message_type]
 

@@ -1,8 +1,8 @@
-"""Listening to TF where it holds up nothing else.
+"""Listen to TF in a separate thread, so that it delays nothing else.
 
-tf2_ros's Python listener handles every transform of every message. On a busy vehicle that takes a
-good part of the executor's thread, and frames wait for it. So it listens with a node and a thread
-of its own, and only as long as somebody needs it.
+tf2_ros's Python listener handles every transform of every message. On a busy vehicle, this would
+take much of the time of the executor's thread and delay frames. `TfListener` therefore has its own
+node and thread, and exists only as long as it is needed.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from rclpy.node import Node
 
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC
 
-# After a message the thread rests for so many times the time that it took: Python lets only one
-# thread work at a time, and loading a network beside a busy /tf would take minutes. Transforms that
-# are asked for once may come late; DDS drops what is too much.
+# After each message, a listener that may lag sleeps for REST times the processing time of the
+# message. Python runs only one thread at a time: without these pauses, loading a network while /tf
+# is busy would take minutes. DDS drops the messages that do not fit into its queue.
 REST = 9.0
-LOG_PERIOD = 5.0  # seconds between two lines about errors
+LOG_PERIOD = 5.0  # seconds between two log lines about errors
 
 
 class TfListener:
     """Fills a tf2_ros.Buffer from TF, in a thread of its own.
 
     Args:
-        tf2_ros: The module.
+        tf2_ros: The module tf2_ros.
         buffer: A tf2_ros.Buffer.
-        node: The node for which it listens; its namespace and its remappings of TF's topics hold.
-        name: What the name of its own node ends with.
-        may_lag: Whether transforms may come late, because nothing that moves is asked for.
+        node: The node for which to listen. Its namespace and its remappings of TF's topics apply.
+        name: Suffix of the name of the listener's own node.
+        may_lag: Whether transforms may arrive late, because only static ones are needed.
     """
 
     def __init__(
         self, tf2_ros: Any, buffer: Any, node: Node, name: str, may_lag: bool = False
     ) -> None:
         self._rest = REST if may_lag else 0.0
-        # A remapping of the process's node name would hold for this node, too; those of the topics
-        # are taken from the node.
+        # Global arguments are not used, because a remapping of the node's name would also apply to
+        # this node. The topics are remapped like those of `node`.
         remappings = [f"{topic}:={node.resolve_topic_name(topic)}" for topic in (MOVING, STATIC)]
         self._node = rclpy.create_node(
             f"_{node.get_name()}_{name}",  # the underscore hides it from `ros2 node list`
@@ -75,10 +75,10 @@ class TfListener:
                 self._executor.spin_once(timeout_sec=0.1)
             except ExternalShutdownException:
                 return
-            except Exception as error:  # one message must not end the listening
-                if not self._node.context.ok():  # rclpy has other errors, too, for a lost context
+            except Exception as error:  # an error in one message must not end the thread
+                if not self._node.context.ok():  # rclpy also has other errors for a lost context
                     return
-                text = f"a message of TF is left out: {type(error).__name__}: {error}"
+                text = f"a message of TF was skipped: {type(error).__name__}: {error}"
                 self._node.get_logger().error(text, throttle_duration_sec=LOG_PERIOD)
             worked = time.thread_time() - before
             self._is_closed.wait(self._rest * worked)

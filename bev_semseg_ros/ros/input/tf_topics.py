@@ -9,30 +9,30 @@ MOVING, STATIC = "/tf", "/tf_static"
 
 
 def tf_name(topic: str, message_type: str) -> str:
-    """Return which of TF's topics a topic is, MOVING or STATIC; "" if it is neither."""
+    """Return MOVING or STATIC if a topic is one of these in any namespace, otherwise ""."""
     name = "/" + topic.rpartition("/")[2]
     return name if message_type == TF_MESSAGE and name in (MOVING, STATIC) else ""
 
 
 def tf_namespace(topic: str) -> str:
-    """Return the namespace of one of TF's topics, such as /robot1; "" without."""
+    """Return the namespace of one of TF's topics, such as /robot1; "" if it has none."""
     return topic.rpartition("/")[0]
 
 
 def tf_remappings(namespace: str) -> dict[str, str]:
-    """Return what to remap so that tf2_ros listens in a namespace."""
+    """Return the remappings (old name: new name) with which tf2_ros listens in a namespace."""
     return {name: f"{namespace}{name}" for name in (MOVING, STATIC)} if namespace else {}
 
 
 def explain_other_topics(published: Sequence[str], heard: Sequence[str]) -> str:
-    """Say that transforms are published where the node does not listen, and how it would.
+    """Explain that transforms are published where the node does not listen, and what to remap.
 
     Args:
         published: The topics of TF that have a publisher, in any namespace.
-        heard: Those to which the node listens.
+        heard: The topics to which the node listens.
 
     Returns:
-        A text to put behind the error; "" if there are no other transforms.
+        A text to append to the error; "" if there are no other transforms.
     """
     others = sorted(set(published) - set(heard))
     if not others:

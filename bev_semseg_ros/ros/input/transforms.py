@@ -1,7 +1,7 @@
 """Transforms between named frames, from TF.
 
-It was written to the interface of Jazzy's tf2_ros and tested with a substitute: there is no wheel
-of tf2_ros.
+This module uses the interface of Jazzy's tf2_ros. There is no wheel of tf2_ros, so tests use a
+substitute.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ try:
 except ImportError:  # there is no wheel of it
     tf2_ros = None
 
-CACHE_NS = 10_000_000_000  # how far back tf2 remembers; it refuses what is older
+CACHE_NS = 10_000_000_000  # how long tf2 keeps transforms; it rejects older times
 
 
 class MissingTransform(LookupError):
@@ -40,7 +40,7 @@ class MissingTransform(LookupError):
 
 
 class Transforms:
-    """What tf2_ros knows. It may be asked in any thread."""
+    """Looks up transforms with tf2_ros, in any thread."""
 
     def __init__(
         self,
@@ -48,25 +48,25 @@ class Transforms:
         listen: Callable[[], TfListener] | None = None,
         hint: Callable[[], str] = lambda: "",
     ) -> None:
-        """Begin to ask a buffer.
+        """Use a buffer, and start listening.
 
         Args:
             buffer: A tf2_ros.Buffer.
-            listen: Begins to fill it; None if nobody has to.
-            hint: Returns what to put behind the text of an error.
+            listen: Starts a listener that fills the buffer; None if none is needed.
+            hint: Returns a text to append to errors.
         """
         self._buffer, self._listen, self._hint = buffer, listen, hint
-        self._lock = threading.Lock()  # held to begin and to stop listening
+        self._lock = threading.Lock()  # held while listening starts or stops
         self._listener = None if listen is None else listen()
         self._last_stamp = 0
 
     @classmethod
     def listening(cls, node: Node, parameter: str, may_lag: bool = False) -> Self:
-        """Begin to listen to TF.
+        """Start listening to TF.
 
         Args:
-            node: The node that listens.
-            parameter: The parameter whose value asks for TF, for the message.
+            node: The node for which to listen.
+            parameter: The parameter whose value is tf, for the error message.
             may_lag: See `TfListener`.
 
         Raises:
@@ -90,15 +90,15 @@ class Transforms:
         """Return target_from_source (4, 4).
 
         Args:
-            target: Name of a frame.
-            source: Name of a frame.
-            stamp: Nanoseconds; None for the latest transform.
-            timeout: How long to wait for a transform of that time, seconds.
+            target: Name of the target frame.
+            source: Name of the source frame.
+            stamp: Time of the transform, nanoseconds; None for the latest transform.
+            timeout: Longest wait for a transform at that time, seconds.
 
         Raises:
-            MissingTransform: If TF does not know it.
+            MissingTransform: If TF does not have the transform.
         """
-        if stamp is not None and stamp <= 0:  # tf2 would give the latest, or refuse the number
+        if stamp is not None and stamp <= 0:  # tf2 would return the latest, or reject the number
             raise MissingTransform(
                 f"no transform from {source!r} to {target!r} at {stamp / 1e9:g} s, which is not "
                 "after 0"
@@ -117,15 +117,15 @@ class Transforms:
         """Return the time of the latest transform between two frames, nanoseconds.
 
         Raises:
-            MissingTransform: If TF does not know any.
+            MissingTransform: If TF does not have any.
         """
         return stamp_ns(self._ask(target, source, None, 0.0).header.stamp)
 
     def forget_if_time_jumped_back(self, stamp: int) -> None:
-        """Clear tf2's memory when a bag begins again: tf2 would refuse its older transforms.
+        """Clear tf2's buffer if a bag starts again: tf2 would reject its older transforms.
 
         Args:
-            stamp: Of the present frame, nanoseconds.
+            stamp: Stamp of the current frame, nanoseconds.
         """
         if stamp < self._last_stamp - CACHE_NS:
             self._buffer.clear()
@@ -138,7 +138,7 @@ class Transforms:
         self.pause()
 
     def pause(self) -> None:
-        """Stop listening until something is asked for that is not known."""
+        """Stop listening until an unknown transform is requested."""
         with self._lock:
             listener, self._listener = self._listener, None
         if listener is not None:
@@ -152,7 +152,7 @@ class Transforms:
             with self._lock:
                 if self._listener is None and self._listen is not None:
                     self._listener = self._listen()
-            # A transform that is only missing at a time is published on the right topic.
+            # If a transform is missing only at a certain time, its topic is the right one.
             hint = self._hint() if stamp is None else ""
             raise MissingTransform(
                 f"no transform from {source!r} to {target!r}: {' '.join(str(error).split())}{hint}"
@@ -160,7 +160,7 @@ class Transforms:
 
 
 def _transforms_elsewhere(node: Node) -> str:
-    """Say where transforms are published to which a node does not listen; see `tf_topics`."""
+    """Name topics with transforms to which a node does not listen; see `tf_topics`."""
     published = [
         topic
         for topic, kinds in node.get_topic_names_and_types()

@@ -1,10 +1,10 @@
-"""What is raised for a message that cannot be used."""
+"""The exception for a message that cannot be used."""
 
 from __future__ import annotations
 
 
 class UnusableInput(ValueError):
-    """A cloud or image without which the frame is processed.
+    """A cloud or image cannot be used; its frame is processed without it.
 
     Attributes:
         cause: One of `diagnostics.CAUSES`.

@@ -1,31 +1,31 @@
-"""Frames that are those of the vehicle by their names, and messages in them. Needs no rclpy."""
+"""Recognise coordinate frames of the vehicle, and explain unexpected frames. Needs no rclpy."""
 
 from __future__ import annotations
 
 from bev_semseg_ros.ros.node.sensors import Sensor
 
-# Frames with the axes of the vehicle (REP 105). The first lies on the ground.
+# Frames with the axes of the vehicle (REP 105). The origin of the first is on the ground.
 VEHICLE_FRAMES = ("base_footprint", "base_link")
-# Frames in which the vehicle moves (REP 105, and what is customary).
+# Frames in which the vehicle moves (REP 105 and common practice).
 WORLD_FRAMES = ("odom", "map", "earth", "world")
 
 
 def plain_name(frame: str) -> str:
-    """Return a frame's name without the namespace of a robot, as base_link of robot1/base_link."""
+    """Return a frame's name without the namespace of a robot: base_link for robot1/base_link."""
     return frame.rpartition("/")[2]
 
 
 def is_vehicle_frame(frame: str) -> bool:
-    """Return whether a frame is that of the vehicle."""
+    """Return whether a frame has the axes of the vehicle, by its name."""
     return plain_name(frame) in VEHICLE_FRAMES
 
 
 def explain_frame(frame: str, expected: str, sensor: Sensor) -> tuple[str, str]:
-    """Say that clouds or images are in another frame than the calibration is of, and what to do.
+    """Explain that clouds or images are not in the frame of the calibration, and what to do.
 
     Args:
-        frame: That of the messages.
-        expected: That of the calibration.
+        frame: Frame of the messages.
+        expected: Frame of the sensor in the calibration.
         sensor: The lidar or camera.
 
     Returns:
@@ -38,13 +38,13 @@ def explain_frame(frame: str, expected: str, sensor: Sensor) -> tuple[str, str]:
     is_brought = is_vehicle_frame(frame) and not is_vehicle_frame(expected)
     if is_brought and sensor.kind == "points":
         return (
-            f"{text}: the points were brought to the frame of the vehicle, and the calibration "
-            "moves them a second time",
-            "take the clouds of the lidar's driver, or make the calibration for an ego frame on "
+            f"{text}: the points were transformed to the frame of the vehicle, and the "
+            "calibration moves them a second time",
+            "use the clouds of the lidar's driver, or make the calibration for an ego frame on "
             f"the ground below {frame}, with {section}.frame_id {frame}",
         )
     return (
         text,
-        f"if it is the same sensor, set {section}.frame_id in the calibration to {frame!r}; else "
-        "take the right calibration or topic",
+        f"if it is the same sensor, set {section}.frame_id in the calibration to {frame!r}; "
+        "otherwise, use the right calibration or topic",
     )

@@ -70,7 +70,7 @@ def test_a_network_that_looks_from_each_lidar_needs_the_places_of_all(
 
     bag = read_bag(write(tmp_path / "bag", on("/points", merged)(content)), {})
     (found,) = [each for each in diagnose(bag, network).findings if each.item == "units"]
-    assert found.level == "warning" and "no pose is known of its units" in found.text
+    assert found.level == "warning" and "no pose is known for its units" in found.text
     assert found.remedy == "add lidar_from_unit to the lidar in the calibration"
     units = re.findall(r"\d+", found.text)
     mount = LidarMount(

@@ -73,7 +73,10 @@ def test_frames_that_are_never_in_time_become_an_error():
 
 @pytest.mark.parametrize(
     ("reasons", "told"),
-    [(["/points is silent for 1.2 s"], "/points is silent for 1.2 s"), ([], "no reason is known")],
+    [
+        (["/points has been silent for 1.2 s"], "/points has been silent for 1.2 s"),
+        ([], "no reason is known"),
+    ],
 )
 def test_silence_becomes_an_error_with_the_reason(reasons, told):
     monitor = Monitor(0.0)

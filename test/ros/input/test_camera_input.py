@@ -66,8 +66,8 @@ def test_images_of_another_camera_than_the_calibrations_are_said_once(health):
         left.decode(message, info(), np.eye(4))
     assert health.take_warnings() == [
         "images of left: in frame 'right_optical', the calibration is of 'left_optical'; if it is "
-        "the same sensor, set cameras.left.frame_id in the calibration to 'right_optical'; else "
-        "take the right calibration or topic"
+        "the same sensor, set cameras.left.frame_id in the calibration to 'right_optical'; "
+        "otherwise, use the right calibration or topic"
     ]
 
 
@@ -80,8 +80,8 @@ def test_a_camera_info_that_is_remapped_to_the_neighbour_of_the_same_size_is_sai
         left.decode(message, of_camera, np.eye(4))
     assert health.take_warnings() == [
         "images of left: in frame 'left_optical', but their camera_info in 'right_optical': they "
-        "may be of two cameras; if so, remap left/camera_info to the topic beside these images, "
-        "else let the driver use one frame_id"
+        "may be of two cameras; if so, remap left/camera_info to the topic beside these images; "
+        "otherwise, let the driver use one frame_id"
     ]
 
 

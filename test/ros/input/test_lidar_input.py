@@ -115,10 +115,10 @@ def test_points_of_a_merged_cloud_have_their_unit_and_its_pose():
 
 def test_units_whose_poses_nobody_knows_are_warned_of_once():
     _, (said,) = units_read([0, 3, 3], {})
-    assert "combines several lidars, and no pose is known of its units 0, 3" in said
+    assert "combines several lidars, and no pose is known for its units 0, 3" in said
     assert "add lidar_from_unit to the lidar in the calibration" in said
     _, (said,) = units_read([2, 7, 5], UNITS, "lidar_id")
-    assert "no pose is known of its units 7:" in said
+    assert "no pose is known for its units 7:" in said
     assert units_read([3, 3, 3], {})[1] == []  # a cloud of one lidar
 
 
@@ -144,7 +144,7 @@ def warnings_of(cloud: PointCloud2, expected_frame: str | None = None, **paramet
 def test_clouds_in_base_link_are_not_moved_by_the_calibration_of_the_lidar_in_silence():
     """Filters and concatenation nodes publish so; boxes would stand beside their objects."""
     (said,) = warnings_of(in_frame("base_link"), "velodyne")
-    assert "the points were brought to the frame of the vehicle, and the calibration moves" in said
+    assert "the points were transformed to the frame of the vehicle, and the calibration" in said
     assert "take the clouds of the lidar's driver, or make the calibration for an ego frame" in said
 
 
