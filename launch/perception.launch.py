@@ -1,4 +1,4 @@
-"""Launch the perception node, and RViz and a bag if asked for.
+"""Launch the perception node and, if requested, RViz and the playback of a bag.
 
 The description of each argument says what an empty value means.
 """
@@ -40,8 +40,11 @@ ARGUMENTS = {
     "extrinsics": ("", "calibration, parameters or tf; empty: that of params_file"),
     "device": ("", "auto, cpu, cuda or cuda:N; empty: that of params_file"),
     "image_transport": ("", "raw or compressed; empty: that of params_file"),
-    "lidars": ("", "names of several lidars, as front,rear; empty: those of params_file"),
-    "cameras": ("", "names of several cameras, as front,left,right; empty: those of params_file"),
+    "lidars": ("", "names of several lidars, such as front,rear; empty: those of params_file"),
+    "cameras": (
+        "",
+        "names of several cameras, such as front,left,right; empty: those of params_file",
+    ),
     "points": (
         "",
         "topic of the clouds of one lidar; empty: points in the namespace, or /points with a bag",
@@ -56,8 +59,9 @@ ARGUMENTS = {
     ),
     "remap": (
         "",
-        "remappings of input topics, as roof/points:=/velodyne/points,front/image:=/cam0/image, "
-        "and of TF in a namespace, as /tf:=/robot1/tf,/tf_static:=/robot1/tf_static; "
+        "remappings of input topics, such as "
+        "roof/points:=/velodyne/points,front/image:=/cam0/image, "
+        "and of TF in a namespace, such as /tf:=/robot1/tf,/tf_static:=/robot1/tf_static; "
         "empty: only those of the three arguments above",
     ),
     "namespace": ("", "namespace of the node"),
@@ -83,11 +87,11 @@ def start(context):
     if value["dds_profile"] == "auto":
         use_shared_memory_profile(environment)
     elif value["dds_profile"] == "none":
-        environment[SWITCH] = "none"  # otherwise node and player would set the profile
+        environment[SWITCH] = "none"  # otherwise, node and player would set the profile
     else:
         raise ValueError(f"dds_profile: expected auto or none, got {value['dds_profile']!r}")
     added = {name: text for name, text in environment.items() if os.environ.get(name) != text}
-    # A namespace may have been pushed by an including launch file.
+    # A launch file that includes this one may have pushed a namespace.
     pushed = LaunchConfiguration("ros_namespace", default="").perform(context)
     namespace = os.path.join(pushed, value["namespace"]).strip("/")
     prefix = f"/{namespace}" if namespace else ""
@@ -107,7 +111,7 @@ def start(context):
     overrides = {name: ParameterValue(text, value_type=str) for name, text in texts.items()}
     time = {"use_sim_time": yaml.safe_load(value["use_sim_time"])} if value["use_sim_time"] else {}
     common = {"additional_env": added, "output": "screen"}
-    # The topics of a bag, and those in the configuration of RViz, are outside of any namespace.
+    # The topics of a bag, and those in the configuration of RViz, are in no namespace.
     topics = {
         topic: value.get(topic) or (f"/{topic}" if value["bag"] else "")
         for topic in input_topics(names)
@@ -155,7 +159,7 @@ def start(context):
                 **common,
             )
         )
-    # RViz is outside of the namespace, in which the node's names without a slash are.
+    # RViz is not in the namespace, but the relative topic names of the node are.
     shown = [
         ("/" + topic.lstrip("/"), os.path.join(f"{prefix}/", new or topic))
         for topic, new in topics.items()
@@ -178,13 +182,13 @@ def start(context):
 
 
 def names_of(argument, setting):
-    """Return the names that an argument gives, or else a parameter file; empty for one sensor."""
+    """Return the sensor names in an argument, or else in a parameter file; may be empty."""
     given = [name.strip() for name in argument.split(",") if name.strip()]
     return given or list(setting or [])
 
 
 def of_sensors(names, topics):
-    """Return topics that exist for each sensor, with its name; as they are if there is one."""
+    """Return the topics of each sensor, with its name; unchanged if the sensors have no names."""
     return [f"{name}/{topic}" for name in names for topic in topics] or list(topics)
 
 
@@ -198,10 +202,10 @@ def input_topics(names):
 
 
 def remapped(argument, topics):
-    """Return what the argument remap says: input topic of the node -> topic to subscribe to.
+    """Parse the argument remap into: input topic of the node -> topic to subscribe to.
 
     Raises:
-        ValueError: If the argument has another form, or names no input topic.
+        ValueError: If the argument has another form, or names a topic that is not an input.
     """
     found = {}
     for rule in filter(None, (rule.strip() for rule in argument.split(","))):
@@ -216,20 +220,20 @@ def remapped(argument, topics):
 
 
 def settings(params_file, node):
-    """Read the parameters that a parameter file has for a node, given by its full name."""
+    """Read the parameters in a parameter file for a node with this full name."""
     return parameters_of(yaml.safe_load(Path(params_file).read_text()), node)
 
 
 def parameters_of(names, node, path=""):
-    """Return the parameters of a node: of what stands twice, the last, as ROS takes it.
+    """Return the parameters of a node. As in ROS, the last of several values applies.
 
     Args:
-        names: The content of a parameter file below `path`: parts of names of nodes.
+        names: Content of a parameter file below `path`, by the next part of a node's name.
         node: Full name of the node.
-        path: Full name of a node or a namespace, perhaps with wildcards.
+        path: Full name of a node or a namespace, possibly with wildcards.
     """
     found = {}
-    for name, inner in names.items() if isinstance(names, dict) else ():  # ROS refuses the others
+    for name, inner in names.items() if isinstance(names, dict) else ():  # ROS rejects the others
         if name != "ros__parameters":
             found |= parameters_of(inner, node, f"{path}/{name}")
         elif matches(path, node):
@@ -238,7 +242,7 @@ def parameters_of(names, node, path=""):
 
 
 def matches(path, node):
-    """Return whether the full name of a node matches one with the wildcards * and **."""
+    """Return whether the full name of a node matches a path with the wildcards * and **."""
     wildcards = {"*": r"/\w+", "**": r"(/\w+)*"}
     parts = [part for part in path.split("/") if part]
     pattern = "".join(wildcards.get(part, f"/{re.escape(part)}") for part in parts)

@@ -1,6 +1,7 @@
 """Configure Fast DDS for images and clouds.
 
-They do not fit its default shared memory segment of 0.5 MiB, and it drops them without a warning.
+These do not fit into its default shared memory segment of 0.5 MiB, so that it drops them without a
+warning.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import MutableMapping
 
 from bev_semseg_ros.resources import share_path
 
-# The value "none" prevents a profile; the launch argument dds_profile:=none sets it.
+# Environment variable. Its value "none" means to set no profile; the launch argument
+# dds_profile:=none sets it.
 SWITCH = "BEV_SEMSEG_DDS_PROFILE"
 
-# Settings of the user that come first, under the names of all distributions.
+# Environment variables of the user that take precedence, for all distributions.
 USER_SETTINGS = (
     "FASTDDS_DEFAULT_PROFILES_FILE",
     "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -24,13 +26,13 @@ USER_SETTINGS = (
 def profile_variable() -> str:
     """Return the environment variable that names the profile of this distribution's Fast DDS.
 
-    Fast DDS 2.x (up to Jazzy) knows only the old name. The distribution is that of ROS_DISTRO, or,
-    if that is not set, that of the installed rclpy.
+    Fast DDS 2.x (up to Jazzy) recognises only the old name. ROS_DISTRO names the distribution. If it
+    is not set, the version of the installed rclpy decides.
     """
     old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
     distribution = os.environ.get("ROS_DISTRO", "")
     if distribution:
-        return old if distribution[:1] <= "j" else new  # their names follow the alphabet
+        return old if distribution[:1] <= "j" else new  # the names are in alphabetical order
     from importlib.metadata import PackageNotFoundError, version
 
     for package in ("ros-rclpy", "rclpy"):
@@ -44,10 +46,11 @@ def profile_variable() -> str:
 def use_shared_memory_profile(environment: MutableMapping[str, str] = os.environ) -> bool:
     """Make Fast DDS use config/fastdds_shm.xml, unless the user has chosen otherwise.
 
-    A middleware, transports, a profile or `SWITCH` are choices. Call it before rclpy.init.
+    The user can choose another middleware, one of `USER_SETTINGS`, or "none" in `SWITCH`. Call this
+    before rclpy.init.
 
     Args:
-        environment: The variables to set; those of this process, or of a child process.
+        environment: The environment to change: that of this process or of a child process.
 
     Returns:
         Whether the profile was set.

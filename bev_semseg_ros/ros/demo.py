@@ -1,4 +1,4 @@
-"""What `make demo` runs: drives through the node, over real ROS 2, scored and drawn."""
+"""The demo of `make demo`: play drives to the node over ROS 2, and score and draw the results."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.visualization.panel import panel
 from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_h264
 
-SEED = 990_000  # of drives that no training run used
+SEED = 990_000  # no training run used drives with this seed
 FRAMES = 12
 SHOWN_SCORE = 0.3
 PICTURE_EVERY = 4  # frames
-VIDEO_RATE = 5.0  # frames a second
-RATES = {"5hz": 0.5, "10hz": 1.0}  # times the recorded 10 Hz
+VIDEO_RATE = 5.0  # frames per second
+RATES = {"5hz": 0.5, "10hz": 1.0}  # playback rate relative to the recorded 10 Hz
 REAL_DATA = {"kitti": "kitti_raw", "a2d2": "a2d2"}  # name -> its folder
 
 
@@ -39,9 +39,9 @@ class _Simulated:
     """A simulated drive.
 
     Attributes:
-        name: Begins the names of the results.
-        rig: Vehicle, see `bev-semseg synth --rig`.
-        rates: Keys of RATES at which it is played.
+        name: Prefix of the names of the results.
+        rig: Name of the rig, see `bev-semseg synth --rig`.
+        rates: Keys of RATES: the rates at which the drive is played.
     """
 
     name: str
@@ -49,7 +49,7 @@ class _Simulated:
     rates: tuple[str, ...]
 
 
-# The second is a vehicle that the network was not made for.
+# The second drive has a rig that occurs in no training data.
 SIMULATED = (
     _Simulated("synthetic", "a2d2", ("5hz", "10hz")),
     _Simulated("random_rig", "random", ("5hz",)),
@@ -57,7 +57,7 @@ SIMULATED = (
 
 
 def pairs(dataset: Dataset) -> Subset:
-    """Return the frames that have both sensors: those that a bag of pairs can be made of."""
+    """Return the frames with a cloud, an image and a camera, which a bag of pairs needs."""
 
     def is_pair(frame: Frame) -> bool:
         return frame.points is not None and frame.image is not None and frame.camera is not None
@@ -69,13 +69,13 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
     """Run simulated and real drives through the node.
 
     Args:
-        out: The folder for all results. What it held before is removed.
-        checkpoint: The trained network.
-        real_data: A folder that may hold `kitti_raw` and `a2d2`.
+        out: Folder for all results. Its previous content is removed.
+        checkpoint: Checkpoint of the trained network.
+        real_data: Folder that may contain `kitti_raw` and `a2d2`; None to play no real drives.
 
     Returns:
-        The summary, which is also written to out/summary.json: for each drive what
-        `Recording.summary` returns, for simulated ones also the scores and `parity`.
+        The summary, which is also written to out/summary.json: for each drive, the result of
+        `Recording.summary`; for simulated drives, also the scores and the result of `parity`.
 
     Raises:
         ValueError: If a file is damaged.
@@ -100,8 +100,8 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
 
 
 def _simulate(out: Path, drive: _Simulated, predictor: Predictor) -> Dataset:
-    """Simulate a drive. Draw the very first frame of all drives."""
-    # Here, because the simulator needs packages that a vehicle need not have.
+    """Simulate a drive. If it is the first drive, draw its first frame."""
+    # Imported here, because the simulator needs packages that a vehicle may not have.
     from bev_semseg_ros.sim.generate import generate
 
     print(f"simulating a drive of {FRAMES} frames, rig {drive.rig}, seed {SEED}")
@@ -132,7 +132,7 @@ def _run_simulated(
         print(f"{drive.name}: playing at {10 * RATES[rate]:g} Hz to the node")
         recording = _record(bag, out / name, RATES[rate], predictor, checkpoint)
         online = _predictions(recording)
-        # Dropped frames are counted elsewhere: both scores are of the frames that came out.
+        # Dropped frames are counted elsewhere. Both scores cover only the published frames.
         same_frames = [
             None if ours is None else theirs for ours, theirs in zip(online, offline, strict=True)
         ]
@@ -148,7 +148,7 @@ def _run_simulated(
 def _run_real(
     out: Path, predictor: Predictor, checkpoint: str | Path, real_data: Path | None
 ) -> dict[str, Any]:
-    """Play the real drives that are there."""
+    """Play those of the real drives that exist."""
     summary: dict[str, Any] = {}
     for name, folder in REAL_DATA.items():
         if real_data is None or not (real_data / folder).is_dir():
@@ -168,7 +168,7 @@ def _run_real(
 
 
 def table(summary: dict[str, Any], out: Path) -> str:
-    """Return the summary as a table for reading, and where to find the results."""
+    """Return the summary as a readable table, with the paths of the results."""
     lines = [
         f"{'':16} {'in':>4} {'out':>4} {'latency p50/p95':>16} {'network':>8} {'overhead':>8}"
         "  dropped"
@@ -185,7 +185,7 @@ def table(summary: dict[str, Any], out: Path) -> str:
 
 
 def _row(name: str, run: dict[str, Any]) -> str:
-    """Return the line of a drive in `table`."""
+    """Return the row of a drive in `table`."""
 
     def milliseconds(key: str, percentile: str = "p50") -> str:
         value = run[key][percentile]
@@ -236,9 +236,11 @@ def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -
         offline: What the predictor returned for each frame.
 
     Returns:
-        frames: how many came out. same_boxes: of these, how many have the same number of boxes of
-        each class. max_box_difference: the largest in those, in metres and radians.
-        label_agreement: the smallest share of equal pixels in a frame. None where no frame counts.
+        frames: Number of published frames.
+        same_boxes: Number of these frames with the same number of boxes of each class as offline.
+        max_box_difference: Largest difference of a box in these, metres or radians; None if there
+            are no such frames.
+        label_agreement: Smallest fraction of equal pixels in a mask; None without masks.
     """
     differences: list[float] = []
     agreements: list[float] = []
@@ -263,13 +265,13 @@ def parity(online: Sequence[Prediction | None], offline: Sequence[Prediction]) -
 
 
 def _ordered(boxes: Boxes) -> Boxes:
-    """Sort by class and place: scores are published rounded, so their order may differ."""
+    """Sort by class and position: published scores are rounded, so their order may differ."""
     x, y = np.round(boxes.centers[:, :2], 2).T
     return boxes[np.lexsort((y, x, boxes.labels))]
 
 
 def _largest_difference(a: Boxes, b: Boxes) -> float:
-    """Return the largest difference of boxes one by one, in metres and radians; 0 without any."""
+    """Return the largest difference between paired boxes, metres or radians; 0 without boxes."""
     parts = [a.centers - b.centers, a.sizes - b.sizes, wrap_angle(a.yaws - b.yaws)]
     return max(float(np.max(np.abs(part), initial=0.0)) for part in parts)
 
@@ -292,7 +294,7 @@ def _predictions(recording: Recording) -> list[Prediction | None]:
 def _scores(
     predictor: Predictor, dataset: Dataset, predictions: Sequence[Prediction | None]
 ) -> dict[str, float | None]:
-    """Return the main scores of all tasks, on the frames that came out."""
+    """Return the main scores of all tasks, for the published frames."""
     report = Report(predictor.tasks)
     for index, prediction in enumerate(predictions):
         if prediction is not None:
@@ -306,7 +308,7 @@ def _draw(
     predictions: Sequence[Prediction | None],
     folder: Path,
 ) -> None:
-    """Draw what the node published: a video of all frames, a picture of every fourth."""
+    """Draw what the node published: a video of all frames and a picture of every fourth one."""
     with open_video(folder / "drive.mp4", VIDEO_RATE) as video:
         for index, prediction in enumerate(predictions):
             if prediction is None:
@@ -325,5 +327,5 @@ def _draw(
 def _panel(
     predictor: Predictor, frame: Frame, annotation: Annotation, prediction: Prediction
 ) -> np.ndarray:
-    """Draw a frame with the predictor's classes."""
+    """Draw a frame with the classes of the predictor."""
     return panel(frame, annotation, prediction, predictor.config, predictor.label_sets)

@@ -1,4 +1,4 @@
-"""Reserve a ROS domain, so that runs side by side on one machine never hear each other."""
+"""Reserve a ROS domain, so that parallel runs on one machine do not disturb each other."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class ReservedDomain:
         """Return the environment of a process that runs in this domain, on this machine alone.
 
         Args:
-            log_folder: Gets the logs of ROS.
+            log_folder: Folder for the logs of ROS.
 
         Returns:
-            The variables of this process with the domain, the folder and the settings of the
+            The variables of this process, plus the domain, the folder and the settings of the
             package: its shared memory profile, and threads that do not spin while they wait.
         """
         variables = os.environ | {
@@ -78,8 +78,8 @@ def reserve_domain(
     """Reserve a random free domain with an exclusive lock on a file.
 
     Args:
-        folder: Where the lock files are; the system's temporary folder by default. Only processes
-            that use the same folder avoid each other.
+        folder: Folder of the lock files; by default, the system's temporary folder. Only processes
+            that use the same folder avoid each other's domains.
         candidates: Domains to choose from.
 
     Returns:
@@ -106,7 +106,7 @@ def _lock(path: Path) -> int | None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
-            # Only now: Linux refuses O_CREAT for another user's file in a shared temporary folder.
+            # Not above: Linux rejects O_CREAT for another user's file in a shared temporary folder.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CREAT, 0o644)
     except PermissionError:
         return None

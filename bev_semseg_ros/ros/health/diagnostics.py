@@ -1,4 +1,4 @@
-"""The content of /diagnostics: statistics of the last frames, and whether all is well."""
+"""The content of /diagnostics: statistics of the last frames, and what is wrong."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
 
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 
-# Why a message or frame was dropped, or published without one of its sensors or without the ego
-# motion (degraded).
-# STREAM is points or image; of several sensors it is NAME/points or NAME/image. Other causes that
-# are of one sensor then begin with NAME/.
+# Why a message or frame was dropped, or a frame was published without one of its sensors or without
+# the ego motion (degraded).
+# STREAM is points or image, or NAME/points or NAME/image for a named sensor. Other causes that
+# concern one named sensor also begin with NAME/.
 CAUSES = {
     "unmatched_STREAM": "within max_wait, no message arrived whose stamp differs by at most slop; "
     "or a newer message of the same sensor was processed first",
@@ -51,7 +51,7 @@ CAUSES = {
     "callback_error": "an internal error of the node: please report it",
 }
 
-NOT_SEARCHED = "none"  # the number of boxes if the network had no input to find them in
+NOT_SEARCHED = "none"  # instead of the number of boxes, if their input is missing
 
 # The keys of ~/timing; CAUSE is one of CAUSES.
 TIMING_KEYS = {
@@ -104,7 +104,7 @@ class Snapshot:
     """A node at one moment.
 
     Attributes:
-        mode: The parameter mode.
+        mode: The mode of the node.
         counts: The counters and the last frames.
         reasons: What is wrong with the input, in words.
         hardware: Values of the keys device, precision, engine and memory/...
@@ -118,11 +118,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What /diagnostics says.
+    """The content of a message on /diagnostics.
 
     Attributes:
         level: OK, WARN or ERROR.
-        message: The reason.
+        message: The reason, or the rate if the level is OK.
         values: The values, by `KEYS`.
     """
 
@@ -132,10 +132,10 @@ class Verdict:
 
 
 class Monitor:
-    """Judges the snapshots of a node, one a second."""
+    """Judges snapshots of a node, one per second."""
 
     def __init__(self, now: float) -> None:
-        """Begin to count silence.
+        """Start to measure silence.
 
         Args:
             now: `time.monotonic()`, seconds.
@@ -146,19 +146,19 @@ class Monitor:
     def look(
         self, now: float, snapshot: Snapshot, max_processing_time_ms: float, max_silence_ms: float
     ) -> Verdict:
-        """Judge the time since the last look.
+        """Judge the time since the last call.
 
-        ERROR: for more than `max_silence_ms` no frame took less than `max_processing_time_ms`.
-        WARN: a frame took longer, or something is wrong with the input.
+        ERROR: no frame was published in time for longer than `max_silence_ms`.
+        WARN: a frame was late, or something is wrong with the input.
 
         Args:
             now: `time.monotonic()`, seconds.
-            snapshot: The node as it is now.
-            max_processing_time_ms: A frame that took longer is late.
-            max_silence_ms: So long may be no frame in time.
+            snapshot: The current state of the node.
+            max_processing_time_ms: Longest `total_ms` of a frame in time; longer ones are late.
+            max_silence_ms: Longest allowed time without a frame in time.
 
         Returns:
-            The verdict; its rates are those since the last look.
+            The verdict. Its rates are those since the last call.
         """
         frames = snapshot.counts.frames
         recent = [frame for frame in frames if self._last_look < frame.at <= now]
@@ -220,7 +220,7 @@ class Monitor:
         return values | _statistics(counts.frames) | dict(snapshot.hardware)
 
     def _added(self, kind: str, counts: Mapping[str, int]) -> dict[str, int]:
-        """Return what was added to each counter since the last look."""
+        """Return the increase of each counter since the last call."""
         added = {name: count - self._counted[kind, name] for name, count in counts.items()}
         self._counted.update({(kind, name): count for name, count in added.items()})
         return added
@@ -243,7 +243,7 @@ def memory(device: str) -> dict[str, float]:
         device: The device of the network, such as "cpu" or "cuda:0".
 
     Returns:
-        MiB by `KEYS`; without `memory/resident_mib` if /proc cannot be read.
+        Memory in MiB, by `KEYS`; without `memory/resident_mib` if /proc cannot be read.
     """
     found = {}
     try:
@@ -261,7 +261,7 @@ def memory(device: str) -> dict[str, float]:
 def status(
     name: str, level: int, message: str, values: Mapping[str, Any], hardware_id: str = ""
 ) -> Any:
-    """Make a diagnostic_msgs/DiagnosticStatus with `values` as text."""
+    """Return a diagnostic_msgs/DiagnosticStatus with `values` as text."""
     from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
     pairs = [
@@ -274,7 +274,7 @@ def status(
 
 
 def _why_silent(now: float, counts: Counts, max_processing_time_ms: float) -> list[str]:
-    """Return what the frames themselves say of a silence for which the input is no reason."""
+    """Return what the frames show about a silence that the input does not explain."""
     causes = []
     if counts.in_process_since is not None:
         causes.append(f"a frame has been in process for {now - counts.in_process_since:.1f} s")

@@ -1,4 +1,4 @@
-"""Explain in words why messages do not match, and what was done with them."""
+"""Explain in words why messages do not match, and what became of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ NO_ROOM = f"more than {MOST_WAITING} came within max_wait, and no more can wait"
 def why_unmatched(
     stream: str, reference: str, miss: float | None, slop: float, max_wait: float, is_full: bool
 ) -> str:
-    """Say why a stream does not join the reference, and what to change.
+    """Explain why a stream does not join the reference, and what to change.
 
     Args:
         stream: The stream.
-        reference: The stream that is the reference.
-        miss: Difference of the nearest stamps, seconds; None if unknown.
+        reference: The reference stream.
+        miss: Difference between the nearest stamps, seconds; None if unknown.
         slop: The parameter slop, seconds.
         max_wait: The parameter max_wait, seconds.
-        is_full: Whether more messages had to wait than can.
+        is_full: Whether messages were dropped because too many waited.
     """
     if {stream, reference} == set(STREAMS):  # one lidar and one camera need no names
         prefix, both, offset = "", "image and cloud", "set points_offset or image_offset"
@@ -51,16 +51,16 @@ def explain_outcomes(
     unmatched: str,
     is_unmatched: bool,
 ) -> dict[str, int]:
-    """Say what was done with messages without a partner or with old stamps.
+    """Describe what became of messages without a partner or with old stamps.
 
-    It is for one lidar and one camera; `explain_stream` is for the streams of other sensors.
+    This is for a lidar and a camera without names. For named sensors, see `explain_stream`.
 
-    All counts are those of the time to explain, such as the last second.
+    All counts cover the period to describe, such as the last second.
 
     Args:
         published: Frames with a result.
         dropped: Messages and frames without a result, by cause.
-        degraded: Frames with a result that lack a sensor, by cause.
+        degraded: Frames with a result, but without a sensor, by cause.
         unmatched: The parameter unmatched.
         is_unmatched: Whether no pairs form.
 
@@ -80,7 +80,7 @@ def explain_outcomes(
         f"clouds dropped ({NO_ROOM})": dropped["queue_full_points"],
         f"images dropped ({NO_ROOM})": dropped["queue_full_image"],
     }
-    if is_unmatched:  # while pairs form these are the surplus of a faster camera
+    if is_unmatched:  # while pairs form, these are the surplus of a faster camera
         counts[f"{images} dropped"] = dropped["unmatched_image"]
     for noun, cause in (("clouds", "late_points"), ("images", "late_image")):
         if dropped[cause] > published:  # a few late ones are not worth a warning
@@ -96,15 +96,15 @@ def explain_stream(
     unmatched: str,
     pairing: Pairing,
 ) -> dict[str, int]:
-    """Say what was done with the messages of one stream of several, and how often it is missing.
+    """Describe what became of the messages of a named sensor, and how often it is missing.
 
     Args:
         stream: The stream.
         published: Frames with a result.
         dropped: Messages and frames without a result, by cause.
-        degraded: Frames with a result that lack a sensor, by cause.
+        degraded: Frames with a result, but without a sensor, by cause.
         unmatched: The parameter unmatched.
-        pairing: How well the streams find the reference.
+        pairing: The streams that do not match the reference.
 
     Returns:
         The number of frames or messages by outcome.
@@ -117,7 +117,7 @@ def explain_stream(
     if stream == pairing.reference:
         why = "unmatched is drop" if unmatched == "drop" else "newer ones were processed first"
         counts[f"{messages} dropped ({why})"] = dropped[f"unmatched_{stream}"]
-    elif stream in pairing.misses:  # else these are the surplus of a faster sensor
+    elif stream in pairing.misses:  # otherwise, these are the surplus of a faster sensor
         why = f"they do not match {pairing.reference}"
         counts[f"{messages} dropped ({why})"] = dropped[f"unmatched_{stream}"]
     if dropped[f"late_{stream}"] > published / 2:  # a few late ones are not worth a warning
@@ -127,5 +127,5 @@ def explain_stream(
 
 
 def own_error(error: Exception) -> str:
-    """Describe an error that no input should be able to cause."""
-    return f"an error of the node itself, please report it: {type(error).__name__}: {error}"
+    """Describe an error that no input should cause."""
+    return f"internal error of the node, please report it: {type(error).__name__}: {error}"

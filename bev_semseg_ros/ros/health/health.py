@@ -1,4 +1,4 @@
-"""Health: what the node has counted and what it warns of, in one thread-safe place."""
+"""Health: the counters and warnings of the node, in one thread-safe object."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-LAST_FRAMES = 100  # records of published frames that are kept
+LAST_FRAMES = 100  # number of published frames whose records are kept
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """A frame that was published.
+    """Record of a published frame.
 
     Attributes:
         at: `time.monotonic()` when it was published, seconds.
-        total_ms: Time from the end of the wait for its messages to its results.
-        mode: The mode it was processed in.
-        sync_offset_ms: Stamp of the cloud minus stamp of the image; None without a pair.
+        total_ms: Time from the end of the wait for its messages to its results, milliseconds.
+        mode: The mode in which it was processed.
+        sync_offset_ms: Stamp of its first cloud minus stamp of its first image, milliseconds; None
+            if it lacks either.
     """
 
     at: float
@@ -32,11 +33,11 @@ class InputState:
     """A subscribed topic at one moment.
 
     Attributes:
-        topic: The topic's full name.
-        received: Messages so far.
-        age: Seconds since the last message; None if none came.
-        lost: Messages that were replaced by newer ones or lost on the way.
-        problem: Why messages do not come and what to do about it; empty if they come.
+        topic: Full name of the topic.
+        received: Number of messages received.
+        age: Time since the last message, seconds; None if none came.
+        lost: Number of messages that were replaced by newer ones or lost by DDS.
+        problem: Why messages do not come and what to do; empty if they come.
     """
 
     topic: str
@@ -48,12 +49,12 @@ class InputState:
 
 @dataclass(frozen=True)
 class Pairing:
-    """How well the messages of all streams find those of the reference.
+    """The streams that do not match the reference.
 
     Attributes:
-        reference: The stream that the others are matched with.
-        misses: The streams that have not joined the reference for a while, each with the
-            difference of the nearest stamps since it last did, seconds; None if unknown.
+        reference: The stream with which the others are matched.
+        misses: The streams that have not joined the reference lately, each with the difference
+            between the nearest stamps (`Synchronizer.miss`), seconds; None if unknown.
     """
 
     reference: str = ""
@@ -62,20 +63,21 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Counts:
-    """All that `Health` holds, at one moment. Counters count since activation.
+    """Content of `Health` at one moment, without the warnings. Counters start at activation.
 
     Attributes:
         received: Messages by stream.
         dropped: Messages and frames without a result, by cause.
-        degraded: Frames published without one of their sensors, by cause.
+        degraded: Frames published without one of their sensors or the ego motion, by cause.
         sent: Messages by output topic.
         published: Frames published.
         frames: The last published frames, oldest first.
-        inputs: The subscribed topics, by name ("points", "image", "camera_info").
-        pairing: How well the streams find the reference.
-        input_age_ms: From the last frame's stamp to its results; None before the first frame.
-        in_process_since: When the frame in process was begun, `time.monotonic()`; None between
-            frames.
+        inputs: The subscribed topics, by name, such as "points" or "front/image".
+        pairing: The streams that do not match the reference.
+        input_age_ms: Time from the stamp of the last frame to its results, milliseconds; None
+            before the first frame.
+        in_process_since: `time.monotonic()` when the processing of the current frame began; None
+            between frames.
     """
 
     received: Counter[str] = field(default_factory=Counter)
@@ -91,14 +93,13 @@ class Counts:
 
 
 class Health:
-    """Counters, the latest warning of each cause and the last frames of a node.
+    """The counters, the latest warning for each cause, and the last frames of a node.
 
-    Every part of the node that counts or warns is given this object and writes to it. Once a
-    second the reporter reads it. All methods are thread-safe and return at once.
+    All parts of the node write to this object. The reporter reads it once per second. All methods
+    are thread-safe and return at once.
 
     Attributes:
-        failure: Why the inference thread gave up (only a failed device can cause this); None
-            while it works.
+        failure: Why the device failed and the inference thread ended; None while it works.
     """
 
     def __init__(self) -> None:
@@ -106,10 +107,10 @@ class Health:
         self.reset()
 
     def reset(self, streams: Iterable[str] = ("points", "image")) -> None:
-        """Forget everything, as at activation.
+        """Reset everything, as at activation.
 
         Args:
-            streams: Those whose messages are counted, from 0 on.
+            streams: The streams whose counters start at 0.
         """
         with self._lock:
             self.failure: str | None = None
@@ -131,12 +132,12 @@ class Health:
             self._received[stream] += 1
 
     def drop(self, cause: str, count: int = 1) -> None:
-        """Count messages or frames that have no result. `diagnostics.CAUSES` lists the causes."""
+        """Count messages or frames without a result. `diagnostics.CAUSES` lists the causes."""
         with self._lock:
             self._dropped[cause] += count
 
     def set_in_process_since(self, moment: float | None) -> None:
-        """Keep when the frame in process was begun, `time.monotonic()`; None once it has ended."""
+        """Keep the `time.monotonic()` at which the current frame began; None when it has ended."""
         with self._lock:
             self._in_process_since = moment
 
@@ -145,8 +146,8 @@ class Health:
 
         Args:
             frame: The record.
-            missing: Why a sensor is missing in it; `diagnostics.CAUSES` lists the causes. With one
-                the frame counts as degraded, too.
+            missing: Why sensors or the ego motion are missing in it, from `diagnostics.CAUSES`.
+                With any cause, the frame also counts as degraded.
         """
         with self._lock:
             self._published += 1
@@ -159,12 +160,12 @@ class Health:
             self._sent[topic] += 1
 
     def warn(self, cause: str, text: str) -> None:
-        """Keep a warning until the reporter takes it; it replaces an earlier one of this cause."""
+        """Keep a warning until the reporter takes it. It replaces an earlier one of this cause."""
         with self._lock:
             self._warnings[cause] = text
 
     def fail(self, reason: str) -> None:
-        """Say that the device failed: no more frames will be processed."""
+        """Record that the device has failed: no more frames will be processed."""
         with self._lock:
             self.failure = reason
 
@@ -174,17 +175,17 @@ class Health:
             self._inputs[name] = state
 
     def set_pairing(self, pairing: Pairing) -> None:
-        """Keep how well the streams find the reference."""
+        """Keep which streams do not match the reference."""
         with self._lock:
             self._pairing = pairing
 
     def set_input_age(self, milliseconds: float) -> None:
-        """Keep the age of the last frame when its results were published."""
+        """Keep the age that the last frame had when its results were published."""
         with self._lock:
             self._input_age_ms = milliseconds
 
     def counts(self) -> Counts:
-        """Return a copy of everything but the warnings."""
+        """Return a copy of everything except the warnings."""
         with self._lock:
             return Counts(
                 received=self._received.copy(),
@@ -210,7 +211,7 @@ class Health:
             }
 
     def take_warnings(self) -> list[str]:
-        """Return the warnings since the last call, one of each cause, and forget them."""
+        """Return the warnings since the last call, one per cause, and remove them."""
         with self._lock:
             warnings, self._warnings = self._warnings, {}
         return list(warnings.values())

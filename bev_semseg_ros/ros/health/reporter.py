@@ -1,4 +1,4 @@
-"""Once a second: one line of the log about what is wrong, and everything on /diagnostics."""
+"""Report once per second: what is wrong in one log line, and everything on /diagnostics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 
 
 class Hardware(Protocol):
-    """What is reported of a predictor."""
+    """The properties of a predictor that are reported."""
 
     device: Any
     precision: str
@@ -27,7 +27,7 @@ class Hardware(Protocol):
 
 
 class Reporter:
-    """Reads the health of a node. Not thread-safe: for the executor's thread."""
+    """Reports the health of a node. Not thread-safe: use it only in the executor's thread."""
 
     def __init__(
         self,
@@ -36,12 +36,12 @@ class Reporter:
         parameters: Callable[[], Parameters],
         warn: Callable[[str], Any],
     ) -> None:
-        """Begin to report.
+        """Start with the first period.
 
         Args:
-            health: What the node counts and warns of.
+            health: Counters and warnings of the node.
             hardware: The predictor.
-            parameters: Returns the parameters as they are now.
+            parameters: Returns the current parameters.
             warn: Writes a line to the log.
         """
         self._health, self._hardware = health, hardware
@@ -51,9 +51,9 @@ class Reporter:
         self._outcomes_before: set[str] = set()
 
     def report(self) -> Verdict:
-        """Write at most one line to the log and return what /diagnostics is to say.
+        """Write at most one line to the log and return the content of /diagnostics.
 
-        Call it once a second.
+        Call it once per second.
         """
         counts, parameters = self._health.counts(), self._parameters()
         reasons = self._reasons(counts, parameters)
@@ -91,7 +91,7 @@ class Reporter:
                 outcomes |= explain_stream(
                     stream, published, dropped, degraded, parameters.unmatched, counts.pairing
                 )
-        # Outcomes are worth a line when one begins, and beside whatever else is wrong.
+        # Outcomes are reported when a new one occurs, or together with other reasons.
         if reasons or not outcomes.keys() <= self._outcomes_before:
             reasons += [f"{outcome}: {count}" for outcome, count in outcomes.items()]
         self._outcomes_before = set(outcomes)

@@ -19,14 +19,14 @@ STAGES = {
 
 
 class StageClock:
-    """Times stages that follow each other.
+    """Measures the durations of the consecutive stages of a frame.
 
     Attributes:
-        values: Milliseconds by stage; they add up to `total_ms`.
+        values: Durations by stage, milliseconds; they add up to `total_ms`, which is also there.
     """
 
     def __init__(self, entered: int) -> None:
-        """Begin with the first stage, the wait.
+        """Start the first stage, the wait.
 
         Args:
             entered: `time.monotonic_ns()` when the wait began.
@@ -39,8 +39,8 @@ class StageClock:
 
         Args:
             stage: A key of `STAGES`.
-            network_ms: The part of it that the network took, if any. It is subtracted from the
-                stage and kept as a stage of its own: the predictor measures it.
+            network_ms: Time of the network within this stage, if any, as the predictor measured
+                it. It is subtracted from the stage and becomes a stage of its own.
         """
         now = time.monotonic_ns()
         self.values[stage] = (now - self._last) / 1e6

@@ -12,14 +12,15 @@ WAIT_NS = 1_000_000_000  # longest wait of an image for its camera_info
 
 
 class CameraInfoMatcher:
-    """Offers the images of one camera with their camera_info, or None, to a StampFilter.
+    """Passes the images of one camera, with their camera_info or None, to a StampFilter.
 
-    Drivers publish one camera_info per image, which may come a moment after it. Once an image
-    and a camera_info had the same stamp, an image waits for its own camera_info until the next
-    image comes, and at most for WAIT_NS. Then it goes with the last camera_info, or is dropped if
-    none ever came.
+    Drivers publish one camera_info per image, which may come shortly after it. An image waits for a
+    camera_info if none has come yet, or if the previous image had a camera_info with the same stamp
+    and its own has not come yet. It waits until the next camera_info or image comes, and at most
+    for WAIT_NS. Then it is passed on with the last camera_info, or dropped if none ever came.
 
-    Not thread-safe: for the executor's thread. Call `expire` regularly and `close` at the end.
+    Not thread-safe: use it only in the executor's thread. Call `expire` regularly, and `close` at
+    the end.
     """
 
     def __init__(
@@ -29,11 +30,11 @@ class CameraInfoMatcher:
         needs_camera_info: bool,
         stream: str = "image",
     ) -> None:
-        """Begin without a camera_info.
+        """Start without a camera_info.
 
         Args:
-            stamp_filter: Takes the messages.
-            health: Counts images that are not offered.
+            stamp_filter: Takes the images.
+            health: Counts images that are not passed on.
             needs_camera_info: Whether images need a camera_info.
             stream: The stream of the images.
         """
@@ -59,7 +60,7 @@ class CameraInfoMatcher:
         self._offer_waiting_image()
 
     def expire(self, now: int) -> None:
-        """End the wait of an image that has lasted for WAIT_NS at `now`, time.monotonic_ns()."""
+        """Pass on an image that has waited for WAIT_NS at `now` (`time.monotonic_ns()`)."""
         if now - self._waiting_since >= WAIT_NS:
             self._offer_waiting_image()
 

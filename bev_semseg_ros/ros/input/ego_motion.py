@@ -16,9 +16,9 @@ from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
 from bev_semseg_ros.ros.node.parameters import Parameters
 
-MAX_AGE_NS = 200_000_000  # between a frame and the motion that is taken for it
-STEP_NS = 100_000_000  # between the two poses of which TF's velocity is the difference
-REMEMBERED = 500  # odometry messages; some seconds at the usual rates
+MAX_AGE_NS = 200_000_000  # longest time between a frame and its motion
+STEP_NS = 100_000_000  # between the two TF poses from which velocities are computed
+REMEMBERED = 500  # odometry messages to keep; some seconds at usual rates
 
 
 class UnknownMotion(LookupError):
@@ -32,11 +32,14 @@ class MotionSource(Protocol):
         """Return the motion at a time.
 
         Args:
-            stamp: nanoseconds.
-            ego_from_base: (4, 4).
+            stamp: The time, nanoseconds.
+            ego_from_base: (4, 4) pose of `base_frame` in the ego frame.
+
+        Returns:
+            The velocities of the ego frame.
 
         Raises:
-            UnknownMotion: there is none for this time.
+            UnknownMotion: If the motion at this time is not known.
         """
         ...
 
@@ -45,20 +48,20 @@ class MotionSource(Protocol):
 
 
 class OdometryMotion:
-    """The velocities of nav_msgs/Odometry, of the message nearest to the frame.
+    """Motion from the twist of the nav_msgs/Odometry message nearest to the frame in time.
 
-    Messages come in the executor's thread, `at` is called by the inference thread. The axes of the
-    twist must be those of base_frame, or with a calibration file those of the ego frame. If the
-    stamps jump back, as when a simulation starts again, the messages of before are forgotten.
+    `take` is called in the executor's thread, `at` in the inference thread. The axes of the twist
+    must be those of base_frame, or, with a calibration file, those of the ego frame. If the stamps
+    jump back, for instance because a simulation restarts, earlier messages are discarded.
     """
 
     def __init__(self) -> None:
-        """Begin without messages."""
+        """Start without messages."""
         self._lock = threading.Lock()
         self._messages: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=REMEMBERED)
 
     def take(self, message: Any) -> None:
-        """Remember an Odometry."""
+        """Keep a nav_msgs/Odometry message."""
         twist = message.twist.twist
         linear = np.array([twist.linear.x, twist.linear.y, twist.linear.z])
         angular = np.array([twist.angular.x, twist.angular.y, twist.angular.z])
@@ -90,17 +93,17 @@ class OdometryMotion:
             raise UnknownMotion(f"topic odometry: {error}") from error
 
     def close(self) -> None:
-        """Do nothing: the subscription is the session's."""
+        """Do nothing: the subscription belongs to the session."""
 
 
 class TransformMotion:
-    """Differences of the poses of base_frame in a frame that stands still, from TF."""
+    """Motion from TF: the difference between two poses of base_frame in odom_frame."""
 
     def __init__(self, transforms: Transforms, odom_frame: str, base_frame: str) -> None:
-        """Begin without transforms.
+        """Keep the settings.
 
         Args:
-            transforms: TF.
+            transforms: Looks up transforms in TF.
             odom_frame: Name of the frame in which base_frame moves.
             base_frame: Name of the vehicle's frame.
         """
@@ -155,28 +158,31 @@ def open_motion(node: Node, parameters: Parameters) -> MotionSource | None:
 
 
 def velocities(start_from_end: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the constant velocities (3,) and rates (3,) that make a movement, in its own frame.
+    """Return the constant velocities that result in a movement, along the axes of the moving frame.
 
     Args:
-        start_from_end: (4, 4) pose of the end in the frame of the start.
-        seconds: that the movement takes.
+        start_from_end: (4, 4) pose of the frame at the end, relative to its start.
+        seconds: Duration of the movement.
+
+    Returns:
+        (3,) linear velocity, m/s, and (3,) angular velocity, rad/s.
     """
     turn = cv2.Rodrigues(start_from_end[:3, :3])[0][:, 0]
-    # The direction of travel turns meanwhile: half the turn brings the chord to the frame.
+    # The direction of travel rotates during the movement, so the chord is off by half of it.
     half_back = cv2.Rodrigues(-turn / 2)[0]
     return half_back @ start_from_end[:3, 3] / seconds, turn / seconds
 
 
 def motion_of_ego(linear: np.ndarray, angular: np.ndarray, ego_from_base: np.ndarray) -> EgoMotion:
-    """Return the motion of the ego frame of a vehicle whose base frame moves so.
+    """Return the motion of the ego frame, given the motion of the base frame.
 
     Args:
-        linear: (3,) velocity of the base frame's origin, in the base frame, m/s.
-        angular: (3,) rates about its axes, rad/s.
-        ego_from_base: (4, 4).
+        linear: (3,) velocity of the origin of the base frame along its axes, m/s.
+        angular: (3,) angular velocity about the axes of the base frame, rad/s.
+        ego_from_base: (4, 4) pose of the base frame in the ego frame.
 
     Raises:
-        ValueError: A number is not finite.
+        ValueError: If a number is not finite.
     """
     origin_of_ego = invert(ego_from_base)[:3, 3]
     turn = ego_from_base[:3, :3]

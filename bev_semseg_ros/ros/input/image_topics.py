@@ -1,8 +1,8 @@
-"""On which topic, and in which type, the images of a camera come. Needs no rclpy.
+"""Topics and types of the images of a camera. Needs no rclpy.
 
-The topic is the one to which `image` is remapped. As image_transport has it, the compressed images
-are on the topic with SUFFIX behind. The remapped topic may also be theirs as a whole, whatever its
-name is: there the type of the publisher decides.
+Images come on the topic to which `image` is remapped. As in image_transport, compressed images come
+on this topic plus SUFFIX. `image` may also be remapped to the full name of a topic of compressed
+images, whatever that name is. The type of the publisher then decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Form = tuple[str, str]  # message type, topic
 
 
 def image_forms(topic: str, transport: str) -> list[Form]:
-    """Return where the node looks for images, the place that the parameter names first.
+    """Return the types and topics on which the node expects images, the preferred one first.
 
     Args:
         topic: The topic `image` after remapping.
@@ -27,7 +27,7 @@ def image_forms(topic: str, transport: str) -> list[Form]:
 
 
 def other_forms(topic: str, transport: str, sensor: Sensor) -> dict[Form, str]:
-    """Return where the images may be instead -> the change with which the node takes them.
+    """Return other types and topics that may have the images -> the change to make to use them.
 
     Args:
         topic: The topic `image` after remapping.
@@ -49,11 +49,11 @@ def other_forms(topic: str, transport: str, sensor: Sensor) -> dict[Form, str]:
 
 
 def remapping(topic: str, message_type: str) -> tuple[str, str]:
-    """Return the topic to which `image` is to be remapped, and the parameter image_transport.
+    """Return the topic to which to remap `image`, and the value of image_transport.
 
     Args:
         topic: The topic of the images.
-        message_type: Their type.
+        message_type: The message type of the images.
     """
     if message_type != COMPRESSED_IMAGE:
         return topic, "raw"

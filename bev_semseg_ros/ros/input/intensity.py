@@ -1,4 +1,4 @@
-"""Find the factor that brings a lidar's intensity to 0..1 from its first clouds."""
+"""Find the factor that scales a lidar's intensity to 0..1, from its first clouds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bev_semseg_ros.input_check import expected_full_scale, full_scale, highest_intensity
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 
-CLOUDS = 10  # clouds that decide
+CLOUDS = 10  # number of clouds that decide the full scale
 
 
 @dataclass
@@ -18,10 +18,10 @@ class _Decision:
     """The full scale of one field of the cloud.
 
     Attributes:
-        full: The value that becomes 1.0; 0 until a cloud had intensities.
+        full: Intensity that is scaled to 1.0; 0 until a cloud had intensities above 0.
         largest: Largest intensity of the clouds that decided.
-        clouds: How many clouds decided, at most `CLOUDS`.
-        contrary: Largest intensities of the last clouds, as long as all disagree with `full`.
+        clouds: Number of clouds that decided, at most `CLOUDS`.
+        contrary: Largest intensities of the last clouds in a row that disagree with `full`.
     """
 
     full: float = 0.0
@@ -31,25 +31,25 @@ class _Decision:
 
 
 class IntensityScale:
-    """`decode_cloud` with the factor that suits the lidar.
+    """Decodes clouds and scales their intensity by the factor that suits the lidar.
 
     The largest values of the first `CLOUDS` clouds with intensities decide the full scale. It may
-    grow while they come; afterwards only `CLOUDS` clouds in a row that disagree change it. Fields
-    of other names and types are judged separately, so that damaged clouds between good ones
-    decide nothing. `input_check` judges whether the result suits the network.
+    grow during these clouds. Afterwards, only `CLOUDS` clouds in a row that disagree change it.
+    Fields with other names or types are judged separately, so that damaged clouds between good ones
+    have no effect. `input_check` judges whether the result suits the network.
 
     Attributes:
-        factor: The factor of the last cloud.
+        factor: Factor of the last cloud.
     """
 
     def __init__(self) -> None:
-        """Begin without a decision."""
+        """Start without a decision."""
         self.factor = 1.0
         self._warning: str | None = None
         self._decisions: dict[tuple[str, str], _Decision] = {}
 
     def take_warning(self) -> str | None:
-        """Return what was decided since the last call, in words, and forget it."""
+        """Return a warning about an unusual full scale, once; None if there is no new one."""
         warning, self._warning = self._warning, None
         return warning
 
@@ -62,7 +62,7 @@ class IntensityScale:
             scale: The parameter intensity_scale; 0 to choose the factor here.
 
         Returns:
-            (N, 4) as `decode_cloud` gives it.
+            (N, 4) float32 as from `decode_cloud`, with intensity 0..1 after scaling.
         """
         found = find_field(message, field)
         kind = "" if found is None else POINT_TYPES.get(int(found.datatype), "")
@@ -75,11 +75,11 @@ class IntensityScale:
         self._judge(points[:, 3], kind, decision)
         if decision.full != before:
             self._explain(field, kind, decision)
-        self.factor = 1.0 / (decision.full or 1.0)  # 0: there is nothing to scale
+        self.factor = 1.0 / (decision.full or 1.0)  # full is 0 if there is nothing to scale
         if self.factor == 1.0:
             return points
         if np.may_share_memory(points, np.asarray(message.data)):
-            points = points.copy()  # a view of the message, which others may hold
+            points = points.copy()  # a view of the message, which others may use
         with np.errstate(invalid="ignore"):  # signalling NaN of a damaged cloud; they stay NaN
             points[:, 3] *= np.float32(self.factor)
         return points

@@ -1,4 +1,4 @@
-"""Refuse impossible stamps and correct the others, before messages are matched."""
+"""Reject messages without a stamp and correct the other stamps, before messages are matched."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 
-AHEAD_NS = 1_000_000_000  # a stamp so far ahead of the node's clock is warned of
+AHEAD_NS = 1_000_000_000  # stamps further ahead of the node's clock cause a warning
 NOUNS = {"points": "clouds", "image": "images"}
 
 
 class StampFilter:
-    """Offers the messages of all streams to a queue.
+    """Passes the messages of all streams to a queue, with offsets added to their stamps.
 
     A message without a stamp (0 is "not set" in ROS) is dropped: it cannot be matched.
 
-    Not thread-safe: for the executor's thread.
+    Not thread-safe: use it only in the executor's thread.
     """
 
     def __init__(self, queue: LatestPairQueue, health: Health, clock: Callable[[], int]) -> None:
-        """Begin without offsets.
+        """Start without offsets.
 
         Args:
             queue: Takes the messages.
-            health: Counts messages that are not offered and warns of impossible stamps.
-            clock: Returns the node's time, nanoseconds.
+            health: Counts dropped messages, and takes warnings about missing or future stamps.
+            clock: Returns the time of the node's clock, nanoseconds.
         """
         self._queue, self._health, self._clock = queue, health, clock
         self._offsets: dict[str, int] = {}
         self._is_ahead: dict[str, bool] = {}
 
     def tune(self, offsets: Mapping[str, float]) -> None:
-        """Set the seconds that are added to the stamps of each stream, from now on."""
+        """Set the offsets to add to the stamps of each stream, seconds."""
         self._offsets = {stream: round(offset * 1e9) for stream, offset in offsets.items()}
 
     def offer(self, stream: str, message: Any, info: Any = None) -> None:
-        """Offer a message as (message, info).
+        """Pass on a message as (message, info).
 
         Args:
-            stream: Its stream.
+            stream: Stream of the message.
             message: A sensor_msgs/PointCloud2, Image or CompressedImage.
             info: The CameraInfo of an image.
         """
@@ -59,7 +59,7 @@ class StampFilter:
         self._queue.offer(stream, stamp + self._offsets.get(stream, 0), (message, info))
 
     def _warn_of_future(self, stream: str, stamp: int) -> None:
-        """Warn when stamps begin to come from the future. They are matched like any other."""
+        """Warn when a stream begins to have stamps in the future. They are matched as usual."""
         now = self._clock()
         is_ahead = stamp - now > AHEAD_NS
         if is_ahead and not self._is_ahead.get(stream, False):

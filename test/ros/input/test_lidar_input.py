@@ -65,7 +65,7 @@ def test_points_are_not_moved_by_times_that_cannot_be_of_one_sweep():
     scan = lidar.decode(cloud_with_times((0.0, 8.0)), np.eye(4), Parameters(), seconds=0.03)
     assert scan.times == 0.03
     (warning,) = [each for each in health.take_warnings() if "from its stamp" in each]
-    assert "up to 8 s" in warning and "moved by the stamp alone" in warning
+    assert "up to 8 s" in warning and "the times of the points are ignored" in warning
 
 
 def test_point_times_of_another_clock_do_not_cost_the_rings_and_units():
@@ -145,7 +145,7 @@ def test_clouds_in_base_link_are_not_moved_by_the_calibration_of_the_lidar_in_si
     """Filters and concatenation nodes publish so; boxes would stand beside their objects."""
     (said,) = warnings_of(in_frame("base_link"), "velodyne")
     assert "the points were transformed to the frame of the vehicle, and the calibration" in said
-    assert "take the clouds of the lidar's driver, or make the calibration for an ego frame" in said
+    assert "use the clouds of the lidar's driver, or make the calibration for an ego frame" in said
 
 
 def test_clouds_of_another_frame_may_be_of_the_same_lidar():

@@ -1,8 +1,8 @@
 """The poses of the sensors: from a calibration file, from parameters or from TF.
 
-The ego frame has the axes of `base_frame` and its origin on the ground below the reference lidar; a
-calibration file brings its own ego frame. `a_from_b` is a (4, 4) matrix that takes points of frame
-b to frame a.
+The ego frame has the axes of `base_frame`, and its origin is on the ground below the reference
+lidar. A calibration file defines its own ego frame. `a_from_b` is a (4, 4) matrix that takes points
+of frame b to frame a.
 """
 
 from bev_semseg_ros.ros.input.extrinsics.fixed import FixedExtrinsics

@@ -1,4 +1,4 @@
-"""Poses that hold for every frame."""
+"""Poses that are the same in every frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bev_semseg_ros.ros.input.extrinsics.poses import Poses
 
 
 class FixedExtrinsics:
-    """Poses that hold for every frame, whatever the messages call their frames."""
+    """Poses that are the same in every frame, whatever the frame_ids of the messages are."""
 
     def __init__(
         self,
@@ -26,21 +26,21 @@ class FixedExtrinsics:
         """Keep the poses.
 
         Args:
-            ego_from_lidar: (4, 4) by the lidars' names, the reference lidar first.
-            camera_from_ego: (4, 4) of the optical frames, by the cameras' names.
+            ego_from_lidar: (4, 4) poses of the lidars, by name, the reference lidar first.
+            camera_from_ego: (4, 4) transforms to the optical frames of the cameras, by name.
             lidar_frame: See `Extrinsics`.
-            frames: ego_from_frame of the frames that `output_frame` may name, by name.
+            frames: (4, 4) ego_from_frame of the allowed values of `output_frame`, by name.
             output_frame: The parameter; empty: the frame of the reference lidar's cloud.
-            ego_from_base: (4, 4) of the vehicle's frame; None: it is the ego frame.
+            ego_from_base: (4, 4) pose of the frame of the vehicle; None: it is the ego frame.
 
         Raises:
-            ValueError: If `output_frame` is another frame.
+            ValueError: If `output_frame` is not one of `frames`.
         """
         if output_frame and output_frame not in frames:
             raise ValueError(
                 f"parameter output_frame: {output_frame!r} is not known here, only "
-                f"{', '.join(frames)} (or empty: the cloud's frame); with extrinsics tf any frame "
-                "of TF is"
+                f"{', '.join(frames)} (or empty: the cloud's frame); with extrinsics tf, any frame "
+                "of TF is allowed"
             )
         self.lidar_frame = lidar_frame
         self._ego_from_lidar, self._camera_from_ego = ego_from_lidar, camera_from_ego

@@ -13,7 +13,7 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 def from_parameters(
     parameters: Parameters, lidars: Sequence[str], cameras: Sequence[str]
 ) -> FixedExtrinsics:
-    """Return the poses that the parameters give; see `open_extrinsics`."""
+    """Return the poses from the parameters; see `open_extrinsics`."""
     if len(lidars) > 1 or len(cameras) > 1:
         raise ValueError(
             "extrinsics is parameters, which hold the poses of one lidar and one camera, and there "
@@ -30,10 +30,10 @@ def from_parameters(
             f"extrinsics is parameters and {missing[0]} is empty: set it to "
             "[x, y, z, roll, pitch, yaw]"
         )
-    # Without a lidar the origin is below that of base_frame.
+    # Without a lidar, the origin of the ego frame is below that of base_frame.
     base_from_lidar = pose_matrix(parameters.lidar_pose or [0.0] * 6)
     ego_from_base = ego_below(base_from_lidar, parameters.ground_height)
-    # Without clouds nothing else names a frame, and boxes without one cannot be published.
+    # Without clouds, nothing else names a frame, and without one, boxes cannot be published.
     is_camera_only = parameters.mode == "camera_only"
     output_frame = parameters.output_frame or (parameters.base_frame if is_camera_only else "")
     camera_from_ego = {}

@@ -1,4 +1,4 @@
-"""The poses of one moment, and how they are made."""
+"""The poses of all sensors at one moment, and functions that compute poses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bev_semseg_ros.geometry import rotation_rpy, transform
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """The poses of one moment.
+    """The poses of all sensors at one moment.
 
     Attributes:
-        ego_from_lidar: (4, 4) by the lidars' names.
-        camera_from_ego: (4, 4) of the optical frames, by the cameras' names.
-        output_frame: Name of the frame of the boxes.
-        output_from_ego: (4, 4).
-        ego_from_base: (4, 4) of the vehicle's frame, base_frame.
-        missing: For each sensor whose pose is not known, its name and the reason.
+        ego_from_lidar: (4, 4) poses of the lidars, by name.
+        camera_from_ego: (4, 4) transforms to the optical frames of the cameras, by name.
+        output_frame: Name of the frame of the published boxes.
+        output_from_ego: (4, 4) transform to `output_frame`.
+        ego_from_base: (4, 4) pose of the frame of the vehicle, base_frame.
+        missing: Name of each sensor without a known pose, with the reason.
     """
 
     ego_from_lidar: Mapping[str, np.ndarray]
@@ -32,10 +32,12 @@ class Poses:
 
 
 def ego_below(base_from_lidar: np.ndarray, ground_height: float) -> np.ndarray:
-    """Return ego_from_base (4, 4): the base's axes, the origin on the ground below the lidar.
+    """Return ego_from_base (4, 4) for an ego frame on the ground below the lidar.
+
+    The ego frame has the axes of the base frame.
 
     Args:
-        base_from_lidar: (4, 4).
+        base_from_lidar: (4, 4) pose of the lidar in the base frame.
         ground_height: z of the ground in the base frame, metres.
     """
     x, y = base_from_lidar[:2, 3]
@@ -43,6 +45,10 @@ def ego_below(base_from_lidar: np.ndarray, ground_height: float) -> np.ndarray:
 
 
 def pose_matrix(pose: Sequence[float]) -> np.ndarray:
-    """Return (4, 4) of x, y, z (metres), roll, pitch, yaw (radians, fixed axes as in REP 103)."""
+    """Return a pose as a (4, 4) matrix.
+
+    Args:
+        pose: x, y, z (metres), roll, pitch, yaw (radians, about fixed axes as in REP 103).
+    """
     x, y, z, roll, pitch, yaw = pose
     return transform(rotation_rpy(roll, pitch, yaw), (x, y, z))

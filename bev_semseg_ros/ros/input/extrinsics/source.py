@@ -1,4 +1,4 @@
-"""What all sources of poses have in common, and the choice of one."""
+"""The interface of all sources of poses, and the choice of one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bev_semseg_ros.ros.node.parameters import Parameters
 class Extrinsics(Protocol):
     """A source of poses.
 
-    It knows which lidar and which camera are the reference sensors. The ego frame lies below the
+    It is created with the names of the reference sensors. The origin of the ego frame is below the
     reference lidar.
 
     Attributes:
-        lidar_frame: Frame of the boxes until a cloud has come, unless output_frame is set; empty
-            if there is none.
+        lidar_frame: Frame of the published boxes until a cloud has come, unless output_frame is
+            set; empty if it is not known.
     """
 
     lidar_frame: str
@@ -36,17 +36,17 @@ class Extrinsics(Protocol):
         A sensor without a known pose is left out and named in `Poses.missing`.
 
         Args:
-            clouds: By the lidars' names. The reference lidar must be among them, even if it gave
-                no cloud.
-            images: By the cameras' names.
+            clouds: Headers of the clouds, by lidar name. The reference lidar must be among them,
+                even if it has no cloud.
+            images: Headers of the images, by camera name.
 
         Raises:
-            MissingTransform: If TF does not know the pose of a reference sensor.
+            MissingTransform: If TF does not have the pose of a reference sensor.
         """
         ...
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening to TF, if the source does."""
 
 
 def open_extrinsics(
@@ -60,10 +60,10 @@ def open_extrinsics(
     """Open the source that the parameter extrinsics chooses.
 
     Args:
-        node: The node that listens to TF.
+        node: The node for which to listen to TF.
         parameters: The node's parameters.
-        calibration: The calibration file's content, if there is one.
-        names_frames: Whether `calibration` brings the vehicle's own frame_ids.
+        calibration: Content of the calibration file, if there is one.
+        names_frames: Whether `calibration` has the frame_ids of the vehicle.
         lidars: Names of the lidars, the reference lidar first.
         cameras: Names of the cameras, the reference camera first.
 

@@ -19,8 +19,8 @@ from bev_semseg_ros.ros.node.parameters import LOOKUP_TIMEOUT, Parameters
 class TfExtrinsics:
     """Poses from TF, looked up in the inference thread.
 
-    An image's frame must be the camera's optical frame (REP 103). Until a cloud has come, the
-    origin of the ego frame is on the ground below that of `base_frame`.
+    The frame_id of an image must be the optical frame of the camera (REP 103). Until a cloud has
+    come, the origin of the ego frame is on the ground below the origin of `base_frame`.
     """
 
     def __init__(
@@ -34,21 +34,21 @@ class TfExtrinsics:
         reference_camera: str = CAMERA,
         sensors: Sequence[str] = (),
     ) -> None:
-        """Begin without transforms.
+        """Keep the settings.
 
         Args:
-            transforms: TF.
-            base_frame: Name of the vehicle's frame.
+            transforms: Looks up transforms in TF.
+            base_frame: Name of the frame of the vehicle.
             ground_height: z of the ground in `base_frame`, metres.
-            output_frame: Frame of the boxes; empty: that of the reference lidar's cloud. It may
-                move (map, odom), so it is looked up at the cloud's stamp unless it is the cloud's
-                frame or `base_frame`.
-            is_stamped: Whether each sensor's frame is looked up at every message's stamp; otherwise
-                its latest transform is looked up once.
-            reference_lidar: Name of the lidar below which the ego frame lies.
-            reference_camera: Name of the camera without which a frame is not processed.
-            sensors: Names of all lidars and cameras in use. Once their poses are known and nothing
-                moves that is asked for, TF is not listened to any more.
+            output_frame: Frame of the published boxes; empty: that of the reference lidar's cloud.
+                It may move (map, odom), so it is looked up at the stamp of the cloud, unless it is
+                the frame of the cloud or `base_frame`.
+            is_stamped: Whether the frame of each sensor is looked up at the stamp of each message;
+                otherwise, its latest transform is looked up once.
+            reference_lidar: Name of the lidar below which the origin of the ego frame is.
+            reference_camera: Name of the camera whose images are only processed with a known pose.
+            sensors: Names of all lidars and cameras in use. The node stops listening to TF when all
+                their poses are known, unless it needs transforms that change over time.
         """
         self.lidar_frame = base_frame
         self._transforms, self._is_stamped = transforms, is_stamped
@@ -94,7 +94,7 @@ class TfExtrinsics:
         self._transforms.close()
 
     def _stop_listening_if_all_is_known(self, found: set[str], is_output_static: bool) -> None:
-        """Save the time that a busy /tf costs, once every sensor's pose was found."""
+        """Stop listening once the pose of every sensor was found, because a busy /tf takes time."""
         self._known |= found
         may_stop = bool(self._sensors) and not self._is_stamped and is_output_static
         if may_stop and self._sensors <= self._known:
@@ -103,15 +103,15 @@ class TfExtrinsics:
     def _look_up_sensors(
         self, kind: str, headers: Mapping[str, Header], reference: str, missing: list[str]
     ) -> dict[str, np.ndarray]:
-        """Return base_from_sensor by name, and append to `missing` what is not known.
+        """Return base_from_sensor by name, and append unknown ones with the reason to `missing`.
 
         Raises:
-            MissingTransform: If it is not known of the reference sensor.
+            MissingTransform: If the pose of the reference sensor is not known.
         """
         found = {}
         for name, header in headers.items():
             try:
-                # Once one transform has been waited for in vain, the next one is not waited for.
+                # After waiting in vain for one transform, do not wait for the others.
                 found[name] = self._base_from_sensor(header, may_wait=not missing)
             except MissingTransform as error:
                 if name == reference:
@@ -136,11 +136,11 @@ class TfExtrinsics:
 
         Args:
             frame: Name of the frame.
-            moment: Its stamp is the time of the transform; None: the latest one.
-            may_wait: Whether to wait for a transform of that time.
+            moment: Header whose stamp is the time of the transform; None: the latest transform.
+            may_wait: Whether to wait for a transform at that time.
 
         Raises:
-            MissingTransform: If TF does not know it.
+            MissingTransform: If TF does not have the transform.
         """
         if frame == self._base_frame:
             return np.eye(4)
@@ -157,7 +157,7 @@ class TfExtrinsics:
 def from_tf(
     node: Node, parameters: Parameters, lidars: Sequence[str], cameras: Sequence[str]
 ) -> TfExtrinsics:
-    """Begin to listen to TF; see `open_extrinsics`."""
+    """Start listening to TF; see `open_extrinsics`."""
     return TfExtrinsics(
         Transforms.listening(
             node,

@@ -1,4 +1,4 @@
-"""Messages of the time before a jump that come after it."""
+"""Messages from before a time jump that arrive after it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 
 class Leftovers:
-    """Recognises messages that continue a stream as it was before another one jumped back.
+    """Recognises messages that continue a stream from before another stream jumped back.
 
-    Such a message comes late, when the other stream is in its next loop already. Taken for a new
-    one it would look like a jump ahead, and the next message like another jump back.
+    Such a message arrives late, when the other stream has already started its next loop. If it were
+    accepted, it would look like a jump ahead, and the next message like another jump back.
     """
 
     def __init__(self, newest: Mapping[str, int] | None = None, until: int = 0) -> None:
-        """Begin after a jump.
+        """Start after a jump.
 
         Args:
-            newest: Newest stamps of the streams that have not jumped yet.
-            until: How long their leftovers may come.
+            newest: Newest stamps of the streams that have not jumped yet, nanoseconds.
+            until: Time `now` until which their leftovers may arrive, nanoseconds.
         """
         self._newest = dict(newest or {})
         self._until = until
 
     def contain(self, stream: str, stamp: int, now: int) -> bool:
-        """Return whether a message is left over; the first one that is not ends it."""
+        """Return whether a message is a leftover. After the first that is not, no others are."""
         newest = self._newest.get(stream)
         if newest is None:
             return False

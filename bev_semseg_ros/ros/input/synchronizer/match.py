@@ -1,4 +1,4 @@
-"""What the synchronizer gives out."""
+"""The result of the synchronizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Match:
 
     Attributes:
         parts: The messages by stream; at least one.
-        missing: The other streams in use.
+        missing: The streams in use without a message in this match.
     """
 
     parts: Mapping[str, Any]
@@ -21,15 +21,15 @@ class Match:
 
     @property
     def points(self) -> Any:
-        """The cloud of a vehicle with one lidar; None if it did not come."""
+        """The cloud, if the vehicle has one lidar without a name; None if it did not come."""
         return self.parts.get("points")
 
     @property
     def image(self) -> Any:
-        """The image of a vehicle with one camera; None if it did not come."""
+        """The image, if the vehicle has one camera without a name; None if it did not come."""
         return self.parts.get("image")
 
     @property
     def is_pair(self) -> bool:
-        """True if at least two streams have a message in it."""
+        """True if the match has messages of at least two streams."""
         return len(self.parts) > 1

@@ -1,4 +1,4 @@
-"""The stamps that a stream had lately: how fast it is, and what comes next. Pure Python."""
+"""Recent stamps of a stream, its period, and its next stamp. Pure Python."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median_low
 
-STAMPS = 1024  # remembered stamps of one stream, 34 s at 30 Hz: they tell how late a message is
-INTERVALS = 5  # the period is the median of so many intervals, so that a lost message is harmless
+STAMPS = 1024  # kept for one stream, 34 s at 30 Hz: they show how late a message is
+INTERVALS = 5  # the period is their median, which a lost message hardly changes
 
 
 class StreamHistory:
-    """The last STAMPS stamps of a stream, each of them once. All times are integer nanoseconds.
+    """The last STAMPS stamps of a stream, without duplicates. Times are integer nanoseconds.
 
     Attributes:
         oldest: The smallest stamp ever added; None before the first.
-        period: Time between two stamps; None before the second.
+        period: Median time between recent stamps; None before the second.
     """
 
     def __init__(self) -> None:
-        """Begin without stamps."""
+        """Create an empty history."""
         self._arrived: deque[int] = deque()
         self._sorted: list[int] = []
         self.oldest: int | None = None
         self.period: int | None = None
 
     def __len__(self) -> int:
-        """Return how many stamps are remembered."""
+        """Return the number of stamps in the history."""
         return len(self._sorted)
 
     def __contains__(self, stamp: int) -> bool:
-        """Return whether `stamp` is remembered."""
+        """Return whether `stamp` is in the history."""
         index = bisect_left(self._sorted, stamp)
         return index < len(self._sorted) and self._sorted[index] == stamp
 
     def add(self, stamp: int) -> None:
-        """Remember a stamp that is not remembered yet."""
+        """Add a stamp that is not yet in the history."""
         if len(self._arrived) == STAMPS:
             del self._sorted[bisect_left(self._sorted, self._arrived.popleft())]
         self._arrived.append(stamp)
@@ -49,28 +49,28 @@ class StreamHistory:
 
     @property
     def newest(self) -> int:
-        """The largest stamp, whenever it came."""
+        """The largest stamp, which is not always the last one."""
         return self._sorted[-1]
 
     @property
     def last(self) -> int:
-        """The stamp that came last."""
+        """The stamp that arrived last."""
         return self._arrived[-1]
 
     @property
     def next(self) -> int | None:
-        """The stamp that will come next at the pace of the last two; None before the second."""
+        """The next stamp, extrapolated from the last two; None before the second."""
         if len(self._arrived) < 2:
             return None
         return 2 * self._arrived[-1] - self._arrived[-2]
 
     def distance(self, stamp: int) -> int | None:
-        """Return how far the nearest remembered stamp is from `stamp`; None without stamps."""
+        """Return the difference between `stamp` and the nearest stamp; None without stamps."""
         return distance(self._sorted, stamp)
 
 
 def distance(stamps: Sequence[int], stamp: int) -> int | None:
-    """Return how far the nearest of `stamps`, which are in order, is from `stamp`."""
+    """Return the difference between `stamp` and the nearest of `stamps`, which must be sorted."""
     index = bisect_left(stamps, stamp)
     nearest = stamps[max(index - 1, 0) : index + 1]
     return min((abs(each - stamp) for each in nearest), default=None)

@@ -1,37 +1,37 @@
-"""Which streams are silent, and which one the others join. Pure Python."""
+"""Decides which streams are silent and which one is the reference. Pure Python."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 # A stream is silent if it had no message for SILENCE_NS while another one had at least
-# SILENT_MESSAGES. The number excludes a drive that was paused.
+# SILENT_MESSAGES. Because of this number, a pause of all streams does not count as silence.
 SILENCE_NS = 1_000_000_000
 SILENT_MESSAGES = 3
 
 
 class Succession:
-    """The streams in the order in which they become the reference, which the others join.
+    """Chooses the reference, with whose messages those of the other streams are matched.
 
     The reference is the first stream that is not dead. A stream is dead if it is silent (see
-    SILENCE_NS) and was in no match for SILENCE_NS. When it returns it is the reference again.
+    SILENCE_NS) and was in no match for SILENCE_NS. When it returns, it is the reference again.
 
     Attributes:
-        streams: The streams in use.
+        streams: The streams in use, in the order in which they become the reference.
         reference: The stream that was the reference when `choose` was last called.
     """
 
     def __init__(self, streams: Sequence[str]) -> None:
-        """Begin without messages."""
+        """Start without messages."""
         self.streams = tuple(streams)
         self.reference = self.streams[0]
         self._given_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self.forget_arrivals()
 
     def forget_arrivals(self) -> None:
-        """Take no stream for silent until further messages have come."""
-        # By stream and other stream: arrivals of the other's first messages since the stream's
-        # last one.
+        """Consider no stream silent until further messages have come."""
+        # By stream and other stream: arrival times of the other stream's first messages since the
+        # last message of the stream.
         self._missed: dict[str, dict[str, list[int]]] = {
             stream: {other: [] for other in self.others(stream)} for stream in self.streams
         }
@@ -41,7 +41,7 @@ class Succession:
         return (other for other in self.streams if other != stream)
 
     def note_arrival(self, stream: str, now: int) -> None:
-        """Note that a message came, and choose the reference."""
+        """Record the arrival of a message, and choose the reference."""
         for other in self.others(stream):
             self._missed[stream][other].clear()
             missed = self._missed[other][stream]
@@ -50,7 +50,7 @@ class Succession:
         self.choose(now)
 
     def note_given(self, stream: str, now: int) -> None:
-        """Note that a stream was in a match that was given out."""
+        """Record that a stream was part of a match."""
         self._given_at[stream] = now
 
     def choose(self, now: int) -> list[str]:
@@ -64,7 +64,7 @@ class Succession:
         return alive
 
     def is_silent(self, stream: str, now: int) -> bool:
-        """Return True if the stream had no message for so long while another one had some."""
+        """Return whether a stream is silent; see SILENCE_NS."""
         for missed in self._missed[stream].values():
             if len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS:
                 return True

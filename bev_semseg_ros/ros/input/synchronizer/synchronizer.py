@@ -1,8 +1,9 @@
 """Match the messages of several sensors by their stamps. Pure Python: no ROS, no threads, no clock.
 
 `message_filters.ApproximateTimeSynchronizer` is not used: it holds a lock while the callback runs,
-is silent when nothing matches, and waits for every sensor, also for a dead one. This synchronizer
-returns what is complete, counts what it drops by cause, and never waits longer than `max_wait`.
+reports nothing when messages do not match, and waits for every sensor, even a dead one. This
+synchronizer returns complete matches, counts dropped messages by cause, and never waits longer than
+`max_wait`.
 """
 
 from __future__ import annotations
@@ -18,59 +19,66 @@ from bev_semseg_ros.ros.input.synchronizer.stream_history import StreamHistory
 from bev_semseg_ros.ros.input.synchronizer.succession import SILENCE_NS, Succession
 from bev_semseg_ros.ros.input.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
 
-STREAMS = ("points", "image")  # of a vehicle with one lidar and one camera
-MOST_WAITING = 64  # messages of one stream, whatever max_wait is: 0.45 GB of 7 MB images
-BEFORE_ALL = -(2**63)  # a stamp; an offset may bring those of messages below 0
-LATE_MESSAGES = 3  # after so many late messages in a row, time has jumped back
-MATCHES = 64  # remembered matches: they tell whose messages come too late
+STREAMS = ("points", "image")  # of a lidar and a camera without names
+MOST_WAITING = 64  # limit per stream, whatever max_wait is: 64 images of 7 MB take 0.45 GB
+BEFORE_ALL = -(2**63)  # before every stamp; an offset may make stamps negative
+LATE_MESSAGES = 3  # this many late messages in a row count as a jump back in time
+MATCHES = 64  # recent matches, to recognise messages that come too late for one of them
 
 
 class Synchronizer:
     """Matches the messages of all streams with those of one of them, the reference.
 
-    The reference is one of `streams`; `Succession` says which one, and which streams are silent.
+    The reference is one of `streams`. `Succession` chooses it and decides which streams are silent.
 
-    A message joins a reference message if their stamps differ by at most `slop` and each is the
-    nearest to the other among all that wait. If the rate of the stream promises a message that is
-    nearer to the reference message, the match waits for it. If the rate of the reference promises
-    a message that is nearer to the one that joins, the latter is left for the next match, or waited
-    with if no other stream has joined.
+    Joining: A message joins a reference message if their stamps differ by at most `slop` and
+    each is the nearest to the other among all waiting messages. Two rules avoid matches that are
+    worse than necessary:
 
-    Once a stream has joined, the match is given out as soon as no other is awaited, and older
-    matches go first. A stream that has not joined is awaited unless one of these is known:
+    - If, at the rate of its stream, a message is due that is nearer to the reference message, the
+      match waits for it.
+    - If, at the rate of the reference, a reference message is due that is nearer to the message,
+      the message is left for that one. If no other stream has joined, the match waits.
+
+    Completion: Once a stream has joined, the match is returned as soon as no other stream is
+    awaited. Older matches are returned first. A stream that has not joined is awaited unless one of
+    these conditions holds:
 
     - It is silent.
-    - It has gone on: it had a message that is more than `slop` newer than the reference message.
-    - It is too slow: when its last message came, the newest reference message was by more than
-      `max_wait` and `slop` newer.
-    - No message of it is due (a sensor at half the rate): the stamps that its period leads to are
-      further from the reference message than half the reference's period, and so belong to
-      another, or further than `slop` and a quarter of the shorter period, which allows for jitter.
+    - It has moved on: one of its messages is more than `slop` newer than the reference message.
+    - It lags: when its last message came, the newest reference message was more than
+      `max_wait + slop` newer.
+    - None of its messages is due, for instance because it has half the rate: the stamps that its
+      period predicts are too far from the reference message. They are further away than half the
+      period of the reference, and so belong to another reference message. Or they are further away
+      than `slop` plus a quarter of the shorter period, which allows for jitter.
 
-    No message waits longer than `max_wait`. A match is given out with what has joined as soon as a
-    message has waited for so long in a stream that takes part in it. A message that joins no
-    reference message goes without it, or is dropped. It goes if `process_unmatched` is set and it
-    is one of the reference, or if no pairs form: while they do, it is a surplus message of a faster
-    sensor.
+    Waiting: No message waits longer than `max_wait`. As soon as a message has waited this long
+    in a stream that is part of a match, the match is returned with the messages that have joined. A
+    message that has joined no reference message is then returned without one, or dropped. It is
+    returned only if `process_unmatched` is set, and if it belongs to the reference or no pairs have
+    formed for SILENCE_NS. While pairs form, it is a surplus message of a faster sensor. If there is
+    only one stream, every message is returned.
 
-    The stamps of the matches rise in each stream, and a match drops what is older in the streams
-    that take part in it. Stamps have jumped back if one is older than any wait explains, if a
-    stream begins again with its oldest stamp (a bag that loops), or if only late messages come. The
-    messages of other streams that continue the time before are dropped then, for `max_wait`.
+    Order: In each stream, the stamps of successive matches increase. A match drops older waiting
+    messages of its streams. Time has jumped back if a stamp is too old to be explained by waiting,
+    if a stream repeats its oldest stamp (a bag that loops), or if only late messages come. For
+    `max_wait` after a jump, messages that continue another stream from before it are dropped.
 
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never
     jumps. Not thread-safe.
 
     Attributes:
-        slop: Largest difference of the stamps of a match from that of its reference message.
-        max_wait: How long a message waits for others.
-        process_unmatched: Whether messages that join no other go alone.
+        slop: Largest difference between a stamp in a match and the stamp of its reference message.
+        max_wait: Longest time that a message waits for others.
+        process_unmatched: Whether messages that join no other message are returned alone.
         streams: The streams in use, in the order in which they become the reference: the lidars,
             then the cameras.
-        dropped: Messages without a result, by cause, since the last `take_dropped`:
-            unmatched_STREAM joined no other; queue_full_STREAM was the oldest of more than
-            `MOST_WAITING`; late_STREAM is older than a result already given, repeated, or came
-            after its match was given out; time_jump_STREAM waited when the stamps jumped back.
+        dropped: Number of messages without a result, by cause, since the last `take_dropped`.
+            unmatched_STREAM: it joined no other message. queue_full_STREAM: it was the oldest of
+            more than `MOST_WAITING`. late_STREAM: it was older than a returned message of its
+            stream, repeated a stamp, or came after its match was returned. time_jump_STREAM: it
+            waited when time jumped back, or continued the time before the jump.
     """
 
     def __init__(
@@ -80,33 +88,33 @@ class Synchronizer:
         process_unmatched: bool = True,
         streams: Sequence[str] = STREAMS,
     ) -> None:
-        """Begin without messages."""
+        """Start without messages."""
         self.slop, self.max_wait = slop, max_wait
         self.process_unmatched, self.streams = process_unmatched, tuple(streams)
         self._succession = Succession(self.streams)
         self.dropped: Counter[str] = Counter()
-        # Since the two streams last were in a match: distance of the last stamp of the first one
-        # from those of the second one. One of them is the reference.
+        # By stream and other stream, one of which is the reference: difference between the last
+        # stamp of the first and the nearest one of the second, since both were last in a match.
         self._misses: dict[tuple[str, str], int] = {}
         self._joined_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self._reset()
 
     def take_dropped(self) -> Counter[str]:
-        """Return `dropped` (causes that occurred) and begin to count anew."""
+        """Return `dropped`, without causes that did not occur, and reset it."""
         dropped, self.dropped = +self.dropped, Counter()
         return dropped
 
     def add(self, stream: str, stamp: int, item: Any, now: int) -> list[Match]:
-        """Take a message.
+        """Add a message.
 
         Args:
             stream: One of `streams`.
-            stamp: Its time.
-            item: Whatever the match is to hold.
-            now: When it arrived.
+            stamp: Stamp of the message.
+            item: The message, in the form in which the match should hold it.
+            now: Time of its arrival.
 
         Returns:
-            The matches that are complete by it, in order.
+            The matches that are now complete, oldest first.
         """
         if self._has_jumped_back(stream, stamp):
             self._jump_back(stream, now)
@@ -134,7 +142,7 @@ class Synchronizer:
         return matches
 
     def expire(self, now: int) -> list[Match]:
-        """Return the matches that are complete at `now`, in order; call it at `deadline`."""
+        """Return the matches that are complete at `now`, oldest first. Call it at `deadline`."""
         matches = []
         while (parts := self._decide(now)) is not None:
             if parts:
@@ -142,7 +150,7 @@ class Synchronizer:
         return matches
 
     def clear(self) -> int:
-        """Forget the messages that wait, and return how many they are."""
+        """Discard all waiting messages and return their number."""
         count = sum(map(len, self._waiting.values()))
         for waiting in self._waiting.values():
             waiting.clear()
@@ -155,28 +163,29 @@ class Synchronizer:
 
     @property
     def last_pair(self) -> int:
-        """`now` when the last match of at least two messages was given out."""
+        """Time `now` of the last match of the reference with another stream."""
         return max(self._joined_at.values())
 
     @property
     def deadline(self) -> int | None:
-        """When the next waiting message has waited long enough; None if none waits."""
+        """Time at which the first waiting message reaches `max_wait`; None if none waits."""
         arrivals = [entry.arrival for entries in self._waiting.values() for entry in entries]
         return min(arrivals) + self.max_wait if arrivals else None
 
     def miss(self, stream: str) -> int | None:
-        """Return how far `stream` misses the reference.
+        """Return by how much the stamps of `stream` miss those of the reference.
 
         Returns:
-            The smallest difference of stamps since both were in a match; None if there were no
-            messages. It is at most `slop` if a message did come, but too late: of two messages that
-            miss each other in time only the later one knows the other.
+            Difference between the last stamp of one of the two streams and the nearest stamp of the
+            other, whichever is smaller. None if no message has come since both were last in a
+            match. It is at most `slop` if a message of the same moment came, but too late.
         """
+        # Of two messages of the same moment, only the later one finds the other in the history.
         pairs = (stream, self.reference), (self.reference, stream)
         return min((self._misses[pair] for pair in pairs if pair in self._misses), default=None)
 
     def unmatched(self, now: int) -> dict[str, int | None]:
-        """Return by how much those streams miss the reference that have not joined it lately."""
+        """Return the `miss` of each stream that has not joined the reference for SILENCE_NS."""
         return {
             stream: self.miss(stream)
             for stream in self.streams
@@ -190,13 +199,13 @@ class Synchronizer:
         self._late: Counter[str] = Counter()  # late messages in a row
         self._leftovers = Leftovers()
         self._succession.forget_arrivals()
-        # How much newer the newest reference message was when the last message came.
+        # By how much the newest reference message was newer when the stream's last message came.
         self._lag = dict.fromkeys(self.streams, 0)
-        # Stamp of the reference message, and the streams in the match.
+        # For each match, the stamp of its reference message and its streams.
         self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
 
     def _measure(self, stream: str, stamp: int) -> None:
-        """Measure how far a message is from those of other streams, and behind the reference."""
+        """Measure the difference of a stamp from other streams and its lag behind the reference."""
         is_reference = stream == self.reference
         history = self._history[self.reference]
         self._lag[stream] = history.newest - stamp if history else 0
@@ -217,7 +226,7 @@ class Synchronizer:
         )
 
     def _jump_back(self, stream: str, now: int) -> None:
-        """Begin anew, because the stamps of a stream have jumped back."""
+        """Reset, because the stamps of a stream have jumped back."""
         for name, entries in self._waiting.items():
             self.dropped["time_jump_" + name] += len(entries)
         newest = {name: history.newest for name, history in self._history.items() if history}
@@ -229,7 +238,7 @@ class Synchronizer:
         return stamp <= self._given[stream] or stamp in self._history[stream]
 
     def _has_lost_its_match(self, stream: str, stamp: int) -> bool:
-        """True if the match that a message of `stream` belongs to was given out without it."""
+        """Return whether the match of a message was already returned without it."""
         if not self._matches:
             return False
         reference_stamp, streams = min(self._matches, key=lambda match: abs(match[0] - stamp))
@@ -245,7 +254,7 @@ class Synchronizer:
     def _decide(self, now: int) -> Parts | None:
         """Return the messages of the next match.
 
-        It is empty if a message was dropped instead, and None if all that is left waits on.
+        The result is empty if a message was dropped instead, and None if all messages must wait.
         """
         alive = self._succession.choose(now)
         deadline = self.deadline
@@ -269,7 +278,7 @@ class Synchronizer:
         return None
 
     def _decide_alone(self, entry: Waiting, stream: str, now: int) -> Parts:
-        """Return the match of a message that joins no reference message; drop it or let it go."""
+        """Return a message that joins no reference message, as a match without it, or drop it."""
         if self._may_go_alone(stream, now):
             return {stream: entry, **self._strays(entry, stream)}
         self._waiting[stream].remove(entry)
@@ -277,7 +286,7 @@ class Synchronizer:
         return {}
 
     def _first_ready(self, now: int) -> Parts | None:
-        """Return the oldest match that is complete, unless an older one only waits for streams."""
+        """Return the oldest complete match, unless an older one only waits for more streams."""
         for anchor in self._waiting[self.reference]:
             joined = self._joined(anchor, self.reference)
             ready = self._ready(anchor, joined)
@@ -286,7 +295,7 @@ class Synchronizer:
         return None
 
     def _open_matches(self, now: int) -> dict[tuple[str, int], OpenMatch]:
-        """Return the matches that wait, by stream and stamp of each of their messages."""
+        """Return the waiting matches, by stream and stamp of each of their messages."""
         matches: dict[tuple[str, int], OpenMatch] = {}
         held: Parts = {}  # the oldest match that only waits for more streams
         for anchor in self._waiting[self.reference]:
@@ -315,7 +324,7 @@ class Synchronizer:
         return joined
 
     def _strays(self, entry: Waiting, stream: str) -> Parts:
-        """Return what goes with a message that goes without the reference."""
+        """Return the messages that join `entry`, if it is returned without a reference message."""
         if stream == self.reference:
             return {}
         return {
@@ -325,11 +334,11 @@ class Synchronizer:
         }
 
     def _ready(self, anchor: Waiting, joined: Parts) -> Parts:
-        """Return the messages of the match round `anchor`; none if a nearer one is due."""
+        """Return the messages of the match around `anchor`; none if a nearer one is due."""
         ready = {self.reference: anchor}
         for stream, entry in joined.items():
             if self._nearer_is_due(entry, anchor, self.reference):
-                continue  # it is left for the next reference message
+                continue  # leave it for the next reference message
             if self._nearer_is_due(anchor, entry, stream):
                 return {}
             ready[stream] = entry
@@ -343,9 +352,9 @@ class Synchronizer:
         )
 
     def _is_awaited(self, stream: str, stamp: int, now: int) -> bool:
-        """True if a message of `stream` may still join the reference message at `stamp`.
+        """Return whether a message of `stream` may still join the reference message at `stamp`.
 
-        The docstring of the class lists the rules.
+        The docstring of the class lists the conditions.
         """
         if self._succession.is_silent(stream, now):
             return False
@@ -383,9 +392,9 @@ class Synchronizer:
         )
 
     def _nearer_is_due(self, entry: Waiting, partner: Waiting, stream: str) -> bool:
-        """True if the next message of `stream`, at its rate, will be nearer to `entry`.
+        """Return whether the next message of `stream` is expected to be nearer to `entry`.
 
-        `partner` is the nearest message of `stream` now.
+        `partner` is the nearest message of `stream` so far.
         """
         history = self._history[stream]
         expected = history.next

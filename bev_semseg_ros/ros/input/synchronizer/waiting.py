@@ -1,4 +1,4 @@
-"""Messages that wait for others, and the matches that they may make. Pure Python."""
+"""Messages that wait for others, and the matches that they may form. Pure Python."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Waiting:
     """A message that waits.
 
     Attributes:
-        stamp: Its time.
-        item: What the match is to hold.
-        arrival: When it arrived, in the clock of `now`.
+        stamp: Stamp of the message, nanoseconds.
+        item: The message, in the form in which the match holds it.
+        arrival: Time of its arrival, in the clock of `now`, nanoseconds.
     """
 
     stamp: int
@@ -23,17 +23,18 @@ class Waiting:
     arrival: int
 
 
-Parts = dict[str, Waiting]  # of one match, by stream
+Parts = dict[str, Waiting]  # messages of one match, by stream
 
 
 @dataclass(frozen=True)
 class OpenMatch:
-    """A reference message that waits, and what has joined it.
+    """A waiting reference message and the messages that have joined it.
 
     Attributes:
-        parts: All of them.
-        ready: What can go at once; empty if the match must wait.
-        first: What goes when the wait ends: an older match if that is still open, else `parts`.
+        parts: All these messages.
+        ready: The messages that can be returned at once; empty if the match must wait.
+        first: The messages to return when the wait ends: those of an older open match, if there is
+            one, otherwise `parts`.
     """
 
     parts: Parts
@@ -42,7 +43,7 @@ class OpenMatch:
 
 
 def nearest(waiting: Sequence[Waiting], stamp: int) -> Waiting | None:
-    """Return the message nearest to `stamp`, the older of two; `waiting` is in stamp order."""
+    """Return the message nearest to `stamp`, the older one of two; `waiting` is sorted by stamp."""
     index = bisect_left(waiting, stamp, key=lambda entry: entry.stamp)
     return min(
         waiting[max(index - 1, 0) : index + 1],
