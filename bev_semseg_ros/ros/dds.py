@@ -26,8 +26,8 @@ USER_SETTINGS = (
 def profile_variable() -> str:
     """Return the environment variable that names the profile of this distribution's Fast DDS.
 
-    Fast DDS 2.x (up to Jazzy) recognises only the old name. ROS_DISTRO names the distribution. If it
-    is not set, the version of the installed rclpy decides.
+    Fast DDS 2.x (up to Jazzy) recognises only the old name. ROS_DISTRO names the distribution. If
+    it is not set, the version of the installed rclpy decides.
     """
     old, new = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
     distribution = os.environ.get("ROS_DISTRO", "")
