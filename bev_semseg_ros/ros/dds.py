@@ -1,6 +1,6 @@
 """Configure Fast DDS for images and clouds.
 
-These do not fit into its default shared memory segment of 0.5 MiB, so that it drops them without a
+They do not fit into its default shared memory segment of 0.5 MiB, so it drops them without a
 warning.
 """
 

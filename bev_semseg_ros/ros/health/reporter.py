@@ -36,7 +36,7 @@ class Reporter:
         parameters: Callable[[], Parameters],
         warn: Callable[[str], Any],
     ) -> None:
-        """Start with the first period.
+        """Start the first period.
 
         Args:
             health: Counters and warnings of the node.

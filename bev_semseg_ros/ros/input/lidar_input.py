@@ -177,7 +177,7 @@ class LidarInput:
         return attributes
 
     def _check_frame(self, frame: str, parameters: Parameters) -> None:
-        is_new, self._last_frame = frame != self._last_frame, frame  # warn once per frame_id
+        is_new, self._last_frame = frame != self._last_frame, frame  # warn once per change
         expected = self._expected_frame
         if expected is not None and frame not in ("", expected):
             if is_new:

@@ -24,7 +24,7 @@ def given_values(node: Any) -> dict[str, Any]:
 
 
 def why_none_given(node: Any, arguments: Sequence[str]) -> str:
-    """Explain why an rclpy node got no parameter at all although there are parameter files.
+    """Explain that an rclpy node got no parameters although parameter files were given.
 
     Args:
         node: The rclpy node.

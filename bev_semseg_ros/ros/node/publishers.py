@@ -166,7 +166,7 @@ def topic_of(topic: str, prefix: str) -> str:
 
 
 def unpublished(tasks: Iterable[str]) -> list[str]:
-    """Return those of the tasks whose results no topic carries."""
+    """Return the names of the tasks whose results no topic carries."""
     published = {topic.task for topic in TOPICS.values()}
     return [name for name in tasks if name not in published]
 

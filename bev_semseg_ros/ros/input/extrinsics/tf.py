@@ -46,7 +46,8 @@ class TfExtrinsics:
             is_stamped: Whether the frame of each sensor is looked up at the stamp of each message;
                 otherwise, its latest transform is looked up once.
             reference_lidar: Name of the lidar below which the origin of the ego frame is.
-            reference_camera: Name of the camera whose images are only processed with a known pose.
+            reference_camera: Name of the camera without whose pose a frame with an image of it is
+                dropped.
             sensors: Names of all lidars and cameras in use. The node stops listening to TF when all
                 their poses are known, unless it needs transforms that change over time.
         """
