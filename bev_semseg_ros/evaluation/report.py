@@ -119,7 +119,7 @@ def evaluate(
     """Run a predictor over a data set and score it.
 
     If a frame lacks a sensor that the mode needs, the network gets the remaining data. The mask of
-    such a frame counts, its boxes do not. For a network that looks at no images, "fused" means
+    such a frame counts, its boxes do not. For a network that uses no images, "fused" means
     "lidar_only".
 
     Args:

@@ -26,32 +26,32 @@ class PartReport:
         name: name of the part, in words.
         taken: number of weights taken from the checkpoint.
         kept: number of weights kept from an earlier checkpoint.
-        begun_anew: weight -> why it is newly initialised.
+        new: weight -> why it is newly initialised.
         fitted: weight -> how it was fitted.
     """
 
     name: str
     taken: int = 0
     kept: int = 0
-    begun_anew: dict[str, str] = field(default_factory=dict)
+    new: dict[str, str] = field(default_factory=dict)
     fitted: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        total = self.taken + self.kept + len(self.begun_anew)
+        total = self.taken + self.kept + len(self.new)
         if self.taken == total:
             text = f"{self.name}: taken, {total} weights"
-        elif len(self.begun_anew) == total:
+        elif len(self.new) == total:
             text = f"{self.name}: newly initialised, {total} weights"
         elif self.kept == total:
             text = f"{self.name}: kept from an earlier checkpoint, {total} weights"
         else:
             text = f"{self.name}: {self.taken} of {total} weights taken"
             text += f", {self.kept} kept from an earlier checkpoint" if self.kept else ""
-        reasons = dict.fromkeys(self.begun_anew.values())
+        reasons = dict.fromkeys(self.new.values())
         for reason in reasons:
-            names = [name for name, why in self.begun_anew.items() if why == reason]
+            names = [name for name, why in self.new.items() if why == reason]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            is_whole = len(self.begun_anew) == total
+            is_whole = len(self.new) == total
             text += f" ({reason})" if is_whole else f"; newly initialised: {shown} ({reason})"
         for name, how in self.fitted.items():
             text += f"; {name}: {how}"
@@ -107,7 +107,7 @@ def load_checkpoints(
         taught = _Taught.by(given)
         parts = _begin(network, given, taught, begun, say)
         trunk = parts.get(_CAMERA_ENCODER.name)
-        has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.begun_anew
+        has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.new
         infos.append(given.info)
         if not any(report.taken for report in parts.values()):
             raise ValueError(
@@ -184,7 +184,7 @@ def _begin(
             if key in begun:
                 report.kept += 1
             else:
-                report.begun_anew[name] = note
+                report.new[name] = note
             continue
         weights[key] = value
         begun.add(key)

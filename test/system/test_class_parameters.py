@@ -46,7 +46,7 @@ def segmentation_checkpoint(make_checkpoint: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def points_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that classifies points, and looks at no images."""
+    """A checkpoint that classifies points, and uses no images."""
     path = tmp_path_factory.mktemp("points") / "points.pt"
     checkpoint.save(path, points_network(), points_config(), {})
     return path
@@ -151,7 +151,7 @@ def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
 ):
     node = start(checkpoint=str(points_checkpoint))
     assert node.trigger_configure() == SUCCESS
-    assert "looks at no images: the cameras are left out" in capfd.readouterr().err
+    assert "uses no images: the cameras are left out" in capfd.readouterr().err
     assert node.trigger_activate() == SUCCESS
     assert set(node.session.subscriptions) == {"points"}
     # As `ros2 param load` does with what `ros2 param dump` wrote.
@@ -165,7 +165,7 @@ def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
     assert change(node, "checkpoint", str(points_checkpoint)).successful
     assert change(node, "mode", "camera_only").successful
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
-    assert "looks at no images: set mode to lidar_only" in capfd.readouterr().err
+    assert "uses no images: set mode to lidar_only" in capfd.readouterr().err
 
 
 def test_the_line_ready_names_tasks_whose_results_are_not_published(start, make_checkpoint, capfd):

@@ -262,12 +262,12 @@ class Perception(LockedParametersNode):
         if self.parameters.mode == "camera_only":
             self.has_bad_parameters = True
             raise ValueError(
-                "the mode is camera_only, and the network looks at no images: set mode to "
+                "the mode is camera_only, and the network uses no images: set mode to "
                 "lidar_only, or load another checkpoint"
             )
         with self.parameters_lock:  # another thread may be setting parameters
             self.parameters = replace(self.parameters, mode="lidar_only")
-        self.get_logger().info("the network looks at no images: the cameras are left out")
+        self.get_logger().info("the network uses no images: the cameras are left out")
 
     def _stop_if_shut_down(self) -> None:
         if not self.context.ok():
