@@ -52,7 +52,7 @@ def test_a_damaged_jpeg_is_named(root):
 
 def test_a_mask_as_jpeg_is_refused_because_its_classes_changed(root):
     as_jpeg(root / "training" / "semantic" / "000001.png")
-    with pytest.raises(ValueError, match=r"000001.jpg: expected a PNG; a JPEG changes"):
+    with pytest.raises(ValueError, match=r"000001.jpg: expected a PNG; JPEG compression changes"):
         open_dataset(root)[1]
 
 
