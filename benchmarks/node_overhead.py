@@ -48,11 +48,11 @@ from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import Pipeline
 from bev_semseg_ros.ros.node.publishers import Publishers
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 SIZE = (1920, 1208)
 POINTS, BOXES = 60_000, 30

@@ -19,7 +19,7 @@ from bev_semseg_ros.data.calibration import Beams, load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.inference.predictor import Predictor
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS
 from bev_semseg_ros.sim.rigs.beams import MODELS
 
 PAGE = (ROOT / "docs" / "your_vehicle.md").read_text()

@@ -38,6 +38,19 @@ ORDER = [
     "ros",
     "cli",
 ]
+ORDER_IN_ROS = [
+    "dds",
+    "domain",
+    "convert",
+    "synchronizer",
+    "parameters",
+    "health",
+    "input",
+    "node",
+    "bag",
+    "doctor",
+    "demo",
+]
 CHOSEN_IN = PACKAGE / "model" / "build.py"
 CHOICES = {
     name
@@ -82,8 +95,8 @@ ROS_MODULES = {
 }
 
 
-def _layer(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def _layer(path: Path, folder: Path = PACKAGE) -> str:
+    return path.relative_to(folder).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -91,6 +104,18 @@ def test_a_file_imports_only_from_layers_above_it(path: Path) -> None:
     allowed = ORDER[: ORDER.index(_layer(path)) + 1]
     ours = {name.split(".")[1] for name in imports(path) if name.startswith("bev_semseg_ros.")}
     assert {name for name in ours if name in ORDER} <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if _layer(path) == "ros"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_a_file_of_ros_imports_only_from_layers_above_it(path: Path) -> None:
+    layer = _layer(path, PACKAGE / "ros")
+    allowed = ORDER_IN_ROS[: ORDER_IN_ROS.index(layer) + 1]
+    used = {name.split(".")[2] for name in imports(path) if name.startswith("bev_semseg_ros.ros.")}
+    assert used <= set(allowed)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

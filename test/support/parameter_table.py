@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from bev_semseg_ros.ros.node.class_parameters import (
+from bev_semseg_ros.ros.parameters.class_parameters import (
     CLASSES,
     classes_specification,
     threshold_specification,
 )
-from bev_semseg_ros.ros.node.parameters import OF_SENSORS, SPECIFICATIONS
-from bev_semseg_ros.ros.node.specification import Specification
+from bev_semseg_ros.ros.parameters.parameters import OF_SENSORS, SPECIFICATIONS
+from bev_semseg_ros.ros.parameters.specification import Specification
 
 
 def documented_parameters() -> list[Specification]:

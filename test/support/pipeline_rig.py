@@ -14,9 +14,9 @@ from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.input.synchronizer import STREAMS, Synchronizer
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import Pipeline
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import STREAMS, Synchronizer
 
 
 class BlindPredictor:

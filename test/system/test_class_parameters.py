@@ -18,9 +18,9 @@ from support.process import node_arguments
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.declaration import declare_by_class, undeclare_by_class
 from bev_semseg_ros.ros.node.perception import Perception
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.declaration import declare_by_class, undeclare_by_class
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 BOXES, KITTI = load_label_set("boxes_4").classes, load_label_set("kitti_boxes").classes

@@ -20,8 +20,8 @@ from bev_semseg_ros.ros.input.image_topics import remapping
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 _numbers = itertools.count()
 

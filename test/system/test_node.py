@@ -16,7 +16,7 @@ from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
 from bev_semseg_ros.ros.node.calibration import names_frames
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 
 @pytest.fixture

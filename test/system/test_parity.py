@@ -37,9 +37,9 @@ from bev_semseg_ros.ros.convert.image import decode_image
 from bev_semseg_ros.ros.convert.message import message_class, stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import TOPICS
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 BOX_LABELS, PIXEL_LABELS = load_label_set("boxes_4"), load_label_set("driving_13")
 COUNT = 4

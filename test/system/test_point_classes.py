@@ -18,10 +18,10 @@ from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, encode_cloud, r
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue, Work
-from bev_semseg_ros.ros.input.synchronizer import Match, Synchronizer
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import Pipeline
 from bev_semseg_ros.ros.node.publishers import Publishers
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import Match, Synchronizer
 
 POSES = {"roof": ROOF, "rear": transform(rotation_z(3.0), (-1, 0, 1.5))}
 

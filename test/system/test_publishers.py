@@ -14,9 +14,9 @@ from bev_semseg_ros.frame import CAMERA, BevMap, Boxes, Prediction
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.ros.convert.message import message_class
 from bev_semseg_ros.ros.health.health import Health
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import LATCHED, TOPICS, Publishers
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 LABEL_SETS = {
     "detection": load_label_set("boxes_4"),

@@ -17,8 +17,8 @@ from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 
 def test_on_an_error_no_subscription_is_left(peer):

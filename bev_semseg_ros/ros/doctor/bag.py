@@ -23,7 +23,7 @@ from bev_semseg_ros.ros.doctor.topics import (
 )
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 SECONDS = 60.0  # of a bag that are read, from its start
 CHOOSING = 5.0  # seconds of the bag within which the candidates for an input are compared

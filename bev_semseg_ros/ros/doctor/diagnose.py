@@ -31,7 +31,7 @@ from bev_semseg_ros.ros.doctor.streams import (
 from bev_semseg_ros.ros.doctor.sync import check_all_sync
 from bev_semseg_ros.ros.doctor.topics import calibration_beside
 from bev_semseg_ros.ros.doctor.transport import check_qos, check_static_qos, check_transport
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 
 def diagnose(

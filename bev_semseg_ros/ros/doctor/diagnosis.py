@@ -12,13 +12,13 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
 from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
-from bev_semseg_ros.ros.node.parameters import (
+from bev_semseg_ros.ros.parameters.parameters import (
     OF_SENSORS,
     SPECIFICATIONS,
     Parameters,
     nearest_allowed,
 )
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 
 @dataclass

@@ -34,8 +34,8 @@ from bev_semseg_ros.ros.doctor.topics import (
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTrees
 from bev_semseg_ros.ros.input.subscriptions import choose_profile, node_name
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, TF_MESSAGE, tf_name
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 DISCOVERY = 6.0  # seconds within which publishers must be found
 SETTLED = 1.0  # seconds to wait for more publishers once every input has one

@@ -21,7 +21,7 @@ from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, find_field
 from bev_semseg_ros.ros.doctor.candidates import INTENSITY_FIELDS
 from bev_semseg_ros.ros.doctor.topics import ONE_OF_EACH, kind_of
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree, TransformTrees
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors
 
 MIN_SAMPLES = 20  # a stream keeps at least so many messages, and fewer than twice as many
 

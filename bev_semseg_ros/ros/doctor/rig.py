@@ -27,7 +27,7 @@ from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.doctor.vehicle_frame import find_vehicle_frame, is_on_ground
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, tf_remappings
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame, is_vehicle_frame
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors, item_of
+from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors, item_of
 
 # Largest |z| of the viewing direction: that of a camera that looks ahead is about horizontal.
 MAX_OPTICAL_TILT = 0.7

@@ -35,7 +35,7 @@ from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity
 from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.lidar_input import unit_problem
-from bev_semseg_ros.ros.node.sensors import Sensor, item_of
+from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
 
 MAX_WITHOUT_RETURN = 0.5  # fraction of the points
 # Rules of `input_check` that hold for each lidar; the others are about the cloud of all lidars.

@@ -25,8 +25,8 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
 from bev_semseg_ros.ros.input.unusable import UnusableInput
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 FRAMES = 6  # that are measured
 MAX_SECONDS = 10.0  # after which no further frame is measured

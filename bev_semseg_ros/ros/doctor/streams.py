@@ -20,8 +20,8 @@ from bev_semseg_ros.ros.doctor.topics import (
     topics_of,
 )
 from bev_semseg_ros.ros.input.image_topics import remapping
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensor, item_of
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()
 MAX_JITTER = 0.3  # fraction of a period; a rate with more is reported as uneven

@@ -8,8 +8,8 @@ import numpy as np
 
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
-from bev_semseg_ros.ros.node.parameters import Parameters, nearest_allowed
-from bev_semseg_ros.ros.node.sensors import Sensor, item_of
+from bev_semseg_ros.ros.parameters.parameters import Parameters, nearest_allowed
+from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()
 NOUNS = {"points": "cloud", "image": "image"}  # a message of each kind

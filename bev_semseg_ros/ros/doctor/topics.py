@@ -18,7 +18,7 @@ from bev_semseg_ros.ros.doctor.candidates import (
     best_image,
     best_info,
 )
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors
 
 # Kind of an input -> its message type.
 INPUT_TYPES = {

@@ -13,7 +13,7 @@ import numpy as np
 
 from bev_semseg_ros.ros.health.health import LAST_FRAMES, Counts, FrameRecord
 from bev_semseg_ros.ros.health.stages import STAGES
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 OK, WARN, ERROR = range(3)  # as in diagnostic_msgs/DiagnosticStatus
 

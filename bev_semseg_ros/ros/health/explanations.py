@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from bev_semseg_ros.ros.health.health import Pairing
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING, STREAMS
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING, STREAMS
 
 NO_ROOM = f"more than {MOST_WAITING} came within max_wait, and no more can wait"
 

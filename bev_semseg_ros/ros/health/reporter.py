@@ -14,8 +14,8 @@ from bev_semseg_ros.ros.health.explanations import (
     why_unmatched,
 )
 from bev_semseg_ros.ros.health.health import Counts, Health
-from bev_semseg_ros.ros.input.synchronizer import STREAMS
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.synchronizer import STREAMS
 
 
 class Hardware(Protocol):

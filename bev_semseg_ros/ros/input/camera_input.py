@@ -14,7 +14,7 @@ from bev_semseg_ros.ros.convert.message import Note
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 MOST_NOTES = 20  # limit of different warnings per camera, in case a driver keeps varying them
 

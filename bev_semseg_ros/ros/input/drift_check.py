@@ -9,7 +9,7 @@ from typing import Any
 from bev_semseg_ros.frame import Frame
 from bev_semseg_ros.input_check import Finding, InputStatistics, compare
 from bev_semseg_ros.preprocessing import Sample
-from bev_semseg_ros.ros.node.sensors import Sensors, item_of
+from bev_semseg_ros.ros.parameters.sensors import Sensors, item_of
 
 CLOUDS = 10  # number of clouds by which the lidar is judged: a single one may be unusual
 

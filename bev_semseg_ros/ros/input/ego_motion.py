@@ -14,7 +14,7 @@ from bev_semseg_ros.frame import EgoMotion
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 MAX_AGE_NS = 200_000_000  # longest time between a frame and its motion
 STEP_NS = 100_000_000  # between the two TF poses from which velocities are computed

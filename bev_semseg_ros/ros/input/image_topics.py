@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE, IMAGE
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 Form = tuple[str, str]  # message type, topic
 

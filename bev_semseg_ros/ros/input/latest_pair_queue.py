@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bev_semseg_ros.ros.health.health import Health, Pairing
-from bev_semseg_ros.ros.input.synchronizer import Match, Synchronizer
+from bev_semseg_ros.ros.synchronizer import Match, Synchronizer
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 # Largest time between a point and its cloud's stamp, seconds. The motion of the vehicle is assumed
 # to be constant for no longer than this.

@@ -19,8 +19,8 @@ from bev_semseg_ros.ros.health.health import Health, InputState
 from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
 from bev_semseg_ros.ros.input.image_topics import Form, image_forms, other_forms
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 try:
     from message_filters import SimpleFilter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 # Frames with the axes of the vehicle (REP 105). The origin of the first is on the ground.
 VEHICLE_FRAMES = ("base_footprint", "base_link")

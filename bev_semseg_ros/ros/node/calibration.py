@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bev_semseg_ros.data.calibration import YAML_NAME, Calibration
 from bev_semseg_ros.frame import Camera
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 
 def names_frames(calibration: str) -> bool:

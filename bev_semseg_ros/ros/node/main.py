@@ -16,7 +16,6 @@ from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.dds import use_shared_memory_profile
 from bev_semseg_ros.ros.node.command_line import misplaced_arguments
-from bev_semseg_ros.ros.node.declaration import why_none_given
 from bev_semseg_ros.ros.node.perception import Perception
 from bev_semseg_ros.ros.node.shutdown import (
     EXIT_BAD_PARAMETERS,
@@ -25,6 +24,7 @@ from bev_semseg_ros.ros.node.shutdown import (
     EXIT_OK,
     SHUTDOWN_LIMIT,
 )
+from bev_semseg_ros.ros.parameters.declaration import why_none_given
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -30,18 +30,18 @@ from bev_semseg_ros.ros.node.calibration import (
     known_cameras,
     names_frames,
 )
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.declaration import (
+from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
+from bev_semseg_ros.ros.node.session import Configuration, Session
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.declaration import (
     choose_by_class,
     declare,
     declare_by_class,
     undeclare_by_class,
     unknown_parameters,
 )
-from bev_semseg_ros.ros.node.locked_parameters import LockedParametersNode
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
-from bev_semseg_ros.ros.node.session import Configuration, Session
+from bev_semseg_ros.ros.parameters.locked_parameters import LockedParametersNode
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor

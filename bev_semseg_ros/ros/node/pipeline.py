@@ -23,12 +23,12 @@ from bev_semseg_ros.ros.input.ego_motion import MotionSource, UnknownMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics, Poses
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue, Work
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
-from bev_semseg_ros.ros.input.synchronizer import Match
 from bev_semseg_ros.ros.input.transforms import MissingTransform
 from bev_semseg_ros.ros.input.unusable import UnusableInput
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
+from bev_semseg_ros.ros.synchronizer import Match
 
 NO_FRAME = (
     "no cloud has named the coordinate frame of the boxes (header.frame_id), so neither boxes nor "

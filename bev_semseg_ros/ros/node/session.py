@@ -27,11 +27,11 @@ from bev_semseg_ros.ros.input.subscriptions import (
     Subscription,
     open_subscriptions,
 )
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
-from bev_semseg_ros.ros.node.parameters import Parameters
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers, unpublished
-from bev_semseg_ros.ros.node.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor

@@ -31,7 +31,7 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
     from bev_semseg_ros.ros.convert.message import COMPRESSED_IMAGE
     from bev_semseg_ros.ros.doctor import live
     from bev_semseg_ros.ros.doctor.topics import INPUT_TYPES, choose_topics
-    from bev_semseg_ros.ros.node.sensors import Sensors
+    from bev_semseg_ros.ros.parameters.sensors import Sensors
 
     colors = np.random.default_rng(1).integers(0, 256, (32, 64, 3), np.uint8)
     header = Header(frame_id="camera")

@@ -40,7 +40,7 @@ from bev_semseg_ros.ros.doctor.diagnose import diagnose
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.rig import find_calibration
 from bev_semseg_ros.ros.doctor.topics import SensorNames
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from bev_semseg_ros.ros.doctor.topics import (
     choose_topics,
     topics_of,
 )
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 CLOUD, IMAGE, INFO = INPUT_TYPES.values()
 AVAILABLE = {

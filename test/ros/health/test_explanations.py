@@ -11,7 +11,7 @@ from bev_semseg_ros.ros.health.explanations import (
     why_unmatched,
 )
 from bev_semseg_ros.ros.health.health import Pairing
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 
 @pytest.mark.parametrize(

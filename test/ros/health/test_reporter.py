@@ -11,7 +11,7 @@ pytest.importorskip("rclpy")
 from bev_semseg_ros.ros.health.diagnostics import OK, WARN
 from bev_semseg_ros.ros.health.health import FrameRecord, Health
 from bev_semseg_ros.ros.health.reporter import Reporter
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 CPU = SimpleNamespace(device="cpu", precision="fp32", engine="torch")
 

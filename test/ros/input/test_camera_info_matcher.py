@@ -9,7 +9,7 @@ from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_info_matcher import WAIT_NS, CameraInfoMatcher
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 
 def message(stamp: int) -> SimpleNamespace:

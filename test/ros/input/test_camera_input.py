@@ -14,7 +14,7 @@ from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.camera_input import MOST_NOTES, CameraInput
 from bev_semseg_ros.ros.input.unusable import UnusableInput
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 SIZE = (64, 40)
 K = [50.0, 0.0, 31.5, 0.0, 50.0, 19.5, 0.0, 0.0, 1.0]

@@ -12,7 +12,7 @@ from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.input.drift_check import CLOUDS, DriftCheck
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 POSE = transform(translation=(0, 0, 1.73))
 

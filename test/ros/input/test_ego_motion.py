@@ -18,7 +18,7 @@ from bev_semseg_ros.ros.input.ego_motion import (
     open_motion,
 )
 from bev_semseg_ros.ros.input.transforms import MissingTransform
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 S = 1_000_000_000
 

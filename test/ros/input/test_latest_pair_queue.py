@@ -6,7 +6,7 @@ import time
 from bev_semseg_ros.ros.health.health import Health, Pairing
 from bev_semseg_ros.ros.input import latest_pair_queue
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.input.synchronizer import Synchronizer
+from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 MS = 1_000_000
 

@@ -14,8 +14,8 @@ from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
 from bev_semseg_ros.ros.input.unusable import UnusableInput
-from bev_semseg_ros.ros.node.parameters import Parameters
-from bev_semseg_ros.ros.node.sensors import Sensors
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensors
 
 TIMES = (0.0, 0.02, 0.09)
 UNITS = {2: np.eye(4), 5: transform(translation=(1, 0, 0))}

@@ -9,7 +9,7 @@ import yaml
 from support.paths import ROOT
 from support.recorded_launch import Process, overrides, perception
 
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS, Parameters
 
 
 def test_empty_arguments_leave_the_yaml_alone(run):

@@ -9,7 +9,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import Calibration
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.ros.input.extrinsics.fixed import FixedExtrinsics
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 
 def from_calibration(

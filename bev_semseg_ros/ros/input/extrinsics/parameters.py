@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert
 from bev_semseg_ros.ros.input.extrinsics.fixed import FixedExtrinsics
 from bev_semseg_ros.ros.input.extrinsics.poses import ego_below, pose_matrix
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 
 def from_parameters(

@@ -14,7 +14,7 @@ from bev_semseg_ros.ros.input.extrinsics.calibration import from_calibration
 from bev_semseg_ros.ros.input.extrinsics.parameters import from_parameters
 from bev_semseg_ros.ros.input.extrinsics.poses import Poses
 from bev_semseg_ros.ros.input.extrinsics.tf import from_tf
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 
 class Extrinsics(Protocol):

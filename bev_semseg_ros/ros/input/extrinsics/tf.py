@@ -13,7 +13,7 @@ from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.input.extrinsics.poses import Poses, ego_below
 from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
-from bev_semseg_ros.ros.node.parameters import LOOKUP_TIMEOUT, Parameters
+from bev_semseg_ros.ros.parameters.parameters import LOOKUP_TIMEOUT, Parameters
 
 
 class TfExtrinsics:

@@ -20,7 +20,7 @@ from bev_semseg_ros.ros.input.extrinsics import TfExtrinsics
 from bev_semseg_ros.ros.input.extrinsics.tf import from_tf
 from bev_semseg_ros.ros.input.tf_listener import TfListener
 from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 SENSORS = ("lidar", "camera")
 

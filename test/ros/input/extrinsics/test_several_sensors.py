@@ -20,7 +20,7 @@ from bev_semseg_ros.ros.input.extrinsics import (
     pose_matrix,
 )
 from bev_semseg_ros.ros.input.transforms import MissingTransform, Transforms
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 REAR_POSE = [-1.0, 0.2, 1.9, 0, 0.1, 3.1]
 LEFT_POSE = [1.0, 0.9, 1.3, 0, 0, 1.5]

@@ -20,7 +20,7 @@ from bev_semseg_ros.ros.input.extrinsics import (
     pose_matrix,
 )
 from bev_semseg_ros.ros.input.transforms import Transforms
-from bev_semseg_ros.ros.node.parameters import Parameters
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 
 def from_parameters(**changes):

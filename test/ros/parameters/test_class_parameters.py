@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters, check_given, for_classes
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters, check_given, for_classes
 
 BOXES = ("car", "truck", "pedestrian", "cyclist")
 OTHERS = ("car", "tram")

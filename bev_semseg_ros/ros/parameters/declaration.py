@@ -7,13 +7,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bev_semseg_ros.ros.node.class_parameters import (
+from bev_semseg_ros.ros.parameters.class_parameters import (
     ClassParameters,
     check_given,
     for_classes,
     is_class_parameter,
 )
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS, Parameters
 
 
 def given_values(node: Any) -> dict[str, Any]:

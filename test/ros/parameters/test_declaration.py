@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from bev_semseg_ros.ros.node.declaration import unknown_parameters
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
+from bev_semseg_ros.ros.parameters.declaration import unknown_parameters
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS, Parameters
 
 
 def unknown(*given: str, **sensors: tuple[str, ...]) -> str:

@@ -13,11 +13,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-from bev_semseg_ros.ros.input.synchronizer.leftovers import Leftovers
-from bev_semseg_ros.ros.input.synchronizer.match import Match
-from bev_semseg_ros.ros.input.synchronizer.stream_history import StreamHistory
-from bev_semseg_ros.ros.input.synchronizer.succession import SILENCE_NS, Succession
-from bev_semseg_ros.ros.input.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
+from bev_semseg_ros.ros.synchronizer.leftovers import Leftovers
+from bev_semseg_ros.ros.synchronizer.match import Match
+from bev_semseg_ros.ros.synchronizer.stream_history import StreamHistory
+from bev_semseg_ros.ros.synchronizer.succession import SILENCE_NS, Succession
+from bev_semseg_ros.ros.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
 
 STREAMS = ("points", "image")  # of a lidar and a camera without names
 MOST_WAITING = 64  # limit per stream, whatever max_wait is: 64 images of 7 MB take 0.45 GB

@@ -16,10 +16,10 @@ from bev_semseg_ros.config import GRIDS, GRIDS_MEANING
 from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.sensors import Sensor, Sensors
-from bev_semseg_ros.ros.node.specification import Specification
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors
+from bev_semseg_ros.ros.parameters.specification import Specification
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
 # The parameters that each named sensor has for itself, by kind.
 OF_SENSORS = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bev_semseg_ros.filtering import THRESHOLD_PREFIX, threshold_name
-from bev_semseg_ros.ros.node.specification import Specification
+from bev_semseg_ros.ros.parameters.specification import Specification
 
 CLASSES = "classes"
 NO_THRESHOLD = (0.0,)  # the common score_threshold applies

@@ -5,8 +5,8 @@ from array import array
 import pytest
 from support.parameter_table import documented_parameters, markdown_table
 
-from bev_semseg_ros.ros.node.class_parameters import ClassParameters
-from bev_semseg_ros.ros.node.parameters import SPECIFICATIONS, Parameters
+from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS, Parameters
 
 CLASSES = ("car", "truck", "pedestrian", "cyclist")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bev_semseg_ros.ros.input.synchronizer.stream_history import STAMPS, StreamHistory
+from bev_semseg_ros.ros.synchronizer.stream_history import STAMPS, StreamHistory
 
 
 def history_of(*stamps: int) -> StreamHistory:

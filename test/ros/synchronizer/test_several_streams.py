@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING, Match, Synchronizer
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING, Match, Synchronizer
 
 MS = 1_000_000
 ROOF, REAR, LEFT, RIGHT = "roof/points", "rear/points", "left/image", "right/image"

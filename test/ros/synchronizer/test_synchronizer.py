@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bev_semseg_ros.ros.input.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
+from bev_semseg_ros.ros.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
 
 MS = 1_000_000
 

@@ -1,7 +1,0 @@
-"""Matches the messages of several sensors by their stamps."""
-
-from bev_semseg_ros.ros.input.synchronizer.match import Match
-from bev_semseg_ros.ros.input.synchronizer.succession import SILENCE_NS
-from bev_semseg_ros.ros.input.synchronizer.synchronizer import MOST_WAITING, STREAMS, Synchronizer
-
-__all__ = ["MOST_WAITING", "SILENCE_NS", "STREAMS", "Match", "Synchronizer"]
